@@ -1,0 +1,15 @@
+"""rtsd keeps a local SQLite mirror of Salesforce seconds fresh and can prove it right.
+
+The map, doors first; imports point down only (import-linter checks it)::
+
+    cli, __main__        one file per verb
+    daemon, simulator    composition root · an org that behaves like Salesforce
+    config systemd logs  what stands around them
+    gateway, control     doors: Salesforce calls us · operators call us
+    sync, rules          engine: apply, Interval Sync, audits, mode · what a change triggers
+    salesforce, store    adapters: we call Salesforce · the SQLite file, the only SQL
+    core                 rules of the domain, pure
+    errors               whose fault it is and what to do
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The rtsd command line: one file per verb, each thin."""

@@ -1,0 +1,1 @@
+"""The Unix socket operators and rtstui use: protocol, feed, server, client."""

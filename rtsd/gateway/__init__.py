@@ -1,0 +1,1 @@
+"""The door Salesforce calls: signed pushes, taken durably."""

@@ -1,0 +1,1 @@
+"""What we ask of Salesforce: sessions, REST, Bulk API 2.0, describes."""

@@ -1,0 +1,1 @@
+"""An org that behaves like Salesforce, over real HTTP; shares no code with the rest of rtsd."""

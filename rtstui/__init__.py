@@ -1,0 +1,1 @@
+"""rtstui: the terminal dashboard operators watch."""
