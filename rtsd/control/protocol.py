@@ -1,0 +1,237 @@
+"""The wire types of the control socket: what rtsd says and rtstui, scripts and `curl` read.
+
+A leaf: it knows nothing of the rest of rtsd. Readers ignore keys they do not know, so fields may be
+added; contract section 5 fixes those that are here. Moments are ISO 8601 in UTC with milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+PROTOCOL = 1
+"""The version of this protocol, in `Status.protocol`."""
+
+
+class Org(msgspec.Struct, kw_only=True):
+    """The org behind the mirror; None where it is not known yet."""
+
+    id: str | None = None
+    name: str | None = None
+    instance_url: str | None = None
+    sandbox: bool | None = None
+    edition: str | None = None
+    apex: bool | None = None
+    user: str | None = None
+    reachable: bool | None = None
+    error: str | None = None
+    """Why the last call failed, while it does."""
+
+
+class Gateway(msgspec.Struct, kw_only=True):
+    """Where pushes are taken. `listen` is the address in use, with the port that was given."""
+
+    listen: str | None = None
+    public_url: str | None = None
+
+
+class Package(msgspec.Struct, kw_only=True):
+    """The Salesforce package. `state`: unknown, missing, installed."""
+
+    state: str = "unknown"
+    version: str | None = None
+    disabled: bool | None = None
+    last_seen_at: str | None = None
+
+
+class Push(msgspec.Struct, kw_only=True):
+    """The push channel. `quiet`: live, idle, filtered, silent, unknown."""
+
+    last_at: str | None = None
+    last_heartbeat_at: str | None = None
+    quiet: str = "unknown"
+    quiet_proof: str | None = None
+    received_24h: int = 0
+    rejected_24h: int = 0
+    missed_24h: int = 0
+    """Changes that Interval Sync or a fingerprint found and a push should have brought."""
+
+
+class Freshness(msgspec.Struct, kw_only=True):
+    """From the org's commit to ours, in ms, over the last changes.
+
+    Stamps have whole seconds, so up to one second of it is rounding: never claimed fresher than proven.
+    """
+
+    p50: int
+    p95: int
+    p99: int
+
+
+class Drift(msgspec.Struct, kw_only=True):
+    """What the last check found wrong."""
+
+    checked_at: str | None = None
+    missing: int = 0
+    stale: int = 0
+    orphaned: int = 0
+
+
+class Object(msgspec.Struct, kw_only=True):
+    """One mirrored object. `state`: pending, loading, live, incomplete, paused, deferred, error."""
+
+    name: str
+    state: str = "pending"
+    rows: int = 0
+    expected_rows: int | None = None
+    """The org's own count when it was last asked."""
+    progress: float = 0.0
+    """0..1 of the initial audit."""
+    as_of: str | None = None
+    """The mirror shows everything committed before this."""
+    freshness_ms: Freshness | None = None
+    drift: Drift | None = None
+    error: str | None = None
+    rate: float | None = None
+    """Rows per second while loading."""
+    eta_s: float | None = None
+    last_change_at: str | None = None
+
+
+class Limit(msgspec.Struct, kw_only=True):
+    """One of the org's daily allocations."""
+
+    name: str
+    max: int
+    remaining: int
+    used_by_us: int = 0
+    used_by_others: int = 0
+    exhausted_at: str | None = None
+    """When it will run out at the present rate."""
+
+
+class Quota(msgspec.Struct, kw_only=True):
+    """The org's limits, and our own calls of the last 24 hours by purpose."""
+
+    limits: list[Limit] = msgspec.field(default_factory=list)
+    calls_24h: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Inbox(msgspec.Struct, kw_only=True):
+    """Pushes durably taken and not applied yet."""
+
+    pending: int = 0
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """`GET /v1/status`. `storage`: ok, or what is wrong with the disk."""
+
+    version: str
+    protocol: int = PROTOCOL
+    started_at: str
+    now: str
+    org: Org = msgspec.field(default_factory=Org)
+    gateway: Gateway = msgspec.field(default_factory=Gateway)
+    mode: str = "awaiting_package"
+    mode_since: str | None = None
+    mode_reason: str = ""
+    package: Package = msgspec.field(default_factory=Package)
+    push: Push = msgspec.field(default_factory=Push)
+    objects: list[Object] = msgspec.field(default_factory=list)
+    quota: Quota = msgspec.field(default_factory=Quota)
+    inbox: Inbox = msgspec.field(default_factory=Inbox)
+    dead_letters: int = 0
+    errors_24h: int = 0
+    storage: str = "ok"
+    last_seq: int = 0
+    """The newest entry of the journal; a follower that starts here misses nothing."""
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One entry of the journal.
+
+    `type`: change, mode, audit, drift, repair, quota, error, dead_letter, package, schema, rule.
+    """
+
+    seq: int
+    at: str
+    type: str
+    object: str | None = None
+    id: str | None = None
+    op: str | None = None
+    source: str | None = None
+    outcome: str | None = None
+    changed: list[str] | None = None
+    latency_ms: int | None = None
+    message: str | None = None
+    """For people, on everything but changes."""
+    detail: dict[str, Any] | None = None
+
+
+class Snapshot(msgspec.Struct, kw_only=True, tag="snapshot"):
+    """The first line of a followed feed."""
+
+    status: Status
+
+
+class Lagged(msgspec.Struct, kw_only=True, tag="lagged"):
+    """The last line to a reader that was too slow: it is closed and resumes with `after`."""
+
+    after: int
+    """The last entry that was sent."""
+
+
+class Frame(msgspec.Struct, kw_only=True, tag="frame", omit_defaults=True):
+    """One tick of a thinned feed (`hz=`, `rows=`): newest wins, nothing is queued for a slow reader."""
+
+    seq: int
+    counters: dict[str, int]
+    """Entries since the daemon's start, absolute, by `type` and, for changes, by `change.<source>`."""
+    skipped: int = 0
+    """Entries since the last frame that are not among `rows`."""
+    rows: list[Event] = msgspec.field(default_factory=list)
+    status: Status | None = None
+    """Present when it changed since the last frame."""
+
+
+class Failure(msgspec.Struct, kw_only=True):
+    """The body of every error answer, on the socket and on the gateway."""
+
+    error: str
+    message: str
+
+
+class ErrorEntry(msgspec.Struct, kw_only=True):
+    """One row of `GET /v1/errors`: `{"errors": [...]}`, newest first."""
+
+    seq: int
+    at: str
+    error: str
+    message: str
+    object: str | None = None
+    count: int = 1
+
+
+class DeadLetter(msgspec.Struct, kw_only=True):
+    """One row of `GET /v1/dead-letters`: `{"dead_letters": [...]}`, newest first."""
+
+    id: int
+    at: str
+    reason: str
+    message: str
+    object: str | None = None
+    record: str | None = None
+    attempts: int = 1
+
+
+class Errors(msgspec.Struct, kw_only=True):
+    """`GET /v1/errors`."""
+
+    errors: list[ErrorEntry]
+
+
+class DeadLetters(msgspec.Struct, kw_only=True):
+    """`GET /v1/dead-letters`."""
+
+    dead_letters: list[DeadLetter]

@@ -1,0 +1,209 @@
+"""A change of one record, and the one rule that says which of two changes stands.
+
+Whatever the source, the order of arrival and the number of deliveries, the change with the greatest
+`Version` is what the mirror shows. `decide` is that rule; `sync.apply` is its only caller that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from rtsd.core.instant import Millis, from_iso
+from rtsd.core.values import MirrorValue
+
+
+class Operation(StrEnum):
+    """What happened to the record. `READ` is not an event: it says how the record looked."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    UNDELETE = "undelete"
+    READ = "read"
+
+
+class Source(StrEnum):
+    """Where we learned of it."""
+
+    PUSH = "push"
+    INTERVAL = "interval"
+    AUDIT = "audit"
+    REPAIR = "repair"
+
+
+class Outcome(StrEnum):
+    """What `apply` made of a change."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    """The mirror shows exactly this already."""
+    STALE = "stale"
+    """Older than what the mirror shows."""
+    UNKNOWN = "unknown"
+    """It contradicts the mirror and does not carry enough to settle it: the record is fetched."""
+    DEFERRED = "deferred"
+    """It carries no fields, or waits for a describe: the record is fetched."""
+
+
+class Version(NamedTuple):
+    """When a record looked like this. Tuples compare in this order, the greatest stands.
+
+    `stamp` is SystemModstamp (ISO, one-second resolution); two edits in one second share it, so the
+    moment of observation on Salesforce's clock decides next: it lies in `seen`..`until`. A push was
+    read back at exactly one moment, a Bulk row somewhere between the job's start and its download.
+    """
+
+    stamp: str
+    seen: Millis
+    until: Millis
+
+
+NEVER = Version("", 0, 0)
+"""Older than every version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one record, from any source.
+
+    `fields` holds mirror values by column; None where the change did not carry any. A column that is
+    absent from it keeps its value.
+    """
+
+    object: str
+    id: str
+    operation: Operation
+    source: Source
+    version: Version
+    fields: Mapping[str, MirrorValue] | None = None
+    changed: tuple[str, ...] = ()
+    """The fields the sender says were edited; empty when it did not say."""
+    by: str | None = None
+    master: str | None = None
+    """For the loser of a merge: the winner's id."""
+    push_seq: int | None = None
+    """The inbox entry it came in, for the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the mirror knows of a record: its row, or its tombstone, or neither."""
+
+    version: Version = NEVER
+    row: Mapping[str, MirrorValue] | None = None
+    deleted: bool = False
+    partial: bool = False
+    """The row was made from a change that did not carry every column."""
+
+
+class Verdict(NamedTuple):
+    """What to do with a change: its outcome, the columns that differ, and whether to fetch the record."""
+
+    outcome: Outcome
+    differing: tuple[str, ...] = ()
+    fetch: str = ""
+    """Why the record has to be fetched; empty when it need not be."""
+    confirms: bool = False
+    """A duplicate that saw the same values later: the row's version moves up, or an older image of the
+    same second that arrives after it would win."""
+
+
+UNKNOWN_RECORD = Known()
+
+LATE_MS: Millis = 24 * 3_600_000
+"""How late another image of the same second may still arrive: retries of the package end well before."""
+
+
+def decide(known: Known, change: Change, columns: int) -> Verdict:
+    """Judge `change` against what the mirror knows; `columns` is how many a whole row has."""
+    if change.operation is Operation.DELETE:
+        return _decide_delete(known, change)
+    if known.deleted:
+        return _decide_after_delete(known, change, columns)
+    if change.fields is None:
+        return _decide_without_fields(known, change)
+    if known.row is None:
+        return _decide_new(change, columns)
+    return _decide_image(known, change)
+
+
+def _decide_delete(known: Known, change: Change) -> Verdict:
+    if not change.version.stamp:
+        return Verdict(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
+    if change.version <= known.version:
+        return Verdict(Outcome.DUPLICATE if known.deleted else Outcome.STALE)
+    return Verdict(Outcome.APPLIED)
+
+
+def _decide_after_delete(known: Known, change: Change, columns: int) -> Verdict:
+    """A tombstone yields only to a newer undelete, or to a read that returned the row."""
+    if change.version.stamp and change.version <= known.version:
+        return Verdict(Outcome.STALE)
+    if change.operation in (Operation.UNDELETE, Operation.READ):
+        if change.fields is None or len(change.fields) < columns:
+            return Verdict(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
+        return Verdict(Outcome.APPLIED, tuple(change.fields))
+    return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
+
+
+def _decide_without_fields(known: Known, change: Change) -> Verdict:
+    stamp = change.version.stamp
+    if known.row is not None and stamp and known.version.stamp > stamp:
+        return Verdict(Outcome.STALE)
+    return Verdict(Outcome.DEFERRED, fetch="the push named the record without its fields")
+
+
+def _decide_new(change: Change, columns: int) -> Verdict:
+    fields = change.fields or {}
+    if len(fields) < columns or not change.version.stamp:
+        return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
+    return Verdict(Outcome.APPLIED, tuple(fields))
+
+
+def _decide_image(known: Known, change: Change) -> Verdict:
+    row, fields = known.row or {}, change.fields or {}
+    differing = tuple(name for name, value in fields.items() if row.get(name) != value)
+    if change.version <= known.version:
+        return _decide_older(known, change, differing)
+    if not change.version.stamp:
+        return Verdict(Outcome.DEFERRED, fetch="the push does not say which version it shows")
+    if not differing:
+        return Verdict(Outcome.DUPLICATE, confirms=_recent(change.version))
+    return Verdict(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
+
+
+def _decide_older(known: Known, change: Change, differing: tuple[str, ...]) -> Verdict:
+    if not differing:
+        return Verdict(Outcome.DUPLICATE)
+    if known.partial:
+        return Verdict(Outcome.STALE, fetch="an older change may hold values that a newer one left out")
+    return Verdict(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
+
+
+def _ambiguity(one: Version, other: Version) -> str:
+    """Two different images of one stamp whose observations overlap: nobody can tell which is later."""
+    if one.stamp != other.stamp or one.seen > other.until or other.seen > one.until:
+        return ""
+    return "two images of the same second; which is the later one cannot be told"
+
+
+def _recent(version: Version) -> bool:
+    """Whether another image of the version's second may still be on its way."""
+    return version.seen - from_iso(version.stamp) < LATE_MS
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many changes had which outcome."""
+
+    counts: dict[Outcome, int] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome, count: int = 1) -> None:
+        """Count one more."""
+        self.counts[outcome] = self.counts.get(outcome, 0) + count
+
+    def __getitem__(self, outcome: Outcome) -> int:
+        return self.counts.get(outcome, 0)

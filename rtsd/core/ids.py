@@ -1,0 +1,30 @@
+"""Salesforce record ids: 15 case-sensitive characters, or 18 with a checksum of their case."""
+
+from __future__ import annotations
+
+import re
+
+_CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of a record id (15 or 18 letters and digits)."""
+    return _ID.fullmatch(text) is not None
+
+
+def full_id(text: str) -> str:
+    """Return the 18-character form, the only one stored.
+
+    The checksum letters encode which of the 15 are upper case, five a letter (pull-apis.md 5.3). An
+    18-character id is rebuilt too, so a wrongly cased suffix cannot name a second record.
+    Raises ValueError when it is no id.
+    """
+    if not is_id(text):
+        raise ValueError(f"{text[:40]!r} is not a Salesforce id (15 or 18 letters and digits)")
+    stem = text[:15]
+    suffix = "".join(
+        _CHECKSUM[sum(1 << bit for bit, char in enumerate(stem[start : start + 5]) if "A" <= char <= "Z")]
+        for start in (0, 5, 10)
+    )
+    return stem + suffix

@@ -1,0 +1,46 @@
+"""Moments: whole milliseconds since 1970 in UTC inside, one ISO form on disk and on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+Millis = int
+"""Milliseconds since 1970-01-01T00:00Z."""
+
+_Z_LENGTH = 24  # 2026-03-01T10:00:00.123Z
+
+
+def to_iso(moment: Millis) -> str:
+    """`1772359200123` -> `2026-03-01T10:00:00.123Z`."""
+    seconds, ms = divmod(moment, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+
+
+def from_iso(text: str) -> Millis:
+    """Read any ISO 8601 date-time with a zone, such as `…Z`, `…+0000` or `…+00:00`.
+
+    Raises ValueError when it is none, or has no zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def normal_iso(text: str) -> str:
+    """Return `text` in the mirror's form `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+
+    Salesforce's own two spellings (`.000Z`, `.000+0000`; pull-apis.md 4.3, 5.4) take no parsing.
+    Raises ValueError when it is not a date-time.
+    """
+    if len(text) == _Z_LENGTH and text[-1] == "Z":
+        return text
+    if len(text) == _Z_LENGTH + 4 and text.endswith("+0000") and text[-9] == ".":
+        return text[:-5] + "Z"
+    return to_iso(from_iso(text))
+
+
+def soql_literal(moment: Millis) -> str:
+    """A SOQL date-time literal; SOQL compares whole seconds (pull-apis.md 5.1)."""
+    return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"

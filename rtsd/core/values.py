@@ -1,0 +1,73 @@
+"""From Salesforce's values, in JSON or CSV, to the mirror's (contract section 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from rtsd.core.instant import normal_iso
+from rtsd.core.schema import Kind
+
+MirrorValue = str | int | float | None
+"""What a column holds. Salesforce stores no empty text: an empty string is NULL."""
+
+
+def _text(value: Any) -> MirrorValue:
+    if isinstance(value, str):
+        return value.replace("\0", "") or None  # stray NULs occur on the wire, never in Salesforce
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _boolean(value: Any) -> MirrorValue:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return int(value.lower() == "true")
+    if value in (0, 1):
+        return int(value)
+    raise ValueError(f"{str(value)[:40]!r} is no boolean")
+
+
+def _int(value: Any) -> MirrorValue:
+    return value if type(value) is int else int(float(value))  # CSV prints ints as 0.0 at times
+
+
+def _real(value: Any) -> MirrorValue:
+    return float(value)
+
+
+def _datetime(value: Any) -> MirrorValue:
+    return normal_iso(str(value))
+
+
+def _time(value: Any) -> MirrorValue:
+    text = str(value)
+    if len(text) == 8:
+        text += ".000"
+    return text if text.endswith("Z") else text + "Z"
+
+
+_CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
+    Kind.TEXT: _text,
+    Kind.BOOLEAN: _boolean,
+    Kind.INT: _int,
+    Kind.REAL: _real,
+    Kind.DATE: _text,
+    Kind.DATETIME: _datetime,
+    Kind.TIME: _time,
+}
+
+
+def mirror_value(kind: Kind, value: Any) -> MirrorValue:
+    """Convert one value from REST JSON, a push or a CSV cell.
+
+    Raises ValueError or TypeError when Salesforce's own type rules forbid it.
+    """
+    if value is None or value == "":
+        return None
+    return _CONVERT[kind](value)
