@@ -1,0 +1,53 @@
+"""Calls are announced before they are sent; an answer says when Salesforce read what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from rtsd.core.instant import Millis
+
+Clock = Callable[[], Millis]
+"""The local clock; only the composition root asks the operating system."""
+
+API_REQUESTS = "DailyApiRequests"
+"""One per HTTP call to the REST or Bulk API (pull-apis.md 3.2)."""
+BULK_JOBS = "DailyBulkV2QueryJobs"
+"""One per Bulk query job created."""
+BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"
+"""Result files, in whole MB of CSV, rounded up per job."""
+LOGINS = "Logins"
+"""Calls of the token endpoint; whether they count against the daily requests is documented nowhere."""
+
+
+class Ledger(Protocol):
+    """Where every call is announced before it is sent. `resource` is a key of `/limits`, or `Logins`."""
+
+    async def allow(self, purpose: str, resource: str) -> None:
+        """Let the call pass, or raise QuotaExhausted: nothing was sent and the work is deferred."""
+
+    def sent(self, purpose: str, resource: str, count: int) -> None:
+        """Count what is sent now, whatever becomes of it; retries are counted one by one."""
+
+
+class Observed(NamedTuple):
+    """Bounds of the moment at which the server read the data, on Salesforce's clock.
+
+    A response's `Date` header is a whole second: the read lies between `Date` minus the time the call
+    took and `Date` plus one second. These are `seen` and `until` of a `core.change.Version`.
+    """
+
+    seen: Millis
+    until: Millis
+
+    def union(self, other: Observed) -> Observed:
+        """The bounds of two reads together."""
+        return Observed(min(self.seen, other.seen), max(self.until, other.until))
+
+
+def ignore_usage(_used: int, _maximum: int) -> None:
+    """Drop the usage that came with an answer."""
+
+
+def ignore_server_time(_offset: Millis) -> None:
+    """Drop how far Salesforce's clock is ahead of ours."""
