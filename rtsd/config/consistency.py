@@ -1,0 +1,102 @@
+"""What single values cannot tell: keys that need each other, names that must differ or exist.
+
+Works on the raw document, so that these mistakes are found beside the others and not after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rtsd.config.mistakes import Mistakes, entry_key
+
+Raw = dict[str, Any]
+
+_NEEDED_BY = {
+    "client_credentials": ("client_id", "client_secret"),
+    "jwt": ("client_id", "username", "private_key"),
+    "refresh_token": ("client_id", "refresh_token"),
+    "password": ("client_id", "client_secret", "username", "password"),
+}
+_SECRETS = frozenset({"client_secret", "private_key", "refresh_token", "password"})
+
+
+def entries(raw: Raw, table: str) -> Iterator[tuple[str, Raw]]:
+    """Yield the entries of `[[table]]`, each with the key it is reported by; skip what is no table."""
+    listed = raw.get(table)
+    for position, entry in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(entry, dict):
+            yield entry_key(table, position, entry), entry
+
+
+def table(raw: Raw, name: str) -> Raw:
+    """Return the table `name`; an empty one where there is none."""
+    found = raw.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def check(raw: Raw, found: Mistakes) -> None:
+    """Add to `found` what is inconsistent in `raw`, whose secrets were taken already."""
+    _check_login(raw, found)
+    _check_gateway(raw, found)
+    _check_objects(raw, found)
+    _check_rules(raw, found)
+    for name in ("rules", "alerts"):
+        for key, entry in entries(raw, name):
+            _check_action(key, entry, found)
+
+
+def _check_login(raw: Raw, found: Mistakes) -> None:
+    org = table(raw, "org")
+    if not org:
+        return
+    auth = org.get("auth", "client_credentials")
+    for name in _NEEDED_BY.get(auth, ()) if isinstance(auth, str) else ():
+        if not org.get(name):
+            as_file = f" as {name} or {name}_file" if name in _SECRETS else ""
+            found.add(f"org.{name}", f'is missing; auth = "{auth}" needs it{as_file}')
+
+
+def _check_gateway(raw: Raw, found: Mistakes) -> None:
+    gateway = table(raw, "gateway")
+    if gateway.get("listen") != "" and not gateway.get("token"):
+        found.add("gateway.token", 'is missing; token or token_file, or listen = "" for no gateway')
+    certificate, key = gateway.get("tls_certificate"), gateway.get("tls_private_key")
+    if bool(certificate) != bool(key):
+        name = "tls_private_key" if certificate else "tls_certificate"
+        found.add(f"gateway.{name}", "is missing; both files for TLS, neither behind a proxy")
+
+
+def _check_objects(raw: Raw, found: Mistakes) -> None:
+    if raw.get("objects", []) == []:
+        found.add("objects", "is missing; at least one [[objects]] with a name")
+    _refuse_twice(raw, "objects", found)
+
+
+def _refuse_twice(raw: Raw, name: str, found: Mistakes) -> None:
+    """Salesforce's names do not tell upper from lower case, and neither do SQLite's tables."""
+    seen: set[str] = set()
+    for key, entry in entries(raw, name):
+        folded = str(entry.get("name")).casefold()
+        if folded in seen and entry.get("name"):
+            found.add(key, "is there twice; each name once, whatever its case")
+        seen.add(folded)
+
+
+def _check_rules(raw: Raw, found: Mistakes) -> None:
+    _refuse_twice(raw, "rules", found)
+    mirrored = {str(entry.get("name")).casefold() for _, entry in entries(raw, "objects")}
+    for key, entry in entries(raw, "rules"):
+        wanted = entry.get("object")
+        if isinstance(wanted, str) and wanted.casefold() not in mirrored:
+            found.add(f"{key}.object", f"{wanted!r} is not mirrored; the name of one of the [[objects]]")
+
+
+def _check_action(key: str, entry: Raw, found: Mistakes) -> None:
+    actions = [name for name in ("webhook", "command") if name in entry]
+    if len(actions) != 1:
+        wrong = "has no action" if not actions else "has two actions"
+        found.add(key, f"{wrong}; either a webhook with url and secret, or a command with argv")
+    webhook = entry.get("webhook")
+    if isinstance(webhook, dict) and not webhook.get("secret"):
+        found.add(f"{key}.webhook.secret", "is missing; secret or secret_file, which signs each delivery")

@@ -1,0 +1,123 @@
+"""All mistakes of a configuration at once, each a line `key: what is wrong; what is allowed`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_WORDING = {
+    "string_type": "is not text; text in quotes",
+    "int_type": "is not a whole number; a whole number without quotes",
+    "bool_type": "is not true or false; true or false without quotes",
+    "model_type": "is not a table; a [table] of keys",
+    "dict_type": "is not a table; a [table] of keys",
+    "tuple_type": "is not a list; a list in [brackets]",
+    "too_short": "is empty; at least one",
+    "missing": "is missing; it is required",
+}
+
+
+class Mistakes:
+    """Collects mistakes; a key is reported once."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the lines, those of one table together."""
+        tables = list(dict.fromkeys(_table(key) for key in self._by_key))
+        keys = sorted(self._by_key, key=lambda key: tables.index(_table(key)))
+        return (f"{key}: {self._by_key[key]}" for key in keys)
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def add(self, key: str, text: str) -> None:
+        """Note that `key` is wrong; `text` is `what is wrong; what is allowed`."""
+        self._by_key.setdefault(key, text)
+
+    def add_errors(self, errors: Sequence[ErrorDetails], raw: dict[str, Any], model: type[BaseModel]) -> None:
+        """Note pydantic's `errors` about the document `raw`, in our words and with its names for places."""
+        for error in errors:
+            key = _key(error["loc"], raw)
+            if error["type"] == "extra_forbidden":
+                self.add(key, _unknown(error["loc"], model))
+            elif error["type"] == "value_error":
+                self.add(key, str(error["ctx"]["error"]))
+            elif error["type"] == "literal_error":
+                self.add(key, f"{error['input']!r} is not possible; {error['ctx']['expected']}")
+            else:
+                self.add(key, _WORDING.get(error["type"], error["msg"]))
+
+
+def _table(key: str) -> str:
+    return key.partition(".")[0].partition("[")[0]
+
+
+def entry_key(table: str, position: int, entry: object) -> str:
+    """How an entry of `[[table]]` is called: by its name where it has one, else by its position from 1."""
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return f"{table}[{name if isinstance(name, str) and name else position + 1}]"
+
+
+def _key(loc: tuple[int | str, ...], raw: Any) -> str:
+    """`("objects", 0, "where")` -> `objects[Contact].where`."""
+    key = ""
+    for part in loc:
+        if part == "[key]":  # pydantic's word for "the name itself, not its value"
+            break
+        inner = raw[part] if _has(raw, part) else None
+        if not isinstance(part, int):
+            key = f"{key}.{part}" if key else part
+        elif isinstance(inner, dict):
+            key = entry_key(key, part, inner)
+        else:
+            key = f"{key}[{part + 1}]"
+        raw = inner
+    return key
+
+
+def _has(raw: Any, part: int | str) -> bool:
+    if isinstance(raw, dict):
+        return part in raw
+    return isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+
+
+def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Word an unknown key: the one that was probably meant, and all there are."""
+    keys = _keys_at(loc[:-1], model)
+    near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"is not a key here{meant}; {', '.join(keys)}"
+
+
+def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """Return the keys that the table at `loc` may have, as a user writes them."""
+    for part in loc:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation)
+    return [
+        written
+        for name, field in model.model_fields.items()
+        for written in ([name, f"{name}_file"] if _is_secret(field.json_schema_extra) else [name])
+    ]
+
+
+def _is_secret(extra: Any) -> bool:
+    return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        if inner is not type(None) and inner is not Ellipsis:
+            return _model_in(inner)
+    raise TypeError(f"{annotation!r} holds no table")
