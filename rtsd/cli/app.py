@@ -1,0 +1,140 @@
+"""The `rtsd` command: its verbs, loaded when they are used, and what becomes of their errors.
+
+Exit status: 0 done · 1 it ran and found or hit a problem · 2 usage or configuration · 3 the daemon is
+not reachable · 75 another instance holds the state · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import click
+
+from rtsd import __version__, logs
+from rtsd.errors import ConfigError, RtsError
+
+T = TypeVar("T", bound=click.Command | Callable[..., object])
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Run": {
+        "run": "Run the daemon in the foreground.",
+        "check": "Check everything before the first byte is read, and price it.",
+    },
+    "Look": {
+        "status": "Show mode, push, objects and quota.",
+        "objects": "Show each mirrored object: rows, freshness, drift.",
+        "events": "Show the journal as lines; --follow keeps it coming.",
+        "quota": "Show the org's limits and who uses them.",
+        "errors": "Show the error log.",
+        "dead-letters": "Show what could not be used; retry or drop it.",
+    },
+    "Act": {
+        "audit": "Compare objects with the org and repair what differs.",
+        "repair": "Fetch single records again.",
+        "pause": "Stop applying changes.",
+        "resume": "Apply changes again.",
+    },
+}
+"""Every verb with its one-line help, by section; the module is `rtsd.cli.<verb>`."""
+
+_HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can prove it is right.
+
+\b
+First steps:
+  rtsd check -c rtsd.toml   what works, and what the first audit will cost
+  rtsd run -c rtsd.toml     the daemon; rtstui shows it live
+  rtsd status               one look at it
+
+Verbs that talk to the daemon find its socket by --socket, $RTSD_SOCKET, /run/rtsd/rtsd.sock,
+$XDG_RUNTIME_DIR/rtsd/rtsd.sock.
+"""
+_EPILOG = "rtsd VERB --help explains a verb, with examples."
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when it is asked for, so that help and start are quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the help."""
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a verb."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        attribute = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"rtsd.cli.{attribute}"), attribute)
+        command.context_settings = {**_CONTEXT, **command.context_settings}
+        return _version_option(hidden=True)(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the verbs by section, from what is known without importing them."""
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()), col_max=16)
+
+
+def _version_option(*, hidden: bool = False) -> Callable[[T], T]:
+    return click.version_option(__version__, "--version", message="rtsd %(version)s", hidden=hidden)
+
+
+@click.group(cls=Verbs, context_settings=_CONTEXT, help=_HELP, epilog=_EPILOG)
+@_version_option()
+def rtsd() -> None:
+    """Hold the verbs; each does its own work."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; nothing but that and two lines leaves here."""
+    try:
+        outcome = rtsd.main(args=arguments, prog_name="rtsd", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        click.echo(help_wanted.format_message())
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "rtsd"
+        return _say(error.format_message(), f"See {where} --help.", 2)
+    except click.ClickException as error:
+        return _say(error.format_message(), "", 1)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except Exception as error:  # noqa: BLE001 - the one place where every error becomes lines
+        return _report(error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Say what an error means and return its exit status; keep the details of an unexpected one."""
+    known = _known(error)
+    if isinstance(known, ConfigError) and known.mistakes:
+        return _say(known.message, "\n".join(known.mistakes), known.exit_status)
+    if known is not None:
+        return _say(known.message, known.do, known.exit_status)
+    if os.environ.get("RTSD_DEBUG"):
+        raise error
+    details = logs.redact("".join(traceback.format_exception(error)))
+    with tempfile.NamedTemporaryFile("w", prefix="rtsd-error-", suffix=".log", delete=False) as file:
+        file.write(details)
+    what = f"This is a bug in rtsd: {type(error).__name__}: {error}"
+    return _say(what, f"The details are in {file.name}; please report them.", 1)
+
+
+def _known(error: BaseException) -> RtsError | None:
+    """Return the error of ours that `error` is or, coming out of a task group, holds."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _known(inner))), None)
+    return error if isinstance(error, RtsError) else None
+
+
+def _say(what: str, do: str, status: int) -> int:
+    lines = [f"rtsd: {logs.clean(logs.redact(what))}"]
+    lines += [f"      {logs.clean(logs.redact(line))}" for line in do.splitlines()]
+    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - this is the command line's voice
+    return status

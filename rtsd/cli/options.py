@@ -1,0 +1,37 @@
+"""Options that several verbs share, each with one meaning and one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rtsd import logs
+
+config = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The configuration; else $RTSD_CONFIG, /etc/rtsd/rtsd.toml, ~/.config/rtsd/rtsd.toml.",
+)
+socket = click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The daemon's control socket; else $RTSD_SOCKET, then the usual places.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+log_level = click.option(
+    "--log-level",
+    type=click.Choice(logs.LEVELS),
+    default="info",
+    show_default=True,
+    help="The least that is logged to stderr.",
+)
+
+
+def examples(*lines: str) -> str:
+    """Return a verb's epilog that shows `lines`, unwrapped."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

@@ -1,0 +1,28 @@
+"""`rtsd run`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from rtsd import config, logs
+from rtsd.cli import options
+
+
+@click.command(epilog=options.examples("rtsd run", "rtsd run -c ./rtsd.toml --log-level debug"))
+@options.config
+@options.log_level
+def run(config_path: Path | None, log_level: str) -> None:
+    """Run the daemon in the foreground.
+
+    Under systemd it is Type=notify. SIGTERM or Ctrl-C drains and stops it, SIGHUP reads the
+    configuration again. Log lines go to stderr.
+    """
+    settings = config.load(config_path)
+    logs.setup(log_level)
+    logs.conceal(secret.reveal() for secret in settings.secrets())
+    from rtsd.daemon import serve  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
+
+    asyncio.run(serve(settings))

@@ -1,0 +1,68 @@
+"""`rtsd status`: one look at everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rtsd.cli import options
+from rtsd.cli.ask import ask, ask_raw
+from rtsd.cli.objects import objects_table
+from rtsd.cli.output import ago, coloured
+from rtsd.control.protocol import Status
+from rtsd.logs import clean
+
+
+@click.command(epilog=options.examples("rtsd status", "rtsd status --json | jq -r .mode"))
+@options.socket
+@options.as_json
+def status(*, socket: Path | None, as_json: bool) -> None:
+    """Show mode, push, objects and quota."""
+    if as_json:
+        click.echo(ask_raw(socket, "/v1/status"))
+        return
+    found = ask(socket, lambda client: client.status())
+    for name, value in _facts(found):
+        click.echo(f"{name:<9} {value}")
+    click.echo()
+    click.echo(objects_table(found))
+
+
+def _facts(now: Status) -> Iterator[tuple[str, str]]:
+    yield "org", clean(_org(now))
+    reason = f" ({now.mode_reason})" if now.mode_reason else ""
+    yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
+    package = " ".join(part for part in (now.package.version, f"seen {_seen(now)}") if part)
+    yield "package", f"{coloured(now.package.state)} {clean(package)}"
+    proof = f" ({now.push.quiet_proof})" if now.push.quiet_proof else ""
+    yield "push", f"last {ago(now.now, now.push.last_at)}, {coloured(now.push.quiet)}{clean(proof)}"
+    counts = (
+        f"{now.push.received_24h:,} taken, {now.push.rejected_24h:,} refused, {now.push.missed_24h:,} missed"
+    )
+    yield "24 h", f"{counts}, {now.errors_24h:,} errors"
+    yield "gateway", clean(_gateway(now))
+    yield "waiting", f"{now.inbox.pending:,} pushes, {now.dead_letters:,} dead letters"
+    yield "storage", coloured(clean(now.storage))
+    for limit in now.quota.limits:
+        used = f"{limit.max - limit.remaining:,} of {limit.max:,}, {limit.used_by_us:,} by rtsd"
+        yield "quota", f"{clean(limit.name)}: {used}"
+    yield "rtsd", f"{clean(now.version)}, started {ago(now.now, now.started_at)}"
+
+
+def _org(now: Status) -> str:
+    org = now.org
+    kind = None if org.sandbox is None else "sandbox" if org.sandbox else "production"
+    known = [part for part in (org.name, org.id, kind, org.edition, org.user, org.error) if part]
+    return ", ".join(known) or "not known yet"
+
+
+def _seen(now: Status) -> str:
+    return ago(now.now, now.package.last_seen_at)
+
+
+def _gateway(now: Status) -> str:
+    if now.gateway.listen is None:
+        return "none (interval only)"
+    return f"{now.gateway.listen}, posted to as {now.gateway.public_url or '(no public_url)'}"

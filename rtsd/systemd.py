@@ -1,0 +1,91 @@
+"""What rtsd says to systemd, and what it takes from it: sd_notify(3) and sd_listen_fds(3), no library.
+
+Outside systemd everything here does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping, MutableMapping
+
+__all__ = ["listen_fds", "notify", "ready", "reloading", "status", "stopping", "watchdog", "watchdog_s"]
+
+_FIRST_FD = 3  # SD_LISTEN_FDS_START
+
+
+def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Send `lines` such as `READY=1` to `$NOTIFY_SOCKET`; return whether anybody listens.
+
+    A supervisor that is gone must not stop the daemon, so a failed send is only False.
+    """
+    address = environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    if address.startswith("@"):
+        address = "\0" + address[1:]  # an abstract socket (unix(7))
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        sender.sendto("\n".join(lines).encode(), address)
+        return True
+    return False
+
+
+def ready(text: str = "running") -> None:
+    """Say that start-up, or a reload, is over."""
+    notify("READY=1", f"STATUS={_one_line(text)}")
+
+
+def status(text: str) -> None:
+    """Set the line that `systemctl status` shows."""
+    notify(f"STATUS={_one_line(text)}")
+
+
+def stopping() -> None:
+    """Say that the daemon is draining."""
+    notify("STOPPING=1", "STATUS=stopping")
+
+
+def reloading() -> None:
+    """Say that the configuration is being read again; `ready()` ends it.
+
+    systemd wants the time with it (Type=notify-reload).
+    """
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def watchdog() -> None:
+    """Say that the event loop is alive."""
+    notify("WATCHDOG=1")
+
+
+def watchdog_s(environ: Mapping[str, str] = os.environ) -> float | None:
+    """How often to call `watchdog()`, in seconds: half of what systemd grants; None unwatched."""
+    granted, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not granted.isdecimal() or int(granted) == 0 or pid not in {"", str(os.getpid())}:
+        return None
+    return int(granted) / 2_000_000
+
+
+def listen_fds(environ: MutableMapping[str, str] = os.environ) -> dict[str, socket.socket]:
+    """Take the sockets that systemd opened for us, by their FileDescriptorName= (`gateway`, `control`).
+
+    Without names they are `listen-0`, `listen-1`… The variables are removed, so that no child takes them too.
+    """
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return {}
+    taken = {}
+    for position in range(int(count)):
+        descriptor = _FIRST_FD + position
+        os.set_inheritable(descriptor, False)
+        name = names[position] if position < len(names) and names[position] else f"listen-{position}"
+        taken[name] = socket.socket(fileno=descriptor)
+    return taken
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
