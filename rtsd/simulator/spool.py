@@ -1,23 +1,39 @@
-"""Rows waiting to be fetched page by page: a temporary file and the byte offset of each row.
+"""Rows waiting to be fetched page by page: a temporary file and the places where its chunks start.
 
-Both live on disk, so a result of any size costs constant memory, and a page is one contiguous read.
+A result of any size costs next to no memory, and a page is one contiguous read.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from array import array
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BATCH = 2_000  # rows gathered before they are written
-CHUNK = 1 << 20  # bytes per read while a page is served
+READ = 1 << 20  # bytes per read while a page is served
+
+Splitter = Callable[[bytes, int], int]  # (chunk, n) -> length in bytes of the chunk's first n rows
+
+
+def csv_splitter(line_ending: bytes) -> Splitter:
+    """Return the splitter for quoted CSV: a line end counts where the quotes before it are paired."""
+
+    def length(chunk: bytes, rows: int) -> int:
+        position = quotes = 0
+        while rows:
+            end = chunk.index(line_ending, position)
+            quotes += chunk.count(b'"', position, end)
+            position = end + len(line_ending)
+            rows -= quotes % 2 == 0
+        return position
+
+    return length
 
 
 @dataclass(frozen=True)
@@ -30,13 +46,18 @@ class Page:
     end: int
     rows: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of the page."""
+        return len(self.header) + self.end - self.start
+
     def chunks(self) -> Iterator[bytes]:
-        """Yield the page's bytes in pieces of at most `CHUNK`."""
+        """Yield the page's bytes in pieces of at most `READ`."""
         if self.header:
             yield self.header
         position = self.start
         while position < self.end:
-            piece = self.spool.read(position, min(CHUNK, self.end - position))
+            piece = self.spool.read(position, min(READ, self.end - position))
             if not piece:
                 raise EOFError("the spool was closed while it was read")
             position += len(piece)
@@ -44,59 +65,46 @@ class Page:
 
 
 class Spool:
-    """An append-only file of rows with an index; `close` gives the space back."""
+    """An append-only file of row chunks; `close` gives the space back."""
 
-    def __init__(self) -> None:
-        self._data = tempfile.TemporaryFile(prefix="rts-sim-rows-")  # noqa: SIM115 - lives as long as the job
-        self._index = tempfile.TemporaryFile(prefix="rts-sim-index-")  # noqa: SIM115
-        self._pending: list[str] = []
-        self._size = 0
+    def __init__(self, splitter: Splitter) -> None:
+        self._file = tempfile.TemporaryFile(prefix="rts-simulator-", buffering=0)  # noqa: SIM115 - outlives this call
+        self._splitter = splitter
+        self._rows = array("Q")  # number of the first row of each chunk
+        self._starts = array("Q")  # and the byte where it starts
+        self.size = 0
         self.rows = 0
 
-    def append(self, row: str) -> None:
-        """Add one row (its text, line end included)."""
-        self._pending.append(row)
-        if len(self._pending) >= BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        if not self._pending:
+    def append(self, chunk: bytes, rows: int) -> None:
+        """Add `rows` rows in one chunk."""
+        if not rows:
             return
-        rows = [row.encode("utf-8") for row in self._pending]
-        self._pending.clear()
-        starts = array("Q", accumulate(map(len, rows[:-1]), initial=self._size))
-        self._data.write(b"".join(rows))
-        self._index.write(starts.tobytes())
-        self._size += sum(map(len, rows))
-        self.rows += len(rows)
-
-    def finish(self) -> None:
-        """Write the rest and make everything readable."""
-        self.flush()
-        self._data.flush()
-        self._index.flush()
-
-    @property
-    def size(self) -> int:
-        """Bytes of all rows."""
-        return self._size
+        self._rows.append(self.rows)
+        self._starts.append(self.size)
+        self._file.write(chunk)
+        self.size += len(chunk)
+        self.rows += rows
 
     def read(self, position: int, size: int) -> bytes:
         """Return up to `size` bytes from `position`."""
-        return os.pread(self._data.fileno(), size, position)
+        return os.pread(self._file.fileno(), size, position)
 
     def page(self, first: int, count: int, header: bytes = b"") -> Page:
-        """Return the rows ``first … first+count`` (fewer at the end)."""
+        """Return the rows from `first` on, `count` or what is left."""
+        first = min(first, self.rows)
         last = min(self.rows, first + count)
-        return Page(self, header, self._offset(first), self._offset(last), max(0, last - first))
+        return Page(self, header, self._offset(first), self._offset(last), last - first)
 
     def _offset(self, row: int) -> int:
         if row >= self.rows:
-            return self._size
-        return int.from_bytes(os.pread(self._index.fileno(), 8, row * 8), sys.byteorder)
+            return self.size
+        chunk = bisect_right(self._rows, row) - 1
+        start, into = self._starts[chunk], row - self._rows[chunk]
+        if not into:
+            return start
+        end = self._starts[chunk + 1] if chunk + 1 < len(self._starts) else self.size
+        return start + self._splitter(self.read(start, end - start), into)
 
     def close(self) -> None:
         """Give the space back."""
-        self._data.close()
-        self._index.close()
+        self._file.close()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtsd.simulator.org import OrgError
+from rtsd.simulator.errors import OrgError
 
 if TYPE_CHECKING:
     from rtsd.simulator.auth import Session
@@ -58,15 +58,18 @@ class Call:
 
 @dataclass
 class Reply:
-    """The answer to a `Call`: JSON data, or a page of a spooled file, or no body at all."""
+    """The answer to a `Call`: JSON data, or bytes as they are, or a page of a spooled file, or no body."""
 
     data: Any = NOTHING
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
     page: Page | None = None
 
     def encoded(self, *, pretty: bool = False) -> bytes:
-        """Return the body as the bytes of its JSON text."""
+        """Return the body's bytes, JSON text unless the reply has bytes of its own."""
+        if self.raw is not None:
+            return self.raw
         if self.data is NOTHING:
             return b""
         text = msgspec.json.encode(self.data)
@@ -74,7 +77,7 @@ class Reply:
 
 
 def error_body(error: OrgError) -> list[dict[str, Any]]:
-    """Return an error in the REST shape, an array of one (REST API guide, Status Codes and Error Responses)."""
+    """Return an error in the REST shape, an array of one (REST API guide, Status Codes)."""
     body: dict[str, Any] = {"message": error.message, "errorCode": error.code}
     if error.fields:
         body["fields"] = list(error.fields)

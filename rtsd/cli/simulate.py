@@ -1,0 +1,73 @@
+"""`rtsd simulate`: a simulated org on HTTP, alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+import click
+
+from rtsd.cli import options
+from rtsd.simulator.org import Org
+from rtsd.simulator.process import listening
+from rtsd.simulator.server import Service
+
+
+def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    counts = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        if not name or not number.isdigit():
+            raise click.BadParameter(f"{value!r} is not Object=N, such as Contact=10000")
+        counts[name] = int(number)
+    return counts
+
+
+@click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 takes a free one."
+)
+@click.option(
+    "--records", multiple=True, callback=_counts, metavar="OBJECT=N", help="Rows to make; repeatable."
+)
+@click.option("--seed", default=1, help="The same seed makes the same org.")
+@click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Added to every API call.")
+@click.option(
+    "--heartbeat",
+    default=900.0,
+    type=click.FloatRange(0.05),
+    help="Seconds between the package's heartbeats.",
+)
+@click.option("--install/--no-install", default=False, help="Have the RTS package installed from the start.")
+def simulate(
+    port: int, records: dict[str, int], seed: int, latency_ms: float, heartbeat: float, *, install: bool
+) -> None:
+    """Run a simulated Salesforce org.
+
+    The first line on stdout is JSON with the url and the credentials; `control` in it is the org's
+    switchboard. SIGTERM or Ctrl-C stops it.
+    """
+    try:
+        org = Org(seed=seed, records=records or None)
+    except (KeyError, ValueError) as problem:
+        raise click.BadParameter(str(problem), param_hint="--records") from problem
+    try:
+        asyncio.run(_serve(org, port, latency_ms / 1000, heartbeat, install=install))
+    except OSError as problem:
+        raise click.ClickException(f"can't listen on 127.0.0.1:{port}: {problem.strerror}") from problem
+    finally:
+        org.close()
+
+
+async def _serve(org: Org, port: int, latency_s: float, heartbeat_s: float, *, install: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    service = Service(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
+    async with listening(service, port) as info:
+        if install:
+            service.install_package()
+        click.echo(json.dumps(info))
+        await stop.wait()

@@ -1,0 +1,205 @@
+"""Metadata deployment over REST (Metadata API guide, Deploy and Retrieve with REST) and its record.
+
+What a deployment brings is read by `metadata` and takes effect when the POST arrives; the states a client
+polls follow one another afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtsd.simulator.errors import OrgError
+from rtsd.simulator.metadata import Component, Deployer, MetadataError, read_zip
+from rtsd.simulator.wire import Call, Reply, Router
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rtsd.simulator.faults import Faults
+    from rtsd.simulator.org import Org
+    from rtsd.simulator.package import Package
+    from rtsd.simulator.switches import Switches
+
+
+@dataclass(eq=False)
+class Deployment:
+    """One deployment and its outcome, decided at once and told step by step."""
+
+    id: str
+    options: dict[str, Any]
+    created_at: datetime
+    by: str
+    components: list[Component] = field(default_factory=list)
+    error: str | None = None
+    zip_bytes: bytes = b""
+    polls_left: int = 0
+    started: bool = False
+    status: str = "Pending"
+
+    @property
+    def failures(self) -> list[Component]:
+        """Components that were refused."""
+        return [component for component in self.components if component.problem and not component.warning]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything was taken."""
+        return not self.error and not self.failures
+
+    def poll(self) -> None:
+        """Come one step nearer to the end."""
+        if self.status in ("Canceled", "Succeeded", "Failed"):
+            return
+        self.polls_left -= 1
+        self.status = "InProgress" if self.polls_left >= 0 else ("Succeeded" if self.succeeded else "Failed")
+
+    def document(self, *, details: bool) -> dict[str, Any]:
+        """Return the deployResult."""
+        done = self.status in ("Canceled", "Succeeded", "Failed")
+        tests = self.options.get("runTests") or []
+        result: dict[str, Any] = {
+            "id": self.id,
+            "status": self.status,
+            "done": done,
+            "success": done and self.status == "Succeeded",
+            "checkOnly": bool(self.options.get("checkOnly")),
+            "ignoreWarnings": bool(self.options.get("ignoreWarnings")),
+            "rollbackOnError": bool(self.options.get("rollbackOnError", True)),
+            "runTestsEnabled": bool(tests),
+            "numberComponentsTotal": len(self.components),
+            "numberComponentsDeployed": len(self.components) - len(self.failures) if done else 0,
+            "numberComponentErrors": len(self.failures) if done else 0,
+            "numberTestsTotal": len(tests),
+            "numberTestsCompleted": len(tests) if done else 0,
+            "numberTestErrors": 0,
+            "createdBy": self.by,
+            "createdByName": "Sync User",
+            "createdDate": self.created_at.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        }
+        if done and self.error:
+            result["errorMessage"] = self.error
+            result["errorStatusCode"] = "UNKNOWN_EXCEPTION"
+        if details:
+            result["details"] = self._details(done=done, tests=tests)
+        return result
+
+    def _details(self, *, done: bool, tests: list[str]) -> dict[str, Any]:
+        shown = self.components if done else []
+        messages = [component.message(self.created_at) for component in shown]
+        return {
+            "componentFailures": [message for message in messages if not message["success"]],
+            "componentSuccesses": [message for message in messages if message["success"]],
+            "runTestResult": {
+                "numTestsRun": len(tests) if done else 0,
+                "numFailures": 0,
+                "totalTime": 10.0 * len(tests),
+                "failures": [],
+                "successes": [{"name": name, "methodName": "all", "time": 10.0} for name in tests]
+                if done
+                else [],
+                "codeCoverage": [],
+                "codeCoverageWarnings": [],
+            },
+        }
+
+
+class Deployments:
+    """Answers `/metadata/deployRequest`."""
+
+    def __init__(self, org: Org, package: Package, faults: Faults, switches: Switches) -> None:
+        self._org = org
+        self._package = package
+        self._faults = faults
+        self._switches = switches
+        self._deployer = Deployer(org)
+        self._deployments: dict[str, Deployment] = {}
+
+    def routes(self, router: Router) -> None:
+        """Serve deployments."""
+        router.add("POST", "/metadata/deployRequest", self.create, "deploy_create")
+        router.add("GET", "/metadata/deployRequest/{deployment_id}", self.poll, "deploy_poll")
+        router.add("PATCH", "/metadata/deployRequest/{deployment_id}", self.cancel, "deploy_cancel")
+
+    def create(self, call: Call) -> Reply:
+        """Take a zip (multipart) or the id of a validated deployment (JSON): 201."""
+        if call.headers.get("Content-Type", "").startswith("multipart/"):
+            parts = _multipart(call)
+            options = msgspec.json.decode(parts["json"]).get("deployOptions", {})
+            content = parts["file"]
+        else:
+            validated = self._find(str(call.json_object().get("validatedDeployRequestId")))
+            options = {**validated.options, "checkOnly": False}
+            content = validated.zip_bytes
+        deployment = Deployment(
+            id=f"0Af{len(self._deployments) + 1:012d}AAA",
+            options=options,
+            created_at=self._org.clock.now(),
+            by=call.session.who.user_id,
+            zip_bytes=content,
+            polls_left=self._switches.deploy_poll_steps,
+        )
+        self._deployments[deployment.id] = deployment
+        self._run(deployment)
+        body = {
+            "id": deployment.id,
+            "deployOptions": options,
+            "deployResult": deployment.document(details=False),
+        }
+        return Reply(body, 201)
+
+    def _run(self, deployment: Deployment) -> None:
+        fault = self._faults.hit(("deploy_failed",))
+        if fault is not None:
+            deployment.error = str(fault.parameters.get("message", "An internal error has occurred"))
+            return
+        try:
+            bundle = read_zip(deployment.zip_bytes)
+            deployment.components = self._deployer.check(bundle)
+        except MetadataError as problem:
+            deployment.error = str(problem)
+            return
+        if deployment.succeeded and not deployment.options.get("checkOnly"):
+            self._deployer.apply(bundle)
+            self._package.reload()
+
+    def _find(self, deployment_id: str) -> Deployment:
+        for known in self._deployments.values():
+            if known.id[:15] == deployment_id[:15]:
+                return known
+        raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+
+    def poll(self, call: Call, deployment_id: str) -> Reply:
+        """Return a deployment's state, with `?includeDetails=true` its components."""
+        deployment = self._find(deployment_id)
+        deployment.poll()
+        details = call.query.get("includeDetails") == "true"
+        return Reply({"id": deployment.id, "deployResult": deployment.document(details=details)})
+
+    def cancel(self, call: Call, deployment_id: str) -> Reply:
+        """Cancel a deployment that is not done: 202. What it brought has taken effect already."""
+        deployment = self._find(deployment_id)
+        if call.json_object().get("deployResult", {}).get("status") != "Canceling":
+            raise OrgError(400, "INVALID_OPERATION", "only the status Canceling can be set")
+        if deployment.status in ("Pending", "InProgress"):
+            deployment.status = "Canceled"
+        return Reply({"id": deployment.id, "deployResult": deployment.document(details=False)}, 202)
+
+
+def _multipart(call: Call) -> dict[str, bytes]:
+    """Return the parts `json` and `file` of a multipart body."""
+    boundary = re.search(r'boundary="?([^";]+)"?', call.headers.get("Content-Type", ""))
+    parts: dict[str, bytes] = {}
+    if boundary is not None:
+        for part in call.body.split(b"--" + boundary[1].encode()):
+            head, found, content = part.partition(b"\r\n\r\n")
+            name = re.search(rb'name="?([^";\r\n]+)"?', head)
+            if found and name is not None:
+                parts[name[1].decode(errors="replace")] = content.removesuffix(b"\r\n")
+    missing = {"json", "file"} - set(parts)
+    if missing:
+        raise OrgError(400, "INVALID_MULTIPART_REQUEST", f"the parts {sorted(missing)} are missing")
+    return parts

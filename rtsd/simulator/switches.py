@@ -1,0 +1,82 @@
+"""Switches for the wire's undocumented corners; `behaviour` has those of the org itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Switches:
+    """What the servers do where no source says, or where real orgs are set up differently.
+
+    - `session_minutes`: sliding lifetime of a session (org setting; default 2 h, 15 min to 24 h).
+    - `rotate_refresh_tokens`: refresh token rotation; a reused old token revokes the family.
+    - `rotation_ends_session`: a rotation ends the sessions that the old token opened.
+    - `sandbox_audience`: JWT assertions must be for test.salesforce.com, not for login.
+    - `bad_client_status`: HTTP status of invalid_client_id and invalid_client.
+    - `password_flow`, `soap_login`: the logins that new orgs have switched off.
+    - `soap_max_version`: newest API version with SOAP login().
+    - `token_calls_count`: token calls use the daily API quota.
+    - `versions_need_auth`: `/services/data` wants a session.
+    - `limits_lag_s`: `/limits` tells the numbers of that long ago (documented: up to five minutes).
+    - `hard_api_cap`: calls beyond the daily quota are refused at once (trial, Developer, sandbox).
+    - `app_usage_in_header`: Sforce-Limit-Info carries the per-app part.
+    - `page_rows`: largest page of a query; real orgs shrink pages of wide rows (1,000 is common).
+    - `query_all_path`: nextRecordsUrl of a queryAll starts with `/queryAll/`.
+    - `results_before_complete`: 400 INVALIDJOBSTATE, or 204 as older documents say.
+    - `empty_result_has_header`: a Bulk result without rows has its header line.
+    - `bulk_gzip_lists`: Bulk results are compressed for a list with gzip, not only for exactly `gzip`.
+    - `bulk_page_rows`: rows per page when the caller names no maxRecords.
+    - `bulk_error_message`: a failed query job has errorMessage.
+    - `bulk_queue_s`, `bulk_run_s`: seconds a job stays in UploadComplete and, at least, in InProgress.
+    - `deploy_poll_steps`: polls a deployment answers with a state before the end.
+    - `heartbeat_while_disabled`: the package still sends heartbeats when its settings disable it.
+    - `push_timestamp_by_org_clock`: webhook-timestamp follows the org's clock, its jumps included.
+    """
+
+    session_minutes: float = 120.0
+    rotate_refresh_tokens: bool = False
+    rotation_ends_session: bool = True
+    sandbox_audience: bool = False
+    bad_client_status: int = 400
+    password_flow: bool = True
+    soap_login: bool = True
+    soap_max_version: float = 64.0
+    token_calls_count: bool = False
+    versions_need_auth: bool = False
+    limits_lag_s: float = 0.0
+    hard_api_cap: bool = True
+    app_usage_in_header: bool = False
+    page_rows: int = 2_000
+    query_all_path: bool = False
+    results_before_complete: int = 400
+    empty_result_has_header: bool = True
+    bulk_gzip_lists: bool = False
+    bulk_page_rows: int = 100_000
+    bulk_error_message: bool = True
+    bulk_queue_s: float = 0.0
+    bulk_run_s: float = 0.0
+    deploy_poll_steps: int = 1
+    heartbeat_while_disabled: bool = True
+    push_timestamp_by_org_clock: bool = False
+
+
+def set_switches(target: Any, values: dict[str, Any]) -> None:
+    """Set fields of a switches dataclass by name, keeping each field's type.
+
+    Raises ValueError naming the unknown switch or the wrong type.
+    """
+    known = {field.name: type(getattr(target, field.name)) for field in dataclasses.fields(target)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"unknown switch {name!r}; known: {', '.join(sorted(known))}")
+        wanted = known[name]
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)  # noqa: PLW2901 - JSON writes 1.0 as 1
+        if not isinstance(value, wanted):
+            raise ValueError(  # noqa: TRY004 - the caller answers 400 either way
+                f"switch {name!r} takes {wanted.__name__}, not {value!r}"
+            )
+        setattr(target, name, value)
