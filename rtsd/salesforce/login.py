@@ -1,13 +1,222 @@
-"""The four OAuth flows."""
+"""The four OAuth flows (pull-apis.md 1.2).
+
+simple-salesforce does the three it knows, in a thread and with a session of ours; the refresh token
+flow, which it lacks, goes through aiohttp.
+"""
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+import requests
+from simple_salesforce import SalesforceLogin
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed
+
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
+from rtsd.salesforce.credentials import Auth, Credentials
+from rtsd.salesforce.refusals import Complaint, read_complaint
+from rtsd.salesforce.transport import (
+    LentSession,
+    Timeouts,
+    in_daemon_thread,
+    is_loopback,
+    proxy_for,
+    tls_context,
+    unreachable,
+)
+
+_TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
+_PLACEHOLDER = "rtsd-login"
+"""The domain simple-salesforce is told; the lent session sends it to the login_url."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Token:
-    """An access token and where it is good; compared by identity."""
+    """An access token and where it is good; two are the same only when they are one object."""
 
     access_token: str = field(repr=False)
     instance_url: str
+
+
+class Login(NamedTuple):
+    """The answer to a login: the token, and with rotation a new refresh token (else empty)."""
+
+    token: Token
+    refresh_token: str
+
+
+async def log_in(credentials: Credentials, refresh_token: str, timeouts: Timeouts) -> Login:
+    """Ask for an access token. `refresh_token` is the newest one (it rotates).
+
+    Raises AuthenticationFailed with Salesforce's own reason, or OrgUnreachable.
+    """
+    context = tls_context(credentials.ca_file)
+    if credentials.auth is Auth.REFRESH_TOKEN:
+        return await _refresh(credentials, refresh_token, context, timeouts)
+    return await in_daemon_thread(lambda: _through_simple_salesforce(credentials, context, timeouts))
+
+
+async def _refresh(
+    credentials: Credentials, refresh_token: str, context: ssl.SSLContext, timeouts: Timeouts
+) -> Login:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "client_id": credentials.client_id,
+    }
+    if credentials.client_secret:
+        form["client_secret"] = credentials.client_secret
+    url = credentials.login_url.rstrip("/") + _TOKEN_PATH
+    limits = aiohttp.ClientTimeout(
+        total=None, sock_connect=timeouts.connect_s, sock_read=timeouts.first_byte_s
+    )
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(ssl=context)) as http,
+            http.post(url, data=form, proxy=proxy_for(url), allow_redirects=False) as response,
+        ):
+            return read_answer(credentials, response.status, await response.text())
+    except (aiohttp.ClientError, TimeoutError, OSError) as cause:
+        raise unreachable(url, cause).error from cause
+
+
+def _through_simple_salesforce(
+    credentials: Credentials, context: ssl.SSLContext, timeouts: Timeouts
+) -> Login:
+    def judge(response: requests.Response, *_args: Any, **_options: Any) -> None:
+        read_answer(credentials, response.status_code, response.text)
+
+    with LentSession(credentials.login_url, context, timeouts) as session:
+        # judged as it comes: simple-salesforce trips over web pages and half answers
+        session.hooks["response"].append(judge)
+        try:
+            SalesforceLogin(session=session, **_arguments(credentials))
+        except requests.RequestException as cause:
+            raise unreachable(credentials.login_url, cause).error from cause
+        except SalesforceAuthenticationFailed as cause:
+            raise AuthenticationFailed(f"The login was not tried: {cause.auth_message}") from cause
+        except (ValueError, TypeError) as cause:
+            raise _unusable_key(cause) from cause
+        if session.last is None:
+            raise AuthenticationFailed("The login was not tried.")
+        return read_answer(credentials, session.last.status_code, session.last.text)
+
+
+def _arguments(credentials: Credentials) -> dict[str, Any]:
+    """Which of simple-salesforce's flows is taken follows from which arguments it gets."""
+    common = {"consumer_key": credentials.client_id, "domain": _PLACEHOLDER}
+    match credentials.auth:
+        case Auth.JWT:
+            return common | {
+                "username": credentials.username,
+                "privatekey": credentials.private_key,
+                "domain": credentials.audience,  # becomes the claim `aud`
+                "instance_url": _PLACEHOLDER,
+            }
+        case Auth.PASSWORD:
+            return common | {
+                "consumer_secret": credentials.client_secret,
+                "username": credentials.username,
+                "password": credentials.password,
+            }
+        case _:
+            return common | {"consumer_secret": credentials.client_secret}
+
+
+def _unusable_key(cause: Exception) -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"The private key cannot be used: {str(cause).splitlines()[0][:120]}",
+        "org.private_key_file has to be the PEM file of the RSA key whose certificate the app holds.",
+    )
+
+
+def read_answer(credentials: Credentials, status: int, body: str) -> Login:
+    """Read the token endpoint's answer, or raise what it means."""
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError):
+        raise _not_json(credentials, status, body) from None
+    if status >= 500 or status in (420, 429):
+        raise OrgUnreachable(f"The login host answered {status}.", status=status)
+    if status != 200 or not isinstance(data, dict) or not data.get("access_token"):
+        raise _refusal(status, read_complaint(body), credentials)
+    instance_url = str(data.get("instance_url") or credentials.login_url).rstrip("/")
+    if urlsplit(instance_url).scheme != "https" and not is_loopback(instance_url):
+        raise AuthenticationFailed(
+            f"The login host names {instance_url} as the org's address, which is not https.",
+            "Check org.login_url: this is not what Salesforce answers.",
+        )
+    return Login(Token(data["access_token"], instance_url), str(data.get("refresh_token") or ""))
+
+
+def _not_json(credentials: Credentials, status: int, body: str) -> SalesforceError:
+    if status >= 500 or status in (420, 429):
+        title = read_complaint(body).message
+        return OrgUnreachable(
+            f"The login host answered {status}" + (f" ({title})." if title else "."), status=status
+        )
+    return AuthenticationFailed(
+        f"{credentials.login_url} answered {status} with something that is not Salesforce's.",
+        "Check org.login_url.",
+        status=status,
+    )
+
+
+# error, a part of error_description, what to change
+_ADVICE = (
+    ("invalid_grant", "expired access/refresh token", "Authorise again and store the new refresh token."),
+    ("invalid_grant", "token validity expired", "Authorise again and store the new refresh token."),
+    (
+        "invalid_grant",
+        "hasn't approved",
+        "Pre-authorise the sync user: app policy 'Admin approved users' and one of its permission sets.",
+    ),
+    (
+        "invalid_grant",
+        "audience",
+        "The key is for another kind of org: org.login_url has to be the sandbox's or production's own.",
+    ),
+    ("invalid_grant", "expired authorization code", "The clock of this machine is wrong: set it (NTP)."),
+    ("invalid_grant", "not supported on this domain", "Set org.login_url to the org's My Domain."),
+    ("invalid_grant", "locked", "Unlock the sync user in Salesforce Setup."),
+    ("invalid_grant", "ip restricted", "Allow this machine's address in the app's or profile's IP ranges."),
+    (
+        "invalid_grant",
+        "",
+        "Check org.username and the secrets; the org may also block the flow, the user or this address.",
+    ),
+    ("invalid_client_credentials", "", "Check the secret in org.client_secret."),
+    ("invalid_client", "", "Check org.client_id and org.client_secret."),
+    ("invalid_client_id", "", "Check org.client_id (the consumer key)."),
+    ("inactive_user", "", "Activate the sync user in Salesforce Setup."),
+    ("inactive_org", "", "The org is locked, closed or in maintenance: see Salesforce Trust."),
+    (
+        "unsupported_grant_type",
+        "",
+        "Allow this OAuth flow in the app's settings, or choose another org.auth.",
+    ),
+    (
+        "invalid_request",
+        "not supported on this domain",
+        "Set org.login_url to the org's My Domain: this flow is refused on login.salesforce.com.",
+    ),
+    ("rate_limit_exceeded", "", "Too many logins for this user; rtsd waits before it tries again."),
+    ("", "", "Check the keys of [org] in the configuration."),
+)
+
+
+def _refusal(status: int, complaint: Complaint, credentials: Credentials) -> AuthenticationFailed:
+    description = complaint.message.lower()
+    do = next(do for code, part, do in _ADVICE if code in ("", complaint.code) and part in description)
+    detail = ": ".join(part for part in (complaint.code, complaint.message) if part)
+    return AuthenticationFailed(
+        f"Salesforce refused the login ({credentials.auth}): {detail or f'status {status}, no reason'}.",
+        do,
+        status=status,
+        reason=complaint.code,
+    )

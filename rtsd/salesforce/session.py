@@ -1,36 +1,124 @@
-"""One access token for everybody."""
+"""One access token for everybody: single flight, back-off after refusals, rotation of refresh tokens."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
 
+from rtsd.core.instant import Millis
+from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Credentials
-from rtsd.salesforce.ledger import Clock, Ledger
-from rtsd.salesforce.login import Token
+from rtsd.salesforce.ledger import LOGINS, Clock, Ledger
+from rtsd.salesforce.login import Login, Token, log_in
+from rtsd.salesforce.transport import Timeouts
 
-Sleep = Callable[[float], Awaitable[None]]
+_PURPOSE = "login"
+_MINUTE: Millis = 60_000
+_MOST_PER_MINUTE = 6
+"""Sessions live 15 minutes at least (pull-apis.md 1.4): more logins than this are a loop."""
+_REFUSED_PAUSE: Millis = 30_000
+_UNREACHABLE_PAUSE: Millis = 1_000
+_LONGEST_PAUSE: Millis = 15 * _MINUTE
 
 
 class Session:
-    """Logs in when a token is needed, once for all who wait; never more than one login in flight."""
+    """Logs in when a token is needed, once for all who wait; never more than one login in flight.
+
+    How long a session lives is not told (pull-apis.md 1.2), so a token is used until it is refused.
+    """
 
     def __init__(
-        self, credentials: Credentials, ledger: Ledger, clock: Clock, *, sleep: Sleep = asyncio.sleep
+        self, credentials: Credentials, ledger: Ledger, clock: Clock, *, timeouts: Timeouts | None = None
     ) -> None:
-        raise NotImplementedError
+        self.credentials = credentials
+        self._ledger = ledger
+        self._clock = clock
+        self._timeouts = timeouts or Timeouts()
+        self._token: Token | None = None
+        self._login: asyncio.Task[Token] | None = None
+        self._refresh_token = credentials.refresh_token
+        self._unsaved: Login | None = None
+        self._recent: deque[Millis] = deque(maxlen=_MOST_PER_MINUTE)
+        self._failure: SalesforceError | None = None
+        self._failures = 0
+        self._failed_at: Millis = 0
 
     async def token(self) -> Token:
         """Return the current token, logging in if there is none.
 
-        Raises AuthenticationFailed (Salesforce's own reason, and what to change) or OrgUnreachable.
+        Raises AuthenticationFailed (Salesforce's own reason, and what to change) or OrgUnreachable; for a
+        growing while after one of them it is raised again without asking Salesforce.
         """
-        raise NotImplementedError
+        if self._token is not None:
+            return self._token
+        if self._login is None:
+            self._hold_back()
+            self._login = asyncio.create_task(self._log_in(), name="salesforce login")
+            self._login.add_done_callback(_mark_seen)
+        # shielded: a caller that is cancelled must not cut off a rotation half way
+        return await asyncio.shield(self._login)
 
     def expire(self, token: Token) -> None:
         """Salesforce refused `token`: the next `token()` logs in. A token already replaced is ignored."""
-        raise NotImplementedError
+        if self._token is token:
+            self._token = None
 
     async def close(self) -> None:
         """Let a login that is under way finish (its refresh token may have been rotated)."""
-        raise NotImplementedError
+        if self._login is not None:
+            await asyncio.wait([self._login])
+
+    async def _log_in(self) -> Token:
+        try:
+            token = await self._ask()
+        except SalesforceError as error:
+            self._failure, self._failed_at = error, self._clock()
+            self._failures += 1
+            raise
+        finally:
+            self._login = None
+        self._failure, self._failures = None, 0
+        self._token = token
+        return token
+
+    async def _ask(self) -> Token:
+        if self._unsaved is None:
+            await self._ledger.allow(_PURPOSE, LOGINS)
+            self._ledger.sent(_PURPOSE, LOGINS, 1)
+            self._recent.append(self._clock())
+            self._unsaved = await log_in(self.credentials, self._refresh_token, self._timeouts)
+        rotated = self._unsaved.refresh_token
+        if rotated and rotated != self._refresh_token:
+            # the old one is dead now: presenting it again would revoke the new one (pull-apis.md 1.4)
+            self._refresh_token = rotated
+            await self._save(rotated)
+        login, self._unsaved = self._unsaved, None
+        return login.token
+
+    async def _save(self, rotated: str) -> None:
+        try:
+            await self.credentials.save_refresh_token(rotated)
+        except BaseException:
+            self._refresh_token = ""  # so that the next try saves it again, without a login
+            raise
+
+    def _hold_back(self) -> None:
+        """Raise instead of logging in: too soon after a failure, or too often."""
+        now = self._clock()
+        if self._failure is not None and 0 <= now - self._failed_at < self._pause():
+            raise self._failure.with_traceback(None)
+        if len(self._recent) == _MOST_PER_MINUTE and 0 <= now - self._recent[0] < _MINUTE:
+            raise AuthenticationFailed(
+                f"{_MOST_PER_MINUTE} logins within a minute: Salesforce ends every session at once.",
+                "Check the org's session settings and the app's IP and session policies.",
+            )
+
+    def _pause(self) -> Millis:
+        first = _REFUSED_PAUSE if isinstance(self._failure, AuthenticationFailed) else _UNREACHABLE_PAUSE
+        return min(first << min(self._failures - 1, 10), _LONGEST_PAUSE)
+
+
+def _mark_seen(login: asyncio.Task[Token]) -> None:
+    """Every waiter may have been cancelled; their login's error is kept for the next one."""
+    if not login.cancelled():
+        login.exception()  # noqa: LOG004  a task's, not a logger's
