@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, ValidationInfo
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
-_PERCENT = re.compile(r"(\d{1,2})%")
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_PERCENT = re.compile(r"([0-9]{1,2})%")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _MAX_NAME = 80  # 40 characters, a namespace of 15 and suffixes (Object Reference, API names); with room
 _MAX_SOCKET_PATH = 107  # sun_path of a Unix socket address, less its final NUL (unix(7))
@@ -92,7 +92,13 @@ def listen(value: Any) -> Listen | None:
         return None
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     bracketed = host.startswith("[") and host.endswith("]")
-    if not host or not colon or not port.isdecimal() or int(port) > 65_535 or (":" in host and not bracketed):
+    if (
+        not host
+        or not colon
+        or not re.fullmatch(r"[0-9]{1,5}", port)
+        or int(port) > 65_535
+        or (":" in host and not bracketed)
+    ):
         raise ValueError(f'{value!r} is not an address; "host:port" such as "127.0.0.1:8787", or ""')
     return Listen(host.strip("[]"), int(port))
 

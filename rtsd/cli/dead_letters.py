@@ -1,0 +1,103 @@
+"""`rtsd dead-letters`: what could not be used, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from rtsd.cli import options
+from rtsd.cli.ask import ask, ask_raw
+from rtsd.cli.output import table
+from rtsd.control.client import ControlClient
+from rtsd.control.protocol import DeadLetter
+from rtsd.errors import NotFound
+from rtsd.logs import clean
+
+_HEADERS = ("ID", "AT", "REASON", "OBJECT", "RECORD", "TRIES", "MESSAGE")
+_IDS = click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1), metavar="ID…")
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=options.examples(
+        "rtsd dead-letters", "rtsd dead-letters show 12", "rtsd dead-letters retry 12 13"
+    ),
+)
+@options.socket
+@options.as_json
+@click.pass_context
+def dead_letters(ctx: click.Context, *, socket: Path | None, as_json: bool) -> None:
+    """Show what could not be used; retry or drop it.
+
+    A dead letter is a push or delivery that could not be used. It is kept, with its reason, until it
+    is retried with success or dropped.
+    """
+    if ctx.invoked_subcommand is None:
+        _list(socket, as_json=as_json)
+
+
+@dead_letters.command("list", epilog=options.examples("rtsd dead-letters list --json"))
+@options.socket
+@options.as_json
+def list_all(*, socket: Path | None, as_json: bool) -> None:
+    """List them, the newest first."""
+    _list(socket, as_json=as_json)
+
+
+@dead_letters.command(epilog=options.examples("rtsd dead-letters show 12"))
+@click.argument("letter_id", type=click.IntRange(min=1), metavar="ID")
+@options.socket
+@options.as_json
+def show(*, letter_id: int, socket: Path | None, as_json: bool) -> None:
+    """Show one in full."""
+    found = [one for one in ask(socket, lambda client: client.dead_letters()) if one.id == letter_id]
+    if not found:
+        raise NotFound(f"There is no dead letter {letter_id}.", "rtsd dead-letters lists those there are.")
+    if as_json:
+        click.echo(msgspec.json.encode(found[0]))
+        return
+    for name, value in msgspec.to_builtins(found[0]).items():
+        click.echo(f"{name:<9} {clean(str(value))}")
+
+
+@dead_letters.command(epilog=options.examples("rtsd dead-letters retry 12 13"))
+@_IDS
+@options.socket
+def retry(*, ids: Sequence[int], socket: Path | None) -> None:
+    """Try some again, now."""
+
+    async def retry_each(client: ControlClient) -> None:
+        for letter_id in ids:
+            await client.retry(letter_id)
+            click.echo(f"Dead letter {letter_id} is being tried again.")
+
+    ask(socket, retry_each)
+
+
+@dead_letters.command(epilog=options.examples("rtsd dead-letters drop 12"))
+@_IDS
+@options.socket
+def drop(*, ids: Sequence[int], socket: Path | None) -> None:
+    """Give some up for good."""
+
+    async def drop_each(client: ControlClient) -> None:
+        for letter_id in ids:
+            await client.drop(letter_id)
+            click.echo(f"Dead letter {letter_id} is dropped.")
+
+    ask(socket, drop_each)
+
+
+def _list(socket: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(ask_raw(socket, "/v1/dead-letters"))
+        return
+    found = ask(socket, lambda client: client.dead_letters())
+    click.echo(table(_HEADERS, [_row(one) for one in found]) if found else "No dead letters.")
+
+
+def _row(one: DeadLetter) -> tuple[str | int | None, ...]:
+    return (str(one.id), one.at, one.reason, one.object, one.record, one.attempts, one.message)

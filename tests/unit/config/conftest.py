@@ -1,0 +1,49 @@
+"""A configuration that works, to be spoiled one way at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rtsd import config
+from rtsd.errors import ConfigError
+
+MINIMAL = """
+[org]
+login_url = "https://acme.my.salesforce.com"
+client_id = "app"
+client_secret = "s3cr3t-value"
+[gateway]
+token = "push-token-value"
+[[objects]]
+name = "Contact"
+"""
+
+Load = Callable[..., config.Config]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Write a text as rtsd.toml and load it; `more` is added to the minimal one."""
+
+    def write_and_load(text: str = MINIMAL, more: str = "", **environ: str) -> config.Config:
+        path = tmp_path / "rtsd.toml"
+        path.write_text(text + more)
+        return config.load(path, environ)
+
+    return write_and_load
+
+
+@pytest.fixture
+def mistakes(load: Load) -> Callable[..., tuple[str, ...]]:
+    """Load what must be refused and return its mistakes."""
+
+    def refused(text: str = MINIMAL, more: str = "", **environ: str) -> tuple[str, ...]:
+        with pytest.raises(ConfigError) as caught:
+            load(text, more, **environ)
+        assert caught.value.exit_status == 2
+        return caught.value.mistakes
+
+    return refused

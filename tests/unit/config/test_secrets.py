@@ -1,0 +1,133 @@
+"""Secrets: where they are read from, who may read them, and that they never print."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rtsd.config import Config, Secret, load
+
+FROM_FILES = """
+[org]
+login_url = "https://acme.my.salesforce.com"
+client_id = "app"
+client_secret_file = "sf-secret"
+[gateway]
+token_file = "push-token"
+[[objects]]
+name = "Contact"
+"""
+
+
+def put(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file with exactly this mode, whatever the umask."""
+    path.write_text(text)
+    path.chmod(mode)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """The directory of the configuration, with both secrets in it."""
+    put(tmp_path / "sf-secret", "from-file\n")
+    put(tmp_path / "push-token", "new-token\n\n old-token \n")
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+def test_a_secret_never_prints() -> None:
+    """Neither repr, str, format nor the configuration's own repr shows it."""
+    secret = Secret("canary")
+    assert "canary" not in f"{secret!r} {secret} {secret!s:>30}"
+    assert secret.reveal() == "canary"
+    assert secret == Secret("canary") != Secret("other")
+
+
+def test_the_configuration_never_prints_one(load: Callable[..., Config]) -> None:
+    """The whole configuration can be logged."""
+    text = repr(load())
+    assert "s3cr3t-value" not in text
+    assert "push-token-value" not in text
+
+
+def test_secrets_come_from_files_beside_the_configuration(files: Path, load: Callable[..., Config]) -> None:
+    """White space around a secret is not part of it; each line of token_file is a key."""
+    loaded = load(FROM_FILES)
+    assert loaded.org.client_secret == Secret("from-file")
+    assert loaded.gateway.hmac_keys == (b"new-token", b"old-token")
+    assert {secret.reveal() for secret in loaded.secrets()} == {"from-file", "new-token", "old-token"}
+
+
+def test_the_credentials_directory_comes_first(
+    files: Path, tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Config]
+) -> None:
+    """A relative name means systemd's credential where there is one of that name, else the file beside."""
+    credentials = tmp_path_factory.mktemp("credentials")
+    put(credentials / "sf-secret", "from-systemd", 0o444)
+    credentials.chmod(0o700)
+    loaded = load(FROM_FILES, CREDENTIALS_DIRECTORY=str(credentials))
+    assert loaded.org.client_secret == Secret("from-systemd")
+    assert loaded.gateway.token[0] == Secret("new-token")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o620, 0o777])
+def test_a_file_that_others_can_read_is_refused(
+    mode: int, files: Path, mistakes: Callable[..., tuple[str, ...]]
+) -> None:
+    """The mistake names the chmod that helps."""
+    (files / "sf-secret").chmod(mode)
+    (mistake,) = mistakes(FROM_FILES)
+    assert mistake.startswith("org.client_secret_file: ")
+    assert mistake.endswith(f"run: chmod 600 {files / 'sf-secret'}")
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440])
+def test_owner_and_group_may_read(mode: int, files: Path, load: Callable[..., Config]) -> None:
+    """A group of its own is a usual way to share a secret with the service's user."""
+    (files / "sf-secret").chmod(mode)
+    assert load(FROM_FILES).org.client_secret == Secret("from-file")
+
+
+def test_what_is_wrong_with_a_file_is_told(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
+    """Missing, empty and binary files are mistakes of their key, each once."""
+    put(files / "sf-secret", " \n")
+    (files / "push-token").unlink()
+    empty, missing = mistakes(FROM_FILES)
+    assert empty.startswith("org.client_secret_file: ")
+    assert "is empty" in empty
+    assert missing == (
+        f"gateway.token_file: push-token is not in {files}; the name of a file that holds the secret"
+    )
+    (files / "sf-secret").write_bytes(b"\xff\xfe")
+    assert "is not text" in mistakes(FROM_FILES)[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_we_cannot_read_is_told(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
+    """A permission problem is worded, not raised."""
+    (files / "sf-secret").chmod(0o000)
+    assert "Permission denied" in mistakes(FROM_FILES)[0]
+
+
+def test_a_secret_is_given_once(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
+    """Both forms of one secret leave open which is meant."""
+    both = FROM_FILES.replace("client_secret_file", 'client_secret = "x"\nclient_secret_file')
+    assert mistakes(both) == (
+        "org.client_secret: is given twice; either client_secret or client_secret_file",
+    )
+
+
+def test_a_refresh_token_knows_its_file(files: Path) -> None:
+    """A rotated token is written back to the file it came from."""
+    put(files / "refresh", "5Aep861")
+    path = files / "rtsd.toml"
+    path.write_text(
+        FROM_FILES.replace(
+            'client_secret_file = "sf-secret"', 'auth = "refresh_token"\nrefresh_token_file = "refresh"'
+        )
+    )
+    loaded = load(path, {})
+    assert loaded.org.refresh_token == Secret("5Aep861")
+    assert loaded.org.refresh_token_path == files / "refresh"
