@@ -133,8 +133,10 @@ def decide(known: Known, change: Change, columns: int) -> Verdict:
 def _decide_delete(known: Known, change: Change) -> Verdict:
     if not change.version.stamp:
         return Verdict(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
+    if known.deleted:
+        return Verdict(Outcome.DUPLICATE, confirms=change.version.stamp > known.version.stamp)
     if change.version <= known.version:
-        return Verdict(Outcome.DUPLICATE if known.deleted else Outcome.STALE)
+        return Verdict(Outcome.STALE)
     return Verdict(Outcome.APPLIED)
 
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from types import MappingProxyType
 
 
 class Kind(Enum):
-    """How a field's value is kept: the declared SQLite type is the member's value (contract section 4)."""
+    """How a field's value is kept in SQLite (contract section 4)."""
 
-    TEXT = "TEXT"
-    BOOLEAN = "INTEGER"
-    INT = "INTEGER "  # a space apart from BOOLEAN: enum members with one value would be one member
-    REAL = "REAL"
-    DATE = "TEXT "
-    DATETIME = "TEXT  "
-    TIME = "TEXT   "
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    INT = "int"
+    REAL = "real"
+    DATE = "date"
+    DATETIME = "datetime"
+    TIME = "time"
 
     @property
     def declared(self) -> str:
-        """The type in the CREATE TABLE statement: TEXT, INTEGER or REAL."""
-        return self.value.rstrip()
+        """The column's declared type: TEXT, INTEGER or REAL."""
+        return _DECLARED.get(self, "TEXT")
 
+
+_DECLARED = {Kind.BOOLEAN: "INTEGER", Kind.INT: "INTEGER", Kind.REAL: "REAL"}
 
 _KIND_BY_TYPE = {
     "boolean": Kind.BOOLEAN,
@@ -76,6 +79,12 @@ class ObjectSchema:
     key_prefix: str | None = None
     replicateable: bool = True
     """Whether `deleted` and `updated` answer for it (pull-apis.md 2.6)."""
+    soft_deletes: bool = False
+    """Whether deleted rows stay readable for a while, told apart by IsDeleted."""
+    merges: bool = False
+    """Whether MasterRecordId names the winner of a merge."""
+    unmirrored: tuple[str, ...] = ()
+    """Fields that exist in the org but are left out here."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -93,6 +102,53 @@ class ObjectSchema:
         return tuple(field.name for field in self.fields)
 
     @property
-    def soft_deletes(self) -> bool:
-        """Whether deleted rows can be told apart by IsDeleted."""
-        return "IsDeleted" in self.by_name
+    def calculated(self) -> tuple[str, ...]:
+        """The formula and roll-up fields: they change without the record's stamp moving."""
+        return tuple(field.name for field in self.fields if field.calculated)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the configuration wants mirrored of one object (contract section 2, `[[objects]]`)."""
+
+    name: str
+    fields: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    where: str = ""
+    """A SOQL row filter; empty for every row."""
+    conditions: tuple[str, ...] = ()
+    """Fields whose change makes the package push; empty for any."""
+    privacy: Mapping[str, str] = MappingProxyType({})
+    """Field -> drop, hash or last4, before a value reaches the disk."""
+
+
+def narrow(schema: ObjectSchema, wish: Wish, existing: Iterable[str]) -> ObjectSchema:
+    """Keep of a described object what is wished for; Id and the cursor always stay.
+
+    `existing` names every field the org shows, those of types that are never mirrored included.
+    Raises ValueError that names the wished fields which the org does not show.
+    """
+    existing = tuple(existing)
+    known = {name.lower() for name in existing}
+    named = [name for name in (*wish.fields, *wish.exclude, *wish.privacy) if name != "*"]
+    unknown = sorted({name for name in named if name.lower() not in known})
+    if unknown:
+        raise ValueError(f"{wish.name} has no field {', '.join(unknown)}, or the sync user cannot see it")
+    wanted = {name.lower() for name in wish.fields}
+    left_out = {name.lower() for name in wish.exclude}
+    left_out |= {name.lower() for name, rule in wish.privacy.items() if rule == "drop"}
+    keep = {"id", (schema.cursor or "id").lower()}
+    fields = tuple(
+        field
+        for field in schema.fields
+        if field.name.lower() in keep
+        or (("*" in wish.fields or field.name.lower() in wanted) and field.name.lower() not in left_out)
+    )
+    names = {field.name for field in fields}
+    return replace(
+        schema,
+        fields=fields,
+        soft_deletes="isdeleted" in known,
+        merges="masterrecordid" in known,
+        unmirrored=tuple(name for name in existing if name not in names),
+    )

@@ -1,0 +1,77 @@
+"""The live journal: entries go to every follower, and no follower can hold the daemon up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+
+from rtsd.control.protocol import Event
+
+QUEUE = 10_000
+"""Entries a follower may be behind; then it is told that it lagged, and closed."""
+RECENT = 1_000
+"""Newest entries kept for thinned feeds."""
+
+
+class Follower:
+    """One reader's queue of live entries."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Event] = deque()
+        self._ready = asyncio.Event()
+        self.lagged = False
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Queue entries, unless it is too far behind."""
+        if len(self._queue) + len(events) > QUEUE:
+            self.lagged = True
+        else:
+            self._queue.extend(events)
+        self._ready.set()
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield what has come, in order, until the follower has lagged and its queue is read."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            batch = list(self._queue)
+            self._queue.clear()
+            if batch:
+                yield batch
+            if self.lagged:
+                return
+
+
+class Feed:
+    """Fans journal entries out."""
+
+    def __init__(self) -> None:
+        self._followers: set[Follower] = set()
+        self.recent: deque[Event] = deque(maxlen=RECENT)
+        self.counters: Counter[str] = Counter()
+        """Entries since the start, by type, and changes by source and outcome."""
+        self.total = 0
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand entries to everybody; call it only after their commit."""
+        for event in events:
+            self.counters[event.type] += 1
+            if event.type == "change":
+                self.counters[f"change.{event.source}"] += 1
+                self.counters[f"outcome.{event.outcome}"] += 1
+        self.total += len(events)
+        self.recent.extend(events)
+        for follower in self._followers:
+            follower.offer(events)
+
+    @contextmanager
+    def follow(self) -> Iterator[Follower]:
+        """Register a follower for as long as the block runs."""
+        follower = Follower()
+        self._followers.add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.discard(follower)

@@ -1,0 +1,97 @@
+"""The push document of contract section 3: from bytes to typed values, or MalformedPush."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from rtsd.core.ids import full_id
+from rtsd.core.instant import Millis, from_iso
+from rtsd.errors import MalformedPush
+
+
+class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One element of `changes`, as sent."""
+
+    object: str
+    op: Literal["create", "update", "delete", "undelete"]
+    id: str
+    modstamp: str | None = None
+    changed: list[str] = []
+    by: str | None = None
+    master: str | None = None
+    fields: dict[str, Any] | None = None
+
+
+class _Document(msgspec.Struct, kw_only=True, omit_defaults=True):
+    v: Literal[1]
+    org: str
+    sent: str | None = None
+    pkg: str | None = None
+    attempt: int = 1
+
+
+class Changes(_Document, tag_field="kind", tag="changes"):
+    """A batch of changes, read back from the database at `read_at`."""
+
+    changes: list[PushedChange]
+    read_at: str | None = None
+
+
+class Heartbeat(_Document, tag_field="kind", tag="heartbeat"):
+    """A sign of life of the package, with its settings."""
+
+    settings: dict[str, Any] = {}
+    triggers: list[str] = []
+    async_: dict[str, Any] = msgspec.field(default={}, name="async")
+    errors_24h: int = 0
+
+
+class Test(_Document, tag_field="kind", tag="test"):
+    """An admin's ping: shown, changes nothing."""
+
+
+Push = Changes | Heartbeat | Test
+
+_DECODER = msgspec.json.Decoder(Push)
+_ENCODER = msgspec.json.Encoder()
+
+
+def parse_push(body: bytes) -> Push:
+    """Read a push. Raises MalformedPush, naming the place, when it is not such a document."""
+    try:
+        push: Push = _DECODER.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
+    try:
+        push.org = full_id(push.org)
+        if push.sent is not None:
+            from_iso(push.sent)
+        if isinstance(push, Changes):
+            _normalise(push)
+    except ValueError as error:
+        raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
+    return push
+
+
+def encode_push(push: Push) -> bytes:
+    """The document as it is kept in the inbox."""
+    return _ENCODER.encode(push)
+
+
+def observed_at(push: Changes, fallback: Millis) -> Millis:
+    """When its rows were read back, on Salesforce's clock; `fallback` if it does not say."""
+    moment = push.read_at or push.sent
+    return from_iso(moment) if moment else fallback
+
+
+def _normalise(push: Changes) -> None:
+    if push.read_at is not None:
+        from_iso(push.read_at)
+    for change in push.changes:
+        change.id = full_id(change.id)
+        if change.master is not None:
+            change.master = full_id(change.master)
+        if change.modstamp is not None:
+            from_iso(change.modstamp)

@@ -1,0 +1,28 @@
+"""Windows: the slices of time that Interval Sync reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsd.core.instant import Millis
+
+SHORTEST_MS: Millis = 120_000
+"""`deleted` refuses a window of a minute or less, and truncates both bounds to minutes (pull-apis.md 2.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Everything stamped from `start` up to, but not including, `end`; on Salesforce's clock."""
+
+    start: Millis
+    end: Millis
+
+
+def next_window(cursor: Millis, now: Millis, lookback: Millis) -> Window:
+    """Return the slice to read next.
+
+    It begins `lookback` behind the cursor: a row carries the stamp of the moment at which its transaction
+    wrote it, and becomes visible only at the commit (pull-apis.md 5.1). It ends with the second that is
+    still running, so that what is stamped in it is read by the next window too.
+    """
+    return Window(cursor - max(lookback, 0), now // 1000 * 1000 + 1000)

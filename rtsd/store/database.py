@@ -1,0 +1,206 @@
+"""The database file: who may open it, how it is opened, and the one way to write.
+
+One connection does every write and every checkpoint; readers have their own, read-only ones.
+Transactions begin IMMEDIATE: a deferred one that upgrades fails at once with BUSY_SNAPSHOT, whatever
+the busy time-out. WAL with synchronous=FULL: a commit survives a power cut, not only a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3 as standard_sqlite
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
+from rtsd.store import migrate
+from rtsd.store.sqlite import Error, aiosqlite, store_error
+
+APPLICATION_ID = 0x52545344  # "RTSD": `file` and we can tell our databases from others
+BUSY_MS = 5_000
+
+Row = tuple[Any, ...]
+
+
+class Tx:
+    """A transaction in progress; only `Database.transaction` makes one."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one statement."""
+        await self._connection.execute(sql, parameters)
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row."""
+        await self._connection.executemany(sql, rows)
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query, as the transaction sees the data."""
+        return cast("list[Row]", await self._connection.execute_fetchall(sql, parameters))
+
+
+class Database:
+    """The open database. `async with await Database.open(path) as database: …`."""
+
+    def __init__(
+        self, path: Path, lock: int, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+    ) -> None:
+        self.path = path
+        self._lock_file = lock
+        self._writer = writer
+        self._reader = reader
+        self._turn = asyncio.Lock()
+        self.failure: str | None = None
+        """Why the last write failed, until one succeeds again."""
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or create the database at `path`, and bring its tables up to date.
+
+        Raises AnotherInstance, ForeignDatabase, NewerDatabase, CorruptDatabase or StorageUnwritable
+        before anything was written.
+        """
+        _require_directory(path.parent)
+        lock = _lock(path)
+        try:
+            _require_ours(path)
+            _create_private(path)
+            writer = await _connect(path, read_only=False)
+            reader = await _connect(path, read_only=True)
+        except BaseException as error:
+            os.close(lock)
+            if isinstance(error, Error):
+                raise store_error(error, str(path)) from error
+            raise
+        return cls(path, lock, writer, reader)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """One write transaction; commits at the end, rolls back on any exception.
+
+        Raises the StoreError that SQLite's refusal means.
+        """
+        async with self._turn:
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield Tx(self._writer)
+                    await self._writer.execute("COMMIT")
+                except BaseException:
+                    await self._rollback()
+                    raise
+            except Error as error:
+                self.failure = str(error)
+                raise store_error(error, str(self.path)) from error
+            self.failure = None
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Read what is committed, without waiting for writers."""
+        try:
+            return cast("list[Row]", await self._reader.execute_fetchall(sql, parameters))
+        except Error as error:
+            raise store_error(error, str(self.path)) from error
+
+    async def close(self) -> None:
+        """Close; the last connection checkpoints the WAL and removes it."""
+        await self._reader.close()
+        await self._writer.close()
+        os.close(self._lock_file)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _rollback(self) -> None:
+        # A cancelled COMMIT still goes through in SQLite's thread, before this; then there is nothing to
+        # roll back. Either way nobody gets the connection before its thread is done with this transaction.
+        with suppress(Error):
+            await asyncio.shield(self._writer.execute("ROLLBACK"))
+
+
+async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
+    mode = "ro" if read_only else "rw"
+    connection = await aiosqlite.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
+    try:
+        await connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        if not read_only:
+            await connection.execute("PRAGMA journal_mode=WAL")
+            await connection.execute("PRAGMA synchronous=FULL")
+            await migrate.run(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _require_directory(directory: Path) -> None:
+    if not directory.is_dir():
+        raise StorageUnwritable(f"{directory} does not exist", "create it, owned by the user rtsd runs as")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StorageUnwritable(f"{directory} is not writable for this user", "change its owner or mode")
+
+
+def _lock(path: Path) -> int:
+    """Take the lock beside the database; the kernel drops it with the process, kill -9 included."""
+    try:
+        descriptor = os.open(
+            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+    except OSError as error:
+        raise StorageUnwritable(f"cannot lock {path}: {error.strerror}", "check the directory") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise AnotherInstance(
+            f"another rtsd is using {path}", "stop it, or give this one its own [store] path"
+        ) from None
+    return descriptor
+
+
+def _require_ours(path: Path) -> None:
+    """Look at an existing file without changing a byte of it."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    if path.stat().st_mode & 0o077:
+        raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
+    try:
+        probe = standard_sqlite.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            (application,) = probe.execute("PRAGMA application_id").fetchone()
+            (found,) = probe.execute("PRAGMA user_version").fetchone()
+        finally:
+            probe.close()
+    except standard_sqlite.Error as error:
+        raise store_error(error, str(path)) from error
+    if application != APPLICATION_ID:
+        raise ForeignDatabase(
+            f"{path} is a database that rtsd did not make",
+            "nothing was changed; give [store] path another file",
+        )
+    if found > migrate.LATEST:
+        raise NewerDatabase(
+            f"{path} was written by a newer rtsd (schema {found}, this one knows {migrate.LATEST})",
+            "nothing was changed; run the newer version, or load into another file",
+        )
+
+
+def _create_private(path: Path) -> None:
+    """Create the file 0600 ourselves: SQLite would take the umask, and -wal and -shm follow the file."""
+    if path.exists():
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageUnwritable(f"cannot create {path}: {error.strerror}", "check the directory") from error

@@ -1,0 +1,136 @@
+"""The inbox: pushes that are durable before anybody is told so, and not applied yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from rtsd.core.instant import Millis
+from rtsd.errors import CannotCommit, StoreError
+from rtsd.store.database import Database, Tx
+
+MAX_WAITING = 1_000
+"""Pushes that may wait for a commit; beyond it the gateway answers 503 at once instead of holding them."""
+MAX_GROUP = 256
+"""Pushes in one commit: one fsync for all that arrived during the last one."""
+
+
+class Entry(NamedTuple):
+    """One push in the inbox."""
+
+    seq: int
+    webhook_id: str
+    received_at: Millis
+    body: bytes
+
+
+class Arrival(NamedTuple):
+    """One push on its way into the inbox."""
+
+    webhook_id: str
+    received_at: Millis
+    body: bytes
+
+
+class Inbox:
+    """Appends with group commit; `run` must be running for `append` to return."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
+        self.arrived = asyncio.Event()
+        """Set whenever there may be something to apply."""
+
+    async def append(self, arrival: Arrival) -> bool:
+        """Make one push durable; False when its id was taken before.
+
+        Returns only after the commit. Raises CannotCommit when it could not be kept; then nothing was.
+        """
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            self._waiting.put_nowait((arrival, outcome))
+        except asyncio.QueueFull:
+            raise CannotCommit("too many pushes are waiting for the disk", retry_after_s=2) from None
+        return await outcome
+
+    async def run(self) -> None:
+        """Commit groups forever."""
+        while True:
+            await self.step()
+
+    async def step(self) -> int:
+        """Wait for a push, then commit it with all that have come meanwhile; return how many."""
+        group = [await self._waiting.get()]
+        while len(group) < MAX_GROUP and not self._waiting.empty():
+            group.append(self._waiting.get_nowait())
+        try:
+            fresh = await self._commit([arrival for arrival, _ in group])
+        except StoreError as error:
+            for _, outcome in group:
+                if not outcome.done():
+                    outcome.set_exception(CannotCommit(error.message, error.do))
+        except BaseException:
+            for _, outcome in group:
+                outcome.cancel()
+            raise
+        else:
+            for (_, outcome), is_fresh in zip(group, fresh, strict=True):
+                if not outcome.done():
+                    outcome.set_result(is_fresh)
+            self.arrived.set()
+        return len(group)
+
+    async def _commit(self, arrivals: Sequence[Arrival]) -> list[bool]:
+        async with self._database.transaction() as tx:
+            ids = msgspec.json.encode([arrival.webhook_id for arrival in arrivals]).decode()
+            known = {
+                webhook_id
+                for (webhook_id,) in await tx.fetch(
+                    "SELECT webhook_id FROM _rts_inbox WHERE webhook_id IN (SELECT value FROM json_each(?))",
+                    (ids,),
+                )
+            }
+            fresh = []
+            for arrival in arrivals:
+                fresh.append(arrival.webhook_id not in known)
+                known.add(arrival.webhook_id)
+            await tx.executemany(
+                "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
+                [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
+            )
+        return fresh
+
+
+async def pending(database: Database, limit: int) -> list[Entry]:
+    """The oldest pushes not applied yet."""
+    rows = await database.fetch(
+        "SELECT seq, webhook_id, received_at, body FROM _rts_inbox"
+        " WHERE body IS NOT NULL ORDER BY seq LIMIT ?",
+        (limit,),
+    )
+    return [Entry(*row) for row in rows]
+
+
+async def count_pending(database: Database) -> int:
+    """How many pushes wait to be applied."""
+    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
+    return int(count)
+
+
+async def count_since(database: Database, since: Millis) -> int:
+    """How many pushes were taken since then."""
+    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE received_at >= ?", (since,))
+    return int(count)
+
+
+async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
+    """Mark pushes as applied, in the transaction that applied them. Their ids stay, to know a late retry."""
+    await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])
+
+
+async def purge(tx: Tx, before: Millis) -> None:
+    """Forget the ids of pushes that were applied and came before then."""
+    await tx.execute("DELETE FROM _rts_inbox WHERE body IS NULL AND received_at < ?", (before,))

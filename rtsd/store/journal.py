@@ -1,0 +1,140 @@
+"""The journal: what happened, in order. It feeds the live feed, `events`, `why` and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.values import MirrorValue
+from rtsd.store.database import Database, Row, Tx
+
+_COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that happened, before it has its place in the journal."""
+
+    type: str
+    object: str | None = None
+    id: str | None = None
+    op: str | None = None
+    source: str | None = None
+    outcome: str | None = None
+    changed: Sequence[str] | None = None
+    latency_ms: int | None = None
+    message: str | None = None
+    detail: Mapping[str, Any] | None = None
+    before: Mapping[str, MirrorValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the journal; `seq` grows by one from entry to entry."""
+
+    seq: int
+    at: str
+    note: Note
+
+
+class Journal:
+    """Gives entries their places. Only the writer's side needs an object; reading is functions below."""
+
+    def __init__(self, last_seq: int) -> None:
+        self.last_seq = last_seq
+
+    @classmethod
+    async def open(cls, database: Database) -> Journal:
+        """Continue after the newest entry."""
+        ((last,),) = await database.fetch("SELECT COALESCE(MAX(seq), 0) FROM _rts_journal")
+        return cls(int(last))
+
+    async def append(self, tx: Tx, at: Millis, notes: Sequence[Note]) -> list[Entry]:
+        """Write entries in the caller's transaction. Publish them only after it has committed.
+
+        A roll-back leaves a gap in the numbers, never a number used twice: followers resume by it.
+        """
+        moment = to_iso(at)
+        entries = [Entry(self.last_seq + place, moment, note) for place, note in enumerate(notes, 1)]
+        self.last_seq += len(entries)
+        await tx.executemany(
+            f"INSERT INTO _rts_journal ({_COLUMNS}, before) VALUES ({', '.join('?' * 13)})",
+            [
+                (
+                    entry.seq,
+                    entry.at,
+                    note.type,
+                    note.object,
+                    note.id,
+                    note.op,
+                    note.source,
+                    note.outcome,
+                    _json(note.changed),
+                    note.latency_ms,
+                    note.message,
+                    _json(note.detail),
+                    _json(note.before),
+                )
+                for entry in entries
+                for note in (entry.note,)
+            ],
+        )
+        return entries
+
+
+async def after(
+    database: Database, seq: int, *, object_name: str | None = None, limit: int = 1000
+) -> list[Entry]:
+    """Entries after `seq`, oldest first."""
+    where, parameters = "seq > ?", [seq]
+    if object_name:
+        where, parameters = where + " AND object = ?", [seq, object_name]  # type: ignore[list-item]
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS} FROM _rts_journal WHERE {where} ORDER BY seq LIMIT ?", (*parameters, limit)
+    )
+    return [_entry(row) for row in rows]
+
+
+async def count_since(database: Database, kind: str, at: str) -> int:
+    """How many entries of one type there are since then."""
+    ((count,),) = await database.fetch(
+        "SELECT COUNT(*) FROM _rts_journal WHERE at >= ? AND type = ?", (at, kind)
+    )
+    return int(count)
+
+
+async def of_record(database: Database, object_name: str, record_id: str) -> list[tuple[Entry, Any]]:
+    """Everything that touched one record, oldest first, each with the values it replaced."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE object=? AND id=? ORDER BY seq",
+        (object_name, record_id),
+    )
+    return [(_entry(row[:12]), msgspec.json.decode(row[12]) if row[12] else None) for row in rows]
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _entry(row: Row) -> Entry:
+    changed, detail = row[8], row[11]
+    return Entry(
+        row[0],
+        row[1],
+        Note(
+            type=row[2],
+            object=row[3],
+            id=row[4],
+            op=row[5],
+            source=row[6],
+            outcome=row[7],
+            changed=msgspec.json.decode(changed) if changed else None,
+            latency_ms=row[9],
+            message=row[10],
+            detail=msgspec.json.decode(detail) if detail else None,
+        ),
+    )

@@ -1,0 +1,17 @@
+"""Small facts that outlive a restart, by key."""
+
+from __future__ import annotations
+
+from rtsd.store.database import Database, Tx
+
+
+async def get(database: Database, key: str) -> str | None:
+    """The value, or None."""
+    for (value,) in await database.fetch("SELECT value FROM _rts_meta WHERE key=?", (key,)):
+        return str(value)
+    return None
+
+
+async def put(tx: Tx, key: str, value: str) -> None:
+    """Remember a value."""
+    await tx.execute("INSERT OR REPLACE INTO _rts_meta (key, value) VALUES (?, ?)", (key, value))

@@ -1,0 +1,154 @@
+"""The mirror's rows and tombstones. Only `sync.apply` writes here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rtsd.core.change import Known, Source, Version
+from rtsd.core.instant import to_iso
+from rtsd.core.values import MirrorValue
+from rtsd.store.database import Database, Tx
+from rtsd.store.schema import Table
+from rtsd.store.sqlite import quoted
+
+_BY_IDS = "WHERE Id IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRow:
+    """A whole row, as it is to stand."""
+
+    values: dict[str, MirrorValue]
+    version: Version
+    source: Source
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deleted record: the version of its deletion and its last values."""
+
+    id: str
+    version: Version
+    deleted_at: str
+    master: str | None
+    values: dict[str, MirrorValue] | None
+
+
+async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, Known]:
+    """What the mirror knows of these records; those it never heard of are absent."""
+    wanted = msgspec.json.encode(list(ids)).decode()
+    width = len(table.columns)
+    cursor = table.columns.index(table.schema.cursor) if table.schema.cursor else None
+    found: dict[str, Known] = {}
+    for stone in await tx.fetch(
+        'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone'
+        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+        (table.name, wanted),
+    ):
+        values = msgspec.json.decode(stone[4]) if stone[4] else None
+        found[stone[0]] = Known(Version(stone[1], stone[2], stone[3]), values, deleted=True)
+    for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
+        stamp = row[cursor] if cursor is not None else ""
+        values = dict(zip(table.columns, row[:width], strict=True))
+        found[values["Id"]] = Known(
+            Version(stamp or "", row[width], row[width + 1]), values, partial=bool(row[width + 3])
+        )
+    return found
+
+
+async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
+    """Which of these records have a row or a tombstone."""
+    wanted = msgspec.json.encode(ids).decode()
+    rows = await tx.fetch(
+        f"SELECT Id FROM {quoted(table.name)} {_BY_IDS}"
+        " UNION ALL SELECT id FROM _rts_tombstone"
+        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+        (wanted, table.name, wanted),
+    )
+    return {row[0] for row in rows}
+
+
+async def put(tx: Tx, table: Table, rows: Sequence[MirrorRow]) -> None:
+    """Write whole rows; a tombstone of theirs goes."""
+    await tx.executemany(
+        table.put,
+        [
+            (
+                *(row.values.get(name) for name in table.columns),
+                row.version.seen,
+                row.version.until,
+                row.source.value,
+                int(row.partial),
+            )
+            for row in rows
+        ],
+    )
+
+
+async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
+    """Insert rows of CSV text that are new to the mirror; SQLite converts them."""
+    tail = (version.seen, version.until, Source.AUDIT.value, 0)
+    await tx.executemany(table.load(columns), ((*row, *tail) for row in rows))
+
+
+async def bury(tx: Tx, table: Table, stones: Sequence[Tombstone]) -> None:
+    """Take records out of their table and keep their tombstones."""
+    await tx.executemany(f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(stone.id,) for stone in stones])
+    await tx.executemany(
+        "INSERT OR REPLACE INTO _rts_tombstone"
+        ' (object, id, deleted_at, stamp, seen, until, master, "values") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        [
+            (
+                table.name,
+                stone.id,
+                stone.deleted_at,
+                *stone.version,
+                stone.master,
+                msgspec.json.encode(stone.values).decode() if stone.values is not None else None,
+            )
+            for stone in stones
+        ],
+    )
+
+
+async def unbury(tx: Tx, table: Table, ids: Sequence[str]) -> None:
+    """Drop the tombstones of records that are back."""
+    await tx.executemany(
+        "DELETE FROM _rts_tombstone WHERE object=? AND id=?", [(table.name, one) for one in ids]
+    )
+
+
+async def count(database: Database, table: Table, created_before: str | None = None) -> int:
+    """How many rows the object has, or how many of them were created before then."""
+    where, parameters = ("WHERE CreatedDate < ?", (created_before,)) if created_before else ("", ())
+    ((rows,),) = await database.fetch(f"SELECT COUNT(*) FROM {quoted(table.name)} {where}", parameters)
+    return int(rows)
+
+
+async def record(database: Database, table: Table, record_id: str) -> dict[str, Any] | None:
+    """One record as it stands: `{"state": "live" | "deleted", "values": …, …}`; None if never seen."""
+    width = len(table.columns)
+    for row in await database.fetch(f"{table.select} WHERE Id=?", (record_id,)):
+        return {
+            "state": "live",
+            "values": dict(zip(table.columns, row[:width], strict=True)),
+            "seen_at": to_iso(row[width]),
+            "source": row[width + 2],
+        }
+    for row in await database.fetch(
+        'SELECT deleted_at, master, "values", seen FROM _rts_tombstone WHERE object=? AND id=?',
+        (table.name, record_id),
+    ):
+        return {
+            "state": "deleted",
+            "deleted_at": row[0],
+            "master": row[1],
+            "values": msgspec.json.decode(row[2]) if row[2] else None,
+            "seen_at": to_iso(row[3]),
+        }
+    return None

@@ -1,0 +1,144 @@
+"""Typed tables from describes, and the SQL each needs, composed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.store.database import Database, Tx
+from rtsd.store.sqlite import quoted
+
+OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
+"""The trailing columns: when and by which source the row was observed, and whether wholly."""
+
+_FROM_CSV = {
+    Kind.TEXT: "NULLIF(?,'')",
+    Kind.DATE: "NULLIF(?,'')",
+    Kind.INT: "NULLIF(?,'')",  # the column's affinity makes numbers of numeric text, 0.0 included
+    Kind.REAL: "NULLIF(?,'')",
+    Kind.BOOLEAN: "CASE ? WHEN 'true' THEN 1 WHEN 'false' THEN 0 END",
+    Kind.DATETIME: "NULLIF(REPLACE(?,'+0000','Z'),'')",
+    Kind.TIME: "NULLIF(?,'')",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of one mirrored object, and its statements."""
+
+    schema: ObjectSchema
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.schema.name
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The mirrored fields, in column order."""
+        return self.schema.names
+
+    @cached_property
+    def create(self) -> str:
+        """CREATE TABLE with the contract's declared types."""
+        columns = [
+            f"{quoted(field.name)} {field.kind.declared}"
+            + (" PRIMARY KEY NOT NULL" if field.name == "Id" else "")
+            for field in self.schema.fields
+        ]
+        columns += [
+            "_rts_seen INTEGER NOT NULL",
+            "_rts_until INTEGER NOT NULL",
+            "_rts_source TEXT NOT NULL",
+            "_rts_partial INTEGER NOT NULL DEFAULT 0",
+        ]
+        return f"CREATE TABLE IF NOT EXISTS {quoted(self.name)} ({', '.join(columns)})"
+
+    @cached_property
+    def indexes(self) -> tuple[str, ...]:
+        """One index for each reference, and one on the stamp for windows and fingerprints."""
+        indexed = [field.name for field in self.schema.fields if field.type == "reference"]
+        if self.schema.cursor:
+            indexed.append(self.schema.cursor)
+        return tuple(
+            f"CREATE INDEX IF NOT EXISTS {quoted(f'_rts_{self.name}_{name}')}"
+            f" ON {quoted(self.name)} ({quoted(name)})"
+            for name in indexed
+        )
+
+    @cached_property
+    def select(self) -> str:
+        """SELECT every field and our own columns, without a WHERE."""
+        return f"SELECT {_list((*self.columns, *OWN_COLUMNS))} FROM {quoted(self.name)}"
+
+    @cached_property
+    def put(self) -> str:
+        """Upsert one whole row: the fields in order, then our own columns."""
+        columns = (*self.columns, *OWN_COLUMNS)
+        updates = ", ".join(f"{quoted(name)}=excluded.{quoted(name)}" for name in columns if name != "Id")
+        marks = ", ".join("?" * len(columns))
+        return (
+            f"INSERT INTO {quoted(self.name)} ({_list(columns)}) VALUES ({marks})"
+            f" ON CONFLICT(Id) DO UPDATE SET {updates}"
+        )
+
+    def load(self, columns: Sequence[str]) -> str:
+        """INSERT one row of CSV text, converted by SQLite itself; our own columns follow as they are."""
+        values = [_FROM_CSV[self.schema.by_name[name].kind] for name in columns]
+        values += ["?"] * len(OWN_COLUMNS)
+        targets = _list((*columns, *OWN_COLUMNS))
+        return f"INSERT INTO {quoted(self.name)} ({targets}) VALUES ({', '.join(values)})"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(map(quoted, names))
+
+
+class _StoredSchema(msgspec.Struct):
+    """An ObjectSchema in `_rts_object.schema`."""
+
+    name: str
+    fields: list[Field]
+    cursor: str | None
+    key_prefix: str | None
+    replicateable: bool
+    soft_deletes: bool
+    merges: bool
+    unmirrored: tuple[str, ...]
+
+
+def encode_schema(schema: ObjectSchema) -> str:
+    """An ObjectSchema as the JSON kept beside the object, so that a start needs no org."""
+    stored = {name: getattr(schema, name) for name in _StoredSchema.__struct_fields__}
+    return msgspec.json.encode(stored).decode()
+
+
+def decode_schema(text: str) -> ObjectSchema:
+    """Read what `encode_schema` wrote."""
+    stored = msgspec.structs.asdict(msgspec.json.decode(text, type=_StoredSchema))
+    return ObjectSchema(**{**stored, "fields": tuple(stored["fields"])})
+
+
+async def ensure(tx: Tx, table: Table) -> list[str]:
+    """Create the table, or add the columns it lacks; return the columns that were added to an old one."""
+    found = {row[1].lower() for row in await tx.fetch(f"PRAGMA table_info({quoted(table.name)})")}
+    if not found:
+        await tx.execute(table.create)
+        return []
+    missing = [field for field in table.schema.fields if field.name.lower() not in found]
+    for field in missing:
+        await tx.execute(
+            f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(field.name)} {field.kind.declared}"
+        )
+    return [field.name for field in missing]
+
+
+async def build_indexes(database: Database, table: Table) -> None:
+    """Build the indexes one at a time, each in its own transaction, so that pushes get in between."""
+    for statement in table.indexes:
+        async with database.transaction() as tx:
+            await tx.execute(statement)

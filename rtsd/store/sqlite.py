@@ -1,0 +1,63 @@
+"""The SQLite that everything here uses: pysqlite3's bundled one, under aiosqlite.
+
+SQLite before 3.51.3 can lose commits when two connections commit and checkpoint at the same moment
+(the WAL-reset bug, https://www.sqlite.org/wal.html#walresetbug); the standard library's may be older.
+aiosqlite takes whatever `import sqlite3` answers, so it is imported while that is pysqlite3.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pysqlite3
+
+from rtsd.errors import (
+    CorruptDatabase,
+    RtsError,
+    StorageFailed,
+    StorageFull,
+    StorageUnwritable,
+    StoreError,
+)
+
+_standard = sys.modules.get("sqlite3")
+sys.modules["sqlite3"] = pysqlite3
+try:
+    import aiosqlite
+finally:
+    if _standard is not None:
+        sys.modules["sqlite3"] = _standard
+    else:
+        del sys.modules["sqlite3"]
+
+__all__ = ["Error", "aiosqlite", "pysqlite3", "quoted", "store_error", "version"]
+
+Error = pysqlite3.Error
+"""What SQLite raises."""
+
+
+def version() -> str:
+    """The SQLite version in use, such as `3.53.4`."""
+    return str(pysqlite3.sqlite_version)
+
+
+def quoted(name: str) -> str:
+    """Return an identifier quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def store_error(error: Exception, path: str) -> RtsError:
+    """Translate what SQLite raised into whose fault it is and what to do."""
+    text = str(error).lower()
+    if "full" in text:
+        return StorageFull(f"no space left for {path}: {error}", "free some space; rtsd goes on by itself")
+    if "i/o error" in text:
+        return StorageFailed(f"the disk failed under {path}: {error}", "check the disk; rtsd restarts itself")
+    if "readonly" in text or "unable to open" in text:
+        return StorageUnwritable(f"cannot write {path}: {error}", "check the directory's owner and mode")
+    if "not a database" in text or "malformed" in text:
+        return CorruptDatabase(
+            f"{path} is damaged: {error}",
+            "nothing was changed; restore a backup, or move the file away to load afresh",
+        )
+    return StoreError(f"{path}: {error}")

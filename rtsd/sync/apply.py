@@ -1,0 +1,230 @@
+"""The only writer of the mirror: every change, from every source, is judged here by one rule.
+
+`core.change.decide` says which of two changes stands. Rows, tombstones, counts, the journal and the
+list of records to fetch are written in the caller's transaction, so that all of it happens or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtsd.core.change import (
+    UNKNOWN_RECORD,
+    Change,
+    Known,
+    Operation,
+    Outcome,
+    Source,
+    Verdict,
+    Version,
+    decide,
+)
+from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.store import fetches, mirror
+from rtsd.store import objects as records
+from rtsd.store.database import Tx
+from rtsd.store.journal import Entry, Journal, Note
+from rtsd.store.mirror import MirrorRow, Tombstone
+from rtsd.store.schema import Table
+from rtsd.sync.catalog import Catalog, Mirrored
+
+_BOOKKEEPING = frozenset({"SystemModstamp", "LastModifiedDate", "LastModifiedById"})
+"""Fields that move with every edit: not worth naming among the changed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of some changes: the journal's entries, and how many records are to be fetched."""
+
+    entries: list[Entry]
+    to_fetch: int
+
+
+@dataclass(slots=True)
+class _Record:
+    """One record within a batch: what is known of it, and what is to be written at the end."""
+
+    known: Known
+    was_row: bool
+    was_deleted: bool
+    write_row: MirrorRow | None = None
+    write_stone: Tombstone | None = None
+    fetch: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The changes of one object in one transaction."""
+
+    mirrored: Mirrored
+    table: Table
+    records: dict[str, _Record]
+    notes: list[Note] = field(default_factory=list)
+
+
+class Applier:
+    """Applies changes; see the module."""
+
+    def __init__(self, catalog: Catalog, journal: Journal) -> None:
+        self._catalog = catalog
+        self._journal = journal
+
+    async def apply(
+        self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis
+    ) -> Applied:
+        """Judge and write `changes`, in the order given.
+
+        Publish the entries after the commit only. Every object must be in the catalog, with a table.
+        `at` is the local time for the journal, `salesforce_now` the same moment on Salesforce's clock.
+        """
+        by_object: dict[str, list[Change]] = {}
+        for change in changes:
+            by_object.setdefault(change.object, []).append(change)
+        notes: list[Note] = []
+        to_fetch = 0
+        for name, own in by_object.items():
+            batch = await self._judge(tx, self._catalog[name], own, salesforce_now)
+            to_fetch += await _write(tx, batch, at)
+            notes += batch.notes
+            if any(note.outcome == Outcome.APPLIED for note in batch.notes):
+                batch.mirrored.last_change_at = to_iso(at)
+        return Applied(await self._journal.append(tx, at, notes), to_fetch)
+
+    async def load(
+        self, tx: Tx, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]], version: Version
+    ) -> list[list[str]]:
+        """Store audit rows, as CSV text, that the mirror has never heard of; return the others.
+
+        The others have a row or a tombstone already, so they go through `apply`. `version` gives the
+        bounds of the observation; the stamps are in the rows.
+        """
+        table = mirrored.described
+        place = columns.index("Id")
+        met = await mirror.known_ids(tx, table, [row[place] for row in rows])
+        fresh = [row for row in rows if row[place] not in met] if met else rows
+        masked = [
+            (index, mirrored.masks[name]) for index, name in enumerate(columns) if name in mirrored.masks
+        ]
+        for index, mask in masked:
+            for row in fresh:
+                row[index] = str(mask(row[index] or None) or "")
+        await mirror.load(tx, table, columns, fresh, version)
+        await records.add_rows(tx, mirrored.name, len(fresh))
+        return [row for row in rows if row[place] in met] if met else []
+
+    async def _judge(
+        self, tx: Tx, mirrored: Mirrored, changes: Sequence[Change], salesforce_now: Millis
+    ) -> _Batch:
+        table = mirrored.described
+        known = await mirror.known(tx, table, {change.id for change in changes})
+        batch = _Batch(mirrored, table, {})
+        for change in changes:
+            record = batch.records.get(change.id)
+            if record is None:
+                found = known.get(change.id, UNKNOWN_RECORD)
+                record = _Record(found, found.row is not None and not found.deleted, found.deleted)
+                batch.records[change.id] = record
+            verdict = decide(record.known, change, len(table.columns))
+            before = _take(record, change, verdict, table)
+            record.fetch = verdict.fetch or record.fetch
+            if change.operation is not Operation.READ or verdict.outcome is not Outcome.DUPLICATE:
+                batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now))
+        return batch
+
+
+def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> dict[str, Any] | None:
+    """Let a record follow a verdict; return the values that were replaced, None for a new record."""
+    known = record.known
+    if verdict.outcome is Outcome.DUPLICATE and verdict.confirms:
+        _confirm(record, change)
+    if verdict.outcome is not Outcome.APPLIED:
+        return None
+    old = known.row
+    if change.operation is Operation.DELETE:
+        record.write_row = None
+        deleted_at = change.version.stamp
+        record.write_stone = Tombstone(
+            change.id, change.version, deleted_at, change.master, dict(old) if old else None
+        )
+        record.known = Known(change.version, old, deleted=True)
+        return dict(old) if old else None
+    values = _merged(known, change, table)
+    partial = len(change.fields or {}) < len(table.columns)
+    record.write_stone = None
+    record.write_row = MirrorRow(values, change.version, change.source, partial)
+    record.known = Known(change.version, values, partial=partial)
+    return {name: old.get(name) for name in verdict.differing} if old and not known.deleted else None
+
+
+def _confirm(record: _Record, change: Change) -> None:
+    """The same state was seen later: only the version moves up."""
+    known = record.known
+    if known.deleted:
+        record.write_stone = Tombstone(
+            change.id, change.version, change.version.stamp, change.master, dict(known.row or {}) or None
+        )
+    elif known.row is not None:
+        record.write_row = MirrorRow(dict(known.row), change.version, change.source, known.partial)
+    record.known = Known(change.version, known.row, deleted=known.deleted, partial=known.partial)
+
+
+def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:
+    """The row after the change: an absent column keeps its value; the stamp is the version's."""
+    base = known.row or {}
+    values = {**base, **(change.fields or {})}
+    if table.schema.cursor:
+        values[table.schema.cursor] = change.version.stamp
+    return values
+
+
+def _note(
+    mirrored: Mirrored,
+    change: Change,
+    verdict: Verdict,
+    before: dict[str, Any] | None,
+    salesforce_now: Millis,
+) -> Note:
+    latency = None
+    if verdict.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
+        latency = max(salesforce_now - from_iso(change.version.stamp), 0)
+        mirrored.latencies.append(latency)
+    operation = change.operation
+    if operation is Operation.READ:
+        operation = Operation.CREATE if before is None else Operation.UPDATE
+    edited = change.changed or [name for name in verdict.differing if name not in _BOOKKEEPING]
+    is_update = operation is Operation.UPDATE
+    return Note(
+        type="change",
+        object=change.object,
+        id=change.id,
+        op=operation.value,
+        source=change.source.value,
+        outcome=verdict.outcome.value,
+        changed=list(edited) if is_update else None,
+        latency_ms=latency,
+        message=verdict.fetch or None,
+        detail={"master": change.master} if change.master else None,
+        before=before,
+    )
+
+
+async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
+    """Write what the batch came to, each record at most once; return how many are to be fetched."""
+    rows = [record.write_row for record in batch.records.values() if record.write_row]
+    stones = [record.write_stone for record in batch.records.values() if record.write_stone]
+    if rows:
+        await mirror.put(tx, batch.table, rows)
+    back = [record_id for record_id, one in batch.records.items() if one.was_deleted and one.write_row]
+    if back:
+        await mirror.unbury(tx, batch.table, back)
+    if stones:
+        await mirror.bury(tx, batch.table, stones)
+    came = sum(1 for record in batch.records.values() if record.write_row and not record.was_row)
+    went = sum(1 for record in batch.records.values() if record.write_stone and record.was_row)
+    await records.add_rows(tx, batch.mirrored.name, came - went)
+    asked = [(record_id, record.fetch) for record_id, record in batch.records.items() if record.fetch]
+    if asked:
+        await fetches.ask(tx, batch.mirrored.name, asked, at)
+    return len(asked)

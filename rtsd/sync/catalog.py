@@ -1,0 +1,172 @@
+"""The mirrored objects: what is wished, what the org has, how each stands.
+
+The state that status shows lives here in memory; `update` writes the same to `_rts_object` in the
+caller's transaction, so that a restart shows no more than was true.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtsd.core.instant import Millis, from_iso
+from rtsd.core.payload import Changes
+from rtsd.core.privacy import Mask, masks
+from rtsd.core.schema import ObjectSchema, Wish, narrow
+from rtsd.store import meta
+from rtsd.store import objects as records
+from rtsd.store import schema as tables
+from rtsd.store.database import Database, Tx
+from rtsd.store.objects import ObjectRecord, ObjectState
+from rtsd.store.schema import Table
+
+FRESHNESS_SAMPLES = 1_000
+"""Latencies kept for the percentiles of one object."""
+
+_PRIVACY_KEY = "privacy_key"
+
+
+@dataclass(slots=True)
+class Loading:
+    """How a running audit comes along."""
+
+    rows: int
+    started_ms: Millis
+    at_start: int
+    """Rows that had been read before, when it resumes."""
+
+    def rate(self, now: Millis) -> float:
+        """Rows per second."""
+        return (self.rows - self.at_start) / max((now - self.started_ms) / 1000, 0.001)
+
+
+@dataclass
+class Mirrored:
+    """One mirrored object."""
+
+    wish: Wish
+    masks: dict[str, Mask]
+    table: Table | None = None
+    state: ObjectState = ObjectState.PENDING
+    cursor: Millis | None = None
+    as_of: str | None = None
+    expected_rows: int | None = None
+    error: str | None = None
+    described_at: str | None = None
+    paused: bool = False
+    load_wanted: bool = False
+    """An operator asked for the initial audit (`initial_audit = "ask"`)."""
+    loading: Loading | None = None
+    last_change_at: str | None = None
+    latencies: deque[int] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.wish.name
+
+    @property
+    def described(self) -> Table:
+        """Its table; only for callers that run after the describe."""
+        if self.table is None:
+            raise AssertionError(f"{self.name} has not been described yet")
+        return self.table
+
+    @property
+    def loaded(self) -> bool:
+        """Whether an initial audit has come to its end, so that windows make sense."""
+        return self.cursor is not None
+
+    def masked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Apply the privacy rules to converted values, in place."""
+        for name, mask in self.masks.items():
+            if name in values:
+                values[name] = mask(values[name])
+        return values
+
+
+class Catalog:
+    """Every mirrored object, in the order of the configuration."""
+
+    def __init__(self, objects: dict[str, Mirrored]) -> None:
+        self._objects = objects
+        self._lower = {name.lower(): mirrored for name, mirrored in objects.items()}
+
+    @classmethod
+    async def open(cls, database: Database, wishes: Sequence[Wish]) -> Catalog:
+        """Take up what an earlier run left, and make rows for what is new."""
+        key = await _privacy_key(database)
+        known = await records.all_records(database)
+        objects = {wish.name: _restore(wish, key, known.get(wish.name)) for wish in wishes}
+        async with database.transaction() as tx:
+            for wish in wishes:
+                await records.add(tx, wish.name)
+        return cls(objects)
+
+    def __iter__(self) -> Iterator[Mirrored]:
+        return iter(self._objects.values())
+
+    def __getitem__(self, name: str) -> Mirrored:
+        return self._objects[name]
+
+    def protect(self, push: Changes) -> None:
+        """Apply the privacy rules to a push, in place, before it reaches the disk."""
+        for change in push.changes:
+            mirrored = self.find(change.object)
+            if change.fields is None or mirrored is None or not mirrored.wish.privacy:
+                continue
+            for name in [name for name, rule in mirrored.wish.privacy.items() if rule == "drop"]:
+                change.fields.pop(name, None)
+            mirrored.masked(change.fields)
+
+    def find(self, name: str) -> Mirrored | None:
+        """The object of that name, whatever its case; None when it is not mirrored."""
+        return self._lower.get(name.lower())
+
+    async def update(self, tx: Tx, mirrored: Mirrored, **values: Any) -> None:
+        """Set facts of an object, here and in its row."""
+        stored = dict(values)
+        if isinstance(stored.get("state"), ObjectState):
+            stored["state"] = stored["state"].value
+        await records.update(tx, mirrored.name, stored)
+        for name, value in values.items():
+            setattr(mirrored, name, from_iso(value) if name == "cursor" and value else value)
+
+    async def set_schema(
+        self, tx: Tx, mirrored: Mirrored, schema: ObjectSchema, existing: Iterable[str], described_at: str
+    ) -> list[str]:
+        """Take a describe: make the table or widen it; return the columns that came to an old table.
+
+        Raises ValueError when the configuration names a field that the org does not show.
+        """
+        table = Table(narrow(schema, mirrored.wish, existing))
+        added = await tables.ensure(tx, table)
+        await records.set_schema(tx, table.schema, described_at)
+        mirrored.table, mirrored.described_at = table, described_at
+        return added
+
+
+async def _privacy_key(database: Database) -> bytes:
+    """The key of this mirror's hashes, made once."""
+    found = await meta.get(database, _PRIVACY_KEY)
+    if found is None:
+        found = secrets.token_hex(32)
+        async with database.transaction() as tx:
+            await meta.put(tx, _PRIVACY_KEY, found)
+    return bytes.fromhex(found)
+
+
+def _restore(wish: Wish, key: bytes, record: ObjectRecord | None) -> Mirrored:
+    mirrored = Mirrored(wish, masks(wish.privacy, key))
+    if record is None:
+        return mirrored
+    mirrored.table = Table(record.schema) if record.schema else None
+    mirrored.state = ObjectState.PENDING if record.state is ObjectState.LOADING else record.state
+    mirrored.expected_rows = record.expected_rows
+    mirrored.cursor = from_iso(record.cursor) if record.cursor else None
+    mirrored.as_of, mirrored.error = record.as_of, record.error
+    mirrored.described_at, mirrored.paused = record.described_at, record.paused
+    return mirrored

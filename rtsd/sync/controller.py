@@ -1,0 +1,271 @@
+"""How changes arrive: the mode machine at work, and what runs in which mode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
+from rtsd.core.payload import Heartbeat, Push
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.store import meta
+from rtsd.store.journal import Note
+from rtsd.store.objects import ObjectState
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.describe import Describer
+from rtsd.sync.engine import Engine
+from rtsd.sync.interval import Interval
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.realtime import RealTime
+from rtsd.sync.repair import SETTLE_S, Repair
+
+log = structlog.get_logger("rtsd.controller")
+
+RETRY_S = 5.0
+"""The first pause after a failed step; doubles up to RETRY_MOST_S."""
+RETRY_MOST_S = 300.0
+DESCRIBE_LOOK_S = 10.0
+"""How often the loading loop looks whether something is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often things are due, in ms (contract section 2, `[sync]`)."""
+
+    silence_after: Millis
+    interval: Millis
+    initial_audit: str
+    """auto: load when there is nothing yet; ask: wait for an operator."""
+
+
+@dataclass(slots=True)
+class PushSeen:
+    """What is known of the push channel."""
+
+    last_at: Millis | None = None
+    last_heartbeat_at: Millis | None = None
+    heard: Millis = 0
+    """Monotonic ms of the last sign of life, or of the start: silence is measured from here."""
+    rejected: int = 0
+    quiet: str = "unknown"
+    quiet_proof: str | None = None
+
+
+class Controller:
+    """Runs the loops, and moves between modes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rhythm: Rhythm,
+        *,
+        realtime: RealTime,
+        interval: Interval,
+        audit: StateAudit,
+        repair: Repair,
+        describer: Describer,
+        package: PackageWatch | None,
+        monotonic: Callable[[], Millis],
+    ) -> None:
+        self._engine = engine
+        self._rhythm = rhythm
+        self.realtime = realtime
+        self.interval = interval
+        self.audit = audit
+        self.repair = repair
+        self.describer = describer
+        self.package = package
+        self._monotonic = monotonic
+        self.push = PushSeen(heard=monotonic())
+        self.mode = Mode.AWAITING_PACKAGE if package else Mode.INTERVAL
+        self.mode_since = engine.now()
+        self.mode_reason = "started" if package else "no gateway is configured"
+        self.unreachable: str | None = None
+        self._to_load = asyncio.Event()
+        self._to_read = asyncio.Event()
+        self._catch_up = True
+        """Whether a window is owed although nothing is silent: after a start, and when pushes return."""
+
+    async def observe(self, signal: Signal, reason: str = "") -> None:
+        """Let the machine take a signal; a new mode goes into the journal with its reason."""
+        target = next_mode(self.mode, signal)
+        if target is self.mode:
+            return
+        before, self.mode = self.mode, target
+        self.mode_since, self.mode_reason = self._engine.now(), reason or signal.value
+        if target is Mode.REAL_TIME and before in READS_BY_INTERVAL:
+            self._catch_up = True
+        self.realtime.paused = target is Mode.PAUSED
+        self.wake()
+        log.info("mode", mode=target.value, before=before.value, reason=self.mode_reason)
+        detail = {"from": before.value, "to": target.value}
+        await self._engine.note(Note("mode", message=f"{target.value}: {self.mode_reason}", detail=detail))
+
+    async def observe_push(self, push: Push, at: Millis) -> None:
+        """Take a valid push as evidence: the channel works."""
+        self.push.last_at, self.push.heard = at, self._monotonic()
+        self.push.quiet, self.push.quiet_proof = "live", f"push at {to_iso(at)}"
+        disabled = False
+        if isinstance(push, Heartbeat):
+            self.push.last_heartbeat_at = at
+            disabled = push.settings.get("disabled") is True
+        if self.package is not None:
+            self.package.heard_from(push, at)
+        await self.observe(Signal.PACKAGE_DISABLED if disabled else Signal.PUSH)
+
+    async def watch_silence(self) -> None:
+        """Notice silence: forever, and never later than a second."""
+        while True:
+            left = self.push.heard + self._rhythm.silence_after - self._monotonic()
+            if left <= 0:
+                await self._fall_silent()
+                left = 1000
+            await asyncio.sleep(min(max(left, 10), 1000) / 1000)
+
+    async def _fall_silent(self) -> None:
+        if self.mode is Mode.REAL_TIME:
+            self.push.quiet, self.push.quiet_proof = "unknown", None
+            await self.observe(Signal.SILENCE)
+
+    async def watch_package(self) -> None:
+        """Look for the package until it is there, ever more seldom; its pushes tell the rest."""
+        if self.package is None:
+            return
+        while True:
+            pause = await self._guarded(self._look_for_package, RETRY_S)
+            await asyncio.sleep(pause)
+
+    async def _look_for_package(self) -> float:
+        if self.package is None or self.mode in (Mode.PAUSED, Mode.REAL_TIME):
+            return 10.0
+        signal = await self.package.look()
+        if signal is not None:
+            await self.observe(signal)
+        return self.package.pause_s()
+
+    async def keep_loading(self) -> None:
+        """Describe and load what is not there yet, and prove what is: forever."""
+        await self._repeat(self._load, self._to_load)
+
+    async def _load(self) -> float:
+        if self.mode is Mode.PAUSED:
+            return RETRY_MOST_S
+        await self.describer.step()
+        for mirrored in self._engine.catalog:
+            await self._load_if_due(mirrored)
+        return DESCRIBE_LOOK_S
+
+    async def _load_if_due(self, mirrored: Mirrored) -> None:
+        if mirrored.paused or mirrored.table is None or self.mode is Mode.PAUSED:
+            return
+        if not mirrored.loaded:
+            if self._rhythm.initial_audit == "auto" or mirrored.load_wanted:
+                await self.audit.run(mirrored)
+        elif mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED):
+            await self.audit.prove(mirrored)
+
+    async def keep_reading(self) -> None:
+        """Read windows while the mode asks for it: forever."""
+        await self._repeat(self._read, self._to_read)
+
+    async def _read(self) -> float:
+        if self.mode in READS_BY_INTERVAL or self.mode is Mode.UNREACHABLE or self._catch_up:
+            self._catch_up = False
+            try:
+                await self._read_windows()
+            except BaseException:
+                self._catch_up = True
+                raise
+        return self._rhythm.interval / 1000
+
+    async def _read_windows(self) -> None:
+        """One window of every object; what they hold says whether the silence was idleness."""
+        silent = self.mode is Mode.INTERVAL
+        applied = 0
+        for mirrored in self._engine.catalog:
+            if mirrored.loaded and not mirrored.paused and mirrored.state is not ObjectState.ERROR:
+                applied += (await self.interval.step(mirrored)).applied
+        if silent and self.mode is Mode.INTERVAL:
+            moment = to_iso(self._engine.now())
+            if applied:
+                self.push.quiet = "silent"
+                self.push.quiet_proof = f"{applied} changes were found that no push brought ({moment})"
+            elif self.push.quiet == "unknown":
+                self.push.quiet = "idle"
+                self.push.quiet_proof = f"nothing changed in the org ({moment})"
+
+    async def keep_repairing(self) -> None:
+        """Fetch the records that are asked for: forever, collecting what a burst names."""
+        await self._repeat(self._repair, self._engine.fetch_wanted)
+
+    async def _repair(self) -> float:
+        if self.mode is not Mode.PAUSED:
+            await asyncio.sleep(SETTLE_S)
+            await self.repair.step()
+        return RETRY_S
+
+    async def _repeat(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
+        """Run a step, sleep as long as it says or until woken: forever."""
+        while True:
+            wake.clear()
+            pause = await self._guarded(step, RETRY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), pause)
+
+    async def _guarded(self, step: Callable[[], Awaitable[float]], pause: float) -> float:
+        """Run a step; what Salesforce refuses is shown and tried again, anything else ends the daemon."""
+        try:
+            result = await step()
+        except (OrgUnreachable, AuthenticationFailed) as error:
+            await self._lost(error)
+        except QuotaExhausted as error:
+            await self._engine.report(error)
+            return RETRY_MOST_S
+        except SalesforceError as error:
+            await self._engine.report(error)
+        else:
+            await self._found()
+            return result
+        return pause
+
+    async def _lost(self, error: SalesforceError) -> None:
+        if self.unreachable != str(error):
+            self.unreachable = str(error)
+            await self._engine.report(error)
+        await self.observe(Signal.ORG_UNREACHABLE, error.message)
+
+    async def _found(self) -> None:
+        if self.unreachable is not None:
+            self.unreachable = None
+            await self.observe(Signal.ORG_REACHABLE)
+
+    async def pause(self) -> None:
+        """Stop reading and applying; pushes are still taken."""
+        await self.observe(Signal.PAUSE)
+        await self._remember_pause(paused=True)
+
+    async def resume(self) -> None:
+        """Go on."""
+        self._catch_up = True
+        await self.observe(Signal.RESUME)
+        await self._remember_pause(paused=False)
+
+    async def restore(self) -> None:
+        """Take up the pause of an earlier run."""
+        if await meta.get(self._engine.database, "paused") == "1":
+            await self.observe(Signal.PAUSE)
+
+    async def _remember_pause(self, *, paused: bool) -> None:
+        async with self._engine.database.transaction() as tx:
+            await meta.put(tx, "paused", "1" if paused else "0")
+
+    def wake(self) -> None:
+        """Have the loops look again now."""
+        self._to_load.set()
+        self._to_read.set()

@@ -1,0 +1,96 @@
+"""What every part of the engine works with: the store, the org's client, the clock, the feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from rtsd.core.change import Change
+from rtsd.core.instant import Millis, to_iso
+from rtsd.errors import RtsError
+from rtsd.salesforce.client import Client
+from rtsd.store import error_log
+from rtsd.store.database import Database, Tx
+from rtsd.store.journal import Entry, Journal, Note
+from rtsd.sync.apply import Applier
+from rtsd.sync.catalog import Catalog
+
+log = structlog.get_logger("rtsd.sync")
+
+
+@dataclass
+class Engine:
+    """Shared by realtime, interval, audit, repair and controller. `now` is the local clock, in ms."""
+
+    database: Database
+    client: Client
+    catalog: Catalog
+    journal: Journal
+    now: Callable[[], Millis]
+    publish: Callable[[Sequence[Entry]], None]
+    org_id: str | None = None
+    clock_offset: Millis = 0
+    """How far Salesforce's clock is ahead of ours."""
+    fetch_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when records were put on the list of those to fetch."""
+    applier: Applier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.applier = Applier(self.catalog, self.journal)
+
+    def salesforce_now(self) -> Millis:
+        """The time on Salesforce's clock, as well as it is known."""
+        return self.now() + self.clock_offset
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Writing]:
+        """A transaction whose journal entries are published once it has committed."""
+        async with self.database.transaction() as tx:
+            writing = Writing(self, tx)
+            yield writing
+        if writing.entries:
+            self.publish(writing.entries)
+        if writing.to_fetch:
+            self.fetch_wanted.set()
+
+    async def note(self, note: Note) -> None:
+        """Write one entry into the journal, in a transaction of its own."""
+        async with self.writing() as writing:
+            await writing.note(note)
+
+    async def report(self, error: RtsError, object_name: str | None = None) -> None:
+        """Put an error where people see it: error log, journal and log."""
+        log.warning("error", error=error.code, object=object_name, message=str(error))
+        async with self.writing() as writing:
+            await error_log.add(writing.tx, to_iso(self.now()), error.code, str(error), object_name)
+            await writing.note(
+                Note(type="error", object=object_name, message=str(error), detail={"error": error.code})
+            )
+
+
+@dataclass
+class Writing:
+    """One transaction of the engine."""
+
+    engine: Engine
+    tx: Tx
+    entries: list[Entry] = field(default_factory=list)
+    to_fetch: int = 0
+
+    async def apply(self, changes: Sequence[Change]) -> list[Entry]:
+        """Apply changes; their entries are published with the rest."""
+        engine = self.engine
+        applied = await engine.applier.apply(
+            self.tx, changes, at=engine.now(), salesforce_now=engine.salesforce_now()
+        )
+        self.entries += applied.entries
+        self.to_fetch += applied.to_fetch
+        return applied.entries
+
+    async def note(self, note: Note) -> None:
+        """Write one entry into the journal."""
+        self.entries += await self.engine.journal.append(self.tx, self.engine.now(), [note])

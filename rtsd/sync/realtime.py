@@ -1,0 +1,165 @@
+"""From the inbox into the mirror: what was pushed, in the order it came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from rtsd.core.change import Change
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, parse_push
+from rtsd.errors import MalformedPush
+from rtsd.store import dead_letters, inbox
+from rtsd.store.inbox import Entry, Inbox
+from rtsd.store.journal import Note
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.rows import from_pushed
+
+BATCH = 256
+"""Pushes applied in one transaction."""
+BACKSTOP_S = 5.0
+"""How long the loop sleeps at most without looking, should a wake-up get lost."""
+
+log = structlog.get_logger("rtsd.realtime")
+
+Describe = Callable[[Mirrored], Awaitable[None]]
+"""Describes an object again, if that was not done a moment ago."""
+
+
+class RealTime:
+    """Takes pushes out of the inbox and applies them."""
+
+    def __init__(self, engine: Engine, box: Inbox, describe: Describe) -> None:
+        self._engine = engine
+        self._inbox = box
+        self._describe = describe
+        self.paused = False
+
+    async def run(self) -> None:
+        """Apply what arrives, forever."""
+        while True:
+            self._inbox.arrived.clear()
+            while not self.paused and await self.step():
+                pass
+            try:
+                await asyncio.wait_for(self._inbox.arrived.wait(), BACKSTOP_S)
+            except TimeoutError:
+                continue
+
+    async def step(self) -> int:
+        """Apply one batch; return how many pushes it held."""
+        entries = await inbox.pending(self._engine.database, BATCH)
+        if not entries:
+            return 0
+        pushes = [(entry, self._read(entry)) for entry in entries]
+        await self._learn_fields(pushes)
+        async with self._engine.writing() as writing:
+            changes: list[Change] = []
+            for entry, push in pushes:
+                changes += await self._changes(writing, entry, push)
+            await writing.apply(changes)
+            await inbox.settle(writing.tx, entries)
+        return len(entries)
+
+    def _read(self, entry: Entry) -> Push | MalformedPush:
+        try:
+            return parse_push(entry.body)
+        except MalformedPush as error:  # it was well-formed when it was taken: an older rtsd's document
+            return error
+
+    async def _learn_fields(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
+        """Describe objects that were pushed with a field we have never heard of."""
+        strange: dict[str, Mirrored] = {}
+        for _, push in pushes:
+            for change in push.changes if isinstance(push, Changes) else ():
+                mirrored = self._engine.catalog.find(change.object)
+                if mirrored is not None and _unknown_fields(mirrored, change):
+                    strange[mirrored.name] = mirrored
+        for mirrored in strange.values():
+            await self._describe(mirrored)
+
+    async def _changes(self, writing: Writing, entry: Entry, push: Push | MalformedPush) -> list[Change]:
+        """The changes of one push that can be applied; the rest is kept as dead letters."""
+        if isinstance(push, MalformedPush):
+            await _bury(writing, push.code, push.message, entry.body)
+            return []
+        if self._engine.org_id is not None and push.org != self._engine.org_id:
+            await _bury(writing, "WrongOrg", f"pushed by org {push.org}", entry.body)
+            return []
+        if not isinstance(push, Changes):
+            await writing.note(_sign_of_life(push))
+            return []
+        read_at = observed_at(push, entry.received_at + self._engine.clock_offset)
+        found = [await self._change(writing, push, change, read_at) for change in push.changes]
+        return [change for change in found if change is not None]
+
+    async def _change(
+        self, writing: Writing, push: Changes, pushed: PushedChange, read_at: Millis
+    ) -> Change | None:
+        mirrored = self._engine.catalog.find(pushed.object)
+        if mirrored is None:
+            message = f"{pushed.object} is not among the configured [[objects]]"
+            await _bury_change(writing, "UnknownObject", message, push, pushed)
+            return None
+        if mirrored.table is None:
+            # Its initial audit has not begun: it reads everything that is committed by then, this too.
+            note = Note("change", pushed.object, pushed.id, pushed.op, "push", "deferred")
+            await writing.note(note)
+            return None
+        try:
+            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
+        except (ValueError, TypeError) as error:
+            await _bury_change(writing, "BadValue", f"a value does not fit its field: {error}", push, pushed)
+            return None
+        unknown = _unknown_fields(mirrored, pushed)
+        if unknown:
+            message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
+            await _bury_change(writing, "UnknownField", message, push, pushed)
+        return change
+
+
+def _unknown_fields(mirrored: Mirrored, pushed: PushedChange) -> list[str]:
+    """Fields of the push that neither the mirror nor the last describe knows."""
+    if mirrored.table is None or not pushed.fields:
+        return []
+    schema = mirrored.table.schema
+    names = schema.by_name
+    strange = [name for name in pushed.fields if name not in names]
+    if not strange:
+        return []
+    known = set(schema.by_lower_name) | {name.lower() for name in schema.unmirrored} | {"attributes"}
+    return [name for name in strange if name.lower() not in known]
+
+
+def _sign_of_life(push: Push) -> Note:
+    if isinstance(push, Heartbeat):
+        detail = {"pkg": push.pkg, "settings": push.settings, "triggers": push.triggers}
+        return Note(type="package", source="push", message="heartbeat", detail=detail)
+    return Note(type="package", source="push", message="test push received: the channel works")
+
+
+async def _bury_change(
+    writing: Writing, reason: str, message: str, push: Changes, change: PushedChange
+) -> None:
+    """Keep one change of a push, as a push of its own."""
+    alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
+    await _bury(writing, reason, message, encode_push(alone), object_name=change.object, record=change.id)
+
+
+async def _bury(
+    writing: Writing,
+    reason: str,
+    message: str,
+    body: bytes,
+    *,
+    object_name: str | None = None,
+    record: str | None = None,
+) -> None:
+    at = to_iso(writing.engine.now())
+    await dead_letters.bury(writing.tx, at, reason, message, body, object_name=object_name, record=record)
+    await writing.note(
+        Note(type="dead_letter", object=object_name, id=record, message=message, detail={"error": reason})
+    )
