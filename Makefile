@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -49,7 +50,7 @@ else
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "rts needs Python 3.11 or later with venv; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Installing into $(VENV)…"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv sync --frozen --inexact --quiet
+	@{ $(PIP) uv && $(BIN)/uv sync --frozen --inexact --quiet; } || \
+	  { echo "uv could not install from the lock; trying pip…"; $(PIP) --upgrade pip && $(PIP) --editable . --group dev; }
 endif
 	@touch $@
