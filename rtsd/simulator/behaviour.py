@@ -29,7 +29,7 @@ class Behaviour:
     """
 
     ids_in_order: bool = False
-    rollup: Literal["silent", "stamp", "save"] = "silent"
+    rollup: Literal["silent", "stamp", "save"] = "save"
     lookup_clear_moves_stamp: bool = True
     reparent_moves_stamp: bool = True
     quiet_edit_moves_stamp: bool = True

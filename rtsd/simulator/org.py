@@ -6,74 +6,63 @@ their own and may run in a thread.
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rtsd.simulator import ids
 from rtsd.simulator.behaviour import Behaviour
 from rtsd.simulator.changes import Commit, Principal, RowChange, SaveResult
 from rtsd.simulator.clock import Clock
+from rtsd.simulator.data.generate import DEFAULT_RECORDS, Generator
+from rtsd.simulator.data.setup import Setup
+from rtsd.simulator.dml import Dml
+from rtsd.simulator.drift import Drift
 from rtsd.simulator.errors import OrgError
+from rtsd.simulator.merge import Merges
+from rtsd.simulator.quiet import QuietEdits
+from rtsd.simulator.replication import Replication
+from rtsd.simulator.rows import Rows
+from rtsd.simulator.schema import crm, setup
+from rtsd.simulator.schema.describe import describe_entry, describe_object
+from rtsd.simulator.schema.model import COMPOUND_TYPES, Schema
+from rtsd.simulator.soql.parser import parse
+from rtsd.simulator.soql.plan import Plan
+from rtsd.simulator.soql.planner import MAX_GROUPS, plan, plan_fields
+from rtsd.simulator.soql.result import QueryResult
+from rtsd.simulator.soql.scope import Context
+from rtsd.simulator.store import Store, quote
+from rtsd.simulator.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
-__all__ = ["Behaviour", "Clock", "Commit", "Org", "OrgError", "Principal", "QueryResult", "RowChange", "SaveResult"]
+    from rtsd.simulator.schema.model import Field, ObjectType
 
+__all__ = [
+    "Behaviour",
+    "Clock",
+    "Commit",
+    "Org",
+    "OrgError",
+    "Principal",
+    "QueryResult",
+    "RowChange",
+    "SaveResult",
+]
 
-class QueryResult:
-    """A planned query: nothing is read until rows are asked for."""
-
-    object: str  # canonical name of the FROM object
-    columns: tuple[str, ...]  # select order, canonical; "Owner.Name" for a parent's field
-    is_count: bool  # SELECT COUNT()
-    is_aggregate: bool  # AggregateResult rows
-
-    @property
-    def total_size(self) -> int:
-        """Number of rows (for SELECT COUNT() the count)."""
-        raise NotImplementedError
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """REST-typed rows, lazily, from one consistent snapshot taken when the query was made."""
-        raise NotImplementedError
-
-    def records(self, base: str = "/services/data/v62.0") -> Iterator[dict[str, Any]]:
-        """REST JSON records with `attributes` (urls under `base`), parents nested, child subqueries."""
-        raise NotImplementedError
-
-    def csv_header(self, *, delimiter: str = ",", line_ending: str = "\n") -> bytes:
-        """Return the CSV header line."""
-        raise NotImplementedError
-
-    def csv_chunks(
-        self, rows: int, *, start: int = 0, delimiter: str = ",", line_ending: str = "\n"
-    ) -> Iterator[tuple[int, bytes]]:
-        """(row count, UTF-8 CSV lines without header) of `rows` rows each, the last fewer; own snapshot."""
-        raise NotImplementedError
-
-    def csv(self, write: Callable[[bytes], object], *, delimiter: str = ",", line_ending: str = "\n") -> int:
-        """Write header and every row as Bulk CSV; return the number of rows. May run in a thread."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Give the snapshot back; a result read to its end closes itself."""
-        raise NotImplementedError
+_BASE = "/services/data/v62.0"
 
 
 class Org:
     """One org. `records` maps object names to how many rows to generate (None: a CRM of about 50,000).
 
     `path` is the SQLite file (None: a temporary one, removed by `close`). `sync_user` is a principal that
-    sees everything; `admin_id` the user who made the data.
+    sees everything, `admin` the user who made the data. What fires no trigger is under `quiet`, schema
+    changes under `drift`.
     """
-
-    org_id: str
-    name: str
-    instance_url: str
-    clock: Clock
-    behaviour: Behaviour
-    sync_user: Principal
 
     def __init__(
         self,
@@ -85,55 +74,150 @@ class Org:
         behaviour: Behaviour | None = None,
         name: str = "Acme",
     ) -> None:
-        raise NotImplementedError
+        self.name = name
+        self.clock = clock if clock is not None else Clock()
+        self.behaviour = behaviour if behaviour is not None else Behaviour()
+        self.instance_url = ""
+        self.time_zone = "GMT"
+        self.schema = Schema([*crm.objects(), *setup.objects()])
+        self.store = Store(path)
+        self._transactions = Transactions(self.store, self.clock)
+        self._rows = Rows(self.schema, self.store, self._transactions, self.behaviour, seed)
+        self.org_id = ids.encode("00D", self._rows.instances[0], seed)
+        for obj in self.schema:
+            self.store.create_table(obj)
+        made = Setup(self._rows, self.org_id, name, f"{name.lower()}.example")
+        self.admin, self.sync_user = (Principal(user_id) for user_id in made.user_ids[:2])
+        self.user_ids: tuple[str, ...] = tuple(made.user_ids)
+        generator = Generator(self._rows, self.clock.now(), seed, made.user_ids)
+        generator.fill(DEFAULT_RECORDS if records is None else records)
+        for obj in self.schema:
+            self.store.index(obj)
+        self.store.open_for_readers()
+        self._dml = Dml(self._rows)
+        self._merges = Merges(self._rows, self._dml)
+        self._replication = Replication(self._rows, self.clock)
+        self.quiet = QuietEdits(self._rows, self.admin)
+        self.drift = Drift(self._rows, self.clock)
 
     def close(self) -> None:
         """Close the store and remove a temporary file."""
-        raise NotImplementedError
+        self.store.close()
 
-    # -- reading ---------------------------------------------------------------------------------------
-    def describe_global(self, who: Principal) -> list[dict[str, Any]]:
+    # -- describe ----------------------------------------------------------------------------------------
+    def object(self, who: Principal, name: str) -> ObjectType:
+        """Return a visible object; NOT_FOUND (404) otherwise."""
+        obj = self.schema.find(name)
+        if obj is None or obj.name in who.hidden_objects:
+            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+        return obj
+
+    def describe_global(self, who: Principal, base: str = _BASE) -> list[dict[str, Any]]:
         """Entries of `/sobjects` (REST API guide, Describe Global)."""
-        raise NotImplementedError
+        visible = (obj for obj in self.schema if obj.name not in who.hidden_objects)
+        return [describe_entry(obj, base) for obj in sorted(visible, key=lambda obj: obj.name)]
 
-    def describe(self, who: Principal, name: str) -> tuple[dict[str, Any], datetime]:
+    def describe(self, who: Principal, name: str, base: str = _BASE) -> tuple[dict[str, Any], datetime]:
         """Describe document and the moment the object's definition last changed; NOT_FOUND if unknown."""
-        raise NotImplementedError
+        obj = self.object(who, name)
+        return describe_object(self.schema, obj, who, base), obj.changed
 
     def described_at(self) -> datetime:
         """Moment any object's definition last changed (Last-Modified of describeGlobal)."""
-        raise NotImplementedError
+        return self.schema.changed
+
+    # -- reading -----------------------------------------------------------------------------------------
+    def _context(self, who: Principal, text: str = "", *, all_rows: bool = False, bulk: bool = False) -> Context:
+        self._transactions.settle()
+        return Context(
+            schema=self.schema,
+            who=who,
+            behaviour=self.behaviour,
+            now=self.clock.now(),
+            zone=self.time_zone,
+            text=text,
+            all_rows=all_rows,
+            bulk=bulk,
+        )
 
     def query(self, who: Principal, soql: str, *, all_rows: bool = False, bulk: bool = False) -> QueryResult:
         """Parse and plan `soql`; OrgError MALFORMED_QUERY, INVALID_FIELD, INVALID_TYPE, ..."""
-        raise NotImplementedError
+        made = plan(self._context(who, soql, all_rows=all_rows, bulk=bulk), parse(soql))
+        result = QueryResult(made, self.store, self.schema, self.behaviour, eager=not bulk)
+        if made.grouped and not made.capped and result.total_size > MAX_GROUPS:
+            result.close()
+            message = (
+                "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch"
+            )
+            raise OrgError(400, self.behaviour.group_limit_code, message)
+        return result
+
+    def _read(self, who: Principal, obj: ObjectType, fields: Sequence[str], where: str, value: Any) -> QueryResult:
+        context = self._context(who)
+        made: Plan = plan_fields(context, obj, fields, where.replace("{value}", context.param(value)))
+        return QueryResult(made, self.store, self.schema, self.behaviour, eager=True)
 
     def retrieve(
-        self, who: Principal, obj: str, ids: Sequence[str], fields: Sequence[str] | None = None
+        self,
+        who: Principal,
+        obj: str,
+        ids_: Sequence[str],
+        fields: Sequence[str] | None = None,
+        base: str = _BASE,
     ) -> list[dict[str, Any] | None]:
-        """REST records aligned with `ids`, None where missing, deleted or invisible; None = all fields."""
-        raise NotImplementedError
+        """REST records aligned with `ids_`, None where missing, deleted or invisible; `fields` None: all."""
+        entity = self.object(who, obj)
+        names = self._field_names(who, entity, fields)
+        full = [ids.to_18(record_id) for record_id in ids_]
+        wanted = json.dumps([record_id for record_id in full if record_id])
+        result = self._read(who, entity, names, "{t}.Id IN (SELECT value FROM json_each({value}))", wanted)
+        found = {record["attributes"]["url"].rpartition("/")[2]: record for record in result.records(base)}
+        return [found.get(record_id) if record_id else None for record_id in full]
 
-    def state_of(self, obj: str, record_id: str) -> str:
-        """'live', 'deleted' (in the recycle bin) or 'absent': what a 404 has to say."""
-        raise NotImplementedError
+    @staticmethod
+    def _field_names(who: Principal, obj: ObjectType, fields: Sequence[str] | None) -> list[str]:
+        if fields is None:
+            return [name for name in obj.fields if (obj.name, name) not in who.hidden_fields]
+        names: list[str] = []
+        for name in fields:
+            field = obj.find(name)
+            if field is None or (obj.name, field.name) in who.hidden_fields:
+                raise OrgError(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {obj.name}")
+            if field.name not in names:
+                names.append(field.name)
+        return names
+
+    def state_of(self, who: Principal, obj: str, record_id: str) -> str:
+        """'live', 'deleted' (in the recycle bin), 'absent' or 'malformed': what a 404 has to say."""
+        entity = self.object(who, obj)
+        full = ids.to_18(record_id)
+        if full is None or full[:3] != entity.prefix:
+            return "malformed"
+        row = self.store.rows(entity, [full]).get(full)
+        if row is None or not self._rows.visible(who, entity, row):
+            return "absent"
+        return "deleted" if row.get("IsDeleted") else "live"
 
     def blob(self, who: Principal, obj: str, record_id: str, field: str) -> bytes:
-        """Return the bytes of a base64 field."""
-        raise NotImplementedError
+        """Return the bytes of a base64 field; NOT_FOUND if there is no such row or field."""
+        entity = self.object(who, obj)
+        known = entity.find(field)
+        if known is None or known.type != "base64":
+            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+        return bytes(self._rows.live(who, entity, record_id)[known.name] or b"")
 
     # -- DML: one call is one transaction unless inside `transaction` --------------------------------------
     def create(
         self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]], *, all_or_none: bool = True
     ) -> list[SaveResult]:
         """Insert rows; one result each, in order."""
-        raise NotImplementedError
+        return self._dml.create(who, self.object(who, obj), rows, all_or_none=all_or_none)
 
     def update(
         self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]], *, all_or_none: bool = True
     ) -> list[SaveResult]:
         """Update rows named by their `Id`."""
-        raise NotImplementedError
+        return self._dml.update(who, self.object(who, obj), rows, all_or_none=all_or_none)
 
     def upsert(
         self,
@@ -145,29 +229,29 @@ class Org:
         all_or_none: bool = True,
     ) -> list[SaveResult]:
         """Insert or update by an external id field (or `Id`)."""
-        raise NotImplementedError
+        return self._dml.upsert(who, self.object(who, obj), key_field, rows, all_or_none=all_or_none)
 
     def delete(
-        self, who: Principal, obj: str, ids: Sequence[str], *, all_or_none: bool = True
+        self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
         """Move rows to the recycle bin, children with them (no trigger for those)."""
-        raise NotImplementedError
+        return self._dml.delete(who, self.object(who, obj), ids_, all_or_none=all_or_none, hard=False)
 
     def undelete(
-        self, who: Principal, obj: str, ids: Sequence[str], *, all_or_none: bool = True
+        self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
         """Take rows out of the recycle bin, with the children that went in with them."""
-        raise NotImplementedError
+        return self._dml.undelete(who, self.object(who, obj), ids_, all_or_none=all_or_none)
 
     def hard_delete(
-        self, who: Principal, obj: str, ids: Sequence[str], *, all_or_none: bool = True
+        self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
         """Delete rows past the recycle bin (Bulk hardDelete): the delete trigger fires, no row remains."""
-        raise NotImplementedError
+        return self._dml.delete(who, self.object(who, obj), ids_, all_or_none=all_or_none, hard=True)
 
-    def empty_bin(self, obj: str | None = None, ids: Sequence[str] | None = None) -> int:
+    def empty_bin(self, obj: str | None = None, ids_: Sequence[str] | None = None) -> int:
         """Purge deleted rows for good, firing nothing; return how many."""
-        raise NotImplementedError
+        return self.quiet.purge(obj, ids_)
 
     def merge(
         self,
@@ -178,38 +262,85 @@ class Org:
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         """Merge one or two losers into the master (Account, Contact, Lead)."""
-        raise NotImplementedError
+        self._merges.merge(who, self.object(who, obj), master_id, loser_ids, fields)
 
-    def transaction(self, who: Principal, *, commit_after: float = 0.0) -> AbstractContextManager[None]:
+    def convert_lead(self, who: Principal, lead_id: str) -> str:
+        """Convert a lead into an account and a contact; return the contact's id."""
+        return self._merges.convert_lead(who, lead_id)
+
+    @contextmanager
+    def transaction(self, who: Principal, *, commit_after: float = 0.0) -> Iterator[None]:
         """Group DML into one commit, visible `commit_after` org seconds later with the stamp of now."""
-        raise NotImplementedError
+        with self._transactions.scope(who, commit_after):
+            yield
+
+    def hold_transaction(self, seconds: float) -> None:
+        """Keep `latestDateCovered` at now for `seconds`: a long transaction of another tenant."""
+        self._transactions.hold(self.admin, seconds)
 
     def settle(self) -> None:
         """Let every late transaction whose time has come become visible (reads and DML do it too)."""
-        raise NotImplementedError
+        self._transactions.settle()
 
     def next_due(self) -> datetime | None:
         """When the next late transaction becomes visible."""
-        raise NotImplementedError
+        return self._transactions.next_due()
 
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` after each commit, in commit order."""
-        raise NotImplementedError
+        self._transactions.on_commit(listener)
 
-    # -- replication ------------------------------------------------------------------------------------
+    # -- replication -------------------------------------------------------------------------------------
     def deleted(self, who: Principal, obj: str, start: datetime, end: datetime) -> dict[str, Any]:
         """Answer of `/sobjects/X/deleted` (REST API guide, sObject Get Deleted)."""
-        raise NotImplementedError
+        self.settle()
+        return self._replication.deleted(who, self.object(who, obj), start, end)
 
     def updated(self, who: Principal, obj: str, start: datetime, end: datetime) -> dict[str, Any]:
         """Answer of `/sobjects/X/updated` (REST API guide, sObject Get Updated)."""
-        raise NotImplementedError
+        self.settle()
+        return self._replication.updated(who, self.object(who, obj), start, end)
 
-    # -- truth, for tests ----------------------------------------------------------------------------------
+    def purge_delete_log(self, before: datetime) -> None:
+        """Drop the delete log's entries older than `before`."""
+        self._replication.purge_log(before)
+
+    # -- schema ------------------------------------------------------------------------------------------
+    def add_object(self, obj: ObjectType) -> None:
+        """Add an object, empty."""
+        self.drift.add_object(obj)
+
+    def add_field(self, obj: str, field: Field) -> None:
+        """Add a field; rows get its default."""
+        self.drift.add_field(obj, field)
+
+    def remove_field(self, obj: str, field: str) -> None:
+        """Remove a field with its values."""
+        self.drift.remove_field(obj, field)
+
+    def change_field_type(self, obj: str, field: str, new: Field) -> None:
+        """Give a field another definition."""
+        self.drift.change_field_type(obj, field, new)
+
+    def install_package(self) -> None:
+        """Add the RTS package's objects (its classes and triggers are rows of ApexClass and ApexTrigger)."""
+        for obj in setup.package_objects():
+            if self.schema.find(obj.name) is None:
+                self.drift.add_object(obj)
+
+    # -- truth, for tests and the demo -----------------------------------------------------------------------
     def count(self, obj: str, *, deleted: bool = False) -> int:
         """Return the number of live (or, `deleted`, of recycled) rows."""
-        raise NotImplementedError
+        self.settle()
+        entity = self.schema[obj]
+        where = f"WHERE IsDeleted = {int(deleted)}" if "IsDeleted" in entity.fields else ""
+        return int(self.store.execute(f"SELECT count(*) FROM {quote(entity.name)} {where}").fetchone()[0])
 
     def snapshot(self, obj: str) -> Iterator[dict[str, Any]]:
         """Every live row with every plain field (formulas too), REST-typed, by Id, without attributes."""
-        raise NotImplementedError
+        entity = self.schema[obj]
+        names = [f.name for f in entity.fields.values() if f.type not in COMPOUND_TYPES and f.type != "base64"]
+        context = self._context(replace(self.sync_user))
+        made = plan_fields(context, entity, names, "1", "ORDER BY Id")
+        result = QueryResult(made, self.store, self.schema, self.behaviour, eager=True)
+        return (dict(zip(result.columns, row, strict=True)) for row in result.rows())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rtsd.simulator.schema.model import Field, ObjectType
 
@@ -108,6 +108,11 @@ class Store:
         """Run one statement on the writer."""
         return self._writer.execute(sql, params)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the writer has uncommitted work."""
+        return self._writer.in_transaction
+
     def load(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of many rows, in one transaction."""
         self._writer.execute("BEGIN")
@@ -184,7 +189,3 @@ class Store:
             connection.close()
         else:
             self._idle.append(connection)
-
-    def table_rows(self, obj: ObjectType, where: str = "1") -> Iterator[tuple[Any, ...]]:
-        """Ids of rows that match an SQL condition, in id order."""
-        return self._writer.execute(f"SELECT Id FROM {quote(obj.name)} WHERE {where} ORDER BY Id")

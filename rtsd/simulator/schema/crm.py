@@ -318,3 +318,7 @@ def objects() -> list[ObjectType]:
         campaign_member(),
         attachment(),
     ]
+
+
+ROLLUPS = {"Opportunity": ("AccountId", "Account", ("AccountId", "Amount", "StageName", "IsDeleted"))}
+"""Child object -> its reference, the parent with the roll-up, and the child fields the roll-up reads."""

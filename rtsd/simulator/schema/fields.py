@@ -22,7 +22,7 @@ def label_of(name: str) -> str:
 def ident() -> Field:
     """Return the record id."""
     return Field(
-        "Id", "Record ID", "id", length=18, nillable=False, createable=False, updateable=False, default=""
+        "Id", "Record ID", "id", length=18, nillable=False, createable=False, updateable=False
     )
 
 

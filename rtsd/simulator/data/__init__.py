@@ -1,0 +1,1 @@
+"""Generated CRM data, and the lively edits a demo org sees."""
