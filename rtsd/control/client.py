@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +106,7 @@ class ControlClient:
         self,
         after: int | None = None,
         name: str | None = None,
-    ) -> AsyncIterator[protocol.Snapshot | protocol.Event | protocol.Lagged]:
+    ) -> AsyncGenerator[protocol.Snapshot | protocol.Event | protocol.Lagged, None]:
         """The live journal: a snapshot, then every entry. Ends after `Lagged` or with the daemon."""
         async for line in self._lines(_present(after=after, object=name, follow=1)):
             yield _decode_line(
@@ -115,7 +115,7 @@ class ControlClient:
 
     async def frames(
         self, hz: int = 10, rows: int = 200
-    ) -> AsyncIterator[protocol.Snapshot | protocol.Frame]:
+    ) -> AsyncGenerator[protocol.Snapshot | protocol.Frame, None]:
         """The journal thinned for a screen: a snapshot, then at most `hz` frames a second."""
         kinds: dict[str, type[protocol.Snapshot | protocol.Frame]] = {"snapshot": protocol.Snapshot}
         async for line in self._lines(_present(follow=1, hz=hz, rows=rows)):
@@ -232,7 +232,7 @@ class ControlClient:
             raise _refusal(response.status, answer)
         return answer
 
-    async def _lines(self, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+    async def _lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """The lines of a followed feed, of any length up to MAX_LINE."""
         pending = bytearray()
         try:

@@ -1,0 +1,320 @@
+"""The application: views, keys, clock ticks and the way out. What it shows lives in `state`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, ClassVar
+
+from rich.segment import Segments
+from rich.traceback import Traceback
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from rtsd.control.client import ControlClient
+from rtsd.control.protocol import Object
+from rtsd.errors import RtsError
+from rtstui import actions
+from rtstui.clean import clean
+from rtstui.connection import Connection
+from rtstui.rows import Row
+from rtstui.screens.dialogs import Confirm, Help
+from rtstui.screens.view import View
+from rtstui.screens.views import Errors, Events, ObjectsView, Overview, QuotaView
+from rtstui.state import State
+from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
+from rtstui.widgets.errors import DeadLetters
+from rtstui.widgets.objects import Objects
+from rtstui.widgets.stream import Stream
+
+HZ = 10
+"""Ticks per second: what the eye follows, and a tenth of what a terminal can take."""
+
+CHANGING = frozenset({"audit", "pause", "pause_all", "resume_all", "retry", "drop"})
+"""Actions that make the daemon do something."""
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class RtsTui(App[int]):
+    """The dashboard over one or more daemons; one of them is looked at."""
+
+    TITLE = "rtstui"
+    CSS_PATH = "rtstui.tcss"
+    MODES: ClassVar[dict[str, str | Any]] = {
+        "1": Overview,
+        "2": Events,
+        "3": ObjectsView,
+        "4": Errors,
+        "5": QuotaView,
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "view('1')", "Overview", show=False, id="app.view_1"),
+        Binding("2", "view('2')", "Events", show=False, id="app.view_2"),
+        Binding("3", "view('3')", "Objects", show=False, id="app.view_3"),
+        Binding("4", "view('4')", "Errors", show=False, id="app.view_4"),
+        Binding("5", "view('5')", "Quota", show=False, id="app.view_5"),
+        Binding("r", "reconnect", "try now", id="app.reconnect"),
+        Binding("o", "next_org", "next org", id="app.next_org"),
+        Binding("tab", "app.focus_next", "panels", id="app.next_panel"),
+        Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="app.previous_panel"),
+        Binding("ctrl+l", "redraw", "redraw", show=False, id="app.redraw"),
+        Binding("question_mark,f1", "help", "help", id="app.help", key_display="?", system=True),
+        Binding(
+            "colon,ctrl+p", "command_palette", "commands", id="app.palette", key_display=":", system=True
+        ),
+        Binding("q,ctrl+q", "quit", "quit", id="app.quit", system=True),
+        Binding("ctrl+c", "copy_or_quit", "copy, or twice: quit", show=False, id="app.copy", priority=True),
+    ]
+
+    def __init__(
+        self,
+        connections: Sequence[Connection],
+        *,
+        read_only: bool = False,
+        view: str = "1",
+    ) -> None:
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        self.connections = list(connections)
+        self.read_only = read_only
+        self._looked_at = 0
+        self._view = view
+        self._painted = (-1, -1)
+        self._asked_to_quit = -10.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        for own in THEMES:
+            self.register_theme(own)
+        self.theme = MONO.name if no_color else DARK.name
+        self.animation_level = "none"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Names of our roles, so that every theme parses; `get_css_variables` gives them their colour."""
+        return dict.fromkeys(ROLE_DEFAULTS, "")
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Our role colours, taken from Textual's where a theme has none."""
+        variables = super().get_css_variables()
+        for role, default in ROLE_DEFAULTS.items():
+            if not variables.get(role):
+                variables[role] = variables[default]
+        return variables
+
+    # -- what is looked at -----------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """The link to the daemon that is looked at."""
+        return self.connections[self._looked_at]
+
+    @property
+    def state(self) -> State:
+        """What that daemon has told."""
+        return self.connection.state
+
+    @property
+    def client(self) -> ControlClient:
+        """Its control API."""
+        return self.connection.client
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Open the first view, start following, start ticking."""
+        self.switch_mode(self._view)
+        self.set_class(self.theme == MONO.name, "-mono")
+        for connection in self.connections:
+            self._start(connection.run())
+        self.set_interval(1 / HZ, self._tick)
+        if not self.is_headless:
+            for number in STOP_SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
+
+    async def on_unmount(self) -> None:
+        """Leave no task and no connection behind."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that fails must not fail unseen."""
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._handle_exception(error)
+
+    def _tick(self) -> None:
+        """Bring what is in sight up to date, when something changed or a second has passed."""
+        now = (self.state.rev, int(self.state.now().timestamp()))
+        if now == self._painted:
+            return
+        if now[1] != self._painted[1] and not self.is_headless and not os.isatty(sys.__stderr__.fileno()):  # type: ignore[union-attr]
+            self._stop(signal.SIGHUP)  # the terminal is gone, whoever caught the signal
+            return
+        self._painted = now
+        with self.batch_update():
+            for screen in self.screen_stack:
+                if isinstance(screen, View):
+                    screen.tick()
+
+    def _stop(self, number: signal.Signals) -> None:
+        """End as the signal asks, with the terminal as it was."""
+        self.exit(return_code=128 + number)
+
+    def _fatal_error(self) -> None:
+        """A crash shows where, never the values of variables: they hold records and secrets."""
+        self.bell()
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()
+
+    # -- saying and asking -----------------------------------------------------------------------
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """A word to the operator, in the corner for some seconds."""
+        self.notify(
+            clean(text), severity="error" if error else "information", timeout=8 if error else 4, markup=False
+        )
+
+    async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
+        """Ask before acting; False when the dialog is closed."""
+        return await self.push_screen_wait(Confirm(question, rows, verb, word))
+
+    def log_changed(self) -> None:
+        """Have the error log read again."""
+        self.connection.read_log()
+
+    def _act(self, work: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(self._guarded(work), group="act", exit_on_error=True)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except RtsError as error:
+            self.say(str(error), error=True)
+
+    # -- actions ---------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Acts are hidden when only looking is allowed, and off while the data is old."""
+        if action in CHANGING:
+            return False if self.read_only else (True if self.state.live else None)
+        if action == "reconnect":
+            return not self.state.live
+        if action == "next_org":
+            return len(self.connections) > 1
+        return True
+
+    def action_view(self, view: str) -> None:
+        """Open a numbered view."""
+        if not isinstance(self.screen, View):
+            return
+        self.switch_mode(view)
+
+    def action_reconnect(self) -> None:
+        """Try to connect now."""
+        self.connection.try_now()
+
+    def action_next_org(self) -> None:
+        """Look at the next daemon."""
+        self._looked_at = (self._looked_at + 1) % len(self.connections)
+        for stream in self.screen.query(Stream):
+            stream.set_filter(stream.filter)
+        self._painted = (-1, -1)
+
+    def action_redraw(self) -> None:
+        """Paint everything again, e.g. after another program wrote over it."""
+        self.refresh(repaint=True, layout=True)
+
+    def action_help(self) -> None:
+        """Keys, signs and copying, for the view in front."""
+        if isinstance(self.screen, View):
+            name = type(self.screen).__name__.removesuffix("View")
+            bindings = list(self.screen.active_bindings.values())
+            self.push_screen(Help(name, self.screen.HELP or "", bindings))
+
+    async def action_quit(self) -> None:
+        """Leave; the daemon is none of our business."""
+        self.exit(0, message="rtsd keeps running.")
+
+    async def action_copy_or_quit(self) -> None:
+        """Copy what is selected, else leave on the second press."""
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+            self.say(f"Sent to the terminal's clipboard: {len(selected.encode())} bytes.")
+            return
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_to_quit < 2:
+            await self.action_quit()
+        self._asked_to_quit = now
+        self.say("Press ctrl+c again, or q, to quit.")
+
+    def _chosen_object(self) -> Object | None:
+        for table in self.screen.query(Objects):
+            status = self.state.status
+            if status is not None and table.cursor is not None:
+                return next((item for item in status.objects if item.name == table.cursor), None)
+        return None
+
+    def action_audit(self, full: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
+        """Audit the chosen object."""
+        if (item := self._chosen_object()) is not None:
+            self._act(actions.audit(self, item.name, full=full))
+
+    def action_pause(self) -> None:
+        """Pause or resume the chosen object."""
+        if (item := self._chosen_object()) is not None:
+            self._act(actions.pause(self, item))
+
+    def action_pause_all(self) -> None:
+        """Pause the whole sync."""
+        self._act(actions.pause_all(self))
+
+    def action_resume_all(self) -> None:
+        """Resume the whole sync."""
+        self._act(actions.resume_all(self))
+
+    def action_retry(self) -> None:
+        """Retry the chosen dead letters."""
+        if targets := self._letters():
+            self._act(actions.retry(self, targets))
+
+    def action_drop(self) -> None:
+        """Drop the chosen dead letters."""
+        if targets := self._letters():
+            self._act(actions.drop(self, targets))
+
+    def _letters(self) -> list[int]:
+        return next((table.targets() for table in self.screen.query(DeadLetters)), [])
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every key that works in the view, the acts without a key, the themes."""
+        seen: set[str] = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.action in seen or binding.action.endswith("command_palette") or not active.enabled:
+                continue
+            seen.add(binding.action)
+            key = binding.key_display or self.get_key_display(binding)
+            yield SystemCommand(
+                binding.description.capitalize(),
+                f"key {key}",
+                lambda one=active: self._run(one.binding.action, one.node),
+            )
+        if not self.read_only and self.state.live:
+            yield SystemCommand("Pause the whole sync", "asks first", self.action_pause_all)
+            yield SystemCommand("Resume the whole sync", "asks first", self.action_resume_all)
+        for name in self.available_themes:
+            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: setattr(self, "theme", name))
+
+    def _run(self, action: str, node: Any) -> None:
+        self.call_later(self.run_action, action, node)

@@ -1,0 +1,90 @@
+"""The words of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rtsd.control.protocol import Event
+from rtstui.meaning import tag
+
+Test = Callable[[Event], bool]
+
+KEYS = ("obj", "kind", "op", "id", "out", "field")
+"""What may stand before a colon; a value may list several with commas."""
+
+LEGEND = "obj:Contact  kind:push,dead  op:delete  id:003  out:stale  field:Email  text  /regex/  !not"
+
+
+class FilterMistake(ValueError):
+    """The filter cannot be understood; the text says which word and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter; without words it passes everything."""
+
+    text: str = ""
+    tests: Sequence[Test] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tests)
+
+    def __call__(self, event: Event) -> bool:
+        """Whether the entry is to be shown."""
+        return all(test(event) for test in self.tests)
+
+
+def parse(text: str) -> Filter:
+    """Read a filter line. Raises FilterMistake."""
+    try:
+        words = shlex.split(text, posix=True) if '"' in text else text.split()
+    except ValueError as error:
+        raise FilterMistake(f"a quote is not closed ({error})") from error
+    return Filter(text.strip(), tuple(_test(word) for word in words))
+
+
+def _test(word: str) -> Test:
+    if word.startswith("!") and len(word) > 1:
+        inner = _test(word[1:])
+        return lambda event: not inner(event)
+    if len(word) > 2 and word.startswith("/") and word.endswith("/"):
+        try:
+            pattern = re.compile(word[1:-1], re.IGNORECASE)
+        except re.error as error:
+            raise FilterMistake(f"{word}: {error}") from error
+        return lambda event: pattern.search(haystack(event)) is not None
+    key, colon, value = word.partition(":")
+    if colon and key.lower() in KEYS:
+        wanted = tuple(part.lower() for part in value.split(",") if part)
+        if not wanted:
+            raise FilterMistake(f"{key}: needs a value")
+        return _field_test(key.lower(), wanted)
+    if colon and key.isalpha():
+        raise FilterMistake(f"{key}: is not one of {', '.join(KEYS)}")
+    needle = word.lower()
+    return lambda event: needle in haystack(event).lower()
+
+
+def _field_test(key: str, wanted: tuple[str, ...]) -> Test:
+    match key:
+        case "obj":
+            return lambda event: (event.object or "").lower() in wanted
+        case "kind":
+            return lambda event: tag(event).word.lower() in wanted or event.type in wanted
+        case "op":
+            return lambda event: (event.op or "") in wanted
+        case "out":
+            return lambda event: (event.outcome or "") in wanted
+        case "field":
+            return lambda event: any(name.lower() in wanted for name in event.changed or ())
+        case _:
+            return lambda event: (event.id or "").lower().startswith(wanted)
+
+
+def haystack(event: Event) -> str:
+    """What free text is looked for in."""
+    parts = (tag(event).word, event.object, event.op, event.id, event.outcome, event.message)
+    return " ".join(part for part in (*parts, *(event.changed or ())) if part)

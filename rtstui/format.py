@@ -1,0 +1,159 @@
+"""Numbers, moments and texts as the dashboard writes them. Pure functions; widths are terminal cells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.cells import cell_len, set_cell_size
+
+UNKNOWN = "—"
+"""Not known is neither 0 nor empty, and looks like neither."""
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def moment(text: str | None) -> datetime | None:
+    """A moment of the wire (ISO 8601, UTC), or None where there is none or it cannot be read."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def span(seconds: float) -> str:
+    """A duration in at most four characters: `2s 14s 3m 2h 5d`."""
+    seconds = max(0.0, seconds)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def age(at: str | None, now: datetime) -> str:
+    """How long ago a moment of the wire was: `3m`, or a dash where it never was."""
+    when = moment(at)
+    return UNKNOWN if when is None else span((now - when).total_seconds())
+
+
+def until(at: str | None, now: datetime) -> str:
+    """How far ahead a moment of the wire is."""
+    when = moment(at)
+    return UNKNOWN if when is None else span((when - now).total_seconds())
+
+
+def clock(at: str | None, *, millis: bool = False) -> str:
+    """The local time of day of a moment of the wire."""
+    when = moment(at)
+    if when is None:
+        return UNKNOWN
+    text = when.astimezone().strftime("%H:%M:%S")
+    return f"{text}.{when.microsecond // 1000:03d}" if millis else text
+
+
+def day_clock(at: str | None, now: datetime) -> str:
+    """The local time of day, with the date where it is not today's."""
+    when = moment(at)
+    if when is None:
+        return UNKNOWN
+    local = when.astimezone()
+    same_day = local.date() == now.astimezone().date()
+    return local.strftime("%H:%M" if same_day else "%m-%d %H:%M")
+
+
+def count(number: float | None) -> str:
+    """A whole number with thousands separated."""
+    return UNKNOWN if number is None else f"{int(number):,}"
+
+
+def short(number: float | None) -> str:
+    """A number in at most five characters: `950 1.2k 48k 1.3M`."""
+    if number is None:
+        return UNKNOWN
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            value = number / size
+            return f"{value:.1f}{unit}" if value < 10 else f"{value:.0f}{unit}"
+    return f"{number:.0f}"
+
+
+def millis(number: float | None) -> str:
+    """Milliseconds as a reader says them: `640ms 1.3s 42s`."""
+    if number is None:
+        return UNKNOWN
+    if number < 1_000:
+        return f"{number:.0f}ms"
+    return f"{number / 1000:.1f}s" if number < 10_000 else span(number / 1000)
+
+
+def percent(share: float) -> str:
+    """A share of 1 as a percentage that is never rounded to an untrue 0 or 100."""
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return "99%"
+    return f"{share * 100:.0f}%"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` cells, filled to an eighth of a cell; anything above 0 shows."""
+    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    if share > 0:
+        eighths = max(1, eighths)
+    whole, part = divmod(eighths, 8)
+    return ("█" * whole + (EIGHTHS[part] if part else "")).ljust(width)
+
+
+def spark(values: list[float], width: int) -> str:
+    """The last `width` values as a line of blocks, scaled to the largest; zero is blank."""
+    shown = values[-width:]
+    top = max(shown, default=0.0)
+    if top <= 0:
+        return " " * width
+    text = "".join(" " if value <= 0 else SPARKS[min(7, int(value / top * 7.999))] for value in shown)
+    return text.rjust(width)
+
+
+def fit(text: str, width: int) -> str:
+    """`text` in exactly `width` cells, cut with an ellipsis or padded on the right."""
+    if width <= 0:
+        return ""
+    if text.isascii() and len(text) <= width:
+        return text.ljust(width)
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
+
+
+def right(text: str, width: int) -> str:
+    """`text` in exactly `width` cells, padded on the left, cut on the right."""
+    lacking = width - cell_len(text)
+    return " " * lacking + text if lacking >= 0 else fit(text, width)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        rest = word
+        while rest:
+            candidate = f"{line} {rest}" if line else rest
+            if cell_len(candidate) <= width:
+                line, rest = candidate, ""
+            elif line:
+                lines.append(line)
+                line = ""
+            else:
+                head = set_cell_size(rest, width).rstrip() or rest[0]
+                lines.append(head)
+                rest = rest[len(head) :]
+    return [*lines, line] if line else lines
+
+
+def plural(number: int, word: str) -> str:
+    """`1 object`, `3 objects`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

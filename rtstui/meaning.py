@@ -1,0 +1,167 @@
+"""What the daemon's words mean on screen: a glyph, a word, a role, and a sentence for people.
+
+A state is never told by colour alone: each role has its own glyph, and the word stands beside it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from rtsd.control.protocol import Event, Status
+from rtstui.format import age, clock, span
+from rtstui.state import Phase, State
+
+
+class Sign(NamedTuple):
+    """How one state looks."""
+
+    glyph: str
+    word: str
+    role: str
+
+    @property
+    def text(self) -> str:
+        """Glyph and word."""
+        return f"{self.glyph} {self.word}"
+
+
+LINKS = {
+    Phase.CONNECTING: Sign("◌", "CONNECTING", "busy"),
+    Phase.LIVE: Sign("●", "LIVE", "ok"),
+    Phase.LOST: Sign("✖", "LOST", "error"),
+    Phase.ABSENT: Sign("✖", "NO DAEMON", "error"),
+    Phase.FORBIDDEN: Sign("✖", "NO PERMISSION", "error"),
+    Phase.FOREIGN: Sign("✖", "OTHER VERSION", "error"),
+}
+
+MODES = {
+    "awaiting_package": Sign("○", "no package", "warn"),
+    "real_time": Sign("●", "real time", "ok"),
+    "interval": Sign("▲", "interval", "warn"),
+    "disabled": Sign("▲", "RTS disabled", "warn"),
+    "unreachable": Sign("✖", "org unreachable", "error"),
+    "paused": Sign("‖", "paused", "off"),
+}
+
+OBJECTS = {
+    "pending": Sign("○", "pending", "off"),
+    "loading": Sign("◐", "loading", "busy"),
+    "live": Sign("●", "live", "ok"),
+    "incomplete": Sign("▲", "incomplete", "warn"),
+    "paused": Sign("‖", "paused", "off"),
+    "deferred": Sign("▲", "deferred", "warn"),
+    "error": Sign("✖", "error", "error"),
+}
+
+OBJECT_NOTES = {
+    "pending": "Waits for its first full read.",
+    "loading": "The initial audit reads every row through the Bulk API; pushes are taken meanwhile.",
+    "live": "Its rows were proven against the org's own count.",
+    "incomplete": "Its rows do not add up to the org's own count. A audits and repairs it.",
+    "paused": "Changes are kept and not applied. P resumes it.",
+    "deferred": "Reading it would eat into the quota's reserve: it waits until there is room again.",
+    "error": "It cannot be read now.",
+}
+
+_SOURCES = {"push": "PUSH", "interval": "PULL", "audit": "AUDIT", "repair": "REPAIR"}
+
+_TAG_ROLES = {
+    "PUSH": "ok",
+    "PULL": "busy",
+    "AUDIT": "accent",
+    "REPAIR": "accent",
+    "ERROR": "error",
+    "DEAD": "error",
+    "DRIFT": "warn",
+    "MODE": "bold",
+    "QUOTA": "warn",
+}
+
+TROUBLE_TYPES = frozenset({"error", "dead_letter", "drift"})
+"""Entries of the journal that say something went wrong."""
+
+
+def link_sign(state: State) -> Sign:
+    """The connection, in the top bar."""
+    sign = LINKS[state.link.phase]
+    if state.link.phase is Phase.LOST and state.link.since is not None:
+        return sign._replace(word=f"LOST {span((state.now() - state.link.since).total_seconds())}")
+    return sign
+
+
+def mode_sign(mode: str) -> Sign:
+    """How changes arrive; a mode of a later daemon is shown by its own name."""
+    return MODES.get(mode, Sign("?", mode, "warn"))
+
+
+def object_sign(state: str) -> Sign:
+    """An object's state; one of a later daemon is shown by its own name."""
+    return OBJECTS.get(state, Sign("?", state, "warn"))
+
+
+def tag(event: Event) -> Sign:
+    """An entry's source or type in at most six letters. Its glyph is empty."""
+    if event.type == "change":
+        source = event.source or "?"
+        word = _SOURCES.get(source, source.upper()[:6])
+    else:
+        word = "DEAD" if event.type == "dead_letter" else event.type.upper()[:6]
+    return Sign("", word, _TAG_ROLES.get(word, "dim"))
+
+
+def notice(state: State) -> tuple[str, str] | None:
+    """The one thing an operator has to know first, with its role; None when all is well."""
+    now, status = state.now(), state.status
+    if state.link.phase is not Phase.LIVE:
+        return _link_notice(state, now), "error"
+    if status is None:
+        return None
+    if status.storage != "ok":
+        return f"✖ Storage: {status.storage}. Pushes are refused until it can be written again.", "error"
+    if status.org.reachable is False and status.mode != "unreachable":
+        return f"✖ Salesforce does not answer rtsd: {status.org.error or 'no reason given'}.", "error"
+    text = _mode_notice(status, now)
+    return (text, mode_sign(status.mode).role) if text else None
+
+
+def _link_notice(state: State, now: datetime) -> str:
+    link = state.link
+    retry = ""
+    if link.retry_at is not None:
+        retry = f" Next try in {span((link.retry_at - now).total_seconds())} (r: now)."
+    since = f" since {link.since.astimezone():%H:%M:%S}" if link.since else ""
+    if link.phase is Phase.LOST:
+        return f"✖ Lost{since}. {link.message} What is shown is old.{retry}"
+    return f"{LINKS[link.phase].glyph} {link.message} {link.do}{retry}".replace("  ", " ")
+
+
+def _mode_notice(status: Status, now: datetime) -> str:
+    since = clock(status.mode_since)
+    match status.mode:
+        case "interval":
+            quiet = (
+                f"No push for {age(status.push.last_at, now)}."
+                if status.push.last_at
+                else "No push has come yet."
+            )
+            return (
+                f"▲ {quiet} Nothing is lost: Interval Sync reads the changes from Salesforce since {since}. "
+                "Real time returns with the next push."
+            )
+        case "awaiting_package":
+            return (
+                "○ The Salesforce package is not in the org yet; Interval Sync reads the changes meanwhile. "
+                "`rtsd package deploy` installs it; it is recognised within 30 s."
+            )
+        case "disabled":
+            return (
+                f"▲ RTS is disabled in Salesforce (its custom setting) since {since}. Interval Sync keeps "
+                "the mirror right; pushes return when it is enabled there."
+            )
+        case "unreachable":
+            return f"✖ Salesforce does not answer since {since}: {status.org.error or status.mode_reason}."
+        case "paused":
+            return f"‖ Paused since {since}: pushes are kept, nothing is applied. P resumes."
+        case _:
+            return ""

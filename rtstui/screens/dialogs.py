@@ -1,0 +1,176 @@
+"""The dialogs: a question before something is done, and the help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input
+
+from rtstui.format import wrap
+from rtstui.meaning import MODES, OBJECTS
+from rtstui.rows import Row
+from rtstui.widgets.chrome import key_name
+from rtstui.widgets.panel import Panel
+
+
+class Text(Panel):
+    """Rows that do not change."""
+
+    FRAMED = False
+
+    def __init__(self, rows: Sequence[Row], *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.text = list(rows)
+
+    def wanted(self) -> int:
+        """All of them."""
+        return len(self.text)
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """As they are."""
+        return self.text
+
+
+class Dialog(ModalScreen[bool]):
+    """A framed box over the view."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", id="dialog.cancel")]
+
+    def action_no(self) -> None:
+        """Close; nothing is done."""
+        self.dismiss(False)
+
+
+class Confirm(Dialog):
+    """A question with its price. `word` has to be typed where the answer costs; else `y` says yes.
+
+    Enter alone never does anything that was not typed for: the focus is on Cancel.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", "yes", id="dialog.yes"),
+        Binding("n", "no", "no", id="dialog.no"),
+    ]
+
+    def __init__(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> None:
+        super().__init__()
+        self._question, self._lines, self._verb, self._word = question, list(rows), verb, word
+
+    def compose(self) -> ComposeResult:
+        """Question, price, the word to type, the buttons."""
+        with Vertical(id="dialog") as box:
+            box.border_title = Content(f" {self._question} ")
+            yield Text([line for row in self._lines for line in _wrapped(row)])
+            if self._word is not None:
+                box.border_subtitle = Content(f" type {self._word} to go on · esc cancels ")
+                yield Input(placeholder=f"type {self._word} to go on", id="word", select_on_focus=False)
+            with Horizontal(id="buttons"):
+                hint = "" if self._word else "y  "
+                yield Button(Content(f"{hint}{self._verb}"), id="yes", disabled=self._word is not None)
+                yield Button(Content("esc  Cancel"), id="no", variant="primary")
+
+    def on_mount(self) -> None:
+        """Cancel is what enter would do."""
+        self.query_one("#word" if self._word else "#no").focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Letters answer only where no word is asked for."""
+        return action != "yes" or self._word is None
+
+    def action_yes(self) -> None:
+        """Do it."""
+        self.dismiss(True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The button wakes when the word is right."""
+        self.query_one("#yes", Button).disabled = event.value.strip() != self._word
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter counts only when the word is right."""
+        if event.value.strip() == self._word:
+            self.dismiss(True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A button."""
+        self.dismiss(event.button.id == "yes")
+
+
+class Help(Dialog):
+    """The keys that work here, from the live bindings; what the signs mean; how to copy."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1,q", "no", "close", show=False, id="help.close")
+    ]
+
+    def __init__(self, view: str, about: str, bindings: Sequence[ActiveBinding]) -> None:
+        super().__init__()
+        self._view, self._about, self._active = view, about, bindings
+
+    def compose(self) -> ComposeResult:
+        """One scrolling text."""
+        with Vertical(id="dialog") as box:
+            box.border_title = Content(f" Help: {self._view} ")
+            box.border_subtitle = Content(" esc closes · : finds every command ")
+            with VerticalScroll(id="help-scroll"):
+                yield Text(self._rows())
+
+    def _rows(self) -> list[Row]:
+        here: list[Row] = []
+        everywhere: list[Row] = []
+        seen: dict[str, tuple[str, ActiveBinding]] = {}
+        for active in self._active:
+            action = active.binding.action
+            keys = f"{seen[action][0]} {key_name(active)}" if action in seen else key_name(active)
+            seen[action] = (keys, active)
+        for keys, active in seen.values():
+            row: Row = (
+                (f"  {keys:<18}", "accent"),
+                (active.binding.description, ""),
+            )
+            (everywhere if active.node is self.app else here).append(row)
+        return [
+            *(((line, ""),) for line in wrap(self._about, 70)),
+            (),
+            (("IN THIS VIEW", "head"),),
+            *here,
+            (),
+            (("EVERYWHERE", "head"),),
+            *everywhere,
+            (),
+            (("SIGNS", "head"),),
+            *_legend(),
+            (),
+            (("COPYING", "head"),),
+            (("  drag with the mouse, then ctrl+c; y copies the row under the cursor.", ""),),
+            (("  without the app: hold shift (option on a Mac) and drag, or start with --no-mouse.", ""),),
+        ]
+
+
+def _legend() -> list[Row]:
+    return [
+        (("  objects  ", "dim"), *((f"{sign.text}  ", sign.role) for sign in OBJECTS.values())),
+        (("  modes    ", "dim"), *((f"{sign.text}  ", sign.role) for sign in MODES.values())),
+        (
+            ("  events   ", "dim"),
+            ("PUSH", "ok"),
+            (" from the org's package  ", ""),
+            ("PULL", "busy"),
+            (" Interval Sync  ", ""),
+            ("AUDIT REPAIR", "accent"),
+            (" read to prove or mend", ""),
+        ),
+    ]
+
+
+def _wrapped(row: Row) -> list[Row]:
+    """A row of one span may be long: broken into lines."""
+    if len(row) == 1:
+        text, role = row[0]
+        return [((line, role),) for line in wrap(text, 70)]
+    return [row]

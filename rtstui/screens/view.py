@@ -1,0 +1,57 @@
+"""What all numbered views share: the frame around the body, and what stands there before there is data."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+
+from rtstui.messages import ViewAsked
+from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.welcome import Welcome
+
+
+class View(Screen[None]):
+    """A numbered view. Subclasses give the body."""
+
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (declared so by Textual)
+        (0, "-small"),
+        (110, "-medium"),
+        (170, "-wide"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Bars above and below, the body between them."""
+        yield TopBar()
+        yield Tabs()
+        yield Verdicts()
+        yield Notice()
+        yield Welcome(id="welcome")
+        with Container(classes="view--body", id=self.body_id):
+            yield from self.body()
+        yield KeyBar()
+
+    body_id: ClassVar[str] = ""
+
+    def body(self) -> ComposeResult:
+        """The view's own panels."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Bring every panel up to date. Cheap when nothing changed."""
+        welcome = self.query_one(Welcome)
+        self.set_class(welcome.state.status is None, "-blank")
+        for panel in self.query(Panel):
+            panel.tick()
+
+    def on_screen_resume(self) -> None:
+        """A view that was not shown has not been kept up to date."""
+        self.tick()
+
+    def on_view_asked(self, message: ViewAsked) -> None:
+        """A tab was clicked."""
+        message.stop()
+        self.app.call_later(self.app.run_action, f"view('{message.view}')")

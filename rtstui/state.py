@@ -1,0 +1,193 @@
+"""What one daemon has told us, as plain data. `connection` writes it, widgets read it; no Textual here.
+
+The state outlives every screen: a view can be thrown away and rebuilt from it. Strings are cleaned
+on the way in (`clean.scrub`), so nothing kept here can steer a terminal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot, Status
+from rtstui.clean import clean, scrub
+
+RING = 20_000
+"""Entries of the journal that are kept for scrolling back."""
+
+RATE_SECONDS = 300
+"""Seconds of event counts that are kept, for the rate and its spark line."""
+
+RATE_OVER = 5
+"""Seconds the shown rate is an average of: steady enough to read, quick enough to be true."""
+
+
+class Phase(StrEnum):
+    """Where the connection to the daemon stands."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    LOST = "lost"
+    """It was live, and is being tried again: what is shown is old."""
+    ABSENT = "absent"
+    """No daemon behind the socket, and never one since the start."""
+    FORBIDDEN = "forbidden"
+    FOREIGN = "foreign"
+    """It speaks another protocol or another version of ours."""
+
+
+@dataclass(slots=True)
+class Link:
+    """The connection's phase, since when, why, and when the next attempt is due."""
+
+    phase: Phase = Phase.CONNECTING
+    since: datetime | None = None
+    message: str = ""
+    do: str = ""
+    attempt: int = 0
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Entries that exist and are not in the ring: `missed` while disconnected, else too many to show."""
+
+    count: int
+    missed: bool = False
+
+
+Line = Event | Gap
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a screen can show about one daemon. `rev` moves with every change of it."""
+
+    now: Callable[[], datetime]
+    """The clock (aware, UTC); injected so that pictures of the dashboard repeat."""
+    socket: str = ""
+    link: Link = field(default_factory=Link)
+    status: Status | None = None
+    status_at: datetime | None = None
+    """When `status` was last confirmed: by a frame, not only by a change."""
+    ring: deque[Line] = field(default_factory=lambda: deque(maxlen=RING))
+    newest: int = 0
+    """The number of the newest entry seen."""
+    appended: int = 0
+    """Lines ever put into the ring; the ring's first line is number `appended - len(ring)`."""
+    unshown: int = 0
+    """Entries that never reached the ring, since the start of this program."""
+    counters: dict[str, int] = field(default_factory=dict)
+    errors: list[ErrorEntry] | None = None
+    dead_letters: list[DeadLetter] | None = None
+    log_error: str = ""
+    """Why the error log cannot be read, while it cannot."""
+    rev: int = 0
+    _seconds: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether what is shown is true now."""
+        return self.link.phase is Phase.LIVE
+
+    def fold(self, item: Snapshot | Frame) -> None:
+        """Take in one line of the feed."""
+        if isinstance(item, Snapshot):
+            self._take_status(scrub(item.status))
+        else:
+            if item.status is not None:
+                self._take_status(scrub(item.status))
+            self._take_counters(item.counters)
+            self._take_rows([scrub(event) for event in item.rows], item.seq, item.skipped)
+            self.status_at = self.now()
+        self.rev += 1
+
+    def backfill(self, events: Sequence[Event], missed: int = 0) -> None:
+        """Take in entries from before the feed began; `missed` older ones are known of and not here."""
+        fresh = [scrub(event) for event in events if event.seq > self.newest]
+        if missed > 0:
+            self._append(Gap(missed, missed=True))
+            self.unshown += missed
+        for event in fresh:
+            self._append(event)
+        if fresh:
+            self.newest = max(self.newest, fresh[-1].seq)
+        self.rev += 1
+
+    def restart(self) -> None:
+        """Forget the journal: the daemon behind the socket has another one."""
+        self.ring.clear()
+        self.newest = self.appended = self.unshown = 0
+        self.counters = {}
+        self.rev += 1
+
+    def take_log(self, errors: list[ErrorEntry], dead_letters: list[DeadLetter]) -> None:
+        """Take in the error log and the dead letters."""
+        self.errors = [scrub(entry) for entry in errors]
+        self.dead_letters = [scrub(letter) for letter in dead_letters]
+        self.log_error = ""
+        self.rev += 1
+
+    def relink(
+        self,
+        phase: Phase,
+        message: str = "",
+        do: str = "",
+        *,
+        attempt: int = 0,
+        retry_at: datetime | None = None,
+    ) -> None:
+        """Move the connection to another phase; `since` stays when only the details change."""
+        since = self.link.since if phase is self.link.phase and self.link.since else self.now()
+        self.link = Link(phase, since, clean(message), clean(do), attempt, retry_at)
+        self.rev += 1
+
+    def rate(self) -> float:
+        """Journal entries per second, over the last whole seconds."""
+        second = int(self.now().timestamp())
+        return sum(self._seconds.get(second - back, 0) for back in range(1, RATE_OVER + 1)) / RATE_OVER
+
+    def rates(self, seconds: int) -> list[float]:
+        """Journal entries in each of the last whole seconds, oldest first."""
+        second = int(self.now().timestamp())
+        return [float(self._seconds.get(second - back, 0)) for back in range(seconds, 0, -1)]
+
+    def _take_status(self, status: Status) -> None:
+        self.status = status
+        self.status_at = self.now()
+
+    def _take_counters(self, counters: dict[str, int]) -> None:
+        new, old = _total(counters), _total(self.counters)
+        known = bool(self.counters)
+        self.counters = {clean(name): number for name, number in counters.items()}
+        if not known:
+            return
+        second = int(self.now().timestamp())
+        # A daemon that started again counts from zero.
+        self._seconds[second] = self._seconds.get(second, 0) + (new - old if new >= old else new)
+        while len(self._seconds) > RATE_SECONDS:
+            del self._seconds[next(iter(self._seconds))]
+
+    def _take_rows(self, events: list[Event], seq: int, skipped: int) -> None:
+        fresh = sorted((event for event in events if event.seq > self.newest), key=lambda event: event.seq)
+        upto = fresh[0].seq - 1 if fresh else seq
+        # `skipped` may count what a backfill has already brought.
+        missing = min(skipped, max(0, upto - self.newest))
+        if missing:
+            self.unshown += missing
+            self._append(Gap(missing))
+        for event in fresh:
+            self._append(event)
+        self.newest = max(self.newest, seq, fresh[-1].seq if fresh else 0)
+
+    def _append(self, line: Line) -> None:
+        self.ring.append(line)
+        self.appended += 1
+
+
+def _total(counters: dict[str, int]) -> int:
+    """All entries: one counter per type; those with a dot only divide the changes by source."""
+    return sum(number for name, number in counters.items() if "." not in name)

@@ -1,0 +1,214 @@
+"""What frames every view: the top bar, the tabs, the verdict, the notice and the line of keys."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.binding import ActiveBinding
+from textual.keys import format_key
+
+from rtsd.control.protocol import Status
+from rtstui.format import UNKNOWN, age, percent, short, wrap
+from rtstui.meaning import link_sign, mode_sign, notice
+from rtstui.messages import ViewAsked
+from rtstui.rows import Row, Span, spread, width_of
+from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share
+from rtstui.widgets.panel import Panel
+
+VIEWS = {"1": "Overview", "2": "Events", "3": "Objects", "4": "Errors", "5": "Quota"}
+"""The views by their key."""
+
+Answers = tuple[tuple[str, Verdict], ...]
+
+
+class TopBar(Panel):
+    """Connection, org, mode, rate, last push; the clock at the end."""
+
+    FRAMED = False
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """As much as there is room for, the most important first."""
+        state = self.state
+        sign = link_sign(state)
+        left: list[Span] = [(" rts ", "bold"), (f" {sign.text} ", f"{sign.role}")]
+        facts = _facts(state.status, live=state.live) if state.status else [(state.socket, "dim")]
+        clock = ((f"{state.now().astimezone():%H:%M:%S} ", "dim"),)
+        if state.status is not None:
+            rate = f"{short(state.rate())} ev/s" if state.live else f"{UNKNOWN} ev/s"
+            push = (
+                f"push {age(state.status.push.last_at, state.now())} ago"
+                if state.status.push.last_at
+                else "no push yet"
+            )
+            facts += [(rate, ""), (push if state.live else f"push {UNKNOWN}", "")]
+            if state.status.org.user and width >= 150:
+                facts.append((f"as {state.status.org.user}", "dim"))
+            if width >= 130:
+                facts.append((f"up {age(state.status.started_at, state.now())}", "dim"))
+        for text, role in facts:
+            if width_of(tuple(left)) + len(text) + 2 + 10 > width:
+                break
+            left += [("  ", ""), (text, role)]
+        return [spread(tuple(left), clock, width)]
+
+
+def _facts(status: Status, *, live: bool) -> list[Span]:
+    mode = mode_sign(status.mode)
+    name = status.org.name or status.org.id or "org not known yet"
+    sandbox = " (sandbox)" if status.org.sandbox else ""
+    return [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
+
+
+class Tabs(Panel):
+    """The views; a tab says where the trouble is."""
+
+    FRAMED = False
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """One line."""
+        spans: list[Span] = []
+        for key, name in VIEWS.items():
+            mark, role = self._mark(name)
+            active = self.app.current_mode == key
+            text = f" {key} {name}"
+            spans += [(text, "tab" if active else "")]
+            spans += [(f" {mark}" if mark else "", "tab" if active else role)]
+            spans += [(" ", "tab" if active else ""), (" ", "")]
+        return [tuple(spans)]
+
+    def _mark(self, name: str) -> tuple[str, str]:
+        status = self.state.status
+        if status is None:
+            return "", ""
+        if name == "Objects":
+            bad = sum(
+                item.state not in {"live", "loading", "pending"} or drift_of(item) > 0
+                for item in status.objects
+            )
+            return (f"▲{bad}", "warn") if bad else ("", "")
+        if name == "Errors" and (status.errors_24h or status.dead_letters):
+            return f"✖{short(status.errors_24h + status.dead_letters)}", "error"
+        if name == "Quota" and status.quota.limits:
+            worst = max(status.quota.limits, key=used_share)
+            return percent(used_share(worst)), limit_role(worst)
+        return "", ""
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a tab opens its view."""
+        x = 0
+        for start in range(0, len(self._rows[0]), 4):
+            part = self._rows[0][start : start + 4]
+            x += width_of(part)
+            if event.x < x and part:
+                self.post_message(ViewAsked(part[0][0].split()[0]))
+                return
+
+
+class Verdicts(Panel):
+    """Right, fresh, cost: the three answers, without a key press."""
+
+    FRAMED = False
+
+    def wanted(self) -> int:
+        """One line; the long form needs three columns of it."""
+        return 1
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """Side by side, in the longest form that fits."""
+        status = self.state.status
+        if status is None:
+            return []
+        now = self.state.now()
+        answers: Answers = (
+            ("right", right(status, now)),
+            ("fresh", fresh(status, now)),
+            ("cost", cost(status)),
+        )
+        if not self.state.live:
+            answers = tuple((name, verdict._replace(role="off")) for name, verdict in answers)
+        for full in (True, False):
+            row = _answers(answers, full=full)
+            if width_of(row) <= width:
+                break
+        return [row]
+
+
+def _answers(answers: Answers, *, full: bool) -> Row:
+    spans: list[Span] = []
+    for name, verdict in answers:
+        spans += [
+            (f" {GLYPHS[verdict.role]} ", verdict.role),
+            (f"{name} ", "bold"),
+            (verdict.full if full else verdict.brief, ""),
+            ("   " if full else " ", ""),
+        ]
+    return tuple(spans)
+
+
+class Notice(Panel):
+    """The one thing to know first; no line at all when there is none."""
+
+    FRAMED = False
+
+    def wanted(self) -> int:
+        """At most two lines, none when all is well."""
+        said = notice(self.state)
+        width = (self.size.width or self.app.size.width) - 2
+        return min(2, len(wrap(said[0], max(10, width)))) if said else 0
+
+    def tick(self) -> None:
+        """Take the line away when there is nothing to say."""
+        self.display = self.wanted() > 0
+        super().tick()
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The sentence."""
+        said = notice(self.state)
+        if said is None:
+            return []
+        text, role = said
+        lines = wrap(text, max(10, width - 2))
+        return [((f" {line}", role),) for line in lines[: max(1, height)]]
+
+
+class KeyBar(Panel):
+    """What the keys do here and now, from the live bindings; whole hints only."""
+
+    FRAMED = False
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """As many as fit."""
+        spans: list[Span] = []
+        used = 1
+        seen: set[str] = set()
+        # Help, commands and quit come last and are always there: room is kept for them.
+        shown = [active for active in self.screen.active_bindings.values() if active.binding.show]
+        fixed = [active for active in shown if active.binding.system]
+        reserve = sum(_hint_width(active) for active in fixed)
+        for active in [one for one in shown if not one.binding.system]:
+            if active.binding.action in seen:
+                continue
+            seen.add(active.binding.action)
+            if used + _hint_width(active) + reserve > width:
+                continue
+            used += _hint_width(active)
+            spans += _hint(active)
+        for active in fixed:
+            if active.binding.action not in seen:
+                seen.add(active.binding.action)
+                spans += _hint(active)
+        return [((" ", ""), *spans)]
+
+
+def key_name(active: ActiveBinding) -> str:
+    """How a binding's first key is written."""
+    binding = active.binding
+    return binding.key_display or format_key(binding.key)
+
+
+def _hint(active: ActiveBinding) -> list[Span]:
+    role = "bold" if active.enabled else "dim"
+    return [(key_name(active), role), (f" {active.binding.description}  ", "" if active.enabled else "dim")]
+
+
+def _hint_width(active: ActiveBinding) -> int:
+    return len(key_name(active)) + len(active.binding.description) + 3

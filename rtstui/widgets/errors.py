@@ -1,0 +1,160 @@
+"""The error log and the dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from rtsd.control.protocol import DeadLetter, ErrorEntry
+from rtstui.format import age, clock, count, fit, plural, right, wrap
+from rtstui.rows import Row
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+
+class ErrorLog(Table):
+    """The errors, newest first."""
+
+    def _entries(self) -> dict[str, ErrorEntry]:
+        return {str(entry.seq): entry for entry in self.state.errors or ()}
+
+    def find(self, key: str | None) -> ErrorEntry | None:
+        """The error of one row."""
+        return self._entries().get(key or "")
+
+    def keys(self) -> Sequence[str]:
+        """The entries' numbers."""
+        return list(self._entries())
+
+    def empty(self) -> str:
+        """No error is good news, and says so."""
+        state = self.state
+        if state.errors is None:
+            return (
+                f"The error log cannot be read: {state.log_error}" if state.log_error else "Waiting for rtsd…"
+            )
+        return "✔ No errors."
+
+    def titles(self) -> tuple[str, str]:
+        """How many of today."""
+        state = self.state
+        below = f"{plural(state.status.errors_24h, 'error')} in 24 h" if state.status else ""
+        letters = state.status.dead_letters if state.status else 0
+        return "Errors", f"{below} · {plural(letters, 'dead letter')}" if letters else below
+
+    def row(self, key: str, width: int) -> Row:
+        """One error: when, how often, what."""
+        entry = self._entries()[key]
+        times = f"{count(entry.count)}x" if entry.count > 1 else ""
+        name = f"{entry.object} " if entry.object else ""
+        wide = width >= 60
+        return (
+            (f"{clock(entry.at)} " if wide else right(age(entry.at, self.state.now()), 4) + " ", "dim"),
+            ("✖ ", "error"),
+            (fit(entry.error, 20) + " " if wide else f"{entry.error} ", "error"),
+            (right(times, 5) + " " if wide else f"{times} " if times else "", "bold"),
+            (name, "bold"),
+            (entry.message, ""),
+        )
+
+
+class DeadLetters(Table):
+    """What could not be used; rows can be chosen for a common retry or drop."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pick", "choose", id="dead.pick"),
+        Binding("a", "pick_all", "all", id="dead.pick_all"),
+        Binding("R", "app.retry", "retry…", id="dead.retry"),
+        Binding("D", "app.drop", "drop…", id="dead.drop"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.picked: set[str] = set()
+
+    def _letters(self) -> dict[str, DeadLetter]:
+        return {str(letter.id): letter for letter in self.state.dead_letters or ()}
+
+    def find(self, key: str | None) -> DeadLetter | None:
+        """The dead letter of one row."""
+        return self._letters().get(key or "")
+
+    def keys(self) -> Sequence[str]:
+        """The letters' ids."""
+        return list(self._letters())
+
+    def targets(self) -> list[int]:
+        """What an action is about: the rows chosen, else the one under the cursor."""
+        picked = [int(key) for key in self.keys() if key in self.picked]
+        return picked or ([int(self.cursor)] if self.cursor is not None else [])
+
+    def empty(self) -> str:
+        """None is good news, and says so."""
+        if self.state.dead_letters is None:
+            return "" if self.state.log_error else "Waiting for rtsd…"
+        return "✔ None. What cannot be applied is kept here with its reason, until it is retried or dropped."
+
+    def titles(self) -> tuple[str, str]:
+        """How many there are and how many are chosen."""
+        letters = self._letters()
+        chosen = len(self.picked & set(letters))
+        below = f"{chosen} of {len(letters)} chosen" if chosen else plural(len(letters), "dead letter")
+        return "Dead letters", below
+
+    def header(self, width: int) -> Row | None:  # noqa: ARG002
+        """The columns' names, where there are rows."""
+        if not self._letters():
+            return None
+        return ((f"{'':4}{'ID':>6}  {'OBJECT':<14} {'RECORD':<18} {'TRIES':>5} {'AGE':>4}  REASON", "head"),)
+
+    def row(self, key: str, width: int) -> Row:  # noqa: ARG002
+        """One letter."""
+        letter = self._letters()[key]
+        return (
+            ("[x] " if key in self.picked else "[ ] ", "accent" if key in self.picked else "dim"),
+            (right(key, 6) + "  ", ""),
+            (fit(letter.object or "", 14) + " ", "bold"),
+            (fit(letter.record or "", 18) + " ", "dim"),
+            (right(str(letter.attempts), 5) + " ", ""),
+            (right(age(letter.at, self.state.now()), 4) + "  ", "dim"),
+            (f"{letter.reason}: ", "error"),
+            (letter.message, ""),
+        )
+
+    def action_pick(self) -> None:
+        """Choose the row, or not any more."""
+        if self.cursor is not None:
+            self.picked ^= {self.cursor}
+            self.action_move(1)
+
+    def action_pick_all(self) -> None:
+        """Choose all rows, or none if all are."""
+        keys = set(self.keys())
+        self.picked = set() if keys <= self.picked else keys
+        self.tick()
+
+
+class TroubleCard(Panel):
+    """The chosen error or dead letter in full."""
+
+    chosen: ErrorEntry | DeadLetter | None = None
+
+    def titles(self) -> tuple[str, str]:
+        """Its name."""
+        if isinstance(self.chosen, ErrorEntry):
+            return self.chosen.error, ""
+        return (f"Dead letter {self.chosen.id}: {self.chosen.reason}", "") if self.chosen else ("Detail", "")
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """All of its message."""
+        if self.chosen is None:
+            return [(("Choose a row above: its whole text is shown here.", "dim"),)]
+        about = [clock(self.chosen.at), self.chosen.object or "no object"]
+        if isinstance(self.chosen, DeadLetter):
+            about += [self.chosen.record or "no record", plural(self.chosen.attempts, "try")]
+        elif self.chosen.count > 1:
+            about.append(f"{count(self.chosen.count)} times")
+        rows: list[Row] = [((" · ".join(about), "dim"),)]
+        return rows + [((line, ""),) for line in wrap(self.chosen.message, width)]

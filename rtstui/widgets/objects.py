@@ -1,0 +1,174 @@
+"""The table of mirrored objects, and what is known of the chosen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from rtsd.control.protocol import Object
+from rtstui.format import (
+    UNKNOWN,
+    age,
+    bar,
+    count,
+    day_clock,
+    fit,
+    millis,
+    percent,
+    plural,
+    right,
+    short,
+    span,
+    wrap,
+)
+from rtstui.meaning import OBJECT_NOTES, object_sign
+from rtstui.rows import Row, Span
+from rtstui.verdict import drift_of, freshness
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+WIDE = 100
+"""Cells from which all three freshness percentiles and the expected rows have room."""
+
+
+class Objects(Table):
+    """One line per object: state, rows, how old, how fresh, what drifted."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("A", "app.audit", "audit…", id="objects.audit"),
+        Binding("F", "app.audit(True)", "full audit…", show=False, id="objects.full_audit"),
+        Binding("P", "app.pause", "pause or resume…", id="objects.pause"),
+    ]
+
+    def _find(self, name: str) -> Object | None:
+        status = self.state.status
+        return next((item for item in status.objects if item.name == name), None) if status else None
+
+    def keys(self) -> Sequence[str]:
+        """The objects' names, as configured."""
+        return [item.name for item in self.state.status.objects] if self.state.status else []
+
+    def empty(self) -> str:
+        """None are configured, or none are known."""
+        if self.state.status is None:
+            return "Waiting for rtsd…"
+        return "No objects chosen. Add [[objects]] to rtsd's configuration."
+
+    def titles(self) -> tuple[str, str]:
+        """How many, and how old what is shown is."""
+        state, keys = self.state, self.keys()
+        if state.status is None:
+            return "Objects", ""
+        rows = sum(item.rows for item in state.status.objects)
+        below = f"{plural(len(keys), 'object')} · {count(rows)} rows"
+        if state.live or state.status_at is None:
+            return "Objects", below
+        return f"Objects (as of {state.status_at.astimezone():%H:%M:%S})", below
+
+    def header(self, width: int) -> Row:
+        """The columns' names."""
+        wide = width >= WIDE
+        fresh = fit("FRESH p50/95/99", 24) if wide else right("p95", 7)
+        expected = f"{'IN THE ORG':>13} " if wide else ""
+        name = _name_width(width)
+        text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {expected}{'AS OF':>6}  {fresh}  DRIFT"
+        return ((text, "head"),)
+
+    def row(self, key: str, width: int) -> Row:
+        """One object."""
+        item = self._find(key)
+        if item is None:
+            return ((key, "dim"),)
+        sign = object_sign(item.state)
+        first: list[Span] = [
+            (fit(item.name, _name_width(width)) + " ", "bold"),
+            (fit(sign.text, 12) + " ", sign.role),
+            (right(count(item.rows), 11) + " ", ""),
+        ]
+        if item.state in {"loading", "pending"} and item.progress < 1:
+            return (*first, *_progress(item, max(8, min(30, width - _name_width(width) - 50))))
+        wide = width >= WIDE
+        if wide:
+            first.append((right(count(item.expected_rows), 13) + " ", "dim"))
+        first.append((right(age(item.as_of, self.state.now()), 6) + "  ", ""))
+        if wide:
+            first.append((fit(freshness(item), 24) + "  ", ""))
+        else:
+            fresh = millis(item.freshness_ms.p95) if item.freshness_ms else UNKNOWN
+            first.append((right(fresh, 7) + "  ", ""))
+        return (*first, *_drift(item, self))
+
+
+class ObjectCard(Panel):
+    """The chosen object in sentences."""
+
+    chosen: str | None = None
+
+    def titles(self) -> tuple[str, str]:
+        """The object's name."""
+        return self.chosen or "Object", ""
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """What its state means, and every number there is."""
+        status = self.state.status
+        item = next((one for one in status.objects if one.name == self.chosen), None) if status else None
+        if item is None:
+            return [(("Choose an object above.", "dim"),)]
+        now = self.state.now()
+        sign = object_sign(item.state)
+        note = item.error or OBJECT_NOTES.get(item.state, "")
+        rows: list[Row] = [((f"{sign.text}  ", sign.role),)]
+        rows += [((f"  {line}", "error" if item.error else ""),) for line in wrap(note, width - 4)]
+        known = (
+            "the org has not been asked"
+            if item.expected_rows is None
+            else f"{count(item.expected_rows)} in the org"
+        )
+        rows.append((("rows        ", "dim"), (f"{count(item.rows)} here, {known}", "")))
+        if item.state == "loading":
+            rows.append((("loading     ", "dim"), *_progress(item, 24)))
+        shown = (
+            f"{day_clock(item.as_of, now)} ({age(item.as_of, now)} ago)" if item.as_of else "not complete yet"
+        )
+        rows.append((("complete to ", "dim"), (shown, "")))
+        changed = f"{age(item.last_change_at, now)} ago" if item.last_change_at else "none seen"
+        rows.append((("last change ", "dim"), (changed, "")))
+        rows.append(
+            (("fresh       ", "dim"), (f"{freshness(item)}  (p50 / p95 / p99, from commit to mirror)", ""))
+        )
+        rows.append((("last check  ", "dim"), *_check(item, self)))
+        return rows
+
+
+def _name_width(width: int) -> int:
+    return 14 if width < WIDE else 20 if width < 130 else 28
+
+
+def _progress(item: Object, width: int) -> list[Span]:
+    done = f"{percent(item.progress)}"
+    of = f" of {short(item.expected_rows)}" if item.expected_rows else ""
+    rate = f"  {short(item.rate)}/s" if item.rate else ""
+    eta = f"  eta {span(item.eta_s)}" if item.eta_s is not None else ""
+    return [(bar(item.progress, width), "track"), (f" {done:>4}{of}{eta}{rate}", "busy")]
+
+
+def _drift(item: Object, table: Panel) -> list[Span]:
+    """What the last check found, or why there is nothing to say."""
+    if item.error:
+        return [(item.error, "error")]
+    if item.drift is None or item.drift.checked_at is None:
+        return [("not checked", "dim")]
+    checked = f"{age(item.drift.checked_at, table.state.now())} ago"
+    wrong = drift_of(item)
+    return [(f"✔ none, {checked}", "dim")] if not wrong else [(f"▲ {count(wrong)}, {checked}", "warn")]
+
+
+def _check(item: Object, card: Panel) -> list[Span]:
+    if item.drift is None or item.drift.checked_at is None:
+        return [("never", "")]
+    found = item.drift
+    text = f"{count(found.missing)} missing, {count(found.stale)} stale, {count(found.orphaned)} orphaned"
+    when = f"  {age(found.checked_at, card.state.now())} ago"
+    return [(text, "warn" if drift_of(item) else "ok"), (when, "dim")]

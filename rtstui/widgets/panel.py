@@ -1,0 +1,138 @@
+"""The one kind of widget the dashboard is made of: rows of role-marked text, painted line by line.
+
+A panel computes its rows from the state on every tick and repaints only the lines that differ. It
+costs what changed on screen, not what happened in the org; nothing in it parses markup.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, cast
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.widget import Widget
+
+from rtstui.rows import BLANK, ROLES, Row, cut, plain
+from rtstui.state import State
+
+
+class HasState(Protocol):
+    """What a panel asks of its app."""
+
+    @property
+    def state(self) -> State:
+        """The daemon being looked at."""
+
+
+class Panel(Widget):
+    """Rows of text. Subclasses say what is in them (`paint`) and what stands in the border."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
+    ALLOW_SELECT = True
+    FRAMED: ClassVar[bool] = True
+    """Whether it has a border with titles in it."""
+
+    _rows: list[Row]
+    _titles: tuple[str, str] = ("", "")
+    _tall: int = -1
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id, classes="framed" if self.FRAMED else None, markup=False)
+        self._rows = []
+
+    @property
+    def state(self) -> State:
+        """The daemon being looked at."""
+        return cast("HasState", self.app).state
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The rows to show in `width` by `height` cells; more are cut, fewer leave blank lines."""
+        raise NotImplementedError
+
+    def titles(self) -> tuple[str, str]:
+        """The texts in the upper and lower border."""
+        return "", ""
+
+    def wanted(self) -> int:
+        """How many rows there are to show, for panels whose height is `auto`."""
+        return 1
+
+    def tick(self) -> None:
+        """Compute again what is shown and repaint the lines that changed."""
+        if self.styles.is_auto_height and (tall := self.wanted()) != self._tall:
+            self._tall = tall
+            self.refresh(layout=True)
+        if not self.display or not self.size:
+            return
+        titles = self.titles()
+        if titles != self._titles:
+            self._titles = titles
+            # Content, because a plain string would be read as markup.
+            self.border_title, self.border_subtitle = (_title(text) for text in titles)
+        rows, old = self._painted(self.size), self._rows
+        self._rows = rows
+        if len(rows) != len(old):
+            self.refresh()
+            return
+        changed = [y for y, (new, was) in enumerate(zip(rows, old, strict=True)) if new != was]
+        if len(changed) > len(rows) // 2:
+            self.refresh()
+        elif changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def _painted(self, size: Size) -> list[Row]:
+        rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
+        return rows + [BLANK] * (size.height - len(rows))
+
+    def on_resize(self) -> None:
+        """Fill the new size at once, not at the next tick."""
+        self._rows = []
+        self.tick()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """As many lines as there are rows."""
+        self._tall = self.wanted()
+        return self._tall
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002
+        """All there is."""
+        return container.width
+
+    def render_line(self, y: int) -> Strip:
+        """One line, in the roles' styles."""
+        row = self._rows[y] if y < len(self._rows) else BLANK
+        base = self.rich_style
+        segments = [Segment(text, self._role_style(role, base)) for text, role in row if text]
+        strip = Strip(segments).extend_cell_length(self.size.width, base)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(y)) is not None:
+            strip = self._selected(strip, span)
+        return strip.apply_offsets(0, y)
+
+    def _role_style(self, role: str, base: Style) -> Style:
+        if not role:
+            return base
+        return base + self.get_component_rich_style(f"role--{role}", partial=True)
+
+    def _selected(self, strip: Strip, span: tuple[int, int]) -> Strip:
+        start, end = span
+        end = strip.cell_length if end == -1 else end
+        style = self.screen.get_component_rich_style("screen--selection")
+        before, inside, after = strip.divide([start, end, strip.cell_length])
+        return Strip.join([before, inside.apply_style(style), after])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text under a mouse selection, as it is shown."""
+        return selection.extract("\n".join(plain(row) for row in self._rows)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+        """Show what is selected."""
+        self.refresh()
+
+
+def _title(text: str) -> Content:
+    return Content(f" {text} ") if text else Content("")

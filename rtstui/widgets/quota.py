@@ -1,0 +1,170 @@
+"""The org's daily limits: used by us, by others, left, and when one runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtsd.control.protocol import Limit
+from rtstui.format import count, day_clock, fit, percent, right, short, until
+from rtstui.rows import Row, Span
+from rtstui.verdict import limit_role, used_share
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+NAMES = {
+    "DailyApiRequests": "API requests",
+    "DailyBulkApiBatches": "Bulk batches",
+    "DailyBulkV2QueryJobs": "Bulk query jobs",
+    "DailyBulkV2QueryFileStorageMB": "Bulk query MB",
+    "DailyAsyncApexExecutions": "async Apex",
+    "DailyStreamingApiEvents": "streaming events",
+    "DailyDeliveredPlatformEvents": "platform events",
+}
+"""Salesforce's names of its limits as people say them (REST API guide, Limits)."""
+
+WARN_MARKS = {"ok": " ", "warn": "▲", "error": "✖"}
+
+
+def limit_name(limit: Limit) -> str:
+    """A limit's name for people."""
+    return NAMES.get(limit.name, limit.name.removeprefix("Daily"))
+
+
+def split_bar(limit: Limit, width: int) -> list[Span]:
+    """A bar of `width` cells: our part, the others', what is left. A part above 0 has at least a cell."""
+    if limit.max <= 0:
+        return [("░" * width, "dim")]
+    ours = min(width, _cells(limit.used_by_us / limit.max, width))
+    others = min(width - ours, _cells(max(0.0, used_share(limit) - limit.used_by_us / limit.max), width))
+    return [
+        ("█" * ours, limit_role(limit)),
+        ("▓" * others, "off"),
+        ("░" * (width - ours - others), "dim"),
+    ]
+
+
+def forecast(limit: Limit, panel: Panel) -> Span:
+    """When it runs out at the present rate."""
+    if limit.remaining <= 0:
+        return ("used up", "error")
+    if limit.exhausted_at is None:
+        return ("lasts", "dim")
+    now = panel.state.now()
+    return (f"out {day_clock(limit.exhausted_at, now)}, in {until(limit.exhausted_at, now)}", "warn")
+
+
+class Quota(Panel):
+    """The limits in short, for the overview."""
+
+    def titles(self) -> tuple[str, str]:
+        """What the bar's parts are."""
+        return "Quota, 24 h", "█ us ▓ others ░ left"
+
+    def wanted(self) -> int:
+        """One line per limit, and the calls by purpose."""
+        status = self.state.status
+        return max(2, len(status.quota.limits) + 1) if status else 2
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The worst limits first, as many as there is room for."""
+        status = self.state.status
+        if status is None:
+            return [(("Waiting for rtsd…", "dim"),)]
+        limits = sorted(status.quota.limits, key=used_share, reverse=True)
+        if not limits:
+            return [(("No limits read yet: rtsd asks Salesforce soon.", "dim"),)]
+        limits.sort(key=lambda limit: limit.name != "DailyApiRequests")
+        rows: list[Row] = [self._row(limit, width) for limit in limits[: max(1, height - 1)]]
+        calls = status.quota.calls_24h
+        by = " · ".join(f"{purpose} {short(number)}" for purpose, number in calls.items() if number)
+        if len(rows) < height:
+            rows.append(((f"our calls: {by or 'none'}", "dim"),))
+        return rows
+
+    def _row(self, limit: Limit, width: int) -> Row:
+        size = max(6, min(40, width - 34))
+        role = limit_role(limit)
+        return (
+            (fit(limit_name(limit), 15) + " ", ""),
+            *split_bar(limit, size),
+            (right(percent(used_share(limit)), 5) + " ", role),
+            (WARN_MARKS[role] + " ", role),
+            forecast(limit, self),
+        )
+
+
+class Limits(Table):
+    """The limits in full, one line each."""
+
+    def _limits(self) -> dict[str, Limit]:
+        status = self.state.status
+        return {limit.name: limit for limit in status.quota.limits} if status else {}
+
+    def keys(self) -> Sequence[str]:
+        """The limits' names, as the daemon lists them."""
+        return list(self._limits())
+
+    def empty(self) -> str:
+        """Not read yet."""
+        return "No limits read yet: rtsd asks Salesforce soon." if self.state.status else "Waiting for rtsd…"
+
+    def titles(self) -> tuple[str, str]:
+        """What the bar's parts are."""
+        return "Daily limits of the org", "█ us ▓ others ░ left"
+
+    def header(self, width: int) -> Row:
+        """The columns' names."""
+        size = self._bar_width(width)
+        text = f"{'LIMIT':<18}{'OURS':>10}{'OTHERS':>11}{'LEFT':>11}{'OF':>12}  {'USED':<{size + 7}}FORECAST"
+        return ((text, "head"),)
+
+    def row(self, key: str, width: int) -> Row:
+        """One limit."""
+        limit = self._limits()[key]
+        role = limit_role(limit)
+        return (
+            (fit(limit_name(limit), 18), ""),
+            (right(count(limit.used_by_us), 10), "bold"),
+            (right(count(limit.used_by_others), 11), ""),
+            (right(count(limit.remaining), 11), ""),
+            (right(count(limit.max), 12) + "  ", "dim"),
+            *split_bar(limit, self._bar_width(width)),
+            (right(percent(used_share(limit)), 5), role),
+            (f" {WARN_MARKS[role]}", role),
+            forecast(limit, self),
+        )
+
+    def _bar_width(self, width: int) -> int:
+        return max(0, min(60, width - 64 - 7 - 22))
+
+
+class Calls(Panel):
+    """What our calls of the last 24 hours were for."""
+
+    def titles(self) -> tuple[str, str]:
+        """The sum."""
+        status = self.state.status
+        total = sum(status.quota.calls_24h.values()) if status else 0
+        return "Our calls in 24 h, by purpose", f"{count(total)} in all · every call is in the ledger"
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """The largest first."""
+        status = self.state.status
+        calls = {key: number for key, number in status.quota.calls_24h.items() if number} if status else {}
+        if not calls:
+            return [(("None. A synchronised mirror costs no API call.", "dim"),)]
+        top = max(calls.values())
+        size = max(4, min(60, width - 26))
+        return [
+            (
+                (fit(purpose, 14), ""),
+                (right(count(number), 9) + "  ", "bold"),
+                ("█" * _cells(number / top, size), "accent"),
+            )
+            for purpose, number in sorted(calls.items(), key=lambda item: -item[1])
+        ]
+
+
+def _cells(share: float, width: int) -> int:
+    """Cells of a share; something is never nothing."""
+    return max(1 if share > 0 else 0, round(share * width))

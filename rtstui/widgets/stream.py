@@ -1,0 +1,284 @@
+"""The live event stream: newest wins, the view can be frozen, what is not shown is counted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import ClassVar
+
+import msgspec
+from textual import events
+from textual.binding import Binding, BindingType
+
+from rtsd.control.protocol import Event
+from rtstui.filter import Filter
+from rtstui.format import clock, count, fit, millis, right, short
+from rtstui.meaning import TROUBLE_TYPES, tag
+from rtstui.messages import EventChosen
+from rtstui.rows import Row, Span
+from rtstui.state import RING, Gap, Line
+from rtstui.widgets.panel import Panel
+
+WIDE = 110
+"""Cells from which there is room for milliseconds and long object names."""
+
+
+class Stream(Panel, can_focus=True):
+    """The journal's newest entries. Any move upwards freezes the view; nothing is lost meanwhile."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "freeze", "freeze", id="events.freeze"),
+        Binding("up,k", "move(-1)", "older", show=False, id="events.up"),
+        Binding("down,j", "move(1)", "newer", show=False, id="events.down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False, id="events.page_up"),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False, id="events.page_down"),
+        Binding("home,g", "oldest", "oldest kept", show=False, id="events.oldest"),
+        Binding("end,G", "follow", "newest, live again", show=False, id="events.follow"),
+        Binding(
+            "left_square_bracket", "trouble(-1)", "previous error", show=False, id="events.previous_error"
+        ),
+        Binding("right_square_bracket", "trouble(1)", "next error", show=False, id="events.next_error"),
+        Binding("enter", "open", "open", id="events.open"),
+        Binding("y", "copy", "copy", show=False, id="events.copy"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.filter = Filter()
+        self.frozen: list[Line] | None = None
+        self.frozen_at: datetime | None = None
+        self.cursor = 0
+        """Index into `frozen`."""
+        self._top = 0
+        self._matching: deque[Line] = deque(maxlen=RING)
+        self._taken = 0
+        self._frozen_from = 0
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def set_filter(self, chosen: Filter) -> None:
+        """Show only entries that pass; begins with what the ring has."""
+        self.filter = chosen
+        self._matching.clear()
+        self._taken = 0
+        self._thaw()
+        self.tick()
+
+    def tick(self) -> None:
+        """Take what is new, then paint."""
+        state = self.state
+        if self.filter:
+            if state.appended < self._taken:
+                self._matching.clear()
+                self._taken = 0
+            new = min(state.appended - self._taken, len(state.ring))
+            passing = (line for line in islice(state.ring, len(state.ring) - new, None) if self._passes(line))
+            self._matching.extend(passing)
+        self._taken = state.appended
+        super().tick()
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What passes the filter, oldest first."""
+        if self.frozen is not None:
+            return self.frozen
+        return self._matching if self.filter else self.state.ring
+
+    def _passes(self, line: Line) -> bool:
+        return isinstance(line, Event) and self.filter(line)
+
+    # -- how it looks ----------------------------------------------------------------------------
+
+    def titles(self) -> tuple[str, str]:
+        """The filter above; live or frozen and how much is not in sight below."""
+        above = f"Events · {self.filter.text}" if self.filter else "Events"
+        state = self.state
+        if self.frozen is not None and self.frozen_at is not None:
+            new = state.newest - self._frozen_from
+            place = f"{count(self.cursor + 1)} of {count(len(self.frozen))}"
+            at = clock(self.frozen_at.isoformat())
+            return above, f"‖ FROZEN {at} · {place} · {count(new)} new · space goes on"
+        if not state.live:
+            return above, "✖ not live"
+        shown = min(self.size.height, len(self.lines))
+        of = f"{count(len(self.lines))} match" if self.filter else count(state.newest)
+        missing = f" · {short(state.unshown)} not shown" if state.unshown else ""
+        rate = state.rate()
+        return (
+            above,
+            f"▶ live · newest {shown} of {of} · {short(rate) if rate >= 1 else f'{rate:.1f}'}/s{missing}",
+        )
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The newest rows at the bottom, or the frozen page."""
+        lines = self.lines
+        if not lines:
+            return [((self._empty(), "dim"),)]
+        if self.frozen is not None:
+            page = self.frozen[self._top : self._top + height]
+            focus = self.cursor - self._top
+            return [
+                _marked(_row(line, width)) if y == focus else _row(line, width) for y, line in enumerate(page)
+            ]
+        newest = list(islice(reversed(lines), height))
+        return [_row(line, width) for line in reversed(newest)]
+
+    def _empty(self) -> str:
+        if self.filter:
+            return f"0 of {count(len(self.state.ring))} match. esc clears the filter."
+        status = self.state.status
+        if status is None:
+            return "Waiting for rtsd…"
+        return "No events yet. Changes in Salesforce appear here as they arrive."
+
+    # -- moving ----------------------------------------------------------------------------------
+
+    def _freeze(self) -> list[Line]:
+        if self.frozen is None:
+            self.frozen = list(self.lines)
+            self.frozen_at = self.state.now()
+            self._frozen_from = self.state.newest
+            self.cursor = max(0, len(self.frozen) - 1)
+            self._top = max(0, len(self.frozen) - max(1, self.size.height))
+        return self.frozen
+
+    def _thaw(self) -> None:
+        if self.frozen is not None:
+            self.frozen = self.frozen_at = None
+            self.post_message(EventChosen(None))
+
+    def _go(self, index: int) -> None:
+        lines = self._freeze()
+        self.cursor = max(0, min(index, len(lines) - 1))
+        height = max(1, self.size.height)
+        self._top = max(self.cursor - height + 1, min(self._top, self.cursor))
+        self.post_message(EventChosen(self.chosen))
+        self.tick()
+
+    @property
+    def chosen(self) -> Event | None:
+        """The entry under the cursor, while frozen."""
+        if not self.frozen:
+            return None
+        line = self.frozen[self.cursor]
+        return line if isinstance(line, Event) else None
+
+    def action_freeze(self) -> None:
+        """Hold the view still, or go on."""
+        if self.frozen is None:
+            self._go(len(self.lines) - 1)
+        else:
+            self.action_follow()
+
+    def action_follow(self) -> None:
+        """Show the newest and what comes."""
+        self._thaw()
+        self.tick()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor; the first move freezes."""
+        if self.frozen is None and by > 0:
+            return
+        self._freeze()
+        self._go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """Move by a screen."""
+        self.action_move(by * max(1, self.size.height - 1))
+
+    def action_oldest(self) -> None:
+        """To the oldest entry that is kept."""
+        self._freeze()
+        self._go(0)
+
+    def action_trouble(self, by: int) -> None:
+        """To the next entry that tells of trouble."""
+        lines = self._freeze()
+        index = self.cursor + by
+        while 0 <= index < len(lines):
+            line = lines[index]
+            if isinstance(line, Event) and line.type in TROUBLE_TYPES:
+                break
+            index += by
+        else:
+            self.notify("No more errors this way.", markup=False, timeout=2)
+            return
+        self._go(index)
+
+    def action_open(self) -> None:
+        """Show the entry in full."""
+        self._go(self.cursor if self.frozen is not None else len(self.lines) - 1)
+        self.post_message(EventChosen(self.chosen, opened=True))
+
+    def action_copy(self) -> None:
+        """Send the entry under the cursor to the terminal's clipboard, as JSON."""
+        if self.chosen is None:
+            self.notify("Choose an entry first: space, then up and down.", markup=False, timeout=3)
+            return
+        text = msgspec.json.encode(self.chosen).decode()
+        self.app.copy_to_clipboard(text)
+        self.notify(f"Sent to the terminal's clipboard: {len(text)} bytes.", markup=False, timeout=3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel scrolls, and scrolling up freezes."""
+        event.stop()
+        self.action_move(-3)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scrolling past the newest goes on live."""
+        event.stop()
+        if self.frozen is not None and self.cursor >= len(self.frozen) - 1:
+            self.action_follow()
+        else:
+            self.action_move(3)
+
+    def on_click(self, event: events.Click) -> None:
+        """A double click opens the entry under the pointer."""
+        if event.chain == 2 and self.lines:
+            shown = min(self.size.height, len(self.lines))
+            y = event.get_content_offset(self)
+            if y is not None:
+                self._freeze()
+                self._go(min(self._top + y.y, self._top + shown - 1))
+                self.post_message(EventChosen(self.chosen, opened=True))
+
+
+def _row(line: Line, width: int) -> Row:
+    """One line of the stream, as wide as there is room for."""
+    if isinstance(line, Gap):
+        why = "came while disconnected" if line.missed else "too fast to show"
+        return ((f"── {count(line.count)} entries {why} ".ljust(width, "─"), "dim"),)
+    wide = width >= WIDE
+    sign = tag(line)
+    spans: list[Span] = [
+        (clock(line.at, millis=wide) + " ", "dim"),
+        (sign.word.ljust(6) + " ", sign.role),
+    ]
+    if line.type == "change":
+        spans += [
+            (fit(line.object or "", 18 if wide else 11) + " ", "bold"),
+            (fit(line.op or "", 8) + " ", "error" if line.op == "delete" else ""),
+            (fit(line.id or "", 18) + " ", "dim"),
+            (right(millis(line.latency_ms) if line.latency_ms is not None else "", 6) + "  ", ""),
+            *_outcome(line),
+            (",".join(line.changed or ()) or (line.message or ""), "dim"),
+        ]
+    else:
+        name = f"{line.object} " if line.object else ""
+        record = f"{line.id} " if line.id else ""
+        spans += [(name, "bold"), (record, "dim"), (line.message or line.outcome or line.type, "")]
+    return tuple(spans)
+
+
+def _outcome(event: Event) -> list[Span]:
+    """What came of a change, unless it simply was applied."""
+    if event.outcome in {None, "applied"}:
+        return []
+    return [(f"{event.outcome} ", "warn" if event.outcome in {"unknown", "deferred"} else "off")]
+
+
+def _marked(row: Row) -> Row:
+    """The row under the cursor."""
+    return tuple((text, "cursor") for text, _ in row)

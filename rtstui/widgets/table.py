@@ -1,0 +1,146 @@
+"""A table whose cursor follows the row, not the place: rows may be sorted or go while one looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+
+from rtstui.messages import RowChosen, RowOpened
+from rtstui.rows import Row, plain
+from rtstui.widgets.panel import Panel
+
+
+class Table(Panel, can_focus=True):
+    """Rows with keys under an optional header. Subclasses give the keys and a row for each."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "down", show=False, id="table.down"),
+        Binding("pageup,ctrl+u", "move(-10)", "page up", show=False, id="table.page_up"),
+        Binding("pagedown,ctrl+d", "move(10)", "page down", show=False, id="table.page_down"),
+        Binding("home,g", "move(-100000)", "first", show=False, id="table.first"),
+        Binding("end,G", "move(100000)", "last", show=False, id="table.last"),
+        Binding("enter", "open", "open", id="table.open"),
+        Binding("y", "copy", "copy", show=False, id="table.copy"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.cursor: str | None = None
+        self._place = 0
+        self._top = 0
+
+    def keys(self) -> Sequence[str]:
+        """The rows there are, in order."""
+        raise NotImplementedError
+
+    def row(self, key: str, width: int) -> Row:
+        """The row of one key."""
+        raise NotImplementedError
+
+    def header(self, width: int) -> Row | None:  # noqa: ARG002
+        """The line above the rows; it does not scroll."""
+        return None
+
+    def empty(self) -> str:
+        """What to say where there are no rows."""
+        return ""
+
+    def wanted(self) -> int:
+        """All rows and the header."""
+        return max(1, len(self.keys())) + (self.header(self.size.width or 80) is not None)
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The header and the page the cursor is on."""
+        keys = self.keys()
+        self._keep_place(keys)
+        head = self.header(width)
+        rows: list[Row] = [] if head is None else [head]
+        if not keys:
+            return [*rows, ((self.empty(), "dim"),)]
+        room = max(1, height - len(rows))
+        place = self._place if self.cursor is not None else 0
+        self._top = max(0, min(max(place - room + 1, min(self._top, place)), len(keys) - room))
+        for key in keys[self._top : self._top + room]:
+            row = self.row(key, width)
+            marked = key == self.cursor and self.has_focus
+            rows.append(tuple((text, "cursor") for text, _ in _filled(row, width)) if marked else row)
+        return rows
+
+    def _keep_place(self, keys: Sequence[str]) -> None:
+        """Follow the key under the cursor; where it is gone, the row that took its place."""
+        if not keys:
+            gone, self.cursor = self.cursor, None
+        elif self.cursor in keys:
+            self._place = keys.index(self.cursor)
+            return
+        else:
+            gone = self.cursor
+            self._place = min(self._place, len(keys) - 1)
+            self.cursor = keys[self._place]
+        if gone != self.cursor:
+            self.post_message(RowChosen(self.id or "", self.cursor))
+
+    def choose(self, key: str) -> None:
+        """Put the cursor on a row."""
+        if key in self.keys() and key != self.cursor:
+            self.cursor = key
+            self._place = self.keys().index(key)
+            self.post_message(RowChosen(self.id or "", key))
+        self.tick()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        keys = self.keys()
+        if keys:
+            self.choose(keys[max(0, min(self._place + by, len(keys) - 1))])
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        if self.cursor is not None:
+            self.post_message(RowOpened(self.id or "", self.cursor))
+
+    def action_copy(self) -> None:
+        """Send the row under the cursor to the terminal's clipboard."""
+        if self.cursor is not None:
+            text = plain(self.row(self.cursor, 1_000)).strip()
+            self.app.copy_to_clipboard(text)
+            self.notify(f"Sent to the terminal's clipboard: {len(text)} bytes.", markup=False, timeout=3)
+
+    def on_focus(self) -> None:
+        """The cursor shows only where keys go."""
+        self.tick()
+
+    def on_blur(self) -> None:
+        """The cursor shows only where keys go."""
+        self.tick()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.action_move(-1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        event.stop()
+        self.action_move(1)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click chooses a row, a double click opens it."""
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        index = self._top + place.y - (self.header(self.size.width) is not None)
+        keys = self.keys()
+        if 0 <= index < len(keys):
+            self.choose(keys[index])
+            if event.chain == 2:
+                self.action_open()
+
+
+def _filled(row: Row, width: int) -> Row:
+    """The row as wide as the panel, so that the cursor is a bar."""
+    return (*row, (" " * max(0, width - len(plain(row))), ""))

@@ -1,0 +1,70 @@
+"""What is shown before the first word from a daemon: where we stand and what to do, never a blank screen."""
+
+from __future__ import annotations
+
+from rtstui.format import span, wrap
+from rtstui.meaning import LINKS
+from rtstui.rows import Row
+from rtstui.state import Phase
+from rtstui.widgets.panel import Panel
+
+
+class Welcome(Panel):
+    """The state of the connection in sentences, and the way on."""
+
+    def titles(self) -> tuple[str, str]:
+        """What can be done here."""
+        return "Welcome to rtstui", "r try now · ? help · q quit"
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """What was tried, what came of it, what to do, what comes next."""
+        link = self.state.link
+        sign = LINKS[link.phase]
+        rows: list[Row] = [
+            (),
+            (("rtstui shows what rtsd does: Salesforce changes arriving in the local mirror.", ""),),
+            (),
+            ((f"{sign.text}  ", sign.role), (self.state.socket, "bold")),
+            (),
+        ]
+        if link.phase is Phase.CONNECTING:
+            waited = (self.state.now() - link.since).total_seconds() if link.since else 0.0
+            rows.append(((f"Asking rtsd how things are… {span(waited)}", ""),))
+        rows += [((line, ""),) for line in wrap(link.message, width - 2)]
+        rows += [((line, "accent"),) for line in wrap(link.do, width - 2)]
+        rows += self._retry()
+        rows += [
+            (),
+            (("The way from here", "bold"),),
+            *(((f"  {number} ", "dim"), (text, "")) for number, text in enumerate(_STEPS, start=1)),
+            (),
+            (
+                ("Just looking around?  ", ""),
+                ("rtsd demo", "accent"),
+                (" starts a simulated org, rtsd and this dashboard.", ""),
+            ),
+        ]
+        return rows
+
+    def _retry(self) -> list[Row]:
+        link = self.state.link
+        if link.retry_at is None:
+            return []
+        left = (link.retry_at - self.state.now()).total_seconds()
+        when = f"in {span(left)}" if left >= 1 else "now"
+        return [
+            (),
+            (
+                (f"Attempt {link.attempt} failed. Next try {when}, then for ever; ", "dim"),
+                ("r", "bold"),
+                (" tries at once.", "dim"),
+            ),
+        ]
+
+
+_STEPS = (
+    "rtsd answers here (the configuration is checked by `rtsd check`)",
+    "rtsd logs in to Salesforce and reads how the objects look",
+    "the first full read fills the mirror, priced beforehand, through the Bulk API",
+    "the Salesforce package pushes every change; in quiet times no API call is spent",
+)
