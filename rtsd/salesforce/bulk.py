@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.answers import Answer
@@ -37,6 +37,22 @@ class Rows:
 
     columns: list[str]
     rows: list[list[str]]
+    total: int
+    """Rows of the result up to and including these."""
+    next_page: str | None = None
+    """With the last rows of a page, the locator of the next one: the point to go on from after a kill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where to go on reading a job's result: its pages before `locator` hold `rows` rows.
+
+    A job and its result outlive the session that made it, for seven days (pull-apis.md 1.4, 4.5).
+    """
+
+    job: str
+    locator: str
+    rows: int
 
 
 @dataclass(slots=True)
@@ -57,19 +73,22 @@ class Job:
     """One query job: `rows` waits for it to complete, then streams its result once."""
 
     def __init__(
-        self, connection: Connection, purpose: str, columns: list[str], created: Answer, page_rows: int
+        self, connection: Connection, purpose: str, columns: list[str], start: Point, page_rows: int
     ) -> None:
-        self.id: str = created.data["id"]
+        self.id = start.job
         self.columns = columns
         """The SELECT list as typed; header names are matched to it without regard to case."""
-        self.observed: Observed = created.observed
+        self.observed = Observed(0, 0)
         """When the rows were read: from the job's creation to its completion, known with the first chunk."""
         self.processed: int | None = None
         """numberRecordsProcessed, where the completed job tells it."""
         self.ended = False
         """Whether the job is in a state in which it can be deleted."""
+        self.done = False
+        """Whether the whole result was delivered."""
         self._connection = connection
         self._purpose = purpose
+        self._start = start
         self._page_rows = page_rows
         self._megabytes = 0
         self._bytes = 0
@@ -85,7 +104,9 @@ class Job:
             await self._connection.exchange.patience.sleep(pause)
             pause = _next_pause(pause, self._connection.clock() - started)
         self.ended = True
-        self.observed = self.observed.union(answer.observed)
+        created = answer.data.get("createdDate")
+        earliest = from_iso(created) if created else answer.observed.seen
+        self.observed = answer.observed.union(Observed(earliest, earliest))
         if answer.data["state"] != "JobComplete":
             raise _failure(answer.data)
         processed = answer.data.get("numberRecordsProcessed")
@@ -108,22 +129,34 @@ class Job:
     async def _rows(self, chunk_rows: int) -> AsyncGenerator[Rows]:
         if not self.ended:
             await self.wait()
-        total = 0
-        waiting: list[list[str]] = []
-        async with aclosing(self._all_pages()) as pages:
-            async for rows in pages:
-                total += len(rows)
-                waiting += rows
-                while len(waiting) >= chunk_rows:
-                    yield Rows(self.columns, waiting[:chunk_rows])
-                    del waiting[:chunk_rows]
-        if self.processed is not None and total != self.processed:
+        total = self._start.rows
+        page = _Page(locator=self._start.locator)
+        while True:
+            waiting: list[list[str]] = []
+            async with aclosing(self._whole_page(page)) as parts:
+                async for rows in parts:
+                    waiting += rows
+                    while len(waiting) > chunk_rows:
+                        total += chunk_rows
+                        yield Rows(self.columns, waiting[:chunk_rows], total)
+                        del waiting[:chunk_rows]
+            total += len(waiting)
+            self._check_progress(page, total)
+            yield Rows(self.columns, waiting, total, page.following)
+            if page.following == "null":
+                self.done = True
+                return
+            page = _Page(locator=page.following)
+
+    def _check_progress(self, page: _Page, total: int) -> None:
+        """After a page: the result must end exactly with the last record that the job has read."""
+        if page.following == page.locator:
+            raise BulkFailed(f"The result of bulk job {self.id} repeats its locator {page.locator}.")
+        if page.following == "null" and self.processed not in (None, total):
             raise BulkFailed(
                 f"Bulk job {self.id} read {self.processed} records, its result has {total}.",
                 "It is read again; nothing that is missing was taken for deleted.",
             )
-        if waiting:
-            yield Rows(self.columns, waiting)
 
     async def _poll(self) -> Answer:
         try:
@@ -135,18 +168,6 @@ class Job:
                 status=gone.status,
                 reason=gone.reason,
             ) from gone
-
-    async def _all_pages(self) -> AsyncGenerator[list[list[str]]]:
-        page = _Page()
-        while True:
-            async with aclosing(self._whole_page(page)) as parts:
-                async for rows in parts:
-                    yield rows
-            if page.following == "null":
-                return
-            if page.following == page.locator:
-                raise BulkFailed(f"The result of bulk job {self.id} repeats its locator {page.locator}.")
-            page = _Page(locator=page.following)
 
     async def _whole_page(self, page: _Page) -> AsyncGenerator[list[list[str]]]:
         """Download a page, again from its start after a break, until all of its rows were delivered."""
@@ -181,7 +202,7 @@ class Job:
                 rows = await asyncio.to_thread(records.feed, chunk)
                 yield self._fresh(page, records, rows)
             yield self._fresh(page, records, records.finish())
-        self._count_bytes(records.bytes)
+        await self._count_bytes(records.bytes)
         if page.read != page.records:
             raise MalformedCsv(f"{page.records} records were announced, {page.read} came")
 
@@ -209,10 +230,11 @@ class Job:
                 f"where {', '.join(self.columns)[:300]} were asked for."
             )
 
-    def _count_bytes(self, count: int) -> None:
+    async def _count_bytes(self, count: int) -> None:
         self._bytes += count
         megabytes = -(-self._bytes // _MEGABYTE)
-        self._connection.ledger.sent(self._purpose, BULK_MEGABYTES, megabytes - self._megabytes)
+        if megabytes > self._megabytes:
+            await self._connection.ledger.record(self._purpose, BULK_MEGABYTES, megabytes - self._megabytes)
         self._megabytes = megabytes
 
     async def _before_resuming(self, failures: int, broken: Exception) -> None:
@@ -244,6 +266,20 @@ async def job(
     Raises BulkRefused when the Bulk API does not read this object or query, QuotaExhausted when the
     day's jobs are used up.
     """
+    start = await create(connection, statement, purpose=purpose, all_rows=all_rows)
+    running = Job(connection, purpose, soql.select_list(statement), start, page_rows)
+    try:
+        yield running
+    finally:
+        await running.close()
+        await _clean_up(connection, running, purpose)
+
+
+async def create(connection: Connection, statement: str, *, purpose: str, all_rows: bool = False) -> Point:
+    """Create a query job; its result begins at the returned point.
+
+    Raises BulkRefused, QuotaExhausted.
+    """
     body = {"operation": "queryAll" if all_rows else "query", "query": statement}
     created = await connection.request(
         "POST",
@@ -253,12 +289,29 @@ async def job(
         bulk=True,
         resources={API_REQUESTS: 1, BULK_JOBS: 1},
     )
-    running = Job(connection, purpose, soql.select_list(statement), created, page_rows)
+    return Point(created.data["id"], "", 0)
+
+
+@asynccontextmanager
+async def reading(
+    connection: Connection, statement: str, point: Point, *, purpose: str, page_rows: int = 50_000
+) -> AsyncIterator[Job]:
+    """Read on in the job of `statement` from `point`.
+
+    The job is deleted once its result was delivered, or proved useless; after any other end it stays,
+    to go on with. Rows raises BulkFailed when the job no longer exists.
+    """
+    running = Job(connection, purpose, soql.select_list(statement), point, page_rows)
+    useless = False
     try:
         yield running
+    except BulkFailed:
+        useless = True
+        raise
     finally:
         await running.close()
-        await _clean_up(connection, running, purpose)
+        if running.done or useless:
+            await _clean_up(connection, running, purpose)
 
 
 async def _clean_up(connection: Connection, running: Job, purpose: str) -> None:

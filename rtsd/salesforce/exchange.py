@@ -108,10 +108,8 @@ class Exchange:
 
     async def _once(self, call: Call, send: Callable[[Token], Awaitable[Reply[T]]], token: Token) -> Reply[T]:
         async with self._gate.passing():
-            for resource in call.resources:
-                await self._ledger.allow(call.purpose, resource)
             for resource, count in call.resources.items():
-                self._ledger.sent(call.purpose, resource, count)
+                await self._ledger.spend(call.purpose, resource, count)
             started = self._clock()
             reply = await send(token)
         reply = replace(reply, observed=self._observe(reply.headers, started))

@@ -21,13 +21,16 @@ LOGINS = "Logins"
 
 
 class Ledger(Protocol):
-    """Where every call is announced before it is sent. `resource` is a key of `/limits`, or `Logins`."""
+    """Where every call is written down before it is sent. `resource` is a key of `/limits`, or `Logins`."""
 
-    async def allow(self, purpose: str, resource: str) -> None:
-        """Let the call pass, or raise QuotaExhausted: nothing was sent and the work is deferred."""
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        """Write down what is sent next; retries one by one.
 
-    def sent(self, purpose: str, resource: str, count: int) -> None:
-        """Count what is sent now, whatever becomes of it; retries are counted one by one."""
+        Raises QuotaExhausted when it may not be sent: then nothing was, and the work is deferred.
+        """
+
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        """Write down what was drawn already, such as the megabytes of a result."""
 
 
 class Observed(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
+import jwt
 import msgspec
 import requests
 from simple_salesforce import SalesforceLogin
@@ -100,7 +101,7 @@ def _through_simple_salesforce(
             raise unreachable(credentials.login_url, cause).error from cause
         except SalesforceAuthenticationFailed as cause:
             raise AuthenticationFailed(f"The login was not tried: {cause.auth_message}") from cause
-        except (ValueError, TypeError) as cause:
+        except (jwt.PyJWTError, ValueError, TypeError) as cause:
             raise _unusable_key(cause) from cause
         if session.last is None:
             raise AuthenticationFailed("The login was not tried.")

@@ -83,8 +83,7 @@ class Session:
 
     async def _ask(self) -> Token:
         if self._unsaved is None:
-            await self._ledger.allow(_PURPOSE, LOGINS)
-            self._ledger.sent(_PURPOSE, LOGINS, 1)
+            await self._ledger.spend(_PURPOSE, LOGINS, 1)
             self._recent.append(self._clock())
             self._unsaved = await log_in(self.credentials, self._refresh_token, self._timeouts)
         rotated = self._unsaved.refresh_token

@@ -107,6 +107,16 @@ async def count_since(database: Database, kind: str, at: str) -> int:
     return int(count)
 
 
+async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:
+    """What was corrected after entry `seq` without a push, as (operation, id)."""
+    rows = await database.fetch(
+        "SELECT op, id FROM _rts_journal WHERE seq > ? AND object=? AND type='change'"
+        " AND outcome='applied' AND source <> 'push' ORDER BY seq",
+        (seq, object_name),
+    )
+    return [(str(operation), str(record_id)) for operation, record_id in rows]
+
+
 async def of_record(database: Database, object_name: str, record_id: str) -> list[tuple[Entry, Any]]:
     """Everything that touched one record, oldest first, each with the values it replaced."""
     rows = await database.fetch(

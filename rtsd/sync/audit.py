@@ -9,7 +9,7 @@ import structlog
 
 from rtsd.core.change import Change, Source, Version
 from rtsd.core.instant import to_iso
-from rtsd.errors import BulkRefused, QuotaExhausted, RtsError
+from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import audits, mirror
@@ -103,25 +103,46 @@ class StateAudit:
 
     async def _read_by_bulk(self, mirrored: Mirrored, progress: AuditProgress) -> None:
         """Stream the result of one Bulk job; each page of it is a point to go on from."""
+        client = self._engine.client
         statement = soql.select(mirrored.described.columns, mirrored.name, mirrored.wish.where)
-        point = bulk.Point(progress.job, progress.locator or "", progress.rows_read) if progress.job else None
-        async with bulk.job(
-            self._engine.client, statement, purpose="audit", page_rows=PAGE, resume=point
-        ) as job:
-            progress = replace(progress, job=job.id)
-            async for part in job.rows(CHUNK):
-                if part.next_page is not None:
-                    progress = replace(progress, locator=part.next_page, rows_read=part.total)
-                await self._store(mirrored, part, job.observed, progress)
+        resumed = progress.job is not None
+        point = await self._point(statement, progress)
+        try:
+            async with bulk.reading(client, statement, point, purpose="audit", page_rows=PAGE) as job:
+                async for part in job.rows(CHUNK):
+                    if part.next_page is not None:
+                        progress = replace(progress, job=job.id, locator=part.next_page, rows_read=part.total)
+                    await self._store(mirrored, part, job.observed, progress)
+        except BulkFailed as failure:
+            await self._forget_job(progress)
+            if not resumed:
+                raise
+            log.info("bulk job lost", object=mirrored.name, reason=failure.message)
+            await self._read_by_bulk(mirrored, AuditProgress(mirrored.name, progress.started_at))
+
+    async def _point(self, statement: str, progress: AuditProgress) -> bulk.Point:
+        """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
+        if progress.job is not None:
+            return bulk.Point(progress.job, progress.locator or "", progress.rows_read)
+        point = await bulk.create(self._engine.client, statement, purpose="audit")
+        async with self._engine.database.transaction() as tx:
+            await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
+        return point
+
+    async def _forget_job(self, progress: AuditProgress) -> None:
+        async with self._engine.database.transaction() as tx:
+            await audits.save(tx, AuditProgress(progress.object, progress.started_at))
 
     async def _store(
         self, mirrored: Mirrored, part: bulk.Rows, observed: Observed, progress: AuditProgress
     ) -> None:
+        """Store some rows; with a page's last ones, the point to go on from too."""
         async with self._engine.writing() as writing:
             version = Version("", *observed)
             met = await self._engine.applier.load(writing.tx, mirrored, part.columns, part.rows, version)
             await writing.apply([self._row(mirrored, part.columns, row, observed) for row in met])
-            await audits.save(writing.tx, progress)
+            if part.next_page is not None:
+                await audits.save(writing.tx, progress)
         if mirrored.loading:
             mirrored.loading.rows = part.total
 

@@ -104,8 +104,8 @@ class RealTime:
             message = f"{pushed.object} is not among the configured [[objects]]"
             await _bury_change(writing, "UnknownObject", message, push, pushed)
             return None
-        if mirrored.table is None:
-            # Its initial audit has not begun: it reads everything that is committed by then, this too.
+        if mirrored.table is None or mirrored.paused:
+            # Read later: by the initial audit, which has not begun, or by the window after the pause.
             note = Note("change", pushed.object, pushed.id, pushed.op, "push", "deferred")
             await writing.note(note)
             return None

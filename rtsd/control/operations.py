@@ -1,0 +1,180 @@
+"""What an operator can have done: audit, repair, pause, dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtsd.core.instant import to_iso
+from rtsd.errors import Conflict, RtsError
+from rtsd.salesforce import soql
+from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
+from rtsd.store import dead_letters, journal, quota
+from rtsd.store.inbox import Arrival, Inbox
+from rtsd.store.journal import Note
+from rtsd.sync.audit import PAGE
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.controller import Controller
+from rtsd.sync.engine import Engine
+from rtsd.sync.ledger import StoredLedger
+
+
+@dataclass(frozen=True)
+class Run:
+    """An audit that was asked for."""
+
+    number: int
+    result: asyncio.Task[dict[str, Any]]
+
+
+class Operations:
+    """Carries out what the control API is asked."""
+
+    def __init__(self, engine: Engine, controller: Controller, inbox: Inbox, ledger: StoredLedger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._controller = controller
+        self._inbox = inbox
+        self._runs = 0
+        self._running: dict[str, Run] = {}
+
+    def audit(self, mirrored: Mirrored, *, full: bool) -> Run:
+        """Begin an audit of one object; one that is running already is joined."""
+        running = self._running.get(mirrored.name)
+        if running is not None and not running.result.done():
+            return running
+        self._runs += 1
+        task = asyncio.create_task(self._audit(mirrored, full=full), name=f"audit {mirrored.name}")
+        task.add_done_callback(_take_exception)
+        run = Run(self._runs, task)
+        self._running[mirrored.name] = run
+        return run
+
+    async def _audit(self, mirrored: Mirrored, *, full: bool) -> dict[str, Any]:
+        engine = self._engine
+        if mirrored.table is None:
+            await self._controller.describer.describe(mirrored)
+        if mirrored.loading is not None:
+            raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
+        began, seq = engine.now(), engine.journal.last_seq
+        before = await self._spent()
+        try:
+            if full or not mirrored.loaded:
+                await self._controller.audit.run(mirrored)
+            else:
+                await self._controller.audit.prove(mirrored)
+        except RtsError as error:
+            await engine.report(error, mirrored.name)
+            raise
+        after = await self._spent()
+        calls = after.get(API_REQUESTS, 0) - before.get(API_REQUESTS, 0)
+        found = await self._found_since(mirrored, seq)
+        result = {
+            "name": mirrored.name,
+            "checked": mirrored.expected_rows or 0,
+            **found,
+            "api_calls": calls,
+            "bulk_jobs": after.get(BULK_JOBS, 0) - before.get(BULK_JOBS, 0),
+            "seconds": round((engine.now() - began) / 1000, 3),
+        }
+        return {"objects": [result], "api_calls": calls}
+
+    async def _found_since(self, mirrored: Mirrored, seq: int) -> dict[str, Any]:
+        """What the audit had to correct, out of the journal."""
+        kinds: dict[str, list[str]] = {"create": [], "update": [], "delete": []}
+        for operation, record_id in await journal.corrections(self._engine.database, mirrored.name, seq):
+            kinds.setdefault(operation, []).append(record_id)
+        missing, stale, orphaned = kinds["create"], kinds["update"], kinds["delete"]
+        return {
+            "missing": missing[:1000],
+            "stale": stale[:1000],
+            "orphaned": orphaned[:1000],
+            "missing_count": len(missing),
+            "stale_count": len(stale),
+            "orphaned_count": len(orphaned),
+            "repaired": len(missing) + len(stale) + len(orphaned),
+        }
+
+    async def price(self, mirrored: Mirrored) -> dict[str, Any]:
+        """What a full read of the object would cost, for one call."""
+        engine = self._engine
+        statement = soql.select(("COUNT()",), mirrored.name, mirrored.wish.where)
+        rows = await engine.client.count(statement, purpose="estimate")
+        pages = -(-rows // PAGE) or 1
+        calls = pages + 6
+        width = len(mirrored.table.columns) if mirrored.table else 20
+        highest = self._ledger.used[1] if self._ledger.used else 0
+        return {
+            "estimate": {
+                "rows": rows,
+                "api_calls": calls,
+                "bulk_jobs": 1,
+                "mb": round(rows * width * 12 / 1e6, 1),
+                "minutes": round(0.1 + rows / 50_000 / 60, 2),
+                "share_of_daily": {API_REQUESTS: round(calls / highest * 100, 3)} if highest else {},
+            },
+            "problems": [],
+        }
+
+    async def repair(self, mirrored: Mirrored, ids: Sequence[str]) -> dict[str, Any]:
+        """Fetch records again, now."""
+        if mirrored.table is None:
+            raise Conflict(f"{mirrored.name} has not been described yet", "wait until it is loading")
+        before = await self._spent()
+        done = await self._controller.repair.records(mirrored, ids, "asked for by an operator")
+        after = await self._spent()
+        calls = after.get(API_REQUESTS, 0) - before.get(API_REQUESTS, 0)
+        return {"fetched": done.fetched, "repaired": done.changed, "api_calls": calls}
+
+    async def pause(self, objects: Sequence[Mirrored]) -> None:
+        """Pause the whole sync, or the reading of some objects."""
+        if not objects:
+            await self._controller.pause()
+        for mirrored in objects:
+            await self._set_paused(mirrored, paused=True)
+
+    async def resume(self, objects: Sequence[Mirrored]) -> None:
+        """Go on; without names, with everything."""
+        if not objects:
+            await self._controller.resume()
+        for mirrored in objects or self._engine.catalog:
+            await self._set_paused(mirrored, paused=False)
+        self._controller.wake()
+
+    async def _set_paused(self, mirrored: Mirrored, *, paused: bool) -> None:
+        if mirrored.paused == paused:
+            return
+        async with self._engine.writing() as writing:
+            await self._engine.catalog.update(writing.tx, mirrored, paused=paused)
+            message = "paused by an operator" if paused else "resumed by an operator"
+            await writing.note(Note("mode", mirrored.name, message=message))
+
+    async def retry(self, letter_id: int) -> None:
+        """Put a dead letter into the inbox once more, under an id of its own."""
+        letter = await dead_letters.get(self._engine.database, letter_id)
+        again = f"retry-{letter_id}-{secrets.token_hex(8)}"
+        await self._inbox.append(Arrival(again, self._engine.now(), letter.body))
+        await self._forget(letter_id, "retried")
+
+    async def drop(self, letter_id: int) -> None:
+        """Forget a dead letter."""
+        await dead_letters.get(self._engine.database, letter_id)
+        await self._forget(letter_id, "dropped")
+
+    async def _forget(self, letter_id: int, how: str) -> None:
+        async with self._engine.writing() as writing:
+            await dead_letters.drop(writing.tx, letter_id)
+            message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
+            await writing.note(Note("dead_letter", message=message))
+
+    async def _spent(self) -> dict[str, int]:
+        return await quota.spent_by_resource(self._engine.database, 0)
+
+
+def _take_exception(task: asyncio.Task[dict[str, Any]]) -> None:
+    """A failed run was reported already; nobody else may be waiting for it."""
+    if not task.cancelled():
+        task.exception()

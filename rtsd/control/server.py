@@ -1,0 +1,279 @@
+"""The control API: HTTP and JSON on a Unix socket (contract section 5)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from rtsd.control import protocol
+from rtsd.control.operations import Operations
+from rtsd.control.stream import EventQuery, EventStream
+from rtsd.control.views import Views
+from rtsd.core.ids import full_id
+from rtsd.core.instant import to_iso
+from rtsd.errors import AddressInUse, NotFound, RtsError, UsageError
+from rtsd.store import dead_letters, error_log, mirror, quota
+from rtsd.sync.catalog import Mirrored
+
+MAX_PAGE = 10_000
+
+_T = TypeVar("_T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ObjectsBody(msgspec.Struct):
+    """`{"objects": […]}`; none means all."""
+
+    objects: list[str] = []
+
+
+class AuditBody(msgspec.Struct):
+    """`{"full": false, "dry_run": false}`."""
+
+    full: bool = False
+    dry_run: bool = False
+
+
+class RepairBody(msgspec.Struct):
+    """`{"ids": […]}`."""
+
+    ids: list[str]
+
+
+class ControlServer:
+    """The listening socket and its routes."""
+
+    def __init__(self, shown: Views, stream: EventStream, operations: Operations) -> None:
+        self._views = shown
+        self._stream = stream
+        self._operations = operations
+        self._runner: web.AppRunner | None = None
+        self._path: Path | None = None
+
+    async def start(self, path: Path) -> None:
+        """Listen at `path`, for the owner and its group. Raises AddressInUse."""
+        app = web.Application(middlewares=[_errors])
+        app.add_routes(self._routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.SockSite(self._runner, _listen(path))
+        await site.start()
+        self._path = path
+
+    async def stop(self) -> None:
+        """Close the socket and its connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _routes(self) -> list[web.RouteDef]:
+        get, post = web.get, web.post
+        return [
+            get("/v1/status", self._status),
+            get("/v1/events", self._events),
+            get("/v1/errors", self._error_log),
+            get("/v1/quota/history", self._quota_history),
+            get("/v1/dead-letters", self._dead_letters),
+            get("/v1/dead-letters/{id}", self._dead_letter),
+            post("/v1/dead-letters/{id}/retry", self._retry),
+            post("/v1/dead-letters/{id}/drop", self._drop),
+            get("/v1/objects/{object}/records/{id}", self._record),
+            post("/v1/objects/{object}/audit", self._audit),
+            post("/v1/objects/{object}/repair", self._repair),
+            post("/v1/pause", self._pause),
+            post("/v1/resume", self._resume),
+        ]
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return _json(await self._views.status())
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        return await self._stream.answer(
+            request,
+            EventQuery(
+                after=_number(query.get("after"), "after") if "after" in query else None,
+                object=self._object_name(query.get("object")),
+                limit=min(_number(query.get("limit", "1000"), "limit"), MAX_PAGE),
+                follow=query.get("follow", "0") not in ("", "0", "false"),
+                hz=min(_number(query.get("hz", "0"), "hz"), 60),
+                rows=min(_number(query.get("rows", "200"), "rows"), 1000),
+            ),
+        )
+
+    async def _error_log(self, _request: web.Request) -> web.Response:
+        found = await error_log.newest(self._views.engine.database)
+        return _json(
+            protocol.Errors(
+                errors=[
+                    protocol.ErrorEntry(
+                        seq=one.seq,
+                        at=one.at,
+                        error=one.error,
+                        message=one.message,
+                        object=one.object,
+                        count=one.count,
+                    )
+                    for one in found
+                ]
+            )
+        )
+
+    async def _quota_history(self, _request: web.Request) -> web.Response:
+        """Calls of the last 7 days: `{"hours": [{"at": …, "purpose": …, "calls": …}]}`."""
+        since = self._views.engine.now() - 7 * 24 * 3_600_000
+        rows = await quota.by_hour(self._views.engine.database, since)
+        hours = [{"at": to_iso(at), "purpose": purpose, "calls": calls} for at, purpose, calls in rows]
+        return _json({"hours": hours})
+
+    async def _dead_letters(self, _request: web.Request) -> web.Response:
+        found = await dead_letters.newest(self._views.engine.database)
+        return _json(protocol.DeadLetters(dead_letters=[_letter(one) for one in found]))
+
+    async def _dead_letter(self, request: web.Request) -> web.Response:
+        """One dead letter with the document that could not be used."""
+        found = await dead_letters.get(self._views.engine.database, _letter_id(request))
+        document = {**msgspec.structs.asdict(_letter(found)), "push": msgspec.Raw(found.body)}
+        return _json(document)
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        await self._operations.retry(_letter_id(request))
+        return _json({"retried": True})
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        await self._operations.drop(_letter_id(request))
+        return _json({"dropped": True})
+
+    async def _record(self, request: web.Request) -> web.Response:
+        mirrored = self._object(request)
+        record_id = _record_id(request.match_info["id"])
+        found = None
+        if mirrored.table is not None:
+            found = await mirror.record(self._views.engine.database, mirrored.table, record_id)
+        if found is None:
+            raise NotFound(
+                f"no {mirrored.name} {record_id} in the mirror",
+                f"`rtsd repair {mirrored.name} {record_id}` fetches it from Salesforce",
+            )
+        return _json({"object": mirrored.name, "id": record_id, **found})
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        body = await _body(request, AuditBody)
+        mirrored = self._object(request)
+        if body.dry_run:
+            return _json(await self._operations.price(mirrored))
+        run = self._operations.audit(mirrored, full=body.full)
+        if request.query.get("wait", "0") in ("", "0"):
+            return _json({"run": run.number}, status=202)
+        return _json(await run.result)
+
+    async def _repair(self, request: web.Request) -> web.Response:
+        body = await _body(request, RepairBody)
+        ids = [_record_id(one) for one in body.ids]
+        return _json(await self._operations.repair(self._object(request), ids))
+
+    async def _pause(self, request: web.Request) -> web.Response:
+        body = await _body(request, ObjectsBody)
+        await self._operations.pause([self._find(name) for name in body.objects])
+        return _json({"paused": body.objects or True})
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        body = await _body(request, ObjectsBody)
+        await self._operations.resume([self._find(name) for name in body.objects])
+        return _json({"resumed": body.objects or True})
+
+    def _object(self, request: web.Request) -> Mirrored:
+        return self._find(request.match_info["object"])
+
+    def _find(self, name: str) -> Mirrored:
+        mirrored = self._views.engine.catalog.find(name)
+        if mirrored is None:
+            known = ", ".join(one.name for one in self._views.engine.catalog)
+            raise NotFound(f"{name} is not mirrored here", f"mirrored are: {known}")
+        return mirrored
+
+    def _object_name(self, name: str | None) -> str | None:
+        return self._find(name).name if name else None
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal has the same body, and no traceback leaves the daemon."""
+    try:
+        return await handler(request)
+    except RtsError as error:
+        return _json(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
+    except web.HTTPException as error:
+        return _json(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind with the final mode from the start; a socket nobody answers on is left over from a kill."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if path.exists():
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                path.unlink(missing_ok=True)
+            else:
+                raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
+    listening = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o117)
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise AddressInUse(f"cannot listen on {path}: {error.strerror}", "set [control] socket") from error
+    finally:
+        os.umask(mask)
+    return listening
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+async def _body(request: web.Request, kind: type[_T]) -> _T:
+    raw = await request.read()
+    try:
+        return msgspec.json.decode(raw or b"{}", type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"the request's body: {error}") from error
+
+
+def _number(text: str | None, name: str) -> int:
+    try:
+        return max(int(text or "0"), 0)
+    except ValueError as error:
+        raise UsageError(f"{name} must be a whole number") from error
+
+
+def _letter_id(request: web.Request) -> int:
+    return _number(request.match_info["id"], "the dead letter's id")
+
+
+def _record_id(text: str) -> str:
+    try:
+        return full_id(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _letter(one: dead_letters.DeadLetter) -> protocol.DeadLetter:
+    return protocol.DeadLetter(
+        id=one.id,
+        at=one.at,
+        reason=one.reason,
+        message=one.message,
+        object=one.object,
+        record=one.record,
+        attempts=one.attempts,
+    )

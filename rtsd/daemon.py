@@ -1,0 +1,375 @@
+"""The composition root: builds every part, runs them together, and drains them on SIGTERM.
+
+Nothing else asks the operating system for the time. One part that dies unexpectedly stops the daemon,
+loudly: a daemon that runs on without one of its parts would be green while broken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from rtsd import __version__, systemd
+from rtsd.config import Config
+from rtsd.config.secrets import Secret
+from rtsd.control import protocol, views
+from rtsd.control.feed import Feed
+from rtsd.control.operations import Operations
+from rtsd.control.server import ControlServer
+from rtsd.control.stream import EventStream
+from rtsd.control.views import Views
+from rtsd.core.instant import Millis
+from rtsd.core.schema import Wish
+from rtsd.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    Conflict,
+    OrgUnreachable,
+    PushError,
+    RtsError,
+    SalesforceError,
+    StorageFailed,
+)
+from rtsd.gateway.server import GatewayServer, Intake
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.credentials import Auth, Credentials
+from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
+from rtsd.salesforce.session import Session
+from rtsd.store import meta
+from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
+from rtsd.store.journal import Entry, Journal
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.controller import Controller, Rhythm
+from rtsd.sync.describe import Describer
+from rtsd.sync.engine import Engine
+from rtsd.sync.interval import Interval
+from rtsd.sync.ledger import Caps, StoredLedger
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.realtime import RealTime
+from rtsd.sync.repair import Repair
+
+log = structlog.get_logger("rtsd")
+
+STATUS_LINE_S = 5.0
+"""How often systemd's status line is renewed."""
+REJECTION_REPORT_MS: Millis = 60_000
+"""Refused pushes are all counted, but reported at most this often for each kind."""
+
+
+def wall_ms() -> Millis:
+    """The local time."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic_ms() -> Millis:
+    """A clock that nobody sets: for how long things take."""
+    return time.monotonic_ns() // 1_000_000
+
+
+@dataclass
+class Parts:
+    """What a running daemon consists of."""
+
+    database: Database
+    inbox: Inbox
+    engine: Engine
+    controller: Controller
+    feed: Feed
+    views: Views
+    gateway: GatewayServer | None
+    control: ControlServer
+
+
+async def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises the RtsError that keeps it from starting, or that ended it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        parts = await build(config, stack)
+        systemd.ready()
+        log.info("ready", version=__version__, gateway=parts.views.gateway.listen, mode=parts.controller.mode)
+        try:
+            await _run(parts, stop)
+        finally:
+            systemd.stopping()
+
+
+async def build(config: Config, stack: AsyncExitStack) -> Parts:
+    """Build and start every part; the stack stops them in reverse order."""
+    early = _EarlyLedger()
+    session = Session(_credentials(config), early, wall_ms)
+    if not config.store.path.exists():
+        await _first_login(session)
+    database = await stack.enter_async_context(await Database.open(config.store.path))
+    early.stored = ledger = StoredLedger(database, _caps(config), wall_ms)
+    feed = Feed()
+
+    def publish(entries: Sequence[Entry]) -> None:
+        feed.publish([views.event(entry) for entry in entries])
+
+    client = await stack.enter_async_context(
+        Client(
+            session,
+            ledger,
+            wall_ms,
+            api_version=config.org.api_version,
+            on_usage=ledger.saw_usage,
+            on_server_time=lambda offset: _set_offset(engine, offset),
+        )
+    )
+    catalog = await Catalog.open(database, _wishes(config))
+    journal = await Journal.open(database)
+    engine = Engine(database, client, catalog, journal, wall_ms, publish)
+    inbox = Inbox(database)
+    controller = _controller(config, engine, inbox)
+    shown = Views(
+        engine, controller, ledger, protocol.Org(), protocol.Gateway(listen=None), started_at=wall_ms()
+    )
+    await _know_org(engine, shown.org, config)
+    await controller.restore()
+    gateway = await _open_gateway(config, engine, controller, inbox, shown)
+    if gateway is not None:
+        stack.push_async_callback(gateway.stop)
+    control = ControlServer(shown, EventStream(feed, shown), Operations(engine, controller, inbox, ledger))
+    await control.start(config.control.socket)
+    stack.push_async_callback(control.stop)
+    return Parts(database, inbox, engine, controller, feed, shown, gateway, control)
+
+
+async def _first_login(session: Session) -> None:
+    """Log in before anything is written: a first start with wrong credentials leaves nothing behind."""
+    try:
+        await session.token()
+    except BaseException:
+        await session.close()
+        raise
+
+
+class _EarlyLedger:
+    """Stands in for the ledger until there is a database: the first login comes before it."""
+
+    def __init__(self) -> None:
+        self.stored: StoredLedger | None = None
+
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        if self.stored is not None:
+            await self.stored.spend(purpose, resource, count)
+
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        if self.stored is not None:
+            await self.stored.record(purpose, resource, count)
+
+
+async def _run(parts: Parts, stop: asyncio.Event) -> None:
+    """Run the parts until stopped, or until one of them dies."""
+    controller = parts.controller
+    loops = {
+        "inbox": parts.inbox.run(),
+        "realtime": controller.realtime.run(),
+        "silence": controller.watch_silence(),
+        "package": controller.watch_package(),
+        "loading": controller.keep_loading(),
+        "interval": controller.keep_reading(),
+        "repair": controller.keep_repairing(),
+        "systemd": _report_to_systemd(parts),
+        "storage": _fail_on_broken_storage(parts.database),
+    }
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(loop, name=name) for name, loop in loops.items()]
+            await stop.wait()
+            log.info("stopping")
+            if parts.gateway is not None:
+                await parts.gateway.stop()  # finishes the pushes in flight, while the inbox still commits
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as failures:
+        expected, unexpected = failures.split(RtsError)
+        if unexpected is None and expected is not None:
+            raise expected.exceptions[0] from None
+        raise
+
+
+async def _report_to_systemd(parts: Parts) -> None:
+    while True:
+        objects = list(parts.engine.catalog)
+        live = sum(1 for one in objects if one.state == "live")
+        systemd.status(f"{parts.controller.mode}: {live} of {len(objects)} objects live")
+        systemd.watchdog()
+        await asyncio.sleep(min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2))
+
+
+async def _fail_on_broken_storage(database: Database) -> None:
+    """After an I/O error the kernel promises nothing: stop, and let a restart recover from the WAL."""
+    while True:
+        if database.failure is not None and "i/o error" in database.failure.lower():
+            raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
+        await asyncio.sleep(0.5)
+
+
+def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
+    describer = Describer(engine, config.sync.describe_every)
+    interval = Interval(engine, config.sync.lookback)
+    return Controller(
+        engine,
+        Rhythm(config.sync.silence_after, config.sync.interval, config.sync.initial_audit),
+        realtime=RealTime(engine, inbox, describer.describe_for_push),
+        interval=interval,
+        audit=StateAudit(engine, interval),
+        repair=Repair(engine),
+        describer=describer,
+        package=PackageWatch(engine.client) if config.gateway.listen else None,
+        monotonic=monotonic_ms,
+    )
+
+
+async def _know_org(engine: Engine, shown: protocol.Org, config: Config) -> None:
+    """Learn which org this is; a mirror never changes its org.
+
+    An org that cannot be reached now was known before, or the start would have failed earlier.
+    """
+    engine.org_id = await meta.get(engine.database, "org_id")
+    shown.id = engine.org_id
+    try:
+        token = await engine.client.session.token()
+        organization = await engine.client.organization(purpose="describe")
+        user = await engine.client.userinfo(purpose="describe")
+    except (OrgUnreachable, AuthenticationFailed) as error:
+        if engine.org_id is None:
+            raise
+        log.warning("org unreachable", error=error.code, message=str(error))
+        return
+    except SalesforceError as error:
+        log.warning("org unknown", error=error.code, message=str(error))
+        return
+    if engine.org_id not in (None, organization.id):
+        raise Conflict(
+            f"{config.store.path} mirrors org {engine.org_id}, but the login leads to {organization.id}",
+            "nothing was changed; correct [org], or give [store] path another file",
+        )
+    engine.org_id = shown.id = organization.id
+    shown.name, shown.instance_url = organization.name, token.instance_url
+    shown.sandbox, shown.edition = organization.sandbox, organization.edition
+    shown.apex = organization.edition not in ("Professional Edition", "Group Edition", "Essentials Edition")
+    shown.user = user.username
+    async with engine.database.transaction() as tx:
+        await meta.put(tx, "org_id", organization.id)
+
+
+async def _open_gateway(
+    config: Config, engine: Engine, controller: Controller, inbox: Inbox, shown: Views
+) -> GatewayServer | None:
+    listen = config.gateway.listen
+    if not listen:
+        return None
+    reports = _Rejections(engine, controller)
+    gateway = GatewayServer(
+        Intake(
+            inbox=inbox,
+            secrets=config.gateway.hmac_keys,
+            now=wall_ms,
+            org_id=lambda: engine.org_id,
+            protect=engine.catalog.protect,
+            on_push=controller.observe_push,
+            on_rejected=reports.count,
+            healthy=lambda: engine.database.failure is None,
+        )
+    )
+    await gateway.start(listen.host, listen.port, _tls(config))
+    shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
+    return gateway
+
+
+class _Rejections:
+    """Counts refused pushes; of each kind, one a minute is reported."""
+
+    def __init__(self, engine: Engine, controller: Controller) -> None:
+        self._engine = engine
+        self._controller = controller
+        self._reported: dict[str, Millis] = {}
+
+    async def count(self, error: PushError) -> None:
+        self._controller.push.rejected += 1
+        now = wall_ms()
+        if now - self._reported.get(error.code, 0) >= REJECTION_REPORT_MS and error.code != "CannotCommit":
+            self._reported[error.code] = now
+            await self._engine.report(error)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if config.gateway.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(config.gateway.tls_certificate, config.gateway.tls_private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"gateway.tls_certificate cannot be used: {error}", "give a PEM certificate and its key"
+        ) from error
+    return context
+
+
+def _set_offset(engine: Engine, offset: Millis) -> None:
+    engine.clock_offset = offset
+
+
+def _caps(config: Config) -> Caps:
+    own = {API_REQUESTS: config.quota.daily.api_requests, BULK_JOBS: config.quota.daily.bulk_jobs}
+    return Caps(config.quota.reserve, {name: cap for name, cap in own.items() if cap is not None})
+
+
+def _wishes(config: Config) -> list[Wish]:
+    return [
+        Wish(one.name, one.fields, one.exclude, one.where, one.conditions, dict(one.privacy))
+        for one in config.objects
+    ]
+
+
+def _credentials(config: Config) -> Credentials:
+    org = config.org
+
+    async def save(token: str) -> None:
+        if org.refresh_token_path is not None:
+            await asyncio.to_thread(_replace_file, org.refresh_token_path, token)
+
+    return Credentials(
+        auth=Auth(org.auth),
+        login_url=org.login_url,
+        client_id=org.client_id,
+        client_secret=_reveal(org.client_secret),
+        username=org.username,
+        password=_reveal(org.password) + _reveal(org.security_token),
+        private_key=_reveal(org.private_key),
+        refresh_token=_reveal(org.refresh_token),
+        save_refresh_token=save,
+        ca_file=str(org.ca_file or ""),
+    )
+
+
+def _reveal(secret: Secret | None) -> str:
+    return secret.reveal() if secret is not None else ""
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Replace a secret's file atomically: a crash leaves the old or the new one."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.touch(mode=0o600)
+    with beside.open("w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
