@@ -71,7 +71,9 @@ class Verbs(click.Group):
         attribute = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"rtsd.cli.{attribute}"), attribute)
         command.context_settings = {**_CONTEXT, **command.context_settings}
-        return _version_option(hidden=True)(command)
+        if not any(option.name == "version" for option in command.params):  # imported before
+            _version_option(hidden=True)(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the verbs by section, from what is known without importing them."""

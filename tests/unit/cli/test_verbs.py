@@ -1,0 +1,218 @@
+"""The verbs that talk to a daemon: what they ask, what they show, how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Rtsd = Callable[..., Any]
+AT = "2026-03-01T10:00:00.000Z"
+
+
+def entry(seq: int, **more: Any) -> bytes:
+    """One line of the journal."""
+    return json.dumps({"seq": seq, "at": AT, "type": "change", **more}).encode()
+
+
+def test_status_tells_all_at_one_look(rtsd: Rtsd, daemon: Any) -> None:
+    """Mode and why, push, package, quota, and each object."""
+    status, out, _ = rtsd("status")
+    assert status == 0
+    assert "mode      real_time since 1 min ago (push received)" in out
+    assert "push      last 3 s ago, live" in out
+    assert "package   installed 1.0.0 seen 0 ms ago" in out
+    assert "quota     DailyApiRequests: 1,789 of 100,000, 12 by rtsd" in out
+    assert "1,234,567" in out
+    assert "\x1b" not in out + rtsd("objects").out
+    assert "\x9b" not in out
+    assert r"Acme\x1b[2J" in out
+
+
+def test_json_is_what_the_daemon_sent(rtsd: Rtsd, daemon: Any) -> None:
+    """Also keys that this version does not know: a script may."""
+    assert json.loads(rtsd("status", "--json").out) == daemon.answers["GET /v1/status"]
+
+
+def test_objects_are_a_table(rtsd: Rtsd, daemon: Any) -> None:
+    """Numbers stand to the right, what is not known is a dash."""
+    lines = rtsd("objects").out.splitlines()
+    assert lines[0].split("  ")[0] == "OBJECT"
+    assert lines[1].split() == [
+        "Contact",
+        "live",
+        "1,234,567",
+        "1,234,567",
+        "2",
+        "s",
+        "ago",
+        "640",
+        "ms",
+        "3",
+        "-",
+    ]
+    assert lines[2].split()[:5] == ["Lead", "incomplete", "5", "7", "-"]
+    column = lines[0].index("ROWS") + len("ROWS")
+    assert lines[1][:column].endswith("1,234,567")
+    assert lines[2][:column].endswith(" 5")
+    assert [one["name"] for one in json.loads(rtsd("objects", "--json").out)["objects"]] == [
+        "Contact",
+        "Lead",
+    ]
+
+
+def test_quota_shows_limits_and_calls(rtsd: Rtsd, daemon: Any) -> None:
+    """Both tables, and both in JSON."""
+    out = rtsd("quota").out
+    assert "DailyApiRequests  100,000     98,211       12" in out
+    assert "audit" in out
+    assert json.loads(rtsd("quota", "--json").out)["calls_24h"] == {"audit": 4, "describe": 5}
+
+
+def test_errors_are_listed_or_denied(rtsd: Rtsd, daemon: Any) -> None:
+    """No errors is a sentence, not an empty table."""
+    daemon.answers["GET /v1/errors"] = {"errors": []}
+    assert rtsd("errors").out == "No errors.\n"
+    daemon.answers["GET /v1/errors"] = {
+        "errors": [{"seq": 1, "at": AT, "error": "OrgUnreachable", "message": "no\nanswer", "count": 3}]
+    }
+    assert rtsd("errors").out.splitlines()[1].endswith(r"OrgUnreachable  -           3  no\nanswer")
+
+
+def test_events_reads_the_whole_journal(rtsd: Rtsd, daemon: Any) -> None:
+    """Page by page, until there is no more."""
+    daemon.answers["GET /v1/events?after=0&limit=1000"] = [
+        entry(1, object="Contact", id="003", op="update", source="push", outcome="applied", latency_ms=41),
+        entry(2, type="mode", message="push \x1breceived"),
+    ]
+    daemon.answers["GET /v1/events?after=2&limit=1000"] = [entry(5)]
+    daemon.answers["GET /v1/events?after=5&limit=1000"] = []
+    assert rtsd("events").out.splitlines() == [
+        f"1 {AT} update Contact 003 from push applied 41 ms",
+        f"2 {AT} mode push \\x1breceived",
+        f"5 {AT} change",
+    ]
+    assert [json.loads(line)["seq"] for line in rtsd("events", "--json").out.splitlines()] == [1, 2, 5]
+    assert len(rtsd("events", "--limit", "2").out.splitlines()) == 2
+
+
+def test_events_can_be_narrowed(rtsd: Rtsd, daemon: Any) -> None:
+    """--object and --after are asked of the daemon."""
+    daemon.answers["GET /v1/events?after=7&object=Lead&limit=1000"] = []
+    assert rtsd("events", "--object", "Lead", "--after", "7") == (0, "", "")
+
+
+def test_following_goes_on_after_lagging_and_tells_the_end(rtsd: Rtsd, daemon: Any) -> None:
+    """A reader that was cut off asks for the rest by itself; a daemon that stops is exit 3."""
+    snapshot = json.dumps({"type": "snapshot", "status": daemon.answers["GET /v1/status"]}).encode()
+    daemon.answers["GET /v1/events?follow=1"] = [snapshot, entry(8), b'{"type":"lagged","after":8}']
+    daemon.answers["GET /v1/events?after=8&follow=1"] = [snapshot, entry(9)]
+    status, out, err = rtsd("events", "--follow", "--json")
+    assert [json.loads(line)["seq"] for line in out.splitlines()] == [8, 9]
+    assert status == 3
+    assert err.startswith("rtsd: rtsd ended the feed")
+
+
+LETTER = {"id": 12, "at": AT, "reason": "UnknownObject", "message": "no such object", "object": "Foo"}
+
+
+def test_dead_letters_are_listed_and_shown(rtsd: Rtsd, daemon: Any) -> None:
+    """Without a verb they are listed; one is shown in full; an unknown one is an error."""
+    daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [LETTER]}
+    assert "12" in rtsd("dead-letters").out
+    assert rtsd("dead-letters").out == rtsd("dead-letters", "list").out
+    assert "message   no such object" in rtsd("dead-letters", "show", "12").out
+    assert json.loads(rtsd("dead-letters", "show", "12", "--json").out)["reason"] == "UnknownObject"
+    assert json.loads(rtsd("dead-letters", "--json").out) == {"dead_letters": [LETTER]}
+    status, _, err = rtsd("dead-letters", "show", "13")
+    assert status == 1
+    assert err.startswith("rtsd: There is no dead letter 13.")
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_dead_letters_are_retried_and_dropped(verb: str, rtsd: Rtsd, daemon: Any) -> None:
+    """Each id is one request; a refusal by the daemon is told."""
+    daemon.answers[f"POST /v1/dead-letters/12/{verb}"] = {}
+    daemon.answers[f"POST /v1/dead-letters/13/{verb}"] = {}
+    assert rtsd("dead-letters", verb, "12", "13").status == 0
+    assert [call.path for call in daemon.calls] == [
+        f"/v1/dead-letters/{number}/{verb}" for number in (12, 13)
+    ]
+    status, _, err = rtsd("dead-letters", verb, "14")
+    assert status == 1
+    assert err.startswith("rtsd: no /v1/dead-letters/14")
+
+
+def audited(name: str, **found: Any) -> dict[str, Any]:
+    """Return a daemon's answer to an audit."""
+    none = {"missing": [], "stale": [], "orphaned": [], "repaired": 0, "api_calls": 3, "bulk_jobs": 0}
+    return {"objects": [{"name": name, "checked": 10, "seconds": 0.25, **none, **found}], "api_calls": 3}
+
+
+def test_an_audit_covers_all_objects_and_adds_up(rtsd: Rtsd, daemon: Any) -> None:
+    """Without names every mirrored object; exit 1 only for what is found and not repaired."""
+    for name in ("Contact", "Lead"):
+        daemon.answers[f"POST /v1/objects/{name}/audit?wait=1"] = audited(name)
+    status, out, _ = rtsd("audit", "--json")
+    answer = json.loads(out)
+    assert status == 0
+    assert [one["name"] for one in answer["objects"]] == ["Contact", "Lead"]
+    assert answer["api_calls"] == 6
+    daemon.answers["POST /v1/objects/Lead/audit?wait=1"] = audited("Lead", missing=["00Q"], repaired=1)
+    assert rtsd("audit", "Lead", "--full").status == 0
+    assert daemon.calls[-1].body == {"full": True, "dry_run": False}
+    daemon.answers["POST /v1/objects/Lead/audit?wait=1"] = audited("Lead", stale_count=5000, repaired=1)
+    status, out, _ = rtsd("audit", "Lead")
+    assert status == 1
+    assert "5,000" in out
+
+
+def test_an_audit_is_priced(rtsd: Rtsd, daemon: Any) -> None:
+    """--dry-run adds the prices of the objects up and shows them for people, too."""
+    price = {
+        "estimate": {
+            "rows": 1000,
+            "api_calls": 7,
+            "bulk_jobs": 1,
+            "mb": 0.5,
+            "minutes": 0.1,
+            "share_of_daily": {"DailyApiRequests": 0.25},
+        },
+        "problems": [{"what": "too much", "do": "wait"}],
+    }
+    daemon.answers["POST /v1/objects/Contact/audit"] = price
+    daemon.answers["POST /v1/objects/Lead/audit"] = price | {"problems": []}
+    status, out, _ = rtsd("audit", "--dry-run", "--json")
+    priced = json.loads(out)
+    assert status == 1
+    assert priced["estimate"]["rows"] == 2000
+    assert priced["estimate"]["share_of_daily"] == {"DailyApiRequests": 0.5}
+    assert priced["problems"] == [{"what": "too much", "do": "wait"}]
+    status, out, _ = rtsd("audit", "Lead", "--dry-run")
+    assert status == 0
+    assert out.splitlines() == [
+        "audit     1,000 rows, 0.5 MB, 0.1 min, 7 API calls, 1 bulk jobs",
+        "          0.25 % of DailyApiRequests",
+    ]
+
+
+def test_repair_sends_whole_ids(rtsd: Rtsd, daemon: Any) -> None:
+    """15 characters become 18; what is no id is told before anything is asked."""
+    daemon.answers["POST /v1/objects/Contact/repair"] = {"fetched": 1}
+    assert rtsd("repair", "Contact", "003xx000004TmiQ").status == 0
+    assert daemon.calls[-1].body == {"ids": ["003xx000004TmiQAAS"]}
+    status, _, err = rtsd("repair", "Contact", "003")
+    assert status == 2
+    assert err.startswith("rtsd: '003' is not a Salesforce id")
+    assert len(daemon.calls) == 1
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_pausing_names_objects_or_everything(verb: str, rtsd: Rtsd, daemon: Any) -> None:
+    """Both are said back."""
+    daemon.answers[f"POST /v1/{verb}"] = {}
+    assert "everything" in rtsd(verb).out
+    assert "Contact, Lead" in rtsd(verb, "Contact", "Lead").out
+    assert [call.body for call in daemon.calls] == [{"objects": []}, {"objects": ["Contact", "Lead"]}]
