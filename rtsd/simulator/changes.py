@@ -68,7 +68,7 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One transaction that became visible at `at`; its rows were stamped at `stamped`, perhaps long before."""
+    """One transaction, visible since `at`; its rows were stamped at `stamped`, perhaps long before."""
 
     at: datetime
     stamped: datetime

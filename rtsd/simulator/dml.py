@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item", Mapping[str, Any], str)
 
 
-class _RollBack(Exception):  # noqa: N818 - carries no error, only undoes an all-or-none call
+class _RollBack(Exception):
     pass
 
 
@@ -36,7 +36,7 @@ class Dml:
         self._transactions = rows.transactions
         self._rolled: set[str] = set()
 
-    # -- calls ---------------------------------------------------------------------------------------------
+    # -- calls -----------------------------------------------------------------------------------------
     def create(
         self, who: Principal, obj: ObjectType, rows: Sequence[Mapping[str, Any]], *, all_or_none: bool
     ) -> list[SaveResult]:
@@ -119,8 +119,8 @@ class Dml:
             try:
                 with self._transactions.savepoint():
                     results = [self._attempt(item, action) for item in items]
-                    if all_or_none and not all(result.success for result in results):
-                        raise _RollBack
+                    if all_or_none:
+                        _insist(results)
                     self._save_rolled_up()
             except _RollBack:
                 self._rolled.clear()
@@ -135,7 +135,7 @@ class Dml:
             record_id = item.get("Id") if isinstance(item, Mapping) else item
             return SaveResult(str(record_id) if record_id else None, success=False, errors=(error,))
 
-    # -- single rows -----------------------------------------------------------------------------------------
+    # -- single rows -----------------------------------------------------------------------------------
     def _create(self, who: Principal, obj: ObjectType, data: Mapping[str, Any]) -> SaveResult:
         values = self._rows.checked(who, obj, data, creating=True)
         row: Row = {field.name: self._default(who, field.default) for field in obj.stored_fields()}
@@ -192,7 +192,9 @@ class Dml:
         """Delete one row with its children; children fire no trigger. `root` is the row the user deleted."""
         now = stamp(self._transactions.current.stamped)
         if fires or self._rows.behaviour.cascades_in_deleted_log:
-            self._transactions.write("INSERT OR IGNORE INTO _deleted VALUES (?, ?, ?)", [obj.name, row["Id"], now])
+            self._transactions.write(
+                "INSERT OR IGNORE INTO _deleted VALUES (?, ?, ?)", [obj.name, row["Id"], now]
+            )
         if hard or not obj.undeletable:
             self._rows.remove(obj, row, op="delete", fires=fires)
             new = None
@@ -226,7 +228,9 @@ class Dml:
         query = "SELECT root FROM _bin WHERE object = ? AND id = ?"
         found = self._rows.store.execute(query, [obj.name, full]).fetchone()
         row = self._rows.store.rows(obj, [full]).get(full)
-        merged = row is not None and row.get("MasterRecordId") and not self._rows.behaviour.undelete_merge_loser
+        merged = (
+            row is not None and row.get("MasterRecordId") and not self._rows.behaviour.undelete_merge_loser
+        )
         if found is None or row is None or found[0] != full or merged:
             raise OrgError(400, "UNDELETE_FAILED", "Entity is not in the recycle bin", ("Id",))
         query = "SELECT object, id FROM _bin WHERE root = ? ORDER BY id = root DESC, object, id"
@@ -242,7 +246,7 @@ class Dml:
         self._transactions.write("DELETE FROM _deleted WHERE object = ? AND id = ?", [obj.name, record_id])
         self._roll_up(obj, row, new)
 
-    # -- roll-ups ----------------------------------------------------------------------------------------------
+    # -- roll-ups --------------------------------------------------------------------------------------
     def _roll_up(self, obj: ObjectType, old: Row | None, new: Row | None) -> None:
         if obj.name not in ROLLUPS or self._rows.behaviour.rollup == "silent":
             return
@@ -260,10 +264,17 @@ class Dml:
                 self._rows.update(parent, row, {}, fires=saved, modified=saved)
 
 
+def _insist(results: Sequence[SaveResult]) -> None:
+    if not all(result.success for result in results):
+        raise _RollBack
+
+
 def _rolled_back(result: SaveResult) -> SaveResult:
     if result.errors:
         return result
-    message = "Record rolled back because not all records were valid and the request was using AllOrNone header"
+    message = (
+        "Record rolled back because not all records were valid and the request was using AllOrNone header"
+    )
     error = OrgError(400, "ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
     return SaveResult(result.id, success=False, errors=(error,))
 

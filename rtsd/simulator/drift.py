@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """Schema drift: what an administrator does to objects and fields while others read."""
 
 from __future__ import annotations
@@ -76,9 +77,8 @@ class Drift:
         elif new.type in NUMBER_TYPES and old.type in TEXT_TYPES:
             number = "INTEGER" if new.type == "int" else "REAL"
             fits = f"{column} GLOB '*[0-9]*' AND {column} NOT GLOB '*[^0-9.-]*'"
-            self._store.execute(
-                f"UPDATE {quote(obj.name)} SET {column} = CASE WHEN {fits} THEN CAST({column} AS {number}) END"
-            )
+            value = f"CASE WHEN {fits} THEN CAST({column} AS {number}) END"
+            self._store.execute(f"UPDATE {quote(obj.name)} SET {column} = {value}")
         elif new.type != old.type and not (new.type in NUMBER_TYPES and old.type in NUMBER_TYPES):
             self._store.execute(f"UPDATE {quote(obj.name)} SET {column} = NULL")
         obj.fields[field_name] = replace(new, name=field_name)

@@ -58,9 +58,9 @@ def sequence(prefix: str, instance: str, start: int) -> Iterator[str]:
     block, offset = divmod(start, 3844)
     while True:
         high = encode(prefix, instance, block * 3844)[:13]
-        first, second = checksum(high + "00")[:2]
+        start_sum = checksum(high + "00")[:2]
         base_bits = _upper_bits(high[10:13])
         for pair in _PAIRS[offset:]:
             bits = base_bits | ("A" <= pair[0] <= "Z") << 3 | ("A" <= pair[1] <= "Z") << 4
-            yield f"{high}{pair}{first}{second}{_CHECKSUM[bits]}"
+            yield f"{high}{pair}{start_sum}{_CHECKSUM[bits]}"
         block, offset = block + 1, 0

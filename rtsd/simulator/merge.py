@@ -39,7 +39,9 @@ class Merges:
         updated and fires its own, the losers' children move over without a trigger.
         """
         if not obj.mergeable:
-            raise OrgError(400, "INVALID_TYPE_FOR_OPERATION", f"entity type {obj.name} does not support merge")
+            raise OrgError(
+                400, "INVALID_TYPE_FOR_OPERATION", f"entity type {obj.name} does not support merge"
+            )
         if not 1 <= len(loser_ids) <= _MAX_LOSERS:
             raise OrgError(400, "INVALID_ARGUMENT_TYPE", "merge takes one or two records besides the master")
         transactions = self._rows.transactions

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rtsd.simulator.changes import Principal
     from rtsd.simulator.rows import Rows
-    from rtsd.simulator.schema.model import Field, ObjectType
+    from rtsd.simulator.schema.model import ObjectType
 
 
 class QuietEdits:
@@ -40,10 +40,18 @@ class QuietEdits:
                 self._rows.update(obj, row, values, fires=False, stamped=stamped)
         return len(edits)
 
-    def mass_address_update(self, obj: str, country: Field | str, old: str, new: str) -> int:
+    def update(self, who: Principal, obj: ObjectType, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Update rows named by `Id` with a client's values, checked but without a trigger."""
+        stamped = self._rows.behaviour.quiet_edit_moves_stamp
+        with self._rows.transactions.scope(who), self._rows.transactions.savepoint():
+            for data in rows:
+                old = self._rows.live(who, obj, str(data.get("Id", "")))
+                values = self._rows.checked(who, obj, data, creating=False)
+                self._rows.update(obj, old, values, fires=False, stamped=stamped)
+
+    def mass_address_update(self, obj: str, field: str, old: str, new: str) -> int:
         """Replace a country or state in every address (Setup, State and Country data)."""
-        name = country if isinstance(country, str) else country.name
-        return self._replace(self._rows.schema[obj], name, old, new)
+        return self._replace(self._rows.schema[obj], field, old, new)
 
     def rename_picklist_value(self, obj: str, field: str, old: str, new: str) -> int:
         """Rename a picklist value in the definition and in every row."""
@@ -53,6 +61,7 @@ class QuietEdits:
             raise OrgError(400, "INVALID_FIELD", f"{obj}.{field} has no value '{old}'", (field,))
         values = tuple(new if value == old else value for value in known.picklist)
         entity.fields[field] = replace(known, picklist=values)
+        entity.changed = self._rows.schema.changed = self._rows.transactions.now()
         return self._replace(entity, field, old, new)
 
     def _replace(self, obj: ObjectType, field: str, old: str, new: str) -> int:
@@ -81,7 +90,7 @@ class QuietEdits:
         return self.edit("Opportunity", [opportunity_id], {"Amount": amount})
 
     def purge(self, obj: str | None, record_ids: Sequence[str] | None, before: datetime | None = None) -> int:
-        """Remove rows from the recycle bin for good: all, one object's, the named, or those deleted `before`."""
+        """Purge rows from the recycle bin: all, one object's, the named, or those deleted `before`."""
         query = "SELECT object, id, deleted_at FROM _bin WHERE ? IS NULL OR object = ?"
         entries = self._rows.store.execute(query, [obj, obj]).fetchall()
         wanted = None if record_ids is None else set(record_ids)

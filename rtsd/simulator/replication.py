@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """`/sobjects/X/updated` and `/deleted` (REST API guide, sObject Get Updated and Get Deleted)."""
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Replication:
             message = f"start date is before the earliest date available: {wire(earliest)}"
             raise OrgError(400, "INVALID_REPLICATION_DATE", message)
         query = "SELECT id, deleted_at FROM _deleted WHERE object = ? AND deleted_at BETWEEN ? AND ?"
-        cursor = self._rows.store.execute(query + " ORDER BY deleted_at, id", [obj.name, stamp(first), stamp(last)])
+        cursor = self._rows.store.execute(
+            query + " ORDER BY deleted_at, id", [obj.name, stamp(first), stamp(last)]
+        )
         records = [
             {"id": record_id, "deletedDate": f"{at[:23]}+0000"}
             for record_id, at in cursor
@@ -70,7 +73,9 @@ class Replication:
             where += " AND OwnerId = ?"
             params.append(who.user_id)
         query = f"SELECT Id FROM {quote(obj.name)} WHERE {where} ORDER BY SystemModstamp, Id"
-        found = [row[0] for row in self._rows.store.execute(query, params) if row[0] not in who.hidden_records]
+        found = [
+            row[0] for row in self._rows.store.execute(query, params) if row[0] not in who.hidden_records
+        ]
         self._limit(len(found))
         return {"ids": found, "latestDateCovered": self._covered(last)}
 

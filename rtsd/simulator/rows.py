@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """Single rows within a transaction: reading, checking and writing them, each change recorded."""
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Rows:
         self.instances = tuple(f"{instance}{ids.BASE62[seed % 62]}" for instance in _INSTANCES)
         self._used: dict[str, int] = {}
 
-    # -- ids -----------------------------------------------------------------------------------------------
+    # -- ids -------------------------------------------------------------------------------------------
     def reserve(self, obj: ObjectType, count: int) -> int:
         """Reserve `count` ids of the first range in a row and return the number of the first."""
         first = self._used.get(obj.name, 0) + 1
@@ -50,12 +51,14 @@ class Rows:
         second = not self.behaviour.ids_in_order and number % 3 == 0
         return ids.encode(obj.prefix, self.instances[second], number)
 
-    # -- reading -------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------
     def live(self, who: Principal, obj: ObjectType, record_id: str) -> Row:
         """Return a row that is there and visible; NOT_FOUND or ENTITY_IS_DELETED otherwise."""
         full = ids.to_18(record_id)
         if full is None or full[:3] != obj.prefix:
-            raise OrgError(400, "MALFORMED_ID", f"{obj.name} ID: id value of incorrect type: {record_id}", ("Id",))
+            raise OrgError(
+                400, "MALFORMED_ID", f"{obj.name} ID: id value of incorrect type: {record_id}", ("Id",)
+            )
         row = self.store.rows(obj, [full]).get(full)
         if row is None or not self.visible(who, obj, row):
             raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
@@ -70,7 +73,7 @@ class Rows:
             return False
         return who.view_all or "OwnerId" not in obj.fields or row["OwnerId"] == who.user_id
 
-    # -- checking ------------------------------------------------------------------------------------------
+    # -- checking --------------------------------------------------------------------------------------
     def checked(self, who: Principal, obj: ObjectType, data: Mapping[str, Any], *, creating: bool) -> Row:
         """Return a client's values in stored form; OrgError for the first one Salesforce refuses."""
         values: Row = {}
@@ -137,7 +140,7 @@ class Rows:
             condition += " AND IsDeleted = 0"
         return set(self.store.rows_where(obj, condition, {"value": value}))
 
-    # -- writing -------------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------
     def insert(self, obj: ObjectType, row: Row) -> None:
         """Insert a complete row."""
         names = list(row)
@@ -159,7 +162,10 @@ class Rows:
         modified: bool = True,
         master: str | None = None,
     ) -> Row:
-        """Write `values` into a row and return it; `stamped` moves SystemModstamp, `modified` LastModified*."""
+        """Write `values` into a row and return it.
+
+        `stamped` moves SystemModstamp, `modified` LastModified* with it.
+        """
         self.transactions.lock(obj.name, old["Id"])
         new = {**old, **values, **self._audit(obj, stamped=stamped, modified=modified)}
         changed = [name for name in new if name not in old or new[name] != old[name] or name in values]
@@ -186,7 +192,14 @@ class Rows:
         return values
 
     def _record(
-        self, obj: ObjectType, op: Op, old: Row | None, new: Row | None, *, fires: bool, master: str | None = None
+        self,
+        obj: ObjectType,
+        op: Op,
+        old: Row | None,
+        new: Row | None,
+        *,
+        fires: bool,
+        master: str | None = None,
     ) -> None:
         row = new or old or {}
         stamped = row.get("SystemModstamp") if new is not None else None

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """The org's SQLite file: one table per object, a writer, and readers with snapshots of their own."""
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _fold(value: object) -> object:
+def _fold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
@@ -48,7 +49,7 @@ def _like(value: object, pattern: str) -> int:
     return 1 if compiled.fullmatch(value) else 0
 
 
-def _local(value: object, zone: str) -> object:
+def _local(value: object, zone: str) -> str | None:
     """Return a stored datetime as the wall clock of `zone`, in the same shape (convertTimezone)."""
     if not isinstance(value, str):
         return None
@@ -137,7 +138,9 @@ class Store:
     def index_field(self, obj: ObjectType, field: Field) -> None:
         """Index a field if rows are looked up by it."""
         if field.unique or field.external_id:
-            self._index(obj, [field.name], field.name, collate="" if field.case_sensitive else " COLLATE NOCASE")
+            self._index(
+                obj, [field.name], field.name, collate="" if field.case_sensitive else " COLLATE NOCASE"
+            )
         elif field.type == "reference" and field.child_relationship:
             self._index(obj, [field.name], field.name)
 
@@ -162,7 +165,9 @@ class Store:
     # -- reading ---------------------------------------------------------------------------------------
     def rows(self, obj: ObjectType, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Stored rows by id, as the writer sees them."""
-        return self.rows_where(obj, "Id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(ids))})
+        return self.rows_where(
+            obj, "Id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(ids))}
+        )
 
     def rows_where(self, obj: ObjectType, where: str, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Stored rows by id that match an SQL condition, as the writer sees them."""

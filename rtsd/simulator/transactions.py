@@ -88,7 +88,7 @@ class Transactions:
         for listener in self._listeners:
             listener(commit)
 
-    # -- within a transaction --------------------------------------------------------------------------------
+    # -- within a transaction --------------------------------------------------------------------------
     def write(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Run a statement of the open transaction, and remember it."""
         self._open().statements.append((sql, params))
@@ -133,7 +133,7 @@ class Transactions:
         finally:
             self._store.execute("RELEASE part")
 
-    # -- late commits ------------------------------------------------------------------------------------------
+    # -- late commits ----------------------------------------------------------------------------------
     def settle(self) -> None:
         """Commit every late transaction whose time has come, in the order of their times."""
         if self._current is not None or self._settling:
@@ -157,6 +157,10 @@ class Transactions:
     def next_due(self) -> datetime | None:
         """When the next late transaction becomes visible."""
         return min((t.due for t in self._late if t.due is not None), default=None)
+
+    def now(self) -> datetime:
+        """Return the org's time."""
+        return self._clock.now()
 
     def oldest_start(self) -> datetime | None:
         """When the oldest transaction still open began: where `latestDateCovered` stops."""

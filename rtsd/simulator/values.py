@@ -131,10 +131,14 @@ def to_stored(schema: Schema, field: Field, value: Any) -> Any:
 def _reference(schema: Schema, field: Field, value: Any) -> str:
     full = ids.to_18(str(value))
     if full is None:
-        raise OrgError(400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,))
+        raise OrgError(
+            400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,)
+        )
     targets = [obj.prefix for name in field.reference_to if (obj := schema.find(name)) is not None]
     if full[:3] not in targets:
-        raise OrgError(400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,))
+        raise OrgError(
+            400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,)
+        )
     return full
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """Fills an org: set-up rows, then any number of CRM rows, in constant memory and fast.
 
 A row is a few values of its own (id, stamps, names, references) and slices of pools of prepared values;
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rtsd.simulator.rows import Rows
     from rtsd.simulator.schema.model import Field, ObjectType
 
+    _Row = tuple[Any, ...]
+    _Own = tuple[tuple[str, ...], Callable[[int], _Row]]  # column names, and their values for row n
+
 DEFAULT_RECORDS: Mapping[str, int] = {
     "Account": 5_000,
     "Contact": 20_000,
@@ -39,7 +43,6 @@ _SHARED_SECOND = 50  # every so manieth row carries the stamp of one mass update
 _LONG_TEXT = 4001  # every so manieth row has texts that fill their fields
 _PARENTS = 20_000
 _STAMPS = 40_000
-Maker = "Callable[[int], tuple[Any, ...]]"
 
 
 class Generator:
@@ -51,6 +54,7 @@ class Generator:
         self._seed = seed
         self._users = users
         self._parents: dict[str, list[str]] = {}
+        self.rng = Random(seed)
 
     def fill(self, records: Mapping[str, int]) -> None:
         """Generate `records[name]` rows of each object, parents first."""
@@ -60,53 +64,51 @@ class Generator:
                 self._fill(self._rows.schema[name], count)
 
     def _fill(self, obj: ObjectType, count: int) -> None:
+        self.rng = Random(f"{self._seed} {obj.name}")
         first = self._rows.reserve(obj, count)
-        rng = Random(f"{self._seed} {obj.name}")
-        own_names, own = _OWN.get(obj.name, _plain)(self, obj, rng)
-        system = [name for name in _SYSTEM if name in obj.fields and name not in own_names]
-        taken = {*own_names, *system}
-        pooled = [field for field in obj.stored_fields() if field.name not in taken]
+        own = _OWN[obj.name](self) if obj.name in _OWN else _named(obj)
+        system = [name for name in _SYSTEM if name in obj.fields and name not in own[0]]
+        pooled = [field for field in obj.stored_fields() if field.name not in {*own[0], *system}]
         slices = [pooled[at :: len(_POOLS)] for at in range(len(_POOLS))]
-        names = [*system, *own_names, *(field.name for part in slices for field in part)]
-        pools = [self._pool(part, min(size, count), rng) for part, size in zip(slices, _POOLS, strict=True)]
+        names = [*system, *own[0], *(field.name for part in slices for field in part)]
+        pools = [self._pool(part, min(size, count)) for part, size in zip(slices, _POOLS, strict=True)]
         marks = ", ".join("?" * len(names))
         sql = f"INSERT INTO {quote(obj.name)} ({', '.join(map(quote, names))}) VALUES ({marks})"
-        self._rows.store.load(sql, self._rows_of(obj, first, count, system, own, pools))
+        heads = self._heads(obj, first, count, system)
+        self._rows.store.load(sql, self._joined(heads, own[1], pools))
         if obj.name in ("Account", "Contact", "Lead", "Opportunity", "Campaign"):
             made = ids.sequence(obj.prefix, self._rows.instances[0], first)
             self._parents[obj.name] = [next(made) for _ in range(min(count, _PARENTS))]
-        self._fill_texts(obj, rng)
+        self._fill_texts(obj)
+
+    def _pool(self, fields: Sequence[Field], size: int) -> list[_Row]:
+        return [tuple(values.value(field, self.rng) for field in fields) for _ in range(size)]
 
     @staticmethod
-    def _pool(fields: Sequence[Field], size: int, rng: Random) -> list[tuple[Any, ...]]:
-        return [tuple(values.value(field, rng) for field in fields) for _ in range(size)]
+    def _joined(
+        heads: Iterator[_Row], own: Callable[[int], _Row], pools: Sequence[Sequence[_Row]]
+    ) -> Iterator[_Row]:
+        one, two, three = pools
+        sizes = len(one), len(two), len(three)
+        for n, head in enumerate(heads):
+            yield head + own(n) + one[n % sizes[0]] + two[n % sizes[1]] + three[n % sizes[2]]
 
-    def _rows_of(
-        self,
-        obj: ObjectType,
-        first: int,
-        count: int,
-        system: Sequence[str],
-        own: Callable[[int], tuple[Any, ...]],
-        pools: Sequence[Sequence[tuple[Any, ...]]],
-    ) -> Iterator[tuple[Any, ...]]:
+    def _heads(self, obj: ObjectType, first: int, count: int, system: Sequence[str]) -> Iterator[_Row]:
+        """Yield the values of `system` columns: ids ascend, stamps too, but many rows share a second."""
         moments = self._moments(count)
         last, users = len(moments) - 1, self._users
         mass = moments[last // 2]
         made = ids.sequence(obj.prefix, self._rows.instances[0], first)
-        pool_a, pool_b, pool_c = pools
-        size_a, size_b, size_c = map(len, pools)
-        keep = [_SYSTEM.index(name) for name in system]
-        whole = keep == list(range(len(_SYSTEM)))
+        kept = [_SYSTEM.index(name) for name in system]
+        whole = len(kept) == len(_SYSTEM)
         for n in range(count):
             at = n * last // count
-            created = moments[at]
-            changed = mass if n % _SHARED_SECOND == 7 and at < last // 2 else moments[last - (last - at) * (n * 31 % 97) // 97]
+            changed = moments[last - (last - at) * (n * 31 % 97) // 97]
+            if n % _SHARED_SECOND == 7 and at < last // 2:
+                changed = mass
             user, owner = users[n % 7 % len(users)], users[n * 5 % len(users)]
-            head: tuple[Any, ...] = (next(made), 0, created, user, changed, user, changed, owner)
-            if not whole:
-                head = tuple(head[index] for index in keep)
-            yield head + own(n) + pool_a[n % size_a] + pool_b[n % size_b] + pool_c[n % size_c]
+            head: _Row = (next(made), 0, moments[at], user, changed, user, changed, owner)
+            yield head if whole else tuple(head[index] for index in kept)
 
     def _moments(self, count: int) -> list[str]:
         """Ascending stamps over the last years; far fewer than rows, as bulk loads share a second."""
@@ -115,15 +117,15 @@ class Generator:
         begin = self._now - timedelta(seconds=span)
         return [stamp(begin + timedelta(seconds=span * at // size)) for at in range(size)]
 
-    def _fill_texts(self, obj: ObjectType, rng: Random) -> None:
+    def _fill_texts(self, obj: ObjectType) -> None:
         long = [f for f in obj.stored_fields() if f.type == "textarea" and f.length > 4000 and f.createable]
         for field in long:
-            text = values.long_text(rng, min(field.length, 32768))
+            text = values.long_text(self.rng, min(field.length, 32768))
             self._rows.store.execute(
                 f"UPDATE {quote(obj.name)} SET {quote(field.name)} = ? WHERE rowid % {_LONG_TEXT} = 5", [text]
             )
 
-    # -- values a row has of its own ---------------------------------------------------------------------------
+    # -- values a row has of its own -------------------------------------------------------------------
     def parent(self, name: str, n: int) -> str | None:
         """Return a parent for row `n`: the low ids get more children than the high ones."""
         known = self._parents.get(name)
@@ -142,23 +144,22 @@ _SYSTEM = (
     "SystemModstamp",
     "OwnerId",
 )
-_Own = "tuple[tuple[str, ...], Callable[[int], tuple[Any, ...]]]"
 
 
-def _plain(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _named(obj: ObjectType) -> _Own:
     name = obj.name_field()
     if name is None or not name.stored:
         return (), lambda _: ()
     label = obj.label
-    return ("Name",), lambda n: (f"{label} {n}",)
+    return (name.name,), lambda n: (f"{label} {n}",)
 
 
 def _people(rng: Random) -> list[tuple[str | None, str, str | None]]:
     return [values.person(rng) for _ in range(997)]
 
 
-def _account(generator: Generator, obj: ObjectType, rng: Random) -> Any:
-    names = [values.company(rng) for _ in range(997)]
+def _account(generator: Generator) -> _Own:
+    names = [values.company(generator.rng) for _ in range(997)]
 
     def own(n: int) -> tuple[Any, ...]:
         return f"{names[n % 997]} {n}", f"ERP-{n:08d}" if n % 4 else None, None
@@ -166,8 +167,8 @@ def _account(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("Name", "ERP_Key__c", "MasterRecordId"), own
 
 
-def _contact(generator: Generator, obj: ObjectType, rng: Random) -> Any:
-    people = _people(rng)
+def _contact(generator: Generator) -> _Own:
+    people = _people(generator.rng)
     domains = words.split(words.DOMAINS)
 
     def own(n: int) -> tuple[Any, ...]:
@@ -178,8 +179,8 @@ def _contact(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("FirstName", "LastName", "Salutation", "Email", "AccountId", "External_Key__c"), own
 
 
-def _lead(generator: Generator, obj: ObjectType, rng: Random) -> Any:
-    people = _people(rng)
+def _lead(generator: Generator) -> _Own:
+    people = _people(generator.rng)
 
     def own(n: int) -> tuple[Any, ...]:
         first, last, salutation = people[n * 3 % 997]
@@ -188,7 +189,7 @@ def _lead(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("FirstName", "LastName", "Salutation", "Email", "Lead_Key__c", "IsConverted"), own
 
 
-def _opportunity(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _opportunity(generator: Generator) -> _Own:
     products = words.split(words.PRODUCTS)
 
     def own(n: int) -> tuple[Any, ...]:
@@ -201,7 +202,7 @@ def _opportunity(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("Name", "AccountId", "CampaignId"), own
 
 
-def _task(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _task(generator: Generator) -> _Own:
     def own(n: int) -> tuple[Any, ...]:
         if n % 3 == 0:
             return generator.parent("Lead", n), None
@@ -211,7 +212,7 @@ def _task(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("WhoId", "WhatId"), own
 
 
-def _member(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _member(generator: Generator) -> _Own:
     def own(n: int) -> tuple[Any, ...]:
         campaign = generator.parent("Campaign", n if n % 29 != 3 else n + 1)
         lead = generator.parent("Lead", n) if n % 2 else None
@@ -220,7 +221,7 @@ def _member(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("CampaignId", "LeadId", "ContactId"), own
 
 
-def _invoice(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _invoice(generator: Generator) -> _Own:
     def own(n: int) -> tuple[Any, ...]:
         return (
             f"Invoice {n}",
@@ -232,7 +233,7 @@ def _invoice(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("Name", "Number__c", "Account__c", "Contact__c"), own
 
 
-def _attachment(generator: Generator, obj: ObjectType, rng: Random) -> Any:
+def _attachment(generator: Generator) -> _Own:
     def own(n: int) -> tuple[Any, ...]:
         body = f"File {n}: ünïcode ☕\n".encode()
         parent = generator.parent("Account", n if n % 29 != 3 else n + 1)
@@ -241,7 +242,7 @@ def _attachment(generator: Generator, obj: ObjectType, rng: Random) -> Any:
     return ("ParentId", "Name", "Body", "BodyLength"), own
 
 
-_OWN: dict[str, Callable[[Generator, ObjectType, Random], Any]] = {
+_OWN: dict[str, Callable[[Generator], _Own]] = {
     "Account": _account,
     "Contact": _contact,
     "Lead": _lead,

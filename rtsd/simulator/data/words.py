@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - names and texts in many scripts are the point
 """Names, places and texts in many scripts; all made up."""
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ FIRST_NAMES = (
     "अमित;प्रिया;राहुल;सुनीता",
 )
 LAST_NAMES = (
-    "Müller;O'Brien;García;Kovačević;Nowak;Sørensen;d'Angelo;Ångström;de la Cruz;Schmidt-Łęcki;Yılmaz;Trần;McDonald",
+    (
+        "Müller;O'Brien;García;Kovačević;Nowak;Sørensen;d'Angelo;Ångström;de la Cruz;Schmidt-Łęcki;Yılmaz"
+        ";Trần;McDonald"
+    ),
     "Иванов;Петрова;Сидоров;Шевченко;Ковальчук",
     "Παπαδόπουλος;Νικολάου;Γεωργίου",
     "الخطيب;حسن;المصري",
@@ -38,7 +42,9 @@ CITIES = (
     "กรุงเทพฯ;เชียงใหม่",
     "मुंबई;दिल्ली",
 )
-COUNTRIES = "Germany;Russia;Greece;Egypt;Israel;China;Japan;South Korea;Thailand;India;Brazil;Canada;United States"
+COUNTRIES = (
+    "Germany;Russia;Greece;Egypt;Israel;China;Japan;South Korea;Thailand;India;Brazil;Canada;United States"
+)
 COMPANIES = (
     "Acme;Nordwind;Édition Lumière;Ţepeş & Söhne;Blue \"Sky\" Labs;Quartz, Flint & Co.;O'Hara's",
     "Ромашка;Северный Ветер",
@@ -52,14 +58,14 @@ COMPANIES = (
     "भारत ट्रेडर्स;गंगा उद्योग",
 )
 SUFFIXES = "GmbH;Ltd.;Inc.;S.A.;AG;K.K.;Oy;LLC"
-TITLES = "CEO;VP Sales;Head of \"Growth\";Ingénieur, R&D;Начальник отдела;営業部長;Office Manager 🌟;Πωλητής"
+TITLES = 'CEO;VP Sales;Head of "Growth";Ingénieur, R&D;Начальник отдела;営業部長;Office Manager 🌟;Πωλητής'
 DOMAINS = "example.com;example.org;mail.example.net;xn--mller-kva.example"
 SENTENCES = (
-    "Called back, wants the \"Pro\" plan.",
+    'Called back, wants the "Pro" plan.',
     "Line one\nline two\nline three",
     "Windows line\r\nendings\r\nfrom an import",
     "Old Mac line\rendings",
-    "Quote \"inside\", comma, semicolon; tab\there.",
+    'Quote "inside", comma, semicolon; tab\there.',
     "Emoji: 👩‍💻 🏳️‍🌈 🇩🇪 👍🏽 and plain ☕",
     "Следующий шаг — позвонить в понедельник.",
     "Η επόμενη συνάντηση είναι την Πέμπτη.",
@@ -75,9 +81,12 @@ SENTENCES = (
     " leading and trailing spaces ",
     "\\backslash\\ and 'single' quotes; NULL; null; =1+1",
 )
-STREETS = "Hauptstraße 1;12 Rue de l'Église;ул. Ленина, 5\nкв. 7;北京路88号;1-2-3 千代田;שדרות רוטשילד 10;Suite 4, \"The Mill\"\r\nOld Road"
-SUBJECTS = "Call;Email: \"Offer\";Встреча;打ち合わせ;Send quote, then call;Follow-up ☎;اتصال"
-PRODUCTS = "Licence;Renewal;Pilot;Upgrade \"XL\";Услуги;導入支援;Training, on-site"
+STREETS = (
+    "Hauptstraße 1;12 Rue de l'Église;ул. Ленина, 5\nкв. 7;北京路88号;1-2-3 千代田;שדרות רוטשילד 10"
+    ';Suite 4, "The Mill"\r\nOld Road'
+)
+SUBJECTS = 'Call;Email: "Offer";Встреча;打ち合わせ;Send quote, then call;Follow-up ☎;اتصال'
+PRODUCTS = 'Licence;Renewal;Pilot;Upgrade "XL";Услуги;導入支援;Training, on-site'
 
 
 def split(words: str) -> tuple[str, ...]:

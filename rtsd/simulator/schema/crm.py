@@ -1,4 +1,4 @@
-"""The standard CRM objects: Account, Contact, Lead, Opportunity, Task, Campaign, CampaignMember, Attachment."""
+"""The standard CRM objects, from Account to Attachment."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rtsd.simulator.schema.fields import (
     formula,
     ident,
     integer,
-    money,
     moment,
+    money,
     multipicklist,
     number,
     percent,
@@ -31,7 +31,9 @@ from rtsd.simulator.schema.fields import (
 )
 from rtsd.simulator.schema.model import Field, ObjectType
 
-INDUSTRIES = "Agriculture;Apparel;Banking;Biotechnology;Chemicals;Construction;Consulting;Education;Electronics;Energy"
+INDUSTRIES = (
+    "Agriculture;Apparel;Banking;Biotechnology;Chemicals;Construction;Consulting;Education;Electronics;Energy"
+)
 SOURCES = "Web;Phone Inquiry;Partner Referral;Purchased List;Webinar;Trade Show;Word of mouth;Other"
 STAGES = (
     "Prospecting;Qualification;Needs Analysis;Value Proposition;Proposal/Price Quote;Negotiation/Review;"

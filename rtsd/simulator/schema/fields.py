@@ -15,15 +15,13 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def label_of(name: str) -> str:
-    """Return a label made from an API name: `FirstName` -> `First Name`, `Account_Tier__c` -> `Account Tier`."""
+    """Return a label made from an API name: `FirstName` -> `First Name`, `My_Tier__c` -> `My Tier`."""
     return _WORD.sub(" ", name.removesuffix("__c").replace("_", " ").removesuffix(" Id").strip())
 
 
 def ident() -> Field:
     """Return the record id."""
-    return Field(
-        "Id", "Record ID", "id", length=18, nillable=False, createable=False, updateable=False
-    )
+    return Field("Id", "Record ID", "id", length=18, nillable=False, createable=False, updateable=False)
 
 
 def text(name: str, length: int = 255, **flags: Any) -> Field:
@@ -129,7 +127,7 @@ def time_of_day(name: str, **flags: Any) -> Field:
 def reference(
     name: str, targets: str, children: str | None = None, on_delete: OnDelete = "clear", **flags: Any
 ) -> Field:
-    """Return a reference to the objects named in `targets`; `children` names the parent's child relationship."""
+    """Return a reference to the objects in `targets`; `children` is the parent's child relationship."""
     relationship = name.removesuffix("__c") + "__r" if name.endswith("__c") else name.removesuffix("Id")
     return Field(
         name,
@@ -201,7 +199,7 @@ def address(prefix: str) -> list[Field]:
         number(f"{prefix}Longitude", 18, 15, compound=whole),
         picklist(f"{prefix}GeocodeAccuracy", "Address;Block;City;Zip;Unknown", 40, compound=whole),
     ]
-    off = {"sortable": False, "groupable": False, "aggregatable": False, "createable": False}
+    off: dict[str, Any] = dict.fromkeys(("sortable", "groupable", "aggregatable", "createable"), False)
     return [*parts, Field(whole, label_of(whole), "address", updateable=False, **off)]
 
 

@@ -34,7 +34,7 @@ Operand = Path | Call
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A literal; `raw` is its text, a string's without quotes and still escaped, `number` the n of LAST_N_DAYS:n."""
+    """A literal; `raw` is its text (a string's without quotes, still escaped), `number` LAST_N_DAYS's n."""
 
     kind: Literal["string", "number", "datetime", "date", "time", "boolean", "null", "date_literal", "bind"]
     raw: str

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """WHERE and HAVING to SQL, with SOQL's two-valued logic: null is a value like any other."""
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Conditions:
         sql = _RANGES[condition.op].replace("{x}", left.sql)
         return sql.replace("{a}", context.param(first)).replace("{b}", context.param(after))
 
-    # -- lists -------------------------------------------------------------------------------------------
+    # -- lists -----------------------------------------------------------------------------------------
     def _membership(self, condition: ast.Membership) -> str:
         left = self._operand(condition.operand)
         if condition.op in ("includes", "excludes"):

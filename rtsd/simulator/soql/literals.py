@@ -12,10 +12,18 @@ from rtsd.simulator.soql.messages import located, malformed
 from rtsd.simulator.soql.parser import unescape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtsd.simulator.soql.ast import Value
 
 _MAX_STRING = 4000
-_WANTED = {"datetime": "dateTime", "int": "int", "double": "double", "currency": "double", "percent": "double"}
+_WANTED = {
+    "datetime": "dateTime",
+    "int": "int",
+    "double": "double",
+    "currency": "double",
+    "percent": "double",
+}
 _QUOTED = TEXT_TYPES | ID_TYPES
 
 
@@ -68,9 +76,13 @@ def _day(text: str, value: Value) -> str:
         raise malformed(text, value.at, f"Invalid date: {value.raw}") from None
 
 
-def _number(value: Value, kind: str) -> float:
+def _number(_: str, value: Value) -> float:
     number = float(value.raw)
-    return int(number) if kind == "int" and number.is_integer() else number
+    return int(number) if number.is_integer() and "." not in value.raw else number
+
+
+def _boolean(_: str, value: Value) -> int:
+    return int(value.raw == "true")
 
 
 def stored(text: str, value: Value, field: str, kind: str, *, pattern: bool = False) -> Any:
@@ -85,25 +97,27 @@ def stored(text: str, value: Value, field: str, kind: str, *, pattern: bool = Fa
         if plain == "":
             return None
         return _identifier(text, value, plain) if kind in ID_TYPES and not pattern else plain
-    if value.kind == "number" and kind in NUMBER_TYPES:
-        return _number(value, kind)
-    if value.kind == "boolean" and kind == "boolean":
-        return 1 if value.raw == "true" else 0
-    if value.kind == "datetime" and kind == "datetime":
-        return _moment(text, value)
-    if value.kind == "date" and kind == "date":
-        return _day(text, value)
-    if value.kind == "time" and kind == "time":
-        return _time(value.raw)
-    raise _mismatch(text, value, field, kind)
+    convert = _PLAIN.get((value.kind, "number" if kind in NUMBER_TYPES else kind))
+    if convert is None:
+        raise _mismatch(text, value, field, kind)
+    return convert(text, value)
 
 
-def _time(raw: str) -> str:
-    clock, _, fraction = raw.upper().removesuffix("Z").partition(".")
+def _time(_: str, value: Value) -> str:
+    clock, _, fraction = value.raw.upper().removesuffix("Z").partition(".")
     return f"{clock}.{fraction[:3]:0<3}Z"
 
 
-# -- date literals ---------------------------------------------------------------------------------------
+_PLAIN: dict[tuple[str, str], Callable[[str, Value], Any]] = {
+    ("number", "number"): _number,
+    ("boolean", "boolean"): _boolean,
+    ("datetime", "datetime"): _moment,
+    ("date", "date"): _day,
+    ("time", "time"): _time,
+}
+
+
+# -- date literals -------------------------------------------------------------------------------------
 
 
 def _month(day: date, shift: int) -> date:

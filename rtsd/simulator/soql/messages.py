@@ -40,9 +40,7 @@ def no_such_type(text: str, at: int, name: str) -> OrgError:
 def no_such_relationship(text: str, at: int, name: str) -> OrgError:
     """Return the error for a parent relationship the object has not."""
     hint = _HINT.format(what="relationship", suffix="__r", name="custom relationship")
-    return located(
-        text, at, "INVALID_FIELD", f"Didn't understand relationship '{name}' in field path.{hint}"
-    )
+    return located(text, at, "INVALID_FIELD", f"Didn't understand relationship '{name}' in field path.{hint}")
 
 
 def no_such_children(text: str, at: int, name: str) -> OrgError:

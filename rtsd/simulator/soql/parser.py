@@ -17,7 +17,18 @@ from rtsd.simulator.soql.messages import malformed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ESCAPES = {"n": "\n", "N": "\n", "r": "\r", "R": "\r", "t": "\t", "T": "\t", "b": "\b", "B": "\b", "f": "\f", "F": "\f"}
+_ESCAPES = {
+    "n": "\n",
+    "N": "\n",
+    "r": "\r",
+    "R": "\r",
+    "t": "\t",
+    "T": "\t",
+    "b": "\b",
+    "B": "\b",
+    "f": "\f",
+    "F": "\f",
+}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 MAX_LENGTH = 100_000
 
@@ -89,7 +100,9 @@ class _Builder(Transformer[Token, Any]):
     def typeof(self, children: list[Any]) -> ast.TypeOf:
         start, path, *rest = children
         branches = tuple(part for part in rest if isinstance(part, tuple) and isinstance(part[0], str))
-        otherwise = next((part for part in rest if isinstance(part, tuple) and isinstance(part[0], ast.Path)), ())
+        otherwise = next(
+            (part for part in rest if isinstance(part, tuple) and isinstance(part[0], ast.Path)), ()
+        )
         return ast.TypeOf(path, branches, otherwise, start.start_pos)
 
     def when(self, children: list[Any]) -> tuple[str, tuple[ast.Path, ...]]:
@@ -176,7 +189,7 @@ class _Builder(Transformer[Token, Any]):
     def anti_join(self, children: list[Any]) -> ast.SemiJoin:
         return ast.SemiJoin(children[0], negated=True, query=children[-1])
 
-    def list(self, children: list[ast.Value]) -> tuple[ast.Value, ...]:
+    def values(self, children: list[ast.Value]) -> tuple[ast.Value, ...]:
         return tuple(children)
 
     def path(self, children: list[Token]) -> ast.Path:
@@ -226,7 +239,7 @@ def _lark() -> Lark:
 
 def _refusal(text: str, error: UnexpectedCharacters | UnexpectedToken | UnexpectedEOF) -> OrgError:
     at = error.pos_in_stream
-    if isinstance(error, UnexpectedToken) and error.token.type == "$END" or at is None or at >= len(text):
+    if (isinstance(error, UnexpectedToken) and error.token.type == "$END") or at is None or at >= len(text):
         return malformed(text, len(text), "unexpected token: '<EOF>'")
     if text[at] == "'" and isinstance(error, UnexpectedCharacters):
         return malformed(text, at, "mismatched character '<EOF>' expecting '''")
@@ -237,7 +250,9 @@ def _refusal(text: str, error: UnexpectedCharacters | UnexpectedToken | Unexpect
 def parse(text: str) -> ast.Query:
     """Return the query's tree; OrgError MALFORMED_QUERY points at the first thing that is no SOQL."""
     if len(text) > MAX_LENGTH:
-        raise OrgError(400, "MALFORMED_QUERY", f"SOQL statements can not be longer than {MAX_LENGTH} characters")
+        raise OrgError(
+            400, "MALFORMED_QUERY", f"SOQL statements can not be longer than {MAX_LENGTH} characters"
+        )
     if not text.strip():
         raise OrgError(400, "MALFORMED_QUERY", "A query string has to be specified")
     try:

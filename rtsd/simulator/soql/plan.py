@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """What the planner hands to execution: SQL in pieces, and how each column prints."""
 
 from __future__ import annotations

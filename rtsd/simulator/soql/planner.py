@@ -33,7 +33,9 @@ def plan(context: Context, query: ast.Query) -> Plan:
 
 def plan_fields(context: Context, obj: ObjectType, fields: Sequence[str], where: str, tail: str = "") -> Plan:
     """Return a plan for named fields of one object under an SQL condition over its row `{t}`."""
-    query = ast.Query("", 0, [ast.Item(ast.Path((name,), 0), None) for name in fields], ast.Path((obj.name,), 0))
+    query = ast.Query(
+        "", 0, [ast.Item(ast.Path((name,), 0), None) for name in fields], ast.Path((obj.name,), 0)
+    )
     return _Select(context, query, obj).plan(where, tail)
 
 
@@ -82,7 +84,7 @@ class _Select:
             capped=query.limit is not None and query.limit <= MAX_GROUPS,
         )
 
-    # -- select list ---------------------------------------------------------------------------------------
+    # -- select list -----------------------------------------------------------------------------------
     def _is_count(self) -> bool:
         items = self._query.items
         first = items[0]
@@ -119,7 +121,9 @@ class _Select:
                 if not name or (isinstance(item.operand, ast.Call) and not item.alias and not found.path):
                     name = f"expr{unnamed}"
                     unnamed += 1
-                self._add(Column(name, str(item.operand), found.sql, found.type, found.path or (name,)), found.at)
+                self._add(
+                    Column(name, str(item.operand), found.sql, found.type, found.path or (name,)), found.at
+                )
                 self._aliases[name.lower()] = found
 
     def _add(self, column: Column, at: int) -> None:
@@ -140,12 +144,14 @@ class _Select:
             reason = "The SOQL FIELDS function must have a LIMIT of at most 200"
             raise OrgError(400, "MALFORMED_QUERY", reason)
         for field in self._object.fields.values():
-            if self._context.sees(self._object, field) and (which == "ALL" or field.custom == (which == "CUSTOM")):
+            if self._context.sees(self._object, field) and (
+                which == "ALL" or field.custom == (which == "CUSTOM")
+            ):
                 found = self._scope.resolve(ast.Path((field.name,), call.at))
                 if not any(known.name == field.name for known in self._columns):
                     self._columns.append(Column(field.name, field.name, found.sql, found.type, found.path))
 
-    # -- clauses -----------------------------------------------------------------------------------------
+    # -- clauses ---------------------------------------------------------------------------------------
     def _where(self, extra: str | None) -> str:
         alias = self._scope.alias
         conditions = self._context.visible(self._object, alias)
@@ -171,7 +177,9 @@ class _Select:
             found = aliased or self._scope.resolve(order.operand)
             if aggregate and not found.aggregate and not any(g.sql == found.sql for g in grouped):
                 raise malformed(
-                    self._query.text, found.at, f"Ordered field must be grouped or aggregated: {order.operand}"
+                    self._query.text,
+                    found.at,
+                    f"Ordered field must be grouped or aggregated: {order.operand}",
                 )
             if found.field is not None and not found.field.sortable:
                 reason = f"field '{found.field.name}' can not be sorted in a query call"
@@ -187,14 +195,17 @@ class _Select:
         query = self._query
         if query.offset is not None and query.offset > MAX_OFFSET:
             raise located(
-                query.text, query.offset_at, "NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000"
+                query.text,
+                query.offset_at,
+                "NUMBER_OUTSIDE_VALID_RANGE",
+                "Maximum SOQL offset allowed is 2000",
             )
         if query.limit is None and query.offset is None:
             return ""
         limit = -1 if query.limit is None else query.limit
         return f"LIMIT {limit}" + (f" OFFSET {query.offset}" if query.offset else "")
 
-    # -- subqueries --------------------------------------------------------------------------------------
+    # -- subqueries ------------------------------------------------------------------------------------
     def _child(self, query: ast.Query) -> ChildPlan:
         context = self._context
         child = self._children_named(str(query.source).rsplit(".", 1)[-1])
@@ -224,7 +235,7 @@ class _Select:
         column = made.columns[0].sql
         return f"SELECT {column} {made.source} AND {column} IS NOT NULL {made.tail}"
 
-    # -- Bulk --------------------------------------------------------------------------------------------
+    # -- Bulk ------------------------------------------------------------------------------------------
     def _refuse_for_bulk(self, *, aggregate: bool) -> None:
         query = self._query
         for item in query.items:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """A planned query's rows: REST-typed tuples, REST records, or Bulk CSV at SQLite's speed."""
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class QueryResult:
     A result is read once, by `records`, `rows` or `csv`; a large one holds a reader until its end or `close`.
     """
 
-    def __init__(self, plan: Plan, store: Store, schema: Schema, behaviour: Behaviour, *, eager: bool) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, schema: Schema, behaviour: Behaviour, *, eager: bool
+    ) -> None:
         self.object = plan.object.name
         self.columns = tuple(column.name for column in plan.columns)
         self.is_count = plan.is_count
@@ -42,7 +45,7 @@ class QueryResult:
         if eager:
             self._open()
 
-    # -- snapshot ------------------------------------------------------------------------------------------
+    # -- snapshot --------------------------------------------------------------------------------------
     def _open(self) -> None:
         self._reader = self._store.reader()
         self._reader.execute("BEGIN")
@@ -87,11 +90,13 @@ class QueryResult:
         finally:
             self.close()
 
-    # -- REST ----------------------------------------------------------------------------------------------
+    # -- REST ------------------------------------------------------------------------------------------
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """REST-typed rows, lazily."""
         width = len(self.columns)
-        convert = [(at, c) for at, column in enumerate(self._plan.columns) if (c := _CONVERT.get(column.type))]
+        convert = [
+            (at, c) for at, column in enumerate(self._plan.columns) if (c := _CONVERT.get(column.type))
+        ]
         for raw in self._raw():
             row = list(raw[:width])
             for at, converter in convert:
@@ -104,7 +109,7 @@ class QueryResult:
         for raw in self._raw():
             yield record.make(raw, self._reader)
 
-    # -- Bulk ----------------------------------------------------------------------------------------------
+    # -- Bulk ------------------------------------------------------------------------------------------
     def csv_header(self, *, delimiter: str = ",", line_ending: str = "\n") -> bytes:
         """Return the CSV header line."""
         typed = self._behaviour.csv_header == "typed"
@@ -162,9 +167,7 @@ class _Records:
         self._schema = schema
         self._behaviour = behaviour
         self._base = base
-        self._children = [
-            (child, _Records(child.plan, schema, behaviour, base)) for child in plan.children
-        ]
+        self._children = [(child, _Records(child.plan, schema, behaviour, base)) for child in plan.children]
         self._flat = not plan.parents and not plan.children
 
     def make(self, row: tuple[Any, ...], reader: sqlite3.Connection | None) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """Names in a query: from a field path or function to SQL, with the joins it needs."""
 
 from __future__ import annotations
@@ -159,13 +160,15 @@ class Scope:
         """Return the SQL of a field or function."""
         return self._path(operand) if isinstance(operand, ast.Path) else self._call(operand)
 
-    # -- fields ------------------------------------------------------------------------------------------
+    # -- fields ----------------------------------------------------------------------------------------
     def _path(self, path: ast.Path) -> Expression:
         names = path.names
         if len(names) > 1 and names[0].lower() in self._prefixes and not self.object.relationship(names[0]):
             names = names[1:]
         if len(names) > MAX_LEVELS + 1:
-            raise malformed(self.context.text, path.at, f"only {MAX_LEVELS} levels of parents can be followed")
+            raise malformed(
+                self.context.text, path.at, f"only {MAX_LEVELS} levels of parents can be followed"
+            )
         walked: tuple[str, ...] = ()
         for depth, name in enumerate(names[:-1]):
             obj, alias = self._joined[walked]
@@ -193,9 +196,7 @@ class Scope:
             raise no_such_relationship(self.context.text, at, name)
         return link
 
-    def _join(
-        self, walked: tuple[str, ...], link: Field, obj: ObjectType, alias: str
-    ) -> tuple[str, ...]:
+    def _join(self, walked: tuple[str, ...], link: Field, obj: ObjectType, alias: str) -> tuple[str, ...]:
         path = (*walked, str(link.relationship))
         if path not in self._joined:
             parent = self.context.schema[link.reference_to[0]]
@@ -206,9 +207,7 @@ class Scope:
             self.parents[path] = Parent(path, f"{joined}.Id", parent)
         return path
 
-    def _by_prefix(
-        self, walked: tuple[str, ...], link: Field, alias: str, name: str, at: int
-    ) -> Expression:
+    def _by_prefix(self, walked: tuple[str, ...], link: Field, alias: str, name: str, at: int) -> Expression:
         """SQL of a field of the Name object: a relationship that may lead to one of several objects."""
         path = (*walked, str(link.relationship))
         key = f"{alias}.{quote(link.name)}"
@@ -235,7 +234,7 @@ class Scope:
         full = (*path, canonical)
         return Expression(sql, kind, ".".join(full), at, full)
 
-    # -- functions ---------------------------------------------------------------------------------------
+    # -- functions -------------------------------------------------------------------------------------
     def _call(self, call: ast.Call) -> Expression:
         name = call.name.upper()
         if name in _ACCUMULATE or name == "COUNT_DISTINCT":
@@ -277,7 +276,10 @@ class Scope:
         if inner.type != "datetime" and (inner.type != "date" or name in _DATETIME_ONLY or sql != inner.sql):
             wanted = "datetime" if name in _DATETIME_ONLY else "date or datetime"
             raise located(
-                self.context.text, call.at, "MALFORMED_QUERY", f"{call.name} needs a {wanted} field: {inner.name}"
+                self.context.text,
+                call.at,
+                "MALFORMED_QUERY",
+                f"{call.name} needs a {wanted} field: {inner.name}",
             )
         kind = "date" if name == "DAY_ONLY" else "int"
         return Expression(_PARTS[name].replace("{x}", sql), kind, "", call.at)
