@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from types import MappingProxyType
 
 
 class Kind(Enum):
@@ -118,7 +117,7 @@ class Wish:
     """A SOQL row filter; empty for every row."""
     conditions: tuple[str, ...] = ()
     """Fields whose change makes the package push; empty for any."""
-    privacy: Mapping[str, str] = MappingProxyType({})
+    privacy: Mapping[str, str] = field(default_factory=dict)
     """Field -> drop, hash or last4, before a value reaches the disk."""
 
 
