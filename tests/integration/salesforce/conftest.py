@@ -85,21 +85,22 @@ class ScriptedOrg:
 
 @dataclass
 class RecordingLedger:
-    """What was announced; `refuse` names resources that are used up."""
+    """What was written down; `refuse` names resources that are used up."""
 
     events: list[tuple[str, str, str]] = field(default_factory=list)
     sent_by: Counter[tuple[str, str]] = field(default_factory=Counter)
     refuse: set[str] = field(default_factory=set)
 
-    async def allow(self, purpose: str, resource: str) -> None:
-        """Announce."""
-        self.events.append(("allow", purpose, resource))
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        """Count what is sent next, or refuse it."""
+        self.events.append(("spend", purpose, resource))
         if resource in self.refuse:
             raise QuotaExhausted(f"The cap of {resource} is used up.", "It goes on tomorrow.")
+        self.sent_by[purpose, resource] += count
 
-    def sent(self, purpose: str, resource: str, count: int) -> None:
-        """Count."""
-        self.events.append(("sent", purpose, resource))
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        """Count what was drawn already."""
+        self.events.append(("record", purpose, resource))
         self.sent_by[purpose, resource] += count
 
     def total(self, resource: str) -> int:

@@ -1,0 +1,444 @@
+"""REST over real HTTP: one refresh, retries within a budget, time-outs, what every answer tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiohttp import web
+
+from rtsd.errors import (
+    AuthenticationFailed,
+    ObjectUnavailable,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+    SessionExpired,
+)
+
+V = "/services/data/v66.0"
+LIMITS = f"GET {V}/limits/"
+QUERY = f"GET {V}/query"
+PAGE = {"totalSize": 1, "done": True, "records": [{"attributes": {"type": "A"}, "Id": "001"}]}
+EXPIRED = (401, "INVALID_SESSION_ID", "Session expired or invalid")
+
+
+async def test_every_call_is_written_down_before_it_is_sent(bench: Any, script: Any) -> None:
+    """A call is on the wire only when the ledger has it; retries count too."""
+    seen: list[int] = []
+
+    def note(_request: Any) -> Any:
+        seen.append(bench.ledger.total("DailyApiRequests"))
+        return script.answer(503 if len(seen) < 3 else 200, {})(_request)
+
+    bench.org.on(LIMITS, note)
+    client = await bench.client()
+    await client.limits(purpose="check")
+    assert seen == [1, 2, 3]
+    assert bench.ledger.sent_by["check", "DailyApiRequests"] == 3
+
+
+async def test_a_refusal_of_the_ledger_costs_nothing(bench: Any) -> None:
+    """QuotaExhausted comes from our own cap before a byte is sent, and is not retried."""
+    client = await bench.client()
+    bench.ledger.refuse.add("DailyApiRequests")
+    with pytest.raises(QuotaExhausted, match="used up"):
+        await client.limits(purpose="audit")
+    assert bench.org.paths("/limits") == []
+    assert bench.ledger.total("DailyApiRequests") == 0
+
+
+async def test_one_refresh_for_all_calls_that_find_the_session_dead(bench: Any, script: Any) -> None:
+    """Twenty parallel calls on a dead session make one login, and all succeed."""
+    alive = {"T2"}
+
+    def by_token(request: web.Request) -> web.Response:
+        good = request.headers["Authorization"].removeprefix("Bearer ") in alive
+        return (script.answer(200, PAGE) if good else script.refused(*EXPIRED))(request)
+
+    bench.org.on(QUERY, by_token)
+    bench.org.logins(script.token("T1"), script.token("T2"))
+    client = await bench.client(concurrency=20)
+    pages = await asyncio.gather(*(client.query("SELECT Id FROM A", purpose="x") for _ in range(20)))
+    assert all(page.records == [{"Id": "001"}] for page in pages)
+    assert len(bench.org.paths("oauth2/token")) == 2
+
+
+async def test_a_second_401_is_an_answer(bench: Any, script: Any) -> None:
+    """A fresh token that is refused as well ends the call: no login loop."""
+    bench.org.on(LIMITS, script.refused(*EXPIRED))
+    client = await bench.client()
+    with pytest.raises(SessionExpired):
+        await client.limits(purpose="x")
+    assert len(bench.org.paths("oauth2/token")) == 2
+    assert len(bench.org.paths("/limits")) == 2
+
+
+async def test_a_401_that_a_login_does_not_help_makes_none(bench: Any, script: Any) -> None:
+    """A token without the api scope is told as such."""
+    message = "This session is not valid for use with the REST API"
+    bench.org.on(LIMITS, script.refused(401, "INVALID_SESSION_ID", message))
+    client = await bench.client()
+    with pytest.raises(AuthenticationFailed, match="REST API") as caught:
+        await client.limits(purpose="x")
+    assert "scope" in caught.value.do
+    assert len(bench.org.paths("oauth2/token")) == 1
+
+
+PASSING = [
+    (500, "UNKNOWN_EXCEPTION"),
+    (503, "SERVER_UNAVAILABLE"),
+    (400, "UNABLE_TO_LOCK_ROW"),
+    (403, "API_CURRENTLY_DISABLED"),
+]
+
+
+@pytest.mark.parametrize("case", PASSING, ids=str)
+async def test_passing_errors_are_outlasted(bench: Any, script: Any, case: tuple[int, str]) -> None:
+    """The caller does not see an error that goes away by itself."""
+    bench.org.on(LIMITS, script.refused(*case), script.refused(*case), script.answer(200, {}))
+    client = await bench.client()
+    assert await client.limits(purpose="x") == {}
+    assert len(bench.pauses.seconds) == 2
+
+
+@pytest.mark.parametrize("status", [406, 420, 502, 503, 200])
+async def test_web_pages_are_no_answers(bench: Any, script: Any, status: int) -> None:
+    """HTML from the edge, whatever its status, is a passing error and ends as OrgUnreachable."""
+    page = "<html><head><title>We are down for maintenance</title></head></html>"
+    bench.org.on(LIMITS, script.answer(status, page))
+    client = await bench.client()
+    with pytest.raises(OrgUnreachable):
+        await client.limits(purpose="x")
+    assert len(bench.org.paths("/limits")) == 5
+
+
+async def test_a_permanent_error_is_not_repeated(bench: Any, script: Any) -> None:
+    """What will not change by itself comes back at once, with Salesforce's code."""
+    message = "\nSELECT X__c FROM A\n       ^\nERROR at Row:1:Column:8\nNo such column 'X__c'"
+    bench.org.on(QUERY, script.refused(400, "INVALID_FIELD", message))
+    client = await bench.client()
+    with pytest.raises(ObjectUnavailable, match="No such column") as caught:
+        await client.query("SELECT X__c FROM A", purpose="x")
+    assert (caught.value.status, caught.value.reason) == (400, "INVALID_FIELD")
+    assert len(bench.org.paths("/query")) == 1
+
+
+async def test_a_query_timeout_is_never_no_rows(bench: Any, script: Any) -> None:
+    """ac_09: the caller is told, so that it can read a smaller window."""
+    bench.org.on(QUERY, script.refused(400, "QUERY_TIMEOUT", "Your query request was running for too long."))
+    client = await bench.client()
+    with pytest.raises(SalesforceError) as caught:
+        await client.query("SELECT Id FROM A", purpose="x")
+    assert caught.value.reason == "QUERY_TIMEOUT"
+
+
+async def test_retry_after_is_honoured(bench: Any, script: Any) -> None:
+    """A pause that Salesforce asks for is kept; one of an hour is the caller's to decide."""
+    bench.org.on(LIMITS, script.answer(429, "", Retry_After="120"), script.answer(200, {}))
+    client = await bench.client()
+    await client.limits(purpose="x")
+    assert bench.pauses.seconds == [120.0]
+    bench.org.on(LIMITS, script.answer(503, "", Retry_After="3600"), script.answer(200, {}))
+    with pytest.raises(OrgUnreachable):
+        await client.limits(purpose="x")
+    assert bench.pauses.seconds == [120.0]
+
+
+async def test_retries_stop_when_the_hour_s_budget_is_spent(bench: Any, script: Any) -> None:
+    """ac_35: an org in trouble does not make us spend without end; an hour later there is a new budget."""
+    bench.org.on(LIMITS, script.answer(500, ""))
+    client = await bench.client(retries=script.retries(per_hour=6))
+    for _ in range(5):
+        with pytest.raises(OrgUnreachable):
+            await client.limits(purpose="x")
+    assert len(bench.org.paths("/limits")) == 5 + 6
+    assert len(bench.pauses.seconds) == 6
+    bench.clock.advance(3601)
+    with pytest.raises(OrgUnreachable):
+        await client.limits(purpose="x")
+    assert len(bench.pauses.seconds) == 6 + 4
+
+
+async def test_pauses_grow_and_vary(bench: Any, script: Any) -> None:
+    """Each pause lies below a bound that doubles; not all clients come back at once."""
+    bench.org.on(LIMITS, script.answer(500, ""))
+    client = await bench.client(retries=script.retries(attempts=8, first_pause_s=1.0, longest_pause_s=20.0))
+    with pytest.raises(OrgUnreachable):
+        await client.limits(purpose="x")
+    bounds = [1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+    assert len(bench.pauses.seconds) == len(bounds)
+    assert all(0 <= pause <= bound for pause, bound in zip(bench.pauses.seconds, bounds, strict=True))
+    assert len(set(bench.pauses.seconds)) == len(bounds)
+
+
+async def test_daily_and_concurrent_limit_are_told_apart(bench: Any, script: Any) -> None:
+    """One code, two meanings: the day's calls are gone, or there are too many long calls right now."""
+    code = "REQUEST_LIMIT_EXCEEDED"
+    concurrent = script.refused(403, code, "ConcurrentRequests (Concurrent API Requests) Limit exceeded.")
+    bench.org.on(LIMITS, concurrent, script.answer(200, {}))
+    client = await bench.client(concurrency=8)
+    await client.limits(purpose="x")
+    bench.org.on(LIMITS, script.refused(403, code, "TotalRequests Limit exceeded."))
+    with pytest.raises(QuotaExhausted, match="TotalRequests"):
+        await client.limits(purpose="x")
+    assert len(bench.org.paths("/limits")) == 3
+
+
+async def test_fewer_calls_at_a_time_after_the_concurrent_limit(bench: Any, script: Any) -> None:
+    """The gate narrows, so the org sees fewer calls at once from then on."""
+    inside, most = 0, 0
+    narrowed = asyncio.Event()
+
+    async def slow(request: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.005)
+        inside -= 1
+        return script.answer(200, {})(request)
+
+    bench.org.on(LIMITS, script.refused(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests Limit"), slow)
+    client = await bench.client(concurrency=4)
+    await client.limits(purpose="x")
+    narrowed.set()
+    most = 0
+    await asyncio.gather(*(client.limits(purpose="x") for _ in range(10)))
+    assert most == 2
+
+
+async def test_a_call_that_must_not_repeat_is_repeated_only_when_it_was_not_processed(
+    bench: Any, script: Any
+) -> None:
+    """A write that may have had its effect is not sent twice."""
+    path = f"POST {V}/composite"
+    bench.org.on(path, script.answer(503, ""), script.answer(200, {}))
+    client = await bench.client()
+    with pytest.raises(OrgUnreachable):
+        await client.post("composite", purpose="x", body={}, repeatable=False)
+    bench.org.on(path, script.answer(429, ""), script.answer(200, {}))
+    assert (await client.post("composite", purpose="x", body={}, repeatable=False)).data == {}
+
+
+async def test_usage_and_clock_come_with_every_answer(bench: Any, script: Any) -> None:
+    """The free header is read in both its forms, from errors too; Date tells how the clocks differ."""
+    ahead = formatdate(bench.clock() / 1000 + 7200, usegmt=True)
+    bench.org.on(
+        LIMITS,
+        script.refused(500, "X", Sforce_Limit_Info="api-usage=17/15000", Date=ahead),
+        script.answer(
+            200,
+            {},
+            Sforce_Limit_Info="api-usage=25/5000; per-app-api-usage=17/250(appName=sample-connected-app)",
+            Date=ahead,
+        ),
+    )
+    client = await bench.client()
+    await client.limits(purpose="x")
+    assert bench.usage == [(17, 15000), (25, 5000)]
+    assert all(abs(offset - 7_200_000) < 2_000 for offset in bench.offsets)
+
+
+async def test_an_answer_says_when_it_was_read(bench: Any, script: Any) -> None:
+    """The true moment on Salesforce's clock lies within the bounds, and they are about a second apart."""
+    server_now: list[int] = []
+
+    def clocked(request: Any) -> Any:
+        server_now.append(bench.clock() + 3_600_000)
+        return script.answer(200, PAGE, Date=formatdate(server_now[0] // 1000, usegmt=True))(request)
+
+    bench.org.on(QUERY, clocked)
+    client = await bench.client()
+    seen, until = (await client.query("SELECT Id FROM A", purpose="x")).observed
+    assert seen <= server_now[0] <= until
+    assert until - seen < 2_000
+
+
+async def test_a_silent_server_is_given_up(bench: Any, script: Any) -> None:
+    """No first byte in time is a passing error, not a hang."""
+    never = asyncio.Event()
+
+    async def hang(_request: Any) -> Any:
+        await never.wait()
+
+    bench.org.on(LIMITS, hang, script.answer(200, {}))
+    client = await bench.client(timeouts=script.timeouts(first_byte_s=0.05))
+    assert await client.limits(purpose="x") == {}
+    never.set()
+
+
+async def test_a_stalled_or_broken_body_is_read_again(bench: Any, script: Any) -> None:
+    """An answer that stops half way is not taken for whole."""
+    never = asyncio.Event()
+
+    async def half(request: web.Request, *, stall: bool) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"a":')
+        if stall:
+            await never.wait()
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    bench.org.on(
+        LIMITS,
+        lambda request: half(request, stall=True),
+        lambda request: half(request, stall=False),
+        script.answer(200, {}),
+    )
+    client = await bench.client(timeouts=script.timeouts(stall_s=0.05))
+    assert await client.limits(purpose="x") == {}
+    never.set()
+
+
+async def test_a_redirect_does_not_get_the_token(bench: Any, script: Any) -> None:
+    """Another host is never shown the access token."""
+    bench.org.on(LIMITS, script.answer(302, "", Location=f"{bench.org.url}/elsewhere"))
+    client = await bench.client()
+    with pytest.raises(OrgUnreachable, match="302"):
+        await client.limits(purpose="x")
+    assert bench.org.paths("elsewhere") == []
+
+
+async def test_long_queries_go_inside_a_composite_call(bench: Any, script: Any) -> None:
+    """ac_44: a statement too long for a URI is one POST, with the part's own errors."""
+    statement = f"SELECT {','.join(f'Field_{n}__c' for n in range(1500))} FROM Wide__c WHERE Name = 'a+b & ü'"
+
+    def composite(request: Any) -> Any:
+        part = json.loads(bench.org.bodies[-1])["compositeRequest"][0]
+        target = urlsplit(part["url"])
+        good = parse_qs(target.query)["q"] == [statement] and target.path == f"{V}/queryAll"
+        body = PAGE if good else [{"errorCode": "INVALID_FIELD", "message": "No such column"}]
+        status = 200 if good else 400
+        return script.answer(200, {"compositeResponse": [{"httpStatusCode": status, "body": body}]})(request)
+
+    bench.org.on(f"POST {V}/composite", composite)
+    client = await bench.client()
+    page = await client.query(statement, purpose="x", all_rows=True)
+    assert page.records == [{"Id": "001"}]
+    assert bench.ledger.total("DailyApiRequests") == 1
+    with pytest.raises(ObjectUnavailable, match="No such column"):
+        await client.query(statement + " LIMIT 1", purpose="x")
+
+
+async def test_short_queries_arrive_as_they_were(bench: Any, script: Any) -> None:
+    """Quotes, plus signs and foreign letters survive the URI."""
+    bench.org.on(QUERY, script.answer(200, PAGE))
+    client = await bench.client()
+    statement = "SELECT Id FROM A WHERE Name = 'ü+&%\\'' AND X > 2026-03-01T10:00:00+00:00"
+    await client.query(statement, purpose="x")
+    assert bench.org.calls[-1].query["q"] == statement
+
+
+IDS = ["0015g00000Gh1IJAAZ", "0015g00000Gh1IKAAZ", "0015g00000Gh1ILAAZ"]
+
+
+async def test_retrieve_aligns_records_with_ids(bench: Any, script: Any) -> None:
+    """What is gone is None in its place; 15-character ids are the same records."""
+    body = [
+        {"attributes": {}, "Id": IDS[0], "Name": "a"},
+        None,
+        {"attributes": {}, "Id": IDS[2], "Name": "c"},
+    ]
+    bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
+    client = await bench.client()
+    got = await client.retrieve("Account", [IDS[0][:15], *IDS[1:]], ["Name"], purpose="repair")
+    assert got.records == [{"Id": IDS[0], "Name": "a"}, None, {"Id": IDS[2], "Name": "c"}]
+    assert json.loads(bench.org.bodies[-1])["fields"] == ["Id", "Name"]
+
+
+async def test_retrieve_refuses_records_that_do_not_align(bench: Any, script: Any) -> None:
+    """A record in another's place would be written to the wrong row."""
+    client = await bench.client()
+    for body in ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []}):
+        bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
+        with pytest.raises(SalesforceError, match="Salesforce answered"):
+            await client.retrieve("Account", IDS[:2], ["Id"], purpose="repair")
+
+
+async def test_retrieve_takes_two_thousand_ids_a_call(bench: Any) -> None:
+    """More ids are more calls, in order."""
+
+    def echo(_request: Any) -> web.Response:
+        return web.json_response([{"Id": each} for each in json.loads(bench.org.bodies[-1])["ids"]])
+
+    bench.org.on(f"POST {V}/composite/sobjects/Account", echo)
+    client = await bench.client()
+    ids = (IDS * 1334)[:4001]
+    got = await client.retrieve("Account", ids, ["Id"], purpose="repair")
+    assert [record["Id"] for record in got.records] == ids
+    assert bench.ledger.total("DailyApiRequests") == 3
+
+
+async def test_a_record_read_in_parts_never_mixes_two_versions(bench: Any) -> None:
+    """ac_44: when the stamp moves between two column parts, the record is read again."""
+    edits = iter([1, 2, 2, 2, 2, 2])
+
+    def versioned(_request: Any) -> web.Response:
+        asked = json.loads(bench.org.bodies[-1])
+        version = next(edits)
+        row = dict.fromkeys(asked["fields"], f"v{version}")
+        return web.json_response([row | {"Id": IDS[0], "SystemModstamp": f"2026-03-01T10:00:0{version}Z"}])
+
+    bench.org.on(f"POST {V}/composite/sobjects/Wide__c", versioned)
+    client = await bench.client()
+    fields = ["SystemModstamp", *(f"{'x' * 30}_{n:04d}__c" for n in range(2000))]
+    (record,) = (await client.retrieve("Wide__c", IDS[:1], fields, purpose="repair")).records
+    assert set(record) == {"Id", *fields}
+    assert {value for name, value in record.items() if name.endswith("__c")} == {"v2"}
+
+
+async def test_deleted_reads_the_log_with_its_bounds(bench: Any, script: Any) -> None:
+    """Ids become 18 characters, times milliseconds; a window too short is widened to the past."""
+    bench.org.on(
+        f"GET {V}/sobjects/Account/deleted/",
+        script.answer(
+            200,
+            {
+                "deletedRecords": [{"id": IDS[0][:15], "deletedDate": "2026-03-01T10:00:00.000+0000"}],
+                "earliestDateAvailable": "2026-02-20T00:00:00.000+0000",
+                "latestDateCovered": "2026-03-01T10:01:00.000+0000",
+            },
+        ),
+    )
+    client = await bench.client()
+    end = 1_772_359_260_000
+    deletions = await client.deleted("Account", end - 1_000, end, purpose="interval")
+    assert deletions.records == [(IDS[0], 1_772_359_200_000)]
+    assert deletions.covered == end
+    query = bench.org.calls[-1].query
+    assert (query["start"], query["end"]) == ("2026-03-01T09:59:00+00:00", "2026-03-01T10:01:00+00:00")
+
+
+async def test_limits_reads_what_it_knows(bench: Any, script: Any) -> None:
+    """Nested entries and keys of other shapes do no harm."""
+    body = {
+        "DailyApiRequests": {"Max": 5000, "Remaining": 4990, "Dataloader Bulk": {"Max": 0, "Remaining": 0}},
+        "MonthlyPlatformEventsUsageEntitlement": {"Max": 10, "Remaining": -3},
+        "SomethingNew": "text",
+    }
+    bench.org.on(LIMITS, script.answer(200, body))
+    client = await bench.client()
+    limits = await client.limits(purpose="check")
+    assert set(limits) == {"DailyApiRequests", "MonthlyPlatformEventsUsageEntitlement"}
+    assert limits["DailyApiRequests"].remaining == 4990
+    assert limits["MonthlyPlatformEventsUsageEntitlement"].remaining == -3
+
+
+async def test_a_login_that_fails_for_now_is_waited_for(bench: Any, script: Any) -> None:
+    """A login host that is down for a moment costs the caller a pause, not an error."""
+    good = script.answer(200, script.token("T1", instance_url=bench.org.url))
+    bench.org.on("POST /services/oauth2/token", script.answer(503, ""), good)
+    bench.org.on(LIMITS, script.answer(200, {}))
+
+    async def pause(seconds: float) -> None:
+        bench.clock.advance(seconds + 2)
+
+    client = await bench.client()
+    client.exchange.patience.sleep = pause
+    assert await client.limits(purpose="x") == {}
