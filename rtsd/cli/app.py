@@ -24,6 +24,7 @@ T = TypeVar("T", bound=click.Command | Callable[..., object])
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run": {
         "run": "Run the daemon in the foreground.",
+        "check": "Check everything before the first byte is read, and price it.",
         "simulate": "Run a simulated Salesforce org.",
     },
     "Look": {
@@ -47,6 +48,7 @@ _HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can pro
 
 \b
 First steps:
+  rtsd check -c rtsd.toml   what works, and what the first audit will cost
   rtsd run -c rtsd.toml     the daemon; rtstui shows it live
   rtsd status               one look at it
 

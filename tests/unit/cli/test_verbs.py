@@ -194,7 +194,7 @@ def test_an_audit_is_priced(rtsd: Rtsd, daemon: Any) -> None:
     assert status == 0
     assert out.splitlines() == [
         "audit     1,000 rows, 0.5 MB, 0.1 min, 7 API calls, 1 bulk jobs",
-        "          0.25 % of DailyApiRequests",
+        "          0.25 % of DailyApiRequests a day",
     ]
 
 

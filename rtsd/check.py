@@ -1,0 +1,265 @@
+"""What `rtsd check` finds before the first byte is read: login, org, permissions, objects, package, price.
+
+It reads a few rows and writes nothing, neither in the org nor here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtsd.config import Config, MirroredObject
+from rtsd.config.credentials import credentials
+from rtsd.core import schema
+from rtsd.core.price import ObjectSize, Price, price
+from rtsd.core.schema import ObjectSchema, Wish
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
+from rtsd.salesforce import objects, soql
+from rtsd.salesforce.answers import Limit, Organization
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.session import Session
+from rtsd.sync.package import PackageWatch
+
+_PURPOSE = "check"
+_SAMPLE = 100
+"""Rows that tell how wide a row is."""
+_CELL_BYTES = 3
+"""Quotes and a comma around each cell of the CSV."""
+_WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that will not work, or not fully, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedObject:
+    """An object that can be mirrored: its rows as the sync user sees them, and how many fields."""
+
+    name: str
+    fields: int
+    size: ObjectSize
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that was found. What could not be asked stays None."""
+
+    org: Organization | None = None
+    user: str | None = None
+    sees_all: bool | None = None
+    package: str | None = None
+    objects: list[CheckedObject] = field(default_factory=list)
+    limits: dict[str, Limit] = field(default_factory=dict)
+    price: Price | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def apex(self) -> bool | None:
+        """Whether the org's edition runs Apex, which the package is made of."""
+        return None if self.org is None else self.org.edition not in _WITHOUT_APEX
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON (contract section 5: `estimate` and `problems`)."""
+        org = self.org
+        return {
+            "org": None
+            if org is None
+            else {
+                "id": org.id,
+                "name": org.name,
+                "edition": org.edition,
+                "sandbox": org.sandbox,
+                "apex": self.apex,
+                "user": self.user,
+                "sees_all": self.sees_all,
+            },
+            "package": {"state": self.package},
+            "objects": [
+                {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
+            ],
+            "estimate": None if self.price is None else self.price.document(_maxima(self.limits)),
+            "problems": [{"what": problem.what, "do": problem.do} for problem in self.problems],
+        }
+
+    def add(self, error: RtsError, what: str = "") -> None:
+        """Note an error as a problem."""
+        self.problems.append(Problem(f"{what}{error.message}", error.do))
+
+
+class _Uncounted:
+    """A ledger for calls that no mirror pays for: there is none yet."""
+
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        """Let every call pass."""
+
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        """Write nothing down."""
+
+
+async def inspect(config: Config) -> Report:
+    """Ask the org everything that matters before the start; what is wrong is in `problems`."""
+    report = Report()
+    _look_at_disk(config, report)
+    clock = _now
+    session = Session(credentials(config.org), _Uncounted(), clock)
+    async with Client(session, _Uncounted(), clock, api_version=config.org.api_version) as client:
+        try:
+            await _look_at_org(client, config, report)
+            await _look_at_objects(client, config.objects, report)
+            await _look_at_limits(client, config, report)
+        except (AuthenticationFailed, OrgUnreachable) as error:
+            report.add(error)
+        except SalesforceError as error:
+            report.add(error, "The org could not be looked at in full: ")
+    return report
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _look_at_disk(config: Config, report: Report) -> None:
+    directory = config.store.path.parent
+    if not os.access(directory, os.W_OK | os.X_OK):
+        what = "cannot be written" if directory.is_dir() else "does not exist"
+        report.problems.append(
+            Problem(
+                f"{directory}, the directory of [store] path, {what}.", "Create it for the user rtsd runs as."
+            )
+        )
+
+
+async def _look_at_org(client: Client, config: Config, report: Report) -> None:
+    user = await client.userinfo(purpose=_PURPOSE)
+    report.user = user.username
+    report.org = await client.organization(purpose=_PURPOSE)
+    if config.gateway.listen and not report.apex:
+        report.problems.append(
+            Problem(
+                f"{report.org.edition} runs no Apex, so nothing can push.",
+                'Set listen = "" in [gateway]: Interval Sync reads the changes.',
+            )
+        )
+    report.sees_all = await _sees_all(client, user.user_id)
+    if report.sees_all is False:
+        report.problems.append(
+            Problem(
+                f"{report.user} has no View All Data: records not shared with it do not exist for rtsd.",
+                "Give it a permission set with View All Data, or share with it what is to be mirrored.",
+            )
+        )
+    package = PackageWatch(client)
+    await package.look()
+    report.package = "disabled" if package.known.disabled else package.known.state
+
+
+async def _sees_all(client: Client, user_id: str) -> bool | None:
+    """Whether a permission set or the profile grants View All Data; None where that may not be asked."""
+    statement = (
+        "SELECT PermissionSet.PermissionsViewAllData FROM PermissionSetAssignment "  # noqa: S608
+        f"WHERE AssigneeId = {soql.text(user_id)}"
+    )
+    try:
+        page = await client.query(statement, purpose=_PURPOSE)
+    except (AuthenticationFailed, OrgUnreachable):
+        raise
+    except SalesforceError:
+        return None
+    granted = [row.get("PermissionSet") or {} for row in page.records]
+    if not granted:
+        return None  # a profile is a permission set too, so there is one: it may not be seen
+    return any(one.get("PermissionsViewAllData") for one in granted)
+
+
+async def _look_at_objects(client: Client, wanted: Iterable[MirroredObject], report: Report) -> None:
+    names = {name.lower(): name for name in await objects.list_objects(client, purpose=_PURPOSE)}
+    for one in wanted:
+        if one.name.lower() not in names:
+            report.problems.append(_unseen(one.name, names))
+            continue
+        try:
+            report.objects.append(await _look_at_object(client, one))
+        except (AuthenticationFailed, OrgUnreachable):
+            raise
+        except SalesforceError as error:
+            report.add(error, f"{one.name}: ")
+        except ValueError as error:
+            do = "Correct [[objects]], or let the sync user see it (field-level security)."
+            report.problems.append(Problem(f"{error}.", do))
+    report.price = price(one.size for one in report.objects)
+
+
+def _unseen(name: str, names: Mapping[str, str]) -> Problem:
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    meant = f" Did you mean {names[near[0]]}?" if near else ""
+    return Problem(
+        f"The org has no object {name}, or hides it from the sync user.{meant}",
+        "Correct [[objects]], or give the sync user read access to it.",
+    )
+
+
+async def _look_at_object(client: Client, wanted: MirroredObject) -> CheckedObject:
+    """Describe, count and sample one object: three calls.
+
+    Raises SalesforceError, or ValueError that names the fields which the org does not show.
+    """
+    described = await objects.describe(client, wanted.name, purpose=_PURPOSE)
+    if described is None:
+        raise AssertionError("an unconditional describe has an answer")
+    wish = Wish(
+        wanted.name, wanted.fields, wanted.exclude, wanted.where, wanted.conditions, dict(wanted.privacy)
+    )
+    existing = [entry["name"] for entry in described.raw["fields"]]
+    kept = schema.narrow(described.schema, wish, existing)
+    _refuse_unknown_conditions(wish, existing)
+    rows = await client.count(soql.select(("COUNT()",), kept.name, wish.where), purpose=_PURPOSE)
+    return CheckedObject(kept.name, len(kept.fields), ObjectSize(rows, await _row_bytes(client, kept, wish)))
+
+
+def _refuse_unknown_conditions(wish: Wish, existing: Iterable[str]) -> None:
+    known = {name.lower() for name in existing}
+    unknown = [name for name in wish.conditions if name.lower() not in known]
+    if unknown:
+        raise ValueError(f"conditions of {wish.name} name {', '.join(unknown)}, which the org does not show")
+
+
+async def _row_bytes(client: Client, kept: ObjectSchema, wish: Wish) -> float:
+    """How long a row of the CSV is, by the first rows there are."""
+    statement = soql.select(kept.names, kept.name, wish.where, limit=_SAMPLE)
+    rows = (await client.query(statement, purpose=_PURPOSE)).records
+    total = sum(_cell_bytes(row.get(name)) for row in rows for name in kept.names)
+    return total / len(rows) if rows else 0.0
+
+
+def _cell_bytes(value: Any) -> int:
+    return _CELL_BYTES + (0 if value is None else len(str(value).encode()))
+
+
+async def _look_at_limits(client: Client, config: Config, report: Report) -> None:
+    """Compare the price with what is left today, less the reserve."""
+    report.limits = await client.limits(purpose=_PURPOSE)
+    if report.price is None:
+        return
+    for name, share in report.price.share_of(_maxima(report.limits)).items():
+        limit = report.limits[name]
+        left = 100 * (limit.remaining / limit.maximum - config.quota.reserve)
+        if share > left:
+            report.problems.append(
+                Problem(
+                    f"The first audit takes {share:.1f} % of {name}; {max(left, 0):.1f} % can be used today.",
+                    "It pauses and goes on the next day; a lower [quota] reserve or fewer [[objects]] help.",
+                )
+            )
+
+
+def _maxima(limits: Mapping[str, Limit]) -> dict[str, int]:
+    return {name: limit.maximum for name, limit in limits.items()}

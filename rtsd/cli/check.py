@@ -1,0 +1,60 @@
+"""`rtsd check`: everything before the first byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from rtsd import config, logs
+from rtsd.cli import options
+from rtsd.cli.estimate import estimate_lines
+from rtsd.cli.output import table
+
+if TYPE_CHECKING:
+    from rtsd.check import Report
+
+
+@click.command(epilog=options.examples("rtsd check -c rtsd.toml", "rtsd check --json | jq .estimate"))
+@options.config
+@options.as_json
+def check(*, config_path: Path | None, as_json: bool) -> int:
+    """Check everything before the first byte is read, and price it.
+
+    Tries the configuration, its secrets and the login; shows the org, what the sync user may not see,
+    the package, and what the first audit will cost. Reads a few rows and changes nothing. Exit status
+    1 when something will not work.
+    """
+    settings = config.load(config_path)
+    logs.setup("error")
+    logs.conceal(secret.reveal() for secret in settings.secrets())
+    from rtsd.check import inspect  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
+
+    report = asyncio.run(inspect(settings))
+    if as_json:
+        click.echo(msgspec.json.encode(report.document()))
+    else:
+        click.echo("\n".join(_lines(report)))
+    return 1 if report.problems else 0
+
+
+def _lines(report: Report) -> Iterator[str]:
+    if report.org is not None:
+        kind = "sandbox" if report.org.sandbox else "production"
+        apex = "runs Apex" if report.apex else "no Apex"
+        yield logs.clean(
+            f"org       {report.org.name}, {report.org.id}, {kind}, {report.org.edition}, {apex}"
+        )
+        sight = {True: "sees all records", False: "sees what is shared with it", None: "sight not known"}
+        yield logs.clean(f"user      {report.user}, {sight[report.sees_all]}")
+        yield f"package   {report.package or 'not known'}"
+    if report.objects:
+        yield ""
+        rows = [(one.name, one.fields, one.size.rows) for one in report.objects]
+        yield table(("OBJECT", "FIELDS", "ROWS"), rows)
+        yield ""
+    yield from estimate_lines(report.document())
