@@ -66,7 +66,7 @@ class Composite:
             raise OrgError(
                 400, "EXCEEDED_ID_LIMIT", f"record limit reached. cannot submit more than {RETRIEVE_IDS} ids"
             )
-        return Reply(self._org.retrieve(call.session.who, name, ids, fields))
+        return Reply(self._org.retrieve(call.session.who, name, ids, fields, call.base))
 
     def _records(self, call: Call) -> tuple[list[dict[str, Any]], bool]:
         body = call.json_object()

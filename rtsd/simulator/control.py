@@ -85,7 +85,7 @@ class Control:
                 "bulk_jobs": service.bulk.created,
                 "rows_served": {"query": service.queries.rows_served, "bulk": service.bulk.rows_served},
                 "pushes": {
-                    **asdict(package.statistics),
+                    **package.statistics.document(),
                     "pending": package.pending,
                     "triggers": package.triggers,
                 },
@@ -206,7 +206,8 @@ class Control:
             org.empty_bin(name, ids or None)
             return list(ids)
         if body.get("quiet") and op == "update":
-            org.quiet_update(who, name, rows)
+            for row in rows:
+                org.quiet.edit(name, [row["Id"]], {key: value for key, value in row.items() if key != "Id"})
             return [row["Id"] for row in rows]
         if op in ("create", "update"):
             results = getattr(org, op)(who, name, rows)

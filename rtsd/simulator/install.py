@@ -34,9 +34,7 @@ def install_package(org: Org, package: Package, objects: Iterable[str] | None = 
     who = org.sync_user
     known = {entry["name"]: entry["triggerable"] for entry in org.describe_global(who)}
     chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if known.get(name)]
-    for described in package_objects():
-        if described.name not in known:
-            org.add_object(described)
+    org.install_package()
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
     org.create(who, "ApexClass", [{"Name": name, "Status": "Active", "ApiVersion": 62} for name in CLASSES])
@@ -62,7 +60,7 @@ def uninstall_package(org: Org, package: Package) -> None:
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
     for described in package_objects():
         if described.name in present:
-            org.remove_object(described.name)
+            org.drift.remove_object(described.name)
     package.reload()
 
 

@@ -191,7 +191,7 @@ class Deployer:
         if not self._exists(kind, name):
             return
         if kind == "CustomObject":
-            self._org.remove_object(name)
+            self._org.drift.remove_object(name)
         elif kind == "CustomField":
             obj, _, column = name.partition(".")
             self._org.remove_field(obj, column)

@@ -86,6 +86,10 @@ class Statistics:
     suppressed: int = 0  # changes met with the package disabled or not set up
     answers: Counter[str] = field(default_factory=Counter)
 
+    def document(self) -> dict[str, Any]:
+        """Return the numbers as JSON."""
+        return {name: dict(value) if name == "answers" else value for name, value in vars(self).items()}
+
 
 class Package:
     """Sends a push for every commit that fires the package's triggers."""

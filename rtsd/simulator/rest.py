@@ -52,13 +52,13 @@ class Records:
         stamp = self._org.described_at()
         if _unchanged(call, stamp):
             return Reply(status=304, headers=_last_modified(stamp))
-        entries = self._org.describe_global(call.session.who)
+        entries = self._org.describe_global(call.session.who, call.base)
         data = {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": entries}
         return Reply(data, headers=_last_modified(stamp))
 
     def describe(self, call: Call, name: str) -> Reply:
         """Describe one object; 304 when unchanged since If-Modified-Since."""
-        document, stamp = self._org.describe(call.session.who, name)
+        document, stamp = self._org.describe(call.session.who, name, call.base)
         if _unchanged(call, stamp):
             return Reply(status=304, headers=_last_modified(stamp))
         return Reply(document, headers=_last_modified(stamp))
@@ -66,7 +66,7 @@ class Records:
     def basic_info(self, call: Call, name: str) -> Reply:
         """Return an object's describeGlobal entry (REST API guide, sObject Basic Information)."""
         document, stamp = self._org.describe(call.session.who, name)
-        entries = self._org.describe_global(call.session.who)
+        entries = self._org.describe_global(call.session.who, call.base)
         entry = next(item for item in entries if item["name"] == document["name"])
         return Reply({"objectDescribe": entry, "recentItems": []}, headers=_last_modified(stamp))
 
@@ -86,7 +86,7 @@ class Records:
         """Return one record with all fields, or those of `?fields=`."""
         wanted = call.query.get("fields")
         fields = [field.strip() for field in wanted.split(",")] if wanted else None
-        record = self._org.retrieve(call.session.who, name, [record_id], fields)[0]
+        record = self._org.retrieve(call.session.who, name, [record_id], fields, call.base)[0]
         if record is None:
             raise self._gone(call, name, record_id)
         return Reply(record)

@@ -1,0 +1,150 @@
+"""Metadata deployments: what a zip brings is there afterwards, and what is wrong with it is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from conftest import Api, Gateway
+
+    from rtsd.simulator.process import SimulatedOrg
+
+XMLNS = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
+META = f"<{{0}} {XMLNS}><apiVersion>62.0</apiVersion><status>Active</status></{{0}}>"
+SETTINGS = f"""<CustomObject {XMLNS}><customSettingsType>Hierarchy</customSettingsType>
+<fields><fullName>Disable_RTS__c</fullName><defaultValue>false</defaultValue><label>Off</label><type>Checkbox</type></fields>
+<fields><fullName>Error_Logging__c</fullName><defaultValue>true</defaultValue><type>Checkbox</type></fields>
+<fields><fullName>Gateway_URL__c</fullName><label>Gateway URL</label><type>Url</type></fields>
+<fields><fullName>Token__c</fullName><label>Token</label><length>255</length><type>Text</type></fields>
+<fields><fullName>Org_Id__c</fullName><label>Org</label><length>18</length><type>Text</type></fields>
+<label>RTS Settings</label></CustomObject>"""
+ERROR = f"""<CustomObject {XMLNS}><deploymentStatus>Deployed</deploymentStatus><label>RTS Error</label>
+<nameField><displayFormat>E-{{0}}</displayFormat><label>Number</label><type>AutoNumber</type></nameField>
+<fields><fullName>Message__c</fullName><label>Message</label><length>255</length><type>Text</type></fields>
+<pluralLabel>RTS Errors</pluralLabel><sharingModel>ReadWrite</sharingModel></CustomObject>"""
+
+
+def package(members: dict[str, list[str]]) -> str:
+    """Return a package.xml."""
+    types = "".join(
+        f"<types>{''.join(f'<members>{name}</members>' for name in names)}<name>{kind}</name></types>"
+        for kind, names in members.items()
+    )
+    return f"<Package {XMLNS}>{types}<version>62.0</version></Package>"
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    """Return a zip of the files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+PACKAGE = {
+    "package.xml": package(
+        {
+            "CustomObject": ["RTS_Settings__c", "RTS_Error__c"],
+            "ApexClass": ["RTS_Handler"],
+            "ApexTrigger": ["RTS_Contact"],
+            "RemoteSiteSetting": ["RTS_Gateway"],
+        }
+    ),
+    "objects/RTS_Settings__c.object": SETTINGS,
+    "objects/RTS_Error__c.object": ERROR,
+    "classes/RTS_Handler.cls": "public class RTS_Handler {}",
+    "classes/RTS_Handler.cls-meta.xml": META.format("ApexClass"),
+    "triggers/RTS_Contact.trigger": "trigger RTS_Contact on Contact (after insert) { RTS_Handler.run(); }",
+    "triggers/RTS_Contact.trigger-meta.xml": META.format("ApexTrigger"),
+    "remoteSiteSettings/RTS_Gateway.remoteSite": f"<RemoteSiteSetting {XMLNS}></RemoteSiteSetting>",
+}
+
+
+async def deploy(api: Api, content: bytes, **options: Any) -> dict[str, Any]:
+    """Deploy a zip and return the final deployResult, with details."""
+    form = aiohttp.FormData()
+    form.add_field("json", json.dumps({"deployOptions": options}), content_type="application/json")
+    form.add_field("file", content, filename="deploy.zip", content_type="application/zip")
+    status, _, answer = await api.call("POST", "/metadata/deployRequest", data=form)
+    assert status == 201
+    result = answer["deployResult"]
+    assert (result["status"], result["done"]) == ("Pending", False)
+    while not result["done"]:
+        path = f"/metadata/deployRequest/{answer['id']}?includeDetails=true"
+        result = (await api.get(path))["deployResult"]
+    return dict(result)
+
+
+async def test_deployed_package_pushes(org: SimulatedOrg, api: Api, gateway: Gateway) -> None:
+    """Objects, class and trigger are there after the deployment, and changes are pushed once configured."""
+    result = await deploy(api, zipped(PACKAGE))
+    assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Succeeded", True, 0)
+    assert result["numberComponentsDeployed"] == 5
+    found = await api.query("SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%'")
+    assert [(row["Name"], row["TableEnumOrId"]) for row in found["records"]] == [("RTS_Contact", "Contact")]
+    settings = {"SetupOwnerId": org.info["org_id"], "Gateway_URL__c": gateway.url, "Token__c": "t"}
+    assert (await api.call("POST", "/sobjects/RTS_Settings__c", json=settings))[0] == 201
+    await org.dml("create", "Account", rows=[{"Name": "no trigger"}])
+    await org.dml("create", "Contact", rows=[{"LastName": "trigger"}])
+    (push,) = await gateway.wait(1)
+    assert [change["object"] for change in push["changes"]] == ["Contact"]
+
+
+async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api) -> None:
+    """A validated deployment leaves the org as it was, and can be deployed by its id."""
+    result = await deploy(api, zipped(PACKAGE), checkOnly=True)
+    assert result["success"]
+    assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 404
+    again = {"validatedDeployRequestId": result["id"]}
+    assert (await api.call("POST", "/metadata/deployRequest", json=again))[0] == 201
+    assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 200
+
+
+async def test_component_failures(api: Api) -> None:
+    """A missing file and a trigger on an unknown object fail by name, and nothing is deployed."""
+    files = {
+        "package.xml": package({"ApexTrigger": ["RTS_Nope"], "ApexClass": ["RTS_Missing"]}),
+        "triggers/RTS_Nope.trigger": "trigger RTS_Nope on Nope__c (after insert) {}",
+        "triggers/RTS_Nope.trigger-meta.xml": META.format("ApexTrigger"),
+    }
+    result = await deploy(api, zipped(files))
+    assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Failed", False, 2)
+    problems = {item["fullName"]: item["problem"] for item in result["details"]["componentFailures"]}
+    assert problems["RTS_Nope"] == "Invalid type: Nope__c"
+    assert "was not found" in problems["RTS_Missing"]
+
+
+async def test_unreadable_zip(api: Api) -> None:
+    """A zip without a package.xml, or no zip at all, fails with a message."""
+    for content in (zipped({"other.xml": "<a/>"}), b"no zip"):
+        result = await deploy(api, content)
+        assert result["status"] == "Failed"
+        assert result["errorMessage"]
+
+
+async def test_destructive_changes(org: SimulatedOrg, api: Api) -> None:
+    """Destructive changes remove what is there and warn of what is not."""
+    await deploy(api, zipped(PACKAGE))
+    files = {
+        "package.xml": f"<Package {XMLNS}><version>62.0</version></Package>",
+        "destructiveChanges.xml": package(
+            {"ApexTrigger": ["RTS_Contact", "RTS_Gone"], "CustomObject": ["RTS_Error__c"]}
+        ),
+    }
+    result = await deploy(api, zipped(files))
+    assert result["success"]
+    warned = [
+        item["fullName"]
+        for item in result["details"]["componentSuccesses"]
+        if item["problemType"] == "Warning"
+    ]
+    assert warned == ["RTS_Gone"]
+    assert (await api.query("SELECT Id FROM ApexTrigger WHERE Name LIKE 'RTS_%'"))["totalSize"] == 0
+    assert (await api.call("GET", "/sobjects/RTS_Error__c/describe"))[0] == 404
+    assert (await org.stats())["pushes"]["triggers"] == []
