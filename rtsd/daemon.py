@@ -29,6 +29,7 @@ from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
 from rtsd.core.instant import Millis
 from rtsd.core.schema import Wish
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -120,6 +121,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     def publish(entries: Sequence[Entry]) -> None:
         feed.publish([views.event(entry) for entry in entries])
 
+    clock = ServerClock()
     client = await stack.enter_async_context(
         Client(
             session,
@@ -127,12 +129,12 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
             wall_ms,
             api_version=config.org.api_version,
             on_usage=ledger.saw_usage,
-            on_server_time=lambda offset: _set_offset(engine, offset),
+            on_server_time=clock.observe,
         )
     )
     catalog = await Catalog.open(database, _wishes(config))
     journal = await Journal.open(database)
-    engine = Engine(database, client, catalog, journal, wall_ms, publish)
+    engine = Engine(database, client, catalog, journal, wall_ms, publish, clock)
     inbox = Inbox(database)
     controller = _controller(config, engine, inbox)
     shown = Views(
@@ -321,10 +323,6 @@ def _tls(config: Config) -> ssl.SSLContext | None:
             f"gateway.tls_certificate cannot be used: {error}", "give a PEM certificate and its key"
         ) from error
     return context
-
-
-def _set_offset(engine: Engine, offset: Millis) -> None:
-    engine.clock_offset = offset
 
 
 def _caps(config: Config) -> Caps:

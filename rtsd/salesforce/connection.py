@@ -11,11 +11,17 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from rtsd.core.instant import Millis
 from rtsd.errors import OrgUnreachable
 from rtsd.salesforce.answers import Answer
 from rtsd.salesforce.exchange import ONE_CALL, Call, Exchange, Reply
-from rtsd.salesforce.ledger import Clock, Ledger, Observed, ignore_server_time, ignore_usage
+from rtsd.salesforce.ledger import (
+    Clock,
+    Ledger,
+    Observed,
+    OnServerTime,
+    ignore_server_time,
+    ignore_usage,
+)
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy
 from rtsd.salesforce.retry import Gate, Patience, RetryPolicy, Sleep
@@ -53,7 +59,7 @@ class Connection:
         *,
         api_version: str = "66.0",
         on_usage: Callable[[int, int], None] = ignore_usage,
-        on_server_time: Callable[[Millis], None] = ignore_server_time,
+        on_server_time: OnServerTime = ignore_server_time,
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
         concurrency: int = 8,

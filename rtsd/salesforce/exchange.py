@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from rtsd.core.instant import Millis
 from rtsd.errors import OrgUnreachable
-from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed
+from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy, refusal
 from rtsd.salesforce.retry import Gate, Patience
@@ -67,7 +67,7 @@ class Exchange:
         patience: Patience,
         gate: Gate,
         on_usage: Callable[[int, int], None],
-        on_server_time: Callable[[Millis], None],
+        on_server_time: OnServerTime,
     ) -> None:
         self.patience = patience
         self._session = session
@@ -132,7 +132,7 @@ class Exchange:
         date = http_date(headers.get("Date", ""))
         if date is None:
             return Observed(started - _WITHOUT_DATE, ended + _WITHOUT_DATE)
-        self._on_server_time(date + 500 - (ended - elapsed // 2))
+        self._on_server_time(date, started, ended)
         return Observed(date - elapsed, date + 1000)
 
 

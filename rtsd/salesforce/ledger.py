@@ -52,5 +52,9 @@ def ignore_usage(_used: int, _maximum: int) -> None:
     """Drop the usage that came with an answer."""
 
 
-def ignore_server_time(_offset: Millis) -> None:
-    """Drop how far Salesforce's clock is ahead of ours."""
+OnServerTime = Callable[[Millis, Millis, Millis], None]
+"""Takes an answer's `Date`, and our own clock when it was asked for and when it had come."""
+
+
+def ignore_server_time(_date: Millis, _sent: Millis, _received: Millis) -> None:
+    """Drop what an answer says of Salesforce's clock."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -60,6 +61,8 @@ def unreachable(url: str, cause: BaseException, *, processed: bool = True) -> Re
     host = urlsplit(url).netloc
     if isinstance(cause, TimeoutError | requests.Timeout):
         text, do = f"{host} did not answer in time.", ""
+    elif isinstance(cause, aiohttp.ClientPayloadError | ConnectionResetError):
+        text, do = f"The connection to {host} broke off.", ""
     elif "certificate" in str(cause).lower():
         text, do = f"{host} has a certificate that is not trusted here.", "Set org.ca_file to its trust root."
     else:

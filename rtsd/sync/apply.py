@@ -30,6 +30,9 @@ from rtsd.store.mirror import MirrorRow, Tombstone
 from rtsd.store.schema import Table
 from rtsd.sync.catalog import Catalog, Mirrored
 
+_UNREMARKABLE = (Outcome.DUPLICATE, Outcome.STALE)
+"""Outcomes of a read that are not worth a line: most rows of a look-back are known already."""
+
 _BOOKKEEPING = frozenset({"SystemModstamp", "LastModifiedDate", "LastModifiedById"})
 """Fields that move with every edit: not worth naming among the changed ones."""
 
@@ -129,7 +132,7 @@ class Applier:
             verdict = decide(record.known, change, len(table.columns))
             before = _take(record, change, verdict, table)
             record.fetch = verdict.fetch or record.fetch
-            if change.operation is not Operation.READ or verdict.outcome is not Outcome.DUPLICATE:
+            if change.source is Source.PUSH or verdict.outcome not in _UNREMARKABLE:
                 batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now))
         return batch
 

@@ -11,6 +11,7 @@ import structlog
 
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import RtsError
 from rtsd.salesforce.client import Client
 from rtsd.store import error_log
@@ -32,9 +33,8 @@ class Engine:
     journal: Journal
     now: Callable[[], Millis]
     publish: Callable[[Sequence[Entry]], None]
+    server_clock: ServerClock
     org_id: str | None = None
-    clock_offset: Millis = 0
-    """How far Salesforce's clock is ahead of ours."""
     fetch_wanted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when records were put on the list of those to fetch."""
     applier: Applier = field(init=False)
@@ -44,7 +44,7 @@ class Engine:
 
     def salesforce_now(self) -> Millis:
         """The time on Salesforce's clock, as well as it is known."""
-        return self.now() + self.clock_offset
+        return self.now() + self.server_clock.offset
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writing]:

@@ -92,7 +92,7 @@ class RealTime:
         if not isinstance(push, Changes):
             await writing.note(_sign_of_life(push))
             return []
-        read_at = observed_at(push, entry.received_at + self._engine.clock_offset)
+        read_at = observed_at(push, entry.received_at + self._engine.server_clock.offset)
         found = [await self._change(writing, push, change, read_at) for change in push.changes]
         return [change for change in found if change is not None]
 

@@ -18,6 +18,8 @@ from rtsd.errors import QuotaExhausted
 from rtsd.salesforce.client import Client, RetryPolicy, Timeouts
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.session import Session
+from rtsd.simulator.org import Org
+from rtsd.simulator.process import serve
 
 Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -113,11 +115,13 @@ class Pauses:
     """Stands in for waiting: notes how long it would have been."""
 
     seconds: list[float] = field(default_factory=list)
+    real: float = 0.0
+    """How long it waits in truth."""
 
     async def __call__(self, seconds: float) -> None:
         """Let others run, and return at once."""
         self.seconds.append(seconds)
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.real)
 
 
 @dataclass
@@ -144,7 +148,7 @@ class Bench:
     pauses: Pauses = field(default_factory=Pauses)
     clock: ManualClock = field(default_factory=ManualClock)
     usage: list[tuple[int, int]] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
+    offsets: list[tuple[int, int, int]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def credentials(self, auth: Auth = Auth.CLIENT_CREDENTIALS, **more: Any) -> Credentials:
@@ -163,7 +167,7 @@ class Bench:
             self.ledger,
             self.clock,
             on_usage=lambda used, most: self.usage.append((used, most)),
-            on_server_time=self.offsets.append,
+            on_server_time=lambda *times: self.offsets.append(times),
             sleep=self.pauses,
             **options,
         )
@@ -192,6 +196,29 @@ async def bench() -> AsyncIterator[Bench]:
         org.url = url
         org.logins(token())
         yield Bench(org, stack=stack)
+
+
+@dataclass
+class Desk(Bench):
+    """The adapter under test beside a simulated org."""
+
+    sim: Any = None
+
+    def credentials(self, auth: Auth = Auth.CLIENT_CREDENTIALS, **more: Any) -> Credentials:
+        """Good credentials for the simulated org."""
+        info = self.sim.info
+        given = {name: info[name] for name in ("client_id", "client_secret", "username", "password")}
+        keys = {"private_key": info["private_key"], "refresh_token": info["refresh_token"]}
+        return Credentials(auth, info["url"], **{**given, **keys, **more})
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """A simulated org with some contacts, and the adapter's surroundings."""
+    org = Org(seed=7, records={"Contact": 2_500})
+    async with serve(org) as sim, AsyncExitStack() as stack:
+        yield Desk(ScriptedOrg(), stack=stack, sim=sim)
+    org.close()
 
 
 @pytest.fixture

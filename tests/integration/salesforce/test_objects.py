@@ -1,0 +1,124 @@
+"""Describes against the simulated org, and against answers it does not give."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from rtsd.core.schema import Kind
+from rtsd.errors import ObjectUnavailable, OrgUnreachable, QuotaExhausted, SessionExpired
+from rtsd.salesforce import objects
+
+V = "/services/data/v66.0"
+
+
+async def test_a_described_object_can_be_read(desk: Any) -> None:
+    """Each field of the schema can be selected, and no compound is among them."""
+    client = await desk.client()
+    described = await objects.describe(client, "Contact")
+    schema = described.schema
+    assert schema.names[0] == "Id"
+    assert schema.cursor == "SystemModstamp"
+    assert "MailingAddress" not in schema.names
+    assert {"MailingCity", "MailingLatitude"} <= set(schema.names)
+    assert schema.by_name["AccountId"].reference_to == ("Account",)
+    assert schema.by_name["Account_Tier__c"].calculated
+    assert schema.by_name["SystemModstamp"].kind is Kind.DATETIME
+    page = await client.query(f"SELECT {','.join(schema.names)} FROM Contact LIMIT 1", purpose="x")
+    assert set(page.records[0]) == set(schema.names)
+
+
+async def test_an_unchanged_object_is_not_sent_again(desk: Any) -> None:
+    """ac_33: If-Modified-Since makes a describe cheap; a change is seen, and each is one call."""
+    client = await desk.client()
+    first = await objects.describe(client, "Contact")
+    assert first.last_modified
+    assert await objects.describe(client, "Contact", modified_since=first.last_modified) is None
+    earlier = "Tue, 01 Jan 2008 00:00:00 GMT"
+    assert await objects.describe(client, "Contact", modified_since=earlier) is not None
+    assert desk.ledger.sent_by["describe", "DailyApiRequests"] == 3
+    assert desk.sim.service.limits.used("DailyApiRequests") == 3
+
+
+async def test_a_missing_or_hidden_object_is_said_to_be(desk: Any) -> None:
+    """Gone and invisible look the same from outside; both are ObjectUnavailable."""
+    client = await desk.client()
+    with pytest.raises(ObjectUnavailable):
+        await objects.describe(client, "Nonsense__c")
+    desk.sim.service.accounts.change_sight(hidden_objects=frozenset({"Contact"}))
+    with pytest.raises(ObjectUnavailable):
+        await objects.describe(client, "Contact")
+    assert "Contact" not in await objects.list_objects(client)
+
+
+async def test_field_level_security_narrows_the_schema(desk: Any) -> None:
+    """A hidden field is not in the schema, so it is not asked for."""
+    desk.sim.service.accounts.change_sight(hidden_fields=frozenset({("Contact", "Email")}))
+    described = await objects.describe(await desk.client(), "Contact")
+    assert "Email" not in described.schema.names
+
+
+async def test_all_objects_are_listed(desk: Any) -> None:
+    """The global describe tells names, prefixes and what can be done."""
+    listed = await objects.list_objects(await desk.client())
+    assert listed["Contact"].key_prefix == "003"
+    assert listed["Contact"].queryable
+    assert listed["Contact"].replicateable
+
+
+async def test_a_dead_session_is_renewed_once_for_many_describes(desk: Any) -> None:
+    """ac_33: parallel describes on a dead session make one login; simple-salesforce's own loop has no part."""
+    client = await desk.client()
+    await objects.describe(client, "Account")
+    desk.sim.service.accounts.expire_sessions()
+    names = ["Account", "Contact", "Lead", "Opportunity", "Task"]
+    described = await asyncio.gather(*(objects.describe(client, name) for name in names))
+    assert [each.schema.name for each in described] == names
+    assert desk.sim.service.accounts.logins == 2
+
+
+async def test_a_persistent_401_ends(bench: Any, script: Any) -> None:
+    """Where simple-salesforce alone would log in for ever, a second 401 is the answer."""
+    bench.org.on(f"GET {V}/sobjects/Account/describe", script.refused(401, "INVALID_SESSION_ID", "expired"))
+    with pytest.raises(SessionExpired):
+        await objects.describe(await bench.client(), "Account")
+    assert len(bench.org.paths("oauth2/token")) == 2
+
+
+@pytest.mark.parametrize("fault", ["503", "html_502", "html_420", "html_maintenance", "406", "reset", "429"])
+async def test_passing_errors_are_outlasted(desk: Any, fault: str) -> None:
+    """Web pages, resets and overload cost a retry, and the ledger has each."""
+    client = await desk.client()
+    await desk.sim.fault(fault, count=2, path="describe")
+    described = await objects.describe(client, "Contact")
+    assert described.schema.name == "Contact"
+    assert desk.ledger.sent_by["describe", "DailyApiRequests"] == 3
+
+
+async def test_a_silent_server_is_given_up(desk: Any, script: Any) -> None:
+    """simple-salesforce has no time-outs; ours hold."""
+    client = await desk.client(timeouts=script.timeouts(first_byte_s=0.1))
+    await desk.sim.fault("slow_answer", count=5, seconds=0.4, path="describe")
+    with pytest.raises(OrgUnreachable, match="in time"):
+        await objects.describe(client, "Contact")
+
+
+async def test_describes_obey_the_ledger(desk: Any) -> None:
+    """No quota, no describe."""
+    client = await desk.client()
+    desk.ledger.refuse.add("DailyApiRequests")
+    with pytest.raises(QuotaExhausted):
+        await objects.describe(client, "Contact")
+    assert desk.sim.service.limits.used("DailyApiRequests") == 0
+
+
+async def test_usage_comes_with_describes_too(desk: Any) -> None:
+    """The free header and the server's clock are read from simple-salesforce's answers."""
+    desk.sim.service.org.clock.set_offset(3_600)
+    client = await desk.client()
+    described = await objects.describe(client, "Contact")
+    assert desk.usage == [(1, 100_000)]
+    assert abs(desk.offsets[0] - 3_600_000) < 2_000
+    assert abs(described.observed.until - (desk.clock() + 3_600_000)) < 3_000
