@@ -23,6 +23,7 @@ class Behaviour:
     - `empty_child_is_null`: a child subquery without rows is null (else an empty result object).
     - `group_limit_code`: errorCode of the 2,000-group refusal.
     - `fields_standard_needs_limit`: FIELDS(STANDARD) too must have LIMIT <= 200.
+    - `bulk_refuses`: objects the Bulk API does not serve (which ones varies and is nowhere listed).
     - `csv_header`: Bulk CSV header names as typed in the SELECT or canonical.
     - `csv_int_as_float`: Bulk CSV prints ints as `3.0`.
     - `csv_datetime`: Bulk CSV datetimes end in `Z` or `+0000`.
@@ -40,6 +41,7 @@ class Behaviour:
     empty_child_is_null: bool = True
     group_limit_code: str = "EXCEEDED_ID_LIMIT"
     fields_standard_needs_limit: bool = False
+    bulk_refuses: frozenset[str] = frozenset({"CronTrigger"})
     csv_header: Literal["typed", "canonical"] = "canonical"
     csv_int_as_float: bool = False
     csv_datetime: Literal["Z", "+0000"] = "Z"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rtsd.simulator import ids
@@ -95,6 +95,7 @@ class Org:
         for obj in self.schema:
             self.store.index(obj)
         self.store.open_for_readers()
+        self._described: dict[tuple[str, Principal, str], tuple[dict[str, Any], datetime]] = {}
         self._dml = Dml(self._rows)
         self._merges = Merges(self._rows, self._dml)
         self._replication = Replication(self._rows, self.clock)
@@ -119,9 +120,17 @@ class Org:
         return [describe_entry(obj, base) for obj in sorted(visible, key=lambda obj: obj.name)]
 
     def describe(self, who: Principal, name: str, base: str = _BASE) -> tuple[dict[str, Any], datetime]:
-        """Describe document and the moment the object's definition last changed; NOT_FOUND if unknown."""
+        """Describe document and the moment the object's definition last changed; NOT_FOUND if unknown.
+
+        The document is shared by all callers: don't change it.
+        """
         obj = self.object(who, name)
-        return describe_object(self.schema, obj, who, base), obj.changed
+        key = (obj.name, who, base)
+        known = self._described.get(key)
+        if known is None or known[1] != self.schema.changed:
+            document = describe_object(self.schema, obj, who, base)
+            known = self._described[key] = document, self.schema.changed
+        return known[0], obj.changed
 
     def described_at(self) -> datetime:
         """Moment any object's definition last changed (Last-Modified of describeGlobal)."""
@@ -254,6 +263,10 @@ class Org:
         """Purge deleted rows for good, firing nothing; return how many."""
         return self.quiet.purge(obj, ids_)
 
+    def expire_bin(self, days: float = 15.0) -> int:
+        """Purge what was deleted more than `days` ago, as Salesforce does by itself."""
+        return self.quiet.purge(None, None, self.clock.now() - timedelta(days=days))
+
     def merge(
         self,
         who: Principal,
@@ -351,7 +364,7 @@ class Org:
         names = [
             f.name for f in entity.fields.values() if f.type not in COMPOUND_TYPES and f.type != "base64"
         ]
-        context = self._context(replace(self.sync_user))
+        context = self._context(self.sync_user)
         made = plan_fields(context, entity, names, "1", "ORDER BY Id")
         result = QueryResult(made, self.store, self.schema, self.behaviour, eager=True)
         return (dict(zip(result.columns, row, strict=True)) for row in result.rows())

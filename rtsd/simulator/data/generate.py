@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rtsd.simulator import ids
 from rtsd.simulator.data import values, words
 from rtsd.simulator.soql.literals import stamp
-from rtsd.simulator.store import quote
+from rtsd.simulator.store import Pool, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,28 +70,18 @@ class Generator:
         system = [name for name in _SYSTEM if name in obj.fields and name not in own[0]]
         pooled = [field for field in obj.stored_fields() if field.name not in {*own[0], *system}]
         slices = [pooled[at :: len(_POOLS)] for at in range(len(_POOLS))]
-        names = [*system, *own[0], *(field.name for part in slices for field in part)]
         pools = [self._pool(part, min(size, count)) for part, size in zip(slices, _POOLS, strict=True)]
-        marks = ", ".join("?" * len(names))
-        sql = f"INSERT INTO {quote(obj.name)} ({', '.join(map(quote, names))}) VALUES ({marks})"
         heads = self._heads(obj, first, count, system)
-        self._rows.store.load(sql, self._joined(heads, own[1], pools))
+        rows = (head + own[1](n) for n, head in enumerate(heads))
+        self._rows.store.load(obj, [*system, *own[0]], rows, pools)
         if obj.name in ("Account", "Contact", "Lead", "Opportunity", "Campaign"):
             made = ids.sequence(obj.prefix, self._rows.instances[0], first)
             self._parents[obj.name] = [next(made) for _ in range(min(count, _PARENTS))]
         self._fill_texts(obj)
 
-    def _pool(self, fields: Sequence[Field], size: int) -> list[_Row]:
-        return [tuple(values.value(field, self.rng) for field in fields) for _ in range(size)]
-
-    @staticmethod
-    def _joined(
-        heads: Iterator[_Row], own: Callable[[int], _Row], pools: Sequence[Sequence[_Row]]
-    ) -> Iterator[_Row]:
-        one, two, three = pools
-        sizes = len(one), len(two), len(three)
-        for n, head in enumerate(heads):
-            yield head + own(n) + one[n % sizes[0]] + two[n % sizes[1]] + three[n % sizes[2]]
+    def _pool(self, fields: Sequence[Field], size: int) -> Pool:
+        rows = [tuple(values.value(field, self.rng) for field in fields) for _ in range(size)]
+        return Pool([field.name for field in fields], rows)
 
     def _heads(self, obj: ObjectType, first: int, count: int, system: Sequence[str]) -> Iterator[_Row]:
         """Yield the values of `system` columns: ids ascend, stamps too, but many rows share a second."""

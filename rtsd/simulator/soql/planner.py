@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
 """Syntax tree to plan: checks a query as Salesforce does and writes its SQL."""
 
 from __future__ import annotations
@@ -232,12 +233,15 @@ class _Select:
         if len(made.columns) != 1 or made.columns[0].type not in ("id", "reference") or made.is_aggregate:
             reason = f"The inner select of a semi join must select one id or reference field: {left.name}"
             raise malformed(query.text, query.at, reason)
-        column = made.columns[0].sql
-        return f"SELECT {column} {made.source} AND {column} IS NOT NULL {made.tail}"
+        rows = f"SELECT {made.columns[0].sql} AS x {made.source} {made.tail}"
+        return f"SELECT x FROM ({rows}) WHERE x IS NOT NULL"
 
     # -- Bulk ------------------------------------------------------------------------------------------
     def _refuse_for_bulk(self, *, aggregate: bool) -> None:
         query = self._query
+        if self._object.name in self._context.behaviour.bulk_refuses:
+            message = f"Entity '{self._object.name}' is not supported by the Bulk API."
+            raise OrgError(400, "INVALIDENTITY", message)
         for item in query.items:
             if isinstance(item, ast.Query):
                 raise self._bulk(f"Parent to child subqueries: {_BULK}")
