@@ -60,8 +60,6 @@ class RtsTui(App[int]):
         Binding("5", "view('5')", "Quota", show=False, id="app.view_5"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
         Binding("o", "next_org", "next org", id="app.next_org"),
-        Binding("tab", "app.focus_next", "panels", id="app.next_panel"),
-        Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="app.previous_panel"),
         Binding("ctrl+l", "redraw", "redraw", show=False, id="app.redraw"),
         Binding("question_mark,f1", "help", "help", id="app.help", key_display="?", system=True),
         Binding(
@@ -218,6 +216,13 @@ class RtsTui(App[int]):
         if not isinstance(self.screen, View):
             return
         self.switch_mode(view)
+
+    def action_events_of(self, name: str) -> None:
+        """The event view, with this object's entries only."""
+        self.switch_mode("2")
+        screen = self.screen
+        if isinstance(screen, Events):
+            self.call_later(screen.only, f"obj:{name}")
 
     def action_reconnect(self) -> None:
         """Try to connect now."""

@@ -80,6 +80,11 @@ def short(number: float | None) -> str:
     return f"{number:.0f}"
 
 
+def per_second(rate: float) -> str:
+    """A rate: `0 0.4 42 1.2k`."""
+    return f"{rate:.1f}" if 0 < rate < 10 else short(rate)
+
+
 def millis(number: float | None) -> str:
     """Milliseconds as a reader says them: `640ms 1.3s 42s`."""
     if number is None:

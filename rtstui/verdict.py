@@ -81,7 +81,7 @@ def cost(status: Status) -> Verdict:
     share = used_share(limit)
     return Verdict(
         limit_role(limit),
-        f"{short(limit.used_by_us)} of {short(limit.max)} calls",
+        f"{short(limit.used_by_us)}/{short(limit.max)}",
         f"{count(limit.used_by_us)} of {count(limit.max)} API calls by us, "
         f"{count(limit.used_by_others)} by others ({percent(share)} used)",
     )

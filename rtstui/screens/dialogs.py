@@ -22,7 +22,7 @@ from rtstui.widgets.panel import Panel
 class Text(Panel):
     """Rows that do not change."""
 
-    FRAMED = False
+    FRAMED = DATED = False
 
     def __init__(self, rows: Sequence[Row], *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
@@ -65,10 +65,10 @@ class Confirm(Dialog):
     def compose(self) -> ComposeResult:
         """Question, price, the word to type, the buttons."""
         with Vertical(id="dialog") as box:
-            box.border_title = Content(f" {self._question} ")
+            box.border_title = Content(self._question)
             yield Text([line for row in self._lines for line in _wrapped(row)])
             if self._word is not None:
-                box.border_subtitle = Content(f" type {self._word} to go on · esc cancels ")
+                box.border_subtitle = Content(f"type {self._word} to go on · esc cancels")
                 yield Input(placeholder=f"type {self._word} to go on", id="word", select_on_focus=False)
             with Horizontal(id="buttons"):
                 hint = "" if self._word else "y  "
@@ -77,6 +77,8 @@ class Confirm(Dialog):
 
     def on_mount(self) -> None:
         """Cancel is what enter would do."""
+        for box in self.query(Input):
+            box.cursor_blink = False
         self.query_one("#word" if self._word else "#no").focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
@@ -115,8 +117,8 @@ class Help(Dialog):
     def compose(self) -> ComposeResult:
         """One scrolling text."""
         with Vertical(id="dialog") as box:
-            box.border_title = Content(f" Help: {self._view} ")
-            box.border_subtitle = Content(" esc closes · : finds every command ")
+            box.border_title = Content(f"Help: {self._view}")
+            box.border_subtitle = Content("esc closes · : finds every command")
             with VerticalScroll(id="help-scroll"):
                 yield Text(self._rows())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
@@ -23,6 +24,12 @@ class View(Screen[None]):
         (170, "-wide"),
     ]
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next panel", show=False, id="view.next_panel"),
+        Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="view.previous_panel"),
+        Binding("super+c", "screen.copy_text", "copy the selected text", show=False, id="view.copy"),
+    ]
+
     def compose(self) -> ComposeResult:
         """Bars above and below, the body between them."""
         yield TopBar()
@@ -35,6 +42,9 @@ class View(Screen[None]):
         yield KeyBar()
 
     body_id: ClassVar[str] = ""
+
+    OPENS: ClassVar[frozenset[str]] = frozenset()
+    """The tables whose rows enter opens here."""
 
     def body(self) -> ComposeResult:
         """The view's own panels."""

@@ -15,6 +15,7 @@ from rtstui.screens.view import View
 from rtstui.widgets.card import EventCard
 from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
+from rtstui.widgets.pulse import Pulse
 from rtstui.widgets.quota import Calls, Limits, Quota
 from rtstui.widgets.stream import Stream
 
@@ -25,13 +26,25 @@ class Overview(View):
     HELP = "Everything at a glance: the objects, the newest events, the quota and the errors."
     AUTO_FOCUS = "Stream"
     body_id = "overview"
+    OPENS = frozenset({"objects", "errors", "letters"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", id="overview.filter", key_display="/"),
+    ]
 
     def body(self) -> ComposeResult:
         """Facts and the stream; the style sheet places them by width."""
         yield Objects(id="objects")
         yield Stream(id="stream")
         yield Quota(id="quota")
+        yield Calls(id="calls")
         yield ErrorLog(id="errors")
+        yield DeadLetters(id="letters")
+        yield Pulse(id="pulse")
+
+    async def action_filter(self) -> None:
+        """The filter stands in the event view."""
+        await self.app.run_action("view('2')")
+        self.app.call_later(self.app.run_action, "screen.filter")
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Enter on an object or an error opens its view."""
@@ -61,11 +74,22 @@ class Events(View):
         yield Stream(id="stream")
         yield EventCard(id="card")
 
+    def on_mount(self) -> None:
+        """Nothing moves on a screen at rest."""
+        self.query_one("#filter", Input).cursor_blink = False
+
     def action_filter(self) -> None:
         """Type a filter; it acts while typing."""
         box = self.query_one("#filter", Input)
         box.add_class("-open")
         box.focus()
+
+    def only(self, words: str) -> None:
+        """Show what passes these filter words."""
+        box = self.query_one("#filter", Input)
+        box.value = words
+        box.set_class(bool(words), "-open")
+        self.query_one(Stream).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """A filter that cannot be read leaves the last good one in force and says why."""
@@ -123,11 +147,16 @@ class ObjectsView(_Leaf):
     HELP = "Each mirrored object: its state, its rows, how complete, how fresh, what the last check found."
     AUTO_FOCUS = "Objects"
     body_id = "objects-view"
+    OPENS = frozenset({"objects"})
 
     def body(self) -> ComposeResult:
         """The table and the card."""
         yield Objects(id="objects")
         yield ObjectCard(id="object-card")
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Enter shows the object's events."""
+        self.app.call_later(self.app.run_action, f"events_of({message.key!r})")
 
     def on_row_chosen(self, message: RowChosen) -> None:
         """Explain the row under the cursor."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual import events
 from textual.binding import ActiveBinding
 from textual.keys import format_key
+from textual.screen import Screen
 
 from rtsd.control.protocol import Status
-from rtstui.format import UNKNOWN, age, percent, short, wrap
+from rtstui.format import UNKNOWN, age, per_second, percent, short, wrap
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
@@ -23,7 +26,7 @@ Answers = tuple[tuple[str, Verdict], ...]
 class TopBar(Panel):
     """Connection, org, mode, rate, last push; the clock at the end."""
 
-    FRAMED = False
+    FRAMED = DATED = False
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As much as there is room for, the most important first."""
@@ -33,7 +36,7 @@ class TopBar(Panel):
         facts = _facts(state.status, live=state.live) if state.status else [(state.socket, "dim")]
         clock = ((f"{state.now().astimezone():%H:%M:%S} ", "dim"),)
         if state.status is not None:
-            rate = f"{short(state.rate())} ev/s" if state.live else f"{UNKNOWN} ev/s"
+            rate = f"{per_second(state.rate())} ev/s" if state.live else f"{UNKNOWN} ev/s"
             push = (
                 f"push {age(state.status.push.last_at, state.now())} ago"
                 if state.status.push.last_at
@@ -106,7 +109,7 @@ class Tabs(Panel):
 class Verdicts(Panel):
     """Right, fresh, cost: the three answers, without a key press."""
 
-    FRAMED = False
+    FRAMED = DATED = False
 
     def wanted(self) -> int:
         """One line; the long form needs three columns of it."""
@@ -147,7 +150,7 @@ def _answers(answers: Answers, *, full: bool) -> Row:
 class Notice(Panel):
     """The one thing to know first; no line at all when there is none."""
 
-    FRAMED = False
+    FRAMED = DATED = False
 
     def wanted(self) -> int:
         """At most two lines, none when all is well."""
@@ -157,7 +160,7 @@ class Notice(Panel):
 
     def tick(self) -> None:
         """Take the line away when there is nothing to say."""
-        self.display = self.wanted() > 0
+        self.display = self.wanted() > 0 and self.state.status is not None
         super().tick()
 
     def paint(self, width: int, height: int) -> list[Row]:
@@ -173,36 +176,43 @@ class Notice(Panel):
 class KeyBar(Panel):
     """What the keys do here and now, from the live bindings; whole hints only."""
 
-    FRAMED = False
+    FRAMED = DATED = False
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many as fit."""
         spans: list[Span] = []
-        used = 1
-        seen: set[str] = set()
+        blank = self.state.status is None
+        for keys, what in (("1-5", "views"), ("tab", "panels")) if width >= 100 else (("1-5", "views"),):
+            spans += [] if blank else [(keys, "bold"), (f" {what}  ", "")]
+        used = width_of(tuple(spans)) + 1
         # Help, commands and quit come last and are always there: room is kept for them.
-        shown = [active for active in self.screen.active_bindings.values() if active.binding.show]
+        shown = [active for active in live_bindings(self.screen) if active.binding.show]
+        if blank:  # the panels that the other keys are for cannot be seen
+            shown = [active for active in shown if active.node is self.app]
         fixed = [active for active in shown if active.binding.system]
-        reserve = sum(_hint_width(active) for active in fixed)
-        for active in [one for one in shown if not one.binding.system]:
-            if active.binding.action in seen:
-                continue
-            seen.add(active.binding.action)
-            if used + _hint_width(active) + reserve > width:
-                continue
-            used += _hint_width(active)
-            spans += _hint(active)
-        for active in fixed:
-            if active.binding.action not in seen:
-                seen.add(active.binding.action)
+        room = width - sum(_hint_width(active) for active in fixed)
+        for active in shown:
+            if not active.binding.system and used + _hint_width(active) <= room:
+                used += _hint_width(active)
                 spans += _hint(active)
+        for active in fixed:
+            spans += _hint(active)
         return [((" ", ""), *spans)]
+
+
+def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
+    """What the keys do here and now: one binding per action, under its shortest key, in their order."""
+    shortest: dict[str, ActiveBinding] = {}
+    for active in screen.active_bindings.values():
+        known = shortest.get(active.binding.action)
+        if known is None or len(key_name(active)) < len(key_name(known)):
+            shortest[active.binding.action] = active
+    return list(shortest.values())
 
 
 def key_name(active: ActiveBinding) -> str:
     """How a binding's first key is written."""
-    binding = active.binding
-    return binding.key_display or format_key(binding.key)
+    return active.binding.key_display or format_key(active.binding.key)
 
 
 def _hint(active: ActiveBinding) -> list[Span]:

@@ -13,6 +13,9 @@ from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
+NARROW = 60
+"""Cells below which only the essential columns are shown."""
+
 
 class ErrorLog(Table):
     """The errors, newest first."""
@@ -49,7 +52,7 @@ class ErrorLog(Table):
         entry = self._entries()[key]
         times = f"{count(entry.count)}x" if entry.count > 1 else ""
         name = f"{entry.object} " if entry.object else ""
-        wide = width >= 60
+        wide = width >= NARROW
         return (
             (f"{clock(entry.at)} " if wide else right(age(entry.at, self.state.now()), 4) + " ", "dim"),
             ("✖ ", "error"),
@@ -103,24 +106,32 @@ class DeadLetters(Table):
         below = f"{chosen} of {len(letters)} chosen" if chosen else plural(len(letters), "dead letter")
         return "Dead letters", below
 
-    def header(self, width: int) -> Row | None:  # noqa: ARG002
+    def header(self, width: int) -> Row | None:
         """The columns' names, where there are rows."""
         if not self._letters():
             return None
+        if width < NARROW:
+            return ((f"{'':4}{'ID':>6}  {'OBJECT':<10} REASON", "head"),)
         return ((f"{'':4}{'ID':>6}  {'OBJECT':<14} {'RECORD':<18} {'TRIES':>5} {'AGE':>4}  REASON", "head"),)
 
-    def row(self, key: str, width: int) -> Row:  # noqa: ARG002
-        """One letter."""
+    def row(self, key: str, width: int) -> Row:
+        """One letter; on a narrow panel without record, tries and age."""
         letter = self._letters()[key]
-        return (
-            ("[x] " if key in self.picked else "[ ] ", "accent" if key in self.picked else "dim"),
+        picked = key in self.picked
+        first: Row = (
+            ("[x] " if picked else "[ ] ", "accent" if picked else "dim"),
             (right(key, 6) + "  ", ""),
-            (fit(letter.object or "", 14) + " ", "bold"),
+            (fit(letter.object or "", 10 if width < NARROW else 14) + " ", "bold"),
+        )
+        last: Row = ((f"{letter.reason}: ", "error"), (letter.message, ""))
+        if width < NARROW:
+            return first + last
+        return (
+            *first,
             (fit(letter.record or "", 18) + " ", "dim"),
             (right(str(letter.attempts), 5) + " ", ""),
             (right(age(letter.at, self.state.now()), 4) + "  ", "dim"),
-            (f"{letter.reason}: ", "error"),
-            (letter.message, ""),
+            *last,
         )
 
     def action_pick(self) -> None:

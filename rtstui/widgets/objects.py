@@ -12,6 +12,7 @@ from rtstui.format import (
     UNKNOWN,
     age,
     bar,
+    clock,
     count,
     day_clock,
     fit,
@@ -24,13 +25,16 @@ from rtstui.format import (
     wrap,
 )
 from rtstui.meaning import OBJECT_NOTES, object_sign
-from rtstui.rows import Row, Span
+from rtstui.rows import Row, Span, plain
 from rtstui.verdict import drift_of, freshness
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 100
 """Cells from which all three freshness percentiles and the expected rows have room."""
+
+WIDE_BAR = 20
+"""Cells of a progress bar from which there is room for the rate beside it."""
 
 
 class Objects(Table):
@@ -39,7 +43,7 @@ class Objects(Table):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "app.audit", "audit…", id="objects.audit"),
         Binding("F", "app.audit(True)", "full audit…", show=False, id="objects.full_audit"),
-        Binding("P", "app.pause", "pause or resume…", id="objects.pause"),
+        Binding("P", "app.pause", "pause…", id="objects.pause"),
     ]
 
     def _find(self, name: str) -> Object | None:
@@ -59,16 +63,28 @@ class Objects(Table):
     def titles(self) -> tuple[str, str]:
         """How many, and how old what is shown is."""
         state, keys = self.state, self.keys()
-        if state.status is None:
+        if state.status is None or not keys:
             return "Objects", ""
         rows = sum(item.rows for item in state.status.objects)
         below = f"{plural(len(keys), 'object')} · {count(rows)} rows"
-        if state.live or state.status_at is None:
-            return "Objects", below
-        return f"Objects (as of {state.status_at.astimezone():%H:%M:%S})", below
+        if not state.live and state.status_at is not None:
+            below = f"as of {clock(state.status_at.isoformat())} · {below}"
+        if not self._tight:
+            return "Objects", self.part(keys) + below
+        # A title begins one cell further right than the rows do.
+        names = plain(self._columns(self.size.width)).rstrip().replace("  ", " ", 1)
+        return names, self.part(keys) + below
 
-    def header(self, width: int) -> Row:
+    @property
+    def _tight(self) -> bool:
+        """Whether lines are so dear that the columns' names stand in the border."""
+        return self.app.size.height < 30 and self.app.size.width < 110
+
+    def header(self, width: int) -> Row | None:
         """The columns' names."""
+        return None if self._tight else self._columns(width)
+
+    def _columns(self, width: int) -> Row:
         wide = width >= WIDE
         fresh = fit("FRESH p50/95/99", 24) if wide else right("p95", 7)
         expected = f"{'IN THE ORG':>13} " if wide else ""
@@ -149,7 +165,7 @@ def _name_width(width: int) -> int:
 def _progress(item: Object, width: int) -> list[Span]:
     done = f"{percent(item.progress)}"
     of = f" of {short(item.expected_rows)}" if item.expected_rows else ""
-    rate = f"  {short(item.rate)}/s" if item.rate else ""
+    rate = f"  {short(item.rate)}/s" if item.rate and width >= WIDE_BAR else ""
     eta = f"  eta {span(item.eta_s)}" if item.eta_s is not None else ""
     return [(bar(item.progress, width), "track"), (f" {done:>4}{of}{eta}{rate}", "busy")]
 

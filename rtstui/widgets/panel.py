@@ -16,8 +16,12 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rtstui.clean import clean
 from rtstui.rows import BLANK, ROLES, Row, cut, plain
 from rtstui.state import State
+
+WELL = frozenset({"ok", "busy", "accent", "track"})
+"""Roles that say that something is going well now."""
 
 
 class HasState(Protocol):
@@ -35,6 +39,9 @@ class Panel(Widget):
     ALLOW_SELECT = True
     FRAMED: ClassVar[bool] = True
     """Whether it has a border with titles in it."""
+
+    DATED: ClassVar[bool] = FRAMED
+    """Whether it shows what the daemon said: then nothing in it looks well when that is old."""
 
     _rows: list[Row]
     _titles: tuple[str, str] = ("", "")
@@ -85,7 +92,13 @@ class Panel(Widget):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def _painted(self, size: Size) -> list[Row]:
-        rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
+        try:
+            rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
+        except Exception as error:  # noqa: BLE001 (one panel's mistake must not take the others' sight)
+            self.log.error(error)
+            rows = [((clean(f"This panel failed: {error!r}. ctrl+l redraws."), "error"),)]
+        if self.DATED and not self.state.live:
+            rows = [tuple((text, "dim" if role in WELL else role) for text, role in row) for row in rows]
         return rows + [BLANK] * (size.height - len(rows))
 
     def on_resize(self) -> None:
@@ -135,4 +148,4 @@ class Panel(Widget):
 
 
 def _title(text: str) -> Content:
-    return Content(f" {text} ") if text else Content("")
+    return Content(text)

@@ -61,9 +61,9 @@ class Quota(Panel):
         return "Quota, 24 h", "█ us ▓ others ░ left"
 
     def wanted(self) -> int:
-        """One line per limit, and the calls by purpose."""
+        """One line per limit."""
         status = self.state.status
-        return max(2, len(status.quota.limits) + 1) if status else 2
+        return max(1, len(status.quota.limits)) if status else 1
 
     def paint(self, width: int, height: int) -> list[Row]:
         """The worst limits first, as many as there is room for."""
@@ -74,15 +74,15 @@ class Quota(Panel):
         if not limits:
             return [(("No limits read yet: rtsd asks Salesforce soon.", "dim"),)]
         limits.sort(key=lambda limit: limit.name != "DailyApiRequests")
-        rows: list[Row] = [self._row(limit, width) for limit in limits[: max(1, height - 1)]]
-        calls = status.quota.calls_24h
-        by = " · ".join(f"{purpose} {short(number)}" for purpose, number in calls.items() if number)
+        rows: list[Row] = [self._row(limit, width) for limit in limits[:height]]
         if len(rows) < height:
+            calls = status.quota.calls_24h
+            by = " · ".join(f"{purpose} {short(number)}" for purpose, number in calls.items() if number)
             rows.append(((f"our calls: {by or 'none'}", "dim"),))
         return rows
 
     def _row(self, limit: Limit, width: int) -> Row:
-        size = max(6, min(40, width - 34))
+        size = max(6, min(40, width - 37))
         role = limit_role(limit)
         return (
             (fit(limit_name(limit), 15) + " ", ""),
@@ -115,7 +115,7 @@ class Limits(Table):
     def header(self, width: int) -> Row:
         """The columns' names."""
         size = self._bar_width(width)
-        text = f"{'LIMIT':<18}{'OURS':>10}{'OTHERS':>11}{'LEFT':>11}{'OF':>12}  {'USED':<{size + 7}}FORECAST"
+        text = f"{'LIMIT':<18}{'OURS':>10}{'OTHERS':>11}{'LEFT':>11}{'OF':>12}  {'USED':<{size + 8}}FORECAST"
         return ((text, "head"),)
 
     def row(self, key: str, width: int) -> Row:
@@ -130,12 +130,12 @@ class Limits(Table):
             (right(count(limit.max), 12) + "  ", "dim"),
             *split_bar(limit, self._bar_width(width)),
             (right(percent(used_share(limit)), 5), role),
-            (f" {WARN_MARKS[role]}", role),
+            (f" {WARN_MARKS[role]} ", role),
             forecast(limit, self),
         )
 
     def _bar_width(self, width: int) -> int:
-        return max(0, min(60, width - 64 - 7 - 22))
+        return max(0, min(60, width - 64 - 8 - 22))
 
 
 class Calls(Panel):
@@ -146,6 +146,11 @@ class Calls(Panel):
         status = self.state.status
         total = sum(status.quota.calls_24h.values()) if status else 0
         return "Our calls in 24 h, by purpose", f"{count(total)} in all · every call is in the ledger"
+
+    def wanted(self) -> int:
+        """One line per purpose."""
+        status = self.state.status
+        return max(1, sum(number > 0 for number in status.quota.calls_24h.values())) if status else 1
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """The largest first."""

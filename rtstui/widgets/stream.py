@@ -14,15 +14,18 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
 from rtstui.filter import Filter
-from rtstui.format import clock, count, fit, millis, right, short
+from rtstui.format import clock, count, fit, millis, per_second, right, short
 from rtstui.meaning import TROUBLE_TYPES, tag
 from rtstui.messages import EventChosen
-from rtstui.rows import Row, Span
+from rtstui.rows import Row, Span, width_of
 from rtstui.state import RING, Gap, Line
 from rtstui.widgets.panel import Panel
 
 WIDE = 110
 """Cells from which there is room for milliseconds and long object names."""
+
+LEAST_FIELDS = 5
+"""Cells below which a list of fields says nothing and is left out."""
 
 
 class Stream(Panel, can_focus=True):
@@ -40,7 +43,7 @@ class Stream(Panel, can_focus=True):
             "left_square_bracket", "trouble(-1)", "previous error", show=False, id="events.previous_error"
         ),
         Binding("right_square_bracket", "trouble(1)", "next error", show=False, id="events.next_error"),
-        Binding("enter", "open", "open", id="events.open"),
+        Binding("enter", "open", "open", id="events.open", key_display="enter"),
         Binding("y", "copy", "copy", show=False, id="events.copy"),
     ]
 
@@ -105,10 +108,9 @@ class Stream(Panel, can_focus=True):
         shown = min(self.size.height, len(self.lines))
         of = f"{count(len(self.lines))} match" if self.filter else count(state.newest)
         missing = f" · {short(state.unshown)} not shown" if state.unshown else ""
-        rate = state.rate()
         return (
             above,
-            f"▶ live · newest {shown} of {of} · {short(rate) if rate >= 1 else f'{rate:.1f}'}/s{missing}",
+            f"▶ live · newest {shown} of {of} · {per_second(state.rate())}/s{missing}",
         )
 
     def paint(self, width: int, height: int) -> list[Row]:
@@ -117,6 +119,8 @@ class Stream(Panel, can_focus=True):
         if not lines:
             return [((self._empty(), "dim"),)]
         if self.frozen is not None:
+            # The panel may have shrunk since the cursor moved: the detail opens below it.
+            self._top = max(self.cursor - height + 1, min(self._top, self.cursor))
             page = self.frozen[self._top : self._top + height]
             focus = self.cursor - self._top
             return [
@@ -152,8 +156,6 @@ class Stream(Panel, can_focus=True):
     def _go(self, index: int) -> None:
         lines = self._freeze()
         self.cursor = max(0, min(index, len(lines) - 1))
-        height = max(1, self.size.height)
-        self._top = max(self.cursor - height + 1, min(self._top, self.cursor))
         self.post_message(EventChosen(self.chosen))
         self.tick()
 
@@ -263,8 +265,9 @@ def _row(line: Line, width: int) -> Row:
             (fit(line.id or "", 18) + " ", "dim"),
             (right(millis(line.latency_ms) if line.latency_ms is not None else "", 6) + "  ", ""),
             *_outcome(line),
-            (",".join(line.changed or ()) or (line.message or ""), "dim"),
         ]
+        if width - width_of(tuple(spans)) >= LEAST_FIELDS:
+            spans.append((",".join(line.changed or ()) or (line.message or ""), "dim"))
     else:
         name = f"{line.object} " if line.object else ""
         record = f"{line.id} " if line.id else ""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from rtstui.format import wrap
 from rtstui.messages import RowChosen, RowOpened
 from rtstui.rows import Row, plain
 from rtstui.widgets.panel import Panel
@@ -23,7 +24,7 @@ class Table(Panel, can_focus=True):
         Binding("pagedown,ctrl+d", "move(10)", "page down", show=False, id="table.page_down"),
         Binding("home,g", "move(-100000)", "first", show=False, id="table.first"),
         Binding("end,G", "move(100000)", "last", show=False, id="table.last"),
-        Binding("enter", "open", "open", id="table.open"),
+        Binding("enter", "open", "open", id="table.open", key_display="enter"),
         Binding("y", "copy", "copy", show=False, id="table.copy"),
     ]
 
@@ -32,6 +33,10 @@ class Table(Panel, can_focus=True):
         self.cursor: str | None = None
         self._place = 0
         self._top = 0
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Enter is only offered where the view makes something of it."""
+        return action != "open" or self.id in getattr(self.screen, "OPENS", ())
 
     def keys(self) -> Sequence[str]:
         """The rows there are, in order."""
@@ -49,6 +54,13 @@ class Table(Panel, can_focus=True):
         """What to say where there are no rows."""
         return ""
 
+    def part(self, keys: Sequence[str]) -> str:
+        """Which rows are in sight, where not all are: for the border."""
+        room = self.size.height - (self.header(self.size.width) is not None)
+        if len(keys) <= room or room <= 0:
+            return ""
+        return f"{self._top + 1} to {self._top + room} of "
+
     def wanted(self) -> int:
         """All rows and the header."""
         return max(1, len(self.keys())) + (self.header(self.size.width or 80) is not None)
@@ -60,7 +72,7 @@ class Table(Panel, can_focus=True):
         head = self.header(width)
         rows: list[Row] = [] if head is None else [head]
         if not keys:
-            return [*rows, ((self.empty(), "dim"),)]
+            return [*rows, *(((line, "dim"),) for line in wrap(self.empty(), width))]
         room = max(1, height - len(rows))
         place = self._place if self.cursor is not None else 0
         self._top = max(0, min(max(place - room + 1, min(self._top, place)), len(keys) - room))

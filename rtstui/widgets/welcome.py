@@ -12,6 +12,8 @@ from rtstui.widgets.panel import Panel
 class Welcome(Panel):
     """The state of the connection in sentences, and the way on."""
 
+    DATED = False
+
     def titles(self) -> tuple[str, str]:
         """What can be done here."""
         return "Welcome to rtstui", "r try now · ? help · q quit"
@@ -22,7 +24,7 @@ class Welcome(Panel):
         sign = LINKS[link.phase]
         rows: list[Row] = [
             (),
-            (("rtstui shows what rtsd does: Salesforce changes arriving in the local mirror.", ""),),
+            (("rtstui shows what rtsd does: Salesforce changes on their way to the mirror.", ""),),
             (),
             ((f"{sign.text}  ", sign.role), (self.state.socket, "bold")),
             (),
@@ -41,7 +43,7 @@ class Welcome(Panel):
             (
                 ("Just looking around?  ", ""),
                 ("rtsd demo", "accent"),
-                (" starts a simulated org, rtsd and this dashboard.", ""),
+                (" starts an org, rtsd and this dashboard.", ""),
             ),
         ]
         return rows
@@ -63,8 +65,8 @@ class Welcome(Panel):
 
 
 _STEPS = (
-    "rtsd answers here (the configuration is checked by `rtsd check`)",
+    "rtsd answers here (`rtsd check` looks at its configuration)",
     "rtsd logs in to Salesforce and reads how the objects look",
-    "the first full read fills the mirror, priced beforehand, through the Bulk API",
-    "the Salesforce package pushes every change; in quiet times no API call is spent",
+    "the first full read fills the mirror, by the Bulk API, priced beforehand",
+    "the Salesforce package pushes changes; quiet times cost no API call",
 )

@@ -87,8 +87,7 @@ def live() -> Status:
                     name="DailyAsyncApexExecutions",
                     max=250_000,
                     remaining=209_790,
-                    used_by_us=40_000,
-                    used_by_others=210,
+                    used_by_others=40_210,
                 ),
             ],
             calls_24h={"audit": 184, "interval": 96, "repair": 21, "describe": 105, "package": 6},
@@ -164,7 +163,7 @@ def deferred() -> Status:
     status.objects[3].state = "deferred"
     status.objects[3].error = "its audit needs 410 of 120 calls above the reserve; again at 00:00"
     status.quota.limits[0].remaining = 2_900
-    status.quota.limits[0].used_by_us = 30_000
+    status.quota.limits[0].used_by_others = 96_688
     status.quota.limits[0].exhausted_at = ago(-3_600)
     status.quota.limits[1].remaining = 4_100
     return status
