@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run": {
         "run": "Run the daemon in the foreground.",
         "check": "Check everything before the first byte is read, and price it.",
+        "demo": "Play the main job: simulated org, daemon and dashboard.",
         "simulate": "Run a simulated Salesforce org.",
     },
     "Look": {
@@ -48,6 +49,7 @@ _HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can pro
 
 \b
 First steps:
+  rtsd demo                 all of it, with a simulated org; nothing else is needed
   rtsd check -c rtsd.toml   what works, and what the first audit will cost
   rtsd run -c rtsd.toml     the daemon; rtstui shows it live
   rtsd status               one look at it

@@ -32,6 +32,25 @@ log_level = click.option(
 )
 
 
+def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    counts = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        if not name or not number.isascii() or not number.isdigit():
+            raise click.BadParameter(f"{value!r} is not Object=N, such as Contact=10000")
+        counts[name] = int(number)
+    return counts
+
+
+records = click.option(
+    "--records",
+    multiple=True,
+    callback=_counts,
+    metavar="OBJECT=N",
+    help="Rows of the simulated org; repeatable.",
+)
+
+
 def examples(*lines: str) -> str:
     """Return a verb's epilog that shows `lines`, unwrapped."""
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

@@ -14,23 +14,11 @@ from rtsd.simulator.process import listening
 from rtsd.simulator.server import Service
 
 
-def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    counts = {}
-    for value in values:
-        name, _, number = value.partition("=")
-        if not name or not number.isdigit():
-            raise click.BadParameter(f"{value!r} is not Object=N, such as Contact=10000")
-        counts[name] = int(number)
-    return counts
-
-
 @click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 takes a free one."
 )
-@click.option(
-    "--records", multiple=True, callback=_counts, metavar="OBJECT=N", help="Rows to make; repeatable."
-)
+@options.records
 @click.option("--seed", default=1, help="The same seed makes the same org.")
 @click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Added to every API call.")
 @click.option(

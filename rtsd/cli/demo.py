@@ -1,0 +1,80 @@
+"""`rtsd demo`: the simulated org, the daemon and the dashboard in one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from rtsd.cli import options
+from rtsd.errors import UsageError
+
+T = TypeVar("T")
+
+
+@click.command(
+    epilog=options.examples(
+        "rtsd demo",
+        "rtsd demo --headless --seconds 20",
+        "rtsd demo --headless --records Contact=1000000 --dir ./demo",
+    )
+)
+@click.option("--headless", is_flag=True, help="No dashboard: progress lines, and the result as JSON.")
+@click.option("--seconds", type=click.FloatRange(min=2), metavar="S", help="How long the org is lively.")
+@options.records
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=500),
+    default=5.0,
+    show_default=True,
+    metavar="R",
+    help="The org's commits a second.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="D",
+    help="Keep everything here; else in a temporary directory.",
+)
+def demo(
+    *, headless: bool, seconds: float | None, records: dict[str, int], rate: float, directory: Path | None
+) -> int:
+    """Play the main job: simulated org, daemon and dashboard.
+
+    An org of 50,000 records (or those of --records) is loaded into a mirror; then people work in it,
+    records are imported 200 at a time, and for a while its pushes are lost. With --headless the last
+    line is JSON: whether mirror and org are equal, field by field, and what it took. Exit status 1 when
+    they are not.
+    """
+    from rtsd.demo.story import RECORDS, Play, play_headless, play_on_screen  # noqa: PLC0415 - half a second
+
+    play = Play(records or RECORDS, rate, seconds, directory)
+    if headless:
+        result = _run(play_headless(play, click.echo))
+        click.echo(json.dumps(result))
+        return 0 if result["equal"] else 1
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("The dashboard needs a terminal.", "Use rtsd demo --headless here.")
+    return _run(play_on_screen(play, click.echo))
+
+
+def _run(playing: Coroutine[None, None, T]) -> T:
+    """Run to the end; SIGTERM ends it as Ctrl-C does, so that no process is left behind."""
+
+    async def stoppable() -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await playing
+
+    try:
+        return asyncio.run(stoppable())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

@@ -1,0 +1,101 @@
+"""The org's truth against the SQLite mirror, field by field.
+
+It reads the mirror's file as any other program would, with the standard library, and goes by contract
+section 4 alone: what rtsd itself thinks a value should be is not asked.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\+0000")
+_TIME = re.compile(r"\d\d:\d\d:\d\d\.\d{3}")
+_EXAMPLES = 5
+
+
+@dataclass
+class Difference:
+    """What differs in one object. Counts are of records; `examples` shows some."""
+
+    name: str
+    rows: int = 0
+    missing: int = 0
+    orphaned: int = 0
+    stale: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Whether mirror and org hold the same records with the same values."""
+        return not (self.missing or self.orphaned or self.stale)
+
+    def note(self, text: str) -> None:
+        """Keep some examples, for whoever looks for the cause."""
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(text)
+
+
+async def compare(name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path) -> Difference:
+    """Walk through both in the order of Id and return what differs. Memory does not grow with the rows."""
+    result = Difference(name)
+    with closing(sqlite3.connect(f"file:{mirror}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        mirrored = _rows(connection, name)
+        ours = next(mirrored, None)
+        async for theirs in truth:
+            result.rows += 1
+            while ours is not None and ours["Id"] < theirs["Id"]:
+                _orphaned(result, ours)
+                ours = next(mirrored, None)
+            if ours is None or ours["Id"] != theirs["Id"]:
+                result.missing += 1
+                result.note(f"{theirs['Id']} is missing")
+                continue
+            _compare_record(result, theirs, ours)
+            ours = next(mirrored, None)
+        while ours is not None:
+            _orphaned(result, ours)
+            ours = next(mirrored, None)
+    return result
+
+
+def expected(value: Any) -> Any:
+    """Return what the mirror has to hold for a value of Salesforce's JSON (contract section 4)."""
+    if value == "":
+        return None
+    if isinstance(value, str):
+        if moment := _DATETIME.fullmatch(value):
+            return f"{moment[1]}Z"
+        if _TIME.fullmatch(value):
+            return f"{value}Z"
+    return value  # True equals 1, and 5 equals 5.0
+
+
+def _rows(connection: sqlite3.Connection, name: str) -> Iterator[sqlite3.Row]:
+    quoted = name.replace('"', '""')
+    return iter(connection.execute(f'SELECT * FROM "{quoted}" ORDER BY Id'))  # noqa: S608 - quoted
+
+
+def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: sqlite3.Row) -> None:
+    columns = set(ours.keys())
+    wrong = [
+        key
+        for key, value in theirs.items()
+        if key not in columns or (ours[key] != value and ours[key] != expected(value))
+    ]
+    if wrong:
+        result.stale += 1
+        key = wrong[0]
+        held = repr(ours[key])[:60] if key in columns else "no such column"
+        result.note(f"{theirs['Id']}.{key}: org {expected(theirs[key])!r:.60}, mirror {held}")
+
+
+def _orphaned(result: Difference, ours: sqlite3.Row) -> None:
+    result.orphaned += 1
+    result.note(f"{ours['Id']} is not in the org any more")
