@@ -87,7 +87,7 @@ class Control:
                 "pushes": {
                     **package.statistics.document(),
                     "pending": package.pending,
-                    "triggers": package.triggers,
+                    "triggers": sorted(package.configuration.triggers),
                 },
                 "dml_rows": self.dml_rows,
                 "lively": None if self._lively is None else dict(self._lively.done),
@@ -182,7 +182,7 @@ class Control:
         """Swap the org's id, as a sandbox copy has another: `{"org_id": ...}`."""
         body = await _body(request)
         self._service.org.org_id = str(body["org_id"])
-        self._service.package.reload()
+        self._service.package.configuration.reload()
         return _json({"org_id": self._service.org.org_id})
 
     # -- data ---------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ class Deployments:
             return
         if deployment.succeeded and not deployment.options.get("checkOnly"):
             self._deployer.apply(bundle)
-            self._package.reload()
+            self._package.configuration.reload()
 
     def _find(self, deployment_id: str) -> Deployment:
         for known in self._deployments.values():

@@ -49,7 +49,7 @@ def install_package(org: Org, package: Package, objects: Iterable[str] | None = 
     ]
     if triggers:
         org.create(who, "ApexTrigger", triggers)
-    package.reload()
+    package.configuration.reload()
     return chosen
 
 
@@ -61,7 +61,7 @@ def uninstall_package(org: Org, package: Package) -> None:
     for described in package_objects():
         if described.name in present:
             org.drift.remove_object(described.name)
-    package.reload()
+    package.configuration.reload()
 
 
 def put_settings(org: Org, package: Package, values: dict[str, Any]) -> str:
@@ -75,7 +75,7 @@ def put_settings(org: Org, package: Package, values: dict[str, Any]) -> str:
     else:
         row = {"SetupOwnerId": org.org_id, **values}
         record_id = org.create(who, "RTS_Settings__c", [row])[0].unwrap()
-    package.reload()
+    package.configuration.reload()
     return record_id
 
 

@@ -36,7 +36,7 @@ from rtsd.simulator.tooling import Tooling
 from rtsd.simulator.wire import JSON_TYPE, Call, Reply, Router, error_reply, not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from rtsd.simulator.auth import Session
     from rtsd.simulator.org import Org
@@ -238,7 +238,7 @@ class Service:
         if fault is not None:
             await _broken(request, response, pieces, fault, page.size)
             return response
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        async for piece in _read_ahead(pieces):
             await response.write(piece)
         await response.write_eof()
         return response
@@ -264,6 +264,17 @@ def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
         if packed := packer.compress(piece):
             yield packed
     yield packer.flush()
+
+
+async def _read_ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces, each made in a thread while the one before it is sent."""
+    following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+    try:
+        while (piece := await following) is not None:
+            following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+            yield piece
+    finally:
+        following.cancel()
 
 
 def _reset(request: web.Request) -> None:
