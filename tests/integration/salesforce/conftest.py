@@ -215,7 +215,7 @@ class Desk(Bench):
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
     """A simulated org with some contacts, and the adapter's surroundings."""
-    org = Org(seed=7, records={"Contact": 2_500})
+    org = Org(seed=7, records={"Contact": 900})
     async with serve(org) as sim, AsyncExitStack() as stack:
         yield Desk(ScriptedOrg(), stack=stack, sim=sim)
     org.close()

@@ -20,6 +20,7 @@ from rtsd.salesforce import bulk, objects, soql
 
 RESULTS = "/results"
 IDS = "SELECT Id FROM Contact"
+WIDE = "SELECT Id, Name, Email, Description, Notes__c FROM Contact"  # pages of more than a few kilobytes
 
 
 async def ids_of(client: Any, statement: str = IDS, **options: Any) -> list[str]:
@@ -57,7 +58,7 @@ async def test_every_value_of_every_row(desk: Any) -> None:
     schema = described.schema
     mirror: dict[str, dict[str, Any]] = {}
     statement = soql.select(schema.names, "Contact")
-    async with bulk.job(client, statement, purpose="audit", page_rows=700) as job:
+    async with bulk.job(client, statement, purpose="audit", page_rows=400) as job:
         async for rows in job.rows(chunk_rows=300):
             mirror |= {
                 row[0]: as_stored(schema, dict(zip(rows.columns, row, strict=True))) for row in rows.rows
@@ -74,7 +75,7 @@ def as_stored(schema: ObjectSchema, row: dict[str, Any]) -> dict[str, Any]:
 async def test_pages_and_chunks_hold_each_row_once(desk: Any) -> None:
     """Page and chunk borders lose and repeat nothing; the total is told with every chunk."""
     client = await desk.client()
-    async with bulk.job(client, IDS, purpose="audit", page_rows=450) as job:
+    async with bulk.job(client, IDS, purpose="audit", page_rows=250) as job:
         chunks = [rows async for rows in job.rows(chunk_rows=100)]
     got = [row[0] for rows in chunks for row in rows.rows]
     assert sorted(got) == await truth(desk.sim)
@@ -136,7 +137,7 @@ async def test_a_cut_download_goes_on_without_a_row_twice(desk: Any) -> None:
     """ac_46: connections that break in mid-body cost a download of that page, and no row."""
     client = await desk.client()
     await desk.sim.fault("cut", path=RESULTS, count=4, after_bytes=6_000)
-    got = await ids_of(client, page_rows=1_000)
+    got = await ids_of(client, WIDE, page_rows=300)
     assert sorted(got) == await truth(desk.sim)
 
 
@@ -144,7 +145,7 @@ async def test_a_stalled_download_goes_on(desk: Any, script: Any) -> None:
     """ac_46: a server that silently stops sending is noticed, and the page is read again."""
     client = await desk.client(timeouts=script.timeouts(stall_s=0.2))
     await desk.sim.fault("stall", path=RESULTS, count=2, after_bytes=6_000)
-    got = await ids_of(client, page_rows=1_000)
+    got = await ids_of(client, WIDE, page_rows=300)
     assert sorted(got) == await truth(desk.sim)
 
 
@@ -152,7 +153,7 @@ async def test_an_expired_session_in_mid_result_is_renewed(desk: Any) -> None:
     """ac_47: result locators belong to the job: a new session reads on where the old one ended."""
     client = await desk.client()
     got: list[str] = []
-    async with bulk.job(client, IDS, purpose="audit", page_rows=500) as job:
+    async with bulk.job(client, IDS, purpose="audit", page_rows=300) as job:
         async for rows in job.rows():
             got += [row[0] for row in rows.rows]
             desk.sim.service.accounts.expire_sessions()
@@ -185,7 +186,7 @@ async def test_a_missing_locator_is_not_the_end(desk: Any) -> None:
     client = await desk.client()
     await desk.sim.fault("no_locator", path=RESULTS)
     with pytest.raises(BulkFailed, match="Sforce-Locator"):
-        await ids_of(client, page_rows=500)
+        await ids_of(client, page_rows=300)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -238,7 +239,7 @@ async def test_the_ledger_equals_the_org_s_bill(desk: Any) -> None:
     """Every call and job that the org counts was written down, and nothing else."""
     client = await desk.client()
     await desk.sim.fault("503", count=2, path=RESULTS)
-    assert await ids_of(client, page_rows=1_000)
+    assert await ids_of(client, page_rows=300)
     limits = desk.sim.service.limits
     assert desk.ledger.total("DailyApiRequests") == limits.used("DailyApiRequests")
     assert desk.ledger.total("DailyBulkV2QueryJobs") == 1
@@ -250,7 +251,7 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Any) -> None:
     client = await desk.client()
     start = await bulk.create(client, IDS, purpose="audit")
     first: list[str] = []
-    async with bulk.reading(client, IDS, start, purpose="audit", page_rows=800) as job:
+    async with bulk.reading(client, IDS, start, purpose="audit", page_rows=400) as job:
         async for rows in job.rows(chunk_rows=100):
             first += [row[0] for row in rows.rows]
             if rows.next_page is not None:
@@ -258,7 +259,7 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Any) -> None:
                 break
     served = desk.sim.service.bulk.rows_served
     rest: list[str] = []
-    async with bulk.reading(client, IDS, point, purpose="audit", page_rows=800) as job:
+    async with bulk.reading(client, IDS, point, purpose="audit", page_rows=400) as job:
         async for rows in job.rows():
             rest += [row[0] for row in rows.rows]
     assert sorted(first + rest) == await truth(desk.sim)
