@@ -7,20 +7,18 @@ loudly: a daemon that runs on without one of its parts would be green while brok
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import ssl
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from rtsd import __version__, systemd
 from rtsd.config import Config
-from rtsd.config.secrets import Secret
+from rtsd.config.credentials import credentials
 from rtsd.control import protocol, views
 from rtsd.control.feed import Feed
 from rtsd.control.operations import Operations
@@ -42,7 +40,6 @@ from rtsd.errors import (
 )
 from rtsd.gateway.server import GatewayServer, Intake
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.salesforce.session import Session
 from rtsd.store import meta
@@ -111,7 +108,7 @@ async def serve(config: Config) -> None:
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
     """Build and start every part; the stack stops them in reverse order."""
     early = _EarlyLedger()
-    session = Session(_credentials(config), early, wall_ms)
+    session = Session(credentials(config.org), early, wall_ms)
     if not config.store.path.exists():
         await _first_login(session)
     database = await stack.enter_async_context(await Database.open(config.store.path))
@@ -335,39 +332,3 @@ def _wishes(config: Config) -> list[Wish]:
         Wish(one.name, one.fields, one.exclude, one.where, one.conditions, dict(one.privacy))
         for one in config.objects
     ]
-
-
-def _credentials(config: Config) -> Credentials:
-    org = config.org
-
-    async def save(token: str) -> None:
-        if org.refresh_token_path is not None:
-            await asyncio.to_thread(_replace_file, org.refresh_token_path, token)
-
-    return Credentials(
-        auth=Auth(org.auth),
-        login_url=org.login_url,
-        client_id=org.client_id,
-        client_secret=_reveal(org.client_secret),
-        username=org.username,
-        password=_reveal(org.password) + _reveal(org.security_token),
-        private_key=_reveal(org.private_key),
-        refresh_token=_reveal(org.refresh_token),
-        save_refresh_token=save,
-        ca_file=str(org.ca_file or ""),
-    )
-
-
-def _reveal(secret: Secret | None) -> str:
-    return secret.reveal() if secret is not None else ""
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Replace a secret's file atomically: a crash leaves the old or the new one."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.touch(mode=0o600)
-    with beside.open("w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

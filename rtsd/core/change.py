@@ -135,6 +135,8 @@ def _decide_delete(known: Known, change: Change) -> Verdict:
         return Verdict(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
     if known.deleted:
         return Verdict(Outcome.DUPLICATE, confirms=change.version.stamp > known.version.stamp)
+    if known.row is None:
+        return Verdict(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
     if change.version <= known.version:
         return Verdict(Outcome.STALE)
     return Verdict(Outcome.APPLIED)

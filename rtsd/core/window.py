@@ -9,6 +9,9 @@ from rtsd.core.instant import Millis
 SHORTEST_MS: Millis = 120_000
 """`deleted` refuses a window of a minute or less, and truncates both bounds to minutes (pull-apis.md 2.6)."""
 
+LONGEST_TRANSACTION_MS: Millis = 3_600_000
+"""Bulk loads commit in pieces of minutes; an hour is beyond every limit on a transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -26,3 +29,14 @@ def next_window(cursor: Millis, now: Millis, lookback: Millis) -> Window:
     still running, so that what is stamped in it is read by the next window too.
     """
     return Window(cursor - max(lookback, 0), now // 1000 * 1000 + 1000)
+
+
+def next_cursor(cursor: Millis, read_until: Millis, covered: Millis) -> Millis:
+    """Return the cursor after a window that was read up to `read_until`.
+
+    `covered` is the org's latestDateCovered: it stays at the start of the oldest transaction that is still
+    running, which may write rows with stamps from then on (pull-apis.md 2.6). The cursor waits for it,
+    for as long as a transaction can last; it may be stuck for hours because of another tenant's.
+    """
+    waits_until = max(covered, read_until - LONGEST_TRANSACTION_MS)
+    return max(cursor, min(read_until, waits_until))

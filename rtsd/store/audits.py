@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.store.database import Database, Tx
+from rtsd.store.sqlite import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,15 @@ class AuditProgress:
     job: str | None = None
     locator: str | None = None
     rows_read: int = 0
+    last_id: str = ""
+    """Where the Bulk API refuses the object: every row up to this id is stored."""
 
 
 async def get(database: Database, object_name: str) -> AuditProgress | None:
     """The audit under way, if there is one."""
     for name, started_at, *rest in await database.fetch(
-        "SELECT object, started_at, job, locator, rows_read FROM _rts_audit WHERE object=?", (object_name,)
+        "SELECT object, started_at, job, locator, rows_read, last_id FROM _rts_audit WHERE object=?",
+        (object_name,),
     ):
         return AuditProgress(name, from_iso(started_at), *rest)
     return None
@@ -32,12 +37,49 @@ async def get(database: Database, object_name: str) -> AuditProgress | None:
 async def save(tx: Tx, progress: AuditProgress) -> None:
     """Remember how far it has come, in the transaction that stored the rows."""
     await tx.execute(
-        "INSERT OR REPLACE INTO _rts_audit (object, started_at, job, locator, rows_read)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (progress.object, to_iso(progress.started_at), progress.job, progress.locator, progress.rows_read),
+        "INSERT OR REPLACE INTO _rts_audit (object, started_at, job, locator, rows_read, last_id)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            progress.object,
+            to_iso(progress.started_at),
+            progress.job,
+            progress.locator,
+            progress.rows_read,
+            progress.last_id,
+        ),
     )
 
 
 async def finish(tx: Tx, object_name: str) -> None:
     """The audit is over."""
     await tx.execute("DELETE FROM _rts_audit WHERE object=?", (object_name,))
+
+
+class Sweep:
+    """The ids that a full read has seen, in a temporary table: memory does not grow with them."""
+
+    def __init__(self, object_name: str) -> None:
+        self._table = f"temp.{quoted('_rts_seen_' + object_name)}"
+        self._object = object_name
+
+    async def begin(self, tx: Tx) -> None:
+        """Start with none."""
+        await tx.execute(f"DROP TABLE IF EXISTS {self._table}")
+        await tx.execute(f"CREATE TABLE {self._table} (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    async def saw(self, tx: Tx, ids: Iterable[str]) -> None:
+        """Note rows that were read."""
+        await tx.executemany(f"INSERT OR IGNORE INTO {self._table} VALUES (?)", ((one,) for one in ids))
+
+    async def orphans(self, tx: Tx, before: Millis) -> list[str]:
+        """Rows that the read did not return although the mirror knew them before it began."""
+        rows = await tx.fetch(
+            f"SELECT Id FROM {quoted(self._object)} WHERE _rts_until < ?"
+            f" AND Id NOT IN (SELECT id FROM {self._table})",
+            (before,),
+        )
+        return [row[0] for row in rows]
+
+    async def end(self, tx: Tx) -> None:
+        """Give the space back."""
+        await tx.execute(f"DROP TABLE IF EXISTS {self._table}")

@@ -75,12 +75,13 @@ class Applier:
         self._journal = journal
 
     async def apply(
-        self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis
+        self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
     ) -> Applied:
         """Judge and write `changes`, in the order given.
 
         Publish the entries after the commit only. Every object must be in the catalog, with a table.
         `at` is the local time for the journal, `salesforce_now` the same moment on Salesforce's clock.
+        `quietly` keeps rows that are new to the mirror out of the journal: a first load is no news.
         """
         by_object: dict[str, list[Change]] = {}
         for change in changes:
@@ -90,7 +91,7 @@ class Applier:
         for name, own in by_object.items():
             batch = await self._judge(tx, self._catalog[name], own, salesforce_now)
             to_fetch += await _write(tx, batch, at)
-            notes += batch.notes
+            notes += [note for note in batch.notes if not (quietly and note.op == "create")]
             if any(note.outcome == Outcome.APPLIED for note in batch.notes):
                 batch.mirrored.last_change_at = to_iso(at)
         return Applied(await self._journal.append(tx, at, notes), to_fetch)
@@ -164,13 +165,14 @@ def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> di
 def _confirm(record: _Record, change: Change) -> None:
     """The same state was seen later: only the version moves up."""
     known = record.known
-    if known.deleted:
+    deleted = known.row is None or known.deleted
+    if deleted:
         record.write_stone = Tombstone(
             change.id, change.version, change.version.stamp, change.master, dict(known.row or {}) or None
         )
-    elif known.row is not None:
-        record.write_row = MirrorRow(dict(known.row), change.version, change.source, known.partial)
-    record.known = Known(change.version, known.row, deleted=known.deleted, partial=known.partial)
+    else:
+        record.write_row = MirrorRow(dict(known.row or {}), change.version, change.source, known.partial)
+    record.known = Known(change.version, known.row, deleted=deleted, partial=known.partial)
 
 
 def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:
@@ -192,7 +194,8 @@ def _note(
     latency = None
     if verdict.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
         latency = max(salesforce_now - from_iso(change.version.stamp), 0)
-        mirrored.latencies.append(latency)
+        if from_iso(change.version.stamp) >= mirrored.loaded_from:
+            mirrored.latencies.append(latency)
     operation = change.operation
     if operation is Operation.READ:
         operation = Operation.CREATE if before is None else Operation.UPDATE

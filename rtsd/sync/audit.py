@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
-from rtsd.core.change import Change, Source, Version
+from rtsd.core.change import Source, Version
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
@@ -35,6 +34,16 @@ PROOFS = 3
 """How often rows are counted, each time after catching up, before an object is called incomplete."""
 
 log = structlog.get_logger("rtsd.audit")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One full read under way."""
+
+    mirrored: Mirrored
+    progress: AuditProgress
+    sweep: audits.Sweep | None
+    """What was seen, so that rows that are not there any more can be told; not on the first read."""
 
 
 class StateAudit:
@@ -76,18 +85,35 @@ class StateAudit:
     async def _read(self, mirrored: Mirrored) -> None:
         """Read every row there was at the start; go on where an earlier run stopped."""
         engine = self._engine
-        progress = await audits.get(engine.database, mirrored.name) or await self._begin(mirrored)
+        progress = await audits.get(engine.database, mirrored.name)
+        sweep = audits.Sweep(mirrored.name) if progress is None and mirrored.loaded else None
+        if progress is None:
+            progress = await self._begin(mirrored)
         await self._set(mirrored, ObjectState.LOADING, None)
         mirrored.loading = Loading(progress.rows_read, engine.now(), progress.rows_read)
+        reading = _Reading(mirrored, progress, sweep)
+        if sweep is not None:
+            async with engine.writing() as writing:
+                await sweep.begin(writing.tx)
         try:
-            await self._read_by_bulk(mirrored, progress)
+            await self._read_by_bulk(reading)
         except BulkRefused as refusal:
             log.info("bulk refused", object=mirrored.name, reason=refusal.message)
-            await self._read_by_rest(mirrored)
-        async with engine.writing() as writing:
+            await self._read_by_rest(reading)
+        await self._finish(reading)
+
+    async def _finish(self, reading: _Reading) -> None:
+        """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
+        mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
+        async with self._engine.writing() as writing:
             cursor = to_iso(progress.started_at)
-            await engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=cursor)
+            await self._engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=cursor)
+            mirrored.loaded_from = progress.started_at
             await audits.finish(writing.tx, mirrored.name)
+            if sweep is not None:
+                orphans = await sweep.orphans(writing.tx, progress.started_at)
+                await sweep.end(writing.tx)
+                await writing.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: Mirrored) -> AuditProgress:
         """Count first: it says how much there is to read, and shows the time on Salesforce's clock."""
@@ -101,24 +127,26 @@ class StateAudit:
             await writing.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
 
-    async def _read_by_bulk(self, mirrored: Mirrored, progress: AuditProgress) -> None:
+    async def _read_by_bulk(self, reading: _Reading) -> None:
         """Stream the result of one Bulk job; each page of it is a point to go on from."""
-        client = self._engine.client
+        client, mirrored = self._engine.client, reading.mirrored
         statement = soql.select(mirrored.described.columns, mirrored.name, mirrored.wish.where)
-        resumed = progress.job is not None
-        point = await self._point(statement, progress)
+        resumed = reading.progress.job is not None
+        point = await self._point(statement, reading.progress)
         try:
             async with bulk.reading(client, statement, point, purpose="audit", page_rows=PAGE) as job:
                 async for part in job.rows(CHUNK):
                     if part.next_page is not None:
-                        progress = replace(progress, job=job.id, locator=part.next_page, rows_read=part.total)
-                    await self._store(mirrored, part, job.observed, progress)
+                        reading.progress = replace(
+                            reading.progress, job=job.id, locator=part.next_page, rows_read=part.total
+                        )
+                    await self._store(reading, part, job.observed)
         except BulkFailed as failure:
-            await self._forget_job(progress)
+            await self._forget_job(reading)
             if not resumed:
                 raise
             log.info("bulk job lost", object=mirrored.name, reason=failure.message)
-            await self._read_by_bulk(mirrored, AuditProgress(mirrored.name, progress.started_at))
+            await self._read_by_bulk(reading)
 
     async def _point(self, statement: str, progress: AuditProgress) -> bulk.Point:
         """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
@@ -129,35 +157,45 @@ class StateAudit:
             await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
         return point
 
-    async def _forget_job(self, progress: AuditProgress) -> None:
+    async def _forget_job(self, reading: _Reading) -> None:
+        reading.progress = AuditProgress(reading.mirrored.name, reading.progress.started_at)
         async with self._engine.database.transaction() as tx:
-            await audits.save(tx, AuditProgress(progress.object, progress.started_at))
+            await audits.save(tx, reading.progress)
 
-    async def _store(
-        self, mirrored: Mirrored, part: bulk.Rows, observed: Observed, progress: AuditProgress
-    ) -> None:
+    async def _store(self, reading: _Reading, part: bulk.Rows, observed: Observed) -> None:
         """Store some rows; with a page's last ones, the point to go on from too."""
+        mirrored, schema = reading.mirrored, reading.mirrored.described.schema
         async with self._engine.writing() as writing:
-            version = Version("", *observed)
-            met = await self._engine.applier.load(writing.tx, mirrored, part.columns, part.rows, version)
-            await writing.apply([self._row(mirrored, part.columns, row, observed) for row in met])
+            met = await self._engine.applier.load(
+                writing.tx, mirrored, part.columns, part.rows, Version("", *observed)
+            )
+            records = (dict(zip(part.columns, row, strict=True)) for row in met)
+            await writing.apply(
+                [from_record(mirrored, schema, one, source=Source.AUDIT, seen=observed) for one in records]
+            )
+            if reading.sweep is not None:
+                place = part.columns.index("Id")
+                await reading.sweep.saw(writing.tx, (row[place] for row in part.rows))
+            if mirrored.loading:
+                mirrored.loading.rows = part.total
             if part.next_page is not None:
-                await audits.save(writing.tx, progress)
-        if mirrored.loading:
-            mirrored.loading.rows = part.total
+                await audits.save(writing.tx, reading.progress)
+                await writing.note(self._progress(mirrored))
 
-    def _row(
-        self, mirrored: Mirrored, columns: Sequence[str], row: Sequence[str], observed: Observed
-    ) -> Change:
-        record = dict(zip(columns, row, strict=True))
-        return from_record(mirrored, mirrored.described.schema, record, source=Source.AUDIT, seen=observed)
+    def _progress(self, mirrored: Mirrored) -> Note:
+        loading, expected = mirrored.loading, mirrored.expected_rows or 0
+        rate = loading.rate(self._engine.now()) if loading else 0.0
+        rows = loading.rows if loading else 0
+        left = max(expected - rows, 0) / rate if rate else 0.0
+        message = f"{rows:,} of {expected:,} rows, {rate:,.0f} a second, {left:.0f} s left"
+        return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
 
-    async def _read_by_rest(self, mirrored: Mirrored) -> None:
+    async def _read_by_rest(self, reading: _Reading) -> None:
         """Read an object that the Bulk API refuses, page by page by Id."""
-        engine, table = self._engine, mirrored.described
-        last_id = ""
+        engine, mirrored = self._engine, reading.mirrored
+        table = mirrored.described
         while True:
-            where = soql.all_of(mirrored.wish.where, soql.after_id(last_id))
+            where = soql.all_of(mirrored.wish.where, soql.after_id(reading.progress.last_id))
             statement = soql.select(table.columns, mirrored.name, where, order_by="Id", limit=REST_PAGE)
             page = await engine.client.query(statement, purpose="audit")
             changes = [
@@ -166,11 +204,18 @@ class StateAudit:
             ]
             if not changes:
                 return
+            reading.progress = replace(
+                reading.progress,
+                last_id=changes[-1].id,
+                rows_read=reading.progress.rows_read + len(changes),
+            )
             async with engine.writing() as writing:
-                await writing.apply(changes)
-            last_id = changes[-1].id
+                await writing.apply(changes, quietly=True)
+                if reading.sweep is not None:
+                    await reading.sweep.saw(writing.tx, (change.id for change in changes))
+                await audits.save(writing.tx, reading.progress)
             if mirrored.loading:
-                mirrored.loading.rows += len(changes)
+                mirrored.loading.rows = reading.progress.rows_read
 
     async def _org_count(self, mirrored: Mirrored, condition: str = "") -> int:
         where = soql.all_of(mirrored.wish.where, condition)

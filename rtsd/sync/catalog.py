@@ -57,10 +57,16 @@ class Mirrored:
     error: str | None = None
     described_at: str | None = None
     paused: bool = False
+    failures: int = 0
+    """Loads and proofs that failed in a row."""
+    retry_at: Millis = 0
+    """Not before this (local clock) is it tried again."""
     load_wanted: bool = False
     """An operator asked for the initial audit (`initial_audit = "ask"`)."""
     loading: Loading | None = None
     last_change_at: str | None = None
+    loaded_from: Millis = 0
+    """When this run began the initial audit: what changed before was not late."""
     latencies: deque[int] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
 
     @property

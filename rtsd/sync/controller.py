@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
@@ -30,8 +31,10 @@ log = structlog.get_logger("rtsd.controller")
 RETRY_S = 5.0
 """The first pause after a failed step; doubles up to RETRY_MOST_S."""
 RETRY_MOST_S = 300.0
-DESCRIBE_LOOK_S = 10.0
-"""How often the loading loop looks whether something is due."""
+LOOK_S = 5.0
+"""How often the loading loop looks whether something is due; looking costs nothing."""
+LOADS_AT_ONCE = 3
+"""Objects loaded side by side: while one waits for its job, another streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +160,37 @@ class Controller:
         if self.mode is Mode.PAUSED:
             return RETRY_MOST_S
         await self.describer.step()
-        for mirrored in self._engine.catalog:
-            await self._load_if_due(mirrored)
-        return DESCRIBE_LOOK_S
+        due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
+        places = asyncio.Semaphore(LOADS_AT_ONCE)
+        lost = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
+        for error in lost:
+            if error is not None:
+                raise error
+        return LOOK_S
 
-    async def _load_if_due(self, mirrored: Mirrored) -> None:
-        if mirrored.paused or mirrored.table is None or self.mode is Mode.PAUSED:
-            return
+    def _is_due(self, mirrored: Mirrored) -> bool:
+        """Whether the object has to be loaded or proven, and may be tried again by now."""
+        if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
+            return False
         if not mirrored.loaded:
-            if self._rhythm.initial_audit == "auto" or mirrored.load_wanted:
-                await self.audit.run(mirrored)
-        elif mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED):
-            await self.audit.prove(mirrored)
+            return self._rhythm.initial_audit == "auto" or mirrored.load_wanted
+        return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
+
+    async def _load_one(self, mirrored: Mirrored, places: asyncio.Semaphore) -> SalesforceError | None:
+        """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
+        async with places:
+            try:
+                # Proving is cheap. If counts still differ after that, only a full read tells which rows.
+                proven = mirrored.loaded and mirrored.failures <= 1 and await self.audit.prove(mirrored)
+                if not proven and (not mirrored.loaded or mirrored.failures > 1):
+                    await self.audit.run(mirrored)
+            except (OrgUnreachable, AuthenticationFailed) as error:
+                return error
+            except SalesforceError as error:
+                await self._engine.report(error, mirrored.name)
+            mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
+            mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
+            return None
 
     async def keep_reading(self) -> None:
         """Read windows while the mode asks for it: forever."""

@@ -14,11 +14,11 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import RtsError
 from rtsd.salesforce.client import Client
-from rtsd.store import error_log
+from rtsd.store import error_log, fetches
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.sync.apply import Applier
-from rtsd.sync.catalog import Catalog
+from rtsd.sync.catalog import Catalog, Mirrored
 
 log = structlog.get_logger("rtsd.sync")
 
@@ -81,15 +81,23 @@ class Writing:
     entries: list[Entry] = field(default_factory=list)
     to_fetch: int = 0
 
-    async def apply(self, changes: Sequence[Change]) -> list[Entry]:
-        """Apply changes; their entries are published with the rest."""
+    async def apply(self, changes: Sequence[Change], *, quietly: bool = False) -> list[Entry]:
+        """Apply changes; their entries are published with the rest.
+
+        `quietly` keeps rows that are new to the mirror out of the journal: a first load is no news.
+        """
         engine = self.engine
         applied = await engine.applier.apply(
-            self.tx, changes, at=engine.now(), salesforce_now=engine.salesforce_now()
+            self.tx, changes, at=engine.now(), salesforce_now=engine.salesforce_now(), quietly=quietly
         )
         self.entries += applied.entries
         self.to_fetch += applied.to_fetch
         return applied.entries
+
+    async def fetch(self, mirrored: Mirrored, ids: Sequence[str], reason: str) -> None:
+        """Ask for records to be fetched."""
+        await fetches.ask(self.tx, mirrored.name, [(one, reason) for one in ids], self.engine.now())
+        self.to_fetch += len(ids)
 
     async def note(self, note: Note) -> None:
         """Write one entry into the journal."""

@@ -10,7 +10,7 @@ import structlog
 
 from rtsd.core.change import Change, Outcome, Source
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.window import SHORTEST_MS, Window, next_window
+from rtsd.core.window import SHORTEST_MS, Window, next_cursor, next_window
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.store.journal import Entry, Note
@@ -61,14 +61,14 @@ class Interval:
             return WindowRead()
         window = next_window(mirrored.cursor, self._engine.salesforce_now(), self._lookback)
         done = WindowRead()
-        await self._deletions(mirrored, window, done)
+        covered = await self._deletions(mirrored, window, done)
         condition = soql.all_of(
             f"{schema.cursor} >= {soql.moment(window.start)}",
             f"{schema.cursor} < {soql.moment(window.end)}",
             mirrored.wish.where,
         )
         await self._rows(mirrored, schema.cursor, condition, done)
-        await self._finish(mirrored, window, done)
+        await self._finish(mirrored, window, covered, done)
         return done
 
     async def _rows(self, mirrored: Mirrored, cursor: str, condition: str, done: WindowRead) -> None:
@@ -113,10 +113,13 @@ class Interval:
                 ]
                 await self._apply(changes, done)
 
-    async def _deletions(self, mirrored: Mirrored, window: Window, done: WindowRead) -> None:
-        """Hard deletes leave no row to read; the delete log names them."""
+    async def _deletions(self, mirrored: Mirrored, window: Window, done: WindowRead) -> Millis:
+        """Hard deletes leave no row to read; the delete log names them.
+
+        Return up to when the org's own bookkeeping is whole: behind that, a transaction was running.
+        """
         if not mirrored.described.schema.replicateable:
-            return
+            return window.end
         start = min(window.start, window.end - SHORTEST_MS)
         log_entries = await self._engine.client.deleted(mirrored.name, start, window.end, purpose="interval")
         changes = [
@@ -124,6 +127,7 @@ class Interval:
             for record_id, deleted_at in log_entries.records
         ]
         await self._apply(changes, done)
+        return log_entries.covered
 
     async def _apply(self, changes: list[Change], done: WindowRead) -> None:
         if not changes:
@@ -132,10 +136,11 @@ class Interval:
             done.count(await writing.apply(changes))
         done.rows += len(changes)
 
-    async def _finish(self, mirrored: Mirrored, window: Window, done: WindowRead) -> None:
-        cursor = to_iso(window.end - 1000)
+    async def _finish(self, mirrored: Mirrored, window: Window, covered: Millis, done: WindowRead) -> None:
+        now = window.end - 1000
+        cursor = to_iso(next_cursor(mirrored.cursor or now, now, covered))
         async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=cursor)
+            await self._engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=to_iso(now))
             if done.applied:
                 message = f"window read: {done.rows} rows, {done.applied} changes"
                 await writing.note(Note("audit", mirrored.name, source="interval", message=message))

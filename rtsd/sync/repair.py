@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtsd.core.change import Change, Operation, Outcome, Source, Version
+from rtsd.core.disappearance import believable
 from rtsd.core.instant import Millis, to_iso
+from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
-from rtsd.store import fetches
+from rtsd.salesforce.ledger import Observed
+from rtsd.store import fetches, objects
 from rtsd.store.journal import Note
+from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
@@ -18,6 +22,11 @@ AT_ONCE = 200
 """Ids in one call; wide rows make the answers large."""
 SETTLE_S = 0.25
 """How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
+
+DELETE_LOG_MS: Millis = 14 * 24 * 3_600_000
+"""How far the delete log is asked back; it keeps 15 days at most."""
+LOG_TOO_SHORT = ("INVALID_REPLICATION_DATE", "EXCEEDED_ID_LIMIT")
+"""The log was purged earlier, or is too long to be told: then it is no evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +50,114 @@ class Repair:
             mirrored = self._engine.catalog.find(name)
             if mirrored is None or mirrored.table is None:
                 continue
-            for start in range(0, len(waiting), AT_ONCE):
-                part = waiting[start : start + AT_ONCE]
-                changed += await self._fetch(mirrored, [(one, at) for one, _, at in part])
-                fetched += len(part)
+            changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
+            fetched += len(waiting)
         return Repaired(fetched, changed)
 
     async def records(self, mirrored: Mirrored, ids: Sequence[str], reason: str) -> Repaired:
         """Fetch these records now."""
-        at = self._engine.now()
         async with self._engine.writing() as writing:
-            await fetches.ask(writing.tx, mirrored.name, [(one, reason) for one in ids], at)
+            await writing.fetch(mirrored, ids, reason)
             await writing.note(Note("repair", mirrored.name, message=f"{len(ids)} records: {reason}"))
         return await self.step()
 
-    async def _fetch(self, mirrored: Mirrored, asked: Sequence[tuple[str, Millis]]) -> int:
-        table = mirrored.described
-        ids = [record_id for record_id, _ in asked]
-        answer = await self._engine.client.retrieve(mirrored.name, ids, table.columns, purpose="repair")
-        found = [
-            from_record(mirrored, table.schema, record, source=Source.REPAIR, seen=answer.observed)
-            for record in answer.records
-            if record is not None
-        ]
-        absent = [one for one, record in zip(ids, answer.records, strict=True) if record is None]
-        found += await self._absent(mirrored, absent) if absent else []
+    async def _work_off(self, mirrored: Mirrored, asked: Sequence[tuple[str, Millis]]) -> int:
+        """Fetch records; those that did not come are judged together, when all is known."""
+        changed = 0
+        absent: list[tuple[str, Millis]] = []
+        for start in range(0, len(asked), AT_ONCE):
+            part = asked[start : start + AT_ONCE]
+            answer = await self._engine.client.retrieve(
+                mirrored.name, [one for one, _ in part], mirrored.described.columns, purpose="repair"
+            )
+            found = [
+                from_record(
+                    mirrored, mirrored.described.schema, one, source=Source.REPAIR, seen=answer.observed
+                )
+                for one in answer.records
+                if one is not None
+            ]
+            missing = [ask for ask, one in zip(part, answer.records, strict=True) if one is None]
+            absent += missing
+            changed += await self._apply(mirrored, found, [ask for ask in part if ask not in missing])
+        if absent:
+            changed += await self._judge_absent(mirrored, absent)
+        return changed
+
+    async def _apply(
+        self, mirrored: Mirrored, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
+    ) -> int:
         async with self._engine.writing() as writing:
-            await fetches.done(writing.tx, mirrored.name, asked)
-            entries = await writing.apply(found)
+            await fetches.done(writing.tx, mirrored.name, done)
+            entries = await writing.apply(changes)
         return sum(1 for entry in entries if entry.note.outcome == Outcome.APPLIED)
 
-    async def _absent(self, mirrored: Mirrored, ids: Sequence[str]) -> list[Change]:
-        """Why records did not come: the recycle bin tells, or they are gone for good."""
+    async def _judge_absent(self, mirrored: Mirrored, asked: Sequence[tuple[str, Millis]]) -> int:
+        """Records that did not come: in the bin, deleted for good, or only out of sight.
+
+        The recycle bin and the delete log are evidence. What neither knows is taken for deleted while it
+        is little; when much vanishes at once nothing is deleted, and the object says so.
+        """
+        deleted: list[Change] = []
+        gone: dict[str, Millis] = {}
+        observed = None
+        for start in range(0, len(asked), AT_ONCE):
+            part = dict(asked[start : start + AT_ONCE])
+            found, observed = await self._from_bin(mirrored, list(part))
+            deleted += [row for row in found if row.operation is Operation.DELETE]
+            gone |= {one: at for one, at in part.items() if one not in {row.id for row in found}}
+        if gone and observed is not None:
+            logged = await self._from_delete_log(mirrored, gone)
+            vanished = gone.keys() - {change.id for change in logged}
+            rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
+            if not believable(len(vanished), rows):
+                await self._freeze(mirrored, len(vanished), rows)
+                asked = [ask for ask in asked if ask[0] not in vanished]
+            else:
+                at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
+                deleted += [
+                    Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, at)
+                    for one in sorted(vanished)
+                ]
+            deleted += logged
+        return await self._apply(mirrored, deleted, asked)
+
+    async def _from_bin(self, mirrored: Mirrored, ids: Sequence[str]) -> tuple[list[Change], Observed]:
         schema = mirrored.described.schema
         columns = [name for name in read_columns(schema) if name in ("Id", schema.cursor, DELETED, MASTER)]
         statement = soql.select(columns, mirrored.name, soql.one_of("Id", ids))
         page = await self._engine.client.query(statement, purpose="repair", all_rows=True)
-        rows = [
-            from_record(mirrored, schema, record, source=Source.REPAIR, seen=page.observed)
-            for record in page.records
+        return [
+            from_record(mirrored, schema, one, source=Source.REPAIR, seen=page.observed)
+            for one in page.records
+        ], page.observed
+
+    async def _from_delete_log(self, mirrored: Mirrored, ids: Mapping[str, Millis]) -> list[Change]:
+        """Those of the records that the delete log names; it reaches back 15 days (pull-apis.md 2.6)."""
+        if not mirrored.described.schema.replicateable:
+            return []
+        end = self._engine.salesforce_now()
+        try:
+            log = await self._engine.client.deleted(mirrored.name, end - DELETE_LOG_MS, end, purpose="repair")
+        except SalesforceError as error:
+            if error.reason not in LOG_TOO_SHORT:
+                raise
+            return []
+        return [
+            Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, Version(to_iso(at), *log.observed))
+            for one, at in log.records
+            if one in ids
         ]
-        gone_at = Version(to_iso((page.observed.until - 1000) // 1000 * 1000), *page.observed)
-        gone = set(ids) - {row.id for row in rows}
-        return [row for row in rows if row.operation is Operation.DELETE] + [
-            Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, gone_at) for one in sorted(gone)
-        ]
+
+    async def _freeze(self, mirrored: Mirrored, vanished: int, rows: int) -> None:
+        reason = (
+            f"{vanished} of {rows} rows are no longer visible, and nothing says they were deleted;"
+            " none was removed: check the sync user's permissions and sharing"
+        )
+        if mirrored.error == reason:
+            return
+        async with self._engine.writing() as writing:
+            await self._engine.catalog.update(
+                writing.tx, mirrored, state=ObjectState.INCOMPLETE, error=reason
+            )
+            await writing.note(Note("drift", mirrored.name, message=reason, detail={"vanished": vanished}))

@@ -114,5 +114,6 @@ CREATE TABLE _rts_audit (
   started_at TEXT NOT NULL,       -- Salesforce's clock
   job TEXT,                       -- the Bulk job whose result is being read; it outlives us by days
   locator TEXT,                   -- the page of its result to read next
+  last_id TEXT NOT NULL DEFAULT '', -- by REST instead: the last row that was read
   rows_read INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
