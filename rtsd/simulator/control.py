@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
+from rtsd.simulator.administration import become_another_org, change_schema, quiet_edit
 from rtsd.simulator.errors import OrgError
 from rtsd.simulator.faults import KINDS
 from rtsd.simulator.install import install_package, put_settings, uninstall_package
@@ -51,7 +52,10 @@ class Control:
             ("POST", "visibility", self.visibility),
             ("POST", "sessions/expire", self.expire),
             ("POST", "org", self.change_org),
+            ("POST", "schema", self.schema),
+            ("POST", "hold", self.hold),
             ("POST", "dml", self.dml),
+            ("POST", "quiet", self.quiet),
             ("POST", "package/install", self.install),
             ("POST", "package/uninstall", self.uninstall),
             ("POST", "package/settings", self.settings),
@@ -181,23 +185,38 @@ class Control:
     async def change_org(self, request: web.Request) -> web.Response:
         """Swap the org's id, as a sandbox copy has another: `{"org_id": ...}`."""
         body = await _body(request)
-        self._service.org.org_id = str(body["org_id"])
+        become_another_org(self._service.org, str(body["org_id"]))
         self._service.package.configuration.reload()
         return _json({"org_id": self._service.org.org_id})
+
+    async def schema(self, request: web.Request) -> web.Response:
+        """Change objects and fields; see `administration.change_schema`."""
+        change_schema(self._service.org, await _body(request))
+        return _json({"described_at": self._service.org.described_at().isoformat()})
+
+    async def hold(self, request: web.Request) -> web.Response:
+        """Hold `latestDateCovered` at now: `{"seconds"}` of a long transaction on the instance."""
+        self._service.org.hold_transaction(float((await _body(request))["seconds"]))
+        return _json({})
 
     # -- data ---------------------------------------------------------------------------------------
     async def dml(self, request: web.Request) -> web.Response:
         """Change rows: `{"object", "op", "rows" | "ids", "commit_after"?, "quiet"?}`; one commit."""
         body = await _body(request)
         org = self._service.org
-        with org.transaction(org.sync_user, commit_after=float(body.get("commit_after", 0.0))):
+        with org.transaction(org.admin, commit_after=float(body.get("commit_after", 0.0))):
             ids = self._change(body)
         self.dml_rows += len(ids)
         return _json({"ids": ids})
 
+    async def quiet(self, request: web.Request) -> web.Response:
+        """Do a mass edit that fires no trigger; see `administration.quiet_edit`."""
+        quiet_edit(self._service.org, await _body(request))
+        return _json({})
+
     def _change(self, body: dict[str, Any]) -> list[str]:
         org, name, op = self._service.org, str(body["object"]), body["op"]
-        who = org.sync_user
+        who = org.admin
         rows, ids = body.get("rows", []), body.get("ids", [])
         if op == "merge":
             org.merge(who, name, body["master"], ids, body.get("fields"))
@@ -206,8 +225,7 @@ class Control:
             org.empty_bin(name, ids or None)
             return list(ids)
         if body.get("quiet") and op == "update":
-            for row in rows:
-                org.quiet.edit(name, [row["Id"]], {key: value for key, value in row.items() if key != "Id"})
+            org.quiet_update(who, name, rows)
             return [row["Id"] for row in rows]
         if op in ("create", "update"):
             results = getattr(org, op)(who, name, rows)
@@ -256,7 +274,7 @@ class Control:
         """Let people work: `{"rate"?: commits per second, "seed"?, "objects"?: [...]}`."""
         body = await _body(request)
         await self.close()
-        self._lively = Lively(self._service.org, **body)
+        self._lively = Lively(self._service.org, self._service.faults, **body)
         return _json({"lively": True})
 
     async def stop_lively(self, _request: web.Request) -> web.Response:

@@ -36,10 +36,11 @@ OTHER_CALLS = ("406", "reset", "expire_session", "slow_answer", "token_error", "
 DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
 DEPLOYMENTS = ("deploy_failed",)
+COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
-KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *PUSHES)
+KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
 PARAMETERS = {
-    "seconds": "push_late, stall, slow_answer: how long (default 2)",
+    "seconds": "push_late, stall, slow_answer: how long (default 2); late_commit: at most that late",
     "after_bytes": "cut, stall: bytes sent before (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
     "message": "job_failed, deploy_failed: errorMessage",
@@ -75,6 +76,10 @@ class Fault:
             return False
         self.hits += 1
         return True
+
+    def within(self, name: str, default: float) -> float:
+        """Return a random number between 0 and a parameter of the rule."""
+        return self._random.uniform(0.0, self.number(name, default))
 
     def number(self, name: str, default: float) -> float:
         """Return a parameter of the rule."""

@@ -60,7 +60,7 @@ def uninstall_package(org: Org, package: Package) -> None:
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
     for described in package_objects():
         if described.name in present:
-            org.drift.remove_object(described.name)
+            org.remove_object(described.name)
     package.configuration.reload()
 
 

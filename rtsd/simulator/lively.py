@@ -8,10 +8,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rtsd.simulator.errors import OrgError
+from rtsd.simulator.faults import COMMITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtsd.simulator.faults import Faults
     from rtsd.simulator.org import Org
 
 SAMPLE = 2_000  # ids remembered per object
@@ -97,10 +99,17 @@ class Lively:
     """Makes `rate` commits per second until it is stopped; `done` counts what happened."""
 
     def __init__(
-        self, org: Org, *, rate: float = 2.0, seed: int = 1, objects: Sequence[str] | None = None
+        self,
+        org: Org,
+        faults: Faults,
+        *,
+        rate: float = 2.0,
+        seed: int = 1,
+        objects: Sequence[str] | None = None,
     ) -> None:
         self._org = org
-        self._who = org.sync_user
+        self._faults = faults
+        self._who = org.admin
         self._rng = random.Random(seed)
         self._rate = rate
         known = {entry["name"] for entry in org.describe_global(self._who)}
@@ -126,8 +135,12 @@ class Lively:
         """Make one commit."""
         name = self._rng.choice(self._objects)
         action = self._rng.choices(ACTIONS, WEIGHTS)[0]
+        late = self._faults.hit(COMMITS, name)
         try:
-            self._act(name, action)
+            with self._org.transaction(
+                self._who, commit_after=late.within("seconds", 300.0) if late else 0.0
+            ):
+                self._act(name, action)
         except OrgError as error:  # the row went away under somebody's hands: such is life in an org
             self.done[f"refused {error.code}"] += 1
         else:

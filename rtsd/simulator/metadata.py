@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from rtsd.simulator.administration import free_prefix
 from rtsd.simulator.schema import fields as make
 from rtsd.simulator.schema.model import Field, ObjectType
 
@@ -191,7 +192,7 @@ class Deployer:
         if not self._exists(kind, name):
             return
         if kind == "CustomObject":
-            self._org.drift.remove_object(name)
+            self._org.remove_object(name)
         elif kind == "CustomField":
             obj, _, column = name.partition(".")
             self._org.remove_field(obj, column)
@@ -201,9 +202,7 @@ class Deployer:
             self.others.discard((kind, name))
 
     def _put_object(self, name: str, content: bytes) -> None:
-        prefixes = {entry["keyPrefix"] for entry in self._org.describe_global(self._system)}
-        prefix = next(p for n in range(16, 36**2) if (p := f"a{_base36(n)}") not in prefixes)
-        described = _object_of(name, content, prefix)
+        described = _object_of(name, content, free_prefix(self._org))
         if not self._exists("CustomObject", name):
             self._org.add_object(described)
             return
@@ -229,11 +228,6 @@ class Deployer:
             self._org.update(self._system, kind, [{**row, "Id": known[0]}])
         else:
             self._org.create(self._system, kind, [row])
-
-
-def _base36(number: int) -> str:
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return digits[number // 36] + digits[number % 36]
 
 
 def _trigger_object(content: bytes) -> str | None:

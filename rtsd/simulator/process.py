@@ -100,6 +100,7 @@ async def listening(service: Service, port: int = 0) -> AsyncIterator[dict[str, 
         service.app,
         max_line_size=2 * URI_AND_HEADERS,
         max_field_size=2 * URI_AND_HEADERS,
+        access_log=None,
         shutdown_timeout=0.1,
     )
     await runner.setup()
