@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -336,9 +337,10 @@ def _next_pause(pause: float, waited: Millis) -> float:
 
 
 def _failure(data: dict[str, Any]) -> BulkFailed:
-    reason = str(data.get("errorMessage") or "Salesforce tells no reason")
+    told = str(data.get("errorMessage") or "Salesforce tells no reason")
+    code = re.match(r"[A-Z][A-Z_]{3,}(?=:)", told)
     return BulkFailed(
-        f"Bulk job {data['id']} ended {data['state']}: {reason}.",
+        f"Bulk job {data['id']} ended {data['state']}: {told.rstrip('.')}.",
         "A smaller range of records, or REST, may still read it.",
-        reason=data["state"],
+        reason=code[0] if code else data["state"],
     )

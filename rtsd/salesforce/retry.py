@@ -122,7 +122,7 @@ class Gate:
         self._limit = most
         self._inside = 0
         self._calm = 0
-        self._changed = asyncio.Condition()
+        self._freed = asyncio.Event()
 
     @property
     def limit(self) -> int:
@@ -132,15 +132,15 @@ class Gate:
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Wait for a place, and keep it inside the block."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._inside < self._limit)
-            self._inside += 1
+        while self._inside >= self._limit:
+            self._freed.clear()
+            await self._freed.wait()
+        self._inside += 1
         try:
             yield
         finally:
             self._inside -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            self._freed.set()  # wakes all who wait: one of them that is cancelled takes no other's turn
 
     def narrow(self) -> None:
         """Salesforce said that too many calls run at once (ConcurrentRequests Limit exceeded)."""

@@ -7,12 +7,13 @@ from collections import deque
 
 from rtsd.core.instant import Millis
 from rtsd.errors import AuthenticationFailed, SalesforceError
-from rtsd.salesforce.credentials import Credentials
+from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.ledger import LOGINS, Clock, Ledger
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
 _PURPOSE = "login"
+_TIMEOUTS = Timeouts(first_byte_s=30.0)
 _MINUTE: Millis = 60_000
 _MOST_PER_MINUTE = 6
 """Sessions live 15 minutes at least (pull-apis.md 1.4): more logins than this are a loop."""
@@ -33,7 +34,7 @@ class Session:
         self.credentials = credentials
         self._ledger = ledger
         self._clock = clock
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or _TIMEOUTS
         self._token: Token | None = None
         self._login: asyncio.Task[Token] | None = None
         self._refresh_token = credentials.refresh_token
@@ -64,9 +65,12 @@ class Session:
             self._token = None
 
     async def close(self) -> None:
-        """Let a login that is under way finish (its refresh token may have been rotated)."""
-        if self._login is not None:
-            await asyncio.wait([self._login])
+        """End a login that is under way; one that may rotate the refresh token is let finish."""
+        if self._login is None:
+            return
+        if self.credentials.auth is not Auth.REFRESH_TOKEN:
+            self._login.cancel()
+        await asyncio.wait([self._login])
 
     async def _log_in(self) -> Token:
         try:

@@ -16,7 +16,7 @@ import aiohttp
 import requests
 from requests.adapters import HTTPAdapter
 
-from rtsd.errors import OrgUnreachable
+from rtsd.errors import ConfigError, OrgUnreachable
 from rtsd.salesforce.refusals import Refused, Remedy
 
 _T = TypeVar("_T")
@@ -32,10 +32,16 @@ class Timeouts:
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Trust the system's roots, and those of `ca_file` if one is given."""
+    """Trust the system's roots, and those of `ca_file` if one is given. Raises ConfigError."""
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
+    try:
+        if ca_file:
+            context.load_verify_locations(ca_file)
+    except OSError as cause:  # missing, unreadable, or not PEM (ssl.SSLError is one)
+        raise ConfigError(
+            f"org.ca_file {ca_file} cannot be used: {_reason(cause)}.",
+            "It has to be a PEM file of trust roots.",
+        ) from cause
     return context
 
 
