@@ -11,7 +11,7 @@ from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtstui.clean import clean
-from rtstui.format import UNKNOWN, count, percent, plural
+from rtstui.format import UNKNOWN, count, plural
 from rtstui.rows import Row
 
 ASK_THE_NUMBER = 20
@@ -108,7 +108,7 @@ async def resume_all(desk: Desk) -> None:
 async def retry(desk: Desk, letters: Sequence[int]) -> None:
     """Try dead letters again."""
     what = plural(len(letters), "dead letter")
-    rows: list[Row] = [(("They are applied as if they had just come; what fails again returns here.", ""),)]
+    rows: list[Row] = [(("Applied as if it had just come; what fails again returns here.", ""),)]
     word = str(len(letters)) if len(letters) > ASK_THE_NUMBER else None
     if await desk.ask(f"Retry {what}?", rows, "Retry", word):
         await _each(desk, letters, "retried")
@@ -118,8 +118,8 @@ async def drop(desk: Desk, letters: Sequence[int]) -> None:
     """Give dead letters up."""
     what = plural(len(letters), "dead letter")
     rows: list[Row] = [
-        (("They will never be applied. This cannot be undone.", "error"),),
-        (("The records themselves stay as they are; an audit would still find what they lack.", ""),),
+        (("What it holds is never applied. This cannot be undone.", "error"),),
+        (("The mirror stays as it is; an audit would still find what it lacks.", ""),),
     ]
     if await desk.ask(f"Drop {what}?", rows, "Drop", str(len(letters))):
         await _each(desk, letters, "dropped")
@@ -156,7 +156,7 @@ def price_rows(price: Price) -> list[Row]:
         (("takes       ", "dim"), (takes, "")),
     ]
     rows += [
-        (("of the day  ", "dim"), (f"{percent(share)} of {clean(limit)}", "warn" if share > 0.2 else ""))
+        (("of the day  ", "dim"), (f"{share:.2g} % of {clean(limit)}", "warn" if share > 20 else ""))
         for limit, share in estimate.share_of_daily.items()
     ]
     for problem in price.problems:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtsd.control.protocol import Event
 from rtstui.meaning import tag
+
+WORD = re.compile(r"""!?(?:/(?:[^/\\]|\\.)+/(?=\s|$)|"[^"]*"|\S+)""")
+"""A word; in slashes or quotes it may hold spaces."""
 
 Test = Callable[[Event], bool]
 
@@ -39,10 +41,7 @@ class Filter:
 
 def parse(text: str) -> Filter:
     """Read a filter line. Raises FilterMistake."""
-    try:
-        words = shlex.split(text, posix=True) if '"' in text else text.split()
-    except ValueError as error:
-        raise FilterMistake(f"a quote is not closed ({error})") from error
+    words = [match.group() for match in WORD.finditer(text)]
     return Filter(text.strip(), tuple(_test(word) for word in words))
 
 
@@ -64,7 +63,9 @@ def _test(word: str) -> Test:
         return _field_test(key.lower(), wanted)
     if colon and key.isalpha():
         raise FilterMistake(f"{key}: is not one of {', '.join(KEYS)}")
-    needle = word.lower()
+    if word.count('"') % 2:
+        raise FilterMistake(f"{word}: a quote is not closed")
+    needle = word.strip('"').lower()
     return lambda event: needle in haystack(event).lower()
 
 

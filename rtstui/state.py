@@ -100,7 +100,7 @@ class State:
         else:
             if item.status is not None:
                 self._take_status(scrub(item.status))
-            self._take_counters(item.counters)
+            self._take_counters(item.counters, len(item.rows) + item.skipped)
             self._take_rows([scrub(event) for event in item.rows], item.seq, item.skipped)
             self.status_at = self.now()
         self.rev += 1
@@ -159,15 +159,13 @@ class State:
         self.status = status
         self.status_at = self.now()
 
-    def _take_counters(self, counters: dict[str, int]) -> None:
+    def _take_counters(self, counters: dict[str, int], told: int) -> None:
         new, old = _total(counters), _total(self.counters)
-        known = bool(self.counters)
+        # The first frame, and the first of a daemon that started again, only has its own count.
+        happened = new - old if self.counters and new >= old else told
         self.counters = {clean(name): number for name, number in counters.items()}
-        if not known:
-            return
         second = int(self.now().timestamp())
-        # A daemon that started again counts from zero.
-        self._seconds[second] = self._seconds.get(second, 0) + (new - old if new >= old else new)
+        self._seconds[second] = self._seconds.get(second, 0) + happened
         while len(self._seconds) > RATE_SECONDS:
             del self._seconds[next(iter(self._seconds))]
 

@@ -9,7 +9,9 @@ the daemon named.
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
+import pwd
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -351,9 +353,6 @@ def _not_rtsd(what: str) -> WrongProtocol:
 
 def _how_to_join(socket: Path) -> str:
     """The command that lets this user in: joining the group that owns the socket, where there is one."""
-    import grp  # noqa: PLC0415 (only needed to word an error)
-    import pwd  # noqa: PLC0415 (the same)
-
     try:
         group = grp.getgrgid(socket.stat().st_gid).gr_name
     except (OSError, KeyError):

@@ -95,7 +95,7 @@ class Panel(Widget):
         try:
             rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
         except Exception as error:  # noqa: BLE001 (one panel's mistake must not take the others' sight)
-            self.log.error(error)
+            self.log(error)
             rows = [((clean(f"This panel failed: {error!r}. ctrl+l redraws."), "error"),)]
         if self.DATED and not self.state.live:
             rows = [tuple((text, "dim" if role in WELL else role) for text, role in row) for row in rows]

@@ -123,8 +123,9 @@ class Table(Panel, can_focus=True):
             self.notify(f"Sent to the terminal's clipboard: {len(text)} bytes.", markup=False, timeout=3)
 
     def on_focus(self) -> None:
-        """The cursor shows only where keys go."""
+        """The cursor shows only where keys go; what is said of the row under it follows."""
         self.tick()
+        self.post_message(RowChosen(self.id or "", self.cursor))
 
     def on_blur(self) -> None:
         """The cursor shows only where keys go."""

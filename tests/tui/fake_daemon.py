@@ -27,7 +27,7 @@ ESTIMATE = {
         "bulk_jobs": 67,
         "mb": 212.5,
         "minutes": 4.2,
-        "share_of_daily": {"DailyApiRequests": 0.0014, "DailyBulkV2QueryJobs": 0.0067},
+        "share_of_daily": {"DailyApiRequests": 0.14, "DailyBulkV2QueryJobs": 0.67},
     },
     "problems": [],
 }
