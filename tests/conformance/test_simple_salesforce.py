@@ -162,7 +162,7 @@ def test_replication(client: Salesforce, contact: str) -> None:
 def test_bulk2_query(client: Salesforce, contact: str) -> None:
     """A Bulk 2.0 query job gives the same rows as REST, text byte-exact."""
     soql = f"SELECT Id, LastName, Description, AccountId FROM Contact WHERE Id = '{contact}'"
-    pages = list(client.bulk2.Contact.query(soql))
+    pages = list(client.bulk2.Contact.query(soql, wait=1))
     rows = [row for page in pages for row in csv.DictReader(io.StringIO(page, newline=""))]
     assert rows == [{"Id": contact, "LastName": "Conformance", "Description": TEXT, "AccountId": ""}]
 
@@ -170,7 +170,7 @@ def test_bulk2_query(client: Salesforce, contact: str) -> None:
 def test_bulk2_pages(client: Salesforce) -> None:
     """Each page repeats the header, and the pages together hold every row once."""
     expected = client.query("SELECT COUNT() FROM Contact")["totalSize"]
-    pages = list(client.bulk2.Contact.query("SELECT Id, Email FROM Contact", max_records=1_000))
+    pages = list(client.bulk2.Contact.query("SELECT Id, Email FROM Contact", max_records=1_000, wait=1))
     rows = [row["Id"] for page in pages for row in csv.DictReader(io.StringIO(page, newline=""))]
     assert len(pages) == -(-expected // 1_000)
     assert len(rows) == len(set(rows)) == expected

@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from conftest import Api, Login
 
     from rtsd.simulator.process import SimulatedOrg
@@ -187,3 +189,32 @@ async def test_date_header_is_the_orgs_clock(org: SimulatedOrg, api: Api) -> Non
     await org.control("clock", {"advance": 40 * 86_400})
     now = (await org.control("clock", {}))["now"]
     assert now[8:10] == (await api.call("GET", "/limits"))[1]["Date"][5:7]
+
+
+async def test_compressed_and_chunked_requests(org: SimulatedOrg, api: Api) -> None:
+    """A body may come compressed, and in chunks without a length."""
+    body = gzip.compress(json.dumps({"Name": "packed"}).encode())
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body[:10]
+        yield body[10:]
+
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    status, _, made = await api.call("POST", "/sobjects/Account/", data=pieces(), headers=headers)
+    assert (status, made["success"]) == (201, True)
+    short = made["id"][:15]
+    assert (await api.get(f"/sobjects/Account/{short}/"))["Name"] == "packed"
+    assert (await api.call("PATCH", f"/sobjects/Account/{short}", json={"Name": "changed"}))[0] == 204
+    assert (await api.call("DELETE", f"/sobjects/Account/{short}"))[0] == 204
+    status, _, gone = await api.call("GET", f"/sobjects/Account/{short}")
+    assert (status, gone[0]["errorCode"]) == (404, "ENTITY_IS_DELETED")
+
+
+@pytest.mark.parametrize(
+    ("record_id", "refusal"),
+    [("0030000000000zzAAA", (404, "NOT_FOUND")), ("001000000000001", (400, "MALFORMED_ID"))],
+)
+async def test_absent_and_malformed_ids(api: Api, record_id: str, refusal: tuple[int, str]) -> None:
+    """An unknown id is NOT_FOUND, another object's id MALFORMED_ID with the field's name."""
+    status, _, body = await api.call("GET", f"/sobjects/Contact/{record_id}")
+    assert (status, body[0]["errorCode"]) == refusal
