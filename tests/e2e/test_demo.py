@@ -1,0 +1,79 @@
+"""The main job from end to end, as `make demo` runs it, only smaller."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEMO = [
+    sys.executable,
+    "-m",
+    "rtsd",
+    "demo",
+    "--headless",
+    "--records",
+    "Contact=300",
+    "--records",
+    "Lead=100",
+]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is still a process `pid`."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_demo_ends_equal(tmp_path: Path) -> None:
+    """Load, imports, edits, deletes, a silent spell: in the end the mirror is the org."""
+    done = subprocess.run(
+        [*DEMO, "--seconds", "4", "--dir", str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["equal"] is True
+    assert set(result["objects"]) == {"Contact", "Lead"}
+    assert result["objects"]["Contact"]["rows"] >= 300 + 4 * 200
+    assert result["by_source"]["push"] >= 4 * 200
+    assert result["freshness_ms"]["p50"] <= 2_000
+    assert "mode      interval" in done.stdout
+    assert done.stdout.count("mode      real_time") >= 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_the_demo_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM stop the daemon and the org too, without a traceback."""
+    demo = subprocess.Popen(
+        [*DEMO, "--seconds", "600"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert demo.stdout is not None
+    daemon = None
+    for line in demo.stdout:
+        if line.startswith("daemon"):
+            daemon = int(line.split()[2].strip(","))
+        if line.startswith("lively"):
+            break
+    demo.send_signal(number)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode == 130
+    assert "Traceback" not in errors
+    assert daemon is not None
+    assert not is_alive(daemon)
+    assert list(tmp_path.iterdir()) == []
