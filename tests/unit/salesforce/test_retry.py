@@ -1,0 +1,97 @@
+"""The gate that limits calls at a time, and the budget of retries."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rtsd.errors import OrgUnreachable
+from rtsd.salesforce.refusals import Refused, Remedy
+from rtsd.salesforce.retry import Gate, Patience, RetryPolicy
+
+
+async def enter(gate: Gate, inside: list[str], name: str, leave: asyncio.Event) -> None:
+    async with gate.passing():
+        inside.append(name)
+        try:
+            await leave.wait()
+        finally:
+            inside.remove(name)
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_than_the_limit_are_inside() -> None:
+    """Who comes later waits for a place, and gets it."""
+    gate, inside, leave = Gate(2), [], asyncio.Event()
+    tasks = [asyncio.create_task(enter(gate, inside, str(n), leave)) for n in range(5)]
+    await settle()
+    assert inside == ["0", "1"]
+    leave.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    assert inside == []
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_cancelled_waiter_takes_no_turn_along(steps: int) -> None:
+    """At whatever moment the one that is woken is cancelled, the next one gets the place."""
+    gate, inside = Gate(1), list[str]()
+    first, later = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(enter(gate, inside, "holder", first))
+    await settle()
+    doomed = asyncio.create_task(enter(gate, inside, "doomed", later))
+    patient = asyncio.create_task(enter(gate, inside, "patient", later))
+    await settle()
+    first.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    doomed.cancel()
+    await holder
+    await settle()
+    assert inside == ["patient"]
+    later.set()
+    await patient
+
+
+async def test_the_limit_narrows_at_once_and_widens_slowly() -> None:
+    """Half as many after each refusal, never none; one more after fifty calls that went well."""
+    gate = Gate(8)
+    gate.narrow()
+    assert gate.limit == 4
+    for _ in range(5):
+        gate.narrow()
+    assert gate.limit == 1
+    for _ in range(49):
+        gate.calm()
+    assert gate.limit == 1
+    gate.calm()
+    assert gate.limit == 2
+    for _ in range(50 * 20):
+        gate.calm()
+    assert gate.limit == 8
+
+
+async def test_pauses_of_a_resumed_download_spend_the_same_budget() -> None:
+    """A download that breaks again and again ends, by tries or by the hour's budget."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    patience = Patience(RetryPolicy(attempts=3, per_hour=4), lambda: 0, sleep)
+    broken = Refused(OrgUnreachable("broken"), Remedy.RETRY)
+    await patience.pause(1, broken)
+    await patience.pause(2, broken)
+    with pytest.raises(Refused):
+        await patience.pause(3, broken)
+    await patience.pause(1, broken)
+    await patience.pause(1, broken)
+    with pytest.raises(Refused) as caught:
+        await patience.pause(1, broken)
+    assert "4 retries in an hour" in caught.value.error.do
+    assert len(pauses) == 4
