@@ -47,6 +47,10 @@ class FakeDaemon:
         """What acts are answered with, instead of being done: status, error, message."""
         self.garbage: bytes | None = None
         """Sent once in place of the next frame."""
+        self.hold: asyncio.Event | None = None
+        """While set, no answer comes before it."""
+        self.log_refused = False
+        """Whether the error log is answered with a refusal."""
         self.asked_hz: list[str] = []
         self._followers: set[asyncio.Queue[bytes]] = set()
         self._runner: web.AppRunner | None = None
@@ -118,9 +122,13 @@ class FakeDaemon:
     # -- the API ---------------------------------------------------------------------------------
 
     async def _status(self, _request: web.Request) -> web.Response:
+        if self.hold is not None:
+            await self.hold.wait()
         return _json(self.status)
 
     async def _errors(self, _request: web.Request) -> web.Response:
+        if self.log_refused:
+            return web.json_response({"error": "StorageFailed", "message": "the disk is broken"}, status=503)
         return _json(Errors(errors=self.errors))
 
     async def _letters(self, _request: web.Request) -> web.Response:
