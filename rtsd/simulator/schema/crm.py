@@ -62,7 +62,7 @@ def _activity() -> list[Field]:
 def account() -> ObjectType:
     """Return Account, with a tier that contacts show by formula and a roll-up of its open pipeline."""
     pipeline = (
-        "(SELECT sum(o.Amount) FROM Opportunity o WHERE o.AccountId = {t}.Id AND o.IsDeleted = 0"
+        "(SELECT round(sum(o.Amount), 2) FROM Opportunity o WHERE o.AccountId = {t}.Id AND o.IsDeleted = 0"
         " AND o.StageName NOT IN ('Closed Won', 'Closed Lost'))"
     )
     fields = [
@@ -285,7 +285,7 @@ def campaign_member() -> ObjectType:
         reference("LeadId", "Lead", "CampaignMembers", "cascade", updateable=False),
         reference("ContactId", "Contact", "CampaignMembers", "cascade", updateable=False),
         picklist("Status", "Sent;Responded;Registered;Attended", 40, default="Sent"),
-        derived(checkbox("HasResponded"), "{t}.Status IN ('Responded', 'Attended')"),
+        derived(checkbox("HasResponded"), "coalesce({t}.Status IN ('Responded', 'Attended'), 0)"),
         date("FirstRespondedDate", **_READ),
     ]
     return _object("CampaignMember", "Campaign Members", "00v", fields, undeletable=False)
