@@ -17,8 +17,7 @@ from rtsd.cli import options
 def run(config_path: Path | None, log_level: str) -> None:
     """Run the daemon in the foreground.
 
-    Under systemd it is Type=notify. SIGTERM or Ctrl-C drains and stops it, SIGHUP reads the
-    configuration again. Log lines go to stderr.
+    Under systemd it is Type=notify. SIGTERM or Ctrl-C drains and stops it. Log lines go to stderr.
     """
     settings = config.load(config_path)
     logs.setup(log_level)

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,11 +95,17 @@ async def stage(directory: Path | None, records: Mapping[str, int], silence_ms: 
 
     Without `directory` a temporary one is used and removed.
     """
-    with _directory(directory) as place:
-        async with process.spawn(records=records) as org:
-            token = _write_files(place, org, records, silence_ms)
-            async with _daemon(place) as daemon:
-                yield Stage(place, org, token, daemon)
+    async with AsyncExitStack() as stack:
+        place = stack.enter_context(_directory(directory))
+        try:
+            org = await stack.enter_async_context(process.spawn(records=records))
+        except RuntimeError as error:
+            raise RtsError(
+                f"The simulated org does not start: {error}.", "Its own words are above."
+            ) from error
+        token = _write_files(place, org, records, silence_ms)
+        daemon = await stack.enter_async_context(_daemon(place))
+        yield Stage(place, org, token, daemon)
 
 
 async def install_package(stage: Stage, objects: list[str]) -> None:
