@@ -60,6 +60,10 @@ class Session:
     alive: bool = True
     opened_by: str = ""  # the refresh token that opened it
 
+    def lives(self, now: datetime) -> bool:
+        """Whether the session can be used."""
+        return self.alive and self.expires_at > now
+
     @property
     def who(self) -> Principal:
         """What the session's user sees."""
@@ -113,7 +117,7 @@ class Accounts:
     def session_of(self, token: str) -> Session:
         """Return the living session of a token and renew its lifetime; raises `OrgError` 401."""
         session = self._sessions.get(token)
-        if session is not None and session.alive and session.expires_at > self._org.clock.now():
+        if session is not None and session.lives(self._org.clock.now()):
             session.expires_at = self._deadline()
             return session
         if session is not None:

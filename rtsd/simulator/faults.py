@@ -23,6 +23,10 @@ REFUSALS: dict[str, OrgError] = {
     "bulk_quota": OrgError(
         400, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached"
     ),
+    "api_disabled": OrgError(
+        403, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner"
+    ),
+    "api_currently_disabled": OrgError(503, "API_CURRENTLY_DISABLED", "API is currently disabled"),
     "not_rest": OrgError(401, "INVALID_SESSION_ID", "This session is not valid for use with the REST API"),
 }
 HTML_PAGES = {

@@ -164,11 +164,11 @@ class Login:
     def _user(self, request: web.Request) -> User | web.Response:
         token = self._bearer(request)
         if not token:
-            return web.Response(status=403, text="Missing_OAuth_Token")
+            return web.Response(status=self._switches.bad_token_status, text="Missing_OAuth_Token")
         try:
             return self._accounts.session_of(token).user
         except OrgError:
-            return web.Response(status=403, text="Bad_OAuth_Token")
+            return web.Response(status=self._switches.bad_token_status, text="Bad_OAuth_Token")
 
     def _row(self, user: User) -> dict[str, Any]:
         fields = ["Name", "FirstName", "LastName", "Email"]

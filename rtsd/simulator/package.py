@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 INVOCATION = 200  # changes of one trigger invocation, and so of one push
 OPERATIONS = ("create", "update", "delete", "undelete")
+RETRY_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 10.0)  # a finalizer waits minutes: see the switch push_retry_scale
 RETRIED = (408, 429)
 
 
@@ -45,7 +46,6 @@ class Package:
         self._tasks: set[asyncio.Task[None]] = set()
         self.configuration = Configuration(org)
         self.heartbeat_s = heartbeat_s
-        self.retry_delays_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 10.0)
         self.statistics = self._callouts.statistics
         org.on_commit(self._on_commit)
 
@@ -116,7 +116,7 @@ class Package:
         """Send one push until it is answered for good or the retries are used up."""
         self.statistics.pushes += 1
         self.statistics.changes += len(push.changes)
-        for attempt, delay in enumerate((*self.retry_delays_s, None), start=1):
+        for attempt, delay in enumerate((*RETRY_DELAYS_S, None), start=1):
             self._limits.use(ASYNC_APEX)
             settings = self.configuration.active()
             if settings is None:
@@ -131,7 +131,7 @@ class Package:
                 self.statistics.failed += 1
                 self._log_error(settings, push, status, text, attempt)
                 return
-            await asyncio.sleep(delay * random.uniform(0.8, 1.2))
+            await asyncio.sleep(delay * self._switches.push_retry_scale * random.uniform(0.8, 1.2))
 
     def _log_error(self, settings: Settings, push: Push, status: int, text: str, attempt: int) -> None:
         if not settings.error_logging:

@@ -154,9 +154,10 @@ class Queries:
         """Answer a further page; a locator dies with the session that opened it."""
         number, _, offset = locator.partition("-")
         cursor = self._cursors.get(number)
-        if cursor is None or not offset.isdigit() or cursor.opened_at + CURSOR_LIFE < self._org.clock.now():
+        now = self._org.clock.now()
+        if cursor is None or not offset.isdigit() or cursor.opened_at + CURSOR_LIFE < now:
             raise OrgError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-        if not cursor.session.alive or cursor.session.user is not call.session.user:
+        if not cursor.session.lives(now) or cursor.session.user is not call.session.user:
             raise OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
         records = cursor.records(int(offset))
         self.rows_served += len(records)

@@ -16,6 +16,7 @@ class Switches:
     - `rotation_ends_session`: a rotation ends the sessions that the old token opened.
     - `sandbox_audience`: JWT assertions must be for test.salesforce.com, not for login.
     - `bad_client_status`: HTTP status of invalid_client_id and invalid_client.
+    - `bad_token_status`: HTTP status of userinfo and the identity URL for a bad token.
     - `password_flow`, `soap_login`: the logins that new orgs have switched off.
     - `soap_max_version`: newest API version with SOAP login().
     - `token_calls_count`: token calls use the daily API quota.
@@ -33,6 +34,7 @@ class Switches:
     - `bulk_queue_s`, `bulk_run_s`: seconds a job stays in UploadComplete and, at least, in InProgress.
     - `deploy_poll_steps`: polls a deployment answers with a state before the end.
     - `heartbeat_while_disabled`: the package still sends heartbeats when its settings disable it.
+    - `push_retry_scale`: the package waits 1, 2, 5, 10, 10 seconds times this between its attempts.
     - `push_timestamp_by_org_clock`: webhook-timestamp follows the org's clock, its jumps included.
     """
 
@@ -41,6 +43,7 @@ class Switches:
     rotation_ends_session: bool = True
     sandbox_audience: bool = False
     bad_client_status: int = 400
+    bad_token_status: int = 403
     password_flow: bool = True
     soap_login: bool = True
     soap_max_version: float = 64.0
@@ -60,6 +63,7 @@ class Switches:
     bulk_run_s: float = 0.0
     deploy_poll_steps: int = 1
     heartbeat_while_disabled: bool = True
+    push_retry_scale: float = 1.0
     push_timestamp_by_org_clock: bool = False
 
 

@@ -72,8 +72,7 @@ async def pushing(org: SimulatedOrg, gateway: Gateway) -> SimulatedOrg:
     """The org with the package installed and aimed at the gateway; retries come quickly."""
     settings = {"Gateway_URL__c": gateway.url, "Token__c": gateway.token, "Error_Logging__c": True}
     await org.control("package/install", {"settings": settings})
-    assert org.service is not None
-    org.service.package.retry_delays_s = (0.01, 0.01)
+    await org.control("switches", {"push_retry_scale": 0.01})
     return org
 
 

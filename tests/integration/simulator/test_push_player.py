@@ -160,3 +160,14 @@ async def test_late_commit(pushing: SimulatedOrg, gateway: Gateway) -> None:
     (push,) = await gateway.wait(1)
     assert await pushing.count("Lead") == before + 1
     assert push["changes"][0]["modstamp"] < now[:19]
+
+
+async def test_unreachable_gateway_is_given_up(pushing: SimulatedOrg, gateway: Gateway) -> None:
+    """Six attempts without a taker end in one failed push and one error row that says why."""
+    gateway.answers = [503] * 6
+    await pushing.dml("create", "Account", rows=[{"Name": "lost"}])
+    await gateway.wait(6)
+    await pushing.control("package/drain")
+    (row,) = [row async for row in pushing.rows("RTS_Error__c")]
+    assert (row["HTTP_Status__c"], row["Attempt__c"]) == (503, 6)
+    assert (await pushing.stats())["pushes"]["failed"] == 1
