@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -168,7 +169,7 @@ async def in_daemon_thread(call: Callable[[], _T]) -> _T:
             result = call()
         except BaseException as caught:  # noqa: BLE001  it is raised in the loop
             error = caught
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="simple-salesforce", daemon=True).start()
