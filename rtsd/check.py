@@ -215,9 +215,7 @@ async def _look_at_object(client: Client, wanted: MirroredObject) -> CheckedObje
     described = await objects.describe(client, wanted.name, purpose=_PURPOSE)
     if described is None:
         raise AssertionError("an unconditional describe has an answer")
-    wish = Wish(
-        wanted.name, wanted.fields, wanted.exclude, wanted.where, wanted.conditions, dict(wanted.privacy)
-    )
+    wish = wanted.wish()
     existing = [entry["name"] for entry in described.raw["fields"]]
     kept = schema.narrow(described.schema, wish, existing)
     _refuse_unknown_conditions(wish, existing)

@@ -26,7 +26,6 @@ from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
 from rtsd.core.instant import Millis
-from rtsd.core.schema import Wish
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import (
     AuthenticationFailed,
@@ -48,6 +47,7 @@ from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.columns import Columns
 from rtsd.sync.controller import Controller, Rhythm
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
@@ -129,7 +129,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
             on_server_time=clock.observe,
         )
     )
-    catalog = await Catalog.open(database, _wishes(config))
+    catalog = await Catalog.open(database, [wanted.wish() for wanted in config.objects])
     journal = await Journal.open(database)
     engine = Engine(database, client, catalog, journal, wall_ms, publish, clock)
     inbox = Inbox(database)
@@ -224,10 +224,16 @@ def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
     interval = Interval(engine, config.sync.lookback)
     return Controller(
         engine,
-        Rhythm(config.sync.silence_after, config.sync.interval, config.sync.initial_audit),
+        Rhythm(
+            config.sync.silence_after,
+            config.sync.interval,
+            config.sync.formula_refresh,
+            config.sync.initial_audit,
+        ),
         realtime=RealTime(engine, inbox, describer.describe_for_push),
         interval=interval,
         audit=StateAudit(engine, interval),
+        columns=Columns(engine),
         repair=Repair(engine),
         describer=describer,
         package=PackageWatch(engine.client) if config.gateway.listen else None,
@@ -325,10 +331,3 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 def _caps(config: Config) -> Caps:
     own = {API_REQUESTS: config.quota.daily.api_requests, BULK_JOBS: config.quota.daily.bulk_jobs}
     return Caps(config.quota.reserve, {name: cap for name, cap in own.items() if cap is not None})
-
-
-def _wishes(config: Config) -> list[Wish]:
-    return [
-        Wish(one.name, one.fields, one.exclude, one.where, one.conditions, dict(one.privacy))
-        for one in config.objects
-    ]

@@ -28,6 +28,7 @@ from rtsd.config.values import (
     SocketPath,
     Url,
 )
+from rtsd.core.schema import Wish
 
 Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
 Privacy = Literal["drop", "hash", "last4"]
@@ -160,8 +161,21 @@ class MirroredObject(Table):
     fields: Annotated[tuple[FieldOrAll, ...], BeforeValidator(_fields)] = ("*",)
     exclude: Annotated[tuple[ApiName, ...], BeforeValidator(_optional_fields)] = ()
     conditions: Annotated[tuple[ApiName, ...], _FromList] = ()
+    refresh: Annotated[tuple[ApiName, ...], _FromList] = ()
     where: RowFilter = ""
     privacy: Annotated[dict[ApiName, Privacy], BeforeValidator(_optional_fields)] = {}
+
+    def wish(self) -> Wish:
+        """Return what the sync engine needs of it."""
+        return Wish(
+            self.name,
+            fields=self.fields,
+            exclude=self.exclude,
+            where=self.where,
+            conditions=self.conditions,
+            refresh=self.refresh,
+            privacy=dict(self.privacy),
+        )
 
 
 class Webhook(Table):

@@ -97,6 +97,8 @@ class Object(msgspec.Struct, kw_only=True):
     """Rows per second while loading."""
     eta_s: float | None = None
     last_change_at: str | None = None
+    formulas_as_of: str | None = None
+    """When the formula fields were last read for every row: they change without a trace."""
 
 
 class Limit(msgspec.Struct, kw_only=True):

@@ -136,6 +136,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         freshness_ms=_freshness(mirrored),
         error=mirrored.error,
         last_change_at=mirrored.last_change_at,
+        formulas_as_of=mirrored.formulas_as_of,
     )
     loading = mirrored.loading
     if loading is not None and mirrored.expected_rows is not None:

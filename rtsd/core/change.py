@@ -134,22 +134,24 @@ def _decide_delete(known: Known, change: Change) -> Verdict:
     if not change.version.stamp:
         return Verdict(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
     if known.deleted:
-        return Verdict(Outcome.DUPLICATE, confirms=change.version.stamp > known.version.stamp)
+        newer = change.version > known.version
+        later = change.version.stamp > known.version.stamp or _recent(change.version)
+        return Verdict(Outcome.DUPLICATE, confirms=newer and later)  # else an undelete before it would win
     if known.row is None:
         return Verdict(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
-    if change.version <= known.version:
-        return Verdict(Outcome.STALE)
-    return Verdict(Outcome.APPLIED)
+    outcome = Outcome.STALE if change.version <= known.version else Outcome.APPLIED
+    return Verdict(outcome, fetch=_same_second(change.version, known.version))
 
 
 def _decide_after_delete(known: Known, change: Change, columns: int) -> Verdict:
     """A tombstone yields only to a newer undelete, or to a read that returned the row."""
-    if change.version.stamp and change.version <= known.version:
-        return Verdict(Outcome.STALE)
+    stamp, doubt = change.version.stamp, _same_second(known.version, change.version)
+    if stamp and change.version <= known.version:
+        return Verdict(Outcome.STALE, fetch=doubt)
     if change.operation in (Operation.UNDELETE, Operation.READ):
-        if change.fields is None or len(change.fields) < columns:
+        if change.fields is None or len(change.fields) < columns or not stamp:
             return Verdict(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
-        return Verdict(Outcome.APPLIED, tuple(change.fields))
+        return Verdict(Outcome.APPLIED, tuple(change.fields), fetch=doubt)
     return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
 
 
@@ -170,10 +172,10 @@ def _decide_new(change: Change, columns: int) -> Verdict:
 def _decide_image(known: Known, change: Change) -> Verdict:
     row, fields = known.row or {}, change.fields or {}
     differing = tuple(name for name, value in fields.items() if row.get(name) != value)
-    if change.version <= known.version:
-        return _decide_older(known, change, differing)
     if not change.version.stamp:
         return Verdict(Outcome.DEFERRED, fetch="the push does not say which version it shows")
+    if change.version <= known.version:
+        return _decide_older(known, change, differing)
     if not differing:
         return Verdict(Outcome.DUPLICATE, confirms=_recent(change.version))
     return Verdict(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
@@ -192,6 +194,16 @@ def _ambiguity(one: Version, other: Version) -> str:
     if one.stamp != other.stamp or one.seen > other.until or other.seen > one.until:
         return ""
     return "two images of the same second; which is the later one cannot be told"
+
+
+def _same_second(deletion: Version, image: Version) -> str:
+    """A deletion and an image of one stamp, unless the image was seen when the deletion was known already.
+
+    What is seen of a deletion is later than the deletion itself, by as long as its push took.
+    """
+    if deletion.stamp != image.stamp or image.seen > deletion.until:
+        return ""
+    return "deleted and edited in the same second; which came last cannot be told"
 
 
 def _recent(version: Version) -> bool:

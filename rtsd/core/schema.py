@@ -100,10 +100,10 @@ class ObjectSchema:
         """The field names in column order."""
         return tuple(field.name for field in self.fields)
 
-    @property
-    def calculated(self) -> tuple[str, ...]:
-        """The formula and roll-up fields: they change without the record's stamp moving."""
-        return tuple(field.name for field in self.fields if field.calculated)
+    def drifting(self, also: Iterable[str]) -> tuple[str, ...]:
+        """Return the fields that change without the record's stamp moving: calculated ones, and `also`."""
+        named = {name.lower() for name in also}
+        return tuple(field.name for field in self.fields if field.calculated or field.name.lower() in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ class Wish:
     """A SOQL row filter; empty for every row."""
     conditions: tuple[str, ...] = ()
     """Fields whose change makes the package push; empty for any."""
+    refresh: tuple[str, ...] = ()
+    """Fields that behave like formulas: read again every so often (AC 40)."""
     privacy: Mapping[str, str] = field(default_factory=dict)
     """Field -> drop, hash or last4, before a value reaches the disk."""
 
@@ -129,7 +131,7 @@ def narrow(schema: ObjectSchema, wish: Wish, existing: Iterable[str]) -> ObjectS
     """
     existing = tuple(existing)
     known = {name.lower() for name in existing}
-    named = [name for name in (*wish.fields, *wish.exclude, *wish.privacy) if name != "*"]
+    named = [name for name in (*wish.fields, *wish.exclude, *wish.privacy, *wish.refresh) if name != "*"]
     unknown = sorted({name for name in named if name.lower() not in known})
     if unknown:
         raise ValueError(f"{wish.name} has no field {', '.join(unknown)}, or the sync user cannot see it")

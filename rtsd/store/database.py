@@ -37,9 +37,10 @@ class Tx:
         """Run one statement."""
         await self._connection.execute(sql, parameters)
 
-    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for every row."""
-        await self._connection.executemany(sql, rows)
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement for every row; return how many rows it changed in all."""
+        cursor = await self._connection.executemany(sql, rows)
+        return int(cursor.rowcount)
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query, as the transaction sees the data."""

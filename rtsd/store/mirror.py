@@ -96,12 +96,23 @@ async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str
     await tx.executemany(table.load(columns), ((*row, *tail) for row in rows))
 
 
+async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]]) -> int:
+    """Set some columns from CSV text (Id, the stamp, the columns) of rows that show the same version.
+
+    Return how many rows differed.
+    """
+    return await tx.executemany(table.refresh(columns), rows)
+
+
 async def bury(tx: Tx, table: Table, stones: Sequence[Tombstone]) -> None:
     """Take records out of their table and keep their tombstones."""
     await tx.executemany(f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(stone.id,) for stone in stones])
     await tx.executemany(
-        "INSERT OR REPLACE INTO _rts_tombstone"
-        ' (object, id, deleted_at, stamp, seen, until, master, "values") VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        'INSERT INTO _rts_tombstone (object, id, deleted_at, stamp, seen, until, master, "values")'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " deleted_at=excluded.deleted_at, stamp=excluded.stamp, seen=excluded.seen, until=excluded.until,"
+        " master=COALESCE(excluded.master, master),"
+        ' "values"=COALESCE(excluded."values", "values")',
         [
             (
                 table.name,

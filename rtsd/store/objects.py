@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from rtsd.core.schema import ObjectSchema
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Tx
@@ -39,21 +41,37 @@ class ObjectRecord:
     schema: ObjectSchema | None
     described_at: str | None
     paused: bool
+    to_fill: tuple[str, ...]
+    formulas_as_of: str | None
 
 
 _SELECT = (
-    "SELECT name, state, rows, cursor, as_of, expected_rows, counted_at, error, schema, described_at, paused"
+    "SELECT name, state, rows, cursor, as_of, expected_rows, counted_at, error, schema, described_at, paused,"
+    " to_fill, formulas_as_of"
     " FROM _rts_object"
 )
 _SETTABLE = frozenset(
-    {"state", "rows", "cursor", "as_of", "expected_rows", "counted_at", "error", "described_at", "paused"}
+    {
+        "state",
+        "rows",
+        "cursor",
+        "as_of",
+        "expected_rows",
+        "counted_at",
+        "error",
+        "paused",
+        "to_fill",
+        "formulas_as_of",
+    }
 )
 
 
 async def all_records(database: Database) -> dict[str, ObjectRecord]:
     """Every object that was ever mirrored here, by name."""
     records = {}
-    for name, state, *facts, schema, described_at, paused in await database.fetch(_SELECT):
+    for name, state, *facts, schema, described_at, paused, to_fill, formulas_as_of in await database.fetch(
+        _SELECT
+    ):
         rows, cursor, as_of, expected_rows, counted_at, error = facts
         records[name] = ObjectRecord(
             name=name,
@@ -67,6 +85,8 @@ async def all_records(database: Database) -> dict[str, ObjectRecord]:
             schema=tables.decode_schema(schema) if schema else None,
             described_at=described_at,
             paused=bool(paused),
+            to_fill=msgspec.json.decode(to_fill, type=tuple[str, ...]),
+            formulas_as_of=formulas_as_of,
         )
     return records
 

@@ -16,13 +16,13 @@ OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
 """The trailing columns: when and by which source the row was observed, and whether wholly."""
 
 _FROM_CSV = {
-    Kind.TEXT: "NULLIF(?,'')",
-    Kind.DATE: "NULLIF(?,'')",
-    Kind.INT: "NULLIF(?,'')",  # the column's affinity makes numbers of numeric text, 0.0 included
-    Kind.REAL: "NULLIF(?,'')",
-    Kind.BOOLEAN: "CASE ? WHEN 'true' THEN 1 WHEN 'false' THEN 0 END",
-    Kind.DATETIME: "NULLIF(REPLACE(?,'+0000','Z'),'')",
-    Kind.TIME: "NULLIF(?,'')",
+    Kind.TEXT: "NULLIF({},'')",
+    Kind.DATE: "NULLIF({},'')",
+    Kind.INT: "CAST(NULLIF({},'') AS INTEGER)",  # 0.0 included
+    Kind.REAL: "CAST(NULLIF({},'') AS REAL)",
+    Kind.BOOLEAN: "CASE {} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END",
+    Kind.DATETIME: "NULLIF(REPLACE({},'+0000','Z'),'')",
+    Kind.TIME: "NULLIF({},'')",
 }
 
 
@@ -88,10 +88,25 @@ class Table:
 
     def load(self, columns: Sequence[str]) -> str:
         """INSERT one row of CSV text, converted by SQLite itself; our own columns follow as they are."""
-        values = [_FROM_CSV[self.schema.by_name[name].kind] for name in columns]
+        values = [self._from_csv(name, "?") for name in columns]
         values += ["?"] * len(OWN_COLUMNS)
         targets = _list((*columns, *OWN_COLUMNS))
         return f"INSERT INTO {quoted(self.name)} ({targets}) VALUES ({', '.join(values)})"
+
+    def refresh(self, columns: Sequence[str]) -> str:
+        """UPDATE some columns of one row from CSV text: Id, the stamp, then the columns.
+
+        Only a row that shows the same version is touched, and only if a value differs.
+        """
+        values = [(quoted(name), self._from_csv(name, f"?{place}")) for place, name in enumerate(columns, 3)]
+        assignments = ", ".join(f"{name}={value}" for name, value in values)
+        differs = " OR ".join(f"{name} IS NOT {value}" for name, value in values)
+        cursor = self.schema.cursor
+        same = f"{quoted(cursor)}={self._from_csv(cursor, '?2')}" if cursor else "?2 IS NOT NULL"
+        return f"UPDATE {quoted(self.name)} SET {assignments} WHERE Id=?1 AND {same} AND ({differs})"
+
+    def _from_csv(self, name: str, mark: str) -> str:
+        return _FROM_CSV[self.schema.by_name[name].kind].format(mark)
 
 
 def _list(names: Sequence[str]) -> str:
@@ -124,17 +139,24 @@ def decode_schema(text: str) -> ObjectSchema:
 
 
 async def ensure(tx: Tx, table: Table) -> list[str]:
-    """Create the table, or add the columns it lacks; return the columns that were added to an old one."""
-    found = {row[1].lower() for row in await tx.fetch(f"PRAGMA table_info({quoted(table.name)})")}
+    """Create the table, or give an old one the columns it lacks; return those.
+
+    A column whose declared type has changed is made anew: its values are to be read again.
+    """
+    rows = await tx.fetch(f"PRAGMA table_info({quoted(table.name)})")
+    found = {row[1].lower(): row[2] for row in rows}
     if not found:
         await tx.execute(table.create)
         return []
-    missing = [field for field in table.schema.fields if field.name.lower() not in found]
-    for field in missing:
+    changed = [field for field in table.schema.fields if found.get(field.name.lower()) != field.kind.declared]
+    for field in changed:
+        if field.name.lower() in found:
+            await tx.execute(f"DROP INDEX IF EXISTS {quoted(f'_rts_{table.name}_{field.name}')}")
+            await tx.execute(f"ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(field.name)}")
         await tx.execute(
             f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(field.name)} {field.kind.declared}"
         )
-    return [field.name for field in missing]
+    return [field.name for field in changed]
 
 
 async def build_indexes(database: Database, table: Table) -> None:

@@ -118,6 +118,16 @@ class Applier:
         await records.add_rows(tx, mirrored.name, len(fresh))
         return [row for row in rows if row[place] in met] if met else []
 
+    async def refresh(self, tx: Tx, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]]) -> int:
+        """Set some columns of rows that show the same version; return how many rows differed.
+
+        Each row is CSV text: Id, the stamp, then the columns. Nothing of it is news of a record, so
+        nothing goes into the journal.
+        """
+        for place, name in enumerate(columns, 2):
+            _mask(mirrored, name, place, rows)
+        return await mirror.refresh(tx, mirrored.described, columns, rows)
+
     async def _judge(
         self, tx: Tx, mirrored: Mirrored, changes: Sequence[Change], salesforce_now: Millis
     ) -> _Batch:
@@ -138,11 +148,19 @@ class Applier:
         return batch
 
 
+def _mask(mirrored: Mirrored, name: str, place: int, rows: list[list[str]]) -> None:
+    """Apply a field's privacy rule to a column of CSV text, in place."""
+    mask = mirrored.masks.get(name)
+    if mask is not None:
+        for row in rows:
+            row[place] = str(mask(row[place] or None) or "")
+
+
 def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> dict[str, Any] | None:
     """Let a record follow a verdict; return the values that were replaced, None for a new record."""
     known = record.known
     if verdict.outcome is Outcome.DUPLICATE and verdict.confirms:
-        _confirm(record, change)
+        _confirm(record, change, table)
     if verdict.outcome is not Outcome.APPLIED:
         return None
     old = known.row
@@ -162,17 +180,18 @@ def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> di
     return {name: old.get(name) for name in verdict.differing} if old and not known.deleted else None
 
 
-def _confirm(record: _Record, change: Change) -> None:
-    """The same state was seen later: only the version moves up."""
+def _confirm(record: _Record, change: Change, table: Table) -> None:
+    """The same state was seen later: only the version moves up, and with it how much of the row it covers."""
     known = record.known
     deleted = known.row is None or known.deleted
+    partial = len(change.fields or {}) < len(table.columns)
     if deleted:
         record.write_stone = Tombstone(
             change.id, change.version, change.version.stamp, change.master, dict(known.row or {}) or None
         )
     else:
-        record.write_row = MirrorRow(dict(known.row or {}), change.version, change.source, known.partial)
-    record.known = Known(change.version, known.row, deleted=deleted, partial=known.partial)
+        record.write_row = MirrorRow(dict(known.row or {}), change.version, change.source, partial)
+    record.known = Known(change.version, known.row, deleted=deleted, partial=partial)
 
 
 def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class StateAudit:
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.writing() as writing:
             cursor = to_iso(progress.started_at)
-            await self._engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=cursor)
+            await self._engine.catalog.update(
+                writing.tx, mirrored, cursor=cursor, as_of=cursor, formulas_as_of=cursor, to_fill=()
+            )
             mirrored.loaded_from = progress.started_at
             await audits.finish(writing.tx, mirrored.name)
             if sweep is not None:

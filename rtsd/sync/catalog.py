@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.payload import Changes
 from rtsd.core.privacy import Mask, masks
@@ -57,6 +59,9 @@ class Mirrored:
     error: str | None = None
     described_at: str | None = None
     paused: bool = False
+    to_fill: tuple[str, ...] = ()
+    """Columns that came to a loaded table and are empty in old rows."""
+    formulas_as_of: str | None = None
     failures: int = 0
     """Loads and proofs that failed in a row."""
     retry_at: Millis = 0
@@ -80,6 +85,11 @@ class Mirrored:
         if self.table is None:
             raise AssertionError(f"{self.name} has not been described yet")
         return self.table
+
+    @property
+    def drifting(self) -> tuple[str, ...]:
+        """The columns whose values change without the record's stamp moving."""
+        return self.described.schema.drifting(self.wish.refresh)
 
     @property
     def loaded(self) -> bool:
@@ -137,6 +147,8 @@ class Catalog:
         stored = dict(values)
         if isinstance(stored.get("state"), ObjectState):
             stored["state"] = stored["state"].value
+        if "to_fill" in stored:
+            stored["to_fill"] = msgspec.json.encode(stored["to_fill"]).decode()
         await records.update(tx, mirrored.name, stored)
         for name, value in values.items():
             setattr(mirrored, name, from_iso(value) if name == "cursor" and value else value)
@@ -175,4 +187,5 @@ def _restore(wish: Wish, key: bytes, record: ObjectRecord | None) -> Mirrored:
     mirrored.cursor = from_iso(record.cursor) if record.cursor else None
     mirrored.as_of, mirrored.error = record.as_of, record.error
     mirrored.described_at, mirrored.paused = record.described_at, record.paused
+    mirrored.to_fill, mirrored.formulas_as_of = record.to_fill, record.formulas_as_of
     return mirrored

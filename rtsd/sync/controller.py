@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd.core.backoff import pause_ms
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
@@ -19,6 +19,7 @@ from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Mirrored
+from rtsd.sync.columns import Columns
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.interval import Interval
@@ -43,6 +44,8 @@ class Rhythm:
 
     silence_after: Millis
     interval: Millis
+    formula_refresh: Millis
+    """0: formulas are never refreshed."""
     initial_audit: str
     """auto: load when there is nothing yet; ask: wait for an operator."""
 
@@ -71,6 +74,7 @@ class Controller:
         realtime: RealTime,
         interval: Interval,
         audit: StateAudit,
+        columns: Columns,
         repair: Repair,
         describer: Describer,
         package: PackageWatch | None,
@@ -81,6 +85,7 @@ class Controller:
         self.realtime = realtime
         self.interval = interval
         self.audit = audit
+        self.columns = columns
         self.repair = repair
         self.describer = describer
         self.package = package
@@ -166,7 +171,19 @@ class Controller:
         for error in lost:
             if error is not None:
                 raise error
+        await self._refresh_formulas()
         return LOOK_S
+
+    async def _refresh_formulas(self) -> None:
+        """A formula's value changes without the record's stamp moving: it is read again every so often."""
+        for mirrored in self._engine.catalog:
+            as_of, period = mirrored.formulas_as_of, self._rhythm.formula_refresh
+            if mirrored.state is not ObjectState.LIVE or not period or mirrored.paused:
+                continue
+            if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
+                continue
+            if mirrored.drifting:
+                await self.columns.refresh(mirrored)
 
     def _is_due(self, mirrored: Mirrored) -> bool:
         """Whether the object has to be loaded or proven, and may be tried again by now."""
@@ -180,6 +197,8 @@ class Controller:
         """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
         async with places:
             try:
+                if mirrored.loaded and mirrored.to_fill:
+                    await self.columns.fill(mirrored)
                 # Proving is cheap. If counts still differ after that, only a full read tells which rows.
                 proven = mirrored.loaded and mirrored.failures <= 1 and await self.audit.prove(mirrored)
                 if not proven and (not mirrored.loaded or mirrored.failures > 1):

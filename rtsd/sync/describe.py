@@ -8,7 +8,7 @@ from rtsd.salesforce import objects
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import Mirrored
-from rtsd.sync.engine import Engine
+from rtsd.sync.engine import Engine, Writing
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
 """A push with a field nobody knows asks for a describe, but not more often than this."""
@@ -59,12 +59,24 @@ class Describer:
                     writing.tx, mirrored, described.schema, existing, described.last_modified
                 )
                 if added:
-                    message = f"new columns: {', '.join(added)}"
-                    await writing.note(Note("schema", mirrored.name, message=message))
+                    await self._to_fill(writing, mirrored, added)
                 if mirrored.state is ObjectState.ERROR:
                     await engine.catalog.update(writing.tx, mirrored, state=ObjectState.PENDING, error=None)
         except (ObjectUnavailable, ValueError) as error:
             await self._unusable(mirrored, str(error))
+
+    async def _to_fill(self, writing: Writing, mirrored: Mirrored, added: list[str]) -> None:
+        """New columns are empty in old rows: until they are filled, the object is not complete."""
+        names = ", ".join(added)
+        await writing.note(Note("schema", mirrored.name, message=f"new columns: {names}"))
+        if mirrored.loaded:
+            await self._engine.catalog.update(
+                writing.tx,
+                mirrored,
+                to_fill=tuple(dict.fromkeys((*mirrored.to_fill, *added))),
+                state=ObjectState.INCOMPLETE,
+                error=f"new columns are being filled: {names}",
+            )
 
     async def _unusable(self, mirrored: Mirrored, reason: str) -> None:
         if mirrored.state is ObjectState.ERROR and mirrored.error == reason:

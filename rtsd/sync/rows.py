@@ -7,7 +7,7 @@ from typing import Any
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis, normal_iso
+from rtsd.core.instant import Millis, normal_iso, to_iso
 from rtsd.core.payload import PushedChange
 from rtsd.core.schema import ObjectSchema
 from rtsd.core.values import MirrorValue, mirror_value
@@ -32,6 +32,8 @@ def from_pushed(mirrored: Mirrored, schema: ObjectSchema, pushed: PushedChange, 
     if pushed.fields is not None and pushed.op != "delete":
         fields = {**convert(schema, pushed.fields), "Id": pushed.id}
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
+    if not schema.cursor:  # nothing else orders its versions than when they were seen
+        stamp = to_iso(read_at)
     if fields and schema.cursor and fields.get(schema.cursor):
         stamp = max(stamp, str(fields[schema.cursor]))
     return Change(
@@ -63,7 +65,7 @@ def from_record(
         fields = mirrored.masked(convert(schema, record))
         record_id = full_id(str(record["Id"]))
         fields["Id"] = record_id
-        stamp = str(fields.get(schema.cursor or "") or "")
+        stamp = str(fields.get(schema.cursor) or "") if schema.cursor else to_iso(seen[0])
         deleted = record.get(DELETED) in (True, "true")
         master = record.get(MASTER) or None
         return Change(

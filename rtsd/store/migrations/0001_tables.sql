@@ -17,6 +17,8 @@ CREATE TABLE _rts_object (
   error TEXT,                     -- why it is not live
   schema TEXT,                    -- the describe, as mirrored
   described_at TEXT,              -- its Last-Modified
+  to_fill TEXT NOT NULL DEFAULT '[]', -- JSON list: columns that came later, and are not filled yet
+  formulas_as_of TEXT,            -- when the formula fields were last read for every row
   paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 

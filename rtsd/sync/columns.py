@@ -1,0 +1,92 @@
+"""Narrow reads: some columns of every row, to fill new ones or to refresh formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from rtsd.core.instant import to_iso
+from rtsd.errors import BulkRefused
+from rtsd.salesforce import bulk, soql
+from rtsd.store.journal import Note
+from rtsd.sync.audit import CHUNK, REST_PAGE
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.engine import Engine
+
+log = structlog.get_logger("rtsd.columns")
+
+
+class Columns:
+    """Reads Id, stamp and a few columns; a row that has changed meanwhile brings them itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def fill(self, mirrored: Mirrored) -> None:
+        """Fill the columns that came to a loaded table. Raises what the client raises."""
+        wanted = tuple(name for name in mirrored.to_fill if name in mirrored.described.schema.by_name)
+        rows = await self._read(mirrored, wanted, "schema") if wanted else 0
+        async with self._engine.writing() as writing:
+            await self._engine.catalog.update(writing.tx, mirrored, to_fill=())
+            message = f"columns filled in {rows} rows: {', '.join(wanted)}"
+            await writing.note(Note("schema", mirrored.name, message=message))
+
+    async def refresh(self, mirrored: Mirrored) -> None:
+        """Read the formula fields, and those that behave like them, again for every row."""
+        began = to_iso(self._engine.salesforce_now())
+        columns = mirrored.drifting
+        changed = await self._read(mirrored, columns, "formula") if columns else 0
+        async with self._engine.writing() as writing:
+            await self._engine.catalog.update(writing.tx, mirrored, formulas_as_of=began)
+            message = f"formula fields refreshed: {changed} rows differed"
+            await writing.note(Note("repair", mirrored.name, source="audit", message=message))
+
+    async def _read(self, mirrored: Mirrored, columns: Sequence[str], purpose: str) -> int:
+        """Read the columns of every row; return in how many they differed."""
+        stamp = mirrored.described.schema.cursor or "Id"
+        selected = list(dict.fromkeys(("Id", stamp, *columns)))
+        statement = soql.select(selected, mirrored.name, mirrored.wish.where)
+        try:
+            return await self._read_by_bulk(mirrored, columns, statement, purpose)
+        except BulkRefused as refusal:
+            log.info("bulk refused", object=mirrored.name, reason=refusal.message)
+            return await self._read_by_rest(mirrored, columns, selected, purpose)
+
+    async def _read_by_bulk(
+        self, mirrored: Mirrored, columns: Sequence[str], statement: str, purpose: str
+    ) -> int:
+        stamp = mirrored.described.schema.cursor or "Id"
+        changed = 0
+        async with bulk.job(self._engine.client, statement, purpose=purpose) as job:
+            async for part in job.rows(CHUNK):
+                places = [part.columns.index(name) for name in ("Id", stamp, *columns)]
+                rows = [[row[place] for place in places] for row in part.rows]
+                changed += await self._store(mirrored, columns, rows)
+        return changed
+
+    async def _read_by_rest(
+        self, mirrored: Mirrored, columns: Sequence[str], selected: Sequence[str], purpose: str
+    ) -> int:
+        stamp = mirrored.described.schema.cursor or "Id"
+        changed, last_id = 0, ""
+        while True:
+            where = soql.all_of(mirrored.wish.where, soql.after_id(last_id))
+            statement = soql.select(selected, mirrored.name, where, order_by="Id", limit=REST_PAGE)
+            page = await self._engine.client.query(statement, purpose=purpose)
+            if not page.records:
+                return changed
+            rows = [[_cell(one.get(name)) for name in ("Id", stamp, *columns)] for one in page.records]
+            changed += await self._store(mirrored, columns, rows)
+            last_id = rows[-1][0]
+
+    async def _store(self, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]]) -> int:
+        async with self._engine.writing() as writing:
+            return await self._engine.applier.refresh(writing.tx, mirrored, columns, rows)
+
+
+def _cell(value: object) -> str:
+    """A JSON value as the Bulk API would write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
