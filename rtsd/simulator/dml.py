@@ -244,7 +244,8 @@ class Dml:
         new = self._rows.update(obj, row, values, op="undelete", fires=fires)
         self._transactions.write("DELETE FROM _bin WHERE object = ? AND id = ?", [obj.name, record_id])
         self._transactions.write("DELETE FROM _deleted WHERE object = ? AND id = ?", [obj.name, record_id])
-        self._roll_up(obj, row, new)
+        if fires:  # children come back with the parent that shows their roll-up
+            self._roll_up(obj, row, new)
 
     # -- roll-ups --------------------------------------------------------------------------------------
     def _roll_up(self, obj: ObjectType, old: Row | None, new: Row | None) -> None:

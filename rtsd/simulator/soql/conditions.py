@@ -144,7 +144,7 @@ class Conditions:
         bound = self._context.param(json.dumps(known))
         source = f"(SELECT value{collate} FROM json_each({bound}))"
         found = f"{sql}{collate} IN {source}"
-        return f"({found} OR {left.sql} IS NULL)" if len(known) < len(values) else found
+        return f"({found} OR {left.sql} IS NULL)" if None in values else found
 
     def _includes(self, left: Expression, condition: ast.Membership) -> str:
         if left.type != "multipicklist":

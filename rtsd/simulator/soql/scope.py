@@ -269,7 +269,8 @@ class Scope:
         argument = call.args[0] if len(call.args) == 1 else None
         if isinstance(argument, ast.Call) and argument.name.upper() == "CONVERTTIMEZONE":
             inner = self._argument(argument)
-            sql = f"sf_local({inner.sql}, {self.context.param(self.context.zone)})"
+            self.context.params["zone"] = self.context.zone
+            sql = f"sf_local({inner.sql}, :zone)"
         else:
             inner = self._argument(call)
             sql = inner.sql
