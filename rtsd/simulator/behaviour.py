@@ -19,8 +19,11 @@ class Behaviour:
     - `new_field_default_moves_stamp`: adding a field with a default stamps the rows.
     - `field_removal_moves_stamp`: removing a field stamps the rows that held a value.
     - `cascades_in_deleted_log`: children deleted with their parent appear in `/deleted`.
+    - `hard_deletes_in_deleted_log`: rows deleted past the recycle bin appear in `/deleted`.
     - `undelete_merge_loser`: a merge loser can be taken out of the recycle bin.
     - `empty_child_is_null`: a child subquery without rows is null (else an empty result object).
+    - `polymorphic_type_is_name`: a polymorphic parent's `attributes.type` is "Name", not its object.
+    - `date_functions_local`: DAY_ONLY() and the like use the user's time zone without convertTimezone().
     - `group_limit_code`: errorCode of the 2,000-group refusal.
     - `fields_standard_needs_limit`: FIELDS(STANDARD) too must have LIMIT <= 200.
     - `bulk_refuses`: objects the Bulk API does not serve (which ones varies and is nowhere listed).
@@ -37,8 +40,11 @@ class Behaviour:
     new_field_default_moves_stamp: bool = False
     field_removal_moves_stamp: bool = True
     cascades_in_deleted_log: bool = True
+    hard_deletes_in_deleted_log: bool = True
     undelete_merge_loser: bool = True
     empty_child_is_null: bool = True
+    polymorphic_type_is_name: bool = False
+    date_functions_local: bool = False
     group_limit_code: str = "EXCEEDED_ID_LIMIT"
     fields_standard_needs_limit: bool = False
     bulk_refuses: frozenset[str] = frozenset({"CronTrigger"})

@@ -191,7 +191,7 @@ class Dml:
     ) -> None:
         """Delete one row with its children; children fire no trigger. `root` is the row the user deleted."""
         now = stamp(self._transactions.current.stamped)
-        if fires or self._rows.behaviour.cascades_in_deleted_log:
+        if self._is_logged(fires=fires, hard=hard):
             self._transactions.write(
                 "INSERT OR IGNORE INTO _deleted VALUES (?, ?, ?)", [obj.name, row["Id"], now]
             )
@@ -205,6 +205,11 @@ class Dml:
         for child in self._schema.children(obj):
             self._orphan(child, row["Id"], root, hard=hard)
         self._roll_up(obj, row, new)
+
+    def _is_logged(self, *, fires: bool, hard: bool) -> bool:
+        behaviour = self._rows.behaviour
+        cascades = fires or behaviour.cascades_in_deleted_log
+        return cascades and (not hard or behaviour.hard_deletes_in_deleted_log)
 
     def children(self, child: Child, parent_id: str) -> list[Row]:
         """Live rows whose reference points to the parent."""

@@ -54,7 +54,7 @@ def _number(field: Field, value: Any) -> float:
     if abs(number) >= limit:
         message = f"{field.label}: value outside of valid range on numeric field: {value}"
         raise OrgError(400, "NUMBER_OUTSIDE_VALID_RANGE", message, (field.name,))
-    return round(number, field.scale)
+    return float(f"{round(number, field.scale):.15g}")  # as many digits as CSV prints, so that both agree
 
 
 def _day(field: Field, value: Any) -> str:

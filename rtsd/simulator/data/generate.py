@@ -31,7 +31,7 @@ DEFAULT_RECORDS: Mapping[str, int] = {
     "Contact": 20_000,
     "Lead": 12_000,
     "Opportunity": 6_000,
-    "Task": 4_000,
+    "Task": 3_980,
     "Campaign": 50,
     "CampaignMember": 2_000,
     "Invoice__c": 950,

@@ -206,6 +206,9 @@ class _Records:
             record_id = row[at]
             obj = parent.object or (self._schema.by_prefix(record_id) if record_id else None)
             found[parent.path] = self._attributes(obj.name, record_id) if obj and record_id else None
+            shown = found[parent.path]
+            if shown and parent.object is None and self._behaviour.polymorphic_type_is_name:
+                shown["type"] = "Name"
         return found
 
     @staticmethod

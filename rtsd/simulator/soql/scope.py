@@ -267,13 +267,12 @@ class Scope:
 
     def _part(self, call: ast.Call, name: str) -> Expression:
         argument = call.args[0] if len(call.args) == 1 else None
-        if isinstance(argument, ast.Call) and argument.name.upper() == "CONVERTTIMEZONE":
-            inner = self._argument(argument)
+        converted = isinstance(argument, ast.Call) and argument.name.upper() == "CONVERTTIMEZONE"
+        inner = self._argument(argument if converted and isinstance(argument, ast.Call) else call)
+        sql = inner.sql
+        if converted or (self.context.behaviour.date_functions_local and inner.type == "datetime"):
             self.context.params["zone"] = self.context.zone
             sql = f"sf_local({inner.sql}, :zone)"
-        else:
-            inner = self._argument(call)
-            sql = inner.sql
         if inner.type != "datetime" and (inner.type != "date" or name in _DATETIME_ONLY or sql != inner.sql):
             wanted = "datetime" if name in _DATETIME_ONLY else "date or datetime"
             raise located(

@@ -78,6 +78,10 @@ def test_date_functions(org: Org) -> None:
     )
     assert records(org, soql) == [{"d": "2026-03-01", "y": 2026, "m": 3, "dd": 1, "h": 23, "n": 1}]
     org.time_zone = "Asia/Tokyo"
+    day = "SELECT DAY_ONLY(SystemModstamp) d FROM Lead GROUP BY DAY_ONLY(SystemModstamp)"
+    assert records(org, day) == [{"d": "2026-03-01"}]
+    org.behaviour.date_functions_local = True
+    assert records(org, day) == [{"d": "2026-03-02"}]
     local = "DAY_ONLY(convertTimezone(SystemModstamp))"
     assert records(org, f"SELECT {local} d FROM Lead GROUP BY {local}") == [{"d": "2026-03-02"}]
 

@@ -68,6 +68,15 @@ def test_agrees_with_rest(crm: Org, obj: str) -> None:
                 assert line[name] == shown
 
 
+def test_long_fractions(org: Org) -> None:
+    """A number with more digits than CSV prints is the same in both."""
+    make(org, "Account", Name="a", BillingLatitude=50.123456789012345, AnnualRevenue=1234567890123456.0)
+    soql = "SELECT BillingLatitude, AnnualRevenue FROM Account"
+    (line,) = csv.DictReader(io.StringIO(text_of(org, soql)))
+    (row,) = org.query(org.sync_user, soql).rows()
+    assert [float(value) for value in line.values()] == list(row)
+
+
 def test_chunks(crm: Org) -> None:
     """Chunks have the asked number of rows, may start anywhere, and join to the whole."""
     soql = "SELECT Id, LastName FROM Contact ORDER BY Id"

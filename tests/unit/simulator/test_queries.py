@@ -137,6 +137,8 @@ def test_polymorphic_parents(org: Org) -> None:
     assert first["What"]["attributes"]["type"] == "Account"
     assert (first["Who"]["LastName"], first["Owner"]["Name"]) == ("Li", "Sync Integration")
     assert second["What"] is None
+    org.behaviour.polymorphic_type_is_name = True
+    assert next(org.query(org.sync_user, soql).records())["What"]["attributes"]["type"] == "Name"
     assert ids_of(org, "SELECT Subject FROM Task WHERE What.Type = 'Account'") == ["s"]
 
 

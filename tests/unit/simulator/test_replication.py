@@ -56,7 +56,11 @@ def test_hard_deletes_undeletes_and_cascades(org: Org) -> None:
         assert window(org) == (account,)
         org.undelete(org.sync_user, "Account", [account])
         assert window(org) == ()
+    second = make(org, "Account", Name="b")
+    org.behaviour.hard_deletes_in_deleted_log = True
     org.hard_delete(org.sync_user, "Account", [account])
+    org.behaviour.hard_deletes_in_deleted_log = False
+    org.hard_delete(org.sync_user, "Account", [second])
     assert window(org) == (account,)
 
 
