@@ -8,6 +8,7 @@ Millis = int
 """Milliseconds since 1970-01-01T00:00Z."""
 
 _Z_LENGTH = 24  # 2026-03-01T10:00:00.123Z
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, all that ISO text can say
 
 
 def to_iso(moment: Millis) -> str:
@@ -25,19 +26,25 @@ def from_iso(text: str) -> Millis:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+    found = (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+    if not _FIRST <= found <= _LAST:
+        raise ValueError(f"{text!r} is beyond the years 1 to 9999")
+    return found
 
 
 def normal_iso(text: str) -> str:
     """Return `text` in the mirror's form `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
-    Salesforce's own two spellings (`.000Z`, `.000+0000`; pull-apis.md 4.3, 5.4) take no parsing.
+    Salesforce's own two spellings (`.000Z`, `.000+0000`; pull-apis.md 4.3, 5.4) take no conversion.
     Raises ValueError when it is not a date-time.
     """
-    if len(text) == _Z_LENGTH and text[-1] == "Z":
-        return text
-    if len(text) == _Z_LENGTH + 4 and text.endswith("+0000") and text[-9] == ".":
-        return text[:-5] + "Z"
+    if text[7:20:3] == "-T::.":
+        if len(text) == _Z_LENGTH and text[-1] == "Z":
+            datetime.fromisoformat(text)
+            return text
+        if len(text) == _Z_LENGTH + 4 and text.endswith("+0000"):
+            datetime.fromisoformat(text)
+            return text[:-5] + "Z"
     return to_iso(from_iso(text))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -54,6 +55,9 @@ class Test(_Document, tag_field="kind", tag="test"):
 
 Push = Changes | Heartbeat | Test
 
+MOST_DEPTH = 32
+"""How deep a value may be nested: it is encoded and parsed again later, within limits of their own."""
+
 _DECODER = msgspec.json.Decoder(Push)
 _ENCODER = msgspec.json.Encoder()
 
@@ -70,6 +74,8 @@ def parse_push(body: bytes) -> Push:
             from_iso(push.sent)
         if isinstance(push, Changes):
             _normalise(push)
+        elif isinstance(push, Heartbeat):
+            _check_depth([push.settings, push.async_])
     except ValueError as error:
         raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
     return push
@@ -95,3 +101,13 @@ def _normalise(push: Changes) -> None:
             change.master = full_id(change.master)
         if change.modstamp is not None:
             from_iso(change.modstamp)
+        if change.fields is not None:
+            _check_depth(change.fields.values())
+
+
+def _check_depth(values: Iterable[Any], depth: int = 0) -> None:
+    if depth > MOST_DEPTH:
+        raise ValueError(f"a value is nested deeper than {MOST_DEPTH} levels")
+    for value in values:
+        if isinstance(value, dict | list):
+            _check_depth(value.values() if isinstance(value, dict) else value, depth + 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from datetime import date, time
 from typing import Any
 
 from rtsd.core.instant import normal_iso
@@ -34,11 +36,34 @@ def _boolean(value: Any) -> MirrorValue:
 
 
 def _int(value: Any) -> MirrorValue:
-    return value if type(value) is int else int(float(value))  # CSV prints ints as 0.0 at times
+    try:
+        number = int(value) if isinstance(value, int | str) else _whole(value)
+    except ValueError:
+        number = _whole(value)  # CSV prints ints as 0.0 at times
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{str(value)[:40]} does not fit 64 bits")
+    return number
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if not number.is_integer():
+        raise ValueError(f"{str(value)[:40]!r} is no whole number")
+    return int(number)
 
 
 def _real(value: Any) -> MirrorValue:
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{str(value)[:40]!r} is no number that can be kept")
+    return number
+
+
+def _date(value: Any) -> MirrorValue:
+    return date.fromisoformat(str(value)).isoformat()
 
 
 def _datetime(value: Any) -> MirrorValue:
@@ -49,7 +74,9 @@ def _time(value: Any) -> MirrorValue:
     text = str(value)
     if len(text) == 8:
         text += ".000"
-    return text if text.endswith("Z") else text + "Z"
+    text = text if text.endswith("Z") else text + "Z"
+    time.fromisoformat(text)
+    return text
 
 
 _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
@@ -57,7 +84,7 @@ _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
     Kind.BOOLEAN: _boolean,
     Kind.INT: _int,
     Kind.REAL: _real,
-    Kind.DATE: _text,
+    Kind.DATE: _date,
     Kind.DATETIME: _datetime,
     Kind.TIME: _time,
 }
