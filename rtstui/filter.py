@@ -55,6 +55,8 @@ def _test(word: str) -> Test:
         except re.error as error:
             raise FilterMistake(f"{word}: {error}") from error
         return lambda event: pattern.search(haystack(event)) is not None
+    if word.startswith("/") and " " not in word and "/" not in word[1:]:
+        raise FilterMistake(f"{word}: the slash that ends it is missing")
     key, colon, value = word.partition(":")
     if colon and key.lower() in KEYS:
         wanted = tuple(part.lower() for part in value.split(",") if part)

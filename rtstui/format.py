@@ -160,5 +160,6 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def plural(number: int, word: str) -> str:
-    """`1 object`, `3 objects`."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+    """`1 object`, `3 objects`, `2 tries`."""
+    many = f"{word[:-1]}ies" if word.endswith("ry") else f"{word}s"
+    return f"{number:,} {word if number == 1 else many}"

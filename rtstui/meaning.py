@@ -140,28 +140,25 @@ def _mode_notice(status: Status, now: datetime) -> str:
     since = clock(status.mode_since)
     match status.mode:
         case "interval":
-            quiet = (
-                f"No push for {age(status.push.last_at, now)}."
-                if status.push.last_at
-                else "No push has come yet."
-            )
+            last = status.push.last_at
+            quiet = f"No push for {age(last, now)}." if last else "No push has come yet."
             return (
                 f"▲ {quiet} Nothing is lost: Interval Sync reads the changes from Salesforce since {since}. "
                 "Real time returns with the next push."
             )
         case "awaiting_package":
             return (
-                "○ The Salesforce package is not in the org yet; Interval Sync reads the changes meanwhile. "
-                "`rtsd package deploy` installs it; it is recognised within 30 s."
+                "○ The Salesforce package is not in the org yet; Interval Sync reads the changes. "
+                "`rtsd package deploy` installs it."
             )
         case "disabled":
             return (
-                f"▲ RTS is disabled in Salesforce (its custom setting) since {since}. Interval Sync keeps "
-                "the mirror right; pushes return when it is enabled there."
+                f"▲ RTS is disabled in Salesforce (its custom setting) since {since}. "
+                "Interval Sync keeps the mirror right meanwhile."
             )
         case "unreachable":
             return f"✖ Salesforce does not answer since {since}: {status.org.error or status.mode_reason}."
         case "paused":
-            return f"‖ Paused since {since}: pushes are kept, nothing is applied. P resumes."
+            return f"‖ Paused since {since}: pushes are kept, nothing is applied. : finds Resume."
         case _:
             return ""

@@ -6,7 +6,23 @@ Every role reaches 4.5:1 on its theme's background; tests/tui computes it.
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+ROLE_DEFAULTS = {
+    "rts-ok": "text-success",
+    "rts-busy": "text-accent",
+    "rts-warn": "text-warning",
+    "rts-error": "text-error",
+    "rts-off": "text-muted",
+    "rts-dim": "text-muted",
+    "rts-accent": "text-secondary",
+    "rts-focus": "primary",
+    "rts-line": "border-blurred",
+    "rts-bar": "panel",
+    "rts-cursor": "block-cursor-background",
+    "rts-on-cursor": "block-cursor-foreground",
+}
+"""What Textual's own themes have in place of our roles."""
 
 DARK = Theme(
     name="rts-dark",
@@ -107,33 +123,8 @@ MONO = Theme(
     surface="ansi_default",
     panel="ansi_default",
     boost="ansi_default",
-    variables=dict.fromkeys(
-        (
-            *("rts-ok", "rts-busy", "rts-warn", "rts-error", "rts-off", "rts-dim", "rts-accent"),
-            *("rts-focus", "rts-line", "rts-bar", "rts-cursor", "rts-on-cursor"),
-            *("border", "border-blurred", "block-cursor-foreground", "block-cursor-background"),
-            *("input-cursor-background", "input-cursor-foreground"),
-            *("input-selection-background", "input-selection-foreground"),
-        ),
-        "ansi_default",
-    ),
+    variables=dict.fromkeys((*BUILTIN_THEMES["ansi-dark"].variables, *ROLE_DEFAULTS), "ansi_default"),
 )
 """For NO_COLOR: the terminal's own two colours; roles differ by bold, underline and reverse."""
 
 THEMES = (DARK, LIGHT, CONTRAST, MONO)
-
-ROLE_DEFAULTS = {
-    "rts-ok": "text-success",
-    "rts-busy": "text-accent",
-    "rts-warn": "text-warning",
-    "rts-error": "text-error",
-    "rts-off": "text-muted",
-    "rts-dim": "text-muted",
-    "rts-accent": "text-secondary",
-    "rts-focus": "primary",
-    "rts-line": "border-blurred",
-    "rts-bar": "panel",
-    "rts-cursor": "block-cursor-background",
-    "rts-on-cursor": "block-cursor-foreground",
-}
-"""What Textual's own themes have in place of our roles."""

@@ -30,6 +30,8 @@ class View(Screen[None]):
         Binding("super+c", "screen.copy_text", "copy the selected text", show=False, id="view.copy"),
     ]
 
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 (declared so by Textual)
+
     def compose(self) -> ComposeResult:
         """Bars above and below, the body between them."""
         yield TopBar()

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from rtstui.clean import clean
-from rtstui.filter import LEGEND, FilterMistake, parse
+from rtstui.filter import LEGEND, Filter, FilterMistake, parse
 from rtstui.messages import EventChosen, RowChosen, RowOpened
 from rtstui.screens.view import View
 from rtstui.widgets.card import EventCard
@@ -142,7 +142,7 @@ class _Leaf(View):
 
 
 class ObjectsView(_Leaf):
-    """Every object, and the chosen one explained."""
+    """Every object, the chosen one explained, and its events where there is room."""
 
     HELP = "Each mirrored object: its state, its rows, how complete, how fresh, what the last check found."
     AUTO_FOCUS = "Objects"
@@ -153,6 +153,7 @@ class ObjectsView(_Leaf):
         """The table and the card."""
         yield Objects(id="objects")
         yield ObjectCard(id="object-card")
+        yield Stream(id="its-events")
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Enter shows the object's events."""
@@ -163,6 +164,7 @@ class ObjectsView(_Leaf):
         card = self.query_one(ObjectCard)
         card.chosen = message.key
         card.tick()
+        self.query_one(Stream).set_filter(parse(f"obj:{message.key}") if message.key else Filter())
 
 
 class Errors(_Leaf):

@@ -84,7 +84,7 @@ class Tabs(Panel):
             return "", ""
         if name == "Objects":
             bad = sum(
-                item.state not in {"live", "loading", "pending"} or drift_of(item) > 0
+                item.state not in {"live", "loading", "pending", "paused"} or drift_of(item) > 0
                 for item in status.objects
             )
             return (f"▲{bad}", "warn") if bad else ("", "")
@@ -180,24 +180,21 @@ class KeyBar(Panel):
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many as fit."""
-        spans: list[Span] = []
         blank = self.state.status is None
-        for keys, what in (("1-5", "views"), ("tab", "panels")) if width >= 100 else (("1-5", "views"),):
-            spans += [] if blank else [(keys, "bold"), (f" {what}  ", "")]
-        used = width_of(tuple(spans)) + 1
-        # Help, commands and quit come last and are always there: room is kept for them.
         shown = [active for active in live_bindings(self.screen) if active.binding.show]
         if blank:  # the panels that the other keys are for cannot be seen
             shown = [active for active in shown if active.node is self.app]
-        fixed = [active for active in shown if active.binding.system]
-        room = width - sum(_hint_width(active) for active in fixed)
-        for active in shown:
-            if not active.binding.system and used + _hint_width(active) <= room:
-                used += _hint_width(active)
-                spans += _hint(active)
-        for active in fixed:
-            spans += _hint(active)
-        return [((" ", ""), *spans)]
+        # Help, commands and quit come last and are always there: room is kept for them.
+        fixed = [hint for active in shown if active.binding.system for hint in _hint(active)]
+        room = width - width_of(tuple(fixed)) - 1
+        hints = [] if blank else [_plain_hint("1-5", "views")]
+        hints += [_hint(active) for active in shown if not active.binding.system]
+        hints += [] if blank else [_plain_hint("tab", "panels")]
+        spans: list[Span] = []
+        for hint in hints:
+            if width_of(tuple(spans)) + width_of(tuple(hint)) <= room:
+                spans += hint
+        return [((" ", ""), *spans, *fixed)]
 
 
 def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
@@ -216,9 +213,8 @@ def key_name(active: ActiveBinding) -> str:
 
 
 def _hint(active: ActiveBinding) -> list[Span]:
-    role = "bold" if active.enabled else "dim"
-    return [(key_name(active), role), (f" {active.binding.description}  ", "" if active.enabled else "dim")]
+    return _plain_hint(key_name(active), active.binding.description, enabled=active.enabled)
 
 
-def _hint_width(active: ActiveBinding) -> int:
-    return len(key_name(active)) + len(active.binding.description) + 3
+def _plain_hint(key: str, what: str, *, enabled: bool = True) -> list[Span]:
+    return [(key, "bold" if enabled else "dim"), (f" {what}  ", "" if enabled else "dim")]

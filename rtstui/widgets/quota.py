@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import Limit
-from rtstui.format import count, day_clock, fit, percent, right, short, until
+from rtstui.format import count, day_clock, fit, percent, right, short, until, wrap
 from rtstui.rows import Row, Span
 from rtstui.verdict import limit_role, used_share
 from rtstui.widgets.panel import Panel
@@ -21,6 +21,11 @@ NAMES = {
     "DailyDeliveredPlatformEvents": "platform events",
 }
 """Salesforce's names of its limits as people say them (REST API guide, Limits)."""
+
+WIDE = 96
+"""Cells from which there is room for bars and for what is left."""
+
+NOT_READ = "No limits read yet: rtsd asks Salesforce soon."
 
 WARN_MARKS = {"ok": " ", "warn": "▲", "error": "✖"}
 
@@ -72,7 +77,7 @@ class Quota(Panel):
             return [(("Waiting for rtsd…", "dim"),)]
         limits = sorted(status.quota.limits, key=used_share, reverse=True)
         if not limits:
-            return [(("No limits read yet: rtsd asks Salesforce soon.", "dim"),)]
+            return [((line, "dim"),) for line in wrap(NOT_READ, width)]
         limits.sort(key=lambda limit: limit.name != "DailyApiRequests")
         rows: list[Row] = [self._row(limit, width) for limit in limits[:height]]
         if len(rows) < height:
@@ -106,7 +111,7 @@ class Limits(Table):
 
     def empty(self) -> str:
         """Not read yet."""
-        return "No limits read yet: rtsd asks Salesforce soon." if self.state.status else "Waiting for rtsd…"
+        return NOT_READ if self.state.status else "Waiting for rtsd…"
 
     def titles(self) -> tuple[str, str]:
         """What the bar's parts are."""
@@ -114,20 +119,21 @@ class Limits(Table):
 
     def header(self, width: int) -> Row:
         """The columns' names."""
-        size = self._bar_width(width)
-        text = f"{'LIMIT':<18}{'OURS':>10}{'OTHERS':>11}{'LEFT':>11}{'OF':>12}  {'USED':<{size + 8}}FORECAST"
-        return ((text, "head"),)
+        left = f"{'LEFT':>11}" if width >= WIDE else ""
+        used = fit("USED", self._bar_width(width) + 8)
+        return ((f"{'LIMIT':<16}{'OURS':>9}{'OTHERS':>10}{left}{'OF':>11}  {used}FORECAST", "head"),)
 
     def row(self, key: str, width: int) -> Row:
-        """One limit."""
+        """One limit; on a narrow panel without what is left, which is the rest of the bar."""
         limit = self._limits()[key]
         role = limit_role(limit)
+        left: Row = ((right(count(limit.remaining), 11), ""),) if width >= WIDE else ()
         return (
-            (fit(limit_name(limit), 18), ""),
-            (right(count(limit.used_by_us), 10), "bold"),
-            (right(count(limit.used_by_others), 11), ""),
-            (right(count(limit.remaining), 11), ""),
-            (right(count(limit.max), 12) + "  ", "dim"),
+            (fit(limit_name(limit), 16), ""),
+            (right(count(limit.used_by_us), 9), "bold"),
+            (right(count(limit.used_by_others), 10), ""),
+            *left,
+            (right(count(limit.max), 11) + "  ", "dim"),
             *split_bar(limit, self._bar_width(width)),
             (right(percent(used_share(limit)), 5), role),
             (f" {WARN_MARKS[role]} ", role),
@@ -135,7 +141,8 @@ class Limits(Table):
         )
 
     def _bar_width(self, width: int) -> int:
-        return max(0, min(60, width - 64 - 8 - 22))
+        """What the columns leave, up to a bar that is long enough to read."""
+        return max(0, min(60, width - 59 - 8 - 22)) if width >= WIDE else 0
 
 
 class Calls(Panel):

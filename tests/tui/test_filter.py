@@ -35,7 +35,7 @@ def test_a_filter_chooses_what_it_says(words: str, chosen: object) -> None:
     assert wanted
 
 
-@pytest.mark.parametrize("words", ["/(/", "objekt:Contact", "obj:", '"open'])
+@pytest.mark.parametrize("words", ["/(/", "/open", "objekt:Contact", "obj:", '"open'])
 def test_a_filter_that_cannot_be_read_says_why(words: str) -> None:
     """No traceback, a reason."""
     with pytest.raises(FilterMistake):

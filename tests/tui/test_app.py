@@ -1,0 +1,424 @@
+"""Keys pressed, and what came of them: on the screen, in the state and at the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from dashboard import Clock, filled, running, still_app, text, until
+from fake_daemon import FakeDaemon
+from scenarios import dead_letters, error_log, event, events, healthy, live, silent
+from textual.pilot import Pilot
+from textual.widgets import Button, Input
+
+from rtstui.app import RtsTui
+from rtstui.screens.dialogs import Confirm, Help
+from rtstui.widgets.errors import DeadLetters
+from rtstui.widgets.objects import Objects
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.stream import Stream
+
+
+@asynccontextmanager
+async def watching(socket: Path, **options: object) -> AsyncIterator[tuple[RtsTui, Pilot[int], FakeDaemon]]:
+    """The dashboard, live on a fake daemon with errors and dead letters."""
+    async with FakeDaemon(socket, live(), events(1, 400)) as daemon:
+        daemon.errors, daemon.letters = error_log(), dead_letters()
+        async with running(socket, **options) as (app, pilot):
+            await until(lambda: app.state.live and daemon.following and app.state.errors, pilot)
+            yield app, pilot, daemon
+
+
+async def pressed(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys one after the other, as a person does."""
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def test_the_overview_answers_without_a_key(socket: Path) -> None:
+    """Right, fresh, cost, the objects, the newest events, the quota, the errors."""
+    async with watching(socket, size=(80, 24)) as (app, _, _daemon):
+        await until(lambda: "Opportunity" in text(app))
+        screen = text(app)
+    for fact in (
+        "LIVE",
+        "Acme",
+        "real time",
+        "6/6 proven",
+        "p95 640ms",
+        "412/100k",
+        "1,204,118",
+        "UNABLE_TO",
+    ):
+        assert fact in screen, fact
+    assert screen.count(" PUSH ") >= 4
+
+
+async def test_every_view_opens_and_escape_leads_back(socket: Path) -> None:
+    """The numbers open the views; escape is one step back and never quits."""
+    async with watching(socket) as (app, pilot, _):
+        for key in "2345":
+            await pressed(pilot, key)
+            assert app.current_mode == key
+            await pressed(pilot, "escape")
+            assert app.current_mode == "1"
+        await pressed(pilot, "escape")
+        assert app.is_running
+
+
+async def test_events_arrive_and_freeze_holds_the_view(socket: Path) -> None:
+    """Frozen rows stay as they are while new ones are counted; going on shows the newest."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "2", "space")
+        stream = app.screen.query_one(Stream)
+        await until(lambda: "FROZEN" in text(app))
+        before = [list(row) for row in stream._rows]
+        daemon.happen(events(401, 460))
+        await until(lambda: app.state.newest == 460, pilot)
+        await until(lambda: "60 new" in text(app))
+        assert [list(row) for row in stream._rows] == before
+        await pressed(pilot, "space")
+        await until(lambda: event(460).id in text(app))
+
+
+async def test_scrolling_up_freezes_and_end_goes_on(socket: Path) -> None:
+    """What one reads does not slide away."""
+    async with watching(socket) as (app, pilot, _):
+        stream = app.screen.query_one(Stream)
+        await pressed(pilot, "up", "up")
+        assert stream.frozen is not None
+        assert stream.chosen == event(398, 0.05)
+        await pressed(pilot, "G")
+        assert stream.frozen is None
+
+
+async def test_next_error_jumps_to_it(socket: Path) -> None:
+    """[ and ] step through what went wrong."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "left_square_bracket")
+        stream = app.screen.query_one(Stream)
+        assert stream.chosen is not None
+        assert (stream.chosen.type, stream.chosen.seq) == ("error", 376)
+        await pressed(pilot, "left_square_bracket")
+        assert stream.chosen is not None
+        assert stream.chosen.seq == 335
+
+
+async def test_a_filter_acts_while_typing_and_on_what_comes(socket: Path) -> None:
+    """A good filter filters old and new; a bad one says why and leaves the last good one."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "slash", *"obj:lead")
+        stream = app.screen.query_one(Stream)
+        assert app.current_mode == "2"
+        assert {line.object for line in stream.lines} == {"Lead"}
+        daemon.happen(events(401, 412))
+        await until(lambda: stream.lines and stream.lines[-1].seq == 409)
+        await pressed(pilot, *" /(/")
+        assert "missing )" in text(app)
+        assert stream.filter.text == "obj:lead"
+        await pressed(pilot, "escape")
+        assert len(stream.lines) == len(app.state.ring)
+
+
+async def test_enter_on_an_object_shows_its_events(socket: Path) -> None:
+    """From the table to the entries in one key."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "3", "down", "enter")
+        await until(lambda: app.current_mode == "2" and app.screen.query_one(Stream).filter, pilot)
+        assert app.screen.query_one(Input).value == "obj:Contact"
+
+
+async def test_an_event_opens_in_full(socket: Path) -> None:
+    """Enter shows every field of the entry; escape closes it, then goes on live."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "up", "enter")
+        await until(lambda: "Event 399" in text(app))
+        await pressed(pilot, "escape")
+        assert "Event 399" not in text(app)
+        await pressed(pilot, "escape")
+        assert app.screen.query_one(Stream).frozen is None
+
+
+async def test_a_flood_is_thinned_and_counted(socket: Path) -> None:
+    """10,000 entries a second: the newest are shown, the others counted, keys answer."""
+    async with watching(socket) as (app, pilot, daemon):
+        seq = 400
+        for _ in range(10):
+            daemon.happen(events(seq + 1, seq + 1_000), shown=200)
+            seq += 1_000
+        await until(lambda: app.state.newest == seq, pilot)
+        assert app.state.unshown == 8_000
+        await until(lambda: "8.0k not shown" in text(app))
+        assert event(seq).id in text(app)
+        await pressed(pilot, "3")
+        assert app.current_mode == "3"
+
+
+async def test_a_lost_daemon_dates_what_is_shown_and_turns_acts_off(socket: Path) -> None:
+    """Old data stays, is called old, and nothing can be done with it; the return needs no key."""
+    clock = Clock()
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    async with daemon, running(socket, clock=clock) as (app, pilot):
+        await until(lambda: app.state.live and daemon.following, pilot)
+        await pressed(pilot, "3")
+        await daemon.stop()
+        await until(lambda: not app.state.live, pilot)
+        clock.pass_(27)
+        await until(lambda: "LOST 27s" in text(app))
+        screen = text(app)
+        assert "as of 12:34:56" in screen
+        assert "— ev/s" in screen
+        await pressed(pilot, "A", "P")
+        assert not isinstance(app.screen, Confirm)
+        await daemon.start()
+        await until(lambda: app.state.live, seconds=8)
+        await until(lambda: "● LIVE" in text(app))
+
+
+async def test_no_daemon_is_a_page_not_a_blank(socket: Path) -> None:
+    """What was tried, how to start it, when the next attempt is; r tries at once."""
+    async with running(socket, size=(80, 24)) as (app, pilot):
+        await until(lambda: "NO DAEMON" in text(app))
+        screen = text(app)
+        assert "rtsd run" in screen
+        assert "does not exist" in screen
+        assert "Next try" in screen
+        async with FakeDaemon(socket, live(), events(1, 400)):
+            await pressed(pilot, "r")
+            await until(lambda: "● LIVE" in text(app))
+
+
+async def test_pause_asks_first_and_enter_means_no(socket: Path) -> None:
+    """Only y, or the button, pauses; the request names the object under the cursor."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "3", "down", "P")
+        await until(lambda: isinstance(app.screen, Confirm), pilot)
+        await pressed(pilot, "enter")
+        await until(lambda: not isinstance(app.screen, Confirm), pilot)
+        assert daemon.requests == []
+        await pressed(pilot, "P", "y")
+        await until(lambda: daemon.requests)
+        assert daemon.requests == [("POST /v1/pause", {"objects": ["Contact"]})]
+        await until(lambda: "‖ paused" in text(app))
+        await pressed(pilot, "P", "y")
+        await until(lambda: len(daemon.requests) == 2)
+        assert daemon.requests[1] == ("POST /v1/resume", {"objects": ["Contact"]})
+
+
+async def test_an_audit_shows_its_price_and_wants_the_name(socket: Path) -> None:
+    """Nothing is sent before the name is typed; the target is the row at the key press."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "3", "down", "A")
+        await until(lambda: isinstance(app.screen, Confirm), pilot)
+        await until(lambda: "663,102" in text(app) and "140" in text(app))
+        daemon.status.objects.reverse()
+        daemon.send([], status=True)
+        await pressed(pilot, *"Con", "enter")
+        assert isinstance(app.screen, Confirm)
+        assert app.screen.query_one("#yes", Button).disabled
+        assert daemon.requests == []
+        await pressed(pilot, *"tact", "enter")
+        await until(lambda: daemon.requests)
+        assert daemon.requests == [("POST /v1/objects/Contact/audit", {"full": False, "dry_run": False})]
+
+
+async def test_escape_in_a_dialog_sends_nothing(socket: Path) -> None:
+    """The way out is always free."""
+    async with watching(socket) as (app, pilot, daemon):
+        for keys in (("3", "A"), ("3", "P"), ("4", "tab", "D"), ("4", "R")):
+            await pressed(pilot, *keys)
+            await until(lambda: isinstance(app.screen, Confirm), pilot)
+            await pressed(pilot, "escape")
+            await until(lambda: not isinstance(app.screen, Confirm), pilot)
+        assert daemon.requests == []
+
+
+async def test_dead_letters_are_retried_and_dropped(socket: Path) -> None:
+    """The chosen ones, one request each, and the list is read again."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "4", "tab", "space", "space", "R", "y")
+        await until(lambda: len(daemon.requests) == 2)
+        paths = [path for path, _ in daemon.requests]
+        assert paths == ["POST /v1/dead-letters/8812/retry", "POST /v1/dead-letters/8790/retry"]
+        await until(lambda: len(app.state.dead_letters or ()) == 1, pilot)
+        await pressed(pilot, "D", "1", "enter")
+        await until(lambda: len(daemon.requests) == 3)
+        assert daemon.requests[2][0] == "POST /v1/dead-letters/8633/drop"
+
+
+async def test_a_refusal_is_told_in_its_own_words(socket: Path) -> None:
+    """The daemon's reason reaches the operator, safely."""
+    async with watching(socket) as (app, pilot, daemon):
+        daemon.refuse = (429, "QuotaExhausted", "the reserve is [/] reached \x1b[2J")
+        await pressed(pilot, "3", "P", "y")
+        await until(lambda: any("reserve is [/] reached ␛[2J" in note.message for note in app._notifications))
+
+
+async def test_read_only_never_writes(socket: Path) -> None:
+    """No key, no palette entry: a thousand random presses, not one request."""
+    random = Random(6)
+    keys = [
+        "A",
+        "F",
+        "P",
+        "R",
+        "D",
+        "y",
+        "enter",
+        "tab",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "down",
+        "space",
+        "a",
+        "escape",
+    ]
+    async with watching(socket, read_only=True) as (app, pilot, daemon):
+        await pressed(pilot, "3")
+        assert "audit" not in text(app)
+        for _ in range(8):
+            for key in random.choices(keys, k=50):
+                app.simulate_key(key)
+            await pilot.pause()
+        assert daemon.requests == []
+        assert not [one for one in app.get_system_commands(app.screen) if "audit" in one.title.lower()]
+
+
+async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
+    """From the live bindings: every shown action of the view is there."""
+    async with watching(socket, size=(120, 60)) as (app, pilot, _):
+        await pressed(pilot, "3", "question_mark")
+        assert isinstance(app.screen, Help)
+        await until(lambda: "EVERYWHERE" in text(app))
+        screen = text(app)
+        for words in ("audit…", "pause…", "next panel", "commands", "interval", "deferred"):
+            assert words in screen, words
+        await pressed(pilot, "escape")
+        assert not isinstance(app.screen, Help)
+
+
+async def test_the_palette_finds_and_runs_a_command(socket: Path) -> None:
+    """Typing part of a name and enter does what its key does."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "colon")
+        await pressed(pilot, *"rts-light")
+        await pilot.pause(0.4)
+        await pressed(pilot, "enter")
+        await until(lambda: app.theme == "rts-light")
+
+
+async def test_q_quits_and_ctrl_c_quits_when_pressed_twice(socket: Path) -> None:
+    """One press of ctrl+c only says how."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "ctrl+c")
+        assert app.is_running
+        await pilot.press("ctrl+c")
+        await until(lambda: app._exit)
+        assert app.return_code == 0
+    async with watching(socket) as (app, pilot, _):
+        await pilot.press("q")
+        await until(lambda: app._exit)
+        assert app.return_code == 0
+
+
+async def test_resizing_keeps_focus_and_filter(socket: Path) -> None:
+    """From tiny to huge and back, several times, without a failure."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "slash", *"lead", "enter")
+        for _ in range(2):
+            for size in ((40, 10), (80, 24), (200, 50), (120, 35)):
+                await pilot.resize_terminal(*size)
+                await pilot.pause()
+        assert app.screen.query_one(Stream).filter.text == "lead"
+        assert isinstance(app.focused, Stream)
+        assert "failed" not in text(app)
+
+
+async def test_the_cursor_follows_its_object_when_rows_move() -> None:
+    """Sorting under the cursor does not change what a key acts on."""
+    told = filled(live())
+    app = still_app(told, view="3")
+    async with app.run_test(size=(120, 35)) as pilot:
+        await pressed(pilot, "down", "down")
+        table = app.screen.query_one(Objects)
+        assert table.cursor == "Lead"
+        assert told.status is not None
+        told.status.objects.sort(key=lambda item: item.rows)
+        told.rev += 1
+        await until(lambda: table._place == 3)
+        assert table.cursor == "Lead"
+        told.status.objects = [item for item in told.status.objects if item.name != "Lead"]
+        told.rev += 1
+        await until(lambda: table.cursor == "Contact")
+
+
+async def test_markup_and_control_characters_are_shown_as_they_are() -> None:
+    """Names that are markup, or steer terminals, in every place a name is shown."""
+    status = live()
+    names = ["[/]", "[/x]", "x[/]y", "[Contact]", "[@click=app.quit]x[/]", "\x1b[2J\x07"]
+    for item, name in zip(status.objects, names, strict=True):
+        item.name = name
+        item.error = f"broken {name}"
+    status.org.name = "[b]Acme[/b]"
+    journal = [event(number) for number in range(1, 41)]
+    for one in journal:
+        one.object = names[one.seq % 6]
+        one.message = names[one.seq % 5]
+    app = still_app(filled(status, journal), view="1")
+    async with app.run_test(size=(200, 50)) as pilot:
+        for key in "12345":
+            await pressed(pilot, key)
+            await until(lambda: "[b]Acme[/b]" in text(app))
+            assert "failed" not in text(app)
+            if key in "13":
+                for name in names[:-1]:
+                    assert name in text(app), (key, name)
+        await pressed(pilot, "3", "P")
+        await until(lambda: "Pause [/]?" in text(app))
+
+
+async def test_a_panel_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others go on; the failed one says what happened."""
+
+    def broken(*_: object) -> list[object]:
+        raise KeyError("ms")
+
+    monkeypatch.setattr(DeadLetters, "row", broken)
+    app = still_app(filled(live()), view="4")
+    async with app.run_test(size=(120, 35)):
+        await until(lambda: "This panel failed: KeyError('ms')" in text(app))
+        assert "UNABLE_TO_LOCK_ROW" in text(app)
+        assert app.is_running
+
+
+async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
+    """`o` looks at the next daemon; each keeps its own state."""
+    one, two = filled(live()), filled(silent())
+    assert two.status is not None
+    two.status.org.name = "Globex"
+    app = still_app(one)
+    app.connections.append(still_app(two).connections[0])
+    async with app.run_test(size=(120, 35)) as pilot:
+        await until(lambda: "Acme" in text(app))
+        await pressed(pilot, "o")
+        await until(lambda: "Globex" in text(app) and "▲ interval" in text(app))
+        await pressed(pilot, "o")
+        await until(lambda: "Acme" in text(app))
+
+
+async def test_nothing_is_painted_at_rest() -> None:
+    """Ticks without news compute nothing and repaint nothing."""
+    app = still_app(filled(healthy()))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await pilot.pause(0.2)
+        calls: list[object] = []
+        for panel in app.screen.query(Panel):
+            panel.tick = lambda: calls.append(1)  # type: ignore[method-assign]
+        await pilot.pause(0.5)
+        assert calls == []

@@ -1,0 +1,132 @@
+"""Pictures of every view and every state; a change of one is looked at before it is accepted.
+
+`pytest tests/tui/test_snapshots.py --snapshot-update`, then open the SVG files beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from dashboard import filled, state, still_app
+from scenarios import NOW, SCENARIOS, events
+from textual.pilot import Pilot
+
+from rtstui.app import RtsTui
+from rtstui.state import Phase, State
+
+SIZES = {"small": (80, 24), "medium": (120, 35), "large": (200, 50)}
+VIEWS = {"overview": "1", "events": "2", "objects": "3", "errors": "4", "quota": "5"}
+
+Compare = Callable[..., bool]
+Before = Callable[[Pilot[int]], Awaitable[None]]
+
+
+def pictured(compare: Compare, app: RtsTui, size: str, run_before: Before | None = None) -> bool:
+    """Whether the picture is the accepted one, of an app that did not crash on the way."""
+    same = compare(app, terminal_size=SIZES[size], run_before=run_before or settled)
+    return same and app._exception is None
+
+
+async def settled(pilot: Pilot[int]) -> None:
+    """A tick has passed: everything shows what there is."""
+    await pilot.pause(0.15)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("view", VIEWS)
+def test_view(snap_compare: Compare, view: str, size: str) -> None:
+    """Every view, busy and well, in three sizes."""
+    app = still_app(filled(SCENARIOS["live"]()), view=VIEWS[view])
+    assert pictured(snap_compare, app, size)
+
+
+@pytest.mark.parametrize("scenario", ["loading", "silent", "empty", "error", "deferred", "paused"])
+def test_scenario(snap_compare: Compare, scenario: str) -> None:
+    """The overview in each state of the daemon, at the smallest full size."""
+    journal = {"empty": 0, "loading": 12}.get(scenario, 400)
+    app = still_app(filled(SCENARIOS[scenario](), events(1, journal)))
+    assert pictured(snap_compare, app, "small")
+
+
+def connecting() -> State:
+    """Nothing has answered yet."""
+    told = state()
+    told.relink(Phase.CONNECTING)
+    return told
+
+
+def failed(phase: Phase, message: str, do: str, told: State | None = None) -> State:
+    """An attempt that failed."""
+    told = told or state()
+    told.relink(phase, message, do, attempt=2, retry_at=NOW + timedelta(seconds=2))
+    return told
+
+
+LINKS: dict[str, Callable[[], State]] = {
+    "connecting": connecting,
+    "absent": lambda: failed(
+        Phase.ABSENT,
+        "No rtsd here: /run/rtsd/rtsd.sock does not exist.",
+        "Start it with `rtsd run` (or `systemctl start rtsd`), or name its socket with --socket.",
+    ),
+    "forbidden": lambda: failed(
+        Phase.FORBIDDEN,
+        "No permission to use /run/rtsd/rtsd.sock.",
+        "Join its group with `sudo usermod -aG rtsd ana`, then log in again.",
+    ),
+    "foreign": lambda: failed(
+        Phase.FOREIGN, "rtsd 3.0.0 speaks protocol 2, this rtstui speaks 1.", "Upgrade rtstui."
+    ),
+    "lost": lambda: failed(
+        Phase.LOST,
+        "rtsd behind /run/rtsd/rtsd.sock closed the connection.",
+        "Look at its log, or start it again.",
+        filled(SCENARIOS["live"]()),
+    ),
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_link(snap_compare: Compare, link: str) -> None:
+    """Every state of the connection says what it is and what to do."""
+    assert pictured(snap_compare, still_app(LINKS[link]()), "small")
+
+
+KEYS = {
+    "help": ("1", "question_mark"),
+    "detail": ("2", "up", "up", "enter"),
+    "filter": ("2", "slash", *"obj:lead /(/"),
+    "pause": ("3", "down", "P"),
+    "drop": ("4", "tab", "D"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_keys(snap_compare: Compare, name: str) -> None:
+    """What opens over a view."""
+    view, *keys = KEYS[name]
+    app = still_app(filled(SCENARIOS["live"]()), view=view)
+
+    async def press(pilot: Pilot[int]) -> None:
+        await settled(pilot)
+        await pilot.press(*keys)
+        await settled(pilot)
+
+    assert pictured(snap_compare, app, "small", press)
+
+
+@pytest.mark.parametrize("theme", ["rts-light", "rts-contrast"])
+def test_theme(snap_compare: Compare, theme: str) -> None:
+    """The other themes, with something of every role in sight."""
+    app = still_app(filled(SCENARIOS["error"]()))
+    app.theme = theme
+    assert pictured(snap_compare, app, "medium")
+
+
+def test_no_color(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR: the terminal's own two colours, and everything can still be told apart."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = still_app(filled(SCENARIOS["error"]()), view="3")
+    assert pictured(snap_compare, app, "small")
