@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -59,7 +59,7 @@ async def _fire_and_kill(rig: Rig, shots: Iterator[Shot], acked: set[str], answe
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(60, marks=pytest.mark.slow)])
-async def test_answered_pushes_survive_kills(kills: int, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_answered_pushes_survive_kills(kills: int, measured: Callable[[str], None]) -> None:
     """Every push answered 200 before a kill -9 is in the mirror after the restarts, with its values."""
     rng = random.Random(kills)
     acked: set[str] = set()
@@ -78,5 +78,4 @@ async def test_answered_pushes_survive_kills(kills: int, capsys: pytest.CaptureF
         names = {row["LastName"] for row in rig.read("SELECT LastName FROM Lead")}
         lost = {one for one in acked if f"{PII}-{one.removeprefix('kill-')}" not in names}
         assert lost == set()
-        with capsys.disabled():
-            print(f"\n{kills} kills, {len(acked)} pushes answered 200, {len(lost)} lost")
+        measured(f"{kills} kills, {len(acked)} pushes answered 200, {len(lost)} lost")

@@ -14,7 +14,7 @@ LOOK_EVERY_S = 0.02
 
 
 async def eventually(
-    probe: Callable[[], T | None | Awaitable[T | None]], what: str, within: float = 15.0
+    probe: Callable[[], T | Awaitable[T | None] | None], what: str, within: float = 15.0
 ) -> T:
     """Return the first true result of `probe`; AssertionError with the last one when none comes in time."""
     deadline = time.monotonic() + within
