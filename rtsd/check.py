@@ -25,8 +25,8 @@ from rtsd.salesforce.session import Session
 from rtsd.sync.package import PackageWatch
 
 _PURPOSE = "check"
-_SAMPLE = 100
-"""Rows that tell how wide a row is."""
+_SAMPLE = 2_000
+"""Rows that tell how wide a row is: one page, one call. Few rows mislead, as long texts are rare."""
 _CELL_BYTES = 3
 """Quotes and a comma around each cell of the CSV."""
 _WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})

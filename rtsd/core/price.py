@@ -8,9 +8,13 @@ from typing import Any
 
 PAGE_ROWS = 100_000
 """Rows in one page of a Bulk result."""
-CALLS_PER_OBJECT = 9
-"""Besides the pages: describe, count, the job's creation, three looks at it, its end, the catching up and
-the count that proves the result."""
+CALLS_AT_START = 4
+"""Who we are, which org this is, its limits, and whether the package is there."""
+CALLS_PER_OBJECT = 6
+"""Besides pages and looks at the job: describe, count, the job's creation and end, the deletions to catch
+up with, and the count that proves the result."""
+JOB_ROWS_PER_SECOND = 50_000
+"""How fast the org prepares a result, about; the longer it takes, the more often it is asked."""
 ROWS_PER_SECOND = 10_000
 """A careful guess at how fast a large result comes; the org sets the pace."""
 SECONDS_PER_OBJECT = 3
@@ -64,8 +68,18 @@ def price(objects: Iterable[ObjectSize]) -> Price:
     seconds = rows / ROWS_PER_SECOND + SECONDS_PER_OBJECT * len(sizes)
     return Price(
         rows=rows,
-        api_calls=pages + CALLS_PER_OBJECT * len(sizes),
+        api_calls=CALLS_AT_START + pages + sum(CALLS_PER_OBJECT + _looks(size.rows) for size in sizes),
         bulk_jobs=len(sizes),
         mb=sum(size.rows * size.row_bytes for size in sizes) / 1_000_000,
         minutes=seconds / 60,
     )
+
+
+def _looks(rows: int) -> int:
+    """How often a job is asked whether it is done: after 0.1 s, then at pauses that double to 3 s."""
+    waiting, pause, looks = rows / JOB_ROWS_PER_SECOND, 0.1, 2
+    while waiting > pause:
+        waiting -= pause
+        pause = min(pause * 2, 3.0)
+        looks += 1
+    return looks
