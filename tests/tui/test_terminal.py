@@ -1,0 +1,245 @@
+"""The program in a real terminal: what reaches it, and how it is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from dashboard import until
+from fake_daemon import FakeDaemon
+from scenarios import dead_letters, error_log, event, events, live
+
+TUI = [sys.executable, "-m", "rtstui"]
+RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
+"""The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
+
+
+class Terminal:
+    """A pseudo-terminal with a program in it; `output` is every byte it wrote."""
+
+    def __init__(self, *arguments: str, size: tuple[int, int] = (120, 35), **environment: str) -> None:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        self.process = subprocess.Popen(
+            [*TUI, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env=inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment,
+        )
+        os.close(slave)
+        self.master = master
+        self.output = bytearray()
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.output += os.read(self.master, 1 << 20)
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self.master)
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self.master, keys)
+
+    async def ended(self) -> int:
+        """Wait for the end and return the exit status."""
+        await until(lambda: self.process.poll() is not None, seconds=8)
+        await asyncio.sleep(0.02)
+        return self.process.returncode
+
+    def close(self) -> None:
+        """Whatever happened, leave nothing running."""
+        asyncio.get_running_loop().remove_reader(self.master)
+        with contextlib.suppress(OSError):
+            os.close(self.master)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@asynccontextmanager
+async def terminal(*arguments: str, **options: object) -> AsyncIterator[Terminal]:
+    """A terminal, closed afterwards."""
+    opened = Terminal(*arguments, **options)  # type: ignore[arg-type]
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+HOSTILE = (
+    "\x1b]52;c;cHduZWQ=\x07",
+    "\x1b]0;title\x07",
+    "\x1b[2J\x1b[H",
+    "\x1b[31;5m",
+    "\x1bP1$q\x1b\\",
+    "\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\",
+    "\x9b31m",
+    "\x9d52;c;cHduZWQ=\x9c",
+    "\u202e\u2066\u200b\ufeff",
+    "\r\n\x08\x08\x07\x00\x7f",
+    "[@click=app.quit]x[/] [/] [/x]",
+    "\u2028\u2029\ue000\U000e0041",
+)
+TEXTUAL = re.compile(
+    rb"\x1b(?:\[[0-9;:?<>=]*[A-Za-z~]|\[\?[0-9;]*\$p|[=>]|_G[^\x1b]*\x1b\\|\]22;[a-z-]+\x07)"
+)
+"""What Textual itself sends: CSI sequences, its probe for graphics, the shape of the pointer."""
+
+
+def hostile(count: int) -> list[str]:
+    """That many values, each a mixture, each with a mark that can be looked for."""
+    random = Random(7)
+    return ["".join((f"Q{n}Q", *random.choices(HOSTILE, k=2), f"E{n}E")) for n in range(count)]
+
+
+async def test_no_byte_of_a_record_steers_the_terminal(socket: Path) -> None:
+    """2,000 hostile values in every field that is shown: none is seen as a control sequence."""
+    values = hostile(2_000)
+    status = live()
+    status.org.name, status.org.user = values[0], values[1]
+    for item, value in zip(status.objects, values, strict=False):
+        item.name, item.error = value, value
+    daemon = FakeDaemon(socket, status)
+    daemon.errors, daemon.letters = error_log(), dead_letters()
+    for entry in daemon.errors:
+        entry.error = entry.message = entry.object = values[2]
+    for letter in daemon.letters:
+        letter.reason = letter.message = letter.object = letter.record = values[3]
+    async with daemon, terminal("--socket", str(socket), size=(300, 200)) as opened:
+        await until(lambda: daemon.following, seconds=15)
+        for start in range(0, 2_000, 100):
+            rows = [event(401 + start + n) for n in range(100)]
+            for row, value in zip(rows, values[start : start + 100], strict=True):
+                row.object = row.id = row.message = row.op = value
+                row.changed = [value]
+            daemon.happen(rows, status=start == 0)
+            mark = f"Q{start + 99}Q".encode()
+            await until(lambda mark=mark: mark in opened.output)
+        opened.press(b"4")
+        await until(lambda: b"What" in opened.output or b"Dead letters" in opened.output)
+        opened.press(b"q")
+        assert await opened.ended() == 0
+    painted = bytes(opened.output)
+    own = TEXTUAL.sub(b"", painted)
+    assert b"\x1b" not in own, own[own.index(b"\x1b") - 40 :][:80]
+    assert not re.search(rb"\x1b\[[0-9;]*5m", painted), "blinking"
+    text = own.decode()
+    assert not {one for one in text if not one.isprintable()} - {"\r", "\n"}
+    assert "␛]52;c;cHduZWQ=␇" in text
+    assert sum(f"Q{n}Q" in text for n in range(2_000)) > 1_900
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+async def test_a_signal_ends_it_with_the_terminal_as_it_was(
+    socket: Path, number: signal.Signals, status: int
+) -> None:
+    """Killed politely it leaves a usable terminal and says by its status what ended it."""
+    async with terminal("--socket", str(socket)) as opened:
+        await until(lambda: b"NO DAEMON" in opened.output, seconds=15)
+        opened.process.send_signal(number)
+        assert await opened.ended() == status
+        for sequence in RESTORED:
+            assert sequence in opened.output
+
+
+async def test_q_leaves_the_daemon_alone_and_says_so(socket: Path) -> None:
+    """The last line tells that the daemon goes on; without a mouse none is asked for."""
+    async with FakeDaemon(socket, live(), events(1, 400)) as daemon:
+        async with terminal("--socket", str(socket), "--no-mouse") as opened:
+            await until(lambda: b"LIVE" in opened.output, seconds=15)
+            opened.press(b"q")
+            assert await opened.ended() == 0
+            assert b"rtsd keeps running" in opened.output
+            for sequence in (*RESTORED,):
+                assert sequence in opened.output
+            for mouse in (b"?1000h", b"?1003h", b"?1006h"):
+                assert mouse not in opened.output
+        assert daemon.requests == []
+
+
+async def test_no_color_means_none(socket: Path) -> None:
+    """With NO_COLOR no colour is ever set; bold and reverse remain."""
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    async with daemon, terminal("--socket", str(socket), NO_COLOR="1") as opened:
+        await until(lambda: b"real time" in opened.output, seconds=15)
+        opened.press(b"q")
+        assert await opened.ended() == 0
+        styles = re.findall(rb"\x1b\[([0-9;]*)m", bytes(opened.output))
+        codes = {code for style in styles for code in style.split(b";")}
+        assert codes <= {b"", b"0", b"1", b"2", b"4", b"7", b"39", b"49"}  # 39, 49: the defaults
+        assert b"1" in codes
+
+
+async def test_a_terminal_that_goes_away_ends_it(socket: Path) -> None:
+    """With SIGHUP ignored, as under nohup, it still does not spin on a dead terminal."""
+    async with terminal("--socket", str(socket)) as opened:
+        await until(lambda: b"NO DAEMON" in opened.output, seconds=15)
+        asyncio.get_running_loop().remove_reader(opened.master)
+        os.close(opened.master)
+        assert await opened.ended() == 129
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The program without a terminal."""
+    return subprocess.run(
+        [*TUI, *arguments], capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+def test_without_a_terminal_it_says_what_to_use() -> None:
+    """In a pipe: one readable line, status 2, no escape sequence."""
+    done = run(TERM="xterm")
+    assert done.returncode == 2
+    assert "rtsd status" in done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--size", "3x3"), "not a size"), (("--nonsense",), "No such option"), (("--view", "9"), "not one of")],
+)
+def test_wrong_options_are_explained(arguments: tuple[str, ...], said: str) -> None:
+    """Usage mistakes end with status 2 and the reason."""
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    """It knows its version without loading the interface."""
+    done = run("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"rtstui \d+\.\d+\.\d+\n", done.stdout)
+
+
+async def test_a_screenshot_needs_no_terminal(socket: Path, tmp_path: Path) -> None:
+    """One picture of the live dashboard, for a report or a page; 3 when nobody answered."""
+    picture = tmp_path / "p.svg"
+    command = [*TUI, "--socket", str(socket), "--screenshot", str(picture), "--size", "100x30", "--view", "3"]
+    async with FakeDaemon(socket, live(), events(1, 400)):
+        process = await asyncio.create_subprocess_exec(*command)
+        assert await process.wait() == 0
+    assert "Opportunity" in picture.read_text()
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 3
+    assert b"does not exist" in said
