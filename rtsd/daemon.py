@@ -51,6 +51,7 @@ from rtsd.sync.columns import Columns
 from rtsd.sync.controller import Controller, Rhythm
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
+from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.package import PackageWatch
@@ -183,6 +184,7 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "loading": controller.keep_loading(),
         "interval": controller.keep_reading(),
         "repair": controller.keep_repairing(),
+        "fingerprint": controller.keep_checking(),
         "systemd": _report_to_systemd(parts),
         "storage": _fail_on_broken_storage(parts.database),
     }
@@ -227,6 +229,7 @@ def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
         Rhythm(
             config.sync.silence_after,
             config.sync.interval,
+            config.sync.fingerprint_every,
             config.sync.formula_refresh,
             config.sync.initial_audit,
         ),
@@ -234,6 +237,7 @@ def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
         interval=interval,
         audit=StateAudit(engine, interval),
         columns=Columns(engine),
+        fingerprinter=Fingerprinter(engine),
         repair=Repair(engine),
         describer=describer,
         package=PackageWatch(engine.client) if config.gateway.listen else None,

@@ -15,6 +15,7 @@ from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
+from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import PAGE
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.controller import Controller
@@ -64,17 +65,21 @@ class Operations:
         try:
             if full or not mirrored.loaded:
                 await self._controller.audit.run(mirrored)
+                await self._controller.repair.step()
+                checked = mirrored.expected_rows or 0
             else:
-                await self._controller.audit.prove(mirrored)
+                checked = (await self._controller.check(mirrored)).checked
         except RtsError as error:
             await engine.report(error, mirrored.name)
             raise
+        if mirrored.state is not ObjectState.LIVE:
+            await self._controller.audit.prove(mirrored)
         after = await self._spent()
         calls = after.get(API_REQUESTS, 0) - before.get(API_REQUESTS, 0)
         found = await self._found_since(mirrored, seq)
         result = {
             "name": mirrored.name,
-            "checked": mirrored.expected_rows or 0,
+            "checked": checked,
             **found,
             "api_calls": calls,
             "bulk_jobs": after.get(BULK_JOBS, 0) - before.get(BULK_JOBS, 0),

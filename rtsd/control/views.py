@@ -134,6 +134,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         progress=1.0 if mirrored.loaded else 0.0,
         as_of=mirrored.as_of,
         freshness_ms=_freshness(mirrored),
+        drift=_drift(mirrored),
         error=mirrored.error,
         last_change_at=mirrored.last_change_at,
         formulas_as_of=mirrored.formulas_as_of,
@@ -145,6 +146,13 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         if shown.rate:
             shown.eta_s = round(max(mirrored.expected_rows - loading.rows, 0) / shown.rate, 1)
     return shown
+
+
+def _drift(mirrored: Mirrored) -> protocol.Drift | None:
+    if mirrored.drift is None:
+        return None
+    missing, stale, orphaned = mirrored.drift
+    return protocol.Drift(checked_at=mirrored.checked_at, missing=missing, stale=stale, orphaned=orphaned)
 
 
 def _freshness(mirrored: Mirrored) -> protocol.Freshness | None:

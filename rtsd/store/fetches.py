@@ -35,6 +35,11 @@ async def count(database: Database) -> int:
     return int(number)
 
 
+async def any_for(tx: Tx, object_name: str) -> bool:
+    """Whether records of this object still wait to be fetched."""
+    return bool(await tx.fetch("SELECT 1 FROM _rts_fetch WHERE object=? LIMIT 1", (object_name,)))
+
+
 async def done(tx: Tx, object_name: str, asked: Sequence[tuple[str, Millis]]) -> None:
     """Strike off what was fetched; one that was asked for again meanwhile stays."""
     await tx.executemany(

@@ -141,6 +141,43 @@ async def count(database: Database, table: Table, created_before: str | None = N
     return int(rows)
 
 
+async def histogram(database: Database, table: Table, before: str) -> dict[str, int]:
+    """Rows by the day of their stamp, those stamped before then; out of the stamp's index alone."""
+    cursor = quoted(table.schema.cursor or "Id")
+    rows = await database.fetch(
+        f"SELECT substr({cursor}, 1, 10), COUNT(*) FROM {quoted(table.name)} WHERE {cursor} < ? GROUP BY 1",
+        (before,),
+    )
+    return {day: count for day, count in rows if day}
+
+
+async def count_since(database: Database, table: Table, since: str, before: str = "9999") -> int:
+    """How many rows are stamped from `since` until before `before`."""
+    cursor = quoted(table.schema.cursor or "Id")
+    ((rows,),) = await database.fetch(
+        f"SELECT COUNT(*) FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?", (since, before)
+    )
+    return int(rows)
+
+
+async def stamps(database: Database, table: Table, since: str, before: str) -> dict[str, str]:
+    """The ids stamped from `since` until before `before`, with their stamps."""
+    cursor = quoted(table.schema.cursor or "Id")
+    rows = await database.fetch(
+        f"SELECT Id, {cursor} FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?",
+        (since, before),
+    )
+    return dict(rows)
+
+
+async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, str]:
+    """The stamps of these records, those that are in the mirror."""
+    cursor = quoted(table.schema.cursor or "Id")
+    wanted = msgspec.json.encode(list(ids)).decode()
+    rows = await database.fetch(f"SELECT Id, {cursor} FROM {quoted(table.name)} {_BY_IDS}", (wanted,))
+    return dict(rows)
+
+
 async def record(database: Database, table: Table, record_id: str) -> dict[str, Any] | None:
     """One record as it stands: `{"state": "live" | "deleted", "values": …, …}`; None if never seen."""
     width = len(table.columns)

@@ -43,11 +43,13 @@ class ObjectRecord:
     paused: bool
     to_fill: tuple[str, ...]
     formulas_as_of: str | None
+    proven_at: str | None
+    checked_at: str | None
 
 
 _SELECT = (
     "SELECT name, state, rows, cursor, as_of, expected_rows, counted_at, error, schema, described_at, paused,"
-    " to_fill, formulas_as_of"
+    " to_fill, formulas_as_of, proven_at, checked_at"
     " FROM _rts_object"
 )
 _SETTABLE = frozenset(
@@ -62,6 +64,8 @@ _SETTABLE = frozenset(
         "paused",
         "to_fill",
         "formulas_as_of",
+        "proven_at",
+        "checked_at",
     }
 )
 
@@ -69,9 +73,18 @@ _SETTABLE = frozenset(
 async def all_records(database: Database) -> dict[str, ObjectRecord]:
     """Every object that was ever mirrored here, by name."""
     records = {}
-    for name, state, *facts, schema, described_at, paused, to_fill, formulas_as_of in await database.fetch(
-        _SELECT
-    ):
+    for (
+        name,
+        state,
+        *facts,
+        schema,
+        described_at,
+        paused,
+        to_fill,
+        formulas,
+        proven,
+        checked,
+    ) in await database.fetch(_SELECT):
         rows, cursor, as_of, expected_rows, counted_at, error = facts
         records[name] = ObjectRecord(
             name=name,
@@ -86,7 +99,9 @@ async def all_records(database: Database) -> dict[str, ObjectRecord]:
             described_at=described_at,
             paused=bool(paused),
             to_fill=msgspec.json.decode(to_fill, type=tuple[str, ...]),
-            formulas_as_of=formulas_as_of,
+            formulas_as_of=formulas,
+            proven_at=proven,
+            checked_at=checked,
         )
     return records
 

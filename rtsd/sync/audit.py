@@ -108,8 +108,15 @@ class StateAudit:
         async with self._engine.writing() as writing:
             cursor = to_iso(progress.started_at)
             await self._engine.catalog.update(
-                writing.tx, mirrored, cursor=cursor, as_of=cursor, formulas_as_of=cursor, to_fill=()
+                writing.tx,
+                mirrored,
+                cursor=cursor,
+                as_of=cursor,
+                formulas_as_of=cursor,
+                proven_at=cursor,
+                to_fill=(),
             )
+            await self._engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(self._engine.now()))
             mirrored.loaded_from = progress.started_at
             await audits.finish(writing.tx, mirrored.name)
             if sweep is not None:

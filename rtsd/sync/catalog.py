@@ -28,6 +28,9 @@ from rtsd.store.schema import Table
 FRESHNESS_SAMPLES = 1_000
 """Latencies kept for the percentiles of one object."""
 
+_MOMENTS = ("cursor", "proven_at")
+"""Facts that are ISO text in the row, and milliseconds here."""
+
 _PRIVACY_KEY = "privacy_key"
 
 
@@ -62,6 +65,11 @@ class Mirrored:
     to_fill: tuple[str, ...] = ()
     """Columns that came to a loaded table and are empty in old rows."""
     formulas_as_of: str | None = None
+    proven_at: Millis = 0
+    """Up to here (Salesforce's clock) the rows were proven equal to the org's; 0: never."""
+    checked_at: str | None = None
+    drift: tuple[int, int, int] | None = None
+    """What the last fingerprint found missing, stale and orphaned."""
     failures: int = 0
     """Loads and proofs that failed in a row."""
     retry_at: Millis = 0
@@ -151,7 +159,7 @@ class Catalog:
             stored["to_fill"] = msgspec.json.encode(stored["to_fill"]).decode()
         await records.update(tx, mirrored.name, stored)
         for name, value in values.items():
-            setattr(mirrored, name, from_iso(value) if name == "cursor" and value else value)
+            setattr(mirrored, name, from_iso(value) if name in _MOMENTS and value else value)
 
     async def set_schema(
         self, tx: Tx, mirrored: Mirrored, schema: ObjectSchema, existing: Iterable[str], described_at: str
@@ -188,4 +196,6 @@ def _restore(wish: Wish, key: bytes, record: ObjectRecord | None) -> Mirrored:
     mirrored.as_of, mirrored.error = record.as_of, record.error
     mirrored.described_at, mirrored.paused = record.described_at, record.paused
     mirrored.to_fill, mirrored.formulas_as_of = record.to_fill, record.formulas_as_of
+    mirrored.proven_at = from_iso(record.proven_at) if record.proven_at else 0
+    mirrored.checked_at = record.checked_at
     return mirrored

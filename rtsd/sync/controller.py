@@ -13,7 +13,7 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
-from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.store import meta
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
@@ -22,6 +22,7 @@ from rtsd.sync.catalog import Mirrored
 from rtsd.sync.columns import Columns
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
+from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
@@ -44,6 +45,8 @@ class Rhythm:
 
     silence_after: Millis
     interval: Millis
+    fingerprint_every: Millis
+    """0: only when an operator asks."""
     formula_refresh: Millis
     """0: formulas are never refreshed."""
     initial_audit: str
@@ -75,6 +78,7 @@ class Controller:
         interval: Interval,
         audit: StateAudit,
         columns: Columns,
+        fingerprinter: Fingerprinter,
         repair: Repair,
         describer: Describer,
         package: PackageWatch | None,
@@ -86,6 +90,7 @@ class Controller:
         self.interval = interval
         self.audit = audit
         self.columns = columns
+        self.fingerprinter = fingerprinter
         self.repair = repair
         self.describer = describer
         self.package = package
@@ -97,6 +102,7 @@ class Controller:
         self.unreachable: str | None = None
         self._to_load = asyncio.Event()
         self._to_read = asyncio.Event()
+        self._to_check = asyncio.Event()
         self._catch_up = True
         """Whether a window is owed although nothing is silent: after a start, and when pushes return."""
 
@@ -241,6 +247,33 @@ class Controller:
                 self.push.quiet = "idle"
                 self.push.quiet_proof = f"nothing changed in the org ({moment})"
 
+    async def keep_checking(self) -> None:
+        """Fingerprint every live object, each as often as configured: forever."""
+        await self._repeat(self._check, self._to_check)
+
+    async def _check(self) -> float:
+        period = self._rhythm.fingerprint_every
+        for mirrored in self._engine.catalog:
+            if not period or self.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
+                continue
+            last = from_iso(mirrored.checked_at) if mirrored.checked_at else 0
+            if mirrored.state is ObjectState.LIVE and self._engine.now() - last >= period:
+                await self.check(mirrored)
+        return LOOK_S
+
+    async def check(self, mirrored: Mirrored) -> Fingerprint:
+        """Fingerprint one object and repair what differs; what the check found is the answer."""
+        if mirrored.described.schema.cursor is None:
+            raise Conflict(
+                f"{mirrored.name} has no field that orders its versions, so it has no fingerprint",
+                f"`rtsd audit {mirrored.name} --full` reads it again",
+            )
+        result = await self.fingerprinter.step(mirrored)
+        if result.found:
+            await self.repair.step()
+            await self.fingerprinter.prove(mirrored, result)
+        return result
+
     async def keep_repairing(self) -> None:
         """Fetch the records that are asked for: forever, collecting what a burst names."""
         await self._repeat(self._repair, self._engine.fetch_wanted)
@@ -310,3 +343,4 @@ class Controller:
         """Have the loops look again now."""
         self._to_load.set()
         self._to_read.set()
+        self._to_check.set()

@@ -18,6 +18,8 @@ CREATE TABLE _rts_object (
   schema TEXT,                    -- the describe, as mirrored
   described_at TEXT,              -- its Last-Modified
   to_fill TEXT NOT NULL DEFAULT '[]', -- JSON list: columns that came later, and are not filled yet
+  proven_at TEXT,                 -- up to here the rows were proven equal to the org's
+  checked_at TEXT,                -- the last fingerprint, local time
   formulas_as_of TEXT,            -- when the formula fields were last read for every row
   paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;

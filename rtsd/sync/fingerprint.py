@@ -1,0 +1,293 @@
+"""The cheap audit: counts by stamp, org against mirror; only what differs is looked at closer.
+
+One call per object when nothing has changed since the last proof. After that, the rows edited since
+are compared by id and stamp (2,000 in a call), the delete log explains what has gone, and days that
+still differ are read by hour, then by id. Only ids that differ are fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from rtsd.core.fingerprint import Differences, compare, differing, explained
+from rtsd.core.ids import full_id
+from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
+from rtsd.errors import SalesforceError
+from rtsd.salesforce import bulk, soql
+from rtsd.store import fetches, mirror
+from rtsd.store.journal import Note
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.engine import Engine
+from rtsd.sync.repair import DELETE_LOG_MS, LOG_TOO_SHORT
+
+SETTLE_MS: Millis = 60_000
+"""Rows stamped in the last minute may still be on their way ..."""
+GRACE_S = 2.0
+"""... and are given this long to arrive before they are called drift."""
+OVERLAP_MS: Millis = 600_000
+"""A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
+GROUPS = 2_000
+"""More groups than this an aggregate query refuses (pull-apis.md 2.4)."""
+PAGE = 2_000
+BULK_ABOVE = 20_000
+"""Rows from which a Bulk job takes fewer calls than pages."""
+FEW_DAYS = 8
+"""So many differing days are looked at hour by hour; more are listed whole."""
+LISTED_AT_ONCE = 100_000
+"""Ids held in memory at a time."""
+MOST_NAMED = 1_000
+HOUR_MS: Millis = 3_600_000
+DAY_MS: Millis = 24 * HOUR_MS
+LAST = "9999"
+"""After every stamp."""
+PURPOSE = "audit"
+
+log = structlog.get_logger("rtsd.fingerprint")
+
+
+@dataclass(slots=True)
+class Fingerprint:
+    """What one check found."""
+
+    before: str
+    """The moment of the check, ISO, on Salesforce's clock."""
+    checked: int = 0
+    """Rows that were counted."""
+    found: Differences = field(default_factory=Differences)
+    stamps: dict[str, str] = field(default_factory=dict)
+    """The newest stamp that either side shows of what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Stamps from `since` until before `before`, ISO text; `before` empty: without an end."""
+
+    since: str
+    before: str = ""
+
+
+class Fingerprinter:
+    """Compares one object at a time, and asks for what differs to be fetched."""
+
+    def __init__(self, engine: Engine, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._engine = engine
+        self._sleep = sleep
+
+    async def step(self, mirrored: Mirrored) -> Fingerprint:
+        """Check one object. What differs is put on the list of records to fetch.
+
+        Raises what the client raises; then nothing was proven.
+        """
+        now = self._engine.salesforce_now()
+        before = to_iso(now // 1000 * 1000 + 1000)
+        since = await self._since(mirrored)
+        org, newest = await self._org_histogram(mirrored, before)
+        own = await mirror.histogram(self._engine.database, mirrored.described, before)
+        result = Fingerprint(to_iso(now), checked=sum(org.values()))
+        days = differing(org, own)
+        if newest >= since or any(day >= since[:10] for day in days):
+            await self._compare(mirrored, _Stretch(since), result)
+            days = await self._explained(mirrored, days, result.found)
+        if days:
+            result.found |= await self._from_delete_log(mirrored)
+            days = await self._explained(mirrored, days, result.found)
+        for stretch in await self._stretches(mirrored, days, org, own):
+            await self._compare(mirrored, stretch, result)
+        result.found.orphaned -= result.found.stale  # it moved out of the stretch that was looked at
+        await self._let_settle(mirrored, result, to_iso(now - SETTLE_MS))
+        await self._finish(mirrored, result)
+        return result
+
+    async def prove(self, mirrored: Mirrored, result: Fingerprint) -> None:
+        """Take a check for the new proof, once nothing that it found is left to be fetched."""
+        async with self._engine.writing() as writing:
+            if not await fetches.any_for(writing.tx, mirrored.name):
+                await self._engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+
+    async def _since(self, mirrored: Mirrored) -> str:
+        """From where on rows are compared one by one: the last proof, and a little before it if cheap."""
+        cautious = to_iso(max(mirrored.proven_at - OVERLAP_MS, 0))
+        rows = await mirror.count_since(self._engine.database, mirrored.described, cautious)
+        return cautious if rows <= PAGE else to_iso(mirrored.proven_at)
+
+    async def _stretches(
+        self, mirrored: Mirrored, days: Mapping[str, int], org: Mapping[str, int], own: Mapping[str, int]
+    ) -> list[_Stretch]:
+        """What to read row by row: the hours that differ of a few days; of many days, whole ones together."""
+        if len(days) <= FEW_DAYS:
+            found: list[_Stretch] = []
+            for day in days:
+                found += await self._differing_hours(mirrored, day)
+            return found
+        together: list[_Stretch] = []
+        rows = LISTED_AT_ONCE
+        for day in sorted(days):
+            start = from_iso(f"{day}T00:00:00.000Z")
+            size = max(org.get(day, 0), own.get(day, 0))
+            if rows + size > LISTED_AT_ONCE:
+                together.append(_Stretch(to_iso(start)))
+                rows = 0
+            together[-1] = _Stretch(together[-1].since, to_iso(start + DAY_MS))
+            rows += size
+        return together
+
+    async def _org_histogram(self, mirrored: Mirrored, before: str) -> tuple[dict[str, int], str]:
+        """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
+        cursor = mirrored.described.schema.cursor or ""
+        counts: dict[str, int] = {}
+        newest = ""
+        for condition in await self._windows(mirrored, before):
+            where = soql.all_of(condition, mirrored.wish.where)
+            statement = (
+                f"SELECT DAY_ONLY({cursor}) d, COUNT(Id) n, MAX({cursor}) m FROM {mirrored.name}"  # noqa: S608
+                f" WHERE {where} GROUP BY DAY_ONLY({cursor})"
+            )
+            page = await self._engine.client.query(statement, purpose=PURPOSE)
+            for row in page.records:
+                counts[str(row["d"])] = int(row["n"])
+                newest = max(newest, normal_iso(str(row["m"])))
+        return counts, newest
+
+    async def _windows(self, mirrored: Mirrored, before: str) -> list[str]:
+        """Conditions that together cover every stamp before `before`, each with few enough days."""
+        cursor = mirrored.described.schema.cursor or ""
+        own = await mirror.histogram(self._engine.database, mirrored.described, before)
+        end = f"{cursor} < {soql.moment(before)}"
+        if len(own) < GROUPS * 9 // 10:
+            return [end]
+        days = sorted(own)
+        borders = [f"{day}T00:00:00.000Z" for day in days[GROUPS * 9 // 10 :: GROUPS * 9 // 10]]
+        starts = ["", *(f"{cursor} >= {soql.moment(border)}" for border in borders)]
+        ends = [*(f"{cursor} < {soql.moment(border)}" for border in borders), end]
+        return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]
+
+    async def _compare(self, mirrored: Mirrored, stretch: _Stretch, result: Fingerprint) -> None:
+        """Compare ids and stamps of a stretch."""
+        org = await self._org_stamps(mirrored, stretch)
+        database, table = self._engine.database, mirrored.described
+        own = await mirror.stamps(database, table, stretch.since, stretch.before or LAST)
+        own |= await mirror.stamps_of(database, table, org.keys() - own.keys())
+        found = compare(org, own)
+        result.found |= found
+        result.stamps |= {one: max(org.get(one, ""), own.get(one, "")) for one in found.ids}
+
+    async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, settled: str) -> None:
+        """What changed in the last minute may be on its way: it is drift only if it does not arrive."""
+        if all(result.stamps.get(one, "") < settled for one in result.found.ids):
+            return
+        await self._sleep(GRACE_S)
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.ids)
+        arrived = {one for one, stamp in own.items() if stamp >= result.stamps.get(one, LAST)}
+        result.found.missing -= arrived
+        result.found.stale -= arrived
+        result.found.orphaned &= own.keys()
+
+    async def _org_stamps(self, mirrored: Mirrored, stretch: _Stretch) -> dict[str, str]:
+        """Ids and stamps of a stretch: page by page, or by a Bulk job where that takes fewer calls."""
+        cursor = mirrored.described.schema.cursor or ""
+        condition = soql.all_of(
+            f"{cursor} >= {soql.moment(stretch.since)}",
+            f"{cursor} < {soql.moment(stretch.before)}" if stretch.before else "",
+            mirrored.wish.where,
+        )
+        own = await mirror.count_since(
+            self._engine.database, mirrored.described, stretch.since, stretch.before or LAST
+        )
+        if own > BULK_ABOVE:
+            return await self._org_stamps_by_bulk(mirrored, condition)
+        found: dict[str, str] = {}
+        behind = ""
+        while True:
+            where = soql.all_of(condition, behind)
+            statement = soql.select(("Id", cursor), mirrored.name, where, order_by=f"{cursor},Id", limit=PAGE)
+            page = await self._engine.client.query(statement, purpose=PURPOSE)
+            for row in page.records:
+                found[full_id(str(row["Id"]))] = normal_iso(str(row[cursor]))
+            if page.done and len(page.records) < PAGE:
+                return found
+            last = page.records[-1]
+            behind = soql.after_stamp(cursor, normal_iso(str(last[cursor])), str(last["Id"]))
+
+    async def _org_stamps_by_bulk(self, mirrored: Mirrored, condition: str) -> dict[str, str]:
+        cursor = mirrored.described.schema.cursor or ""
+        statement = soql.select(("Id", cursor), mirrored.name, condition)
+        found: dict[str, str] = {}
+        async with bulk.job(self._engine.client, statement, purpose=PURPOSE) as job:
+            async for part in job.rows():
+                found |= {full_id(one): normal_iso(stamp) for one, stamp in part.rows}
+        return found
+
+    async def _explained(
+        self, mirrored: Mirrored, days: Mapping[str, int], found: Differences
+    ) -> dict[str, int]:
+        stamps = await mirror.stamps_of(self._engine.database, mirrored.described, found.ids)
+        return explained(days, found, stamps)
+
+    async def _from_delete_log(self, mirrored: Mirrored) -> Differences:
+        """Rows of the mirror that the org's delete log names."""
+        if not mirrored.described.schema.replicateable:
+            return Differences()
+        end = self._engine.salesforce_now()
+        since = max(mirrored.proven_at - OVERLAP_MS, end - DELETE_LOG_MS)
+        try:
+            logged = await self._engine.client.deleted(mirrored.name, since, end, purpose=PURPOSE)
+        except SalesforceError as error:
+            if error.reason not in LOG_TOO_SHORT:
+                raise
+            return Differences()
+        ids = [one for one, _ in logged.records]
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, ids)
+        return Differences(orphaned=set(own))
+
+    async def _differing_hours(self, mirrored: Mirrored, day: str) -> list[_Stretch]:
+        """The hours of a day whose counts differ."""
+        start = from_iso(f"{day}T00:00:00.000Z")
+        own = await mirror.stamps(
+            self._engine.database, mirrored.described, to_iso(start), to_iso(start + DAY_MS)
+        )
+        hours: dict[str, int] = {}
+        for stamp in own.values():
+            hours[stamp[:13]] = hours.get(stamp[:13], 0) + 1
+        begins = [
+            from_iso(f"{hour}:00:00.000Z")
+            for hour in differing(await self._org_hours(mirrored, start), hours)
+        ]
+        return [_Stretch(to_iso(begin), to_iso(begin + HOUR_MS)) for begin in begins]
+
+    async def _org_hours(self, mirrored: Mirrored, start: Millis) -> dict[str, int]:
+        cursor = mirrored.described.schema.cursor or ""
+        where = soql.all_of(
+            f"{cursor} >= {soql.moment(start)}",
+            f"{cursor} < {soql.moment(start + DAY_MS)}",
+            mirrored.wish.where,
+        )
+        statement = (
+            f"SELECT HOUR_IN_DAY({cursor}) h, COUNT(Id) n FROM {mirrored.name}"  # noqa: S608
+            f" WHERE {where} GROUP BY HOUR_IN_DAY({cursor})"
+        )
+        page = await self._engine.client.query(statement, purpose=PURPOSE)
+        day = to_iso(start)[:10]
+        return {f"{day}T{int(row['h']):02d}": int(row["n"]) for row in page.records}
+
+    async def _finish(self, mirrored: Mirrored, result: Fingerprint) -> None:
+        """Write down what was found; with nothing wrong, this is the new proof."""
+        found, engine = result.found, self._engine
+        mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
+        async with engine.writing() as writing:
+            await engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(engine.now()))
+            if found:
+                await writing.fetch(mirrored, sorted(found.ids), "the fingerprint differs")
+                message = "fingerprint: {} missing, {} stale, {} orphaned".format(*mirrored.drift)
+                detail = {
+                    "missing": sorted(found.missing)[:MOST_NAMED],
+                    "stale": sorted(found.stale)[:MOST_NAMED],
+                    "orphaned": sorted(found.orphaned)[:MOST_NAMED],
+                }
+                await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+            else:
+                await engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+        log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
