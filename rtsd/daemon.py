@@ -20,6 +20,7 @@ from rtsd import __version__, systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, views
+from rtsd.control.explain import Explainer
 from rtsd.control.feed import Feed
 from rtsd.control.operations import Operations
 from rtsd.control.server import ControlServer
@@ -143,7 +144,9 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     gateway = await _open_gateway(config, engine, controller, inbox, shown)
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
-    control = ControlServer(shown, EventStream(feed, shown), Operations(engine, controller, inbox, ledger))
+    control = ControlServer(
+        shown, EventStream(feed, shown), Operations(engine, controller, inbox, ledger), Explainer(engine)
+    )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
     return Parts(database, inbox, engine, controller, feed, shown, gateway, control)

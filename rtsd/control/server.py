@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol
+from rtsd.control.explain import Explainer
 from rtsd.control.operations import Operations
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.views import Views
@@ -49,7 +50,10 @@ class RepairBody(msgspec.Struct):
 class ControlServer:
     """The listening socket and its routes."""
 
-    def __init__(self, shown: Views, stream: EventStream, operations: Operations) -> None:
+    def __init__(
+        self, shown: Views, stream: EventStream, operations: Operations, explainer: Explainer
+    ) -> None:
+        self._explainer = explainer
         self._views = shown
         self._stream = stream
         self._operations = operations
@@ -85,6 +89,8 @@ class ControlServer:
             post("/v1/dead-letters/{id}/retry", self._retry),
             post("/v1/dead-letters/{id}/drop", self._drop),
             get("/v1/objects/{object}/records/{id}", self._record),
+            get("/v1/objects/{object}/records/{id}/history", self._history),
+            get("/v1/objects/{object}/records/{id}/why", self._why),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
             post("/v1/pause", self._pause),
@@ -163,6 +169,13 @@ class ControlServer:
                 f"`rtsd repair {mirrored.name} {record_id}` fetches it from Salesforce",
             )
         return _json({"object": mirrored.name, "id": record_id, **found})
+
+    async def _history(self, request: web.Request) -> web.Response:
+        record_id = _record_id(request.match_info["id"])
+        return _json(await self._explainer.history(self._object(request), record_id, request.query.get("at")))
+
+    async def _why(self, request: web.Request) -> web.Response:
+        return _json(await self._explainer.why(self._object(request), _record_id(request.match_info["id"])))
 
     async def _audit(self, request: web.Request) -> web.Response:
         body = await _body(request, AuditBody)

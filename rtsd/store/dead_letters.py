@@ -54,6 +54,14 @@ async def count(database: Database) -> int:
     return int(number)
 
 
+async def count_of(database: Database, object_name: str, record: str) -> int:
+    """How many there are of one record."""
+    ((number,),) = await database.fetch(
+        "SELECT COUNT(*) FROM _rts_dead_letter WHERE object=? AND record=?", (object_name, record)
+    )
+    return int(number)
+
+
 async def drop(tx: Tx, letter_id: int) -> None:
     """Forget one."""
     await tx.execute("DELETE FROM _rts_dead_letter WHERE id=?", (letter_id,))

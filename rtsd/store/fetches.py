@@ -35,6 +35,15 @@ async def count(database: Database) -> int:
     return int(number)
 
 
+async def reason_of(database: Database, object_name: str, record_id: str) -> str | None:
+    """Why the record waits to be fetched; None if it does not."""
+    for (reason,) in await database.fetch(
+        "SELECT reason FROM _rts_fetch WHERE object=? AND id=?", (object_name, record_id)
+    ):
+        return str(reason)
+    return None
+
+
 async def any_for(tx: Tx, object_name: str) -> bool:
     """Whether records of this object still wait to be fetched."""
     return bool(await tx.fetch("SELECT 1 FROM _rts_fetch WHERE object=? LIMIT 1", (object_name,)))
