@@ -90,8 +90,8 @@ class Database:
         """
         async with self._turn:
             try:
-                await self._writer.execute("BEGIN IMMEDIATE")
                 try:
+                    await self._writer.execute("BEGIN IMMEDIATE")  # cancelled, it begins all the same
                     yield Tx(self._writer)
                     await self._writer.execute("COMMIT")
                 except BaseException:
@@ -146,7 +146,12 @@ async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
 
 
 def _require_directory(directory: Path) -> None:
-    if not directory.is_dir():
+    try:
+        exists = directory.is_dir()
+    except OSError as error:
+        reason = f"{directory} is out of reach: {error.strerror}"
+        raise StorageUnwritable(reason, "change its owner or mode") from error
+    if not exists:
         raise StorageUnwritable(f"{directory} does not exist", "create it, owned by the user rtsd runs as")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise StorageUnwritable(f"{directory} is not writable for this user", "change its owner or mode")
@@ -174,6 +179,8 @@ def _require_ours(path: Path) -> None:
     """Look at an existing file without changing a byte of it."""
     if not path.exists() or path.stat().st_size == 0:
         return
+    if not path.is_file():
+        raise StorageUnwritable(f"{path} is not a file", "give [store] path the name of a file")
     if path.stat().st_mode & 0o077:
         raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
     try:
