@@ -1,0 +1,52 @@
+"""`python tests/bench`: measures beside what it is compared with, in one run, and prints the ratios.
+
+Rounds alternate between the candidates, and medians count, so that other work on the machine disturbs
+all of them alike. The last line is the JSON of everything above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+import audit  # noqa: E402 - found through the path above
+import feed  # noqa: E402
+import memory  # noqa: E402
+import pushes  # noqa: E402
+
+BENCHMARKS = {"audit": audit.run, "pushes": pushes.run, "feed": feed.run, "memory": memory.run}
+
+
+def main() -> None:
+    """Run the benchmarks that are asked for."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default all")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the audit (default 100,000)")
+    parser.add_argument("--many", type=int, default=1_000_000, help="rows of the large audit (default 1M)")
+    parser.add_argument("--pushes", type=int, default=6_000, help="pushes in a round (default 6,000)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    numbers = {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
+    }
+    for name in options.names or BENCHMARKS:
+        report = asyncio.run(BENCHMARKS[name](options))
+        sys.stdout.write(report.text() + "\n")
+        sys.stdout.flush()
+        numbers[name] = report.numbers
+    sys.stdout.write(f"\n{json.dumps(numbers)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Durable one-change pushes a second against a bare aiohttp handler that reads and decodes the same body.
+
+The same load generator, a process of its own, fires the same pushes at both in turn. The daemon verifies,
+commits each push durably before it answers, and applies it meanwhile; `applied/s` counts until the last
+change is in the mirror.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon import Daemon
+from report import Report, middle, ratio, rounded, spread
+from rig import TOKEN, Rig, standing
+
+FLOOR = 0.4
+OBJECT = "Contact"
+RECORDS = 1_000
+CONNECTIONS = 32
+WARM_UP = 500
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Fired:
+    """One round against one of them."""
+
+    rate: float
+    p50: float
+    p99: float
+    client_busy: float
+    """Share of a core that the load generator took: near 1 it would be what is measured."""
+    applied: float = 0.0
+
+
+async def order(rig: Rig) -> dict[str, Any]:
+    """What every round sends: updates of the org's own records, with every field."""
+    rows = [row async for row in rig.org.rows(OBJECT)]
+    return {
+        "object": OBJECT,
+        "org": rig.org.info["org_id"],
+        "token": TOKEN,
+        "template": rows[0] | {"SystemModstamp": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())},
+        "ids": [row["Id"] for row in rows],
+        "connections": CONNECTIONS,
+        "base": int(time.time()),
+    }
+
+
+async def run(options: argparse.Namespace) -> Report:
+    """Fire at both in turn."""
+    ours: list[Fired] = []
+    bare: list[Fired] = []
+    async with standing({OBJECT: RECORDS}) as rig, _bare() as bare_port:
+        daemon = await rig.start()
+        await daemon.live()
+        what = await order(rig)
+        number = 0
+        for port in (rig.port, bare_port):
+            number = await _warm(what, port, number)
+        await daemon.settled()
+        for _ in range(options.rounds):
+            begun = time.perf_counter()
+            fired = await fire(what | {"first": number, "count": options.pushes, "port": rig.port})
+            await daemon.settled(within=120)
+            fired.applied = options.pushes / (time.perf_counter() - begun - fired.applied)
+            ours.append(fired)
+            bare.append(await fire(what | {"first": number, "count": options.pushes, "port": bare_port}))
+            number += options.pushes
+        await _all_applied(rig, daemon, number)
+    return _report(ours, bare)
+
+
+async def fire(what: dict[str, Any]) -> Fired:
+    """Run the load generator once. `applied` is, for now, the seconds it took to sign."""
+    begun = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(HERE / "load.py"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(json.dumps(what).encode())
+    whole = time.perf_counter() - begun
+    told = json.loads(out)
+    if told["answers"] != {"200": what["count"]}:
+        raise RuntimeError(f"not every push was answered 200: {told['answers']}")
+    return Fired(
+        what["count"] / told["seconds"],
+        told["p50_ms"],
+        told["p99_ms"],
+        told["cpu"] / told["seconds"],
+        whole - told["seconds"],
+    )
+
+
+async def _warm(what: dict[str, Any], port: int, number: int) -> int:
+    await fire(what | {"first": number, "count": WARM_UP, "port": port})
+    return number + WARM_UP
+
+
+async def _all_applied(rig: Rig, daemon: Daemon, last: int) -> None:
+    """The benchmark counts only if the mirror holds what was sent last."""
+    await daemon.settled(within=60)
+    (row,) = rig.read(f"SELECT COUNT(*) FROM {OBJECT} WHERE Title = ?", f"No {last - 1}")
+    if row[0] != 1:
+        raise RuntimeError("the last push is not in the mirror")
+
+
+@asynccontextmanager
+async def _bare() -> AsyncIterator[int]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(HERE / "bare.py"), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        yield int(await process.stdout.readline())
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def _report(ours: list[Fired], bare: list[Fired]) -> Report:
+    head = ("", "pushes/s", "range", "p50 ms", "p99 ms", "applied/s", "client CPU")
+    report = Report(f"Durable one-change pushes, {CONNECTIONS} connections", head)
+    for name, rounds in (("rtsd, durable and applied", ours), ("bare aiohttp handler", bare)):
+        rates = [one.rate for one in rounds]
+        applied = middle([one.applied for one in rounds]) if rounds is ours else None
+        report.rows.append(
+            (
+                name,
+                f"{middle(rates):,.0f}",
+                spread(rates),
+                f"{middle([one.p50 for one in rounds]):.1f}",
+                f"{middle([one.p99 for one in rounds]):.1f}",
+                f"{applied:,.0f}" if applied else "",
+                f"{middle([one.client_busy for one in rounds]):.0%}",
+            )
+        )
+    share = ratio([one.rate for one in ours], [one.rate for one in bare])
+    report.notes.append(
+        f"ratio {share:.2f}; floor: {FLOOR} of the bare handler: {'met' if share >= FLOOR else 'MISSED'}"
+    )
+    report.numbers = rounded(
+        {
+            "rtsd": middle([one.rate for one in ours]),
+            "bare": middle([one.rate for one in bare]),
+            "ratio": share,
+            "p50_ms": middle([one.p50 for one in ours]),
+            "p99_ms": middle([one.p99 for one in ours]),
+            "applied": middle([one.applied for one in ours]),
+        }
+    )
+    return report
