@@ -56,30 +56,27 @@ async def finish(tx: Tx, object_name: str) -> None:
 
 
 class Sweep:
-    """The ids that a full read has seen, in a temporary table: memory does not grow with them."""
+    """The ids that a full read has seen, on disk: memory does not grow with them."""
 
     def __init__(self, object_name: str) -> None:
-        self._table = f"temp.{quoted('_rts_seen_' + object_name)}"
         self._object = object_name
 
-    async def begin(self, tx: Tx) -> None:
-        """Start with none."""
-        await tx.execute(f"DROP TABLE IF EXISTS {self._table}")
-        await tx.execute(f"CREATE TABLE {self._table} (id TEXT PRIMARY KEY) WITHOUT ROWID")
+    async def clear(self, tx: Tx) -> None:
+        """Forget them: at the start, and when they have served."""
+        await tx.execute("DELETE FROM _rts_sweep WHERE object=?", (self._object,))
 
     async def saw(self, tx: Tx, ids: Iterable[str]) -> None:
         """Note rows that were read."""
-        await tx.executemany(f"INSERT OR IGNORE INTO {self._table} VALUES (?)", ((one,) for one in ids))
+        await tx.executemany(
+            "INSERT OR IGNORE INTO _rts_sweep (object, id) VALUES (?, ?)",
+            ((self._object, one) for one in ids),
+        )
 
     async def orphans(self, tx: Tx, before: Millis) -> list[str]:
         """Rows that the read did not return although the mirror knew them before it began."""
         rows = await tx.fetch(
-            f"SELECT Id FROM {quoted(self._object)} WHERE _rts_until < ?"
-            f" AND Id NOT IN (SELECT id FROM {self._table})",
-            (before,),
+            f"SELECT Id FROM {quoted(self._object)} AS row WHERE _rts_until < ? AND NOT EXISTS"
+            " (SELECT 1 FROM _rts_sweep WHERE object=? AND id=row.Id)",
+            (before, self._object),
         )
         return [row[0] for row in rows]
-
-    async def end(self, tx: Tx) -> None:
-        """Give the space back."""
-        await tx.execute(f"DROP TABLE IF EXISTS {self._table}")

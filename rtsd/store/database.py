@@ -102,6 +102,12 @@ class Database:
                 raise store_error(error, str(self.path)) from error
             self.failure = None
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep every writer of ours out while something else works on the file."""
+        async with self._turn:
+            yield
+
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Read what is committed, without waiting for writers."""
         try:

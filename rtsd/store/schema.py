@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import Tx
 from rtsd.store.sqlite import quoted
 
 OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
@@ -59,16 +59,16 @@ class Table:
         return f"CREATE TABLE IF NOT EXISTS {quoted(self.name)} ({', '.join(columns)})"
 
     @cached_property
-    def indexes(self) -> tuple[str, ...]:
-        """One index for each reference, and one on the stamp for windows and fingerprints."""
+    def indexes(self) -> dict[str, str]:
+        """The indexes by name: one for each reference, one on the stamp for windows and fingerprints."""
         indexed = [field.name for field in self.schema.fields if field.type == "reference"]
         if self.schema.cursor:
             indexed.append(self.schema.cursor)
-        return tuple(
-            f"CREATE INDEX IF NOT EXISTS {quoted(f'_rts_{self.name}_{name}')}"
-            f" ON {quoted(self.name)} ({quoted(name)})"
-            for name in indexed
-        )
+        names = {f"_rts_{self.name}_{column}": column for column in indexed}
+        return {
+            name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {quoted(self.name)} ({quoted(column)})"
+            for name, column in names.items()
+        }
 
     @cached_property
     def select(self) -> str:
@@ -157,10 +157,3 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
             f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(field.name)} {field.kind.declared}"
         )
     return [field.name for field in changed]
-
-
-async def build_indexes(database: Database, table: Table) -> None:
-    """Build the indexes one at a time, each in its own transaction, so that pushes get in between."""
-    for statement in table.indexes:
-        async with database.transaction() as tx:
-            await tx.execute(statement)

@@ -11,8 +11,7 @@ from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.ledger import Observed
-from rtsd.store import audits, mirror
-from rtsd.store import schema as tables
+from rtsd.store import audits, indexes, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
@@ -21,8 +20,9 @@ from rtsd.sync.engine import Engine
 from rtsd.sync.interval import Interval
 from rtsd.sync.rows import from_record
 
-CHUNK = 5_000
-"""Rows in one transaction: small enough that pushes wait a few ms, large enough to be quick."""
+CELLS = 100_000
+"""Values in one transaction: few enough that pushes wait some ms and memory stays small."""
+MOST_ROWS = 5_000
 PAGE = 100_000
 """Rows in one page of a Bulk result: what a kill costs at most."""
 REST_PAGE = 2_000
@@ -46,6 +46,11 @@ class _Reading:
     """What was seen, so that rows that are not there any more can be told; not on the first read."""
 
 
+def chunk_rows(columns: int) -> int:
+    """How many rows of so many columns go into one transaction."""
+    return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
+
+
 class StateAudit:
     """Fills the mirror, one object at a time."""
 
@@ -60,7 +65,7 @@ class StateAudit:
         """
         try:
             await self._read(mirrored)
-            await tables.build_indexes(self._engine.database, mirrored.described)
+            await indexes.build(self._engine.database, mirrored.described)
             await self.prove(mirrored)
         except RtsError as error:
             state = ObjectState.DEFERRED if isinstance(error, QuotaExhausted) else ObjectState.INCOMPLETE
@@ -94,7 +99,7 @@ class StateAudit:
         reading = _Reading(mirrored, progress, sweep)
         if sweep is not None:
             async with engine.writing() as writing:
-                await sweep.begin(writing.tx)
+                await sweep.clear(writing.tx)
         try:
             await self._read_by_bulk(reading)
         except BulkRefused as refusal:
@@ -121,7 +126,7 @@ class StateAudit:
             await audits.finish(writing.tx, mirrored.name)
             if sweep is not None:
                 orphans = await sweep.orphans(writing.tx, progress.started_at)
-                await sweep.end(writing.tx)
+                await sweep.clear(writing.tx)
                 await writing.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: Mirrored) -> AuditProgress:
@@ -144,7 +149,7 @@ class StateAudit:
         point = await self._point(statement, reading.progress)
         try:
             async with bulk.reading(client, statement, point, purpose="audit", page_rows=PAGE) as job:
-                async for part in job.rows(CHUNK):
+                async for part in job.rows(chunk_rows(len(job.columns))):
                     if part.next_page is not None:
                         reading.progress = replace(
                             reading.progress, job=job.id, locator=part.next_page, rows_read=part.total

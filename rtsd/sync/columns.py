@@ -10,7 +10,7 @@ from rtsd.core.instant import to_iso
 from rtsd.errors import BulkRefused
 from rtsd.salesforce import bulk, soql
 from rtsd.store.journal import Note
-from rtsd.sync.audit import CHUNK, REST_PAGE
+from rtsd.sync.audit import REST_PAGE, chunk_rows
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 
@@ -59,7 +59,7 @@ class Columns:
         stamp = mirrored.described.schema.cursor or "Id"
         changed = 0
         async with bulk.job(self._engine.client, statement, purpose=purpose) as job:
-            async for part in job.rows(CHUNK):
+            async for part in job.rows(chunk_rows(len(job.columns))):
                 places = [part.columns.index(name) for name in ("Id", stamp, *columns)]
                 rows = [[row[place] for place in places] for row in part.rows]
                 changed += await self._store(mirrored, columns, rows)

@@ -32,6 +32,8 @@ OVERLAP_MS: Millis = 600_000
 """A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
 GROUPS = 2_000
 """More groups than this an aggregate query refuses (pull-apis.md 2.4)."""
+SPARE_GROUPS = 50
+"""Days that only the org may have."""
 PAGE = 2_000
 BULK_ABOVE = 20_000
 """Rows from which a Bulk job takes fewer calls than pages."""
@@ -157,10 +159,11 @@ class Fingerprinter:
         cursor = mirrored.described.schema.cursor or ""
         own = await mirror.histogram(self._engine.database, mirrored.described, before)
         end = f"{cursor} < {soql.moment(before)}"
-        if len(own) < GROUPS * 9 // 10:
+        most = GROUPS - SPARE_GROUPS
+        if len(own) < most:
             return [end]
         days = sorted(own)
-        borders = [f"{day}T00:00:00.000Z" for day in days[GROUPS * 9 // 10 :: GROUPS * 9 // 10]]
+        borders = [f"{day}T00:00:00.000Z" for day in days[most::most]]
         starts = ["", *(f"{cursor} >= {soql.moment(border)}" for border in borders)]
         ends = [*(f"{cursor} < {soql.moment(border)}" for border in borders), end]
         return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]

@@ -105,11 +105,14 @@ CREATE TABLE _rts_ledger (
 );
 CREATE INDEX _rts_ledger_at ON _rts_ledger (at);
 
-CREATE TABLE _rts_limit (
-  name TEXT PRIMARY KEY,
+-- How much of each limit was used in the 24 hours before, every few minutes.
+CREATE TABLE _rts_usage (
+  at INTEGER NOT NULL,            -- ms
+  name TEXT NOT NULL,             -- as Salesforce names it
   max INTEGER NOT NULL,
-  remaining INTEGER NOT NULL,
-  read_at INTEGER NOT NULL        -- ms
+  used INTEGER NOT NULL,          -- by everybody
+  ours INTEGER NOT NULL,          -- by rtsd
+  PRIMARY KEY (at, name)
 ) WITHOUT ROWID;
 
 -- How far a state audit has come, so that it goes on there after a kill.
@@ -120,4 +123,11 @@ CREATE TABLE _rts_audit (
   locator TEXT,                   -- the page of its result to read next
   last_id TEXT NOT NULL DEFAULT '', -- by REST instead: the last row that was read
   rows_read INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+-- What a full read has seen so far, so that rows it did not see can be told.
+CREATE TABLE _rts_sweep (
+  object TEXT NOT NULL,
+  id TEXT NOT NULL,
+  PRIMARY KEY (object, id)
 ) WITHOUT ROWID;

@@ -1,0 +1,63 @@
+"""Building indexes without the memory for it: in a process of its own, while nothing else writes.
+
+The bundled SQLite is compiled to sort in memory (TEMP_STORE=3), so CREATE INDEX on millions of rows
+would take hundreds of megabytes of the daemon's. The standard library's SQLite spills to files. Two
+SQLite libraries must not meet in one process (POSIX locks are per process), and no other connection
+writes or checkpoints meanwhile, so the older library's WAL-reset bug has nothing to bite on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from rtsd.errors import StoreError
+from rtsd.store.database import Database
+from rtsd.store.schema import Table
+
+_CHILD = """
+import sqlite3, sys
+path, statement = sys.argv[1:]
+connection = sqlite3.connect(path, isolation_level=None)
+for pragma in ("busy_timeout=60000", "wal_autocheckpoint=0", "synchronous=FULL", "temp_store=FILE"):
+    connection.execute("PRAGMA " + pragma)
+connection.execute(statement)
+connection.close()
+"""
+
+
+async def build(database: Database, table: Table) -> None:
+    """Build what is missing, one index at a time, so that pushes get in between. Raises StoreError."""
+    found = {
+        row[0]
+        for row in await database.fetch(
+            "SELECT name FROM sqlite_master WHERE type='index' AND tbl_name=?", (table.name,)
+        )
+    }
+    for name, statement in table.indexes.items():
+        if name not in found:
+            async with database.alone():
+                await _run_child((str(database.path), statement))
+
+
+async def _run_child(arguments: Sequence[str]) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-c",
+        _CHILD,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        _, errors = await child.communicate()
+    except BaseException:
+        child.kill()
+        await child.wait()
+        raise
+    if child.returncode:
+        reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        raise StoreError(f"an index could not be built: {reason}", "it is tried again at the next audit")
