@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot, Status
 from rtstui.clean import clean, scrub
+from rtstui.format import moment
 
 RING = 20_000
 """Entries of the journal that are kept for scrolling back."""
@@ -113,6 +114,8 @@ class State:
             self.unshown += missed
         for event in fresh:
             self._append(event)
+            if (at := moment(event.at)) is not None:
+                self._count(int(at.timestamp()), 1)
         if fresh:
             self.newest = max(self.newest, fresh[-1].seq)
         self.rev += 1
@@ -146,7 +149,7 @@ class State:
         self.rev += 1
 
     def rate(self) -> float:
-        """Journal entries per second, over the last whole seconds."""
+        """Journal entries per second, over the last whole seconds; a backfill counts where it happened."""
         second = int(self.now().timestamp())
         return sum(self._seconds.get(second - back, 0) for back in range(1, RATE_OVER + 1)) / RATE_OVER
 
@@ -164,7 +167,9 @@ class State:
         # The first frame, and the first of a daemon that started again, only has its own count.
         happened = new - old if self.counters and new >= old else told
         self.counters = {clean(name): number for name, number in counters.items()}
-        second = int(self.now().timestamp())
+        self._count(int(self.now().timestamp()), happened)
+
+    def _count(self, second: int, happened: int) -> None:
         self._seconds[second] = self._seconds.get(second, 0) + happened
         while len(self._seconds) > RATE_SECONDS:
             del self._seconds[next(iter(self._seconds))]

@@ -87,7 +87,7 @@ class Objects(Table):
     def _columns(self, width: int) -> Row:
         wide = width >= WIDE
         fresh = fit("FRESH p50/95/99", 24) if wide else right("p95", 7)
-        expected = f"{'IN THE ORG':>13} " if wide else ""
+        expected = f"{'ORG COUNTED':>13} " if wide else ""
         name = _name_width(width)
         text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {expected}{'AS OF':>6}  {fresh}  DRIFT"
         return ((text, "head"),)
@@ -140,7 +140,7 @@ class ObjectCard(Panel):
         known = (
             "the org has not been asked"
             if item.expected_rows is None
-            else f"{count(item.expected_rows)} in the org"
+            else f"the org counted {count(item.expected_rows)} when last asked"
         )
         rows.append((("rows        ", "dim"), (f"{count(item.rows)} here, {known}", "")))
         if item.state == "loading":

@@ -44,6 +44,7 @@ class Panel(Widget):
     """Whether it shows what the daemon said: then nothing in it looks well when that is old."""
 
     _rows: list[Row]
+    _looks: dict[str, Style]
     _titles: tuple[str, str] = ("", "")
     _tall: int = -1
 
@@ -115,21 +116,23 @@ class Panel(Widget):
         """All there is."""
         return container.width
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Work the roles' styles out once for all lines of a frame: that is half of a line's cost."""
+        base = self.rich_style
+        self._looks = {"": base} | {
+            role: base + self.get_component_rich_style(f"role--{role}", partial=True) for role in ROLES
+        }
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One line, in the roles' styles."""
         row = self._rows[y] if y < len(self._rows) else BLANK
-        base = self.rich_style
-        segments = [Segment(text, self._role_style(role, base)) for text, role in row if text]
-        strip = Strip(segments).extend_cell_length(self.size.width, base)
+        segments = [Segment(text, self._looks[role]) for text, role in row if text]
+        strip = Strip(segments).extend_cell_length(self.size.width, self._looks[""])
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             strip = self._selected(strip, span)
         return strip.apply_offsets(0, y)
-
-    def _role_style(self, role: str, base: Style) -> Style:
-        if not role:
-            return base
-        return base + self.get_component_rich_style(f"role--{role}", partial=True)
 
     def _selected(self, strip: Strip, span: tuple[int, int]) -> Strip:
         start, end = span
