@@ -12,7 +12,7 @@ Mask = Callable[[MirrorValue], MirrorValue]
 
 
 def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:
-    """The masks by field name; `key` (up to 64 bytes) makes the hashes this mirror's own.
+    """The masks by lower-cased field name; `key` (up to 64 bytes) makes the hashes this mirror's own.
 
     A dropped field has no column at all, so it needs no mask.
     """
@@ -26,4 +26,4 @@ def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:
         return None if value is None else str(value)[-4:]
 
     kinds: dict[str, Mask] = {"hash": hashed, "last4": last_four}
-    return {name: kinds[rule] for name, rule in rules.items() if rule in kinds}
+    return {name.lower(): kinds[rule] for name, rule in rules.items() if rule in kinds}

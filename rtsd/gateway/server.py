@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +22,7 @@ from rtsd.errors import (
     PushEncoded,
     PushError,
     PushTooLarge,
+    StoreError,
     WrongOrg,
 )
 from rtsd.gateway import signature
@@ -92,7 +94,8 @@ class GatewayServer:
         try:
             push, fresh = await self._take(request)
         except PushError as error:
-            await self._intake.on_rejected(error)
+            with suppress(StoreError):  # a refusal that cannot be written down is one all the same
+                await self._intake.on_rejected(error)
             return _refusal(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
         return _json({"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True})
@@ -125,7 +128,8 @@ class GatewayServer:
         if isinstance(push, Changes):
             intake.protect(push)
         fresh = await intake.inbox.append(Arrival(webhook_id, now, encode_push(push)))
-        await intake.on_push(push, now)
+        with suppress(StoreError):  # it is on the disk: what cannot be noted now does not take that back
+            await intake.on_push(push, now)
         return push, fresh
 
     async def _healthz(self, _request: web.Request) -> web.Response:

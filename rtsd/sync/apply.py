@@ -108,12 +108,8 @@ class Applier:
         place = columns.index("Id")
         met = await mirror.known_ids(tx, table, [row[place] for row in rows])
         fresh = [row for row in rows if row[place] not in met] if met else rows
-        masked = [
-            (index, mirrored.masks[name]) for index, name in enumerate(columns) if name in mirrored.masks
-        ]
-        for index, mask in masked:
-            for row in fresh:
-                row[index] = str(mask(row[index] or None) or "")
+        for index, name in enumerate(columns):
+            _mask(mirrored, name, index, fresh)
         await mirror.load(tx, table, columns, fresh, version)
         await records.add_rows(tx, mirrored.name, len(fresh))
         return [row for row in rows if row[place] in met] if met else []
@@ -150,7 +146,7 @@ class Applier:
 
 def _mask(mirrored: Mirrored, name: str, place: int, rows: list[list[str]]) -> None:
     """Apply a field's privacy rule to a column of CSV text, in place."""
-    mask = mirrored.masks.get(name)
+    mask = mirrored.masks.get(name.lower())
     if mask is not None:
         for row in rows:
             row[place] = str(mask(row[place] or None) or "")

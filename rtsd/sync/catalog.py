@@ -105,9 +105,10 @@ class Mirrored:
         return self.cursor is not None
 
     def masked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Apply the privacy rules to converted values, in place."""
-        for name, mask in self.masks.items():
-            if name in values:
+        """Apply the privacy rules to values by field name, whatever its case, in place."""
+        for name in values if self.masks else ():
+            mask = self.masks.get(name.lower())
+            if mask is not None:
                 values[name] = mask(values[name])
         return values
 
@@ -142,8 +143,9 @@ class Catalog:
             mirrored = self.find(change.object)
             if change.fields is None or mirrored is None or not mirrored.wish.privacy:
                 continue
-            for name in [name for name, rule in mirrored.wish.privacy.items() if rule == "drop"]:
-                change.fields.pop(name, None)
+            dropped = {name.lower() for name, rule in mirrored.wish.privacy.items() if rule == "drop"}
+            for name in [name for name in change.fields if name.lower() in dropped]:
+                del change.fields[name]
             mirrored.masked(change.fields)
 
     def find(self, name: str) -> Mirrored | None:
