@@ -84,6 +84,8 @@ class Change:
     by: str | None = None
     master: str | None = None
     """For the loser of a merge: the winner's id."""
+    note: str = ""
+    """What the journal is to say of it, where that is not obvious."""
     push_seq: int | None = None
     """The inbox entry it came in, for the journal."""
 

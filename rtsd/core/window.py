@@ -21,6 +21,22 @@ class Window:
     end: Millis
 
 
+def lookback_for(configured: Millis, late_by: Millis) -> Millis:
+    """How far behind the cursor to read, when rows were seen to become visible `late_by` ms late.
+
+    What was late once is late again, and more so: twice that, up to the longest transaction.
+    """
+    return max(configured, min(2 * late_by, LONGEST_TRANSACTION_MS))
+
+
+def halves(window: Window) -> tuple[Window, Window] | None:
+    """Return the window in two, to be read one by one; None when it is a single second."""
+    middle = (window.start + window.end) // 2 // 1000 * 1000
+    if middle <= window.start or middle >= window.end:
+        return None
+    return Window(window.start, middle), Window(middle, window.end)
+
+
 def next_window(cursor: Millis, now: Millis, lookback: Millis) -> Window:
     """Return the slice to read next.
 

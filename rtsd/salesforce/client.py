@@ -18,8 +18,6 @@ __all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
 
 MOST_IDS = 2_000
 """Records of one composite/sobjects call (REST API guide, sObject Collections)."""
-_MOST_COLUMNS = 50_000
-"""Characters of a field list: with 2,000 ids the org's own statement stays below 100,000."""
 _TORN_TRIES = 3
 _SHORTEST_WINDOW: Millis = 120_000
 """`deleted` wants its bounds more than a minute apart, after cutting their seconds off."""
@@ -50,16 +48,22 @@ class Client(Connection):
         return (await self.query(statement, purpose=purpose, all_rows=all_rows)).total
 
     async def retrieve(
-        self, object_name: str, ids: Sequence[str], fields: Sequence[str], *, purpose: str
+        self,
+        object_name: str,
+        ids: Sequence[str],
+        fields: Sequence[str],
+        *,
+        purpose: str,
+        most_characters: int = soql.MOST_COLUMNS,
     ) -> Retrieved:
         """Fetch records of one object by id: one call per 2,000 ids (POST composite/sobjects).
 
-        A field list too long for one call is read in parts; records that changed in between are read
-        again, so that no record mixes two versions.
+        A field list of more than `most_characters` is read in parts; records that changed in between are
+        read again, so that no record mixes two versions.
         """
         chunks = list(
             soql.column_chunks(
-                ["Id", *fields], most_characters=_MOST_COLUMNS, always=("Id", "SystemModstamp")
+                ["Id", *fields], most_characters=most_characters, always=("Id", "SystemModstamp")
             )
         )
         parts = [

@@ -8,6 +8,8 @@ from rtsd.core.instant import Millis, from_iso, soql_literal
 
 MAX_SOQL = 100_000
 """Characters of a statement (REST API guide, Query)."""
+MOST_COLUMNS = 50_000
+"""Characters of a field list: leaves room for conditions, and for the ids of a call."""
 
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rtsd.core.change import Known, Source, Version
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import Database, Tx
 from rtsd.store.schema import Table
@@ -185,6 +185,18 @@ async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dic
     wanted = msgspec.json.encode(list(ids)).decode()
     rows = await database.fetch(f"SELECT Id, {cursor} FROM {quoted(table.name)} {_BY_IDS}", (wanted,))
     return dict(rows)
+
+
+async def versions_of(
+    database: Database, table: Table, ids: Iterable[str]
+) -> dict[str, tuple[str, Millis]]:
+    """The stamps of these records, and when each was seen like that at the earliest (ms)."""
+    cursor = quoted(table.schema.cursor or "Id")
+    wanted = msgspec.json.encode(list(ids)).decode()
+    rows = await database.fetch(
+        f"SELECT Id, {cursor}, _rts_seen FROM {quoted(table.name)} {_BY_IDS}", (wanted,)
+    )
+    return {one: (stamp or "", seen) for one, stamp, seen in rows}
 
 
 async def record(database: Database, table: Table, record_id: str) -> dict[str, Any] | None:

@@ -137,10 +137,11 @@ class Applier:
                 record = _Record(found, found.row is not None and not found.deleted, found.deleted)
                 batch.records[change.id] = record
             verdict = decide(record.known, change, len(table.columns))
+            revived = record.known.deleted
             before = _take(record, change, verdict, table)
             record.fetch = verdict.fetch or record.fetch
             if change.source is Source.PUSH or verdict.outcome not in _UNREMARKABLE:
-                batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now))
+                batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now, revived=revived))
         return batch
 
 
@@ -205,6 +206,8 @@ def _note(
     verdict: Verdict,
     before: dict[str, Any] | None,
     salesforce_now: Millis,
+    *,
+    revived: bool,
 ) -> Note:
     latency = None
     if verdict.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
@@ -213,7 +216,8 @@ def _note(
             mirrored.latencies.append(latency)
     operation = change.operation
     if operation is Operation.READ:
-        operation = Operation.CREATE if before is None else Operation.UPDATE
+        appeared = Operation.UNDELETE if revived else Operation.CREATE
+        operation = appeared if before is None else Operation.UPDATE
     edited = change.changed or [name for name in verdict.differing if name not in _BOOKKEEPING]
     is_update = operation is Operation.UPDATE
     return Note(
@@ -225,7 +229,7 @@ def _note(
         outcome=verdict.outcome.value,
         changed=list(edited) if is_update else None,
         latency_ms=latency,
-        message=verdict.fetch or None,
+        message=verdict.fetch or change.note or None,
         detail={"master": change.master} if change.master else None,
         before=before,
     )

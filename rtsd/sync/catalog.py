@@ -18,6 +18,7 @@ from rtsd.core.instant import Millis, from_iso
 from rtsd.core.payload import Changes
 from rtsd.core.privacy import Mask, masks
 from rtsd.core.schema import ObjectSchema, Wish, narrow
+from rtsd.salesforce import soql
 from rtsd.store import meta
 from rtsd.store import objects as records
 from rtsd.store import schema as tables
@@ -48,6 +49,15 @@ class Loading:
         return (self.rows - self.at_start) / max((now - self.started_ms) / 1000, 0.001)
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An object waits for quota."""
+
+    goes_on_at: Millis | None
+    """When it goes on, as far as that is known."""
+    was_live: bool
+
+
 @dataclass
 class Mirrored:
     """One mirrored object."""
@@ -76,7 +86,18 @@ class Mirrored:
     """Not before this (local clock) is it tried again."""
     load_wanted: bool = False
     """An operator asked for the initial audit (`initial_audit = "ask"`)."""
+    vanished: int = 0
+    """Rows that the org no longer counts, more than are believed to be deleted: nothing is, meanwhile."""
+    reread: str = ""
+    """Why the object has to be read whole again; empty when it need not be."""
+    most_characters: int = soql.MOST_COLUMNS
+    """Characters of a field list that the org is known to take in one statement of this object."""
+    rest_only: bool = False
+    """The Bulk API has refused the object."""
+    late_by: Millis = 0
+    """By how much a row was visible later than its stamp says, at most."""
     loading: Loading | None = None
+    deferred: Deferred | None = None
     last_change_at: str | None = None
     loaded_from: Millis = 0
     """When this run began the initial audit: what changed before was not late."""
