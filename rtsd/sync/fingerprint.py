@@ -16,13 +16,12 @@ import structlog
 from rtsd.core.fingerprint import Differences, compare, differing, explained
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
-from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.store import fetches, mirror
 from rtsd.store.journal import Note
+from rtsd.sync import deletions
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
-from rtsd.sync.repair import DELETE_LOG_MS, LOG_TOO_SHORT
 
 SETTLE_MS: Millis = 60_000
 """Rows stamped in the last minute may still be on their way ..."""
@@ -232,17 +231,11 @@ class Fingerprinter:
 
     async def _from_delete_log(self, mirrored: Mirrored) -> Differences:
         """Rows of the mirror that the org's delete log names."""
-        if not mirrored.described.schema.replicateable:
-            return Differences()
-        end = self._engine.salesforce_now()
-        since = max(mirrored.proven_at - OVERLAP_MS, end - DELETE_LOG_MS)
-        try:
-            logged = await self._engine.client.deleted(mirrored.name, since, end, purpose=PURPOSE)
-        except SalesforceError as error:
-            if error.reason not in LOG_TOO_SHORT:
-                raise
-            return Differences()
-        ids = [one for one, _ in logged.records]
+        since = mirrored.proven_at - OVERLAP_MS
+        logged = await deletions.read(
+            self._engine, mirrored, since, self._engine.salesforce_now(), purpose=PURPOSE
+        )
+        ids = [one for one, _ in logged.records] if logged else []
         own = await mirror.stamps_of(self._engine.database, mirrored.described, ids)
         return Differences(orphaned=set(own))
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rtsd.core.change import Change, Operation, Outcome, Source, Version
 from rtsd.core.disappearance import believable
 from rtsd.core.instant import Millis, to_iso
-from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, objects
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
+from rtsd.sync import deletions
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
@@ -22,11 +22,6 @@ AT_ONCE = 200
 """Ids in one call; wide rows make the answers large."""
 SETTLE_S = 0.25
 """How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
-
-DELETE_LOG_MS: Millis = 14 * 24 * 3_600_000
-"""How far the delete log is asked back; it keeps 15 days at most."""
-LOG_TOO_SHORT = ("INVALID_REPLICATION_DATE", "EXCEEDED_ID_LIMIT")
-"""The log was purged earlier, or is too long to be told: then it is no evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +129,11 @@ class Repair:
 
     async def _from_delete_log(self, mirrored: Mirrored, ids: Mapping[str, Millis]) -> list[Change]:
         """Those of the records that the delete log names; it reaches back 15 days (pull-apis.md 2.6)."""
-        if not mirrored.described.schema.replicateable:
-            return []
-        end = self._engine.salesforce_now()
-        try:
-            log = await self._engine.client.deleted(mirrored.name, end - DELETE_LOG_MS, end, purpose="repair")
-        except SalesforceError as error:
-            if error.reason not in LOG_TOO_SHORT:
-                raise
-            return []
+        log = await deletions.read(self._engine, mirrored, 0, self._engine.salesforce_now(), purpose="repair")
         return [
             Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, Version(to_iso(at), *log.observed))
-            for one, at in log.records
-            if one in ids
+            for one, at in (log.records if log else ())
+            if log and one in ids
         ]
 
     async def _freeze(self, mirrored: Mirrored, vanished: int, rows: int) -> None:

@@ -1,0 +1,38 @@
+"""The org's delete log: what was deleted lately, hard deletes included."""
+
+from __future__ import annotations
+
+import structlog
+
+from rtsd.core.instant import Millis
+from rtsd.core.window import SHORTEST_MS
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError, SessionExpired
+from rtsd.salesforce.answers import Deletions
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.engine import Engine
+
+KEPT_MS: Millis = 14 * 24 * 3_600_000
+"""How far it is asked back; it keeps 15 days, less when much was deleted (pull-apis.md 2.6)."""
+
+log = structlog.get_logger("rtsd.deletions")
+
+
+async def read(
+    engine: Engine, mirrored: Mirrored, since: Millis, end: Millis, *, purpose: str
+) -> Deletions | None:
+    """What was deleted between `since` and `end`, as far as the log reaches back.
+
+    None when the log does not answer for the object, or was purged: then it is no evidence, and the next
+    fingerprint has to tell. Raises OrgUnreachable, AuthenticationFailed or QuotaExhausted.
+    """
+    if not mirrored.described.schema.replicateable:
+        return None
+    start = max(min(since, end - SHORTEST_MS), end - KEPT_MS)
+    try:
+        return await engine.client.deleted(mirrored.name, start, end, purpose=purpose)
+    except (OrgUnreachable, AuthenticationFailed, SessionExpired, QuotaExhausted):
+        raise
+    except SalesforceError as error:
+        log.warning("delete log", object=mirrored.name, reason=error.reason, message=error.message)
+        mirrored.checked_at = None  # a fingerprint is due: it finds what the log would have named
+        return None
