@@ -35,6 +35,9 @@ TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 LOG_GONE = "INVALID_REPLICATION_DATE"
 """The delete log does not reach back to the window's start."""
 
+NO_LOG = (400, 404, 405)
+"""Statuses of an org that keeps no delete log for the object."""
+
 log = structlog.get_logger("rtsd.interval")
 
 
@@ -193,9 +196,13 @@ class Interval:
             parts = halves(window) if error.reason in TOO_LARGE else None
             if parts is not None:
                 return min([await self._deletions(mirrored, part, done) for part in parts])
-            if error.reason != LOG_GONE:
+            if error.reason == LOG_GONE:
+                mirrored.reread = "the org's delete log does not reach back to the last window"
+            elif error.status in NO_LOG:
+                mirrored.checked_at = None  # a fingerprint is due: it finds what the log would have named
+            else:
                 raise
-            mirrored.reread = "the org's delete log does not reach back to the last window"
+            log.warning("delete log", object=mirrored.name, reason=error.reason, message=error.message)
             return window.end
         changes = [
             from_deletion(mirrored, record_id, to_iso(deleted_at), logged.observed)
