@@ -16,7 +16,7 @@ from rtstui.format import wrap
 from rtstui.meaning import MODES, OBJECTS
 from rtstui.rows import Row
 from rtstui.widgets.chrome import key_name
-from rtstui.widgets.panel import Panel
+from rtstui.widgets.panel import ROLE_CLASSES, Panel
 
 
 class Text(Panel):
@@ -39,6 +39,8 @@ class Text(Panel):
 
 class Dialog(ModalScreen[bool]):
     """A framed box over the view."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(ROLE_CLASSES)
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "no", "cancel", id="dialog.cancel")]
 

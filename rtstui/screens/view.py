@@ -11,13 +11,14 @@ from textual.screen import Screen
 
 from rtstui.messages import ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
-from rtstui.widgets.panel import Panel
+from rtstui.widgets.panel import ROLE_CLASSES, Panel
 from rtstui.widgets.welcome import Welcome
 
 
 class View(Screen[None]):
     """A numbered view. Subclasses give the body."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(ROLE_CLASSES)
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (declared so by Textual)
         (0, "-small"),
         (110, "-medium"),
