@@ -8,27 +8,24 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtsd.config import Config, MirroredObject
 from rtsd.config.credentials import credentials
 from rtsd.core import schema
-from rtsd.core.price import ObjectSize, Price, price
-from rtsd.core.schema import ObjectSchema, Wish
-from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
+from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
+from rtsd.core.schema import Wish
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.answers import Limit, Organization
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
+from rtsd.sync.estimate import measure
 from rtsd.sync.package import PackageWatch
 
 _PURPOSE = "check"
-_SAMPLE = 2_000
-"""Rows that tell how wide a row is: one page, one call. Few rows mislead, as long texts are rare."""
-_CELL_BYTES = 3
-"""Quotes and a comma around each cell of the CSV."""
 _WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
 
 
@@ -47,6 +44,8 @@ class CheckedObject:
     name: str
     fields: int
     size: ObjectSize
+    formulas: bool
+    """Whether it has fields that are read again every so often."""
 
 
 @dataclass(slots=True)
@@ -60,6 +59,8 @@ class Report:
     objects: list[CheckedObject] = field(default_factory=list)
     limits: dict[str, Limit] = field(default_factory=dict)
     price: Price | None = None
+    idle: IdleDay | None = None
+    """What a day costs on which nothing changes."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -87,6 +88,7 @@ class Report:
                 {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
             ],
             "estimate": None if self.price is None else self.price.document(_maxima(self.limits)),
+            "idle_day": None if self.idle is None else self.idle.document(),
             "problems": [{"what": problem.what, "do": problem.do} for problem in self.problems],
         }
 
@@ -104,6 +106,9 @@ class _Uncounted:
     async def record(self, purpose: str, resource: str, count: int) -> None:
         """Write nothing down."""
 
+    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
+        """Leave it at Salesforce's own words."""
+
 
 async def inspect(config: Config) -> Report:
     """Ask the org everything that matters before the start; what is wrong is in `problems`."""
@@ -115,6 +120,7 @@ async def inspect(config: Config) -> Report:
         try:
             await _look_at_org(client, config, report)
             await _look_at_objects(client, config.objects, report)
+            report.idle = _idle_day(config, report.objects)
             await _look_at_limits(client, config, report)
         except (AuthenticationFailed, OrgUnreachable) as error:
             report.add(error)
@@ -195,7 +201,13 @@ async def _look_at_objects(client: Client, wanted: Iterable[MirroredObject], rep
         except ValueError as error:
             do = "Correct [[objects]], or let the sync user see it (field-level security)."
             report.problems.append(Problem(f"{error}.", do))
-    report.price = price(one.size for one in report.objects)
+    report.price = price((one.size for one in report.objects), from_start=True)
+
+
+def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
+    sync = config.sync
+    periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
+    return idle_day(len(found), sum(one.formulas for one in found), periods)
 
 
 def _unseen(name: str, names: Mapping[str, str]) -> Problem:
@@ -219,8 +231,8 @@ async def _look_at_object(client: Client, wanted: MirroredObject) -> CheckedObje
     existing = [entry["name"] for entry in described.raw["fields"]]
     kept = schema.narrow(described.schema, wish, existing)
     _refuse_unknown_conditions(wish, existing)
-    rows = await client.count(soql.select(("COUNT()",), kept.name, wish.where), purpose=_PURPOSE)
-    return CheckedObject(kept.name, len(kept.fields), ObjectSize(rows, await _row_bytes(client, kept, wish)))
+    size = await measure(client, kept, wish.where, purpose=_PURPOSE)
+    return CheckedObject(kept.name, len(kept.fields), size, formulas=bool(kept.drifting(wish.refresh)))
 
 
 def _refuse_unknown_conditions(wish: Wish, existing: Iterable[str]) -> None:
@@ -230,33 +242,19 @@ def _refuse_unknown_conditions(wish: Wish, existing: Iterable[str]) -> None:
         raise ValueError(f"conditions of {wish.name} name {', '.join(unknown)}, which the org does not show")
 
 
-async def _row_bytes(client: Client, kept: ObjectSchema, wish: Wish) -> float:
-    """How long a row of the CSV is, by the first rows there are."""
-    statement = soql.select(kept.names, kept.name, wish.where, limit=_SAMPLE)
-    rows = (await client.query(statement, purpose=_PURPOSE)).records
-    total = sum(_cell_bytes(row.get(name)) for row in rows for name in kept.names)
-    return total / len(rows) if rows else 0.0
-
-
-def _cell_bytes(value: Any) -> int:
-    return _CELL_BYTES + (0 if value is None else len(str(value).encode()))
-
-
 async def _look_at_limits(client: Client, config: Config, report: Report) -> None:
     """Compare the price with what is left today, less the reserve."""
     report.limits = await client.limits(purpose=_PURPOSE)
     if report.price is None:
         return
-    for name, share in report.price.share_of(_maxima(report.limits)).items():
-        limit = report.limits[name]
-        left = 100 * (limit.remaining / limit.maximum - config.quota.reserve)
-        if share > left:
-            report.problems.append(
-                Problem(
-                    f"The first audit takes {share:.1f} % of {name}; {max(left, 0):.1f} % can be used today.",
-                    "It pauses and goes on the next day; a lower [quota] reserve or fewer [[objects]] help.",
-                )
+    limits = {name: (limit.maximum, limit.remaining) for name, limit in report.limits.items()}
+    for name, share, left in report.price.beyond(limits, config.quota.reserve):
+        report.problems.append(
+            Problem(
+                f"The first audit takes {share:.1f} % of {name}; {left:.1f} % can be used today.",
+                "It pauses and goes on as calls free up; a lower [quota] reserve or fewer [[objects]] help.",
             )
+        )
 
 
 def _maxima(limits: Mapping[str, Limit]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -34,6 +34,7 @@ from rtsd.errors import (
     Conflict,
     OrgUnreachable,
     PushError,
+    QuotaExhausted,
     RtsError,
     SalesforceError,
     StorageFailed,
@@ -55,6 +56,7 @@ from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger
+from rtsd.sync.limits import Limits
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
@@ -135,7 +137,8 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     journal = await Journal.open(database)
     engine = Engine(database, client, catalog, journal, wall_ms, publish, clock)
     inbox = Inbox(database)
-    controller = _controller(config, engine, inbox)
+    ledger.tell = engine.note
+    controller = _controller(config, engine, inbox, ledger)
     shown = Views(
         engine, controller, ledger, protocol.Org(), protocol.Gateway(listen=None), started_at=wall_ms()
     )
@@ -174,6 +177,10 @@ class _EarlyLedger:
     async def record(self, purpose: str, resource: str, count: int) -> None:
         if self.stored is not None:
             await self.stored.record(purpose, resource, count)
+
+    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
+        if self.stored is not None:
+            await self.stored.refused(purpose, resources, error)
 
 
 async def _run(parts: Parts, stop: asyncio.Event) -> None:
@@ -224,7 +231,7 @@ async def _fail_on_broken_storage(database: Database) -> None:
         await asyncio.sleep(0.5)
 
 
-def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
+def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedger) -> Controller:
     describer = Describer(engine, config.sync.describe_every)
     interval = Interval(engine, config.sync.lookback)
     return Controller(
@@ -238,7 +245,7 @@ def _controller(config: Config, engine: Engine, inbox: Inbox) -> Controller:
         ),
         realtime=RealTime(engine, inbox, describer.describe_for_push),
         interval=interval,
-        audit=StateAudit(engine, interval),
+        audit=StateAudit(engine, interval, Limits(engine.client, ledger, engine.now)),
         columns=Columns(engine),
         fingerprinter=Fingerprinter(engine),
         repair=Repair(engine),

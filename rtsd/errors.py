@@ -197,6 +197,10 @@ class QuotaExhausted(SalesforceError):
     """A daily allocation, our reserve of it, or our own cap is used up; work is deferred, not failed."""
 
     http_status = 429
+    goes_on_at: int | None = None
+    """When enough of what was spent leaves the rolling 24 hours (ms since 1970), as far as that is known."""
+    try_at: int = 0
+    """When trying again makes sense: then, or earlier, to see whether others have left room."""
 
 
 class BulkRefused(SalesforceError):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.price import price
+from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
-from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync.audit import PAGE
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
+from rtsd.sync.estimate import measure
 from rtsd.sync.ledger import StoredLedger
 
 
@@ -61,7 +63,7 @@ class Operations:
         if mirrored.loading is not None:
             raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
         began, seq = engine.now(), engine.journal.last_seq
-        before = await self._spent()
+        before = await self._spent(began)
         try:
             if full or not mirrored.loaded:
                 await self._controller.audit.run(mirrored)
@@ -74,18 +76,17 @@ class Operations:
             raise
         if mirrored.state is not ObjectState.LIVE:
             await self._controller.audit.prove(mirrored)
-        after = await self._spent()
-        calls = after.get(API_REQUESTS, 0) - before.get(API_REQUESTS, 0)
+        spent = await self._spent(began) - before
         found = await self._found_since(mirrored, seq)
         result = {
             "name": mirrored.name,
             "checked": checked,
             **found,
-            "api_calls": calls,
-            "bulk_jobs": after.get(BULK_JOBS, 0) - before.get(BULK_JOBS, 0),
+            "api_calls": spent[API_REQUESTS],
+            "bulk_jobs": spent[BULK_JOBS],
             "seconds": round((engine.now() - began) / 1000, 3),
         }
-        return {"objects": [result], "api_calls": calls}
+        return {"objects": [result], "api_calls": spent[API_REQUESTS]}
 
     async def _found_since(self, mirrored: Mirrored, seq: int) -> dict[str, Any]:
         """What the audit had to correct, out of the journal."""
@@ -104,35 +105,36 @@ class Operations:
         }
 
     async def price(self, mirrored: Mirrored) -> dict[str, Any]:
-        """What a full read of the object would cost, for one call."""
-        engine = self._engine
-        statement = soql.select(("COUNT()",), mirrored.name, mirrored.wish.where)
-        rows = await engine.client.count(statement, purpose="estimate")
-        pages = -(-rows // PAGE) or 1
-        calls = pages + 6
-        width = len(mirrored.table.columns) if mirrored.table else 20
-        highest = self._ledger.used[1] if self._ledger.used else 0
-        return {
-            "estimate": {
-                "rows": rows,
-                "api_calls": calls,
-                "bulk_jobs": 1,
-                "mb": round(rows * width * 12 / 1e6, 1),
-                "minutes": round(0.1 + rows / 50_000 / 60, 2),
-                "share_of_daily": {API_REQUESTS: round(calls / highest * 100, 3)} if highest else {},
-            },
-            "problems": [],
+        """What a full read of the object would cost; asking costs two calls."""
+        if mirrored.table is None:
+            await self._controller.describer.describe(mirrored)
+        size = await measure(
+            self._engine.client, mirrored.described.schema, mirrored.wish.where, purpose="estimate"
+        )
+        cost = price([size])
+        limits = {
+            one.usage.name: (one.usage.max, one.usage.max - one.usage.used)
+            for one in await self._ledger.standings()
         }
+        problems = [
+            {
+                "what": f"It takes {share:.1f} % of {name}; {left:.1f} % can be used now.",
+                "do": "It pauses and goes on as calls free up; a lower [quota] reserve helps.",
+            }
+            for name, share, left in cost.beyond(limits, self._ledger.reserve)
+        ]
+        maxima = {name: highest for name, (highest, _) in limits.items()}
+        return {"estimate": cost.document(maxima), "problems": problems}
 
     async def repair(self, mirrored: Mirrored, ids: Sequence[str]) -> dict[str, Any]:
         """Fetch records again, now."""
         if mirrored.table is None:
             raise Conflict(f"{mirrored.name} has not been described yet", "wait until it is loading")
-        before = await self._spent()
+        began = self._engine.now()
+        before = await self._spent(began)
         done = await self._controller.repair.records(mirrored, ids, "asked for by an operator")
-        after = await self._spent()
-        calls = after.get(API_REQUESTS, 0) - before.get(API_REQUESTS, 0)
-        return {"fetched": done.fetched, "repaired": done.changed, "api_calls": calls}
+        spent = await self._spent(began) - before
+        return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
 
     async def pause(self, objects: Sequence[Mirrored]) -> None:
         """Pause the whole sync, or the reading of some objects."""
@@ -175,8 +177,9 @@ class Operations:
             message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
             await writing.note(Note("dead_letter", message=message))
 
-    async def _spent(self) -> dict[str, int]:
-        return await quota.spent_by_resource(self._engine.database, 0)
+    async def _spent(self, began: Millis) -> Counter[str]:
+        """What was spent so far, of each resource; differences tell what something took."""
+        return Counter(await quota.spent_by_resource(self._engine.database, began - DAY_MS))
 
 
 def _take_exception(task: asyncio.Task[dict[str, Any]]) -> None:

@@ -96,6 +96,8 @@ class Object(msgspec.Struct, kw_only=True):
     rate: float | None = None
     """Rows per second while loading."""
     eta_s: float | None = None
+    goes_on_at: str | None = None
+    """When a deferred object goes on, as far as that is known."""
     last_change_at: str | None = None
     formulas_as_of: str | None = None
     """When the formula fields were last read for every row: they change without a trace."""
@@ -118,6 +120,31 @@ class Quota(msgspec.Struct, kw_only=True):
 
     limits: list[Limit] = msgspec.field(default_factory=list)
     calls_24h: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class HourlyCalls(msgspec.Struct, kw_only=True):
+    """API calls of one purpose in the hour that begins at `at`."""
+
+    at: str
+    purpose: str
+    calls: int
+
+
+class UsageSample(msgspec.Struct, kw_only=True):
+    """How much of a limit was used in the 24 hours before `at`, by everybody and by rtsd."""
+
+    at: str
+    name: str
+    max: int
+    used: int
+    used_by_us: int
+
+
+class QuotaHistory(msgspec.Struct, kw_only=True):
+    """`GET /v1/quota/history`: the last 7 days, oldest first."""
+
+    hours: list[HourlyCalls] = msgspec.field(default_factory=list)
+    usage: list[UsageSample] = msgspec.field(default_factory=list)
 
 
 class Inbox(msgspec.Struct, kw_only=True):

@@ -17,9 +17,8 @@ from rtsd.control.operations import Operations
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
-from rtsd.core.instant import to_iso
 from rtsd.errors import AddressInUse, NotFound, RtsError, UsageError
-from rtsd.store import dead_letters, error_log, mirror, quota
+from rtsd.store import dead_letters, error_log, mirror
 from rtsd.sync.catalog import Mirrored
 
 MAX_PAGE = 10_000
@@ -133,11 +132,7 @@ class ControlServer:
         )
 
     async def _quota_history(self, _request: web.Request) -> web.Response:
-        """Calls of the last 7 days: `{"hours": [{"at": …, "purpose": …, "calls": …}]}`."""
-        since = self._views.engine.now() - 7 * 24 * 3_600_000
-        rows = await quota.by_hour(self._views.engine.database, since)
-        hours = [{"at": to_iso(at), "purpose": purpose, "calls": calls} for at, purpose, calls in rows]
-        return _json({"hours": hours})
+        return _json(await self._views.quota_history())
 
     async def _dead_letters(self, _request: web.Request) -> web.Response:
         found = await dead_letters.newest(self._views.engine.database)

@@ -8,16 +8,19 @@ from rtsd import __version__
 from rtsd.control import protocol
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
-from rtsd.salesforce.ledger import API_REQUESTS
+from rtsd.core.quota import DAY_MS
 from rtsd.store import dead_letters, error_log, inbox, objects, quota
 from rtsd.store.journal import Entry
 from rtsd.store.objects import ObjectState
+from rtsd.store.quota import Usage
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
-from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.ledger import Standing, StoredLedger
 
-DAY_MS: Millis = 24 * 3_600_000
+HISTORY_MS: Millis = 7 * DAY_MS
+PURPOSES = ("audit", "interval", "repair", "describe", "package")
+"""What calls are spent on, shown also while it is nothing (contract section 5)."""
 
 
 @dataclass
@@ -59,6 +62,14 @@ class Views:
             last_seq=engine.journal.last_seq,
         )
 
+    async def quota_history(self) -> protocol.QuotaHistory:
+        """`GET /v1/quota/history`."""
+        database, since = self.engine.database, self.engine.now() - HISTORY_MS
+        return protocol.QuotaHistory(
+            hours=[_calls(*one) for one in await quota.spent_by_hour(database, since)],
+            usage=[_sample(one) for one in await quota.usage(database, since)],
+        )
+
     def _package(self) -> protocol.Package:
         watch = self.controller.package
         if watch is None:
@@ -83,25 +94,33 @@ class Views:
         )
 
     async def _quota(self, now: Millis) -> protocol.Quota:
-        database = self.engine.database
-        ours = await quota.spent_by_resource(database, now - DAY_MS)
-        limits = {record.name: (record.max, record.remaining) for record in await quota.limits(database)}
-        if self.ledger.used is not None:
-            used, highest = self.ledger.used
-            limits[API_REQUESTS] = (highest, highest - used)
+        spent = await quota.spent_by_purpose(self.engine.database, now - DAY_MS)
         return protocol.Quota(
-            limits=[
-                protocol.Limit(
-                    name=name,
-                    max=highest,
-                    remaining=remaining,
-                    used_by_us=ours.get(name, 0),
-                    used_by_others=max(highest - remaining - ours.get(name, 0), 0),
-                )
-                for name, (highest, remaining) in sorted(limits.items())
-            ],
-            calls_24h=await quota.spent_by_purpose(database, now - DAY_MS),
+            limits=[_limit(standing) for standing in await self.ledger.standings()],
+            calls_24h=dict.fromkeys(PURPOSES, 0) | spent,
         )
+
+
+def _calls(at: Millis, purpose: str, calls: int) -> protocol.HourlyCalls:
+    return protocol.HourlyCalls(at=to_iso(at), purpose=purpose, calls=calls)
+
+
+def _sample(usage: Usage) -> protocol.UsageSample:
+    return protocol.UsageSample(
+        at=to_iso(usage.at), name=usage.name, max=usage.max, used=usage.used, used_by_us=usage.ours
+    )
+
+
+def _limit(standing: Standing) -> protocol.Limit:
+    usage = standing.usage
+    return protocol.Limit(
+        name=usage.name,
+        max=usage.max,
+        remaining=usage.max - usage.used,
+        used_by_us=usage.ours,
+        used_by_others=usage.used - usage.ours,
+        exhausted_at=_iso(standing.runs_out_at),
+    )
 
 
 def event(entry: Entry) -> protocol.Event:
@@ -131,7 +150,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         state=state.value,
         rows=rows,
         expected_rows=mirrored.expected_rows,
-        progress=1.0 if mirrored.loaded else 0.0,
+        progress=_progress(mirrored, rows),
         as_of=mirrored.as_of,
         freshness_ms=_freshness(mirrored),
         drift=_drift(mirrored),
@@ -139,6 +158,8 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         last_change_at=mirrored.last_change_at,
         formulas_as_of=mirrored.formulas_as_of,
     )
+    if mirrored.state is ObjectState.DEFERRED and mirrored.deferred is not None:
+        shown.goes_on_at = _iso(mirrored.deferred.goes_on_at)
     loading = mirrored.loading
     if loading is not None and mirrored.expected_rows is not None:
         shown.progress = min(loading.rows / max(mirrored.expected_rows, 1), 1.0)
@@ -146,6 +167,13 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         if shown.rate:
             shown.eta_s = round(max(mirrored.expected_rows - loading.rows, 0) / shown.rate, 1)
     return shown
+
+
+def _progress(mirrored: Mirrored, rows: int) -> float:
+    """How much of the initial audit is done; it stays while that waits."""
+    if mirrored.loaded or not mirrored.expected_rows:
+        return 1.0 if mirrored.loaded else 0.0
+    return min(rows / mirrored.expected_rows, 1.0)
 
 
 def _drift(mirrored: Mirrored) -> protocol.Drift | None:

@@ -17,6 +17,11 @@ def to_iso(moment: Millis) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
 
 
+def to_minute(moment: Millis) -> str:
+    """For people: `1772359200123` -> `2026-03-01 10:00 UTC`."""
+    return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def from_iso(text: str) -> Millis:
     """Read any ISO 8601 date-time with a zone, such as `…Z`, `…+0000` or `…+00:00`.
 

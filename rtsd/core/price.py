@@ -1,4 +1,4 @@
-"""What a state audit will cost: calls, jobs, megabytes, minutes, and their share of each daily limit."""
+"""What work will cost, before it is done: calls, jobs, megabytes, minutes, shares of the daily limits."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rtsd.core.instant import Millis
+from rtsd.core.quota import DAY_MS
+
 PAGE_ROWS = 100_000
 """Rows in one page of a Bulk result."""
-CALLS_AT_START = 4
-"""Who we are, which org this is, its limits, and whether the package is there."""
+CALLS_AT_START = 5
+"""Who we are, which org this is, its limits, whether the package is there, and the first window's extra."""
 CALLS_PER_OBJECT = 6
 """Besides pages and looks at the job: describe, count, the job's creation and end, the deletions to catch
 up with, and the count that proves the result."""
+CALLS_PER_WINDOW = 2
+"""What an idle window of Interval Sync asks: what was deleted, and what changed."""
+CALLS_PER_REFRESH = 6
+"""A narrow read of one page: the job's creation, three looks at it, its result and end."""
 JOB_ROWS_PER_SECOND = 50_000
 """How fast the org prepares a result, about; the longer it takes, the more often it is asked."""
 ROWS_PER_SECOND = 10_000
 """A careful guess at how fast a large result comes; the org sets the pace."""
 SECONDS_PER_OBJECT = 3
 """A job waits for its turn, however small."""
+MEGABYTE = 1 << 20
 
 API_REQUESTS = "DailyApiRequests"
 BULK_JOBS = "DailyBulkV2QueryJobs"
@@ -48,6 +56,15 @@ class Price:
         spent = {API_REQUESTS: self.api_calls, BULK_JOBS: self.bulk_jobs, BULK_MEGABYTES: self.mb}
         return {name: round(100 * cost / limits[name], 3) for name, cost in spent.items() if limits.get(name)}
 
+    def beyond(self, limits: Mapping[str, tuple[int, int]], reserve: float) -> list[tuple[str, float, float]]:
+        """Return each limit, out of {name: (max, remaining)}, that cannot bear it now.
+
+        As (name, percent it takes, percent that can be used), the reserve being left alone.
+        """
+        shares = self.share_of({name: highest for name, (highest, _) in limits.items()})
+        left = {name: 100 * (limits[name][1] / limits[name][0] - reserve) for name in shares}
+        return [(name, share, max(left[name], 0.0)) for name, share in shares.items() if share > left[name]]
+
     def document(self, limits: Mapping[str, int]) -> dict[str, Any]:
         """Return the `estimate` of contract section 5."""
         return {
@@ -60,17 +77,18 @@ class Price:
         }
 
 
-def price(objects: Iterable[ObjectSize]) -> Price:
-    """Price a full read of `objects`, one after the other."""
+def price(objects: Iterable[ObjectSize], *, from_start: bool = False) -> Price:
+    """Price a full read of `objects`; `from_start` adds what a daemon asks when it starts."""
     sizes = list(objects)
     rows = sum(size.rows for size in sizes)
     pages = sum(max(1, -(-size.rows // PAGE_ROWS)) for size in sizes)
     seconds = rows / ROWS_PER_SECOND + SECONDS_PER_OBJECT * len(sizes)
+    calls = pages + sum(CALLS_PER_OBJECT + _looks(size.rows) for size in sizes)
     return Price(
         rows=rows,
-        api_calls=CALLS_AT_START + pages + sum(CALLS_PER_OBJECT + _looks(size.rows) for size in sizes),
+        api_calls=calls + (CALLS_AT_START if from_start else 0),
         bulk_jobs=len(sizes),
-        mb=sum(size.rows * size.row_bytes for size in sizes) / 1_000_000,
+        mb=sum(size.rows * size.row_bytes for size in sizes) / MEGABYTE,
         minutes=seconds / 60,
     )
 
@@ -83,3 +101,40 @@ def _looks(rows: int) -> int:
         pause = min(pause * 2, 3.0)
         looks += 1
     return looks
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How often something is asked, in ms; 0: never (contract section 2, `[sync]`)."""
+
+    interval: Millis
+    describe: Millis
+    fingerprint: Millis
+    formula: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class IdleDay:
+    """API calls of a day on which nothing changes, while pushes come and while Interval Sync stands in."""
+
+    real_time: int
+    interval: int
+
+    def document(self) -> dict[str, int]:
+        """Return it as JSON."""
+        return {"real_time": self.real_time, "interval": self.interval}
+
+
+def idle_day(objects: int, with_formulas: int, periods: Periods) -> IdleDay:
+    """Price a day of looking at `objects` in vain; of them, some have formulas to refresh.
+
+    Pushes cost no call. A describe is conditional, but Salesforce counts it (pull-apis.md 3.2).
+    """
+    always = objects * (_a_day(periods.describe) + _a_day(periods.fingerprint))
+    always += with_formulas * CALLS_PER_REFRESH * _a_day(periods.formula)
+    windows = objects * CALLS_PER_WINDOW * _a_day(periods.interval)
+    return IdleDay(round(always), round(always + windows))
+
+
+def _a_day(period: Millis) -> float:
+    return DAY_MS / period if period else 0.0

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
 from rtsd.core.instant import Millis
-from rtsd.errors import OrgUnreachable
+from rtsd.errors import OrgUnreachable, QuotaExhausted
 from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy, refusal
@@ -121,6 +121,8 @@ class Exchange:
         )
         if refused.remedy is Remedy.SLOW_DOWN:
             self._gate.narrow()
+        if isinstance(refused.error, QuotaExhausted):
+            await self._ledger.refused(call.purpose, call.resources, refused.error)
         raise refused
 
     def _observe(self, headers: Mapping[str, str], started: Millis) -> Observed:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from rtsd.core.instant import Millis
+from rtsd.errors import QuotaExhausted
 
 Clock = Callable[[], Millis]
 """The local clock; only the composition root asks the operating system."""
@@ -31,6 +32,9 @@ class Ledger(Protocol):
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
         """Write down what was drawn already, such as the megabytes of a result."""
+
+    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
+        """Take it that Salesforce itself has refused a call on `resources`; say in `error` when to go on."""
 
 
 class Observed(NamedTuple):

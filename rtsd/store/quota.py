@@ -1,22 +1,26 @@
-"""The ledger of API calls, and the org's limits as last read."""
+"""The ledger of API calls, and samples of how much of each limit is used in the org."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtsd.core.instant import Millis
 from rtsd.store.database import Database, Tx
 
+KEPT_MS: Millis = 31 * 24 * 3_600_000
+"""How long calls and samples are kept."""
+
 
 @dataclass(frozen=True, slots=True)
-class LimitRecord:
-    """One of the org's daily allocations, as last read."""
+class Usage:
+    """How much of a limit was used in the 24 hours before `at`, by everybody and by rtsd."""
 
     name: str
+    at: Millis
     max: int
-    remaining: int
-    read_at: Millis
+    used: int
+    ours: int
 
 
 async def spend(tx: Tx, at: Millis, purpose: str, resource: str, calls: int) -> None:
@@ -37,29 +41,25 @@ async def spent_by_purpose(database: Database, since: Millis) -> dict[str, int]:
     return dict(rows)
 
 
-async def spent_by_resource(database: Database, since: Millis) -> dict[str, int]:
+async def spent_by_resource(source: Database | Tx, since: Millis) -> dict[str, int]:
     """What was drawn since then on each limit."""
-    rows = await database.fetch(
+    rows = await source.fetch(
         "SELECT resource, SUM(calls) FROM _rts_ledger WHERE at >= ? GROUP BY resource", (since,)
     )
     return dict(rows)
 
 
-async def set_limits(tx: Tx, limits: Mapping[str, tuple[int, int]], read_at: Millis) -> None:
-    """Keep the org's limits, as {name: (max, remaining)}."""
-    await tx.executemany(
-        "INSERT OR REPLACE INTO _rts_limit (name, max, remaining, read_at) VALUES (?, ?, ?, ?)",
-        [(name, highest, remaining, read_at) for name, (highest, remaining) in limits.items()],
+async def spent_by_minute(source: Database | Tx, resource: str, since: Millis) -> list[tuple[Millis, int]]:
+    """What was drawn on a limit since then, minute by minute, oldest first: (its last moment, how much)."""
+    rows = await source.fetch(
+        "SELECT MAX(at), SUM(calls) FROM _rts_ledger WHERE at >= ? AND resource=? GROUP BY at / 60000"
+        " ORDER BY 1",
+        (since, resource),
     )
+    return [(int(at), int(calls)) for at, calls in rows]
 
 
-async def limits(database: Database) -> list[LimitRecord]:
-    """The limits as last read."""
-    rows = await database.fetch("SELECT name, max, remaining, read_at FROM _rts_limit ORDER BY name")
-    return [LimitRecord(*row) for row in rows]
-
-
-async def by_hour(database: Database, since: Millis) -> list[tuple[Millis, str, int]]:
+async def spent_by_hour(database: Database, since: Millis) -> list[tuple[Millis, str, int]]:
     """API calls since then as (start of the hour, purpose, calls), oldest first."""
     rows = await database.fetch(
         "SELECT at - at % 3600000, purpose, SUM(calls) FROM _rts_ledger"
@@ -67,3 +67,21 @@ async def by_hour(database: Database, since: Millis) -> list[tuple[Millis, str, 
         (since,),
     )
     return [(int(hour), str(purpose), int(calls)) for hour, purpose, calls in rows]
+
+
+async def add_usage(tx: Tx, samples: Iterable[Usage], now: Millis) -> None:
+    """Keep samples, and drop what is too old to matter, of the ledger too."""
+    await tx.executemany(
+        "INSERT OR REPLACE INTO _rts_usage (name, at, max, used, ours) VALUES (?, ?, ?, ?, ?)",
+        [(one.name, one.at, one.max, one.used, one.ours) for one in samples],
+    )
+    for table in ("_rts_usage", "_rts_ledger"):
+        await tx.execute(f"DELETE FROM {table} WHERE at < ?", (now - KEPT_MS,))
+
+
+async def usage(source: Database | Tx, since: Millis) -> list[Usage]:
+    """The samples since then, oldest first."""
+    rows = await source.fetch(
+        "SELECT name, at, max, used, ours FROM _rts_usage WHERE at >= ? ORDER BY at, name", (since,)
+    )
+    return [Usage(*row) for row in rows]

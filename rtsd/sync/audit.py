@@ -16,8 +16,10 @@ from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import Loading, Mirrored
+from rtsd.sync.deferral import defer
 from rtsd.sync.engine import Engine
 from rtsd.sync.interval import Interval
+from rtsd.sync.limits import Limits
 from rtsd.sync.rows import from_record
 
 CELLS = 100_000
@@ -54,9 +56,10 @@ def chunk_rows(columns: int) -> int:
 class StateAudit:
     """Fills the mirror, one object at a time."""
 
-    def __init__(self, engine: Engine, interval: Interval) -> None:
+    def __init__(self, engine: Engine, interval: Interval, limits: Limits) -> None:
         self._engine = engine
         self._interval = interval
+        self._limits = limits
 
     async def run(self, mirrored: Mirrored) -> None:
         """Read the object whole, catch up with what changed meanwhile, and prove the result.
@@ -64,12 +67,15 @@ class StateAudit:
         Raises what the client raises, after the state says why the object is not live.
         """
         try:
+            await self._limits.refresh(purpose="audit")
             await self._read(mirrored)
             await indexes.build(self._engine.database, mirrored.described)
             await self.prove(mirrored)
+        except QuotaExhausted as error:
+            await defer(self._engine, mirrored, error)
+            raise
         except RtsError as error:
-            state = ObjectState.DEFERRED if isinstance(error, QuotaExhausted) else ObjectState.INCOMPLETE
-            await self._set(mirrored, state, str(error))
+            await self._set(mirrored, ObjectState.INCOMPLETE, str(error))
             raise
         finally:
             mirrored.loading = None

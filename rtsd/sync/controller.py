@@ -20,6 +20,7 @@ from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.columns import Columns
+from rtsd.sync.deferral import defer, undefer
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
@@ -170,7 +171,13 @@ class Controller:
     async def _load(self) -> float:
         if self.mode is Mode.PAUSED:
             return RETRY_MOST_S
-        await self.describer.step()
+        try:
+            await self.describer.step()
+        except QuotaExhausted as refusal:
+            for mirrored in self._engine.catalog:
+                if not mirrored.loaded and (self._rhythm.initial_audit == "auto" or mirrored.load_wanted):
+                    await defer(self._engine, mirrored, refusal)
+            raise
         due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
         places = asyncio.Semaphore(LOADS_AT_ONCE)
         lost = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
@@ -211,6 +218,9 @@ class Controller:
                     await self.audit.run(mirrored)
             except (OrgUnreachable, AuthenticationFailed) as error:
                 return error
+            except QuotaExhausted as error:
+                await defer(self._engine, mirrored, error)
+                return None
             except SalesforceError as error:
                 await self._engine.report(error, mirrored.name)
             mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
@@ -235,9 +245,15 @@ class Controller:
         """One window of every object; what they hold says whether the silence was idleness."""
         silent = self.mode is Mode.INTERVAL
         applied = 0
+        refused: QuotaExhausted | None = None
         for mirrored in self._engine.catalog:
             if mirrored.loaded and not mirrored.paused and mirrored.state is not ObjectState.ERROR:
-                applied += (await self.interval.step(mirrored)).applied
+                try:
+                    applied += await self._read_window(mirrored)
+                except QuotaExhausted as error:
+                    refused = error
+        if refused is not None:
+            raise refused
         if silent and self.mode is Mode.INTERVAL:
             moment = to_iso(self._engine.now())
             if applied:
@@ -246,6 +262,16 @@ class Controller:
             elif self.push.quiet == "unknown":
                 self.push.quiet = "idle"
                 self.push.quiet_proof = f"nothing changed in the org ({moment})"
+
+    async def _read_window(self, mirrored: Mirrored) -> int:
+        """One window of one object; how many changes it brought."""
+        try:
+            done = await self.interval.step(mirrored)
+        except QuotaExhausted as error:
+            await defer(self._engine, mirrored, error)
+            raise
+        await undefer(self._engine, mirrored)
+        return done.applied
 
     async def keep_checking(self) -> None:
         """Fingerprint every live object, each as often as configured: forever."""
@@ -298,9 +324,9 @@ class Controller:
             result = await step()
         except (OrgUnreachable, AuthenticationFailed) as error:
             await self._lost(error)
-        except QuotaExhausted as error:
-            await self._engine.report(error)
-            return RETRY_MOST_S
+        except QuotaExhausted as error:  # the journal says what is held back, once
+            wait = (error.try_at - self._engine.now()) / 1000
+            return min(max(wait, RETRY_S), RETRY_MOST_S)
         except SalesforceError as error:
             await self._engine.report(error)
         else:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +104,10 @@ class RecordingLedger:
         """Count what was drawn already."""
         self.events.append(("record", purpose, resource))
         self.sent_by[purpose, resource] += count
+
+    async def refused(self, purpose: str, resources: Collection[str], _error: QuotaExhausted) -> None:
+        """Note that Salesforce itself refused."""
+        self.events += [("refused", purpose, resource) for resource in resources]
 
     def total(self, resource: str) -> int:
         """How many of a resource were counted, whatever for."""
