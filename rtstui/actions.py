@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rtsd.control.client import ControlClient
+from rtsd.control.client import ControlClient, WrongProtocol
 from rtsd.control.protocol import Object
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtstui.clean import clean
@@ -62,7 +62,7 @@ class Price(msgspec.Struct):
 
 async def audit(desk: Desk, name: str, *, full: bool) -> None:
     """Price an audit, ask, start it."""
-    price = msgspec.convert(await desk.client.audit(name, full=full, dry_run=True), Price)
+    price = _price(await desk.client.audit(name, full=full, dry_run=True))
     what = (
         f"Reads every row of {name} from Salesforce again and repairs what differs."
         if full
@@ -141,6 +141,13 @@ async def _each(desk: Desk, letters: Sequence[int], done: str) -> None:
         desk.say(f"{text}, {len(refused)} refused. {refused[0]}", error=True)
     else:
         desk.say(f"{text}.")
+
+
+def _price(answer: dict[str, Any]) -> Price:
+    try:
+        return msgspec.convert(answer, Price)
+    except msgspec.ValidationError as error:
+        raise WrongProtocol(f"rtsd's price cannot be read: {error}.", "Nothing was started.") from error
 
 
 def price_rows(price: Price) -> list[Row]:

@@ -11,36 +11,25 @@ from typing import Any, ClassVar
 
 from rich.segment import Segments
 from rich.traceback import Traceback
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from rtsd.control.client import ControlClient
-from rtsd.control.protocol import Object
-from rtsd.errors import RtsError
-from rtstui import actions
-from rtstui.clean import clean
 from rtstui.connection import Connection
-from rtstui.rows import Row
-from rtstui.screens.dialogs import Confirm, Help
+from rtstui.desk import OperatorApp
+from rtstui.screens.dialogs import Help
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, Events, ObjectsView, Overview, QuotaView
-from rtstui.state import State
 from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
-from rtstui.widgets.errors import DeadLetters
-from rtstui.widgets.objects import Objects
 from rtstui.widgets.stream import Stream
 
 HZ = 10
 """Ticks per second: what the eye follows, and a tenth of what a terminal can take."""
 
-CHANGING = frozenset({"audit", "pause", "pause_all", "resume_all", "retry", "drop"})
-"""Actions that make the daemon do something."""
-
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
-class RtsTui(App[int]):
+class RtsTui(OperatorApp):
     """The dashboard over one or more daemons; one of them is looked at."""
 
     TITLE = "rtstui"
@@ -80,7 +69,6 @@ class RtsTui(App[int]):
         super().__init__(ansi_color=True if no_color else None)
         self.connections = list(connections)
         self.read_only = read_only
-        self._looked_at = 0
         self._view = view
         self._painted = (-1, -1)
         self._asked_to_quit = -10.0
@@ -101,23 +89,6 @@ class RtsTui(App[int]):
             if not variables.get(role):
                 variables[role] = variables[default]
         return variables
-
-    # -- what is looked at -----------------------------------------------------------------------
-
-    @property
-    def connection(self) -> Connection:
-        """The link to the daemon that is looked at."""
-        return self.connections[self._looked_at]
-
-    @property
-    def state(self) -> State:
-        """What that daemon has told."""
-        return self.connection.state
-
-    @property
-    def client(self) -> ControlClient:
-        """Its control API."""
-        return self.connection.client
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -174,42 +145,7 @@ class RtsTui(App[int]):
         self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
         self._close_messages_no_wait()
 
-    # -- saying and asking -----------------------------------------------------------------------
-
-    def say(self, text: str, *, error: bool = False) -> None:
-        """A word to the operator, in the corner for some seconds."""
-        self.notify(
-            clean(text), severity="error" if error else "information", timeout=8 if error else 4, markup=False
-        )
-
-    async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
-        """Ask before acting; False when the dialog is closed."""
-        return await self.push_screen_wait(Confirm(question, rows, verb, word))
-
-    def log_changed(self) -> None:
-        """Have the error log read again."""
-        self.connection.read_log()
-
-    def _act(self, work: Coroutine[Any, Any, None]) -> None:
-        self.run_worker(self._guarded(work), group="act", exit_on_error=True)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except RtsError as error:
-            self.say(str(error), error=True)
-
     # -- actions ---------------------------------------------------------------------------------
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Acts are hidden when only looking is allowed, and off while the data is old."""
-        if action in CHANGING:
-            return False if self.read_only else (True if self.state.live else None)
-        if action == "reconnect":
-            return not self.state.live
-        if action == "next_org":
-            return len(self.connections) > 1
-        return True
 
     def action_view(self, view: str) -> None:
         """Open a numbered view."""
@@ -230,7 +166,7 @@ class RtsTui(App[int]):
 
     def action_next_org(self) -> None:
         """Look at the next daemon."""
-        self._looked_at = (self._looked_at + 1) % len(self.connections)
+        self.looked_at = (self.looked_at + 1) % len(self.connections)
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = (-1, -1)
@@ -262,44 +198,6 @@ class RtsTui(App[int]):
             await self.action_quit()
         self._asked_to_quit = now
         self.say("Press ctrl+c again, or q, to quit.")
-
-    def _chosen_object(self) -> Object | None:
-        for table in self.screen.query(Objects):
-            status = self.state.status
-            if status is not None and table.cursor is not None:
-                return next((item for item in status.objects if item.name == table.cursor), None)
-        return None
-
-    def action_audit(self, full: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
-        """Audit the chosen object."""
-        if (item := self._chosen_object()) is not None:
-            self._act(actions.audit(self, item.name, full=full))
-
-    def action_pause(self) -> None:
-        """Pause or resume the chosen object."""
-        if (item := self._chosen_object()) is not None:
-            self._act(actions.pause(self, item))
-
-    def action_pause_all(self) -> None:
-        """Pause the whole sync."""
-        self._act(actions.pause_all(self))
-
-    def action_resume_all(self) -> None:
-        """Resume the whole sync."""
-        self._act(actions.resume_all(self))
-
-    def action_retry(self) -> None:
-        """Retry the chosen dead letters."""
-        if targets := self._letters():
-            self._act(actions.retry(self, targets))
-
-    def action_drop(self) -> None:
-        """Drop the chosen dead letters."""
-        if targets := self._letters():
-            self._act(actions.drop(self, targets))
-
-    def _letters(self) -> list[int]:
-        return next((table.targets() for table in self.screen.query(DeadLetters)), [])
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every key that works in the view, the acts without a key, the themes."""

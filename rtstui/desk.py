@@ -1,0 +1,118 @@
+"""The operator's side of the app: which daemon is looked at, and what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from textual.app import App
+
+from rtsd.control.client import ControlClient
+from rtsd.control.protocol import Object
+from rtsd.errors import RtsError
+from rtstui import actions
+from rtstui.clean import clean
+from rtstui.connection import Connection
+from rtstui.rows import Row
+from rtstui.screens.dialogs import Confirm
+from rtstui.state import State
+from rtstui.widgets.errors import DeadLetters
+from rtstui.widgets.objects import Objects
+
+CHANGING = frozenset({"audit", "pause", "pause_all", "resume_all", "retry", "drop"})
+"""Actions that make the daemon do something."""
+
+
+class OperatorApp(App[int]):
+    """Acts on the daemon that is looked at, after asking; the keys for it belong to the tables."""
+
+    connections: list[Connection]
+    read_only: bool
+    looked_at: int = 0
+    """Which of `connections`."""
+
+    @property
+    def connection(self) -> Connection:
+        """The link to the daemon that is looked at."""
+        return self.connections[self.looked_at]
+
+    @property
+    def state(self) -> State:
+        """What that daemon has told."""
+        return self.connection.state
+
+    @property
+    def client(self) -> ControlClient:
+        """Its control API."""
+        return self.connection.client
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """A word to the operator, in the corner for some seconds."""
+        self.notify(
+            clean(text), severity="error" if error else "information", timeout=8 if error else 4, markup=False
+        )
+
+    async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
+        """Ask before acting; False when the dialog is closed."""
+        return await self.push_screen_wait(Confirm(question, rows, verb, word))
+
+    def log_changed(self) -> None:
+        """Have the error log read again."""
+        self.connection.read_log()
+
+    def _act(self, work: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(self._guarded(work), group="act", exit_on_error=True)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except RtsError as error:
+            self.say(str(error), error=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Acts are hidden when only looking is allowed, and off while the data is old."""
+        if action in CHANGING:
+            return False if self.read_only else (True if self.state.live else None)
+        if action == "reconnect":
+            return not self.state.live
+        if action == "next_org":
+            return len(self.connections) > 1
+        return True
+
+    def _chosen_object(self) -> Object | None:
+        for table in self.screen.query(Objects):
+            status = self.state.status
+            if status is not None and table.cursor is not None:
+                return next((item for item in status.objects if item.name == table.cursor), None)
+        return None
+
+    def action_audit(self, full: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
+        """Audit the chosen object."""
+        if (item := self._chosen_object()) is not None:
+            self._act(actions.audit(self, item.name, full=full))
+
+    def action_pause(self) -> None:
+        """Pause or resume the chosen object."""
+        if (item := self._chosen_object()) is not None:
+            self._act(actions.pause(self, item))
+
+    def action_pause_all(self) -> None:
+        """Pause the whole sync."""
+        self._act(actions.pause_all(self))
+
+    def action_resume_all(self) -> None:
+        """Resume the whole sync."""
+        self._act(actions.resume_all(self))
+
+    def action_retry(self) -> None:
+        """Retry the chosen dead letters."""
+        if targets := self._letters():
+            self._act(actions.retry(self, targets))
+
+    def action_drop(self) -> None:
+        """Drop the chosen dead letters."""
+        if targets := self._letters():
+            self._act(actions.drop(self, targets))
+
+    def _letters(self) -> list[int]:
+        return next((table.targets() for table in self.screen.query(DeadLetters)), [])
