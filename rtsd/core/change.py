@@ -138,7 +138,8 @@ def _decide_delete(known: Known, change: Change) -> Verdict:
     if known.deleted:
         newer = change.version > known.version
         later = change.version.stamp > known.version.stamp or _recent(change.version)
-        return Verdict(Outcome.DUPLICATE, confirms=newer and later)  # else an undelete before it would win
+        confirms = (newer and later) or change.master is not None  # else an undelete before it would win
+        return Verdict(Outcome.DUPLICATE, confirms=confirms)
     if known.row is None:
         return Verdict(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
     outcome = Outcome.STALE if change.version <= known.version else Outcome.APPLIED

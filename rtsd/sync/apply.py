@@ -178,17 +178,21 @@ def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> di
 
 
 def _confirm(record: _Record, change: Change, table: Table) -> None:
-    """The same state was seen later: only the version moves up, and with it how much of the row it covers."""
+    """The same state was seen later: the version moves up, and with it how much of the row it covers.
+
+    A deletion that names the winner of a merge adds it to the tombstone, whenever it was seen.
+    """
     known = record.known
+    version = max(known.version, change.version)
     deleted = known.row is None or known.deleted
     partial = len(change.fields or {}) < len(table.columns)
     if deleted:
         record.write_stone = Tombstone(
-            change.id, change.version, change.version.stamp, change.master, dict(known.row or {}) or None
+            change.id, version, version.stamp, change.master, dict(known.row or {}) or None
         )
     else:
-        record.write_row = MirrorRow(dict(known.row or {}), change.version, change.source, partial)
-    record.known = Known(change.version, known.row, deleted=deleted, partial=partial)
+        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial)
+    record.known = Known(version, known.row, deleted=deleted, partial=partial)
 
 
 def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:

@@ -50,6 +50,11 @@ socket = "{path}/rtsd.sock"
 """
 
 
+async def _no_pause(_seconds: float) -> None:
+    """Retries and polls come at once."""
+    await asyncio.sleep(0)
+
+
 @dataclass
 class Rig:
     """The simulated org, and the daemon's parts while `running`."""
@@ -89,6 +94,7 @@ class Rig:
         async with AsyncExitStack() as stack:
             self.http = await stack.enter_async_context(aiohttp.ClientSession())
             self.parts = await daemon.build(config.load(path), stack)
+            self.parts.engine.client.exchange.patience.sleep = _no_pause
             inbox = asyncio.create_task(self.parts.inbox.run())
             try:
                 yield self.parts

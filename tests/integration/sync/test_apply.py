@@ -203,6 +203,20 @@ async def test_a_later_sighting_of_a_deletion_takes_nothing_from_its_tombstone(b
     assert '"Name":"last"' in str(values)
 
 
+async def test_an_earlier_sighting_of_a_merge_adds_the_winner(bench: Bench) -> None:
+    """The delete log came first and knows no winner; the row of the bin names it, with an older version."""
+    record_id, winner = bench.fresh_id(), bench.fresh_id()
+    logged = Version(to_iso(START + 5_000), START + 6_000, START + 8_000)
+    row = Version(to_iso(START + 5_000), START + 5_900, START + 8_000)
+    await bench.apply(of(record_id, edit(0, "last")))
+    await bench.apply(of(record_id, gone(5_000, version=logged)))
+    await bench.apply(of(record_id, gone(5_000, version=row, master=winner)))
+    _, master, _ = await bench.tombstone(record_id) or (None, None, None)
+    assert master == winner
+    ((seen,),) = await bench.database.fetch("SELECT seen FROM _rts_tombstone")
+    assert seen == START + 6_000
+
+
 async def test_an_undeleted_record_has_no_tombstone(bench: Bench) -> None:
     """And counts once."""
     record_id = bench.fresh_id()

@@ -139,7 +139,8 @@ def take(known: Known, change: Change) -> tuple[Known, Verdict]:
     verdict = decide(known, change, len(COLUMNS))
     if verdict.outcome is Outcome.DUPLICATE and verdict.confirms:
         partial = len(change.fields or {}) < len(COLUMNS)
-        return Known(change.version, known.row, known.deleted or known.row is None, partial), verdict
+        version = max(known.version, change.version)
+        return Known(version, known.row, known.deleted or known.row is None, partial), verdict
     if verdict.outcome is not Outcome.APPLIED:
         return known, verdict
     if change.operation is Operation.DELETE:
