@@ -26,7 +26,6 @@ from rtsd.sync.estimate import measure
 from rtsd.sync.package import PackageWatch
 
 _PURPOSE = "check"
-_WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Report:
     @property
     def apex(self) -> bool | None:
         """Whether the org's edition runs Apex, which the package is made of."""
-        return None if self.org is None else self.org.edition not in _WITHOUT_APEX
+        return None if self.org is None else self.org.apex
 
     def document(self) -> dict[str, Any]:
         """Return the report as JSON (contract section 5: `estimate` and `problems`)."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd import __version__, systemd
-from rtsd.config import Config
+from rtsd.config import Config, load
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, views
 from rtsd.control.explain import Explainer
@@ -29,21 +29,17 @@ from rtsd.control.views import Views
 from rtsd.core.instant import Millis
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import (
-    AuthenticationFailed,
     ConfigError,
-    Conflict,
-    OrgUnreachable,
     PushError,
     QuotaExhausted,
     RtsError,
-    SalesforceError,
     StorageFailed,
 )
 from rtsd.gateway.server import GatewayServer, Intake
+from rtsd.logs import conceal
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.salesforce.session import Session
-from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
@@ -57,12 +53,15 @@ from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.limits import Limits
+from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
 
 log = structlog.get_logger("rtsd")
 
+FIXED = ("org", "store", "control", "objects", "rules", "alerts")
+"""Tables of the configuration that are taken up at the next start only."""
 STATUS_LINE_S = 5.0
 """How often systemd's status line is renewed."""
 REJECTION_REPORT_MS: Millis = 60_000
@@ -89,8 +88,18 @@ class Parts:
     controller: Controller
     feed: Feed
     views: Views
+    ledger: StoredLedger
     gateway: GatewayServer | None
     control: ControlServer
+    keys: _Keys
+    tls: ssl.SSLContext | None
+
+
+@dataclass
+class _Keys:
+    """The HMAC secrets of the gateway: a rotation changes them while it runs."""
+
+    hmac: Sequence[bytes]
 
 
 async def serve(config: Config) -> None:
@@ -101,12 +110,38 @@ async def serve(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         parts = await build(config, stack)
+        loop.add_signal_handler(signal.SIGHUP, _reload, config, parts)
         systemd.ready()
         log.info("ready", version=__version__, gateway=parts.views.gateway.listen, mode=parts.controller.mode)
         try:
             await _run(parts, stop)
         finally:
             systemd.stopping()
+
+
+def _reload(running: Config, parts: Parts) -> None:
+    """Take up what can change while running (SIGHUP): tokens, rhythm, quota, the gateway's certificate.
+
+    A configuration with mistakes changes nothing.
+    """
+    systemd.reloading()
+    try:
+        config = load(running.path)
+        if parts.tls is not None:
+            _load_certificate(parts.tls, config)
+    except RtsError as error:
+        mistakes = error.mistakes if isinstance(error, ConfigError) else ()
+        log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
+    else:
+        conceal(secret.reveal() for secret in config.secrets())
+        parts.keys.hmac = config.gateway.hmac_keys
+        parts.controller.rhythm = _rhythm(config)
+        parts.controller.interval.lookback = config.sync.lookback
+        parts.ledger.caps = _caps(config)
+        parts.controller.wake()
+        fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
+        log.info("reloaded", needs_restart=",".join(fixed))
+    systemd.ready()
 
 
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
@@ -139,12 +174,12 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     inbox = Inbox(database)
     ledger.tell = engine.note
     controller = _controller(config, engine, inbox, ledger)
-    shown = Views(
-        engine, controller, ledger, protocol.Org(), protocol.Gateway(listen=None), started_at=wall_ms()
-    )
-    await _know_org(engine, shown.org, config)
+    shown = Views(engine, controller, ledger, protocol.Gateway(listen=None), started_at=wall_ms())
+    if not await controller.org.restore():
+        await controller.org.learn()  # a first start needs it; later ones take pushes without waiting
     await controller.restore()
-    gateway = await _open_gateway(config, engine, controller, inbox, shown)
+    keys, tls = _Keys(config.gateway.hmac_keys), _tls(config)
+    gateway = await _open_gateway(config, shown, inbox, keys, tls)
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
     control = ControlServer(
@@ -152,7 +187,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
-    return Parts(database, inbox, engine, controller, feed, shown, gateway, control)
+    return Parts(database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls)
 
 
 async def _first_login(session: Session) -> None:
@@ -231,18 +266,19 @@ async def _fail_on_broken_storage(database: Database) -> None:
         await asyncio.sleep(0.5)
 
 
+def _rhythm(config: Config) -> Rhythm:
+    sync = config.sync
+    return Rhythm(
+        sync.silence_after, sync.interval, sync.fingerprint_every, sync.formula_refresh, sync.initial_audit
+    )
+
+
 def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedger) -> Controller:
     describer = Describer(engine, config.sync.describe_every)
     interval = Interval(engine, config.sync.lookback)
     return Controller(
         engine,
-        Rhythm(
-            config.sync.silence_after,
-            config.sync.interval,
-            config.sync.fingerprint_every,
-            config.sync.formula_refresh,
-            config.sync.initial_audit,
-        ),
+        _rhythm(config),
         realtime=RealTime(engine, inbox, describer.describe_for_push),
         interval=interval,
         audit=StateAudit(engine, interval, Limits(engine.client, ledger, engine.now)),
@@ -250,55 +286,24 @@ def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedg
         fingerprinter=Fingerprinter(engine),
         repair=Repair(engine),
         describer=describer,
+        org=OrgIdentity(engine),
         package=PackageWatch(engine.client) if config.gateway.listen else None,
         monotonic=monotonic_ms,
     )
 
 
-async def _know_org(engine: Engine, shown: protocol.Org, config: Config) -> None:
-    """Learn which org this is; a mirror never changes its org.
-
-    An org that cannot be reached now was known before, or the start would have failed earlier.
-    """
-    engine.org_id = await meta.get(engine.database, "org_id")
-    shown.id = engine.org_id
-    try:
-        token = await engine.client.session.token()
-        organization = await engine.client.organization(purpose="describe")
-        user = await engine.client.userinfo(purpose="describe")
-    except (OrgUnreachable, AuthenticationFailed) as error:
-        if engine.org_id is None:
-            raise
-        log.warning("org unreachable", error=error.code, message=str(error))
-        return
-    except SalesforceError as error:
-        log.warning("org unknown", error=error.code, message=str(error))
-        return
-    if engine.org_id not in (None, organization.id):
-        raise Conflict(
-            f"{config.store.path} mirrors org {engine.org_id}, but the login leads to {organization.id}",
-            "nothing was changed; correct [org], or give [store] path another file",
-        )
-    engine.org_id = shown.id = organization.id
-    shown.name, shown.instance_url = organization.name, token.instance_url
-    shown.sandbox, shown.edition = organization.sandbox, organization.edition
-    shown.apex = organization.edition not in ("Professional Edition", "Group Edition", "Essentials Edition")
-    shown.user = user.username
-    async with engine.database.transaction() as tx:
-        await meta.put(tx, "org_id", organization.id)
-
-
 async def _open_gateway(
-    config: Config, engine: Engine, controller: Controller, inbox: Inbox, shown: Views
+    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: ssl.SSLContext | None
 ) -> GatewayServer | None:
     listen = config.gateway.listen
     if not listen:
         return None
+    engine, controller = shown.engine, shown.controller
     reports = _Rejections(engine, controller)
     gateway = GatewayServer(
         Intake(
             inbox=inbox,
-            secrets=config.gateway.hmac_keys,
+            secrets=lambda: keys.hmac,
             now=wall_ms,
             org_id=lambda: engine.org_id,
             protect=engine.catalog.protect,
@@ -307,7 +312,7 @@ async def _open_gateway(
             healthy=lambda: engine.database.failure is None,
         )
     )
-    await gateway.start(listen.host, listen.port, _tls(config))
+    await gateway.start(listen.host, listen.port, tls)
     shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
     return gateway
 
@@ -333,13 +338,20 @@ def _tls(config: Config) -> ssl.SSLContext | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_certificate(context, config)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, config: Config) -> None:
+    """Put the certificate into a context, live or new: handshakes from now on get it."""
+    if config.gateway.tls_certificate is None:
+        return
     try:
         context.load_cert_chain(config.gateway.tls_certificate, config.gateway.tls_private_key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"gateway.tls_certificate cannot be used: {error}", "give a PEM certificate and its key"
         ) from error
-    return context
 
 
 def _caps(config: Config) -> Caps:

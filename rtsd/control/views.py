@@ -30,7 +30,6 @@ class Views:
     engine: Engine
     controller: Controller
     ledger: StoredLedger
-    org: protocol.Org
     gateway: protocol.Gateway
     started_at: Millis
 
@@ -40,13 +39,11 @@ class Views:
         now = engine.now()
         database = engine.database
         counts = await objects.row_counts(database)
-        self.org.reachable = controller.unreachable is None if self.org.id else None
-        self.org.error = controller.unreachable
         return protocol.Status(
             version=__version__,
             started_at=to_iso(self.started_at),
             now=to_iso(now),
-            org=self.org,
+            org=self._org(),
             gateway=self.gateway,
             mode=controller.mode.value,
             mode_since=to_iso(controller.mode_since),
@@ -68,6 +65,20 @@ class Views:
         return protocol.QuotaHistory(
             hours=[_calls(*one) for one in await quota.spent_by_hour(database, since)],
             usage=[_sample(one) for one in await quota.usage(database, since)],
+        )
+
+    def _org(self) -> protocol.Org:
+        facts = self.controller.org.facts
+        return protocol.Org(
+            id=self.engine.org_id,
+            name=facts.name,
+            instance_url=facts.instance_url,
+            sandbox=facts.sandbox,
+            edition=facts.edition,
+            apex=facts.apex,
+            user=facts.user,
+            reachable=self.controller.unreachable is None if self.engine.org_id else None,
+            error=self.controller.unreachable,
         )
 
     def _package(self) -> protocol.Package:
@@ -159,7 +170,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         formulas_as_of=mirrored.formulas_as_of,
     )
     if mirrored.state is ObjectState.DEFERRED and mirrored.deferred is not None:
-        shown.goes_on_at = _iso(mirrored.deferred.goes_on_at)
+        shown.goes_on_at = _iso(mirrored.deferred.why.goes_on_at)
     loading = mirrored.loading
     if loading is not None and mirrored.expected_rows is not None:
         shown.progress = min(loading.rows / max(mirrored.expected_rows, 1), 1.0)

@@ -40,7 +40,8 @@ class Intake:
     """What the gateway needs of the rest."""
 
     inbox: Inbox
-    secrets: Sequence[bytes]
+    secrets: Callable[[], Sequence[bytes]]
+    """All that are accepted now: a rotation has two for a while."""
     now: Callable[[], Millis]
     org_id: Callable[[], str | None]
     """The org whose pushes are taken; None while it is not known, then the engine judges."""
@@ -111,7 +112,7 @@ class GatewayServer:
         webhook_id = request.headers.get("webhook-id", "")
         now = intake.now()
         signature.verify(
-            intake.secrets,
+            intake.secrets(),
             webhook_id=webhook_id,
             timestamp=request.headers.get("webhook-timestamp", ""),
             signatures=request.headers.get("webhook-signature", ""),

@@ -64,6 +64,10 @@ class Limit:
     remaining: int
 
 
+WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
+"""Editions that run no Apex of their own (pull-apis.md 6; the list is from memory there)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Organization:
     """The org's own record."""
@@ -76,6 +80,11 @@ class Organization:
     scratch: bool
     instance: str
     namespace: str | None
+
+    @property
+    def apex(self) -> bool:
+        """Whether the edition runs Apex, which the package is made of."""
+        return self.edition not in WITHOUT_APEX
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.interval import Interval
+from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
@@ -82,11 +83,12 @@ class Controller:
         fingerprinter: Fingerprinter,
         repair: Repair,
         describer: Describer,
+        org: OrgIdentity,
         package: PackageWatch | None,
         monotonic: Callable[[], Millis],
     ) -> None:
         self._engine = engine
-        self._rhythm = rhythm
+        self.rhythm = rhythm
         self.realtime = realtime
         self.interval = interval
         self.audit = audit
@@ -94,6 +96,7 @@ class Controller:
         self.fingerprinter = fingerprinter
         self.repair = repair
         self.describer = describer
+        self.org = org
         self.package = package
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
@@ -137,7 +140,7 @@ class Controller:
     async def watch_silence(self) -> None:
         """Notice silence: forever, and never later than a second."""
         while True:
-            left = self.push.heard + self._rhythm.silence_after - self._monotonic()
+            left = self.push.heard + self.rhythm.silence_after - self._monotonic()
             if left <= 0:
                 await self._fall_silent()
                 left = 1000
@@ -172,10 +175,11 @@ class Controller:
         if self.mode is Mode.PAUSED:
             return RETRY_MOST_S
         try:
+            await self.org.learn()
             await self.describer.step()
         except QuotaExhausted as refusal:
             for mirrored in self._engine.catalog:
-                if not mirrored.loaded and (self._rhythm.initial_audit == "auto" or mirrored.load_wanted):
+                if not mirrored.loaded and (self.rhythm.initial_audit == "auto" or mirrored.load_wanted):
                     await defer(self._engine, mirrored, refusal)
             raise
         due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
@@ -190,7 +194,7 @@ class Controller:
     async def _refresh_formulas(self) -> None:
         """A formula's value changes without the record's stamp moving: it is read again every so often."""
         for mirrored in self._engine.catalog:
-            as_of, period = mirrored.formulas_as_of, self._rhythm.formula_refresh
+            as_of, period = mirrored.formulas_as_of, self.rhythm.formula_refresh
             if mirrored.state is not ObjectState.LIVE or not period or mirrored.paused:
                 continue
             if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
@@ -203,7 +207,7 @@ class Controller:
         if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
             return False
         if not mirrored.loaded:
-            return self._rhythm.initial_audit == "auto" or mirrored.load_wanted
+            return self.rhythm.initial_audit == "auto" or mirrored.load_wanted
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
     async def _load_one(self, mirrored: Mirrored, places: asyncio.Semaphore) -> SalesforceError | None:
@@ -239,7 +243,7 @@ class Controller:
             except BaseException:
                 self._catch_up = True
                 raise
-        return self._rhythm.interval / 1000
+        return self.rhythm.interval / 1000
 
     async def _read_windows(self) -> None:
         """One window of every object; what they hold says whether the silence was idleness."""
@@ -278,7 +282,7 @@ class Controller:
         await self._repeat(self._check, self._to_check)
 
     async def _check(self) -> float:
-        period = self._rhythm.fingerprint_every
+        period = self.rhythm.fingerprint_every
         for mirrored in self._engine.catalog:
             if not period or self.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
                 continue

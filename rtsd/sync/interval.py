@@ -58,7 +58,7 @@ class Interval:
 
     def __init__(self, engine: Engine, lookback: Millis) -> None:
         self._engine = engine
-        self._lookback = lookback
+        self.lookback = lookback
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     async def step(self, mirrored: Mirrored) -> WindowRead:
@@ -74,7 +74,7 @@ class Interval:
         schema = mirrored.described.schema
         if mirrored.cursor is None or schema.cursor is None:
             return WindowRead()
-        lookback = lookback_for(self._lookback, mirrored.late_by)
+        lookback = lookback_for(self.lookback, mirrored.late_by)
         window = next_window(mirrored.cursor, self._engine.salesforce_now(), lookback)
         done = WindowRead()
         covered = await self._deletions(mirrored, window, done)

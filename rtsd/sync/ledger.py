@@ -59,7 +59,7 @@ class StoredLedger:
 
     def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis]) -> None:
         self._database = database
-        self._caps = caps
+        self.caps = caps
         self._now = now
         self.org = OrgUsage()
         self.tell: Tell = _to_nobody
@@ -74,7 +74,7 @@ class StoredLedger:
     @property
     def reserve(self) -> float:
         """The share of each daily limit that rtsd leaves alone."""
-        return self._caps.reserve
+        return self.caps.reserve
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
         """Write down what is sent next. Raises QuotaExhausted when it may not be; then nothing is.
@@ -178,13 +178,13 @@ class StoredLedger:
         """What limits a resource. A Bulk job draws on the megabytes of results too."""
         for name in (resource, BULK_MEGABYTES) if resource == BULK_JOBS else (resource,):
             ours = self._spent.get(name, 0)
-            cap = self._caps.daily.get(name)
+            cap = self.caps.daily.get(name)
             if cap is not None:
                 yield name, Bound(cap, ours, ours_alone=True)
             known = self.org.now_used(name, ours, self._now())
             if known is not None:
                 used, highest = known
-                yield name, Bound(highest, used, int(highest * self._caps.reserve))
+                yield name, Bound(highest, used, int(highest * self.caps.reserve))
 
     async def _write(self, tx: Tx, purpose: str, resource: str, count: int) -> None:
         await quota.spend(tx, self._now(), purpose, resource, count)

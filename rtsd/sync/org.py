@@ -1,0 +1,78 @@
+"""Which org the mirror is of: learnt at the first start, and never changed after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.salesforce.answers import Organization
+from rtsd.store import meta
+from rtsd.sync.engine import Engine
+
+ORG_ID = "org_id"
+
+log = structlog.get_logger("rtsd.org")
+
+
+@dataclass(slots=True)
+class OrgFacts:
+    """What is known of the org; None where it could not be asked yet."""
+
+    name: str | None = None
+    instance_url: str | None = None
+    sandbox: bool | None = None
+    edition: str | None = None
+    apex: bool | None = None
+    user: str | None = None
+
+
+class OrgIdentity:
+    """Learns which org is behind the login."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.facts = OrgFacts()
+
+    async def restore(self) -> bool:
+        """Take up what an earlier run learnt; False at a first start."""
+        self._engine.org_id = await meta.get(self._engine.database, ORG_ID)
+        return self._engine.org_id is not None
+
+    async def learn(self) -> None:
+        """Ask the org who it is, if that is not known in full yet.
+
+        Raises Conflict when it is another org than the mirror's, and what the client raises.
+        """
+        if self.facts.name is not None:
+            return
+        client = self._engine.client
+        token = await client.session.token()
+        organization = await client.organization(purpose="describe")
+        await self._must_be(organization.id)
+        self._take(organization, token.instance_url)
+        try:
+            self.facts.user = (await client.userinfo(purpose="describe")).username
+        except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
+            raise
+        except SalesforceError as error:  # nice to know, no more
+            log.info("user unknown", message=error.message)
+
+    async def _must_be(self, found: str) -> None:
+        engine = self._engine
+        if engine.org_id is None:
+            engine.org_id = found
+            async with engine.database.transaction() as tx:
+                await meta.put(tx, ORG_ID, found)
+        elif engine.org_id != found:
+            raise Conflict(
+                f"{engine.database.path} mirrors org {engine.org_id}, but the login leads to {found}",
+                "nothing was changed; correct [org], or give [store] path another file",
+            )
+
+    def _take(self, organization: Organization, instance_url: str) -> None:
+        facts = self.facts
+        facts.instance_url, facts.edition = instance_url, organization.edition
+        facts.sandbox, facts.apex = organization.sandbox, organization.apex
+        facts.name = organization.name
