@@ -6,6 +6,7 @@ Both sides live on the org's clock, which a test moves; the daemon's loops do no
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections import Counter
@@ -26,6 +27,8 @@ from rtsd.store import fetches, quota
 Row = dict[str, Any]
 Keep = Callable[[Row], bool]
 
+TOKEN = "push-token-of-the-tests-0001"
+
 
 @dataclass
 class Stand:
@@ -37,6 +40,9 @@ class Stand:
     objects: Mapping[str, Mapping[str, Any]]
     sync: Mapping[str, str]
     login: Mapping[str, str]
+    quota: Mapping[str, Any]
+    listen: str = ""
+    """Where the gateway listens; empty: there is none."""
     parts: daemon.Parts = field(init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _starts: int = 0
@@ -60,18 +66,26 @@ class Stand:
             f"client_id = {json.dumps(self.simulated.info['client_id'])}",
             'client_secret_file = "sf-secret"',
             *(f"{key} = {json.dumps(value)}" for key, value in self.login.items()),
-            '[gateway]\nlisten = ""',
+            f"[gateway]\nlisten = {json.dumps(self.listen)}",
+            *self._pushed_to(),
             f"[store]\npath = {json.dumps(str(self.mirror))}",
             f"[control]\nsocket = {json.dumps(str(self.place / 'rtsd.sock'))}",
             "[sync]",
             *(f"{key} = {json.dumps(value)}" for key, value in self.sync.items()),
         ]
+        lines += ["[quota]", *(f"{key} = {json.dumps(value)}" for key, value in self.quota.items())]
         for name, options in self.objects.items():
             lines += ["[[objects]]", f"name = {json.dumps(name)}"]
             lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
         path = self.place / "rtsd.toml"
         path.write_text("\n".join(lines) + "\n")
         return config.load(path)
+
+    def _pushed_to(self) -> list[str]:
+        if not self.listen:
+            return []
+        self.secret("push-token", TOKEN)
+        return ['public_url = "https://rts.example.com"', 'token_file = "push-token"']
 
     def secret(self, name: str, text: str) -> Path:
         """Write a secret's file."""
@@ -134,6 +148,24 @@ class Stand:
         """Let time pass, in the org and here."""
         self.org.clock.advance(seconds)
         self.org.settle()
+
+    async def install_package(self, *objects: str) -> None:
+        """Install the package in the org with triggers on `objects`, and let it push here."""
+        assert self.parts.gateway is not None
+        settings = {"Gateway_URL__c": f"http://{self.parts.gateway.address}", "Token__c": TOKEN}
+        quick = {"push_timestamp_by_org_clock": True, "push_retry_scale": 0.001}
+        await self.simulated.control("switches", quick)
+        await self.simulated.control("package/install", {"objects": objects, "settings": settings})
+
+    async def pushed(self) -> None:
+        """Wait for the pushes under way, and apply what has come."""
+        taking = asyncio.create_task(self.parts.inbox.run())
+        try:
+            await self.simulated.control("package/drain", {})
+        finally:
+            taking.cancel()
+        while await self.parts.controller.realtime.step():
+            pass
 
     async def audit(self, name: str, *, full: bool = False) -> dict[str, Any]:
         """`rtsd audit NAME [--full] --json`, over the control socket."""
@@ -241,14 +273,19 @@ async def standing(
     *,
     objects: Mapping[str, Mapping[str, Any]] | None = None,
     login: Mapping[str, str] | None = None,
+    quota: Mapping[str, Any] | None = None,
+    listen: str = "",
     **sync: str,
 ) -> AsyncIterator[Stand]:
-    """An org with `records`; `objects` are the mirrored ones with their keys, `sync` that table's keys."""
+    """An org with `records`; `objects` are the mirrored ones with their keys, `sync` that table's keys.
+
+    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`.
+    """
     org = Org(records=records)
     wanted = objects if objects is not None else {name: {} for name in records}
     try:
         async with serve(org) as simulated:
-            one = Stand(simulated, org, place, wanted, sync, login or {})
+            one = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
             try:
                 yield one
             finally:
