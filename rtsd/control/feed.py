@@ -25,8 +25,8 @@ class Follower:
 
     def offer(self, events: Sequence[Event]) -> None:
         """Queue entries, unless it is too far behind."""
-        if len(self._queue) + len(events) > QUEUE:
-            self.lagged = True
+        if self.lagged or len(self._queue) + len(events) > QUEUE:
+            self.lagged = True  # for good: what came after a batch that was left out would hide the hole
         else:
             self._queue.extend(events)
         self._ready.set()

@@ -149,7 +149,7 @@ class Operations:
             await self._controller.resume()
         for mirrored in objects or self._engine.catalog:
             await self._set_paused(mirrored, paused=False)
-        self._controller.wake()
+        self._controller.catch_up()
 
     async def _set_paused(self, mirrored: Mirrored, *, paused: bool) -> None:
         if mirrored.paused == paused:

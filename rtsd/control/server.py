@@ -22,6 +22,8 @@ from rtsd.store import dead_letters, error_log, mirror
 from rtsd.sync.catalog import Mirrored
 
 MAX_PAGE = 10_000
+_MOST = 2**63 - 1
+"""The largest number that SQLite compares with."""
 
 _T = TypeVar("_T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -224,8 +226,13 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _listen(path: Path) -> socket.socket:
     """Bind with the final mode from the start; a socket nobody answers on is left over from a kill."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_listen(path, error) from error
     if path.exists():
+        if not path.is_socket():
+            raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(path))
@@ -239,10 +246,14 @@ def _listen(path: Path) -> socket.socket:
         listening.bind(str(path))
     except OSError as error:
         listening.close()
-        raise AddressInUse(f"cannot listen on {path}: {error.strerror}", "set [control] socket") from error
+        raise _cannot_listen(path, error) from error
     finally:
         os.umask(mask)
     return listening
+
+
+def _cannot_listen(path: Path, error: OSError) -> AddressInUse:
+    return AddressInUse(f"cannot listen on {path}: {error.strerror or error}", "set [control] socket")
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -259,7 +270,7 @@ async def _body(request: web.Request, kind: type[_T]) -> _T:
 
 def _number(text: str | None, name: str) -> int:
     try:
-        return max(int(text or "0"), 0)
+        return min(max(int(text or "0"), 0), _MOST)
     except ValueError as error:
         raise UsageError(f"{name} must be a whole number") from error
 

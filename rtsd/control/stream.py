@@ -112,7 +112,8 @@ class EventStream:
                 shown = fresh
             if changed is None and self._feed.total == total:
                 continue
-            rows = [event for event in self._feed.recent if event.seq > seen][-query.rows :]
+            rows = [event for event in self._feed.recent if event.seq > seen]
+            rows = rows[max(len(rows) - query.rows, 0) :]
             frame = protocol.Frame(
                 seq=rows[-1].seq if rows else seen,
                 counters=dict(self._feed.counters),

@@ -9,7 +9,7 @@ from rtsd.control import protocol
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import DAY_MS
-from rtsd.store import dead_letters, error_log, inbox, objects, quota
+from rtsd.store import dead_letters, error_log, inbox, journal, objects, quota
 from rtsd.store.journal import Entry
 from rtsd.store.objects import ObjectState
 from rtsd.store.quota import Usage
@@ -56,7 +56,7 @@ class Views:
             dead_letters=await dead_letters.count(database),
             errors_24h=await error_log.count_since(database, to_iso(now - DAY_MS)),
             storage=f"error: {database.failure}" if database.failure else "ok",
-            last_seq=engine.journal.last_seq,
+            last_seq=await journal.newest_seq(database),
         )
 
     async def quota_history(self) -> protocol.QuotaHistory:

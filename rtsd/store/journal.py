@@ -50,8 +50,7 @@ class Journal:
     @classmethod
     async def open(cls, database: Database) -> Journal:
         """Continue after the newest entry."""
-        ((last,),) = await database.fetch("SELECT COALESCE(MAX(seq), 0) FROM _rts_journal")
-        return cls(int(last))
+        return cls(await newest_seq(database))
 
     async def append(self, tx: Tx, at: Millis, notes: Sequence[Note]) -> list[Entry]:
         """Write entries in the caller's transaction. Publish them only after it has committed.
@@ -84,6 +83,12 @@ class Journal:
             ],
         )
         return entries
+
+
+async def newest_seq(database: Database) -> int:
+    """The newest committed entry; `Journal.last_seq` counts those of a running transaction too."""
+    ((last,),) = await database.fetch("SELECT COALESCE(MAX(seq), 0) FROM _rts_journal")
+    return int(last)
 
 
 async def after(

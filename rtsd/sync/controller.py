@@ -369,6 +369,11 @@ class Controller:
         async with self._engine.database.transaction() as tx:
             await meta.put(tx, "paused", "1" if paused else "0")
 
+    def catch_up(self) -> None:
+        """Read a window of every object now, whatever the mode."""
+        self._catch_up = True
+        self.wake()
+
     def wake(self) -> None:
         """Have the loops look again now."""
         self._to_load.set()

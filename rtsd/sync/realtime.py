@@ -10,7 +10,7 @@ import structlog
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, parse_push
-from rtsd.errors import MalformedPush
+from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.store import dead_letters, inbox
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
@@ -79,7 +79,10 @@ class RealTime:
                 if mirrored is not None and _unknown_fields(mirrored, change):
                     strange[mirrored.name] = mirrored
         for mirrored in strange.values():
-            await self._describe(mirrored)
+            try:
+                await self._describe(mirrored)
+            except SalesforceError as error:  # not the push's fault: it is applied as far as it is understood
+                await self._engine.report(error, mirrored.name)
 
     async def _changes(self, writing: Writing, entry: Entry, push: Push | MalformedPush) -> list[Change]:
         """The changes of one push that can be applied; the rest is kept as dead letters."""

@@ -113,6 +113,7 @@ class Rig:
         await self.sim.control("package/install", {"settings": settings})
         assert self.sim.service is not None
         self.sim.service.package.retry_delays_s = (0.01,)
+        self.sim.service.switches.push_timestamp_by_org_clock = True
 
     async def settle(self) -> None:
         """Wait for the pushes under way, apply what came, and fetch what is to be fetched."""

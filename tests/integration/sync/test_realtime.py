@@ -1,0 +1,195 @@
+"""From a push in the inbox to the mirror, and what is done with pushes that say too little or too much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rtsd.core.mode import Mode
+from rtsd.errors import OrgUnreachable
+from rtsd.simulator.schema.model import Field
+
+if TYPE_CHECKING:
+    from conftest import Rig
+
+
+async def letters(rig: Rig) -> list[tuple[Any, ...]]:
+    """The dead letters: reason, object, record."""
+    return await rig.rows("SELECT reason, object, record FROM _rts_dead_letter ORDER BY id")
+
+
+async def test_two_hundred_records_are_one_push(contacts: Rig) -> None:
+    """What the issue asks for: one signed POST, one transaction here, equal after it, no API call."""
+    before = await contacts.calls()
+    await contacts.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(200)])
+    await contacts.settle()
+    assert await contacts.differences() == []
+    assert (await contacts.sim.stats())["pushes"]["acked"] == 1
+    assert await contacts.calls() == before
+
+
+async def test_whatever_is_done_in_the_org_arrives(contacts: Rig) -> None:
+    """Create, edit, delete, undelete and merge, pushed; nothing else is read."""
+    ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
+    await contacts.dml("update", "Contact", rows=[{"Id": ids[0], "LastName": "É\n'"}])
+    await contacts.dml("delete", "Contact", ids=ids[1:3])
+    await contacts.settle()
+    contacts.advance(2)
+    await contacts.dml("undelete", "Contact", ids=ids[1:2])
+    await contacts.dml("merge", "Contact", master=ids[5], ids=ids[6:8])
+    await contacts.settle()
+    assert await contacts.differences() == []
+    masters = await contacts.rows("SELECT master FROM _rts_tombstone WHERE master IS NOT NULL")
+    assert masters == [(ids[5],)] * 2
+
+
+@pytest.mark.parametrize("fault", ["push_late", "push_doubled", "push_reordered"])
+async def test_pushes_out_of_order_end_equal(contacts: Rig, fault: str) -> None:
+    """Edits of one record in one second, delivered late, twice or the wrong way round."""
+    record = await contacts.a_record("Contact")
+    extra = {} if fault == "push_doubled" else {"seconds": 0.05}
+    await contacts.sim.fault(fault, count=2, **extra)
+    for number in range(5):
+        await contacts.dml("update", "Contact", rows=[{"Id": record, "LastName": f"edit {number}"}])
+    await contacts.settle()
+    assert await contacts.differences() == []
+
+
+async def test_bare_pushes_are_fetched_in_one_call(contacts: Rig) -> None:
+    """Ids of several pushes, some named twice: one request for all of them."""
+    ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
+    await contacts.sim.dml("update", "Contact", quiet=True, rows=[{"Id": one, "Title": "new"} for one in ids])
+    before = await contacts.calls()
+    for number in range(3):
+        bare = [{"object": "Contact", "op": "update", "id": one} for one in (ids[number::3] + ids[:2])]
+        await contacts.push(contacts.changes(*bare), name=f"bare_{number}")
+    await contacts.settle()
+    after = await contacts.calls()
+    assert await contacts.differences() == []
+    assert sum(after.values()) - sum(before.values()) == 1
+
+
+async def test_a_bare_push_of_a_record_that_is_gone(contacts: Rig) -> None:
+    """The fetch finds nothing: the bin says why."""
+    record = await contacts.a_record("Contact")
+    await contacts.sim.control("package/settings", {"Disable_RTS__c": True})
+    contacts.advance(5)
+    await contacts.dml("delete", "Contact", ids=[record])
+    await contacts.push(contacts.changes({"object": "Contact", "op": "update", "id": record}))
+    await contacts.settle()
+    assert await contacts.differences() == []
+    assert await contacts.rows("SELECT id FROM _rts_tombstone") == [(record,)]
+
+
+async def test_an_unknown_object_is_a_dead_letter(contacts: Rig) -> None:
+    """It never costs the push: the rest of it is applied."""
+    record = await contacts.a_record("Contact")
+    known = {"object": "contact", "op": "update", "id": record, "fields": {"LastName": "known"}}
+    odd = {"object": "Spaceship__c", "op": "create", "id": "a00000000000001AAA", "fields": {"Name": "x"}}
+    stamp = contacts.changes()["read_at"]
+    await contacts.push(contacts.changes(odd, {**known, "modstamp": stamp}))
+    await contacts.parts.controller.realtime.step()
+    assert await letters(contacts) == [("UnknownObject", "Spaceship__c", "a00000000000001AAA")]
+    assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
+    ((body,),) = await contacts.rows("SELECT body FROM _rts_dead_letter")
+    assert b"Spaceship__c" in body
+    assert record.encode() not in body
+
+
+async def test_a_new_field_is_learnt_from_a_push(contacts: Rig) -> None:
+    """ac_41: an unknown field leads to a describe, and the value is kept at once."""
+    contacts.org.add_field("Contact", Field("Shoe_Size__c", "Shoe size", "string", length=10))
+    contacts.advance(120)
+    await contacts.dml("create", "Contact", rows=[{"LastName": "new", "Shoe_Size__c": "43"}])
+    await contacts.settle()
+    assert await contacts.rows("SELECT Shoe_Size__c FROM Contact WHERE LastName='new'") == [("43",)]
+    assert await letters(contacts) == []
+
+
+async def test_a_field_nobody_knows_is_a_dead_letter(contacts: Rig) -> None:
+    """After a describe that does not know it either; the known fields are applied."""
+    record = await contacts.a_record("Contact")
+    contacts.advance(120)
+    odd = {"LastName": "known", "Nonsense__c": 1}
+    stamp = contacts.changes()["read_at"]
+    change = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": odd}
+    await contacts.push(contacts.changes(change))
+    await contacts.settle()
+    assert await letters(contacts) == [("UnknownField", "Contact", record)]
+    assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
+
+
+async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
+    """The describe fails: the push is applied all the same, and the loop lives."""
+    record = await contacts.a_record("Contact")
+    contacts.advance(120)
+    await contacts.sim.fault("html_503", path="/services/")
+    with pytest.raises(OrgUnreachable):
+        await contacts.parts.controller.describer.describe(contacts["Contact"])
+    contacts.advance(120)
+    stamp = contacts.changes()["read_at"]
+    fields = {"LastName": "known", "Nonsense__c": 1}
+    change = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": fields}
+    await contacts.push(contacts.changes(change))
+    assert await contacts.parts.controller.realtime.step() == 1
+    assert await letters(contacts) == [("UnknownField", "Contact", record)]
+    assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "a boolean that is none": {"HasOptedOutOfEmail": "perhaps"},
+    "an integer beyond 64 bits": {"NumberOfEmployees": 2**70, "HasOptedOutOfEmail": 2**70},
+    "a date-time of the right length": {"SystemModstamp": "zzzzzzzzzzzzzzzzzzzzzzzZ"},
+    "a date-time as a number": {"CreatedDate": 5},
+    "a list": {"CreatedDate": []},
+}
+
+
+@pytest.mark.parametrize("fields", [*BAD.values()], ids=[*BAD])
+async def test_a_value_that_does_not_fit_is_a_dead_letter(contacts: Rig, fields: dict[str, Any]) -> None:
+    """One bad change costs neither its push nor the daemon."""
+    record = await contacts.a_record("Contact")
+    stamp = contacts.changes()["read_at"]
+    head = {"object": "Contact", "op": "update", "modstamp": stamp}
+    bad = {**head, "id": "003000000000001AAA", "fields": fields}
+    good = {**head, "id": record, "fields": {"LastName": "good"}}
+    await contacts.push(contacts.changes(bad, good))
+    await contacts.parts.controller.realtime.step()
+    assert ("BadValue", "Contact", "003000000000001AAA") in await letters(contacts)
+    assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("good",)]
+
+
+async def test_another_orgs_push_that_was_taken_is_a_dead_letter(contacts: Rig) -> None:
+    """Taken while our own org was not known: judged when it is."""
+    record = await contacts.a_record("Contact")
+    engine = contacts.parts.engine
+    own, engine.org_id = engine.org_id, None
+    change = {"object": "Contact", "op": "delete", "id": record, "modstamp": "2027-01-01T00:00:00Z"}
+    assert (await contacts.push(contacts.changes(change, org="00D000000000001EAA")))[0] == 200
+    engine.org_id = own
+    await contacts.parts.controller.realtime.step()
+    assert [reason for reason, _, _ in await letters(contacts)] == ["WrongOrg"]
+    assert await contacts.differences() == []
+
+
+async def test_a_paused_object_catches_up(contacts: Rig) -> None:
+    """Pushes meanwhile are taken and not applied; resumed, what they said is read, also in real time."""
+    from rtsd.control.operations import Operations
+
+    controller = contacts.parts.controller
+    operations = Operations(
+        contacts.parts.engine, controller, contacts.parts.inbox, contacts.parts.views.ledger
+    )
+    await contacts.push({"v": 1, "kind": "test", "org": contacts.org.org_id})
+    await controller._read()
+    await operations.pause([contacts["Contact"]])
+    await contacts.dml("create", "Contact", rows=[{"LastName": "while paused"}])
+    await contacts.settle()
+    assert len(await contacts.differences()) == 1
+    (shown,) = (await contacts.parts.views.status()).objects
+    assert shown.state == "paused"
+    await operations.resume([contacts["Contact"]])
+    assert contacts.mode is Mode.REAL_TIME
+    await controller._read()
+    assert await contacts.differences() == []
