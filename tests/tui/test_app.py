@@ -422,3 +422,13 @@ async def test_nothing_is_painted_at_rest() -> None:
             panel.tick = lambda: calls.append(1)  # type: ignore[method-assign]
         await pilot.pause(0.5)
         assert calls == []
+
+
+async def test_a_long_word_to_the_operator_is_not_clipped() -> None:
+    """On the smallest full screen, two messages at once, markup in them: all of it can be read."""
+    app = still_app(filled(live()))
+    async with app.run_test(size=(80, 24), notifications=True):
+        app.say("Contact paused. P on it resumes. [/x]")
+        app.say("rtsd refused: the quota's reserve is reached; it waits until 00:00 [Contact]", error=True)
+        await until(lambda: "[/x]" in text(app) and "00:00 [Contact]" in text(app))
+        assert "1-5 views" in text(app)
