@@ -11,8 +11,8 @@ from rtsd.core.quota import DAY_MS
 
 PAGE_ROWS = 100_000
 """Rows in one page of a Bulk result."""
-CALLS_AT_START = 5
-"""Who we are, which org this is, its limits, whether the package is there, and the first window's extra."""
+CALLS_AT_START = 4
+"""Who we are, which org this is, its limits, and whether the package is there."""
 CALLS_PER_OBJECT = 6
 """Besides pages and looks at the job: describe, count, the job's creation and end, the deletions to catch
 up with, and the count that proves the result."""

@@ -18,6 +18,7 @@ from rtsd.core.instant import Millis, from_iso
 from rtsd.core.payload import Changes
 from rtsd.core.privacy import Mask, masks
 from rtsd.core.schema import ObjectSchema, Wish, narrow
+from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
 from rtsd.store import meta
 from rtsd.store import objects as records
@@ -53,9 +54,9 @@ class Loading:
 class Deferred:
     """An object waits for quota."""
 
-    goes_on_at: Millis | None
-    """When it goes on, as far as that is known."""
+    why: QuotaExhausted
     was_live: bool
+    """Whether only windows wait: its rows were proven before."""
 
 
 @dataclass

@@ -12,8 +12,10 @@ from rtsd.sync.ledger import until
 
 async def defer(engine: Engine, mirrored: Mirrored, error: QuotaExhausted) -> None:
     """Show that an object waits, and try it again when that makes sense."""
+    if mirrored.deferred is not None and mirrored.deferred.why is error:
+        return
     was_live = mirrored.state is ObjectState.LIVE or _was_live(mirrored)
-    mirrored.deferred = Deferred(error.goes_on_at, was_live)
+    mirrored.deferred = Deferred(error, was_live)
     mirrored.retry_at = error.try_at
     loading, expected = mirrored.loading, mirrored.expected_rows
     share = f" at {100 * min(loading.rows / expected, 1):.0f} %" if loading and expected else ""

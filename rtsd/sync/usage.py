@@ -38,18 +38,22 @@ class OrgUsage:
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
+        self._restored = False
         self._looks = 0
         self._look_at: Millis = 0
 
     def restore(self, samples: Iterable[Usage]) -> None:
         """Take up the samples of an earlier run, oldest first; what was told meanwhile is newer."""
-        told = dict(self._known)
-        for one in samples:
-            if one.name not in told:
-                others = max(one.used - one.ours, 0)
-                self._known[one.name] = _Known(one.at, one.max, deque([(one.at, others)]), one.at)
-        if API_REQUESTS in self._known:
-            self._look_at = self._known[API_REQUESTS].at + pause_ms(0)
+        if self._restored:
+            return
+        self._restored = True
+        earlier = {
+            one.name: _Known(one.at, one.max, deque([(one.at, max(one.used - one.ours, 0))]), one.at)
+            for one in samples
+        }
+        self._known = earlier | self._known
+        if API_REQUESTS in earlier:
+            self._look_at = earlier[API_REQUESTS].at + pause_ms(0)
 
     def saw(self, name: str, used: int, highest: int, ours: int, now: Millis) -> None:
         """Take what Salesforce tells: how much everybody has used, out of how much."""
