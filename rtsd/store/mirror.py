@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,21 +73,33 @@ async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def put(tx: Tx, table: Table, rows: Sequence[MirrorRow]) -> None:
-    """Write whole rows; a tombstone of theirs goes."""
-    await tx.executemany(
-        table.put,
-        [
-            (
-                *(row.values.get(name) for name in table.columns),
-                row.version.seen,
-                row.version.until,
-                row.source.value,
-                int(row.partial),
-            )
-            for row in rows
-        ],
-    )
+async def put(
+    tx: Tx, table: Table, rows: Sequence[MirrorRow], standing: Mapping[str, Mapping[str, MirrorValue]]
+) -> None:
+    """Write whole rows; `standing` are those of them that the table holds now, by id.
+
+    Of a row that stands only the columns that change are written: each index that is left alone saves
+    more than the rest of the row costs.
+    """
+    new = [row for row in rows if row.values["Id"] not in standing]
+    if new:
+        await tx.executemany(table.put, [_record(row, table.columns) for row in new])
+    old = [row for row in rows if row.values["Id"] in standing]
+    if old:
+        changing: set[str] = set()
+        for row in old:
+            before = standing[str(row.values["Id"])]
+            changing.update(name for name, value in row.values.items() if before.get(name) != value)
+        columns = [name for name in table.columns if name in changing]
+        await tx.executemany(
+            table.update(columns), [(*_record(row, columns), row.values["Id"]) for row in old]
+        )
+
+
+def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
+    """The values of some columns, then our own."""
+    own = (row.version.seen, row.version.until, row.source.value, int(row.partial))
+    return (*map(row.values.get, columns), *own)
 
 
 async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
@@ -187,9 +199,7 @@ async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dic
     return dict(rows)
 
 
-async def versions_of(
-    database: Database, table: Table, ids: Iterable[str]
-) -> dict[str, tuple[str, Millis]]:
+async def versions_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, tuple[str, Millis]]:
     """The stamps of these records, and when each was seen like that at the earliest (ms)."""
     cursor = quoted(table.schema.cursor or "Id")
     wanted = msgspec.json.encode(list(ids)).decode()

@@ -86,6 +86,11 @@ class Table:
             f" ON CONFLICT(Id) DO UPDATE SET {updates}"
         )
 
+    def update(self, columns: Sequence[str]) -> str:
+        """UPDATE some fields of one row: their values in order, our own columns, then the id."""
+        assignments = ", ".join(f"{quoted(name)}=?" for name in (*columns, *OWN_COLUMNS))
+        return f"UPDATE {quoted(self.name)} SET {assignments} WHERE Id=?"
+
     def load(self, columns: Sequence[str]) -> str:
         """INSERT one row of CSV text, converted by SQLite itself; our own columns follow as they are."""
         values = [self._from_csv(name, "?") for name in columns]

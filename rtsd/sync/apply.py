@@ -6,7 +6,7 @@ list of records to fetch are written in the caller's transaction, so that all of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,8 @@ class _Record:
     """One record within a batch: what is known of it, and what is to be written at the end."""
 
     known: Known
-    was_row: bool
+    stood: Mapping[str, Any] | None
+    """The row in the table when the batch began."""
     was_deleted: bool
     write_row: MirrorRow | None = None
     write_stone: Tombstone | None = None
@@ -134,7 +135,7 @@ class Applier:
             record = batch.records.get(change.id)
             if record is None:
                 found = known.get(change.id, UNKNOWN_RECORD)
-                record = _Record(found, found.row is not None and not found.deleted, found.deleted)
+                record = _Record(found, None if found.deleted else found.row, found.deleted)
                 batch.records[change.id] = record
             verdict = decide(record.known, change, len(table.columns))
             revived = record.known.deleted
@@ -244,14 +245,15 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
     rows = [record.write_row for record in batch.records.values() if record.write_row]
     stones = [record.write_stone for record in batch.records.values() if record.write_stone]
     if rows:
-        await mirror.put(tx, batch.table, rows)
+        standing = {record_id: one.stood for record_id, one in batch.records.items() if one.stood is not None}
+        await mirror.put(tx, batch.table, rows, standing)
     back = [record_id for record_id, one in batch.records.items() if one.was_deleted and one.write_row]
     if back:
         await mirror.unbury(tx, batch.table, back)
     if stones:
         await mirror.bury(tx, batch.table, stones)
-    came = sum(1 for record in batch.records.values() if record.write_row and not record.was_row)
-    went = sum(1 for record in batch.records.values() if record.write_stone and record.was_row)
+    came = sum(1 for record in batch.records.values() if record.write_row and record.stood is None)
+    went = sum(1 for record in batch.records.values() if record.write_stone and record.stood is not None)
     await records.add_rows(tx, batch.mirrored.name, came - went)
     asked = [(record_id, record.fetch) for record_id, record in batch.records.items() if record.fetch]
     if asked:

@@ -1,0 +1,57 @@
+"""Writing rows of the mirror: whole as they are to stand, and no more of them than changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtsd.core.change import Source, Version
+from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.store import mirror
+from rtsd.store import schema as tables
+from rtsd.store.database import Database
+from rtsd.store.mirror import MirrorRow
+
+TABLE = tables.Table(
+    ObjectSchema(
+        "Contact",
+        (
+            Field("Id", "id", Kind.TEXT),
+            Field("Name", "string", Kind.TEXT),
+            Field("OwnerId", "reference", Kind.TEXT),
+            Field("SystemModstamp", "datetime", Kind.DATETIME),
+        ),
+        cursor="SystemModstamp",
+    )
+)
+FIRST, SECOND = "2026-03-01T10:00:00.000Z", "2026-03-01T10:00:01.000Z"
+
+
+def _row(record_id: str, name: str | None, stamp: str, seen: int, *, partial: bool = False) -> MirrorRow:
+    values = {"Id": record_id, "Name": name, "OwnerId": f"owner of {record_id}", "SystemModstamp": stamp}
+    return MirrorRow(values, Version(stamp, seen, seen), Source.PUSH, partial)
+
+
+async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> None:
+    """Rows end whole, new and standing ones alike; a column that no row changes is not written at all."""
+    old = [_row("A", "one", FIRST, 1), _row("B", "two", FIRST, 1)]
+    fresh = [
+        _row("A", None, SECOND, 2),
+        _row("B", "two", SECOND, 2, partial=True),
+        _row("C", "new", SECOND, 2),
+    ]
+    async with await Database.open(tmp_path / "mirror.db") as database:
+        async with database.transaction() as tx:
+            await tables.ensure(tx, TABLE)
+            await mirror.put(tx, TABLE, old, {})
+            await tx.execute(
+                "CREATE TRIGGER untouched AFTER UPDATE OF OwnerId ON Contact"
+                " BEGIN SELECT RAISE(ABORT, 'written'); END"
+            )
+        async with database.transaction() as tx:
+            await mirror.put(tx, TABLE, fresh, {row.values["Id"]: row.values for row in old})
+        found = await database.fetch(f"{TABLE.select} ORDER BY Id")
+    assert found == [
+        ("A", None, "owner of A", SECOND, 2, 2, "push", 0),
+        ("B", "two", "owner of B", SECOND, 2, 2, "push", 1),
+        ("C", "new", "owner of C", SECOND, 2, 2, "push", 0),
+    ]
