@@ -8,7 +8,7 @@ still differ are read by hour, then by id. Only ids that differ are fetched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from rtsd.core.fingerprint import Differences, compare, differing, explained
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
+from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.store import fetches, mirror
 from rtsd.store.journal import Note
@@ -30,7 +31,9 @@ GRACE_S = 2.0
 OVERLAP_MS: Millis = 600_000
 """A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
 GROUPS = 2_000
-"""More groups than this an aggregate query refuses (pull-apis.md 2.4)."""
+"""More groups than this an aggregate query refuses (pull-apis.md 2.4) ..."""
+TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
+"""... with this code, as far as is known."""
 SPARE_GROUPS = 50
 """Days that only the org may have."""
 PAGE = 2_000
@@ -69,6 +72,13 @@ class _Stretch:
 
     since: str
     before: str = ""
+
+
+def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
+    """Conditions for the stretches between moments: before the first, ..., from the last to `end`."""
+    starts = ["", *(f"{cursor} >= {soql.moment(border)}" for border in borders)]
+    ends = [*(f"{cursor} < {soql.moment(border)}" for border in borders), end]
+    return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]
 
 
 class Fingerprinter:
@@ -138,10 +148,20 @@ class Fingerprinter:
 
     async def _org_histogram(self, mirrored: Mirrored, before: str) -> tuple[dict[str, int], str]:
         """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
+        windows = await self._windows(mirrored, before)
+        try:
+            return await self._count_days(mirrored, windows)
+        except SalesforceError as error:
+            if error.reason != TOO_MANY_GROUPS and "queryMore" not in error.message:
+                raise
+            log.info("more days than the mirror has", object=mirrored.name)
+        return await self._count_days(mirrored, await self._calendar(mirrored, before))
+
+    async def _count_days(self, mirrored: Mirrored, windows: Sequence[str]) -> tuple[dict[str, int], str]:
         cursor = mirrored.described.schema.cursor or ""
         counts: dict[str, int] = {}
         newest = ""
-        for condition in await self._windows(mirrored, before):
+        for condition in windows:
             where = soql.all_of(condition, mirrored.wish.where)
             statement = (
                 f"SELECT DAY_ONLY({cursor}) d, COUNT(Id) n, MAX({cursor}) m FROM {mirrored.name}"  # noqa: S608
@@ -162,10 +182,18 @@ class Fingerprinter:
         if len(own) < most:
             return [end]
         days = sorted(own)
-        borders = [f"{day}T00:00:00.000Z" for day in days[most::most]]
-        starts = ["", *(f"{cursor} >= {soql.moment(border)}" for border in borders)]
-        ends = [*(f"{cursor} < {soql.moment(border)}" for border in borders), end]
-        return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]
+        return _between(cursor, [f"{day}T00:00:00.000Z" for day in days[most::most]], end)
+
+    async def _calendar(self, mirrored: Mirrored, before: str) -> list[str]:
+        """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""
+        cursor = mirrored.described.schema.cursor or ""
+        end = f"{cursor} < {soql.moment(before)}"
+        where = soql.all_of(end, mirrored.wish.where)
+        statement = f"SELECT MIN({cursor}) m FROM {mirrored.name} WHERE {where}"  # noqa: S608
+        page = await self._engine.client.query(statement, purpose=PURPOSE)
+        first = from_iso(normal_iso(str(page.records[0]["m"]))) // DAY_MS * DAY_MS
+        step = (GROUPS - SPARE_GROUPS) * DAY_MS
+        return _between(cursor, [to_iso(day) for day in range(first + step, from_iso(before), step)], end)
 
     async def _compare(self, mirrored: Mirrored, stretch: _Stretch, result: Fingerprint) -> None:
         """Compare ids and stamps of a stretch."""

@@ -10,10 +10,10 @@ from rtsd.core.disappearance import believable
 from rtsd.core.instant import Millis, to_iso
 from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import Observed
-from rtsd.store import fetches, objects
+from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync import deletions
+from rtsd.sync import deletions, filters
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
@@ -72,12 +72,30 @@ class Repair:
                 for one in answer.records
                 if one is not None
             ]
+            if mirrored.wish.where:
+                found = await self._let_in(mirrored, found, answer.observed)
             missing = [ask for ask, one in zip(part, answer.records, strict=True) if one is None]
             absent += missing
             changed += await self._apply(mirrored, found, [ask for ask in part if ask not in missing])
         if absent:
             changed += await self._judge_absent(mirrored, absent)
         return changed
+
+    async def _let_in(self, mirrored: Mirrored, found: Sequence[Change], observed: Observed) -> list[Change]:
+        """Those that the filter lets in; of the others, those that the mirror has leave it."""
+        ids = [change.id for change in found]
+        kept = await filters.matching(self._engine, mirrored, ids, "repair")
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, set(ids) - kept)
+        changes = []
+        for change in found:
+            if change.id in kept:
+                changes.append(change)
+            elif change.id in own:
+                departed = filters.departure(
+                    mirrored, change.fields or {}, source=Source.REPAIR, seen=observed
+                )
+                changes.append(departed)
+        return changes
 
     async def _apply(
         self, mirrored: Mirrored, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
