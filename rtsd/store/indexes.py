@@ -13,8 +13,12 @@ import sys
 from collections.abc import Sequence
 
 from rtsd.errors import StoreError
+from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
+
+SMALL = 50_000
+"""Rows whose keys are sorted in a few MB and ms: a process of its own would take longer to start."""
 
 _CHILD = """
 import sqlite3, sys
@@ -35,10 +39,15 @@ async def build(database: Database, table: Table) -> None:
             "SELECT name FROM sqlite_master WHERE type='index' AND tbl_name=?", (table.name,)
         )
     }
-    for name, statement in table.indexes.items():
-        if name not in found:
-            async with database.alone():
-                await _run_child((str(database.path), statement))
+    missing = [statement for name, statement in table.indexes.items() if name not in found]
+    if missing and await mirror.count(database, table) <= SMALL:
+        for statement in missing:
+            async with database.transaction() as tx:
+                await tx.execute(statement)
+        return
+    for statement in missing:
+        async with database.alone():
+            await _run_child((str(database.path), statement))
 
 
 async def _run_child(arguments: Sequence[str]) -> None:

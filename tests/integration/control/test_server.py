@@ -145,15 +145,15 @@ ERRORS: list[tuple[str, str, Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status"), ERRORS, ids=str)
-async def test_every_refusal_has_the_same_shape(
-    socket: Socket, method: str, path: str, body: Any, status: int
-) -> None:
+async def test_every_refusal_has_the_same_shape(socket: Socket) -> None:
     """`{"error", "message"}` with a fitting status, never a traceback."""
-    found, answer = await socket.ask(method, path, body)
-    assert (found, sorted(answer)) == (status, ["error", "message"]), answer
-    assert answer["message"]
-    assert "Traceback" not in answer["message"]
+    wrong = []
+    for method, path, body, status in ERRORS:
+        found, answer = await socket.ask(method, path, body)
+        if (found, sorted(answer)) != (status, ["error", "message"]) or not answer["message"]:
+            wrong.append((method, path, found, answer))
+        assert "Traceback" not in str(answer)
+    assert wrong == []
 
 
 async def test_numbers_beyond_sqlite_are_no_crash(socket: Socket) -> None:

@@ -90,8 +90,12 @@ async def test_a_table_is_widened_never_narrowed(database: Database) -> None:
     assert {"A", "B", "C"} <= set(await columns(database, "Thing"))
 
 
-async def test_references_and_stamps_are_indexed(database: Database) -> None:
-    """Joins and windows do not read the whole table."""
+@pytest.mark.parametrize("small", [-1, indexes.SMALL])
+async def test_references_and_stamps_are_indexed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    """Joins and windows do not read the whole table, whichever way the index was built."""
+    monkeypatch.setattr(indexes, "SMALL", small)
     table, _ = await make(database, schema("Thing", Field('Account"Id', "reference", Kind.TEXT)))
     await indexes.build(database, table)
     await indexes.build(database, table)
