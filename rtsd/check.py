@@ -159,7 +159,8 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
         report.problems.append(
             Problem(
                 f"{report.user} has no View All Data: records not shared with it do not exist for rtsd.",
-                "Give it a permission set with View All Data, or share with it what is to be mirrored.",
+                "Give it View All Data, or View All Records on each object of [[objects]], or share with it"
+                " what is to be mirrored; Modify All Data is not needed.",
             )
         )
     package = PackageWatch(client)
@@ -198,7 +199,10 @@ async def _look_at_objects(client: Client, wanted: Iterable[MirroredObject], rep
         except SalesforceError as error:
             report.add(error, f"{one.name}: ")
         except ValueError as error:
-            do = "Correct [[objects]], or let the sync user see it (field-level security)."
+            do = (
+                "Correct [[objects]], or give the sync user Read Access to it: field-level security,"
+                " in permission set RTS_Sync."
+            )
             report.problems.append(Problem(f"{error}.", do))
     report.price = price((one.size for one in report.objects), from_start=True)
 
@@ -214,7 +218,8 @@ def _unseen(name: str, names: Mapping[str, str]) -> Problem:
     meant = f" Did you mean {names[near[0]]}?" if near else ""
     return Problem(
         f"The org has no object {name}, or hides it from the sync user.{meant}",
-        "Correct [[objects]], or give the sync user read access to it.",
+        f"Correct [[objects]], or give the sync user the object permission Read on {name}"
+        " (permission set RTS_Sync).",
     )
 
 

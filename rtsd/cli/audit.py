@@ -21,10 +21,23 @@ _HEADERS = ("OBJECT", "CHECKED", "MISSING", "STALE", "ORPHANED", "REPAIRED", "CA
 @click.command(epilog=options.examples("rtsd audit Contact", "rtsd audit --full --dry-run"))
 @click.argument("objects", nargs=-1, metavar="[OBJECT…]")
 @click.option("--full", is_flag=True, help="Read every row again, through the Bulk API.")
+@click.option(
+    "--accept-missing",
+    is_flag=True,
+    help="With --full: delete what the org does not show, however much that is.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @options.socket
 @options.as_json
-def audit(*, objects: Sequence[str], full: bool, dry_run: bool, socket: Path | None, as_json: bool) -> int:
+def audit(
+    *,
+    objects: Sequence[str],
+    full: bool,
+    accept_missing: bool,
+    dry_run: bool,
+    socket: Path | None,
+    as_json: bool,
+) -> int:
     """Compare objects with the org and repair what differs.
 
     Counts per stamp bucket are compared first, which costs a few calls and reads no rows; only what
@@ -35,10 +48,14 @@ def audit(*, objects: Sequence[str], full: bool, dry_run: bool, socket: Path | N
     async def audit_each(client: ControlClient) -> list[dict[str, Any]]:
         names = list(objects) or [one.name for one in (await client.status()).objects]
         return [
-            await client.audit(name, full=full, dry_run=dry_run, wait=not dry_run)
+            await client.audit(
+                name, full=full, dry_run=dry_run, accept_missing=accept_missing, wait=not dry_run
+            )
             for name in dict.fromkeys(names)
         ]
 
+    if accept_missing and not full:
+        raise click.UsageError("--accept-missing goes with --full: only a full read shows what is missing.")
     answers = ask(socket, audit_each)
     return _price(answers, as_json=as_json) if dry_run else _result(answers, as_json=as_json)
 

@@ -175,14 +175,18 @@ class ControlClient:
         *,
         full: bool = False,
         dry_run: bool = False,
+        accept_missing: bool = False,
         wait: bool = False,
     ) -> dict[str, Any]:
-        """Compare an object with the org and repair it; `dry_run` only prices, `wait` waits for the end."""
+        """Compare an object with the org and repair it; `dry_run` only prices, `wait` waits for the end.
+
+        `accept_missing` goes with `full`: rows that the org does not show are deleted, however many.
+        """
         return await self._json(
             "POST",
             f"{_object(name)}/audit",
             query={"wait": "1"} if wait else None,
-            body={"full": full, "dry_run": dry_run},
+            body={"full": full, "dry_run": dry_run, "accept_missing": accept_missing},
             patience=FOREVER if wait else None,
         )
 

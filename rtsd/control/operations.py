@@ -44,19 +44,21 @@ class Operations:
         self._runs = 0
         self._running: dict[str, Run] = {}
 
-    def audit(self, mirrored: Mirrored, *, full: bool) -> Run:
+    def audit(self, mirrored: Mirrored, *, full: bool, accept_missing: bool = False) -> Run:
         """Begin an audit of one object; one that is running already is joined."""
         running = self._running.get(mirrored.name)
         if running is not None and not running.result.done():
             return running
         self._runs += 1
-        task = asyncio.create_task(self._audit(mirrored, full=full), name=f"audit {mirrored.name}")
+        task = asyncio.create_task(
+            self._audit(mirrored, full=full, accept_missing=accept_missing), name=f"audit {mirrored.name}"
+        )
         task.add_done_callback(_take_exception)
         run = Run(self._runs, task)
         self._running[mirrored.name] = run
         return run
 
-    async def _audit(self, mirrored: Mirrored, *, full: bool) -> dict[str, Any]:
+    async def _audit(self, mirrored: Mirrored, *, full: bool, accept_missing: bool) -> dict[str, Any]:
         engine = self._engine
         if mirrored.table is None:
             await self._controller.describer.describe(mirrored)
@@ -66,8 +68,7 @@ class Operations:
         before = await self._spent(began)
         try:
             if full or not mirrored.loaded:
-                await self._controller.audit.run(mirrored)
-                await self._controller.repair.step()
+                await self._controller.audit.run(mirrored, accept_missing=accept_missing)
                 checked = mirrored.expected_rows or 0
             else:
                 checked = (await self._controller.check(mirrored)).checked
@@ -93,7 +94,8 @@ class Operations:
         kinds: dict[str, list[str]] = {"create": [], "update": [], "delete": []}
         for operation, record_id in await journal.corrections(self._engine.database, mirrored.name, seq):
             kinds.setdefault(operation, []).append(record_id)
-        missing, stale, orphaned = kinds["create"], kinds["update"], kinds["delete"]
+        missing = kinds["create"] + kinds.get("undelete", [])
+        stale, orphaned = kinds["update"], kinds["delete"]
         return {
             "missing": missing[:1000],
             "stale": stale[:1000],

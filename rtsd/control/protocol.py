@@ -86,6 +86,8 @@ class Object(msgspec.Struct, kw_only=True):
     rows: int = 0
     expected_rows: int | None = None
     """The org's own count when it was last asked."""
+    where: str | None = None
+    """The filter that leaves rows out; none, and every row there is belongs to the mirror."""
     progress: float = 0.0
     """0..1 of the initial audit."""
     as_of: str | None = None

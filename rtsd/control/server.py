@@ -36,10 +36,11 @@ class ObjectsBody(msgspec.Struct):
 
 
 class AuditBody(msgspec.Struct):
-    """`{"full": false, "dry_run": false}`."""
+    """`{"full": false, "dry_run": false, "accept_missing": false}`."""
 
     full: bool = False
     dry_run: bool = False
+    accept_missing: bool = False
 
 
 class RepairBody(msgspec.Struct):
@@ -179,7 +180,7 @@ class ControlServer:
         mirrored = self._object(request)
         if body.dry_run:
             return _json(await self._operations.price(mirrored))
-        run = self._operations.audit(mirrored, full=body.full)
+        run = self._operations.audit(mirrored, full=body.full, accept_missing=body.accept_missing)
         if request.query.get("wait", "0") in ("", "0"):
             return _json({"run": run.number}, status=202)
         return _json(await run.result)

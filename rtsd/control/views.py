@@ -161,6 +161,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         state=state.value,
         rows=rows,
         expected_rows=mirrored.expected_rows,
+        where=mirrored.wish.where or None,
         progress=_progress(mirrored, rows),
         as_of=mirrored.as_of,
         freshness_ms=_freshness(mirrored),

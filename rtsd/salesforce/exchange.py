@@ -76,6 +76,8 @@ class Exchange:
         self._gate = gate
         self._on_usage = on_usage
         self._on_server_time = on_server_time
+        self.answered = 0
+        """Calls that went well."""
 
     async def run(self, call: Call, send: Callable[[Token], Awaitable[Reply[T]]]) -> Reply[T]:
         """Have `send` make the call with a valid token, until it works or nothing more can be done.
@@ -115,6 +117,7 @@ class Exchange:
         reply = replace(reply, observed=self._observe(reply.headers, started))
         if reply.status < 300 or reply.status == 304:
             self._gate.calm()
+            self.answered += 1
             return reply
         refused = refusal(
             reply.status, reply.text, bulk=call.bulk, after_s=_retry_after(reply.headers, self._clock())

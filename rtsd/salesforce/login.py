@@ -6,6 +6,7 @@ flow, which it lacks, goes through aiohttp.
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ import requests
 from simple_salesforce import SalesforceLogin
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 
+from rtsd.core.ids import full_id
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.refusals import Complaint, read_complaint
@@ -42,6 +44,8 @@ class Token:
 
     access_token: str = field(repr=False)
     instance_url: str
+    org_id: str = ""
+    """Which org it is good for, 18 characters; empty when the answer did not say."""
 
 
 class Login(NamedTuple):
@@ -152,7 +156,14 @@ def read_answer(credentials: Credentials, status: int, body: str) -> Login:
             f"The login host names {instance_url} as the org's address, which is not https.",
             "Check org.login_url: this is not what Salesforce answers.",
         )
-    return Login(Token(data["access_token"], instance_url), str(data.get("refresh_token") or ""))
+    token = Token(data["access_token"], instance_url, _org_of(str(data.get("id") or "")))
+    return Login(token, str(data.get("refresh_token") or ""))
+
+
+def _org_of(identity: str) -> str:
+    """The org in an identity URL, `https://…/id/<org>/<user>` (pull-apis.md 1.2)."""
+    found = re.search(r"/id/(00D\w{12}(?:\w{3})?)/", identity)
+    return full_id(found[1]) if found else ""
 
 
 def _not_json(credentials: Credentials, status: int, body: str) -> SalesforceError:

@@ -32,6 +32,8 @@ class Session:
         self, credentials: Credentials, ledger: Ledger, clock: Clock, *, timeouts: Timeouts | None = None
     ) -> None:
         self.credentials = credentials
+        self.org_id: str | None = None
+        """The org that every login has to lead to, once it is known."""
         self._ledger = ledger
         self._clock = clock
         self._timeouts = timeouts or _TIMEOUTS
@@ -75,6 +77,7 @@ class Session:
     async def _log_in(self) -> Token:
         try:
             token = await self._ask()
+            self._require_org(token)
         except SalesforceError as error:
             self._failure, self._failed_at = error, self._clock()
             self._failures += 1
@@ -84,6 +87,15 @@ class Session:
         self._failure, self._failures = None, 0
         self._token = token
         return token
+
+    def _require_org(self, token: Token) -> None:
+        """Refuse the token of another org: what is read with it must not reach the mirror."""
+        if self.org_id and token.org_id and token.org_id != self.org_id:
+            raise AuthenticationFailed(
+                f"The login leads to org {token.org_id} now, but this mirror is of org {self.org_id};"
+                " nothing of the other org was applied.",
+                "After a sandbox refresh, give [store] path a new file; else correct [org].",
+            )
 
     async def _ask(self) -> Token:
         if self._unsaved is None:

@@ -26,6 +26,7 @@ class Behaviour:
     - `date_functions_local`: DAY_ONLY() and the like use the user's time zone without convertTimezone().
     - `group_limit_code`: errorCode of the 2,000-group refusal.
     - `fields_standard_needs_limit`: FIELDS(STANDARD) too must have LIMIT <= 200.
+    - `most_columns`: fields of one statement beyond which it is QUERY_TOO_COMPLICATED; 0: any number.
     - `bulk_refuses`: objects the Bulk API does not serve (which ones varies and is nowhere listed).
     - `csv_header`: Bulk CSV header names as typed in the SELECT or canonical.
     - `csv_int_as_float`: Bulk CSV prints ints as `3.0`.
@@ -47,6 +48,7 @@ class Behaviour:
     date_functions_local: bool = False
     group_limit_code: str = "EXCEEDED_ID_LIMIT"
     fields_standard_needs_limit: bool = False
+    most_columns: int = 0
     bulk_refuses: frozenset[str] = frozenset({"CronTrigger"})
     csv_header: Literal["typed", "canonical"] = "canonical"
     csv_int_as_float: bool = False

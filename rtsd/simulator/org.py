@@ -155,6 +155,7 @@ class Org:
     def query(self, who: Principal, soql: str, *, all_rows: bool = False, bulk: bool = False) -> QueryResult:
         """Parse and plan `soql`; OrgError MALFORMED_QUERY, INVALID_FIELD, INVALID_TYPE, ..."""
         made = plan(self._context(who, soql, all_rows=all_rows, bulk=bulk), parse(soql))
+        self._refuse_width(len(made.columns))
         result = QueryResult(made, self.store, self.schema, self.behaviour, eager=not bulk)
         if made.grouped and not made.capped and result.total_size > MAX_GROUPS:
             result.close()
@@ -162,6 +163,13 @@ class Org:
             message = f"Aggregate query does not support queryMore(), {reason}"
             raise OrgError(400, self.behaviour.group_limit_code, message)
         return result
+
+    def _refuse_width(self, columns: int) -> None:
+        if 0 < self.behaviour.most_columns < columns:
+            message = (
+                "Query is either selecting too many fields or the filter conditions are too complicated."
+            )
+            raise OrgError(400, "QUERY_TOO_COMPLICATED", message)
 
     def _read(
         self, who: Principal, obj: ObjectType, fields: Sequence[str], where: str, value: Any
@@ -181,6 +189,7 @@ class Org:
         """REST records aligned with `ids_`, None where missing, deleted or invisible; `fields` None: all."""
         entity = self.object(who, obj)
         names = self._field_names(who, entity, fields)
+        self._refuse_width(len(names))
         full = [ids.to_18(record_id) for record_id in ids_]
         wanted = json.dumps([record_id for record_id in full if record_id])
         result = self._read(who, entity, names, "{t}.Id IN (SELECT value FROM json_each({value}))", wanted)

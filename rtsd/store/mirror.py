@@ -53,7 +53,7 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, Known]:
         values = msgspec.json.decode(stone[4]) if stone[4] else None
         found[stone[0]] = Known(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
-        stamp = row[cursor] if cursor is not None else ""
+        stamp = row[cursor] if cursor is not None else to_iso(row[width])  # as its changes are stamped
         values = dict(zip(table.columns, row[:width], strict=True))
         found[values["Id"]] = Known(
             Version(stamp or "", row[width], row[width + 1]), values, partial=bool(row[width + 3])

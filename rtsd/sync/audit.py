@@ -6,34 +6,39 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from rtsd.core.change import Source, Version
+from rtsd.core.change import Change, Operation, Source, Version
+from rtsd.core.disappearance import believable
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.ledger import Observed
-from rtsd.store import audits, indexes, mirror
+from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
+from rtsd.sync import width
 from rtsd.sync.catalog import Loading, Mirrored
+from rtsd.sync.columns import Columns
 from rtsd.sync.deferral import defer
-from rtsd.sync.engine import Engine
+from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.freeze import freeze
 from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
+from rtsd.sync.repair import Repair
 from rtsd.sync.rows import from_record
 
-CELLS = 100_000
-"""Values in one transaction: few enough that pushes wait some ms and memory stays small."""
-MOST_ROWS = 5_000
 PAGE = 100_000
 """Rows in one page of a Bulk result: what a kill costs at most."""
-REST_PAGE = 2_000
 CLOCK_MARGIN_MS = 2_000
 """Salesforce's clock is known to about a second, from the Date header."""
 SETTLED_MS = 10_000
 """Rows created longer ago than this have arrived, by push or window."""
 PROOFS = 3
 """How often rows are counted, each time after catching up, before an object is called incomplete."""
+
+MOST_NAMED = 1_000
+"""Ids in one journal entry."""
+ACCEPTED = "an operator accepted that it is gone"
 
 log = structlog.get_logger("rtsd.audit")
 
@@ -48,11 +53,6 @@ class _Reading:
     """What was seen, so that rows that are not there any more can be told; not on the first read."""
 
 
-def chunk_rows(columns: int) -> int:
-    """How many rows of so many columns go into one transaction."""
-    return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
-
-
 class StateAudit:
     """Fills the mirror, one object at a time."""
 
@@ -60,16 +60,20 @@ class StateAudit:
         self._engine = engine
         self._interval = interval
         self._limits = limits
+        self._columns = Columns(engine)
+        self._repair = Repair(engine)
 
-    async def run(self, mirrored: Mirrored) -> None:
+    async def run(self, mirrored: Mirrored, *, accept_missing: bool = False) -> None:
         """Read the object whole, catch up with what changed meanwhile, and prove the result.
 
-        Raises what the client raises, after the state says why the object is not live.
+        With `accept_missing`, rows that the read did not return are deleted, however many. Raises what the
+        client raises, after the state says why the object is not live.
         """
         try:
             await self._limits.refresh(purpose="audit")
-            await self._read(mirrored)
+            await self._read(mirrored, accept_missing=accept_missing)
             await indexes.build(self._engine.database, mirrored.described)
+            await self._repair.step()
             await self.prove(mirrored)
         except QuotaExhausted as error:
             await defer(self._engine, mirrored, error)
@@ -80,20 +84,34 @@ class StateAudit:
         finally:
             mirrored.loading = None
 
+    async def doubt(self, mirrored: Mirrored, reason: str) -> None:
+        """Call a live object incomplete until it is proven again."""
+        if mirrored.state is ObjectState.LIVE:
+            await self._set(mirrored, ObjectState.INCOMPLETE, reason)
+
     async def prove(self, mirrored: Mirrored) -> bool:
-        """Catch up and compare counts, until they agree: then the object is live."""
+        """Fill what is empty, catch up and compare counts, until they agree: then the object is live."""
+        if mirrored.reread:
+            await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
+            return False
+        await self._columns.fill(mirrored)
         expected = found = -1
         for attempt in range(PROOFS):
             await self._interval.step(mirrored)
             expected, found = await self._counts(mirrored, settled=attempt > 0)
             if expected == found:
+                mirrored.vanished = 0
                 await self._set(mirrored, ObjectState.LIVE, None)
                 return True
+        if not believable(found - expected, found):
+            await freeze(self._engine, mirrored, found - expected, found)
+            return False
+        mirrored.vanished = 0
         reason = f"the org counts {expected} rows, the mirror has {found}"
         await self._set(mirrored, ObjectState.INCOMPLETE, reason)
         return False
 
-    async def _read(self, mirrored: Mirrored) -> None:
+    async def _read(self, mirrored: Mirrored, *, accept_missing: bool) -> None:
         """Read every row there was at the start; go on where an earlier run stopped."""
         engine = self._engine
         progress = await audits.get(engine.database, mirrored.name)
@@ -107,13 +125,14 @@ class StateAudit:
             async with engine.writing() as writing:
                 await sweep.clear(writing.tx)
         try:
-            await self._read_by_bulk(reading)
+            await width.fitting(mirrored, lambda: self._read_by_bulk(reading))
         except BulkRefused as refusal:
+            mirrored.rest_only = True
             log.info("bulk refused", object=mirrored.name, reason=refusal.message)
-            await self._read_by_rest(reading)
-        await self._finish(reading)
+            await width.fitting(mirrored, lambda: self._read_by_rest(reading))
+        await self._finish(reading, accept_missing=accept_missing)
 
-    async def _finish(self, reading: _Reading) -> None:
+    async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
         """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.writing() as writing:
@@ -125,37 +144,84 @@ class StateAudit:
                 as_of=cursor,
                 formulas_as_of=cursor,
                 proven_at=cursor,
-                to_fill=(),
             )
+            await meta.put(writing.tx, f"filter {mirrored.name}", mirrored.wish.where)
+            mirrored.reread = ""
             await self._engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(self._engine.now()))
             mirrored.loaded_from = progress.started_at
             await audits.finish(writing.tx, mirrored.name)
             if sweep is not None:
                 orphans = await sweep.orphans(writing.tx, progress.started_at)
                 await sweep.clear(writing.tx)
-                await writing.fetch(mirrored, orphans, "the state audit did not find it in the org")
+                if orphans:
+                    await self._judge_orphans(writing, mirrored, orphans, accept_missing=accept_missing)
+
+    async def _judge_orphans(
+        self, writing: Writing, mirrored: Mirrored, orphans: list[str], *, accept_missing: bool
+    ) -> None:
+        """Rows of the mirror that a whole read did not return: few are looked up, many are left alone.
+
+        When they are many, the counts differ as much, so the proof that follows freezes the object.
+        """
+        message = f"{len(orphans)} rows are in the mirror that the org does not show"
+        detail = {"orphaned": orphans[:MOST_NAMED]}
+        await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+        if accept_missing:
+            now = self._engine.salesforce_now()
+            at = Version(to_iso(now // 1000 * 1000), now, now)
+            await writing.apply(
+                [
+                    Change(mirrored.name, one, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
+                    for one in orphans
+                ]
+            )
+        elif believable(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
+            await writing.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: Mirrored) -> AuditProgress:
         """Count first: it says how much there is to read, and shows the time on Salesforce's clock."""
         engine = self._engine
         expected = await self._org_count(mirrored)
+        left_out = await self._left_out(mirrored, expected)
         progress = AuditProgress(mirrored.name, engine.salesforce_now() - CLOCK_MARGIN_MS)
         async with engine.writing() as writing:
             await audits.save(writing.tx, progress)
             await self._engine.catalog.update(writing.tx, mirrored, expected_rows=expected)
-            message = f"state audit begins: {expected} rows to read"
+            message = f"state audit begins: {expected} rows to read, {left_out}"
             await writing.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
+
+    async def _left_out(self, mirrored: Mirrored, expected: int) -> str:
+        """What the configuration leaves out, in words: nobody shall find out by missing it."""
+        if not mirrored.wish.where:
+            return "every row there is"
+        statement = soql.select(("COUNT()",), mirrored.name)
+        everything = await self._engine.client.count(statement, purpose="audit")
+        return f"{everything - expected} are left out by: {mirrored.wish.where}"
+
+    async def _select(self, reading: _Reading) -> list[str]:
+        """The columns to read, those that fit into one query; the others are filled afterwards.
+
+        A job that is resumed has the columns that it was created with: all but those to be filled.
+        """
+        mirrored = reading.mirrored
+        columns = mirrored.described.columns
+        if reading.progress.job is None and not reading.progress.last_id:
+            first, *others = width.parts(mirrored)
+            rest = tuple(name for part in others for name in part if name not in first)
+            async with self._engine.writing() as writing:
+                await self._engine.catalog.update(writing.tx, mirrored, to_fill=rest)
+        return [name for name in columns if name not in mirrored.to_fill]
 
     async def _read_by_bulk(self, reading: _Reading) -> None:
         """Stream the result of one Bulk job; each page of it is a point to go on from."""
         client, mirrored = self._engine.client, reading.mirrored
-        statement = soql.select(mirrored.described.columns, mirrored.name, mirrored.wish.where)
+        statement = soql.select(await self._select(reading), mirrored.name, mirrored.wish.where)
         resumed = reading.progress.job is not None
         point = await self._point(statement, reading.progress)
         try:
             async with bulk.reading(client, statement, point, purpose="audit", page_rows=PAGE) as job:
-                async for part in job.rows(chunk_rows(len(job.columns))):
+                async for part in job.rows(width.chunk_rows(len(job.columns))):
                     if part.next_page is not None:
                         reading.progress = replace(
                             reading.progress, job=job.id, locator=part.next_page, rows_read=part.total
@@ -186,9 +252,11 @@ class StateAudit:
         """Store some rows; with a page's last ones, the point to go on from too."""
         mirrored, schema = reading.mirrored, reading.mirrored.described.schema
         async with self._engine.writing() as writing:
-            met = await self._engine.applier.load(
-                writing.tx, mirrored, part.columns, part.rows, Version("", *observed)
-            )
+            met = part.rows  # when read again, a row that was missing is news for the journal
+            if not mirrored.loaded:
+                met = await self._engine.applier.load(
+                    writing.tx, mirrored, part.columns, part.rows, Version("", *observed)
+                )
             records = (dict(zip(part.columns, row, strict=True)) for row in met)
             await writing.apply(
                 [from_record(mirrored, schema, one, source=Source.AUDIT, seen=observed) for one in records]
@@ -214,9 +282,10 @@ class StateAudit:
         """Read an object that the Bulk API refuses, page by page by Id."""
         engine, mirrored = self._engine, reading.mirrored
         table = mirrored.described
+        columns = await self._select(reading)
         while True:
             where = soql.all_of(mirrored.wish.where, soql.after_id(reading.progress.last_id))
-            statement = soql.select(table.columns, mirrored.name, where, order_by="Id", limit=REST_PAGE)
+            statement = soql.select(columns, mirrored.name, where, order_by="Id", limit=width.REST_PAGE)
             page = await engine.client.query(statement, purpose="audit")
             changes = [
                 from_record(mirrored, table.schema, record, source=Source.AUDIT, seen=page.observed)
@@ -230,7 +299,7 @@ class StateAudit:
                 rows_read=reading.progress.rows_read + len(changes),
             )
             async with engine.writing() as writing:
-                await writing.apply(changes, quietly=True)
+                await writing.apply(changes, quietly=not mirrored.loaded)
                 if reading.sweep is not None:
                     await reading.sweep.saw(writing.tx, (change.id for change in changes))
                 await audits.save(writing.tx, reading.progress)

@@ -148,6 +148,8 @@ class Catalog:
         key = await _privacy_key(database)
         known = await records.all_records(database)
         objects = {wish.name: _restore(wish, key, known.get(wish.name)) for wish in wishes}
+        for mirrored in objects.values():
+            await _compare_filter(database, mirrored)
         async with database.transaction() as tx:
             for wish in wishes:
                 await records.add(tx, wish.name)
@@ -190,10 +192,14 @@ class Catalog:
     ) -> list[str]:
         """Take a describe: make the table or widen it; return the columns that came to an old table.
 
+        A field that was out of sight for a while is among them: its column is there, but out of date.
         Raises ValueError when the configuration names a field that the org does not show.
         """
         table = Table(narrow(schema, mirrored.wish, existing))
         added = await tables.ensure(tx, table)
+        if mirrored.table is not None:
+            known = {*mirrored.table.columns, *added}
+            added = [*added, *(name for name in table.columns if name not in known)]
         await records.set_schema(tx, table.schema, described_at)
         mirrored.table, mirrored.described_at = table, described_at
         return added
@@ -207,6 +213,14 @@ async def _privacy_key(database: Database) -> bytes:
         async with database.transaction() as tx:
             await meta.put(tx, _PRIVACY_KEY, found)
     return bytes.fromhex(found)
+
+
+async def _compare_filter(database: Database, mirrored: Mirrored) -> None:
+    """Rows that another filter has let in prove nothing: then the object has to be read again."""
+    if not mirrored.loaded or await meta.get(database, f"filter {mirrored.name}") == mirrored.wish.where:
+        return
+    mirrored.reread = "its filter has changed"
+    mirrored.state, mirrored.error = ObjectState.INCOMPLETE, "its filter has changed; it is read again"
 
 
 def _restore(wish: Wish, key: bytes, record: ObjectRecord | None) -> Mirrored:

@@ -10,7 +10,7 @@ from rtsd.core.instant import to_iso
 from rtsd.errors import BulkRefused
 from rtsd.salesforce import bulk, soql
 from rtsd.store.journal import Note
-from rtsd.sync.audit import REST_PAGE, chunk_rows
+from rtsd.sync import width
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 
@@ -24,12 +24,23 @@ class Columns:
         self._engine = engine
 
     async def fill(self, mirrored: Mirrored) -> None:
-        """Fill the columns that came to a loaded table. Raises what the client raises."""
-        wanted = tuple(name for name in mirrored.to_fill if name in mirrored.described.schema.by_name)
-        rows = await self._read(mirrored, wanted, "schema") if wanted else 0
+        """Fill the columns that are empty in old rows, as many at a time as one query takes.
+
+        Raises what the client raises; what is filled by then need not be filled again.
+        """
+        while mirrored.to_fill:
+            await width.fitting(mirrored, lambda: self._fill_some(mirrored))
+
+    async def _fill_some(self, mirrored: Mirrored) -> None:
+        """Fill the first of the empty columns, those that fit into one query."""
+        known = mirrored.described.schema.by_name
+        wanted = [name for name in mirrored.to_fill if name in known]
+        some = next(soql.column_chunks(wanted, most_characters=mirrored.most_characters, always=()))
+        rows = await self._read(mirrored, some, "schema") if some else 0
+        left = tuple(name for name in mirrored.to_fill if name in known and name not in some)
         async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, to_fill=())
-            message = f"columns filled in {rows} rows: {', '.join(wanted)}"
+            await self._engine.catalog.update(writing.tx, mirrored, to_fill=left)
+            message = f"columns filled in {rows} rows: {', '.join(some)}"
             await writing.note(Note("schema", mirrored.name, message=message))
 
     async def refresh(self, mirrored: Mirrored) -> None:
@@ -59,7 +70,7 @@ class Columns:
         stamp = mirrored.described.schema.cursor or "Id"
         changed = 0
         async with bulk.job(self._engine.client, statement, purpose=purpose) as job:
-            async for part in job.rows(chunk_rows(len(job.columns))):
+            async for part in job.rows(width.chunk_rows(len(job.columns))):
                 places = [part.columns.index(name) for name in ("Id", stamp, *columns)]
                 rows = [[row[place] for place in places] for row in part.rows]
                 changed += await self._store(mirrored, columns, rows)
@@ -72,7 +83,7 @@ class Columns:
         changed, last_id = 0, ""
         while True:
             where = soql.all_of(mirrored.wish.where, soql.after_id(last_id))
-            statement = soql.select(selected, mirrored.name, where, order_by="Id", limit=REST_PAGE)
+            statement = soql.select(selected, mirrored.name, where, order_by="Id", limit=width.REST_PAGE)
             page = await self._engine.client.query(statement, purpose=purpose)
             if not page.records:
                 return changed

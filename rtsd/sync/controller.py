@@ -13,7 +13,14 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
-from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ObjectUnavailable,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+)
 from rtsd.store import meta
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
@@ -39,6 +46,12 @@ LOOK_S = 5.0
 """How often the loading loop looks whether something is due; looking costs nothing."""
 LOADS_AT_ONCE = 3
 """Objects loaded side by side: while one waits for its job, another streams."""
+
+
+PATIENCE = 2
+"""So many proofs may fail before an object is read whole again: rows may be on their way."""
+REFRESH_PAUSE_MS: Millis = 600_000
+"""Before formulas that could not be read are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,8 @@ class Controller:
         self.mode_since = engine.now()
         self.mode_reason = "started" if package else "no gateway is configured"
         self.unreachable: str | None = None
+        self._answered = 0
+        """Calls that had gone well when the org was lost."""
         self._to_load = asyncio.Event()
         self._to_read = asyncio.Event()
         self._to_check = asyncio.Event()
@@ -199,8 +214,14 @@ class Controller:
                 continue
             if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
                 continue
-            if mirrored.drifting:
-                await self.columns.refresh(mirrored)
+            if mirrored.drifting and self._engine.now() >= mirrored.retry_at:
+                try:
+                    await self.columns.refresh(mirrored)
+                except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
+                    raise
+                except SalesforceError as error:
+                    mirrored.retry_at = self._engine.now() + REFRESH_PAUSE_MS
+                    await self._failed(mirrored, error)
 
     def _is_due(self, mirrored: Mirrored) -> bool:
         """Whether the object has to be loaded or proven, and may be tried again by now."""
@@ -208,28 +229,52 @@ class Controller:
             return False
         if not mirrored.loaded:
             return self.rhythm.initial_audit == "auto" or mirrored.load_wanted
+        if mirrored.state is ObjectState.LIVE:
+            return self._is_outdated(mirrored)
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
     async def _load_one(self, mirrored: Mirrored, places: asyncio.Semaphore) -> SalesforceError | None:
         """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
         async with places:
             try:
-                if mirrored.loaded and mirrored.to_fill:
-                    await self.columns.fill(mirrored)
-                # Proving is cheap. If counts still differ after that, only a full read tells which rows.
-                proven = mirrored.loaded and mirrored.failures <= 1 and await self.audit.prove(mirrored)
-                if not proven and (not mirrored.loaded or mirrored.failures > 1):
-                    await self.audit.run(mirrored)
+                await self._bring_up(mirrored)
             except (OrgUnreachable, AuthenticationFailed) as error:
                 return error
             except QuotaExhausted as error:
                 await defer(self._engine, mirrored, error)
                 return None
             except SalesforceError as error:
-                await self._engine.report(error, mirrored.name)
+                await self._failed(mirrored, error)
             mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
             mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
             return None
+
+    async def _bring_up(self, mirrored: Mirrored) -> None:
+        """Make an object live by the cheapest way there is: proof, fingerprint, or a full read.
+
+        Of an object whose rows have vanished only counts are looked at: more would cost, and tell nothing.
+        """
+        if mirrored.loaded and not mirrored.reread and not self._is_outdated(mirrored):
+            if await self.audit.prove(mirrored) or mirrored.vanished:
+                return
+            if mirrored.described.schema.cursor is not None:
+                await self.check(mirrored)
+                if mirrored.vanished or await self.audit.prove(mirrored) or mirrored.failures < PATIENCE:
+                    return
+        await self.audit.run(mirrored)
+
+    def _is_outdated(self, mirrored: Mirrored) -> bool:
+        """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
+        as_of, period = mirrored.formulas_as_of, self.rhythm.formula_refresh
+        if mirrored.described.schema.cursor is not None or not period or as_of is None:
+            return False
+        return self._engine.salesforce_now() - from_iso(as_of) >= period
+
+    async def _failed(self, mirrored: Mirrored, error: SalesforceError) -> None:
+        """Show that an object could not be read; where a field or the object is gone, describe it again."""
+        await self._engine.report(error, mirrored.name)
+        if isinstance(error, ObjectUnavailable):
+            await self.describer.describe_for_push(mirrored)
 
     async def keep_reading(self) -> None:
         """Read windows while the mode asks for it: forever."""
@@ -274,6 +319,12 @@ class Controller:
         except QuotaExhausted as error:
             await defer(self._engine, mirrored, error)
             raise
+        except (OrgUnreachable, AuthenticationFailed):
+            raise
+        except SalesforceError as error:
+            await self.audit.doubt(mirrored, f"a window could not be read: {error}")
+            await self._failed(mirrored, error)
+            return 0
         await undefer(self._engine, mirrored)
         return done.applied
 
@@ -286,6 +337,8 @@ class Controller:
         for mirrored in self._engine.catalog:
             if not period or self.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
                 continue
+            if mirrored.table is None or mirrored.table.schema.cursor is None:
+                continue  # read whole every so often instead
             last = from_iso(mirrored.checked_at) if mirrored.checked_at else 0
             if mirrored.state is ObjectState.LIVE and self._engine.now() - last >= period:
                 await self.check(mirrored)
@@ -311,7 +364,7 @@ class Controller:
     async def _repair(self) -> float:
         if self.mode is not Mode.PAUSED:
             await asyncio.sleep(SETTLE_S)
-            await self.repair.step()
+            await self.repair.step(patiently=True)
         return RETRY_S
 
     async def _repeat(self, step: Callable[[], Awaitable[float]], wake: asyncio.Event) -> None:
@@ -339,13 +392,15 @@ class Controller:
         return pause
 
     async def _lost(self, error: SalesforceError) -> None:
+        self._answered = self._engine.client.exchange.answered
         if self.unreachable != str(error):
             self.unreachable = str(error)
             await self._engine.report(error)
         await self.observe(Signal.ORG_UNREACHABLE, error.message)
 
     async def _found(self) -> None:
-        if self.unreachable is not None:
+        # a step that had nothing to ask is no sign of the org
+        if self.unreachable is not None and self._engine.client.exchange.answered > self._answered:
             self.unreachable = None
             await self.observe(Signal.ORG_REACHABLE)
 

@@ -12,6 +12,9 @@ from rtsd.sync.engine import Engine, Writing
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
 """A push with a field nobody knows asks for a describe, but not more often than this."""
+OUT_OF_SIGHT_PAUSE_MS: Millis = 600_000
+WHOLE_EVERY = 2
+"""Of so many describes of an object one is unconditional; a conditional one costs a call as well."""
 
 
 class Describer:
@@ -21,6 +24,7 @@ class Describer:
         self._engine = engine
         self._period = period_ms
         self._last: dict[str, Millis] = {}
+        self._asked: dict[str, int] = {}
 
     async def step(self) -> int:
         """Describe what is due; return how many."""
@@ -28,11 +32,17 @@ class Describer:
         due = [
             mirrored
             for mirrored in self._engine.catalog
-            if mirrored.table is None or now - self._last.get(mirrored.name, 0) >= self._period
+            if now - self._last.get(mirrored.name, 0) >= self._pause(mirrored)
         ]
         for mirrored in due:
             await self.describe(mirrored)
         return len(due)
+
+    def _pause(self, mirrored: Mirrored) -> Millis:
+        """How long after a describe the next one is due; an object out of sight is looked for more often."""
+        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
+            return min(self._period, OUT_OF_SIGHT_PAUSE_MS)
+        return self._period
 
     async def describe_for_push(self, mirrored: Mirrored) -> None:
         """Describe because a push held an unknown field, unless that was done a moment ago."""
@@ -46,30 +56,54 @@ class Describer:
         Raises what the client raises; an object that is gone or hidden is shown as such.
         """
         engine = self._engine
-        # The first one of a run is unconditional: the configuration may want other fields than before.
-        since = mirrored.described_at or "" if mirrored.name in self._last else ""
+        since = mirrored.described_at or "" if self._may_be_conditional(mirrored) else ""
         self._last[mirrored.name] = engine.now()
         try:
             described = await objects.describe(engine.client, mirrored.name, modified_since=since)
             if described is None:
                 return
             existing = [field["name"] for field in described.raw["fields"]]
+            before = set(mirrored.table.columns) if mirrored.table else set()
             async with engine.writing() as writing:
                 added = await engine.catalog.set_schema(
                     writing.tx, mirrored, described.schema, existing, described.last_modified
                 )
                 if added:
                     await self._to_fill(writing, mirrored, added)
+                lost = before.difference(mirrored.described.columns)
+                if lost:
+                    message = (
+                        f"no longer visible: {', '.join(sorted(lost))}; what was mirrored of it stays."
+                        " If it was not removed, give the sync user field-level access to it again"
+                    )
+                    await writing.note(Note("schema", mirrored.name, message=message))
                 if mirrored.state is ObjectState.ERROR:
                     await engine.catalog.update(writing.tx, mirrored, state=ObjectState.PENDING, error=None)
-        except (ObjectUnavailable, ValueError) as error:
+        except ObjectUnavailable as error:
+            await self._unusable(
+                mirrored,
+                f"{mirrored.name} cannot be described: {error.message} If it was not removed, give the sync"
+                f" user the object permission Read on {mirrored.name} (permission set RTS_Sync).",
+            )
+        except ValueError as error:
             await self._unusable(mirrored, str(error))
+
+    def _may_be_conditional(self, mirrored: Mirrored) -> bool:
+        """Whether to ask only for what has changed in the definition.
+
+        Not the first time in a run: the configuration may want other fields than before. Not after the
+        object could not be used: that it can be seen again is no change of its definition. And not every
+        time: who may see a field is none either.
+        """
+        asked = self._asked.get(mirrored.name, 0)
+        self._asked[mirrored.name] = asked + 1
+        return asked % WHOLE_EVERY != 0 and mirrored.state is not ObjectState.ERROR
 
     async def _to_fill(self, writing: Writing, mirrored: Mirrored, added: list[str]) -> None:
         """New columns are empty in old rows: until they are filled, the object is not complete."""
         names = ", ".join(added)
         await writing.note(Note("schema", mirrored.name, message=f"new columns: {names}"))
-        if mirrored.loaded:
+        if mirrored.loaded or mirrored.loading is not None:
             await self._engine.catalog.update(
                 writing.tx,
                 mirrored,

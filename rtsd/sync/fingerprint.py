@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from rtsd.core.disappearance import believable
 from rtsd.core.fingerprint import Differences, compare, differing, explained
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
@@ -23,6 +24,7 @@ from rtsd.store.journal import Note
 from rtsd.sync import deletions
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
+from rtsd.sync.freeze import freeze
 
 SETTLE_MS: Millis = 60_000
 """Rows stamped in the last minute may still be on their way ..."""
@@ -300,11 +302,12 @@ class Fingerprinter:
     async def _finish(self, mirrored: Mirrored, result: Fingerprint) -> None:
         """Write down what was found; with nothing wrong, this is the new proof."""
         found, engine = result.found, self._engine
+        vanished = await self._vanished(mirrored, found)
         mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
         async with engine.writing() as writing:
             await engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(engine.now()))
             if found:
-                await writing.fetch(mirrored, sorted(found.ids), "the fingerprint differs")
+                await writing.fetch(mirrored, sorted(found.ids - vanished), "the fingerprint differs")
                 message = "fingerprint: {} missing, {} stale, {} orphaned".format(*mirrored.drift)
                 detail = {
                     "missing": sorted(found.missing)[:MOST_NAMED],
@@ -314,4 +317,14 @@ class Fingerprinter:
                 await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
             else:
                 await engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+        if vanished:
+            await freeze(engine, mirrored, len(vanished), result.checked + len(vanished))
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
+
+    async def _vanished(self, mirrored: Mirrored, found: Differences) -> set[str]:
+        """Orphans that are too many to be believed, and that no delete log explains; else none."""
+        rows = await mirror.count(self._engine.database, mirrored.described)
+        if believable(len(found.orphaned), rows):
+            return set()
+        left = found.orphaned - (await self._from_delete_log(mirrored)).orphaned
+        return set() if believable(len(left), rows) else left

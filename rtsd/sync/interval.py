@@ -32,11 +32,8 @@ WIDE_AT_ONCE = 200
 """Rows of a wide object that are fetched at a time: each is long."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 """Refusals of a window that its halves may not meet (pull-apis.md 2.7)."""
-LOG_GONE = "INVALID_REPLICATION_DATE"
-"""The delete log does not reach back to the window's start."""
-
 NO_LOG = (400, 404, 405)
-"""Statuses of an org that keeps no delete log for the object."""
+"""Statuses of an org that keeps no delete log for the object, or none that reaches back so far."""
 
 log = structlog.get_logger("rtsd.interval")
 
@@ -77,8 +74,9 @@ class Interval:
         lookback = lookback_for(self.lookback, mirrored.late_by)
         window = next_window(mirrored.cursor, self._engine.salesforce_now(), lookback)
         done = WindowRead()
-        covered = await self._deletions(mirrored, window, done)
+        covered, deletions = await self._deletions(mirrored, window)
         await self._slice(mirrored, window, done)
+        await self._apply(mirrored, deletions, done)  # last: a row in the bin tells more of its deletion
         await self._finish(mirrored, window, covered, done)
         return done
 
@@ -182,34 +180,32 @@ class Interval:
                 return
             behind = _behind(mirrored, cursor, page.records)
 
-    async def _deletions(self, mirrored: Mirrored, window: Window, done: WindowRead) -> Millis:
+    async def _deletions(self, mirrored: Mirrored, window: Window) -> tuple[Millis, list[Change]]:
         """Hard deletes leave no row to read; the delete log names them.
 
-        Return up to when the org's own bookkeeping is whole: behind that, a transaction was running.
+        Return up to when the org's own bookkeeping is whole: behind that, a transaction was running. It is
+        asked before the rows are read, or a transaction that ends in between would be lost.
         """
         if not mirrored.described.schema.replicateable:
-            return window.end
+            return window.end, []
         start = min(window.start, window.end - SHORTEST_MS)
         try:
             logged = await self._engine.client.deleted(mirrored.name, start, window.end, purpose="interval")
         except SalesforceError as error:
             parts = halves(window) if error.reason in TOO_LARGE else None
             if parts is not None:
-                return min([await self._deletions(mirrored, part, done) for part in parts])
-            if error.reason == LOG_GONE:
-                mirrored.reread = "the org's delete log does not reach back to the last window"
-            elif error.status in NO_LOG:
-                mirrored.checked_at = None  # a fingerprint is due: it finds what the log would have named
-            else:
+                early, late = [await self._deletions(mirrored, part) for part in parts]
+                return min(early[0], late[0]), early[1] + late[1]
+            if error.status not in NO_LOG:
                 raise
+            mirrored.checked_at = None  # a fingerprint is due: it finds what the log would have named
             log.warning("delete log", object=mirrored.name, reason=error.reason, message=error.message)
-            return window.end
+            return window.end, []
         changes = [
             from_deletion(mirrored, record_id, to_iso(deleted_at), logged.observed)
             for record_id, deleted_at in logged.records
         ]
-        await self._apply(mirrored, changes, done)
-        return logged.covered
+        return logged.covered, changes
 
     async def _apply(self, mirrored: Mirrored, changes: list[Change], done: WindowRead) -> None:
         if not changes:

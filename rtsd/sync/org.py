@@ -70,6 +70,7 @@ class OrgIdentity:
                 f"{engine.database.path} mirrors org {engine.org_id}, but the login leads to {found}",
                 "nothing was changed; correct [org], or give [store] path another file",
             )
+        engine.client.session.org_id = found  # from now on a login that leads elsewhere is refused
 
     def _take(self, organization: Organization, instance_url: str) -> None:
         facts = self.facts

@@ -12,16 +12,18 @@ from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
-from rtsd.store.objects import ObjectState
-from rtsd.sync import deletions, filters
+from rtsd.sync import deletions, filters, width
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
+from rtsd.sync.freeze import freeze
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
 
 AT_ONCE = 200
 """Ids in one call; wide rows make the answers large."""
 SETTLE_S = 0.25
 """How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
+FILTER_SETTLE_MS: Millis = 15_000
+"""How long ids of a filtered object are collected: every push of one costs a question to the org."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,19 @@ class Repair:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def step(self) -> Repaired:
-        """Fetch what waits; return how many records, and how many of them were not as mirrored."""
+    async def step(self, *, patiently: bool = False) -> Repaired:
+        """Fetch what waits; return how many records, and how many of them were not as mirrored.
+
+        `patiently` lets records of a filtered object wait for more of them: every push of one is asked
+        for, so that collecting them is what keeps that cheap.
+        """
         fetched = changed = 0
+        now = self._engine.now()
         for name, waiting in (await fetches.waiting(self._engine.database)).items():
             mirrored = self._engine.catalog.find(name)
             if mirrored is None or mirrored.table is None:
+                continue
+            if patiently and mirrored.wish.where and now - waiting[0][2] < FILTER_SETTLE_MS:
                 continue
             changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
             fetched += len(waiting)
@@ -62,21 +71,12 @@ class Repair:
         absent: list[tuple[str, Millis]] = []
         for start in range(0, len(asked), AT_ONCE):
             part = asked[start : start + AT_ONCE]
-            answer = await self._engine.client.retrieve(
-                mirrored.name, [one for one, _ in part], mirrored.described.columns, purpose="repair"
-            )
-            found = [
-                from_record(
-                    mirrored, mirrored.described.schema, one, source=Source.REPAIR, seen=answer.observed
-                )
-                for one in answer.records
-                if one is not None
-            ]
+            found, observed = await self._read(mirrored, [one for one, _ in part])
+            came = {change.id for change in found}
             if mirrored.wish.where:
-                found = await self._let_in(mirrored, found, answer.observed)
-            missing = [ask for ask, one in zip(part, answer.records, strict=True) if one is None]
-            absent += missing
-            changed += await self._apply(mirrored, found, [ask for ask in part if ask not in missing])
+                found = await self._let_in(mirrored, found, observed)
+            absent += [ask for ask in part if ask[0] not in came]
+            changed += await self._apply(mirrored, found, [ask for ask in part if ask[0] in came])
         if absent:
             changed += await self._judge_absent(mirrored, absent)
         return changed
@@ -97,6 +97,25 @@ class Repair:
                 changes.append(departed)
         return changes
 
+    async def _read(self, mirrored: Mirrored, ids: Sequence[str]) -> tuple[list[Change], Observed]:
+        """The records as they are; those that are not there do not come."""
+        table = mirrored.described
+        answer = await width.fitting(
+            mirrored,
+            lambda: self._engine.client.retrieve(
+                mirrored.name,
+                ids,
+                table.columns,
+                purpose="repair",
+                most_characters=mirrored.most_characters,
+            ),
+        )
+        return [
+            from_record(mirrored, table.schema, one, source=Source.REPAIR, seen=answer.observed)
+            for one in answer.records
+            if one is not None
+        ], answer.observed
+
     async def _apply(
         self, mirrored: Mirrored, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
     ) -> int:
@@ -111,6 +130,7 @@ class Repair:
         The recycle bin and the delete log are evidence. What neither knows is taken for deleted while it
         is little; when much vanishes at once nothing is deleted, and the object says so.
         """
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, [one for one, _ in asked])
         deleted: list[Change] = []
         gone: dict[str, Millis] = {}
         observed = None
@@ -123,9 +143,9 @@ class Repair:
             logged = await self._from_delete_log(mirrored, gone)
             vanished = gone.keys() - {change.id for change in logged}
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
-            if not believable(len(vanished), rows):
-                await self._freeze(mirrored, len(vanished), rows)
-                asked = [ask for ask in asked if ask[0] not in vanished]
+            if not believable(len(vanished & own.keys()), rows):
+                # They are not asked for again: that would cost calls for ever, and tell nothing new.
+                await freeze(self._engine, mirrored, len(vanished & own.keys()), rows)
             else:
                 at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
                 deleted += [
@@ -153,16 +173,3 @@ class Repair:
             for one, at in (log.records if log else ())
             if log and one in ids
         ]
-
-    async def _freeze(self, mirrored: Mirrored, vanished: int, rows: int) -> None:
-        reason = (
-            f"{vanished} of {rows} rows are no longer visible, and nothing says they were deleted;"
-            " none was removed: check the sync user's permissions and sharing"
-        )
-        if mirrored.error == reason:
-            return
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(
-                writing.tx, mirrored, state=ObjectState.INCOMPLETE, error=reason
-            )
-            await writing.note(Note("drift", mirrored.name, message=reason, detail={"vanished": vanished}))

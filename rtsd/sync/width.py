@@ -15,8 +15,11 @@ import structlog
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.sync.catalog import Mirrored
-from rtsd.sync.rows import read_columns
 
+CELLS = 100_000
+"""Values in one transaction: few enough that pushes wait some ms and memory stays small."""
+MOST_ROWS = 5_000
+REST_PAGE = 2_000
 NARROWEST = 500
 """Characters of a field list below which a refusal has another cause than its length."""
 TOO_WIDE = "QUERY_TOO_COMPLICATED"
@@ -26,12 +29,17 @@ T = TypeVar("T")
 log = structlog.get_logger("rtsd.width")
 
 
+def chunk_rows(columns: int) -> int:
+    """How many rows of so many columns go into one transaction."""
+    return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
+
+
 def parts(mirrored: Mirrored) -> list[list[str]]:
-    """The columns of a read in as many parts as needed; Id and the stamp lead each of them."""
+    """The mirrored columns in as many parts as needed; Id and the stamp lead each of them."""
     schema = mirrored.described.schema
     return list(
         soql.column_chunks(
-            read_columns(schema),
+            schema.names,
             most_characters=mirrored.most_characters,
             always=("Id", *([schema.cursor] if schema.cursor else [])),
         )

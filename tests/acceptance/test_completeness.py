@@ -129,7 +129,7 @@ async def test_ac_06_more_rows_of_one_stamp_than_a_page_holds(stand: Standing, r
 
 
 async def test_ac_07_everything_is_the_default_and_the_range_is_said(stand: Standing) -> None:
-    """Without a filter every row of every age is loaded; with one, status and journal say what is left out."""
+    """Without a filter every row of every age is loaded; with one, what is left out is said."""
     rows = {"Lead": 400, "Account": 300}
     objects = {"Lead": {}, "Account": {"where": "Rating = 'Hot'"}}
     org = await (await stand(rows, objects=objects)).loaded()
@@ -141,9 +141,7 @@ async def test_ac_07_everything_is_the_default_and_the_range_is_said(stand: Stan
     shown = await org.states()
     assert shown["Lead"].where is None
     assert shown["Account"].where == "Rating = 'Hot'"
-    begun = {
-        event.object: event.message for event in await org.journal("audit") if "begins" in (event.message or "")
-    }
+    begun = {one.object: one.message for one in await org.journal("audit") if "begins" in (one.message or "")}
     assert begun["Lead"] == "state audit begins: 400 rows to read, every row there is"
     assert f"{hot} rows to read" in (begun["Account"] or "")
     assert f"{300 - hot} are left out by: Rating = 'Hot'" in (begun["Account"] or "")
@@ -205,9 +203,9 @@ async def test_ac_11_a_new_column_rewrites_no_row(stand: Standing) -> None:
     shown = await org.state("Account")
     assert (shown.state, shown.rows) == ("live", 1_500)
     assert (await org.calls() - before)["bulk_jobs"] == 1
-    assert [tuple(row) for row in org.sql("SELECT Id, SystemModstamp, _rts_seen FROM Account ORDER BY Id")] == [
-        tuple(row) for row in stamps
-    ]
+    assert [
+        tuple(row) for row in org.sql("SELECT Id, SystemModstamp, _rts_seen FROM Account ORDER BY Id")
+    ] == [tuple(row) for row in stamps]
     assert await org.equal("Account") == 1_500
 
 
@@ -217,7 +215,9 @@ async def test_ac_12_the_comparison_is_built_in(stand: Standing) -> None:
     org.advance(3_600)
     ids = org.ids("Lead")
     await org.sabotage("DELETE FROM Lead WHERE Id = ?", ids[3])
-    await org.sabotage("UPDATE Lead SET Company = 'x', SystemModstamp = '2020-01-01T00:00:00.000Z' WHERE Id = ?", ids[5])
+    await org.sabotage(
+        "UPDATE Lead SET Company = 'x', SystemModstamp = '2020-01-01T00:00:00.000Z' WHERE Id = ?", ids[5]
+    )
     stranger = ids[-1][:10] + "ZZZZZAAA"
     columns = ", ".join(f'"{row[1]}"' for row in org.sql("PRAGMA table_info(Lead)") if row[1] != "Id")
     await org.sabotage(

@@ -1,0 +1,369 @@
+"""F. Formula, schema and visibility; row filters and objects without a stamp belong here too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Standing
+
+from rtsd import check
+from rtsd.simulator.schema.fields import audit, ident, moment, text
+from rtsd.simulator.schema.model import ObjectType
+
+
+async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> None:
+    """A contact's formula over its account is right within the refresh bound, and its age is shown."""
+    objects: dict[str, Any] = {"Contact": {}, "Account": {"fields": ["Id", "Name", "Tier__c"]}}
+    org = await (
+        await stand({"Account": 20, "Contact": 400}, objects=objects, formula_refresh="24h")
+    ).loaded()
+    first = (await org.state("Contact")).formulas_as_of
+    assert first is not None
+    org.advance(60)
+    org.update("Account", org.ids("Account"), Tier__c="Gold")
+    org.advance(300)
+    await org.read()
+    stale = org.sql(
+        "SELECT COUNT(*) FROM Contact WHERE AccountId IS NOT NULL AND Account_Tier__c IS NOT 'Gold'"
+    )
+    assert stale[0][0] > 0, "no stamp of a contact has moved"
+    assert (await org.state("Contact")).formulas_as_of == first
+    org.advance(24 * 3_600)
+    before, read = await org.calls(), await org.rows_read()
+    await org.load()
+    shown = await org.state("Contact")
+    assert (shown.formulas_as_of or "") > first
+    assert (await org.calls() - before)["bulk_jobs"] == 1
+    assert await org.rows_read() - read == 400
+    assert await org.equal("Contact") == 400
+
+
+async def test_ac_40_fields_that_behave_like_formulas(stand: Standing) -> None:
+    """A field that the user lists is refreshed like a formula."""
+    org = await (await stand({"Account": 60}, objects={"Account": {"refresh": ["Rating"]}})).loaded()
+    org.org.behaviour.quiet_edit_moves_stamp = False
+    rows = [{"Id": one, "Rating": "Warm"} for one in org.ids("Account")]
+    org.org.quiet_update(org.org.admin, "Account", rows)
+    org.advance(24 * 3_600 + 60)
+    await org.read()
+    await org.load()
+    assert await org.equal("Account") == 60
+
+
+async def test_ac_41_a_new_field_is_there_after_one_describe(stand: Standing) -> None:
+    """A new field with a default is a column within the describe period, and old rows are filled."""
+    org = await (await stand({"Account": 500}, describe_every="1h")).loaded()
+    field = {"name": "Vip__c", "type": "boolean", "default": True}
+    await org.simulated.control("schema", {"op": "add_field", "object": "Account", "field": field})
+    org.advance(3_601)
+    await org.load()
+    assert {row[0] for row in org.sql("SELECT DISTINCT Vip__c FROM Account")} == {1}
+    assert (await org.state("Account")).state == "live"
+    assert await org.equal("Account") == 500
+
+
+async def test_ac_41_a_removed_field_keeps_its_column(stand: Standing) -> None:
+    """A removed field's column stays with what it held, new rows have NULL, and the journal says it."""
+    org = await (await stand({"Account": 50}, describe_every="1h")).loaded()
+    had = org.sql("SELECT COUNT(Site) FROM Account")[0][0]
+    await org.simulated.control("schema", {"op": "remove_field", "object": "Account", "field": "Site"})
+    org.create("Account", 3)
+    org.advance(3_601)
+    await org.load()
+    await org.read()
+    assert (await org.state("Account")).state == "live"
+    assert org.sql("SELECT COUNT(Site) FROM Account")[0][0] == had
+    (note,) = [event for event in await org.journal("schema") if "no longer visible" in (event.message or "")]
+    assert "Site" in (note.message or "")
+    assert await org.equal("Account") == 53
+
+
+async def test_ac_41_a_field_that_changes_its_type(stand: Standing) -> None:
+    """A number that becomes a text is a TEXT column with the org's values."""
+    org = await (await stand({"Account": 80}, describe_every="1h")).loaded()
+    field = {"name": "NumberOfEmployees", "type": "string", "length": 40}
+    await org.simulated.control("schema", {"op": "change_field_type", "object": "Account", "field": field})
+    org.advance(3_601)
+    await org.load()
+    await org.read()
+    await org.load()
+    declared = {row[1]: row[2] for row in org.sql("PRAGMA table_info(Account)")}
+    assert declared["NumberOfEmployees"] == "TEXT"
+    assert await org.equal("Account") == 80
+
+
+async def test_ac_42_widened_field_security_fills_old_rows(stand: Standing) -> None:
+    """A field that comes into sight, again too, is filled in every row, by a narrow read."""
+    org = await stand({"Account": 300}, describe_every="1h")
+    await org.simulated.control("visibility", {"hidden_fields": ["Account.Rating"]})
+    await org.loaded()
+    assert "Rating" not in {row[1] for row in org.sql("PRAGMA table_info(Account)")}
+    await _see_rating(org)
+    await org.simulated.control("visibility", {"hidden_fields": ["Account.Rating"]})
+    await _until_described(org)
+    org.update("Account", org.ids("Account")[::3], Rating="Cold")
+    org.advance(60)
+    await org.read()
+    assert (await org.state("Account")).state == "live"
+    await _see_rating(org)
+
+
+async def _see_rating(org: Any) -> None:
+    await org.simulated.control("visibility", {"hidden_fields": []})
+    before = await org.calls()
+    await _until_described(org)
+    assert (await org.calls() - before)["bulk_jobs"] == 1
+    assert (await org.state("Account")).state == "live"
+    assert await org.equal("Account") == 300
+
+
+async def _until_described(org: Any) -> None:
+    """Two periods: every other describe is conditional, and who sees what is not in its condition."""
+    for _ in range(2):
+        org.advance(3_601)
+        await org.load()
+
+
+async def test_ac_43_check_lists_what_cannot_be_seen(stand: Standing) -> None:
+    """`rtsd check` names objects and fields out of sight, each with the permission that would show it."""
+    objects: dict[str, Any] = {
+        "Lead": {"fields": ["Id", "LastName", "Rating"]},
+        "Account": {},
+        "Opportunity": {},
+    }
+    org = await stand({"Lead": 20, "Account": 20, "Opportunity": 20}, objects=objects)
+    sight = {"hidden_objects": ["Opportunity"], "hidden_fields": ["Lead.Rating"], "view_all": False}
+    await org.simulated.control("visibility", sight)
+    admin, user = org.org.admin, org.org.sync_user
+    (made,) = org.org.create(admin, "PermissionSet", [{"Name": "Sync", "Label": "Sync"}])
+    org.org.create(
+        admin,
+        "PermissionSetAssignment",
+        [{"AssigneeId": user.user_id, "PermissionSetId": made.unwrap()}],
+    )[0].unwrap()
+    report = await check.inspect(org.configuration())
+    problems = {problem.what: problem.do for problem in report.problems}
+    (objects_gone,) = [do for what, do in problems.items() if "Opportunity" in what]
+    assert "RTS_Sync" in objects_gone
+    assert "Read" in objects_gone
+    (field_gone,) = [do for what, do in problems.items() if "Rating" in what]
+    assert "field-level security" in field_gone
+    (sharing,) = [do for what, do in problems.items() if "View All" in what]
+    assert "View All" in sharing
+    await org.start()
+    await org.load()
+    shown = await org.states()
+    assert shown["Account"].state == "live", "no Modify All Data is needed"
+    assert shown["Lead"].state == shown["Opportunity"].state == "error"
+    assert "Rating" in (shown["Lead"].error or "")
+
+
+def _wide(fields: int) -> ObjectType:
+    columns = [ident(), text("Name", 80, name_field=True), *audit()]
+    columns += [text(f"Field_number_{n:04d}_of_a_wide_object__c", 60) for n in range(fields)]
+    return ObjectType("Wide__c", "Wide", "Wides", "a0W", {field.name: field for field in columns})
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_ac_44_an_object_of_800_fields(stand: Standing, *, bulk: bool) -> None:
+    """An object too wide for one query is read in parts joined on Id; rows that move meanwhile are whole."""
+    org = await stand({}, objects={"Wide__c": {}})
+    org.org.add_object(_wide(800))
+    org.org.behaviour.most_columns = 300
+    if not bulk:
+        org.org.behaviour.bulk_refuses = frozenset({"Wide__c"})
+    names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
+    rows = [
+        {"Name": f"row {n}", **{name: f"{n} in {name[13:17]}" for name in names[n % 3 :: 3]}}
+        for n in range(40)
+    ]
+    with org.org.transaction(org.org.admin):
+        ids = [result.unwrap() for result in org.org.create(org.org.admin, "Wide__c", rows)]
+    await org.loaded()
+    assert await org.equal("Wide__c") == 40
+    org.advance(60)
+    org.update("Wide__c", ids[:5], **{names[0]: "first", names[-1]: "last"})
+    org.advance(60)
+    before = await org.calls()
+    await org.read()
+    assert await org.equal("Wide__c") == 40
+    assert await org.cost(before) <= 12
+
+
+async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None:
+    """A row edited between two parts of a read never shows the one's values under the other's stamp."""
+    org = await stand({}, objects={"Wide__c": {}})
+    org.org.add_object(_wide(60))
+    org.org.behaviour.most_columns = 30
+    names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
+    with org.org.transaction(org.org.admin):
+        made = org.org.create(org.org.admin, "Wide__c", [{"Name": "x", names[0]: "1", names[-1]: "1"}] * 20)
+    ids = [result.unwrap() for result in made]
+    org.advance(30)
+    await org.start()
+    filling = org.parts.controller.audit._columns.fill
+
+    async def edited_meanwhile(mirrored: Any) -> None:
+        org.advance(5)
+        org.update("Wide__c", ids[:7], **{names[0]: "2", names[-1]: "2"})
+        org.parts.controller.audit._columns.fill = filling  # type: ignore[method-assign]
+        await filling(mirrored)
+
+    org.parts.controller.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
+    await org.load()
+    assert (await org.state("Wide__c")).state == "live"
+    assert await org.equal("Wide__c") == 20
+
+
+def _stampless(cursor: str) -> ObjectType:
+    columns = [ident(), text("Name", 80, name_field=True), text("Value__c", 80)]
+    if cursor:
+        columns.append(moment(cursor, createable=False, updateable=False))
+    return ObjectType("Plain__c", "Plain", "Plains", "a0P", {field.name: field for field in columns})
+
+
+async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None:
+    """Nothing shows their changes, so they are read whole every `formula_refresh`; `as_of` says how old."""
+    org = await stand({}, objects={"Plain__c": {}}, formula_refresh="6h", fingerprint_every="1h")
+    org.org.add_object(_stampless(""))
+    ids = org.create("Plain__c", 50, Name="a")
+    await org.loaded()
+    first = (await org.state("Plain__c")).as_of
+    org.update("Plain__c", ids[:9], Value__c="changed")
+    org.org.hard_delete(org.org.admin, "Plain__c", [ids[20]])[0].unwrap()
+    org.create("Plain__c", 2, Name="b")
+    org.advance(3 * 3_600)
+    await org.read()
+    await org.load()
+    await org.parts.controller._guarded(org.parts.controller._check, 0)
+    assert (await org.state("Plain__c")).as_of == first, "not fresher than proven"
+    org.advance(3 * 3_600)
+    await org.load()
+    assert (await org.state("Plain__c")).state == "live"
+    assert ((await org.state("Plain__c")).as_of or "") > (first or "")
+    assert await org.equal("Plain__c") == 51
+
+
+async def test_objects_that_bulk_refuses_are_read_by_rest(stand: Standing) -> None:
+    """They are read over REST by Id, and a kill costs one page at most."""
+    org = await stand({"Lead": 9_000})
+    org.org.behaviour.bulk_refuses = frozenset({"Lead"})
+    await org.start()
+    await org.simulated.fault("500", path="/query", probability=1.0, count=1_000)
+    await org.simulated.control("faults", method="DELETE")
+    await org.load()
+    assert await org.equal("Lead") == 9_000
+    assert (await org.calls())["bulk_jobs"] == 0
+    assert await org.rows_read() <= 9_000 + 10
+
+
+HOT = "Rating = 'Hot' AND Type != 'Partner'"
+
+
+def _hot(row: dict[str, Any]) -> bool:
+    return row["Rating"] == "Hot" and row["Type"] != "Partner"
+
+
+async def test_rows_enter_and_leave_a_filter(stand: Standing) -> None:
+    """Edits that let a row in or out of the filter are followed by windows, with few calls."""
+    org = await (await stand({"Account": 400}, objects={"Account": {"where": HOT}})).loaded()
+    rows = await org.equal("Account", _hot)
+    inside = [row[0] for row in org.sql("SELECT Id FROM Account")]
+    outside = [one for one in org.ids("Account") if one not in set(inside)]
+    org.advance(60)
+    org.update("Account", inside[:10], Rating="Cold")
+    org.update("Account", inside[10:12], Type="Partner")
+    org.update("Account", outside[:20], Rating="Hot", Type="Prospect")
+    org.update("Account", inside[12:20], Site="still hot")
+    org.advance(60)
+    before = await org.calls()
+    await org.read()
+    assert await org.cost(before) <= 5
+    assert await org.equal("Account", _hot) == rows - 12 + 20
+    org.update("Account", inside[:10], Rating="Hot")
+    org.advance(60)
+    await org.read()
+    assert await org.equal("Account", _hot) == rows - 2 + 20
+    result = await org.audit("Account")
+    assert result["repaired"] == 0
+
+
+async def test_a_changed_filter_is_read_again_and_freezes_what_is_much(stand: Standing) -> None:
+    """A narrower filter in the configuration does not empty the mirror: an operator has to accept it."""
+    org = await (await stand({"Account": 500})).loaded()
+    org.advance(3_600)
+    await org.stop()
+    org.objects = {"Account": {"where": HOT}}
+    await org.start()
+    assert (await org.state("Account")).state == "incomplete"
+    await org.load()
+    shown = await org.state("Account")
+    assert shown.state == "incomplete"
+    assert "no longer visible" in (shown.error or "")
+    assert org.sql("SELECT COUNT(*) FROM Account")[0][0] == 500
+    org.advance(3_600)
+    async with org.client() as client:
+        await client.audit("Account", full=True, accept_missing=True, wait=True)
+    assert (await org.state("Account")).state == "live"
+    assert 0 < await org.equal("Account", _hot) < 500
+
+
+async def test_pushes_of_rows_outside_the_filter_are_not_mirrored(stand: Standing) -> None:
+    """What was pushed of a filtered object is asked for by id: one question for all that came."""
+    org = await (await stand({"Account": 200}, objects={"Account": {"where": HOT}})).loaded()
+    rows = await org.equal("Account", _hot)
+    inside = [row[0] for row in org.sql("SELECT Id FROM Account")]
+    outside = [one for one in org.ids("Account") if one not in set(inside)]
+    org.advance(60)
+    org.update("Account", inside[:3], Rating="Cold")
+    org.update("Account", outside[:4], Site="still cold")
+    org.update("Account", outside[4:6], Rating="Hot", Type="Prospect")
+    changed = [*inside[:3], *outside[:6]]
+    records = {row["Id"]: row for row in org.org.snapshot("Account")}
+    await _push(org, [records[one] for one in changed])
+    before = await org.calls()
+    org.advance(20)
+    await org.parts.controller.repair.step(patiently=True)
+    assert await org.cost(before) <= 3
+    assert await org.equal("Account", _hot) == rows - 3 + 2
+
+
+async def _push(org: Any, records: list[dict[str, Any]]) -> None:
+    """Put a push into the inbox, as the gateway does, and apply it."""
+    import msgspec
+
+    from rtsd.core.instant import to_iso
+    from rtsd.store.inbox import Arrival, Inbox
+
+    changes = [
+        {
+            "object": "Account",
+            "op": "update",
+            "id": row["Id"],
+            "modstamp": row["SystemModstamp"],
+            "fields": row,
+        }
+        for row in records
+    ]
+    body = {
+        "v": 1,
+        "kind": "changes",
+        "org": org.org.org_id,
+        "sent": to_iso(org.now()),
+        "read_at": to_iso(org.now()),
+        "changes": changes,
+    }
+    box: Inbox = org.parts.inbox
+    await _append(box, Arrival("push-1", org.now(), msgspec.json.encode(body)))
+    await org.parts.controller.realtime.step()
+
+
+async def _append(box: Any, arrival: Any) -> None:
+    import asyncio
+
+    committing = asyncio.create_task(box.run())
+    try:
+        await box.append(arrival)
+    finally:
+        committing.cancel()
