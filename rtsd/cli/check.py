@@ -57,4 +57,7 @@ def _lines(report: Report) -> Iterator[str]:
         rows = [(one.name, one.fields, one.size.rows) for one in report.objects]
         yield table(("OBJECT", "FIELDS", "ROWS"), rows)
         yield ""
+    if report.idle is not None:
+        pushed, read = report.idle.real_time, report.idle.interval
+        yield f"idle      {pushed:,} API calls a day while pushes come, {read:,} by Interval Sync"
     yield from estimate_lines(report.document())

@@ -119,13 +119,30 @@ class Job:
         Raises BulkFailed when the job fails or its result is not whole, OrgUnreachable when the
         download could not be resumed: what was yielded then is right, but not all.
         """
-        self._streaming = self._rows(chunk_rows)
+        self._streaming = self._ahead(self._rows(chunk_rows))
         return self._streaming
 
     async def close(self) -> None:
         """Stop the download if it is not over."""
         if self._streaming is not None:
             await self._streaming.aclose()
+
+    async def _ahead(self, parts: AsyncGenerator[Rows]) -> AsyncGenerator[Rows]:
+        """Read the next rows while the caller stores the last ones; the job is done when those are stored."""
+
+        async def read() -> Rows | None:
+            return await anext(parts, None)
+
+        async with aclosing(parts):
+            following = asyncio.create_task(read(), name="read ahead")
+            try:
+                while (part := await following) is not None:
+                    following = asyncio.create_task(read(), name="read ahead")
+                    yield part
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+        self.done = True
 
     async def _rows(self, chunk_rows: int) -> AsyncGenerator[Rows]:
         if not self.ended:
@@ -145,7 +162,6 @@ class Job:
             self._check_progress(page, total)
             yield Rows(self.columns, waiting, total, page.following)
             if page.following == "null":
-                self.done = True
                 return
             page = _Page(locator=page.following)
 

@@ -6,8 +6,10 @@ Nothing runs by itself but the inbox: tests call `step` of what they look at.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rtsd import config, daemon
 from rtsd.core.mode import Mode
@@ -207,6 +210,18 @@ class Rig:
 Start = Callable[..., Awaitable[Rig]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def costly_keys_are_made_once() -> Iterator[None]:
+    """A simulated org's RSA key takes a tenth of a second, and is the same in every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsa, "generate_private_key", functools.cache(rsa.generate_private_key))
+        yield
+
+
+_trust_roots = functools.cache(ssl.create_default_context)
+"""Reading the system's takes as long; rigs speak plain HTTP anyway."""
+
+
 @pytest.fixture
 async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Makes rigs, of so many records; `more` is TOML for the configuration, `run=False` only prepares."""
@@ -219,6 +234,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             stack.callback(org.close)
             sim = await stack.enter_async_context(serve(org))
             rig = Rig(sim, org, tmp_path, objects or tuple(records), more)
+            monkeypatch.setattr(ssl, "create_default_context", _trust_roots)
             monkeypatch.setattr(daemon, "wall_ms", rig.now)
             monkeypatch.setattr(daemon, "monotonic_ms", lambda: rig.monotonic_ms)
             if run:
