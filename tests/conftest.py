@@ -1,9 +1,9 @@
-"""What tests of every part share: hypothesis profiles, clocks that only move when told, a real database."""
+"""What tests of every part share: hypothesis profiles, clocks that only move when told, a real database, measurements."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +45,18 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A real database in a directory of its own."""
     async with await Database.open(tmp_path / "mirror.db") as opened:
         yield opened
+
+
+_measured = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Note a measurement; it is printed after the run."""
+    return request.config.stash.setdefault(_measured, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was measured."""
+    for line in config.stash.get(_measured, []):
+        terminalreporter.write_line(f"measured: {line}")

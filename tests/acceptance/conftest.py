@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stand import Stand, standing
-
-Standing = Callable[..., Awaitable[Stand]]
-"""Makes an org with a daemon beside it: `await standing({"Lead": 100})`; see stand.standing."""
+from stand import Stand, Standing, standing
 
 
 @pytest.fixture
@@ -30,18 +27,3 @@ async def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             return one
 
         yield make
-
-
-_measured = pytest.StashKey[list[str]]()
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Note a measurement; it is printed after the run."""
-    return request.config.stash.setdefault(_measured, []).append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for line in config.stash.get(_measured, []):
-        terminalreporter.write_line(f"measured: {line}")

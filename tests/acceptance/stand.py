@@ -10,7 +10,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -294,3 +294,7 @@ async def standing(
                 await one.stop()
     finally:
         org.close()
+
+
+Standing = Callable[..., Awaitable[Stand]]
+"""The fixture `stand`: makes an org with a daemon beside it, `await stand({"Lead": 100})`; see standing."""

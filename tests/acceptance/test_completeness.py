@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from conftest import Standing
+from stand import Standing
 
 
 async def test_ac_01_rows_that_commit_late(stand: Standing) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import Standing
-from stand import Stand
+from stand import Stand, Standing
 
 
 def _forget(org: Stand) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Standing
-from stand import Stand
+from stand import Stand, Standing
 
 from rtsd import check
 from rtsd.core.instant import from_iso

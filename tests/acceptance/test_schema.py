@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Standing
+from stand import Standing
 
 from rtsd import check
 from rtsd.simulator.schema.fields import audit, ident, moment, text

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import Standing
-from stand import Stand
+from stand import Stand, Standing
 
 DAY_S = 86_400
 
