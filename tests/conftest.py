@@ -1,4 +1,4 @@
-"""What tests of every part share: hypothesis profiles, clocks that only move when told, a real database, measurements."""
+"""What tests of every part share: hypothesis profiles, clocks that move when told, a real database."""
 
 from __future__ import annotations
 
