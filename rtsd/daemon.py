@@ -225,7 +225,6 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "inbox": parts.inbox.run(),
         "realtime": controller.realtime.run(),
         "silence": controller.watch_silence(),
-        "package": controller.watch_package(),
         "loading": controller.keep_loading(),
         "interval": controller.keep_reading(),
         "repair": controller.keep_repairing(),
@@ -233,10 +232,12 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "systemd": _report_to_systemd(parts),
         "storage": _fail_on_broken_storage(parts.database),
     }
+    if controller.package is not None:
+        loops["package"] = controller.watch_package()
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop, name=name) for name, loop in loops.items()]
-            await stop.wait()
+            await _until(stop, tasks)
             log.info("stopping")
             if parts.gateway is not None:
                 await parts.gateway.stop()  # finishes the pushes in flight, while the inbox still commits
@@ -247,6 +248,22 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         if unexpected is None and expected is not None:
             raise expected.exceptions[0] from None
         raise
+
+
+async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for `stop`. A loop that ends in silence is as bad as one that fails: RuntimeError.
+
+    One that fails cancels this, by the task group.
+    """
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done() and (task.cancelled() or task.exception() is None):
+                raise RuntimeError(f"the loop {task.get_name()!r} has ended: rtsd does not run on without it")
+        await stopping
+    finally:
+        stopping.cancel()
 
 
 async def _report_to_systemd(parts: Parts) -> None:

@@ -186,7 +186,7 @@ class ControlClient:
             "POST",
             f"{_object(name)}/audit",
             query={"wait": "1"} if wait else None,
-            body={"full": full, "dry_run": dry_run, "accept_missing": accept_missing},
+            body={"full": full, "dry_run": dry_run} | ({"accept_missing": True} if accept_missing else {}),
             patience=FOREVER if wait else None,
         )
 

@@ -113,8 +113,14 @@ class Session:
     async def _save(self, rotated: str) -> None:
         try:
             await self.credentials.save_refresh_token(rotated)
-        except BaseException:
+        except BaseException as error:
             self._refresh_token = ""  # so that the next try saves it again, without a login
+            if isinstance(error, OSError):
+                raise AuthenticationFailed(
+                    f"The rotated refresh token could not be saved: {error}.",
+                    "Make org.refresh_token_file's directory writable and do not stop rtsd before: it has the"
+                    " only token that still works, and tries again.",
+                ) from error
             raise
 
     def _hold_back(self) -> None:

@@ -105,8 +105,9 @@ async def test_a_token_that_could_not_be_saved_is_saved_again_without_a_login(
 
     bench.org.logins(script.token("A1", refresh_token="R2"))
     session = bench.session(rotating(bench, save))
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(AuthenticationFailed, match="no space"):
         await session.token()
+    bench.clock.advance(31)
     assert (await session.token()).access_token == "A1"
     assert tries == ["R2", "R2"]
     assert len(bench.org.calls) == 1
