@@ -199,6 +199,17 @@ async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dic
     return dict(rows)
 
 
+async def unsettled(database: Database, table: Table, since: str) -> set[str]:
+    """The rows stamped from `since` that were seen before the second of their stamp was over."""
+    cursor = quoted(table.schema.cursor or "Id")
+    rows = await database.fetch(
+        f"SELECT Id FROM {quoted(table.name)} WHERE {cursor} >= ?"
+        f" AND _rts_seen < CAST(strftime('%s', {cursor}) AS INTEGER) * 1000 + 1000",
+        (since,),
+    )
+    return {row[0] for row in rows}
+
+
 async def versions_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, tuple[str, Millis]]:
     """The stamps of these records, and when each was seen like that at the earliest (ms)."""
     cursor = quoted(table.schema.cursor or "Id")

@@ -352,7 +352,7 @@ class Controller:
                 f"`rtsd audit {mirrored.name} --full` reads it again",
             )
         result = await self.fingerprinter.step(mirrored)
-        if result.found:
+        if result.found or result.unsettled:
             await self.repair.step()
             await self.fingerprinter.prove(mirrored, result)
         return result

@@ -51,6 +51,7 @@ DAY_MS: Millis = 24 * HOUR_MS
 LAST = "9999"
 """After every stamp."""
 PURPOSE = "audit"
+UNSETTLED = "it was seen within the second of its stamp, and may have changed again in it"
 
 log = structlog.get_logger("rtsd.fingerprint")
 
@@ -66,6 +67,8 @@ class Fingerprint:
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
     """The newest stamp that either side shows of what was found."""
+    unsettled: set[str] = field(default_factory=set)
+    """Rows seen within the second of their stamp: another edit in it would not show. They are fetched too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Fingerprinter:
             await self._compare(mirrored, stretch, result)
         result.found.orphaned -= result.found.stale  # it moved out of the stretch that was looked at
         await self._let_settle(mirrored, result, to_iso(now - SETTLE_MS))
+        result.unsettled = await mirror.unsettled(self._engine.database, mirrored.described, since)
         await self._finish(mirrored, result)
         return result
 
@@ -315,7 +319,9 @@ class Fingerprinter:
                     "orphaned": sorted(found.orphaned)[:MOST_NAMED],
                 }
                 await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
-            else:
+            if result.unsettled:
+                await writing.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
+            if not found and not result.unsettled:
                 await engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
         if vanished:
             await freeze(engine, mirrored, len(vanished), result.checked + len(vanished))
