@@ -31,6 +31,8 @@ from rtsd.store.inbox import Arrival, Inbox
 MAX_BODY = 12 * 1024 * 1024
 BODY_DEADLINE_S = 10.0
 """An Apex callout gives up after 10 s by default; nobody honest is slower."""
+SHUTDOWN_S = 3.0
+"""How long a stop waits for requests in flight; a commit takes milliseconds, the rest is a slow sender."""
 
 log = structlog.get_logger("rtsd.gateway")
 
@@ -70,6 +72,7 @@ class GatewayServer:
             access_log=None,
             logger=_quiet_logger(),
             keepalive_timeout=75.0,
+            shutdown_timeout=SHUTDOWN_S,
             lingering_time=1.0,
             auto_decompress=False,
         )

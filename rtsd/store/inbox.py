@@ -43,12 +43,15 @@ class Inbox:
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
         """Set whenever there may be something to apply."""
+        self._closed = False
 
     async def append(self, arrival: Arrival) -> bool:
         """Make one push durable; False when its id was taken before.
 
         Returns only after the commit. Raises CannotCommit when it could not be kept; then nothing was.
         """
+        if self._closed:
+            raise _stopping()
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((arrival, outcome))
@@ -57,9 +60,17 @@ class Inbox:
         return await outcome
 
     async def run(self) -> None:
-        """Commit groups forever."""
-        while True:
-            await self.step()
+        """Commit groups forever; once it ends, nobody waits any more for a commit that will not come."""
+        self._closed = False
+        try:
+            while True:
+                await self.step()
+        finally:
+            self._closed = True
+            while not self._waiting.empty():
+                _, outcome = self._waiting.get_nowait()
+                if not outcome.done():
+                    outcome.set_exception(_stopping())
 
     async def step(self) -> int:
         """Wait for a push, then commit it with all that have come meanwhile; return how many."""
@@ -102,6 +113,10 @@ class Inbox:
                 [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
             )
         return fresh
+
+
+def _stopping() -> CannotCommit:
+    return CannotCommit("rtsd is stopping", "it takes pushes again once it has restarted")
 
 
 async def pending(database: Database, limit: int) -> list[Entry]:

@@ -197,3 +197,23 @@ async def pending_in(path: Path) -> int:
     """How many pushes wait in a database."""
     async with await Database.open(path) as database:
         return await inbox.count_pending(database)
+
+
+async def test_nobody_waits_for_an_inbox_that_has_ended(database: Database) -> None:
+    """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
+    box, committed = Inbox(database), on_disk(database)
+    async with database.transaction():  # the first group can't be committed now
+        loop = asyncio.create_task(box.run())
+        first = asyncio.create_task(box.append(arrival("first")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second = asyncio.create_task(box.append(arrival("second")))
+        await asyncio.sleep(0)
+        loop.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([loop, first, second])
+    assert first.cancelled()
+    assert isinstance(second.exception(), CannotCommit)
+    with pytest.raises(CannotCommit):
+        await box.append(arrival("third"))
+    assert committed() == set()
