@@ -10,9 +10,10 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -34,6 +35,7 @@ from rtsd.errors import (
     QuotaExhausted,
     RtsError,
     StorageFailed,
+    StorageFull,
 )
 from rtsd.gateway.server import GatewayServer, Intake
 from rtsd.logs import conceal
@@ -64,6 +66,8 @@ FIXED = ("org", "store", "control", "objects", "rules", "alerts")
 """Tables of the configuration that are taken up at the next start only."""
 STATUS_LINE_S = 5.0
 """How often systemd's status line is renewed."""
+FULL_PAUSE_S = 2.0
+"""How long a loop waits for space on a full disk before it tries again."""
 REJECTION_REPORT_MS: Millis = 60_000
 """Refused pushes are all counted, but reported at most this often for each kind."""
 
@@ -221,22 +225,22 @@ class _EarlyLedger:
 async def _run(parts: Parts, stop: asyncio.Event) -> None:
     """Run the parts until stopped, or until one of them dies."""
     controller = parts.controller
-    loops = {
-        "inbox": parts.inbox.run(),
-        "realtime": controller.realtime.run(),
-        "silence": controller.watch_silence(),
-        "loading": controller.keep_loading(),
-        "interval": controller.keep_reading(),
-        "repair": controller.keep_repairing(),
-        "fingerprint": controller.keep_checking(),
-        "systemd": _report_to_systemd(parts),
-        "storage": _fail_on_broken_storage(parts.database),
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        "inbox": parts.inbox.run,
+        "realtime": controller.realtime.run,
+        "silence": controller.watch_silence,
+        "loading": controller.keep_loading,
+        "interval": controller.keep_reading,
+        "repair": controller.keep_repairing,
+        "fingerprint": controller.keep_checking,
+        "systemd": partial(_report_to_systemd, parts),
+        "storage": partial(_fail_on_broken_storage, parts.database),
     }
     if controller.package is not None:
-        loops["package"] = controller.watch_package()
+        loops["package"] = controller.watch_package
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(loop, name=name) for name, loop in loops.items()]
+            tasks = [group.create_task(_sit_out(loop), name=name) for name, loop in loops.items()]
             await _until(stop, tasks)
             log.info("stopping")
             if parts.gateway is not None:
@@ -248,6 +252,18 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         if unexpected is None and expected is not None:
             raise expected.exceptions[0] from None
         raise
+
+
+async def _sit_out(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop, and again once a full disk kept it from writing: space comes back, nothing was lost."""
+    while True:
+        try:
+            await loop()
+        except StorageFull as error:
+            log.warning("storage full", message=str(error))
+            await asyncio.sleep(FULL_PAUSE_S)
+        else:
+            return
 
 
 async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:

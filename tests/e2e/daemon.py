@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from waiting import eventually
@@ -119,6 +120,9 @@ class Daemon:
     async def _end(self, number: signal.Signals) -> int:
         await self.client.close()
         if self.process.returncode is None:
-            self.process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(
+                    self.pid, number
+                )  # Process.send_signal polls first, and takes the status from asyncio
         async with asyncio.timeout(LOOK_FOR_S):
             return await self.process.wait()
