@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from daemon import Daemon
 from rig import PII, Rig, standing
+from waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,6 +117,7 @@ async def test_delete_undelete_merge(rig: Rig, daemon: Daemon) -> None:
 async def test_steady_state_costs_nothing(rig: Rig, daemon: Daemon) -> None:
     """Pushes with their fields need no API call."""
     await daemon.settled()
+    await eventually(lambda: not rig.read("SELECT 1 FROM _rts_fetch"), "nothing is left to be fetched")
     before = (await rig.org.stats())["api_calls"]
     for number in range(5):
         await rig.org.dml("create", "Account", rows=[{"Name": f"{PII} {number}"}])
