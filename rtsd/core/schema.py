@@ -139,6 +139,14 @@ def narrow(schema: ObjectSchema, wish: Wish, existing: Iterable[str]) -> ObjectS
     left_out = {name.lower() for name in wish.exclude}
     left_out |= {name.lower() for name, rule in wish.privacy.items() if rule == "drop"}
     keep = {"id", (schema.cursor or "id").lower()}
+    masked = {name.lower() for name, rule in wish.privacy.items() if rule != "drop"}
+    unfit = [
+        field.name
+        for field in schema.fields
+        if field.name.lower() in masked and (field.kind is not Kind.TEXT or field.name.lower() in keep)
+    ]
+    if unfit:
+        raise ValueError(f"{wish.name}: only text can be hashed or cut: drop {', '.join(unfit)}, or keep it")
     fields = tuple(
         field
         for field in schema.fields
