@@ -76,6 +76,8 @@ class Drift(msgspec.Struct, kw_only=True):
     missing: int = 0
     stale: int = 0
     orphaned: int = 0
+    held_back: int = 0
+    """Rows that had changed only in fields that no sync condition watches: no drift, but learnt now."""
 
 
 class Object(msgspec.Struct, kw_only=True):

@@ -98,10 +98,11 @@ class Views:
         return protocol.Push(
             last_at=_iso(push.last_at),
             last_heartbeat_at=_iso(push.last_heartbeat_at),
-            quiet=push.quiet,
+            quiet=push.quiet.value,
             quiet_proof=push.quiet_proof,
             received_24h=await inbox.count_since(self.engine.database, now - DAY_MS),
             rejected_24h=push.rejected,
+            missed_24h=self.controller.silence.missed_24h(),
         )
 
     async def _quota(self, now: Millis) -> protocol.Quota:
@@ -192,7 +193,13 @@ def _drift(mirrored: Mirrored) -> protocol.Drift | None:
     if mirrored.drift is None:
         return None
     missing, stale, orphaned = mirrored.drift
-    return protocol.Drift(checked_at=mirrored.checked_at, missing=missing, stale=stale, orphaned=orphaned)
+    return protocol.Drift(
+        checked_at=mirrored.checked_at,
+        missing=missing,
+        stale=stale,
+        orphaned=orphaned,
+        held_back=mirrored.held_back,
+    )
 
 
 def _freshness(mirrored: Mirrored) -> protocol.Freshness | None:

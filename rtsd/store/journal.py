@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import Database, Row, Tx
 
@@ -39,6 +39,16 @@ class Entry:
     seq: int
     at: str
     note: Note
+
+
+class Found(NamedTuple):
+    """A change that was found without a push; `made_at` is its stamp on the local clock, ms."""
+
+    seq: int
+    made_at: Millis
+    object: str
+    op: str
+    changed: list[str] | None
 
 
 class Journal:
@@ -120,6 +130,27 @@ async def corrections(database: Database, object_name: str, seq: int) -> list[tu
         (seq, object_name),
     )
     return [(str(operation), str(record_id)) for operation, record_id in rows]
+
+
+async def without_push(database: Database, seq: int, at: str) -> list[Found]:
+    """What windows, fingerprints and repairs applied after entry `seq` and moment `at`, and no push named.
+
+    A push named it if it came for the record after the change was made; stamps have whole seconds.
+    """
+    rows = await database.fetch(
+        "SELECT seq, at, latency_ms, object, op, changed FROM _rts_journal AS found"
+        " WHERE seq > ? AND at >= ? AND type='change' AND outcome='applied'"
+        " AND source IN ('interval', 'repair') AND latency_ms IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object"
+        " AND push.id=found.id AND push.source='push' AND push.at >="
+        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000 + 2) || ' seconds'))"
+        " ORDER BY seq",
+        (seq, at),
+    )
+    return [
+        Found(one, from_iso(moment) - latency, name, op, msgspec.json.decode(changed) if changed else None)
+        for one, moment, latency, name, op, changed in rows
+    ]
 
 
 async def of_record(database: Database, object_name: str, record_id: str) -> list[tuple[Entry, Any]]:

@@ -137,13 +137,23 @@ class Applier:
                 found = known.get(change.id, UNKNOWN_RECORD)
                 record = _Record(found, None if found.deleted else found.row, found.deleted)
                 batch.records[change.id] = record
+            contradicts = _contradicts(record, change, mirrored)
             verdict = decide(record.known, change, len(table.columns))
             revived = record.known.deleted
             before = _take(record, change, verdict, table)
             record.fetch = verdict.fetch or record.fetch
+            if contradicts:
+                mirrored.suspicion = f"an update of {change.id} came, which the mirror did not know"
             if change.source is Source.PUSH or verdict.outcome not in _UNREMARKABLE:
                 batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now, revived=revived))
         return batch
+
+
+def _contradicts(record: _Record, change: Change, mirrored: Mirrored) -> bool:
+    """Whether a push edits what the mirror should have and has not: others may be missing too."""
+    unknown = record.known.row is None and not record.known.deleted
+    edits = change.source is Source.PUSH and change.operation is Operation.UPDATE
+    return unknown and edits and mirrored.loaded and not mirrored.wish.where
 
 
 def _mask(mirrored: Mirrored, name: str, place: int, rows: list[list[str]]) -> None:

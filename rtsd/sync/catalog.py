@@ -81,6 +81,10 @@ class Mirrored:
     checked_at: str | None = None
     drift: tuple[int, int, int] | None = None
     """What the last fingerprint found missing, stale and orphaned."""
+    held_back: int = 0
+    """Rows that it found changed only in fields that no sync condition watches: they are no drift."""
+    suspicion: str = ""
+    """What contradicted the mirror, so that a fingerprint is due before its time; empty when nothing did."""
     failures: int = 0
     """Loads and proofs that failed in a row."""
     retry_at: Millis = 0

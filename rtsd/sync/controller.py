@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd.core.backoff import pause_ms
-from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.instant import Millis, from_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
+from rtsd.core.silence import Quiet
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -21,7 +22,7 @@ from rtsd.errors import (
     QuotaExhausted,
     SalesforceError,
 )
-from rtsd.store import meta
+from rtsd.store import journal, meta
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
@@ -36,6 +37,7 @@ from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
+from rtsd.sync.silence import PushSeen, Silence
 
 log = structlog.get_logger("rtsd.controller")
 
@@ -50,6 +52,16 @@ LOADS_AT_ONCE = 3
 
 PATIENCE = 2
 """So many proofs may fail before an object is read whole again: rows may be on their way."""
+SUSPICION_PAUSE_MS: Millis = 600_000
+"""How often contradictions make a fingerprint due, at most."""
+EXPECTS_PUSHES = {
+    Signal.PUSH: True,
+    Signal.PACKAGE_FOUND: True,
+    Signal.PACKAGE_ENABLED: True,
+    Signal.PACKAGE_MISSING: False,
+    Signal.PACKAGE_DISABLED: False,
+}
+"""What tells whether the package is installed and enabled."""
 REFRESH_PAUSE_MS: Millis = 600_000
 """Before formulas that could not be read are tried again."""
 
@@ -66,19 +78,6 @@ class Rhythm:
     """0: formulas are never refreshed."""
     initial_audit: str
     """auto: load when there is nothing yet; ask: wait for an operator."""
-
-
-@dataclass(slots=True)
-class PushSeen:
-    """What is known of the push channel."""
-
-    last_at: Millis | None = None
-    last_heartbeat_at: Millis | None = None
-    heard: Millis = 0
-    """Monotonic ms of the last sign of life, or of the start: silence is measured from here."""
-    rejected: int = 0
-    quiet: str = "unknown"
-    quiet_proof: str | None = None
 
 
 class Controller:
@@ -113,6 +112,7 @@ class Controller:
         self.package = package
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
+        self.silence = Silence(engine, self.push)
         self.mode = Mode.AWAITING_PACKAGE if package else Mode.INTERVAL
         self.mode_since = engine.now()
         self.mode_reason = "started" if package else "no gateway is configured"
@@ -127,6 +127,8 @@ class Controller:
 
     async def observe(self, signal: Signal, reason: str = "") -> None:
         """Let the machine take a signal; a new mode goes into the journal with its reason."""
+        if signal in EXPECTS_PUSHES:
+            await self.silence.expect(pushes=EXPECTS_PUSHES[signal])
         target = next_mode(self.mode, signal)
         if target is self.mode:
             return
@@ -142,12 +144,8 @@ class Controller:
 
     async def observe_push(self, push: Push, at: Millis) -> None:
         """Take a valid push as evidence: the channel works."""
-        self.push.last_at, self.push.heard = at, self._monotonic()
-        self.push.quiet, self.push.quiet_proof = "live", f"push at {to_iso(at)}"
-        disabled = False
-        if isinstance(push, Heartbeat):
-            self.push.last_heartbeat_at = at
-            disabled = push.settings.get("disabled") is True
+        self.push.saw(push, at, self._monotonic())
+        disabled = isinstance(push, Heartbeat) and push.settings.get("disabled") is True
         if self.package is not None:
             self.package.heard_from(push, at)
         await self.observe(Signal.PACKAGE_DISABLED if disabled else Signal.PUSH)
@@ -155,16 +153,19 @@ class Controller:
     async def watch_silence(self) -> None:
         """Notice silence: forever, and never later than a second."""
         while True:
-            left = self.push.heard + self.rhythm.silence_after - self._monotonic()
-            if left <= 0:
-                await self._fall_silent()
-                left = 1000
+            left = await self._notice_silence()
             await asyncio.sleep(min(max(left, 10), 1000) / 1000)
 
-    async def _fall_silent(self) -> None:
+    async def _notice_silence(self) -> Millis:
+        """Fall silent if it is time; how long to wait else."""
+        left = self.push.heard + self.rhythm.silence_after - self._monotonic()
+        if left > 0:
+            return left
         if self.mode is Mode.REAL_TIME:
-            self.push.quiet, self.push.quiet_proof = "unknown", None
+            self.push.quiet = Quiet.UNKNOWN
+            self.push.quiet_proof = "no sign of life: every object is being read"
             await self.observe(Signal.SILENCE)
+        return 1000
 
     async def watch_package(self) -> None:
         """Look for the package until it is there, ever more seldom; its pushes tell the rest."""
@@ -292,30 +293,27 @@ class Controller:
 
     async def _read_windows(self) -> None:
         """One window of every object; what they hold says whether the silence was idleness."""
-        silent = self.mode is Mode.INTERVAL
-        applied = 0
+        before = self.mode
+        unread = False
         refused: QuotaExhausted | None = None
         for mirrored in self._engine.catalog:
             if mirrored.loaded and not mirrored.paused and mirrored.state is not ObjectState.ERROR:
                 try:
-                    applied += await self._read_window(mirrored)
+                    unread |= not await self._read_window(mirrored)
                 except QuotaExhausted as error:
                     refused = error
+            else:
+                unread = True
         if refused is not None:
             raise refused
-        if silent and self.mode is Mode.INTERVAL:
-            moment = to_iso(self._engine.now())
-            if applied:
-                self.push.quiet = "silent"
-                self.push.quiet_proof = f"{applied} changes were found that no push brought ({moment})"
-            elif self.push.quiet == "unknown":
-                self.push.quiet = "idle"
-                self.push.quiet_proof = f"nothing changed in the org ({moment})"
+        await self.silence.look()
+        if before is self.mode is Mode.INTERVAL and not unread:
+            await self.silence.judge()
 
-    async def _read_window(self, mirrored: Mirrored) -> int:
-        """One window of one object; how many changes it brought."""
+    async def _read_window(self, mirrored: Mirrored) -> bool:
+        """One window of one object; False when it could not be read."""
         try:
-            done = await self.interval.step(mirrored)
+            await self.interval.step(mirrored)
         except QuotaExhausted as error:
             await defer(self._engine, mirrored, error)
             raise
@@ -324,9 +322,9 @@ class Controller:
         except SalesforceError as error:
             await self.audit.doubt(mirrored, f"a window could not be read: {error}")
             await self._failed(mirrored, error)
-            return 0
+            return False
         await undefer(self._engine, mirrored)
-        return done.applied
+        return True
 
     async def keep_checking(self) -> None:
         """Fingerprint every live object, each as often as configured: forever."""
@@ -340,7 +338,8 @@ class Controller:
             if mirrored.table is None or mirrored.table.schema.cursor is None:
                 continue  # read whole every so often instead
             last = from_iso(mirrored.checked_at) if mirrored.checked_at else 0
-            if mirrored.state is ObjectState.LIVE and self._engine.now() - last >= period:
+            due = last + min(period, SUSPICION_PAUSE_MS if mirrored.suspicion else period)
+            if mirrored.state is ObjectState.LIVE and self._engine.now() >= due:
                 await self.check(mirrored)
         return LOOK_S
 
@@ -351,10 +350,16 @@ class Controller:
                 f"{mirrored.name} has no field that orders its versions, so it has no fingerprint",
                 f"`rtsd audit {mirrored.name} --full` reads it again",
             )
+        if mirrored.suspicion:
+            log.info("fingerprint before its time", object=mirrored.name, reason=mirrored.suspicion)
+        mirrored.suspicion = ""
         result = await self.fingerprinter.step(mirrored)
         if result.found or result.unsettled:
+            seq = await journal.newest_seq(self._engine.database)
             await self.repair.step()
             await self.fingerprinter.prove(mirrored, result)
+            await self.fingerprinter.tell_apart(mirrored, result, seq)
+        await self.silence.look()
         return result
 
     async def keep_repairing(self) -> None:
@@ -416,7 +421,8 @@ class Controller:
         await self._remember_pause(paused=False)
 
     async def restore(self) -> None:
-        """Take up the pause of an earlier run."""
+        """Take up what an earlier run knew of the push channel, and its pause."""
+        await self.silence.restore()
         if await meta.get(self._engine.database, "paused") == "1":
             await self.observe(Signal.PAUSE)
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from rtsd.core.change import Outcome, Source
 from rtsd.core.disappearance import believable
 from rtsd.core.fingerprint import Differences, compare, differing, explained
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
+from rtsd.core.silence import is_watched
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
-from rtsd.store import fetches, mirror
+from rtsd.store import fetches, journal, mirror
 from rtsd.store.journal import Note
 from rtsd.sync import deletions
 from rtsd.sync.catalog import Mirrored
@@ -46,6 +48,8 @@ FEW_DAYS = 8
 LISTED_AT_ONCE = 100_000
 """Ids held in memory at a time."""
 MOST_NAMED = 1_000
+MOST_LOOKED_AT = 100_000
+"""Entries of a repair that are told apart."""
 HOUR_MS: Millis = 3_600_000
 DAY_MS: Millis = 24 * HOUR_MS
 LAST = "9999"
@@ -77,6 +81,11 @@ class _Stretch:
 
     since: str
     before: str = ""
+
+
+def _may_be_held_back(mirrored: Mirrored, found: Differences) -> bool:
+    """Whether sync conditions may be all there is to it: only the rows' values will tell."""
+    return bool(mirrored.wish.conditions) and not found.missing and not found.orphaned
 
 
 def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
@@ -308,6 +317,7 @@ class Fingerprinter:
         found, engine = result.found, self._engine
         vanished = await self._vanished(mirrored, found)
         mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
+        mirrored.held_back = 0
         async with engine.writing() as writing:
             await engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(engine.now()))
             if found:
@@ -318,7 +328,8 @@ class Fingerprinter:
                     "stale": sorted(found.stale)[:MOST_NAMED],
                     "orphaned": sorted(found.orphaned)[:MOST_NAMED],
                 }
-                await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+                kind = "audit" if _may_be_held_back(mirrored, found) else "drift"
+                await writing.note(Note(kind, mirrored.name, message=message, detail=detail))
             if result.unsettled:
                 await writing.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
             if not found and not result.unsettled:
@@ -326,6 +337,33 @@ class Fingerprinter:
         if vanished:
             await freeze(engine, mirrored, len(vanished), result.checked + len(vanished))
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
+
+    async def tell_apart(self, mirrored: Mirrored, result: Fingerprint, seq: int) -> None:
+        """After the repair: rows that changed only in fields that no condition watches are no drift.
+
+        `seq` is the journal's newest entry before the repair.
+        """
+        if not mirrored.wish.conditions or not result.found.stale:
+            return
+        entries = await journal.after(
+            self._engine.database, seq, object_name=mirrored.name, limit=MOST_LOOKED_AT
+        )
+        held_back = {
+            entry.note.id
+            for entry in entries
+            if entry.note.source == Source.REPAIR
+            and entry.note.outcome == Outcome.APPLIED
+            and not is_watched(entry.note.op or "", entry.note.changed, mirrored.wish.conditions)
+        }
+        found, mirrored.held_back = result.found, len(held_back & result.found.stale)
+        stale = len(found.stale) - mirrored.held_back
+        mirrored.drift = (len(found.missing), stale, len(found.orphaned))
+        if stale and _may_be_held_back(mirrored, found):
+            message = (
+                f"fingerprint: {stale} stale; {mirrored.held_back} more changed in unwatched fields only"
+            )
+            detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}
+            await self._engine.note(Note("drift", mirrored.name, message=message, detail=detail))
 
     async def _vanished(self, mirrored: Mirrored, found: Differences) -> set[str]:
         """Orphans that are too many to be believed, and that no delete log explains; else none."""

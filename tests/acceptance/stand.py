@@ -157,6 +157,16 @@ class Stand:
         await self.simulated.control("switches", quick)
         await self.simulated.control("package/install", {"objects": objects, "settings": settings})
 
+    async def beat(self) -> None:
+        """The package sends a heartbeat."""
+        taking = asyncio.create_task(self.parts.inbox.run())
+        try:
+            await self.simulated.control("package/heartbeat", {})
+        finally:
+            taking.cancel()
+        while await self.parts.controller.realtime.step():
+            pass
+
     async def pushed(self) -> None:
         """Wait for the pushes under way, and apply what has come."""
         taking = asyncio.create_task(self.parts.inbox.run())

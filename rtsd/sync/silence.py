@@ -1,0 +1,128 @@
+"""Evidence on the push channel: which changes were found that a push should have brought."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+
+from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.payload import Heartbeat, Push
+from rtsd.core.quota import DAY_MS
+from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
+from rtsd.store import journal, meta
+from rtsd.store.journal import Found, Note
+from rtsd.sync.engine import Engine
+
+_KEY = "pushes_expected_since"
+
+log = structlog.get_logger("rtsd.silence")
+
+
+@dataclass(slots=True)
+class PushSeen:
+    """What is known of the push channel."""
+
+    last_at: Millis | None = None
+    last_heartbeat_at: Millis | None = None
+    heard: Millis = 0
+    """Monotonic ms of the last sign of life, or of the start: silence is measured from here."""
+    rejected: int = 0
+    quiet: Quiet = Quiet.UNKNOWN
+    quiet_proof: str | None = None
+
+    def saw(self, push: Push, at: Millis, monotonic: Millis) -> None:
+        """A valid push is evidence: the channel works. A heartbeat is one too."""
+        self.last_at, self.heard = at, monotonic
+        sign = "push"
+        if isinstance(push, Heartbeat):
+            self.last_heartbeat_at, sign = at, "heartbeat"
+        self.quiet, self.quiet_proof = Quiet.LIVE, f"{sign} at {to_iso(at)}"
+
+
+class Silence:
+    """Goes through the journal for what Interval Sync, fingerprints and repairs found, and no push brought.
+
+    That counts as missed where it was made while the package was installed and enabled, and is not held
+    back by a sync condition.
+    """
+
+    def __init__(self, engine: Engine, push: PushSeen) -> None:
+        self._engine = engine
+        self._push = push
+        self._unpushed = Unpushed()
+        """What was found since the last sign of life."""
+        self._since: Millis | None = None
+        self._expected_since: Millis | None = None
+        self._seq = 0
+        self._missed: deque[tuple[Millis, int]] = deque()
+
+    async def restore(self) -> None:
+        """Take up what an earlier run knew, and count the last 24 hours again."""
+        since = await meta.get(self._engine.database, _KEY)
+        self._expected_since = from_iso(since) if since else None
+        await self.look()
+
+    async def expect(self, *, pushes: bool) -> None:
+        """Remember since when the package is installed and enabled; or that it is not."""
+        if pushes == (self._expected_since is not None):
+            return
+        self._expected_since = self._engine.salesforce_now() if pushes else None
+        async with self._engine.database.transaction() as tx:
+            await meta.put(tx, _KEY, to_iso(self._expected_since) if self._expected_since else "")
+
+    def missed_24h(self) -> int:
+        """How many changes of the last 24 hours a push should have brought."""
+        while self._missed and self._missed[0][0] < self._engine.now() - DAY_MS:
+            self._missed.popleft()
+        return sum(count for _, count in self._missed)
+
+    async def judge(self) -> None:
+        """Say what the quiet is, now that every object was read. Only a sign of life ends silence."""
+        push = self._push
+        if self._expected_since is None:
+            push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is switched on"
+            return
+        before = push.quiet
+        push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._engine.now())
+        if push.quiet is before:
+            return
+        detail = {"quiet": push.quiet.value, "missed": self._unpushed.watched}
+        await self._engine.note(Note("package", message=f"{push.quiet}: {push.quiet_proof}", detail=detail))
+        if push.quiet is Quiet.SILENT:
+            log.warning("silent", proof=push.quiet_proof)
+
+    async def look(self) -> None:
+        """Count what was found since the last look."""
+        now = self._engine.now()
+        found = await journal.without_push(self._engine.database, self._seq, to_iso(now - DAY_MS))
+        seen = await journal.newest_seq(self._engine.database)
+        watched = unwatched = fresh = 0
+        for one in found:
+            made = one.made_at
+            if self._expected_since is None or made + self._offset < self._expected_since:
+                continue
+            if now - made < GRACE_MS:
+                fresh += 1
+                seen = min(seen, one.seq - 1)
+            elif one.seq > seen:  # it is looked at again, together with a fresh one before it
+                continue
+            elif self._is_watched(one):
+                watched += 1
+            else:
+                unwatched += 1
+        self._seq = max(self._seq, seen)
+        if watched:
+            self._missed.append((now, watched))
+        if self._since != self._push.last_at:
+            self._since, self._unpushed = self._push.last_at, Unpushed()
+        self._unpushed = Unpushed(watched, unwatched, fresh).after(self._unpushed)
+
+    @property
+    def _offset(self) -> Millis:
+        return self._engine.server_clock.offset
+
+    def _is_watched(self, one: Found) -> bool:
+        mirrored = self._engine.catalog.find(one.object)
+        return mirrored is not None and is_watched(one.op, one.changed, mirrored.wish.conditions)

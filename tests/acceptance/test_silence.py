@@ -1,0 +1,171 @@
+"""Silent or idle: what it means that no push comes is proven, and the proof is shown."""
+
+from __future__ import annotations
+
+from stand import Stand, Standing
+
+from rtsd.core.mode import Mode
+
+MINUTE_S = 60
+
+
+async def pushing(stand: Standing, **options: object) -> Stand:
+    """Leads, loaded; the package is installed, and a push has come."""
+    org = await (await stand({"Lead": 40}, listen="127.0.0.1:0", **options)).loaded()
+    await org.install_package("Lead")
+    org.advance(10)
+    org.update("Lead", org.ids("Lead")[:1], Title="the channel works")
+    await org.pushed()
+    assert org.parts.controller.mode is Mode.REAL_TIME
+    org.advance(5)
+    return org
+
+
+async def minutes(org: Stand, count: int) -> None:
+    """Let so many minutes pass, with what the daemon's loops do in them."""
+    controller = org.parts.controller
+    for minute in range(count):
+        org.advance(MINUTE_S)
+        await controller._notice_silence()
+        if minute % 5 == 0 or controller._to_read.is_set():
+            controller._to_read.clear()
+            await controller._read()
+
+
+async def shown(org: Stand) -> tuple[str, str]:
+    """`push.quiet` of status, and its proof."""
+    push = (await org.parts.views.status()).push
+    return push.quiet, push.quiet_proof or ""
+
+
+async def test_ac_21_an_idle_org_stays_green(stand: Standing) -> None:
+    """A simulated day without a change: idle, with a proof that is never older than a window."""
+    org = await pushing(stand)
+    await minutes(org, 24 * 60)
+    quiet, proof = await shown(org)
+    assert quiet == "idle"
+    assert "nothing changed in the org" in proof
+    assert "every object read at" in proof
+    assert [event for event in await org.journal("package") if "silent" in (event.message or "")] == []
+    assert (await org.parts.views.status()).push.missed_24h == 0
+    assert (await org.state("Lead")).state == "live"
+
+
+async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing) -> None:
+    """Every push is lost: within silence_after and a minute it is called silence, and nothing is missing."""
+    org = await pushing(stand, silence_after="30m")
+    await org.simulated.fault("push_lost")
+    org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
+    await minutes(org, 31)
+    quiet, proof = await shown(org)
+    assert quiet == "silent"
+    assert proof.startswith("7 changes came by no push")
+    status = await org.parts.views.status()
+    assert (status.mode, status.push.missed_24h) == ("interval", 7)
+    (entry,) = [event for event in await org.journal("package") if (event.detail or {}).get("quiet")]
+    assert (entry.detail or {})["missed"] == 7
+    assert await org.equal("Lead") == 40
+    await minutes(org, 60)
+    assert (await shown(org))[0] == "silent", "only a sign of life ends silence"
+    await org.simulated.control("faults", method="DELETE")
+    org.update("Lead", org.ids("Lead")[:1], Title="heard again")
+    await org.pushed()
+    assert (await shown(org))[0] == "live"
+    assert org.parts.controller.mode is Mode.REAL_TIME
+
+
+async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
+    """Only fields that no condition watches changed: filtered; a fingerprint counts such rows apart."""
+    org = await pushing(stand, objects={"Lead": {"conditions": ["Company"]}})
+    await org.simulated.fault("push_lost")  # as the package does, when no condition holds
+    org.update("Lead", org.ids("Lead")[:5], Title="watched by nobody")
+    await minutes(org, 31)
+    quiet, proof = await shown(org)
+    assert quiet == "filtered"
+    assert "5 changes touched only fields that no sync condition watches" in proof
+    assert (await org.parts.views.status()).push.missed_24h == 0
+    org.update("Lead", org.ids("Lead")[5:9], Title="watched by nobody")
+    org.advance(3_600)
+    await org.audit("Lead")
+    drift = (await org.state("Lead")).drift
+    assert drift is not None
+    assert (drift.stale, drift.held_back) == (0, 4)
+    assert await org.journal("drift") == []
+    assert await org.equal("Lead") == 40
+
+
+async def test_heartbeats_are_signs_of_life(stand: Standing) -> None:
+    """No change for a day, but heartbeats: the channel is live, and not one call is spent on proving it."""
+    org = await pushing(stand)
+    await org.parts.controller._read()  # what the return of pushes owed
+    before = await org.calls()
+    for _ in range(96):
+        await org.beat()
+        await minutes(org, 15)
+    quiet, proof = await shown(org)
+    assert quiet == "live"
+    assert proof.startswith("heartbeat at")
+    assert await org.cost(before) == 0
+
+
+async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:
+    """With Disable_RTS__c set, no push is expected: changes come by windows, and none is called missed."""
+    org = await pushing(stand)
+    await org.simulated.control("package/settings", {"Disable_RTS__c": True})
+    await org.parts.controller._look_for_package()
+    await org.beat()
+    assert org.parts.controller.mode is Mode.DISABLED
+    org.update("Lead", org.ids("Lead")[:9], Title="read, not pushed")
+    await minutes(org, 45)
+    assert (await org.parts.views.status()).push.missed_24h == 0
+    assert (await shown(org))[0] != "silent"
+    assert await org.equal("Lead") == 40
+
+
+async def test_missed_pushes_survive_a_restart(stand: Standing) -> None:
+    """What was missed within 24 hours is counted again after a restart, and forgotten after a day."""
+    org = await pushing(stand)
+    await org.simulated.fault("push_lost")
+    org.update("Lead", org.ids("Lead")[:3], Title="lost")
+    org.advance(3_600)
+    await org.audit("Lead")
+    assert (await org.parts.views.status()).push.missed_24h == 3
+    await org.stop()
+    await org.start()
+    assert (await org.parts.views.status()).push.missed_24h == 3
+    org.advance(24 * 3_600)
+    assert (await org.parts.views.status()).push.missed_24h == 0
+
+
+async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing) -> None:
+    """An update of an unknown record: it is fetched at once, and what else was lost is found soon.
+
+    At most every ten minutes, however many contradictions come.
+    """
+    org = await pushing(stand, fingerprint_every="6h")
+    org.advance(1_200)
+    fault = await org.simulated.fault("push_lost")
+    lost = org.create("Lead", 2)
+    await org.simulated.control(f"faults?id={fault}", method="DELETE")
+    org.advance(120)
+    org.update("Lead", lost[:1], Title="never heard of")
+    await org.pushed()
+    await org.parts.controller.repair.step()
+    known = {row["Id"] for row in org.sql("SELECT Id FROM Lead")}
+    assert lost[0] in known
+    assert lost[1] not in known
+    await org.parts.controller._check()
+    assert lost[1] in {row["Id"] for row in org.sql("SELECT Id FROM Lead")}
+    assert await org.equal("Lead") == 42
+    fault = await org.simulated.fault("push_lost")
+    lost = org.create("Lead", 1)
+    await org.simulated.control(f"faults?id={fault}", method="DELETE")
+    org.advance(120)
+    org.update("Lead", lost, Title="never heard of either")
+    await org.pushed()
+    before = await org.calls()
+    await org.parts.controller._check()
+    assert await org.cost(before) == 0
+    org.advance(600)
+    await org.parts.controller._check()
+    assert await org.cost(before) > 0
