@@ -18,7 +18,7 @@ from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
 from rtsd.errors import AddressInUse, NotFound, RtsError, UsageError
-from rtsd.store import dead_letters, error_log, mirror
+from rtsd.store import dead_letters, error_log, mirror, query
 from rtsd.sync.catalog import Mirrored
 
 MAX_PAGE = 10_000
@@ -41,6 +41,12 @@ class AuditBody(msgspec.Struct):
     full: bool = False
     dry_run: bool = False
     accept_missing: bool = False
+
+
+class QueryBody(msgspec.Struct):
+    """`{"sql": "SELECT …"}`."""
+
+    sql: str
 
 
 class RepairBody(msgspec.Struct):
@@ -95,6 +101,7 @@ class ControlServer:
             get("/v1/objects/{object}/records/{id}/why", self._why),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
+            post("/v1/query", self._query),
             post("/v1/pause", self._pause),
             post("/v1/resume", self._resume),
         ]
@@ -189,6 +196,11 @@ class ControlServer:
         body = await _body(request, RepairBody)
         ids = [_record_id(one) for one in body.ids]
         return _json(await self._operations.repair(self._object(request), ids))
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """`{"columns": […], "rows": [[…]], "truncated": false}`."""
+        body = await _body(request, QueryBody)
+        return _json(await query.run(self._views.engine.database.path, body.sql))
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await _body(request, ObjectsBody)
