@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ class Timeouts:
     stall_s: float = 60.0
 
 
+@cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
     """Trust the system's roots, and those of `ca_file` if one is given. Raises ConfigError."""
     context = ssl.create_default_context()

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
 
+UNKNOWN_FIELD = "UnknownField"
+"""The reason of a change that held a field nobody knew: it is judged again when the column comes."""
+
 _SELECT = "SELECT id, at, reason, message, object, record, attempts, body FROM _rts_dead_letter"
 
 
@@ -60,6 +63,14 @@ async def count_of(database: Database, object_name: str, record: str) -> int:
         "SELECT COUNT(*) FROM _rts_dead_letter WHERE object=? AND record=?", (object_name, record)
     )
     return int(number)
+
+
+async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, bytes]]:
+    """Take out all of one object and reason, as (id, body): what stood in their way is gone."""
+    found = (object_name, reason)
+    rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
+    await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)
+    return [(int(letter_id), bytes(body)) for letter_id, body in rows]
 
 
 async def drop(tx: Tx, letter_id: int) -> None:

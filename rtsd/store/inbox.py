@@ -141,6 +141,14 @@ async def count_since(database: Database, since: Millis) -> int:
     return int(count)
 
 
+async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> None:
+    """Put dead letters, as (id, body), into the inbox once more, under ids of their own."""
+    await tx.executemany(
+        "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
+        [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
+    )
+
+
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
     """Mark pushes as applied, in the transaction that applied them. Their ids stay, to know a late retry."""
     await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])

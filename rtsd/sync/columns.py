@@ -9,6 +9,8 @@ import structlog
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkRefused
 from rtsd.salesforce import bulk, soql
+from rtsd.store import dead_letters, inbox
+from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
 from rtsd.sync import width
 from rtsd.sync.catalog import Mirrored
@@ -40,6 +42,9 @@ class Columns:
         left = tuple(name for name in mirrored.to_fill if name in known and name not in some)
         async with self._engine.writing() as writing:
             await self._engine.catalog.update(writing.tx, mirrored, to_fill=left)
+            # pushes that came before their column was there are judged again
+            letters = await dead_letters.take(writing.tx, mirrored.name, UNKNOWN_FIELD)
+            await inbox.put_back(writing.tx, self._engine.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await writing.note(Note("schema", mirrored.name, message=message))
 

@@ -12,6 +12,7 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, parse_push
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.store import dead_letters, inbox
+from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Mirrored
@@ -20,6 +21,8 @@ from rtsd.sync.rows import from_pushed
 
 BATCH = 256
 """Pushes applied in one transaction."""
+FUTURE_MS: Millis = 24 * 3_600_000
+"""A stamp further ahead than this is no clock's error."""
 BACKSTOP_S = 5.0
 """How long the loop sleeps at most without looking, should a wake-up get lost."""
 
@@ -119,10 +122,16 @@ class RealTime:
         except (ValueError, TypeError) as error:
             await _bury_change(writing, "BadValue", f"a value does not fit its field: {error}", push, pushed)
             return None
+        if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
+            message = (
+                f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
+            )
+            await _bury_change(writing, "BadValue", message, push, pushed)
+            return None
         unknown = _unknown_fields(mirrored, pushed)
         if unknown:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
-            await _bury_change(writing, "UnknownField", message, push, pushed)
+            await _bury_change(writing, UNKNOWN_FIELD, message, push, pushed)
         return change
 
 

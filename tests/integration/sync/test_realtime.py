@@ -137,6 +137,36 @@ async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
 
 
+async def test_dead_letters_of_a_field_are_judged_again_when_its_column_comes(contacts: Rig) -> None:
+    """A push may be ahead of the describe; once the column is filled nothing is left to retry by hand."""
+    record = await contacts.a_record("Contact")
+    stamp = contacts.changes()["read_at"]
+    fields = {"LastName": "early", "Shoe_Size__c": "44"}
+    change = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": fields}
+    await contacts.push(contacts.changes(change))
+    await contacts.settle()
+    assert await letters(contacts) == [("UnknownField", "Contact", record)]
+
+    contacts.org.add_field("Contact", Field("Shoe_Size__c", "Shoe size", "string", length=10))
+    contacts.advance(120)
+    controller = contacts.parts.controller
+    await controller.describer.describe(contacts["Contact"])
+    await controller.columns.fill(contacts["Contact"])
+    assert await controller.realtime.step() == 1
+    assert await letters(contacts) == []
+
+
+async def test_a_stamp_far_in_the_future_is_a_dead_letter(contacts: Rig) -> None:
+    """It would outrank every real change of the record for good."""
+    record = await contacts.a_record("Contact")
+    fields = {"LastName": "from the future"}
+    change = {"object": "Contact", "op": "update", "id": record, "modstamp": "9999-01-01T00:00:00.000Z"}
+    await contacts.push(contacts.changes({**change, "fields": fields}))
+    await contacts.settle()
+    assert await letters(contacts) == [("BadValue", "Contact", record)]
+    assert await contacts.rows("SELECT 1 FROM Contact WHERE LastName='from the future'") == []
+
+
 BAD: dict[str, dict[str, Any]] = {
     "a boolean that is none": {"HasOptedOutOfEmail": "perhaps"},
     "an integer beyond 64 bits": {"NumberOfEmployees": 2**70, "HasOptedOutOfEmail": 2**70},
