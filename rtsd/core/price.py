@@ -13,14 +13,14 @@ PAGE_ROWS = 100_000
 """Rows in one page of a Bulk result."""
 CALLS_AT_START = 4
 """Who we are, which org this is, its limits, and whether the package is there."""
-CALLS_PER_OBJECT = 6
-"""Besides pages and looks at the job: describe, count, the job's creation and end, the deletions to catch
-up with, and the count that proves the result."""
+CALLS_PER_OBJECT = 7
+"""Besides pages and looks at the job: describe, count, the job's creation and end, the deletions and changes
+to catch up with, and the count that proves the result."""
 CALLS_PER_WINDOW = 2
 """What an idle window of Interval Sync asks: what was deleted, and what changed."""
 CALLS_PER_REFRESH = 6
 """A narrow read of one page: the job's creation, three looks at it, its result and end."""
-JOB_ROWS_PER_SECOND = 50_000
+JOB_ROWS_PER_SECOND = 70_000
 """How fast the org prepares a result, about; the longer it takes, the more often it is asked."""
 ROWS_PER_SECOND = 10_000
 """A careful guess at how fast a large result comes; the org sets the pace."""
@@ -94,8 +94,8 @@ def price(objects: Iterable[ObjectSize], *, from_start: bool = False) -> Price:
 
 
 def _looks(rows: int) -> int:
-    """How often a job is asked whether it is done: after 0.1 s, then at pauses that double to 3 s."""
-    waiting, pause, looks = rows / JOB_ROWS_PER_SECOND, 0.1, 2
+    """How often a job is asked whether it is done: at once, after 0.1 s, then at pauses that double to 3 s."""
+    waiting, pause, looks = rows / JOB_ROWS_PER_SECOND, 0.1, 1
     while waiting > pause:
         waiting -= pause
         pause = min(pause * 2, 3.0)
