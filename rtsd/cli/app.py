@@ -32,6 +32,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "status": "Show mode, push, objects and quota.",
         "objects": "Show each mirrored object: rows, freshness, drift.",
         "events": "Show the journal as lines; --follow keeps it coming.",
+        "why": "Explain one record: mirror and org side by side, and everything that touched it.",
+        "history": "Show a record's past values, and which source brought each.",
         "quota": "Show the org's limits and who uses them.",
         "errors": "Show the error log.",
         "dead-letters": "Show what could not be used; retry or drop it.",
