@@ -59,6 +59,7 @@ from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
+from rtsd.sync.retention import Keep, Retention
 
 log = structlog.get_logger("rtsd")
 
@@ -97,6 +98,7 @@ class Parts:
     control: ControlServer
     keys: _Keys
     tls: ssl.SSLContext | None
+    retention: Retention
 
 
 @dataclass
@@ -191,7 +193,10 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
-    return Parts(database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls)
+    retention = Retention(engine, Keep(config.store.journal_keep, config.store.journal_max))
+    return Parts(
+        database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls, retention
+    )
 
 
 async def _first_login(session: Session) -> None:

@@ -25,6 +25,7 @@ from rtsd.config.values import (
     PositiveDuration,
     RowFilter,
     Share,
+    Size,
     SocketPath,
     Url,
 )
@@ -117,9 +118,11 @@ class Gateway(Table):
 
 
 class Store(Table):
-    """The mirror's file."""
+    """The mirror's file, and how much of the past is in it; 0 is no limit."""
 
     path: AnyPath = Path("/var/lib/rtsd/mirror.db")
+    journal_keep: Duration = 90 * 86_400_000
+    journal_max: Size = 1024**3
 
 
 class Control(Table):

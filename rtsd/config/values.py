@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, ValidationInfo
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_UNITS_BYTES = {"MB": 1_000**2, "GB": 1_000**3, "MiB": 1_024**2, "GiB": 1_024**3}
+_SIZE = re.compile(r"([0-9]{1,6})(MB|GB|MiB|GiB)")
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _PERCENT = re.compile(r"([0-9]{1,2})%")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -45,6 +47,14 @@ def positive_duration(value: Any) -> int:
     if milliseconds == 0:
         raise ValueError(f'{value!r} is no time at all; more than "0s"')
     return milliseconds
+
+
+def size(value: Any) -> int:
+    """Read `"500MB" "1GiB"` as bytes."""
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f'{value!r} is not a size; such as "500MB" "1GiB", "0MB" for no limit')
+    return int(found[1]) * _UNITS_BYTES[found[2]]
 
 
 def share(value: Any) -> float:
@@ -166,6 +176,7 @@ def socket_path(value: Any, info: ValidationInfo) -> Path:
 
 
 Duration = Annotated[int, BeforeValidator(duration)]
+Size = Annotated[int, BeforeValidator(size)]
 """Milliseconds; 0 is possible."""
 PositiveDuration = Annotated[int, BeforeValidator(positive_duration)]
 """Milliseconds, at least 1."""

@@ -1,0 +1,62 @@
+"""Forgetting what is old enough, a little at a time, so that pushes never wait for it.
+
+The space is used again by SQLite; the file does not shrink.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rtsd.core.instant import Millis, to_iso
+from rtsd.store.database import Database
+
+AT_ONCE = 2_000
+"""Rows in one transaction: a few milliseconds."""
+SAMPLES = 400
+"""Entries whose size stands for the others'."""
+OVERHEAD = 90
+"""Bytes of an entry besides its texts: its number, its places in two indexes."""
+_TEXTS = ("at", "type", "object", "id", "op", "source", "outcome", "changed", "message", "detail", "before")
+
+
+async def forget_journal(database: Database, before: Millis) -> int:
+    """Delete the oldest entries of the journal that are older than `before`; return how many went."""
+    return await _delete(database, "_rts_journal", before)
+
+
+async def forget_oldest(database: Database, count: int) -> int:
+    """Delete so many of the journal's oldest entries, at most AT_ONCE."""
+    async with database.transaction() as tx:
+        ids = "SELECT seq FROM _rts_journal ORDER BY seq LIMIT ?"
+        return await tx.executemany(
+            f"DELETE FROM _rts_journal WHERE seq IN ({ids})", [(min(count, AT_ONCE),)]
+        )
+
+
+async def forget_errors(database: Database, before: Millis) -> int:
+    """Delete logged errors that did not come again since `before`."""
+    return await _delete(database, "_rts_error", before)
+
+
+async def journal_size(database: Database) -> tuple[int, int]:
+    """Return how many entries the journal has, and about how many bytes they take.
+
+    The bytes are reckoned from entries spread over the journal: to count them would read all of it.
+    """
+    ((first, last),) = await database.fetch("SELECT MIN(seq), MAX(seq) FROM _rts_journal")
+    if first is None:
+        return 0, 0
+    entries = last - first + 1
+    spread = [first + place * entries // SAMPLES for place in range(SAMPLES)]
+    length = " + ".join(f"COALESCE(LENGTH(CAST({name} AS BLOB)), 0)" for name in _TEXTS)
+    ((average,),) = await database.fetch(
+        f"SELECT AVG({length}) FROM _rts_journal WHERE seq IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(spread).decode(),),
+    )
+    return entries, round(entries * ((average or 0) + OVERHEAD))
+
+
+async def _delete(database: Database, table: str, before: Millis) -> int:
+    ids = f"SELECT seq FROM {table} WHERE at < ? ORDER BY at LIMIT {AT_ONCE}"
+    async with database.transaction() as tx:
+        return await tx.executemany(f"DELETE FROM {table} WHERE seq IN ({ids})", [(to_iso(before),)])
