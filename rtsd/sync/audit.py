@@ -115,15 +115,13 @@ class StateAudit:
         """Read every row there was at the start; go on where an earlier run stopped."""
         engine = self._engine
         progress = await audits.get(engine.database, mirrored.name)
-        sweep = audits.Sweep(mirrored.name) if progress is None and mirrored.loaded else None
+        sweep = audits.Sweep(mirrored.name) if mirrored.loaded else None
         if progress is None:
             progress = await self._begin(mirrored)
+            await self._clear(sweep)
         await self._set(mirrored, ObjectState.LOADING, None)
         mirrored.loading = Loading(progress.rows_read, engine.now(), progress.rows_read)
         reading = _Reading(mirrored, progress, sweep)
-        if sweep is not None:
-            async with engine.writing() as writing:
-                await sweep.clear(writing.tx)
         try:
             await width.fitting(mirrored, lambda: self._read_by_bulk(reading))
         except BulkRefused as refusal:
@@ -131,6 +129,12 @@ class StateAudit:
             log.info("bulk refused", object=mirrored.name, reason=refusal.message)
             await width.fitting(mirrored, lambda: self._read_by_rest(reading))
         await self._finish(reading, accept_missing=accept_missing)
+
+    async def _clear(self, sweep: audits.Sweep | None) -> None:
+        """Begin anew to note what is seen."""
+        if sweep is not None:
+            async with self._engine.database.transaction() as tx:
+                await sweep.clear(tx)
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
         """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
@@ -244,6 +248,7 @@ class StateAudit:
         return point
 
     async def _forget_job(self, reading: _Reading) -> None:
+        await self._clear(reading.sweep)
         reading.progress = AuditProgress(reading.mirrored.name, reading.progress.started_at)
         async with self._engine.database.transaction() as tx:
             await audits.save(tx, reading.progress)

@@ -27,6 +27,22 @@ async def test_ac_01_rows_that_commit_late(stand: Standing) -> None:
     assert (await org.calls())["bulk_jobs"] == jobs
 
 
+async def test_ac_01_the_look_back_follows_how_late_rows_come(stand: Standing) -> None:
+    """Where no delete log tells of open transactions, rows that came late widen the next look-back."""
+    org = await stand({"Lead": 100}, lookback="2m")
+    org.org.schema["Lead"].replicateable = False
+    await org.loaded()
+    for seconds in (100, 170, 280, 500, 900):
+        org.advance(1)
+        with org.org.transaction(org.org.admin, commit_after=seconds):
+            org.org.create(org.org.admin, "Lead", [{"LastName": f"{seconds}", "Company": "late"}])
+        for _ in range(seconds // 30 + 1):
+            org.advance(30)
+            await org.parts.controller._read_windows()
+    assert await org.equal("Lead") == 105
+    assert (await org.calls())["bulk_jobs"] == 1
+
+
 async def test_ac_02_a_transaction_of_twenty_minutes(stand: Standing) -> None:
     """Rows with stamps of 20 minutes ago appear after three windows have gone by; the cursor waited."""
     org = await (await stand({"Lead": 500}, lookback="5m")).loaded()

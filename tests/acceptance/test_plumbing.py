@@ -7,8 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from conftest import Standing
-from stand import Stand
+from stand import Stand, Standing
 
 from rtsd import daemon
 from rtsd.salesforce.transport import Timeouts
@@ -171,6 +170,7 @@ async def test_ac_46_a_load_killed_ten_times_costs_a_page_a_time(
         while not loading.done() and await org.rows_read() < goal:  # noqa: ASYNC110 - the org has no event
             await asyncio.sleep(0.005)
         kills += not loading.done()
+        org.cut_off += 1
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
         await org.stop()

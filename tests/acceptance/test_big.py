@@ -1,0 +1,109 @@
+"""The big ones, with org and daemon as processes of their own: memory, and kills for real."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtsd.demo.compare import compare
+from rtsd.sync.audit import PAGE
+
+sys.path.append(str(Path(__file__).parent.parent / "e2e"))
+
+from daemon import Daemon
+from rig import Rig, standing
+
+MOST_RSS = 250_000_000
+LOAD_S = 1_800.0
+
+# fmt: off
+COLUMNS = [
+    "Id", "FirstName", "LastName", "Salutation", "Title", "Company", "Street", "City", "State",
+    "PostalCode", "Country", "Phone", "MobilePhone", "Email", "LeadSource", "Status", "Rating",
+    "AnnualRevenue", "OwnerId", "SystemModstamp",
+]
+# fmt: on
+
+
+def _mirror_only(rig: Rig, columns: list[str]) -> None:
+    """Mirror some fields of Lead."""
+    text = rig.config.read_text()
+    rig.config.write_text(text.replace('name = "Lead"', f'name = "Lead"\nfields = {json.dumps(columns)}'))
+
+
+async def _truth(rig: Rig, columns: list[str]) -> AsyncIterator[dict[str, Any]]:
+    async for row in rig.org.rows("Lead"):
+        yield {name: row[name] for name in columns}
+
+
+async def _loaded(daemon: Daemon) -> None:
+    """Wait until the load is proven; a look now and then, as it takes minutes."""
+    async with asyncio.timeout(LOAD_S):
+        while (await daemon.objects())["Lead"].state != "live":  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [200_000, 5_000_000])
+async def test_ac_46_five_million_rows_in_little_memory(rows: int, measured: Callable[[str], None]) -> None:
+    """Rows of 20 columns are loaded, exactly, by a daemon that never has 250 MB resident."""
+    assert len(COLUMNS) == 20
+    async with standing({"Lead": rows}) as rig:
+        _mirror_only(rig, COLUMNS)
+        daemon = await rig.start()
+        began = asyncio.get_running_loop().time()
+        await _loaded(daemon)
+        seconds = asyncio.get_running_loop().time() - began
+        peak = daemon.peak_rss
+        stats = await rig.org.stats()
+        measured(
+            f"{rows:,} rows x 20 columns: {peak / 1e6:.0f} MB at most, {seconds:.0f} s,"
+            f" {rows / seconds:,.0f} rows/s, {stats['api_calls']} calls, {stats['bulk_jobs']} jobs"
+        )
+        assert peak < MOST_RSS
+        found = await compare("Lead", _truth(rig, COLUMNS), rig.mirror)
+        assert found.equal, found.examples
+        assert found.rows == rows
+        assert stats["bulk_jobs"] == 1
+
+
+@pytest.mark.slow
+async def test_ac_46_a_million_rows_killed_ten_times(measured: Callable[[str], None]) -> None:
+    """Kill -9 at ten random moments: each costs a page at most, in rows read, and no job."""
+    rows, kills = 1_000_000, 0
+    rng = random.Random(46)
+    async with standing({"Lead": rows}) as rig:
+        for _ in range(10):
+            daemon = await rig.start()
+            served = await _served(rig)
+            goal = served + rng.randint(1, PAGE)
+            async with asyncio.timeout(LOAD_S):
+                while await _served(rig) < goal:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(rng.random())
+            kills += (await daemon.objects())["Lead"].state != "live"
+            await daemon.kill()
+        daemon = await rig.start()
+        await _loaded(daemon)
+        stats = await rig.org.stats()
+        read = await _served(rig)
+        measured(
+            f"{rows:,} rows, {kills} kills: {read:,} rows read, {stats['bulk_jobs']} jobs,"
+            f" {stats['api_calls']} calls"
+        )
+        assert kills == 10
+        assert read <= rows + kills * PAGE + 10
+        assert stats["bulk_jobs"] == 1
+        assert await rig.differences() == []
+
+
+async def _served(rig: Rig) -> int:
+    served = (await rig.org.stats())["rows_served"]
+    return int(served["query"] + served["bulk"])
