@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Act": {
         "audit": "Compare objects with the org and repair what differs.",
         "repair": "Fetch single records again.",
+        "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
         "pause": "Stop applying changes.",
         "resume": "Apply changes again.",
     },

@@ -194,6 +194,10 @@ class ControlClient:
         """Fetch records again."""
         return await self._json("POST", f"{_object(name)}/repair", body={"ids": list(ids)})
 
+    async def verify(self, *, certify: bool = False) -> dict[str, Any]:
+        """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""
+        return await self._json("POST", "/v1/verify", body={"certificate": certify}, patience=FOREVER)
+
     async def pause(self, objects: Sequence[str] = ()) -> dict[str, Any]:
         """Stop applying changes of these objects, or of all."""
         return await self._json("POST", "/v1/pause", body={"objects": list(objects)})

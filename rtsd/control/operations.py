@@ -23,6 +23,7 @@ from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.verify import Verifier
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Operations:
         self._ledger = ledger
         self._controller = controller
         self._inbox = inbox
+        self._verifier = Verifier(engine, controller)
+        self._verifying = asyncio.Lock()
         self._runs = 0
         self._running: dict[str, Run] = {}
 
@@ -137,6 +140,11 @@ class Operations:
         done = await self._controller.repair.records(mirrored, ids, "asked for by an operator")
         spent = await self._spent(began) - before
         return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
+
+    async def verify(self, *, certify: bool) -> dict[str, Any]:
+        """Verify the mirror, one at a time; `certify` adds a signed statement."""
+        async with self._verifying:
+            return await self._verifier.verify(certify=certify)
 
     async def pause(self, objects: Sequence[Mirrored]) -> None:
         """Pause the whole sync, or the reading of some objects."""

@@ -55,6 +55,12 @@ class RepairBody(msgspec.Struct):
     ids: list[str]
 
 
+class VerifyBody(msgspec.Struct):
+    """`{"certificate": false}`."""
+
+    certificate: bool = False
+
+
 class ControlServer:
     """The listening socket and its routes."""
 
@@ -102,6 +108,7 @@ class ControlServer:
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
             post("/v1/query", self._query),
+            post("/v1/verify", self._verify),
             post("/v1/pause", self._pause),
             post("/v1/resume", self._resume),
         ]
@@ -201,6 +208,10 @@ class ControlServer:
         """`{"columns": […], "rows": [[…]], "truncated": false}`."""
         body = await _body(request, QueryBody)
         return _json(await query.run(self._views.engine.database.path, body.sql))
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        body = await _body(request, VerifyBody)
+        return _json(await self._operations.verify(certify=body.certificate))
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await _body(request, ObjectsBody)

@@ -47,6 +47,21 @@ class Tx:
         return cast("list[Row]", await self._connection.execute_fetchall(sql, parameters))
 
 
+class Reader:
+    """A connection that only reads; only `Database.apart` makes one."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query. Raises the StoreError that SQLite's refusal means."""
+        try:
+            return cast("list[Row]", await self._connection.execute_fetchall(sql, parameters))
+        except Error as error:
+            raise store_error(error, str(self._path)) from error
+
+
 class Database:
     """The open database. `async with await Database.open(path) as database: …`."""
 
@@ -114,6 +129,15 @@ class Database:
             return cast("list[Row]", await self._reader.execute_fetchall(sql, parameters))
         except Error as error:
             raise store_error(error, str(self.path)) from error
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Reader]:
+        """A connection of its own, for queries that take long: nobody else waits for them."""
+        connection = await _connect(self.path, read_only=True)
+        try:
+            yield Reader(connection, self.path)
+        finally:
+            await connection.close()
 
     async def close(self) -> None:
         """Close; the last connection checkpoints the WAL and removes it."""

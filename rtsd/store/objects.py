@@ -12,6 +12,7 @@ import msgspec
 from rtsd.core.schema import ObjectSchema
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Tx
+from rtsd.store.sqlite import quoted
 
 
 class ObjectState(StrEnum):
@@ -137,3 +138,9 @@ async def add_rows(tx: Tx, name: str, difference: int) -> None:
     """Count rows that came or went, in the transaction that moved them."""
     if difference:
         await tx.execute("UPDATE _rts_object SET rows = rows + ? WHERE name=?", (difference, name))
+
+
+async def recount(tx: Tx, name: str) -> None:
+    """Count an object's rows anew."""
+    rows = f"SELECT COUNT(*) FROM {quoted(name)}"
+    await tx.execute(f"UPDATE _rts_object SET rows=({rows}) WHERE name=?", (name,))

@@ -1,0 +1,91 @@
+"""`rtsd verify`: whether the mirror is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from rtsd.cli import options
+from rtsd.cli.ask import ask
+from rtsd.cli.output import table
+from rtsd.core.certificate import is_intact
+from rtsd.errors import UsageError
+from rtsd.logs import clean
+
+_HEADERS = ("OBJECT", "STATE", "ROWS", "COUNTED", "SEALED", "BROKEN", "REPAIRED", "DRIFT", "AS OF")
+
+
+@click.command(
+    epilog=options.examples(
+        "rtsd verify", "rtsd verify --certificate mirror.cert.json", "rtsd verify --check mirror.cert.json"
+    )
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a signed statement of what was found.",
+)
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Only check a certificate's signature; needs no daemon.",
+)
+@options.socket
+@options.as_json
+def verify(*, certificate: Path | None, check: Path | None, socket: Path | None, as_json: bool) -> int:
+    """Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.
+
+    A value that changed without a write, such as by a flipped bit, is found from the second time on, and
+    fetched from the org. Costs about one call per object. Exit status 1 when something is not right.
+    """
+    if check is not None:
+        return _check(check)
+    found = ask(socket, lambda client: client.verify(certify=certificate is not None))
+    if certificate is not None:
+        certificate.write_bytes(msgspec.json.format(msgspec.json.encode(found.pop("certificate"))) + b"\n")
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        click.echo("\n".join(_lines(found, certificate)))
+    return 0 if found["ok"] else 1
+
+
+def _check(path: Path) -> int:
+    try:
+        document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (msgspec.DecodeError, OSError) as error:
+        raise UsageError(
+            f"{path} is not a certificate: {error}", "name the file that verify wrote"
+        ) from error
+    if not is_intact(document):
+        click.echo("The certificate was changed, or was not signed: do not trust it.")
+        return 1
+    says = "all is well" if document.get("ok") else "something was not right"
+    click.echo(f"Intact: signed by {document['public_key']} at {document.get('at')}: {says}.")
+    return 0 if document.get("ok") else 1
+
+
+def _lines(found: Mapping[str, Any], certificate: Path | None) -> Iterator[str]:
+    yield table(_HEADERS, [_row(one) for one in found["objects"]])
+    for one in found["objects"]:
+        if one["error"]:
+            yield f"{one['name']}: {clean(one['error'])}"
+    for fault in found["faults"]:
+        yield f"The file is damaged: {clean(fault)}"
+    if found["faults"]:
+        yield "Restore a backup, or move the file away: rtsd then loads the mirror anew."
+    yield "The mirror is right." if found["ok"] else "Not everything is right."
+    if certificate is not None:
+        yield f"The certificate is in {certificate}."
+
+
+def _row(one: Mapping[str, Any]) -> tuple[str | int | None, ...]:
+    drift = sum(one["drift"].values()) if one["drift"] else (0 if one["drift"] is not None else None)
+    counts = (one["rows"], one["counted"], one["sealed"], one["broken_count"], one["repaired"])
+    return (one["name"], one["state"], *counts, drift, one["as_of"])

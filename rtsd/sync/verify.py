@@ -1,0 +1,159 @@
+"""Verifying the mirror: the file, the counts, the stored values, and the org's fingerprint."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rtsd.core import certificate
+from rtsd.core.instant import to_iso
+from rtsd.errors import Conflict, RtsError
+from rtsd.store import mirror, objects, seals
+from rtsd.store.journal import Note
+from rtsd.store.objects import ObjectState
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.controller import Controller
+from rtsd.sync.engine import Engine
+
+MOST_NAMED = 1_000
+MOST_FAULTS = 100
+LAST = "9999"
+BROKEN = "its stored values are not those that were written"
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found of one object."""
+
+    name: str
+    state: str
+    rows: int = 0
+    counted: int = 0
+    """What `_rts_object` says; `rows` are there."""
+    sealed: int = 0
+    broken: list[str] = field(default_factory=list)
+    """Ids of rows whose values had changed without a write."""
+    repaired: int = 0
+    drift: dict[str, int] | None = None
+    """What the fingerprint found, before it was repaired; None where it could not be taken."""
+    error: str | None = None
+    as_of: str | None = None
+    proven_at: str | None = None
+    fingerprint: str | None = None
+    """SHA-256 of the rows' counts by the day of their stamp."""
+
+    @property
+    def right(self) -> bool:
+        """Whether all is well now: what was wrong is repaired."""
+        live = self.state == ObjectState.LIVE
+        return live and self.error is None and self.rows == self.counted and self.repaired >= len(self.broken)
+
+
+class Verifier:
+    """Answers `rtsd verify`."""
+
+    def __init__(self, engine: Engine, controller: Controller) -> None:
+        self._engine = engine
+        self._controller = controller
+
+    async def verify(self, *, certify: bool) -> dict[str, Any]:
+        """Verify everything, repair what can be repaired, and certify it if asked to."""
+        faults = await self._faults()
+        found = [await self._object(mirrored) for mirrored in self._engine.catalog]
+        result = {
+            "ok": not faults and all(one.right for one in found),
+            "at": to_iso(self._engine.now()),
+            "org": self._engine.org_id,
+            "faults": faults,
+            "objects": [_document(one) for one in found],
+        }
+        return {**result, "certificate": self._certify(result)} if certify else result
+
+    async def _faults(self) -> list[str]:
+        """What SQLite says of the file's structure; nothing when it is sound."""
+        async with self._engine.database.apart() as reader:
+            rows = await reader.fetch(f"PRAGMA integrity_check({MOST_FAULTS})")
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    async def _object(self, mirrored: Mirrored) -> Verified:
+        found = Verified(mirrored.name, mirrored.state.value)
+        if mirrored.table is None or not mirrored.loaded:
+            found.error = mirrored.error or "it is not loaded yet"
+            return found
+        await self._values(mirrored, found)
+        try:
+            await self._fingerprint(mirrored, found)
+        except RtsError as error:
+            found.error = str(error)
+        database, table = self._engine.database, mirrored.described
+        found.counted = (await objects.row_counts(database)).get(mirrored.name, 0)
+        found.rows = await mirror.count(database, table)
+        if found.rows != found.counted:
+            async with self._engine.writing() as writing:
+                await objects.recount(writing.tx, mirrored.name)
+        found.state, found.as_of = mirrored.state.value, mirrored.as_of
+        found.proven_at = to_iso(mirrored.proven_at) if mirrored.proven_at else None
+        return found
+
+    async def _values(self, mirrored: Mirrored, found: Verified) -> None:
+        """Compare the rows with their seals; broken ones are fetched from the org."""
+        table = mirrored.described
+        if mirrored.to_fill:  # a column is being filled, which moves no version
+            await seals.forget(self._engine.database, table)
+            return
+        drifting = set(mirrored.drifting)
+        columns = [name for name in table.columns if name not in drifting]
+        checked = await seals.check(self._engine.database, table, columns)
+        found.sealed, found.broken = checked.sealed, checked.broken
+        if not checked.broken:
+            return
+        async with self._engine.writing() as writing:
+            message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
+            detail = {"broken": checked.broken[:MOST_NAMED]}
+            await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+        done = await self._controller.repair.records(mirrored, checked.broken, BROKEN)
+        found.repaired = done.changed
+
+    async def _fingerprint(self, mirrored: Mirrored, found: Verified) -> None:
+        if mirrored.described.schema.cursor is None:
+            return
+        result = (await self._controller.check(mirrored)).found
+        found.drift = {
+            "missing": len(result.missing),
+            "stale": len(result.stale),
+            "orphaned": len(result.orphaned),
+        }
+        days = await mirror.histogram(self._engine.database, mirrored.described, LAST)
+        found.fingerprint = sha256(msgspec.json.encode(sorted(days.items()))).hexdigest()
+
+    def _certify(self, result: dict[str, Any]) -> dict[str, Any]:
+        path = self._engine.database.path
+        return certificate.sign({"v": 1, **result}, signing_key(path.with_name(path.name + ".key")))
+
+
+def signing_key(path: Path) -> bytes:
+    """Return the key in the file, made on first use, for its owner only. Raises Conflict for a bad one."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) != certificate.KEY_BYTES or path.stat().st_mode & 0o077:
+            raise Conflict(
+                f"{path} is not a key that only its owner can read", "chmod 600 it, or remove it"
+            ) from None
+        return key
+    key = secrets.token_bytes(certificate.KEY_BYTES)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    return key
+
+
+def _document(one: Verified) -> dict[str, Any]:
+    named = {name: getattr(one, name) for name in Verified.__dataclass_fields__}
+    return {**named, "broken": one.broken[:MOST_NAMED], "broken_count": len(one.broken)}

@@ -1,0 +1,130 @@
+"""`rtsd verify`: file, counts, stored values and fingerprint; what it certifies can be checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from stand import Stand, Standing
+
+from rtsd.cli import main
+from rtsd.core.certificate import is_intact
+
+
+async def verify(org: Stand, *, certify: bool = False) -> dict[str, Any]:
+    """Verify over the control socket."""
+    async with org.client() as client:
+        return await client.verify(certify=certify)
+
+
+async def flip(org: Stand, text: str) -> None:
+    """Flip one bit of a stored value, in the file itself, while the daemon is down."""
+    await org.stop()
+    stored = org.mirror.read_bytes()
+    place = stored.index(text.encode())
+    org.mirror.write_bytes(stored[:place] + bytes([stored[place] ^ 1]) + stored[place + 1 :])
+    await org.start()
+
+
+async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
+    """Nothing wrong: ok, every row sealed from the second time on, one call per object."""
+    org = await (await stand({"Lead": 300, "Account": 50})).loaded()
+    org.advance(3_600)
+    first = await verify(org)
+    assert first["ok"]
+    before = await org.calls()
+    second = await verify(org)
+    assert second["ok"]
+    assert await org.cost(before) == 2
+    assert [(one["name"], one["rows"], one["counted"], one["sealed"]) for one in second["objects"]] == [
+        ("Lead", 300, 300, 300),
+        ("Account", 50, 50, 50),
+    ]
+    assert second["faults"] == []
+    assert await org.equal("Lead") == 300
+
+
+async def test_a_flipped_bit_is_found_and_repaired(stand: Standing) -> None:
+    """One bit in a row that nobody wrote: the row is named, fetched from the org, and right again."""
+    org = await (await stand({"Lead": 200})).loaded()
+    marked = org.ids("Lead")[77]
+    org.advance(60)
+    org.update("Lead", [marked], Description="a value that nobody else has, long enough to find")
+    org.advance(60)
+    await org.read()
+    await verify(org)
+    await flip(org, "a value that nobody else has")
+    org.advance(60)
+    (wrong,) = org.sql("SELECT Description FROM Lead WHERE Id=?", marked)
+    assert wrong["Description"].startswith("` value")
+    found = await verify(org)
+    (lead,) = found["objects"]
+    assert lead["broken"] == [marked]
+    assert lead["repaired"] == 1
+    assert await org.equal("Lead") == 200
+    assert [event.detail for event in await org.journal("drift")] == [{"broken": [marked]}]
+    found = await verify(org)
+    assert found["ok"]
+    assert found["objects"][0]["broken"] == []
+
+
+async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
+    """Updates, deletions, formulas and new columns between two verifications are no flipped bits."""
+    org = await (await stand({"Account": 60, "Contact": 60})).loaded()
+    await verify(org)
+    org.advance(60)
+    org.update("Contact", org.ids("Contact")[:20], Title="written")
+    org.update("Account", org.ids("Account")[:30], Tier__c="Gold")
+    org.org.delete(org.org.admin, "Contact", org.ids("Contact")[40:45])
+    region = {"name": "Region__c", "type": "string", "length": 40}
+    await org.simulated.control("schema", {"op": "add_field", "object": "Contact", "field": region})
+    org.advance(3_601)
+    await org.parts.controller.describer.step()
+    assert (await verify(org))["objects"][1]["broken"] == []
+    await org.load()
+    await org.read()
+    for mirrored in org.parts.engine.catalog:
+        await org.parts.controller.columns.refresh(mirrored)
+    for _ in range(2):
+        found = await verify(org)
+        assert [one["broken"] for one in found["objects"]] == [[], []]
+        assert found["ok"]
+    assert await org.equal("Contact") == 55
+
+
+async def test_counts_that_do_not_fit_are_said(stand: Standing) -> None:
+    """A row lost from the file: found by the fingerprint, repaired; the counts show that it is so."""
+    org = await (await stand({"Lead": 100})).loaded()
+    org.advance(3_600)
+    await org.sabotage("DELETE FROM Lead WHERE Id=?", org.ids("Lead")[3])
+    found = await verify(org)
+    (lead,) = found["objects"]
+    assert lead["drift"] == {"missing": 1, "stale": 0, "orphaned": 0}
+    assert lead["rows"] == 100
+    assert lead["counted"] == 101
+    assert not found["ok"]
+    found = await verify(org)
+    assert found["ok"]
+    assert found["objects"][0]["counted"] == 100
+
+
+async def test_a_certificate_can_be_checked(stand: Standing, capsys: Any) -> None:
+    """It is signed by a key that only its owner can read; whatever is changed in it shows."""
+    org = await (await stand({"Lead": 100})).loaded()
+    org.advance(3_600)
+    path = org.place / "mirror.cert.json"
+    words = ["verify", "--socket", str(org.place / "rtsd.sock"), "--certificate", str(path)]
+    assert await asyncio.to_thread(main, words) == 0
+    key = org.place / "mirror.db.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    stated = json.loads(path.read_text())
+    assert is_intact(stated)
+    (lead,) = stated["objects"]
+    assert (lead["rows"], lead["state"], stated["org"]) == (100, "live", org.org.org_id)
+    assert len(lead["fingerprint"]) == 64
+    assert await asyncio.to_thread(main, ["verify", "--check", str(path)]) == 0
+    lead["rows"] = 101
+    path.write_text(json.dumps(stated))
+    assert await asyncio.to_thread(main, ["verify", "--check", str(path)]) == 1
+    assert "do not trust it" in capsys.readouterr().out
