@@ -94,7 +94,7 @@ def price(objects: Iterable[ObjectSize], *, from_start: bool = False) -> Price:
 
 
 def _looks(rows: int) -> int:
-    """How often a job is asked whether it is done: at once, after 0.1 s, then at pauses that double to 3 s."""
+    """How often a job is asked if it is done: at once, after 0.1 s, then at pauses that double to 3 s."""
     waiting, pause, looks = rows / JOB_ROWS_PER_SECOND, 0.1, 1
     while waiting > pause:
         waiting -= pause
