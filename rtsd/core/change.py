@@ -149,13 +149,22 @@ def _decide_delete(known: Known, change: Change) -> Verdict:
 def _decide_after_delete(known: Known, change: Change, columns: int) -> Verdict:
     """A tombstone yields only to a newer undelete, or to a read that returned the row."""
     stamp, doubt = change.version.stamp, _same_second(known.version, change.version)
-    if stamp and change.version <= known.version:
+    if stamp and change.version <= known.version and not _is_back(known.version, change):
         return Verdict(Outcome.STALE, fetch=doubt)
     if change.operation in (Operation.UNDELETE, Operation.READ):
         if change.fields is None or len(change.fields) < columns or not stamp:
             return Verdict(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
         return Verdict(Outcome.APPLIED, tuple(change.fields), fetch=doubt)
     return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
+
+
+def _is_back(deletion: Version, change: Change) -> bool:
+    """Whether a read returned the row when its deletion was known already, whatever its stamp.
+
+    Then it was never deleted, but out of sight for a while: a lost permission, or a filter. An undelete
+    would have moved the stamp.
+    """
+    return change.operation is Operation.READ and change.version.seen > deletion.until
 
 
 def _decide_without_fields(known: Known, change: Change) -> Verdict:

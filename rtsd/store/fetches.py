@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from rtsd.core.instant import Millis
 from rtsd.store.database import Database, Tx
 
+MOST = 2_000
+"""Records of one object that are handed out at a time."""
+
 
 async def ask(tx: Tx, object_name: str, reasons: Iterable[tuple[str, str]], at: Millis) -> None:
     """Ask for records, as (id, reason); one that is waiting already is asked for once."""
@@ -18,13 +21,13 @@ async def ask(tx: Tx, object_name: str, reasons: Iterable[tuple[str, str]], at: 
 
 
 async def waiting(database: Database) -> dict[str, list[tuple[str, str, Millis]]]:
-    """What waits, as (id, reason, asked at) by object, oldest first; at most 2,000 of each."""
+    """What waits, as (id, reason, asked at) by object, oldest first; at most `MOST` of each."""
     found: dict[str, list[tuple[str, str, Millis]]] = {}
     for name, record_id, reason, asked_at in await database.fetch(
         "SELECT object, id, reason, asked_at FROM _rts_fetch ORDER BY asked_at"
     ):
         wanted = found.setdefault(name, [])
-        if len(wanted) < 2000:
+        if len(wanted) < MOST:
             wanted.append((record_id, reason, asked_at))
     return found
 

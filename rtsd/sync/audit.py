@@ -100,7 +100,7 @@ class StateAudit:
             await self._interval.step(mirrored)
             expected, found = await self._counts(mirrored, settled=attempt > 0)
             if expected == found:
-                mirrored.vanished = 0
+                mirrored.vanished = mirrored.unexplained = 0
                 await self._set(mirrored, ObjectState.LIVE, None)
                 return True
         if not believable(found - expected, found):

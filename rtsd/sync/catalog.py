@@ -93,6 +93,8 @@ class Mirrored:
     """An operator asked for the initial audit (`initial_audit = "ask"`)."""
     vanished: int = 0
     """Rows that the org no longer counts, more than are believed to be deleted: nothing is, meanwhile."""
+    unexplained: int = 0
+    """Rows taken for deleted without a trace since the last proof: little by little is much, too."""
     reread: str = ""
     """Why the object has to be read whole again; empty when it need not be."""
     most_characters: int = soql.MOST_COLUMNS

@@ -123,7 +123,7 @@ class Fingerprinter:
         for stretch in await self._stretches(mirrored, days, org, own):
             await self._compare(mirrored, stretch, result)
         result.found.orphaned -= result.found.stale  # it moved out of the stretch that was looked at
-        await self._let_settle(mirrored, result, to_iso(now - SETTLE_MS))
+        await self._let_settle(mirrored, result, now)
         result.unsettled = await mirror.unsettled(self._engine.database, mirrored.described, since)
         await self._finish(mirrored, result)
         return result
@@ -220,9 +220,16 @@ class Fingerprinter:
         result.found |= found
         result.stamps |= {one: max(org.get(one, ""), own.get(one, "")) for one in found.ids}
 
-    async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, settled: str) -> None:
-        """What changed in the last minute may be on its way: it is drift only if it does not arrive."""
-        if all(result.stamps.get(one, "") < settled for one in result.found.ids):
+    async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, now: Millis) -> None:
+        """What changed in the last minute may be on its way: it is drift only if it does not arrive.
+
+        When an orphan was deleted nobody knows, so each is given that time. What the mirror learnt after
+        the org was asked, `now`, is no orphan.
+        """
+        settled, asked = to_iso(now - SETTLE_MS), to_iso(now // 1000 * 1000)
+        result.found.orphaned -= {one for one, stamp in result.stamps.items() if stamp >= asked}
+        recent = any(result.stamps.get(one, "") >= settled for one in result.found.ids)
+        if not recent and not result.found.orphaned:
             return
         await self._sleep(GRACE_S)
         own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.ids)
@@ -334,6 +341,7 @@ class Fingerprinter:
                 await writing.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
             if not found and not result.unsettled:
                 await engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+                mirrored.unexplained = 0
         if vanished:
             await freeze(engine, mirrored, len(vanished), result.checked + len(vanished))
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)

@@ -47,16 +47,22 @@ class Repair:
         for, so that collecting them is what keeps that cheap.
         """
         fetched = changed = 0
-        now = self._engine.now()
-        for name, waiting in (await fetches.waiting(self._engine.database)).items():
-            mirrored = self._engine.catalog.find(name)
-            if mirrored is None or mirrored.table is None:
-                continue
-            if patiently and mirrored.wish.where and now - waiting[0][2] < FILTER_SETTLE_MS:
-                continue
-            changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
-            fetched += len(waiting)
+        more = True
+        while more:
+            more = False
+            for name, waiting in (await fetches.waiting(self._engine.database)).items():
+                mirrored = self._engine.catalog.find(name)
+                if mirrored is None or mirrored.table is None:
+                    continue
+                if patiently and self._may_wait(mirrored, waiting[0][2]):
+                    continue
+                changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
+                fetched += len(waiting)
+                more |= len(waiting) == fetches.MOST
         return Repaired(fetched, changed)
+
+    def _may_wait(self, mirrored: Mirrored, oldest: Millis) -> bool:
+        return bool(mirrored.wish.where) and self._engine.now() - oldest < FILTER_SETTLE_MS
 
     async def records(self, mirrored: Mirrored, ids: Sequence[str], reason: str) -> Repaired:
         """Fetch these records now."""
@@ -143,10 +149,12 @@ class Repair:
             logged = await self._from_delete_log(mirrored, gone)
             vanished = gone.keys() - {change.id for change in logged}
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
-            if not believable(len(vanished & own.keys()), rows):
+            lost = len(vanished & own.keys())
+            if not believable(mirrored.unexplained + lost, rows):
                 # They are not asked for again: that would cost calls for ever, and tell nothing new.
-                await freeze(self._engine, mirrored, len(vanished & own.keys()), rows)
+                await freeze(self._engine, mirrored, mirrored.unexplained + lost, rows)
             else:
+                mirrored.unexplained += lost
                 at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
                 deleted += [
                     Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, at)
