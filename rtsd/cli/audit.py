@@ -76,7 +76,10 @@ def _result(answers: Sequence[dict[str, Any]], *, as_json: bool) -> int:
         click.echo(msgspec.json.encode({"objects": audited, "api_calls": calls}))
     else:
         click.echo(table(_HEADERS, [_row(one) for one in audited]))
-    return 1 if any(_found(one) > one.get("repaired", 0) for one in audited) else 0
+    incomplete = [one for one in audited if one.get("state", "live") != "live"]
+    for one in incomplete:
+        click.echo(f"{one.get('name')} is {one['state']}: {one.get('error')}", err=True)
+    return 1 if incomplete or any(_found(one) > one.get("repaired", 0) for one in audited) else 0
 
 
 def _count(one: dict[str, Any], what: str) -> int:

@@ -84,6 +84,8 @@ class Operations:
         found = await self._found_since(mirrored, seq)
         result = {
             "name": mirrored.name,
+            "state": mirrored.state.value,
+            "error": mirrored.error,
             "checked": checked,
             **found,
             "api_calls": spent[API_REQUESTS],

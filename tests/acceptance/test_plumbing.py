@@ -158,9 +158,9 @@ async def test_ac_46_a_load_killed_ten_times_costs_a_page_a_time(
     stand: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed anywhere, a load goes on at its page, in its job; the mirror is equal at the end."""
-    page = 2_000
+    page = 1_000
     monkeypatch.setattr("rtsd.sync.audit.PAGE", page)
-    org = await stand({"Lead": 40_000})
+    org = await stand({"Lead": 20_000})
     rng = random.Random(4)
     kills = 0
     for _ in range(10):
@@ -177,9 +177,9 @@ async def test_ac_46_a_load_killed_ten_times_costs_a_page_a_time(
     await org.start()
     await org.load()
     assert (await org.state("Lead")).state == "live"
-    assert await org.equal("Lead") == 40_000
+    assert await org.equal("Lead") == 20_000
     assert kills >= 8
-    assert await org.rows_read() <= 40_000 + kills * page + 100
+    assert await org.rows_read() <= 20_000 + kills * page + 100
     assert (await org.calls())["bulk_jobs"] <= 1 + kills // 4
 
 

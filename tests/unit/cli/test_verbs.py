@@ -167,6 +167,11 @@ def test_an_audit_covers_all_objects_and_adds_up(rtsd: Rtsd, daemon: Any) -> Non
     status, out, _ = rtsd("audit", "Lead")
     assert status == 1
     assert "5,000" in out
+    daemon.answers["POST /v1/objects/Lead/audit?wait=1"] = audited(
+        "Lead", state="incomplete", error="a slice was not read"
+    )
+    status, _, err = rtsd("audit", "Lead")
+    assert (status, err) == (1, "Lead is incomplete: a slice was not read\n")
 
 
 def test_an_audit_is_priced(rtsd: Rtsd, daemon: Any) -> None:
