@@ -75,12 +75,17 @@ class Daemon:
 
     async def live(self, within: float = 30.0) -> protocol.Status:
         """Wait until every object is proven live."""
+        shown: dict[str, tuple[str, int, str | None]] = {}
 
         async def probe() -> protocol.Status | None:
             status = await self.status()
+            shown.update({one.name: (one.state, one.rows, one.error) for one in status.objects})
             return status if all(one.state == "live" for one in status.objects) else None
 
-        return await eventually(probe, "every object is live", within)
+        try:
+            return await eventually(probe, "every object is live", within)
+        except AssertionError as late:
+            raise AssertionError(f"not live within {within:.0f} s: {shown}") from late
 
     async def mode(self, wanted: str, within: float = 15.0) -> None:
         """Wait until changes arrive in this mode."""

@@ -137,7 +137,6 @@ async def test_control_socket_in_use(rig: Rig) -> None:
             asking.connect(str(rig.socket))
 
 
-@pytest.mark.xfail(strict=True, reason="rtsd.control.server unlinks whatever refuses a connection")
 async def test_control_socket_is_a_file(rig: Rig) -> None:
     """A file of somebody else's in the socket's place is not removed."""
     rig.socket.write_text("mine")
