@@ -223,8 +223,9 @@ class Fingerprinter:
     async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, now: Millis) -> None:
         """What changed in the last minute may be on its way: it is drift only if it does not arrive.
 
-        When an orphan was deleted nobody knows, so each is given that time. What the mirror learnt after
-        the org was asked, `now`, is no orphan.
+        When an orphan was deleted nobody knows, so each is given that time. One that has moved to another
+        stamp by then was edited between two of our questions, and what the mirror learnt after the org was
+        asked, `now`, is no orphan either.
         """
         settled, asked = to_iso(now - SETTLE_MS), to_iso(now // 1000 * 1000)
         result.found.orphaned -= {one for one, stamp in result.stamps.items() if stamp >= asked}
@@ -236,7 +237,8 @@ class Fingerprinter:
         arrived = {one for one, stamp in own.items() if stamp >= result.stamps.get(one, LAST)}
         result.found.missing -= arrived
         result.found.stale -= arrived
-        result.found.orphaned &= own.keys()
+        moved = {one for one, stamp in own.items() if stamp != result.stamps.get(one, stamp)}
+        result.found.orphaned &= own.keys() - moved
 
     async def _org_stamps(self, mirrored: Mirrored, stretch: _Stretch) -> dict[str, str]:
         """Ids and stamps of a stretch: page by page, or by a Bulk job where that takes fewer calls."""

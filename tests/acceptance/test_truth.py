@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from stand import Stand, Standing
 
+from rtsd.store import inbox
+
 DAY_S = 86_400
 
 
@@ -334,20 +336,19 @@ async def test_without_a_stamp_there_is_no_fingerprint(stand: Standing) -> None:
 
 
 # -- while others work ---------------------------------------------------------------------------------
-async def test_changes_while_it_runs_are_no_drift(stand: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     """People save, pushes arrive, checks run, all at once: no check calls what is on its way drift."""
-    monkeypatch.setattr("rtsd.sync.fingerprint.GRACE_S", 0.3)
-    org = await stand({"Lead": 600}, listen="127.0.0.1:0")
-    await org.loaded()
+    org = await (await stand({"Lead": 600}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")
     controller = org.parts.controller
     loops = [asyncio.create_task(org.parts.inbox.run()), asyncio.create_task(controller.realtime.run())]
-    stop = asyncio.Event()
+    stop, at_work = asyncio.Event(), asyncio.Event()
     ids = org.ids("Lead")
 
     async def people() -> int:
         done = 0
         while not stop.is_set():
+            await at_work.wait()
             org.update("Lead", ids[done % 400 : done % 400 + 3], Title=f"edit {done}")
             if done % 5 == 0:
                 org.create("Lead", 1)
@@ -357,6 +358,20 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing, monkeypatch: 
             await asyncio.sleep(0.003)
         return done
 
+    async def grace(_seconds: float) -> None:
+        """As long as it takes until what is on its way has arrived: people make a pause."""
+        at_work.clear()
+        await org.simulated.control("package/drain", {})
+        await until_applied()
+        at_work.set()
+
+    async def until_applied() -> None:
+        if await inbox.count_pending(org.parts.database):
+            await asyncio.sleep(0.001)
+            await until_applied()
+
+    controller.fingerprinter._sleep = grace
+    at_work.set()
     working = asyncio.create_task(people())
     try:
         for _ in range(6):
@@ -364,6 +379,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing, monkeypatch: 
             await controller.check(org.parts.engine.catalog["Lead"])
     finally:
         stop.set()
+        at_work.set()
         done = await working
         await org.simulated.control("package/drain", {})
         for loop in loops:
