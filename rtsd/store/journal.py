@@ -143,7 +143,7 @@ async def without_push(database: Database, seq: int, at: str) -> list[Found]:
         " AND source IN ('interval', 'repair') AND latency_ms IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object"
         " AND push.id=found.id AND push.source='push' AND push.at >="
-        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000 + 2) || ' seconds'))"
+        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000.0 + 1) || ' seconds'))"
         " ORDER BY seq",
         (seq, at),
     )

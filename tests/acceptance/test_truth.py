@@ -62,9 +62,11 @@ async def sources(org: Stand, name: str, record_id: str) -> list[str]:
     return [version["source"] for version in history["versions"]]
 
 
-async def test_ten_changes_are_found_exactly(stand: Standing) -> None:
+@pytest.mark.parametrize("logged", [True, False], ids=["in the delete log", "in no log"])
+async def test_ten_changes_are_found_exactly(stand: Standing, logged: bool) -> None:  # noqa: FBT001
     """3 hard-deleted, 4 updated, 3 created: found in one pass and at most 20 calls, repaired, said."""
     org = await (await stand({"Lead": 5_000})).loaded()
+    org.org.behaviour.hard_deletes_in_deleted_log = logged
     org.advance(3_600)
     drifted = drift(org)
     result, calls = await spent(org)
@@ -90,6 +92,43 @@ async def test_nothing_wrong_costs_one_call(stand: Standing) -> None:
         assert (result["repaired"], calls) == (0, 1)
         assert await org.rows_read() - read <= 2_000  # groups, not rows
     assert await org.journal("drift") == []
+
+
+async def test_the_delete_log_explains_many_days(stand: Standing) -> None:
+    """30 hard deletions on as many days: named by one call, so that no day has to be read row by row."""
+    org = await stand({"Lead": 400})
+    _spread(org, "Lead")
+    await org.loaded()
+    org.advance(3_600)
+    gone = org.ids("Lead")[:300:10]
+    org.org.hard_delete(org.org.admin, "Lead", gone)
+    org.advance(300)
+    read = await org.rows_read()
+    result, calls = await spent(org)
+    assert sorted(result["orphaned"]) == sorted(gone)
+    assert calls <= 6
+    assert await org.rows_read() - read <= 400  # the days' counts, no rows
+    assert await org.equal("Lead") == 370
+
+
+async def test_nothing_is_proven_before_it_is_repaired(stand: Standing) -> None:
+    """What was found could not be fetched: the proof stays where it was until it could."""
+    org = await (await stand({"Lead": 100})).loaded()
+    org.advance(3_600)
+    (mirrored,) = org.parts.engine.catalog
+    proven = mirrored.proven_at
+    org.update("Lead", org.ids("Lead")[:3], Title="cannot be fetched yet")
+    org.advance(300)
+    await org.simulated.fault("query_timeout", path="composite")
+    from rtsd.errors import SalesforceError
+
+    with pytest.raises(SalesforceError):
+        await org.audit("Lead")
+    assert mirrored.proven_at == proven
+    await org.simulated.control("faults", method="DELETE")
+    await org.audit("Lead")
+    assert mirrored.proven_at > proven
+    assert await org.equal("Lead") == 100
 
 
 # -- operations that fire no trigger ----------------------------------------------------------------
