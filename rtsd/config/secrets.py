@@ -64,7 +64,8 @@ class SecretFiles:
         """
         path = self.find(name)
         try:
-            check_private(path)
+            if path.parent != self.credentials:  # that directory is systemd's, and closed
+                check_private(path)
             text = path.read_bytes().decode().strip()
         except FileNotFoundError:
             where = f"{self.credentials} or {self.base}" if self.credentials else f"{self.base}"
@@ -82,11 +83,11 @@ class SecretFiles:
 def check_private(path: Path) -> None:
     """Refuse a secret file that others can read, or its group can write.
 
-    A directory closed to others protects what is in it, as systemd's credentials directory does.
+    That its directory may be closed does not count: directories get opened, and files moved.
     Raises ValueError with the chmod that helps, OSError when there is no such file.
     """
     mode = path.stat().st_mode
-    if mode & _FOR_OTHERS and path.parent.stat().st_mode & stat.S_IRWXO:
+    if mode & _FOR_OTHERS:
         raise ValueError(
             f"{path} is readable by others (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}"
         )

@@ -18,7 +18,7 @@ from enum import StrEnum
 from rtsd.core.instant import Millis, to_iso
 
 GRACE_MS: Millis = 60_000
-"""So long a push may take: what is found earlier than that is not missed yet."""
+"""So long a push may take, if silence is not noticed sooner: what is found earlier is not missed yet."""
 
 
 class Quiet(StrEnum):
@@ -40,11 +40,18 @@ class Unpushed:
     unwatched: int = 0
     """The sync conditions held these back, as they should."""
     fresh: int = 0
-    """Made within the last GRACE_MS: their pushes may be on their way."""
+    """Made within the grace: their pushes may be on their way."""
+    beside: int = 0
+    """A push for the same record came at about the same time: it may have been for another edit."""
 
     def after(self, earlier: Unpushed) -> Unpushed:
         """Both together; what was fresh then has been judged by now."""
-        return Unpushed(self.watched + earlier.watched, self.unwatched + earlier.unwatched, self.fresh)
+        return Unpushed(
+            self.watched + earlier.watched,
+            self.unwatched + earlier.unwatched,
+            self.fresh,
+            self.beside + earlier.beside,
+        )
 
 
 def is_watched(operation: str, changed: Sequence[str] | None, conditions: Iterable[str]) -> bool:
@@ -63,6 +70,8 @@ def judge(found: Unpushed, last: Millis | None, now: Millis) -> tuple[Quiet, str
         return Quiet.SILENT, f"{_changes(found.watched)} came by no push ({looked})"
     if found.fresh:
         return Quiet.UNKNOWN, f"{_changes(found.fresh)} may still be pushed ({looked})"
+    if found.beside:
+        return Quiet.UNKNOWN, f"{_changes(found.beside)} came beside a push of the same record ({looked})"
     if found.unwatched:
         what = f"{_changes(found.unwatched)} touched only fields that no sync condition watches"
         return Quiet.FILTERED, f"{what} ({looked})"

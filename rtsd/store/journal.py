@@ -49,6 +49,8 @@ class Found(NamedTuple):
     object: str
     op: str
     changed: list[str] | None
+    beside_push: bool
+    """A push for the same record came shortly before: perhaps for this change, perhaps for another."""
 
 
 class Journal:
@@ -135,21 +137,33 @@ async def corrections(database: Database, object_name: str, seq: int) -> list[tu
 async def without_push(database: Database, seq: int, at: str) -> list[Found]:
     """What windows, fingerprints and repairs applied after entry `seq` and moment `at`, and no push named.
 
-    A push named it if it came for the record after the change was made; stamps have whole seconds.
+    A push named it if it came afterwards, or asked for the record to be fetched. One that was applied a
+    moment before may have been for another edit: stamps have whole seconds.
     """
+    pushed = (
+        "SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object AND push.id=found.id"
+        " AND push.source='push' AND push.at >="
+        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000.0 + 1) || ' seconds')"
+    )
     rows = await database.fetch(
-        "SELECT seq, at, latency_ms, object, op, changed FROM _rts_journal AS found"
+        f"SELECT seq, at, latency_ms, object, op, changed, EXISTS ({pushed})"
+        " FROM _rts_journal AS found"
         " WHERE seq > ? AND at >= ? AND type='change' AND outcome='applied'"
         " AND source IN ('interval', 'repair') AND latency_ms IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object"
-        " AND push.id=found.id AND push.source='push' AND push.at >="
-        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000.0 + 1) || ' seconds'))"
+        f" AND NOT EXISTS ({pushed} AND (push.seq > found.seq OR push.outcome IN ('deferred', 'unknown')))"
         " ORDER BY seq",
         (seq, at),
     )
     return [
-        Found(one, from_iso(moment) - latency, name, op, msgspec.json.decode(changed) if changed else None)
-        for one, moment, latency, name, op, changed in rows
+        Found(
+            one,
+            from_iso(moment) - latency,
+            name,
+            op,
+            msgspec.json.decode(changed) if changed else None,
+            bool(beside),
+        )
+        for one, moment, latency, name, op, changed, beside in rows
     ]
 
 

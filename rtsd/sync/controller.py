@@ -112,7 +112,7 @@ class Controller:
         self.package = package
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
-        self.silence = Silence(engine, self.push)
+        self.silence = Silence(engine, self.push, rhythm.silence_after)
         self.mode = Mode.AWAITING_PACKAGE if package else Mode.INTERVAL
         self.mode_since = engine.now()
         self.mode_reason = "started" if package else "no gateway is configured"

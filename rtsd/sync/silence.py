@@ -48,8 +48,9 @@ class Silence:
     back by a sync condition.
     """
 
-    def __init__(self, engine: Engine, push: PushSeen) -> None:
+    def __init__(self, engine: Engine, push: PushSeen, silence_after: Millis) -> None:
         self._engine = engine
+        self._grace = min(GRACE_MS, silence_after)
         self._push = push
         self._unpushed = Unpushed()
         """What was found since the last sign of life."""
@@ -98,16 +99,18 @@ class Silence:
         now = self._engine.now()
         found = await journal.without_push(self._engine.database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._engine.database)
-        watched = unwatched = fresh = 0
+        watched = unwatched = fresh = beside = 0
         for one in found:
             made = one.made_at
             if self._expected_since is None or made + self._offset < self._expected_since:
                 continue
-            if now - made < GRACE_MS:
+            if now - made < self._grace:
                 fresh += 1
                 seen = min(seen, one.seq - 1)
             elif one.seq > seen:  # it is looked at again, together with a fresh one before it
                 continue
+            elif one.beside_push:
+                beside += 1
             elif self._is_watched(one):
                 watched += 1
             else:
@@ -117,7 +120,7 @@ class Silence:
             self._missed.append((now, watched))
         if self._since != self._push.last_at:
             self._since, self._unpushed = self._push.last_at, Unpushed()
-        self._unpushed = Unpushed(watched, unwatched, fresh).after(self._unpushed)
+        self._unpushed = Unpushed(watched, unwatched, fresh, beside).after(self._unpushed)
 
     @property
     def _offset(self) -> Millis:
