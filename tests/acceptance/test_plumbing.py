@@ -142,16 +142,16 @@ async def test_ac_46_a_stalled_download_goes_on_where_it_was(
     stand: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Downloads that stall, break or lie are resumed at their page: no row twice, no second job."""
-    monkeypatch.setattr("rtsd.sync.audit.PAGE", 4_000)
-    org = await (await stand({"Lead": 20_000})).start()
+    monkeypatch.setattr("rtsd.sync.audit.PAGE", 2_000)
+    org = await (await stand({"Lead": 10_000})).start()
     org.parts.engine.client.timeouts = Timeouts(stall_s=0.3)
     for kind in ("stall", "cut", "wrong_count"):
         await org.simulated.fault(kind, count=1, path="results")
     await org.load()
     assert (await org.state("Lead")).state == "live"
-    assert await org.equal("Lead") == 20_000
+    assert await org.equal("Lead") == 10_000
     assert (await org.calls())["bulk_jobs"] == 1
-    assert await org.rows_read() <= 20_000 + 3 * 4_000 + 10
+    assert await org.rows_read() <= 10_000 + 3 * 2_000 + 10
 
 
 async def test_ac_46_a_load_killed_ten_times_costs_a_page_a_time(
