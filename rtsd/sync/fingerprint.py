@@ -113,14 +113,14 @@ class Fingerprinter:
         org, newest = await self._org_histogram(mirrored, before)
         own = await mirror.histogram(self._engine.database, mirrored.described, before)
         result = Fingerprint(to_iso(now), checked=sum(org.values()))
-        days = differing(org, own)
+        days = left = differing(org, own)
         if newest >= since or any(day >= since[:10] for day in days):
             await self._compare(mirrored, _Stretch(since), result)
-            days = await self._explained(mirrored, days, result.found)
-        if days:
+            left = await self._explained(mirrored, days, result.found)
+        if left:
             result.found |= await self._from_delete_log(mirrored)
-            days = await self._explained(mirrored, days, result.found)
-        for stretch in await self._stretches(mirrored, days, org, own):
+            left = await self._explained(mirrored, days, result.found)
+        for stretch in await self._stretches(mirrored, left, org, own):
             await self._compare(mirrored, stretch, result)
         result.found.orphaned -= result.found.stale  # it moved out of the stretch that was looked at
         await self._let_settle(mirrored, result, now)
