@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rtsd.simulator.org import Org
     from rtsd.simulator.switches import Switches
 
-START_S = 180.0  # a million rows take a while to make
+START_S = 600.0  # millions of rows take a while to make
 STOP_S = 10.0
 LINE = 1 << 20
 
