@@ -97,13 +97,13 @@ async def test_missing_configuration(rig: Rig) -> None:
 
 
 async def test_secret_readable_by_others(rig: Rig) -> None:
-    """A secret that others can read is refused, and is not told."""
-    rig.place.chmod(0o755)
-    (rig.place / "sf-secret").chmod(0o644)
+    """A secret that others can read is refused, in a closed directory too, and is not told."""
+    secret = rig.place / "sf-secret"
+    secret.chmod(0o644)
     try:
         await refused(rig, 2, says="sf-secret")
     finally:
-        rig.place.chmod(0o700)
+        secret.chmod(0o600)
 
 
 async def test_wrong_secret(rig: Rig) -> None:
