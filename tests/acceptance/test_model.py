@@ -25,7 +25,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from stand import Stand
 
 from rtsd.demo.compare import compare
@@ -123,6 +123,12 @@ class Game(RuleBasedStateMachine):
             self._runner.run(self._stack.aclose())
             self._runner.close()
             shutil.rmtree(self._place)
+
+    @initialize(logged=st.booleans())
+    def org_kinds(self, logged: bool) -> None:  # noqa: FBT001
+        """Whether hard and cascaded deletions are in the org's delete log, nobody documents."""
+        self.org.behaviour.hard_deletes_in_deleted_log = logged
+        self.org.behaviour.cascades_in_deleted_log = logged
 
     # -- people work in the org -----------------------------------------------------------------------
     @property
