@@ -24,9 +24,9 @@ import msgspec
 
 from rtsd import errors
 from rtsd.control import protocol
-from rtsd.errors import DaemonUnreachable, RtsError
+from rtsd.errors import DaemonUnreachable, NotFound, RtsError
 
-__all__ = ["ControlClient", "SocketForbidden", "WrongProtocol", "socket_path"]
+__all__ = ["ControlClient", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,12 @@ MAX_LINE = 32 * 1024 * 1024
 
 class SocketForbidden(DaemonUnreachable):
     """The socket is there, but its permissions keep this user out."""
+
+
+class UnknownRoute(RtsError):
+    """The daemon answers, and has never heard of the question: it is older than this program."""
+
+    http_status = 404
 
 
 class WrongProtocol(DaemonUnreachable):
@@ -139,9 +145,14 @@ class ControlClient:
         """One record as the mirror has it."""
         return await self._json("GET", _record(name, record))
 
-    async def why(self, name: str, record: str) -> dict[str, Any]:
-        """Where each value of a record came from."""
-        return await self._json("GET", f"{_record(name, record)}/why")
+    async def audits(self) -> protocol.Audits:
+        """What audits run, and what audits, fingerprints and repairs found, newest first."""
+        return _decode(await self._request("GET", "/v1/audits"), protocol.Audits)
+
+    async def why(self, name: str, record: str, *, ask_org: bool = True) -> dict[str, Any]:
+        """Everything that touched a record; with `ask_org`, for one API call, also how the org shows it."""
+        query = None if ask_org else {"org": "0"}
+        return await self._json("GET", f"{_record(name, record)}/why", query=query)
 
     async def history(self, name: str, record: str, at: str | None = None) -> dict[str, Any]:
         """A record's past values; with `at`, as it was at that moment."""
@@ -335,6 +346,10 @@ def _refusal(status: int, body: bytes) -> RtsError:
         failure = msgspec.json.decode(body, type=protocol.Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _not_rtsd(f"HTTP {status} without a reason")
+    if status in (404, 405) and failure.error != NotFound.__name__:
+        return UnknownRoute(
+            "This rtsd does not know the question: it is older than the one who asks.", "Upgrade rtsd."
+        )
     kind: Callable[[str], RtsError] = _ERRORS.get(failure.error, RtsError)
     error = kind(failure.message)
     error.http_status = status

@@ -51,12 +51,15 @@ class Explainer:
             return {**answer, "at": moment, **_as_of(versions, past, state, moment)}
         return {**answer, "now": past.record, "versions": [_without_values(one) for one in versions]}
 
-    async def why(self, mirrored: Mirrored, record_id: str) -> dict[str, Any]:
-        """Say what touched the record, what the mirror shows, and what the org shows, for one call."""
+    async def why(self, mirrored: Mirrored, record_id: str, *, ask_org: bool = True) -> dict[str, Any]:
+        """Say what touched the record, what the mirror shows, and what the org shows, for one call.
+
+        Without `ask_org` it costs none, and `org` and `equal` are None: not known.
+        """
         database = self._engine.database
         record = await mirror.record(database, mirrored.described, record_id) if mirrored.table else None
         entries = [entry for entry, _ in await journal.of_record(database, mirrored.name, record_id)]
-        org = await self._in_org(mirrored, record_id) if mirrored.table else None
+        org = await self._in_org(mirrored, record_id) if mirrored.table and ask_org else None
         return {
             "object": mirrored.name,
             "id": record_id,

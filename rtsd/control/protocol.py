@@ -151,6 +151,15 @@ class QuotaHistory(msgspec.Struct, kw_only=True):
     usage: list[UsageSample] = msgspec.field(default_factory=list)
 
 
+class RunningAudit(msgspec.Struct, kw_only=True):
+    """A state audit under way. `job` is the Bulk job whose result is read; None: by REST, or not begun."""
+
+    object: str
+    started_at: str
+    rows_read: int = 0
+    job: str | None = None
+
+
 class Inbox(msgspec.Struct, kw_only=True):
     """Pushes durably taken and not applied yet."""
 
@@ -226,6 +235,13 @@ class Frame(msgspec.Struct, kw_only=True, tag="frame", omit_defaults=True):
     rows: list[Event] = msgspec.field(default_factory=list)
     status: Status | None = None
     """Present when it changed since the last frame."""
+
+
+class Audits(msgspec.Struct, kw_only=True):
+    """`GET /v1/audits`: what runs, and what audits, fingerprints and repairs found, newest first."""
+
+    running: list[RunningAudit] = msgspec.field(default_factory=list)
+    findings: list[Event] = msgspec.field(default_factory=list)
 
 
 class Failure(msgspec.Struct, kw_only=True):

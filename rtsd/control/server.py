@@ -98,6 +98,7 @@ class ControlServer:
             get("/v1/events", self._events),
             get("/v1/errors", self._error_log),
             get("/v1/quota/history", self._quota_history),
+            get("/v1/audits", self._audits),
             get("/v1/dead-letters", self._dead_letters),
             get("/v1/dead-letters/{id}", self._dead_letter),
             post("/v1/dead-letters/{id}/retry", self._retry),
@@ -151,6 +152,9 @@ class ControlServer:
     async def _quota_history(self, _request: web.Request) -> web.Response:
         return _json(await self._views.quota_history())
 
+    async def _audits(self, _request: web.Request) -> web.Response:
+        return _json(await self._views.audits())
+
     async def _dead_letters(self, _request: web.Request) -> web.Response:
         found = await dead_letters.newest(self._views.engine.database)
         return _json(protocol.DeadLetters(dead_letters=[_letter(one) for one in found]))
@@ -187,7 +191,10 @@ class ControlServer:
         return _json(await self._explainer.history(self._object(request), record_id, request.query.get("at")))
 
     async def _why(self, request: web.Request) -> web.Response:
-        return _json(await self._explainer.why(self._object(request), _record_id(request.match_info["id"])))
+        """`?org=0` leaves the org out of it, and so costs no call."""
+        record_id = _record_id(request.match_info["id"])
+        ask_org = request.query.get("org", "1") not in ("", "0", "false")
+        return _json(await self._explainer.why(self._object(request), record_id, ask_org=ask_org))
 
     async def _audit(self, request: web.Request) -> web.Response:
         body = await _body(request, AuditBody)

@@ -9,7 +9,8 @@ from rtsd.control import protocol
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import DAY_MS
-from rtsd.store import dead_letters, error_log, inbox, journal, objects, quota
+from rtsd.store import audits, dead_letters, error_log, inbox, journal, objects, quota
+from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Entry
 from rtsd.store.objects import ObjectState
 from rtsd.store.quota import Usage
@@ -67,6 +68,14 @@ class Views:
             usage=[_sample(one) for one in await quota.usage(database, since)],
         )
 
+    async def audits(self) -> protocol.Audits:
+        """`GET /v1/audits`."""
+        database = self.engine.database
+        return protocol.Audits(
+            running=[_running(one) for one in await audits.under_way(database)],
+            findings=[event(entry) for entry in await journal.findings(database)],
+        )
+
     def _org(self) -> protocol.Org:
         facts = self.controller.org.facts
         return protocol.Org(
@@ -120,6 +129,12 @@ def _calls(at: Millis, purpose: str, calls: int) -> protocol.HourlyCalls:
 def _sample(usage: Usage) -> protocol.UsageSample:
     return protocol.UsageSample(
         at=to_iso(usage.at), name=usage.name, max=usage.max, used=usage.used, used_by_us=usage.ours
+    )
+
+
+def _running(audit: AuditProgress) -> protocol.RunningAudit:
+    return protocol.RunningAudit(
+        object=audit.object, started_at=to_iso(audit.started_at), rows_read=audit.rows_read, job=audit.job
     )
 
 

@@ -34,6 +34,14 @@ async def get(database: Database, object_name: str) -> AuditProgress | None:
     return None
 
 
+async def under_way(database: Database) -> list[AuditProgress]:
+    """Every audit under way."""
+    rows = await database.fetch(
+        "SELECT object, started_at, job, locator, rows_read, last_id FROM _rts_audit ORDER BY started_at"
+    )
+    return [AuditProgress(name, from_iso(started_at), *rest) for name, started_at, *rest in rows]
+
+
 async def save(tx: Tx, progress: AuditProgress) -> None:
     """Remember how far it has come, in the transaction that stored the rows."""
     await tx.execute(

@@ -176,6 +176,16 @@ async def of_record(database: Database, object_name: str, record_id: str) -> lis
     return [(_entry(row[:12]), msgspec.json.decode(row[12]) if row[12] else None) for row in rows]
 
 
+async def findings(database: Database, limit: int = 200) -> list[Entry]:
+    """What audits, fingerprints and repairs found and did, newest first."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS} FROM _rts_journal WHERE type IN ('audit', 'drift', 'repair')"
+        " ORDER BY seq DESC LIMIT ?",
+        (limit,),
+    )
+    return [_entry(row) for row in rows]
+
+
 def _json(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 

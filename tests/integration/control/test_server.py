@@ -246,6 +246,34 @@ async def test_an_audit_answers_at_once_or_when_it_is_done(socket: Socket) -> No
     assert rig["Contact"].state is ObjectState.LIVE
 
 
+async def test_the_findings_of_audits_are_listed_newest_first(socket: Socket) -> None:
+    """What an audit found stays to be read, however many changes came since; changes are not among it."""
+    rig = socket.rig
+    record = await rig.a_record("Contact")
+    rig.advance(30)
+    await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": "changed"}])
+    await socket.ask("POST", "/v1/objects/Contact/audit?wait=1", {"full": True})
+    status, found = await socket.ask("GET", "/v1/audits")
+    assert (status, found["running"]) == (200, [])
+    numbers = [one["seq"] for one in found["findings"]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert {one["type"] for one in found["findings"]} <= {"audit", "drift", "repair"}
+    assert any("state audit begins" in one["message"] for one in found["findings"])
+
+
+async def test_why_can_leave_the_org_out(socket: Socket) -> None:
+    """Looking is free: without the org's answer no call is spent, and equality is not claimed."""
+    rig = socket.rig
+    record = await rig.a_record("Contact")
+    path = f"/v1/objects/Contact/records/{record}/why"
+    before = (await socket.ask("GET", "/v1/status"))[1]["quota"]["calls_24h"]
+    _, found = await socket.ask("GET", f"{path}?org=0")
+    assert (found["org"], found["equal"], found["mirror"]["state"]) == (None, None, "live")
+    assert (await socket.ask("GET", "/v1/status"))[1]["quota"]["calls_24h"] == before
+    _, found = await socket.ask("GET", path)
+    assert found["equal"] is True
+
+
 async def test_pause_and_resume_are_idempotent(socket: Socket) -> None:
     """Twice is as good as once, for all and for one object."""
     for _ in range(2):

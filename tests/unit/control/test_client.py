@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from rtsd.control import client as module
-from rtsd.control.client import ControlClient, SocketForbidden, WrongProtocol, socket_path
+from rtsd.control.client import ControlClient, SocketForbidden, UnknownRoute, WrongProtocol, socket_path
 from rtsd.control.protocol import Event, Frame, Lagged, Snapshot
 from rtsd.errors import Conflict, DaemonUnreachable, NotFound, QuotaExhausted, RtsError
 
@@ -140,6 +140,20 @@ async def test_a_refusal_becomes_the_error_the_daemon_named(path: Path) -> None:
                 await client.audit(name)
             assert type(caught.value) is kind
             assert caught.value.http_status == status
+
+
+async def test_a_question_the_daemon_has_never_heard_of_says_that_it_is_older(path: Path) -> None:
+    """No route is not the same as no record: the one is an older daemon, the other an answer."""
+    names = iter(["UsageError", "NotFound"])
+
+    async def refuse(_: web.Request) -> web.Response:
+        return answering(b'{"error":"%s","message":"none"}' % next(names).encode(), 404)
+
+    async with serving(path, web.get("/v1/audits", refuse)) as client:
+        with pytest.raises(UnknownRoute, match="older"):
+            await client.audits()
+        with pytest.raises(NotFound, match="none"):
+            await client.audits()
 
 
 async def test_commands_send_what_the_contract_says(path: Path) -> None:
