@@ -21,6 +21,7 @@ from rtsd import __version__, systemd
 from rtsd.config import Config, load
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, views
+from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.feed import Feed
 from rtsd.control.operations import Operations
@@ -189,7 +190,11 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
     control = ControlServer(
-        shown, EventStream(feed, shown), Operations(engine, controller, inbox, ledger), Explainer(engine)
+        shown,
+        EventStream(feed, shown),
+        Operations(engine, controller, inbox, ledger),
+        Explainer(engine),
+        Backups(database, wall_ms),
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)

@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "audit": "Compare objects with the org and repair what differs.",
         "repair": "Fetch single records again.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
+        "backup": "Write a consistent copy of the mirror to FILE, while rtsd goes on.",
         "pause": "Stop applying changes.",
         "resume": "Apply changes again.",
     },

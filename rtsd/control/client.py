@@ -209,6 +209,25 @@ class ControlClient:
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""
         return await self._json("POST", "/v1/verify", body={"certificate": certify}, patience=FOREVER)
 
+    async def backup(self, keep: Callable[[bytes, int], None]) -> Mapping[str, str]:
+        """Have a copy of the mirror made and `keep(piece, size of the whole)` it; return the headers with it.
+
+        `keep` raises errors of `rtsd.errors` only: an OSError would be taken for the connection's.
+        """
+        try:
+            async with self._open("POST", "/v1/backup", None, None, FOREVER) as response:
+                if response.status >= 400:
+                    raise _refusal(response.status, await response.read())
+                async for piece in response.content.iter_any():
+                    keep(piece, response.content_length or 0)
+                return response.headers
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            self._unreachable(error)
+
+    async def backup_progress(self) -> protocol.BackupProgress:
+        """How far the copy is that is being made."""
+        return _decode(await self._request("GET", "/v1/backup"), protocol.BackupProgress)
+
     async def pause(self, objects: Sequence[str] = ()) -> dict[str, Any]:
         """Stop applying changes of these objects, or of all."""
         return await self._json("POST", "/v1/pause", body={"objects": list(objects)})

@@ -284,3 +284,11 @@ class DeadLetters(msgspec.Struct, kw_only=True):
     """`GET /v1/dead-letters`."""
 
     dead_letters: list[DeadLetter]
+
+
+class BackupProgress(msgspec.Struct, kw_only=True):
+    """`GET /v1/backup`: how far the copy that is being made is, in pages of the database."""
+
+    running: bool = False
+    copied: int = 0
+    pages: int = 0

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol
+from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.operations import Operations
 from rtsd.control.stream import EventQuery, EventStream
@@ -65,9 +66,15 @@ class ControlServer:
     """The listening socket and its routes."""
 
     def __init__(
-        self, shown: Views, stream: EventStream, operations: Operations, explainer: Explainer
+        self,
+        shown: Views,
+        stream: EventStream,
+        operations: Operations,
+        explainer: Explainer,
+        backups: Backups,
     ) -> None:
         self._explainer = explainer
+        self._backups = backups
         self._views = shown
         self._stream = stream
         self._operations = operations
@@ -86,6 +93,7 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Close the socket and its connections."""
+        self._backups.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._path is not None:
@@ -108,6 +116,8 @@ class ControlServer:
             get("/v1/objects/{object}/records/{id}/why", self._why),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
+            get("/v1/backup", self._backup_progress),
+            post("/v1/backup", self._backups.answer),
             post("/v1/query", self._query),
             post("/v1/verify", self._verify),
             post("/v1/pause", self._pause),
@@ -210,6 +220,9 @@ class ControlServer:
         body = await _body(request, RepairBody)
         ids = [_record_id(one) for one in body.ids]
         return _json(await self._operations.repair(self._object(request), ids))
+
+    async def _backup_progress(self, _request: web.Request) -> web.Response:
+        return _json(self._backups.progress)
 
     async def _query(self, request: web.Request) -> web.Response:
         """`{"columns": […], "rows": [[…]], "truncated": false}`."""

@@ -50,8 +50,15 @@ class Barrage:
             head = {"v": 1, "kind": "changes", "org": self.rig.org.info["org_id"], "read_at": READ_AT}
             yield signed(TOKEN, str(number), msgspec.json.encode({**head, "changes": [change]}))
 
-    async def fire(self, then: Callable[[], None], *, when: Callable[[], bool], count: int = 100_000) -> None:
-        """Fire until the other side is gone, or `count` are sent; do `then` once `when` says so."""
+    async def fire(
+        self,
+        then: Callable[[], None],
+        *,
+        when: Callable[[], bool],
+        until: Callable[[], bool] = bool,
+        count: int = 100_000,
+    ) -> None:
+        """Fire until the other side is gone, `until`, or `count` are sent; do `then` once `when` says so."""
         waiting = True
 
         def note(shot: Shot, status: int) -> None:
@@ -63,7 +70,8 @@ class Barrage:
                 waiting = False
                 then()
 
-        async with firing(self.rig.port, itertools.islice(self.shots, count), note) as over:
+        shots = itertools.takewhile(lambda _: not until(), itertools.islice(self.shots, count))
+        async with firing(self.rig.port, shots, note) as over:
             await over
 
     def lost(self) -> set[str]:

@@ -74,6 +74,8 @@ class Daemon:
         answer = self.answers.get(f"{request.method} {request.path_qs}")
         if answer is None:
             return web.json_response({"error": "NotFound", "message": f"no {request.path_qs}"}, status=404)
+        if isinstance(answer, web.Response):
+            return answer
         if isinstance(answer, list):
             return web.Response(body=b"".join(line + b"\n" for line in answer))
         return web.json_response(answer)

@@ -1,0 +1,171 @@
+"""`rtsd backup`: a consistent copy of the mirror while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import errno
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from rtsd.cli import options
+from rtsd.cli.ask import ask
+from rtsd.control.client import ControlClient
+from rtsd.errors import CorruptDatabase, RtsError, StorageFull, StorageUnwritable, UsageError
+from rtsd.store.backup import check
+
+LOOK_EVERY_S = 0.5
+
+
+@click.command(epilog=options.examples("rtsd backup /backup/mirror.db", "rtsd backup --force today.db"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", is_flag=True, help="Replace FILE, once the new copy is whole.")
+@options.socket
+@options.as_json
+def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> None:
+    """Write a consistent copy of the mirror to FILE, while rtsd goes on.
+
+    It holds every push that was answered before it began. It is made beside the mirror, which takes as much
+    space for a moment, checked when it has arrived, and readable by you alone. docs/operations.md says how
+    to restore it.
+    """
+    began = time.monotonic()
+    _require_free(file, force=force)
+    with _part_of(file) as part:
+        download = _Download(part, shown=sys.stderr.isatty() and not as_json)
+        taken_at = ask(socket, download.run)
+        _put_in_place(part, file, force=force)
+    seconds, size = round(time.monotonic() - began, 3), file.stat().st_size
+    if as_json:
+        found = {"file": str(file), "bytes": size, "sha256": download.digest, "taken_at": taken_at}
+        click.echo(msgspec.json.encode({**found, "seconds": seconds}))
+    else:
+        click.echo(f"{file} is the mirror as of {taken_at}: {size / 1e6:,.1f} MB, whole, in {seconds:.1f} s.")
+
+
+class _Download:
+    """Receives the copy into a file, says how far it is, and checks that it came over whole."""
+
+    def __init__(self, part: Path, *, shown: bool) -> None:
+        self._part = part
+        self._shown = shown
+        self._file: BinaryIO
+        self._hash = hashlib.sha256()
+        self._received = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what has come, in hex."""
+        return self._hash.hexdigest()
+
+    async def run(self, client: ControlClient) -> str:
+        """Ask for the copy and keep it; return when it was taken."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._watch(client)) if self._shown else None
+            with self._part.open("wb") as self._file:
+                headers = await client.backup(self._keep)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            if watching is not None:
+                watching.cancel()
+        self._show("checking")
+        self._check(headers)
+        self._show("")
+        return headers.get("Rtsd-Taken-At", "")
+
+    async def _watch(self, client: ControlClient) -> None:
+        """Show how far the daemon is, until pieces come."""
+        while not self._received:
+            with suppress(RtsError):
+                made = await client.backup_progress()
+                self._show(f"copying {100 * made.copied // max(made.pages, 1)} %")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _keep(self, piece: bytes, size: int) -> None:
+        with _told(self._part):
+            self._file.write(piece)
+        self._hash.update(piece)
+        before, self._received = self._received, self._received + len(piece)
+        if self._received >> 24 != before >> 24:  # every 16 MiB
+            self._show(f"receiving {100 * self._received // max(size, 1)} %")
+
+    def _check(self, headers: Mapping[str, str]) -> None:
+        wanted = f"sha-256=:{base64.b64encode(self._hash.digest()).decode()}:"
+        if headers.get("Repr-Digest") != wanted:
+            raise CorruptDatabase("the copy is not what rtsd sent", "make the backup again")
+        check(self._part)
+
+    def _show(self, what: str) -> None:
+        if self._shown:
+            click.echo(f"\r\x1b[K{what}", nl=False, err=True)
+
+
+def _require_free(file: Path, *, force: bool) -> None:
+    if not file.parent.is_dir():
+        raise UsageError(f"{file.parent} is not a directory.", "Create it, or name another file.")
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists.", "Name another file, or replace it with --force.")
+    for ending in ("-wal", "-journal", ".lock"):
+        if file.with_name(file.name + ending).exists():
+            raise UsageError(
+                f"{file} looks like a database in use: {file.name}{ending} is beside it.",
+                "Name another file.",
+            )
+
+
+@contextmanager
+def _part_of(file: Path) -> Iterator[Path]:
+    """Make an empty file beside `file`, for its owner only, that is gone at the end."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    with _told(part):
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _put_in_place(part: Path, file: Path, *, force: bool) -> None:
+    """Give the copy its name; the name is taken only by a whole copy, and never from another file unasked."""
+    with _told(file):
+        if force:
+            part.replace(file)
+        else:
+            _rename_to_free(part, file)
+        directory = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _rename_to_free(part: Path, file: Path) -> None:
+    try:
+        os.link(part, file)  # as rename, but it never replaces
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        part.rename(file)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell what the operating system refuses as an error of ours."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists.", "Name another file, or replace it with --force.") from error
+    except OSError as error:
+        kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageUnwritable
+        raise kind(
+            f"cannot write {path}: {error.strerror}.", "Free some space, or name another file."
+        ) from error
