@@ -23,7 +23,7 @@ from rtsd.salesforce.answers import Limit, Organization
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
-from rtsd.sync.package import PackageWatch
+from rtsd.sync.package import PackageWatch, Wanted
 
 _PURPOSE = "check"
 
@@ -163,7 +163,9 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
                 " what is to be mirrored; Modify All Data is not needed.",
             )
         )
-    package = PackageWatch(client)
+    wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
+    org_id = report.org.id
+    package = PackageWatch(client, wanted, lambda: org_id, _now)
     await package.look()
     report.package = "disabled" if package.known.disabled else package.known.state
 

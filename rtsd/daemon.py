@@ -25,6 +25,7 @@ from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.feed import Feed
 from rtsd.control.operations import Operations
+from rtsd.control.package import PackageOperations
 from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
@@ -49,6 +50,7 @@ from rtsd.store.journal import Entry, Journal
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.columns import Columns
+from rtsd.sync.conditions import Conditions
 from rtsd.sync.controller import Controller, Rhythm
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
@@ -57,7 +59,7 @@ from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.limits import Limits
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.package import PackageWatch
+from rtsd.sync.package import PackageWatch, Wanted
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
 from rtsd.sync.retention import Keep, Retention
@@ -195,6 +197,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         Operations(engine, controller, inbox, ledger),
         Explainer(engine),
         Backups(database, wall_ms),
+        PackageOperations(engine, controller),
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
@@ -330,9 +333,15 @@ def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedg
         repair=Repair(engine),
         describer=describer,
         org=OrgIdentity(engine),
-        package=PackageWatch(engine.client) if config.gateway.listen else None,
+        package=_package_watch(config, engine) if config.gateway.listen else None,
+        conditions=Conditions(engine, config.sync.describe_every),
         monotonic=monotonic_ms,
     )
+
+
+def _package_watch(config: Config, engine: Engine) -> PackageWatch:
+    wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
+    return PackageWatch(engine.client, wanted, lambda: engine.org_id, engine.now)
 
 
 async def _open_gateway(

@@ -162,6 +162,11 @@ class ControlClient:
         """The fields whose change makes the package push."""
         return await self._json("GET", f"{_object(name)}/conditions")
 
+    async def package(self, *, look: bool = False) -> protocol.PackageDetails:
+        """What is known of the Salesforce package; `look` asks the org first."""
+        answer = await self._request("GET", "/v1/package", query={"look": "1"} if look else None)
+        return _decode(answer, protocol.PackageDetails)
+
     async def query(self, sql: str) -> dict[str, Any]:
         """Run a read-only SELECT on the mirror."""
         return await self._json("POST", "/v1/query", body={"sql": sql})
@@ -235,6 +240,11 @@ class ControlClient:
     async def resume(self, objects: Sequence[str] = ()) -> dict[str, Any]:
         """The end of `pause`."""
         return await self._json("POST", "/v1/resume", body={"objects": list(objects)})
+
+    async def set_package_disabled(self, *, disabled: bool) -> protocol.PackageDetails:
+        """Switch the package off or on, for the whole org."""
+        answer = await self._request("POST", f"/v1/package/{'disable' if disabled else 'enable'}")
+        return _decode(answer, protocol.PackageDetails)
 
     async def set_conditions(self, name: str, fields: Sequence[str]) -> dict[str, Any]:
         """Replace an object's sync conditions; none = any change pushes."""

@@ -74,7 +74,7 @@ class Explainer:
                 "error": mirrored.error,
                 "as_of": mirrored.as_of,
                 "proven_at": to_iso(mirrored.proven_at) if mirrored.proven_at else None,
-                "conditions": list(mirrored.wish.conditions),
+                "conditions": list(mirrored.conditions),
                 "where": mirrored.wish.where,
                 "privacy": dict(mirrored.wish.privacy),
             },

@@ -36,6 +36,13 @@ class Gateway(msgspec.Struct, kw_only=True):
     public_url: str | None = None
 
 
+class Problem(msgspec.Struct, kw_only=True):
+    """What is wrong, and what to do about it."""
+
+    what: str
+    do: str
+
+
 class Package(msgspec.Struct, kw_only=True):
     """The Salesforce package. `state`: unknown, missing, installed."""
 
@@ -43,6 +50,67 @@ class Package(msgspec.Struct, kw_only=True):
     version: str | None = None
     disabled: bool | None = None
     last_seen_at: str | None = None
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    """What contradicts the configuration, as far as it is known: another gateway URL, a missing trigger."""
+    next_look_at: str | None = None
+    """When the org is asked for it again, one call a time; None while pushes tell."""
+
+
+class PackageTrigger(msgspec.Struct, kw_only=True):
+    """The trigger of one mirrored object; `installed` None is not known."""
+
+    object: str
+    installed: bool | None = None
+
+
+class PackageSettings(msgspec.Struct, kw_only=True):
+    """The org's `RTS_Settings__c`, without the token; None is not known."""
+
+    as_of: str
+    disabled: bool
+    error_logging: bool | None = None
+    gateway_url: str | None = None
+    org_id: str | None = None
+
+
+class PackageDetails(msgspec.Struct, kw_only=True):
+    """`GET /v1/package`, and the answer of `POST /v1/package/disable|enable`.
+
+    With `?look=1` the org is asked first, for two calls.
+    """
+
+    state: str = "unknown"
+    version: str | None = None
+    disabled: bool | None = None
+    last_seen_at: str | None = None
+    expected_version: str | None = None
+    """What `rtsd package deploy` would install."""
+    triggers: list[PackageTrigger] = msgspec.field(default_factory=list)
+    """One for each mirrored object."""
+    triggers_as_of: str | None = None
+    settings: PackageSettings | None = None
+    async_used: int | None = None
+    """Async Apex executions of the org's last 24 hours, by everybody, as the last heartbeat told."""
+    async_max: int | None = None
+    errors_24h: int | None = None
+    """Rows of RTS_Error__c, as the last heartbeat counted them."""
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    next_look_at: str | None = None
+    changed: bool | None = None
+    """On disable and enable: whether that changed anything."""
+
+
+class Conditions(msgspec.Struct, kw_only=True):
+    """`GET|PUT /v1/objects/{o}/conditions`: the fields whose change makes the package push; none: any."""
+
+    object: str
+    fields: list[str]
+    source: str
+    """org: as `in_org` says; config: the configuration's, as the package is not there (or not known)."""
+    in_org: list[str] | None = None
+    as_of: str | None = None
+    available: list[str] = msgspec.field(default_factory=list)
+    """The fields that can be conditions."""
 
 
 class Push(msgspec.Struct, kw_only=True):

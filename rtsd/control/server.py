@@ -15,6 +15,7 @@ from rtsd.control import protocol
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.operations import Operations
+from rtsd.control.package import PackageOperations
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
@@ -56,6 +57,12 @@ class RepairBody(msgspec.Struct):
     ids: list[str]
 
 
+class ConditionsBody(msgspec.Struct):
+    """`{"fields": […]}`; none: any change pushes."""
+
+    fields: list[str]
+
+
 class VerifyBody(msgspec.Struct):
     """`{"certificate": false}`."""
 
@@ -72,9 +79,11 @@ class ControlServer:
         operations: Operations,
         explainer: Explainer,
         backups: Backups,
+        package: PackageOperations,
     ) -> None:
         self._explainer = explainer
         self._backups = backups
+        self._package_operations = package
         self._views = shown
         self._stream = stream
         self._operations = operations
@@ -114,6 +123,11 @@ class ControlServer:
             get("/v1/objects/{object}/records/{id}", self._record),
             get("/v1/objects/{object}/records/{id}/history", self._history),
             get("/v1/objects/{object}/records/{id}/why", self._why),
+            get("/v1/package", self._package),
+            post("/v1/package/disable", self._disable_package),
+            post("/v1/package/enable", self._enable_package),
+            get("/v1/objects/{object}/conditions", self._conditions),
+            web.put("/v1/objects/{object}/conditions", self._set_conditions),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
             get("/v1/backup", self._backup_progress),
@@ -232,6 +246,23 @@ class ControlServer:
     async def _verify(self, request: web.Request) -> web.Response:
         body = await _body(request, VerifyBody)
         return _json(await self._operations.verify(certify=body.certificate))
+
+    async def _package(self, request: web.Request) -> web.Response:
+        look = request.query.get("look", "0") not in ("", "0")
+        return _json(await self._package_operations.details(look=look))
+
+    async def _disable_package(self, _request: web.Request) -> web.Response:
+        return _json(await self._package_operations.switch(disabled=True))
+
+    async def _enable_package(self, _request: web.Request) -> web.Response:
+        return _json(await self._package_operations.switch(disabled=False))
+
+    async def _conditions(self, request: web.Request) -> web.Response:
+        return _json(await self._package_operations.conditions(self._object(request)))
+
+    async def _set_conditions(self, request: web.Request) -> web.Response:
+        body = await _body(request, ConditionsBody)
+        return _json(await self._package_operations.set_conditions(self._object(request), body.fields))
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await _body(request, ObjectsBody)

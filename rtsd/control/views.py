@@ -100,6 +100,8 @@ class Views:
             version=known.version,
             disabled=known.disabled,
             last_seen_at=_iso(known.last_seen_at),
+            problems=[protocol.Problem(what=one.what, do=one.do) for one in watch.problems()],
+            next_look_at=_iso(watch.next_look_at),
         )
 
     async def _push(self, now: Millis) -> protocol.Push:

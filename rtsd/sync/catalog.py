@@ -106,6 +106,9 @@ class Mirrored:
     loading: Loading | None = None
     deferred: Deferred | None = None
     last_change_at: str | None = None
+    in_org: tuple[str, ...] | None = None
+    """The sync conditions in the org; None where it is not known that the package is there."""
+    conditions_as_of: str | None = None
     loaded_from: Millis = 0
     """When this run began the initial audit: what changed before was not late."""
     latencies: deque[int] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
@@ -126,6 +129,11 @@ class Mirrored:
     def drifting(self) -> tuple[str, ...]:
         """The columns whose values change without the record's stamp moving."""
         return self.described.schema.drifting(self.wish.refresh)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The fields whose change makes the package push; none: any."""
+        return self.wish.conditions if self.in_org is None else self.in_org
 
     @property
     def loaded(self) -> bool:

@@ -28,6 +28,7 @@ from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.columns import Columns
+from rtsd.sync.conditions import Conditions
 from rtsd.sync.deferral import defer, undefer
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
@@ -46,6 +47,8 @@ RETRY_S = 5.0
 RETRY_MOST_S = 300.0
 LOOK_S = 5.0
 """How often the loading loop looks whether something is due; looking costs nothing."""
+REAL_TIME_LOOK_S = 10.0
+"""How often, while pushes come, it is looked whether the package is to be asked for; that costs nothing."""
 LOADS_AT_ONCE = 3
 """Objects loaded side by side: while one waits for its job, another streams."""
 
@@ -97,6 +100,7 @@ class Controller:
         describer: Describer,
         org: OrgIdentity,
         package: PackageWatch | None,
+        conditions: Conditions,
         monotonic: Callable[[], Millis],
     ) -> None:
         self._engine = engine
@@ -110,6 +114,7 @@ class Controller:
         self.describer = describer
         self.org = org
         self.package = package
+        self.conditions = conditions
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
         self.silence = Silence(engine, self.push, rhythm.silence_after)
@@ -148,6 +153,8 @@ class Controller:
         disabled = isinstance(push, Heartbeat) and push.settings.get("disabled") is True
         if self.package is not None:
             self.package.heard_from(push, at)
+            if self.mode is Mode.DISABLED and not isinstance(push, Heartbeat):
+                self.package.look_soon()  # on its way when it was switched off, or switched on again?
         await self.observe(Signal.PACKAGE_DISABLED if disabled else Signal.PUSH)
 
     async def watch_silence(self) -> None:
@@ -165,6 +172,8 @@ class Controller:
             self.push.quiet = Quiet.UNKNOWN
             self.push.quiet_proof = "no sign of life: every object is being read"
             await self.observe(Signal.SILENCE)
+            if self.package is not None:
+                self.package.look_soon()
         return 1000
 
     async def watch_package(self) -> None:
@@ -172,16 +181,29 @@ class Controller:
         if self.package is None:
             return
         while True:
+            self.package.wake.clear()
             pause = await self._guarded(self._look_for_package, RETRY_S)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.package.wake.wait(), pause)
 
     async def _look_for_package(self) -> float:
-        if self.package is None or self.mode in (Mode.PAUSED, Mode.REAL_TIME):
-            return 10.0
-        signal = await self.package.look()
-        if signal is not None:
-            await self.observe(signal)
-        return self.package.pause_s()
+        watch = self.package
+        if watch is None or self.mode is Mode.PAUSED:
+            return REAL_TIME_LOOK_S
+        if self.mode is not Mode.REAL_TIME or watch.is_wanted:
+            await self.take_look(await watch.look())
+        await self.conditions.step(watch.known.state)
+        if self.mode is Mode.REAL_TIME:
+            watch.next_look_at = None
+            return REAL_TIME_LOOK_S
+        watch.next_look_at = self._engine.now() + int(watch.pause_s() * 1000)
+        return watch.pause_s()
+
+    async def take_look(self, signal: Signal) -> None:
+        """Let the machine take what a look at the package found."""
+        if signal is Signal.PACKAGE_MISSING and self.mode is Mode.REAL_TIME:
+            await self.observe(Signal.SILENCE, "the package is gone from the org")
+        await self.observe(signal)
 
     async def keep_loading(self) -> None:
         """Describe and load what is not there yet, and prove what is: forever."""
@@ -423,6 +445,7 @@ class Controller:
     async def restore(self) -> None:
         """Take up what an earlier run knew of the push channel, and its pause."""
         await self.silence.restore()
+        await self.conditions.restore()
         if await meta.get(self._engine.database, "paused") == "1":
             await self.observe(Signal.PAUSE)
 

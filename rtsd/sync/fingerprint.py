@@ -85,7 +85,7 @@ class _Stretch:
 
 def _may_be_held_back(mirrored: Mirrored, found: Differences) -> bool:
     """Whether sync conditions may be all there is to it: only the rows' values will tell."""
-    return bool(mirrored.wish.conditions) and not found.missing and not found.orphaned
+    return bool(mirrored.conditions) and not found.missing and not found.orphaned
 
 
 def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
@@ -353,7 +353,7 @@ class Fingerprinter:
 
         `seq` is the journal's newest entry before the repair.
         """
-        if not mirrored.wish.conditions or not result.found.stale:
+        if not mirrored.conditions or not result.found.stale:
             return
         entries = await journal.after(
             self._engine.database, seq, object_name=mirrored.name, limit=MOST_LOOKED_AT
@@ -363,7 +363,7 @@ class Fingerprinter:
             for entry in entries
             if entry.note.source == Source.REPAIR
             and entry.note.outcome == Outcome.APPLIED
-            and not is_watched(entry.note.op or "", entry.note.changed, mirrored.wish.conditions)
+            and not is_watched(entry.note.op or "", entry.note.changed, mirrored.conditions)
         }
         found, mirrored.held_back = result.found, len(held_back & result.found.stale)
         stale = len(found.stale) - mirrored.held_back

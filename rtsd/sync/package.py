@@ -1,21 +1,35 @@
-"""Whether the Salesforce package is in the org, and switched on."""
+"""Whether the Salesforce package is in the org, how it is set, and what contradicts the configuration."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
-from rtsd.errors import ObjectUnavailable, SalesforceError
+from rtsd.errors import Conflict
+from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
-SETTINGS = "RTS_Settings__c"
 FIRST_PAUSE_S = 20.0
 """A deployment is recognised within 30 s while one is likely ..."""
 EAGER_LOOKS = 30
 """... that is, for the first ten minutes; then ever more seldom, as its first push tells anyway."""
 LONGEST_PAUSE_S = 3600.0
+"""How often it is looked for in the end: 24 calls a day."""
+
+
+@dataclass(slots=True)
+class PackageSettings:
+    """The org's settings, as a look or a heartbeat told them; None is not known."""
+
+    as_of: Millis
+    disabled: bool
+    error_logging: bool | None = None
+    gateway_url: str | None = None
+    org_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -26,42 +40,117 @@ class PackageState:
     version: str | None = None
     disabled: bool | None = None
     last_seen_at: Millis | None = None
+    settings: PackageSettings | None = None
+    configured: bool | None = None
+    """Whether the org has a row of settings; None while nobody looked."""
+    triggers: frozenset[str] | None = None
+    """Objects with a trigger of the package; None while nobody said."""
+    triggers_at: Millis = 0
+    errors_24h: int | None = None
+    """Rows of RTS_Error__c, as the last heartbeat counted them."""
+    async_used: int | None = None
+    async_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps the package from doing its work, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the configuration expects of the package."""
+
+    public_url: str
+    objects: Sequence[str]
 
 
 class PackageWatch:
     """Looks for the package and remembers what its pushes say of it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self, client: Client, wanted: Wanted, org_id: Callable[[], str | None], now: Callable[[], Millis]
+    ) -> None:
         self._client = client
+        self._wanted = wanted
+        self._org_id = org_id
+        self._now = now
         self._looks = 0
         self.known = PackageState()
+        self.wake = asyncio.Event()
+        """Set when a look is due before its time."""
+        self.is_wanted = False
+        """Whether a look is wanted although pushes come."""
+        self.next_look_at: Millis | None = None
 
     def heard_from(self, push: Push, at: Millis) -> None:
         """A push came: the package is there, whatever a look said."""
         known = self.known
         known.state, known.last_seen_at = "installed", at
         known.version = push.pkg or known.version
-        if isinstance(push, Heartbeat) and "disabled" in push.settings:
-            known.disabled = push.settings["disabled"] is True
+        if isinstance(push, Heartbeat):
+            self._take_heartbeat(push, at)
         elif isinstance(push, Changes):
             known.disabled = False
 
-    async def look(self) -> Signal | None:
-        """Ask the org once: the settings row tells whether the package is there and switched on.
+    def _take_heartbeat(self, beat: Heartbeat, at: Millis) -> None:
+        known = self.known
+        if "disabled" in beat.settings:
+            known.disabled = beat.settings["disabled"] is True
+            settings = known.settings = known.settings or PackageSettings(at, known.disabled)
+            settings.as_of, settings.disabled = at, known.disabled
+            settings.error_logging = beat.settings.get("error_logging", settings.error_logging) is True
+        known.configured = True
+        known.triggers, known.triggers_at = frozenset(beat.triggers), at
+        known.errors_24h = beat.errors_24h
+        known.async_used, known.async_max = _number(beat.async_.get("used")), _number(beat.async_.get("max"))
+
+    async def look(self) -> Signal:
+        """Ask the org once: the settings tell whether the package is there and switched on.
 
         Raises what the client raises, but for a missing object: that is the answer.
         """
         self._looks += 1
-        statement = f"SELECT Disable_RTS__c FROM {SETTINGS} ORDER BY SetupOwnerId LIMIT 1"  # noqa: S608
-        try:
-            page = await self._client.query(statement, purpose="package")
-        except ObjectUnavailable:
+        self.is_wanted = False
+        rows = await package.read_settings(self._client)
+        if rows is None:
             return self._missing()
-        except SalesforceError as error:
-            if error.reason in ("INVALID_TYPE", "INVALID_FIELD"):
-                return self._missing()
-            raise
-        return self._found(disabled=any(row.get("Disable_RTS__c") is True for row in page.records))
+        org_id = self._org_id()
+        row = package.row_of(rows, org_id) if org_id else None
+        return self._found(row)
+
+    async def look_closely(self) -> Signal:
+        """Look, and at the triggers too: one call more."""
+        signal = await self.look()
+        if self.known.state == "installed":
+            self.known.triggers = frozenset(await package.read_triggers(self._client))
+            self.known.triggers_at = self._now()
+        return signal
+
+    async def set_disabled(self, *, disabled: bool) -> bool:
+        """Switch the package off or on for the whole org; return whether that changed anything.
+
+        Raises Conflict where the package is not in the org, and what the client raises.
+        """
+        org_id = self._org_id()
+        if org_id is None:
+            raise Conflict("The org is not known yet.", "Wait until rtsd has logged in.")
+        rows = await package.read_settings(self._client)
+        if rows is None:
+            self._missing()
+            raise Conflict("The package is not in the org.", "`rtsd package deploy` puts it there.")
+        row = package.row_of(rows, org_id)
+        changed = (row is not None and row.disabled) is not disabled
+        if changed:
+            await package.write_settings(self._client, org_id, {"Disable_RTS__c": disabled}, row)
+        self._found(row)
+        self.known.disabled = disabled
+        if self.known.settings is not None:
+            self.known.settings.disabled = disabled
+        return changed
 
     def pause_s(self) -> float:
         """How long to wait before the next look."""
@@ -69,13 +158,85 @@ class PackageWatch:
             return FIRST_PAUSE_S
         return min(FIRST_PAUSE_S * 2.0 ** (self._looks - EAGER_LOOKS), LONGEST_PAUSE_S)
 
+    def look_soon(self) -> None:
+        """Look once, now: something has changed."""
+        self.is_wanted = True
+        self.wake.set()
+
+    def uncovered(self) -> list[str]:
+        """Mirrored objects that are known to have no trigger: nothing pushes their changes."""
+        triggers = self.known.triggers
+        if self.known.state != "installed" or triggers is None:
+            return []
+        covered = {name.lower() for name in triggers}
+        return [name for name in self._wanted.objects if name.lower() not in covered]
+
+    def problems(self) -> list[Problem]:
+        """What contradicts the configuration, as far as it is known."""
+        known, settings = self.known, self.known.settings
+        if known.state != "installed":
+            return []
+        found = []
+        if known.configured is False:
+            found.append(
+                Problem(
+                    "RTS_Settings__c has no row for the org, so nothing is pushed.",
+                    "Run `rtsd package deploy`.",
+                )
+            )
+        url, ours = settings.gateway_url if settings else None, self._wanted.public_url
+        if url is not None and not same_gateway(url, ours):
+            found.append(
+                Problem(
+                    f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.",
+                    "Run `rtsd package deploy`, or correct [gateway] public_url.",
+                )
+            )
+        bound = settings.org_id if settings else None
+        if bound and bound[:15] != (self._org_id() or bound)[:15]:
+            found.append(
+                Problem(
+                    f"The package is bound to org {bound}, so it keeps silent.", "Run `rtsd package deploy`."
+                )
+            )
+        if names := self.uncovered():
+            found.append(
+                Problem(
+                    f"No trigger pushes {', '.join(names)}: Interval Sync reads them.",
+                    "Run `rtsd package deploy`.",
+                )
+            )
+        return found
+
     def _missing(self) -> Signal:
-        self.known.state, self.known.disabled = "missing", None
+        known = self.known
+        known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
+        known.triggers = known.errors_24h = None
         return Signal.PACKAGE_MISSING
 
-    def _found(self, *, disabled: bool) -> Signal:
-        was_disabled = self.known.disabled
-        self.known.state, self.known.disabled = "installed", disabled
+    def _found(self, row: package.Settings | None) -> Signal:
+        known = self.known
+        was_disabled = known.disabled
+        disabled = row is not None and row.disabled
+        known.state, known.disabled, known.configured = "installed", disabled, row is not None
+        known.settings = None
+        if row is not None:
+            known.settings = PackageSettings(
+                self._now(), disabled, row.error_logging, row.gateway_url, row.org_id
+            )
         if disabled:
             return Signal.PACKAGE_DISABLED
         return Signal.PACKAGE_ENABLED if was_disabled else Signal.PACKAGE_FOUND
+
+
+def same_gateway(url: str, public_url: str) -> bool:
+    """Whether both name one gateway: the setting may name the path of pushes too."""
+    return _base(url) == _base(public_url)
+
+
+def _base(url: str) -> str:
+    return url.strip().rstrip("/").removesuffix("/v1/push").lower()
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None

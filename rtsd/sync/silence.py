@@ -128,4 +128,4 @@ class Silence:
 
     def _is_watched(self, one: Found) -> bool:
         mirrored = self._engine.catalog.find(one.object)
-        return mirrored is not None and is_watched(one.op, one.changed, mirrored.wish.conditions)
+        return mirrored is not None and is_watched(one.op, one.changed, mirrored.conditions)

@@ -1,0 +1,107 @@
+"""What an operator can see and do of the Salesforce package: details, on and off, sync conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rtsd.control import protocol
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.mode import Signal
+from rtsd.errors import Conflict
+from rtsd.store.journal import Note
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.controller import Controller
+from rtsd.sync.engine import Engine
+from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
+
+
+class PackageOperations:
+    """Carries out what the control API is asked of the package."""
+
+    def __init__(self, engine: Engine, controller: Controller) -> None:
+        self._engine = engine
+        self._controller = controller
+
+    async def details(self, *, look: bool) -> protocol.PackageDetails:
+        """Everything that is known; `look` asks the org first, for two calls."""
+        watch = self._controller.package
+        if watch is None:
+            return protocol.PackageDetails(triggers=self._triggers(PackageState()))
+        if look:
+            await self._controller.take_look(await watch.look_closely())
+            await self._controller.conditions.refresh()
+        return self._shown(watch)
+
+    async def switch(self, *, disabled: bool) -> protocol.PackageDetails:
+        """Switch the package off or on in the org; doing it again changes nothing. Raises Conflict."""
+        watch = self._controller.package
+        if watch is None:
+            raise Conflict("No gateway is configured, so nothing is pushed here.", "Set [gateway] listen.")
+        changed = await watch.set_disabled(disabled=disabled)
+        verb = "disabled" if disabled else "enabled"
+        if changed:
+            detail = {"disabled": disabled}
+            await self._engine.note(Note("package", message=f"{verb} by an operator", detail=detail))
+        signal = Signal.PACKAGE_DISABLED if disabled else Signal.PACKAGE_ENABLED
+        await self._controller.observe(signal, f"{verb} by an operator")
+        shown = self._shown(watch)
+        shown.changed = changed
+        return shown
+
+    async def conditions(self, mirrored: Mirrored) -> protocol.Conditions:
+        """The sync conditions of an object, read now where the package is installed."""
+        shown = await self._controller.conditions.show(mirrored, installed=self._is_installed)
+        return protocol.Conditions(**asdict(shown))
+
+    async def set_conditions(self, mirrored: Mirrored, fields: Sequence[str]) -> protocol.Conditions:
+        """Make these the sync conditions of an object, in the org."""
+        return protocol.Conditions(**asdict(await self._controller.conditions.put(mirrored, fields)))
+
+    @property
+    def _is_installed(self) -> bool:
+        watch = self._controller.package
+        return watch is not None and watch.known.state == "installed"
+
+    def _shown(self, watch: PackageWatch) -> protocol.PackageDetails:
+        known = watch.known
+        return protocol.PackageDetails(
+            state=known.state,
+            version=known.version,
+            disabled=known.disabled,
+            last_seen_at=_iso(known.last_seen_at),
+            triggers=self._triggers(known),
+            triggers_as_of=_iso(known.triggers_at or None),
+            settings=_settings(known.settings),
+            async_used=known.async_used,
+            async_max=known.async_max,
+            errors_24h=known.errors_24h,
+            problems=[protocol.Problem(what=one.what, do=one.do) for one in watch.problems()],
+            next_look_at=_iso(watch.next_look_at),
+        )
+
+    def _triggers(self, known: PackageState) -> list[protocol.PackageTrigger]:
+        have = known.triggers
+        covered = {name.lower() for name in have or ()}
+        return [
+            protocol.PackageTrigger(
+                object=one.name, installed=None if have is None else one.name.lower() in covered
+            )
+            for one in self._engine.catalog
+        ]
+
+
+def _settings(known: PackageSettings | None) -> protocol.PackageSettings | None:
+    if known is None:
+        return None
+    return protocol.PackageSettings(
+        as_of=to_iso(known.as_of),
+        disabled=known.disabled,
+        error_logging=known.error_logging,
+        gateway_url=known.gateway_url,
+        org_id=known.org_id,
+    )
+
+
+def _iso(moment: Millis | None) -> str | None:
+    return to_iso(moment) if moment is not None else None

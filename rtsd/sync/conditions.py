@@ -1,0 +1,215 @@
+"""Sync conditions: the fields whose change makes the package push; in the org, and known here.
+
+Where the package is installed, its `RTS_Synced_Field__c` rows rule. The configuration's `conditions` seed
+them: they are written where an object has no row yet, and again when the configuration was changed. An edit
+made in Salesforce stays, and is known here within a describe period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from rtsd.core.instant import Millis, to_iso
+from rtsd.errors import Conflict, UsageError
+from rtsd.salesforce import package
+from rtsd.salesforce.package import SyncedField
+from rtsd.store import meta
+from rtsd.store.journal import Note
+from rtsd.sync.catalog import Mirrored
+from rtsd.sync.engine import Engine
+
+
+class _Kept(msgspec.Struct):
+    """What outlives a restart, of one object."""
+
+    in_org: list[str] | None = None
+    as_of: str | None = None
+    configured: list[str] | None = None
+    """The configuration's conditions when they were last written to the org, or found there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The conditions of one object (contract section 5)."""
+
+    object: str
+    fields: list[str]
+    source: str
+    """org or config."""
+    in_org: list[str] | None
+    as_of: str | None
+    available: list[str]
+    """Fields that can be conditions: formulas are not, as they change without a save."""
+
+
+class Conditions:
+    """Reads the org's synced fields, and writes them for operators and for the configuration."""
+
+    def __init__(self, engine: Engine, period_ms: Millis) -> None:
+        self._engine = engine
+        self._period = period_ms
+        self._read_at: Millis = 0
+
+    async def restore(self) -> None:
+        """Take up what an earlier run knew."""
+        for mirrored in self._engine.catalog:
+            kept = await self._kept(mirrored)
+            mirrored.in_org, mirrored.conditions_as_of = _tuple(kept.in_org), kept.as_of
+
+    async def step(self, package_state: str) -> bool:
+        """Read the org's conditions if that is due: one call. Return whether it was."""
+        if package_state == "missing":
+            for mirrored in self._engine.catalog:
+                if mirrored.in_org is not None:
+                    await self._remember(mirrored, None, "")
+        if package_state != "installed":
+            return False
+        now = self._engine.now()
+        if self._read_at and now - self._read_at < self._period:
+            return False
+        self._read_at = now
+        await self.refresh()
+        return True
+
+    async def refresh(self) -> None:
+        """Read the conditions of every object now, and write those that the configuration is to seed.
+
+        Raises what the client raises; without the package, the configuration's are all there is.
+        """
+        catalog = list(self._engine.catalog)
+        rows = await package.read_synced_fields(self._engine.client, [one.name for one in catalog])
+        for mirrored in catalog:
+            if rows is None:
+                await self._remember(mirrored, None, "")
+                continue
+            own = _rows_of(mirrored, rows)
+            await self._remember(mirrored, _conditions(own), "edited in Salesforce")
+            await self._seed(mirrored, own)
+
+    async def show(self, mirrored: Mirrored, *, installed: bool) -> Shown:
+        """The conditions of one object, read now where the package is installed: one call."""
+        if installed:
+            rows = await package.read_synced_fields(self._engine.client, [mirrored.name])
+            in_org = None if rows is None else _conditions(_rows_of(mirrored, rows))
+            await self._remember(mirrored, in_org, "edited in Salesforce")
+        return self.known(mirrored)
+
+    def known(self, mirrored: Mirrored) -> Shown:
+        """The same from what is known, for no call."""
+        in_org = mirrored.in_org
+        return Shown(
+            object=mirrored.name,
+            fields=list(mirrored.conditions),
+            source="config" if in_org is None else "org",
+            in_org=None if in_org is None else list(in_org),
+            as_of=mirrored.conditions_as_of,
+            available=_available(mirrored),
+        )
+
+    async def put(self, mirrored: Mirrored, fields: Sequence[str]) -> Shown:
+        """Make these the conditions of an object, in the org; none, and every update is pushed.
+
+        Raises UsageError for a field that is no condition, Conflict without the package.
+        """
+        wanted = _known_fields(mirrored, fields)
+        rows = await package.read_synced_fields(self._engine.client, [mirrored.name])
+        if rows is None:
+            raise Conflict(
+                "The package is not in the org, so there are no sync conditions to change.",
+                "`rtsd package deploy` puts it there, with the `conditions` of the configuration.",
+            )
+        await self._write(mirrored, _rows_of(mirrored, rows), wanted, "set by an operator")
+        return self.known(mirrored)
+
+    async def _seed(self, mirrored: Mirrored, rows: Sequence[SyncedField]) -> None:
+        """Write the configuration's conditions where the org has none yet, or they were changed since."""
+        kept, configured = await self._kept(mirrored), list(mirrored.wish.conditions)
+        if kept.configured == configured or mirrored.table is None:
+            return
+        is_first = kept.configured is None
+        if not is_first or (configured and not rows):
+            try:
+                wanted = _known_fields(mirrored, configured)
+            except UsageError as error:
+                await self._engine.report(error, mirrored.name)
+                return
+            await self._write(mirrored, rows, wanted, "from the configuration")
+        await self._keep(mirrored, configured=configured)
+
+    async def _write(
+        self, mirrored: Mirrored, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
+    ) -> None:
+        await package.write_synced_fields(
+            self._engine.client, package.changed_rows(mirrored.name, rows, wanted)
+        )
+        await self._remember(mirrored, tuple(wanted), how)
+
+    async def _remember(self, mirrored: Mirrored, in_org: tuple[str, ...] | None, how: str) -> None:
+        before, known_before = mirrored.in_org, mirrored.conditions_as_of is not None
+        mirrored.in_org, mirrored.conditions_as_of = in_org, to_iso(self._engine.now())
+        await self._keep(mirrored)
+        same = before is not None and in_org is not None and sorted(before) == sorted(in_org)
+        if same or before is in_org or (not known_before and not in_org):
+            return
+        names = ", ".join(mirrored.conditions) or "none: every update is pushed"
+        message = (
+            f"sync conditions {how}: {names}" if how else f"sync conditions of the configuration: {names}"
+        )
+        detail = {
+            "conditions": list(mirrored.conditions),
+            "before": list(before) if before is not None else None,
+        }
+        await self._engine.note(Note("package", mirrored.name, message=message, detail=detail))
+
+    async def _kept(self, mirrored: Mirrored) -> _Kept:
+        text = await meta.get(self._engine.database, _key(mirrored))
+        return msgspec.json.decode(text, type=_Kept) if text else _Kept()
+
+    async def _keep(self, mirrored: Mirrored, configured: list[str] | None = None) -> None:
+        kept = await self._kept(mirrored)
+        kept.in_org = None if mirrored.in_org is None else list(mirrored.in_org)
+        kept.as_of = mirrored.conditions_as_of
+        kept.configured = configured if configured is not None else kept.configured
+        async with self._engine.database.transaction() as tx:
+            await meta.put(tx, _key(mirrored), msgspec.json.encode(kept).decode())
+
+
+def _key(mirrored: Mirrored) -> str:
+    return f"conditions {mirrored.name}"
+
+
+def _tuple(names: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
+
+
+def _rows_of(mirrored: Mirrored, rows: Iterable[SyncedField]) -> list[SyncedField]:
+    return [row for row in rows if row.object.lower() == mirrored.name.lower()]
+
+
+def _conditions(rows: Iterable[SyncedField]) -> tuple[str, ...]:
+    return tuple(sorted(row.field for row in rows if row.condition))
+
+
+def _available(mirrored: Mirrored) -> list[str]:
+    if mirrored.table is None:
+        return []
+    schema = mirrored.table.schema
+    names = [field.name for field in schema.fields if not field.calculated]
+    return sorted({*names, *schema.unmirrored})
+
+
+def _known_fields(mirrored: Mirrored, fields: Iterable[str]) -> list[str]:
+    """Return the fields as the org spells them, sorted. Raises UsageError that names what is allowed."""
+    if mirrored.table is None:
+        raise Conflict(f"{mirrored.name} has not been described yet.", "Wait until it is loading.")
+    spelled = {name.lower(): name for name in _available(mirrored)}
+    unknown = [name for name in fields if name.lower() not in spelled]
+    if unknown:
+        raise UsageError(
+            f"{mirrored.name} has no field {', '.join(unknown)} that can be a sync condition.",
+            f"Allowed are, formulas left out: {', '.join(spelled.values())}.",
+        )
+    return sorted({spelled[name.lower()] for name in fields})
