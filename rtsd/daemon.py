@@ -196,8 +196,8 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         EventStream(feed, shown),
         Operations(engine, controller, inbox, ledger),
         Explainer(engine),
-        Backups(database, wall_ms),
-        PackageOperations(engine, controller),
+        backups=Backups(database, wall_ms),
+        package=PackageOperations(engine, controller),
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)

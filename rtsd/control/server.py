@@ -78,6 +78,7 @@ class ControlServer:
         stream: EventStream,
         operations: Operations,
         explainer: Explainer,
+        *,
         backups: Backups,
         package: PackageOperations,
     ) -> None:
