@@ -340,6 +340,10 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     object: str | None = None
     record: str | None = None
     attempts: int = 1
+    kind: str = "push"
+    """push, or delivery: what a rule or an alert sent and nobody took."""
+    rule: str | None = None
+    """For a delivery: the rule or alert it is of."""
 
 
 class Errors(msgspec.Struct, kw_only=True):
@@ -360,3 +364,49 @@ class BackupProgress(msgspec.Struct, kw_only=True):
     running: bool = False
     copied: int = 0
     pages: int = 0
+
+
+class Rule(msgspec.Struct, kw_only=True):
+    """A rule, or an alert (`on` its conditions, no `object`, no `when`), and how its deliveries fare.
+
+    `action`: webhook, command. `target`: the URL without its query, or the program. `circuit`: closed, or
+    open while the target refuses everything and is only tried now and then.
+    """
+
+    name: str
+    object: str | None = None
+    on: list[str] = msgspec.field(default_factory=list)
+    when: str = ""
+    action: str = "webhook"
+    target: str = ""
+    fired_24h: int = 0
+    delivered_24h: int = 0
+    pending: int = 0
+    failed_24h: int = 0
+    """Deliveries of which a try failed; most of them are delivered later."""
+    dead_letters: int = 0
+    circuit: str = "closed"
+    last_fired_at: str | None = None
+    error: str | None = None
+    """Why it cannot be evaluated, such as a field that is gone."""
+
+
+class Rules(msgspec.Struct, kw_only=True):
+    """`GET /v1/rules`."""
+
+    rules: list[Rule] = msgspec.field(default_factory=list)
+    alerts: list[Rule] = msgspec.field(default_factory=list)
+
+
+class RuleTest(msgspec.Struct, kw_only=True):
+    """`POST /v1/rules/{name}/test {"since": …}`: what would have fired, by the journal."""
+
+    rule: str
+    since: str
+    considered: int
+    """Changes of the rule's object that its `on` and `fire_on` let in."""
+    matched: int
+    entries: list[Event] = msgspec.field(default_factory=list)
+    """The newest that match, at most 1,000, oldest first."""
+    truncated: bool = False
+    """Whether `entries` leaves some out, or older changes were not considered."""
