@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from rtsd import __version__, systemd
 from rtsd.config import Config, load
@@ -24,6 +25,7 @@ from rtsd.control import protocol, views
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.feed import Feed
+from rtsd.control.metrics import Metrics, MetricsDoor
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageOperations
 from rtsd.control.server import ControlServer
@@ -39,6 +41,7 @@ from rtsd.errors import (
     StorageFailed,
     StorageFull,
 )
+from rtsd.gateway.meters import Meters
 from rtsd.gateway.server import GatewayServer, Intake
 from rtsd.logs import conceal
 from rtsd.salesforce.client import Client
@@ -102,6 +105,7 @@ class Parts:
     keys: _Keys
     tls: ssl.SSLContext | None
     retention: Retention
+    metrics: MetricsDoor | None
 
 
 @dataclass
@@ -188,22 +192,30 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         await controller.org.learn()  # a first start needs it; later ones take pushes without waiting
     await controller.restore()
     keys, tls = _Keys(config.gateway.hmac_keys), _tls(config)
-    gateway = await _open_gateway(config, shown, inbox, keys, tls)
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    gateway = await _open_gateway(config, shown, inbox, keys, tls, meters=Meters(registry))
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
+    metrics, door = Metrics(registry, shown, feed), None
+    if config.control.metrics is not None:
+        door = MetricsDoor(metrics)
+        stack.push_async_callback(door.stop)
+        await door.start(config.control.metrics.host, config.control.metrics.port)
     control = ControlServer(
         shown,
-        EventStream(feed, shown),
-        Operations(engine, controller, inbox, ledger),
-        Explainer(engine),
+        stream=EventStream(feed, shown),
+        operations=Operations(engine, controller, inbox, ledger),
+        explainer=Explainer(engine),
         backups=Backups(database, wall_ms),
+        metrics=metrics,
         package=PackageOperations(engine, controller),
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
     retention = Retention(engine, Keep(config.store.journal_keep, config.store.journal_max))
     return Parts(
-        database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls, retention
+        database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls, retention, door
     )
 
 
@@ -345,7 +357,7 @@ def _package_watch(config: Config, engine: Engine) -> PackageWatch:
 
 
 async def _open_gateway(
-    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: ssl.SSLContext | None
+    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: ssl.SSLContext | None, *, meters: Meters
 ) -> GatewayServer | None:
     listen = config.gateway.listen
     if not listen:
@@ -362,6 +374,7 @@ async def _open_gateway(
             on_push=controller.observe_push,
             on_rejected=reports.count,
             healthy=lambda: engine.database.failure is None,
+            meters=meters,
         )
     )
     await gateway.start(listen.host, listen.port, tls)

@@ -20,6 +20,7 @@ from rtsd.config.values import (
     Duration,
     FieldOrAll,
     Listen,
+    LoopbackAddress,
     OptionalFile,
     OptionalUrl,
     PositiveDuration,
@@ -126,9 +127,10 @@ class Store(Table):
 
 
 class Control(Table):
-    """The Unix socket of the control API."""
+    """The Unix socket of the control API, and where metrics are served besides it."""
 
     socket: SocketPath = Path("/run/rtsd/rtsd.sock")
+    metrics: LoopbackAddress = None
 
 
 class Sync(Table):

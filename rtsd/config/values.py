@@ -113,6 +113,14 @@ def listen(value: Any) -> Listen | None:
     return Listen(host.strip("[]"), int(port))
 
 
+def loopback_listen(value: Any) -> Listen | None:
+    """Read `"host:port"` of this machine itself; `""` is None."""
+    found = listen(value)
+    if found is not None and not is_loopback(found.host):
+        raise ValueError(f'{value!r} is open to others; an address of this machine such as "127.0.0.1:9187"')
+    return found
+
+
 def api_name(value: Any) -> str:
     """Read the API name of an object or field, such as `Contact` or `Invoice__c`."""
     if not isinstance(value, str) or not _NAME.fullmatch(value) or len(value) > _MAX_NAME:
@@ -185,6 +193,7 @@ Share = Annotated[float, BeforeValidator(share)]
 Url = Annotated[str, BeforeValidator(url)]
 OptionalUrl = Annotated[str, BeforeValidator(optional_url)]
 Address = Annotated[Listen | None, BeforeValidator(listen)]
+LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]
 ApiName = Annotated[str, BeforeValidator(api_name)]
 RowFilter = Annotated[str, BeforeValidator(row_filter)]

@@ -14,6 +14,7 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
+from rtsd.control.metrics import Metrics
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageOperations
 from rtsd.control.stream import EventQuery, EventStream
@@ -75,13 +76,15 @@ class ControlServer:
     def __init__(
         self,
         shown: Views,
+        *,
         stream: EventStream,
         operations: Operations,
         explainer: Explainer,
-        *,
         backups: Backups,
         package: PackageOperations,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._explainer = explainer
         self._backups = backups
         self._package_operations = package
@@ -131,6 +134,7 @@ class ControlServer:
             web.put("/v1/objects/{object}/conditions", self._set_conditions),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
+            get("/metrics", self._metrics.answer),
             get("/v1/backup", self._backup_progress),
             post("/v1/backup", self._backups.answer),
             post("/v1/query", self._query),

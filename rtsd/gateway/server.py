@@ -26,6 +26,7 @@ from rtsd.errors import (
     WrongOrg,
 )
 from rtsd.gateway import signature
+from rtsd.gateway.meters import Meters
 from rtsd.store.inbox import Arrival, Inbox
 
 MAX_BODY = 12 * 1024 * 1024
@@ -52,6 +53,7 @@ class Intake:
     on_push: Callable[[Push, Millis], Awaitable[None]]
     on_rejected: Callable[[PushError], Awaitable[None]]
     healthy: Callable[[], bool]
+    meters: Meters
 
 
 class GatewayServer:
@@ -95,13 +97,17 @@ class GatewayServer:
             await self._runner.cleanup()
 
     async def _push(self, request: web.Request) -> web.Response:
+        meters = self._intake.meters
         try:
             push, fresh = await self._take(request)
         except PushError as error:
+            meters.pushes.labels(error.code).inc()
             with suppress(StoreError):  # a refusal that cannot be written down is one all the same
                 await self._intake.on_rejected(error)
             return _refusal(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
+        meters.pushes.labels("accepted" if fresh else "duplicate").inc()
+        meters.changes.inc(accepted if fresh else 0)
         return _json({"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True})
 
     async def _take(self, request: web.Request) -> tuple[Push, bool]:
@@ -112,8 +118,14 @@ class GatewayServer:
         if request.content_length is not None and request.content_length > MAX_BODY:
             raise PushTooLarge("the body is over 12 MiB", "send fewer changes, or changes without fields")
         body = await _body(request)
-        webhook_id = request.headers.get("webhook-id", "")
+        with intake.meters.seconds.time():
+            return await self._judge(request, body)
+
+    async def _judge(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
+        """Verify, read and keep a push whose body is whole."""
+        intake = self._intake
         now = intake.now()
+        webhook_id = request.headers.get("webhook-id", "")
         signature.verify(
             intake.secrets(),
             webhook_id=webhook_id,

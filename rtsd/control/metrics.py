@@ -1,0 +1,205 @@
+"""`GET /metrics`: what status shows, and counters since the start, for Prometheus.
+
+Names follow https://prometheus.io/docs/practices/naming/. Labels are objects and limits that the
+configuration or the org names, and words of rtsd's own: nothing that a sender can make up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from rtsd.control import protocol
+from rtsd.control.feed import Feed
+from rtsd.control.views import Views
+from rtsd.core.instant import from_iso
+from rtsd.core.mode import Mode
+from rtsd.core.silence import Quiet
+from rtsd.errors import AddressInUse
+from rtsd.store import sqlite
+from rtsd.store.objects import ObjectState
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+class Metrics(Collector):
+    """Renders the registry; the status among it is as of the request."""
+
+    def __init__(self, registry: CollectorRegistry, shown: Views, feed: Feed) -> None:
+        self._registry = registry
+        self._views = shown
+        self._feed = feed
+        self._status: protocol.Status | None = None
+        registry.register(self)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer a scrape, in the format it asks for."""
+        self._status = await self._views.status()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is not counted elsewhere."""
+        if self._status is not None:  # it is None when the registry asks for the names
+            yield from _daemon(self._status)
+            yield from _push(self._status)
+            yield from _objects(self._status.objects)
+            yield from _quota(self._status.quota)
+            yield from _storage(self._status, self._views.engine.database.path)
+            yield from _journal(self._feed.counters)
+
+
+class MetricsDoor:
+    """`GET /metrics` on a TCP address of this machine, for a Prometheus that can't read a Unix socket."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+        self.address: str | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises AddressInUse."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics.answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self.stop()
+            raise AddressInUse(
+                f"cannot listen on {host}:{port}: {error.strerror}", "set another [control] metrics"
+            ) from error
+        self.address = "{}:{}".format(*self._runner.addresses[0][:2])
+
+    async def stop(self) -> None:
+        """Close it."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def _daemon(status: protocol.Status) -> Iterator[Metric]:
+    build = InfoMetricFamily("rtsd_build", "Versions of rtsd and of its SQLite.")
+    build.add_metric((), {"version": status.version, "sqlite": sqlite.version()})
+    yield build
+    yield _gauge("rtsd_start_timestamp_seconds", "When rtsd started.", _seconds(status.started_at))
+    yield _states("rtsd_mode", "How changes arrive: 1 for the mode it is in.", Mode, status.mode)
+    reachable = status.org.reachable is not False
+    yield _gauge("rtsd_org_reachable", "Whether Salesforce answered the last call.", float(reachable))
+    yield _gauge("rtsd_inbox_pending", "Pushes durably taken and not applied yet.", status.inbox.pending)
+    yield _gauge("rtsd_dead_letters", "What could not be used and waits for somebody.", status.dead_letters)
+    yield _gauge("rtsd_errors_last_day", "Errors noted in the last 24 hours.", status.errors_24h)
+
+
+def _push(status: protocol.Status) -> Iterator[Metric]:
+    push = status.push
+    yield _states("rtsd_push_quiet", "How the push channel stands: 1 for what it is.", Quiet, push.quiet)
+    last = [((), _seconds(push.last_at))] if push.last_at else []
+    yield _labelled("rtsd_push_last_timestamp_seconds", "When the last push came.", (), last)
+    yield _gauge(
+        "rtsd_push_missed_last_day", "Changes that a push should have brought, in 24 hours.", push.missed_24h
+    )
+
+
+def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:
+    known = list(objects)
+
+    def gauge(name: str, help_: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+        return _labelled(f"rtsd_object_{name}", help_, ("object", *labels), samples)
+
+    states = [((one.name, str(state)), float(one.state == state)) for one in known for state in ObjectState]
+    yield gauge("state", "The state of an object: 1 for the one it is in.", ("state",), states)
+    rows = [((one.name,), one.rows) for one in known]
+    yield gauge("rows", "Rows in the mirror.", (), rows)
+    expected = [((one.name,), one.expected_rows) for one in known if one.expected_rows is not None]
+    yield gauge("expected_rows", "The org's own count when it was last asked.", (), expected)
+    proven = [((one.name,), _seconds(one.as_of)) for one in known if one.as_of]
+    yield gauge("as_of_timestamp_seconds", "The mirror shows what was committed before this.", (), proven)
+    fresh = [
+        ((one.name, quantile), milliseconds / 1000)
+        for one in known
+        if (took := one.freshness_ms) is not None
+        for quantile, milliseconds in (("0.5", took.p50), ("0.95", took.p95), ("0.99", took.p99))
+    ]
+    yield gauge("freshness_seconds", "From the org's commit to the mirror's.", ("quantile",), fresh)
+    drift = [
+        ((one.name, kind), count)
+        for one in known
+        if (found := one.drift) is not None
+        for kind, count in (
+            ("missing", found.missing),
+            ("stale", found.stale),
+            ("orphaned", found.orphaned),
+        )
+    ]
+    yield gauge("drift_rows", "Rows that the last check found wrong, by what was wrong.", ("kind",), drift)
+
+
+def _quota(quota: protocol.Quota) -> Iterator[Metric]:
+    limits = [((one.name,), one) for one in quota.limits]
+    for name, help_, values in (
+        ("max", "The org's daily limit.", [(label, one.max) for label, one in limits]),
+        ("remaining", "What is left of it.", [(label, one.remaining) for label, one in limits]),
+        ("used_by_rtsd", "What rtsd took of it.", [(label, one.used_by_us) for label, one in limits]),
+    ):
+        yield _labelled(f"rtsd_api_limit_{name}", help_, ("limit",), values)
+    ends = [(label, _seconds(one.exhausted_at)) for label, one in limits if one.exhausted_at]
+    what = "When it will be used up at the present rate; absent where it will not."
+    yield _labelled("rtsd_api_limit_exhausted_timestamp_seconds", what, ("limit",), ends)
+    calls = [((purpose,), count) for purpose, count in quota.calls_24h.items()]
+    yield _labelled("rtsd_api_calls_last_day", "Calls of the last 24 hours.", ("purpose",), calls)
+
+
+def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:
+    yield _gauge("rtsd_storage_ok", "Whether the last write succeeded.", float(status.storage == "ok"))
+    for name, file in (("database", path), ("wal", path.with_name(f"{path.name}-wal"))):
+        with suppress(OSError):
+            yield _gauge(f"rtsd_{name}_bytes", f"Size of the {name} file.", file.stat().st_size)
+    with suppress(OSError):
+        disk = os.statvfs(path.parent)
+        yield _gauge("rtsd_disk_free_bytes", "Space left for the mirror.", disk.f_bavail * disk.f_frsize)
+
+
+def _journal(counters: Mapping[str, int]) -> Iterator[Metric]:
+    for name, prefix, label, help_ in (
+        ("rtsd_changes", "change.", "source", "Changes judged since the start, by what brought them."),
+        ("rtsd_change_outcomes", "outcome.", "outcome", "The same, by what became of them."),
+    ):
+        family = CounterMetricFamily(name, help_, labels=[label])
+        for key, count in counters.items():
+            if key.startswith(prefix):
+                family.add_metric([key.removeprefix(prefix)], count)
+        yield family
+    entries = CounterMetricFamily("rtsd_journal_entries", "Entries since the start.", labels=["type"])
+    for key, count in counters.items():
+        if "." not in key:
+            entries.add_metric([key], count)
+    yield entries
+
+
+def _gauge(name: str, help_: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_, value=value)
+
+
+def _labelled(name: str, help_: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    family = GaugeMetricFamily(name, help_, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
+
+
+def _states(name: str, help_: str, every: Iterable[str], now: str) -> Metric:
+    label = name.rpartition("_")[2]
+    return _labelled(name, help_, (label,), [((str(one),), float(one == now)) for one in every])
+
+
+def _seconds(moment: str) -> float:
+    return from_iso(moment) / 1000
