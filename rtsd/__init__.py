@@ -8,6 +8,7 @@ The map, doors first; imports point down only (import-linter checks it)::
     gateway, control     doors: Salesforce calls us · operators call us
     sync, rules          engine: apply, Interval Sync, audits, mode · what a change triggers
     salesforce, store    adapters: we call Salesforce · the SQLite file, the only SQL
+    apex                 the Salesforce package: its source, and the zips made of it
     core                 rules of the domain, pure
     errors               whose fault it is and what to do
 """

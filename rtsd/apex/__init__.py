@@ -1,0 +1,29 @@
+"""The Salesforce side of rtsd: its source, and the trees and zips made of it for a deployment.
+
+`force-app` beside this file holds what is the same for every org; triggers, their tests and the remote
+site are written per org. Everything here is deterministic: the same input gives the same bytes, so a
+hash names what was deployed. Nothing here talks to an org.
+"""
+
+from __future__ import annotations
+
+from rtsd.apex.bundle import components, destructive_zip, metadata_zip
+from rtsd.apex.jobs import HEARTBEAT_JOBS, schedule_script, test_script, unschedule_script
+from rtsd.apex.names import trigger_name, trigger_names
+from rtsd.apex.source import TEST_CLASSES, VERSION, metadata, sfdx_project
+
+__all__ = [
+    "HEARTBEAT_JOBS",
+    "TEST_CLASSES",
+    "VERSION",
+    "components",
+    "destructive_zip",
+    "metadata",
+    "metadata_zip",
+    "schedule_script",
+    "sfdx_project",
+    "test_script",
+    "trigger_name",
+    "trigger_names",
+    "unschedule_script",
+]

@@ -1,0 +1,94 @@
+"""Zips for `POST /metadata/deployRequest`: what to put into an org, and what to take out of it.
+
+Both are for `singlePackage: true`, so package.xml lies at the root (Metadata API guide, Deploy).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+
+from rtsd.apex.names import trigger_names
+from rtsd.apex.source import apex_version, metadata
+
+_TYPES = {
+    "classes": ("ApexClass", ".cls"),
+    "objects": ("CustomObject", ".object"),
+    "permissionsets": ("PermissionSet", ".permissionset"),
+    "remoteSiteSettings": ("RemoteSiteSetting", ".remoteSite"),
+    "tabs": ("CustomTab", ".tab"),
+    "triggers": ("ApexTrigger", ".trigger"),
+}
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Every entry's time: the same content is the same zip."""
+
+
+def components(objects: Iterable[str]) -> dict[str, list[str]]:
+    """Return what an org should hold for these objects: names by metadata type, sorted."""
+    return _members(metadata(objects, "https://gateway.example", "62.0"))
+
+
+def metadata_zip(
+    objects: Iterable[str], gateway_url: str, api_version: str, obsolete_triggers: Iterable[str] = ()
+) -> bytes:
+    """Return the zip that installs the package; triggers named in `obsolete_triggers` are deleted after it.
+
+    Raises ValueError for an object's or a URL's impossible name and an unknown version.
+    """
+    wanted = list(objects)
+    tree = metadata(wanted, gateway_url, api_version)
+    tree["package.xml"] = _manifest(_members(tree), apex_version(api_version))
+    obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
+    if obsolete:
+        tree["destructiveChangesPost.xml"] = _manifest({"ApexTrigger": obsolete}, None)
+    return _zip(tree)
+
+
+def destructive_zip(objects: Iterable[str], api_version: str, more_triggers: Iterable[str] = ()) -> bytes:
+    """Return the zip that removes the package with everything it holds: rows, settings, triggers.
+
+    `more_triggers` are those of objects that are not among `objects` any more. Scheduled jobs have to be
+    ended before (`unschedule_script`). A component that is missing is a warning, no failure.
+    """
+    members = components(objects)
+    members["ApexTrigger"] = sorted({*members["ApexTrigger"], *more_triggers})
+    tree = {
+        "package.xml": _manifest({}, apex_version(api_version)),
+        "destructiveChanges.xml": _manifest(members, None),
+    }
+    return _zip(tree)
+
+
+def _members(tree: Mapping[str, bytes]) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = {}
+    for path in sorted(tree):
+        folder, _, file = path.partition("/")
+        kind, ending = _TYPES[folder]
+        if file.endswith(ending):
+            members.setdefault(kind, []).append(file.removesuffix(ending))
+    return members
+
+
+def _manifest(members: Mapping[str, list[str]], version: str | None) -> bytes:
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<Package xmlns="http://soap.sforce.com/2006/04/metadata">',
+    ]
+    for kind, names in sorted(members.items()):
+        lines.append("    <types>")
+        lines += [f"        <members>{name}</members>" for name in names]
+        lines += [f"        <name>{kind}</name>", "    </types>"]
+    if version is not None:
+        lines.append(f"    <version>{version}</version>")
+    return "\n".join([*lines, "</Package>", ""]).encode()
+
+
+def _zip(tree: Mapping[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(tree):
+            entry = zipfile.ZipInfo(path, _EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            archive.writestr(entry, tree[path])  # stored: compressors differ between machines
+    return target.getvalue()
