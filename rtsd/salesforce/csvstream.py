@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 MOST_RECORD = 64 * 1024 * 1024
 """Bytes of one record: an unbalanced quote must not gather the whole file in memory."""
-_INFLATED = 512 * 1024
-"""Bytes that a compressed piece may become at a time."""
+_PIECE = 64 * 1024
+"""Bytes parsed at a time: the csv module keeps Python's lock for all of it, and others wait."""
 _BOM = b"\xef\xbb\xbf"
 
 csv.field_size_limit(2**31 - 1)  # cells hold up to 131,072 characters, the module's default is less
@@ -63,18 +63,18 @@ class Records:
     def _plain(self, data: bytes) -> Iterator[bytes]:
         if self._inflate is None:
             self.bytes += len(data)
-            yield data
+            yield from (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
             return
         more = bool(data)
         while more:
             try:
-                piece = self._inflate.decompress(data, _INFLATED)
+                piece = self._inflate.decompress(data, _PIECE)
             except zlib.error as cause:
                 raise MalformedCsv(f"the compressed data is damaged ({cause})") from cause
             self.bytes += len(piece)
             yield piece
             data = self._inflate.unconsumed_tail
-            more = bool(data) or len(piece) == _INFLATED  # what did not fit may be held back inside
+            more = bool(data) or len(piece) == _PIECE  # what did not fit may be held back inside
 
     def _parse(self, block: bytes) -> list[list[str]]:
         if b"\0" in block:  # occurs on the wire, never in Salesforce (pull-apis.md 4.3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -14,6 +15,11 @@ from rtsd.core.values import MirrorValue
 from rtsd.store.database import Database, Tx
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
+
+_ROWS_AT_ONCE = 32
+"""Rows in one INSERT of a load: some tenths of a millisecond."""
+_MOST_PARAMETERS = 32_000
+"""Of one statement; SQLite takes 32,766 (sqlite.org/limits.html)."""
 
 _BY_IDS = "WHERE Id IN (SELECT value FROM json_each(?))"
 
@@ -103,9 +109,19 @@ def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
 
 
 async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
-    """Insert rows of CSV text that are new to the mirror; SQLite converts them."""
-    tail = (version.seen, version.until, Source.AUDIT.value, 0)
-    await tx.executemany(table.load(columns), ((*row, *tail) for row in rows))
+    """Insert rows of CSV text that are new to the mirror; SQLite converts them.
+
+    Many rows go into one statement: while SQLite works on it, the next of the text is parsed (both share
+    Python's lock, which is free only within a statement).
+    """
+    own = (version.seen, version.until, Source.AUDIT.value, 0)
+    at_once = max(min(_ROWS_AT_ONCE, _MOST_PARAMETERS // len(columns)), 1)
+    whole = len(rows) // at_once * at_once
+    if whole:
+        batches = (rows[start : start + at_once] for start in range(0, whole, at_once))
+        many = ((*own, *chain.from_iterable(batch)) for batch in batches)
+        await tx.executemany(table.load(columns, at_once), many)
+    await tx.executemany(table.load(columns, 1), ((*own, *row) for row in rows[whole:]))
 
 
 async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]]) -> int:

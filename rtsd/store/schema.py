@@ -91,12 +91,14 @@ class Table:
         assignments = ", ".join(f"{quoted(name)}=?" for name in (*columns, *OWN_COLUMNS))
         return f"UPDATE {quoted(self.name)} SET {assignments} WHERE Id=?"
 
-    def load(self, columns: Sequence[str]) -> str:
-        """INSERT one row of CSV text, converted by SQLite itself; our own columns follow as they are."""
-        values = [self._from_csv(name, "?") for name in columns]
-        values += ["?"] * len(OWN_COLUMNS)
-        targets = _list((*columns, *OWN_COLUMNS))
-        return f"INSERT INTO {quoted(self.name)} ({targets}) VALUES ({', '.join(values)})"
+    def load(self, columns: Sequence[str], rows: int) -> str:
+        """INSERT some rows of CSV text, converted by SQLite itself: our own columns, then row after row."""
+        own = len(OWN_COLUMNS)
+        mine = ", ".join(f"?{place}" for place in range(1, own + 1))
+        marks = (f"?{place}" for place in range(own + 1, own + 1 + rows * len(columns)))
+        values = [[self._from_csv(name, next(marks)) for name in columns] for _ in range(rows)]
+        told = ", ".join(f"({', '.join(row)}, {mine})" for row in values)
+        return f"INSERT INTO {quoted(self.name)} ({_list((*columns, *OWN_COLUMNS))}) VALUES {told}"
 
     def refresh(self, columns: Sequence[str]) -> str:
         """UPDATE some columns of one row from CSV text: Id, the stamp, then the columns.
