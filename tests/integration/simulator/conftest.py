@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -132,3 +133,26 @@ async def api(login: Login, with_token: Callable[[str], Api]) -> Api:
     """A client logged in by client credentials."""
     _, answer = await login(grant_type="client_credentials")
     return with_token(answer["access_token"])
+
+
+Deploy = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def deploy(api: Api) -> Deploy:
+    """Deploy a zip, with deployOptions, and return the final deployResult with its details."""
+
+    async def run(content: bytes, **options: Any) -> dict[str, Any]:
+        form = aiohttp.FormData()
+        form.add_field("json", json.dumps({"deployOptions": options}), content_type="application/json")
+        form.add_field("file", content, filename="deploy.zip", content_type="application/zip")
+        status, _, answer = await api.call("POST", "/metadata/deployRequest", data=form)
+        assert status == 201
+        result = answer["deployResult"]
+        assert (result["status"], result["done"]) == ("Pending", False)
+        while not result["done"]:
+            path = f"/metadata/deployRequest/{answer['id']}?includeDetails=true"
+            result = (await api.get(path))["deployResult"]
+        return dict(result)
+
+    return run

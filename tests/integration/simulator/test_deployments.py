@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
-from typing import TYPE_CHECKING, Any
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Api, Gateway
+    from conftest import Api, Deploy, Gateway
 
     from rtsd.simulator.process import SimulatedOrg
 
@@ -66,24 +63,9 @@ PACKAGE = {
 }
 
 
-async def deploy(api: Api, content: bytes, **options: Any) -> dict[str, Any]:
-    """Deploy a zip and return the final deployResult, with details."""
-    form = aiohttp.FormData()
-    form.add_field("json", json.dumps({"deployOptions": options}), content_type="application/json")
-    form.add_field("file", content, filename="deploy.zip", content_type="application/zip")
-    status, _, answer = await api.call("POST", "/metadata/deployRequest", data=form)
-    assert status == 201
-    result = answer["deployResult"]
-    assert (result["status"], result["done"]) == ("Pending", False)
-    while not result["done"]:
-        path = f"/metadata/deployRequest/{answer['id']}?includeDetails=true"
-        result = (await api.get(path))["deployResult"]
-    return dict(result)
-
-
-async def test_deployed_package_pushes(org: SimulatedOrg, api: Api, gateway: Gateway) -> None:
+async def test_deployed_package_pushes(org: SimulatedOrg, api: Api, gateway: Gateway, deploy: Deploy) -> None:
     """Objects, class and trigger are there after the deployment, and changes are pushed once configured."""
-    result = await deploy(api, zipped(PACKAGE))
+    result = await deploy(zipped(PACKAGE))
     assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Succeeded", True, 0)
     assert result["numberComponentsDeployed"] == 5
     found = await api.query("SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%'")
@@ -96,9 +78,9 @@ async def test_deployed_package_pushes(org: SimulatedOrg, api: Api, gateway: Gat
     assert [change["object"] for change in push["changes"]] == ["Contact"]
 
 
-async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api) -> None:
+async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api, deploy: Deploy) -> None:
     """A validated deployment leaves the org as it was, and can be deployed by its id."""
-    result = await deploy(api, zipped(PACKAGE), checkOnly=True)
+    result = await deploy(zipped(PACKAGE), checkOnly=True)
     assert result["success"]
     assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 404
     again = {"validatedDeployRequestId": result["id"]}
@@ -106,38 +88,38 @@ async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api) -> No
     assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 200
 
 
-async def test_component_failures(api: Api) -> None:
+async def test_component_failures(deploy: Deploy) -> None:
     """A missing file and a trigger on an unknown object fail by name, and nothing is deployed."""
     files = {
         "package.xml": package({"ApexTrigger": ["RTS_Nope"], "ApexClass": ["RTS_Missing"]}),
         "triggers/RTS_Nope.trigger": "trigger RTS_Nope on Nope__c (after insert) {}",
         "triggers/RTS_Nope.trigger-meta.xml": META.format("ApexTrigger"),
     }
-    result = await deploy(api, zipped(files))
+    result = await deploy(zipped(files))
     assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Failed", False, 2)
     problems = {item["fullName"]: item["problem"] for item in result["details"]["componentFailures"]}
     assert problems["RTS_Nope"] == "Invalid type: Nope__c"
     assert "was not found" in problems["RTS_Missing"]
 
 
-async def test_unreadable_zip(api: Api) -> None:
+async def test_unreadable_zip(deploy: Deploy) -> None:
     """A zip without a package.xml, or no zip at all, fails with a message."""
     for content in (zipped({"other.xml": "<a/>"}), b"no zip"):
-        result = await deploy(api, content)
+        result = await deploy(content)
         assert result["status"] == "Failed"
         assert result["errorMessage"]
 
 
-async def test_destructive_changes(org: SimulatedOrg, api: Api) -> None:
+async def test_destructive_changes(org: SimulatedOrg, api: Api, deploy: Deploy) -> None:
     """Destructive changes remove what is there and warn of what is not."""
-    await deploy(api, zipped(PACKAGE))
+    await deploy(zipped(PACKAGE))
     files = {
         "package.xml": f"<Package {XMLNS}><version>62.0</version></Package>",
         "destructiveChanges.xml": package(
             {"ApexTrigger": ["RTS_Contact", "RTS_Gone"], "CustomObject": ["RTS_Error__c"]}
         ),
     }
-    result = await deploy(api, zipped(files))
+    result = await deploy(zipped(files))
     assert result["success"]
     warned = [
         item["fullName"]
