@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ from rtsd.errors import DaemonUnreachable, RtsError
 from rtstui.clean import clean
 from rtstui.format import UNKNOWN, count, plural
 from rtstui.rows import Row
+from rtstui.widgets.record import Subject
 
 ASK_THE_NUMBER = 20
 """From more than so many dead letters on, their number has to be typed."""
@@ -72,6 +73,64 @@ async def audit(desk: Desk, name: str, *, full: bool) -> None:
     if await desk.ask(f"{kind} of {name}?", [((what, ""),), (), *price_rows(price)], kind, name):
         answer = await desk.client.audit(name, full=full)
         desk.say(f"{kind} of {name} started{_run(answer)}. Its findings appear in the events.")
+
+
+class Looked(Protocol):
+    """What acts on one record need of the view that shows it."""
+
+    @property
+    def subject(self) -> Subject:
+        """The record, and whether the org was asked for it."""
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Its object and id, once they are known."""
+
+    def renew(self) -> None:
+        """Have its documents asked for again."""
+
+
+async def compare(desk: Desk, view: Looked) -> None:
+    """Ask the org for a record, for one call."""
+    for name, record in view.named():
+        rows: list[Row] = [(("One API call: asks Salesforce how it stands there now. Nothing changes.", ""),)]
+        if await desk.ask(f"Compare {name} {record} with the org?", rows, "Compare"):
+            view.subject.compared = True
+            view.renew()
+
+
+async def repair(desk: Desk, view: Looked) -> None:
+    """Fetch a record from the org, and apply it."""
+    for name, record in view.named():
+        rows: list[Row] = [
+            (("One or two API calls: reads it from Salesforce and applies what differs.", ""),)
+        ]
+        if await desk.ask(f"Fetch {name} {record} again?", rows, "Fetch"):
+            done = await desk.client.repair(name, [record])
+            changed = "it differed and was repaired" if done.get("repaired") else "it was right already"
+            desk.say(f"{name} {record} fetched: {changed} ({done.get('api_calls', UNKNOWN)} API calls).")
+            view.renew()
+
+
+async def verify(desk: Desk) -> None:
+    """Verify the whole mirror against the org."""
+    rows: list[Row] = [
+        (("Checks the file, every stored row and the counts per stamp against the org, and repairs.", ""),),
+        (
+            (
+                "It costs a few API calls per object and reads the whole file: minutes for millions.",
+                "",
+            ),
+        ),
+    ]
+    if await desk.ask("Verify the whole mirror?", rows, "Verify"):
+        desk.say("Verifying. This may take minutes; what it finds appears here.")
+        done = await desk.client.verify()
+        if done.get("ok"):
+            desk.say("The mirror was verified: it is whole and equal to the org.")
+            return
+        wrong = [one.get("name") for one in done.get("objects", []) if one.get("error") or one.get("broken")]
+        told = "; ".join([*map(str, done.get("faults", [])), *map(str, wrong)])
+        desk.say(f"Not everything is right: {told or 'see the audits'}.", error=True)
 
 
 async def pause(desk: Desk, item: Object) -> None:

@@ -17,9 +17,13 @@ from textual.screen import Screen
 
 from rtstui.connection import Connection
 from rtstui.desk import OperatorApp
+from rtstui.screens.audits import AuditsView
 from rtstui.screens.dialogs import Help
+from rtstui.screens.events import Events
+from rtstui.screens.query import QueryView
+from rtstui.screens.record import RecordView
 from rtstui.screens.view import View
-from rtstui.screens.views import Errors, Events, ObjectsView, Overview, QuotaView
+from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
 from rtstui.widgets.stream import Stream
 
@@ -40,6 +44,9 @@ class RtsTui(OperatorApp):
         "3": ObjectsView,
         "4": Errors,
         "5": QuotaView,
+        "7": AuditsView,
+        "8": RecordView,
+        "0": QueryView,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "view('1')", "Overview", show=False, id="app.view_1"),
@@ -47,8 +54,18 @@ class RtsTui(OperatorApp):
         Binding("3", "view('3')", "Objects", show=False, id="app.view_3"),
         Binding("4", "view('4')", "Errors", show=False, id="app.view_4"),
         Binding("5", "view('5')", "Quota", show=False, id="app.view_5"),
+        Binding("6", "view('6')", "Conditions", show=False, id="app.view_6"),
+        Binding("7", "view('7')", "Audits", show=False, id="app.view_7"),
+        Binding("8", "view('8')", "Record", show=False, id="app.view_8"),
+        Binding("9", "view('9')", "Rules", show=False, id="app.view_9"),
+        Binding("0", "view('0')", "SQL", show=False, id="app.view_0"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
-        Binding("o", "next_org", "next org", id="app.next_org"),
+        Binding("ctrl+o", "next_org", "next org", id="app.next_org"),
+        Binding("m", "mask", "mask values", show=False, id="app.mask"),
+        Binding("t", "ages", "clock or age", show=False, id="app.ages"),
+        Binding("z", "zoom", "zoom the panel", show=False, id="app.zoom"),
+        Binding("w", "save", "save to a file", show=False, id="app.save"),
+        Binding("ctrl+t", "next_theme", "next theme", show=False, id="app.next_theme"),
         Binding("ctrl+l", "redraw", "redraw", show=False, id="app.redraw"),
         Binding("question_mark,f1", "help", "help", id="app.help", key_display="?", system=True),
         Binding(
@@ -155,10 +172,21 @@ class RtsTui(OperatorApp):
 
     def action_events_of(self, name: str) -> None:
         """The event view, with this object's entries only."""
+        self.action_events_matching(f"obj:{name}")
+
+    def action_events_matching(self, words: str) -> None:
+        """The event view, with what passes this filter."""
         self.switch_mode("2")
         screen = self.screen
         if isinstance(screen, Events):
-            self.call_later(screen.only, f"obj:{name}")
+            self.call_later(screen.only, words)
+
+    def action_record(self, name: str, record: str) -> None:
+        """Everything about one record."""
+        self.switch_mode("8")
+        screen = self.screen
+        if isinstance(screen, RecordView):
+            self.call_later(screen.show, name, record)
 
     def action_reconnect(self) -> None:
         """Try to connect now."""
@@ -170,6 +198,13 @@ class RtsTui(OperatorApp):
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = (-1, -1)
+
+    def action_next_theme(self) -> None:
+        """The next of the dashboard's own themes; : finds the others."""
+        names = [own.name for own in THEMES if own is not MONO]
+        place = names.index(self.theme) + 1 if self.theme in names else 0
+        if self.theme != MONO.name:
+            self.theme = names[place % len(names)]
 
     def action_redraw(self) -> None:
         """Paint everything again, e.g. after another program wrote over it."""
@@ -191,7 +226,6 @@ class RtsTui(OperatorApp):
         selected = self.screen.get_selected_text()
         if selected:
             self.copy_to_clipboard(selected)
-            self.say(f"Sent to the terminal's clipboard: {len(selected.encode())} bytes.")
             return
         now = asyncio.get_running_loop().time()
         if now - self._asked_to_quit < 2:

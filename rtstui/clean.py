@@ -18,6 +18,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 LONGEST = 2_000
 """Characters of one string that are kept; a screen shows fewer."""
 
+MASK = "•••••"
+"""The same for every value: its length tells nothing."""
+
 CONTROL_PICTURES = 0x2400
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MOST_MARKS = 2
@@ -44,6 +47,11 @@ def clean(text: str, longest: int = LONGEST) -> str:
     return "".join(shown)
 
 
+def masked(value: object) -> str:
+    """What stands for a value that shall not be seen; whether there is one may be seen."""
+    return "" if value is None else MASK
+
+
 def _picture(character: str) -> str:
     code = ord(character)
     if code < 0x20:
@@ -60,17 +68,18 @@ def scrub(struct: S) -> S:
     for field in struct.__struct_fields__:
         value = getattr(struct, field)
         if value is not None and not isinstance(value, int | float):
-            setattr(struct, field, _scrubbed(value))
+            setattr(struct, field, cleaned(value))
     return struct
 
 
-def _scrubbed(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
+    """Any decoded document with every string in it cleaned, keys too."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, msgspec.Struct):
         return scrub(value)
     if isinstance(value, list):
-        return [_scrubbed(item) for item in value]
+        return [cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {clean(str(key)): _scrubbed(item) for key, item in value.items()}
+        return {clean(str(key)): cleaned(item) for key, item in value.items()}
     return value

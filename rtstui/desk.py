@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.app import App
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
 from rtsd.errors import RtsError
-from rtstui import actions
+from rtstui import actions, saving
+from rtstui.answers import Answer, Question, put
 from rtstui.clean import clean
 from rtstui.connection import Connection
 from rtstui.rows import Row
 from rtstui.screens.dialogs import Confirm
+from rtstui.screens.record import RecordView
 from rtstui.state import State
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
+from rtstui.widgets.panel import Panel
 
-CHANGING = frozenset({"audit", "pause", "pause_all", "resume_all", "retry", "drop"})
+T = TypeVar("T")
+
+CHANGING = frozenset(
+    {"audit", "pause", "pause_all", "resume_all", "retry", "drop", "compare", "repair", "verify"}
+)
 """Actions that make the daemon do something."""
 
 
@@ -41,6 +48,27 @@ class OperatorApp(App[int]):
         """What that daemon has told."""
         return self.connection.state
 
+    ages: bool = False
+    """Whether moments are shown as ages."""
+
+    masking: bool = False
+    """Whether records' values are hidden, for sharing the screen."""
+
+    def answer(self, question: Question[T]) -> Answer[T]:
+        """What came of a question to the daemon that is looked at; asked when it is due."""
+        state = self.state
+        answer = state.answers.of(question)
+        if state.live and answer.due(state.now(), question.every):
+            answer.asking = True
+            self.run_worker(self._put(question, answer, state, self.client), group="ask")
+        return answer
+
+    async def _put(
+        self, question: Question[T], answer: Answer[T], state: State, client: ControlClient
+    ) -> None:
+        await put(question, answer, client, state.now())
+        state.rev += 1
+
     @property
     def client(self) -> ControlClient:
         """Its control API."""
@@ -55,6 +83,54 @@ class OperatorApp(App[int]):
     async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
         """Ask before acting; False when the dialog is closed."""
         return await self.push_screen_wait(Confirm(question, rows, verb, word))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Send text to the terminal's clipboard, or to a file where it is too long for that.
+
+        Whether the terminal takes it cannot be known, so nothing says that it was copied.
+        """
+        size = len(text.encode())
+        if size > saving.LONGEST_COPY:
+            self._save("copy", "txt", text)
+        elif self.is_web or self._driver is None:
+            super().copy_to_clipboard(text)
+            self.say(f"Sent to the clipboard: {size:,} bytes.")
+        else:
+            self._clipboard = text
+            self._driver.write(saving.clipboard_sequence(text))
+            self.say(f"Sent to the terminal's clipboard: {size:,} bytes.")
+
+    def action_save(self) -> None:
+        """Write what the focused panel shows, as it is filtered, to a file."""
+        panel = self.focused
+        if isinstance(panel, Panel):
+            self._save(panel.id or "panel", *panel.export())
+
+    def _save(self, stem: str, suffix: str, text: str) -> None:
+        try:
+            path = saving.save(stem, suffix, text, self.state.now())
+        except OSError as error:
+            self.say(f"It cannot be saved: {error.strerror or error}.", error=True)
+        else:
+            self.say(f"Saved to {path}")
+
+    def action_mask(self) -> None:
+        """Hide records' values, or show them."""
+        self.masking = not self.masking
+        self.state.rev += 1
+        self.say("Values are masked; m shows them." if self.masking else "Values are shown.")
+
+    def action_ages(self) -> None:
+        """Show moments as ages, or as times of day."""
+        self.ages = not self.ages
+        self.state.rev += 1
+
+    def action_zoom(self) -> None:
+        """Give the focused panel the whole view, or its place again."""
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif self.focused is not None:
+            self.screen.maximize(self.focused, container=False)
 
     def log_changed(self) -> None:
         """Have the error log read again."""
@@ -113,6 +189,20 @@ class OperatorApp(App[int]):
         """Drop the chosen dead letters."""
         if targets := self._letters():
             self._act(actions.drop(self, targets))
+
+    def action_compare(self) -> None:
+        """Ask the org how the record stands there."""
+        if isinstance(self.screen, RecordView):
+            self._act(actions.compare(self, self.screen))
+
+    def action_repair(self) -> None:
+        """Fetch the record again."""
+        if isinstance(self.screen, RecordView):
+            self._act(actions.repair(self, self.screen))
+
+    def action_verify(self) -> None:
+        """Verify the whole mirror."""
+        self._act(actions.verify(self))
 
     def _letters(self) -> list[int]:
         return next((table.targets() for table in self.screen.query(DeadLetters)), [])

@@ -8,7 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from rtsd.control.protocol import Event, Status
+from rtstui.clean import masked
 from rtstui.format import age, clock, span
 from rtstui.state import Phase, State
 
@@ -100,14 +103,25 @@ def object_sign(state: str) -> Sign:
     return OBJECTS.get(state, Sign("?", state, "warn"))
 
 
+def source_sign(source: str | None) -> Sign:
+    """Where a change came from, in at most six letters. Its glyph is empty."""
+    word = _SOURCES.get(source or "?", (source or "?").upper()[:6])
+    return Sign("", word, _TAG_ROLES.get(word, "dim"))
+
+
 def tag(event: Event) -> Sign:
     """An entry's source or type in at most six letters. Its glyph is empty."""
     if event.type == "change":
-        source = event.source or "?"
-        word = _SOURCES.get(source, source.upper()[:6])
-    else:
-        word = "DEAD" if event.type == "dead_letter" else event.type.upper()[:6]
+        return source_sign(event.source)
+    word = "DEAD" if event.type == "dead_letter" else event.type.upper()[:6]
     return Sign("", word, _TAG_ROLES.get(word, "dim"))
+
+
+def veiled(event: Event, *, mask: bool) -> Event:
+    """The entry as it may be shown: what went wrong is told with values of records in it."""
+    if not mask or event.type not in TROUBLE_TYPES:
+        return event
+    return msgspec.structs.replace(event, message=masked(event.message), detail=None)
 
 
 def notice(state: State) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot, Status
+from rtstui.answers import Answers
 from rtstui.clean import clean, scrub
 from rtstui.format import moment
 
@@ -86,6 +87,8 @@ class State:
     dead_letters: list[DeadLetter] | None = None
     log_error: str = ""
     """Why the error log cannot be read, while it cannot."""
+    answers: Answers = field(default_factory=Answers)
+    """What views have asked for."""
     rev: int = 0
     _seconds: dict[int, int] = field(default_factory=dict)
 
@@ -144,6 +147,8 @@ class State:
         retry_at: datetime | None = None,
     ) -> None:
         """Move the connection to another phase; `since` stays when only the details change."""
+        if phase is Phase.LIVE and not self.live:
+            self.answers.renew()
         since = self.link.since if phase is self.link.phase and self.link.since else self.now()
         self.link = Link(phase, since, clean(message), clean(do), attempt, retry_at)
         self.rev += 1

@@ -105,24 +105,40 @@ class Confirm(Dialog):
         self.dismiss(event.button.id == "yes")
 
 
-class Help(Dialog):
-    """The keys that work here, from the live bindings; what the signs mean; how to copy."""
+class Reader(Dialog):
+    """A text that may be longer than the screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1,q", "no", "close", show=False, id="help.close")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q", "no", "close", show=False, id="reader.close")]
 
-    def __init__(self, view: str, about: str, bindings: Sequence[ActiveBinding]) -> None:
+    def __init__(self, title: str, rows: Sequence[Row], hint: str = "esc closes") -> None:
         super().__init__()
-        self._view, self._about, self._active = view, about, bindings
+        self._title, self._lines, self._hint = title, rows, hint
 
     def compose(self) -> ComposeResult:
         """One scrolling text."""
         with Vertical(id="dialog") as box:
-            box.border_title = Content(f"Help: {self._view}")
-            box.border_subtitle = Content("esc closes · : finds every command")
-            with VerticalScroll(id="help-scroll"):
-                yield Text(self._rows())
+            box.border_title = Content(self._title)
+            box.border_subtitle = Content(self._hint)
+            with VerticalScroll(id="reader-scroll"):
+                yield Text(self._lines)
+
+
+class Help(Reader):
+    """The keys that work here, from the live bindings; what the signs mean; how to copy."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "no", "close", show=False, id="help.close")
+    ]
+
+    def __init__(self, view: str, about: str, bindings: Sequence[ActiveBinding]) -> None:
+        self._about, self._active = about, bindings
+        super().__init__(f"Help: {view}", (), "esc closes · : finds every command")
+
+    def on_mount(self) -> None:
+        """The app is known only now."""
+        text = self.query_one(Text)
+        text.text = self._rows()
+        text.refresh(layout=True)
 
     def _rows(self) -> list[Row]:
         here: list[Row] = []

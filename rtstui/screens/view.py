@@ -68,3 +68,11 @@ class View(Screen[None]):
         """A tab was clicked."""
         message.stop()
         self.app.call_later(self.app.run_action, f"view('{message.view}')")
+
+
+class Leaf(View):
+    """A view whose escape leads to the overview."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.view('1')", "overview", show=False, id="view.back")
+    ]

@@ -1,4 +1,4 @@
-"""The numbered views: which panels each one has and what they say to each other."""
+"""The views of a few panels each: which panels, and what they say to each other."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, Static
 
-from rtstui.clean import clean
-from rtstui.filter import LEGEND, Filter, FilterMistake, parse
+from rtstui.filter import Filter, parse
+from rtstui.format import wrap
 from rtstui.messages import EventChosen, RowChosen, RowOpened
-from rtstui.screens.view import View
-from rtstui.widgets.card import EventCard
+from rtstui.screens.dialogs import Reader
+from rtstui.screens.named import open_record
+from rtstui.screens.view import Leaf, View
 from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
 from rtstui.widgets.pulse import Pulse
@@ -26,7 +26,7 @@ class Overview(View):
     HELP = "Everything at a glance: the objects, the newest events, the quota and the errors."
     AUTO_FOCUS = "Stream"
     body_id = "overview"
-    OPENS = frozenset({"objects", "errors", "letters"})
+    OPENS = frozenset({"objects", "errors", "letters", "stream"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", id="overview.filter", key_display="/"),
     ]
@@ -51,97 +51,12 @@ class Overview(View):
         self.app.call_later(self.app.run_action, "view('3')" if message.table == "objects" else "view('4')")
 
     def on_event_chosen(self, message: EventChosen) -> None:
-        """Enter on an entry opens the event view."""
-        if message.opened:
+        """Enter on an entry opens its record, or the event view where it names none."""
+        if message.opened and not open_record(self.app, message.event):
             self.app.call_later(self.app.run_action, "view('2')")
 
 
-class Events(View):
-    """The stream alone, with a filter and the chosen entry in full."""
-
-    HELP = "The journal, live. Any move upwards freezes the view, never the sync. Filter: " + LEGEND
-    AUTO_FOCUS = "Stream"
-    body_id = "events-view"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter", id="events.filter", key_display="/"),
-        Binding("escape", "back", "back", show=False, id="events.back"),
-    ]
-
-    def body(self) -> ComposeResult:
-        """The filter line, the stream, the detail."""
-        yield Input(id="filter", placeholder=LEGEND, select_on_focus=False)
-        yield Static(id="mistake", markup=False)
-        yield Stream(id="stream")
-        yield EventCard(id="card")
-
-    def on_mount(self) -> None:
-        """Nothing moves on a screen at rest."""
-        self.query_one("#filter", Input).cursor_blink = False
-
-    def action_filter(self) -> None:
-        """Type a filter; it acts while typing."""
-        box = self.query_one("#filter", Input)
-        box.add_class("-open")
-        box.focus()
-
-    def only(self, words: str) -> None:
-        """Show what passes these filter words."""
-        box = self.query_one("#filter", Input)
-        box.value = words
-        box.set_class(bool(words), "-open")
-        self.query_one(Stream).focus()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """A filter that cannot be read leaves the last good one in force and says why."""
-        mistake = self.query_one("#mistake", Static)
-        try:
-            chosen = parse(event.value)
-        except FilterMistake as error:
-            mistake.update(clean(str(error)))
-            mistake.add_class("-said")
-            return
-        mistake.remove_class("-said")
-        self.query_one(Stream).set_filter(chosen)
-
-    def on_input_submitted(self) -> None:
-        """Back to the stream, with the filter in force."""
-        self.query_one(Stream).focus()
-
-    def on_event_chosen(self, message: EventChosen) -> None:
-        """Show the entry under the cursor in full."""
-        card = self.query_one(EventCard)
-        card.event = message.event
-        card.set_class(message.event is not None and (message.opened or card.has_class("-open")), "-open")
-        card.tick()
-
-    def action_back(self) -> None:
-        """One step back: the detail, the filter, the frozen view, the overview."""
-        card, box, stream = (
-            self.query_one(EventCard),
-            self.query_one("#filter", Input),
-            self.query_one(Stream),
-        )
-        if card.has_class("-open"):
-            card.remove_class("-open")
-        elif box.has_class("-open"):
-            box.value = ""
-            box.remove_class("-open")
-            stream.focus()
-        elif stream.frozen is not None:
-            stream.action_follow()
-        else:
-            self.app.call_later(self.app.run_action, "view('1')")
-
-
-class _Leaf(View):
-    """A view whose escape leads to the overview."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.view('1')", "overview", show=False, id="view.back")
-    ]
-
-
-class ObjectsView(_Leaf):
+class ObjectsView(Leaf):
     """Every object, the chosen one explained, and its events where there is room."""
 
     HELP = "Each mirrored object: its state, its rows, how complete, how fresh, what the last check found."
@@ -167,12 +82,16 @@ class ObjectsView(_Leaf):
         self.query_one(Stream).set_filter(parse(f"obj:{message.key}") if message.key else Filter())
 
 
-class Errors(_Leaf):
+class Errors(Leaf):
     """What failed, and what waits for a decision."""
 
-    HELP = "The error log, and the dead letters: what could not be applied, with its reason."
+    HELP = (
+        "The error log, and the dead letters: what could not be applied, with its reason. "
+        "Enter opens the record that a row names."
+    )
     AUTO_FOCUS = "ErrorLog"
     body_id = "errors-view"
+    OPENS = frozenset({"errors", "letters"})
 
     def body(self) -> ComposeResult:
         """Log, letters, the chosen one in full."""
@@ -190,8 +109,18 @@ class Errors(_Leaf):
             card.chosen = table.find(message.key)
         card.tick()
 
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Enter opens the record that the row names, else all of its text."""
+        table = self.query_one(f"#{message.table}")
+        if not isinstance(table, ErrorLog | DeadLetters):
+            return
+        found = table.find(message.key)
+        if found is not None and not open_record(self.app, found):
+            rows = [((line, ""),) for line in wrap(found.message, 70)]
+            self.app.push_screen(Reader(f"{found.object or 'No object'} · {message.key}", rows))
 
-class QuotaView(_Leaf):
+
+class QuotaView(Leaf):
     """Who uses the org's daily limits, and whether they will last."""
 
     HELP = "The org's daily limits: used by rtsd, by others, left; and when one runs out at the present rate."

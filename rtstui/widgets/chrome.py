@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual import events
@@ -10,15 +11,27 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
-from rtstui.format import UNKNOWN, age, per_second, percent, short, wrap
+from rtstui.format import UNKNOWN, age, per_second, percent, wrap
+from rtstui.format import short as short_number
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share
 from rtstui.widgets.panel import Panel
 
-VIEWS = {"1": "Overview", "2": "Events", "3": "Objects", "4": "Errors", "5": "Quota"}
-"""The views by their key."""
+VIEWS = {
+    "1": ("Overview", "Home"),
+    "2": ("Events", "Events"),
+    "3": ("Objects", "Objects"),
+    "4": ("Errors", "Errors"),
+    "5": ("Quota", "Quota"),
+    "6": ("Conditions", "Cond"),
+    "7": ("Audits", "Audits"),
+    "8": ("Record", "Rec"),
+    "9": ("Rules", "Rules"),
+    "0": ("SQL", "SQL"),
+}
+"""The views by their key: their names, and what is left of them on a narrow screen."""
 
 Answers = tuple[tuple[str, Verdict], ...]
 
@@ -67,42 +80,56 @@ class Tabs(Panel):
     FRAMED = False
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """One line."""
-        spans: list[Span] = []
-        for key, name in VIEWS.items():
-            mark, role = self._mark(name)
-            active = self.app.current_mode == key
-            text = f" {key} {name}"
-            spans += [(text, "tab" if active else "")]
-            spans += [(f" {mark}" if mark else "", "tab" if active else role)]
-            spans += [(" ", "tab" if active else ""), (" ", "")]
-        return [tuple(spans)]
+        """One line, with the names in the longest form that fits."""
+        row: Row = ()
+        self._tabs = []
+        for form, gap in ((0, 2), (0, 1), (1, 1)):
+            tabs = [(key, self._tab(key, names[form], short=form == 1)) for key, names in VIEWS.items()]
+            row = tuple(span for _, tab in tabs for span in (*tab, (" " * (gap - 1), "")))
+            x = 0
+            self._tabs = []
+            for key, tab in tabs:
+                x += width_of(tab) + gap - 1
+                self._tabs.append((x, key))
+            if width_of(row) <= width:
+                break
+        return [row]
 
-    def _mark(self, name: str) -> tuple[str, str]:
+    _tabs: Sequence[tuple[int, str]] = ()
+    """Where each tab ends, for clicks."""
+
+    def _tab(self, key: str, name: str, *, short: bool) -> Row:
+        mark, role = self._mark(key, short=short)
+        active = self.app.current_mode == key
+        text = f"{' ' if active or not short else ''}{key} {name}"
+        end = " " if active or not short else ""
+        if not active:
+            return ((text, ""), (f" {mark}" if mark else "", role), (end or " ", ""))
+        return ((text, "tab"), (f" {mark}" if mark else "", "tab"), (end, "tab"))
+
+    def _mark(self, key: str, *, short: bool) -> tuple[str, str]:
         status = self.state.status
         if status is None:
             return "", ""
-        if name == "Objects":
+        if key == "3":
             bad = sum(
                 item.state not in {"live", "loading", "pending", "paused"} or drift_of(item) > 0
                 for item in status.objects
             )
             return (f"▲{bad}", "warn") if bad else ("", "")
-        if name == "Errors" and (status.errors_24h or status.dead_letters):
-            return f"✖{short(status.errors_24h + status.dead_letters)}", "error"
-        if name == "Quota" and status.quota.limits:
+        if key == "4" and (status.errors_24h or status.dead_letters):
+            return f"✖{short_number(status.errors_24h + status.dead_letters)}", "error"
+        if key == "5" and status.quota.limits:
             worst = max(status.quota.limits, key=used_share)
-            return percent(used_share(worst)), limit_role(worst)
+            role = limit_role(worst)
+            return ("", "") if short and role == "ok" else (percent(used_share(worst)), role)
         return "", ""
 
     def on_click(self, event: events.Click) -> None:
         """A click on a tab opens its view."""
-        x = 0
-        for start in range(0, len(self._rows[0]), 4):
-            part = self._rows[0][start : start + 4]
-            x += width_of(part)
-            if event.x < x and part:
-                self.post_message(ViewAsked(part[0][0].split()[0]))
+        for end, key in self._tabs:
+            if event.x < end:
+                self.post_message(ViewAsked(key))
                 return
 
 
@@ -187,7 +214,7 @@ class KeyBar(Panel):
         # Help, commands and quit come last and are always there: room is kept for them.
         fixed = [hint for active in shown if active.binding.system for hint in _hint(active)]
         room = width - width_of(tuple(fixed)) - 1
-        hints = [] if blank else [_plain_hint("1-5", "views")]
+        hints = [] if blank else [_plain_hint("0-9", "views")]
         hints += [_hint(active) for active in shown if not active.binding.system]
         hints += [] if blank else [_plain_hint("tab", "panels")]
         spans: list[Span] = []

@@ -46,7 +46,8 @@ class Objects(Table):
         Binding("P", "app.pause", "pause…", id="objects.pause"),
     ]
 
-    def _find(self, name: str) -> Object | None:
+    def find(self, name: str) -> Object | None:
+        """The object of one row."""
         status = self.state.status
         return next((item for item in status.objects if item.name == name), None) if status else None
 
@@ -94,7 +95,7 @@ class Objects(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One object."""
-        item = self._find(key)
+        item = self.find(key)
         if item is None:
             return ((key, "dim"),)
         sign = object_sign(item.state)

@@ -6,7 +6,7 @@ costs what changed on screen, not what happened in the org; nothing in it parses
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,9 +16,12 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rtstui.answers import Answer, Question
 from rtstui.clean import clean
 from rtstui.rows import BLANK, ROLES, Row, cut, plain
 from rtstui.state import State
+
+T = TypeVar("T")
 
 WELL = frozenset({"ok", "busy", "accent", "track"})
 """Roles that say that something is going well now."""
@@ -35,11 +38,23 @@ class HasState(Protocol):
     def state(self) -> State:
         """The daemon being looked at."""
 
+    @property
+    def masking(self) -> bool:
+        """Whether records' values shall not be seen."""
+
+    @property
+    def ages(self) -> bool:
+        """Whether moments are shown as ages."""
+
+    def answer(self, question: Question[T]) -> Answer[T]:
+        """What came of a question, which is asked when it is due."""
+
 
 class Panel(Widget):
     """Rows of text. Subclasses say what is in them (`paint`) and what stands in the border."""
 
     ALLOW_SELECT = True
+    ALLOW_MAXIMIZE = True
     FRAMED: ClassVar[bool] = True
     """Whether it has a border with titles in it."""
 
@@ -59,6 +74,24 @@ class Panel(Widget):
     def state(self) -> State:
         """The daemon being looked at."""
         return cast("HasState", self.app).state
+
+    @property
+    def masking(self) -> bool:
+        """Whether records' values shall not be seen, because somebody else looks at the screen."""
+        return cast("HasState", self.app).masking
+
+    @property
+    def ages(self) -> bool:
+        """Whether moments are shown as ages."""
+        return cast("HasState", self.app).ages
+
+    def export(self) -> tuple[str, str]:
+        """What it shows, for a file: the file's suffix and the text."""
+        return "txt", "".join(plain(row).rstrip() + "\n" for row in self._rows)
+
+    def answer(self, question: Question[T]) -> Answer[T]:
+        """What came of a question, which is asked when it is due."""
+        return cast("HasState", self.app).answer(question)
 
     def paint(self, width: int, height: int) -> list[Row]:
         """The rows to show in `width` by `height` cells; more are cut, fewer leave blank lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import ClassVar
@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
 from rtstui.filter import Filter
-from rtstui.format import clock, count, fit, millis, per_second, right, short
-from rtstui.meaning import TROUBLE_TYPES, tag
+from rtstui.format import age, clock, count, fit, millis, per_second, right, short
+from rtstui.meaning import TROUBLE_TYPES, tag, veiled
 from rtstui.messages import EventChosen
-from rtstui.rows import Row, Span, width_of
+from rtstui.rows import Row, Span, plain, width_of
 from rtstui.state import RING, Gap, Line
 from rtstui.widgets.panel import Panel
 
@@ -44,12 +44,15 @@ class Stream(Panel, can_focus=True):
         ),
         Binding("right_square_bracket", "trouble(1)", "next error", show=False, id="events.next_error"),
         Binding("enter", "open", "open", id="events.open", key_display="enter"),
-        Binding("y", "copy", "copy", show=False, id="events.copy"),
+        Binding("y", "copy", "copy the line", show=False, id="events.copy"),
+        Binding("Y", "copy(True)", "copy as JSON", show=False, id="events.copy_json"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.filter = Filter()
+        self.wanted_line = Filter()
+        """What `find` looks for."""
         self.frozen: list[Line] | None = None
         self.frozen_at: datetime | None = None
         self.cursor = 0
@@ -124,10 +127,15 @@ class Stream(Panel, can_focus=True):
             page = self.frozen[self._top : self._top + height]
             focus = self.cursor - self._top
             return [
-                _marked(_row(line, width)) if y == focus else _row(line, width) for y, line in enumerate(page)
+                _marked(self._line(line, width)) if y == focus else self._line(line, width)
+                for y, line in enumerate(page)
             ]
         newest = list(islice(reversed(lines), height))
-        return [_row(line, width) for line in reversed(newest)]
+        return [self._line(line, width) for line in reversed(newest)]
+
+    def _line(self, line: Line, width: int) -> Row:
+        shown = veiled(line, mask=self.masking) if isinstance(line, Event) else line
+        return _row(shown, width, self.state.now() if self.ages else None)
 
     def _empty(self) -> str:
         if self.filter:
@@ -197,31 +205,47 @@ class Stream(Panel, can_focus=True):
 
     def action_trouble(self, by: int) -> None:
         """To the next entry that tells of trouble."""
+        self._seek(by, lambda event: event.type in TROUBLE_TYPES, "No more errors this way.")
+
+    def find(self, by: int) -> None:
+        """To the next entry that passes what is looked for."""
+        if self.wanted_line:
+            self._seek(by, self.wanted_line, f"No more of {self.wanted_line.text} this way.")
+
+    def _seek(self, by: int, wanted: Callable[[Event], bool], none: str) -> None:
+        beyond = self.frozen is None and by < 0
         lines = self._freeze()
-        index = self.cursor + by
+        index = self.cursor + (0 if beyond else by)
         while 0 <= index < len(lines):
             line = lines[index]
-            if isinstance(line, Event) and line.type in TROUBLE_TYPES:
-                break
+            if isinstance(line, Event) and wanted(line):
+                self._go(index)
+                return
             index += by
-        else:
-            self.notify("No more errors this way.", markup=False, timeout=2)
-            return
-        self._go(index)
+        self.notify(none, markup=False, timeout=2)
+        self.tick()
+
+    def hold(self) -> None:
+        """Freeze, with the cursor on the newest entry unless it stands already."""
+        self._go(self.cursor if self.frozen is not None else len(self.lines) - 1)
 
     def action_open(self) -> None:
-        """Show the entry in full."""
-        self._go(self.cursor if self.frozen is not None else len(self.lines) - 1)
+        """Open the record, or the entry in full."""
+        self.hold()
         self.post_message(EventChosen(self.chosen, opened=True))
 
-    def action_copy(self) -> None:
-        """Send the entry under the cursor to the terminal's clipboard, as JSON."""
-        if self.chosen is None:
-            self.notify("Choose an entry first: space, then up and down.", markup=False, timeout=3)
-            return
-        text = msgspec.json.encode(self.chosen).decode()
-        self.app.copy_to_clipboard(text)
-        self.notify(f"Sent to the terminal's clipboard: {len(text)} bytes.", markup=False, timeout=3)
+    def action_copy(self, json: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
+        """Send the entry under the cursor to the terminal's clipboard."""
+        self.hold()
+        if self.chosen is not None:
+            shown = veiled(self.chosen, mask=self.masking)
+            text = msgspec.json.encode(shown).decode() if json else plain(_row(shown, 1_000, None)).strip()
+            self.app.copy_to_clipboard(text)
+
+    def export(self) -> tuple[str, str]:
+        """Every entry that passes the filter, one JSON document in a line."""
+        lines = [veiled(line, mask=self.masking) for line in self.lines if isinstance(line, Event)]
+        return "jsonl", "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel scrolls, and scrolling up freezes."""
@@ -247,15 +271,15 @@ class Stream(Panel, can_focus=True):
                 self.post_message(EventChosen(self.chosen, opened=True))
 
 
-def _row(line: Line, width: int) -> Row:
-    """One line of the stream, as wide as there is room for."""
+def _row(line: Line, width: int, now: datetime | None) -> Row:
+    """One line of the stream, as wide as there is room for; with `now`, its age in place of its time."""
     if isinstance(line, Gap):
         why = "came while disconnected" if line.missed else "too fast to show"
         return ((f"── {count(line.count)} entries {why} ".ljust(width, "─"), "dim"),)
     wide = width >= WIDE
     sign = tag(line)
     spans: list[Span] = [
-        (clock(line.at, millis=wide) + " ", "dim"),
+        (clock(line.at, millis=wide) + " " if now is None else f"{age(line.at, now):>5} ", "dim"),
         (sign.word.ljust(6) + " ", sign.role),
     ]
     if line.type == "change":

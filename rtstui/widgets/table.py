@@ -25,7 +25,7 @@ class Table(Panel, can_focus=True):
         Binding("home,g", "move(-100000)", "first", show=False, id="table.first"),
         Binding("end,G", "move(100000)", "last", show=False, id="table.last"),
         Binding("enter", "open", "open", id="table.open", key_display="enter"),
-        Binding("y", "copy", "copy", show=False, id="table.copy"),
+        Binding("y", "copy", "copy the row", show=False, id="table.copy"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
@@ -118,9 +118,13 @@ class Table(Panel, can_focus=True):
     def action_copy(self) -> None:
         """Send the row under the cursor to the terminal's clipboard."""
         if self.cursor is not None:
-            text = plain(self.row(self.cursor, 1_000)).strip()
-            self.app.copy_to_clipboard(text)
-            self.notify(f"Sent to the terminal's clipboard: {len(text)} bytes.", markup=False, timeout=3)
+            self.app.copy_to_clipboard(plain(self.row(self.cursor, 300)).strip())
+
+    def export(self) -> tuple[str, str]:
+        """Every row, also those out of sight."""
+        head = self.header(200)
+        rows = [*([] if head is None else [head]), *(self.row(key, 200) for key in self.keys())]
+        return "txt", "".join(plain(row).rstrip() + "\n" for row in rows)
 
     def on_focus(self) -> None:
         """The cursor shows only where keys go; what is said of the row under it follows."""

@@ -12,10 +12,11 @@ import sys
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
+from papers import papers
 from scenarios import SCENARIOS, dead_letters, error_log, event, events
 
 from rtsd.control.protocol import DeadLetter, DeadLetters, ErrorEntry, Errors, Event, Frame, Snapshot, Status
@@ -52,6 +53,10 @@ class FakeDaemon:
         self.log_refused = False
         """Whether the error log is answered with a refusal."""
         self.asked_hz: list[str] = []
+        self.asked: list[str] = []
+        """The papers that were asked for."""
+        self.papers: dict[str, Any] = papers()
+        """Documents by path; with its query, or its method before it, where that matters."""
         self._followers: set[asyncio.Queue[bytes]] = set()
         self._runner: web.AppRunner | None = None
         self._total = len(self.journal)
@@ -65,7 +70,7 @@ class FakeDaemon:
         app.router.add_get("/v1/events", self._events)
         app.router.add_get("/v1/errors", self._errors)
         app.router.add_get("/v1/dead-letters", self._letters)
-        app.router.add_route("*", "/v1/{rest:.*}", self._act)
+        app.router.add_route("*", "/v1/{rest:.*}", self._other)
         self._runner = web.AppRunner(app, shutdown_timeout=0.05)
         await self._runner.setup()
         await web.UnixSite(self._runner, str(self.socket)).start()
@@ -148,9 +153,23 @@ class FakeDaemon:
         try:
             while True:
                 await response.write(await lines.get())
-        except (ConnectionError, asyncio.CancelledError):
+        except (ConnectionError, ClientConnectionResetError):
+            self._followers.discard(lines)
+            return response
+        except asyncio.CancelledError:
             self._followers.discard(lines)
             raise
+
+    async def _other(self, request: web.Request) -> web.Response:
+        paper = self._paper(request)
+        if paper is not None:
+            self.asked.append(request.path_qs)
+            return web.json_response(paper)
+        if request.method == "GET" and "/records/" in request.path:
+            return web.json_response({"error": "NotFound", "message": "never seen"}, status=404)
+        if request.method == "GET":
+            return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
+        return await self._act(request)
 
     async def _act(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else None
@@ -175,7 +194,13 @@ class FakeDaemon:
             return web.json_response({"objects": names})
         if path.endswith("/audit"):
             return web.json_response({"run": 17}, status=202)
-        return web.json_response({"error": "NotFound", "message": f"No {path} here."}, status=404)
+        return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
+
+    def _paper(self, request: web.Request) -> Any:
+        for key in (request.path_qs, f"{request.method} {request.path}", request.path):
+            if key in self.papers and (request.method == "GET" or key.startswith(request.method)):
+                return self.papers[key]
+        return None
 
 
 def _json(document: object) -> web.Response:

@@ -16,6 +16,7 @@ from textual.widgets import Button, Input
 
 from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Help
+from rtstui.widgets.chrome import VIEWS
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
@@ -60,7 +61,7 @@ async def test_the_overview_answers_without_a_key(socket: Path) -> None:
 async def test_every_view_opens_and_escape_leads_back(socket: Path) -> None:
     """The numbers open the views; escape is one step back and never quits."""
     async with watching(socket) as (app, pilot, _):
-        for key in "2345":
+        for key in VIEWS:
             await pressed(pilot, key)
             assert app.current_mode == key
             await pressed(pilot, "escape")
@@ -132,9 +133,9 @@ async def test_enter_on_an_object_shows_its_events(socket: Path) -> None:
 
 
 async def test_an_event_opens_in_full(socket: Path) -> None:
-    """Enter shows every field of the entry; escape closes it, then goes on live."""
+    """D shows every field of the entry; escape closes it, then goes on live."""
     async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "2", "up", "enter")
+        await pressed(pilot, "2", "up", "d")
         await until(lambda: "Event 399" in text(app))
         await pressed(pilot, "escape")
         assert "Event 399" not in text(app)
@@ -260,25 +261,7 @@ async def test_a_refusal_is_told_in_its_own_words(socket: Path) -> None:
 async def test_read_only_never_writes(socket: Path) -> None:
     """No key, no palette entry: a thousand random presses, not one request."""
     random = Random(6)
-    keys = [
-        "A",
-        "F",
-        "P",
-        "R",
-        "D",
-        "y",
-        "enter",
-        "tab",
-        "1",
-        "2",
-        "3",
-        "4",
-        "5",
-        "down",
-        "space",
-        "a",
-        "escape",
-    ]
+    keys = [*"AFPRDVEXcsy1234567890anumz", "enter", "tab", "down", "space", "escape", "ctrl+s"]
     async with watching(socket, read_only=True) as (app, pilot, daemon):
         await pressed(pilot, "3")
         assert "audit" not in text(app)
@@ -287,7 +270,7 @@ async def test_read_only_never_writes(socket: Path) -> None:
                 app.simulate_key(key)
             await pilot.pause()
         assert daemon.requests == []
-        assert not [one for one in app.get_system_commands(app.screen) if "audit" in one.title.lower()]
+        assert not [one for one in app.get_system_commands(app.screen) if "…" in one.title]
 
 
 async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
@@ -398,7 +381,7 @@ async def test_a_panel_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
-    """`o` looks at the next daemon; each keeps its own state."""
+    """ctrl+o looks at the next daemon; each keeps its own state."""
     one, two = filled(live()), filled(silent())
     assert two.status is not None
     two.status.org.name = "Globex"
@@ -406,9 +389,9 @@ async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     app.connections.append(still_app(two).connections[0])
     async with app.run_test(size=(120, 35)) as pilot:
         await until(lambda: "Acme" in text(app))
-        await pressed(pilot, "o")
+        await pressed(pilot, "ctrl+o")
         await until(lambda: "Globex" in text(app) and "▲ interval" in text(app))
-        await pressed(pilot, "o")
+        await pressed(pilot, "ctrl+o")
         await until(lambda: "Acme" in text(app))
 
 
@@ -431,4 +414,4 @@ async def test_a_long_word_to_the_operator_is_not_clipped() -> None:
         app.say("Contact paused. P on it resumes. [/x]")
         app.say("rtsd refused: the quota's reserve is reached; it waits until 00:00 [Contact]", error=True)
         await until(lambda: "[/x]" in text(app) and "00:00 [Contact]" in text(app))
-        assert "1-5 views" in text(app)
+        assert "0-9 views" in text(app)

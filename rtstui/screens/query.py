@@ -1,0 +1,60 @@
+"""SQL over the mirror, read-only."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from rtstui.messages import RowOpened
+from rtstui.screens.dialogs import Reader
+from rtstui.screens.view import Leaf
+from rtstui.widgets.line import Line
+from rtstui.widgets.result import ResultTable
+
+
+class QueryView(Leaf):
+    """Ask the mirror anything."""
+
+    HELP = (
+        "One SELECT over the mirror: a table per object, and _rts_journal, _rts_ledger and others of "
+        "rtsd's own. Read-only, 5 seconds at most, no API call. Left and right move over the columns, "
+        "enter shows a row in full, w saves all of it as CSV."
+    )
+    AUTO_FOCUS = "ResultTable"
+    body_id = "query-view"
+    OPENS = frozenset({"result"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "type", "type SQL", id="sql.type", key_display="/"),
+        Binding("R", "again", "run again", id="sql.again"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """The line to type in, and what came of it."""
+        yield Line("SELECT …", id="sql")
+        yield ResultTable(id="result")
+
+    def action_type(self) -> None:
+        """Type a query; the last one is there to be changed."""
+        self.query_one(Line).open()
+
+    def action_again(self) -> None:
+        """Ask the same again."""
+        table = self.query_one(ResultTable)
+        if table.sql:
+            table.ask(table.sql)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Run it."""
+        self.query_one(Line).close()
+        table = self.query_one(ResultTable)
+        table.focus()
+        if event.value.strip():
+            table.ask(event.value.strip())
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """All of a row."""
+        table = self.query_one(ResultTable)
+        self.app.push_screen(Reader(f"Row {int(message.key) + 1}", table.full(message.key)))

@@ -1,0 +1,113 @@
+"""One record: values, history, why; found by typing it, or from wherever it is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from rtsd.control.protocol import Event
+from rtstui.messages import RowOpened
+from rtstui.screens.dialogs import Reader
+from rtstui.screens.view import Leaf
+from rtstui.widgets.line import Line
+from rtstui.widgets.record import Subject, Values, Versions, WhyCard
+
+ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+"""A record's id, with or without the three characters that check its case (REST API guide, Id)."""
+
+
+class RecordView(Leaf):
+    """Everything about one record."""
+
+    HELP = (
+        "One record: its values in the mirror, each change with its source, and why it is so. "
+        "/ types an object and an id; an id alone is looked for in every object."
+    )
+    AUTO_FOCUS = "Values"
+    body_id = "record-view"
+    OPENS = frozenset({"values", "versions"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "type", "another", id="record.type", key_display="/"),
+        Binding("o", "its_events", "its events", id="record.events"),
+        Binding("c", "app.compare", "compare…", id="record.compare"),
+        Binding("R", "app.repair", "fetch again…", id="record.repair"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subject = Subject()
+        self._seen = 0
+
+    def body(self) -> ComposeResult:
+        """The line to type in, the values, the past, the reasons."""
+        yield Line("object and id, such as: Contact 003xx000004TmiQAAS", id="which")
+        yield Values(self.subject, id="values")
+        yield Versions(self.subject, id="versions")
+        yield WhyCard(self.subject, id="why")
+
+    def show(self, name: str | None, record: str) -> None:
+        """Look at this record; without a name, in whichever object has it."""
+        status = self.query_one(Values).state.status
+        known = tuple(item.name for item in status.objects) if status else ()
+        self.subject.objects = (name,) if name else known
+        self.subject.record = record if self.subject.objects else ""
+        self.subject.compared = False
+        self.renew()
+        self.tick()
+
+    def renew(self) -> None:
+        """Have its documents asked for again."""
+        answers = self.query_one(Values).state.answers
+        answers.renew("record ")
+        answers.renew("why ")
+
+    def tick(self) -> None:
+        """Ask again when the feed names the record."""
+        state = self.query_one(Values).state
+        new = min(max(0, state.appended - self._seen), len(state.ring))
+        self._seen = state.appended
+        record = self.subject.record[:15]
+        if record and any(
+            isinstance(line, Event) and (line.id or "")[:15] == record
+            for line in islice(reversed(state.ring), new)
+        ):
+            self.renew()
+        super().tick()
+
+    def action_type(self) -> None:
+        """Type which record."""
+        self.query_one(Line).open(f"{self.query_one(Values).subject.name(self.query_one(Values))} ".lstrip())
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Look at what was typed; something that is no id is said to be none."""
+        *name, record = event.value.split() or [""]
+        if len(name) > 1 or not ID.fullmatch(record):
+            self.notify("Type an object and an id of 15 or 18 characters, or the id alone.", timeout=4)
+            return
+        self.query_one(Line).close()
+        self.show(name[0] if name else None, record)
+        self.query_one(Values).focus()
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """All of a value, or of a change."""
+        table = self.query_one(f"#{message.table}")
+        if isinstance(table, Values | Versions):
+            title = message.key if isinstance(table, Values) else "Change"
+            self.app.push_screen(Reader(title, table.full(message.key)))
+
+    def action_its_events(self) -> None:
+        """The entries of this record."""
+        if self.subject.record:
+            self.app.call_later(self.app.run_action, f"events_matching('id:{self.subject.record[:15]}')")
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """The record that an act is about."""
+        values = self.query_one(Values)
+        if name := self.subject.name(values):
+            yield name, self.subject.record

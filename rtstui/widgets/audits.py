@@ -1,0 +1,135 @@
+"""What was proven: the drift of each object when it was last checked, and what audits found and did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtsd.control.protocol import Audits, Event, RunningAudit
+from rtstui import documents
+from rtstui.answers import Answer
+from rtstui.clean import clean
+from rtstui.format import UNKNOWN, age, clock, count, day_clock, fit, plural, right, span, wrap
+from rtstui.meaning import object_sign, tag
+from rtstui.rows import Row
+from rtstui.verdict import drift_of
+from rtstui.widgets.asked import dated, lacking
+from rtstui.widgets.objects import Objects
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+WIDE = 100
+"""Cells from which the object's name has room and the check its clock."""
+
+
+def told(panel: Panel) -> Answer[Audits]:
+    """The audits that run, and what was found."""
+    return panel.answer(documents.audits())
+
+
+def running(panel: Panel) -> dict[str, RunningAudit]:
+    """The audits under way, by object."""
+    answer = told(panel)
+    return {audit.object: audit for audit in answer.value.running} if answer.value else {}
+
+
+class Drift(Objects):
+    """One line per object: is it proven, and what its last check found. The acts are those of an object."""
+
+    def titles(self) -> tuple[str, str]:
+        """How many records differ, in all."""
+        status = self.state.status
+        if status is None:
+            return "Drift", ""
+        wrong = sum(drift_of(item) for item in status.objects)
+        proven = sum(item.state == "live" for item in status.objects)
+        said = (
+            f"{proven} of {plural(len(status.objects), 'object')} proven · {plural(wrong, 'record')} differ"
+        )
+        return "Drift, by object", self.part(self.keys()) + said
+
+    def header(self, width: int) -> Row:
+        """The columns' names; held back are changes that no sync condition watches."""
+        name = 28 if width >= WIDE else 16
+        titles = f"{fit('OBJECT', name)} {'STATE':<12} {'MISSING':>8} {'STALE':>7} {'ORPHAN':>7}"
+        return ((f"{titles} {'HELD BACK':>9}  CHECKED", "head"),)
+
+    def row(self, key: str, width: int) -> Row:
+        """One object."""
+        item = self.find(key)
+        if item is None:
+            return ((key, "dim"),)
+        sign, found = object_sign(item.state), item.drift
+        known = found is not None and found.checked_at is not None
+        wrong = "warn" if drift_of(item) else "dim"
+        numbers = (found.missing, found.stale, found.orphaned) if found and known else (None,) * 3
+        name = 28 if width >= WIDE else 16
+        return (
+            (fit(item.name, name) + " ", "bold"),
+            (fit(sign.text, 12) + " ", sign.role),
+            *(
+                (right(count(number), size) + " ", wrong)
+                for number, size in zip(numbers, (8, 7, 7), strict=True)
+            ),
+            (right(count(found.held_back) if found and known else UNKNOWN, 9) + "  ", "dim"),
+            *self._checked(key, found.checked_at if found else None, item.eta_s),
+        )
+
+    def _checked(self, name: str, at: str | None, eta: float | None) -> Row:
+        audit = running(self).get(name)
+        if audit is not None:
+            how = "by Bulk" if audit.job else "by REST"
+            left = f", eta {span(eta)}" if eta is not None else ""
+            return ((f"◐ reading {how}, {count(audit.rows_read)} rows{left}", "busy"),)
+        return ((f"{age(at, self.state.now())} ago" if at else "never", "dim"),)
+
+
+class Findings(Table):
+    """What audits, fingerprints and repairs found and did, the newest first."""
+
+    def _entries(self) -> dict[str, Event]:
+        answer = told(self)
+        return {str(event.seq): event for event in answer.value.findings} if answer.value else {}
+
+    def find(self, key: str | None) -> Event | None:
+        """The entry of one row."""
+        return self._entries().get(key or "")
+
+    def keys(self) -> Sequence[str]:
+        """The entries' numbers."""
+        return list(self._entries())
+
+    def empty(self) -> str:
+        """None yet, or why they are not known."""
+        answer = told(self)
+        if answer.value is None:
+            return lacking(answer, self.state)
+        return "No audit has found or done anything yet. A on an object checks it now."
+
+    def titles(self) -> tuple[str, str]:
+        """How many are kept."""
+        keys = self.keys()
+        return "Audits and repairs", dated(told(self), self.state) + self.part(keys) + plural(
+            len(keys), "entry"
+        )
+
+    def row(self, key: str, width: int) -> Row:
+        """One finding in a line."""
+        event = self._entries()[key]
+        now, sign = self.state.now(), tag(event)
+        when = f"{age(event.at, now):>5} " if self.ages else f"{day_clock(event.at, now):>11} "
+        return (
+            (when, "dim"),
+            (sign.word.ljust(6) + " ", sign.role),
+            (fit(event.object or "", 20 if width >= WIDE else 12) + " ", "bold"),
+            (event.message or "", ""),
+        )
+
+    def full(self, key: str) -> list[Row]:
+        """All of one finding: its text, and the records that it names."""
+        event = self._entries()[key]
+        rows: list[Row] = [((f"{clock(event.at)} · entry {event.seq} · {event.type}", "dim"),), ()]
+        rows += [((line, ""),) for line in wrap(event.message or "", 70)]
+        for name, value in (event.detail or {}).items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows += [(), ((name, "head"),), *(((line, ""),) for line in wrap(clean(text) or "none", 70))]
+        return rows

@@ -1,0 +1,283 @@
+"""One record: its values, its past, and what touched it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+from textual.binding import Binding, BindingType
+
+from rtstui import documents
+from rtstui.answers import Answer
+from rtstui.clean import clean, masked
+from rtstui.documents import History, Standing, Version, Why
+from rtstui.format import age, clock, day_clock, fit, plural, wrap
+from rtstui.meaning import source_sign
+from rtstui.rows import Row
+from rtstui.widgets.asked import dated, lacking
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+NULL = "null"
+"""An empty field, which is something else than an unknown one."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """Which record is looked at, shared by the panels about it. `objects`: those it may belong to."""
+
+    objects: tuple[str, ...] = ()
+    record: str = ""
+    compared: bool = False
+    """Whether the org was asked for it, too."""
+
+    def history(self, panel: Panel) -> Answer[History] | None:
+        """Its past, as far as it came."""
+        return panel.answer(documents.history(self.objects, self.record)) if self.record else None
+
+    def name(self, panel: Panel) -> str:
+        """The object it belongs to, once that is known."""
+        told = self.history(panel)
+        if told is not None and told.value is not None:
+            return told.value.object
+        return self.objects[0] if len(self.objects) == 1 else ""
+
+    def why(self, panel: Panel) -> Answer[Why] | None:
+        """What touched it, as far as it came."""
+        name = self.name(panel)
+        return panel.answer(documents.why(name, self.record, ask_org=self.compared)) if name else None
+
+
+def text_of(value: Any, *, mask: bool) -> str:
+    """A field's value as a line of text."""
+    if value is None:
+        return NULL
+    if mask:
+        return masked(value)
+    return value if isinstance(value, str) else clean(msgspec.json.encode(value).decode())
+
+
+class Values(Table):
+    """The fields of the record, and when each last changed as far as the journal goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "sparse", "hide empty", id="record.hide_empty"),
+    ]
+
+    def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.subject = subject
+        self._sparse = False
+
+    def _standing(self) -> Standing | None:
+        told = self.subject.history(self)
+        return told.value.now if told is not None and told.value is not None else None
+
+    def values(self) -> dict[str, Any]:
+        """What the mirror has, by field; a deleted record's last values."""
+        standing = self._standing()
+        found = standing.values or {} if standing else {}
+        return {name: value for name, value in found.items() if value is not None or not self._sparse}
+
+    def keys(self) -> Sequence[str]:
+        """The fields."""
+        return list(self.values())
+
+    def empty(self) -> str:
+        """How to choose a record, or why there is nothing of it."""
+        told = self.subject.history(self)
+        if told is None:
+            return (
+                "Enter on an event, an error or a dead letter shows its record here; "
+                "/ types an object and an id."
+            )
+        return lacking(told, self.state) if told.value is None else "Nothing is left of its values."
+
+    def titles(self) -> tuple[str, str]:
+        """Which record, how it stands."""
+        standing = self._standing()
+        name = f"{self.subject.name(self)} {self.subject.record}".strip() or "Record"
+        if standing is None:
+            return name, ""
+        seen = day_clock(standing.seen_at, self.state.now())
+        if standing.state == "deleted":
+            merged = f", merged into {standing.master}" if standing.master else ""
+            said = f"deleted {day_clock(standing.deleted_at, self.state.now())}{merged}"
+        else:
+            said = f"in the mirror, by {standing.source} {seen}"
+        return name, dated(self.subject.history(self), self.state) + self.part(self.keys()) + said
+
+    def header(self, width: int) -> Row | None:
+        """The columns' names."""
+        if not self.keys():
+            return None
+        field, changed = self._widths(width)
+        return ((fit("FIELD", field) + " " + fit("VALUE", width - field - changed - 2) + " CHANGED", "head"),)
+
+    @staticmethod
+    def _widths(width: int) -> tuple[int, int]:
+        return (18, 9) if width < 70 else (28, 14)
+
+    def row(self, key: str, width: int) -> Row:
+        """One field."""
+        value = self.values()[key]
+        field, last = self._widths(width)
+        privacy = self.privacy().get(key)
+        note = f" ({privacy})" if privacy else ""
+        shown = text_of(value, mask=self.masking and key != "Id")
+        return (
+            (fit(key, field) + " ", "bold"),
+            (fit(shown + note, width - field - last - 2) + " ", "dim" if value is None or privacy else ""),
+            *self._changed(key),
+        )
+
+    def privacy(self) -> dict[str, str]:
+        """The fields that were made unreadable before they reached the mirror, and how."""
+        told = self.subject.why(self)
+        return told.value.mirrored.privacy if told is not None and told.value is not None else {}
+
+    def _changed(self, name: str) -> Row:
+        told = self.subject.history(self)
+        versions = told.value.versions if told is not None and told.value is not None else []
+        for version in reversed(versions):
+            if name in version.changed:
+                sign = source_sign(version.source)
+                return ((f"{age(version.at, self.state.now()):>4} ", "dim"), (sign.word, sign.role))
+        return ()
+
+    def full(self, key: str) -> list[Row]:
+        """All of one value."""
+        value = text_of(self.values().get(key), mask=self.masking and key != "Id")
+        return [((line, ""),) for line in wrap(value, 70)]
+
+    def action_sparse(self) -> None:
+        """Hide the fields without a value, or show them."""
+        self._sparse = not self._sparse
+        self.tick()
+
+
+class Versions(Table):
+    """What changed, when, and which source brought it; the newest first."""
+
+    def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.subject = subject
+
+    def versions(self) -> dict[str, Version]:
+        """The versions by their number in the journal."""
+        told = self.subject.history(self)
+        found = told.value.versions if told is not None and told.value is not None else []
+        return {str(version.seq): version for version in reversed(found)}
+
+    def keys(self) -> Sequence[str]:
+        """Their numbers."""
+        return list(self.versions())
+
+    def empty(self) -> str:
+        """It has not changed, or it is not known."""
+        told = self.subject.history(self)
+        if told is None:
+            return ""
+        return lacking(told, self.state) if told.value is None else "No change of it is in the journal."
+
+    def titles(self) -> tuple[str, str]:
+        """How many."""
+        keys = self.keys()
+        return "History", self.part(keys) + plural(len(keys), "change") if keys else ""
+
+    def row(self, key: str, width: int) -> Row:  # noqa: ARG002
+        """One change in a line."""
+        version = self.versions()[key]
+        sign = source_sign(version.source)
+        return (
+            (f"{day_clock(version.at, self.state.now()):>11} ", "dim"),
+            (sign.word.ljust(6) + " ", sign.role),
+            (fit(version.op or "", 8) + " ", "error" if version.op == "delete" else ""),
+            ("; ".join(self._changes(version)), ""),
+        )
+
+    def _changes(self, version: Version) -> list[str]:
+        changes = [
+            f"{name}: {text_of(one.get('from'), mask=self.masking)} → "
+            f"{text_of(one.get('to'), mask=self.masking)}"
+            for name, one in version.changed.items()
+        ]
+        return [*changes, f"merged into {version.master}"] if version.master else changes
+
+    def full(self, key: str) -> list[Row]:
+        """All of one change."""
+        version = self.versions()[key]
+        about = f"{clock(version.at, millis=True)} · entry {version.seq} · {version.op} by {version.source}"
+        lines = [line for change in self._changes(version) for line in wrap(change, 70)]
+        return [((about, "dim"),), (), *(((line, ""),) for line in lines)]
+
+
+class WhyCard(Panel):
+    """Why the record is as it is: the object's state, what waits, and whether the org shows the same."""
+
+    def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.subject = subject
+
+    def titles(self) -> tuple[str, str]:
+        """What it is about."""
+        told = self.subject.why(self)
+        return "Why", dated(told, self.state) + ("" if self.subject.compared else "c compares with the org…")
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """In sentences."""
+        told = self.subject.why(self)
+        if told is None:
+            return []
+        if told.value is None:
+            return [((line, "dim"),) for line in wrap(lacking(told, self.state), width)]
+        return [
+            row
+            for text, role in self._said(told.value)
+            for row in [((line, role),) for line in wrap(text, width)]
+        ]
+
+    def _said(self, why: Why) -> list[tuple[str, str]]:
+        now = self.state.now()
+        said = [self._compared(why)]
+        if why.to_be_fetched:
+            said.append((f"◐ It waits to be fetched from Salesforce: {why.to_be_fetched}.", "busy"))
+        if why.dead_letters:
+            said.append((f"✖ {plural(why.dead_letters, 'dead letter')} about it: see 4.", "error"))
+        counts: dict[str, int] = {}
+        for event in why.events:
+            if event.type == "change":
+                word = f"{event.source} {event.outcome}"
+                counts[word] = counts.get(word, 0) + 1
+        touched = ", ".join(f"{number} {word}" for word, number in counts.items())
+        said.append((f"Touched by: {touched or 'nothing that is still in the journal'}.", ""))
+        proven = day_clock(why.mirrored.proven_at, now) if why.mirrored.proven_at else "never"
+        said.append((f"Its object is {why.mirrored.state}, proven {proven}.", ""))
+        if why.mirrored.conditions:
+            said.append((f"Only these fields make the org push: {', '.join(why.mirrored.conditions)}.", ""))
+        if why.mirrored.where:
+            said.append((f"Only rows where {why.mirrored.where} are mirrored.", ""))
+        if why.mirrored.privacy:
+            hidden = ", ".join(f"{name} ({how})" for name, how in why.mirrored.privacy.items())
+            said.append((f"Unreadable here by a privacy rule: {hidden}.", "dim"))
+        return said
+
+    def _compared(self, why: Why) -> tuple[str, str]:
+        if why.org is None:
+            return "○ Not compared with the org: c does, for one API call.", "off"
+        if why.equal:
+            return "✔ The org shows the same.", "ok"
+        if not why.org.visible:
+            return "▲ The org does not show it to the sync user.", "warn"
+        if why.org.deleted:
+            return "▲ The org has deleted it.", "warn"
+        ours, theirs = (why.mirror.values or {}) if why.mirror else {}, why.org.values or {}
+        differing = [name for name in theirs if ours.get(name) != theirs[name]]
+        shown = "; ".join(
+            f"{name}: {text_of(ours.get(name), mask=self.masking)} here, "
+            f"{text_of(theirs[name], mask=self.masking)} there"
+            for name in differing
+        )
+        return f"▲ It differs from the org in {shown or 'being here'}. R fetches it again.", "warn"
