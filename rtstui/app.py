@@ -18,10 +18,12 @@ from textual.screen import Screen
 from rtstui.connection import Connection
 from rtstui.desk import OperatorApp
 from rtstui.screens.audits import AuditsView
+from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
 from rtstui.screens.events import Events
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
+from rtstui.screens.rules import RulesView
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
@@ -44,8 +46,10 @@ class RtsTui(OperatorApp):
         "3": ObjectsView,
         "4": Errors,
         "5": QuotaView,
+        "6": ConditionsView,
         "7": AuditsView,
         "8": RecordView,
+        "9": RulesView,
         "0": QueryView,
     }
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,11 +10,12 @@ from textual.app import App
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
 from rtsd.errors import RtsError
-from rtstui import actions, saving
+from rtstui import actions, conditions, saving
 from rtstui.answers import Answer, Question, put
 from rtstui.clean import clean
 from rtstui.connection import Connection
 from rtstui.rows import Row
+from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm
 from rtstui.screens.record import RecordView
 from rtstui.state import State
@@ -25,7 +26,20 @@ from rtstui.widgets.panel import Panel
 T = TypeVar("T")
 
 CHANGING = frozenset(
-    {"audit", "pause", "pause_all", "resume_all", "retry", "drop", "compare", "repair", "verify"}
+    {
+        "audit",
+        "pause",
+        "pause_all",
+        "resume_all",
+        "retry",
+        "drop",
+        "compare",
+        "repair",
+        "verify",
+        "read_conditions",
+        "apply_conditions",
+        "switch_package",
+    }
 )
 """Actions that make the daemon do something."""
 
@@ -199,6 +213,21 @@ class OperatorApp(App[int]):
         """Fetch the record again."""
         if isinstance(self.screen, RecordView):
             self._act(actions.repair(self, self.screen))
+
+    def action_read_conditions(self) -> None:
+        """Read the chosen object's conditions from the org."""
+        if isinstance(self.screen, ConditionsView):
+            self._act(conditions.read(self, self.screen))
+
+    def action_apply_conditions(self) -> None:
+        """Write the chosen object's conditions in the org."""
+        if isinstance(self.screen, ConditionsView):
+            self._act(conditions.apply(self, self.screen))
+
+    def action_switch_package(self) -> None:
+        """Switch push off or on, for the whole org."""
+        if isinstance(self.screen, ConditionsView):
+            self._act(conditions.switch(self, self.screen))
 
     def action_verify(self) -> None:
         """Verify the whole mirror."""

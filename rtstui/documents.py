@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from rtsd.control.client import ControlClient, WrongProtocol
-from rtsd.control.protocol import Audits, Event, QuotaHistory
+from rtsd.control.protocol import (
+    Audits,
+    Conditions,
+    Event,
+    PackageDetails,
+    QuotaHistory,
+    Rules,
+    RuleTest,
+)
 from rtsd.errors import NotFound
 from rtstui.answers import Question
 
@@ -142,3 +150,31 @@ def query(sql: str) -> Question[Result]:
         return read(await client.query(sql), Result)
 
     return Question(f"sql {sql}", "the answer to this query", ask)
+
+
+def package() -> Question[PackageDetails]:
+    """The Salesforce package, as far as it is known without asking the org."""
+    return Question("package", "the Salesforce package", lambda client: client.package(), every=10)
+
+
+def conditions(name: str) -> Question[Conditions]:
+    """An object's sync conditions as rtsd last read them, for no call."""
+
+    async def ask(client: ControlClient) -> Conditions:
+        return read(await client.conditions(name, ask_org=False), Conditions)
+
+    return Question(f"conditions {name}", f"the sync conditions of {name}", ask)
+
+
+def rules() -> Question[Rules]:
+    """Rules and alerts."""
+    return Question("rules", "rules and alerts", lambda client: client.rules(), every=5)
+
+
+def rule_test(name: str, since: str) -> Question[RuleTest]:
+    """What a rule would have fired on."""
+    return Question(
+        f"test {name} {since}",
+        "what the rule would have fired on",
+        lambda client: client.test_rule(name, since),
+    )

@@ -158,9 +158,19 @@ class ControlClient:
         """A record's past values; with `at`, as it was at that moment."""
         return await self._json("GET", f"{_record(name, record)}/history", query=_present(at=at))
 
-    async def conditions(self, name: str) -> dict[str, Any]:
-        """The fields whose change makes the package push."""
-        return await self._json("GET", f"{_object(name)}/conditions")
+    async def conditions(self, name: str, *, ask_org: bool = True) -> dict[str, Any]:
+        """The fields whose change makes the package push; with `ask_org` read now, for one API call."""
+        query = None if ask_org else {"org": "0"}
+        return await self._json("GET", f"{_object(name)}/conditions", query=query)
+
+    async def rules(self) -> protocol.Rules:
+        """Rules and alerts, and how their deliveries fare."""
+        return _decode(await self._request("GET", "/v1/rules"), protocol.Rules)
+
+    async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
+        """What a rule would have fired on since a moment, by the journal; nothing is sent."""
+        path = f"/v1/rules/{quote(name, safe='')}/test"
+        return _decode(await self._request("POST", path, body={"since": since}), protocol.RuleTest)
 
     async def package(self, *, look: bool = False) -> protocol.PackageDetails:
         """What is known of the Salesforce package; `look` asks the org first."""

@@ -49,9 +49,10 @@ class PackageOperations:
         shown.changed = changed
         return shown
 
-    async def conditions(self, mirrored: Mirrored) -> protocol.Conditions:
-        """The sync conditions of an object, read now where the package is installed."""
-        shown = await self._controller.conditions.show(mirrored, installed=self._is_installed)
+    async def conditions(self, mirrored: Mirrored, *, ask_org: bool = True) -> protocol.Conditions:
+        """The sync conditions of an object, read now where the package is installed; else as last read."""
+        installed = ask_org and self._is_installed
+        shown = await self._controller.conditions.show(mirrored, installed=installed)
         return protocol.Conditions(**asdict(shown))
 
     async def set_conditions(self, mirrored: Mirrored, fields: Sequence[str]) -> protocol.Conditions:

@@ -263,7 +263,9 @@ class ControlServer:
         return _json(await self._package_operations.switch(disabled=False))
 
     async def _conditions(self, request: web.Request) -> web.Response:
-        return _json(await self._package_operations.conditions(self._object(request)))
+        """`?org=0` leaves the org out of it, and so costs no call."""
+        ask_org = request.query.get("org", "1") not in ("", "0", "false")
+        return _json(await self._package_operations.conditions(self._object(request), ask_org=ask_org))
 
     async def _set_conditions(self, request: web.Request) -> web.Response:
         body = await _body(request, ConditionsBody)

@@ -34,7 +34,7 @@ class RecordView(Leaf):
     OPENS = frozenset({"values", "versions"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "type", "another", id="record.type", key_display="/"),
-        Binding("o", "its_events", "its events", id="record.events"),
+        Binding("o", "its_events", "its events", show=False, id="record.events"),
         Binding("c", "app.compare", "compare…", id="record.compare"),
         Binding("R", "app.repair", "fetch again…", id="record.repair"),
     ]
@@ -67,7 +67,7 @@ class RecordView(Leaf):
         answers.renew("record ")
         answers.renew("why ")
 
-    def tick(self) -> None:
+    def prepare(self) -> None:
         """Ask again when the feed names the record."""
         state = self.query_one(Values).state
         new = min(max(0, state.appended - self._seen), len(state.ring))
@@ -78,7 +78,6 @@ class RecordView(Leaf):
             for line in islice(reversed(state.ring), new)
         ):
             self.renew()
-        super().tick()
 
     def action_type(self) -> None:
         """Type which record."""

@@ -55,10 +55,16 @@ class View(Screen[None]):
 
     def tick(self) -> None:
         """Bring every panel up to date. Cheap when nothing changed."""
+        if not self.is_mounted:
+            return  # shown a moment ago, and its panels are not there yet
+        self.prepare()
         welcome = self.query_one(Welcome)
         self.set_class(welcome.state.status is None, "-blank")
         for panel in self.query(Panel):
             panel.tick()
+
+    def prepare(self) -> None:
+        """What a view has to know before its panels are painted."""
 
     def on_screen_resume(self) -> None:
         """A view that was not shown has not been kept up to date."""

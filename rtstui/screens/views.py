@@ -18,6 +18,7 @@ from rtstui.widgets.objects import ObjectCard, Objects
 from rtstui.widgets.pulse import Pulse
 from rtstui.widgets.quota import Calls, Limits, Quota
 from rtstui.widgets.stream import Stream
+from rtstui.widgets.usage import RANGES, CallsPlot, History, UsedPlot
 
 
 class Overview(View):
@@ -123,11 +124,30 @@ class Errors(Leaf):
 class QuotaView(Leaf):
     """Who uses the org's daily limits, and whether they will last."""
 
-    HELP = "The org's daily limits: used by rtsd, by others, left; and when one runs out at the present rate."
+    HELP = (
+        "The org's daily limits: used by rtsd, by others, left; and when one runs out at the present rate. "
+        "The plots show the limit under the cursor, and what our own calls were for."
+    )
     AUTO_FOCUS = "Limits"
     body_id = "quota-view"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("h", "hours", "24 h or 7 days", id="quota.hours"),
+    ]
 
     def body(self) -> ComposeResult:
-        """The limits, and our calls by purpose."""
+        """The limits, their use over time, our calls by purpose and by hour."""
         yield Limits(id="limits")
+        yield UsedPlot(id="used-plot")
         yield Calls(id="calls")
+        yield CallsPlot(id="calls-plot")
+
+    def on_row_chosen(self, message: RowChosen) -> None:
+        """Draw the limit under the cursor."""
+        plot = self.query_one(UsedPlot)
+        plot.chosen = message.key
+        plot.tick()
+
+    def action_hours(self) -> None:
+        """Show a day, or a week."""
+        History.hours = RANGES[1] if History.hours == RANGES[0] else RANGES[0]
+        self.tick()

@@ -22,11 +22,11 @@ from rtstui.widgets.panel import Panel
 VIEWS = {
     "1": ("Overview", "Home"),
     "2": ("Events", "Events"),
-    "3": ("Objects", "Objects"),
-    "4": ("Errors", "Errors"),
+    "3": ("Objects", "Objs"),
+    "4": ("Errors", "Errs"),
     "5": ("Quota", "Quota"),
     "6": ("Conditions", "Cond"),
-    "7": ("Audits", "Audits"),
+    "7": ("Audits", "Audit"),
     "8": ("Record", "Rec"),
     "9": ("Rules", "Rules"),
     "0": ("SQL", "SQL"),
@@ -101,11 +101,11 @@ class Tabs(Panel):
     def _tab(self, key: str, name: str, *, short: bool) -> Row:
         mark, role = self._mark(key, short=short)
         active = self.app.current_mode == key
-        text = f"{' ' if active or not short else ''}{key} {name}"
-        end = " " if active or not short else ""
-        if not active:
-            return ((text, ""), (f" {mark}" if mark else "", role), (end or " ", ""))
-        return ((text, "tab"), (f" {mark}" if mark else "", "tab"), (end, "tab"))
+        text = f"{'' if short else ' '}{key} {name}"
+        mark = mark if short or not mark else f" {mark}"
+        if active:
+            return ((text, "tab"), (mark, "tab"), ("" if short else " ", "tab"), (" " if short else "", ""))
+        return ((text, ""), (mark, role), (" ", ""))
 
     def _mark(self, key: str, *, short: bool) -> tuple[str, str]:
         status = self.state.status
@@ -122,7 +122,9 @@ class Tabs(Panel):
         if key == "5" and status.quota.limits:
             worst = max(status.quota.limits, key=used_share)
             role = limit_role(worst)
-            return ("", "") if short and role == "ok" else (percent(used_share(worst)), role)
+            if short:
+                return GLYPHS[role] if role != "ok" else "", role
+            return percent(used_share(worst)), role
         return "", ""
 
     def on_click(self, event: events.Click) -> None:

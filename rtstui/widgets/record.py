@@ -63,7 +63,7 @@ class Values(Table):
     """The fields of the record, and when each last changed as far as the journal goes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "sparse", "hide empty", id="record.hide_empty"),
+        Binding("e", "sparse", "hide empty", show=False, id="record.hide_empty"),
     ]
 
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
@@ -107,7 +107,8 @@ class Values(Table):
             said = f"deleted {day_clock(standing.deleted_at, self.state.now())}{merged}"
         else:
             said = f"in the mirror, by {standing.source} {seen}"
-        return name, dated(self.subject.history(self), self.state) + self.part(self.keys()) + said
+        fields = self.part(self.keys()) + plural(len(self.keys()), "field")
+        return name, f"{dated(self.subject.history(self), self.state)}{fields} · {said}"
 
     def header(self, width: int) -> Row | None:
         """The columns' names."""

@@ -139,6 +139,108 @@ RESULT: dict[str, Any] = {
 }
 
 
+FIELDS = ["Description", "Email", "FirstName", "LastName", "OwnerId", "Phone", "Title"]
+
+PACKAGE: dict[str, Any] = {
+    "state": "installed",
+    "version": "1.0.0",
+    "disabled": False,
+    "last_seen_at": ago(20),
+    "triggers": [
+        {"object": name, "installed": name != "Invoice_Line__c"}
+        for name in ("Account", "Contact", "Lead", "Opportunity", "Task", "Invoice_Line__c")
+    ],
+    "async_used": 40_210,
+    "async_max": 250_000,
+    "errors_24h": 2,
+    "problems": [{"what": "The org pushes to another address.", "do": "Set RTS_Settings__c.Gateway_URL__c."}],
+}
+
+RULES: dict[str, Any] = {
+    "rules": [
+        {
+            "name": "webinar-sequence",
+            "object": "Lead",
+            "on": ["create"],
+            "when": "LeadSource = 'Webinar' AND Email IS NOT NULL",
+            "action": "webhook",
+            "target": "https://example.com/hook",
+            "fired_24h": 412,
+            "delivered_24h": 410,
+            "pending": 2,
+            "failed_24h": 5,
+            "last_fired_at": ago(12),
+        },
+        {
+            "name": "vip-email",
+            "object": "Contact",
+            "on": ["update", "delete"],
+            "when": "old.Email <> Email",
+            "action": "command",
+            "target": "/usr/local/bin/notify",
+            "fired_24h": 9,
+            "delivered_24h": 6,
+            "dead_letters": 3,
+            "circuit": "open",
+            "last_fired_at": ago(4_000),
+        },
+        {
+            "name": "broken",
+            "object": "Task",
+            "on": ["create"],
+            "when": "Gone__c = 1",
+            "action": "webhook",
+            "target": "https://example.com/x",
+            "error": "Task has no field Gone__c",
+        },
+    ],
+    "alerts": [
+        {
+            "name": "pager",
+            "on": ["silent", "unreachable", "drift"],
+            "action": "webhook",
+            "target": "https://pager.example.com",
+            "fired_24h": 1,
+            "delivered_24h": 1,
+            "last_fired_at": ago(50_000),
+        }
+    ],
+}
+
+TESTED: dict[str, Any] = {
+    "rule": "webinar-sequence",
+    "since": ago(86_400),
+    "considered": 8_120,
+    "matched": 2,
+    "entries": [
+        {
+            "seq": 40 + number,
+            "at": ago(4_000 - number),
+            "type": "change",
+            "object": "Lead",
+            "id": f"00QDn0000000{number}AaQAI"[:18],
+            "op": "create",
+            "source": "push",
+            "outcome": "applied",
+            "changed": ["Email"],
+        }
+        for number in range(2)
+    ],
+}
+
+
+def conditions(name: str, fields: list[str]) -> dict[str, Any]:
+    """An object's sync conditions, as read from the org."""
+    return {
+        "object": name,
+        "fields": fields,
+        "source": "org",
+        "in_org": fields,
+        "as_of": ago(600),
+        "available": FIELDS,
+    }
+
+
 def quota_history() -> dict[str, Any]:
     """A week of it: a busy day, a quiet weekend, an audit at night."""
     hours = [
@@ -173,4 +275,13 @@ def papers() -> dict[str, Any]:
         "/v1/audits": AUDITS,
         "/v1/quota/history": quota_history(),
         "POST /v1/query": RESULT,
+        "/v1/package": PACKAGE,
+        "/v1/rules": RULES,
+        "POST /v1/rules/webinar-sequence/test": TESTED,
+        **{
+            f"/v1/objects/{name}/conditions": conditions(
+                name, ["Email", "Phone"] if name == "Contact" else []
+            )
+            for name in ("Account", "Contact", "Lead", "Opportunity", "Task", "Invoice_Line__c")
+        },
     }

@@ -1,0 +1,59 @@
+"""Sync conditions: see and change what triggers a push; the package that does the pushing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from rtstui.messages import RowChosen, RowOpened
+from rtstui.screens.view import Leaf
+from rtstui.widgets.conditions import Editing, Fields, PackageCard, Pending, Targets
+
+
+class ConditionsView(Leaf):
+    """Which fields make the org push."""
+
+    HELP = (
+        "The org pushes a change when one of these fields changed; without any, every change is pushed. "
+        "Space chooses, enter shows the difference and asks before anything is written in the org. "
+        "Changes in other fields still arrive, with Interval Sync and audits."
+    )
+    AUTO_FOCUS = "Targets"
+    body_id = "conditions-view"
+    OPENS = frozenset({"targets", "fields"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "app.read_conditions", "read from the org…", id="conditions.read"),
+        Binding("X", "app.switch_package", "push on/off…", id="conditions.switch"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.editing = Editing()
+
+    def body(self) -> ComposeResult:
+        """The package, the objects, the fields, what is to be applied."""
+        yield PackageCard(id="package")
+        yield Targets(self.editing, id="targets")
+        yield Fields(self.editing, id="fields")
+        yield Pending(self.editing, id="pending")
+
+    def on_row_chosen(self, message: RowChosen) -> None:
+        """The fields of the object under the cursor."""
+        if message.table == "targets" and message.key:
+            self.editing.chosen = message.key
+            self.tick()
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Enter on an object goes to its fields, on a field reviews what was changed."""
+        if message.table == "targets":
+            self.query_one(Fields).focus()
+        else:
+            self.app.call_later(self.app.run_action, "apply_conditions")
+
+    def renew(self) -> None:
+        """Have what stands asked for again."""
+        answers = self.query_one(Fields).state.answers
+        answers.renew("conditions ")
+        answers.renew("package")

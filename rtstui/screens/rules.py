@@ -1,0 +1,73 @@
+"""Rules and alerts: what fires, where it goes, and what a rule would have fired on."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from textual.app import ComposeResult
+from textual.widgets import Input
+
+from rtstui.format import moment
+from rtstui.messages import RowChosen, RowOpened
+from rtstui.screens.named import open_record
+from rtstui.screens.view import Leaf
+from rtstui.widgets.line import Line
+from rtstui.widgets.rules import AlertTable, RuleCard, RuleTable, Tested
+
+SPAN = re.compile(r"(\d{1,4})([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class RulesView(Leaf):
+    """What changes trigger."""
+
+    HELP = (
+        "Rules fire on changes of records, alerts on what happens to rtsd itself. T tests a rule against the "
+        "journal: what it would have fired on since a moment, without sending anything."
+    )
+    AUTO_FOCUS = "RuleTable"
+    body_id = "rules-view"
+    OPENS = frozenset({"tested"})
+
+    def body(self) -> ComposeResult:
+        """The rules, the alerts, the chosen one, the test."""
+        yield Line("since when: 24h, 7d, or a moment such as 2026-03-01T10:00:00Z", id="since")
+        yield RuleTable(id="rules")
+        yield AlertTable(id="alerts")
+        yield RuleCard(id="rule-card")
+        yield Tested(id="tested")
+
+    def on_row_chosen(self, message: RowChosen) -> None:
+        """Show the whole of the rule under the cursor."""
+        table = self.query_one(f"#{message.table}")
+        if isinstance(table, RuleTable) and table.has_focus:
+            card = self.query_one(RuleCard)
+            card.chosen = table.find(message.key)
+            card.tick()
+
+    def on_row_opened(self, message: RowOpened) -> None:
+        """Enter on a change that matched opens its record."""
+        open_record(self.app, self.query_one(Tested).find(message.key))
+
+    def action_test(self) -> None:
+        """Ask since when."""
+        if self.query_one(RuleTable).cursor is not None:
+            self.query_one(Line).open("24h")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Test the rule under the cursor."""
+        table, tested = self.query_one("#rules", RuleTable), self.query_one(Tested)
+        text = event.value.strip()
+        if found := SPAN.fullmatch(text):
+            at = tested.state.now() - timedelta(**{UNITS[found[2]]: int(found[1])})
+        elif (given := moment(text)) is not None:
+            at = given
+        else:
+            self.notify("Type how far back, such as 24h, or a moment.", markup=False, timeout=4)
+            return
+        self.query_one(Line).close()
+        tested.rule = table.cursor or ""
+        tested.since = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        tested.focus()
+        tested.tick()

@@ -1,0 +1,70 @@
+"""Numbers over time as columns of blocks, in one style a series: a colour per cell would cost bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtstui.format import SPARKS, right, short
+from rtstui.rows import Row, Span
+
+AXIS = 6
+"""Cells of the scale on the left."""
+
+
+def columns(values: Sequence[float | None], height: int, top: float) -> list[str]:
+    """A line of text per row of cells, the highest first; a column per value.
+
+    Anything above 0 shows; a value that is not known leaves its column as dots on the ground.
+    """
+    lines: list[str] = []
+    for row in range(height - 1, -1, -1):
+        cells = []
+        for value in values:
+            if value is None:
+                cells.append("·" if row == 0 else " ")
+                continue
+            eighths = 0 if top <= 0 else round(min(value / top, 1.0) * height * 8)
+            if value > 0:
+                eighths = max(1, eighths)
+            part = min(8, max(0, eighths - row * 8))
+            cells.append(" " if part == 0 else SPARKS[part - 1])
+        lines.append("".join(cells))
+    return lines
+
+
+def resample(values: Sequence[float | None], width: int, *, total: bool) -> list[float | None]:
+    """`values` over `width` columns; where several share one, their sum if `total`, else the highest."""
+    if len(values) <= width:
+        return [values[column * len(values) // width] for column in range(width)] if values else []
+    shown: list[float | None] = []
+    for column in range(width):
+        part = values[column * len(values) // width : (column + 1) * len(values) // width]
+        known = [value for value in part if value is not None]
+        shown.append((sum(known) if total else max(known)) if known else None)
+    return shown
+
+
+def plot(
+    values: Sequence[float | None], height: int, *, top: float, role: str, mark: float | None = None
+) -> list[Row]:
+    """The columns with their scale; `mark` draws a line at a value, such as a limit."""
+    lines = columns(values, height, top)
+    rows: list[Row] = []
+    for place, line in enumerate(lines):
+        level = top * (height - place) / height
+        scale = short(level) if place in (0, height // 2) else ""
+        body: list[Span] = [(line, role)]
+        if mark is not None and level - top / height < mark <= level:
+            body = [(line.replace(" ", "─"), "warn")]
+        rows.append(((right(scale, AXIS - 1) + " ", "dim"), *body))
+    return rows
+
+
+def ticks(labels: Sequence[str], width: int) -> Row:
+    """Labels spread evenly under a plot of that width."""
+    text = [" "] * width
+    for place, label in enumerate(labels):
+        start = place * width // len(labels)
+        for offset, character in enumerate(label[: width - start]):
+            text[start + offset] = character
+    return ((" " * AXIS + "".join(text), "dim"),)

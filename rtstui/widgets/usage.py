@@ -1,0 +1,160 @@
+"""The quota over time: how much of a limit was used, and what our own calls were for, hour by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from rtsd.control.protocol import Limit, QuotaHistory
+from rtstui import documents
+from rtstui.answers import Answer
+from rtstui.format import count, day_clock, moment, percent, short, until, wrap
+from rtstui.rows import Row
+from rtstui.verdict import limit_role, used_share
+from rtstui.widgets.asked import dated, lacking
+from rtstui.widgets.chart import AXIS, plot, resample, ticks
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.quota import limit_name
+
+RANGES = (24, 168)
+"""Hours that can be shown: a day, a week."""
+
+SCALE_ROOM = 1.1
+"""How much higher than the highest value the scale goes."""
+
+
+class History(Panel):
+    """What both plots have: the daemon's history, and how far back it is shown."""
+
+    hours: ClassVar[int] = RANGES[0]
+
+    def told(self) -> Answer[QuotaHistory]:
+        """The last seven days."""
+        return self.answer(documents.quota_history())
+
+    def empty(self) -> list[Row] | None:
+        """Why there is nothing to draw; None when there is."""
+        told = self.told()
+        if told.value is not None:
+            return None
+        return [((line, "dim"),) for line in wrap(lacking(told, self.state), max(10, self.size.width))]
+
+    def _labels(self, width: int) -> Row:
+        now = self.state.now()
+        number = max(1, min(6, (width - AXIS) // 12))
+        step = timedelta(hours=self.hours / number)
+        begin = now - timedelta(hours=self.hours)
+        form = "%H:%M" if self.hours <= 24 else "%a %d"
+        labels = [(begin + step * place).astimezone().strftime(form) for place in range(number)]
+        return ticks(labels, width - AXIS)
+
+
+class UsedPlot(History):
+    """One limit's use of the last hours, with the limit drawn in, and when it will run out."""
+
+    chosen: str | None = None
+
+    def _limit(self) -> Limit | None:
+        status = self.state.status
+        limits = status.quota.limits if status else []
+        found = next((limit for limit in limits if limit.name == self.chosen), None)
+        return found or (limits[0] if limits else None)
+
+    def titles(self) -> tuple[str, str]:
+        """Which limit, and what becomes of it."""
+        limit = self._limit()
+        if limit is None:
+            return "Use over time", ""
+        days = "24 h" if self.hours == RANGES[0] else "7 days"
+        now = self.state.now()
+        end = (
+            "used up"
+            if limit.remaining <= 0
+            else f"▲ runs out {day_clock(limit.exhausted_at, now)}, in {until(limit.exhausted_at, now)}"
+            if limit.exhausted_at
+            else "lasts at the present rate"
+        )
+        said = f"{percent(used_share(limit))} used, {count(limit.remaining)} left · {end}"
+        return f"{limit_name(limit)}: used by everybody, {days}", dated(self.told(), self.state) + said
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """The columns; in each the highest use of its time."""
+        if (lack := self.empty()) is not None:
+            return lack
+        limit, told = self._limit(), self.told().value
+        if limit is None or told is None:
+            return []
+        samples = [(moment(one.at), one.used) for one in told.usage if one.name == limit.name]
+        values = _slots(samples, self.state.now(), self.hours, slots=self.hours * 4)
+        if not any(value is not None for value in values):
+            return [(("No reading of this limit in that time.", "dim"),)]
+        values = _carried(values)
+        top = max([value for value in values if value is not None], default=0.0) * SCALE_ROOM
+        mark = float(limit.max) if top >= limit.max * 0.8 else None
+        top = max(top, limit.max * SCALE_ROOM) if mark is not None else top
+        drawn = resample(values, width - AXIS, total=False)
+        body = plot(drawn, max(1, height - 1), top=top, role=limit_role(limit), mark=mark)
+        return [*body, self._labels(width)]
+
+
+class CallsPlot(History):
+    """Our own calls, hour by hour, of every purpose or one."""
+
+    def titles(self) -> tuple[str, str]:
+        """How many in all."""
+        told = self.told().value
+        since = self.state.now() - timedelta(hours=self.hours)
+        hours = [one for one in told.hours if (at := moment(one.at)) and at >= since] if told else []
+        sums: dict[str, int] = {}
+        for one in hours:
+            sums[one.purpose] = sums.get(one.purpose, 0) + one.calls
+        by = " · ".join(
+            f"{name} {short(number)}" for name, number in sorted(sums.items(), key=lambda kv: -kv[1])
+        )
+        days = "24 h" if self.hours == RANGES[0] else "7 days"
+        return f"Our calls per hour, {days}", dated(self.told(), self.state) + by
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """A column per hour."""
+        if (lack := self.empty()) is not None:
+            return lack
+        told = self.told().value
+        if told is None:
+            return []
+        sums: dict[datetime, float] = {}
+        for one in told.hours:
+            if (at := moment(one.at)) is not None:
+                sums[at] = sums.get(at, 0.0) + one.calls
+        slots = _slots(list(sums.items()), self.state.now(), self.hours, slots=self.hours)
+        values = [value or 0.0 for value in slots]
+        if not any(values):
+            return [(("None in that time. A synchronised mirror costs no API call.", "dim"),)]
+        drawn = resample(values, width - AXIS, total=True)
+        top = max(value or 0.0 for value in drawn) * SCALE_ROOM
+        return [*plot(drawn, max(1, height - 1), top=top, role="accent"), self._labels(width)]
+
+
+def _slots(
+    samples: Sequence[tuple[datetime | None, float]], now: datetime, hours: int, slots: int
+) -> list[float | None]:
+    """The highest sample of each of `slots` equal parts of the last hours; None where there is none."""
+    begin = now - timedelta(hours=hours)
+    size = timedelta(hours=hours) / slots
+    found: list[float | None] = [None] * slots
+    for at, value in samples:
+        if at is None or not begin <= at <= now:
+            continue
+        place = min(slots - 1, int((at - begin) / size))
+        found[place] = max(value, found[place] or 0.0)
+    return found
+
+
+def _carried(values: Sequence[float | None]) -> list[float | None]:
+    """Between two readings the earlier one stands; before the first nothing is known."""
+    shown: list[float | None] = []
+    last: float | None = None
+    for value in values:
+        last = value if value is not None else last
+        shown.append(last)
+    return shown
