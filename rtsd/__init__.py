@@ -6,7 +6,8 @@ The map, doors first; imports point down only (import-linter checks it)::
     daemon, simulator    composition root · an org that behaves like Salesforce
     config systemd logs  what stands around them
     gateway, control     doors: Salesforce calls us · operators call us
-    sync, rules          engine: apply, Interval Sync, audits, mode · what a change triggers
+    rules                what a change triggers
+    sync                 engine: apply, Interval Sync, audits, mode
     salesforce, store    adapters: we call Salesforce · the SQLite file, the only SQL
     apex                 the Salesforce package: its source, and the zips made of it
     core                 rules of the domain, pure

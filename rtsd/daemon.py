@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from rtsd import __version__, systemd
-from rtsd.config import Config, load
+from rtsd.config import Config, load, triggers
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, views
 from rtsd.control.backup import Backups
@@ -30,6 +30,7 @@ from rtsd.control.operations import Operations
 from rtsd.control.package import PackageOperations
 from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
+from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.instant import Millis
 from rtsd.core.server_clock import ServerClock
@@ -44,6 +45,7 @@ from rtsd.errors import (
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.server import GatewayServer, Intake
 from rtsd.logs import conceal
+from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.salesforce.session import Session
@@ -69,7 +71,7 @@ from rtsd.sync.retention import Keep, Retention
 
 log = structlog.get_logger("rtsd")
 
-FIXED = ("org", "store", "control", "objects", "rules", "alerts")
+FIXED = ("org", "store", "control", "objects")
 """Tables of the configuration that are taken up at the next start only."""
 STATUS_LINE_S = 5.0
 """How often systemd's status line is renewed."""
@@ -106,6 +108,7 @@ class Parts:
     tls: ssl.SSLContext | None
     retention: Retention
     metrics: MetricsDoor | None
+    rulebook: Rulebook
 
 
 @dataclass
@@ -133,7 +136,7 @@ async def serve(config: Config) -> None:
 
 
 def _reload(running: Config, parts: Parts) -> None:
-    """Take up what can change while running (SIGHUP): tokens, rhythm, quota, the gateway's certificate.
+    """Take up what can change while running (SIGHUP): tokens, rhythm, quota, certificate, rules.
 
     A configuration with mistakes changes nothing.
     """
@@ -142,6 +145,7 @@ def _reload(running: Config, parts: Parts) -> None:
         config = load(running.path)
         if parts.tls is not None:
             _load_certificate(parts.tls, config)
+        triggers.take_up_again(parts.rulebook, config)
     except RtsError as error:
         mistakes = error.mistakes if isinstance(error, ConfigError) else ()
         log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
@@ -169,6 +173,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
 
     def publish(entries: Sequence[Entry]) -> None:
         feed.publish([views.event(entry) for entry in entries])
+        rulebook.deliverer.saw(entries)
 
     clock = ServerClock()
     client = await stack.enter_async_context(
@@ -188,9 +193,11 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     ledger.tell = engine.note
     controller = _controller(config, engine, inbox, ledger)
     shown = Views(engine, controller, ledger, protocol.Gateway(listen=None), started_at=wall_ms())
+    rulebook = Rulebook(engine, controller, views.event, shown.status)
     if not await controller.org.restore():
         await controller.org.learn()  # a first start needs it; later ones take pushes without waiting
     await controller.restore()
+    await triggers.start(rulebook, controller, config)
     keys, tls = _Keys(config.gateway.hmac_keys), _tls(config)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -205,17 +212,31 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     control = ControlServer(
         shown,
         stream=EventStream(feed, shown),
-        operations=Operations(engine, controller, inbox, ledger),
+        operations=Operations(engine, controller, inbox, ledger, rulebook),
         explainer=Explainer(engine),
         backups=Backups(database, wall_ms),
         metrics=metrics,
         package=PackageOperations(engine, controller),
+        triggers=Triggers(engine, rulebook),
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)
     retention = Retention(engine, Keep(config.store.journal_keep, config.store.journal_max))
     return Parts(
-        database, inbox, engine, controller, feed, shown, ledger, gateway, control, keys, tls, retention, door
+        database,
+        inbox,
+        engine,
+        controller,
+        feed,
+        shown,
+        ledger,
+        gateway,
+        control,
+        keys,
+        tls,
+        retention,
+        door,
+        rulebook,
     )
 
 
@@ -257,6 +278,8 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "loading": controller.keep_loading,
         "interval": controller.keep_reading,
         "repair": controller.keep_repairing,
+        "deliveries": parts.rulebook.deliverer.run,
+        "alerts": parts.rulebook.watch.run,
         "fingerprint": controller.keep_checking,
         "systemd": partial(_report_to_systemd, parts),
         "storage": partial(_fail_on_broken_storage, parts.database),

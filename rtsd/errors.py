@@ -8,6 +8,7 @@
     ├── NotFound                no such object, record, dead letter or run (HTTP 404)
     ├── Conflict                the thing exists but is not in a state for this (HTTP 409)
     ├── DaemonUnreachable       no rtsd behind the socket (exit 3)
+    ├── RuleFailed              a rule's `when` cannot be evaluated any more, as for a field that is gone
     ├── AnotherInstance         somebody else holds the state directory (exit 75)
     ├── AddressInUse            the gateway's port or the socket's path is taken
     ├── StoreError              the database file
@@ -59,6 +60,7 @@ __all__ = [
     "PushTooLarge",
     "QuotaExhausted",
     "RtsError",
+    "RuleFailed",
     "SalesforceError",
     "SessionExpired",
     "StorageFailed",
@@ -125,6 +127,10 @@ class DaemonUnreachable(RtsError):
 
     exit_status = 3
     http_status = 503
+
+
+class RuleFailed(RtsError):
+    """A rule's `when` cannot be evaluated: what it was to judge fired nothing."""
 
 
 class AnotherInstance(RtsError):

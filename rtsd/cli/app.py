@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "quota": "Show the org's limits and who uses them.",
         "errors": "Show the error log.",
         "dead-letters": "Show what could not be used; retry or drop it.",
+        "rules": "Show rules and alerts; test a rule against the past.",
     },
     "Act": {
         "audit": "Compare objects with the org and repair what differs.",

@@ -58,6 +58,7 @@ __all__ = [
     "Store",
     "Sync",
     "Webhook",
+    "config_error",
     "find",
     "load",
 ]
@@ -102,7 +103,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         found.add_errors(error.errors(include_url=False), raw, Config)
     consistency.check(raw, found)
     if config is None or len(found):
-        raise _config_error(path, found)
+        raise config_error(path, tuple(found))
     config._path = path  # noqa: SLF001 - private to this package: not a key of the file
     config.org._refresh_token_path = refresh_token_path  # noqa: SLF001 - the same
     return config
@@ -154,7 +155,7 @@ def _check_tls_key(gateway: dict[str, Any], files: SecretFiles, found: Mistakes)
             pass  # not there: the value's own check says so
 
 
-def _config_error(path: Path, found: Mistakes) -> ConfigError:
-    mistakes = tuple(found)
+def config_error(path: Path, mistakes: tuple[str, ...]) -> ConfigError:
+    """Return the error that tells all mistakes of a configuration."""
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return ConfigError(f"{path} has {count}:", "", mistakes)

@@ -17,6 +17,8 @@ from rtsd.config.values import (
     AnyPath,
     ApiName,
     ApiVersion,
+    Argument,
+    Condition,
     Duration,
     FieldOrAll,
     Listen,
@@ -29,12 +31,14 @@ from rtsd.config.values import (
     Size,
     SocketPath,
     Url,
+    WebhookUrl,
 )
 from rtsd.core.schema import Wish
 
 Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
 Privacy = Literal["drop", "hash", "last4"]
 Operation = Literal["create", "update", "delete", "undelete"]
+ChangeSource = Literal["push", "interval", "repair", "audit"]
 AlertKind = Literal["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]
 
 _ALWAYS_MIRRORED = frozenset({"id", "systemmodstamp"})  # they identify and order a record
@@ -184,16 +188,18 @@ class MirroredObject(Table):
 
 
 class Webhook(Table):
-    """Deliver by a signed POST."""
+    """Deliver by a signed POST, answered within `timeout` ms."""
 
-    url: Url
+    url: WebhookUrl
     secret: Secret | None = _secret()
+    timeout: PositiveDuration = 15_000
 
 
 class Command(Table):
-    """Deliver to a program's standard input."""
+    """Deliver to a program's standard input; it is ended after `timeout` ms."""
 
-    argv: Annotated[tuple[str, ...], _FromList, Field(min_length=1)]
+    argv: Annotated[tuple[Argument, ...], _FromList, Field(min_length=1)]
+    timeout: PositiveDuration = 60_000
 
 
 class Rule(Table):
@@ -202,7 +208,12 @@ class Rule(Table):
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,80}$")]
     object: ApiName
     on: Annotated[tuple[Operation, ...], _FromList, Field(min_length=1)]
-    when: str = ""
+    fire_on: Annotated[tuple[ChangeSource, ...], _FromList, Field(min_length=1)] = (
+        "push",
+        "interval",
+        "repair",
+    )
+    when: Condition = ""
     webhook: Webhook | None = None
     command: Command | None = None
 
@@ -210,7 +221,9 @@ class Rule(Table):
 class Alert(Table):
     """What the daemon's own events trigger; either `webhook` or `command`."""
 
+    name: Annotated[str, Field(pattern=r"^([\w.-]{1,80})?$")] = ""
     on: Annotated[tuple[AlertKind, ...], _FromList, Field(min_length=1)]
+    resolved: bool = False
     webhook: Webhook | None = None
     command: Command | None = None
 

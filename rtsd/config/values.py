@@ -91,6 +91,29 @@ def url(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+def webhook_url(value: Any) -> str:
+    """Read a URL to post to, as it is written: the slash at its end is the receiver's affair."""
+    url(value)
+    return str(value)
+
+
+def argument(value: Any) -> str:
+    """Read one argument of a command."""
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError(f"{value!r} is not an argument; text in quotes")
+    return value
+
+
+def condition(value: Any) -> str:
+    """Read a rule's `when`; which columns there are shows once the object has been described."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text; an SQL condition in quotes")  # noqa: TRY004 - see module
+    from rtsd.store.when import check_syntax  # noqa: PLC0415 - SQLite, for those who have a condition
+
+    check_syntax(value)
+    return value
+
+
 def optional_url(value: Any) -> str:
     """Read a URL, or `""` for none."""
     return "" if value == "" else url(value)
@@ -192,6 +215,9 @@ Share = Annotated[float, BeforeValidator(share)]
 """0.0 to 0.99."""
 Url = Annotated[str, BeforeValidator(url)]
 OptionalUrl = Annotated[str, BeforeValidator(optional_url)]
+WebhookUrl = Annotated[str, BeforeValidator(webhook_url)]
+Argument = Annotated[str, BeforeValidator(argument)]
+Condition = Annotated[str, BeforeValidator(condition)]
 Address = Annotated[Listen | None, BeforeValidator(listen)]
 LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]

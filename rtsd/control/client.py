@@ -137,6 +137,10 @@ class ControlClient:
         """What could not be used, newest first."""
         return _decode(await self._request("GET", "/v1/dead-letters"), protocol.DeadLetters).dead_letters
 
+    async def rules(self) -> protocol.Rules:
+        """Rules and alerts, and how their deliveries fare."""
+        return _decode(await self._request("GET", "/v1/rules"), protocol.Rules)
+
     async def quota_history(self) -> dict[str, Any]:
         """`GET /v1/quota/history`."""
         return await self._json("GET", "/v1/quota/history")
@@ -219,6 +223,12 @@ class ControlClient:
     async def repair(self, name: str, ids: Sequence[str]) -> dict[str, Any]:
         """Fetch records again."""
         return await self._json("POST", f"{_object(name)}/repair", body={"ids": list(ids)})
+
+    async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
+        """Say what a rule would have fired since then (ISO 8601), by the journal."""
+        path = f"/v1/rules/{quote(name, safe='')}/test"
+        answer = await self._request("POST", path, body={"since": since}, patience=FOREVER)
+        return _decode(answer, protocol.RuleTest)
 
     async def verify(self, *, certify: bool = False) -> dict[str, Any]:
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""

@@ -13,6 +13,7 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.price import price
 from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
+from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, quota
 from rtsd.store.inbox import Arrival, Inbox
@@ -37,11 +38,14 @@ class Run:
 class Operations:
     """Carries out what the control API is asked."""
 
-    def __init__(self, engine: Engine, controller: Controller, inbox: Inbox, ledger: StoredLedger) -> None:
+    def __init__(
+        self, engine: Engine, controller: Controller, inbox: Inbox, ledger: StoredLedger, rulebook: Rulebook
+    ) -> None:
         self._engine = engine
         self._ledger = ledger
         self._controller = controller
         self._inbox = inbox
+        self._rulebook = rulebook
         self._verifier = Verifier(engine, controller)
         self._verifying = asyncio.Lock()
         self._runs = 0
@@ -172,8 +176,11 @@ class Operations:
             await writing.note(Note("mode", mirrored.name, message=message))
 
     async def retry(self, letter_id: int) -> None:
-        """Put a dead letter into the inbox once more, under an id of its own."""
+        """Put a dead letter into the inbox once more, under an id of its own; a delivery into the outbox."""
         letter = await dead_letters.get(self._engine.database, letter_id)
+        if letter.kind == dead_letters.DELIVERY:
+            await self._rulebook.send_again(letter)
+            return
         again = f"retry-{letter_id}-{secrets.token_hex(8)}"
         await self._inbox.append(Arrival(again, self._engine.now(), letter.body))
         await self._forget(letter_id, "retried")

@@ -18,6 +18,7 @@ from rtsd.control.metrics import Metrics
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageOperations
 from rtsd.control.stream import EventQuery, EventStream
+from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
 from rtsd.errors import AddressInUse, NotFound, RtsError, UsageError
@@ -64,6 +65,12 @@ class ConditionsBody(msgspec.Struct):
     fields: list[str]
 
 
+class RuleTestBody(msgspec.Struct):
+    """`{"since": "2026-03-01T10:00:00Z"}`."""
+
+    since: str
+
+
 class VerifyBody(msgspec.Struct):
     """`{"certificate": false}`."""
 
@@ -83,11 +90,13 @@ class ControlServer:
         backups: Backups,
         package: PackageOperations,
         metrics: Metrics,
+        triggers: Triggers,
     ) -> None:
         self._metrics = metrics
         self._explainer = explainer
         self._backups = backups
         self._package_operations = package
+        self._triggers = triggers
         self._views = shown
         self._stream = stream
         self._operations = operations
@@ -127,6 +136,8 @@ class ControlServer:
             get("/v1/objects/{object}/records/{id}", self._record),
             get("/v1/objects/{object}/records/{id}/history", self._history),
             get("/v1/objects/{object}/records/{id}/why", self._why),
+            get("/v1/rules", self._rules),
+            post("/v1/rules/{name}/test", self._test_rule),
             get("/v1/package", self._package),
             post("/v1/package/disable", self._disable_package),
             post("/v1/package/enable", self._enable_package),
@@ -191,7 +202,7 @@ class ControlServer:
     async def _dead_letter(self, request: web.Request) -> web.Response:
         """One dead letter with the document that could not be used."""
         found = await dead_letters.get(self._views.engine.database, _letter_id(request))
-        document = {**msgspec.structs.asdict(_letter(found)), "push": msgspec.Raw(found.body)}
+        document = {**msgspec.structs.asdict(_letter(found)), found.kind: msgspec.Raw(found.body)}
         return _json(document)
 
     async def _retry(self, request: web.Request) -> web.Response:
@@ -251,6 +262,13 @@ class ControlServer:
     async def _verify(self, request: web.Request) -> web.Response:
         body = await _body(request, VerifyBody)
         return _json(await self._operations.verify(certify=body.certificate))
+
+    async def _rules(self, _request: web.Request) -> web.Response:
+        return _json(await self._triggers.list())
+
+    async def _test_rule(self, request: web.Request) -> web.Response:
+        body = await _body(request, RuleTestBody)
+        return _json(await self._triggers.test(request.match_info["name"], body.since))
 
     async def _package(self, request: web.Request) -> web.Response:
         look = request.query.get("look", "0") not in ("", "0")
@@ -377,4 +395,6 @@ def _letter(one: dead_letters.DeadLetter) -> protocol.DeadLetter:
         object=one.object,
         record=one.record,
         attempts=one.attempts,
+        kind=one.kind,
+        rule=one.rule,
     )

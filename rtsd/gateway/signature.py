@@ -1,18 +1,18 @@
-"""The signature of a push, after Standard Webhooks 1.0.0, checked on bytes.
+"""The signature of a push (`rtsd.core.signature`), checked on bytes.
 
-Signed is `{webhook-id}.{webhook-timestamp}.{raw body}`; `webhook-signature` is a space-separated list of
-`v1,<base64 HMAC-SHA256>`. The ecosystem's Python verifier raises on malformed headers and takes ids with
-dots, which shift the boundary between id and body; hence this one, strict about form first.
+`webhook-signature` is a space-separated list of `v1,<base64 HMAC-SHA256>`. The ecosystem's Python verifier
+raises on malformed headers and takes ids with dots, which shift the boundary between id and body; hence this
+one, strict about form first.
 """
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from collections.abc import Sequence
 
 from rtsd.core.instant import Millis
+from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
 
 TOLERANCE_S = 300
@@ -24,12 +24,6 @@ _MAX_HEADER = 1024
 _MAX_SIGNATURES = 8
 _CHECK_SKEW = "check the clocks of this machine and of the sender"
 _CHECK_TOKEN = "check that Token__c in RTS_Settings__c is a line of the gateway's token_file"  # noqa: S105 - no secret
-
-
-def sign(secret: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """Return the `v1,…` signature of one attempt; `timestamp` in unix seconds."""
-    signed = b"%b.%d.%b" % (webhook_id.encode(), timestamp, body)
-    return "v1," + base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
 def verify(

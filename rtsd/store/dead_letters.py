@@ -1,8 +1,11 @@
-"""Dead letters: pushes, or changes in them, that could not be used; kept with the reason, retryable."""
+"""Dead letters: pushes that could not be used and deliveries nobody took, kept with the reason, retryable."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+import msgspec
 
 from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
@@ -10,12 +13,21 @@ from rtsd.store.database import Database, Row, Tx
 UNKNOWN_FIELD = "UnknownField"
 """The reason of a change that held a field nobody knew: it is judged again when the column comes."""
 
-_SELECT = "SELECT id, at, reason, message, object, record, attempts, body FROM _rts_dead_letter"
+DELIVERY = "delivery"
+"""The kind of what a rule or an alert sent and nobody took; the other kind is push."""
+
+_SELECT = (
+    "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id"
+    " FROM _rts_dead_letter"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter; `body` is the push document that holds just what could not be used."""
+    """One dead letter; `body` is the push document that holds just what could not be used.
+
+    Of a delivery it is the document that nobody took, `rule` whose it is, `webhook_id` its own id.
+    """
 
     id: int
     at: str
@@ -25,6 +37,9 @@ class DeadLetter:
     record: str | None
     attempts: int
     body: bytes
+    kind: str = "push"
+    rule: str | None = None
+    webhook_id: str | None = None
 
 
 async def bury(
@@ -33,9 +48,30 @@ async def bury(
     """Keep what could not be used; the newest of one record and reason replaces the older ones."""
     await tx.execute(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (reason, object, record) DO UPDATE SET"
+        " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
         " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1",
         (at, reason, message, object_name, record, body),
+    )
+
+
+async def bury_delivery(tx: Tx, letter: DeadLetter) -> None:
+    """Keep a delivery that nobody took; it gets an id of its own."""
+    await tx.execute(
+        "INSERT INTO _rts_dead_letter"
+        " (at, reason, message, object, record, attempts, body, kind, rule, webhook_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            letter.at,
+            letter.reason,
+            letter.message,
+            letter.object,
+            letter.record,
+            letter.attempts,
+            letter.body,
+            DELIVERY,
+            letter.rule,
+            letter.webhook_id,
+        ),
     )
 
 
@@ -55,6 +91,24 @@ async def count(database: Database) -> int:
     """How many there are."""
     ((number,),) = await database.fetch("SELECT COUNT(*) FROM _rts_dead_letter")
     return int(number)
+
+
+async def count_by_rule(database: Database) -> dict[str, int]:
+    """How many deliveries of each rule or alert nobody took."""
+    rows = await database.fetch(
+        "SELECT rule, COUNT(*) FROM _rts_dead_letter WHERE kind = 'delivery' GROUP BY rule"
+    )
+    return {str(rule): int(number) for rule, number in rows}
+
+
+async def newest_id(database: Database, *, but_of: Collection[str] = ()) -> int:
+    """The newest one's id, leaving out deliveries of the rules named; 0 when there is none."""
+    ((found,),) = await database.fetch(
+        "SELECT COALESCE(MAX(id), 0) FROM _rts_dead_letter"
+        " WHERE rule IS NULL OR rule NOT IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(list(but_of)).decode(),),
+    )
+    return int(found)
 
 
 async def count_of(database: Database, object_name: str, record: str) -> int:

@@ -167,6 +167,16 @@ async def without_push(database: Database, seq: int, at: str) -> list[Found]:
     ]
 
 
+async def applied_since(database: Database, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
+    """The newest changes of an object that were applied since then, newest first, with what they replaced."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE at >= ? AND object=? AND type='change'"
+        " AND outcome='applied' ORDER BY seq DESC LIMIT ?",
+        (at, object_name, limit),
+    )
+    return [(_entry(row[:12]), msgspec.json.decode(row[12]) if row[12] else None) for row in rows]
+
+
 async def of_record(database: Database, object_name: str, record_id: str) -> list[tuple[Entry, Any]]:
     """Everything that touched one record, oldest first, each with the values it replaced."""
     rows = await database.fetch(

@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store.database import Tx
+from rtsd.store.database import Database, Tx
 from rtsd.store.sqlite import quoted
 
 OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
@@ -164,3 +164,9 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
             f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(field.name)} {field.kind.declared}"
         )
     return [field.name for field in changed]
+
+
+async def column_names(database: Database, object_name: str) -> list[str]:
+    """The columns that an object's table has, those of fields that are gone included."""
+    rows = await database.fetch("SELECT name FROM pragma_table_info(?)", (object_name,))
+    return [str(name) for (name,) in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rtsd.core.change import (
     UNKNOWN_RECORD,
@@ -45,6 +45,28 @@ class Applied:
     to_fetch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A change that was applied: its entry, and the record after and before it.
+
+    `old` is None where the mirror did not know the record; of a deletion both are its last values.
+    """
+
+    entry: Entry
+    new: Mapping[str, Any]
+    old: Mapping[str, Any] | None
+
+
+class Triggers(Protocol):
+    """What changes trigger: asked in the transaction that applies them."""
+
+    def watches(self, object_name: str) -> bool:
+        """Whether anything waits for changes of that object."""
+
+    async def fire(self, tx: Tx, mirrored: Mirrored, found: Sequence[Occurrence], at: Millis) -> list[Entry]:
+        """Put what the changes trigger into the outbox; return the journal's entries about it."""
+
+
 @dataclass(slots=True)
 class _Record:
     """One record within a batch: what is known of it, and what is to be written at the end."""
@@ -66,6 +88,8 @@ class _Batch:
     table: Table
     records: dict[str, _Record]
     notes: list[Note] = field(default_factory=list)
+    watched: list[tuple[Note, Mapping[str, Any], Mapping[str, Any] | None]] | None = None
+    """What was applied, with the record after and before it; None where nothing waits for it."""
 
 
 class Applier:
@@ -74,6 +98,7 @@ class Applier:
     def __init__(self, catalog: Catalog, journal: Journal) -> None:
         self._catalog = catalog
         self._journal = journal
+        self.triggers: Triggers | None = None
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -88,6 +113,7 @@ class Applier:
         for change in changes:
             by_object.setdefault(change.object, []).append(change)
         notes: list[Note] = []
+        watched: list[_Batch] = []
         to_fetch = 0
         for name, own in by_object.items():
             batch = await self._judge(tx, self._catalog[name], own, salesforce_now)
@@ -95,7 +121,28 @@ class Applier:
             notes += [note for note in batch.notes if not (quietly and note.op == "create")]
             if any(note.outcome == Outcome.APPLIED for note in batch.notes):
                 batch.mirrored.last_change_at = to_iso(at)
-        return Applied(await self._journal.append(tx, at, notes), to_fetch)
+            if batch.watched:
+                watched.append(batch)
+        entries = await self._journal.append(tx, at, notes)
+        if watched:
+            entries += await self._fire(tx, watched, entries, at)
+        return Applied(entries, to_fetch)
+
+    async def _fire(
+        self, tx: Tx, batches: Sequence[_Batch], entries: Sequence[Entry], at: Millis
+    ) -> list[Entry]:
+        """Hand what was applied, and is in the journal, to what waits for it."""
+        by_note = {id(entry.note): entry for entry in entries}
+        fired: list[Entry] = []
+        for batch in batches:
+            found = [
+                Occurrence(by_note[id(note)], new, old)
+                for note, new, old in batch.watched or ()
+                if id(note) in by_note
+            ]
+            if self.triggers is not None:
+                fired += await self.triggers.fire(tx, batch.mirrored, found, at)
+        return fired
 
     async def load(
         self, tx: Tx, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]], version: Version
@@ -131,6 +178,8 @@ class Applier:
         table = mirrored.described
         known = await mirror.known(tx, table, {change.id for change in changes})
         batch = _Batch(mirrored, table, {})
+        if self.triggers is not None and self.triggers.watches(mirrored.name):
+            batch.watched = []
         for change in changes:
             record = batch.records.get(change.id)
             if record is None:
@@ -139,13 +188,15 @@ class Applier:
                 batch.records[change.id] = record
             contradicts = _contradicts(record, change, mirrored)
             verdict = decide(record.known, change, len(table.columns))
-            revived = record.known.deleted
+            revived, old = record.known.deleted, record.known.row
             before = _take(record, change, verdict, table)
             record.fetch = verdict.fetch or record.fetch
             if contradicts:
                 mirrored.suspicion = f"an update of {change.id} came, which the mirror did not know"
             if change.source is Source.PUSH or verdict.outcome not in _UNREMARKABLE:
                 batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now, revived=revived))
+                if batch.watched is not None and verdict.outcome is Outcome.APPLIED:
+                    batch.watched.append((batch.notes[-1], record.known.row or {}, old))
         return batch
 
 

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rtsd import config, daemon
 from rtsd.core.mode import Mode
+from rtsd.core.signature import sign
 from rtsd.daemon import Parts
 from rtsd.demo.compare import Difference, compare
-from rtsd.gateway.signature import sign
 from rtsd.simulator.clock import Clock
 from rtsd.simulator.org import Org
 from rtsd.simulator.process import SimulatedOrg, serve

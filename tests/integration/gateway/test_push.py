@@ -96,7 +96,7 @@ async def test_what_is_not_signed_is_401(rig: Rig, headers: dict[str, str | None
 @pytest.mark.parametrize(("off", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])
 async def test_clocks_may_be_off_by_five_minutes(rig: Rig, off: int, status: int) -> None:
     """300 s, both ways; the answer names the clocks."""
-    from rtsd.gateway.signature import sign
+    from rtsd.core.signature import sign
 
     body, seconds = b'{"v":1,"kind":"test","org":"%b"}' % rig.org.org_id.encode(), rig.now() // 1000 + off
     signature = sign(b"push-token-of-the-tests-0001", "msg_1", seconds, body)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import sign, verify
+from rtsd.gateway.signature import verify
 
 NOW = 1_772_359_200
 SECRET, OTHER = b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "zweiter-schlüssel".encode()

@@ -1,0 +1,263 @@
+"""The loop that works the outbox off: at least once, in order per record, other records meanwhile.
+
+A try is made outside any transaction; what came of all tries that ended meanwhile is written in one. A kill
+in between means one more try, with the same webhook-id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+import structlog
+
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.quota import DAY_MS
+from rtsd.rules import circuit, command, webhook
+from rtsd.rules.circuit import Circuit
+from rtsd.rules.rule import Action, Command, Tried
+from rtsd.store import dead_letters, outbox
+from rtsd.store.dead_letters import DeadLetter
+from rtsd.store.journal import Entry, Note
+from rtsd.store.outbox import Delivery
+from rtsd.sync.engine import Engine, Writing
+
+AT_ONCE = 16
+"""Deliveries under way to one destination; so many connections any receiver takes."""
+LOOK_S = 1.0
+"""How long the loop sleeps without looking at what has become due; looking is one indexed query."""
+GIVEN_UP_AT_ONCE = 500
+PURGE_EVERY_MS: Millis = 600_000
+
+log = structlog.get_logger("rtsd.rules")
+
+
+@dataclass(slots=True)
+class Destination:
+    """Somewhere deliveries go: its circuit, and what is under way to it."""
+
+    circuit: Circuit = field(default_factory=Circuit)
+    under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    """By the delivery's seq."""
+
+
+class Deliverer:
+    """Delivers what the outbox holds; see the module."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._actions: Mapping[str, Action] = {}
+        self._destinations: dict[str, Destination] = {}
+        self._ended: list[tuple[Delivery, Tried]] = []
+        self._arranged = False
+        self._purged_at: Millis = 0
+        self._wake = asyncio.Event()
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def under_way(self) -> int:
+        """How many tries are being made now, or wait for being written down."""
+        return len(self._ended) + sum(len(one.under_way) for one in self._destinations.values())
+
+    def set_actions(self, actions: Mapping[str, Action]) -> None:
+        """Take up where each rule and alert sends, by its name; what waits goes there, too."""
+        self._actions = actions
+        for action in actions.values():
+            self._destinations.setdefault(action.destination, Destination())
+        self._arranged = False
+        self._wake.set()
+
+    def circuit_of(self, action: Action) -> Circuit:
+        """The breaker of where it sends."""
+        return self._destinations[action.destination].circuit
+
+    def saw(self, entries: Sequence[Entry]) -> None:
+        """Look at once when something was fired: called with what has been committed."""
+        if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver, forever."""
+        try:
+            while True:
+                self._wake.clear()
+                while await self.step():
+                    pass
+                try:
+                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                except TimeoutError:
+                    continue
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Break off what is under way: it is tried again at the next start."""
+        tasks = [task for one in self._destinations.values() for task in one.under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def step(self) -> int:
+        """Write down what has ended, begin what is due; return how many of both."""
+        done = 0
+        if not self._arranged:
+            done += await self._arrange()
+        done += await self._settle()
+        now = self._engine.now()
+        for name, destination in self._destinations.items():
+            done += await self._begin(name, destination, now)
+        if now - self._purged_at >= PURGE_EVERY_MS:
+            await self._purge(now)
+        return done
+
+    async def _arrange(self) -> int:
+        """Bring what waits in line with the rules; what no rule is left for is a dead letter."""
+        async with self._engine.database.transaction() as tx:
+            destinations = {name: action.destination for name, action in self._actions.items()}
+            await outbox.arrange(tx, destinations, self._engine.now())
+        stray = await outbox.without_rule(self._engine.database, self._actions, GIVEN_UP_AT_ONCE)
+        await self._give_up(stray, "the rule is not configured any more")
+        used = {action.destination for action in self._actions.values()}
+        for name in [name for name, one in self._destinations.items() if not one.under_way]:
+            if name not in used:
+                del self._destinations[name]
+        self._arranged = len(stray) < GIVEN_UP_AT_ONCE
+        return len(stray)
+
+    async def _begin(self, name: str, destination: Destination, now: Millis) -> int:
+        room = destination.circuit.room(len(destination.under_way), AT_ONCE, now)
+        if not room:
+            return 0
+        busy = [*destination.under_way, *(delivery.seq for delivery, _ in self._ended)]
+        found = await outbox.due(self._engine.database, name, now, room, busy)
+        for delivery in found:
+            task = asyncio.create_task(self._try(destination, delivery), name=f"delivery {delivery.seq}")
+            destination.under_way[delivery.seq] = task
+        return len(found)
+
+    async def _try(self, destination: Destination, delivery: Delivery) -> None:
+        """Make one try; whatever comes of it is written down by the next step."""
+        action = self._actions.get(delivery.rule)
+        try:
+            if action is not None:  # else it is gone since this was picked: arranging takes it out
+                self._ended.append((delivery, await self._send(action, delivery)))
+        except Exception as error:
+            log.exception("a try failed in a way that rtsd does not know", rule=delivery.rule)
+            self._ended.append((delivery, Tried("failed", f"rtsd itself failed: {type(error).__name__}")))
+        finally:
+            del destination.under_way[delivery.seq]
+            self._wake.set()
+
+    async def _send(self, action: Action, delivery: Delivery) -> Tried:
+        if isinstance(action, Command):
+            return await command.run(action, delivery.webhook_id, delivery.body)
+        self._http = self._http or webhook.client_session()
+        return await webhook.post(self._http, action, delivery.webhook_id, delivery.body, self._engine.now())
+
+    async def _settle(self) -> int:
+        """Write down what came of the tries that have ended, in one transaction."""
+        ended = list(self._ended)
+        if not ended:
+            return 0
+        now = self._engine.now()
+        async with self._engine.writing() as writing:
+            for delivery, tried in ended:
+                await self._write(writing, delivery, tried, now)
+            for name in {delivery.destination for delivery, _ in ended}:
+                if self._learn(name, [one for one in ended if one[0].destination == name], now):
+                    await outbox.hasten(writing.tx, name, now)
+        del self._ended[: len(ended)]
+        for name, destination in self._destinations.items():
+            if destination.circuit.has_been_open_for(now) >= circuit.GIVEN_UP_AFTER_MS:
+                await self._give_up_old(name, now)
+        return len(ended)
+
+    def _learn(self, name: str, ended: Sequence[tuple[Delivery, Tried]], now: Millis) -> bool:
+        """Let the destination's circuit follow; whether it takes deliveries again."""
+        breaker = self._destinations.setdefault(name, Destination()).circuit
+        reopened = False
+        for delivery, tried in ended:
+            if tried.outage:
+                was_open = breaker.is_open
+                breaker.failed(delivery.seq, now)
+                if breaker.is_open and not was_open:
+                    log.warning("destination left alone", rule=delivery.rule, reason=tried.reason)
+            else:
+                reopened |= breaker.succeeded()
+        return reopened
+
+    async def _write(self, writing: Writing, delivery: Delivery, tried: Tried, now: Millis) -> None:
+        """Write down one try."""
+        tries = delivery.tries + 1
+        if tried.outcome != "failed":
+            await outbox.finish(writing.tx, delivery, tried.outcome, now)
+            await writing.note(_note(delivery, tried.outcome, tried.reason, now))
+        elif circuit.is_given_up(tries, delivery.first_tried_at or now, now):
+            await _bury(writing, delivery, f"{tried.reason}; given up after {tries} tries", now)
+        else:
+            due_at = now + circuit.pause_ms(tries, tried.wish)
+            await outbox.postpone(writing.tx, delivery, now, due_at)
+            await writing.note(
+                _note(delivery, "retrying", f"{tried.reason}; try {tries + 1} at {to_iso(due_at)}", now)
+            )
+
+    async def _give_up_old(self, destination: str, now: Millis) -> None:
+        """Nothing was taken for so long: what is as old is given up, tried or not, a part at a time."""
+        before = now - circuit.GIVEN_UP_AFTER_MS
+        found = await outbox.older(self._engine.database, destination, before, GIVEN_UP_AT_ONCE)
+        under_way = self._destinations[destination].under_way
+        await self._give_up([one for one in found if one.seq not in under_way], "nothing was taken for a day")
+
+    async def _give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        if not deliveries:
+            return
+        async with self._engine.writing() as writing:
+            for delivery in deliveries:
+                await _bury(writing, delivery, reason, self._engine.now())
+
+    async def _purge(self, now: Millis) -> None:
+        async with self._engine.database.transaction() as tx:
+            gone = await outbox.purge(tx, now - DAY_MS)
+        if not gone:
+            self._purged_at = now
+
+
+async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) -> None:
+    """Make a delivery a dead letter: the next one of its record goes on."""
+    letter = DeadLetter(
+        id=0,
+        at=to_iso(now),
+        reason="Undelivered",
+        message=f"{delivery.rule}: {reason}",
+        object=delivery.object or None,
+        record=delivery.record,
+        attempts=delivery.tries + 1,
+        body=delivery.body,
+        rule=delivery.rule,
+        webhook_id=delivery.webhook_id,
+    )
+    await dead_letters.bury_delivery(writing.tx, letter)
+    await outbox.finish(writing.tx, delivery, "dead_letter", now, failed=True)
+    await writing.note(_note(delivery, "dead_letter", reason, now))
+
+
+def _note(delivery: Delivery, outcome: str, reason: str, now: Millis) -> Note:
+    """The journal's word on a delivery; `latency_ms` is since the change was applied."""
+    return Note(
+        type="rule",
+        object=delivery.object or None,
+        id=delivery.record if delivery.object else None,
+        outcome=outcome,
+        latency_ms=max(now - delivery.created_at, 0) if outcome == "delivered" else None,
+        message=f"{delivery.rule} {outcome.replace('_', ' ')}: {reason}",
+        detail={"rule": delivery.rule, "event": delivery.event, "try": delivery.tries + 1},
+    )
