@@ -1,4 +1,4 @@
-"""A receiver of deliveries over real HTTP, that answers as a test wants, and a rig with rules that send there."""
+"""A receiver of deliveries over real HTTP, answering as a test wants, and a rig whose rules send there."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ async def test_retry_after_is_honoured_in_both_forms(ruled: Make, receiver: Rece
 async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     ruled: Make, receiver: Receiver
 ) -> None:
-    """Nothing is given up within hours; then it is kept with its document, and sent again under its old id."""
+    """Nothing is given up within hours; then it is kept whole, and can be sent again under its old id."""
     one = await ruled()
     receiver.status = 400
     await create(one, "Ada")
