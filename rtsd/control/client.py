@@ -167,14 +167,11 @@ class ControlClient:
         query = None if ask_org else {"org": "0"}
         return await self._json("GET", f"{_object(name)}/conditions", query=query)
 
-    async def rules(self) -> protocol.Rules:
-        """Rules and alerts, and how their deliveries fare."""
-        return _decode(await self._request("GET", "/v1/rules"), protocol.Rules)
-
     async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
         """What a rule would have fired on since a moment, by the journal; nothing is sent."""
         path = f"/v1/rules/{quote(name, safe='')}/test"
-        return _decode(await self._request("POST", path, body={"since": since}), protocol.RuleTest)
+        answer = await self._request("POST", path, body={"since": since}, patience=FOREVER)
+        return _decode(answer, protocol.RuleTest)
 
     async def package(self, *, look: bool = False) -> protocol.PackageDetails:
         """What is known of the Salesforce package; `look` asks the org first."""
@@ -223,12 +220,6 @@ class ControlClient:
     async def repair(self, name: str, ids: Sequence[str]) -> dict[str, Any]:
         """Fetch records again."""
         return await self._json("POST", f"{_object(name)}/repair", body={"ids": list(ids)})
-
-    async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
-        """Say what a rule would have fired since then (ISO 8601), by the journal."""
-        path = f"/v1/rules/{quote(name, safe='')}/test"
-        answer = await self._request("POST", path, body={"since": since}, patience=FOREVER)
-        return _decode(answer, protocol.RuleTest)
 
     async def verify(self, *, certify: bool = False) -> dict[str, Any]:
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""
