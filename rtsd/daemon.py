@@ -216,7 +216,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         explainer=Explainer(engine),
         backups=Backups(database, wall_ms),
         metrics=metrics,
-        package=PackageOperations(engine, controller),
+        package=PackageOperations(engine, controller, ledger),
         triggers=Triggers(engine, rulebook),
     )
     await control.start(config.control.socket)

@@ -24,6 +24,7 @@
     │   ├── OrgUnreachable      no connection, time-out, or a 5xx that outlasted the retries
     │   ├── QuotaExhausted      the daily allocation, or our reserve or own cap, is used up
     │   ├── BulkRefused         the Bulk API will not read this object or query
+    │   ├── DeployFailed        a metadata deployment or anonymous Apex did not go through
     │   ├── BulkFailed          a job ended Failed or Aborted, or its result is not whole
     │   └── ObjectUnavailable   the object or field is gone or hidden from the sync user
     └── PushError               a push the gateway will not take
@@ -49,6 +50,7 @@ __all__ = [
     "Conflict",
     "CorruptDatabase",
     "DaemonUnreachable",
+    "DeployFailed",
     "ForeignDatabase",
     "MalformedPush",
     "NewerDatabase",
@@ -215,6 +217,14 @@ class BulkRefused(SalesforceError):
 
 class BulkFailed(SalesforceError):
     """A Bulk job ended Failed or Aborted, or what it delivered is not whole."""
+
+
+class DeployFailed(SalesforceError):
+    """A metadata deployment or anonymous Apex did not go through; `details` has a line for each reason."""
+
+    def __init__(self, message: str, do: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(message, do)
+        self.details = details
 
 
 class ObjectUnavailable(SalesforceError):

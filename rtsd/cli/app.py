@@ -17,7 +17,7 @@ from typing import TypeVar
 import click
 
 from rtsd import __version__, logs
-from rtsd.errors import ConfigError, RtsError
+from rtsd.errors import ConfigError, DeployFailed, RtsError
 
 T = TypeVar("T", bound=click.Command | Callable[..., object])
 
@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Act": {
         "audit": "Compare objects with the org and repair what differs.",
         "repair": "Fetch single records again.",
+        "package": "Bring the package into the org, compare it, switch it, take it out.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
         "backup": "Write a consistent copy of the mirror to FILE, while rtsd goes on.",
         "pause": "Stop applying changes.",
@@ -125,6 +126,8 @@ def _report(error: Exception) -> int:
     known = _known(error)
     if isinstance(known, ConfigError) and known.mistakes:
         return _say(known.message, "\n".join(known.mistakes), known.exit_status)
+    if isinstance(known, DeployFailed) and known.details:
+        return _say(known.message, "\n".join((*known.details, known.do)), known.exit_status)
     if known is not None:
         return _say(known.message, known.do, known.exit_status)
     if os.environ.get("RTSD_DEBUG"):

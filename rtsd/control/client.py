@@ -257,6 +257,11 @@ class ControlClient:
         answer = await self._request("POST", f"/v1/package/{'disable' if disabled else 'enable'}")
         return _decode(answer, protocol.PackageDetails)
 
+    async def package_changed(self, calls: Mapping[str, int]) -> protocol.PackageDetails:
+        """Have the daemon look at the package now, and write down what was called beside it."""
+        answer = await self._request("POST", "/v1/package/changed", body={"calls": calls})
+        return _decode(answer, protocol.PackageDetails)
+
     async def set_conditions(self, name: str, fields: Sequence[str]) -> dict[str, Any]:
         """Replace an object's sync conditions; none = any change pushes."""
         return await self._json("PUT", f"{_object(name)}/conditions", body={"fields": list(fields)})

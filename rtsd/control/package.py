@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rtsd.control import protocol
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
+from rtsd.salesforce import package
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Mirrored
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
+from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
 
 
 class PackageOperations:
     """Carries out what the control API is asked of the package."""
 
-    def __init__(self, engine: Engine, controller: Controller) -> None:
+    def __init__(self, engine: Engine, controller: Controller, ledger: StoredLedger) -> None:
         self._engine = engine
         self._controller = controller
+        self._ledger = ledger
 
     async def details(self, *, look: bool) -> protocol.PackageDetails:
         """Everything that is known; `look` asks the org first, for two calls."""
@@ -32,6 +35,12 @@ class PackageOperations:
             await self._controller.take_look(await watch.look_closely())
             await self._controller.conditions.refresh()
         return self._shown(watch)
+
+    async def changed(self, calls: Mapping[str, int]) -> protocol.PackageDetails:
+        """Somebody worked on the package beside the daemon: write down the calls, and look what is new."""
+        for resource, count in calls.items():
+            await self._ledger.record(package.PURPOSE, resource, count)
+        return await self.details(look=True)
 
     async def switch(self, *, disabled: bool) -> protocol.PackageDetails:
         """Switch the package off or on in the org; doing it again changes nothing. Raises Conflict."""

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -57,6 +57,12 @@ class RepairBody(msgspec.Struct):
     """`{"ids": […]}`."""
 
     ids: list[str]
+
+
+class CallsBody(msgspec.Struct):
+    """`{"calls": {"DailyApiRequests": 12}}`: what somebody spent beside the daemon, for the package."""
+
+    calls: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
 
 
 class ConditionsBody(msgspec.Struct):
@@ -139,6 +145,7 @@ class ControlServer:
             get("/v1/rules", self._rules),
             post("/v1/rules/{name}/test", self._test_rule),
             get("/v1/package", self._package),
+            post("/v1/package/changed", self._package_changed),
             post("/v1/package/disable", self._disable_package),
             post("/v1/package/enable", self._enable_package),
             get("/v1/objects/{object}/conditions", self._conditions),
@@ -273,6 +280,10 @@ class ControlServer:
     async def _package(self, request: web.Request) -> web.Response:
         look = request.query.get("look", "0") not in ("", "0")
         return _json(await self._package_operations.details(look=look))
+
+    async def _package_changed(self, request: web.Request) -> web.Response:
+        body = await _body(request, CallsBody)
+        return _json(await self._package_operations.changed(body.calls))
 
     async def _disable_package(self, _request: web.Request) -> web.Response:
         return _json(await self._package_operations.switch(disabled=True))

@@ -133,6 +133,16 @@ class Connection:
         """POST `body` as JSON to `path`."""
         return await self.request("POST", path, purpose=purpose, body=body, repeatable=repeatable)
 
+    async def post_form(self, path: str, *, purpose: str, form: Callable[[], aiohttp.FormData]) -> Answer:
+        """POST multipart form data, made anew for each attempt; sent again only if surely not processed."""
+
+        async def send(token: Token) -> Reply[Any]:
+            async with self._open("POST", self.url(token, path), token, form()) as response:
+                return await self._read_json(response)
+
+        reply = await self.exchange.run(Call(purpose, ONE_CALL, repeatable=False), send)
+        return Answer(reply.status, reply.payload, reply.headers, reply.observed)
+
     async def get_long(self, path: str, *, purpose: str, params: Mapping[str, str]) -> Answer:
         """GET a path whose URI may be too long to send: then inside a composite call, for one call's price.
 
@@ -202,13 +212,15 @@ class Connection:
         if self._http is None:
             raise RuntimeError("the connection is not open")
         sent = {"Authorization": f"Bearer {token.access_token}", **headers}
-        if body is not None:
+        data = body
+        if body is not None and not isinstance(body, aiohttp.FormData):
             sent["Content-Type"] = "application/json"
+            data = msgspec.json.encode(body)
         try:
             return await self._http.request(
                 method,
                 url,
-                data=None if body is None else msgspec.json.encode(body),
+                data=data,
                 headers=sent,
                 proxy=proxy_for(str(url)),
                 allow_redirects=False,

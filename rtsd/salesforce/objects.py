@@ -48,6 +48,7 @@ class Listed:
     queryable: bool
     replicateable: bool
     createable: bool
+    triggerable: bool
     custom: bool
 
 
@@ -95,6 +96,7 @@ async def list_objects(connection: Connection, *, purpose: str = "describe") -> 
             queryable=bool(entry.get("queryable")),
             replicateable=bool(entry.get("replicateable")),
             createable=bool(entry.get("createable")),
+            triggerable=bool(entry.get("triggerable")),
             custom=bool(entry.get("custom")),
         )
         for entry in reply.payload["sobjects"]

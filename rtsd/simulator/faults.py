@@ -39,7 +39,7 @@ OTHER_CALLS = ("406", "reset", "expire_session", "slow_answer", "token_error", "
 # Faults of an answer that was under way: `cut` drops the connection in mid-body, `stall` stops sending.
 DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
-DEPLOYMENTS = ("deploy_failed",)
+DEPLOYMENTS = ("deploy_failed", "test_failed", "test_uncovered")
 COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
 KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
@@ -47,7 +47,7 @@ PARAMETERS = {
     "seconds": "push_late, stall, slow_answer: how long (default 2); late_commit: at most that late",
     "after_bytes": "cut, stall: bytes sent before (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
-    "message": "job_failed, deploy_failed: errorMessage",
+    "message": "job_failed, deploy_failed, test_failed: what is said",
 }
 
 

@@ -26,6 +26,11 @@ FILES = {
     "PermissionSet": ("permissionsets", "permissionset"),
     "RemoteSiteSetting": ("remoteSiteSettings", "remoteSite"),
 }
+ROWS = {"PermissionSet": ("PermissionSet", "Name"), "RemoteSiteSetting": ("RemoteProxy", "SiteName")}
+"""Components that a query finds: the object, and the field that has their name."""
+REQUIRED = {"PermissionSet": ("label",), "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url")}
+JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+ASSIGNED = "You can't delete this permission set because it is assigned to users"
 DESTRUCTIVE = ("destructiveChanges.xml", "destructiveChangesPre.xml", "destructiveChangesPost.xml")
 
 
@@ -107,7 +112,7 @@ class Deployer:
     def __init__(self, org: Org) -> None:
         self._org = org
         self._system = org.sync_user
-        self.others: set[tuple[str, str]] = set()  # permission sets, remote sites: known by name alone
+        self.others: set[tuple[str, str]] = set()  # tabs and the like: known by name alone
 
     # -- check --------------------------------------------------------------------------------------
     def check(self, bundle: Bundle) -> list[Component]:
@@ -119,6 +124,8 @@ class Deployer:
             if not self._exists(kind, name):
                 component.problem = f"No {kind} named: {name} found"
                 component.warning = True
+            elif (kind == "ApexClass" and self._has_jobs(name)) or self._is_assigned(kind, name):
+                component.problem = JOBS_PENDING if kind == "ApexClass" else ASSIGNED
             components.append(component)
         return components
 
@@ -145,12 +152,15 @@ class Deployer:
         folder, ending = FILES[kind]
         content = bundle.files[f"{folder}/{name}.{ending}"]
         if kind not in APEX:
-            _xml(content, name)
+            root = _xml(content, name)
             if kind == "CustomObject":
                 _object_of(name, content, "a0z")
-            return None
+            missing = [part for part in REQUIRED.get(kind, ()) if root.find(f"{NAMESPACE}{part}") is None]
+            return f"Required field is missing: {missing[0]}" if missing else None
         if f"{folder}/{name}.{ending}-meta.xml" not in bundle.files:
             return f"{name}.{ending}-meta.xml is missing"
+        if kind == "ApexClass" and self._has_jobs(name):
+            return JOBS_PENDING
         if kind == "ApexTrigger":
             target = _trigger_object(content)
             if target is None or (target not in objects and not self._exists("CustomObject", target)):
@@ -167,7 +177,41 @@ class Deployer:
             return any(f["name"] == column for f in self._org.describe(self._system, obj)[0]["fields"])
         if kind in APEX:
             return bool(self._apex_ids(kind, name))
+        if kind in ROWS:
+            return bool(self._row_ids(kind, name))
         return (kind, name) in self.others
+
+    def _has_jobs(self, name: str) -> bool:
+        under_way = "('Holding', 'Queued', 'Preparing', 'Processing')"
+        soql = f"SELECT Id FROM AsyncApexJob WHERE ApexClass.Name = '{name}' AND Status IN {under_way}"  # noqa: S608
+        return bool(list(self._org.query(self._system, soql).rows()))
+
+    def _is_assigned(self, kind: str, name: str) -> bool:
+        if kind != "PermissionSet":
+            return False
+        soql = f"SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = '{name}'"  # noqa: S608 - SOQL
+        return bool(list(self._org.query(self._system, soql).rows()))
+
+    def _row_ids(self, kind: str, name: str) -> list[str]:
+        target, column = ROWS[kind]
+        soql = f"SELECT Id FROM {target} WHERE {column} = '{name}'"  # noqa: S608 - SOQL
+        return [row[0] for row in self._org.query(self._system, soql).rows()]
+
+    def _put_row(self, kind: str, name: str, content: bytes) -> None:
+        root = _xml(content, name)
+        target, column = ROWS[kind]
+        if kind == "PermissionSet":
+            values: dict[str, Any] = {"Label": root.findtext(f"{NAMESPACE}label", name)}
+        else:
+            values = {
+                "EndpointUrl": root.findtext(f"{NAMESPACE}url", ""),
+                "IsActive": root.findtext(f"{NAMESPACE}isActive") == "true",
+            }
+        known = self._row_ids(kind, name)
+        if known:
+            self._org.update(self._system, target, [{**values, "Id": known[0]}])[0].unwrap()
+        else:
+            self._org.create(self._system, target, [{**values, column: name}])[0].unwrap()
 
     def _apex_ids(self, kind: str, name: str) -> list[str]:
         found = self._org.query(self._system, f"SELECT Id FROM {kind} WHERE Name = '{name}'")  # noqa: S608 - SOQL
@@ -185,6 +229,9 @@ class Deployer:
         for kind, name in bundle.added:
             if kind in APEX:
                 self._put_apex(kind, name, bundle)
+            elif kind in ROWS:
+                folder, ending = FILES[kind]
+                self._put_row(kind, name, bundle.files[f"{folder}/{name}.{ending}"])
             elif kind not in ("CustomObject", "CustomField"):
                 self.others.add((kind, name))
 
@@ -198,6 +245,8 @@ class Deployer:
             self._org.remove_field(obj, column)
         elif kind in APEX:
             self._org.hard_delete(self._system, kind, self._apex_ids(kind, name))
+        elif kind in ROWS:
+            self._org.hard_delete(self._system, ROWS[kind][0], self._row_ids(kind, name))
         else:
             self.others.discard((kind, name))
 

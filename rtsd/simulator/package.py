@@ -18,6 +18,8 @@ from rtsd.simulator.readback import Push, Readback, changed_fields
 from rtsd.simulator.settings import Configuration, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from rtsd.simulator.changes import Commit, RowChange
     from rtsd.simulator.faults import Faults
     from rtsd.simulator.limits import Limits
@@ -71,6 +73,10 @@ class Package:
         """Pushes under way, those that wait for a retry included."""
         return sum(task.get_name() == "push" for task in self._tasks)
 
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run what sends something, after the transaction that asked for it."""
+        self._spawn(work, "push")
+
     def _spawn(self, work: Any, name: str = "package") -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
@@ -83,7 +89,8 @@ class Package:
         fired = [c for c in commit.changes if c.fires_trigger and c.object in triggers and c.op in OPERATIONS]
         if not fired:
             return
-        if self.configuration.active() is None or not self._callouts.running:
+        silenced = self.configuration.silences(commit.by)
+        if self.configuration.active() is None or silenced or not self._callouts.running:
             self.statistics.suppressed += len(fired)
             return
         kept = [change for change in fired if self._is_watched(change)]

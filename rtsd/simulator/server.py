@@ -85,7 +85,7 @@ class Service:
             Composite(org, self.limits, self.router),
             self.bulk,
             self.limits,
-            Tooling(org, self.queries),
+            Tooling(org, self.queries, self.package),
             self.deployments,
         ):
             part.routes(self.router)

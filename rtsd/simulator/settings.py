@@ -37,10 +37,11 @@ class Configuration:
     def __init__(self, org: Org) -> None:
         self._org = org
         self._known: tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]] | None = None
+        self._silenced: frozenset[str] | None = None
 
     def reload(self) -> None:
         """Read everything again before the next use."""
-        self._known = None
+        self._known = self._silenced = None
 
     def notice(self, commit: Commit) -> None:
         """Reload if a commit changed what was read."""
@@ -50,7 +51,7 @@ class Configuration:
     def _read(self) -> tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]]:
         if self._known is None:
             soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
-            triggers = frozenset(row[0] for row in self.rows(soql))
+            triggers = frozenset(row[0] for row in self.rows(soql) if not row[0].endswith("__e"))
             self._known = (triggers, self._read_row(), self._read_conditions())
         return self._known
 
@@ -94,6 +95,19 @@ class Configuration:
     def conditions(self) -> dict[str, frozenset[str]]:
         """Watched fields by object; an object that is missing has every update pushed."""
         return self._read()[2]
+
+    def silences(self, user_id: str) -> bool:
+        """Whether a row of this user's, or else of the profile's, disables the package for the user.
+
+        The lowest row that there is decides (Apex Developer Guide, Custom Settings: user, profile, org).
+        """
+        if self._silenced is None:
+            rows = dict(self.rows("SELECT SetupOwnerId, Disable_RTS__c FROM RTS_Settings__c"))
+            users = self.rows("SELECT Id, ProfileId FROM User") if len(rows) > 1 else []
+            self._silenced = frozenset(
+                user for user, profile in users if rows.get(user, rows.get(profile, False))
+            )
+        return user_id in self._silenced
 
     def active(self) -> Settings | None:
         """Return the settings under which pushes are sent now, or None where nothing is to be sent."""

@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from rtsd.simulator.anonymous import Anonymous
 from rtsd.simulator.errors import OrgError
 from rtsd.simulator.wire import Call, Reply, Router
 
 if TYPE_CHECKING:
     from rtsd.simulator.org import Org
+    from rtsd.simulator.package import Package
     from rtsd.simulator.query import Queries
 
-SCHEDULE = re.compile(r"System\.schedule\(\s*'([^']*)'\s*,\s*'([^']*)'\s*,\s*new\s+(\w+)", re.IGNORECASE)
 CREATABLE = ("ApexClass", "ApexTrigger")
 
 
 class Tooling:
     """Answers `/tooling`."""
 
-    def __init__(self, org: Org, queries: Queries) -> None:
+    def __init__(self, org: Org, queries: Queries, package: Package) -> None:
         self._org = org
+        self._anonymous = Anonymous(org, package)
         self._queries = queries
         self.installed_packages: list[
             dict[str, Any]
@@ -61,19 +63,5 @@ class Tooling:
         return Reply(status=204)
 
     def execute_anonymous(self, call: Call) -> Reply:
-        """Run anonymous Apex: only `System.schedule` has an effect, everything else is taken as done."""
-        code = call.query.get("anonymousBody", "")
-        for name, expression, _ in SCHEDULE.findall(code):
-            row = {"CronExpression": expression, "State": "WAITING", "CronJobDetailName": name}
-            self._org.create(call.session.who, "CronTrigger", [row])
-        return Reply(
-            {
-                "line": -1,
-                "column": -1,
-                "compiled": True,
-                "success": True,
-                "compileProblem": None,
-                "exceptionStackTrace": None,
-                "exceptionMessage": None,
-            }
-        )
+        """Run anonymous Apex; that it failed is told in a 200."""
+        return Reply(self._anonymous.run(call.session.who, call.query.get("anonymousBody", "")))

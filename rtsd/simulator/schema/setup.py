@@ -162,11 +162,41 @@ def _cron_trigger() -> ObjectType:
         moment("PreviousFireTime"),
         moment("StartTime"),
         integer("TimesTriggered", 9, default=0),
-        text("CronJobDetailName", 255),
+        reference("CronJobDetailId", "CronJobDetail", None, "keep"),
         reference("OwnerId", "User", None, "keep", default="$user"),
         *audit(deletable=False),
     ]
     return _setup("CronTrigger", "Scheduled Jobs", "08e", fields, tooling=True, replicateable=False)
+
+
+def _jobs() -> list[ObjectType]:
+    """Scheduled and running Apex (Object Reference: CronTrigger, CronJobDetail, AsyncApexJob)."""
+    detail = [ident(), text("Name", 255, nillable=False, name_field=True), text("JobType", 255)]
+    job = [
+        ident(),
+        reference("ApexClassId", "ApexClass", None, "keep"),
+        reference("CronTriggerId", "CronTrigger", None, "keep"),
+        text("JobType", 40),
+        picklist("Status", "Holding;Queued;Preparing;Processing;Completed;Failed;Aborted"),
+        *audit(deletable=False),
+    ]
+    return [
+        _cron_trigger(),
+        _setup("CronJobDetail", "Cron Job Details", "08a", detail, tooling=True, replicateable=False),
+        _setup("AsyncApexJob", "Apex Jobs", "707", job, tooling=True, replicateable=False),
+    ]
+
+
+def _remote_proxy() -> ObjectType:
+    """A remote site (Tooling API guide, RemoteProxy)."""
+    fields = [
+        ident(),
+        text("SiteName", 80, nillable=False, name_field=True),
+        text("EndpointUrl", 255, nillable=False),
+        checkbox("IsActive", default=True),
+        *audit(deletable=False),
+    ]
+    return _setup("RemoteProxy", "Remote Proxies", "0rp", fields, tooling=True, replicateable=False)
 
 
 def _custom(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
@@ -204,7 +234,8 @@ def objects() -> list[ObjectType]:
         *_permissions(),
         _apex("ApexClass", "Apex Classes", "01p", []),
         _apex("ApexTrigger", "Apex Triggers", "01q", table),
-        _cron_trigger(),
+        *_jobs(),
+        _remote_proxy(),
         _invoice(),
     ]
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 XMLNS = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 META = f"<{{0}} {XMLNS}><apiVersion>62.0</apiVersion><status>Active</status></{{0}}>"
+SITE = (
+    "<disableProtocolSecurity>false</disableProtocolSecurity><isActive>true</isActive><url>https://x.io</url>"
+)
 SETTINGS = f"""<CustomObject {XMLNS}><customSettingsType>Hierarchy</customSettingsType>
 <fields><fullName>Disable_RTS__c</fullName><defaultValue>false</defaultValue><label>Off</label><type>Checkbox</type></fields>
 <fields><fullName>Error_Logging__c</fullName><defaultValue>true</defaultValue><type>Checkbox</type></fields>
@@ -59,7 +62,7 @@ PACKAGE = {
     "classes/RTS_Handler.cls-meta.xml": META.format("ApexClass"),
     "triggers/RTS_Contact.trigger": "trigger RTS_Contact on Contact (after insert) { RTS_Handler.run(); }",
     "triggers/RTS_Contact.trigger-meta.xml": META.format("ApexTrigger"),
-    "remoteSiteSettings/RTS_Gateway.remoteSite": f"<RemoteSiteSetting {XMLNS}></RemoteSiteSetting>",
+    "remoteSiteSettings/RTS_Gateway.remoteSite": f"<RemoteSiteSetting {XMLNS}>{SITE}</RemoteSiteSetting>",
 }
 
 
@@ -91,14 +94,18 @@ async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api, deplo
 async def test_component_failures(deploy: Deploy) -> None:
     """A missing file and a trigger on an unknown object fail by name, and nothing is deployed."""
     files = {
-        "package.xml": package({"ApexTrigger": ["RTS_Nope"], "ApexClass": ["RTS_Missing"]}),
+        "package.xml": package(
+            {"ApexTrigger": ["RTS_Nope"], "ApexClass": ["RTS_Missing"], "RemoteSiteSetting": ["RTS_Site"]}
+        ),
+        "remoteSiteSettings/RTS_Site.remoteSite": f"<RemoteSiteSetting {XMLNS}></RemoteSiteSetting>",
         "triggers/RTS_Nope.trigger": "trigger RTS_Nope on Nope__c (after insert) {}",
         "triggers/RTS_Nope.trigger-meta.xml": META.format("ApexTrigger"),
     }
     result = await deploy(zipped(files))
-    assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Failed", False, 2)
+    assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Failed", False, 3)
     problems = {item["fullName"]: item["problem"] for item in result["details"]["componentFailures"]}
     assert problems["RTS_Nope"] == "Invalid type: Nope__c"
+    assert problems["RTS_Site"] == "Required field is missing: disableProtocolSecurity"
     assert "was not found" in problems["RTS_Missing"]
 
 
@@ -130,3 +137,67 @@ async def test_destructive_changes(org: SimulatedOrg, api: Api, deploy: Deploy) 
     assert (await api.query("SELECT Id FROM ApexTrigger WHERE Name LIKE 'RTS_%'"))["totalSize"] == 0
     assert (await api.call("GET", "/sobjects/RTS_Error__c/describe"))[0] == 404
     assert (await org.stats())["pushes"]["triggers"] == []
+
+
+async def run(api: Api, code: str) -> dict[str, Any]:
+    """Run anonymous Apex."""
+    status, _, answer = await api.call("GET", "/tooling/executeAnonymous/", params={"anonymousBody": code})
+    assert status == 200
+    return dict(answer)
+
+
+async def test_scheduled_jobs_block_their_class(api: Api, deploy: Deploy) -> None:
+    """Scheduled twice under one name is an exception; a class with a job is neither replaced nor deleted."""
+    assert (await run(api, "System.schedule('a', '0 3 * * * ?', new RTS_Handler());"))["compiled"] is False
+    await deploy(zipped(PACKAGE))
+    once = "System.schedule('RTS Heartbeat 03', '0 3 * * * ?', new RTS_Handler());"
+    assert (await run(api, once))["success"] is True
+    twice = await run(api, once)
+    assert (twice["success"], "already scheduled" in twice["exceptionMessage"]) == (False, True)
+    result = await deploy(zipped(PACKAGE))
+    assert [one["problem"] for one in result["details"]["componentFailures"]] == [
+        "This schedulable class has jobs pending or in progress"
+    ]
+    abort = (
+        "for (CronTrigger job : [SELECT Id FROM CronTrigger WHERE CronJobDetail.Name LIKE 'RTS%'])"
+        " System.abortJob(job.Id);"
+    )
+    assert (await run(api, abort + once))["success"] is True
+    found = await api.query("SELECT CronJobDetail.Name FROM CronTrigger")
+    assert [row["CronJobDetail"]["Name"] for row in found["records"]] == ["RTS Heartbeat 03"]
+    await run(api, abort)
+    assert (await deploy(zipped(PACKAGE)))["success"] is True
+
+
+async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deploy) -> None:
+    """NoTestRun is refused there; a failing test and missing coverage fail what they are run for."""
+    assert org.service is not None
+    org.service.org.store.execute("UPDATE Organization SET OrganizationType = 'Enterprise Edition'")
+    result = await deploy(zipped(PACKAGE), testLevel="NoTestRun")
+    assert "NoTestRun" in result["errorMessage"]
+    await org.fault("test_failed", count=1)
+    result = await deploy(zipped(PACKAGE), testLevel="RunSpecifiedTests", runTests=["RTS_Test"])
+    failures = result["details"]["runTestResult"]["failures"]
+    assert (result["success"], [one["name"] for one in failures]) == (False, ["RTS_Test"])
+    await org.fault("test_uncovered", count=1)
+    result = await deploy(zipped(PACKAGE), testLevel="RunLocalTests")
+    assert (result["success"], result["numberComponentErrors"]) == (False, 0)
+    assert result["details"]["runTestResult"]["codeCoverageWarnings"]
+    assert (await deploy(zipped(PACKAGE)))["success"] is True
+
+
+async def test_a_users_own_settings_silence_that_user_only(
+    org: SimulatedOrg, api: Api, deploy: Deploy, gateway: Gateway
+) -> None:
+    """The lowest row of the hierarchy decides (Apex Developer Guide, Custom Settings)."""
+    await deploy(zipped(PACKAGE))
+    assert org.service is not None
+    admin = org.service.org.admin.user_id
+    row = {"SetupOwnerId": org.info["org_id"], "Gateway_URL__c": gateway.url, "Token__c": "t"}
+    await api.call("POST", "/sobjects/RTS_Settings__c", json=row)
+    await api.call("POST", "/sobjects/RTS_Settings__c", json={"SetupOwnerId": admin, "Disable_RTS__c": True})
+    await org.dml("create", "Contact", rows=[{"LastName": "by the silenced"}])
+    await api.call("POST", "/sobjects/Contact", json={"LastName": "by another"})
+    (push,) = await gateway.wait(1)
+    assert [change["fields"]["LastName"] for change in push["changes"]] == ["by another"]
+    assert (await org.stats())["pushes"]["suppressed"] == 1

@@ -1,0 +1,293 @@
+"""`rtsd package`: the Salesforce side, into the org and out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+import msgspec
+
+from rtsd import config, logs
+from rtsd.cli import options
+from rtsd.cli.output import coloured, table
+
+if TYPE_CHECKING:
+    from rtsd.config import Config
+    from rtsd.installation.plan import Plan
+    from rtsd.installation.reports import Standing
+    from rtsd.installation.visit import Visit
+    from rtsd.salesforce.deploy import Progress
+
+T = TypeVar("T")
+
+PROGRESS_S = 1.0
+"""How often progress is told, at most."""
+
+_RUN_TEST = click.option(
+    "--run-test",
+    "run_tests",
+    multiple=True,
+    metavar="CLASS",
+    help="Run this Apex test with the deployment; repeatable.",
+)
+_LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test of the org itself.")
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=options.examples(
+        "rtsd package deploy -c rtsd.toml",
+        "rtsd package status --json | jq .differences",
+        "rtsd package export ./salesforce",
+        "rtsd package rotate-token",
+    ),
+)
+@options.config
+@options.as_json
+@click.pass_context
+def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> int:
+    """Bring the package into the org, compare it, switch it, take it out.
+
+    Talks to Salesforce itself, with the login of the configuration, whether or not the daemon runs; a
+    daemon that runs hears of it at once. Without a verb: status.
+    """
+    return _status(config_path, as_json=as_json) if ctx.invoked_subcommand is None else 0
+
+
+@package.command(epilog=options.examples("rtsd package export ./salesforce", "sf project deploy start"))
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@options.config
+def export(*, directory: Path, config_path: Path | None) -> None:
+    """Write the package as a Salesforce DX project, for another tool to deploy.
+
+    Needs no login: every object of the configuration gets a trigger, and one that Salesforce runs no
+    triggers for has to be left out by hand. DIR may hold an earlier export, and nothing else.
+    """
+    settings = _load(config_path)
+    from rtsd.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
+
+    written = write(settings, directory)
+    click.echo(f"{written} files in {directory}; README.md there says what comes after the deployment.")
+
+
+@package.command(epilog=options.examples("rtsd package deploy", "rtsd package deploy --local-tests"))
+@options.config
+@_RUN_TEST
+@_LOCAL_TESTS
+@options.as_json
+def deploy(*, config_path: Path | None, run_tests: Sequence[str], local_tests: bool, as_json: bool) -> int:
+    """Make the org's package as the configuration wants it.
+
+    Compares first, and changes only what differs: checks the deployment, deploys, then writes settings,
+    sync conditions, the permission set's assignment and the heartbeat's jobs. A second time there is
+    nothing to do. Production runs the package's own tests, or those that are asked for.
+    """
+    settings = _load(config_path)
+    from rtsd.installation.deploying import Deploying  # noqa: PLC0415 - as above
+
+    async def work(visit: Visit, plan: Plan) -> int:
+        tests = plan.tests(tuple(run_tests), local=local_tests)
+        outcome = await Deploying(visit.client, plan, tests, _say, _Teller().tell).run()
+        left = [f"{one.part}: {one.what}" for one in outcome.left]
+        _warn(outcome.warnings, plan)
+        if as_json:
+            document = {"done": outcome.done, "warnings": outcome.warnings, "left": left}
+            click.echo(msgspec.json.encode({**document, "calls": visit.tally.calls}))
+        elif not outcome.done and not left:
+            click.echo(f"Nothing to do: the org has what it should have ({visit.tally.calls} API calls).")
+        elif left:
+            click.echo("Still different: " + logs.clean("; ".join(left)))
+        else:
+            click.echo(f"The package is in {logs.clean(plan.org.name)} ({visit.tally.calls} API calls).")
+        return 1 if left else 0
+
+    return _visit(settings, work)
+
+
+@package.command(epilog=options.examples("rtsd package status", "rtsd package status --json"))
+@options.config
+@options.as_json
+def status(*, config_path: Path | None, as_json: bool) -> int:
+    """Compare what is installed with what should be.
+
+    Exit status 1 where something differs. About 15 API calls.
+    """
+    return _status(config_path, as_json=as_json)
+
+
+@package.command(epilog=options.examples("rtsd package disable"))
+@options.config
+@options.as_json
+def disable(*, config_path: Path | None, as_json: bool) -> None:
+    """Stop pushes at once, for the whole org (RTS Settings, Disable RTS).
+
+    The mirror stays right through Interval Sync. Works in the org itself, daemon or not.
+    """
+    _switch(config_path, disabled=True, as_json=as_json)
+
+
+@package.command(epilog=options.examples("rtsd package enable"))
+@options.config
+@options.as_json
+def enable(*, config_path: Path | None, as_json: bool) -> None:
+    """Let the package push again."""
+    _switch(config_path, disabled=False, as_json=as_json)
+
+
+@package.command(epilog=options.examples("rtsd package test"))
+@options.config
+@options.as_json
+def test(*, config_path: Path | None, as_json: bool) -> None:
+    """Have the org send a test push; rtsd events shows it arrive."""
+    settings = _load(config_path)
+    from rtsd import apex  # noqa: PLC0415 - as above
+    from rtsd.salesforce.deploy import run_anonymous  # noqa: PLC0415 - as above
+
+    async def work(visit: Visit, _plan: Plan) -> None:
+        await run_anonymous(visit.client, apex.test_script())
+
+    _visit(settings, work)
+    if as_json:
+        click.echo(msgspec.json.encode({"sent": True}))
+    else:
+        click.echo("The org sends a test push now; rtsd events --follow shows it arrive.")
+
+
+@package.command(epilog=options.examples("rtsd package remove", "rtsd package remove --yes --local-tests"))
+@options.config
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_RUN_TEST
+@_LOCAL_TESTS
+@options.as_json
+def remove(
+    *, config_path: Path | None, yes: bool, run_tests: Sequence[str], local_tests: bool, as_json: bool
+) -> int:
+    """Take the package out of the org, with its settings, conditions and error log.
+
+    In the order in which Salesforce lets it go: jobs, Disable RTS, assignments, then all components. If
+    that fails the package works as before. The mirror goes on by Interval Sync.
+    """
+    settings = _load(config_path)
+    from rtsd.installation.removing import remove as take_out  # noqa: PLC0415 - as above
+
+    if not yes and sys.stdin.isatty():
+        click.confirm("Remove the package with its settings, conditions and error log?", abort=True, err=True)
+
+    async def work(visit: Visit, plan: Plan) -> int:
+        tests = plan.tests(tuple(run_tests), local=local_tests or plan.is_production)
+        removed = await take_out(visit.client, plan, tests, say=_say, tell=_Teller().tell)
+        if as_json:
+            document = {"removed": removed.done, "left": removed.left, "calls": visit.tally.calls}
+            click.echo(msgspec.json.encode(document))
+        elif removed.left:
+            click.echo("Still there: " + logs.clean("; ".join(removed.left)))
+        elif removed.done:
+            click.echo(f"Removed {len(removed.done)} components; nothing of the package is left in the org.")
+        else:
+            click.echo("Nothing to do: nothing of the package is in the org.")
+        return 1 if removed.left else 0
+
+    return _visit(settings, work)
+
+
+def _status(config_path: Path | None, *, as_json: bool) -> int:
+    settings = _load(config_path)
+    from rtsd.installation.reports import standing  # noqa: PLC0415 - as above
+
+    async def work(visit: Visit, plan: Plan) -> int:
+        found = await standing(visit.client, plan)
+        if as_json:
+            click.echo(msgspec.json.encode({**found.document(), "calls": visit.tally.calls}))
+        else:
+            click.echo("\n".join(_lines(found)))
+        return 1 if found.differences else 0
+
+    return _visit(settings, work)
+
+
+def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
+    settings = _load(config_path)
+    from rtsd.installation.switching import switch  # noqa: PLC0415 - as above
+
+    async def work(visit: Visit, plan: Plan) -> bool:
+        return await switch(visit.client, plan, disabled=disabled)
+
+    changed = _visit(settings, work)
+    if as_json:
+        click.echo(msgspec.json.encode({"disabled": disabled, "changed": changed}))
+        return
+    state = "disabled: Interval Sync keeps the mirror right" if disabled else "enabled"
+    click.echo(f"The package is {state}." if changed else f"It was {state.partition(':')[0]} already.")
+
+
+def _load(config_path: Path | None) -> Config:
+    settings = config.load(config_path)
+    logs.setup("error")
+    logs.conceal(secret.reveal() for secret in settings.secrets())
+    return settings
+
+
+def _visit(settings: Config, work: Callable[[Visit, Plan], Awaitable[T]]) -> T:
+    """Connect, ask what the plan depends on, and work."""
+    from rtsd.installation import plan as plans  # noqa: PLC0415 - as above
+    from rtsd.installation.visit import visiting  # noqa: PLC0415 - as above
+
+    async def run() -> T:
+        async with visiting(settings) as visit:
+            return await work(visit, await plans.make(visit.client, settings))
+
+    return asyncio.run(run())
+
+
+def _say(what: str) -> None:
+    click.echo(logs.clean(what), err=True)
+
+
+def _warn(warnings: Sequence[str], plan: Plan) -> None:
+    for one in warnings:
+        _say(f"Warning: {one}")
+    if plan.untriggered:
+        _say(f"Salesforce runs no triggers for {', '.join(plan.untriggered)}: Interval Sync reads them.")
+
+
+class _Teller:
+    """Tells how a deployment goes, when that has changed and not too often."""
+
+    def __init__(self) -> None:
+        self._told = ""
+        self._at = 0.0
+
+    def tell(self, progress: Progress) -> None:
+        """Say one line."""
+        line = f"  {progress.status}: {progress.components} of {progress.components_total} components"
+        if progress.tests_total:
+            line += f", {progress.tests} of {progress.tests_total} tests"
+        line += f" ({progress.detail})" if progress.detail else ""
+        if line != self._told and time.monotonic() - self._at >= PROGRESS_S:
+            self._told, self._at = line, time.monotonic()
+            _say(line)
+
+
+def _lines(found: Standing) -> Iterator[str]:
+    version = f"{found.version} " if found.version else ""
+    wanted = f"(this rtsd brings {found.expected_version})"
+    yield f"package   {coloured(found.state)} {logs.clean(version)}{wanted}"
+    if found.disabled is not None:
+        yield f"pushes    {'disabled (Disable RTS)' if found.disabled else 'enabled'}"
+    if found.unknown:
+        yield f"not seen  {', '.join(found.unknown)}: the sync user may not ask"
+    if found.state == "missing":
+        yield "Nothing of it is in the org; rtsd package deploy brings it."
+    elif found.differences:
+        yield ""
+        yield table(("PART", "DIFFERENCE"), [(one.part, one.what) for one in found.differences])
+        yield ""
+        yield "rtsd package deploy makes it right."
+    else:
+        yield f"triggers  {', '.join(found.triggers)}"
+        yield "Everything is as it should be."

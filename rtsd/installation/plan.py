@@ -1,0 +1,106 @@
+"""What should be in the org, out of the configuration and of what the org says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from rtsd import apex
+from rtsd.config import Config
+from rtsd.errors import ConfigError, Conflict
+from rtsd.salesforce import objects
+from rtsd.salesforce.answers import Organization
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.deploy import NO_TESTS, Tests
+
+PURPOSE = "package"
+_WITHOUT_TESTS = "Developer Edition"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The package as this org should have it."""
+
+    org: Organization
+    user_id: str
+    user: str
+    """The sync user's name."""
+    objects: tuple[str, ...]
+    """Mirrored objects that can have a trigger."""
+    untriggered: tuple[str, ...]
+    """Mirrored objects that run no triggers: Interval Sync reads them."""
+    gateway_url: str
+    api_version: str
+    tokens: tuple[str, ...]
+    """Every token that the gateway accepts, the newest last."""
+    conditions: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The package in metadata format, by path."""
+        return apex.metadata(self.objects, self.gateway_url, self.api_version)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether a deployment with Apex has to run tests (push-apis.md 2.4)."""
+        return not self.org.sandbox and self.org.edition != _WITHOUT_TESTS
+
+    def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> Tests:
+        """Which tests a deployment runs: in production the package's own, as a customer's may fail anyway."""
+        if classes:
+            return Tests("RunSpecifiedTests", classes)
+        if local:
+            return Tests("RunLocalTests")
+        return Tests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
+
+
+async def make(client: Client, config: Config) -> Plan:
+    """Ask the org what the plan depends on, for three calls.
+
+    Raises ConfigError where the configuration has no gateway to push to, Conflict where the edition runs
+    no Apex, and what the client raises.
+    """
+    _require_gateway(config)
+    org = await client.organization(purpose=PURPOSE)
+    if not org.apex:
+        raise Conflict(
+            f"{org.edition} runs no Apex, so nothing in it can push, and the package cannot be deployed.",
+            'Set listen = "" in [gateway]: Interval Sync reads the changes, and the mirror is as right.',
+        )
+    user = await client.userinfo(purpose=PURPOSE)
+    listed = {
+        name.lower(): one for name, one in (await objects.list_objects(client, purpose=PURPOSE)).items()
+    }
+    missing = [one.name for one in config.objects if one.name.lower() not in listed]
+    if missing:
+        raise ConfigError(
+            f"The org has no object {', '.join(missing)}, or hides it from the sync user.",
+            "Correct [[objects]], or give the sync user the object permission Read.",
+        )
+    found = {one.name: listed[one.name.lower()] for one in config.objects}
+    return Plan(
+        org=org,
+        user_id=user.user_id,
+        user=user.username,
+        objects=tuple(one.name for one in found.values() if one.triggerable),
+        untriggered=tuple(one.name for one in found.values() if not one.triggerable),
+        gateway_url=config.gateway.public_url,
+        api_version=config.org.api_version,
+        tokens=tuple(secret.reveal() for secret in config.gateway.token),
+        conditions={found[one.name].name: one.conditions for one in config.objects if one.conditions},
+    )
+
+
+def _require_gateway(config: Config) -> None:
+    gateway = config.gateway
+    if gateway.listen is None:
+        raise ConfigError(
+            'listen = "" in [gateway]: this rtsd takes no pushes, so the package has nowhere to push to.',
+            "Set listen, public_url and token_file in [gateway].",
+        )
+    if not gateway.public_url:
+        raise ConfigError(
+            "public_url in [gateway] is empty: the package has to know where it pushes to.",
+            'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
+        )

@@ -1,0 +1,58 @@
+"""`rtsd package remove`: nothing stays behind, or everything works as before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rtsd.errors import DeployFailed
+
+if TYPE_CHECKING:
+    from conftest import Office
+
+
+async def test_nothing_is_left(office: Office) -> None:
+    """No component, no job, no row; a second time there is nothing to do."""
+    await office.deploy()
+    error = {"Object__c": "Contact", "Message__c": "x"}
+    office.org.create(office.org.admin, "RTS_Error__c", [error])[0].unwrap()
+    removed = await office.remove()
+    assert removed.left == []
+    assert "object RTS_Settings__c" in removed.done
+    for kind in ("ApexClass", "ApexTrigger", "PermissionSet"):
+        assert office.select(f"SELECT Name FROM {kind} WHERE Name LIKE 'RTS%'") == []
+    assert office.select("SELECT Id FROM CronTrigger") == []
+    assert office.select("SELECT Id FROM RemoteProxy") == []
+    assert office.select("SELECT Id FROM PermissionSetAssignment") == []
+    assert not [one.name for one in office.org.schema if one.name.startswith("RTS_")]
+    assert (await office.remove()).done == []
+
+
+async def test_what_failed_leaves_the_package_at_work(office: Office) -> None:
+    """Jobs, settings and assignment are as they were when the destructive deployment is refused."""
+    await office.deploy()
+    await office.sim.fault("deploy_failed", count=1)
+    with pytest.raises(DeployFailed):
+        await office.remove()
+    found = await office.status()
+    assert (found.differences, found.disabled) == ([], False)
+
+
+async def test_production_runs_tests_when_code_goes(office: Office) -> None:
+    """The package's own tests go with it, so the org's are run."""
+    office.become("Enterprise Edition")
+    await office.deploy()
+    office.progress.clear()
+    assert (await office.remove()).left == []
+    assert any(one.tests_total for one in office.progress)
+
+
+async def test_a_trigger_left_over_goes_too(office: Office) -> None:
+    """Of an object that is not mirrored any more; somebody else's class with such a name stays."""
+    await office.deploy()
+    office.org.create(office.org.admin, "ApexClass", [{"Name": "RTS_Theirs", "Body": "class RTS_Theirs {}"}])
+    only = office.configuration('[[objects]]\nname = "Contact"\n')
+    assert (await office.remove(only)).left == []
+    assert office.select("SELECT Name FROM ApexTrigger") == []
+    assert office.select("SELECT Name FROM ApexClass") == [("RTS_Theirs",)]
