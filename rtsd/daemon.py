@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,14 +35,16 @@ from rtsd.core.instant import Millis
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import (
     ConfigError,
-    PushError,
     QuotaExhausted,
     RtsError,
     StorageFailed,
     StorageFull,
+    StoreError,
 )
 from rtsd.gateway.meters import Meters
+from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer, Intake
+from rtsd.gateway.tls import Certificate
 from rtsd.logs import conceal
 from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.client import Client
@@ -75,10 +76,9 @@ FIXED = ("org", "store", "control", "objects")
 """Tables of the configuration that are taken up at the next start only."""
 STATUS_LINE_S = 5.0
 """How often systemd's status line is renewed."""
+STORAGE_LOOK_S = 0.5
 FULL_PAUSE_S = 2.0
 """How long a loop waits for space on a full disk before it tries again."""
-REJECTION_REPORT_MS: Millis = 60_000
-"""Refused pushes are all counted, but reported at most this often for each kind."""
 
 
 def wall_ms() -> Millis:
@@ -105,7 +105,7 @@ class Parts:
     gateway: GatewayServer | None
     control: ControlServer
     keys: _Keys
-    tls: ssl.SSLContext | None
+    tls: Certificate | None
     retention: Retention
     metrics: MetricsDoor | None
     rulebook: Rulebook
@@ -143,8 +143,8 @@ def _reload(running: Config, parts: Parts) -> None:
     systemd.reloading()
     try:
         config = load(running.path)
-        if parts.tls is not None:
-            _load_certificate(parts.tls, config)
+        if parts.tls is not None and config.gateway.tls_certificate is not None:
+            parts.tls.load(config.gateway.tls_certificate, config.gateway.tls_private_key)
         triggers.take_up_again(parts.rulebook, config)
     except RtsError as error:
         mistakes = error.mistakes if isinstance(error, ConfigError) else ()
@@ -198,7 +198,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         await controller.org.learn()  # a first start needs it; later ones take pushes without waiting
     await controller.restore()
     await triggers.start(rulebook, controller, config)
-    keys, tls = _Keys(config.gateway.hmac_keys), _tls(config)
+    keys, tls = _Keys(config.gateway.hmac_keys), _certificate(config)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     gateway = await _open_gateway(config, shown, inbox, keys, tls, meters=Meters(registry))
@@ -282,7 +282,7 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "alerts": parts.rulebook.watch.run,
         "fingerprint": controller.keep_checking,
         "systemd": partial(_report_to_systemd, parts),
-        "storage": partial(_fail_on_broken_storage, parts.database),
+        "storage": partial(_watch_storage, parts.database),
     }
     if controller.package is not None:
         loops["package"] = controller.watch_package
@@ -339,12 +339,18 @@ async def _report_to_systemd(parts: Parts) -> None:
         await asyncio.sleep(min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2))
 
 
-async def _fail_on_broken_storage(database: Database) -> None:
-    """After an I/O error the kernel promises nothing: stop, and let a restart recover from the WAL."""
+async def _watch_storage(database: Database) -> None:
+    """Try again and again whether what failed works, so that health recovers without a push.
+
+    After an I/O error the kernel promises nothing: stop, and let a restart recover from the WAL.
+    """
     while True:
-        if database.failure is not None and "i/o error" in database.failure.lower():
-            raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
-        await asyncio.sleep(0.5)
+        if database.failure is not None:
+            if "i/o error" in database.failure.lower():
+                raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
+            with suppress(StoreError):
+                await database.probe()
+        await asyncio.sleep(STORAGE_LOOK_S)
 
 
 def _rhythm(config: Config) -> Rhythm:
@@ -380,13 +386,13 @@ def _package_watch(config: Config, engine: Engine) -> PackageWatch:
 
 
 async def _open_gateway(
-    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: ssl.SSLContext | None, *, meters: Meters
+    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: Certificate | None, *, meters: Meters
 ) -> GatewayServer | None:
     listen = config.gateway.listen
     if not listen:
         return None
     engine, controller = shown.engine, shown.controller
-    reports = _Rejections(engine, controller)
+    reports = Rejections(engine, controller, wall_ms)
     gateway = GatewayServer(
         Intake(
             inbox=inbox,
@@ -400,46 +406,14 @@ async def _open_gateway(
             meters=meters,
         )
     )
-    await gateway.start(listen.host, listen.port, tls)
+    await gateway.start(listen.host, listen.port, tls.context if tls else None)
     shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
     return gateway
 
 
-class _Rejections:
-    """Counts refused pushes; of each kind, one a minute is reported."""
-
-    def __init__(self, engine: Engine, controller: Controller) -> None:
-        self._engine = engine
-        self._controller = controller
-        self._reported: dict[str, Millis] = {}
-
-    async def count(self, error: PushError) -> None:
-        self._controller.push.rejected += 1
-        now = wall_ms()
-        if now - self._reported.get(error.code, 0) >= REJECTION_REPORT_MS and error.code != "CannotCommit":
-            self._reported[error.code] = now
-            await self._engine.report(error)
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.gateway.tls_certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load_certificate(context, config)
-    return context
-
-
-def _load_certificate(context: ssl.SSLContext, config: Config) -> None:
-    """Put the certificate into a context, live or new: handshakes from now on get it."""
-    if config.gateway.tls_certificate is None:
-        return
-    try:
-        context.load_cert_chain(config.gateway.tls_certificate, config.gateway.tls_private_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"gateway.tls_certificate cannot be used: {error}", "give a PEM certificate and its key"
-        ) from error
+def _certificate(config: Config) -> Certificate | None:
+    pair = config.gateway
+    return Certificate(pair.tls_certificate, pair.tls_private_key) if pair.tls_certificate else None
 
 
 def _caps(config: Config) -> Caps:

@@ -31,6 +31,7 @@
         ├── MalformedPush       400
         ├── BadSignature        401
         ├── WrongOrg            403
+        ├── PushTimedOut        408
         ├── PushTooLarge        413
         ├── PushEncoded         415
         └── CannotCommit        503, with Retry-After
@@ -59,6 +60,7 @@ __all__ = [
     "OrgUnreachable",
     "PushEncoded",
     "PushError",
+    "PushTimedOut",
     "PushTooLarge",
     "QuotaExhausted",
     "RtsError",
@@ -251,6 +253,12 @@ class WrongOrg(PushError):
     """Rightly signed, but by another org: a sandbox copy that kept production's token."""
 
     http_status = 403
+
+
+class PushTimedOut(PushError):
+    """The body did not arrive in time."""
+
+    http_status = 408
 
 
 class PushTooLarge(PushError):

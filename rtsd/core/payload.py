@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -69,6 +70,7 @@ def parse_push(body: bytes) -> Push:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
     try:
+        json.loads(body, object_pairs_hook=_without_doubles)
         push.org = full_id(push.org)
         if push.sent is not None:
             from_iso(push.sent)
@@ -76,9 +78,15 @@ def parse_push(body: bytes) -> Push:
             _normalise(push)
         elif isinstance(push, Heartbeat):
             _check_depth([push.settings, push.async_])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
     return push
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that has a key twice: which of the values is meant, parsers decide differently."""
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key comes twice in one object")
 
 
 def encode_push(push: Push) -> bytes:

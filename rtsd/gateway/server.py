@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
-import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from rtsd.core.instant import Millis
 from rtsd.core.payload import Changes, Push, encode_push, parse_push
-from rtsd.errors import (
-    AddressInUse,
-    CannotCommit,
-    MalformedPush,
-    PushEncoded,
-    PushError,
-    PushTooLarge,
-    StoreError,
-    WrongOrg,
-)
-from rtsd.gateway import signature
+from rtsd.errors import CannotCommit, PushEncoded, PushError, StoreError, WrongOrg
+from rtsd.gateway import connection, signature
+from rtsd.gateway.body import MOST, Bodies
+from rtsd.gateway.connection import Connection, House, failure
+from rtsd.gateway.listener import Listener, listen
 from rtsd.gateway.meters import Meters
 from rtsd.store.inbox import Arrival, Inbox
 
-MAX_BODY = 12 * 1024 * 1024
-BODY_DEADLINE_S = 10.0
-"""An Apex callout gives up after 10 s by default; nobody honest is slower."""
 SHUTDOWN_S = 3.0
 """How long a stop waits for requests in flight; a commit takes milliseconds, the rest is a slow sender."""
+LARGE = 256 * 1024
+"""Bytes that are verified and read in a thread, while the loop goes on."""
+KEEP_ALIVE_S = 75.0
 
-log = structlog.get_logger("rtsd.gateway")
+_OPTIONS = {
+    "access_log": None,
+    "auto_decompress": False,
+    "keepalive_timeout": KEEP_ALIVE_S,
+    "lingering_time": 1.0,
+    "max_field_size": 8_190,
+    "max_headers": 64,
+    "max_line_size": 4_096,
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -61,45 +64,51 @@ class GatewayServer:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self._bodies = Bodies()
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self.address: str | None = None
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Listen. Raises AddressInUse."""
-        app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_post("/v1/push", self._push)
+    async def start(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
+        """Listen at an address, or on `sockets` that somebody opened already. Raises AddressInUse."""
+        opened = sockets or listen(host, port)
+        app = web.Application(middlewares=[_shaped])
+        app.on_response_prepare.append(_unnamed)
+        app.router.add_post("/v1/push", self._push, expect_handler=_expect)
         app.router.add_get("/healthz", self._healthz)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_quiet_logger(),
-            keepalive_timeout=75.0,
-            shutdown_timeout=SHUTDOWN_S,
-            lingering_time=1.0,
-            auto_decompress=False,
-        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise AddressInUse(
-                f"cannot listen on {host}:{port}: {error.strerror}",
-                "stop what uses it, or set another [gateway] listen",
-            ) from error
-        bound = self._runner.addresses[0]
-        self.address = f"{bound[0]}:{bound[1]}"
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the runner has no server after its setup")
+        house = House(self._intake.meters, self._intake.now)
+        options = {**_OPTIONS, "logger": connection.quiet_logger()}
+        self._listener = Listener(opened, tls, house, lambda: Connection(house, server, **options))
+        self._listener.start()
+        self.address = self._listener.address
 
     async def stop(self) -> None:
         """Stop listening, after the requests in flight."""
+        if self._listener is not None:
+            await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _push(self, request: web.Request) -> web.Response:
+        connection.of(request).begun()
         meters = self._intake.meters
         try:
-            push, fresh = await self._take(request)
+            if request.headers.get("Content-Encoding"):
+                raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
+            async with self._bodies.read(request) as body:
+                with meters.seconds.time():
+                    push, fresh = await self._take(request, body)
         except PushError as error:
             meters.pushes.labels(error.code).inc()
             with suppress(StoreError):  # a refusal that cannot be written down is one all the same
@@ -108,33 +117,24 @@ class GatewayServer:
         accepted = len(push.changes) if isinstance(push, Changes) else 1
         meters.pushes.labels("accepted" if fresh else "duplicate").inc()
         meters.changes.inc(accepted if fresh else 0)
-        return _json({"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True})
+        answer = {"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True}
+        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
-    async def _take(self, request: web.Request) -> tuple[Push, bool]:
-        """Check a push from the cheapest test to the dearest, then make it durable."""
-        intake = self._intake
-        if request.headers.get("Content-Encoding"):
-            raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
-        if request.content_length is not None and request.content_length > MAX_BODY:
-            raise PushTooLarge("the body is over 12 MiB", "send fewer changes, or changes without fields")
-        body = await _body(request)
-        with intake.meters.seconds.time():
-            return await self._judge(request, body)
-
-    async def _judge(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
-        """Verify, read and keep a push whose body is whole."""
+    async def _take(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
+        """Verify and read a push, and make it durable."""
         intake = self._intake
         now = intake.now()
-        webhook_id = request.headers.get("webhook-id", "")
-        signature.verify(
-            intake.secrets(),
-            webhook_id=webhook_id,
-            timestamp=request.headers.get("webhook-timestamp", ""),
-            signatures=request.headers.get("webhook-signature", ""),
-            body=body,
-            now=now,
-        )
-        push = parse_push(body)
+        stamped = signature.Stamp.of(request.headers)
+
+        def judge() -> Push:
+            signature.verify(intake.secrets(), stamped, body, now)
+            return parse_push(body)
+
+        if len(body) > LARGE:
+            push = await asyncio.to_thread(judge)
+        else:
+            push = judge()
+        connection.of(request).proven()
         org_id = intake.org_id()
         if org_id is not None and push.org != org_id:
             raise WrongOrg(
@@ -143,39 +143,54 @@ class GatewayServer:
             )
         if isinstance(push, Changes):
             intake.protect(push)
-        fresh = await intake.inbox.append(Arrival(webhook_id, now, encode_push(push)))
+        fresh = await intake.inbox.append(Arrival(stamped.webhook_id, now, encode_push(push)))
         with suppress(StoreError):  # it is on the disk: what cannot be noted now does not take that back
             await intake.on_push(push, now)
         return push, fresh
 
-    async def _healthz(self, _request: web.Request) -> web.Response:
+    async def _healthz(self, request: web.Request) -> web.Response:
+        connection.of(request).begun()
         healthy = self._intake.healthy()
-        return web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
+        answer = web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
+        answer.force_close()  # whoever has not signed anything does not stay
+        return answer
 
 
-async def _body(request: web.Request) -> bytes:
+@web.middleware
+async def _shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give what the router refuses the shape of every error."""
     try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise PushTooLarge("the body is over 12 MiB", "send fewer changes") from error
-    except TimeoutError as error:
-        raise MalformedPush(f"the body did not arrive within {BODY_DEADLINE_S:.0f} s") from error
+        return await handler(request)
+    except web.HTTPException as refused:
+        name = type(refused).__name__.removeprefix("HTTP")
+        answer = failure(name, "the gateway has POST /v1/push and GET /healthz", refused.status)
+        if "Allow" in refused.headers:
+            answer.headers["Allow"] = refused.headers["Allow"]
+        answer.force_close()
+        return answer
 
 
-def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers
-    )
+async def _unnamed(_request: web.Request, answer: web.StreamResponse) -> None:
+    """Tell nobody which versions of what answer here."""
+    answer.headers["Server"] = "rtsd"
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Ask for the body where a sender waits to be asked (`Expect: 100-continue`), unless it is too large."""
+    if request.headers["Expect"].lower() != "100-continue":
+        answer = failure("ExpectationFailed", "only Expect: 100-continue is known", 417)
+        answer.force_close()
+        return answer
+    if (request.content_length or 0) <= MOST and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+    return None
 
 
 def _refusal(error: PushError) -> web.Response:
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, CannotCommit) else None
-    return _json({"error": error.code, "message": str(error)}, error.http_status, headers)
-
-
-def _quiet_logger() -> logging.Logger:
-    """Aiohttp logs malformed requests with their bytes: nothing of a payload belongs in a log."""
-    logger = logging.getLogger("rtsd.gateway.http")
-    logger.setLevel(logging.CRITICAL)
-    return logger
+    answer = failure(error.code, str(error), error.http_status)
+    if isinstance(error, CannotCommit):
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+    else:
+        answer.force_close()
+    return answer

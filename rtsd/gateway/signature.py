@@ -10,6 +10,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from multidict import MultiMapping
 
 from rtsd.core.instant import Millis
 from rtsd.core.signature import sign
@@ -26,13 +29,26 @@ _CHECK_SKEW = "check the clocks of this machine and of the sender"
 _CHECK_TOKEN = "check that Token__c in RTS_Settings__c is a line of the gateway's token_file"  # noqa: S105 - no secret
 
 
-def verify(
-    secrets: Sequence[bytes], *, webhook_id: str, timestamp: str, signatures: str, body: bytes, now: Millis
-) -> None:
+class Stamp(NamedTuple):
+    """The three headers of a signed push, as they came; `` where one is missing or comes twice."""
+
+    webhook_id: str
+    timestamp: str
+    signatures: str
+
+    @classmethod
+    def of(cls, headers: MultiMapping[str]) -> Self:
+        """Take them from a request. What comes twice is read otherwise by others, so it is not read."""
+        found = (headers.getall(f"webhook-{name}", ()) for name in ("id", "timestamp", "signature"))
+        return cls(*(values[0] if len(values) == 1 else "" for values in found))
+
+
+def verify(secrets: Sequence[bytes], stamp: Stamp, body: bytes, now: Millis) -> None:
     """Return when one signature was made with one of `secrets`, at most 300 s ago.
 
     Raises BadSignature otherwise. Every comparison is made, each in constant time.
     """
+    webhook_id, timestamp, signatures = stamp
     if not _ID.fullmatch(webhook_id):
         raise BadSignature("webhook-id is missing or not 1..128 letters, digits, _ and -", _CHECK_TOKEN)
     if not _TIMESTAMP.fullmatch(timestamp):

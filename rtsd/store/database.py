@@ -23,6 +23,8 @@ from rtsd.store.sqlite import Error, aiosqlite, store_error
 
 APPLICATION_ID = 0x52545344  # "RTSD": `file` and we can tell our databases from others
 BUSY_MS = 5_000
+PROBE_BYTES = 64 << 10
+_PROBE = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('probe', ?)"
 
 Row = tuple[Any, ...]
 
@@ -116,6 +118,13 @@ class Database:
                 self.failure = str(error)
                 raise store_error(error, str(self.path)) from error
             self.failure = None
+
+    async def probe(self) -> None:
+        """Try whether what failed works again, with more than a push needs. Raises StoreError."""
+        async with self.transaction() as tx:
+            await tx.execute(_PROBE, (bytes(PROBE_BYTES),))
+        async with self.transaction() as tx:
+            await tx.execute("DELETE FROM _rts_meta WHERE key='probe'")
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:

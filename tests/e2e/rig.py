@@ -87,6 +87,7 @@ class Rig:
             'client_secret_file = "sf-secret"',
             f"[gateway]\nlisten = {quoted['listen']}",
             'token_file = "push-token"',
+            *(f"{key} = {quoted[key]}" for key in changes if key.startswith("tls_")),
             f"[store]\npath = {quoted['path']}",
             f"[control]\nsocket = {quoted['socket']}",
             "[sync]",

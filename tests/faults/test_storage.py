@@ -38,6 +38,7 @@ async def test_disk_full(tmp_path: Path) -> None:
             assert await _health(rig.port) == 503
 
             resize(place, "64m")
+            await eventually(lambda: _is_healthy(rig.port), "health is back by itself", 5)
 
             async def served() -> bool:
                 await barrage.fire(_nothing, when=bool, count=20)
@@ -80,6 +81,10 @@ async def test_fsync_fails(tmp_path: Path) -> None:
 def _traced(pid: int) -> bool:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return all("TracerPid:\t0\n" not in (task / "status").read_text() for task in tasks)
+
+
+async def _is_healthy(port: int) -> bool:
+    return await _health(port) == 200
 
 
 async def _health(port: int) -> int:

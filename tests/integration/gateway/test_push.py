@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rtsd.core.mode import Mode
-from rtsd.gateway.server import MAX_BODY
+from rtsd.gateway.body import MOST
 from rtsd.store import inbox
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ async def test_encoded_bodies_are_415(rig: Rig) -> None:
 async def test_over_12_mib_is_413(rig: Rig) -> None:
     """With a length and without; exactly 12 MiB is allowed."""
     document = b'{"v":1,"kind":"test","org":"%b"' % rig.org.org_id.encode()
-    largest = document + b" " * (MAX_BODY - len(document) - 1) + b"}"
+    largest = document + b" " * (MOST - len(document) - 1) + b"}"
     assert len(largest) == 12 * 1024 * 1024
     assert (await rig.push(largest))[0] == 200
     status, answer, _ = await rig.push(largest + b" ", name="msg_2")
@@ -197,7 +197,7 @@ async def test_a_push_proves_that_push_works(rig: Rig) -> None:
 
 async def test_a_trickled_body_is_cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender that never ends costs no more than the deadline."""
-    monkeypatch.setattr("rtsd.gateway.server.BODY_DEADLINE_S", 0.05)
+    monkeypatch.setattr("rtsd.gateway.body.DEADLINE_S", 0.05)
     released = asyncio.Event()
 
     async def slow() -> Any:
@@ -206,7 +206,7 @@ async def test_a_trickled_body_is_cut_off(rig: Rig, monkeypatch: pytest.MonkeyPa
 
     status, answer, _ = await rig.push(b"", data=slow())
     released.set()
-    assert (status, answer["error"]) == (400, "MalformedPush")
+    assert (status, answer["error"]) == (408, "PushTimedOut")
     assert "did not arrive" in answer["message"]
 
 

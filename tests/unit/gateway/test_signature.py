@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import verify
+from rtsd.gateway.signature import Stamp, verify
 
 NOW = 1_772_359_200
 SECRET, OTHER = b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "zweiter-schlüssel".encode()
@@ -38,7 +38,9 @@ def check(secrets: tuple[bytes, ...] = (SECRET,), **changes: Any) -> None:
         "body": BODY,
         "now": NOW * 1000,
     }
-    verify(secrets, **{**given_, **changes})
+    all_ = {**given_, **changes}
+    stamp = Stamp(all_["webhook_id"], all_["timestamp"], all_["signatures"])
+    verify(secrets, stamp, all_["body"], all_["now"])
 
 
 def test_a_vector_of_the_standard() -> None:
@@ -47,14 +49,7 @@ def test_a_vector_of_the_standard() -> None:
     signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     identity, timestamp = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330
     assert sign(secret, identity, timestamp, BODY) == signature
-    verify(
-        (secret,),
-        webhook_id=identity,
-        timestamp=str(timestamp),
-        signatures=signature,
-        body=BODY,
-        now=timestamp * 1000,
-    )
+    verify((secret,), Stamp(identity, str(timestamp), signature), BODY, timestamp * 1000)
 
 
 @given(
