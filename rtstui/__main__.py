@@ -40,7 +40,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option("--read-only", is_flag=True, help="Only look: no key can make the daemon do anything.")
 @click.option("--theme", metavar="NAME", help="rts-dark, rts-light, rts-contrast, or one of Textual's.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal (for its own selecting).")
-@click.option("--view", type=click.Choice(list("12345")), default="1", help="The view to start with.")
+@click.option("--view", type=click.Choice(list("1234567890")), default="1", help="The view to start with.")
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture, end."
 )

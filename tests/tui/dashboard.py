@@ -9,13 +9,27 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import papers
 from scenarios import NOW, dead_letters, error_log, events
 from textual.pilot import Pilot
 
 from rtsd.control.client import ControlClient
-from rtsd.control.protocol import Event, Snapshot, Status
+from rtsd.control.protocol import (
+    Audits,
+    Conditions,
+    Event,
+    PackageDetails,
+    QuotaHistory,
+    Rules,
+    Snapshot,
+    Status,
+)
+from rtstui import documents
+from rtstui.answers import Question
 from rtstui.app import RtsTui
+from rtstui.clean import cleaned
 from rtstui.connection import Connection
+from rtstui.documents import History, Result, Why, read
 from rtstui.state import Phase, State
 
 
@@ -54,6 +68,28 @@ def filled(status: Status, journal: Sequence[Event] | None = None) -> State:
     told.relink(Phase.LIVE)
     told.backfill(events(1, 400) if journal is None else journal)
     told.take_log(error_log() if status.errors_24h else [], dead_letters() if status.dead_letters else [])
+    return told
+
+
+def answered(told: State) -> State:
+    """The same, and everything that views ask for has been answered."""
+    record = read(papers.HISTORY, History)
+    known: list[tuple[Question[Any], Any]] = [
+        (documents.audits(), read(papers.AUDITS, Audits)),
+        (documents.quota_history(), read(papers.quota_history(), QuotaHistory)),
+        (documents.package(), read(papers.PACKAGE, PackageDetails)),
+        (documents.rules(), read(papers.RULES, Rules)),
+        (documents.history(("Contact",), papers.CONTACT), record),
+        (documents.why("Contact", papers.CONTACT, ask_org=False), read(papers.WHY, Why)),
+        (documents.query("SELECT"), read(papers.RESULT, Result)),
+    ]
+    names = [item.name for item in told.status.objects] if told.status else []
+    for name in names:
+        fields = ["Email", "Phone"] if name == "Contact" else []
+        known.append((documents.conditions(name), read(papers.conditions(name, fields), Conditions)))
+    for question, value in known:
+        answer = told.answers.of(question)
+        answer.value, answer.at, answer.asked_at = cleaned(value), told.now(), told.now()
     return told
 
 

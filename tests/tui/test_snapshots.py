@@ -8,16 +8,31 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import papers
 import pytest
-from dashboard import filled, state, still_app
+from dashboard import answered, filled, state, still_app
 from scenarios import NOW, SCENARIOS, events
 from textual.pilot import Pilot
 
 from rtstui.app import RtsTui
+from rtstui.screens.query import QueryView
+from rtstui.screens.record import RecordView
 from rtstui.state import Phase, State
+from rtstui.widgets.result import ResultTable
 
 SIZES = {"small": (80, 24), "medium": (120, 35), "large": (200, 50)}
-VIEWS = {"overview": "1", "events": "2", "objects": "3", "errors": "4", "quota": "5"}
+VIEWS = {
+    "overview": "1",
+    "events": "2",
+    "objects": "3",
+    "errors": "4",
+    "quota": "5",
+    "conditions": "6",
+    "audits": "7",
+    "record": "8",
+    "rules": "9",
+    "sql": "0",
+}
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[int]], Awaitable[None]]
@@ -38,8 +53,21 @@ async def settled(pilot: Pilot[int]) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_view(snap_compare: Compare, view: str, size: str) -> None:
     """Every view, busy and well, in three sizes."""
-    app = still_app(filled(SCENARIOS["live"]()), view=VIEWS[view])
-    assert pictured(snap_compare, app, size)
+    app = still_app(answered(filled(SCENARIOS["live"]())), view=VIEWS[view])
+    assert pictured(snap_compare, app, size, chosen)
+
+
+async def chosen(pilot: Pilot[int]) -> None:
+    """Where a view has to be told what to show, it is."""
+    await settled(pilot)
+    screen = pilot.app.screen
+    if isinstance(screen, RecordView):
+        screen.show("Contact", papers.CONTACT)
+    elif isinstance(screen, QueryView):
+        table = screen.query_one(ResultTable)
+        table.sql = "SELECT"
+        table.tick()
+    await settled(pilot)
 
 
 @pytest.mark.parametrize("scenario", ["loading", "silent", "empty", "error", "deferred", "paused"])
@@ -96,7 +124,7 @@ def test_link(snap_compare: Compare, link: str) -> None:
 
 KEYS = {
     "help": ("1", "question_mark"),
-    "detail": ("2", "up", "up", "enter"),
+    "detail": ("2", "up", "up", "d"),
     "filter": ("2", "slash", *"obj:lead /(/"),
     "pause": ("3", "down", "P"),
     "drop": ("4", "tab", "D"),
