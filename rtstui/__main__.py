@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,61 +36,140 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
     return int(width), int(height)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
 @click.option("--socket", "sockets", multiple=True, metavar="PATH", help="rtsd's control socket; repeatable.")
 @click.option("--read-only", is_flag=True, help="Only look: no key can make the daemon do anything.")
 @click.option("--theme", metavar="NAME", help="rts-dark, rts-light, rts-contrast, or one of Textual's.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Nothing but ASCII on the screen.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal (for its own selecting).")
+@click.option("--fps", type=click.IntRange(1, 10), help="Updates a second at most; 10, over SSH 5.")
 @click.option("--view", type=click.Choice(list("1234567890")), default="1", help="The view to start with.")
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture, end."
 )
 @click.option("--size", callback=_size, default="120x35", metavar="WxH", help="The picture's size, in cells.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
+@click.pass_context
 def main(
+    context: click.Context,
+    *,
     sockets: tuple[str, ...],
     theme: str | None,
+    fps: int | None,
     view: str,
     screenshot: str | None,
     size: tuple[int, int],
-    *,
     read_only: bool,
+    ascii_only: bool,
     no_mouse: bool,
 ) -> None:
     """Watch a running rtsd: live events, objects, quota, errors. `?` inside shows the keys."""
+    if context.invoked_subcommand is not None:
+        return
     if screenshot is None and not _is_terminal():
         click.echo(f"Error: {NEEDS_A_TERMINAL}", err=True)
         sys.exit(2)
-    app = _app(sockets, theme, view, read_only=read_only)
+    options = Options(
+        sockets, theme, fps, view, read_only=read_only, ascii_only=ascii_only, no_mouse=no_mouse
+    )
+    app, mouse = _app(options)
     if screenshot is not None:
         sys.exit(_picture(app, Path(screenshot), size))
-    app.run(mouse=not no_mouse)
+    app.run(mouse=mouse)
     sys.exit(app.return_code or 0)
 
 
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8788, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--socket", "sockets", multiple=True, metavar="PATH", help="rtsd's control socket; repeatable.")
+@click.option("--read-only", is_flag=True, help="Only look: no key can make the daemon do anything.")
+@click.option("--theme", metavar="NAME", help="As of rtstui itself.")
+@click.pass_context
+def serve(
+    context: click.Context,
+    host: str,
+    port: int,
+    sockets: tuple[str, ...],
+    theme: str | None,
+    *,
+    read_only: bool,
+) -> None:
+    """Show the same in a browser. It listens on this machine only unless --host says otherwise."""
+    from rtstui.serve import serve as run  # noqa: PLC0415
+
+    outer = context.parent.params if context.parent is not None else {}
+    arguments = [word for path in (*outer.get("sockets", ()), *sockets) for word in ("--socket", path)]
+    if chosen := theme or outer.get("theme"):
+        arguments += ["--theme", chosen]
+    if read_only or outer.get("read_only"):
+        arguments.append("--read-only")
+    try:
+        run(arguments, host, port)
+    except OSError as error:
+        click.echo(
+            f"Error: it cannot listen on {host}:{port}: {error.strerror or error}. See --port.", err=True
+        )
+        sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    sockets: tuple[str, ...]
+    theme: str | None
+    fps: int | None
+    view: str
+    read_only: bool
+    ascii_only: bool
+    no_mouse: bool
+
+
 def _is_terminal() -> bool:
+    if "TEXTUAL_DRIVER" in os.environ:
+        return True  # a browser at the other end
     return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _app(sockets: tuple[str, ...], theme: str | None, view: str, *, read_only: bool) -> RtsTui:
-    """Put the dashboard together; imported late, so that `--version` and mistakes answer at once."""
+def _app(options: Options) -> tuple[RtsTui, bool]:
+    """Put the dashboard together, and say whether it takes the mouse.
+
+    Everything is imported late, so that `--version` and mistakes answer at once.
+    """
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from rtsd.control.client import ControlClient, socket_path  # noqa: PLC0415
+    from rtstui import plainly, settings  # noqa: PLC0415
     from rtstui.app import RtsTui  # noqa: PLC0415
+    from rtstui.bindings import bindings  # noqa: PLC0415
     from rtstui.connection import Connection  # noqa: PLC0415
     from rtstui.state import State  # noqa: PLC0415
 
-    paths = [socket_path(name) for name in sockets] or [socket_path()]
+    own = settings.load(settings.path(), {name: binding.key for name, binding in bindings()})
+    paths = [socket_path(name) for name in options.sockets] or [socket_path()]
     states = [State(now=lambda: datetime.now(UTC), socket=str(path)) for path in paths]
     connections = [Connection(ControlClient(path), state) for path, state in zip(paths, states, strict=True)]
-    app = RtsTui(connections, read_only=read_only, view=view)
+    app = RtsTui(
+        connections,
+        read_only=options.read_only,
+        view=options.view,
+        ascii_only=options.ascii_only or own.ascii or plainly.is_needed(),
+        fps=options.fps or own.fps,
+        warnings=own.warnings,
+    )
+    app.set_keymap(own.keys)
+    theme = options.theme or own.theme
+    if theme is not None and theme not in app.available_themes:
+        known = ", ".join(sorted(app.available_themes))
+        raise click.UsageError(f"There is no theme {theme!r}. There are: {known}.")
     if theme is not None:
-        if theme not in app.available_themes:
-            known = ", ".join(sorted(app.available_themes))
-            raise click.UsageError(f"There is no theme {theme!r}. There are: {known}.")
         app.theme = theme
-    return app
+    return app, own.mouse and not options.no_mouse
 
 
 def _picture(app: RtsTui, file: Path, size: tuple[int, int]) -> int:

@@ -17,10 +17,13 @@ from textual.screen import Screen
 
 from rtstui.connection import Connection
 from rtstui.desk import OperatorApp
+from rtstui.pace import Pace
+from rtstui.plainly import Ascii
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
 from rtstui.screens.events import Events
+from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
@@ -64,7 +67,7 @@ class RtsTui(OperatorApp):
         Binding("9", "view('9')", "Rules", show=False, id="app.view_9"),
         Binding("0", "view('0')", "SQL", show=False, id="app.view_0"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
-        Binding("ctrl+o", "next_org", "next org", id="app.next_org"),
+        Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
         Binding("z", "zoom", "zoom the panel", show=False, id="app.zoom"),
@@ -85,13 +88,24 @@ class RtsTui(OperatorApp):
         *,
         read_only: bool = False,
         view: str = "1",
+        ascii_only: bool = False,
+        fps: int | None = None,
+        warnings: Sequence[str] = (),
     ) -> None:
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
+        if ascii_only:
+            self._filters.append(Ascii())
+        # Over SSH half as often: every frame travels.
+        wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
+        self._pace = Pace(HZ // max(1, min(wanted, HZ)))
+        self._due = 0.0
         self.connections = list(connections)
         self.read_only = read_only
         self._view = view
         self._painted = (-1, -1)
+        self._checked = -1
+        self._warnings = warnings
         self._asked_to_quit = -10.0
         self._tasks: set[asyncio.Task[None]] = set()
         for own in THEMES:
@@ -120,6 +134,8 @@ class RtsTui(OperatorApp):
         for connection in self.connections:
             self._start(connection.run())
         self.set_interval(1 / HZ, self._tick)
+        for warning in self._warnings:
+            self.say(warning, error=True)
         if not self.is_headless:
             for number in STOP_SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
@@ -143,17 +159,24 @@ class RtsTui(OperatorApp):
 
     def _tick(self) -> None:
         """Bring what is in sight up to date, when something changed or a second has passed."""
-        now = (self.state.rev, int(self.state.now().timestamp()))
-        if now == self._painted:
+        at, second = asyncio.get_running_loop().time(), int(self.state.now().timestamp())
+        paints = self._pace.tick(max(0.0, at - self._due) if self._due else 0.0)
+        self._due = at + 1 / HZ
+        now = (self.state.rev, second)
+        if now == self._painted or not (paints or second != self._painted[1]):
             return
-        if now[1] != self._painted[1] and not self.is_headless and not os.isatty(sys.__stderr__.fileno()):  # type: ignore[union-attr]
+        if second != self._checked and not self._has_terminal():
             self._stop(signal.SIGHUP)  # the terminal is gone, whoever caught the signal
             return
+        self._checked = second
         self._painted = now
         with self.batch_update():
             for screen in self.screen_stack:
                 if isinstance(screen, View):
                     screen.tick()
+
+    def _has_terminal(self) -> bool:
+        return self.is_headless or self.is_web or os.isatty(sys.__stderr__.fileno())  # type: ignore[union-attr]
 
     def _stop(self, number: signal.Signals) -> None:
         """End as the signal asks, with the terminal as it was."""
@@ -196,9 +219,15 @@ class RtsTui(OperatorApp):
         """Try to connect now."""
         self.connection.try_now()
 
-    def action_next_org(self) -> None:
-        """Look at the next daemon."""
-        self.looked_at = (self.looked_at + 1) % len(self.connections)
+    def action_orgs(self) -> None:
+        """Choose the daemon to look at."""
+        states = [connection.state for connection in self.connections]
+        self.push_screen(Orgs(states, self.looked_at), self._look_at)
+
+    def _look_at(self, chosen: int | None) -> None:
+        if chosen is None or chosen == self.looked_at:
+            return
+        self.looked_at = chosen
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = (-1, -1)

@@ -165,7 +165,7 @@ class OperatorApp(App[int]):
             return False if self.read_only else (True if self.state.live else None)
         if action == "reconnect":
             return not self.state.live
-        if action == "next_org":
+        if action == "orgs":
             return len(self.connections) > 1
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
 from textual import events
 from textual.binding import ActiveBinding
@@ -11,11 +11,13 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
-from rtstui.format import UNKNOWN, age, per_second, percent, wrap
+from rtstui.connection import Connection
+from rtstui.format import UNKNOWN, age, per_second, percent, plural, wrap
 from rtstui.format import short as short_number
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
+from rtstui.standing import worst
 from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share
 from rtstui.widgets.panel import Panel
 
@@ -34,6 +36,14 @@ VIEWS = {
 """The views by their key: their names, and what is left of them on a narrow screen."""
 
 Answers = tuple[tuple[str, Verdict], ...]
+
+
+class Watching(Protocol):
+    """What the top bar asks of the app."""
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Every daemon that is watched."""
 
 
 class TopBar(Panel):
@@ -60,11 +70,21 @@ class TopBar(Panel):
                 facts.append((f"as {state.status.org.user}", "dim"))
             if width >= 130:
                 facts.append((f"up {age(state.status.started_at, state.now())}", "dim"))
+        facts[1:1] = self._others()
         for text, role in facts:
             if width_of(tuple(left)) + len(text) + 2 + 10 > width:
                 break
             left += [("  ", ""), (text, role)]
         return [spread(tuple(left), clock, width)]
+
+    def _others(self) -> list[Span]:
+        """With several daemons: which one this is, and how many others are in trouble."""
+        states = [connection.state for connection in cast("Watching", self.app).connections]
+        if len(states) < 2:
+            return []
+        bad = sum(state is not self.state and worst(state) in {"warn", "error"} for state in states)
+        spans = [(f"{states.index(self.state) + 1} of {len(states)}", "dim")]
+        return [*spans, (f"▲ {plural(bad, 'other')}", "warn")] if bad else spans
 
 
 def _facts(status: Status, *, live: bool) -> list[Span]:

@@ -389,10 +389,10 @@ async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     app.connections.append(still_app(two).connections[0])
     async with app.run_test(size=(120, 35)) as pilot:
         await until(lambda: "Acme" in text(app))
-        await pressed(pilot, "ctrl+o")
-        await until(lambda: "Globex" in text(app) and "▲ interval" in text(app))
-        await pressed(pilot, "ctrl+o")
-        await until(lambda: "Acme" in text(app))
+        await pressed(pilot, "ctrl+o", "down", "enter")
+        await until(lambda: "2 of 2" in text(app) and "Globex" in text(app) and "▲ interval" in text(app))
+        await pressed(pilot, "ctrl+o", "up", "enter")
+        await until(lambda: "1 of 2" in text(app) and "Acme" in text(app))
 
 
 async def test_nothing_is_painted_at_rest() -> None:

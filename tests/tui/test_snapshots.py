@@ -62,7 +62,8 @@ async def chosen(pilot: Pilot[int]) -> None:
     await settled(pilot)
     screen = pilot.app.screen
     if isinstance(screen, RecordView):
-        screen.show("Contact", papers.CONTACT)
+        screen.subject.objects, screen.subject.record = ("Contact",), papers.CONTACT
+        screen.tick()
     elif isinstance(screen, QueryView):
         table = screen.query_one(ResultTable)
         table.sql = "SELECT"

@@ -214,7 +214,7 @@ def test_without_a_terminal_it_says_what_to_use() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("--size", "3x3"), "not a size"), (("--nonsense",), "No such option"), (("--view", "9"), "not one of")],
+    [(("--size", "3x3"), "not a size"), (("--nonsense",), "No such option"), (("--view", "x"), "not one of")],
 )
 def test_wrong_options_are_explained(arguments: tuple[str, ...], said: str) -> None:
     """Usage mistakes end with status 2 and the reason."""

@@ -1,0 +1,83 @@
+"""`rtstui serve`: the same dashboard in a browser, for one who may use this daemon and has the link.
+
+textual-serve carries it. Around it stands what a page that can act needs: the address is this machine's
+own unless another is asked for, every request has to bring the token of the link, and no other page in
+the same browser can open the socket.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import shlex
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+import click
+from aiohttp import web
+from textual_serve.server import Server
+
+COOKIE = "rtstui"
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+"""The page speaks to nobody but this server; textual-serve's page has its script inline."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class GuardedServer(Server):
+    """textual-serve's server behind a token."""
+
+    def __init__(self, arguments: Sequence[str], host: str, port: int) -> None:
+        command = shlex.join([sys.executable, "-m", "rtstui", *arguments])
+        super().__init__(command, host=host, port=port, title="rtstui")
+        self.token = secrets.token_urlsafe(24)
+
+    @property
+    def link(self) -> str:
+        """The address that lets one in."""
+        return f"{self.public_url}/?token={self.token}"
+
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self._guard)
+        app.on_response_prepare.append(_headers)
+        return app
+
+    async def on_startup(self, app: web.Application) -> None:  # noqa: ARG002
+        """Say where it is, and nothing else."""
+        click.echo(f"The dashboard is at {self.link}")
+        click.echo("Whoever has this link can do what you can do here. Ctrl+C ends it.")
+
+    def initialize_logging(self) -> None:
+        """No log of its own: textual-serve's would show variables, and so values of records."""
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in who brings the token, from a page of this server's own."""
+        given = request.query.get("token", request.cookies.get(COOKIE, ""))
+        origin = request.headers.get("Origin")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return web.Response(status=403, text="Open the link that `rtstui serve` printed.\n")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            return web.Response(status=403, text="Another page may not use this.\n")
+        if "token" in request.query:
+            answer: web.StreamResponse = web.HTTPFound("/")  # the token does not stay in the address bar
+            answer.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict", path="/")
+            return answer
+        return await handler(request)
+
+
+async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+def serve(arguments: Sequence[str], host: str, port: int) -> None:
+    """Serve until it is interrupted."""
+    GuardedServer(arguments, host, port).serve()

@@ -1,0 +1,101 @@
+"""The operator's own settings: `~/.config/rts/tui.toml`. A mistake in it is a warning, never a crash."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textual.keys import Keys, _character_to_key
+
+from rtstui.clean import clean
+
+NAMED_KEYS = frozenset(key.value for key in Keys)
+SIGNS = frozenset(_character_to_key(sign) for sign in "?/:;[].,-_=+*#'\"")
+MODIFIERS = frozenset({"ctrl", "shift", "alt"})
+
+
+@dataclass(slots=True)
+class Settings:
+    """What can be set. `keys` maps a binding's id to its keys; docs/dashboard.md lists the ids."""
+
+    theme: str | None = None
+    mouse: bool = True
+    fps: int | None = None
+    ascii: bool = False
+    keys: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """What could not be used, for one look after the start."""
+
+
+def path() -> Path:
+    """Where the settings are (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rts" / "tui.toml"
+
+
+def load(file: Path, known: Mapping[str, str]) -> Settings:
+    """Read the settings; without a file there are the defaults. `known` has every binding's id and keys."""
+    found = Settings()
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return found
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found.warnings.append(clean(f"{file} cannot be read: {error}"))
+        return found
+    kinds: dict[str, type] = {"theme": str, "mouse": bool, "fps": int, "ascii": bool}
+    for name, value in document.items():
+        if name == "keys" and isinstance(value, dict):
+            _keys(value, known, found)
+        elif name in kinds and type(value) is kinds[name]:
+            setattr(found, name, value)
+        else:
+            found.warnings.append(clean(f"{file.name}: {name} is not a setting, or not of its kind"))
+    if found.fps is not None and not 1 <= found.fps <= 10:
+        found.warnings.append(f"{file.name}: fps must be 1 to 10")
+        found.fps = None
+    return found
+
+
+def _keys(wanted: Mapping[str, Any], known: Mapping[str, str], found: Settings) -> None:
+    """Take the key map, but for what is unknown, no key, or another binding's."""
+    for name, keys in wanted.items():
+        if name not in known:
+            found.warnings.append(clean(f"[keys] {name}: there is no such binding"))
+        elif not isinstance(keys, str) or not all(_is_key(key.strip()) for key in keys.split(",")):
+            found.warnings.append(clean(f"[keys] {name}: {keys!r} is no key, such as x, ctrl+x or f5"))
+        else:
+            found.keys[name] = keys
+    for name, keys in list(found.keys.items()):
+        clash = _clash(name, keys, known, found)
+        if clash is not None:
+            found.warnings.append(f"[keys] {name}: {keys} is {clash}'s key already")
+            del found.keys[name]
+
+
+def _clash(name: str, keys: str, known: Mapping[str, str], found: Settings) -> str | None:
+    """Another binding of the same place, or of everywhere, that has one of these keys."""
+    places = {name.split(".", maxsplit=1)[0], "app"}
+    for other in known:
+        if (
+            other != name
+            and other.split(".")[0] in places
+            and set(keys.split(",")) & _of(other, known, found)
+        ):
+            return other
+    return None
+
+
+def _of(name: str, known: Mapping[str, str], found: Settings) -> set[str]:
+    return set(found.keys.get(name, known[name]).split(","))
+
+
+def _is_key(key: str) -> bool:
+    *modifiers, last = key.split("+")
+    named = (
+        len(last) == 1 or last in NAMED_KEYS or last in {_character_to_key(sign) for sign in "?/:;[].,-_="}
+    )
+    return bool(last) and named and set(modifiers) <= MODIFIERS
