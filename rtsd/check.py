@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtsd.config import Config, MirroredObject
+from rtsd.config import Config, MirroredObject, triggers
 from rtsd.config.credentials import credentials
 from rtsd.core import schema
 from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
-from rtsd.core.schema import Wish
+from rtsd.core.schema import ObjectSchema, Wish
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
+from rtsd.rules.rulebook import mistake
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.answers import Limit, Organization
 from rtsd.salesforce.client import Client
@@ -45,6 +46,7 @@ class CheckedObject:
     size: ObjectSize
     formulas: bool
     """Whether it has fields that are read again every so often."""
+    schema: ObjectSchema
 
 
 @dataclass(slots=True)
@@ -110,7 +112,10 @@ class _Uncounted:
 
 
 async def inspect(config: Config) -> Report:
-    """Ask the org everything that matters before the start; what is wrong is in `problems`."""
+    """Ask the org everything that matters before the start; what is wrong is in `problems`.
+
+    Raises ConfigError for rules that name columns which their objects do not have.
+    """
     report = Report()
     _look_at_disk(config, report)
     clock = _now
@@ -119,6 +124,7 @@ async def inspect(config: Config) -> Report:
         try:
             await _look_at_org(client, config, report)
             await _look_at_objects(client, config.objects, report)
+            _refuse_unfit_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
             await _look_at_limits(client, config, report)
         except (AuthenticationFailed, OrgUnreachable) as error:
@@ -209,6 +215,12 @@ async def _look_at_objects(client: Client, wanted: Iterable[MirroredObject], rep
     report.price = price((one.size for one in report.objects), from_start=True)
 
 
+def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
+    schemas = {one.name.lower(): one.schema for one in found}
+    wanted = [rule for rule in triggers.rules(config) if rule.object.lower() in schemas]
+    triggers.refuse(config, [line for rule in wanted for line in mistake(rule, schemas[rule.object.lower()])])
+
+
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     sync = config.sync
     periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
@@ -238,7 +250,9 @@ async def _look_at_object(client: Client, wanted: MirroredObject) -> CheckedObje
     kept = schema.narrow(described.schema, wish, existing)
     _refuse_unknown_conditions(wish, existing)
     size = await measure(client, kept, wish.where, purpose=_PURPOSE)
-    return CheckedObject(kept.name, len(kept.fields), size, formulas=bool(kept.drifting(wish.refresh)))
+    return CheckedObject(
+        kept.name, len(kept.fields), size, formulas=bool(kept.drifting(wish.refresh)), schema=kept
+    )
 
 
 def _refuse_unknown_conditions(wish: Wish, existing: Iterable[str]) -> None:

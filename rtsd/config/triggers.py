@@ -60,17 +60,18 @@ async def start(book: Rulebook, controller: Controller, config: Config) -> None:
                 await controller.describer.describe(mirrored)
             except SalesforceError as error:
                 log.warning("rules not checked yet", object=mirrored.name, message=str(error))
-    _refuse(config, await book.mistakes(wanted))
+    refuse(config, await book.mistakes(wanted))
     book.take_up(wanted, alerts(config))
 
 
 def take_up_again(book: Rulebook, config: Config) -> None:
     """Take rules and alerts up while running (SIGHUP). Raises ConfigError before anything has changed."""
     wanted = rules(config)
-    _refuse(config, book.new_mistakes(wanted))
+    refuse(config, book.new_mistakes(wanted))
     book.take_up(wanted, alerts(config))
 
 
-def _refuse(config: Config, mistakes: list[str]) -> None:
+def refuse(config: Config, mistakes: list[str]) -> None:
+    """Raise ConfigError if there are mistakes."""
     if mistakes:
         raise config_error(config.path, tuple(mistakes))

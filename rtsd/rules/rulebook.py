@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from rtsd.core.schema import ObjectSchema
 from rtsd.errors import Conflict
 from rtsd.rules.alerts import AlertWatch, ShownStatus
 from rtsd.rules.deliver import Deliverer
@@ -111,7 +112,7 @@ class Rulebook:
             mirrored = self._engine.catalog.find(rule.object)
             if mirrored is not None and mirrored.table is not None:
                 left = await tables.column_names(self._engine.database, mirrored.name)
-                found += _mistake(rule, mirrored, left)
+                found += mistake(rule, mirrored.described.schema, left)
         return found
 
     def new_mistakes(self, rules: Sequence[Rule]) -> list[str]:
@@ -122,13 +123,12 @@ class Rulebook:
             mirrored = self._engine.catalog.find(rule.object)
             described = mirrored is not None and mirrored.table is not None
             if mirrored is not None and described and (rule.name, rule.object, rule.when) not in running:
-                found += _mistake(rule, mirrored, ())
+                found += mistake(rule, mirrored.described.schema, ())
         return found
 
 
-def _mistake(rule: Rule, mirrored: Mirrored, left: Collection[str]) -> list[str]:
-    """What is wrong with a rule's condition; `left` are columns that its table still has."""
-    schema = mirrored.described.schema
+def mistake(rule: Rule, schema: ObjectSchema, left: Collection[str] = ()) -> list[str]:
+    """What is wrong with a rule's condition; `left` are columns that its object's table still has."""
     try:
         When(rule.when, schema)
     except UnknownColumn as error:
