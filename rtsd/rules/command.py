@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import IO
 
 from rtsd.rules.rule import Command, Tried
 
@@ -25,31 +26,38 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 async def run(command: Command, webhook_id: str, body: bytes) -> Tried:
     """Run the program once, and say what came of it. `RTSD_DELIVERY_ID` tells one delivery's tries."""
+    reading, writing = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(webhook_id),
-            cwd="/",
-            start_new_session=True,  # a process group of its own, to be ended as a whole
-        )
+        with _document(body) as document:
+            process = await asyncio.create_subprocess_exec(
+                *command.argv,
+                stdin=document,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=writing,
+                env=_environment(webhook_id),
+                cwd="/",
+                start_new_session=True,  # a process group of its own, to be ended as a whole
+            )
     except OSError as error:
+        os.close(reading)
         return Tried("failed", f"cannot be started: {error.strerror or error}", outage=True)
-    said = asyncio.create_task(_tail(process), name="stderr of a command")
+    finally:
+        os.close(writing)
+    said = asyncio.create_task(_tail(reading), name="stderr of a command")
     try:
         async with asyncio.timeout(command.timeout / 1000):
-            await asyncio.gather(_feed(process, body), process.wait())
+            ending = _ending(await process.wait())
     except TimeoutError:
         _end(process)
-        return Tried("failed", f"not done within {command.timeout / 1000:g} s, and ended{await _last(said)}")
-    finally:
+        ending = f"not done within {command.timeout / 1000:g} s, and ended"
+    except BaseException:
         _end(process)
+        said.cancel()
+        raise
     if process.returncode == 0:
         said.cancel()
-        return Tried("delivered", "exit 0")
-    return Tried("failed", f"{_ending(process.returncode or 0)}{await _last(said)}")
+        return Tried("delivered", ending)
+    return Tried("failed", f"{ending}{await _last(said)}")
 
 
 def _environment(webhook_id: str) -> dict[str, str]:
@@ -57,31 +65,41 @@ def _environment(webhook_id: str) -> dict[str, str]:
     return {"PATH": _PATH, **kept, "RTSD_DELIVERY_ID": webhook_id}
 
 
-async def _feed(process: asyncio.subprocess.Process, body: bytes) -> None:
-    """Write the document; a program need not read it."""
-    if process.stdin is None:
-        raise AssertionError("its standard input is a pipe")
-    with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(body)
-        await process.stdin.drain()
-    process.stdin.close()
+def _document(body: bytes) -> IO[bytes]:
+    """The document as a nameless file in memory: nobody has to wait for a program that does not read."""
+    file = open(os.memfd_create("document"), "w+b")  # noqa: PTH123, SIM115 - closed by the caller
+    file.write(body)
+    file.seek(0)
+    return file
 
 
-async def _tail(process: asyncio.subprocess.Process) -> str:
-    """Read all of stderr, and keep the end of it."""
-    if process.stderr is None:
-        raise AssertionError("its standard error is a pipe")
+async def _tail(descriptor: int) -> str:
+    """Read all of stderr, and keep the end of it.
+
+    It is no pipe of asyncio's own: until those are closed by all who have them, it does not tell that a
+    program has ended.
+    """
+    stream = asyncio.StreamReader()
+    pipe = open(descriptor, "rb", buffering=0)  # noqa: SIM115, ASYNC230 - closed with the transport
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
     kept = b""
-    while chunk := await process.stderr.read(65_536):
-        kept = (kept + chunk)[-4 * TAIL :]
+    try:
+        while chunk := await stream.read(65_536):
+            kept = (kept + chunk)[-4 * TAIL :]
+    finally:
+        transport.close()
     return kept.decode(errors="replace")[-TAIL:]
 
 
 async def _last(said: asyncio.Task[str]) -> str:
     """What the program said last, on one line and without characters that steer a terminal."""
-    done, _ = await asyncio.wait([said], timeout=CLOSING_S)
-    if not done:
+    try:
+        done, _ = await asyncio.wait([said], timeout=CLOSING_S)
+    finally:
         said.cancel()
+    if not done:
         return ""
     text = "".join(char if char.isprintable() else " " for char in said.result())
     words = " ".join(text.split())
