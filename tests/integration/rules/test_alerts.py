@@ -1,0 +1,185 @@
+"""Alerts: told when a condition begins, once, and when it ends if that is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtsd.store import dead_letters
+from rtsd.store.objects import ObjectState
+
+if TYPE_CHECKING:
+    from conftest import Make, Receiver, Ruled
+
+KINDS = '["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]'
+
+
+def alert(receiver: Receiver, *, on: str = KINDS, more: str = "") -> str:
+    """TOML of an alert that posts to the receiver."""
+    hook = receiver.rule().partition("[rules.webhook]")[2]
+    return f"[[alerts]]\non = {on}\n{more}\n[alerts.webhook]{hook}"
+
+
+async def look(one: Ruled) -> list[str]:
+    """Look at the conditions twice, then deliver; return what has been told so far."""
+    watch = one.rig.parts.rulebook.watch
+    await watch.step()
+    one.rig.advance(6)
+    await watch.step()
+    await one.deliver()
+    return [document["alert"] for document in one.receiver.documents]
+
+
+async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
+    """Let the object stand so."""
+    engine = one.rig.parts.engine
+    async with engine.writing() as writing:
+        await engine.catalog.update(writing.tx, one.rig["Contact"], state=state, error=error)
+
+
+async def test_an_alert_is_what_the_contract_says(ruled: Make, receiver: Receiver) -> None:
+    """v, alert, at, message and status, signed as a rule's delivery."""
+    one = await ruled(alert(receiver))
+    one.rig.parts.controller.unreachable = "the org is away"
+    await look(one)
+    (document,) = receiver.documents
+    assert (document["v"], document["alert"], document["message"]) == (1, "unreachable", "the org is away")
+    assert document["status"]["org"]["error"] == "the org is away"
+    assert document["status"]["objects"][0]["name"] == "Contact"
+    assert document["at"].endswith("Z")
+    assert receiver.forged == 0
+    assert await one.outcomes() == ["fired", "delivered"]
+
+
+async def test_it_is_told_once_while_it_lasts_and_again_when_it_comes_back(
+    ruled: Make, receiver: Receiver
+) -> None:
+    """On the transition, not on every look; by default its end is not told."""
+    one = await ruled(alert(receiver))
+    controller = one.rig.parts.controller
+    for expected in (1, 2):
+        controller.unreachable = "the org is away"
+        for _ in range(3):
+            await look(one)
+        controller.unreachable = None
+        assert await look(one) == ["unreachable"] * expected
+
+
+async def test_the_end_is_told_if_that_is_asked(ruled: Make, receiver: Receiver) -> None:
+    """`resolved` tells it apart."""
+    one = await ruled(alert(receiver, more="resolved = true"))
+    one.rig.parts.controller.unreachable = "the org is away"
+    await look(one)
+    one.rig.parts.controller.unreachable = None
+    await look(one)
+    assert [(found["alert"], found["resolved"]) for found in receiver.documents] == [
+        ("unreachable", False),
+        ("unreachable", True),
+    ]
+
+
+async def test_a_restart_repeats_nothing(ruled: Make, receiver: Receiver) -> None:
+    """What was told is remembered; what ended meanwhile is told as an end."""
+    one = await ruled(alert(receiver, more="resolved = true"), run=False)
+    for _ in range(2):
+        async with one.rig.running():
+            await one.begin()
+            await set_state(one, ObjectState.INCOMPLETE, "two rows are missing")
+            assert await look(one) == ["incomplete"]
+            await one.rig.parts.rulebook.deliverer.close()
+    async with one.rig.running():
+        await set_state(one, ObjectState.LIVE, None)
+        assert await look(one) == ["incomplete", "incomplete"]
+        await one.rig.parts.rulebook.deliverer.close()
+
+
+async def test_an_object_that_is_incomplete_for_a_moment_wakes_nobody(
+    ruled: Make, receiver: Receiver
+) -> None:
+    """A proof is often on its way."""
+    one = await ruled(alert(receiver, more="resolved = true"))
+    watch = one.rig.parts.rulebook.watch
+    await set_state(one, ObjectState.INCOMPLETE, "the org counts 4 rows, the mirror has 3")
+    await watch.step()
+    one.rig.advance(2)
+    await set_state(one, ObjectState.LIVE, None)
+    await watch.step()
+    assert await look(one) == []
+
+
+async def test_silence_is_told_and_idleness_is_not(ruled: Make, receiver: Receiver) -> None:
+    """An org in which nothing happens is no reason to wake anybody; pushes that get lost are."""
+    one = await ruled(alert(receiver, on='["silent"]'))
+    controller = one.rig.parts.controller
+    rig = one.rig
+    (record_id,) = await rig.dml("create", "Contact", rows=[{"LastName": "seen"}])
+    await rig.settle()
+    assert rig.mode == "real_time"
+
+    async def fall_silent() -> None:
+        rig.advance(1_900)
+        await controller._notice_silence()
+        for _ in range(2):
+            await controller._read()
+            rig.advance(300)
+        await controller._read()
+
+    await fall_silent()
+    assert controller.push.quiet == "idle"
+    assert await look(one) == []
+    await rig.sim.fault("push_lost", count=100)
+    await rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "unseen"}])
+    await rig.sim.control("package/drain", {})
+    await fall_silent()
+    assert controller.push.quiet == "silent"
+    assert await look(one) == ["silent"]
+
+
+async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Receiver) -> None:
+    """Although it was repaired in the same breath: something was not seen."""
+    one = await ruled(alert(receiver, on='["drift"]'))
+    await one.rig.sim.fault("push_lost", count=1)
+    one.rig.advance(600)
+    await one.rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
+    await one.rig.settle()
+    one.rig.advance(600)
+    await one.rig.parts.controller.check(one.rig["Contact"])
+    assert await look(one) == ["drift"]
+    assert receiver.documents[0]["object"] == "Contact"
+    assert "1 rows missing" in receiver.documents[0]["message"]
+
+
+async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make, receiver: Receiver) -> None:
+    """A flood of them is one alert; an alert that nobody takes makes no further ones."""
+    one = await ruled(alert(receiver, on='["dead_letter"]'))
+    engine = one.rig.parts.engine
+
+    async def bury(reason: str) -> None:
+        async with engine.writing() as writing:
+            await dead_letters.bury(writing.tx, "t", reason, "m", b"{}", object_name=None, record=None)
+
+    await bury("one")
+    assert await look(one) == ["dead_letter"]
+    await bury("two")
+    assert await look(one) == ["dead_letter"]
+    one.rig.advance(3_600)
+    assert await look(one) == ["dead_letter"] * 2
+    one.rig.advance(3_600)
+    assert await look(one) == ["dead_letter"] * 2
+    for letter in await dead_letters.newest(one.rig.parts.database):
+        await one.rig.parts.control._operations.drop(letter.id)
+    assert await look(one) == ["dead_letter"] * 2
+    own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
+    async with engine.writing() as writing:
+        await dead_letters.bury_delivery(writing.tx, own)
+    assert await look(one) == ["dead_letter"] * 2
+
+
+async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> None:
+    """One alert, whichever objects wait."""
+    from rtsd.errors import QuotaExhausted
+    from rtsd.sync.deferral import defer
+
+    one = await ruled(alert(receiver, on='["quota"]'))
+    await defer(one.rig.parts.engine, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    assert await look(one) == ["quota"]
+    assert receiver.documents[0]["message"] == "Contact: waiting for quota: the reserve is reached"

@@ -1,0 +1,282 @@
+"""Rules against the mirror's columns and sources: at the start, while running, over the past."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from rtsd import config
+from rtsd.config import triggers
+from rtsd.core.instant import to_iso
+from rtsd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from conftest import Make, Receiver, Ruled
+
+WRONG = 'when = "Emial IS NOT NULL"'
+
+
+async def ask(one: Ruled, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Status and JSON of a call on the control socket."""
+    connector = aiohttp.UnixConnector(str(one.rig.place / "rtsd.sock"))
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        http.request(method, f"http://rtsd{path}", json=body) as answer,
+    ):
+        return answer.status, json.loads(await answer.read())
+
+
+async def shown(one: Ruled) -> dict[str, Any]:
+    """The first rule, as `GET /v1/rules` shows it."""
+    status, found = await ask(one, "GET", "/v1/rules")
+    assert status == 200
+    rule: dict[str, Any] = found["rules"][0]
+    return rule
+
+
+async def test_a_first_start_refuses_a_column_that_is_none(ruled: Make, receiver: Receiver) -> None:
+    """Exit status 2, with the key, what was probably meant, and the names there are."""
+    with pytest.raises(ConfigError) as refused:
+        await ruled(receiver.rule(more=WRONG))
+    (line,) = refused.value.mistakes
+    assert line.startswith(
+        "rules[watch].when: Contact has no column Emial in the mirror (did you mean Email?); "
+    )
+    assert "LastName" in line
+    assert refused.value.exit_status == 2
+
+
+async def test_a_later_start_refuses_it_too(ruled: Make, receiver: Receiver) -> None:
+    """The mirror knows the columns without asking the org."""
+    one = await ruled("", run=False)
+    async with one.rig.running():
+        await one.begin()
+    one.rig.more = receiver.rule(more=WRONG)
+    with pytest.raises(ConfigError):
+        async with one.rig.running():
+            pass
+
+
+async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, receiver: Receiver) -> None:
+    """Shown with its reason, never a crash, over restarts; it ends when the field is back."""
+    one = await ruled(receiver.rule(more='when = "Department IS NULL"\n'), run=False)
+    rig = one.rig
+    field = {"object": "Contact", "field": "Department"}
+    async with rig.running():
+        await one.begin()
+        assert (await shown(one))["error"] is None
+        await rig.sim.control("schema", {"op": "remove_field", **field})
+        rig.advance(4_000)
+        await rig.parts.controller.describer.describe(rig["Contact"])
+        await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
+        await one.settle()
+        assert receiver.seen == []
+        assert "no column Department" in (await shown(one))["error"]
+        errors = (await ask(one, "GET", "/v1/errors"))[1]["errors"]
+        assert [error["error"] for error in errors] == ["RuleFailed"]
+        assert await one.outcomes() == ["error"]
+    async with rig.running():
+        assert "no column Department" in (await shown(one))["error"]
+        add = {"op": "add_field", "object": "Contact", "field": {"name": "Department", "type": "string"}}
+        await rig.sim.control("schema", add)
+        rig.advance(4_000)
+        await rig.parts.controller.describer.describe(rig["Contact"])
+        assert (await shown(one))["error"] is None
+
+
+@pytest.mark.parametrize(("fire_on", "count"), [(None, 1), ('["push"]', 0), ('["interval"]', 1)])
+async def test_a_change_that_a_window_found_fires_unless_it_is_not_asked_for(
+    ruled: Make, receiver: Receiver, fire_on: str | None, count: int
+) -> None:
+    """`fire_on` names the sources that count; by default what happened counts, however it was learnt."""
+    one = await ruled(receiver.rule(more=f"fire_on = {fire_on}" if fire_on else ""))
+    await one.rig.sim.fault("push_lost", count=1)
+    one.rig.advance(60)
+    await one.rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
+    await one.settle()
+    assert receiver.seen == []
+    one.rig.advance(60)
+    await one.rig.parts.controller._read()
+    await one.deliver()
+    assert len(receiver.seen) == count
+
+
+@pytest.mark.parametrize(("fire_on", "count"), [(None, 0), ('["audit"]', 1)])
+async def test_what_a_full_audit_finds_fires_only_if_asked_for(
+    ruled: Make, receiver: Receiver, fire_on: str | None, count: int
+) -> None:
+    """A row that only a full read brought may be years old."""
+    one = await ruled(receiver.rule(more=f"fire_on = {fire_on}" if fire_on else ""))
+    ((record_id,),) = await one.rig.rows("SELECT MIN(Id) FROM Contact")
+    async with one.rig.parts.database.transaction() as tx:
+        await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
+    await one.rig.parts.controller.audit.run(one.rig["Contact"])
+    await one.deliver()
+    assert [document["record"]["Id"] for document in receiver.documents] == [record_id] * count
+
+
+async def test_while_loading_only_what_is_new_fires(ruled: Make, receiver: Receiver) -> None:
+    """A record that a push only names is fetched: created now it fires, created long ago not."""
+    one = await ruled(run=False)
+    rig = one.rig
+    async with rig.running():
+        old = await rig.a_record("Contact")
+        await rig.parts.controller.describer.step()
+        rig.advance(86_400)
+        (new,) = await rig.dml("create", "Contact", rows=[{"LastName": "New"}])
+        rig["Contact"].loaded_from = rig.now() - 60_000
+        ids = ({"object": "Contact", "op": "update", "id": one_id} for one_id in (old, new))
+        assert (await rig.push(rig.changes(*ids)))[0] == 200
+        await rig.settle()
+        assert len(await rig.rows("SELECT Id FROM Contact")) == 2
+        assert not rig["Contact"].loaded
+        await one.deliver()
+        await rig.parts.rulebook.deliverer.close()
+    assert receiver.names == ["New"]
+
+
+async def test_privacy_comes_before_rules(ruled: Make, receiver: Receiver) -> None:
+    """What must not reach the disk does not leave it either: record, old values and `when` see the same."""
+    one = await ruled(receiver.rule(more="when = \"Phone LIKE '%34'\""), run=False)
+    one.rig.objects = ()
+    one.rig.more += '[[objects]]\nname = "Contact"\n[objects.privacy]\nPhone = "last4"\nEmail = "drop"\n'
+    async with one.rig.running():
+        await one.begin()
+        row = {"LastName": "Ada", "Phone": "+43 1 1234", "Email": "a@b.co"}
+        (record_id,) = await one.rig.dml("create", "Contact", rows=[row])
+        await one.settle()
+        await one.rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "Ada L."}])
+        await one.settle()
+        await one.rig.parts.rulebook.deliverer.close()
+    assert len(receiver.seen) == 2
+    text = json.dumps(receiver.documents)
+    assert "+43" not in text
+    assert "a@b.co" not in text
+
+
+async def test_the_list_shows_how_deliveries_fare(ruled: Make, receiver: Receiver) -> None:
+    """Counts of a day, what waits, the circuit; the target without its query, and never a secret."""
+    one = await ruled(receiver.rule() + receiver.rule("second", on='["delete"]'))
+    receiver.status = 503
+    for number in range(6):
+        await one.rig.dml("create", "Contact", rows=[{"LastName": f"c{number}"}])
+    await one.settle()
+    rule = await shown(one)
+    assert rule["target"] == f"http://127.0.0.1:{receiver.port}/hook"
+    names = (
+        "name",
+        "object",
+        "on",
+        "action",
+        "fired_24h",
+        "delivered_24h",
+        "pending",
+        "failed_24h",
+        "circuit",
+    )
+    assert [rule[name] for name in names] == [
+        "watch",
+        "Contact",
+        ["create", "update"],
+        "webhook",
+        6,
+        0,
+        6,
+        6,
+        "open",
+    ]
+    receiver.status = 200
+    for _ in range(4):
+        one.rig.advance(30)
+        await one.deliver()
+    rule = await shown(one)
+    names = ("fired_24h", "delivered_24h", "pending", "failed_24h", "dead_letters", "circuit", "error")
+    assert [rule[name] for name in names] == [6, 6, 0, 6, 0, "closed", None]
+    assert rule["last_fired_at"] <= to_iso(one.rig.now())
+    one.rig.advance(90_000)
+    assert [(await shown(one))[name] for name in names[:4]] == [0, 0, 0, 0]
+    second = (await ask(one, "GET", "/v1/rules"))[1]["rules"][1]
+    assert (second["name"], second["fired_24h"]) == ("second", 0)
+    assert "secret" not in json.dumps(await ask(one, "GET", "/v1/rules"))
+
+
+async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make, receiver: Receiver) -> None:
+    """As any other, and told apart by its kind; a retry goes to the receiver, not into the inbox."""
+    one = await ruled()
+    for name in ("first", "second"):
+        await one.rig.dml("create", "Contact", rows=[{"LastName": name}])
+    await one.rig.settle()
+    one.rig.parts.rulebook.take_up([], [])
+    await one.deliver()
+    letters = (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"]
+    assert [(letter["kind"], letter["rule"], letter["object"]) for letter in letters] == [
+        ("delivery", "watch", "Contact")
+    ] * 2
+    latest = letters[0]["id"]
+    assert (await ask(one, "GET", f"/v1/dead-letters/{latest}"))[1]["delivery"]["record"][
+        "LastName"
+    ] == "second"
+    status, refusal = await ask(one, "POST", f"/v1/dead-letters/{latest}/retry")
+    assert (status, refusal["error"]) == (409, "Conflict")
+    triggers.take_up_again(one.rig.parts.rulebook, config.load(one.rig.place / "rtsd.toml"))
+    assert (await ask(one, "POST", f"/v1/dead-letters/{latest}/retry"))[0] == 200
+    assert (await ask(one, "POST", f"/v1/dead-letters/{letters[1]['id']}/drop"))[0] == 200
+    await one.settle()
+    assert receiver.names == ["second"]
+    assert (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"] == []
+
+
+async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: Receiver) -> None:
+    """A corrected URL helps at once, and the order of a record stays."""
+    wrong = receiver.rule().replace(f":{receiver.port}/", ":1/")
+    one = await ruled(wrong)
+    (record_id,) = await one.rig.dml("create", "Contact", rows=[{"LastName": "first"}])
+    await one.settle()
+    await one.rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "second"}])
+    await one.settle()
+    path = one.rig.place / "rtsd.toml"
+    path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
+    triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    one.rig.advance(30)
+    await one.deliver()
+    assert receiver.names == ["first", "second"]
+
+
+async def test_a_reload_with_a_wrong_rule_changes_nothing(ruled: Make, receiver: Receiver) -> None:
+    """The mistake is told, and what ran runs on."""
+    one = await ruled()
+    path = one.rig.place / "rtsd.toml"
+    path.write_text(path.read_text().replace("[rules.webhook]", f"{WRONG}\n[rules.webhook]"))
+    with pytest.raises(ConfigError, match="mistake"):
+        triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    await one.rig.dml("create", "Contact", rows=[{"LastName": "Ada"}])
+    await one.settle()
+    assert receiver.names == ["Ada"]
+
+
+async def test_a_dry_run_says_what_would_have_fired(ruled: Make, receiver: Receiver) -> None:
+    """By the journal, with the values as they were then, for changes before the rule and after."""
+    more = "when = \"LastName LIKE 'b%' AND old.LastName LIKE 'a%'\""
+    one = await ruled(receiver.rule(on='["update", "delete"]', more=more))
+    began = to_iso(one.rig.now())
+    (record_id,) = await one.rig.dml("create", "Contact", rows=[{"LastName": "a1"}])
+    for name in ("b1", "b2", "a2", "b3", "c"):
+        await one.rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": name}])
+        await one.rig.settle()
+    await one.rig.dml("delete", "Contact", ids=[record_id])
+    await one.settle()
+    fired = [document["event"]["seq"] for document in receiver.documents]
+    assert len(fired) == 2
+    status, found = await ask(one, "POST", "/v1/rules/watch/test", {"since": began})
+    assert status == 200
+    assert [entry["seq"] for entry in found["entries"]] == fired
+    assert (found["considered"], found["matched"], found["truncated"]) == (6, 2, False)
+    assert (found["rule"], found["since"]) == ("watch", began)
+    later = to_iso(one.rig.now() + 1)
+    assert (await ask(one, "POST", "/v1/rules/watch/test", {"since": later}))[1]["considered"] == 0
+    assert (await ask(one, "POST", "/v1/rules/nope/test", {"since": began}))[0] == 404
+    assert (await ask(one, "POST", "/v1/rules/watch/test", {"since": "yesterday"}))[0] == 400
+    assert len(receiver.seen) == 2, "nothing was sent"
