@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench snap lock clean
+.PHONY: help demo test check apex faults bench snap lock clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ check: $(READY) ## Lint, format, types, import layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+apex: $(READY) ## The Salesforce package's source, with apex-ls and PMD where Java and npm are
+	$(BIN)/pytest -rs tests/apex $(ARGS)
 
 faults: $(READY) ## The slow tests: kills, power cuts, hostile input, for minutes
 	$(BIN)/pytest -m slow $(ARGS)

@@ -1,0 +1,35 @@
+"""The package's source as it is checked: for objects that every analyser knows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from rtsd.apex import schedule_script, sfdx_project, test_script, unschedule_script
+
+OBJECTS = ["Account", "CampaignMember", "Contact", "Task", "User"]
+SCRIPTS = "force-app/main/default/classes/RTS_Scripts.cls"
+FRAME = """public without sharing class RTS_Scripts {{
+    public static void run() {{
+{}
+    }}
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def tree() -> dict[str, bytes]:
+    """The project that is deployed."""
+    return sfdx_project(OBJECTS, "https://rts.example.com", "66.0")
+
+
+@pytest.fixture(scope="session")
+def scripts(tree: dict[str, bytes]) -> dict[str, bytes]:
+    """The anonymous Apex, in a class of its own so that it is compiled as well."""
+    code = "\n".join([schedule_script(), unschedule_script().replace("job", "other"), test_script()])
+    meta = tree["force-app/main/default/classes/RTS_Ping.cls-meta.xml"]
+    return {SCRIPTS: FRAME.format(code).encode(), f"{SCRIPTS}-meta.xml": meta}
