@@ -11,8 +11,9 @@ import pytest
 
 from rtsd.apex import VERSION, metadata
 from rtsd.core import payload
+from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import sign, verify
+from rtsd.gateway.signature import Stamp, verify
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 KINDS = {"changes": payload.Changes, "heartbeat": payload.Heartbeat, "test": payload.Test}
@@ -58,16 +59,10 @@ def test_gateway_takes_it(name: str) -> None:
     headers, body, key = push["headers"], push["body"].encode(), push["token"].encode()
     stamp = int(headers["webhook-timestamp"])
     assert sign(key, headers["webhook-id"], stamp, body) == headers["webhook-signature"]
-    arguments = {
-        "webhook_id": headers["webhook-id"],
-        "timestamp": headers["webhook-timestamp"],
-        "signatures": headers["webhook-signature"],
-        "body": body,
-        "now": stamp * 1000,
-    }
-    verify([b"another", key], **arguments)
+    carried = Stamp(headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"])
+    verify([b"another", key], carried, body, stamp * 1000)
     with pytest.raises(BadSignature):
-        verify([key + b"\n"], **arguments)
+        verify([key + b"\n"], carried, body, stamp * 1000)
     document = payload.parse_push(body)
     assert type(document) is KINDS[name]
     assert document.pkg == VERSION
