@@ -26,13 +26,14 @@ from rtsd.control.explain import Explainer
 from rtsd.control.feed import Feed
 from rtsd.control.metrics import Metrics, MetricsDoor
 from rtsd.control.operations import Operations
-from rtsd.control.package import PackageOperations
+from rtsd.control.package import PackageOperations, PackageRoutes
 from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.instant import Millis
 from rtsd.core.server_clock import ServerClock
+from rtsd.core.token import key_id
 from rtsd.errors import (
     ConfigError,
     QuotaExhausted,
@@ -127,6 +128,7 @@ async def serve(config: Config) -> None:
     async with AsyncExitStack() as stack:
         parts = await build(config, stack)
         loop.add_signal_handler(signal.SIGHUP, _reload, config, parts)
+        parts.control.reload = partial(_take_up, config, parts)
         systemd.ready()
         log.info("ready", version=__version__, gateway=parts.views.gateway.listen, mode=parts.controller.mode)
         try:
@@ -136,29 +138,34 @@ async def serve(config: Config) -> None:
 
 
 def _reload(running: Config, parts: Parts) -> None:
-    """Take up what can change while running (SIGHUP): tokens, rhythm, quota, certificate, rules.
-
-    A configuration with mistakes changes nothing.
-    """
+    """Take up the configuration on SIGHUP; one with mistakes changes nothing."""
     systemd.reloading()
     try:
-        config = load(running.path)
-        if parts.tls is not None and config.gateway.tls_certificate is not None:
-            parts.tls.load(config.gateway.tls_certificate, config.gateway.tls_private_key)
-        triggers.take_up_again(parts.rulebook, config)
+        _take_up(running, parts)
     except RtsError as error:
         mistakes = error.mistakes if isinstance(error, ConfigError) else ()
         log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
-    else:
-        conceal(secret.reveal() for secret in config.secrets())
-        parts.keys.hmac = config.gateway.hmac_keys
-        parts.controller.rhythm = _rhythm(config)
-        parts.controller.interval.lookback = config.sync.lookback
-        parts.ledger.caps = _caps(config)
-        parts.controller.wake()
-        fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
-        log.info("reloaded", needs_restart=",".join(fixed))
     systemd.ready()
+
+
+def _take_up(running: Config, parts: Parts) -> protocol.Reloaded:
+    """Take up what can change while running: tokens, rhythm, quota, certificate, rules.
+
+    Raises ConfigError, and then nothing has changed.
+    """
+    config = load(running.path)
+    if parts.tls is not None and config.gateway.tls_certificate is not None:
+        parts.tls.load(config.gateway.tls_certificate, config.gateway.tls_private_key)
+    triggers.take_up_again(parts.rulebook, config)
+    conceal(secret.reveal() for secret in config.secrets())
+    parts.keys.hmac = config.gateway.hmac_keys
+    parts.controller.rhythm = _rhythm(config)
+    parts.controller.interval.lookback = config.sync.lookback
+    parts.ledger.caps = _caps(config)
+    parts.controller.wake()
+    fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
+    log.info("reloaded", needs_restart=",".join(fixed))
+    return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in parts.keys.hmac])
 
 
 async def build(config: Config, stack: AsyncExitStack) -> Parts:
@@ -216,7 +223,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         explainer=Explainer(engine),
         backups=Backups(database, wall_ms),
         metrics=metrics,
-        package=PackageOperations(engine, controller, ledger),
+        package=PackageRoutes(engine, PackageOperations(engine, controller, ledger)),
         triggers=Triggers(engine, rulebook),
     )
     await control.start(config.control.socket)

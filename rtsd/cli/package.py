@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -137,6 +138,41 @@ def disable(*, config_path: Path | None, as_json: bool) -> None:
 def enable(*, config_path: Path | None, as_json: bool) -> None:
     """Let the package push again."""
     _switch(config_path, disabled=False, as_json=as_json)
+
+
+@package.command(
+    "rotate-token", epilog=options.examples("rtsd package rotate-token", "rtsd package rotate-token --finish")
+)
+@options.config
+@click.option("--finish", is_flag=True, help="Drop the old token, a day after the change or later.")
+@options.as_json
+def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> None:
+    """Have the org sign with another push token, without a push being refused.
+
+    Adds a second token to the token file, has a running daemon take it up, and switches the org. For a
+    day at least both are accepted; then --finish drops the old one.
+    """
+    settings = _load(config_path)
+    from rtsd.installation import rotation  # noqa: PLC0415 - as above
+    from rtsd.installation.visit import now_ms  # noqa: PLC0415 - as above
+
+    async def work(visit: Visit, plan: Plan) -> rotation.Rotated:
+        step = rotation.finish if finish else rotation.begin
+        return await step(visit.client, plan, settings, now_ms())
+
+    done = _visit(settings, work)
+    if as_json:
+        click.echo(msgspec.json.encode(asdict(done)))
+        return
+    if done.finish_after is not None:
+        click.echo(f"The org signs with token {done.token_id} now; the old one is accepted as well.")
+        click.echo(f"From {done.finish_after} on, rtsd package rotate-token --finish drops the old one.")
+    elif done.dropped:
+        click.echo(f"Dropped {', '.join(done.dropped)}; only {done.token_id} is accepted.")
+    else:
+        click.echo(f"Nothing to do: only {done.token_id} is accepted.")
+    if not done.daemon:
+        _say("No daemon runs here; it reads the token file when it starts.")
 
 
 @package.command(epilog=options.examples("rtsd package test"))

@@ -94,7 +94,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     files = SecretFiles(path.parent, Path(credentials) if credentials else None)
     found = Mistakes()
-    refresh_token_path = _refresh_token_path(raw, files)
+    refresh_token_path = _file_path(raw, "org", "refresh_token_file", files)
+    token_path = _file_path(raw, "gateway", "token_file", files)
     _take_all_secrets(raw, files, found)
     config = None
     try:
@@ -106,6 +107,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         raise config_error(path, tuple(found))
     config._path = path  # noqa: SLF001 - private to this package: not a key of the file
     config.org._refresh_token_path = refresh_token_path  # noqa: SLF001 - the same
+    config.gateway._token_path = token_path  # noqa: SLF001 - the same
     return config
 
 
@@ -124,8 +126,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _refresh_token_path(raw: dict[str, Any], files: SecretFiles) -> Path | None:
-    name = consistency.table(raw, "org").get("refresh_token_file")
+def _file_path(raw: dict[str, Any], table: str, key: str, files: SecretFiles) -> Path | None:
+    name = consistency.table(raw, table).get(key)
     return files.find(name) if isinstance(name, str) and name else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from pathlib import Path
 
 from rtsd.config.model import Org
@@ -36,11 +37,17 @@ def credentials(org: Org) -> Credentials:
 
 
 def replace_secret(path: Path, text: str) -> None:
-    """Replace a secret's file: after a crash it holds the old text or the new one, never half of it."""
+    """Replace a secret's file: after a crash it holds the old text or the new one, never half of it.
+
+    Owner and group stay, and whether the group may read it: an administrator replaces what the daemon reads.
+    """
     beside = path.with_name(f".{path.name}.new")
+    before = path.stat() if path.exists() else None
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor that was never readable by others
-        os.fchmod(descriptor, 0o600)
+        if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+        os.fchmod(descriptor, 0o600 | ((before.st_mode if before else 0) & stat.S_IRGRP))
         file.write(text + "\n")
         file.flush()
         os.fsync(descriptor)

@@ -115,6 +115,12 @@ class Gateway(Table):
     )
     tls_certificate: OptionalFile = None
     tls_private_key: OptionalFile = None
+    _token_path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def token_path(self) -> Path | None:
+        """The token file, for a rotation; None when the token stands in the configuration itself."""
+        return self._token_path
 
     @property
     def hmac_keys(self) -> tuple[bytes, ...]:

@@ -262,6 +262,10 @@ class ControlClient:
         answer = await self._request("POST", "/v1/package/changed", body={"calls": calls})
         return _decode(answer, protocol.PackageDetails)
 
+    async def reload(self) -> protocol.Reloaded:
+        """Have the daemon read its configuration again. Raises ConfigError when that has mistakes."""
+        return _decode(await self._request("POST", "/v1/reload"), protocol.Reloaded)
+
     async def set_conditions(self, name: str, fields: Sequence[str]) -> dict[str, Any]:
         """Replace an object's sync conditions; none = any change pushes."""
         return await self._json("PUT", f"{_object(name)}/conditions", body={"fields": list(fields)})

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
 
 from rtsd.control import protocol
+from rtsd.control.answers import answer, body_of, find_object
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
@@ -16,6 +21,18 @@ from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
+
+
+class CallsBody(msgspec.Struct):
+    """`{"calls": {"DailyApiRequests": 12}}`: what somebody spent beside the daemon, for the package."""
+
+    calls: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+
+
+class ConditionsBody(msgspec.Struct):
+    """`{"fields": […]}`; none: any change pushes."""
+
+    fields: list[str]
 
 
 class PackageOperations:
@@ -99,6 +116,49 @@ class PackageOperations:
             )
             for one in self._engine.catalog
         ]
+
+
+class PackageRoutes:
+    """The package's part of the control API."""
+
+    def __init__(self, engine: Engine, operations: PackageOperations) -> None:
+        self._engine = engine
+        self._operations = operations
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is served."""
+        return [
+            web.get("/v1/package", self._details),
+            web.post("/v1/package/changed", self._changed),
+            web.post("/v1/package/disable", self._disable),
+            web.post("/v1/package/enable", self._enable),
+            web.get("/v1/objects/{object}/conditions", self._conditions),
+            web.put("/v1/objects/{object}/conditions", self._set_conditions),
+        ]
+
+    async def _details(self, request: web.Request) -> web.Response:
+        look = request.query.get("look", "0") not in ("", "0")
+        return answer(await self._operations.details(look=look))
+
+    async def _changed(self, request: web.Request) -> web.Response:
+        body = await body_of(request, CallsBody)
+        return answer(await self._operations.changed(body.calls))
+
+    async def _disable(self, _request: web.Request) -> web.Response:
+        return answer(await self._operations.switch(disabled=True))
+
+    async def _enable(self, _request: web.Request) -> web.Response:
+        return answer(await self._operations.switch(disabled=False))
+
+    async def _conditions(self, request: web.Request) -> web.Response:
+        return answer(await self._operations.conditions(self._object(request)))
+
+    async def _set_conditions(self, request: web.Request) -> web.Response:
+        body = await body_of(request, ConditionsBody)
+        return answer(await self._operations.set_conditions(self._object(request), body.fields))
+
+    def _object(self, request: web.Request) -> Mirrored:
+        return find_object(self._engine, request.match_info["object"])
 
 
 def _settings(known: PackageSettings | None) -> protocol.PackageSettings | None:

@@ -100,6 +100,15 @@ class PackageDetails(msgspec.Struct, kw_only=True):
     """On disable and enable: whether that changed anything."""
 
 
+class Reloaded(msgspec.Struct, kw_only=True):
+    """`POST /v1/reload`: the configuration was read again, as on SIGHUP."""
+
+    needs_restart: list[str]
+    """Tables that have changed and count from the next start only."""
+    token_ids: list[str]
+    """The gateway's tokens now, each by the first 8 hexadecimal digits of its SHA-256."""
+
+
 class Conditions(msgspec.Struct, kw_only=True):
     """`GET|PUT /v1/objects/{o}/conditions`: the fields whose change makes the package push; none: any."""
 

@@ -6,22 +6,22 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol
+from rtsd.control.answers import answer, body_of, find_object
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
 from rtsd.control.metrics import Metrics
 from rtsd.control.operations import Operations
-from rtsd.control.package import PackageOperations
+from rtsd.control.package import PackageRoutes
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
-from rtsd.errors import AddressInUse, NotFound, RtsError, UsageError
+from rtsd.errors import AddressInUse, Conflict, NotFound, RtsError, UsageError
 from rtsd.store import dead_letters, error_log, mirror, query
 from rtsd.sync.catalog import Mirrored
 
@@ -29,7 +29,6 @@ MAX_PAGE = 10_000
 _MOST = 2**63 - 1
 """The largest number that SQLite compares with."""
 
-_T = TypeVar("_T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -59,18 +58,6 @@ class RepairBody(msgspec.Struct):
     ids: list[str]
 
 
-class CallsBody(msgspec.Struct):
-    """`{"calls": {"DailyApiRequests": 12}}`: what somebody spent beside the daemon, for the package."""
-
-    calls: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
-
-
-class ConditionsBody(msgspec.Struct):
-    """`{"fields": […]}`; none: any change pushes."""
-
-    fields: list[str]
-
-
 class RuleTestBody(msgspec.Struct):
     """`{"since": "2026-03-01T10:00:00Z"}`."""
 
@@ -94,18 +81,20 @@ class ControlServer:
         operations: Operations,
         explainer: Explainer,
         backups: Backups,
-        package: PackageOperations,
+        package: PackageRoutes,
         metrics: Metrics,
         triggers: Triggers,
     ) -> None:
         self._metrics = metrics
         self._explainer = explainer
         self._backups = backups
-        self._package_operations = package
+        self._package = package
         self._triggers = triggers
         self._views = shown
         self._stream = stream
         self._operations = operations
+        self.reload: Callable[[], protocol.Reloaded] | None = None
+        """Takes up the configuration again; None until the daemon runs."""
         self._runner: web.AppRunner | None = None
         self._path: Path | None = None
 
@@ -144,12 +133,7 @@ class ControlServer:
             get("/v1/objects/{object}/records/{id}/why", self._why),
             get("/v1/rules", self._rules),
             post("/v1/rules/{name}/test", self._test_rule),
-            get("/v1/package", self._package),
-            post("/v1/package/changed", self._package_changed),
-            post("/v1/package/disable", self._disable_package),
-            post("/v1/package/enable", self._enable_package),
-            get("/v1/objects/{object}/conditions", self._conditions),
-            web.put("/v1/objects/{object}/conditions", self._set_conditions),
+            *self._package.routes(),
             post("/v1/objects/{object}/audit", self._audit),
             post("/v1/objects/{object}/repair", self._repair),
             get("/metrics", self._metrics.answer),
@@ -157,12 +141,13 @@ class ControlServer:
             post("/v1/backup", self._backups.answer),
             post("/v1/query", self._query),
             post("/v1/verify", self._verify),
+            post("/v1/reload", self._reload),
             post("/v1/pause", self._pause),
             post("/v1/resume", self._resume),
         ]
 
     async def _status(self, _request: web.Request) -> web.Response:
-        return _json(await self._views.status())
+        return answer(await self._views.status())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         query = request.query
@@ -180,7 +165,7 @@ class ControlServer:
 
     async def _error_log(self, _request: web.Request) -> web.Response:
         found = await error_log.newest(self._views.engine.database)
-        return _json(
+        return answer(
             protocol.Errors(
                 errors=[
                     protocol.ErrorEntry(
@@ -197,28 +182,28 @@ class ControlServer:
         )
 
     async def _quota_history(self, _request: web.Request) -> web.Response:
-        return _json(await self._views.quota_history())
+        return answer(await self._views.quota_history())
 
     async def _audits(self, _request: web.Request) -> web.Response:
-        return _json(await self._views.audits())
+        return answer(await self._views.audits())
 
     async def _dead_letters(self, _request: web.Request) -> web.Response:
         found = await dead_letters.newest(self._views.engine.database)
-        return _json(protocol.DeadLetters(dead_letters=[_letter(one) for one in found]))
+        return answer(protocol.DeadLetters(dead_letters=[_letter(one) for one in found]))
 
     async def _dead_letter(self, request: web.Request) -> web.Response:
         """One dead letter with the document that could not be used."""
         found = await dead_letters.get(self._views.engine.database, _letter_id(request))
         document = {**msgspec.structs.asdict(_letter(found)), found.kind: msgspec.Raw(found.body)}
-        return _json(document)
+        return answer(document)
 
     async def _retry(self, request: web.Request) -> web.Response:
         await self._operations.retry(_letter_id(request))
-        return _json({"retried": True})
+        return answer({"retried": True})
 
     async def _drop(self, request: web.Request) -> web.Response:
         await self._operations.drop(_letter_id(request))
-        return _json({"dropped": True})
+        return answer({"dropped": True})
 
     async def _record(self, request: web.Request) -> web.Response:
         mirrored = self._object(request)
@@ -231,94 +216,73 @@ class ControlServer:
                 f"no {mirrored.name} {record_id} in the mirror",
                 f"`rtsd repair {mirrored.name} {record_id}` fetches it from Salesforce",
             )
-        return _json({"object": mirrored.name, "id": record_id, **found})
+        return answer({"object": mirrored.name, "id": record_id, **found})
 
     async def _history(self, request: web.Request) -> web.Response:
         record_id = _record_id(request.match_info["id"])
-        return _json(await self._explainer.history(self._object(request), record_id, request.query.get("at")))
+        at = request.query.get("at")
+        return answer(await self._explainer.history(self._object(request), record_id, at))
 
     async def _why(self, request: web.Request) -> web.Response:
         """`?org=0` leaves the org out of it, and so costs no call."""
         record_id = _record_id(request.match_info["id"])
         ask_org = request.query.get("org", "1") not in ("", "0", "false")
-        return _json(await self._explainer.why(self._object(request), record_id, ask_org=ask_org))
+        return answer(await self._explainer.why(self._object(request), record_id, ask_org=ask_org))
 
     async def _audit(self, request: web.Request) -> web.Response:
-        body = await _body(request, AuditBody)
+        body = await body_of(request, AuditBody)
         mirrored = self._object(request)
         if body.dry_run:
-            return _json(await self._operations.price(mirrored))
+            return answer(await self._operations.price(mirrored))
         run = self._operations.audit(mirrored, full=body.full, accept_missing=body.accept_missing)
         if request.query.get("wait", "0") in ("", "0"):
-            return _json({"run": run.number}, status=202)
-        return _json(await run.result)
+            return answer({"run": run.number}, status=202)
+        return answer(await run.result)
 
     async def _repair(self, request: web.Request) -> web.Response:
-        body = await _body(request, RepairBody)
+        body = await body_of(request, RepairBody)
         ids = [_record_id(one) for one in body.ids]
-        return _json(await self._operations.repair(self._object(request), ids))
+        return answer(await self._operations.repair(self._object(request), ids))
 
     async def _backup_progress(self, _request: web.Request) -> web.Response:
-        return _json(self._backups.progress)
+        return answer(self._backups.progress)
 
     async def _query(self, request: web.Request) -> web.Response:
         """`{"columns": […], "rows": [[…]], "truncated": false}`."""
-        body = await _body(request, QueryBody)
-        return _json(await query.run(self._views.engine.database.path, body.sql))
+        body = await body_of(request, QueryBody)
+        return answer(await query.run(self._views.engine.database.path, body.sql))
 
     async def _verify(self, request: web.Request) -> web.Response:
-        body = await _body(request, VerifyBody)
-        return _json(await self._operations.verify(certify=body.certificate))
+        body = await body_of(request, VerifyBody)
+        return answer(await self._operations.verify(certify=body.certificate))
 
     async def _rules(self, _request: web.Request) -> web.Response:
-        return _json(await self._triggers.list())
+        return answer(await self._triggers.list())
 
     async def _test_rule(self, request: web.Request) -> web.Response:
-        body = await _body(request, RuleTestBody)
-        return _json(await self._triggers.test(request.match_info["name"], body.since))
+        body = await body_of(request, RuleTestBody)
+        return answer(await self._triggers.test(request.match_info["name"], body.since))
 
-    async def _package(self, request: web.Request) -> web.Response:
-        look = request.query.get("look", "0") not in ("", "0")
-        return _json(await self._package_operations.details(look=look))
-
-    async def _package_changed(self, request: web.Request) -> web.Response:
-        body = await _body(request, CallsBody)
-        return _json(await self._package_operations.changed(body.calls))
-
-    async def _disable_package(self, _request: web.Request) -> web.Response:
-        return _json(await self._package_operations.switch(disabled=True))
-
-    async def _enable_package(self, _request: web.Request) -> web.Response:
-        return _json(await self._package_operations.switch(disabled=False))
-
-    async def _conditions(self, request: web.Request) -> web.Response:
-        """`?org=0` leaves the org out of it, and so costs no call."""
-        ask_org = request.query.get("org", "1") not in ("", "0", "false")
-        return _json(await self._package_operations.conditions(self._object(request), ask_org=ask_org))
-
-    async def _set_conditions(self, request: web.Request) -> web.Response:
-        body = await _body(request, ConditionsBody)
-        return _json(await self._package_operations.set_conditions(self._object(request), body.fields))
+    async def _reload(self, _request: web.Request) -> web.Response:
+        if self.reload is None:
+            raise Conflict("rtsd is starting", "try again in a moment")
+        return answer(self.reload())
 
     async def _pause(self, request: web.Request) -> web.Response:
-        body = await _body(request, ObjectsBody)
+        body = await body_of(request, ObjectsBody)
         await self._operations.pause([self._find(name) for name in body.objects])
-        return _json({"paused": body.objects or True})
+        return answer({"paused": body.objects or True})
 
     async def _resume(self, request: web.Request) -> web.Response:
-        body = await _body(request, ObjectsBody)
+        body = await body_of(request, ObjectsBody)
         await self._operations.resume([self._find(name) for name in body.objects])
-        return _json({"resumed": body.objects or True})
+        return answer({"resumed": body.objects or True})
 
     def _object(self, request: web.Request) -> Mirrored:
         return self._find(request.match_info["object"])
 
     def _find(self, name: str) -> Mirrored:
-        mirrored = self._views.engine.catalog.find(name)
-        if mirrored is None:
-            known = ", ".join(one.name for one in self._views.engine.catalog)
-            raise NotFound(f"{name} is not mirrored here", f"mirrored are: {known}")
-        return mirrored
+        return find_object(self._views.engine, name)
 
     def _object_name(self, name: str | None) -> str | None:
         return self._find(name).name if name else None
@@ -330,9 +294,9 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except RtsError as error:
-        return _json(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
+        return answer(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
     except web.HTTPException as error:
-        return _json(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
+        return answer(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
 
 
 def _listen(path: Path) -> socket.socket:
@@ -365,18 +329,6 @@ def _listen(path: Path) -> socket.socket:
 
 def _cannot_listen(path: Path, error: OSError) -> AddressInUse:
     return AddressInUse(f"cannot listen on {path}: {error.strerror or error}", "set [control] socket")
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
-
-
-async def _body(request: web.Request, kind: type[_T]) -> _T:
-    raw = await request.read()
-    try:
-        return msgspec.json.decode(raw or b"{}", type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise UsageError(f"the request's body: {error}") from error
 
 
 def _number(text: str | None, name: str) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import signal
 
 import aiohttp
+import pytest
 from rig import TOKEN, Rig, standing
 from sender import signed
 from waiting import eventually
+
+from rtsd.core.token import key_id
+from rtsd.errors import ConfigError
 
 NEW_TOKEN = "canary-rotated-token-0123456789ab"
 
@@ -42,3 +46,19 @@ async def test_a_rotated_token_is_taken_up_and_a_mistake_is_not() -> None:
         await eventually(lambda: 'event="not reloaded"' in rig.log.read_text(), "the refusal is logged")
         assert await _status(rig, NEW_TOKEN, "still") == 200
         assert NEW_TOKEN not in rig.log.read_text()
+
+
+async def test_a_reload_can_be_asked_for_and_says_what_it_did() -> None:
+    """`POST /v1/reload`: the tokens by their ids, what needs a restart, and a mistake as an error."""
+    async with standing({"Account": 3}) as rig:
+        daemon = await rig.start()
+        rig.secret("push-token", f"{TOKEN}\n{NEW_TOKEN}")
+        rig.config.write_text(rig.config.read_text() + '[[objects]]\nname = "Lead"\n')
+        answer = await daemon.client.reload()
+        assert answer.token_ids == [key_id(one.encode()) for one in (TOKEN, NEW_TOKEN)]
+        assert answer.needs_restart == ["objects"]
+        assert await _status(rig, NEW_TOKEN, "new") == 200
+        rig.config.write_text(rig.config.read_text() + "\nnonsense = 1\n")
+        with pytest.raises(ConfigError):
+            await daemon.client.reload()
+        assert await _status(rig, NEW_TOKEN, "still") == 200

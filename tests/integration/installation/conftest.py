@@ -57,6 +57,7 @@ class Office:
     sim: SimulatedOrg
     org: Org
     place: Path
+    token: str = TOKEN
     said: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
 

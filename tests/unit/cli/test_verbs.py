@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 Rtsd = Callable[..., Any]
 AT = "2026-03-01T10:00:00.000Z"
@@ -221,3 +222,42 @@ def test_pausing_names_objects_or_everything(verb: str, rtsd: Rtsd, daemon: Any)
     assert "everything" in rtsd(verb).out
     assert "Contact, Lead" in rtsd(verb, "Contact", "Lead").out
     assert [call.body for call in daemon.calls] == [{"objects": []}, {"objects": ["Contact", "Lead"]}]
+
+
+def conditions(name: str, *fields: str) -> dict[str, Any]:
+    """Return a daemon's answer on sync conditions."""
+    return {"object": name, "fields": list(fields), "source": "org", "in_org": list(fields), "as_of": AT}
+
+
+def test_conditions_are_shown_for_every_object(rtsd: Rtsd, daemon: Any) -> None:
+    """Without a verb all; with names those; none is any field."""
+    daemon.answers["GET /v1/objects/Contact/conditions"] = conditions("Contact", "Email", "OwnerId")
+    daemon.answers["GET /v1/objects/Lead/conditions"] = conditions("Lead")
+    assert rtsd("conditions").out.splitlines()[1:] == [
+        f"Contact  Email, OwnerId          org   {AT}",
+        f"Lead     any field               org   {AT}",
+    ]
+    assert "Lead" not in rtsd("conditions", "show", "Contact").out
+    assert json.loads(rtsd("conditions", "show", "Lead", "--json").out)["conditions"][0]["fields"] == []
+
+
+def test_conditions_are_set_and_cleared(rtsd: Rtsd, daemon: Any) -> None:
+    """Each is one PUT of all the fields; a refusal names what is allowed and is 2."""
+    daemon.answers["PUT /v1/objects/Contact/conditions"] = conditions("Contact", "Email")
+    assert rtsd("conditions", "set", "Contact", "Email") == (
+        0,
+        "Contact is pushed only when Email changes.\n",
+        "",
+    )
+    assert daemon.calls[-1].body == {"fields": ["Email"]}
+    daemon.answers["PUT /v1/objects/Contact/conditions"] = conditions("Contact")
+    assert rtsd("conditions", "clear", "Contact").out == "Contact is pushed whatever changes.\n"
+    assert daemon.calls[-1].body == {"fields": []}
+    refusal = {"error": "UsageError", "message": "Contact has no field Emial. Allowed are: Email."}
+    daemon.answers["PUT /v1/objects/Contact/conditions"] = web.json_response(refusal, status=400)
+    assert rtsd("conditions", "set", "Contact", "Emial") == (
+        2,
+        "",
+        "rtsd: Contact has no field Emial. Allowed are: Email.\n",
+    )
+    assert rtsd("conditions", "set", "Contact").status == 2

@@ -1,0 +1,91 @@
+"""`rtsd conditions`: the fields whose change makes the package push."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from rtsd.cli import options
+from rtsd.cli.ask import ask
+from rtsd.cli.output import table
+from rtsd.control.client import ControlClient
+from rtsd.logs import clean
+
+_ANY = "any field"
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=options.examples(
+        "rtsd conditions",
+        "rtsd conditions show Contact --json",
+        "rtsd conditions set Contact Email OwnerId",
+        "rtsd conditions clear Contact",
+    ),
+)
+@options.socket
+@options.as_json
+@click.pass_context
+def conditions(ctx: click.Context, *, socket: Path | None, as_json: bool) -> None:
+    """Show or change the fields whose change makes the package push.
+
+    They are rows of RTS Synced Fields in the org, where an administrator sees and edits them too. Without
+    any, every update is pushed; creations and deletions always are. What a condition holds back,
+    fingerprints find. Without a verb: show.
+    """
+    if ctx.invoked_subcommand is None:
+        _show(socket, (), as_json=as_json)
+
+
+@conditions.command(epilog=options.examples("rtsd conditions show", "rtsd conditions show Contact Lead"))
+@click.argument("names", nargs=-1, metavar="[OBJECT]…")
+@options.socket
+@options.as_json
+def show(*, names: Sequence[str], socket: Path | None, as_json: bool) -> None:
+    """Show them, read in the org now: one API call for each object."""
+    _show(socket, names, as_json=as_json)
+
+
+@conditions.command("set", epilog=options.examples("rtsd conditions set Contact Email OwnerId"))
+@click.argument("name", metavar="OBJECT")
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD…")
+@options.socket
+@options.as_json
+def set_(*, name: str, fields: Sequence[str], socket: Path | None, as_json: bool) -> None:
+    """Make these fields, and no others, the conditions of an object."""
+    _change(socket, name, fields, as_json=as_json)
+
+
+@conditions.command(epilog=options.examples("rtsd conditions clear Contact"))
+@click.argument("name", metavar="OBJECT")
+@options.socket
+@options.as_json
+def clear(*, name: str, socket: Path | None, as_json: bool) -> None:
+    """Have every update of an object pushed."""
+    _change(socket, name, (), as_json=as_json)
+
+
+def _show(socket: Path | None, names: Sequence[str], *, as_json: bool) -> None:
+    async def read(client: ControlClient) -> list[dict[str, Any]]:
+        wanted = names or [one.name for one in (await client.status()).objects]
+        return [await client.conditions(name) for name in wanted]
+
+    found = ask(socket, read)
+    if as_json:
+        click.echo(msgspec.json.encode({"conditions": found}))
+        return
+    rows = [(one["object"], ", ".join(one["fields"]) or _ANY, one["source"], one["as_of"]) for one in found]
+    click.echo(table(("OBJECT", "PUSHED WHEN IT CHANGES", "FROM", "AS OF"), rows))
+
+
+def _change(socket: Path | None, name: str, fields: Sequence[str], *, as_json: bool) -> None:
+    answer = ask(socket, lambda client: client.set_conditions(name, fields))
+    if as_json:
+        click.echo(msgspec.json.encode(answer))
+    else:
+        what = f"only when {', '.join(answer['fields'])} changes" if answer["fields"] else "whatever changes"
+        click.echo(clean(f"{answer['object']} is pushed {what}."))

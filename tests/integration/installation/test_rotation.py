@@ -1,0 +1,91 @@
+"""`rtsd package rotate-token`: two tokens are good while one is replaced, and never none."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rtsd import config
+from rtsd.core.token import key_id
+from rtsd.errors import ConfigError, Conflict
+from rtsd.installation import rotation
+from rtsd.installation.rotation import KEPT_MS, Rotated
+from rtsd.installation.visit import now_ms
+
+if TYPE_CHECKING:
+    from conftest import Office
+
+
+def tokens(office: Office) -> list[str]:
+    """What the gateway accepts."""
+    return (office.place / "push-token").read_text().split()
+
+
+def in_org(office: Office) -> str:
+    """What the org signs with."""
+    ((token,),) = office.select("SELECT Token__c FROM RTS_Settings__c")
+    return str(token)
+
+
+async def rotate(office: Office, *, finish: bool = False, later_ms: int = 0) -> Rotated:
+    """`rtsd package rotate-token [--finish]`."""
+    settings = config.load(office.place / "rtsd.toml")
+    async with office.visit(settings) as (visit, plan):
+        step = rotation.finish if finish else rotation.begin
+        return await step(visit.client, plan, settings, now_ms() + later_ms)
+
+
+async def test_both_tokens_are_accepted_until_the_rotation_is_finished(office: Office) -> None:
+    """Added, switched; a second rotation and an early end are refused; a day later the old one goes."""
+    await office.deploy()
+    done = await rotate(office)
+    old, new = tokens(office)
+    assert (old, in_org(office), done.token_id) == (office.token, new, key_id(new.encode()))
+    assert stat.S_IMODE((office.place / "push-token").stat().st_mode) == 0o600
+    assert (await office.status(config.load(office.place / "rtsd.toml"))).differences == []
+    with pytest.raises(Conflict, match="under way"):
+        await rotate(office)
+    with pytest.raises(Conflict, match="less than a day"):
+        await rotate(office, finish=True, later_ms=KEPT_MS - 60_000)
+    assert tokens(office) == [old, new]
+    done = await rotate(office, finish=True, later_ms=KEPT_MS)
+    assert (tokens(office), done.dropped) == ([new], [key_id(old.encode())])
+    assert (await rotate(office, finish=True)).dropped == []
+
+
+async def test_an_interrupted_rotation_is_taken_up(office: Office) -> None:
+    """The token was added and the org not switched: the same token is switched to, no third one is made."""
+    await office.deploy()
+    (office.place / "push-token").write_text(f"{office.token}\nthe-second-one-0123456789\n")
+    await rotate(office)
+    assert tokens(office) == [office.token, "the-second-one-0123456789"]
+    assert in_org(office) == "the-second-one-0123456789"
+
+
+async def test_the_token_file_stays_readable_for_whom_it_was(office: Office) -> None:
+    """Its group may go on reading it: the daemon may be another user than who rotates."""
+    await office.deploy()
+    (office.place / "push-token").chmod(0o640)
+    await rotate(office)
+    assert stat.S_IMODE((office.place / "push-token").stat().st_mode) == 0o640
+    assert not list(office.place.glob(".*.new"))
+
+
+async def test_a_token_in_the_configuration_itself_is_not_rotated(office: Office) -> None:
+    """There is no file to write; the message says what to do."""
+    await office.deploy()
+    path = office.place / "rtsd.toml"
+    path.write_text(path.read_text().replace('token_file = "push-token"', f'token = "{office.token}"'))
+    with pytest.raises(ConfigError, match="token_file"):
+        await rotate(office)
+
+
+async def test_an_org_with_another_token_is_put_right_first(office: Office) -> None:
+    """Rotating on top of a mismatch would hide it."""
+    await office.deploy()
+    await office.sim.control("package/settings", {"Token__c": "leaked and replaced by hand"})
+    with pytest.raises(Conflict, match="rtsd package deploy"):
+        await rotate(office)
+    assert tokens(office) == [office.token]
