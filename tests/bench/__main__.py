@@ -21,8 +21,15 @@ import audit  # noqa: E402 - found through the path above
 import feed  # noqa: E402
 import memory  # noqa: E402
 import pushes  # noqa: E402
+import rules  # noqa: E402
 
-BENCHMARKS = {"audit": audit.run, "pushes": pushes.run, "feed": feed.run, "memory": memory.run}
+BENCHMARKS = {
+    "audit": audit.run,
+    "pushes": pushes.run,
+    "feed": feed.run,
+    "rules": rules.run,
+    "memory": memory.run,
+}
 
 
 def main() -> None:

@@ -1,0 +1,154 @@
+"""Rules of a real daemon: killed between commit and delivery, reloaded, refused with a wrong condition."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from barrage import OBJECT, Barrage
+from rig import Rig, standing
+from waiting import eventually
+
+from rtsd.core.signature import sign
+
+SECRET = "canary-hook-secret-c41d"
+SLOWLY_S = 0.02
+"""So long the receiver takes for one: that kills find deliveries committed, on their way and taken."""
+
+
+@dataclass
+class Receiver:
+    """Takes deliveries, and counts the tries of each."""
+
+    url: str = ""
+    tries: dict[str, int] = field(default_factory=dict)
+    events: list[int] = field(default_factory=list)
+    forged: int = 0
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Take one, after a while."""
+        body = await request.read()
+        name = request.headers["webhook-id"]
+        wanted = sign(SECRET.encode(), name, int(request.headers["webhook-timestamp"]), body)
+        self.forged += wanted != request.headers["webhook-signature"]
+        document: dict[str, Any] = msgspec.json.decode(body)
+        self.tries[name] = self.tries.get(name, 0) + 1
+        self.events.append(document["event"]["seq"])
+        await asyncio.sleep(SLOWLY_S)
+        return web.Response(status=204)
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """A receiver on a port of its own."""
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", receiver.take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    try:
+        yield receiver
+    finally:
+        await runner.cleanup()
+
+
+def configure(rig: Rig, receiver: Receiver, when: str = "LastName IS NOT NULL", name: str = "watch") -> None:
+    """Add a rule to the configuration."""
+    rig.secret("hook-secret", SECRET)
+    rule = f'[[rules]]\nname = "{name}"\nobject = "{OBJECT}"\non = ["create"]\nwhen = "{when}"\n'
+    hook = f'[rules.webhook]\nurl = "{receiver.url}"\nsecret_file = "hook-secret"\n'
+    rig.config.write_text(rig.config.read_text() + rule + hook)
+
+
+def applied(rig: Rig) -> list[int]:
+    """The journal's entries of records that were created here, as any other program reads them."""
+    sql = (
+        "SELECT seq FROM _rts_journal WHERE type='change' AND op='create' AND outcome='applied' ORDER BY seq"
+    )
+    return [row["seq"] for row in rig.read(sql)]
+
+
+async def test_a_kill_between_commit_and_delivery_loses_nothing(measured: Callable[[str], None]) -> None:
+    """For every change that was applied the receiver got its delivery, signed, and for no other."""
+    async with receiving() as receiver, standing({OBJECT: 5}) as rig:
+        barrage = await Barrage.of(rig)
+        configure(rig, receiver)
+        await (await rig.start()).live()
+        await rig.daemons[-1].kill()
+        waiting = []
+        for _ in range(2):
+            daemon = await rig.start()
+            last = len(barrage.acked) + 60
+            kill = partial(os.kill, daemon.pid, signal.SIGKILL)
+            await barrage.fire(kill, when=lambda last=last: len(barrage.acked) >= last)
+            assert await daemon.kill() == -signal.SIGKILL
+            (row,) = rig.read("SELECT COUNT(*) FROM _rts_outbox WHERE done_at IS NULL")
+            waiting.append(row[0])
+        daemon = await rig.start()
+        await daemon.settled()
+        await eventually(lambda: set(applied(rig)) == set(receiver.events), "everything is delivered")
+
+        async def quiet() -> bool:
+            return (await daemon.client.rules()).rules[0].pending == 0
+
+        await eventually(quiet, "the outbox is empty")
+        assert max(waiting) > 0, "no kill came between commit and delivery: this has shown nothing"
+        assert receiver.forged == 0
+        assert len(receiver.tries) == len(applied(rig)) >= 120
+        again = sum(tries > 1 for tries in receiver.tries.values())
+        measured(
+            f"2 kills, {waiting} deliveries waiting at each, {len(receiver.tries)} delivered, {again} again"
+        )
+
+
+async def test_rules_follow_a_reload_and_the_command_line_shows_them() -> None:
+    """SIGHUP takes a rule up, `rtsd rules` lists and tests it; one gone wrong leaves the old one running."""
+    async with receiving() as receiver, standing({OBJECT: 3}) as rig:
+        daemon = await rig.start()
+        await daemon.live()
+        assert (await daemon.client.rules()).rules == []
+        configure(rig, receiver)
+        daemon.process.send_signal(signal.SIGHUP)
+        await eventually(lambda: "event=reloaded" in rig.log.read_text(), "the reload is logged")
+        barrage = await Barrage.of(rig)
+        await barrage.fire(lambda: None, when=bool, count=10)
+        await eventually(lambda: len(receiver.events) == 10, "the rule fires")
+        out = await verb(rig, "rules")
+        assert "watch" in out
+        assert "/hook" in out
+        assert SECRET not in out
+        out = await verb(rig, "rules", "test", "watch", "--since", "1h")
+        assert "would have fired for 10 of 10 changes" in out
+        rig.config.write_text(rig.config.read_text().replace("LastName IS", "LastNam IS"))
+        daemon.process.send_signal(signal.SIGHUP)
+        await eventually(lambda: "did you mean LastName?" in rig.log.read_text(), "the refusal is logged")
+        assert (await daemon.client.rules()).rules[0].when == "LastName IS NOT NULL"
+        await daemon.terminate()
+        refused = await rig.launch()
+        assert await refused.process.wait() == 2
+        await verb(rig, "check", "-c", str(rig.config), status=2)
+        assert SECRET not in rig.log.read_text()
+
+
+async def verb(rig: Rig, *arguments: str, status: int = 0) -> str:
+    """Run `rtsd` and return what it prints; it must end with `status`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rtsd", *arguments),
+        env={**os.environ, "RTSD_SOCKET": str(rig.socket)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == status, err.decode()
+    return out.decode()
