@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 import zlib
+from contextlib import suppress
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -238,9 +239,10 @@ class Service:
         if fault is not None:
             await _broken(request, response, pieces, fault, page.size)
             return response
-        async for piece in _read_ahead(pieces):
-            await response.write(piece)
-        await response.write_eof()
+        with suppress(ConnectionError):  # the client has gone: its business
+            async for piece in _read_ahead(pieces):
+                await response.write(piece)
+            await response.write_eof()
         return response
 
 

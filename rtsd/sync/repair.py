@@ -9,6 +9,7 @@ from rtsd.core.change import Change, Operation, Outcome, Source, Version
 from rtsd.core.disappearance import believable
 from rtsd.core.instant import Millis, to_iso
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import MOST_IDS
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
@@ -19,7 +20,7 @@ from rtsd.sync.freeze import freeze
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
 
 AT_ONCE = 200
-"""Ids in one call; wide rows make the answers large."""
+"""Records in one transaction, so that pushes wait some ms; ids in one query, so that its URL is short."""
 SETTLE_S = 0.25
 """How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
 FILTER_SETTLE_MS: Millis = 15_000
@@ -75,14 +76,18 @@ class Repair:
         """Fetch records; those that did not come are judged together, when all is known."""
         changed = 0
         absent: list[tuple[str, Millis]] = []
-        for start in range(0, len(asked), AT_ONCE):
-            part = asked[start : start + AT_ONCE]
+        at_once = min(MOST_IDS, width.chunk_rows(len(mirrored.described.columns)))
+        for start in range(0, len(asked), at_once):
+            part = asked[start : start + at_once]
             found, observed = await self._read(mirrored, [one for one, _ in part])
             came = {change.id for change in found}
             if mirrored.wish.where:
                 found = await self._let_in(mirrored, found, observed)
             absent += [ask for ask in part if ask[0] not in came]
-            changed += await self._apply(mirrored, found, [ask for ask in part if ask[0] in came])
+            kept = {change.id: change for change in found}
+            for first in range(0, len(part), AT_ONCE):
+                some = [ask for ask in part[first : first + AT_ONCE] if ask[0] in came]
+                changed += await self._apply(mirrored, [kept[one] for one, _ in some if one in kept], some)
         if absent:
             changed += await self._judge_absent(mirrored, absent)
         return changed
@@ -104,7 +109,7 @@ class Repair:
         return changes
 
     async def _read(self, mirrored: Mirrored, ids: Sequence[str]) -> tuple[list[Change], Observed]:
-        """The records as they are; those that are not there do not come."""
+        """The records as they are, by one call; those that are not there do not come."""
         table = mirrored.described
         answer = await width.fitting(
             mirrored,

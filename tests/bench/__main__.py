@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 import audit  # noqa: E402 - found through the path above
 import feed  # noqa: E402
 import memory  # noqa: E402
+import proof  # noqa: E402
 import pushes  # noqa: E402
 import rules  # noqa: E402
 
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "feed": feed.run,
     "rules": rules.run,
     "memory": memory.run,
+    "proof": proof.run,
 }
 
 

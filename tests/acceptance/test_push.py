@@ -1,0 +1,259 @@
+"""Push that dies quietly, and what its events mean: nothing is believed that was not seen to arrive.
+
+Cases 16 to 18 are told of streaming clients; here they are asked of signed pushes, which have no
+subscription and no replay id: what can hang, go stale or loop is an answer, a receiver and a window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import random
+import time
+from typing import Any
+
+import aiohttp
+import msgspec
+from stand import TOKEN, Row, Stand, Standing
+
+from rtsd.core.mode import Mode
+
+DAY_S = 86_400
+
+
+def signed(org: Stand, body: bytes, webhook_id: str) -> dict[str, str]:
+    """The headers of a push, after the Standard Webhooks specification."""
+    stamp = str(org.now() // 1000)
+    content = f"{webhook_id}.{stamp}.".encode() + body
+    mac = hmac.new(TOKEN.encode(), content, hashlib.sha256).digest()
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": webhook_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
+
+
+def document(org: Stand, changes: list[Row]) -> bytes:
+    """A push of changes as of now."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(org.now() / 1000))
+    head = {"v": 1, "kind": "changes", "org": org.org.org_id, "pkg": "1.0.0", "sent": at, "read_at": at}
+    return msgspec.json.encode({**head, "changes": changes})
+
+
+async def push(org: Stand, body: bytes, webhook_id: str) -> dict[str, Any]:
+    """Send it to the gateway; the answer's body."""
+    assert org.parts.gateway is not None
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(
+            f"http://{org.parts.gateway.address}/v1/push", data=body, headers=signed(org, body, webhook_id)
+        ) as answer,
+    ):
+        return {"status": answer.status, **await answer.json()}
+
+
+async def settle(org: Stand) -> None:
+    """Apply what has come, and fetch what it asks for."""
+    while await org.parts.controller.realtime.step():
+        pass
+    await org.repair()
+
+
+async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
+    """The sender hangs up before it has the answer, and sends again: taken twice, applied once."""
+    org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
+    assert org.parts.gateway is not None
+    (one,) = org.ids("Lead")[:1]
+    org.advance(60)
+    org.update("Lead", [one], Title="said once")
+    (row,) = [row for row in org.org.snapshot("Lead") if row["Id"] == one]
+    body = document(org, [{"object": "Lead", "op": "update", "id": one, "modstamp": row["SystemModstamp"]}])
+    taking = asyncio.create_task(org.parts.inbox.run())
+    try:
+        host, _, port = org.parts.gateway.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = "".join(f"{name}: {value}\r\n" for name, value in signed(org, body, "msg_16").items())
+        writer.write(
+            f"POST /v1/push HTTP/1.1\r\nHost: rts\r\nContent-Length: {len(body)}\r\n{head}\r\n".encode()
+        )
+        writer.write(body)
+        await writer.drain()
+        assert (await reader.read(12)).startswith(b"HTTP/1.1 200")
+        writer.transport.abort()
+        again = await push(org, body, "msg_16")
+    finally:
+        taking.cancel()
+    assert again == {"status": 200, "accepted": 0, "duplicate": True}
+    await settle(org)
+    assert len([event for event in await org.journal("change") if event.id == one]) == 2  # asked for, fetched
+    assert await org.equal("Lead") == 20
+
+
+async def test_ac_17_18_20_after_four_days_nothing_is_lost(stand: Standing) -> None:
+    """The receiver is gone for four days and every retry with it: a bounded catch-up, journalled, no loop."""
+    org = await stand({"Lead": 300}, listen="127.0.0.1:0")
+    await org.loaded()
+    await org.install_package("Lead")
+    await org.stop()
+    ids = org.ids("Lead")
+    for day in range(4):
+        org.advance(DAY_S)
+        org.update("Lead", ids[day * 20 : day * 20 + 20], Title=f"day {day}")
+        org.create("Lead", 5, Title=f"day {day}")
+        org.org.delete(org.org.admin, "Lead", ids[200 + day * 3 : 203 + day * 3])
+    await org.simulated.control("package/drain", {})
+    org.advance(600)
+    before = await org.calls()
+    await org.start()
+    await org.load()
+    for _ in range(3):
+        await org.read()
+    assert await org.cost(before) <= 20
+    assert (await org.state("Lead")).state == "live"
+    assert await org.equal("Lead") == 300 + 20 - 12
+    caught = [event for event in await org.journal("change") if event.source == "interval"]
+    assert {event.id for event in caught} >= {*ids[:80], *ids[200:212]}
+
+
+async def test_ac_18_a_window_that_is_refused_is_not_asked_for_in_a_loop(stand: Standing) -> None:
+    """The org refuses every query for an hour: a try every 30 seconds at most, then all is caught up."""
+    org = await (await stand({"Lead": 50}, interval="30s")).loaded()
+    controller = org.parts.controller
+    org.advance(120)
+    await org.read()
+    org.update("Lead", org.ids("Lead")[:9], Title="while nobody could ask")
+    await org.simulated.fault("api_disabled")
+    before = await org.calls()
+    for _ in range(120):
+        org.advance(30)
+        await controller._guarded(controller._read, 0)
+    assert 0 < await org.cost(before) <= 120
+    assert (await org.parts.views.status()).mode == "unreachable"
+    await org.simulated.control("faults", method="DELETE")
+    org.advance(600)
+    await org.load()
+    await org.read()
+    assert await org.equal("Lead") == 50
+
+
+async def test_ac_19_installed_is_not_live(stand: Standing) -> None:
+    """A package that signs with a wrong token is installed, and pushes nothing: that is not real time."""
+    org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
+    await org.install_package("Lead")
+    await org.simulated.control("package/settings", {"Token__c": "a token of somebody else"})
+    await org.parts.controller._look_for_package()
+    org.advance(60)
+    org.update("Lead", org.ids("Lead")[:3], Title="signed wrongly")
+    await org.pushed()
+    await org.beat()
+    status = await org.parts.views.status()
+    assert org.parts.controller.mode is not Mode.REAL_TIME
+    assert (status.mode, status.push.last_at, status.push.rejected_24h > 0) == (status.mode, None, True)
+    assert status.push.quiet != "live"
+    await org.read()
+    assert await org.equal("Lead") == 20
+    await org.simulated.control("package/settings", {"Token__c": TOKEN})
+    await org.beat()
+    assert org.parts.controller.mode is Mode.REAL_TIME
+
+
+async def test_ac_22_changes_without_fields(stand: Standing) -> None:
+    """Ids without values, as of rows too large to send: fetched together, by one call."""
+    org = await (await stand({"Lead": 60}, listen="127.0.0.1:0")).loaded()
+    org.advance(60)
+    ids = org.ids("Lead")[:40]
+    org.update("Lead", ids, Title="too large to send")
+    bare = [{"object": "Lead", "op": "update", "id": one} for one in ids]
+    taking = asyncio.create_task(org.parts.inbox.run())
+    try:
+        assert (await push(org, document(org, bare), "msg_22"))["accepted"] == 40
+    finally:
+        taking.cancel()
+    before = await org.calls()
+    await settle(org)
+    assert await org.cost(before) == 1
+    assert await org.equal("Lead") == 60
+
+
+async def test_ac_23_more_changes_than_can_be_sent(stand: Standing) -> None:
+    """A load of 5,000 rows sheds its values: its ids cost four calls, and no other object a single one."""
+    org = await (await stand({"Lead": 10, "Account": 30}, listen="127.0.0.1:0")).loaded()
+    org.advance(60)
+    ids = org.create("Lead", 5_000)
+    taking = asyncio.create_task(org.parts.inbox.run())
+    try:
+        for start in range(0, len(ids), 1_000):
+            part = [{"object": "Lead", "op": "create", "id": one} for one in ids[start : start + 1_000]]
+            assert (await push(org, document(org, part), f"msg_23_{start}"))["accepted"] == 1_000
+    finally:
+        taking.cancel()
+    cursor = (await org.state("Account")).as_of
+    before = await org.calls()
+    await settle(org)
+    while await org.waiting():
+        await org.repair()
+    assert await org.cost(before) <= 4
+    assert (await org.state("Account")).as_of == cursor
+    assert await org.equal("Lead") == 5_010
+
+
+async def test_ac_25_ten_thousand_events_shuffled_and_doubled(stand: Standing) -> None:
+    """Every push of 10,000 changes comes twice and out of order: no older stamp wins."""
+    org = await (await stand({"Lead": 400}, listen="127.0.0.1:0")).loaded()
+    sent: list[Row] = []
+    rng = random.Random(25)
+    for edit in range(25):
+        org.advance(1)  # many edits share a stamp with the one before
+        org.update("Lead", org.ids("Lead"), Title=f"edit {edit}")
+        for row in org.org.snapshot("Lead"):
+            seen = {"Id": row["Id"], "Title": row["Title"], "SystemModstamp": row["SystemModstamp"]}
+            sent.append(
+                {
+                    "object": "Lead",
+                    "op": "update",
+                    "id": row["Id"],
+                    "modstamp": row["SystemModstamp"],
+                    "fields": seen,
+                }
+            )
+    assert len(sent) == 10_000
+    rng.shuffle(sent)
+    batches = [sent[start : start + 200] for start in range(0, len(sent), 200)] * 2
+    rng.shuffle(batches)
+    taking = asyncio.create_task(org.parts.inbox.run())
+    try:
+        for number, batch in enumerate(batches):
+            assert (await push(org, document(org, batch), f"msg_25_{number}"))["status"] == 200
+    finally:
+        taking.cancel()
+    await settle(org)
+    while await org.waiting():
+        await org.repair()
+    assert {row["Title"] for row in org.sql("SELECT Title FROM Lead")} == {"edit 24"}
+    await org.read()
+    assert await org.equal("Lead") == 400
+
+
+async def test_ac_27_conditions_save_the_budget_and_the_gauge_shows_it(stand: Standing) -> None:
+    """An uninteresting field changes a thousand times: no push; the org's async Apex budget is on show."""
+    org = await stand({"Lead": 100}, listen="127.0.0.1:0", objects={"Lead": {"conditions": ["Company"]}})
+    await org.loaded()
+    await org.install_package("Lead")
+    row = {"Key__c": "Lead.Company", "Object__c": "Lead", "Field__c": "Company", "Condition__c": True}
+    await org.simulated.control("dml", {"op": "create", "object": "RTS_Synced_Field__c", "rows": [row]})
+    org.advance(60)
+    for turn in range(10):
+        org.update("Lead", org.ids("Lead"), Title=f"nobody watches {turn}")
+    org.update("Lead", org.ids("Lead")[:1], Company="somebody watches")
+    await org.pushed()
+    await org.beat()
+    statistics = (await org.simulated.stats())["pushes"]
+    assert (statistics["filtered"], statistics["pushes"]) == (1_000, 1)
+    async with org.client() as client:
+        package = await client.package()
+    assert package.async_used is not None
+    assert package.async_max is not None
+    assert 0 < package.async_used < package.async_max
