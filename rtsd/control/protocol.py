@@ -172,6 +172,9 @@ class Object(msgspec.Struct, kw_only=True):
     as_of: str | None = None
     """The mirror shows everything committed before this."""
     freshness_ms: Freshness | None = None
+    """From the org's commit to the mirror's, of the newest changes."""
+    freshness_by_source: dict[str, Freshness] = msgspec.field(default_factory=dict)
+    """The same for each source that brought some of them: push, interval, repair."""
     drift: Drift | None = None
     error: str | None = None
     rate: float | None = None

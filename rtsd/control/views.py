@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtsd import __version__
@@ -182,7 +183,8 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         where=mirrored.wish.where or None,
         progress=_progress(mirrored, rows),
         as_of=mirrored.as_of,
-        freshness_ms=_freshness(mirrored),
+        freshness_ms=_freshness(late for _, late in mirrored.latencies),
+        freshness_by_source=_by_source(mirrored),
         drift=_drift(mirrored),
         error=mirrored.error,
         last_change_at=mirrored.last_change_at,
@@ -219,8 +221,16 @@ def _drift(mirrored: Mirrored) -> protocol.Drift | None:
     )
 
 
-def _freshness(mirrored: Mirrored) -> protocol.Freshness | None:
-    found = percentiles(mirrored.latencies, (50, 95, 99))
+def _by_source(mirrored: Mirrored) -> dict[str, protocol.Freshness]:
+    found = {
+        source.value: _freshness(late for other, late in mirrored.latencies if other is source)
+        for source in {source for source, _ in mirrored.latencies}
+    }
+    return {name: freshness for name, freshness in sorted(found.items()) if freshness}
+
+
+def _freshness(latencies: Iterable[Millis]) -> protocol.Freshness | None:
+    found = percentiles(latencies, (50, 95, 99))
     return protocol.Freshness(p50=found[0], p95=found[1], p99=found[2]) if found else None
 
 

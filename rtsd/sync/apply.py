@@ -279,7 +279,7 @@ def _note(
     if verdict.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
         latency = max(salesforce_now - from_iso(change.version.stamp), 0)
         if from_iso(change.version.stamp) >= mirrored.loaded_from:
-            mirrored.latencies.append(latency)
+            mirrored.latencies.append((change.source, latency))
     operation = change.operation
     if operation is Operation.READ:
         appeared = Operation.UNDELETE if revived else Operation.CREATE

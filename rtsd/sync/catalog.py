@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from rtsd.core.change import Source
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.payload import Changes
 from rtsd.core.privacy import Mask, masks
@@ -111,7 +112,8 @@ class Mirrored:
     conditions_as_of: str | None = None
     loaded_from: Millis = 0
     """When this run began the initial audit: what changed before was not late."""
-    latencies: deque[int] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
+    latencies: deque[tuple[Source, Millis]] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
+    """How late the newest changes were in the mirror, each with the source that brought it."""
 
     @property
     def name(self) -> str:

@@ -257,3 +257,25 @@ async def test_ac_27_conditions_save_the_budget_and_the_gauge_shows_it(stand: St
     assert package.async_used is not None
     assert package.async_max is not None
     assert 0 < package.async_used < package.async_max
+
+
+async def test_freshness_is_measured_for_each_source(stand: Standing) -> None:
+    """From the org's commit to the mirror's, by what brought it: pushes in seconds, windows later."""
+    org = await (await stand({"Lead": 30}, listen="127.0.0.1:0")).loaded()
+    await org.install_package("Lead")
+    org.advance(60)
+    org.update("Lead", org.ids("Lead")[:5], Title="pushed")
+    await org.pushed()
+    await org.simulated.fault("push_lost")
+    org.update("Lead", org.ids("Lead")[5:9], Title="read later")
+    org.advance(400)
+    await org.read()
+    shown = await org.state("Lead")
+    assert set(shown.freshness_by_source) == {"push", "interval"}
+    assert shown.freshness_by_source["push"].p99 < 5_000
+    assert 400_000 <= shown.freshness_by_source["interval"].p50 < 410_000
+    assert shown.freshness_ms is not None
+    assert (shown.freshness_ms.p50, shown.freshness_ms.p99) == (
+        shown.freshness_by_source["push"].p99,
+        shown.freshness_by_source["interval"].p99,
+    )
