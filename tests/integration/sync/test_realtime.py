@@ -208,9 +208,8 @@ async def test_a_paused_object_catches_up(contacts: Rig) -> None:
     from rtsd.control.operations import Operations
 
     controller = contacts.parts.controller
-    operations = Operations(
-        contacts.parts.engine, controller, contacts.parts.inbox, contacts.parts.views.ledger
-    )
+    parts = contacts.parts
+    operations = Operations(parts.engine, controller, parts.inbox, parts.ledger, parts.rulebook)
     await contacts.push({"v": 1, "kind": "test", "org": contacts.org.org_id})
     await controller._read()
     await operations.pause([contacts["Contact"]])
