@@ -24,8 +24,8 @@ from rtsd.store.journal import Entry, Note
 from rtsd.store.outbox import Delivery
 from rtsd.sync.engine import Engine, Writing
 
-AT_ONCE = 16
-"""Deliveries under way to one destination; so many connections any receiver takes."""
+AT_ONCE = {"webhook": 16, "command": 4}
+"""Deliveries under way to one destination: what any receiver takes, and any machine."""
 LOOK_S = 1.0
 """How long the loop sleeps without looking at what has become due; looking is one indexed query."""
 GIVEN_UP_AT_ONCE = 500
@@ -38,6 +38,7 @@ log = structlog.get_logger("rtsd.rules")
 class Destination:
     """Somewhere deliveries go: its circuit, and what is under way to it."""
 
+    at_once: int = 1
     circuit: Circuit = field(default_factory=Circuit)
     under_way: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     """By the delivery's seq."""
@@ -65,7 +66,7 @@ class Deliverer:
         """Take up where each rule and alert sends, by its name; what waits goes there, too."""
         self._actions = actions
         for action in actions.values():
-            self._destinations.setdefault(action.destination, Destination())
+            self._destinations.setdefault(action.destination, Destination(AT_ONCE[action.kind]))
         self._arranged = False
         self._wake.set()
 
@@ -134,7 +135,7 @@ class Deliverer:
         return len(stray)
 
     async def _begin(self, name: str, destination: Destination, now: Millis) -> int:
-        room = destination.circuit.room(len(destination.under_way), AT_ONCE, now)
+        room = destination.circuit.room(len(destination.under_way), destination.at_once, now)
         if not room:
             return 0
         busy = [*destination.under_way, *(delivery.seq for delivery, _ in self._ended)]
