@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,19 +39,18 @@ from rtsd.errors import (
     ConfigError,
     QuotaExhausted,
     RtsError,
-    StorageFailed,
     StorageFull,
-    StoreError,
 )
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer, Intake
 from rtsd.gateway.tls import Certificate
-from rtsd.logs import conceal
+from rtsd.logs import LoopFailures, conceal
 from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.salesforce.session import Session
+from rtsd.store import health
 from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
@@ -77,7 +77,6 @@ FIXED = ("org", "store", "control", "objects")
 """Tables of the configuration that are taken up at the next start only."""
 STATUS_LINE_S = 5.0
 """How often systemd's status line is renewed."""
-STORAGE_LOOK_S = 0.5
 FULL_PAUSE_S = 2.0
 """How long a loop waits for space on a full disk before it tries again."""
 
@@ -125,8 +124,13 @@ async def serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, int)  # nothing to reload yet, and no reason to die
+    loop.set_exception_handler(LoopFailures(wall_ms))
     async with AsyncExitStack() as stack:
-        parts = await build(config, stack)
+        systemd.status("starting")
+        parts = await _unless(stop, build(config, stack))
+        if parts is None:
+            return
         loop.add_signal_handler(signal.SIGHUP, _reload, config, parts)
         parts.control.reload = partial(_take_up, config, parts)
         systemd.ready()
@@ -135,6 +139,19 @@ async def serve(config: Config) -> None:
             await _run(parts, stop)
         finally:
             systemd.stopping()
+
+
+async def _unless(stop: asyncio.Event, building: Coroutine[None, None, Parts]) -> Parts | None:
+    """Return what is being built, or None when it is to stop before that is done."""
+    built, stopping = asyncio.create_task(building), asyncio.create_task(stop.wait())
+    await asyncio.wait({built, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if built.done():
+        return built.result()
+    built.cancel()
+    with suppress(asyncio.CancelledError):
+        await built
+    return None
 
 
 def _reload(running: Config, parts: Parts) -> None:
@@ -289,7 +306,7 @@ async def _run(parts: Parts, stop: asyncio.Event) -> None:
         "alerts": parts.rulebook.watch.run,
         "fingerprint": controller.keep_checking,
         "systemd": partial(_report_to_systemd, parts),
-        "storage": partial(_watch_storage, parts.database),
+        "storage": partial(health.watch, parts.database),
     }
     if controller.package is not None:
         loops["package"] = controller.watch_package
@@ -338,26 +355,14 @@ async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> No
 
 
 async def _report_to_systemd(parts: Parts) -> None:
+    """Feed the watchdog for as long as the loop turns and the database answers."""
     while True:
+        await parts.database.pulse()
         objects = list(parts.engine.catalog)
         live = sum(1 for one in objects if one.state == "live")
         systemd.status(f"{parts.controller.mode}: {live} of {len(objects)} objects live")
         systemd.watchdog()
         await asyncio.sleep(min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2))
-
-
-async def _watch_storage(database: Database) -> None:
-    """Try again and again whether what failed works, so that health recovers without a push.
-
-    After an I/O error the kernel promises nothing: stop, and let a restart recover from the WAL.
-    """
-    while True:
-        if database.failure is not None:
-            if "i/o error" in database.failure.lower():
-                raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
-            with suppress(StoreError):
-                await database.probe()
-        await asyncio.sleep(STORAGE_LOOK_S)
 
 
 def _rhythm(config: Config) -> Rhythm:
@@ -413,7 +418,8 @@ async def _open_gateway(
             meters=meters,
         )
     )
-    await gateway.start(listen.host, listen.port, tls.context if tls else None)
+    opened = [one for one in systemd.listen_fds() if one.family != socket.AF_UNIX]
+    await gateway.start(listen.host, listen.port, tls.context if tls else None, opened)
     shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
     return gateway
 

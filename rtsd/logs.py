@@ -10,16 +10,23 @@ import logging
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rtsd.core.instant import Millis
+from rtsd.core.pace import Pace
 
 if TYPE_CHECKING:
+    import asyncio
+
     from structlog.processors import LogfmtRenderer
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["LEVELS", "clean", "conceal", "redact", "setup"]
+__all__ = ["LEVELS", "LoopFailures", "clean", "conceal", "redact", "setup"]
 
 LEVELS = ("debug", "info", "warning", "error")
+
+LOOP_FAILURES_A_SECOND = 5
 
 _REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # replacing shorter ones would riddle every line and reveal them by that
@@ -101,6 +108,25 @@ def setup(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class LoopFailures:
+    """The event loop's exception handler: says where something failed, not with what, and not without end."""
+
+    def __init__(self, now: Callable[[], Millis]) -> None:
+        self._now = now
+        self._pace = Pace(LOOP_FAILURES_A_SECOND)
+
+    def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log one failure; its text is left out, for it may hold what somebody sent."""
+        held_back = self._pace.admit(self._now())
+        if held_back is None:
+            return
+        error = context.get("exception")
+        name = type(error).__name__ if error is not None else None
+        logging.getLogger("rtsd.loop").error(
+            "%s: %s%s", context.get("message"), name, f" (and {held_back} more)" if held_back else ""
+        )
 
 
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

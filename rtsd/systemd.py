@@ -69,21 +69,20 @@ def watchdog_s(environ: Mapping[str, str] = os.environ) -> float | None:
     return int(granted) / 2_000_000
 
 
-def listen_fds(environ: MutableMapping[str, str] = os.environ) -> dict[str, socket.socket]:
-    """Take the sockets that systemd opened for us, by their FileDescriptorName= (`gateway`, `control`).
+def listen_fds(environ: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
+    """Take the sockets that systemd opened for us; FileDescriptorName= does not matter.
 
-    Without names they are `listen-0`, `listen-1`… The variables are removed, so that no child takes them too.
+    The variables are removed, so that no child takes them too.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
-    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    environ.pop("LISTEN_FDNAMES", "")
     if pid != str(os.getpid()) or not count.isdecimal():
-        return {}
-    taken = {}
+        return []
+    taken = []
     for position in range(int(count)):
         descriptor = _FIRST_FD + position
         os.set_inheritable(descriptor, False)
-        name = names[position] if position < len(names) and names[position] else f"listen-{position}"
-        taken[name] = socket.socket(fileno=descriptor)
+        taken.append(socket.socket(fileno=descriptor))
     return taken
 
 

@@ -23,6 +23,9 @@ AT_ONCE = 32
 BREATH_S = 0.05
 """Before the next try to accept, when the descriptors are used up."""
 
+LAST_WORDS_S = 1.0
+"""How long a stop waits for requests that are on their way, and for handshakes."""
+
 _USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -41,7 +44,7 @@ class Listener:
         self._house = house
         self._make = make
         self._opening: set[asyncio.Task[None]] = set()
-        self._accepting: list[asyncio.Task[None]] = []
+        self._closed = False
 
     @property
     def address(self) -> str:
@@ -53,32 +56,50 @@ class Listener:
         """Begin to accept."""
         for listening in self._sockets:
             listening.setblocking(False)
-            accept = self._accept(listening)
-            self._accepting.append(asyncio.create_task(accept, name="accept"))
+            self._watch(listening)
 
     async def close(self) -> None:
-        """Accept no more. What waits in the kernel's queue is for whoever holds the socket next."""
-        for task in (*self._accepting, *self._opening):
-            task.cancel()
-        await asyncio.gather(*self._accepting, *self._opening, return_exceptions=True)
-        for listening in self._sockets:
-            listening.close()
+        """Accept no more, and wait a moment for those who were let in and are still speaking.
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            for _ in range(AT_ONCE):
-                try:
-                    accepted, _ = await loop.sock_accept(listening)
-                except OSError as error:
-                    if error.errno in _USED_UP:
-                        self._house.room.drop_oldest("descriptors")
-                        await asyncio.sleep(BREATH_S)
-                    continue  # else that one connection was gone before it was taken
-                self._take(accepted)
-            await asyncio.sleep(0)
+        Who waits in the kernel's queue is for whoever holds the socket next.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for listening in self._sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
+        if self._opening:
+            await asyncio.wait(self._opening, timeout=LAST_WORDS_S)
+        for task in self._opening:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._house.room.empty()
+
+    def _watch(self, listening: socket.socket) -> None:
+        if not self._closed:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take some of those who wait. Not a task: one that is cancelled could lose whom it has accepted."""
+        for _ in range(AT_ONCE):
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _USED_UP:
+                    self._house.room.drop_oldest("descriptors")
+                    loop = asyncio.get_running_loop()
+                    loop.remove_reader(listening)
+                    loop.call_later(BREATH_S, self._watch, listening)
+                    return
+                continue  # that one was gone before it was taken
+            self._take(accepted)
 
     def _take(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
         opening = self._open(accepted) if self._tls is None else self._shake(accepted)
         task = asyncio.create_task(opening, name="open a connection")
         self._opening.add(task)

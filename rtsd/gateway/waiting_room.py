@@ -7,6 +7,7 @@ those who share a proxy with an attacker and spare the attacker who has many add
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ class WaitingRoom:
         self._most_waiting = min(MOST_WAITING, self._most_open // 2)
         self._waiting: dict[object, Callable[[], object]] = {}
         self._open = 0
+        self._left = asyncio.Event()
         self._meters = meters
 
     def enter(self, who: object, leave: Callable[[], object]) -> None:
@@ -60,6 +62,13 @@ class WaitingRoom:
         self._waiting.pop(who, None)
         self._show()
 
+    async def empty(self) -> None:
+        """Return once nobody waits any more."""
+        while self._waiting:
+            self._left.clear()
+            await self._left.wait()
+
     def _show(self) -> None:
         self._meters.connections.set(self._open)
         self._meters.pending.set(len(self._waiting))
+        self._left.set()

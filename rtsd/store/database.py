@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
+from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageFailed, StorageUnwritable
 from rtsd.store import migrate
 from rtsd.store.sqlite import Error, aiosqlite, store_error
 
@@ -118,6 +118,12 @@ class Database:
                 self.failure = str(error)
                 raise store_error(error, str(self.path)) from error
             self.failure = None
+
+    async def pulse(self) -> None:
+        """Return once a read was answered; a write that takes long does not matter. Raises RtsError."""
+        await self.fetch("SELECT 1")
+        if not self._writer._thread.is_alive():  # noqa: SLF001 - aiosqlite has no other way to ask
+            raise StorageFailed("the thread that writes has ended", "this is a bug; rtsd restarts")
 
     async def probe(self) -> None:
         """Try whether what failed works again, with more than a push needs. Raises StoreError."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from sender import Shot
 
 SLOW_HEADERS = b"POST /v1/push HTTP/1.1\r\nHost: gateway\r\nX-Slow: "
 SLOW_BODY = b"POST /v1/push HTTP/1.1\r\nHost: gateway\r\nContent-Length: 8192\r\nwebhook-id: slow\r\n\r\n{"
@@ -81,10 +83,11 @@ async def crowd(port: int, begin: bytes, size: int) -> AsyncIterator[Crowd]:
             one.leave()
 
 
-async def tls_push(port: int, context: ssl.SSLContext, request: bytes) -> int:
-    """Send one request over a TLS connection of its own; return the status."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    writer.write(request)
-    status = int((await reader.readline()).split()[1])
+async def push_alone(port: int, shot: Shot) -> tuple[int, float]:
+    """Send one push over a connection of its own, as Salesforce may; return status and seconds."""
+    began = time.perf_counter()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(shot.request)
+    line = await reader.readline()
     writer.close()
-    return status
+    return (int(line.split()[1]) if line else 0), time.perf_counter() - began

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from attackers import SLOW_BODY, SLOW_HEADERS, crowd
+from attackers import SLOW_BODY, SLOW_HEADERS, crowd, push_alone
 from rig import TOKEN, standing
 from sender import Shot, signed
 from waiting import eventually
@@ -17,16 +17,6 @@ from waiting import eventually
 ATTACKERS = 3_000
 PUSHES = 600
 AT_ONCE = 8
-
-
-async def push_alone(port: int, shot: Shot) -> tuple[int, float]:
-    """Send one push over a connection of its own, as Salesforce may; return status and seconds."""
-    began = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(shot.request)
-    line = await reader.readline()
-    writer.close()
-    return (int(line.split()[1]) if line else 0), time.perf_counter() - began
 
 
 @pytest.mark.parametrize("begin", [SLOW_HEADERS, SLOW_BODY], ids=["headers", "bodies"])

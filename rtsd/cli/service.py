@@ -1,0 +1,177 @@
+"""`rtsd service`: rtsd under systemd, without copying files by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+import rtsd
+from rtsd.cli import options
+from rtsd.errors import NotFound, RtsError, StorageUnwritable, UsageError
+
+UNITS = ("rtsd.service", "rtsd@.service", "rtsd.socket")
+UNIT_DIRECTORY = Path("etc/systemd/system")
+CONFIG_DIRECTORY = Path("etc/rtsd")
+_SHIPPED_PATH = "/opt/rtsd/bin/rtsd"
+_HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+"""What ProtectHome= and PrivateTmp= keep the service from seeing."""
+_SHOWN = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "UnitFileState")
+
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/"),
+    metavar="DIR",
+    help="Another root than /, for packaging.",
+)
+
+
+@click.group(epilog=options.examples("rtsd service status", "sudo rtsd service install"))
+def service() -> None:
+    """Run rtsd under systemd: install, uninstall, status.
+
+    The service has a user of its own, its state in /var/lib/rtsd, and sees little else of the machine.
+    """
+
+
+@service.command(epilog=options.examples("sudo rtsd service install", "rtsd service install --root ./image"))
+@root_option
+def install(*, root: Path) -> None:
+    """Put the systemd units in place, and an example configuration where there is none.
+
+    Starts nothing. The units run the rtsd that this command belongs to.
+    """
+    program = _program()
+    shipped = _shipped()
+    for name in UNITS:
+        text = (shipped / name).read_text().replace(_SHIPPED_PATH, str(program))
+        _write(root / UNIT_DIRECTORY / name, text, 0o644)
+    _write_if_missing(root / CONFIG_DIRECTORY / "rtsd.toml", (shipped / "rtsd.toml").read_text(), 0o644)
+    _directory(root / CONFIG_DIRECTORY / "credentials", 0o700)
+    if root == Path("/"):
+        _systemctl("daemon-reload")
+    click.echo(
+        "Next:\n"
+        "  1. edit /etc/rtsd/rtsd.toml\n"
+        "  2. put the secrets into /etc/rtsd/credentials/sf-secret and push-token (0600)\n"
+        "  3. sudo systemctl enable --now rtsd          # or rtsd.socket first: docs/install.md\n"
+        "  4. rtsd service status"
+    )
+
+
+@service.command(epilog=options.examples("sudo rtsd service uninstall"))
+@root_option
+def uninstall(*, root: Path) -> None:
+    """Stop the service and remove its units. Configuration, secrets and the mirror stay."""
+    if root == Path("/"):
+        _systemctl("disable", "--now", "rtsd.socket", "rtsd.service", tolerate=True)
+    removed = []
+    for name in UNITS:
+        path = root / UNIT_DIRECTORY / name
+        if path.exists():
+            try:
+                path.unlink()
+            except OSError as error:
+                raise _refused(path, error) from error
+            removed.append(name)
+    if root == Path("/"):
+        _systemctl("daemon-reload")
+    click.echo(f"Removed {', '.join(removed) or 'nothing'}. /etc/rtsd and /var/lib/rtsd are as they were.")
+
+
+@service.command(epilog=options.examples("rtsd service status", "rtsd service status acme"))
+@click.argument("org", required=False, default="")
+@options.as_json
+def status(*, org: str, as_json: bool) -> int:
+    """Show what systemd knows of the service; exit status 1 when it is not active.
+
+    ORG names an instance of rtsd@.service.
+    """
+    unit = f"rtsd@{org}.service" if org else "rtsd.service"
+    shown = _systemctl("show", unit, f"--property={','.join(_SHOWN)}")
+    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    if facts.get("LoadState") == "not-found":
+        raise NotFound(f"{unit} is not installed.", "`sudo rtsd service install` puts it in place.")
+    if as_json:
+        click.echo(msgspec.json.encode({"unit": unit, **facts}))
+    else:
+        click.echo(f"{unit}: {facts['ActiveState']} ({facts['SubState']}), {facts['UnitFileState'] or '?'}")
+        click.echo(f"  {facts['StatusText'] or 'no status yet'}")
+        click.echo(f"  pid {facts['MainPID']}, {facts['NRestarts']} restarts since it was started")
+    return 0 if facts["ActiveState"] == "active" else 1
+
+
+def _program() -> Path:
+    """The rtsd beside this interpreter. Raises UsageError where the service could not see it."""
+    program = Path(sys.executable).with_name("rtsd")
+    if not program.exists():
+        raise UsageError(f"There is no {program}.", "Install rts into an environment: docs/install.md.")
+    for place in (program, program.resolve(), Path(sys.executable).resolve()):
+        if any(hidden in place.parents for hidden in _HIDDEN):
+            raise UsageError(
+                f"{place} is where a service may not look.",
+                "Install rts elsewhere: python3 -m venv /opt/rtsd && /opt/rtsd/bin/pip install rts",
+            )
+    return program
+
+
+def _shipped() -> Path:
+    """Where the units and the example configuration lie: in the wheel, or in a checkout."""
+    package = Path(rtsd.__file__).parent
+    found = [place for place in (package / "examples", package.parent / "config") if place.is_dir()]
+    if not found:
+        raise NotFound("The units are missing from this installation.", "Install the wheel of rts.")
+    return found[0]
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    _directory(path.parent, 0o755)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text)
+        part.chmod(mode)
+        part.replace(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    click.echo(f"wrote {path}")
+
+
+def _write_if_missing(path: Path, text: str, mode: int) -> None:
+    if path.exists():
+        click.echo(f"kept {path}")
+    else:
+        _write(path, text, mode)
+
+
+def _directory(path: Path, mode: int) -> None:
+    try:
+        if not path.is_dir():
+            path.mkdir(parents=True)
+            path.chmod(mode)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> StorageUnwritable:
+    do = "Run it with sudo." if os.geteuid() else "Look at its directory."
+    return StorageUnwritable(f"Cannot write {path}: {error.strerror}.", do)
+
+
+def _systemctl(*arguments: str, tolerate: bool = False) -> str:
+    program = shutil.which("systemctl")
+    if program is None:
+        raise RtsError(
+            "There is no systemctl here.", "Without systemd, run `rtsd run` under your own supervisor."
+        )
+    done = subprocess.run(  # noqa: S603 - a fixed program, found on the path
+        [program, "--no-pager", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode and not tolerate:
+        raise RtsError(f"systemctl {arguments[0]} failed: {done.stderr.strip()}", "Is systemd running here?")
+    return done.stdout

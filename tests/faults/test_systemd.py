@@ -1,0 +1,170 @@
+"""The units under a real systemd: ready, watched, restarted, reloaded, and kept in their sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from attackers import push_alone
+from barrage import OBJECT, Barrage
+from machine import Machine, booted
+from rig import PII, TOKEN, Rig, standing
+from waiting import eventually
+
+UNITS = Path(__file__).parents[2] / "config"
+WATCHDOG_S = 6
+LOG = "/var/log/rtsd-test"
+DROP_IN = f"[Service]\nWatchdogSec={WATCHDOG_S}\nStandardError=append:{LOG}\n"
+PROBE = """
+import ctypes, json, mmap, os, socket
+found = {}
+def tries(name, action):
+    try:
+        action()
+        found[name] = "allowed"
+    except OSError as error:
+        found[name] = os.strerror(error.errno)
+for path in ("/etc/x", "/usr/x", "/var/lib/x", "/root/x", "/home/x", "/opt/rtsd/x", "/run/x"):
+    tries(f"write {path}", lambda: open(path, "w"))
+for path in (os.environ["STATE_DIRECTORY"], os.environ["RUNTIME_DIRECTORY"], "/tmp"):
+    tries(f"write own {path}", lambda: open(path + "/x", "w"))
+for family in (socket.AF_NETLINK, socket.AF_PACKET, socket.AF_BLUETOOTH):
+    tries(f"family {family.name}", lambda: socket.socket(family, socket.SOCK_RAW))
+tries("family AF_INET", lambda: socket.socket(socket.AF_INET))
+tries("W+X", lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC))
+tries("mount", lambda: os.system("mount -t tmpfs x /tmp") and (_ for _ in ()).throw(OSError(1, "")))
+tries("namespace", lambda: ctypes.CDLL(None, use_errno=True).unshare(0x10000000)
+      and (_ for _ in ()).throw(OSError(ctypes.get_errno(), "")))
+tries("read the key", lambda: open("/etc/rtsd/credentials/sf-secret"))
+tries("read the credential", lambda: open(os.environ["CREDENTIALS_DIRECTORY"] + "/sf-secret"))
+open(os.environ["RUNTIME_DIRECTORY"] + "/found", "w").write(json.dumps(found))
+"""
+
+
+def files(rig: Rig) -> dict[str, str]:
+    """What lies on the machine: the shipped units, a configuration, the secrets."""
+    rig.write_config(path="/var/lib/rtsd/mirror.db", socket="/run/rtsd/rtsd.sock")
+    service = (UNITS / "rtsd.service").read_text()
+    probe = re.sub(r"(?m)^ExecStart=.*", "ExecStart=/usr/bin/python3 /opt/rtsd/bin/probe.py", service)
+    probe = re.sub(
+        r"(?m)^(WatchdogSec|ExecReload|Restart)=.*", "", probe.replace("Type=notify", "Type=oneshot")
+    )
+    return {
+        "etc/systemd/system/rtsd.service": service,
+        "etc/systemd/system/rtsd.socket": (UNITS / "rtsd.socket").read_text().replace("8787", str(rig.port)),
+        "etc/systemd/system/rtsd.service.d/test.conf": DROP_IN,
+        "etc/systemd/system/rtsd-probe.service": f"{probe}\n[Service]\nRuntimeDirectoryPreserve=yes\n",
+        "opt/rtsd/bin/probe.py": PROBE,
+        "etc/rtsd/rtsd.toml": rig.config.read_text(),
+        "etc/rtsd/credentials/sf-secret": (rig.place / "sf-secret").read_text(),
+        "etc/rtsd/credentials/push-token": (rig.place / "push-token").read_text(),
+    }
+
+
+async def test_the_service_under_systemd(tmp_path: Path, measured: Callable[[str], None]) -> None:
+    """Charter 28 and 38, and what the units promise besides, on one machine."""
+    async with standing({OBJECT: 20}) as rig:
+        with booted(tmp_path, files(rig)) as machine:
+            began = time.monotonic()
+            machine.systemctl("start", "rtsd.socket", "rtsd.service")
+            measured(f"active {time.monotonic() - began:.1f} s after systemctl start")
+            await eventually(
+                lambda: "1 of 1 objects live" in status_line(machine), "it says what it does", 30
+            )
+            _modes_and_secrets(rig, machine)
+            _sandbox(machine)
+            await _restarts_by_itself(machine, measured)
+            await _no_push_is_refused(rig, machine, measured)
+            machine.systemctl("reload", "rtsd")
+            assert machine.show("rtsd", "ActiveState") == "active"
+            began = time.monotonic()
+            machine.systemctl("stop", "rtsd.socket", "rtsd.service")
+            measured(f"stopped in {time.monotonic() - began:.1f} s")
+            assert time.monotonic() - began < 5
+            log = machine.run("cat", LOG)
+            assert machine.show("rtsd", "Result") == "success", log[-2000:]
+            assert not [secret for secret in (TOKEN, rig.org.info["client_secret"], PII) if secret in log]
+
+
+def status_line(machine: Machine) -> str:
+    """What `systemctl status` shows of it."""
+    return machine.show("rtsd", "StatusText")
+
+
+def _modes_and_secrets(rig: Rig, machine: Machine) -> None:
+    """Nobody else can read its state, and its environment and arguments tell no secret."""
+    pid = machine.show("rtsd", "MainPID")
+    paths = (
+        "/var/lib/rtsd/",
+        "/var/lib/rtsd/mirror.db",
+        "/var/lib/rtsd/mirror.db-wal",
+        "/run/rtsd",
+        "/run/rtsd/rtsd.sock",
+    )
+    modes = machine.run("stat", "-L", "-c", "%a", *paths).split()
+    assert modes == ["700", "600", "600", "750", "660"]
+    assert machine.run("stat", "-L", "-c", "%U", "/var/lib/rtsd/").strip() != "root"
+    seen = machine.run("cat", f"/proc/{pid}/environ", f"/proc/{pid}/cmdline")
+    assert TOKEN not in seen
+    assert rig.org.info["client_secret"] not in seen
+
+
+def _sandbox(machine: Machine) -> None:
+    """A program in the service's place can write its own directories, and do nothing else it need not."""
+    machine.systemctl("start", "rtsd-probe")
+    found = json.loads(machine.run("cat", "/run/rtsd/found"))
+    allowed = {name for name, outcome in found.items() if outcome == "allowed"}
+    own = {name for name in found if name.startswith("write own")}
+    assert allowed == own | {"family AF_INET", "read the credential"}, found
+    assert len(own) == 3
+
+
+async def _restarts_by_itself(machine: Machine, measured: Callable[[str], None]) -> None:
+    """After kill -9, and after its loop hangs."""
+    for number, what, within in (("KILL", "kill -9", 10.0), ("STOP", "a hung loop", 2.0 * WATCHDOG_S + 5)):
+        before, began = machine.show("rtsd", "MainPID"), time.monotonic()
+        machine.run("kill", f"-{number}", before)
+
+        def again(before: str = before) -> bool:
+            other = machine.show("rtsd", "MainPID") not in {before, "0"}
+            return other and machine.show("rtsd", "ActiveState") == "active"
+
+        await eventually(again, f"active again after {what}", within)
+        measured(f"active again {time.monotonic() - began:.1f} s after {what}")
+
+
+async def _no_push_is_refused(rig: Rig, machine: Machine, measured: Callable[[str], None]) -> None:
+    """Restarts under load: each push on a connection of its own, none refused or reset, none lost."""
+    barrage = await Barrage.of(rig)
+    answers: Counter[int] = Counter()
+    acked: list[str] = []
+    over = asyncio.Event()
+
+    async def push() -> None:
+        while not over.is_set():
+            shot = next(barrage.shots)
+            status, _ = await push_alone(rig.port, shot)
+            answers[status] += 1
+            if status == 200:
+                acked.append(shot.id)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(push())
+        for _ in range(3):
+            await asyncio.to_thread(machine.systemctl, "restart", "rtsd")
+            enough = len(acked) + 100
+            await eventually(lambda enough=enough: len(acked) > enough, "it takes pushes again")
+        over.set()
+    assert set(answers) <= {200, 503}, answers
+    measured(f"3 restarts under {sum(answers.values())} pushes on connections of their own: {dict(answers)}")
+    query = (
+        "import sqlite3; mirror = sqlite3.connect('file:/var/lib/rtsd/mirror.db?mode=ro', uri=True);"
+        "print(*[row[0] for row in mirror.execute('SELECT webhook_id FROM _rts_inbox')])"
+    )
+    assert set(acked) <= set(machine.run("/usr/bin/python3", "-c", query).split())
