@@ -224,7 +224,8 @@ def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     sync = config.sync
     periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
-    return idle_day(len(found), sum(one.formulas for one in found), periods)
+    formulas, pushed = sum(one.formulas for one in found), config.gateway.listen is not None
+    return idle_day(len(found), formulas, periods, with_package=pushed)
 
 
 def _unseen(name: str, names: Mapping[str, str]) -> Problem:

@@ -67,6 +67,7 @@ from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.limits import Limits
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch, Wanted
+from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
 from rtsd.sync.retention import Keep, Retention
@@ -388,6 +389,7 @@ def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedg
         org=OrgIdentity(engine),
         package=_package_watch(config, engine) if config.gateway.listen else None,
         conditions=Conditions(engine, config.sync.describe_every),
+        package_errors=PackageErrors(engine, config.sync.describe_every),
         monotonic=monotonic_ms,
     )
 

@@ -36,6 +36,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
     package = " ".join(part for part in (now.package.version, f"seen {_seen(now)}") if part)
     yield "package", f"{coloured(now.package.state)} {clean(package)}"
+    for problem in now.package.problems:
+        yield "", clean(f"{problem.what} {problem.do}")
     proof = f" ({now.push.quiet_proof})" if now.push.quiet_proof else ""
     yield "push", f"last {ago(now.now, now.push.last_at)}, {coloured(now.push.quiet)}{clean(proof)}"
     counts = (

@@ -47,7 +47,7 @@ def replace_secret(path: Path, text: str) -> None:
     with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor that was never readable by others
         if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(descriptor, before.st_uid, before.st_gid)
-        os.fchmod(descriptor, 0o600 | ((before.st_mode if before else 0) & stat.S_IRGRP))
+        os.fchmod(descriptor, 0o640 if before is not None and _is_of_a_group(before) else 0o600)
         file.write(text + "\n")
         file.flush()
         os.fsync(descriptor)
@@ -57,6 +57,11 @@ def replace_secret(path: Path, text: str) -> None:
         os.fsync(directory)  # the rename itself must survive too
     finally:
         os.close(directory)
+
+
+def _is_of_a_group(file: os.stat_result) -> bool:
+    """Whether a secret is meant for a group, and not merely open to everybody."""
+    return bool(file.st_mode & stat.S_IRGRP) and not file.st_mode & stat.S_IRWXO
 
 
 def _reveal(secret: Secret | None) -> str:

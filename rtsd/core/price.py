@@ -125,14 +125,24 @@ class IdleDay:
         return {"real_time": self.real_time, "interval": self.interval}
 
 
-def idle_day(objects: int, with_formulas: int, periods: Periods) -> IdleDay:
+LOOKS_FOR_PACKAGE = 24
+"""How often a day the package is looked for in the end, while nothing pushes."""
+
+
+def idle_day(objects: int, with_formulas: int, periods: Periods, *, with_package: bool = False) -> IdleDay:
     """Price a day of looking at `objects` in vain; of them, some have formulas to refresh.
+
+    `with_package` adds what is asked of it: sync conditions each describe period, and while nothing
+    pushes its error log too, and whether it is there.
 
     Pushes cost no call. A describe is conditional, but Salesforce counts it (pull-apis.md 3.2).
     """
     always = objects * (_a_day(periods.describe) + _a_day(periods.fingerprint))
     always += with_formulas * CALLS_PER_REFRESH * _a_day(periods.formula)
     windows = objects * CALLS_PER_WINDOW * _a_day(periods.interval)
+    if with_package:
+        always += _a_day(periods.describe)
+        windows += _a_day(periods.describe) + LOOKS_FOR_PACKAGE
     return IdleDay(round(always), round(always + windows))
 
 

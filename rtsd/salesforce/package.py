@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsd.core.ids import full_id
+from rtsd.core.instant import Millis
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
@@ -21,6 +22,9 @@ PURPOSE = "package"
 SETTINGS = "RTS_Settings__c"
 SYNCED_FIELD = "RTS_Synced_Field__c"
 PERMISSION_SET = "RTS_Sync"
+ERROR = "RTS_Error__c"
+MOST_ERROR_IDS = 32_000
+"""Characters of `Record_Ids__c`, 32,768 at most, from which on it may have been cut."""
 KEY = "Key__c"
 """The external id of a synced field: `Object.Field`."""
 MOST_UPSERTED = 200
@@ -147,6 +151,50 @@ def changed_rows(name: str, rows: Sequence[SyncedField], wanted: Sequence[str]) 
         if row.condition and row.field.lower() not in lower
     ]
     return on + off
+
+
+async def read_errors(client: Client, since: Millis) -> list[dict[str, Any]]:
+    """Return the rows of the package's error log created since then, oldest first, without payloads."""
+    columns = (
+        "Id",
+        "CreatedDate",
+        "Object__c",
+        "Record_Ids__c",
+        "HTTP_Status__c",
+        "Message__c",
+        "Attempt__c",
+    )
+    found: list[dict[str, Any]] = []
+    where = f"CreatedDate >= {soql.moment(since)}"
+    while True:
+        page = await client.query(
+            soql.select(columns, ERROR, where, order_by="CreatedDate,Id"), purpose=PURPOSE
+        )
+        found += page.records
+        if page.done:
+            return found
+        last = page.records[-1]
+        where = soql.after_stamp("CreatedDate", last["CreatedDate"], last["Id"])
+
+
+async def delete_errors(client: Client, before: Millis) -> int:
+    """Delete the rows of the package's error log created before then; return how many.
+
+    (sObject Collections, Delete: 200 ids a call.)
+    """
+    gone = 0
+    while True:
+        where = f"CreatedDate < {soql.moment(before)}"
+        statement = soql.select(("Id",), ERROR, where, order_by="CreatedDate", limit=MOST_UPSERTED)
+        ids = [str(row["Id"]) for row in (await client.query(statement, purpose=PURPOSE)).records]
+        if not ids:
+            return gone
+        path, params = "composite/sobjects", {"ids": ",".join(ids), "allOrNone": "false"}
+        answer = await client.request("DELETE", path, purpose=PURPOSE, params=params)
+        deleted = sum(1 for one in answer.data if one.get("success"))
+        gone += deleted
+        if deleted < len(ids):
+            return gone  # what may not be deleted is no reason to try for ever
 
 
 async def read_triggers(client: Client) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,6 +36,7 @@ from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
+from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
 from rtsd.sync.silence import PushSeen, Silence
@@ -101,6 +102,7 @@ class Controller:
         org: OrgIdentity,
         package: PackageWatch | None,
         conditions: Conditions,
+        package_errors: PackageErrors,
         monotonic: Callable[[], Millis],
     ) -> None:
         self._engine = engine
@@ -115,9 +117,12 @@ class Controller:
         self.org = org
         self.package = package
         self.conditions = conditions
+        self.package_errors = package_errors
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
         self.silence = Silence(engine, self.push, rhythm.silence_after)
+        if package is not None:
+            self.silence.unpushed_objects = package.uncovered
         self.mode = Mode.AWAITING_PACKAGE if package else Mode.INTERVAL
         self.mode_since = engine.now()
         self.mode_reason = "started" if package else "no gateway is configured"
@@ -193,6 +198,7 @@ class Controller:
         if self.mode is not Mode.REAL_TIME or watch.is_wanted:
             await self.take_look(await watch.look())
         await self.conditions.step(watch.known.state)
+        await self.package_errors.step(watch.known)
         if self.mode is Mode.REAL_TIME:
             watch.next_look_at = None
             return REAL_TIME_LOOK_S
@@ -311,14 +317,17 @@ class Controller:
             except BaseException:
                 self._catch_up = True
                 raise
+        elif self.mode is Mode.REAL_TIME and self.package is not None:
+            uncovered = self.package.uncovered()  # nothing pushes these, whatever the mode is
+            await self._read_windows([one for one in self._engine.catalog if one.name in uncovered])
         return self.rhythm.interval / 1000
 
-    async def _read_windows(self) -> None:
+    async def _read_windows(self, only: Sequence[Mirrored] | None = None) -> None:
         """One window of every object; what they hold says whether the silence was idleness."""
         before = self.mode
-        unread = False
+        unread = only is not None
         refused: QuotaExhausted | None = None
-        for mirrored in self._engine.catalog:
+        for mirrored in self._engine.catalog if only is None else only:
             if mirrored.loaded and not mirrored.paused and mirrored.state is not ObjectState.ERROR:
                 try:
                     unread |= not await self._read_window(mirrored)

@@ -46,6 +46,7 @@ class PackageState:
     triggers: frozenset[str] | None = None
     """Objects with a trigger of the package; None while nobody said."""
     triggers_at: Millis = 0
+    heartbeat_at: Millis | None = None
     errors_24h: int | None = None
     """Rows of RTS_Error__c, as the last heartbeat counted them."""
     async_used: int | None = None
@@ -103,9 +104,11 @@ class PackageWatch:
             settings = known.settings = known.settings or PackageSettings(at, known.disabled)
             settings.as_of, settings.disabled = at, known.disabled
             settings.error_logging = beat.settings.get("error_logging", settings.error_logging) is True
-        known.configured = True
+        known.configured, known.heartbeat_at = True, at
         known.triggers, known.triggers_at = frozenset(beat.triggers), at
         known.errors_24h = beat.errors_24h
+        if beat.errors_24h:
+            self.wake.set()
         known.async_used, known.async_max = _number(beat.async_.get("used")), _number(beat.async_.get("max"))
 
     async def look(self) -> Signal:

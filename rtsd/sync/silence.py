@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -58,6 +59,8 @@ class Silence:
         self._expected_since: Millis | None = None
         self._seq = 0
         self._missed: deque[tuple[Millis, int]] = deque()
+        self.unpushed_objects: Callable[[], Collection[str]] = tuple
+        """Objects without a trigger: no push was to bring their changes."""
 
     async def restore(self) -> None:
         """Take up what an earlier run knew, and count the last 24 hours again."""
@@ -100,6 +103,7 @@ class Silence:
         found = await journal.without_push(self._engine.database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._engine.database)
         watched = unwatched = fresh = beside = 0
+        unpushed = self.unpushed_objects()
         for one in found:
             made = one.made_at
             if self._expected_since is None or made + self._offset < self._expected_since:
@@ -111,6 +115,8 @@ class Silence:
                 continue
             elif one.beside_push:
                 beside += 1
+            elif one.object in unpushed:
+                continue
             elif self._is_watched(one):
                 watched += 1
             else:

@@ -1,0 +1,258 @@
+"""The package at work: recognised, set in the org, missing, and what its error log leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtsd.core.mode import Mode
+from rtsd.core.price import Periods, idle_day
+from rtsd.store import error_log
+from rtsd.sync.package import EAGER_LOOKS, FIRST_PAUSE_S, LONGEST_PAUSE_S
+
+if TYPE_CHECKING:
+    from conftest import Rig, Start
+
+CONDITIONS = 'conditions = ["Email"]\n'
+HOUR_S = 3_600
+
+
+async def look(rig: Rig) -> float:
+    """One turn of the loop that looks after the package; returns how long it would sleep."""
+    return await rig.parts.controller._look_for_package()
+
+
+async def heartbeat(rig: Rig) -> None:
+    """Have the package send one."""
+    assert (await rig.sim.control("package/heartbeat"))["status"] == 200
+
+
+async def in_real_time(rig: Rig) -> None:
+    """A push has come, and nothing is owed any more."""
+    await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "pushed"}])
+    await rig.settle()
+    await rig.parts.controller._read()
+    assert rig.mode is Mode.REAL_TIME
+
+
+async def told(rig: Rig, kind: str) -> list[str]:
+    """The journal's entries of one type."""
+    return [str(note.message) for note in await rig.notes(kind)]
+
+
+async def test_looking_gets_ever_more_seldom(start: Start) -> None:
+    """Within 30 s while a deployment is likely, 24 calls a day in the end; the next look is shown."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    pauses = [await look(rig) for _ in range(EAGER_LOOKS + 12)]
+    assert pauses[:EAGER_LOOKS] == [FIRST_PAUSE_S] * EAGER_LOOKS
+    assert pauses[-1] == LONGEST_PAUSE_S
+    assert sorted(pauses) == pauses
+    assert rig.mode is Mode.AWAITING_PACKAGE
+    shown = (await rig.parts.views.status()).package
+    assert shown.next_look_at == "2026-03-01T11:00:00.000Z"
+    await rig.install_package()
+    await heartbeat(rig)  # counts at once, however seldom it is looked
+    assert rig.mode is Mode.REAL_TIME
+    before = await rig.calls()
+    for _ in range(3):
+        await look(rig)
+    after = await rig.calls()
+    assert {
+        kind: after[kind] - before.get(kind, 0) for kind in after if after[kind] != before.get(kind, 0)
+    } == {
+        "query": 1  # the sync conditions, once a describe period
+    }
+
+
+async def test_a_removal_is_noticed_at_once_when_somebody_says_so(contacts: Rig) -> None:
+    """`rtsd package remove` tells the daemon: no half hour of silence before anything is read."""
+    await in_real_time(contacts)
+    await contacts.sim.control("package/uninstall")
+    await contacts.dml("create", "Contact", rows=[{"LastName": "Unpushed"}])
+    assert contacts.parts.controller.package is not None
+    contacts.parts.controller.package.look_soon()
+    await look(contacts)
+    assert contacts.mode is Mode.AWAITING_PACKAGE
+    assert (await told(contacts, "mode"))[-2:] == [
+        "interval: the package is gone from the org",
+        "awaiting_package: package not in the org",
+    ]
+    await contacts.parts.controller._read()
+    assert await contacts.differences() == []
+
+
+async def test_silence_leads_to_one_look(contacts: Rig) -> None:
+    """Removed by another tool: after silence_after it is asked once, and then the mirror is read."""
+    controller = contacts.parts.controller
+    await in_real_time(contacts)
+    await contacts.sim.control("package/uninstall")
+    contacts.advance(1_800)
+    await controller._notice_silence()
+    assert controller.package is not None
+    assert controller.package.wake.is_set()
+    await look(contacts)
+    assert contacts.mode is Mode.AWAITING_PACKAGE
+
+
+async def test_a_push_under_way_does_not_hide_that_the_package_is_disabled(contacts: Rig) -> None:
+    """It is evidence, so the mode is real_time; the setting is read again at once."""
+    await in_real_time(contacts)
+    await contacts.sim.control("package/settings", {"Disable_RTS__c": True})
+    await heartbeat(contacts)
+    assert contacts.mode is Mode.DISABLED
+    await contacts.push(contacts.changes(), name="late")
+    assert contacts.mode is Mode.REAL_TIME
+    await look(contacts)
+    assert contacts.mode is Mode.DISABLED
+
+
+async def test_an_object_without_a_trigger_is_read_in_real_time_too(start: Start) -> None:
+    """Added to the configuration and not deployed yet: nothing pushes it, and that is no missed push."""
+    rig = await start({"Contact": 3, "Lead": 3})
+    await rig.load()
+    await rig.sim.control(
+        "package/install",
+        {
+            "objects": ["Contact"],
+            "settings": {"Gateway_URL__c": rig.gateway, "Token__c": "push-token-of-the-tests-0001"},
+        },
+    )
+    assert rig.sim.service is not None
+    rig.sim.service.switches.push_timestamp_by_org_clock = True
+    await heartbeat(rig)
+    await rig.parts.controller._read()
+    rig.advance(120)
+    await rig.dml("create", "Lead", rows=[{"LastName": "Novák", "Company": "Č"}])
+    await rig.settle()
+    before = await rig.calls()
+    rig.advance(120)
+    await rig.parts.controller._read()
+    assert await rig.differences() == []
+    assert rig.mode is Mode.REAL_TIME
+    spent = {kind: count - before.get(kind, 0) for kind, count in (await rig.calls()).items()}
+    assert sum(spent.values()) <= 4  # Lead alone
+    shown = await rig.parts.views.status()
+    assert shown.push.missed_24h == 0
+    assert [one.what for one in shown.package.problems if "trigger" in one.what] == [
+        "No trigger pushes Lead: Interval Sync reads them."
+    ]
+
+
+async def error_row(rig: Rig, ids: list[str], **values: Any) -> str:
+    """What the package writes when it gives a push up."""
+    row = {"Object__c": "Contact", "Operation__c": "update", "Record_Ids__c": ",".join(ids), **values}
+    return rig.org.create(rig.org.admin, "RTS_Error__c", [row])[0].unwrap()
+
+
+async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> None:
+    """A heartbeat counts errors: their records are read again, once, and the reason is in the error log."""
+    await in_real_time(contacts)
+    record = await contacts.a_record("Contact")
+    await contacts.sim.fault("push_lost", count=1)
+    await contacts.dml("update", "Contact", rows=[{"Id": record, "Title": "given up"}])
+    await contacts.settle()
+    assert len(await contacts.differences()) == 1
+    await error_row(contacts, [record], HTTP_Status__c=503, Message__c="Service Unavailable")
+    await heartbeat(contacts)
+    await look(contacts)
+    await contacts.settle()
+    assert await contacts.differences() == []
+    (logged,) = [
+        one for one in await error_log.newest(contacts.parts.database) if one.error == "PackageError"
+    ]
+    assert (logged.object, logged.message) == (
+        "Contact",
+        "The package could not push 1 record (HTTP 503): Service Unavailable",
+    )
+    before = await contacts.calls()
+    contacts.advance(900)
+    await heartbeat(contacts)
+    await look(contacts)
+    assert await contacts.calls() == before  # the same count: nothing is asked
+    await error_row(contacts, [record], Message__c="x")
+    contacts.advance(900)
+    await heartbeat(contacts)
+    await look(contacts)
+    assert [one.count for one in await error_log.newest(contacts.parts.database)] == [1, 1]
+
+
+async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(start: Start) -> None:
+    """Where error logging is on: one call in a describe period; where it is off, none."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    await rig.install_package()
+    await look(rig)
+    record = await rig.a_record("Contact")
+    await error_row(rig, [record], Message__c="shed")
+    rig.advance(HOUR_S)
+    await look(rig)
+    assert [one.message for one in await error_log.newest(rig.parts.database)] == [
+        "The package could not push 1 record: shed"
+    ]
+    await rig.sim.control("package/settings", {"Error_Logging__c": False})
+    await error_row(rig, [record], Message__c="not read")
+    await look(rig)
+    rig.advance(HOUR_S)
+    await look(rig)
+    assert len(await error_log.newest(rig.parts.database)) == 1
+
+
+async def test_old_rows_of_the_error_log_are_deleted(start: Start) -> None:
+    """After a month, where the package's own heartbeat does not do it; the journal says so."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    await rig.install_package()
+    await error_row(rig, [], Message__c="old")
+    rig.advance(31 * 24 * HOUR_S)
+    young = await error_row(rig, [], Message__c="young")
+    await look(rig)
+    left = [row["Id"] async for row in rig.sim.rows("RTS_Error__c")]
+    assert left == [young]
+    assert "1 old rows of RTS_Error__c deleted in the org" in await told(rig, "package")
+
+
+async def test_conditions_of_the_configuration_seed_the_org_once(start: Start) -> None:
+    """Written where there are none; an admin's clearing stays; a changed configuration is written again."""
+    rig = await start({"Contact": 3}, run=False)
+    rows = "SELECT Field__c, Condition__c FROM RTS_Synced_Field__c ORDER BY Field__c"
+
+    async def run(more: str) -> list[tuple[Any, ...]]:
+        rig.more = more
+        rig.advance(HOUR_S)
+        async with rig.running():
+            await rig.load()
+            await look(rig)
+        return list(rig.org.query(rig.org.admin, rows).rows())
+
+    rig.objects = ()
+    contact = '[[objects]]\nname = "Contact"\n'
+    async with rig_with(rig, contact):
+        await rig.load()
+        await rig.install_package()
+    assert await run(contact + CONDITIONS) == [("Email", True)]
+    rig.org.store.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
+    assert await run(contact + CONDITIONS) == [("Email", False)]
+    assert await run(contact + 'conditions = ["Phone"]\n') == [("Email", False), ("Phone", True)]
+    assert await run(contact) == [("Email", False), ("Phone", False)]
+
+
+def rig_with(rig: Rig, more: str) -> Any:
+    """The rig, running with other objects."""
+    rig.more = more
+    return rig.running()
+
+
+async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start) -> None:
+    """One call for the sync conditions in each describe period while pushes come; the rest is for windows."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    await rig.install_package()
+    await heartbeat(rig)
+    before = sum((await rig.calls()).values())
+    for _ in range(96):
+        rig.advance(900)
+        await heartbeat(rig)
+        await look(rig)
+    periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0)
+    beside = idle_day(0, 0, periods, with_package=True)
+    assert sum((await rig.calls()).values()) - before == beside.real_time == 24
