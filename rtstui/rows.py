@@ -19,15 +19,17 @@ BLANK: Row = ()
 
 def width_of(row: Row) -> int:
     """The cells a row takes."""
-    return sum(cell_len(text) for text, _ in row)
+    return sum([len(text) if text.isascii() else cell_len(text) for text, _ in row])
 
 
 def cut(row: Row, width: int) -> Row:
     """The row in at most `width` cells; what is cut ends in an ellipsis."""
+    if width_of(row) <= width:
+        return row
     taken: list[Span] = []
     left = width
     for index, (text, role) in enumerate(row):
-        size = cell_len(text)
+        size = len(text) if text.isascii() else cell_len(text)
         more = any(later for later, _ in row[index + 1 :])
         if size > left or (size == left and more):
             if left > 0:

@@ -15,11 +15,12 @@ class Staged:
     _before: list[frozenset[str]] = field(default_factory=list)
 
     def rebase(self, fields: Iterable[str]) -> None:
-        """Take in what stands now; edits that were not begun follow it."""
+        """Take in what stands now; the edits are kept as edits: nothing is undone that others did."""
         fresh = frozenset(fields)
-        if self.wanted == self.base:
-            self.wanted = fresh
-        self.base = fresh
+        if fresh != self.base:
+            added, removed = self.wanted - self.base, self.base - self.wanted
+            self.base, self.wanted = fresh, (fresh | added) - removed
+            self._before.clear()
 
     def toggle(self, name: str) -> None:
         """Choose a field, or not any more."""

@@ -43,6 +43,7 @@ class ConditionsView(Leaf):
         """The fields of the object under the cursor."""
         if message.table == "targets" and message.key:
             self.editing.chosen = message.key
+            self.query_one(Fields).restart()
             self.tick()
 
     def on_row_opened(self, message: RowOpened) -> None:

@@ -113,8 +113,9 @@ class Fields(Table):
             f"{name}: push when one of these changes" if self.staged.wanted else f"{name}: any change pushes"
         )
         source = "as in the org" if value.source == "org" else "by the configuration, not in the org"
+        fields = plural(len(self.keys()), "field")
         when = f" {day_clock(value.as_of, self.state.now())}" if value.as_of else ""
-        return above, f"{dated(told, self.state)}{self.part(self.keys())}{source}{when}"
+        return above, f"{dated(told, self.state)}{self.part(self.keys())}{fields} · {source}{when}"
 
     def row(self, key: str, width: int) -> Row:
         """One field: chosen or not, and what will become of it."""

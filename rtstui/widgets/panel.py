@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from rtstui.answers import Answer, Question
 from rtstui.clean import clean
-from rtstui.rows import BLANK, ROLES, Row, cut, plain
+from rtstui.rows import BLANK, ROLES, Row, cut, plain, width_of
 from rtstui.state import State
 
 T = TypeVar("T")
@@ -105,6 +105,11 @@ class Panel(Widget):
         """How many rows there are to show, for panels whose height is `auto`."""
         return 1
 
+    @property
+    def flows(self) -> bool:
+        """Whether the text moves by itself: then it cannot be selected, and need not say where it is."""
+        return False
+
     def tick(self) -> None:
         """Compute again what is shown and repaint the lines that changed."""
         if self.styles.is_auto_height and (tall := self.wanted()) != self._tall:
@@ -163,8 +168,13 @@ class Panel(Widget):
     def render_line(self, y: int) -> Strip:
         """One line, in the roles' styles."""
         row = self._rows[y] if y < len(self._rows) else BLANK
-        segments = [Segment(text, self._looks[role]) for text, role in row if text]
-        strip = Strip(segments).extend_cell_length(self.size.width, self._looks[""])
+        looks, width = self._looks, self.size.width
+        segments = [Segment(text, looks[role]) for text, role in row if text]
+        if (left := width - width_of(row)) > 0:
+            segments.append(Segment(" " * left, looks[""]))
+        strip = Strip(segments, max(width, width - left))
+        if self.flows:
+            return strip
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
             strip = self._selected(strip, span)

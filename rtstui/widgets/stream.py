@@ -145,6 +145,11 @@ class Stream(Panel, can_focus=True):
             return "Waiting for rtsd…"
         return "No events yet. Changes in Salesforce appear here as they arrive."
 
+    @property
+    def flows(self) -> bool:
+        """Only frozen text can be selected."""
+        return self.frozen is None and self.state.live
+
     # -- moving ----------------------------------------------------------------------------------
 
     def _freeze(self) -> list[Line]:

@@ -96,6 +96,10 @@ class Table(Panel, can_focus=True):
         if gone != self.cursor:
             self.post_message(RowChosen(self.id or "", self.cursor))
 
+    def restart(self) -> None:
+        """Other rows come: begin at the first."""
+        self.cursor, self._place, self._top = None, 0, 0
+
     def choose(self, key: str) -> None:
         """Put the cursor on a row."""
         if key in self.keys() and key != self.cursor:

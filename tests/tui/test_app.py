@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 from dashboard import Clock, filled, running, still_app, text, until
 from fake_daemon import FakeDaemon
-from scenarios import dead_letters, error_log, event, events, healthy, live, silent
-from textual.pilot import Pilot
+from scenarios import event, events, healthy, live, silent
 from textual.widgets import Button, Input
+from watching import pressed, watching
 
-from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Help
 from rtstui.widgets.chrome import VIEWS
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.stream import Stream
-
-
-@asynccontextmanager
-async def watching(socket: Path, **options: object) -> AsyncIterator[tuple[RtsTui, Pilot[int], FakeDaemon]]:
-    """The dashboard, live on a fake daemon with errors and dead letters."""
-    async with FakeDaemon(socket, live(), events(1, 400)) as daemon:
-        daemon.errors, daemon.letters = error_log(), dead_letters()
-        async with running(socket, **options) as (app, pilot):
-            await until(lambda: app.state.live and daemon.following and app.state.errors, pilot)
-            yield app, pilot, daemon
-
-
-async def pressed(pilot: Pilot[int], *keys: str) -> None:
-    """Press keys one after the other, as a person does."""
-    await pilot.press(*keys)
-    await pilot.pause()
 
 
 async def test_the_overview_answers_without_a_key(socket: Path) -> None:

@@ -1,0 +1,138 @@
+"""One record: how it is reached, what is shown of it, what may be seen by others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dashboard import text, until
+from papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
+from scenarios import event
+from textual.pilot import Pilot
+from watching import pressed, watching
+
+from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
+from rtstui.app import RtsTui
+from rtstui.screens.dialogs import Confirm, Reader
+from rtstui.screens.named import record_of
+from rtstui.screens.record import RecordView
+from rtstui.widgets.record import Values
+
+PATH = f"/v1/objects/Contact/records/{CONTACT}"
+
+
+async def typed(app: RtsTui, pilot: Pilot[int], words: str) -> None:
+    """Open a record by typing it."""
+    await pressed(pilot, "8", "slash", *("space" if letter == " " else letter for letter in words), "enter")
+    await until(lambda: "ana@acme.example" in text(app), pilot)
+
+
+async def test_an_id_alone_is_looked_for_in_every_object(socket: Path) -> None:
+    """The operator need not know whose id it is; the values, the past and the reasons are all there."""
+    async with watching(socket, size=(200, 50)) as (app, pilot, daemon):
+        await typed(app, pilot, CONTACT)
+        for said in ("Head of Logistics", "null", "ana@old.example → ana@acme.example", "1 push stale"):
+            await until(lambda said=said: said in text(app))
+        assert f"{PATH}/why?org=0" in daemon.asked
+        assert f"{PATH}/why" not in daemon.asked, "looking must not cost an API call"
+
+
+async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
+    """A slip of the fingers is told, and the line stays open."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "8", "slash", *"003", "enter")
+        assert any("15 or 18" in note.message for note in app._notifications)
+        assert not [path for path in daemon.asked if "/records/" in path]
+
+
+async def test_a_record_nobody_has_seen_says_so(socket: Path) -> None:
+    """Not found is an answer, not a blank page."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "8", "slash", *"003000000000001", "enter")
+        await until(lambda: "never seen" in text(app))
+
+
+async def test_enter_on_an_event_opens_its_record(socket: Path) -> None:
+    """From the stream, in any view of it, to the record in one key; and back to its events with another."""
+    async with watching(socket) as (app, pilot, daemon):
+        daemon.happen(
+            [Event(seq=401, at=event(1).at, type="change", object="Contact", id=CONTACT, op="update")]
+        )
+        await until(lambda: app.state.newest == 401, pilot)
+        await pressed(pilot, "enter")
+        await until(lambda: "Head of Logistics" in text(app), pilot)
+        await pressed(pilot, "o")
+        await until(lambda: app.current_mode == "2" and f"id:{CONTACT[:15]}" in text(app), pilot)
+
+
+async def test_enter_on_a_dead_letter_opens_its_record(socket: Path) -> None:
+    """What could not be applied leads to what is there."""
+    async with watching(socket) as (app, pilot, daemon):
+        daemon.letters[0].record = CONTACT
+        app.connection.read_log()
+        await pressed(pilot, "4", "tab")
+        await until(lambda: CONTACT in text(app), pilot)
+        await pressed(pilot, "enter")
+        await until(lambda: "Head of Logistics" in text(app), pilot)
+
+
+def test_an_error_names_a_record_by_the_id_in_its_text() -> None:
+    """Errors have no record of their own; a word that is no id is not taken for one."""
+    error = ErrorEntry(seq=1, at="", error="X", message=f"cannot lock {CONTACT}", object="Contact")
+    assert record_of(error) == ("Contact", CONTACT)
+    error.message = "unable to obtain exclusive access"
+    assert record_of(error) is None
+    assert record_of(DeadLetter(id=1, at="", reason="x", message="", object="Contact")) is None
+
+
+async def test_enter_shows_all_of_a_value(socket: Path) -> None:
+    """What does not fit in the line can be read in full."""
+    async with watching(socket) as (app, pilot, _):
+        await typed(app, pilot, f"Contact {CONTACT}")
+        await pressed(pilot, *["down"] * list(VALUES).index("Description"), "enter")
+        assert isinstance(app.screen, Reader)
+        await until(lambda: "Fridays" in text(app))
+        await pressed(pilot, "escape")
+        await pressed(pilot, "e")
+        assert "Phone" not in app.screen.query_one(Values).values()
+
+
+async def test_masking_hides_every_value_and_privacy_stays(socket: Path) -> None:
+    """For a shared screen: no value of the record is on it, in the table, the past, or the comparison."""
+    async with watching(socket, size=(200, 50)) as (app, pilot, daemon):
+        daemon.papers[f"{PATH}/why"] = WHY_COMPARED
+        await typed(app, pilot, CONTACT)
+        assert "sha256:9f2ac0 (hash)" in text(app)
+        await pressed(pilot, "c", "y")
+        await until(lambda: "differs from the org in Title" in text(app), pilot)
+        await pressed(pilot, "m")
+        await until(lambda: "•••••" in text(app))
+        hidden = [str(value) for name, value in VALUES.items() if value and name not in {"Id", "IsActive__c"}]
+        for value in [*hidden, "ana@old.example", "Director", "+351"]:
+            assert value not in text(app), value
+        await pressed(pilot, "m")
+        await until(lambda: "Head of Logistics" in text(app))
+
+
+async def test_comparing_and_fetching_ask_first(socket: Path) -> None:
+    """Both cost a call: nothing is asked of the org before the answer is yes."""
+    async with watching(socket) as (app, pilot, daemon):
+        await typed(app, pilot, CONTACT)
+        await pressed(pilot, "c")
+        assert isinstance(app.screen, Confirm)
+        assert "One API call" in text(app)
+        await pressed(pilot, "enter")
+        assert f"{PATH}/why" not in daemon.asked
+        await pressed(pilot, "R", "y")
+        await until(lambda: daemon.requests)
+        assert daemon.requests == [("POST /v1/objects/Contact/repair", {"ids": [CONTACT]})]
+
+
+async def test_the_record_follows_the_feed(socket: Path) -> None:
+    """A change of the record that is looked at is seen without a key."""
+    async with watching(socket) as (app, pilot, daemon):
+        await typed(app, pilot, CONTACT)
+        values = VALUES | {"Title": "Director of Everything"}
+        daemon.papers[f"{PATH}/history"] = HISTORY | {"now": HISTORY["now"] | {"values": values}}
+        daemon.happen([Event(seq=401, at=event(1).at, type="change", object="Contact", id=CONTACT)])
+        await until(lambda: "Director of Everything" in text(app))
+        assert isinstance(app.screen, RecordView)

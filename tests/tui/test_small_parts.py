@@ -1,0 +1,215 @@
+"""Small parts without a screen: staged conditions, plots, ASCII, the pace, settings, files, answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+
+from rtstui import saving, settings
+from rtstui.answers import KEPT, Answer, Answers, Question
+from rtstui.bindings import bindings
+from rtstui.meaning import LINKS, MODES, OBJECTS
+from rtstui.pace import HIGH_S, SLOWEST, WINDOW, Pace
+from rtstui.plainly import Ascii, plainly
+from rtstui.staging import Staged
+from rtstui.verdict import GLYPHS
+from rtstui.widgets.chart import columns, plot, resample, ticks
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+KNOWN = {name: binding.key for name, binding in bindings()}
+
+# -- sync conditions -----------------------------------------------------------------------------
+
+
+def test_edits_stay_edits_when_others_change_the_ground_under_them() -> None:
+    """What somebody else added in Salesforce is neither removed nor called our edit."""
+    staged = Staged()
+    staged.rebase(["Email", "Phone"])
+    staged.toggle("Email")
+    staged.toggle("Title")
+    staged.rebase(["Email", "Phone", "OwnerId"])
+    assert (staged.added, staged.removed) == (["Title"], ["Email"])
+    assert staged.wanted == {"Phone", "OwnerId", "Title"}
+
+
+def test_undo_takes_back_one_step_and_ends_at_what_stands() -> None:
+    """However often it is pressed."""
+    staged = Staged()
+    staged.rebase(["Email"])
+    staged.choose(())
+    staged.toggle("Phone")
+    for wanted in (frozenset(), {"Email"}, {"Email"}):
+        staged.undo()
+        assert staged.wanted == wanted
+    assert not staged.changed
+
+
+# -- plots ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.none() | st.floats(0, 1e9), min_size=1, max_size=60), st.integers(1, 9))
+def test_a_plot_shows_every_value_that_is_not_nothing(values: list[float | None], height: int) -> None:
+    """Anything above 0 has a mark, 0 has none, the unknown is a dot: three things that look different."""
+    top = max((value for value in values if value is not None), default=0.0)
+    lines = columns(values, height, top)
+    assert {len(line) for line in lines} == {len(values)}
+    for place, value in enumerate(values):
+        ground = lines[-1][place]
+        expected = ground == "·" if value is None else ground in "▁▂▃▄▅▆▇█" if value > 0 else ground == " "
+        assert expected, (value, ground)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300), st.integers(1, 120))
+def test_resampling_loses_no_call_and_no_peak(values: list[float], width: int) -> None:
+    """Where columns share their hours, sums stay sums and the highest stays the highest."""
+    assert len(resample(values, width, total=True)) == width
+    peak = resample(values, width, total=False)
+    assert max(value or 0 for value in peak) == max(values)
+    if len(values) >= width:
+        assert sum(value or 0 for value in resample(values, width, total=True)) == pytest.approx(sum(values))
+
+
+def test_the_limit_is_drawn_into_the_plot() -> None:
+    """Once, at its height."""
+    rows = plot([1.0, 2.0], 4, top=10.0, role="ok", mark=9.0)
+    assert ["─" in row[1][0] for row in rows] == [True, False, False, False]
+    assert ticks(["00:00", "12:00"], 20)[0][0].split() == ["00:00", "12:00"]
+
+
+# -- ASCII ---------------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=40))
+def test_ascii_is_ascii_in_as_many_cells(text: str) -> None:
+    """Whatever is painted, nothing above 0x7f reaches the terminal, and no column moves."""
+    said = plainly(text)
+    assert said.isascii()
+    assert len(said) == cell_len(text) or not text.isprintable()
+
+
+def test_states_can_be_told_apart_in_ascii() -> None:
+    """Every sign of ours has a stand-in of its own meaning; none is a question mark."""
+    for signs in (LINKS, MODES, OBJECTS):
+        texts = [plainly(sign.text) for sign in signs.values()]
+        assert len(set(texts)) == len(texts)
+        assert not any("?" in one for one in texts)
+    assert len({plainly(glyph) for glyph in GLYPHS.values()}) == len(GLYPHS)
+
+
+def test_the_filter_leaves_styles_and_controls_alone() -> None:
+    """Only texts change."""
+    segments = [Segment("● live"), Segment("plain")]
+    assert [one.text for one in Ascii().apply(segments, Color(0, 0, 0))] == ["* live", "plain"]
+
+
+# -- the pace ------------------------------------------------------------------------------------
+
+
+def test_it_slows_down_when_the_loop_is_late_and_recovers() -> None:
+    """Two updates a second are always shown, and a quiet machine is back at full pace by itself."""
+    pace = Pace()
+    for _ in range(WINDOW * 4):
+        pace.tick(HIGH_S * 2)
+    assert pace.every == SLOWEST
+    painted = [pace.tick(0.0) for _ in range(SLOWEST)]
+    assert painted.count(True) == 1
+    for _ in range(WINDOW * 5):
+        pace.tick(0.0)
+    assert pace.every == 1
+
+
+def test_a_chosen_pace_is_the_fastest() -> None:
+    """--fps 2 stays at 2, however quiet the machine is."""
+    pace = Pace(5)
+    assert [pace.tick(0.0) for _ in range(50)].count(True) == 10
+
+
+# -- settings ------------------------------------------------------------------------------------
+
+
+def test_settings_are_read_and_every_mistake_is_a_warning(tmp_path: Path) -> None:
+    """Good values count beside bad ones; nothing in the file can keep the dashboard from starting."""
+    file = tmp_path / "tui.toml"
+    file.write_text(
+        'theme = "rts-light"\nfps = 99\nmouse = "no"\nnonsense = 1\nascii = true\n'
+        '[keys]\n"app.mask" = "ctrl+x"\n"app.nothing" = "x"\n"app.quit" = "hyper+q"\n"app.ages" = "w"\n'
+    )
+    found = settings.load(file, KNOWN)
+    assert (found.theme, found.ascii, found.mouse, found.fps) == ("rts-light", True, True, None)
+    assert found.keys == {"app.mask": "ctrl+x"}
+    told = " ".join(found.warnings)
+    for word in ("fps", "mouse", "nonsense", "app.nothing", "hyper+q", "app.save"):
+        assert word in told, word
+    assert len(found.warnings) == 6
+
+
+@pytest.mark.parametrize("content", [b"theme = ", b"\xff\xfe", b"keys = 3"])
+def test_a_broken_settings_file_is_one_warning(tmp_path: Path, content: bytes) -> None:
+    """And without a file there is nothing to say."""
+    file = tmp_path / "tui.toml"
+    assert settings.load(file, KNOWN).warnings == []
+    file.write_bytes(content)
+    assert len(settings.load(file, KNOWN).warnings) == 1
+
+
+# -- files and the clipboard ---------------------------------------------------------------------
+
+
+def test_files_are_new_private_and_never_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same name twice makes two files; where this directory is no place, the state directory is."""
+    monkeypatch.chdir(tmp_path)
+    one, two = (saving.save("events", "txt", str(number), NOW) for number in (1, 2))
+    assert (one.read_text(), two.read_text()) == ("1", "2")
+    assert {path.stat().st_mode & 0o777 for path in (one, two)} == {0o600}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/proc/none"))
+    assert saving.save("events", "txt", "3", NOW).parent == tmp_path / "state" / "rts"
+
+
+def test_tmux_gets_the_clipboard_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare OSC 52 ends at tmux."""
+    monkeypatch.delenv("TMUX", raising=False)
+    assert saving.clipboard_sequence("a") == "\x1b]52;c;YQ==\a"
+    monkeypatch.setenv("TMUX", "x")
+    assert saving.clipboard_sequence("a") == "\x1bPtmux;\x1b\x1b]52;c;YQ==\a\x1b\\"
+
+
+# -- answers -------------------------------------------------------------------------------------
+
+
+def test_a_question_is_due_when_it_is_old_and_never_twice_at_once() -> None:
+    """An older daemon, which cannot know, is left in peace until it comes back."""
+    answer: Answer[int] = Answer("x")
+    assert answer.due(NOW, 5)
+    answer.asked_at, answer.asking = NOW, True
+    assert not answer.due(NOW + timedelta(hours=1), 5)
+    answer.asking = False
+    assert [answer.due(NOW + timedelta(seconds=age), 5) for age in (4, 5)] == [False, True]
+    assert not answer.due(NOW + timedelta(days=1), None)
+    answer.older = True
+    assert not answer.due(NOW + timedelta(days=1), 5)
+
+
+def test_answers_are_bounded_and_renewed_by_kind() -> None:
+    """A day of looking at records costs no more memory than an hour."""
+    answers = Answers()
+
+    async def nothing(_: object) -> int:
+        return 0
+
+    for number in range(KEPT * 2):
+        answers.of(Question(f"record {number}", "x", nothing)).asked_at = NOW
+    kept = answers.of(Question(f"record {KEPT * 2 - 1}", "x", nothing))
+    assert kept.asked_at == NOW
+    assert answers.of(Question("record 0", "x", nothing)).asked_at is None
+    answers.renew("why")
+    assert kept.asked_at == NOW
+    answers.renew("record")
+    assert kept.asked_at is None
