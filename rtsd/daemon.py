@@ -28,6 +28,7 @@ from rtsd.control.feed import Feed
 from rtsd.control.metrics import Metrics, MetricsDoor
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageOperations, PackageRoutes
+from rtsd.control.repairs import Repairs
 from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.triggers import Triggers
@@ -234,10 +235,12 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         door = MetricsDoor(metrics)
         stack.push_async_callback(door.stop)
         await door.start(config.control.metrics.host, config.control.metrics.port)
+    operations = Operations(engine, controller, inbox, ledger, rulebook)
     control = ControlServer(
         shown,
         stream=EventStream(feed, shown),
-        operations=Operations(engine, controller, inbox, ledger, rulebook),
+        operations=operations,
+        repairs=Repairs(engine, controller, operations),
         explainer=Explainer(engine),
         backups=Backups(database, wall_ms),
         metrics=metrics,

@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Act": {
         "audit": "Compare objects with the org and repair what differs.",
-        "repair": "Fetch single records again.",
+        "repair": "Fetch records again.",
         "conditions": "Show or change the fields whose change makes the package push.",
         "package": "Bring the package into the org, compare it, switch it, take it out.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",

@@ -22,18 +22,18 @@ def sum_of(prices: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"estimate": total, "problems": [what for price in prices for what in price.get("problems", [])]}
 
 
-def estimate_lines(priced: dict[str, Any]) -> Iterator[str]:
+def estimate_lines(priced: dict[str, Any], what: str = "audit") -> Iterator[str]:
     """Yield the lines for people: the cost where it is known, then each problem with what to do about it."""
     if priced["estimate"] is not None:
-        yield from _cost_lines(priced["estimate"])
+        yield from _cost_lines(priced["estimate"], what)
     for problem in priced["problems"]:
         yield f"problem   {clean(str(problem['what']))}"
         yield f"          {clean(str(problem['do']))}"
 
 
-def _cost_lines(cost: dict[str, Any]) -> Iterator[str]:
+def _cost_lines(cost: dict[str, Any], what: str) -> Iterator[str]:
     yield (
-        f"audit     {cost['rows']:,} rows, {cost['mb']:,.1f} MB, {cost['minutes']:,.1f} min, "
+        f"{what:10}{cost['rows']:,} rows, {cost['mb']:,.1f} MB, {cost['minutes']:,.1f} min, "
         f"{cost['api_calls']:,} API calls, {cost['bulk_jobs']:,} bulk jobs"
     )
     for limit, part in cost["share_of_daily"].items():

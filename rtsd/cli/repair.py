@@ -1,4 +1,4 @@
-"""`rtsd repair`: fetch single records again."""
+"""`rtsd repair`: fetch records again."""
 
 from __future__ import annotations
 
@@ -10,28 +10,60 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.cli.estimate import estimate_lines
 from rtsd.core.ids import full_id
 from rtsd.errors import UsageError
 
 
-@click.command(epilog=options.examples("rtsd repair Contact 003xx000004TmiQAAS 003xx000004TmiR"))
+@click.command(
+    epilog=options.examples(
+        "rtsd repair Contact 003xx000004TmiQAAS 003xx000004TmiR",
+        "rtsd repair Contact --since 2026-03-01T10:00:00Z --until 2026-03-01T11:00:00Z --dry-run",
+        "rtsd repair Contact --field Email",
+    )
+)
 @click.argument("name", metavar="OBJECT")
-@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@click.argument("ids", nargs=-1, metavar="[ID…]")
+@click.option("--since", metavar="TIME", help="Records that either side has stamped since then, ISO 8601.")
+@click.option("--until", metavar="TIME", help="With --since: and before then; default now.")
+@click.option("--field", "fields", multiple=True, metavar="FIELD", help="This field of every record.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @options.socket
 @options.as_json
-def repair(*, name: str, ids: Sequence[str], socket: Path | None, as_json: bool) -> None:
-    """Fetch single records again.
+def repair(
+    *,
+    name: str,
+    ids: Sequence[str],
+    since: str | None,
+    until: str | None,
+    fields: Sequence[str],
+    dry_run: bool,
+    socket: Path | None,
+    as_json: bool,
+) -> int:
+    """Fetch records again.
 
+    Some by their ids, those stamped in a stretch of time, or some fields of every record.
     Whatever the mirror holds of them is replaced by what the org says now, and one that is gone there
-    becomes a tombstone. Ids have 15 or 18 characters.
+    becomes a tombstone. Ids have 15 or 18 characters. Waits for the end.
     """
+    if sum((bool(ids), since is not None, bool(fields))) != 1:
+        raise click.UsageError("Name records by ID, or --since a time, or a --field.")
+    if until is not None and since is None:
+        raise click.UsageError("--until goes with --since.")
     try:
         records = [full_id(one) for one in ids]
     except ValueError as error:
         raise UsageError(f"{error}.", "Copy it from the record's address in Salesforce.") from None
-    answer = ask(socket, lambda client: client.repair(name, records))
+    answer = ask(
+        socket,
+        lambda client: client.repair(name, records, fields=fields, since=since, until=until, dry_run=dry_run),
+    )
     if as_json:
         click.echo(msgspec.json.encode(answer))
+    elif dry_run:
+        click.echo("\n".join(estimate_lines(answer, "repair")))
     else:
-        count = "1 record" if len(records) == 1 else f"{len(records)} records"
-        click.echo(f"{count} of {name} will be fetched again; rtsd events --object {name} shows it.")
+        told = f"{answer['fetched']:,} records of {name} fetched, {answer['repaired']:,} differed"
+        click.echo(f"{told}; {answer['api_calls']:,} API calls.")
+    return 1 if dry_run and answer["problems"] else 0

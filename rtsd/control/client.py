@@ -217,9 +217,29 @@ class ControlClient:
             patience=FOREVER if wait else None,
         )
 
-    async def repair(self, name: str, ids: Sequence[str]) -> dict[str, Any]:
-        """Fetch records again."""
-        return await self._json("POST", f"{_object(name)}/repair", body={"ids": list(ids)})
+    async def repair(
+        self,
+        name: str,
+        ids: Sequence[str] = (),
+        *,
+        fields: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Fetch records again: some by id, those stamped since a time, or some fields of all of them.
+
+        `dry_run` only prices.
+        """
+        named: dict[str, Any] = {
+            "ids": list(ids),
+            "fields": list(fields),
+            "since": since,
+            "until": until,
+            "dry_run": dry_run,
+        }
+        body = {key: value for key, value in named.items() if value}
+        return await self._json("POST", f"{_object(name)}/repair", body=body, patience=FOREVER)
 
     async def verify(self, *, certify: bool = False) -> dict[str, Any]:
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""

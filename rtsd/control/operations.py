@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.price import price
+from rtsd.core.price import Price, price
 from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
 from rtsd.rules.rulebook import Rulebook
@@ -72,7 +72,7 @@ class Operations:
         if mirrored.loading is not None:
             raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
         began, seq = engine.now(), engine.journal.last_seq
-        before = await self._spent(began)
+        before = await self.spent(began)
         try:
             if full or not mirrored.loaded:
                 await self._controller.audit.run(mirrored, accept_missing=accept_missing)
@@ -84,7 +84,7 @@ class Operations:
             raise
         if mirrored.state is not ObjectState.LIVE:
             await self._controller.audit.prove(mirrored)
-        spent = await self._spent(began) - before
+        spent = await self.spent(began) - before
         found = await self._found_since(mirrored, seq)
         result = {
             "name": mirrored.name,
@@ -122,7 +122,10 @@ class Operations:
         size = await measure(
             self._engine.client, mirrored.described.schema, mirrored.wish.where, purpose="estimate"
         )
-        cost = price([size])
+        return await self.priced(price([size]))
+
+    async def priced(self, cost: Price) -> dict[str, Any]:
+        """Put a price beside what the org's limits have left: `{"estimate": …, "problems": […]}`."""
         limits = {
             one.usage.name: (one.usage.max, one.usage.max - one.usage.used)
             for one in await self._ledger.standings()
@@ -136,16 +139,6 @@ class Operations:
         ]
         maxima = {name: highest for name, (highest, _) in limits.items()}
         return {"estimate": cost.document(maxima), "problems": problems}
-
-    async def repair(self, mirrored: Mirrored, ids: Sequence[str]) -> dict[str, Any]:
-        """Fetch records again, now."""
-        if mirrored.table is None:
-            raise Conflict(f"{mirrored.name} has not been described yet", "wait until it is loading")
-        began = self._engine.now()
-        before = await self._spent(began)
-        done = await self._controller.repair.records(mirrored, ids, "asked for by an operator")
-        spent = await self._spent(began) - before
-        return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
 
     async def verify(self, *, certify: bool) -> dict[str, Any]:
         """Verify the mirror, one at a time; `certify` adds a signed statement."""
@@ -196,7 +189,7 @@ class Operations:
             message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
             await writing.note(Note("dead_letter", message=message))
 
-    async def _spent(self, began: Millis) -> Counter[str]:
+    async def spent(self, began: Millis) -> Counter[str]:
         """What was spent so far, of each resource; differences tell what something took."""
         return Counter(await quota.spent_by_resource(self._engine.database, began - DAY_MS))
 

@@ -17,6 +17,7 @@ from rtsd.control.explain import Explainer
 from rtsd.control.metrics import Metrics
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageRoutes
+from rtsd.control.repairs import RepairBody, Repairs
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
@@ -52,12 +53,6 @@ class QueryBody(msgspec.Struct):
     sql: str
 
 
-class RepairBody(msgspec.Struct):
-    """`{"ids": […]}`."""
-
-    ids: list[str]
-
-
 class RuleTestBody(msgspec.Struct):
     """`{"since": "2026-03-01T10:00:00Z"}`."""
 
@@ -79,6 +74,7 @@ class ControlServer:
         *,
         stream: EventStream,
         operations: Operations,
+        repairs: Repairs,
         explainer: Explainer,
         backups: Backups,
         package: PackageRoutes,
@@ -93,6 +89,7 @@ class ControlServer:
         self._views = shown
         self._stream = stream
         self._operations = operations
+        self._repairs = repairs
         self.reload: Callable[[], protocol.Reloaded] | None = None
         """Takes up the configuration again; None until the daemon runs."""
         self._runner: web.AppRunner | None = None
@@ -240,9 +237,7 @@ class ControlServer:
         return answer(await run.result)
 
     async def _repair(self, request: web.Request) -> web.Response:
-        body = await body_of(request, RepairBody)
-        ids = [_record_id(one) for one in body.ids]
-        return answer(await self._operations.repair(self._object(request), ids))
+        return answer(await self._repairs.run(self._object(request), await body_of(request, RepairBody)))
 
     async def _backup_progress(self, _request: web.Request) -> web.Response:
         return answer(self._backups.progress)

@@ -18,6 +18,8 @@ CALLS_PER_OBJECT = 7
 to catch up with, and the count that proves the result."""
 CALLS_PER_WINDOW = 2
 """What an idle window of Interval Sync asks: what was deleted, and what changed."""
+LISTED_ROWS = 2_000
+"""Ids in one page of a list."""
 CALLS_PER_REFRESH = 6
 """A narrow read of one page: the job's creation, three looks at it, its result and end."""
 JOB_ROWS_PER_SECOND = 70_000
@@ -91,6 +93,20 @@ def price(objects: Iterable[ObjectSize], *, from_start: bool = False) -> Price:
         mb=sum(size.rows * size.row_bytes for size in sizes) / MEGABYTE,
         minutes=seconds / 60,
     )
+
+
+def narrow_read(size: ObjectSize) -> Price:
+    """Price reading some columns of every row: the job's creation, looks at it, its pages, its end."""
+    calls = 2 + _looks(size.rows) + max(1, -(-size.rows // PAGE_ROWS))
+    megabytes = size.rows * size.row_bytes / MEGABYTE
+    minutes = (size.rows / ROWS_PER_SECOND + SECONDS_PER_OBJECT) / 60
+    return Price(size.rows, calls, 1, megabytes, minutes)
+
+
+def fetching(records: int, at_once: int, *, listed: bool = False) -> Price:
+    """Price fetching records by id, so many in a call; `listed`: their ids are counted and listed first."""
+    calls = -(-records // at_once) + (1 + records // LISTED_ROWS + 1 if listed else 0)
+    return Price(records, calls, 0, 0.0, records / ROWS_PER_SECOND / 60)
 
 
 def _looks(rows: int) -> int:

@@ -58,6 +58,16 @@ class Columns:
             message = f"formula fields refreshed: {changed} rows differed"
             await writing.note(Note("repair", mirrored.name, source="audit", message=message))
 
+    async def reread(self, mirrored: Mirrored, columns: Sequence[str]) -> int:
+        """Read these columns of every row again; return in how many rows they differed."""
+        return await width.fitting(mirrored, lambda: self._reread(mirrored, columns))
+
+    async def _reread(self, mirrored: Mirrored, columns: Sequence[str]) -> int:
+        changed = 0
+        for some in soql.column_chunks(columns, most_characters=mirrored.most_characters, always=()):
+            changed += await self._read(mirrored, some, "repair")
+        return changed
+
     async def _read(self, mirrored: Mirrored, columns: Sequence[str], purpose: str) -> int:
         """Read the columns of every row; return in how many they differed."""
         stamp = mirrored.described.schema.cursor or "Id"

@@ -128,6 +128,12 @@ class Fingerprinter:
         await self._finish(mirrored, result)
         return result
 
+    async def stamped(self, mirrored: Mirrored, since: str, before: str) -> set[str]:
+        """The ids of the records that either side has stamped from `since` until before `before`."""
+        org = await self._org_stamps(mirrored, _Stretch(since, before))
+        own = await mirror.stamps(self._engine.database, mirrored.described, since, before)
+        return org.keys() | own.keys()
+
     async def prove(self, mirrored: Mirrored, result: Fingerprint) -> None:
         """Take a check for the new proof, once nothing that it found is left to be fetched."""
         async with self._engine.writing() as writing:

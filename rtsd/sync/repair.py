@@ -76,7 +76,7 @@ class Repair:
         """Fetch records; those that did not come are judged together, when all is known."""
         changed = 0
         absent: list[tuple[str, Millis]] = []
-        at_once = min(MOST_IDS, width.chunk_rows(len(mirrored.described.columns)))
+        at_once = ids_at_once(mirrored)
         for start in range(0, len(asked), at_once):
             part = asked[start : start + at_once]
             found, observed = await self._read(mirrored, [one for one, _ in part])
@@ -186,3 +186,8 @@ class Repair:
             for one, at in (log.records if log else ())
             if log and one in ids
         ]
+
+
+def ids_at_once(mirrored: Mirrored) -> int:
+    """How many records one call fetches: wide rows make its answer large."""
+    return min(MOST_IDS, width.chunk_rows(len(mirrored.described.columns)))

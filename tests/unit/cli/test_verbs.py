@@ -206,13 +206,28 @@ def test_an_audit_is_priced(rtsd: Rtsd, daemon: Any) -> None:
 
 def test_repair_sends_whole_ids(rtsd: Rtsd, daemon: Any) -> None:
     """15 characters become 18; what is no id is told before anything is asked."""
-    daemon.answers["POST /v1/objects/Contact/repair"] = {"fetched": 1}
+    daemon.answers["POST /v1/objects/Contact/repair"] = {"fetched": 1, "repaired": 1, "api_calls": 1}
     assert rtsd("repair", "Contact", "003xx000004TmiQ").status == 0
     assert daemon.calls[-1].body == {"ids": ["003xx000004TmiQAAS"]}
     status, _, err = rtsd("repair", "Contact", "003")
     assert status == 2
     assert err.startswith("rtsd: '003' is not a Salesforce id")
     assert len(daemon.calls) == 1
+
+
+def test_repair_of_a_time_or_a_field(rtsd: Rtsd, daemon: Any) -> None:
+    """Each is sent as it is meant, a price is shown on request, and two at once are refused."""
+    estimate = {"rows": 10, "api_calls": 2, "bulk_jobs": 0, "mb": 0.0, "minutes": 0.1, "share_of_daily": {}}
+    daemon.answers["POST /v1/objects/Lead/repair"] = {"estimate": estimate, "problems": []}
+    status, out, _ = rtsd("repair", "Lead", "--since", "2026-03-01T10:00:00Z", "--dry-run")
+    assert (status, daemon.calls[-1].body) == (0, {"since": "2026-03-01T10:00:00Z", "dry_run": True})
+    assert out.startswith("repair    10 rows")
+    daemon.answers["POST /v1/objects/Lead/repair"] = {"fetched": 9, "repaired": 2, "api_calls": 5}
+    status, out, _ = rtsd("repair", "Lead", "--field", "Email", "--field", "Phone")
+    assert (status, daemon.calls[-1].body) == (0, {"fields": ["Email", "Phone"]})
+    assert out == "9 records of Lead fetched, 2 differed; 5 API calls.\n"
+    assert rtsd("repair", "Lead", "003xx000004TmiQ", "--field", "Email").status == 2
+    assert rtsd("repair", "Lead", "003xx000004TmiQ", "--until", "2026-03-01T10:00:00Z").status == 2
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
