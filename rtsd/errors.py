@@ -73,7 +73,16 @@ __all__ = [
     "StoreError",
     "UsageError",
     "WrongOrg",
+    "place",
 ]
+
+
+def place(error: BaseException) -> str:
+    """Where an error came up, as `file.py:12`, for logs: its text may hold what nobody else is to read."""
+    found = error.__traceback__
+    while found is not None and found.tb_next is not None:
+        found = found.tb_next
+    return f"{found.tb_frame.f_code.co_filename.rpartition('/')[2]}:{found.tb_lineno}" if found else "?"
 
 
 class RtsError(Exception):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
-from rtsd.control import protocol
+from rtsd.control import door, protocol
 from rtsd.control.answers import answer, body_of, find_object
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
@@ -22,7 +20,7 @@ from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
-from rtsd.errors import AddressInUse, Conflict, NotFound, RtsError, UsageError
+from rtsd.errors import Conflict, NotFound, UsageError
 from rtsd.store import dead_letters, error_log, mirror, query
 from rtsd.sync.catalog import Mirrored
 
@@ -97,11 +95,11 @@ class ControlServer:
 
     async def start(self, path: Path) -> None:
         """Listen at `path`, for the owner and its group. Raises AddressInUse."""
-        app = web.Application(middlewares=[_errors])
+        app = web.Application(middlewares=[door.shaped, door.admitted])
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=door.quiet_logger(), shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.SockSite(self._runner, _listen(path))
+        site = web.SockSite(self._runner, door.listen(path))
         await site.start()
         self._path = path
 
@@ -281,49 +279,6 @@ class ControlServer:
 
     def _object_name(self, name: str | None) -> str | None:
         return self._find(name).name if name else None
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal has the same body, and no traceback leaves the daemon."""
-    try:
-        return await handler(request)
-    except RtsError as error:
-        return answer(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
-    except web.HTTPException as error:
-        return answer(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
-
-
-def _listen(path: Path) -> socket.socket:
-    """Bind with the final mode from the start; a socket nobody answers on is left over from a kill."""
-    try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_listen(path, error) from error
-    if path.exists():
-        if not path.is_socket():
-            raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink(missing_ok=True)
-            else:
-                raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
-    listening = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o117)
-    try:
-        listening.bind(str(path))
-    except OSError as error:
-        listening.close()
-        raise _cannot_listen(path, error) from error
-    finally:
-        os.umask(mask)
-    return listening
-
-
-def _cannot_listen(path: Path, error: OSError) -> AddressInUse:
-    return AddressInUse(f"cannot listen on {path}: {error.strerror or error}", "set [control] socket")
 
 
 def _number(text: str | None, name: str) -> int:

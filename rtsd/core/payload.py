@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -59,6 +60,7 @@ Push = Changes | Heartbeat | Test
 MOST_DEPTH = 32
 """How deep a value may be nested: it is encoded and parsed again later, within limits of their own."""
 
+_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 _DECODER = msgspec.json.Decoder(Push)
 _ENCODER = msgspec.json.Encoder()
 
@@ -68,7 +70,7 @@ def parse_push(body: bytes) -> Push:
     try:
         push: Push = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
+        raise _malformed(error) from error
     try:
         json.loads(body, object_pairs_hook=_without_doubles)
         push.org = full_id(push.org)
@@ -79,7 +81,7 @@ def parse_push(body: bytes) -> Push:
         elif isinstance(push, Heartbeat):
             _check_depth([push.settings, push.async_])
     except (ValueError, RecursionError) as error:
-        raise MalformedPush(f"not a push document: {str(error)[:200]}") from error
+        raise _malformed(error) from error
     return push
 
 
@@ -87,6 +89,11 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object that has a key twice: which of the values is meant, parsers decide differently."""
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError("a key comes twice in one object")
+
+
+def _malformed(error: Exception) -> MalformedPush:
+    """Say what is wrong and where, without the value, which is somebody's and would be in the error log."""
+    return MalformedPush(f"not a push document: {_QUOTED.sub('…', str(error))[:200]}")
 
 
 def encode_push(push: Push) -> bytes:

@@ -93,8 +93,12 @@ _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
 def mirror_value(kind: Kind, value: Any) -> MirrorValue:
     """Convert one value from REST JSON, a push or a CSV cell.
 
-    Raises ValueError or TypeError when Salesforce's own type rules forbid it.
+    Raises ValueError when Salesforce's own type rules forbid it.
     """
     if value is None or value == "":
         return None
-    return _CONVERT[kind](value)
+    try:
+        return _CONVERT[kind](value)
+    except (ValueError, TypeError):  # says what it is and not the value, which is somebody's
+        size = f" of {len(value)} characters" if isinstance(value, str) else ""
+        raise ValueError(f"{type(value).__name__}{size} is no {kind.value}") from None

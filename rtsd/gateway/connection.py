@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from rtsd.core.instant import Millis
 from rtsd.core.pace import Pace
+from rtsd.errors import place
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.waiting_room import WaitingRoom
 
@@ -50,11 +51,7 @@ class House:
         held_back = self._bugs.admit(self._now())
         if held_back is None:
             return
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else None
-        log.error("bug", error=type(error).__name__, where=where, held_back=held_back or None)
+        log.error("bug", error=type(error).__name__, where=place(error), held_back=held_back or None)
 
 
 class Connection(RequestHandler):

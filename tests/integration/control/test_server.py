@@ -309,20 +309,20 @@ async def test_errors_and_quota_history(socket: Socket) -> None:
 async def test_a_second_instance_leaves_the_first_ones_socket(start: Start) -> None:
     """It is told that somebody answers there, and the first one still does."""
     rig = await start({"Contact": 0})
-    from rtsd.control.server import _listen
+    from rtsd.control import door
 
     path = rig.place / "rtsd.sock"
     before = os.stat(path).st_ino  # noqa: PTH116
     with pytest.raises(AddressInUse, match="another rtsd answers"):
-        _listen(path)
+        door.listen(path)
     assert os.stat(path).st_ino == before  # noqa: PTH116
 
 
 def listen(path: Path) -> None:
     """Listen and stop at once."""
-    from rtsd.control.server import _listen
+    from rtsd.control import door
 
-    _listen(path).close()
+    door.listen(path).close()
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
