@@ -119,6 +119,15 @@ async def count_of(database: Database, object_name: str, record: str) -> int:
     return int(number)
 
 
+async def count_for(tx: Tx, object_name: str, reason: str) -> int:
+    """How many there are of one object and reason."""
+    found = (object_name, reason)
+    rows = await tx.fetch(
+        "SELECT COUNT(*) FROM _rts_dead_letter WHERE object=? AND reason=? AND kind='push'", found
+    )
+    return int(rows[0][0])
+
+
 async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, bytes]]:
     """Take out all of one object and reason, as (id, body): what stood in their way is gone."""
     found = (object_name, reason)

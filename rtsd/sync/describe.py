@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rtsd.core.instant import Millis
 from rtsd.errors import ObjectUnavailable
 from rtsd.salesforce import objects
@@ -25,6 +27,7 @@ class Describer:
         self._period = period_ms
         self._last: dict[str, Millis] = {}
         self._asked: dict[str, int] = {}
+        self._hidden: dict[str, set[str]] = {}
 
     async def step(self) -> int:
         """Describe what is due; return how many."""
@@ -44,11 +47,18 @@ class Describer:
             return min(self._period, OUT_OF_SIGHT_PAUSE_MS)
         return self._period
 
-    async def describe_for_push(self, mirrored: Mirrored) -> None:
-        """Describe because a push held an unknown field, unless that was done a moment ago."""
-        last = self._last.get(mirrored.name)
-        if last is None or self._engine.now() - last >= UNKNOWN_FIELD_PAUSE_MS:
+    async def describe_for_push(self, mirrored: Mirrored, names: Collection[str] = ()) -> None:
+        """Describe because a push held the unknown fields `names`, unless that was done a moment ago.
+
+        The package reads as the system, so fields that are hidden from the sync user come with every push:
+        for those that a describe did not show either, the regular one is soon enough.
+        """
+        last, hidden = self._last.get(mirrored.name), self._hidden.setdefault(mirrored.name, set())
+        is_news = not names or not hidden.issuperset(names)
+        pause = UNKNOWN_FIELD_PAUSE_MS if is_news else self._period
+        if last is None or self._engine.now() - last >= pause:
             await self.describe(mirrored)
+            hidden.update(names)
 
     async def describe(self, mirrored: Mirrored) -> None:
         """Describe one object; its table follows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
 
@@ -28,8 +28,12 @@ BACKSTOP_S = 5.0
 
 log = structlog.get_logger("rtsd.realtime")
 
-Describe = Callable[[Mirrored], Awaitable[None]]
-"""Describes an object again, if that was not done a moment ago."""
+MOST_UNKNOWN = 100
+"""Dead letters kept of one object's unknown fields: a field that is hidden from the sync user may come with
+every push, and where it is shown one day, its column is filled for every row."""
+
+Describe = Callable[[Mirrored, Collection[str]], Awaitable[None]]
+"""Describes an object again for some unknown fields, if that was not done a moment ago."""
 
 
 class RealTime:
@@ -75,15 +79,15 @@ class RealTime:
 
     async def _learn_fields(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
         """Describe objects that were pushed with a field we have never heard of."""
-        strange: dict[str, Mirrored] = {}
+        strange: dict[str, tuple[Mirrored, set[str]]] = {}
         for _, push in pushes:
             for change in push.changes if isinstance(push, Changes) else ():
                 mirrored = self._engine.catalog.find(change.object)
-                if mirrored is not None and _unknown_fields(mirrored, change):
-                    strange[mirrored.name] = mirrored
-        for mirrored in strange.values():
+                if mirrored is not None and (unknown := _unknown_fields(mirrored, change)):
+                    strange.setdefault(mirrored.name, (mirrored, set()))[1].update(unknown)
+        for mirrored, names in strange.values():
             try:
-                await self._describe(mirrored)
+                await self._describe(mirrored, names)
             except SalesforceError as error:  # not the push's fault: it is applied as far as it is understood
                 await self._engine.report(error, mirrored.name)
 
@@ -129,7 +133,7 @@ class RealTime:
             await _bury_change(writing, "BadValue", message, push, pushed)
             return None
         unknown = _unknown_fields(mirrored, pushed)
-        if unknown:
+        if unknown and await dead_letters.count_for(writing.tx, mirrored.name, UNKNOWN_FIELD) < MOST_UNKNOWN:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
             await _bury_change(writing, UNKNOWN_FIELD, message, push, pushed)
         return change

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rtsd.core.ids import full_id
 from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
 from rtsd.simulator.schema.model import Field
+from rtsd.sync.realtime import MOST_UNKNOWN
 
 if TYPE_CHECKING:
     from conftest import Rig
@@ -118,6 +120,22 @@ async def test_a_field_nobody_knows_is_a_dead_letter(contacts: Rig) -> None:
     await contacts.settle()
     assert await letters(contacts) == [("UnknownField", "Contact", record)]
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
+
+
+async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
+    """It comes with every change, as the package reads as the system: one describe, few dead letters."""
+    before, spent = (await contacts.calls()).get("describe", 0), []
+    for number in range(3):
+        contacts.advance(120)
+        ids = [full_id(f"003{number:04d}{row:08d}") for row in range(50)]
+        changes = [
+            {"object": "Contact", "op": "update", "id": one, "fields": {"Secret__c": number}} for one in ids
+        ]
+        await contacts.push(contacts.changes(*changes), name=f"msg_{number}")
+        await contacts.parts.controller.realtime.step()
+        spent.append((await contacts.calls()).get("describe", 0) - before)
+    assert spent == [1, 1, 1]
+    assert len(await letters(contacts)) == MOST_UNKNOWN
 
 
 async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
