@@ -7,6 +7,7 @@ rows of `RTS_Synced_Field__c` with `Condition__c`; no such row of an object, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ MOST_UPSERTED = 200
 """Records of one collections call (REST API guide, sObject Collections)."""
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
 _ABSENT = ("INVALID_TYPE", "NOT_FOUND")
+_TRIGGER = re.compile(r"\s*trigger\s+\w+\s+on\s+(\w+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +200,19 @@ async def delete_errors(client: Client, before: Millis) -> int:
 
 
 async def read_triggers(client: Client) -> dict[str, str]:
-    """Return the package's active triggers: object -> name (Tooling API, ApexTrigger)."""
-    statement = "SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS%' AND Status = 'Active'"
-    page = await client.tooling_query(statement, purpose=PURPOSE)
-    return {str(row["TableEnumOrId"]): str(row["Name"]) for row in page.records}
+    """Return the package's active triggers: object -> name.
+
+    TableEnumOrId is an object's name, but for a custom object its id (Tooling API, ApexTrigger): then the
+    source tells the name.
+    """
+    columns = ("Name", "TableEnumOrId", "Body")
+    where = "Name LIKE 'RTS%' AND Status = 'Active'"
+    page = await client.tooling_query(soql.select(columns, "ApexTrigger", where), purpose=PURPOSE)
+    found = {}
+    for row in page.records:
+        head = _TRIGGER.match(row.get("Body") or "")
+        found[head[1] if head else str(row["TableEnumOrId"])] = str(row["Name"])
+    return found
 
 
 def _settings(row: Mapping[str, Any]) -> Settings:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtsd.errors import AuthenticationFailed, SalesforceError
+from rtsd.salesforce import package
 from rtsd.salesforce.credentials import Auth
 
 
@@ -112,3 +113,16 @@ async def test_the_org_describes_itself(desk: Any) -> None:
     assert limits["DailyApiRequests"].maximum == 100_000
     packages = await client.tooling_query("SELECT Id, Name FROM ApexTrigger", purpose="package")
     assert packages.done
+
+
+async def test_triggers_say_whose_they_are(desk: Any) -> None:
+    """A custom object's trigger holds its object's id where the name is wanted: its source has the name."""
+    client = await desk.client()
+    for name, table, of in (
+        ("RTS_Contact", "Contact", "Contact"),
+        ("RTS_Invoice", "01I000000000001", "Invoice__c"),
+    ):
+        body = {"Name": name, "TableEnumOrId": table, "Status": "Active", "ApiVersion": 62}
+        body["Body"] = f"trigger {name} on {of} (after insert) {{\n}}\n"
+        await client.post("tooling/sobjects/ApexTrigger", purpose="package", body=body, repeatable=False)
+    assert await package.read_triggers(client) == {"Contact": "RTS_Contact", "Invoice__c": "RTS_Invoice"}
