@@ -17,7 +17,8 @@ from rtsd.errors import NotFound
 from rtsd.logs import clean
 
 _HEADERS = ("ID", "AT", "REASON", "OBJECT", "RECORD", "TRIES", "MESSAGE")
-_IDS = click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1), metavar="ID…")
+_IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID…]")
+_RULE = click.option("--rule", metavar="NAME", help="All that a rule or an alert could not deliver.")
 
 
 @click.group(
@@ -63,14 +64,18 @@ def show(*, letter_id: int, socket: Path | None, as_json: bool) -> None:
         click.echo(f"{name:<9} {clean(str(value))}")
 
 
-@dead_letters.command(epilog=options.examples("rtsd dead-letters retry 12 13"))
+@dead_letters.command(
+    epilog=options.examples("rtsd dead-letters retry 12 13", "rtsd dead-letters retry --rule crm")
+)
 @_IDS
+@_RULE
 @options.socket
-def retry(*, ids: Sequence[int], socket: Path | None) -> None:
+def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
     """Try some again, now."""
+    _require_some(ids, rule)
 
     async def retry_each(client: ControlClient) -> None:
-        for letter_id in ids:
+        for letter_id in await _chosen(client, ids, rule):
             await client.retry(letter_id)
             click.echo(f"Dead letter {letter_id} is being tried again.")
 
@@ -79,16 +84,33 @@ def retry(*, ids: Sequence[int], socket: Path | None) -> None:
 
 @dead_letters.command(epilog=options.examples("rtsd dead-letters drop 12"))
 @_IDS
+@_RULE
 @options.socket
-def drop(*, ids: Sequence[int], socket: Path | None) -> None:
+def drop(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
     """Give some up for good."""
+    _require_some(ids, rule)
 
     async def drop_each(client: ControlClient) -> None:
-        for letter_id in ids:
+        for letter_id in await _chosen(client, ids, rule):
             await client.drop(letter_id)
             click.echo(f"Dead letter {letter_id} is dropped.")
 
     ask(socket, drop_each)
+
+
+def _require_some(ids: Sequence[int], rule: str | None) -> None:
+    if not ids and rule is None:
+        raise click.UsageError("Name dead letters by their ids, or those of a rule with --rule.")
+
+
+async def _chosen(client: ControlClient, ids: Sequence[int], rule: str | None) -> Sequence[int]:
+    """The letters that are meant; a rule's are the oldest first, as they were made."""
+    if rule is None:
+        return ids
+    found = [one.id for one in await client.dead_letters() if one.rule == rule]
+    if not found:
+        raise NotFound(f"There is no dead letter of {rule}.", "rtsd dead-letters lists those there are.")
+    return sorted({*found, *ids})
 
 
 def _list(socket: Path | None, *, as_json: bool) -> None:

@@ -85,6 +85,12 @@ def _refuse_twice(raw: Raw, name: str, found: Mistakes) -> None:
 
 def _check_rules(raw: Raw, found: Mistakes) -> None:
     _refuse_twice(raw, "rules", found)
+    named = {str(entry.get("name")).casefold() for _, entry in entries(raw, "rules")}
+    for key, entry in entries(raw, "alerts"):
+        name = str(entry.get("name") or "").casefold()
+        if name and name in named:
+            found.add(f"{key}.name", "is the name of another rule or alert; a name of its own")
+        named.add(name)
     mirrored = {str(entry.get("name")).casefold() for _, entry in entries(raw, "objects")}
     for key, entry in entries(raw, "rules"):
         wanted = entry.get("object")

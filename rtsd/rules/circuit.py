@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rtsd.core.instant import Millis
 
 OPENS_AFTER = 5
-"""So many different deliveries that fail one after another, and no success between: it is the destination."""
+"""So many different deliveries that fail one after another, and no answer between: it is the destination."""
 PROBE_FIRST_MS: Millis = 10_000
 PROBE_MOST_MS: Millis = 300_000
 """How long an open circuit waits before one delivery is tried: doubling, at most five minutes."""
@@ -38,7 +38,7 @@ class Circuit:
     """The breaker of one destination: closed, or open, and then half-open for one delivery at a time."""
 
     failing: set[int] = field(default_factory=set)
-    """Deliveries that failed since the last success."""
+    """Deliveries that failed since the last answer."""
     opened_at: Millis | None = None
     probe_at: Millis = 0
     probes: int = 0
@@ -55,12 +55,10 @@ class Circuit:
             return max(most - under_way, 0)
         return int(now >= self.probe_at and under_way == 0)
 
-    def succeeded(self) -> bool:
-        """A delivery was taken; whether that closed the circuit."""
-        was_open = self.is_open
+    def answered(self) -> None:
+        """The destination answered, if only to refuse one delivery: it is not down."""
         self.failing.clear()
         self.opened_at, self.probes = None, 0
-        return was_open
 
     def failed(self, delivery: int, now: Millis) -> None:
         """The destination did not take a delivery (by seq), for a reason of its own."""

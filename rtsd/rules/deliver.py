@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -15,6 +16,7 @@ import structlog
 
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.quota import DAY_MS
+from rtsd.errors import StoreError
 from rtsd.rules import circuit, command, webhook
 from rtsd.rules.circuit import Circuit
 from rtsd.rules.rule import Action, Command, Tried
@@ -96,6 +98,8 @@ class Deliverer:
                     continue
         finally:
             await self.close()
+            with suppress(StoreError):
+                await self._settle()
 
     async def close(self) -> None:
         """Break off what is under way: it is tried again at the next start."""
@@ -151,8 +155,8 @@ class Deliverer:
         try:
             if action is not None:  # else it is gone since this was picked: arranging takes it out
                 self._ended.append((delivery, await self._send(action, delivery)))
-        except Exception as error:
-            log.exception("a try failed in a way that rtsd does not know", rule=delivery.rule)
+        except Exception as error:  # noqa: BLE001 - shown as a failed try; the others go on
+            log.warning("a try failed in an unknown way", rule=delivery.rule, error=type(error).__name__)
             self._ended.append((delivery, Tried("failed", f"rtsd itself failed: {type(error).__name__}")))
         finally:
             del destination.under_way[delivery.seq]
@@ -173,28 +177,27 @@ class Deliverer:
         async with self._engine.writing() as writing:
             for delivery, tried in ended:
                 await self._write(writing, delivery, tried, now)
-            for name in {delivery.destination for delivery, _ in ended}:
-                if self._learn(name, [one for one in ended if one[0].destination == name], now):
-                    await outbox.hasten(writing.tx, name, now)
         del self._ended[: len(ended)]
+        for delivery, tried in ended:
+            self._learn(delivery, tried, now)
         for name, destination in self._destinations.items():
             if destination.circuit.has_been_open_for(now) >= circuit.GIVEN_UP_AFTER_MS:
                 await self._give_up_old(name, now)
         return len(ended)
 
-    def _learn(self, name: str, ended: Sequence[tuple[Delivery, Tried]], now: Millis) -> bool:
-        """Let the destination's circuit follow; whether it takes deliveries again."""
-        breaker = self._destinations.setdefault(name, Destination()).circuit
-        reopened = False
-        for delivery, tried in ended:
-            if tried.outage:
-                was_open = breaker.is_open
-                breaker.failed(delivery.seq, now)
-                if breaker.is_open and not was_open:
-                    log.warning("destination left alone", rule=delivery.rule, reason=tried.reason)
-            else:
-                reopened |= breaker.succeeded()
-        return reopened
+    def _learn(self, delivery: Delivery, tried: Tried, now: Millis) -> None:
+        """Let the destination's circuit follow: it is down, or it answers."""
+        destination = self._destinations.get(delivery.destination)
+        if destination is None:
+            return  # nothing goes there any more
+        was_open = destination.circuit.is_open
+        if tried.outage:
+            destination.circuit.failed(delivery.seq, now)
+        else:
+            destination.circuit.answered()
+        if destination.circuit.is_open != was_open:
+            event = "destination answers again" if was_open else "destination left alone"
+            log.warning(event, rule=delivery.rule, reason=tried.reason)
 
     async def _write(self, writing: Writing, delivery: Delivery, tried: Tried, now: Millis) -> None:
         """Write down one try."""

@@ -6,6 +6,7 @@ it begins, and in the journal for the changes it did not judge.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
 from rtsd.sync.catalog import Mirrored
 
+BREATH = 200
+"""Changes that are judged at a stretch: a few milliseconds, then others get their turn."""
 _CREATED = "CreatedDate"
 
 log = structlog.get_logger("rtsd.rules")
@@ -89,7 +92,9 @@ class Matcher:
             broken = standing.error
             asked = [one for one in live if is_asked(standing.rule, one.entry.note)]
             failed = 0
-            for one in asked:
+            for place, one in enumerate(asked, 1):
+                if place % BREATH == 0:
+                    await asyncio.sleep(0)
                 if not self._holds(standing, mirrored.described, one):
                     failed += standing.error is not None
                     continue

@@ -5,6 +5,8 @@ No redirect is followed: the next host is nobody's that was configured, and the 
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -16,6 +18,7 @@ from rtsd.rules.rule import Tried, Webhook
 
 MOST_READ = 65_536
 """Bytes of an answer that are read, so that the connection can serve again; nothing of it is used."""
+DRAIN_S = 2.0
 _OVERLOADED = frozenset({429, 503})
 _LONGEST_REASON = 200
 
@@ -46,17 +49,25 @@ async def post(
             webhook.url, data=body, headers=headers, allow_redirects=False, timeout=patience
         ) as answer:
             status, retry_after = answer.status, answer.headers.get("Retry-After")
-            if 200 <= status < 300:
-                return Tried("delivered", f"HTTP {status}")
-            await answer.content.read(MOST_READ)
+            await _drain(answer)
     except TimeoutError:
         return Tried("failed", f"no answer within {webhook.timeout / 1000:g} s", outage=True)
     except (aiohttp.ClientError, OSError) as error:
         return Tried("failed", _named(error), outage=True)
+    if 200 <= status < 300:
+        return Tried("delivered", f"HTTP {status}")
     if status == 410:
         return Tried("dropped", "HTTP 410: the receiver wants it no more")
     outage = status >= 500 or status in _OVERLOADED
     return Tried("failed", f"HTTP {status}", outage, _wish(retry_after, now))
+
+
+async def _drain(answer: aiohttp.ClientResponse) -> None:
+    """Read a short answer to its end, for the connection's sake; whatever is wrong with it is no matter."""
+    if answer.content_length is not None and answer.content_length <= MOST_READ:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await answer.read()
 
 
 def _wish(header: str | None, now: Millis) -> Millis | None:

@@ -113,23 +113,16 @@ async def postpone(tx: Tx, delivery: Delivery, at: Millis, due_at: Millis) -> No
     )
 
 
-async def hasten(tx: Tx, destination: str, at: Millis) -> None:
-    """The destination takes deliveries again: those that failed before need not wait any longer."""
-    await tx.execute(
-        "UPDATE _rts_outbox SET due_at=? WHERE destination=? AND due_at > ?", (at, destination, at)
-    )
-
-
 async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
-    """Send what waits to where its rule sends now (`destinations` by rule), and see that every lane moves.
+    """Send what waits to where its rule sends now (`destinations` by rule): at once, if that is elsewhere.
 
-    To be called whenever the rules may have changed.
+    To be called whenever the rules may have changed; lanes are made anew.
     """
     wanted = msgspec.json.encode(destinations).decode()
     await tx.execute(
-        "UPDATE _rts_outbox SET destination = now.value FROM json_each(?) AS now"
+        "UPDATE _rts_outbox SET destination = now.value, due_at = ? FROM json_each(?) AS now"
         " WHERE now.key = rule AND now.value <> destination AND done_at IS NULL",
-        (wanted,),
+        (at, wanted),
     )
     await tx.execute(
         "UPDATE _rts_outbox AS one SET due_at = CASE WHEN EXISTS (SELECT 1 FROM _rts_outbox AS earlier"
@@ -173,10 +166,13 @@ async def counts(database: Database, since: Millis) -> dict[str, Count]:
 
 
 async def purge(tx: Tx, before: Millis) -> int:
-    """Forget deliveries that were done before then, a few thousand at a time; return how many."""
+    """Forget deliveries that were done before then, a few thousand at a time; return how many.
+
+    The newest of each rule stays, which tells when it fired last.
+    """
     return await tx.executemany(
-        "DELETE FROM _rts_outbox WHERE seq IN"
-        " (SELECT seq FROM _rts_outbox WHERE done_at < ? ORDER BY seq LIMIT 2000)",
+        "DELETE FROM _rts_outbox WHERE seq IN (SELECT seq FROM _rts_outbox WHERE done_at < ?"
+        " AND seq NOT IN (SELECT MAX(seq) FROM _rts_outbox GROUP BY rule) ORDER BY seq LIMIT 2000)",
         [(before,)],
     )
 

@@ -218,6 +218,8 @@ def _update(table: str, names: list[str]) -> str:
 def _cleaned(message: str) -> str:
     if "user-defined function" in message:
         return f"a LIKE pattern is longer than {LONGEST_PATTERN} characters, or a replace() grows too long"
+    if 'near "THEN"' in message:  # ours
+        return "it ends too early"
     if message == "interrupted":
         return "it takes too long"
     return message.rstrip(".")

@@ -130,10 +130,9 @@ async def test_an_hour_of_outage_loses_nothing_and_keeps_the_order(ruled: Make, 
     assert tries < 60, "an open circuit leaves the receiver alone"
     receiver.seen.clear()
     receiver.status = 200
-    for _ in range(11):
-        one.rig.advance(30)
-        await one.deliver()
-    assert await one.pending() == 0
+    one.rig.advance(300)
+    await one.deliver()
+    assert await one.pending() == 0, "the first that is taken lets the others through"
     assert len(receiver.seen) == len({headers["webhook-id"] for headers, _ in receiver.seen}) == 48
     for number in range(8):
         mine = [name for name in receiver.names if name.startswith(f"r{number} ")]
@@ -196,7 +195,7 @@ async def test_two_rules_that_send_to_one_place_keep_a_records_order(ruled: Make
 async def test_410_drops_a_delivery_and_3xx_does_not(ruled: Make, receiver: Receiver) -> None:
     """410 ends it without a dead letter; a redirect is a failure like any other, and is not followed."""
     one = await ruled()
-    receiver.status, receiver.headers = 302, {"Location": receiver.url}
+    receiver.status, receiver.headers = 307, {"Location": receiver.url}
     record_id = await create(one, "moved")
     await one.settle()
     assert len(receiver.seen) == 1

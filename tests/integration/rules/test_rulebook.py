@@ -240,7 +240,6 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
     triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
-    one.rig.advance(30)
     await one.deliver()
     assert receiver.names == ["first", "second"]
 

@@ -146,6 +146,57 @@ def test_dead_letters_are_retried_and_dropped(verb: str, rtsd: Rtsd, daemon: Any
     assert err.startswith("rtsd: no /v1/dead-letters/14")
 
 
+def test_all_dead_letters_of_a_rule_are_retried_in_their_order(rtsd: Rtsd, daemon: Any) -> None:
+    """The oldest first: a record's deliveries keep their order. No rule and no ids is a mistake."""
+    mine = [{**LETTER, "id": number, "kind": "delivery", "rule": "crm"} for number in (15, 14)]
+    daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [*mine, LETTER]}
+    for number in (14, 15):
+        daemon.answers[f"POST /v1/dead-letters/{number}/retry"] = {}
+    assert rtsd("dead-letters", "retry", "--rule", "crm").status == 0
+    assert [call.path for call in daemon.calls[1:]] == [
+        "/v1/dead-letters/14/retry",
+        "/v1/dead-letters/15/retry",
+    ]
+    assert rtsd("dead-letters", "retry", "--rule", "other").status == 1
+    assert rtsd("dead-letters", "retry").status == 2
+
+
+def test_rules_are_listed_with_what_is_wrong(rtsd: Rtsd, daemon: Any) -> None:
+    """Rules and alerts in one table; an error in words; no rule at all is said."""
+    rule = {
+        "name": "crm",
+        "object": "Lead",
+        "on": ["create"],
+        "target": "https://a.b/c",
+        "error": "no column \x1b[2J",
+    }
+    daemon.answers["GET /v1/rules"] = {
+        "rules": [rule],
+        "alerts": [{"name": "alerts[1]", "on": ["silent", "drift"]}],
+    }
+    out = rtsd("rules").out
+    assert [line.split()[0] for line in out.splitlines()] == ["NAME", "crm", "alerts[1]", "crm"]
+    assert "silent drift" in out
+    assert "\x1b" not in out
+    assert json.loads(rtsd("rules", "--json").out)["rules"] == [rule]
+    daemon.answers["GET /v1/rules"] = {"rules": [], "alerts": []}
+    assert rtsd("rules", "list").out == "No rules and no alerts are configured.\n"
+
+
+def test_a_rule_is_tested_since_a_moment_or_for_a_while(rtsd: Rtsd, daemon: Any) -> None:
+    """Both forms of --since reach the daemon as a moment; what is neither is a mistake."""
+    entry_of = {"seq": 7, "at": AT, "type": "change", "op": "create", "object": "Lead", "id": "00Q1"}
+    answer = {"rule": "crm", "since": AT, "considered": 1200, "matched": 1, "entries": [entry_of]}
+    daemon.answers["POST /v1/rules/crm/test"] = answer
+    status, out, _ = rtsd("rules", "test", "crm", "--since", "2026-03-01T11:00:00+01:00")
+    assert status == 0
+    assert daemon.calls[-1].body == {"since": "2026-03-01T10:00:00.000Z"}
+    assert out.splitlines()[-1] == f"crm would have fired for 1 of 1,200 changes since {AT}."
+    assert rtsd("rules", "test", "crm", "--since", "7d").status == 0
+    assert daemon.calls[-1].body["since"].endswith("Z")
+    assert rtsd("rules", "test", "crm", "--since", "yesterday").status == 2
+
+
 def audited(name: str, **found: Any) -> dict[str, Any]:
     """Return a daemon's answer to an audit."""
     none = {"missing": [], "stale": [], "orphaned": [], "repaired": 0, "api_calls": 3, "bulk_jobs": 0}

@@ -234,6 +234,46 @@ def test_rules_and_alerts_have_one_action_and_a_name(mistakes: Mistakes) -> None
     ]
 
 
+def test_rules_are_checked_as_far_as_that_goes_without_the_org(mistakes: Mistakes) -> None:
+    """Syntax, functions and names are told at once; which columns there are shows later."""
+    found = mistakes(
+        more="""
+        [[rules]]
+        name = "a"
+        object = "Contact"
+        on = ["create"]
+        when = "Email ="
+        command.argv = ["true"]
+        [[rules]]
+        name = "b"
+        object = "Contact"
+        on = ["create"]
+        fire_on = ["bulk"]
+        when = "load_extension('x') OR Some__c = 1"
+        command.argv = ["true"]
+        [[alerts]]
+        name = "A"
+        on = ["silent"]
+        command.argv = ["a\\u0000b"]
+        """
+    )
+    assert [mistake.split(";")[0] for mistake in found] == [
+        "rules[a].when: is no condition: it ends too early",
+        "rules[b].fire_on[1]: 'bulk' is not possible",
+        "rules[b].when: not authorized to use function: load_extension",
+        "alerts[A].command.argv[1]: 'a\\x00b' is not an argument",
+        "alerts[A].name: is the name of another rule or alert",
+    ]
+
+
+def test_a_webhooks_url_stays_as_it_is_written(load: Load) -> None:
+    """A slash at its end and a query are the receiver's affair."""
+    hook = 'webhook = {url = "https://example.com/hook/?key=1/", secret = "x"}'
+    loaded = load(more=f'[[rules]]\nname = "a"\nobject = "Contact"\non = ["create"]\n{hook}')
+    assert loaded.rules[0].webhook is not None
+    assert loaded.rules[0].webhook.url == "https://example.com/hook/?key=1/"
+
+
 def test_relative_paths_start_at_the_configuration(load: Load, tmp_path: Path) -> None:
     """A demo or a test keeps everything in one directory."""
     loaded = load(more='[store]\npath = "data/mirror.db"\n[control]\nsocket = "s.sock"')

@@ -58,13 +58,13 @@ def test_one_delivery_that_keeps_failing_opens_nothing() -> None:
     assert circuit.room(3, 16, 100) == 13
 
 
-def test_a_success_between_failures_keeps_it_closed() -> None:
-    """Only failures without any success between them count."""
+def test_an_answer_between_failures_keeps_it_closed() -> None:
+    """Only failures without any answer between them count."""
     circuit = Circuit()
     for delivery in range(100):
         circuit.failed(delivery, delivery)
         if delivery % (OPENS_AFTER - 1) == 0:
-            assert not circuit.succeeded()
+            circuit.answered()
     assert not circuit.is_open
 
 
@@ -96,10 +96,10 @@ def test_tries_begun_before_it_opened_put_nothing_off() -> None:
     assert circuit.probe_at == 1_000 + PROBE_FIRST_MS
 
 
-def test_a_success_closes_it_at_once() -> None:
-    """And says so, that what waits need not wait any longer; later failures count anew."""
+def test_an_answer_closes_it_at_once() -> None:
+    """Later failures count anew."""
     circuit = opened()
-    assert circuit.succeeded()
+    circuit.answered()
     assert circuit.room(0, 16, 0) == 16
     circuit.failed(1, 5)
     assert not circuit.is_open

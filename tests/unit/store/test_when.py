@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtsd.core.schema import Field, Kind, ObjectSchema
@@ -80,6 +80,15 @@ def by_where(condition: str, new: dict[str, Any], old: dict[str, Any] | None) ->
     return bool(count)
 
 
+NOBODY = dict.fromkeys(COLUMNS)
+
+
+@settings(max_examples=200)
+@example(
+    "Employees = '1' AND Id = 1 AND Score__c = '1.0'",
+    NOBODY | {"Employees": 1, "Id": "1", "Score__c": 1.0},
+    None,
+)
 @given(condition=CONDITIONS, new=ROWS, old=st.none() | ROWS)
 def test_it_agrees_with_a_where(condition: str, new: dict[str, Any], old: dict[str, Any] | None) -> None:
     """Types, affinity, collation and NULL are those of the object's own table."""
