@@ -24,7 +24,7 @@ MUTANTS = [
     ("RTS_Account.trigger", "after undelete", "before undelete", "rules"),  # no such event
     ("RTS_Difference.cls", "public without sharing class", "public class", "rules"),  # whose rows, unsaid
     ("RTS_Gateway.cls", "return RTS_Answer.unreachable(e);", "", "apex-ls"),  # an error swallowed
-    ("RTS_Relay.cls", "resumeAfter(reached);", "resumeAfter(reached);\ninsert events;", "rules"),
+    ("RTS_Relay.cls", "sent++;", "sent++;\ninsert events;", "rules"),
     ("RTS_Config.cls", "here.equals(id.trim().left(SHORT_ID))", "here == id.trim().left(SHORT_ID)", None),
 ]  # fmt: skip
 
