@@ -23,6 +23,8 @@ from rtsd.store.sqlite import Error, aiosqlite, store_error
 
 APPLICATION_ID = 0x52545344  # "RTSD": `file` and we can tell our databases from others
 BUSY_MS = 5_000
+WAL_KEPT = 64 << 20
+"""Bytes of the WAL file that are kept for reuse: what a long reader has let it grow to is given back."""
 PROBE_BYTES = 64 << 10
 _PROBE = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('probe', ?)"
 
@@ -88,8 +90,8 @@ class Database:
         _require_directory(path.parent)
         lock = _lock(path)
         try:
-            _require_ours(path)
-            _create_private(path)
+            if not _is_there(path):
+                await _create(path)
             writer = await _connect(path, read_only=False)
             reader = await _connect(path, read_only=True)
         except BaseException as error:
@@ -183,6 +185,7 @@ async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
         if not read_only:
             await connection.execute("PRAGMA journal_mode=WAL")
             await connection.execute("PRAGMA synchronous=FULL")
+            await connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
             await migrate.run(connection)
     except BaseException:
         await connection.close()
@@ -220,10 +223,10 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _require_ours(path: Path) -> None:
-    """Look at an existing file without changing a byte of it."""
+def _is_there(path: Path) -> bool:
+    """Look at an existing file without changing a byte of it; False when there is none, or an empty one."""
     if not path.exists() or path.stat().st_size == 0:
-        return
+        return False
     if not path.is_file():
         raise StorageUnwritable(f"{path} is not a file", "give [store] path the name of a file")
     if path.stat().st_mode & 0o077:
@@ -247,13 +250,30 @@ def _require_ours(path: Path) -> None:
             f"{path} was written by a newer rtsd (schema {found}, this one knows {migrate.LATEST})",
             "nothing was changed; run the newer version, or load into another file",
         )
+    return True
 
 
-def _create_private(path: Path) -> None:
-    """Create the file 0600 ourselves: SQLite would take the umask, and -wal and -shm follow the file."""
-    if path.exists():
-        return
+async def _create(path: Path) -> None:
+    """Make a new database elsewhere and give it its name when it is whole, 0600 as -wal and -shm will be.
+
+    A kill amid this must not leave a file that looks like somebody else's.
+    """
+    unfinished = path.with_name(f".{path.name}.new")
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for left in path.parent.glob(f"{unfinished.name}*"):
+            left.unlink()
+        os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        await (await _connect(unfinished, read_only=False)).close()
+        _sync(unfinished)
+        unfinished.replace(path)
+        _sync(path.parent)
     except OSError as error:
         raise StorageUnwritable(f"cannot create {path}: {error.strerror}", "check the directory") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,7 @@ from rtsd.errors import (
 )
 from rtsd.store import meta, migrate
 from rtsd.store.database import APPLICATION_ID, Database
+from rtsd.store.sqlite import pysqlite3
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -227,3 +228,34 @@ async def test_readers_cannot_write(database: Database) -> None:
     """Only `transaction` writes."""
     with pytest.raises(RtsError):
         await database.fetch("DELETE FROM _rts_meta")
+
+
+async def test_what_a_kill_left_of_a_first_start_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Half a new database lies under another name, and is made again."""
+    (tmp_path / ".mirror.db.new").write_bytes(b"SQLite format 3\0" + b"\0" * 4_080)
+    (tmp_path / ".mirror.db.new-wal").write_bytes(b"half")
+    async with await Database.open(tmp_path / "mirror.db") as database:
+        assert await database.fetch("PRAGMA integrity_check") == [("ok",)]
+    assert set(file_modes(tmp_path)) == {"mirror.db", "mirror.db.lock"}
+
+
+async def test_the_wal_is_given_back_after_a_long_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charter 22: a reader keeps the WAL from being reset; once it is gone, so is what the WAL grew to."""
+    monkeypatch.setattr("rtsd.store.database.WAL_KEPT", 1 << 20)
+    async with await Database.open(tmp_path / "mirror.db") as database:
+        reader = pysqlite3.connect(f"file:{tmp_path / 'mirror.db'}?mode=ro", uri=True)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM _rts_meta").fetchall()
+
+        async def write(times: int) -> int:
+            for _ in range(times):
+                async with database.transaction() as tx:
+                    await tx.execute("INSERT OR REPLACE INTO _rts_meta VALUES ('x', ?)", ("x" * 400_000,))
+            return (tmp_path / "mirror.db-wal").stat().st_size
+
+        grown = await write(40)
+        assert grown > 10 << 20
+        reader.close()
+        assert await write(30) <= 6 << 20
