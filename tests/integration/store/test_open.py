@@ -250,9 +250,10 @@ async def test_the_wal_is_given_back_after_a_long_reader(
         reader.execute("SELECT * FROM _rts_meta").fetchall()
 
         async def write(times: int) -> int:
-            for _ in range(times):
+            for number in range(times):  # equal values would not be written
                 async with database.transaction() as tx:
-                    await tx.execute("INSERT OR REPLACE INTO _rts_meta VALUES ('x', ?)", ("x" * 400_000,))
+                    value = f"{number % 10}" * 400_000
+                    await tx.execute("INSERT OR REPLACE INTO _rts_meta VALUES ('x', ?)", (value,))
             return (tmp_path / "mirror.db-wal").stat().st_size
 
         grown = await write(40)
