@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,6 +119,7 @@ async def inspect(config: Config) -> Report:
     """
     report = Report()
     _look_at_disk(config, report)
+    _look_at_commands(config, report)
     clock = _now
     session = Session(credentials(config.org), _Uncounted(), clock)
     async with Client(session, _Uncounted(), clock, api_version=config.org.api_version) as client:
@@ -219,6 +221,16 @@ def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
     schemas = {one.name.lower(): one.schema for one in found}
     wanted = [rule for rule in triggers.rules(config) if rule.object.lower() in schemas]
     triggers.refuse(config, [line for rule in wanted for line in mistake(rule, schemas[rule.object.lower()])])
+
+
+def _look_at_commands(config: Config, report: Report) -> None:
+    """What rules and alerts start has to be there, for the user that checks at least."""
+    actions = [rule.action for rule in triggers.rules(config)]
+    actions += [alert.action for alert in triggers.alerts(config)]
+    for program in sorted({one.target for one in actions if one.kind == "command"}):
+        if shutil.which(program) is None:
+            what = f"{program}, which a rule or an alert starts, is no program that can be run."
+            report.problems.append(Problem(what, "Correct argv, or its owner and mode."))
 
 
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:

@@ -48,7 +48,8 @@ async def run(database: Database, mirrored: Mirrored, rule: Rule, since: Millis)
         when = When(rule.when, mirrored.table.schema)
     except ValueError as error:
         raise Conflict(f"{rule.name} cannot be evaluated: {error}", "correct its `when`") from error
-    found = await journal.applied_since(database, mirrored.name, to_iso(since), MOST_CONSIDERED + 1)
+    async with database.apart() as reader:
+        found = await journal.applied_since(reader, mirrored.name, to_iso(since), MOST_CONSIDERED + 1)
     result = DryRun(truncated=len(found) > MOST_CONSIDERED)
     by_record: dict[str, list[tuple[Entry, Values | None]]] = {}
     for entry, before in found[:MOST_CONSIDERED]:

@@ -172,7 +172,6 @@ def _fired(rule: Rule, one: Occurrence) -> Note:
         object=note.object,
         id=note.id,
         op=note.op,
-        source=note.source,
         outcome="fired",
         message=f"{rule.name} fired",
         detail={"rule": rule.name, "event": one.entry.seq},

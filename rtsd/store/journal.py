@@ -10,7 +10,7 @@ import msgspec
 
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.values import MirrorValue
-from rtsd.store.database import Database, Row, Tx
+from rtsd.store.database import Database, Reader, Row, Tx
 
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
@@ -167,9 +167,12 @@ async def without_push(database: Database, seq: int, at: str) -> list[Found]:
     ]
 
 
-async def applied_since(database: Database, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
-    """The newest changes of an object that were applied since then, newest first, with what they replaced."""
-    rows = await database.fetch(
+async def applied_since(reader: Reader, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
+    """The newest changes of an object that were applied since then, newest first, with what they replaced.
+
+    It may read all of the journal.
+    """
+    rows = await reader.fetch(
         f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE at >= ? AND object=? AND type='change'"
         " AND outcome='applied' ORDER BY seq DESC LIMIT ?",
         (at, object_name, limit),

@@ -124,3 +124,13 @@ def test_a_rotated_token_replaces_its_file(tmp_path: Path) -> None:
     assert path.read_text() == "new\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_program_that_is_not_there_is_a_problem(load: Load) -> None:
+    """What an alert starts is looked for; what is there is none."""
+    told = "".join(
+        f'[[alerts]]\non = ["silent"]\ncommand.argv = ["{program}"]\n'
+        for program in ("/nowhere/pager", "/bin/sh")
+    )
+    report = await check.inspect(load(f'[[objects]]\nname = "Contact"\n{told}'))
+    assert [problem.what.split(",")[0] for problem in report.problems] == ["/nowhere/pager"]

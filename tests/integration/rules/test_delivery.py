@@ -177,6 +177,19 @@ async def test_one_record_that_is_refused_does_not_hold_up_others(ruled: Make, r
     assert receiver.names[-9:] == [f"bad {number}" for number in range(1, 10)]
 
 
+async def test_refusals_do_not_make_an_outage(ruled: Make, receiver: Receiver) -> None:
+    """However many records the receiver refuses with a 4xx, it is there: what comes next is tried at once."""
+    one = await ruled()
+    receiver.status = lambda document: 200 if document["record"]["LastName"] == "good" else 422
+    for number in range(10):
+        await create(one, f"bad {number}")
+    await one.settle()
+    await create(one, "good")
+    await one.settle()
+    assert receiver.names[-1] == "good"
+    assert await one.pending() == 10
+
+
 async def test_two_rules_that_send_to_one_place_keep_a_records_order(ruled: Make, receiver: Receiver) -> None:
     """Order per record is the receiver's order, whichever rule sends."""
     rules = receiver.rule("created", on='["create"]') + receiver.rule("updated", on='["update"]')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +241,28 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
     triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    await one.deliver()
+    assert receiver.names == ["first", "second"]
+
+
+async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, receiver: Receiver) -> None:
+    """What waited apart waits in one line then."""
+    rules = receiver.rule("created", on='["create"]').replace(f":{receiver.port}/", ":1/")
+    rules += receiver.rule("updated", on='["update"]').replace(f":{receiver.port}/", ":2/")
+    one = await ruled(rules)
+    (record_id,) = await one.rig.dml("create", "Contact", rows=[{"LastName": "first"}])
+    await one.settle()
+    await one.rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "second"}])
+    await one.settle()
+    path = one.rig.place / "rtsd.toml"
+    here = f":{receiver.port}/hook"
+    path.write_text(path.read_text().replace(":1/hook", here).replace(":2/hook", here))
+    triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    receiver.held = asyncio.Event()
+    deliverer = one.rig.parts.rulebook.deliverer
+    await deliverer.step()
+    assert deliverer.under_way == 1
+    receiver.held.set()
     await one.deliver()
     assert receiver.names == ["first", "second"]
 
