@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
+from rtsd import apex
 from rtsd.control import protocol
 from rtsd.control.answers import answer, body_of, find_object
 from rtsd.core.instant import Millis, to_iso
@@ -97,6 +98,7 @@ class PackageOperations:
             version=known.version,
             disabled=known.disabled,
             last_seen_at=_iso(known.last_seen_at),
+            expected_version=apex.VERSION,
             triggers=self._triggers(known),
             triggers_as_of=_iso(known.triggers_at or None),
             settings=_settings(known.settings),

@@ -46,7 +46,7 @@ class Heartbeat(_Document, tag_field="kind", tag="heartbeat"):
     """A sign of life of the package, with its settings."""
 
     settings: dict[str, Any] = {}
-    triggers: list[str] = []
+    triggers: list[str] | None = None
     async_: dict[str, Any] = msgspec.field(default={}, name="async")
     errors_24h: int = 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
-from rtsd.errors import DeployFailed, SalesforceError
+from rtsd.errors import AuthenticationFailed, DeployFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.installation.differences import (
     Difference,
     differences,
@@ -22,7 +22,7 @@ from rtsd.installation.inventory import Inventory, take
 from rtsd.installation.plan import Plan
 from rtsd.salesforce import deploy, package
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.deploy import NO_TESTS, Deployed, OnProgress, Tests
+from rtsd.salesforce.deploy import NO_TESTS, ApexTests, Deployed, OnProgress
 from rtsd.salesforce.package import PURPOSE
 
 BUSY = "jobs pending or in progress"
@@ -47,7 +47,7 @@ class Outcome:
 class Deploying:
     """One `rtsd package deploy`."""
 
-    def __init__(self, client: Client, plan: Plan, tests: Tests, say: Say, tell: OnProgress) -> None:
+    def __init__(self, client: Client, plan: Plan, tests: ApexTests, say: Say, tell: OnProgress) -> None:
         self._client = client
         self._plan = plan
         self._tests = tests
@@ -101,10 +101,16 @@ class Deploying:
         if plan.user_id in found.assignments or found.permission_set is None:
             return
         body = {"AssigneeId": plan.user_id, "PermissionSetId": found.permission_set}
-        await self._client.post(
-            "sobjects/PermissionSetAssignment", purpose=PURPOSE, body=body, repeatable=False
-        )
-        self._did(f"assigned permission set RTS_Sync to {plan.user}")
+        path = "sobjects/PermissionSetAssignment"
+        try:
+            await self._client.post(path, purpose=PURPOSE, body=body, repeatable=False)
+        except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
+            raise
+        except SalesforceError as error:
+            do = "Setup → Permission Sets → RTS Sync → Manage Assignments does it by hand."
+            self._outcome.warnings.append(f"RTS_Sync was not assigned to {plan.user}: {error.message} {do}")
+        else:
+            self._did(f"assigned permission set RTS_Sync to {plan.user}")
 
     async def _set(self, found: Inventory) -> None:
         """Write the org's settings; whether it is disabled or logs errors is the administrator's affair."""
@@ -144,8 +150,11 @@ class Deploying:
         """A test push: the gateway hears of the package at once, and not at its first heartbeat."""
         try:
             await deploy.run_anonymous(self._client, apex.test_script())
-        except DeployFailed as error:
-            self._outcome.warnings.append(f"No test push could be sent: {'; '.join(error.details)}")
+        except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
+            raise
+        except SalesforceError as error:
+            why = "; ".join(error.details) if isinstance(error, DeployFailed) else error.message
+            self._outcome.warnings.append(f"No test push could be sent: {why}")
         else:
             self._did("sent a test push")
 
@@ -160,7 +169,7 @@ async def look(client: Client, plan: Plan) -> Inventory:
 
 
 async def check_and_deploy(
-    client: Client, content: bytes, tests: Tests, *, purge: bool, say: Say, tell: OnProgress
+    client: Client, content: bytes, tests: ApexTests, *, purge: bool, say: Say, tell: OnProgress
 ) -> Deployed:
     """Check first, then deploy; what was checked with tests is deployed without running them again."""
     say("Checking the deployment; nothing changes yet.")
@@ -177,7 +186,14 @@ async def check_and_deploy(
 
 
 async def _patiently(
-    client: Client, content: bytes, tests: Tests, *, check_only: bool, purge: bool, say: Say, tell: OnProgress
+    client: Client,
+    content: bytes,
+    tests: ApexTests,
+    *,
+    check_only: bool,
+    purge: bool,
+    say: Say,
+    tell: OnProgress,
 ) -> Deployed:
     """Deploy, and again while jobs of the package are on their way out."""
     for attempt in range(1, BUSY_TRIES + 1):

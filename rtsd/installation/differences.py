@@ -52,20 +52,22 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
 def version_of(found: Inventory) -> str | None:
     """The version that the installed code says it has."""
     source = found.code.get(("ApexClass", "RTS_Version"))
-    told = _VERSION.search(source.body) if source else None
+    told = _VERSION.search(source.body or "") if source else None
     return told[1] if told else None
 
 
 def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
     """Triggers of ours whose objects are not mirrored any more."""
     wanted = {name for kind, name in _sources(plan) if kind == "ApexTrigger"}
-    return sorted(name for name, one in found.triggers.items() if name not in wanted and OURS in one.body)
+    return sorted(
+        name for name, one in found.triggers.items() if name not in wanted and OURS in (one.body or "")
+    )
 
 
 def ours(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
     """Classes and triggers of this package, by kind and name; another's may have a similar name."""
     wanted = _sources(plan)
-    return sorted(key for key, one in found.code.items() if key in wanted or OURS in one.body)
+    return sorted(key for key, one in found.code.items() if key in wanted or OURS in (one.body or ""))
 
 
 def unseeded(plan: Plan, found: Inventory) -> list[str]:
@@ -103,7 +105,7 @@ def _code(plan: Plan, found: Inventory) -> Iterator[str]:
             yield f"{what} {name} is missing"
         elif not there.active:
             yield f"{what} {name} is not active"
-        elif _plain(there.body) != _plain(body):
+        elif there.body is not None and _plain(there.body) != _plain(body):
             yield f"{what} {name} is another version"
     for name in obsolete_triggers(plan, found):
         yield f"trigger {name} is left over from an object that is not mirrored"

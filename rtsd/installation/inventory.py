@@ -26,9 +26,9 @@ APEX = {"classes": "ApexClass", "triggers": "ApexTrigger"}
 class Source:
     """A class or trigger as the org has it."""
 
-    body: str
+    body: str | None
+    """None where the org does not tell."""
     active: bool
-    api_version: float
 
 
 @dataclass
@@ -88,12 +88,11 @@ async def _part(found: Inventory, name: str, ask: Callable[[], Awaitable[None]])
 
 
 async def _code(client: Client, found: Inventory, kind: str) -> None:
-    statement = f"SELECT Name, Body, Status, ApiVersion FROM {kind} WHERE Name LIKE 'RTS%'"  # noqa: S608  SOQL
+    statement = f"SELECT Name, Body, Status FROM {kind} WHERE Name LIKE 'RTS%'"  # noqa: S608  SOQL
     for row in (await client.tooling_query(statement, purpose=PURPOSE)).records:
-        name, body = str(row["Name"]), str(row.get("Body") or "")
-        if name.startswith("RTS_"):
-            version = float(row.get("ApiVersion") or 0)
-            found.code[kind, name] = Source(body, row.get("Status") == "Active", version)
+        if str(row["Name"]).startswith("RTS_"):
+            active = row.get("Status") in ("Active", None)
+            found.code[kind, str(row["Name"])] = Source(row.get("Body"), active)
 
 
 async def _fields(client: Client, found: Inventory, name: str) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from rtsd import apex
 from rtsd.config import Config
+from rtsd.config.values import is_loopback
 from rtsd.errors import ConfigError, Conflict
 from rtsd.salesforce import objects
 from rtsd.salesforce.answers import Organization
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.deploy import NO_TESTS, Tests
+from rtsd.salesforce.deploy import NO_TESTS, ApexTests
 
 PURPOSE = "package"
 _WITHOUT_TESTS = "Developer Edition"
@@ -46,13 +48,13 @@ class Plan:
         """Whether a deployment with Apex has to run tests (push-apis.md 2.4)."""
         return not self.org.sandbox and self.org.edition != _WITHOUT_TESTS
 
-    def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> Tests:
+    def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> ApexTests:
         """Which tests a deployment runs: in production the package's own, as a customer's may fail anyway."""
         if classes:
-            return Tests("RunSpecifiedTests", classes)
+            return ApexTests("RunSpecifiedTests", classes)
         if local:
-            return Tests("RunLocalTests")
-        return Tests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
+            return ApexTests("RunLocalTests")
+        return ApexTests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
 
 
 async def make(client: Client, config: Config) -> Plan:
@@ -94,6 +96,11 @@ async def make(client: Client, config: Config) -> Plan:
 
 def _require_gateway(config: Config) -> None:
     gateway = config.gateway
+    if _is_here(gateway.public_url) and not _is_here(config.org.login_url):
+        raise ConfigError(
+            f"public_url in [gateway] is {gateway.public_url}: Salesforce can't reach this machine by that.",
+            'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
+        )
     if gateway.listen is None:
         raise ConfigError(
             'listen = "" in [gateway]: this rtsd takes no pushes, so the package has nowhere to push to.',
@@ -104,3 +111,7 @@ def _require_gateway(config: Config) -> None:
             "public_url in [gateway] is empty: the package has to know where it pushes to.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
+
+
+def _is_here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")

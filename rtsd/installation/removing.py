@@ -17,7 +17,7 @@ from rtsd.installation.inventory import Inventory
 from rtsd.installation.plan import Plan
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.deploy import OnProgress, Tests
+from rtsd.salesforce.deploy import ApexTests, OnProgress
 from rtsd.salesforce.package import PURPOSE
 
 
@@ -30,7 +30,7 @@ class Removed:
     """What is still there, by name: nothing, unless it could not be removed."""
 
 
-async def remove(client: Client, plan: Plan, tests: Tests, *, say: Say, tell: OnProgress) -> Removed:
+async def remove(client: Client, plan: Plan, tests: ApexTests, *, say: Say, tell: OnProgress) -> Removed:
     """Remove the package with everything it holds; a second time there is nothing to do.
 
     Raises DeployFailed, after which the package works as before, and what the client raises.

@@ -30,14 +30,14 @@ MOST_TOLD = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Tests:
+class ApexTests:
     """Which Apex tests a deployment runs (Metadata API guide, testLevel)."""
 
     level: str
     classes: tuple[str, ...] = ()
 
 
-NO_TESTS = Tests("NoTestRun")
+NO_TESTS = ApexTests("NoTestRun")
 """Sandboxes, scratch orgs and Developer Edition need none; production refuses this level."""
 
 
@@ -69,7 +69,7 @@ OnProgress = Callable[[Progress], None]
 
 
 async def deploy(
-    client: Client, content: bytes, tests: Tests, *, check_only: bool, purge: bool, tell: OnProgress
+    client: Client, content: bytes, tests: ApexTests, *, check_only: bool, purge: bool, tell: OnProgress
 ) -> Deployed:
     """Deploy a zip for `singlePackage`, wait for the end, and tell how it goes.
 

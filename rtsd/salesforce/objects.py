@@ -96,7 +96,7 @@ async def list_objects(connection: Connection, *, purpose: str = "describe") -> 
             queryable=bool(entry.get("queryable")),
             replicateable=bool(entry.get("replicateable")),
             createable=bool(entry.get("createable")),
-            triggerable=bool(entry.get("triggerable")),
+            triggerable=bool(entry.get("triggerable", True)),
             custom=bool(entry.get("custom")),
         )
         for entry in reply.payload["sobjects"]

@@ -86,7 +86,7 @@ async def org_settings(client: Client, org_id: str, *, with_token: bool = False)
 
 def row_of(rows: Iterable[Settings], org_id: str) -> Settings | None:
     """The org's own row: those of profiles and users say nothing of the org as a whole."""
-    return next((row for row in rows if row.owner == org_id), None)
+    return next((row for row in rows if row.owner in (org_id, "")), None)
 
 
 def not_installed() -> ObjectUnavailable:
@@ -133,13 +133,15 @@ async def write_synced_fields(client: Client, fields: Sequence[SyncedField]) -> 
     """Upsert synced fields by their key, all of a call or none (sObject Collections, Upsert)."""
     for start in range(0, len(fields), MOST_UPSERTED):
         records = [_record(one) for one in fields[start : start + MOST_UPSERTED]]
-        answer = await client.request(
-            "PATCH",
-            f"composite/sobjects/{SYNCED_FIELD}/{KEY}",
-            purpose=PURPOSE,
-            body={"allOrNone": True, "records": records},
-        )
-        _insist(answer.data)
+        path, body = f"composite/sobjects/{SYNCED_FIELD}/{KEY}", {"allOrNone": True, "records": records}
+        try:
+            answer = await client.request("PATCH", path, purpose=PURPOSE, body=body)
+        except SalesforceError as error:
+            if error.status not in (404, 405):
+                raise
+            await _write_singly(client, records)  # before API version 46 collections knew no upsert
+        else:
+            _insist(answer.data)
 
 
 def changed_rows(name: str, rows: Sequence[SyncedField], wanted: Sequence[str]) -> list[SyncedField]:
@@ -215,10 +217,18 @@ async def read_triggers(client: Client) -> dict[str, str]:
     return found
 
 
+async def _write_singly(client: Client, records: Iterable[Mapping[str, Any]]) -> None:
+    """Upsert records one by one, those switched on first: broken off, too much is pushed, not too little."""
+    for record in records:
+        body = {name: value for name, value in record.items() if name not in ("attributes", KEY)}
+        path = f"sobjects/{SYNCED_FIELD}/{KEY}/{record[KEY]}"
+        await client.request("PATCH", path, purpose=PURPOSE, body=body)
+
+
 def _settings(row: Mapping[str, Any]) -> Settings:
     return Settings(
         id=row["Id"],
-        owner=full_id(row["SetupOwnerId"]),
+        owner=full_id(row["SetupOwnerId"]) if row.get("SetupOwnerId") else "",
         disabled=row.get("Disable_RTS__c") is True,
         error_logging=row.get("Error_Logging__c") is True,
         gateway_url=row.get("Gateway_URL__c") or "",

@@ -1,22 +1,25 @@
 """Metadata deployment over REST (Metadata API guide, Deploy and Retrieve with REST) and its record.
 
-What a deployment brings is read by `metadata` and takes effect when the POST arrives; the states a client
-polls follow one another afterwards.
+What a deployment brings is read and checked by `metadata` when the POST arrives and takes effect at the end.
+The states that a client polls follow one another; one that nobody polls ends by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rtsd.simulator.errors import OrgError
-from rtsd.simulator.metadata import Component, Deployer, MetadataError, read_zip
+from rtsd.simulator.metadata import Bundle, Component, Deployer, MetadataError, read_zip
 from rtsd.simulator.wire import Call, Reply, Router
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from rtsd.simulator.faults import Faults
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
     from rtsd.simulator.package import Package
     from rtsd.simulator.switches import Switches
 
+UNATTENDED_S = 30.0
+"""When a deployment that nobody polls has ended."""
+
 
 @dataclass(eq=False)
 class Deployment:
-    """One deployment and its outcome, decided at once and told step by step."""
+    """One deployment and its outcome: decided at once, told step by step, in effect at the end."""
 
     id: str
     options: dict[str, Any]
@@ -40,7 +46,7 @@ class Deployment:
     coverage: list[str] = field(default_factory=list)
     """Shortfalls: they fail a deployment without an error in any component (push-apis.md 2.4)."""
     polls_left: int = 0
-    started: bool = False
+    take_effect: Callable[[], None] | None = None
     status: str = "Pending"
 
     @property
@@ -53,16 +59,30 @@ class Deployment:
         """Whether everything was taken."""
         return not (self.error or self.failures or self.test_failures or self.coverage)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it has come to its end."""
+        return self.status in ("Canceled", "Succeeded", "Failed")
+
     def poll(self) -> None:
         """Come one step nearer to the end."""
-        if self.status in ("Canceled", "Succeeded", "Failed"):
-            return
         self.polls_left -= 1
-        self.status = "InProgress" if self.polls_left >= 0 else ("Succeeded" if self.succeeded else "Failed")
+        if self.polls_left < 0:
+            self.end()
+        elif not self.is_done:
+            self.status = "InProgress"
+
+    def end(self) -> None:
+        """Come to the end, and take effect if all is well."""
+        if self.is_done:
+            return
+        self.status = "Succeeded" if self.succeeded else "Failed"
+        if self.succeeded and self.take_effect is not None:
+            self.take_effect()
 
     def document(self, *, details: bool) -> dict[str, Any]:
         """Return the deployResult."""
-        done = self.status in ("Canceled", "Succeeded", "Failed")
+        done = self.is_done
         tests = self.options.get("runTests") or []
         result: dict[str, Any] = {
             "id": self.id,
@@ -173,9 +193,13 @@ class Deployments:
             deployment.error = str(problem)
             return
         self._test(deployment)
-        if deployment.succeeded and not deployment.options.get("checkOnly"):
-            self._deployer.apply(bundle)
-            self._package.configuration.reload()
+        if not deployment.options.get("checkOnly"):
+            deployment.take_effect = partial(self._apply, bundle)
+        asyncio.get_running_loop().call_later(UNATTENDED_S, deployment.end)
+
+    def _apply(self, bundle: Bundle) -> None:
+        self._deployer.apply(bundle)
+        self._package.configuration.reload()
 
     def _test(self, deployment: Deployment) -> None:
         """Run tests as the level says: production refuses to do without (Metadata API guide, testLevel)."""
@@ -213,7 +237,7 @@ class Deployments:
         return Reply({"id": deployment.id, "deployResult": deployment.document(details=details)})
 
     def cancel(self, call: Call, deployment_id: str) -> Reply:
-        """Cancel a deployment that is not done: 202. What it brought has taken effect already."""
+        """Cancel a deployment that is not done: 202, and nothing of it takes effect."""
         deployment = self._find(deployment_id)
         if call.json_object().get("deployResult", {}).get("status") != "Canceling":
             raise OrgError(400, "INVALID_OPERATION", "only the status Canceling can be set")

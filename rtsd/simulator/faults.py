@@ -12,6 +12,10 @@ from rtsd.simulator.limits import CONCURRENT_EXCEEDED, TOTAL_EXCEEDED
 
 # Faults of a REST or Bulk call, in place of its answer.
 REFUSALS: dict[str, OrgError] = {
+    "405": OrgError(405, "METHOD_NOT_ALLOWED", "HTTP Method 'PATCH' not allowed. Allowed are GET,POST"),
+    "no_access": OrgError(
+        403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on cross-reference id"
+    ),
     "429": OrgError(429, "TOO_MANY_REQUESTS", "Too many requests"),
     "500": OrgError(
         500, "UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId: 1 (2)"

@@ -35,7 +35,7 @@ from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.interval import Interval
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.package import PackageWatch
+from rtsd.sync.package import PackageWatch, Problem
 from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
@@ -118,6 +118,8 @@ class Controller:
         self.package = package
         self.conditions = conditions
         self.package_errors = package_errors
+        self._problems: Sequence[Problem] = ()
+        """What contradicted the configuration at the last look at the package."""
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
         self.silence = Silence(engine, self.push, rhythm.silence_after)
@@ -210,6 +212,16 @@ class Controller:
         if signal is Signal.PACKAGE_MISSING and self.mode is Mode.REAL_TIME:
             await self.observe(Signal.SILENCE, "the package is gone from the org")
         await self.observe(signal)
+        await self._tell_problems()
+
+    async def _tell_problems(self) -> None:
+        """Put into the journal what contradicts the configuration, once."""
+        problems = self.package.problems() if self.package else []
+        for one in problems:
+            if one not in self._problems:
+                log.warning("package", problem=one.what)
+                await self._engine.note(Note("package", message=f"{one.what} {one.do}"))
+        self._problems = problems
 
     async def keep_loading(self) -> None:
         """Describe and load what is not there yet, and prove what is: forever."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
-from rtsd.errors import Conflict
+from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
@@ -43,6 +43,8 @@ class PackageState:
     settings: PackageSettings | None = None
     configured: bool | None = None
     """Whether the org has a row of settings; None while nobody looked."""
+    closed: bool = False
+    """Whether the settings are there, but their fields hidden from the sync user."""
     triggers: frozenset[str] | None = None
     """Objects with a trigger of the package; None while nobody said."""
     triggers_at: Millis = 0
@@ -96,6 +98,8 @@ class PackageWatch:
             self._take_heartbeat(push, at)
         elif isinstance(push, Changes):
             known.disabled = False
+            if known.triggers is not None:  # whoever pushes has a trigger, whatever was said
+                known.triggers |= {change.object for change in push.changes}
 
     def _take_heartbeat(self, beat: Heartbeat, at: Millis) -> None:
         known = self.known
@@ -105,7 +109,8 @@ class PackageWatch:
             settings.as_of, settings.disabled = at, known.disabled
             settings.error_logging = beat.settings.get("error_logging", settings.error_logging) is True
         known.configured, known.heartbeat_at = True, at
-        known.triggers, known.triggers_at = frozenset(beat.triggers), at
+        if beat.triggers is not None:
+            known.triggers, known.triggers_at = frozenset(beat.triggers), at
         known.errors_24h = beat.errors_24h
         if beat.errors_24h:
             self.wake.set()
@@ -118,7 +123,12 @@ class PackageWatch:
         """
         self._looks += 1
         self.is_wanted = False
-        rows = await package.read_settings(self._client)
+        try:
+            rows = await package.read_settings(self._client)
+        except ObjectUnavailable as error:
+            if error.reason != "INVALID_FIELD":
+                raise
+            return self._found_closed()
         if rows is None:
             return self._missing()
         org_id = self._org_id()
@@ -180,6 +190,13 @@ class PackageWatch:
         if known.state != "installed":
             return []
         found = []
+        if known.closed:
+            found.append(
+                Problem(
+                    "The sync user may not read the fields of RTS_Settings__c.",
+                    "Setup → Permission Sets → RTS Sync → Manage Assignments: add it.",
+                )
+            )
         if known.configured is False:
             found.append(
                 Problem(
@@ -215,13 +232,20 @@ class PackageWatch:
         known = self.known
         known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
         known.triggers = known.errors_24h = None
+        known.closed = False
         return Signal.PACKAGE_MISSING
+
+    def _found_closed(self) -> Signal:
+        known = self.known
+        known.state, known.closed = "installed", True
+        return Signal.PACKAGE_DISABLED if known.disabled else Signal.PACKAGE_FOUND
 
     def _found(self, row: package.Settings | None) -> Signal:
         known = self.known
         was_disabled = known.disabled
         disabled = row is not None and row.disabled
         known.state, known.disabled, known.configured = "installed", disabled, row is not None
+        known.closed = False
         known.settings = None
         if row is not None:
             known.settings = PackageSettings(

@@ -169,3 +169,44 @@ async def test_an_edit_in_salesforce_shows_up_within_a_describe_period(socket: S
     await socket.rig.sim.control("package/uninstall")
     await controller._look_for_package()
     assert socket.rig["Contact"].in_org is None
+
+
+async def test_settings_that_the_sync_user_may_not_read_are_said_so(socket: Socket) -> None:
+    """The package is there, and the permission set is what is missing; told once in the journal."""
+    await socket.rig.install_package()
+    await socket.rig.sim.control("visibility", {"hidden_fields": ["RTS_Settings__c.Disable_RTS__c"]})
+    for _ in range(2):
+        await socket.rig.parts.controller._look_for_package()
+    _, shown = await socket.ask("GET", "/v1/package")
+    assert shown["state"] == "installed"
+    assert [one["do"] for one in shown["problems"]] == [
+        "Setup → Permission Sets → RTS Sync → Manage Assignments: add it."
+    ]
+    assert sum("may not read" in note for note in await notes(socket)) == 1
+
+
+async def test_a_heartbeat_without_triggers_says_nothing_of_them(socket: Socket) -> None:
+    """Unknown is not missing: no object is read for it; who pushes has a trigger, whatever was said."""
+    rig = socket.rig
+    beat = {"v": 1, "kind": "heartbeat", "org": rig.org.org_id}
+    await rig.push(beat)
+    assert (await socket.ask("GET", "/v1/package"))[1]["triggers"] == [
+        {"object": "Contact", "installed": None}
+    ]
+    await rig.push({**beat, "triggers": ["Lead"]}, name="msg_2")
+    assert (await socket.ask("GET", "/v1/package"))[1]["triggers"] == [
+        {"object": "Contact", "installed": False}
+    ]
+    record = await rig.a_record("Contact")
+    await rig.push(rig.changes({"object": "Contact", "op": "update", "id": record}), name="msg_3")
+    assert (await socket.ask("GET", "/v1/package"))[1]["triggers"] == [
+        {"object": "Contact", "installed": True}
+    ]
+
+
+async def test_conditions_are_written_one_by_one_where_collections_know_no_upsert(socket: Socket) -> None:
+    """Before API version 46 (REST API guide, Upsert Multiple Records)."""
+    await installed(socket)
+    await socket.rig.sim.fault("405", path="/composite/sobjects/RTS_Synced_Field__c")
+    await socket.ask("PUT", "/v1/objects/Contact/conditions", {"fields": ["Email", "Phone"]})
+    assert await rows(socket) == {"Contact.Email": True, "Contact.Phone": True}

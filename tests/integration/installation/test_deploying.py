@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rtsd import apex
+from rtsd import apex, config
 from rtsd.errors import ConfigError, Conflict, DeployFailed
 
 if TYPE_CHECKING:
@@ -206,3 +206,22 @@ async def test_calls_beside_a_daemon_are_in_its_ledger(office: Office) -> None:
             "SELECT purpose, sum(calls) FROM _rts_ledger WHERE resource = 'DailyApiRequests'"
         )
         assert rows.fetchall() == [("package", spent + 1)]  # who-am-I is not counted by this org
+
+
+async def test_a_gateway_on_this_machine_is_no_address_for_a_real_org(office: Office) -> None:
+    """Salesforce cannot reach 127.0.0.1: said before anything is deployed."""
+    path = office.place / "rtsd.toml"
+    office.configuration()
+    path.write_text(path.read_text().replace(office.sim.url, "https://acme.my.salesforce.com"))
+    with pytest.raises(ConfigError, match="can't reach"):
+        await office.deploy(config.load(path))
+
+
+async def test_what_cannot_be_assigned_is_told_and_the_rest_goes_on(office: Office) -> None:
+    """Without the right to assign permission sets an administrator has to; status says so until then."""
+    await office.sim.fault("no_access", path="/sobjects/PermissionSetAssignment")
+    outcome = await office.deploy()
+    assert [(one.part, one.what) for one in outcome.left] == [
+        ("assignment", "RTS_Sync is not assigned to sync@acme.example")
+    ]
+    assert any("Manage Assignments" in one for one in outcome.warnings)

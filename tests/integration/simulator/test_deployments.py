@@ -6,6 +6,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
 if TYPE_CHECKING:
     from conftest import Api, Deploy, Gateway
 
@@ -87,8 +89,41 @@ async def test_check_only_changes_nothing_until_the_quick_deploy(api: Api, deplo
     assert result["success"]
     assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 404
     again = {"validatedDeployRequestId": result["id"]}
-    assert (await api.call("POST", "/metadata/deployRequest", json=again))[0] == 201
+    status, _, quick = await api.call("POST", "/metadata/deployRequest", json=again)
+    assert status == 201
+    await ended(api, quick["id"])
     assert (await api.call("GET", "/sobjects/RTS_Settings__c/describe"))[0] == 200
+
+
+async def ended(api: Api, deployment: str) -> dict[str, Any]:
+    """Wait for a deployment's end."""
+    result: dict[str, Any] = {"done": False}
+    while not result["done"]:
+        result = (await api.get(f"/metadata/deployRequest/{deployment}"))["deployResult"]
+    return result
+
+
+async def test_it_takes_effect_at_its_end_or_never(org: SimulatedOrg, api: Api) -> None:
+    """Asynchronous: nothing is there before it has ended, and a canceled one changes nothing."""
+    await org.control("switches", {"deploy_poll_steps": 2})
+    setting = "/sobjects/RTS_Settings__c/describe"
+    made = await posted(api)
+    await api.get(f"/metadata/deployRequest/{made}")
+    assert (await api.call("GET", setting))[0] == 404
+    cancel = {"deployResult": {"status": "Canceling"}}
+    assert (await api.call("PATCH", f"/metadata/deployRequest/{made}", json=cancel))[0] == 202
+    assert (await ended(api, made))["status"] == "Canceled"
+    assert (await api.call("GET", setting))[0] == 404
+    assert (await ended(api, await posted(api)))["status"] == "Succeeded"
+    assert (await api.call("GET", setting))[0] == 200
+
+
+async def posted(api: Api) -> str:
+    """Post the package without waiting for more; returns the deployment's id."""
+    form = aiohttp.FormData()
+    form.add_field("json", '{"deployOptions": {}}', content_type="application/json")
+    form.add_field("file", zipped(PACKAGE), filename="deploy.zip", content_type="application/zip")
+    return str((await api.call("POST", "/metadata/deployRequest", data=form))[2]["id"])
 
 
 async def test_component_failures(deploy: Deploy) -> None:
