@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-_CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_CHECKSUM = {f"{place:05b}"[::-1]: letter for place, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")}
+"""The letter for five characters, by which of them are upper case."""
+_CASES = str.maketrans(
+    dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "1")
+    | dict.fromkeys("abcdefghijklmnopqrstuvwxyz0123456789", "0")
+)
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 
 
@@ -23,8 +28,5 @@ def full_id(text: str) -> str:
     if not is_id(text):
         raise ValueError(f"{text[:40]!r} is not a Salesforce id (15 or 18 letters and digits)")
     stem = text[:15]
-    suffix = "".join(
-        _CHECKSUM[sum(1 << bit for bit, char in enumerate(stem[start : start + 5]) if "A" <= char <= "Z")]
-        for start in (0, 5, 10)
-    )
-    return stem + suffix
+    cases = stem.translate(_CASES)
+    return stem + _CHECKSUM[cases[:5]] + _CHECKSUM[cases[5:10]] + _CHECKSUM[cases[10:]]

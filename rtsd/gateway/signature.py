@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from multidict import MultiMapping
+from multidict import MultiMapping, istr
 
 from rtsd.core.instant import Millis
 from rtsd.core.signature import sign
@@ -21,6 +21,7 @@ from rtsd.errors import BadSignature
 TOLERANCE_S = 300
 """How far `webhook-timestamp` may be off, both ways."""
 
+_HEADERS = tuple(istr(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TIMESTAMP = re.compile(r"[0-9]{10}")
 _MAX_HEADER = 1024
@@ -39,7 +40,7 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, headers: MultiMapping[str]) -> Self:
         """Take them from a request. What comes twice is read otherwise by others, so it is not read."""
-        found = (headers.getall(f"webhook-{name}", ()) for name in ("id", "timestamp", "signature"))
+        found = [headers.getall(name, ()) for name in _HEADERS]
         return cls(*(values[0] if len(values) == 1 else "" for values in found))
 
 

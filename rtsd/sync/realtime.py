@@ -9,7 +9,7 @@ import structlog
 
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, parse_push
+from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, read_push
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
@@ -73,7 +73,7 @@ class RealTime:
 
     def _read(self, entry: Entry) -> Push | MalformedPush:
         try:
-            return parse_push(entry.body)
+            return read_push(entry.body)
         except MalformedPush as error:  # it was well-formed when it was taken: an older rtsd's document
             return error
 
