@@ -13,6 +13,7 @@ from rtsd.apex.names import trigger_names
 from rtsd.apex.source import apex_version, metadata
 
 _TYPES = {
+    "PlatformEventSubscriberConfigs": ("PlatformEventSubscriberConfig", ".platformEventSubscriberConfig"),
     "classes": ("ApexClass", ".cls"),
     "objects": ("CustomObject", ".object"),
     "permissionsets": ("PermissionSet", ".permissionset"),
@@ -30,14 +31,20 @@ def components(objects: Iterable[str]) -> dict[str, list[str]]:
 
 
 def metadata_zip(
-    objects: Iterable[str], gateway_url: str, api_version: str, obsolete_triggers: Iterable[str] = ()
+    objects: Iterable[str],
+    gateway_url: str,
+    api_version: str,
+    obsolete_triggers: Iterable[str] = (),
+    *,
+    run_as: str = "",
 ) -> bytes:
     """Return the zip that installs the package; triggers named in `obsolete_triggers` are deleted after it.
 
+    `run_as` is the username of rtsd's user (see `sfdx_project`).
     Raises ValueError for an object's or a URL's impossible name and an unknown version.
     """
     wanted = list(objects)
-    tree = metadata(wanted, gateway_url, api_version)
+    tree = metadata(wanted, gateway_url, api_version, run_as=run_as)
     tree["package.xml"] = _manifest(_members(tree), apex_version(api_version))
     obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
     if obsolete:

@@ -41,13 +41,17 @@ _UNDELETED = frozenset(
 _NEVER_DELETED = frozenset({"User"})
 
 
-def sfdx_project(objects: Iterable[str], gateway_url: str, api_version: str) -> dict[str, bytes]:
+def sfdx_project(
+    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = ""
+) -> dict[str, bytes]:
     """Return the files of a Salesforce DX project (source format) by path, for any deployment tool.
 
+    `run_as` is the username of rtsd's user, as whom the relay is to run: pushes then hold the fields which
+    that user may see. Without it, the relay runs as Automated Process, and they hold every field.
     Raises ValueError for an object's or a URL's impossible name and an unknown version.
     """
     version = apex_version(api_version)
-    tree = {path: content.encode() for path, content in _files(objects, gateway_url, version)}
+    tree = {path: content.encode() for path, content in _files(objects, gateway_url, version, run_as)}
     project = {
         "name": "rts",
         "packageDirectories": [{"path": "force-app", "default": True}],
@@ -58,11 +62,13 @@ def sfdx_project(objects: Iterable[str], gateway_url: str, api_version: str) -> 
     return dict(sorted(tree.items()))
 
 
-def metadata(objects: Iterable[str], gateway_url: str, api_version: str) -> dict[str, bytes]:
+def metadata(
+    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = ""
+) -> dict[str, bytes]:
     """Return the same files in metadata format by path, without package.xml; raises like `sfdx_project`."""
     tree: dict[str, bytes] = {}
     parts: dict[str, dict[str, bytes]] = {}
-    for path, content in _files(objects, gateway_url, apex_version(api_version)):
+    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as):
         inner = path.removeprefix(DEFAULT)
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
@@ -95,14 +101,19 @@ def origin(gateway_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _files(objects: Iterable[str], gateway_url: str, version: str) -> Iterator[tuple[str, str]]:
+def _files(objects: Iterable[str], gateway_url: str, version: str, run_as: str) -> Iterator[tuple[str, str]]:
     """Yield every file in source format."""
     triggers = trigger_names(objects)
-    for path, content in _shipped().items():
-        yield (
-            path,
-            content.replace("{{version}}", VERSION).replace("{{gateway}}", escape(origin(gateway_url))),
-        )
+    values = {
+        "{{version}}": VERSION,
+        "{{gateway}}": escape(origin(gateway_url)),
+        "{{run_as}}": f"\n    <user>{escape(run_as)}</user>" if run_as else "",
+    }
+    for path, template in _shipped().items():
+        content = template
+        for mark, value in values.items():
+            content = content.replace(mark, value)
+        yield path, content
         yield from _companion(path, version)
     generated = {f"triggers/{name}.trigger": _trigger(name, obj) for obj, name in triggers.items()}
     generated["classes/RTS_Triggers.cls"] = _catalog(triggers)

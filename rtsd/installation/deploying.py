@@ -80,7 +80,9 @@ class Deploying:
     async def _deploy(self, found: Inventory) -> None:
         plan = self._plan
         obsolete = obsolete_triggers(plan, found)
-        content = apex.metadata_zip(plan.objects, plan.gateway_url, plan.api_version, obsolete)
+        content = apex.metadata_zip(
+            plan.objects, plan.gateway_url, plan.api_version, obsolete, run_as=plan.user
+        )
         async with AsyncExitStack() as undo:
             await end_jobs(self._client, found, undo, self._say)
             purge = not plan.is_production

@@ -41,7 +41,7 @@ class Plan:
     @cached_property
     def files(self) -> dict[str, bytes]:
         """The package in metadata format, by path."""
-        return apex.metadata(self.objects, self.gateway_url, self.api_version)
+        return apex.metadata(self.objects, self.gateway_url, self.api_version, run_as=self.user)
 
     @property
     def is_production(self) -> bool:

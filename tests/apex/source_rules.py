@@ -25,6 +25,7 @@ EVERYWHERE = {"id", "name", "createddate", "lastmodifieddate", "systemmodstamp",
 STANDARD = {
     "apextrigger": {"id", "name", "status", "tableenumorid"},
     "asyncapexjob": {"id", "apexclass.name", "jobtype", "status"},
+    "permissionsetassignment": {"id", "assigneeid", "permissionset.name"},
     "crontrigger": {"id", "cronjobdetail.name"},
 }
 KEYWORDS = {

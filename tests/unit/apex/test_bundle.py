@@ -48,6 +48,7 @@ FILES = {
     "ApexTrigger": ["triggers/{}.trigger", "triggers/{}.trigger-meta.xml"],
     "CustomObject": ["objects/{}.object"],
     "CustomTab": ["tabs/{}.tab"],
+    "PlatformEventSubscriberConfig": ["PlatformEventSubscriberConfigs/{}.platformEventSubscriberConfig"],
     "PermissionSet": ["permissionsets/{}.permissionset"],
     "RemoteSiteSetting": ["remoteSiteSettings/{}.remoteSite"],
 }
@@ -124,6 +125,16 @@ def test_impossible_url(url: str) -> None:
     """No package is made for a URL that no remote site can be."""
     with pytest.raises(ValueError, match="is not a URL"):
         metadata([], url, "62.0")
+
+
+def test_the_relay_runs_as_who_is_named() -> None:
+    """As rtsd's user where that is known, else as Salesforce's own; a name is never read as XML."""
+    path = "PlatformEventSubscriberConfigs/RTS_Change_Event.platformEventSubscriberConfig"
+    users = [
+        ET.fromstring(metadata([], URL, "62.0", run_as=name)[path]).findtext(f"{NAMESPACE}user")
+        for name in ("", "sync&co@acme.com")
+    ]
+    assert users == [None, "sync&co@acme.com"]
 
 
 @pytest.mark.parametrize(("asked", "compiled"), [("62.0", "62.0"), ("66.0", "66.0"), ("67.0", "66.0")])
