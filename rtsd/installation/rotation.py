@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +92,7 @@ async def finish(client: Client, plan: Plan, config: Config, now: Millis) -> Rot
                 f"Finish from {_finish_after(path)} on.",
             )
         replace_secret(path, row.token)
-    daemon = await _take_up(config, row.token)
+    daemon = await _take_up(config, row.token, dropped)
     return Rotated(key_id(row.token.encode()), [key_id(one.encode()) for one in dropped], daemon, None)
 
 
@@ -106,10 +107,10 @@ def _token_file(config: Config) -> Path:
     return path
 
 
-async def _take_up(config: Config, token: str) -> bool:
+async def _take_up(config: Config, token: str, dropped: Collection[str] = ()) -> bool:
     """Have a running daemon read its tokens again; False where none runs.
 
-    Raises Conflict where one runs that does not accept the token now.
+    Raises Conflict where one runs that does not accept the token now, or still one that was dropped.
     """
     if not _listens(config.control.socket):
         return False
@@ -123,8 +124,13 @@ async def _take_up(config: Config, token: str) -> bool:
         ) from error
     if key_id(token.encode()) not in accepted:
         raise Conflict(
-            "The daemon that runs does not accept the new token: it reads another token file.",
-            "The org was not switched. Use the configuration that the daemon runs with.",
+            "The daemon does not accept the new token: it reads another file, or a systemd credential.",
+            "The org was not switched. Restart rtsd, which renews credentials, and do the same again.",
+        )
+    if any(key_id(one.encode()) in accepted for one in dropped):
+        raise Conflict(
+            "The file is right, but the daemon still accepts the old token: it reads a systemd credential.",
+            "Restart rtsd, which renews credentials.",
         )
     return True
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 
 from rtsd import config
 from rtsd.core.token import key_id
@@ -89,3 +92,43 @@ async def test_an_org_with_another_token_is_put_right_first(office: Office) -> N
     with pytest.raises(Conflict, match="rtsd package deploy"):
         await rotate(office)
     assert tokens(office) == [office.token]
+
+
+@asynccontextmanager
+async def a_daemon_that_accepts(office: Office, *tokens: str) -> AsyncIterator[None]:
+    """A control socket whose daemon has these tokens, whatever the file says: credentials are copies."""
+
+    async def reload(_request: web.Request) -> web.Response:
+        ids = [key_id(token.encode()) for token in tokens]
+        return web.json_response({"needs_restart": [], "token_ids": ids})
+
+    async def changed(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.add_routes([web.post("/v1/reload", reload), web.post("/v1/package/changed", changed)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(office.place / "rtsd.sock")).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_org_is_not_switched_before_the_daemon_accepts(office: Office) -> None:
+    """A daemon with copies of the secrets has to be restarted; then the same command goes on."""
+    await office.deploy()
+    async with a_daemon_that_accepts(office, office.token):
+        with pytest.raises(Conflict, match="Restart rtsd"):
+            await rotate(office)
+    assert in_org(office) == office.token
+    both = tokens(office)
+    assert len(both) == 2
+    async with a_daemon_that_accepts(office, *both):
+        assert (await rotate(office)).daemon
+    assert in_org(office) == both[1]
+    async with a_daemon_that_accepts(office, *both):
+        with pytest.raises(Conflict, match="still accepts the old"):
+            await rotate(office, finish=True, later_ms=KEPT_MS)
+    assert tokens(office) == [both[1]]
