@@ -1,4 +1,4 @@
-"""Log lines: logfmt on stderr, one event a line, fit for journald, without secrets or control characters.
+"""Log lines on stderr: text for people, JSON for programs, without secrets or control characters.
 
 `setup()` once, by the verb that runs; `conceal()` for every secret as it becomes known. Modules log with
 `structlog.get_logger()` or the standard library's `logging`: both end here.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -19,12 +20,15 @@ from rtsd.core.pace import Pace
 if TYPE_CHECKING:
     import asyncio
 
-    from structlog.processors import LogfmtRenderer
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["LEVELS", "LoopFailures", "clean", "conceal", "redact", "setup"]
+    Renderer = Callable[[WrappedLogger, str, EventDict], str]
+
+__all__ = ["FORMS", "LEVELS", "LoopFailures", "clean", "conceal", "redact", "setup"]
 
 LEVELS = ("debug", "info", "warning", "error")
+FORMS = ("auto", "text", "json")
+_FIRST = ("at", "level", "event")
 
 LOOP_FAILURES_A_SECOND = 5
 
@@ -64,10 +68,11 @@ def clean(text: str) -> str:
     )
 
 
-def setup(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
-    """Send every log line of `level` and above to stderr.
+def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = os.environ) -> None:
+    """Send every log line of `level` and above to stderr, in one of FORMS.
 
-    Under journald (`$JOURNAL_STREAM`) a line starts with its priority and leaves the time to journald.
+    `auto` is text on a terminal and JSON for whatever else reads it. Under journald (`$JOURNAL_STREAM`) a
+    line starts with its priority and leaves the time to journald.
     """
     import structlog  # noqa: PLC0415 - a third of a second, that verbs which only ask do not wait
 
@@ -79,9 +84,8 @@ def setup(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
         *([] if journald else [structlog.processors.TimeStamper("iso", utc=True, key="at")]),
         structlog.processors.format_exc_info,
     ]
-    renderer = structlog.processors.LogfmtRenderer(
-        key_order=["at", "level", "event"], drop_missing=True, bool_as_flag=False
-    )
+    text = form == "text" or (form == "auto" and sys.stderr.isatty() and not journald)
+    renderer = _logfmt() if text else _json
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -129,20 +133,36 @@ class LoopFailures:
         )
 
 
+def _logfmt() -> Renderer:
+    from structlog.processors import LogfmtRenderer  # noqa: PLC0415 - as in setup
+
+    return LogfmtRenderer(key_order=list(_FIRST), drop_missing=True, bool_as_flag=False)
+
+
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """One JSON object, the same keys first."""
+    first = {key: event.pop(key) for key in _FIRST if key in event}
+    return json.dumps({**first, **event})
+
+
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Make every value text that is safe to print; redact before escaping changes how a secret looks."""
+    """Make every value a number, or text that is safe to print; leave out what there is none of.
+
+    Redact before escaping: that changes how a secret looks.
+    """
     return {
         clean(redact(key)).replace(" ", "_"): value
-        if isinstance(value, int | float) or value is None
+        if isinstance(value, int | float)
         else clean(redact(str(value)))
         for key, value in event.items()
+        if value is not None
     }
 
 
 class _Line:
     """The renderer, with journald's priority before it."""
 
-    def __init__(self, renderer: LogfmtRenderer, *, journald: bool) -> None:
+    def __init__(self, renderer: Renderer, *, journald: bool) -> None:
         self._renderer = renderer
         self._journald = journald
 

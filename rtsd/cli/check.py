@@ -30,7 +30,7 @@ def check(*, config_path: Path | None, as_json: bool) -> int:
     1 when something will not work.
     """
     settings = config.load(config_path)
-    logs.setup("error")
+    logs.setup("error", "text")
     logs.conceal(secret.reveal() for secret in settings.secrets())
     from rtsd.check import inspect  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
 

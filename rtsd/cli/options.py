@@ -30,6 +30,13 @@ log_level = click.option(
     show_default=True,
     help="The least that is logged to stderr.",
 )
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(logs.FORMS),
+    default="auto",
+    show_default=True,
+    help="auto: text on a terminal, else JSON.",
+)
 
 
 def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:

@@ -263,7 +263,7 @@ def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
 
 def _load(config_path: Path | None) -> Config:
     settings = config.load(config_path)
-    logs.setup("error")
+    logs.setup("error", "text")
     logs.conceal(secret.reveal() for secret in settings.secrets())
     return settings
 

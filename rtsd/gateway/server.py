@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 from aiohttp import HttpVersion11, web
 
 from rtsd.core.instant import Millis
+from rtsd.core.pace import Pace
 from rtsd.core.payload import Changes, Push, encode_push, parse_push
 from rtsd.errors import CannotCommit, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
@@ -27,6 +30,10 @@ SHUTDOWN_S = 3.0
 LARGE = 256 * 1024
 """Bytes that are verified and read in a thread, while the loop goes on."""
 KEEP_ALIVE_S = 75.0
+LINES_A_SECOND = 50
+"""Log lines about pushes taken; the next one says how many had none."""
+
+log = structlog.get_logger("rtsd.gateway")
 
 _OPTIONS = {
     "access_log": None,
@@ -65,6 +72,7 @@ class GatewayServer:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._bodies = Bodies()
+        self._taken, self._refused = Pace(LINES_A_SECOND), Pace(connection.LINES_A_SECOND)
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
         self.address: str | None = None
@@ -101,8 +109,9 @@ class GatewayServer:
             await self._runner.cleanup()
 
     async def _push(self, request: web.Request) -> web.Response:
+        """Take a push, and log it in one line, without a byte of it."""
         connection.of(request).begun()
-        meters = self._intake.meters
+        meters, began = self._intake.meters, time.monotonic()
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
@@ -111,14 +120,23 @@ class GatewayServer:
                     push, fresh = await self._take(request, body)
         except PushError as error:
             meters.pushes.labels(error.code).inc()
+            self._note(self._refused, error.code, began, status=error.http_status)
             with suppress(StoreError):  # a refusal that cannot be written down is one all the same
                 await self._intake.on_rejected(error)
             return _refusal(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
-        meters.pushes.labels("accepted" if fresh else "duplicate").inc()
+        result = "accepted" if fresh else "duplicate"
+        meters.pushes.labels(result).inc()
+        self._note(self._taken, result, began, kind=type(push).__name__.lower(), changes=accepted)
         meters.changes.inc(accepted if fresh else 0)
         answer = {"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True}
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+    def _note(self, pace: Pace, result: str, began: float, **more: object) -> None:
+        held_back = pace.admit(self._intake.now())
+        if held_back is not None:
+            ms = round((time.monotonic() - began) * 1000, 1)
+            log.info("push", result=result, ms=ms, held_back=held_back or None, **more)
 
     async def _take(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
         """Verify and read a push, and make it durable."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
+import structlog
+
 from rtsd.core.instant import Millis
 from rtsd.errors import OrgUnreachable, QuotaExhausted
 from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
@@ -17,6 +19,8 @@ from rtsd.salesforce.retry import Gate, Patience
 from rtsd.salesforce.session import Session
 
 T = TypeVar("T")
+
+log = structlog.get_logger("rtsd.salesforce")
 
 ONE_CALL: Mapping[str, int] = {API_REQUESTS: 1}
 
@@ -114,6 +118,7 @@ class Exchange:
                 await self._ledger.spend(call.purpose, resource, count)
             started = self._clock()
             reply = await send(token)
+        log.info("call", purpose=call.purpose, status=reply.status, ms=self._clock() - started)
         reply = replace(reply, observed=self._observe(reply.headers, started))
         if reply.status < 300 or reply.status == 304:
             self._gate.calm()

@@ -114,6 +114,7 @@ class StateAudit:
     async def _read(self, mirrored: Mirrored, *, accept_missing: bool) -> None:
         """Read every row there was at the start; go on where an earlier run stopped."""
         engine = self._engine
+        began = engine.now()
         progress = await audits.get(engine.database, mirrored.name)
         sweep = audits.Sweep(mirrored.name) if mirrored.loaded else None
         if progress is None:
@@ -129,6 +130,7 @@ class StateAudit:
             log.info("bulk refused", object=mirrored.name, reason=refusal.message)
             await width.fitting(mirrored, lambda: self._read_by_rest(reading))
         await self._finish(reading, accept_missing=accept_missing)
+        log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
 
     async def _clear(self, sweep: audits.Sweep | None) -> None:
         """Begin anew to note what is seen."""

@@ -56,7 +56,7 @@ async def refused(rig: Rig, status: int, *, says: str, lines: int = 2) -> str:
     assert ended == status, text
     assert says in text
     assert "Traceback" not in text
-    told = [line for line in text.splitlines() if not line.startswith("at=")]
+    told = [line for line in text.splitlines() if not line.startswith("{")]
     assert 1 <= len(told) <= lines, text
     return text
 

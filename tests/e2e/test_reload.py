@@ -37,13 +37,13 @@ async def test_a_rotated_token_is_taken_up_and_a_mistake_is_not() -> None:
 
         rig.secret("push-token", f"{TOKEN}\n{NEW_TOKEN}")
         daemon.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: "event=reloaded" in rig.log.read_text(), "the reload is logged")
+        await eventually(lambda: '"event": "reloaded"' in rig.log.read_text(), "the reload is logged")
         assert await _status(rig, NEW_TOKEN, "new") == 200
         assert await _status(rig, TOKEN, "old") == 200
 
         rig.config.write_text(rig.config.read_text() + "\nnonsense = 1\n")
         daemon.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: 'event="not reloaded"' in rig.log.read_text(), "the refusal is logged")
+        await eventually(lambda: '"event": "not reloaded"' in rig.log.read_text(), "the refusal is logged")
         assert await _status(rig, NEW_TOKEN, "still") == 200
         assert NEW_TOKEN not in rig.log.read_text()
 

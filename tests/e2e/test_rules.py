@@ -120,7 +120,7 @@ async def test_rules_follow_a_reload_and_the_command_line_shows_them() -> None:
         assert (await daemon.client.rules()).rules == []
         configure(rig, receiver)
         daemon.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: "event=reloaded" in rig.log.read_text(), "the reload is logged")
+        await eventually(lambda: '"event": "reloaded"' in rig.log.read_text(), "the reload is logged")
         barrage = await Barrage.of(rig)
         await barrage.fire(lambda: None, when=bool, count=10)
         await eventually(lambda: len(receiver.events) == 10, "the rule fires")

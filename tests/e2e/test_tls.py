@@ -77,7 +77,7 @@ async def test_tls_and_its_certificate() -> None:
         held, writer = await asyncio.open_connection("127.0.0.1", rig.port, ssl=context)
         write_pair(rig.place, "second")
         daemon.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: "event=reloaded" in rig.log.read_text(), "the reload is logged")
+        await eventually(lambda: '"event": "reloaded"' in rig.log.read_text(), "the reload is logged")
         assert await shown(rig, context) == "second"
         body = f'{{"v":1,"kind":"heartbeat","org":"{rig.org.info["org_id"]}"}}'.encode()
         writer.write(signed(TOKEN, "held", body).request)
@@ -88,7 +88,7 @@ async def test_tls_and_its_certificate() -> None:
         write_pair(rig.place, "third")
         (rig.place / "tls.key").write_bytes(key)
         daemon.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: 'event="not reloaded"' in rig.log.read_text(), "the refusal is logged")
+        await eventually(lambda: '"event": "not reloaded"' in rig.log.read_text(), "the refusal is logged")
         assert await shown(rig, context) == "second"
 
         old = ssl.create_default_context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -26,7 +27,9 @@ def log_of(program: str, **environ: str) -> list[str]:
 
 def test_a_line_is_logfmt_with_a_time() -> None:
     """On a terminal each line has its moment, level and values."""
-    (line,) = log_of("logs.setup()\nstructlog.get_logger('x').info('push committed', n=2, name='a b')")
+    (line,) = log_of(
+        "logs.setup(form='text')\nstructlog.get_logger('x').info('push committed', n=2, name='a b')"
+    )
     assert line.startswith("at=20")
     assert line.endswith('level=info event="push committed" n=2 name="a b"')
 
@@ -34,16 +37,32 @@ def test_a_line_is_logfmt_with_a_time() -> None:
 def test_under_journald_it_has_a_priority_and_no_time() -> None:
     """The journal knows the time and files a line by its first characters."""
     lines = log_of(
-        "logs.setup()\nlog = structlog.get_logger('x')\nlog.warning('slow')\nlog.error('gone')",
+        "logs.setup(form='text')\nlog = structlog.get_logger('x')\nlog.warning('slow')\nlog.error('gone')",
         JOURNAL_STREAM="8:1",
     )
     assert lines == ["<4>level=warning event=slow", "<3>level=error event=gone"]
 
 
+def test_for_programs_a_line_is_json() -> None:
+    """Whatever is no terminal reads objects: time, level, event, values; nothing for what has none."""
+    lines = log_of(
+        "logs.setup()\nlog = structlog.get_logger('x')\n"
+        "log.info('push', n=2, ms=0.5, name='Zoë \\n', gone=None)\n"
+        "logging.getLogger('y').warning('plain %s', 1)"
+    )
+    first, second = (json.loads(line) for line in lines)
+    assert first.pop("at").startswith("20")
+    assert first == {"level": "info", "event": "push", "n": 2, "ms": 0.5, "name": "Zoë \\n"}
+    assert second["event"] == "plain 1"
+    (line,) = log_of("logs.setup()\nstructlog.get_logger('x').error('gone')", JOURNAL_STREAM="8:1")
+    assert line == '<3>{"level": "error", "event": "gone"}'
+
+
 def test_the_level_is_the_least_that_is_logged() -> None:
     """--log-level warning drops what is below, from structlog and logging alike."""
     lines = log_of(
-        "logs.setup('warning')\nstructlog.get_logger('x').info('no')\nlogging.getLogger('y').info('no')\n"
+        "logs.setup('warning', 'text')\nstructlog.get_logger('x').info('no')\n"
+        "logging.getLogger('y').info('no')\n"
         "logging.getLogger('y').warning('yes %s', 1)"
     )
     assert [line.partition(" ")[2] for line in lines] == ['level=warning event="yes 1"']
@@ -52,7 +71,7 @@ def test_the_level_is_the_least_that_is_logged() -> None:
 def test_secrets_are_redacted_wherever_they_are() -> None:
     """In the event, in a value, in a traceback, and line by line in a PEM key."""
     lines = log_of(
-        "logs.setup()\n"
+        "logs.setup(form='text')\n"
         "logs.conceal(['canary-1', '-----BEGIN KEY-----\\nMIIEvQIBADANBgkqh\\n-----END KEY-----'])\n"
         "log = structlog.get_logger('x')\n"
         "log.info('login canary-1', token='canary-1', both=['xcanary-1x'])\n"
@@ -70,7 +89,8 @@ def test_secrets_are_redacted_wherever_they_are() -> None:
 def test_control_characters_are_escaped() -> None:
     """A record's value can neither forge a line nor steer the terminal."""
     (line,) = log_of(
-        "logs.setup()\nstructlog.get_logger('x').info('v', value='a\\nlevel=error\\x1b]0;x\\x07\\u202e')"
+        "logs.setup(form='text')\n"
+        "structlog.get_logger('x').info('v', value='a\\nlevel=error\\x1b]0;x\\x07\\u202e')"
     )
     assert line.endswith(r'value="a\\nlevel=error\\x1b]0;x\\x07\\u202e"')
 
