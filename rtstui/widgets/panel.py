@@ -114,6 +114,8 @@ class Panel(Widget):
         """Compute again what is shown and repaint the lines that changed."""
         if self.styles.is_auto_height and (tall := self.wanted()) != self._tall:
             self._tall = tall
+            # Textual (8.2) keeps the old height where a layout of before is still on its way.
+            self._layout_updates += 1
             self.refresh(layout=True)
         if not self.display or not self.size:
             return

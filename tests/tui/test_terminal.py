@@ -23,6 +23,8 @@ from dashboard import until
 from fake_daemon import FakeDaemon
 from scenarios import dead_letters, error_log, event, events, live
 
+from rtstui.clean import clean
+
 TUI = [sys.executable, "-m", "rtstui"]
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
 """The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
@@ -110,6 +112,44 @@ def hostile(count: int) -> list[str]:
     return ["".join((f"Q{n}Q", *random.choices(HOSTILE, k=2), f"E{n}E")) for n in range(count)]
 
 
+VISITS = (
+    (b"8", b"types an object"),
+    (b"/", b"and id, such as"),
+    (b"003Dn00000Aq1Zx\r", b"Q1500Q"),
+    (b"6", b"Q1501Q"),
+    (b"7", b"Q1502Q"),
+    (b"9", b"Q1503Q"),
+    (b"0", b"Type a SELECT"),
+    (b"/", b"ELECT "),
+    (b"x\r", b"Q1504Q"),
+)
+"""Keys that open a view, and what is to be seen in it then."""
+
+
+def poisoned(daemon: FakeDaemon, values: list[str]) -> None:
+    """Every text of every document that views ask for is hostile; moments and states stay what they are."""
+    value = values[1_500]
+    record = {"state": "live", "values": {value: value, "Id": value}, "seen_at": value, "source": value}
+    change = {"seq": 1, "at": value, "op": value, "source": value, "changed": {value: {"from": value}}}
+    history = {"object": value, "id": value, "now": record, "versions": [change]}
+    why = {"object": value, "id": value, "to_be_fetched": value, "mirrored": {"state": value, "where": value}}
+    for item in daemon.status.objects:
+        path = f"/v1/objects/{clean(item.name)}/records/003Dn00000Aq1Zx"
+        daemon.papers[f"{path}/history"] = history
+    daemon.papers[f"/v1/objects/{clean(value)}/records/003Dn00000Aq1Zx/why"] = why
+    value = values[1_501]
+    package = {"state": value, "version": value, "problems": [{"what": value, "do": value}]}
+    daemon.papers["/v1/package"] = package | {"triggers": [{"object": value, "installed": False}]}
+    value = values[1_502]
+    finding = {"seq": 1, "at": value, "type": "drift", "object": value, "message": value}
+    daemon.papers["/v1/audits"] = {"findings": [finding | {"detail": {value: [value]}}]}
+    value = values[1_503]
+    rule = {"name": value, "object": value, "on": [value], "when": value, "target": value, "error": value}
+    daemon.papers["/v1/rules"] = {"rules": [rule], "alerts": [rule]}
+    value = values[1_504]
+    daemon.papers["POST /v1/query"] = {"columns": [value], "rows": [[value]]}
+
+
 async def test_no_byte_of_a_record_steers_the_terminal(socket: Path) -> None:
     """2,000 hostile values in every field that is shown: none is seen as a control sequence."""
     values = hostile(2_000)
@@ -135,6 +175,11 @@ async def test_no_byte_of_a_record_steers_the_terminal(socket: Path) -> None:
             await until(lambda mark=mark: mark in opened.output[-500_000:])
         opened.press(b"4")
         await until(lambda: b"What" in opened.output or b"Dead letters" in opened.output)
+        poisoned(daemon, values)
+        for keys, mark in VISITS:
+            start = len(opened.output)
+            opened.press(keys)
+            await until(lambda start=start, mark=mark: mark in opened.output[start:])
         opened.press(b"q")
         assert await opened.ended() == 0
     painted = bytes(opened.output)
@@ -186,6 +231,40 @@ async def test_no_color_means_none(socket: Path) -> None:
         codes = {code for style in styles for code in style.split(b";")}
         assert codes <= {b"", b"0", b"1", b"2", b"4", b"7", b"39", b"49"}  # 39, 49: the defaults
         assert b"1" in codes
+
+
+async def test_ascii_means_ascii(socket: Path) -> None:
+    """With --ascii no byte above 0x7f reaches the terminal, in any view, and the states have names."""
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    daemon.status.org.name = "Ĝlobex 株式会社 😀"
+    async with daemon, terminal("--socket", str(socket), "--ascii", size=(160, 45)) as opened:
+        await until(lambda: b"* LIVE" in opened.output, seconds=15)
+        for key, mark in (
+            (b"5", b"Daily limits"),
+            (b"6", b"any change pushes"),
+            (b"9", b"pager"),
+            (b"?", b"IN THIS VIEW"),
+        ):
+            opened.press(key)
+            await until(lambda mark=mark: mark in opened.output)
+        opened.press(b"qq")
+        assert await opened.ended() == 0
+    assert b"?lobex ????????" in opened.output
+    assert opened.output.isascii()
+
+
+async def test_a_killed_daemon_is_told_within_two_seconds(socket: Path) -> None:
+    """On the screen itself, and its return needs no key."""
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    await daemon.start()
+    async with terminal("--socket", str(socket)) as opened:
+        await until(lambda: b"LIVE" in opened.output and daemon.following, seconds=15)
+        await daemon.stop()
+        await until(lambda: b"LOST" in opened.output, seconds=2)
+        start = len(opened.output)
+        await daemon.start()
+        await until(lambda: b"LIVE" in opened.output[start:], seconds=8)
+    await daemon.stop()
 
 
 async def test_a_terminal_that_goes_away_ends_it(socket: Path) -> None:
