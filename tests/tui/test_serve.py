@@ -126,7 +126,7 @@ class Browser:
 
     async def click(self) -> None:
         """Into the middle of the page."""
-        move = {"type": "pointerMove", "x": 900, "y": 700}
+        move = {"type": "pointerMove", "x": 600, "y": 400}
         actions = [move, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         await self.do("actions", {"actions": [{"type": "pointer", "id": "m", "actions": actions}]})
 
