@@ -118,7 +118,7 @@ class Deliverer:
             done += await self._arrange()
         done += await self._settle()
         now = self._engine.now()
-        for name, destination in self._destinations.items():
+        for name, destination in list(self._destinations.items()):  # a reload may bring others meanwhile
             done += await self._begin(name, destination, now)
         if now - self._purged_at >= PURGE_EVERY_MS:
             await self._purge(now)
@@ -126,24 +126,32 @@ class Deliverer:
 
     async def _arrange(self) -> int:
         """Bring what waits in line with the rules; what no rule is left for is a dead letter."""
+        self._arranged = True  # before the first await: a reload meanwhile makes it false again
         async with self._engine.database.transaction() as tx:
             destinations = {name: action.destination for name, action in self._actions.items()}
             await outbox.arrange(tx, destinations, self._engine.now())
-        stray = await outbox.without_rule(self._engine.database, self._actions, GIVEN_UP_AT_ONCE)
+        found = await outbox.without_rule(self._engine.database, self._actions, GIVEN_UP_AT_ONCE)
+        busy = self._busy()
+        stray = [one for one in found if one.seq not in busy]
         await self._give_up(stray, "the rule is not configured any more")
         used = {action.destination for action in self._actions.values()}
         for name in [name for name, one in self._destinations.items() if not one.under_way]:
             if name not in used:
                 del self._destinations[name]
-        self._arranged = len(stray) < GIVEN_UP_AT_ONCE
+        if len(found) == GIVEN_UP_AT_ONCE or len(stray) < len(found):
+            self._arranged = False
         return len(stray)
+
+    def _busy(self) -> set[int]:
+        """Deliveries (by seq) that are being tried, or whose try is not written down yet."""
+        under_way = {seq for one in self._destinations.values() for seq in one.under_way}
+        return under_way | {delivery.seq for delivery, _ in self._ended}
 
     async def _begin(self, name: str, destination: Destination, now: Millis) -> int:
         room = destination.circuit.room(len(destination.under_way), destination.at_once, now)
         if not room:
             return 0
-        busy = [*destination.under_way, *(delivery.seq for delivery, _ in self._ended)]
-        found = await outbox.due(self._engine.database, name, now, room, busy)
+        found = await outbox.due(self._engine.database, name, now, room, self._busy())
         for delivery in found:
             task = asyncio.create_task(self._try(destination, delivery), name=f"delivery {delivery.seq}")
             destination.under_way[delivery.seq] = task
@@ -175,12 +183,11 @@ class Deliverer:
             return 0
         now = self._engine.now()
         async with self._engine.writing() as writing:
-            for delivery, tried in ended:
-                await self._write(writing, delivery, tried, now)
+            await writing.notes([await _write(writing, delivery, tried, now) for delivery, tried in ended])
         del self._ended[: len(ended)]
         for delivery, tried in ended:
             self._learn(delivery, tried, now)
-        for name, destination in self._destinations.items():
+        for name, destination in list(self._destinations.items()):
             if destination.circuit.has_been_open_for(now) >= circuit.GIVEN_UP_AFTER_MS:
                 await self._give_up_old(name, now)
         return len(ended)
@@ -199,34 +206,19 @@ class Deliverer:
             event = "destination answers again" if was_open else "destination left alone"
             log.warning(event, rule=delivery.rule, reason=tried.reason)
 
-    async def _write(self, writing: Writing, delivery: Delivery, tried: Tried, now: Millis) -> None:
-        """Write down one try."""
-        tries = delivery.tries + 1
-        if tried.outcome != "failed":
-            await outbox.finish(writing.tx, delivery, tried.outcome, now)
-            await writing.note(_note(delivery, tried.outcome, tried.reason, now))
-        elif circuit.is_given_up(tries, delivery.first_tried_at or now, now):
-            await _bury(writing, delivery, f"{tried.reason}; given up after {tries} tries", now)
-        else:
-            due_at = now + circuit.pause_ms(tries, tried.wish)
-            await outbox.postpone(writing.tx, delivery, now, due_at)
-            await writing.note(
-                _note(delivery, "retrying", f"{tried.reason}; try {tries + 1} at {to_iso(due_at)}", now)
-            )
-
     async def _give_up_old(self, destination: str, now: Millis) -> None:
         """Nothing was taken for so long: what is as old is given up, tried or not, a part at a time."""
         before = now - circuit.GIVEN_UP_AFTER_MS
         found = await outbox.older(self._engine.database, destination, before, GIVEN_UP_AT_ONCE)
-        under_way = self._destinations[destination].under_way
-        await self._give_up([one for one in found if one.seq not in under_way], "nothing was taken for a day")
+        busy = self._busy()
+        await self._give_up([one for one in found if one.seq not in busy], "nothing was taken for a day")
 
     async def _give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
         if not deliveries:
             return
         async with self._engine.writing() as writing:
-            for delivery in deliveries:
-                await _bury(writing, delivery, reason, self._engine.now())
+            now = self._engine.now()
+            await writing.notes([await _bury(writing, delivery, reason, now) for delivery in deliveries])
 
     async def _purge(self, now: Millis) -> None:
         async with self._engine.database.transaction() as tx:
@@ -235,7 +227,20 @@ class Deliverer:
             self._purged_at = now
 
 
-async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) -> None:
+async def _write(writing: Writing, delivery: Delivery, tried: Tried, now: Millis) -> Note:
+    """Write down one try; return what the journal is to say of it."""
+    tries = delivery.tries + 1
+    if tried.outcome != "failed":
+        await outbox.finish(writing.tx, delivery, tried.outcome, now)
+        return _note(delivery, tried.outcome, tried.reason, now)
+    if circuit.is_given_up(tries, delivery.first_tried_at or now, now):
+        return await _bury(writing, delivery, f"{tried.reason}; given up after {tries} tries", now)
+    due_at = now + circuit.pause_ms(tries, tried.wish)
+    await outbox.postpone(writing.tx, delivery, now, due_at)
+    return _note(delivery, "retrying", f"{tried.reason}; try {tries + 1} at {to_iso(due_at)}", now)
+
+
+async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) -> Note:
     """Make a delivery a dead letter: the next one of its record goes on."""
     letter = DeadLetter(
         id=0,
@@ -251,7 +256,7 @@ async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) 
     )
     await dead_letters.bury_delivery(writing.tx, letter)
     await outbox.finish(writing.tx, delivery, "dead_letter", now, failed=True)
-    await writing.note(_note(delivery, "dead_letter", reason, now))
+    return _note(delivery, "dead_letter", reason, now)
 
 
 def _note(delivery: Delivery, outcome: str, reason: str, now: Millis) -> Note:

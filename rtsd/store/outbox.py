@@ -125,10 +125,10 @@ async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
         (at, wanted),
     )
     await tx.execute(
-        "UPDATE _rts_outbox AS one SET due_at = CASE WHEN EXISTS (SELECT 1 FROM _rts_outbox AS earlier"
+        "UPDATE _rts_outbox AS one SET due_at = CASE WHEN due_at IS NULL THEN ? END"
+        " WHERE done_at IS NULL AND (due_at IS NULL) <> EXISTS (SELECT 1 FROM _rts_outbox AS earlier"
         " WHERE earlier.destination=one.destination AND earlier.object=one.object"
-        " AND earlier.record=one.record AND earlier.done_at IS NULL AND earlier.seq < one.seq)"
-        " THEN NULL ELSE COALESCE(due_at, ?) END WHERE done_at IS NULL",
+        " AND earlier.record=one.record AND earlier.done_at IS NULL AND earlier.seq < one.seq)",
         (at,),
     )
 

@@ -101,4 +101,8 @@ class Writing:
 
     async def note(self, note: Note) -> None:
         """Write one entry into the journal."""
-        self.entries += await self.engine.journal.append(self.tx, self.engine.now(), [note])
+        await self.notes([note])
+
+    async def notes(self, notes: Sequence[Note]) -> None:
+        """Write entries into the journal."""
+        self.entries += await self.engine.journal.append(self.tx, self.engine.now(), notes)

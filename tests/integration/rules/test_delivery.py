@@ -327,3 +327,29 @@ async def test_a_restart_between_try_and_note_sends_again_under_the_same_id(
         await rig.parts.rulebook.deliverer.close()
     assert len(receiver.seen) == 2
     assert receiver.seen[0][0]["webhook-id"] == receiver.seen[1][0]["webhook-id"]
+
+
+async def test_a_reload_while_tries_are_under_way_breaks_nothing(
+    ruled: Make, receiver: Receiver, until: Callable[[Callable[[], Any]], Awaitable[None]]
+) -> None:
+    """A rule goes while its delivery is on its way: what is taken is delivered, the rest a dead letter."""
+    one = await ruled()
+    receiver.held = asyncio.Event()
+    record_id = await create(one, "first")
+    await one.rig.settle()
+    await rename(one, record_id, "second")
+    book = one.rig.parts.rulebook
+    rules = book.rules
+    await book.deliverer.step()
+    await until(lambda: len(receiver.seen) == 1)
+    book.take_up([], [])
+    await book.deliverer.step()
+    receiver.held.set()
+    await one.deliver()
+    letters = await dead_letters.newest(one.rig.parts.database)
+    assert await one.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
+    assert [letter.message for letter in letters] == ["watch: the rule is not configured any more"]
+    book.take_up(rules, [])
+    await book.send_again(letters[0])
+    await one.deliver()
+    assert receiver.names == ["first", "second"]
