@@ -230,7 +230,8 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
     gateway = await _open_gateway(config, shown, inbox, keys, tls, meters=Meters(registry))
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
-    metrics, door = Metrics(registry, shown, feed), None
+    shown_rules = Triggers(engine, rulebook)
+    metrics, door = Metrics(registry, shown, feed, shown_rules), None
     if config.control.metrics is not None:
         door = MetricsDoor(metrics)
         stack.push_async_callback(door.stop)
@@ -245,7 +246,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         backups=Backups(database, wall_ms),
         metrics=metrics,
         package=PackageRoutes(engine, PackageOperations(engine, controller, ledger)),
-        triggers=Triggers(engine, rulebook),
+        triggers=shown_rules,
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)

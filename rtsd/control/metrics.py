@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from rtsd.control import protocol
 from rtsd.control.feed import Feed
+from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
@@ -33,16 +34,18 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 class Metrics(Collector):
     """Renders the registry; the status among it is as of the request."""
 
-    def __init__(self, registry: CollectorRegistry, shown: Views, feed: Feed) -> None:
+    def __init__(self, registry: CollectorRegistry, shown: Views, feed: Feed, triggers: Triggers) -> None:
         self._registry = registry
         self._views = shown
         self._feed = feed
+        self._triggers = triggers
+        self._rules = protocol.Rules()
         self._status: protocol.Status | None = None
         registry.register(self)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a scrape, in the format it asks for."""
-        self._status = await self._views.status()
+        self._status, self._rules = await self._views.status(), await self._triggers.list()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
@@ -53,6 +56,7 @@ class Metrics(Collector):
             yield from _push(self._status)
             yield from _objects(self._status.objects)
             yield from _quota(self._status.quota)
+            yield from _rules([*self._rules.rules, *self._rules.alerts])
             yield from _storage(self._status, self._views.engine.database.path)
             yield from _journal(self._feed.counters)
 
@@ -156,6 +160,17 @@ def _quota(quota: protocol.Quota) -> Iterator[Metric]:
     yield _labelled("rtsd_api_limit_exhausted_timestamp_seconds", what, ("limit",), ends)
     calls = [((purpose,), count) for purpose, count in quota.calls_24h.items()]
     yield _labelled("rtsd_api_calls_last_day", "Calls of the last 24 hours.", ("purpose",), calls)
+
+
+def _rules(known: Iterable[protocol.Rule]) -> Iterator[Metric]:
+    every = list(known)
+    for name, help_, values in (
+        ("pending", "Deliveries that nobody took yet.", [one.pending for one in every]),
+        ("circuit_open", "Whether the target is left alone.", [one.circuit == "open" for one in every]),
+        ("broken", "Whether the condition cannot be evaluated.", [one.error is not None for one in every]),
+    ):
+        samples = [((one.name,), float(value)) for one, value in zip(every, values, strict=True)]
+        yield _labelled(f"rtsd_rule_{name}", help_, ("rule",), samples)
 
 
 def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:

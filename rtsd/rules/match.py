@@ -171,7 +171,6 @@ def _fired(rule: Rule, one: Occurrence) -> Note:
         type="rule",
         object=note.object,
         id=note.id,
-        op=note.op,
         outcome="fired",
         message=f"{rule.name} fired",
         detail={"rule": rule.name, "event": one.entry.seq},

@@ -178,6 +178,10 @@ async def test_the_list_shows_how_deliveries_fare(ruled: Make, receiver: Receive
         "failed_24h",
         "circuit",
     )
+    connector = aiohttp.UnixConnector(str(one.rig.place / "rtsd.sock"))
+    async with aiohttp.ClientSession(connector=connector) as http, http.get("http://rtsd/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    assert {'rtsd_rule_pending{rule="watch"} 6.0', 'rtsd_rule_circuit_open{rule="watch"} 1.0'} <= set(lines)
     assert [rule[name] for name in names] == [
         "watch",
         "Contact",
