@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 
 from rtsd.simulator.process import spawn
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "e2e")]
 
 ROWS = {"Account": 300, "Contact": 2_500, "Lead": 50}
 
