@@ -56,6 +56,38 @@ class UnknownColumn(ValueError):
         self.column = column
 
 
+class _Fence:
+    """What a condition may do, and what it reads.
+
+    SQLite's callbacks belong to it and not to the condition: a connection that is held by its own callback is
+    never freed.
+    """
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
+        self.used: dict[str, list[str]] = {"new": [], "old": []}
+        """The columns of each table that were asked for."""
+        self.left = 0
+
+    def may_go_on(self) -> int:
+        """Count the work done; SQLite stops at anything but 0."""
+        self.left -= 1
+        return int(self.left < 0)
+
+    def authorize(self, action: int, one: str | None, two: str | None, *_rest: str | None) -> int:
+        """Let SQLite prepare what reads the two rows, and note which columns; nothing else."""
+        allowed = action in _READS
+        if action == pysqlite3.SQLITE_READ and one in self.used:
+            allowed = not two or two in self._columns
+            if two and allowed and two not in self.used[one]:
+                self.used[one].append(two)
+        elif action == pysqlite3.SQLITE_UPDATE:
+            allowed = one in self.used
+        elif action == pysqlite3.SQLITE_FUNCTION:
+            allowed = (two or "").lower() in FUNCTIONS
+        return int(pysqlite3.SQLITE_OK if allowed else pysqlite3.SQLITE_DENY)
+
+
 class When:
     """One condition for the records of one object; an empty one always holds.
 
@@ -66,11 +98,10 @@ class When:
         self._columns = {field.name: field.kind.declared for field in schema.fields}
         self._object = schema.name
         self._sql = ""
-        self._left = 0
-        self._used: dict[str, list[str]] = {"new": [], "old": []}
+        self._fence = _Fence(self._columns)
         if text.strip():
             _check_tokens(text, self._columns)
-            self._connection = _connect(self._columns, self._authorize, self._may_go_on)
+            self._connection = _connect(self._columns, self._fence)
             self._sql = self._compile(text)
 
     def holds(self, new: Mapping[str, MirrorValue], old: Mapping[str, MirrorValue] | None) -> bool:
@@ -80,10 +111,10 @@ class When:
         """
         if not self._sql:
             return True
-        self._left = MOST_STEPS // STEPS
+        self._fence.left = MOST_STEPS // STEPS
         try:
             for table, row in (("new", new), ("old", old or {})):
-                names = self._used[table]
+                names = self._fence.used[table]
                 if names:
                     self._connection.execute(_update(table, names), [row.get(name) for name in names])
             ((true,),) = self._connection.execute(self._sql)
@@ -96,11 +127,11 @@ class When:
 
         In parentheses alone, text with parentheses of its own that close ours could pass.
         """
-        self._left = MOST_STEPS // STEPS
+        self._fence.left = MOST_STEPS // STEPS
         try:
             self._connection.execute(_inside(f"CASE WHEN\n{text}\nTHEN 1 END"))
             sql = _inside(f"(\n{text}\n)")
-            self._used = {"new": [], "old": []}
+            self._fence.used = {"new": [], "old": []}
             self._connection.execute(sql)
         except _REFUSED as error:
             raise self._mistake(str(error)) from None
@@ -113,24 +144,6 @@ class When:
         if "function" in message:
             return ValueError(f"{_cleaned(message)}; the functions {', '.join(sorted(FUNCTIONS))}")
         return ValueError(f"is no condition: {_cleaned(message)}; an SQL condition over the record and old.X")
-
-    def _may_go_on(self) -> int:
-        """Count the work done; SQLite stops at anything but 0."""
-        self._left -= 1
-        return int(self._left < 0)
-
-    def _authorize(self, action: int, one: str | None, two: str | None, *_rest: str | None) -> int:
-        """Let SQLite prepare what reads the two rows, and note which columns; nothing else."""
-        allowed = action in _READS
-        if action == pysqlite3.SQLITE_READ and one in self._used:
-            allowed = not two or two in self._columns
-            if two and allowed and two not in self._used[one]:
-                self._used[one].append(two)
-        elif action == pysqlite3.SQLITE_UPDATE:
-            allowed = one in self._used
-        elif action == pysqlite3.SQLITE_FUNCTION:
-            allowed = (two or "").lower() in FUNCTIONS
-        return int(pysqlite3.SQLITE_OK if allowed else pysqlite3.SQLITE_DENY)
 
 
 def check_syntax(text: str) -> None:
@@ -172,7 +185,7 @@ def _unknown_column(name: str, columns: Mapping[str, str], object_name: str) -> 
     )
 
 
-def _connect(columns: Mapping[str, str], authorize: Any, may_go_on: Any) -> Any:
+def _connect(columns: Mapping[str, str], fence: _Fence) -> Any:
     connection = pysqlite3.connect(":memory:", isolation_level=None)
     declared = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items()) or '"-" TEXT'
     for table in ("new", "old"):
@@ -181,8 +194,8 @@ def _connect(columns: Mapping[str, str], authorize: Any, may_go_on: Any) -> Any:
     plain = pysqlite3.connect(":memory:")
     for name, arguments in (("like", 2), ("like", 3), ("glob", 2), ("replace", 3)):
         connection.create_function(name, arguments, _bounded(plain, name, arguments), deterministic=True)
-    connection.set_authorizer(authorize)
-    connection.set_progress_handler(may_go_on, STEPS)
+    connection.set_authorizer(fence.authorize)
+    connection.set_progress_handler(fence.may_go_on, STEPS)
     return connection
 
 

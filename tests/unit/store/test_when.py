@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,6 +205,23 @@ def test_a_long_condition_is_taken() -> None:
     """What an operator may write in earnest fits: hundreds of alternatives."""
     condition = " OR ".join(f"Email = 'x{number}'" for number in range(200))
     assert When(condition, SCHEMA).holds({"Email": "x199"}, None)
+
+
+def test_a_condition_that_is_replaced_is_freed() -> None:
+    """Each describe makes conditions anew: over a year none may be left behind, nor the refused ones."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    wide = ObjectSchema("Wide", tuple(Field(f"F{n}__c", "string", Kind.TEXT) for n in range(300)), None)
+    sizes = []
+    for _ in range(3):
+        for _ in range(50):
+            When("F1__c LIKE 'a%'", wide).holds({}, None)
+            with pytest.raises(ValueError, match="no column"):
+                When("nope = 1", wide)
+        sizes.append(resident())
+    assert sizes[2] - sizes[0] < 10_000_000
 
 
 def test_the_standard_library_would_not_do() -> None:
