@@ -12,7 +12,7 @@ from typing import Any
 from second_org.bulk import Bulk
 from second_org.data import ORG_ID, USER_ID, fill, objects
 from second_org.errors import Refused, no_object
-from second_org.records import Field, Records, Row, SObject, long_id
+from second_org.records import Field, Records, Row, SObject, as_json, long_id
 from second_org.soql import Query, parse
 
 VERSIONS = ("58.0", "62.0", "66.0")
@@ -209,7 +209,7 @@ def as_rest(row: Row, one: Field, entity: SObject) -> Any:
         return values if any(value is not None for value in values.values()) else None
     if one.type == "base64":
         return f"/services/data/v66.0/sobjects/{entity.name}/{row['Id']}/{one.name}"
-    return as_rest(row.get(one.name), one)
+    return as_json(row.get(one.name), one)
 
 
 def as_record(entity: SObject, row: Row, fields: list[Field], version: str) -> dict[str, Any]:
