@@ -23,6 +23,7 @@ import memory  # noqa: E402
 import proof  # noqa: E402
 import pushes  # noqa: E402
 import rules  # noqa: E402
+import screen  # noqa: E402
 
 BENCHMARKS = {
     "audit": audit.run,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "rules": rules.run,
     "memory": memory.run,
     "proof": proof.run,
+    "screen": screen.run,
 }
 
 
