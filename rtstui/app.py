@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -137,6 +138,9 @@ class RtsTui(OperatorApp):
         for warning in self._warnings:
             self.say(warning, error=True)
         if not self.is_headless:
+            # What is there now stays: the collector need not look at it again while keys wait.
+            gc.collect()
+            gc.freeze()
             for number in STOP_SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
 

@@ -20,6 +20,9 @@ from rtstui.format import moment
 RING = 20_000
 """Entries of the journal that are kept for scrolling back."""
 
+MOST_SHARED = 2_000
+"""Different lists of changed fields that are remembered."""
+
 RATE_SECONDS = 300
 """Seconds of event counts that are kept, for the rate and its spark line."""
 
@@ -91,6 +94,8 @@ class State:
     """What views have asked for."""
     rev: int = 0
     _seconds: dict[int, int] = field(default_factory=dict)
+    _changed: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    """Lists of changed fields, one for all entries that have the same: they are the bulk of the ring."""
 
     @property
     def live(self) -> bool:
@@ -192,6 +197,10 @@ class State:
         self.newest = max(self.newest, seq, fresh[-1].seq if fresh else 0)
 
     def _append(self, line: Line) -> None:
+        if isinstance(line, Event) and line.changed is not None:
+            if len(self._changed) > MOST_SHARED:
+                self._changed.clear()
+            line.changed = self._changed.setdefault(tuple(line.changed), line.changed)
         self.ring.append(line)
         self.appended += 1
 
