@@ -107,7 +107,7 @@ def deploy(*, config_path: Path | None, run_tests: Sequence[str], local_tests: b
             click.echo(f"The package is in {logs.clean(plan.org.name)} ({visit.tally.calls} API calls).")
         return 1 if left else 0
 
-    return _visit(settings, work)
+    return _visit(settings, work, changes=True)
 
 
 @package.command(epilog=options.examples("rtsd package status", "rtsd package status --json"))
@@ -160,7 +160,7 @@ def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> No
         step = rotation.finish if finish else rotation.begin
         return await step(visit.client, plan, settings, now_ms())
 
-    done = _visit(settings, work)
+    done = _visit(settings, work, changes=True)
     if as_json:
         click.echo(msgspec.json.encode(asdict(done)))
         return
@@ -228,7 +228,7 @@ def remove(
             click.echo("Nothing to do: nothing of the package is in the org.")
         return 1 if removed.left else 0
 
-    return _visit(settings, work)
+    return _visit(settings, work, changes=True)
 
 
 def _status(config_path: Path | None, *, as_json: bool) -> int:
@@ -253,7 +253,7 @@ def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
     async def work(visit: Visit, plan: Plan) -> bool:
         return await switch(visit.client, plan, disabled=disabled)
 
-    changed = _visit(settings, work)
+    changed = _visit(settings, work, changes=True)
     if as_json:
         click.echo(msgspec.json.encode({"disabled": disabled, "changed": changed}))
         return
@@ -268,14 +268,16 @@ def _load(config_path: Path | None) -> Config:
     return settings
 
 
-def _visit(settings: Config, work: Callable[[Visit, Plan], Awaitable[T]]) -> T:
-    """Connect, ask what the plan depends on, and work."""
+def _visit(settings: Config, work: Callable[[Visit, Plan], Awaitable[T]], *, changes: bool = False) -> T:
+    """Connect, ask what the plan depends on, and work; `changes` has a running daemon look afterwards."""
     from rtsd.installation import plan as plans  # noqa: PLC0415 - as above
     from rtsd.installation.visit import visiting  # noqa: PLC0415 - as above
 
     async def run() -> T:
         async with visiting(settings) as visit:
-            return await work(visit, await plans.make(visit.client, settings))
+            plan = await plans.make(visit.client, settings)
+            visit.changes = changes
+            return await work(visit, plan)
 
     return asyncio.run(run())
 

@@ -277,9 +277,10 @@ class ControlClient:
         answer = await self._request("POST", f"/v1/package/{'disable' if disabled else 'enable'}")
         return _decode(answer, protocol.PackageDetails)
 
-    async def package_changed(self, calls: Mapping[str, int]) -> protocol.PackageDetails:
-        """Have the daemon look at the package now, and write down what was called beside it."""
-        answer = await self._request("POST", "/v1/package/changed", body={"calls": calls})
+    async def package_changed(self, calls: Mapping[str, int], *, look: bool) -> protocol.PackageDetails:
+        """Have the daemon write down what was called beside it, and look at the package if it was changed."""
+        body = {"calls": calls, "look": look}
+        answer = await self._request("POST", "/v1/package/changed", body=body)
         return _decode(answer, protocol.PackageDetails)
 
     async def reload(self) -> protocol.Reloaded:

@@ -24,10 +24,12 @@ from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
 
 
-class CallsBody(msgspec.Struct):
-    """`{"calls": {"DailyApiRequests": 12}}`: what somebody spent beside the daemon, for the package."""
+class ChangedBody(msgspec.Struct):
+    """`{"calls": {"DailyApiRequests": 12}, "look": true}`: what somebody spent beside the daemon, and did."""
 
     calls: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    look: bool = True
+    """Whether something has changed, so that the org is worth a look."""
 
 
 class ConditionsBody(msgspec.Struct):
@@ -54,11 +56,11 @@ class PackageOperations:
             await self._controller.conditions.refresh()
         return self._shown(watch)
 
-    async def changed(self, calls: Mapping[str, int]) -> protocol.PackageDetails:
-        """Somebody worked on the package beside the daemon: write down the calls, and look what is new."""
+    async def changed(self, calls: Mapping[str, int], *, look: bool) -> protocol.PackageDetails:
+        """Somebody was at the package beside the daemon: write down the calls, and look if it was changed."""
         for resource, count in calls.items():
             await self._ledger.record(package.PURPOSE, resource, count)
-        return await self.details(look=True)
+        return await self.details(look=look)
 
     async def switch(self, *, disabled: bool) -> protocol.PackageDetails:
         """Switch the package off or on in the org; doing it again changes nothing. Raises Conflict."""
@@ -143,8 +145,8 @@ class PackageRoutes:
         return answer(await self._operations.details(look=look))
 
     async def _changed(self, request: web.Request) -> web.Response:
-        body = await body_of(request, CallsBody)
-        return answer(await self._operations.changed(body.calls))
+        body = await body_of(request, ChangedBody)
+        return answer(await self._operations.changed(body.calls, look=body.look))
 
     async def _disable(self, _request: web.Request) -> web.Response:
         return answer(await self._operations.switch(disabled=True))

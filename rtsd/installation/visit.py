@@ -59,8 +59,8 @@ class Visit:
 
     client: Client
     tally: Tally
-    told_daemon: bool = False
-    """Whether a running daemon knows that something has changed."""
+    changes: bool = False
+    """Whether it changes something in the org, so that the daemon has to look."""
 
 
 @asynccontextmanager
@@ -73,20 +73,18 @@ async def visiting(config: Config) -> AsyncIterator[Visit]:
         try:
             yield visit
         finally:
-            visit.told_daemon = await tell_daemon(config, tally.counts)
+            await _tell_daemon(config, tally.counts, look=visit.changes)
 
 
-async def tell_daemon(config: Config, counts: Counter[str]) -> bool:
-    """Have a running daemon look at the package now, and account for the calls; return whether one runs."""
+async def _tell_daemon(config: Config, counts: Counter[str], *, look: bool) -> None:
+    """Have a running daemon account for the calls, and look at what has changed."""
     try:
         async with ControlClient(config.control.socket, timeout_s=PATIENCE_S) as client:
-            await client.package_changed(dict(counts))
+            await client.package_changed(dict(counts), look=look)
     except DaemonUnreachable:
         await _write_down(config, counts)
-        return False
     except RtsError:
-        return True  # it could not look just now; it runs, and looks again by itself
-    return True
+        return  # it could not look just now; it runs, and looks again by itself
 
 
 async def _write_down(config: Config, counts: Counter[str]) -> None:

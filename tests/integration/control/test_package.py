@@ -62,10 +62,11 @@ async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -
 
 async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> None:
     """A row of a user or profile silences that user only (push-apis.md 1.8)."""
-    await socket.rig.install_package()
     org = socket.rig.org
+    await socket.rig.sim.control("package/install")
     for user in org.user_ids[:3]:
         org.create(org.admin, "RTS_Settings__c", [{"SetupOwnerId": user, "Disable_RTS__c": True}])[0].unwrap()
+    await socket.rig.install_package()
     _, shown = await socket.ask("GET", "/v1/package?look=1")
     assert shown["disabled"] is False
     assert socket.rig.mode is Mode.INTERVAL
@@ -189,7 +190,7 @@ async def test_a_heartbeat_without_triggers_says_nothing_of_them(socket: Socket)
     """Unknown is not missing: no object is read for it; who pushes has a trigger, whatever was said."""
     rig = socket.rig
     beat = {"v": 1, "kind": "heartbeat", "org": rig.org.org_id}
-    await rig.push(beat)
+    assert (await rig.push(beat))[0] == 200
     assert (await socket.ask("GET", "/v1/package"))[1]["triggers"] == [
         {"object": "Contact", "installed": None}
     ]

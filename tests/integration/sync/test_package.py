@@ -211,6 +211,21 @@ async def test_old_rows_of_the_error_log_are_deleted(start: Start) -> None:
     assert "1 old rows of RTS_Error__c deleted in the org" in await told(rig, "package")
 
 
+async def test_conditions_that_the_org_has_are_not_seeded_over(start: Start) -> None:
+    """An administrator was first: rows that are there stay as they are."""
+    rig = await start({"Contact": 3}, run=False)
+    rig.objects = ()
+    async with rig_with(rig, f'[[objects]]\nname = "Contact"\n{CONDITIONS}'):
+        await rig.load()
+        await rig.install_package()
+        own = {"Key__c": "Contact.Phone", "Object__c": "Contact", "Field__c": "Phone", "Condition__c": True}
+        rig.org.create(rig.org.admin, "RTS_Synced_Field__c", [own])[0].unwrap()
+        await look(rig)
+        assert rig["Contact"].conditions == ("Phone",)
+    found = rig.org.query(rig.org.admin, "SELECT Field__c FROM RTS_Synced_Field__c")
+    assert list(found.rows()) == [("Phone",)]
+
+
 async def test_conditions_of_the_configuration_seed_the_org_once(start: Start) -> None:
     """Written where there are none; an admin's clearing stays; a changed configuration is written again."""
     rig = await start({"Contact": 3}, run=False)
