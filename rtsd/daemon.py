@@ -59,7 +59,7 @@ from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
-from rtsd.sync.controller import Controller, Rhythm
+from rtsd.sync.controller import Controller
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprinter
@@ -72,6 +72,7 @@ from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import Repair
 from rtsd.sync.retention import Keep, Retention
+from rtsd.sync.rhythm import Rhythm
 
 log = structlog.get_logger("rtsd")
 

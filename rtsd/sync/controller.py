@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.mode import READS_BY_INTERVAL, Mode, Signal, next_mode
 from rtsd.core.payload import Heartbeat, Push
@@ -17,7 +15,6 @@ from rtsd.core.silence import Quiet
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
-    ObjectUnavailable,
     OrgUnreachable,
     QuotaExhausted,
     SalesforceError,
@@ -34,11 +31,13 @@ from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.interval import Interval
+from rtsd.sync.loading import LOOK_S, Loader
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch, Problem
 from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
+from rtsd.sync.rhythm import Rhythm
 from rtsd.sync.silence import PushSeen, Silence
 
 log = structlog.get_logger("rtsd.controller")
@@ -46,16 +45,8 @@ log = structlog.get_logger("rtsd.controller")
 RETRY_S = 5.0
 """The first pause after a failed step; doubles up to RETRY_MOST_S."""
 RETRY_MOST_S = 300.0
-LOOK_S = 5.0
-"""How often the loading loop looks whether something is due; looking costs nothing."""
 REAL_TIME_LOOK_S = 10.0
 """How often, while pushes come, it is looked whether the package is to be asked for; that costs nothing."""
-LOADS_AT_ONCE = 3
-"""Objects loaded side by side: while one waits for its job, another streams."""
-
-
-PATIENCE = 2
-"""So many proofs may fail before an object is read whole again: rows may be on their way."""
 SUSPICION_PAUSE_MS: Millis = 600_000
 """How often contradictions make a fingerprint due, at most."""
 EXPECTS_PUSHES = {
@@ -66,22 +57,6 @@ EXPECTS_PUSHES = {
     Signal.PACKAGE_DISABLED: False,
 }
 """What tells whether the package is installed and enabled."""
-REFRESH_PAUSE_MS: Millis = 600_000
-"""Before formulas that could not be read are tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often things are due, in ms (contract section 2, `[sync]`)."""
-
-    silence_after: Millis
-    interval: Millis
-    fingerprint_every: Millis
-    """0: only when an operator asks."""
-    formula_refresh: Millis
-    """0: formulas are never refreshed."""
-    initial_audit: str
-    """auto: load when there is nothing yet; ask: wait for an operator."""
 
 
 class Controller:
@@ -120,6 +95,15 @@ class Controller:
         self.package_errors = package_errors
         self._problems: Sequence[Problem] = ()
         """What contradicted the configuration at the last look at the package."""
+        self.loader = Loader(
+            engine,
+            lambda: self.rhythm,
+            audit=audit,
+            columns=columns,
+            describer=describer,
+            org=org,
+            check=self.check,
+        )
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
         self.silence = Silence(engine, self.push, rhythm.silence_after)
@@ -228,94 +212,7 @@ class Controller:
         await self._repeat(self._load, self._to_load)
 
     async def _load(self) -> float:
-        if self.mode is Mode.PAUSED:
-            return RETRY_MOST_S
-        try:
-            await self.org.learn()
-            await self.describer.step()
-        except QuotaExhausted as refusal:
-            for mirrored in self._engine.catalog:
-                if not mirrored.loaded and (self.rhythm.initial_audit == "auto" or mirrored.load_wanted):
-                    await defer(self._engine, mirrored, refusal)
-            raise
-        due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
-        places = asyncio.Semaphore(LOADS_AT_ONCE)
-        lost = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
-        for error in lost:
-            if error is not None:
-                raise error
-        await self._refresh_formulas()
-        return LOOK_S
-
-    async def _refresh_formulas(self) -> None:
-        """A formula's value changes without the record's stamp moving: it is read again every so often."""
-        for mirrored in self._engine.catalog:
-            as_of, period = mirrored.formulas_as_of, self.rhythm.formula_refresh
-            if mirrored.state is not ObjectState.LIVE or not period or mirrored.paused:
-                continue
-            if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
-                continue
-            if mirrored.drifting and self._engine.now() >= mirrored.retry_at:
-                try:
-                    await self.columns.refresh(mirrored)
-                except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
-                    raise
-                except SalesforceError as error:
-                    mirrored.retry_at = self._engine.now() + REFRESH_PAUSE_MS
-                    await self._failed(mirrored, error)
-
-    def _is_due(self, mirrored: Mirrored) -> bool:
-        """Whether the object has to be loaded or proven, and may be tried again by now."""
-        if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
-            return False
-        if not mirrored.loaded:
-            return self.rhythm.initial_audit == "auto" or mirrored.load_wanted
-        if mirrored.state is ObjectState.LIVE:
-            return self._is_outdated(mirrored)
-        return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
-
-    async def _load_one(self, mirrored: Mirrored, places: asyncio.Semaphore) -> SalesforceError | None:
-        """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
-        async with places:
-            try:
-                await self._bring_up(mirrored)
-            except (OrgUnreachable, AuthenticationFailed) as error:
-                return error
-            except QuotaExhausted as error:
-                await defer(self._engine, mirrored, error)
-                return None
-            except SalesforceError as error:
-                await self._failed(mirrored, error)
-            mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
-            mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
-            return None
-
-    async def _bring_up(self, mirrored: Mirrored) -> None:
-        """Make an object live by the cheapest way there is: proof, fingerprint, or a full read.
-
-        Of an object whose rows have vanished only counts are looked at: more would cost, and tell nothing.
-        """
-        if mirrored.loaded and not mirrored.reread and not self._is_outdated(mirrored):
-            if await self.audit.prove(mirrored) or mirrored.vanished:
-                return
-            if mirrored.described.schema.cursor is not None:
-                await self.check(mirrored)
-                if mirrored.vanished or await self.audit.prove(mirrored) or mirrored.failures < PATIENCE:
-                    return
-        await self.audit.run(mirrored)
-
-    def _is_outdated(self, mirrored: Mirrored) -> bool:
-        """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
-        as_of, period = mirrored.formulas_as_of, self.rhythm.formula_refresh
-        if mirrored.described.schema.cursor is not None or not period or as_of is None:
-            return False
-        return self._engine.salesforce_now() - from_iso(as_of) >= period
-
-    async def _failed(self, mirrored: Mirrored, error: SalesforceError) -> None:
-        """Show that an object could not be read; where a field or the object is gone, describe it again."""
-        await self._engine.report(error, mirrored.name)
-        if isinstance(error, ObjectUnavailable):
-            await self.describer.describe_for_push(mirrored)
+        return RETRY_MOST_S if self.mode is Mode.PAUSED else await self.loader.step()
 
     async def keep_reading(self) -> None:
         """Read windows while the mode asks for it: forever."""
@@ -364,7 +261,7 @@ class Controller:
             raise
         except SalesforceError as error:
             await self.audit.doubt(mirrored, f"a window could not be read: {error}")
-            await self._failed(mirrored, error)
+            await self.loader.failed(mirrored, error)
             return False
         await undefer(self._engine, mirrored)
         return True
