@@ -91,7 +91,7 @@ class Connection(RequestHandler):
             self.transport.abort()
 
     def _too_late(self) -> None:
-        self._house.room.drop(self, self.abort, "headers")
+        self._house.room.drop(self, "headers")
 
     def handle_error(
         self,

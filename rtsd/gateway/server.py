@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
 from rtsd.core.pace import Pace
 from rtsd.core.payload import Changes, Push, encode_push, parse_push
-from rtsd.errors import CannotCommit, PushEncoded, PushError, StoreError, WrongOrg
+from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
 from rtsd.gateway.body import MOST, Bodies
 from rtsd.gateway.connection import Connection, House, failure
@@ -85,6 +85,7 @@ class GatewayServer:
         sockets: Sequence[socket.socket] = (),
     ) -> None:
         """Listen at an address, or on `sockets` that somebody opened already. Raises AddressInUse."""
+        require_compiled_parser()
         opened = sockets or listen(host, port)
         app = web.Application(middlewares=[_shaped])
         app.on_response_prepare.append(_unnamed)
@@ -186,6 +187,15 @@ async def _shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
             answer.headers["Allow"] = refused.headers["Allow"]
         answer.force_close()
         return answer
+
+
+def require_compiled_parser(parser: type = http_parser.HttpRequestParser) -> None:
+    """Refuse aiohttp's pure Python parser: it is the one that had the smuggling holes. Raises ConfigError."""
+    if parser is http_parser.HttpRequestParserPy:
+        raise ConfigError(
+            "aiohttp's compiled HTTP parser is missing",
+            "unset AIOHTTP_NO_EXTENSIONS, or install aiohttp's wheel",
+        )
 
 
 async def _unnamed(_request: web.Request, answer: web.StreamResponse) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from rtsd.gateway.meters import Meters
 
 MOST_WAITING = 512
+GRACE_S = 2.0
+"""Nobody is thrown out sooner, as long as there are descriptors: many honest ones may come at once."""
 RESERVED_DESCRIPTORS = 128
 """Left for the database, the control socket and the calls to Salesforce."""
 
@@ -25,7 +27,7 @@ class WaitingRoom:
         limit = descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._most_open = max(limit - min(RESERVED_DESCRIPTORS, limit // 2), 8)
         self._most_waiting = min(MOST_WAITING, self._most_open // 2)
-        self._waiting: dict[object, Callable[[], object]] = {}
+        self._waiting: dict[object, tuple[Callable[[], object], float]] = {}
         self._open = 0
         self._left = asyncio.Event()
         self._meters = meters
@@ -33,23 +35,30 @@ class WaitingRoom:
     def enter(self, who: object, leave: Callable[[], object]) -> None:
         """Let a connection in; `leave` throws it out again. It may be thrown out before this returns."""
         self._open += 1
-        self._waiting[who] = leave
-        if len(self._waiting) > self._most_waiting or self._open > self._most_open:
+        now = asyncio.get_running_loop().time()
+        self._waiting[who] = (leave, now)
+        while self._open > self._most_open and self.drop_oldest("crowded"):
+            pass
+        while len(self._waiting) > self._most_waiting and self._oldest_since() < now - GRACE_S:
             self.drop_oldest("crowded")
         self._show()
 
     def drop_oldest(self, reason: str) -> bool:
         """Throw out who has waited longest; False when nobody waits."""
-        for who, leave in self._waiting.items():
-            self.drop(who, leave, reason)
+        for who in self._waiting:
+            self.drop(who, reason)
             return True
         return False
 
-    def drop(self, who: object, leave: Callable[[], object], reason: str) -> None:
-        """Throw one out, and count why."""
-        self._waiting.pop(who, None)
-        self._meters.dropped.labels(reason).inc()
-        leave()
+    def drop(self, who: object, reason: str) -> None:
+        """Throw one out that waits, and count why."""
+        waiting = self._waiting.pop(who, None)
+        if waiting is not None:
+            self._meters.dropped.labels(reason).inc()
+            waiting[0]()
+
+    def _oldest_since(self) -> float:
+        return next(iter(self._waiting.values()))[1]
 
     def prove(self, who: object) -> None:
         """Let one stay for as long as it likes."""

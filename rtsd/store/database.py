@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageFailed, StorageUnwritable
 from rtsd.store import migrate
-from rtsd.store.sqlite import Error, aiosqlite, store_error
+from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
 
 APPLICATION_ID = 0x52545344  # "RTSD": `file` and we can tell our databases from others
 BUSY_MS = 5_000
@@ -87,6 +87,7 @@ class Database:
         Raises AnotherInstance, ForeignDatabase, NewerDatabase, CorruptDatabase or StorageUnwritable
         before anything was written.
         """
+        require_sound()
         _require_directory(path.parent)
         lock = _lock(path)
         try:

@@ -30,10 +30,23 @@ finally:
     else:
         del sys.modules["sqlite3"]
 
-__all__ = ["Error", "aiosqlite", "pysqlite3", "quoted", "store_error", "version"]
+__all__ = ["Error", "aiosqlite", "pysqlite3", "quoted", "require_sound", "store_error", "version"]
 
 Error = pysqlite3.Error
 """What SQLite raises."""
+
+
+SOUND = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+"""The first version without the WAL-reset bug, and the first of two older branches that had it mended."""
+
+
+def require_sound(found: tuple[int, ...] = pysqlite3.sqlite_version_info) -> None:
+    """Refuse a SQLite that can lose commits (see above). Raises StoreError."""
+    if not (found >= SOUND[0] or any(found[:2] == branch[:2] and found >= branch for branch in SOUND[1:])):
+        raise StoreError(
+            f"SQLite {'.'.join(map(str, found))} can lose commits (its WAL-reset bug)",
+            "install pysqlite3 0.6.1 or later, which brings a sound one",
+        )
 
 
 def version() -> str:

@@ -165,3 +165,25 @@ def test_the_messages_name_the_clock_or_the_token() -> None:
         check(body=b"x")
     assert "token_file" in str(wrong.value)
     assert made(SECRET, "msg_1", str(NOW), b"x") not in str(wrong.value)
+
+
+CHARACTERS = "v1,+/=Aa0 \t\r\n\0\x7f.é\U0001f600"
+
+
+@pytest.mark.parametrize("secrets", [(SECRET,), (OTHER, SECRET)], ids=["one secret", "two secrets"])
+def test_no_change_of_a_single_character_passes(secrets: tuple[bytes, ...]) -> None:
+    """Every header with a character changed, added or left out anywhere, by hundreds: refused."""
+    good = {"webhook_id": "msg_1", "timestamp": str(NOW), "signatures": GOOD}
+    tried = 0
+    for name, text in good.items():
+        for place in range(len(text) + 1):
+            changed = {text[:place] + other + text[place:] for other in CHARACTERS}
+            changed |= {text[:place] + other + text[place + 1 :] for other in CHARACTERS}
+            changed |= {text[:place] + text[place + 1 :]}
+            for one in changed - {text}:
+                if name == "signatures" and GOOD in one.split(" "):
+                    continue  # an empty entry beside the right one
+                with pytest.raises(BadSignature):
+                    check(secrets, **{name: one})
+                tried += 1
+    assert tried > 1_000
