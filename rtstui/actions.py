@@ -32,6 +32,9 @@ class Desk(Protocol):
     def say(self, text: str, *, error: bool = False) -> None:
         """Tell how it went."""
 
+    def keep(self, stem: str, suffix: str, text: str) -> bool:
+        """Write text to a file, and say where or why not; whether it was written."""
+
     def log_changed(self) -> None:
         """The error log or the dead letters are to be read again."""
 
@@ -178,10 +181,12 @@ async def drop(desk: Desk, letters: Sequence[int]) -> None:
     what = plural(len(letters), "dead letter")
     rows: list[Row] = [
         (("What it holds is never applied. This cannot be undone.", "error"),),
-        (("The mirror stays as it is; an audit would still find what it lacks.", ""),),
+        (("It is written to a file here first. An audit would still find what the mirror lacks.", ""),),
     ]
     if await desk.ask(f"Drop {what}?", rows, "Drop", str(len(letters))):
-        await _each(desk, letters, "dropped")
+        kept = [(await desk.client.get(f"/v1/dead-letters/{letter}")).decode() for letter in letters]
+        if desk.keep("dropped", "jsonl", "".join(f"{one}\n" for one in kept)):
+            await _each(desk, letters, "dropped")
 
 
 async def _each(desk: Desk, letters: Sequence[int], done: str) -> None:

@@ -219,6 +219,15 @@ class RtsTui(OperatorApp):
         if isinstance(screen, RecordView):
             self.call_later(screen.show, name, record)
 
+    def action_conditions_of(self) -> None:
+        """The sync conditions of the chosen object."""
+        if (item := self.chosen_object()) is None:
+            return
+        self.switch_mode("6")
+        screen = self.screen
+        if isinstance(screen, ConditionsView):
+            self.call_later(screen.show, item.name)
+
     def action_reconnect(self) -> None:
         """Try to connect now."""
         self.connection.try_now()

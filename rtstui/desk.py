@@ -105,7 +105,7 @@ class OperatorApp(App[int]):
         """
         size = len(text.encode())
         if size > saving.LONGEST_COPY:
-            self._save("copy", "txt", text)
+            self.keep("copy", "txt", text)
         elif self.is_web or self._driver is None:
             super().copy_to_clipboard(text)
             self.say(f"Sent to the clipboard: {size:,} bytes.")
@@ -118,15 +118,17 @@ class OperatorApp(App[int]):
         """Write what the focused panel shows, as it is filtered, to a file."""
         panel = self.focused
         if isinstance(panel, Panel):
-            self._save(panel.id or "panel", *panel.export())
+            self.keep(panel.id or "panel", *panel.export())
 
-    def _save(self, stem: str, suffix: str, text: str) -> None:
+    def keep(self, stem: str, suffix: str, text: str) -> bool:
+        """Write text to a new file, and say where or why not; whether it was written."""
         try:
             path = saving.save(stem, suffix, text, self.state.now())
         except OSError as error:
             self.say(f"It cannot be saved: {error.strerror or error}.", error=True)
-        else:
-            self.say(f"Saved to {path}")
+            return False
+        self.say(f"Saved to {path}")
+        return True
 
     def action_mask(self) -> None:
         """Hide records' values, or show them."""
@@ -169,7 +171,8 @@ class OperatorApp(App[int]):
             return len(self.connections) > 1
         return True
 
-    def _chosen_object(self) -> Object | None:
+    def chosen_object(self) -> Object | None:
+        """The object under the cursor of the view's table."""
         for table in self.screen.query(Objects):
             status = self.state.status
             if status is not None and table.cursor is not None:
@@ -178,12 +181,12 @@ class OperatorApp(App[int]):
 
     def action_audit(self, full: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
         """Audit the chosen object."""
-        if (item := self._chosen_object()) is not None:
+        if (item := self.chosen_object()) is not None:
             self._act(actions.audit(self, item.name, full=full))
 
     def action_pause(self) -> None:
         """Pause or resume the chosen object."""
-        if (item := self._chosen_object()) is not None:
+        if (item := self.chosen_object()) is not None:
             self._act(actions.pause(self, item))
 
     def action_pause_all(self) -> None:

@@ -53,6 +53,11 @@ class ConditionsView(Leaf):
         else:
             self.app.call_later(self.app.run_action, "apply_conditions")
 
+    def show(self, name: str) -> None:
+        """Go to this object."""
+        self.query_one(Targets).choose(name)
+        self.query_one(Fields).focus()
+
     def renew(self) -> None:
         """Have what stands asked for again."""
         answers = self.query_one(Fields).state.answers

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from rtstui.clean import masked
 from rtstui.filter import Filter, parse
 from rtstui.format import wrap
 from rtstui.messages import EventChosen, RowChosen, RowOpened
@@ -117,7 +118,8 @@ class Errors(Leaf):
             return
         found = table.find(message.key)
         if found is not None and not open_record(self.app, found):
-            rows = [((line, ""),) for line in wrap(found.message, 70)]
+            said = masked(found.message) if table.masking else found.message
+            rows = [((line, ""),) for line in wrap(said, 70)]
             self.app.push_screen(Reader(f"{found.object or 'No object'} · {message.key}", rows))
 
 

@@ -7,7 +7,7 @@ import msgspec
 from rtsd.control.protocol import Event
 from rtstui.clean import clean
 from rtstui.format import clock, millis, wrap
-from rtstui.meaning import tag
+from rtstui.meaning import tag, veiled
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
 
@@ -23,12 +23,12 @@ class EventCard(Panel):
             return "Event", ""
         return (
             f"Event {self.event.seq} · {clock(self.event.at, millis=True)}",
-            "y copies it as JSON · esc closes",
+            "Y copies it as JSON · esc closes",
         )
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Field by field."""
-        event = self.event
+        event = None if self.event is None else veiled(self.event, mask=self.masking)
         if event is None:
             return [(("No entry chosen.", "dim"),)]
         sign = tag(event)

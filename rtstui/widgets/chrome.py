@@ -19,6 +19,7 @@ from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.standing import worst
 from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share
+from rtstui.widgets.objects import WELL_STATES
 from rtstui.widgets.panel import Panel
 
 VIEWS = {
@@ -132,10 +133,7 @@ class Tabs(Panel):
         if status is None:
             return "", ""
         if key == "3":
-            bad = sum(
-                item.state not in {"live", "loading", "pending", "paused"} or drift_of(item) > 0
-                for item in status.objects
-            )
+            bad = sum(item.state not in WELL_STATES or drift_of(item) > 0 for item in status.objects)
             return (f"▲{bad}", "warn") if bad else ("", "")
         if key == "4" and (status.errors_24h or status.dead_letters):
             return f"✖{short_number(status.errors_24h + status.dead_letters)}", "error"

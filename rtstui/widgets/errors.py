@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry
+from rtstui.clean import masked
 from rtstui.format import age, clock, count, fit, plural, right, wrap
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
@@ -59,7 +60,7 @@ class ErrorLog(Table):
             (fit(entry.error, 20) + " " if wide else f"{entry.error} ", "error"),
             (right(times, 5) + " " if wide else f"{times} " if times else "", "bold"),
             (name, "bold"),
-            (entry.message, ""),
+            (masked(entry.message) if self.masking else entry.message, ""),
         )
 
 
@@ -123,7 +124,8 @@ class DeadLetters(Table):
             (right(key, 6) + "  ", ""),
             (fit(letter.object or "", 10 if width < NARROW else 14) + " ", "bold"),
         )
-        last: Row = ((f"{letter.reason}: ", "error"), (letter.message, ""))
+        said = masked(letter.message) if self.masking else letter.message
+        last: Row = ((f"{letter.reason}: ", "error"), (said, ""))
         if width < NARROW:
             return first + last
         return (
@@ -168,4 +170,5 @@ class TroubleCard(Panel):
         elif self.chosen.count > 1:
             about.append(f"{count(self.chosen.count)} times")
         rows: list[Row] = [((" · ".join(about), "dim"),)]
-        return rows + [((line, ""),) for line in wrap(self.chosen.message, width)]
+        said = masked(self.chosen.message) if self.masking else self.chosen.message
+        return rows + [((line, ""),) for line in wrap(said, width)]

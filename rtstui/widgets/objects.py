@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -33,6 +33,12 @@ from rtstui.widgets.table import Table
 WIDE = 100
 """Cells from which all three freshness percentiles and the expected rows have room."""
 
+ORDERS = ("configuration", "name", "rows", "last change", "trouble")
+"""What s sorts by, one after the other."""
+
+WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
+"""States of an object that nobody has to do anything about."""
+
 WIDE_BAR = 20
 """Cells of a progress bar from which there is room for the rate beside it."""
 
@@ -44,7 +50,13 @@ class Objects(Table):
         Binding("A", "app.audit", "audit…", id="objects.audit"),
         Binding("F", "app.audit(True)", "full audit…", show=False, id="objects.full_audit"),
         Binding("P", "app.pause", "pause…", id="objects.pause"),
+        Binding("E", "app.conditions_of", "conditions…", show=False, id="objects.conditions"),
+        Binding("s", "sort", "sort", show=False, id="objects.sort"),
     ]
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self._order = ORDERS[0]
 
     def find(self, name: str) -> Object | None:
         """The object of one row."""
@@ -52,8 +64,15 @@ class Objects(Table):
         return next((item for item in status.objects if item.name == name), None) if status else None
 
     def keys(self) -> Sequence[str]:
-        """The objects' names, as configured."""
-        return [item.name for item in self.state.status.objects] if self.state.status else []
+        """The objects' names, in the chosen order."""
+        objects = self.state.status.objects if self.state.status else []
+        return [item.name for item in sorted(objects, key=_sorting(self._order))]
+
+    def action_sort(self) -> None:
+        """The next order; the cursor stays on its object."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self.notify(f"Sorted by {self._order}.", markup=False, timeout=2)
+        self.tick()
 
     def empty(self) -> str:
         """None are configured, or none are known."""
@@ -157,6 +176,25 @@ class ObjectCard(Panel):
         )
         rows.append((("last check  ", "dim"), *_check(item, self)))
         return rows
+
+
+def _sorting(order: str) -> Callable[[Object], Any]:
+    """What to sort objects by; the largest and the worst first."""
+    match order:
+        case "name":
+            return lambda item: item.name.lower()
+        case "rows":
+            return lambda item: -item.rows
+        case "last change":
+            return lambda item: _reversed(item.last_change_at or "")
+        case "trouble":
+            return lambda item: (item.state in WELL_STATES, -drift_of(item))
+        case _:
+            return lambda _: 0
+
+
+def _reversed(text: str) -> tuple[int, ...]:
+    return tuple(-ord(character) for character in text) or (1,)
 
 
 def _name_width(width: int) -> int:

@@ -165,6 +165,8 @@ class FakeDaemon:
         if paper is not None:
             self.asked.append(request.path_qs)
             return web.json_response(paper)
+        if request.method == "GET" and request.path.startswith("/v1/dead-letters/"):
+            return web.json_response({"id": int(request.path.split("/")[3]), "push": {"v": 1}})
         if request.method == "GET" and "/records/" in request.path:
             return web.json_response({"error": "NotFound", "message": "never seen"}, status=404)
         if request.method == "GET":

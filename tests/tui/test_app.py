@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 from dashboard import Clock, filled, running, still_app, text, until
 from fake_daemon import FakeDaemon
@@ -12,6 +13,7 @@ from scenarios import event, events, healthy, live, silent
 from textual.widgets import Button, Input
 from watching import pressed, watching
 
+from rtstui import saving
 from rtstui.screens.dialogs import Confirm, Help
 from rtstui.widgets.chrome import VIEWS
 from rtstui.widgets.errors import DeadLetters
@@ -218,8 +220,11 @@ async def test_escape_in_a_dialog_sends_nothing(socket: Path) -> None:
         assert daemon.requests == []
 
 
-async def test_dead_letters_are_retried_and_dropped(socket: Path) -> None:
-    """The chosen ones, one request each, and the list is read again."""
+async def test_dead_letters_are_retried_and_dropped(
+    socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chosen ones, one request each, and the list is read again; what is dropped is in a file first."""
+    monkeypatch.chdir(tmp_path)
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "4", "tab", "space", "space", "R", "y")
         await until(lambda: len(daemon.requests) == 2)
@@ -229,6 +234,24 @@ async def test_dead_letters_are_retried_and_dropped(socket: Path) -> None:
         await pressed(pilot, "D", "1", "enter")
         await until(lambda: len(daemon.requests) == 3)
         assert daemon.requests[2][0] == "POST /v1/dead-letters/8633/drop"
+        assert '"id": 8633' in kept(tmp_path)
+
+
+def kept(directory: Path) -> str:
+    """What is in the one file there is."""
+    (file,) = directory.iterdir()
+    return file.read_text()
+
+
+async def test_nothing_is_dropped_that_could_not_be_kept(
+    socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full must not cost what the dead letter held."""
+    monkeypatch.setattr(saving, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "4", "tab", "D", "1", "enter")
+        await until(lambda: any("No space left" in note.message for note in app._notifications))
+        assert daemon.requests == []
 
 
 async def test_a_refusal_is_told_in_its_own_words(socket: Path) -> None:
@@ -289,6 +312,79 @@ async def test_q_quits_and_ctrl_c_quits_when_pressed_twice(socket: Path) -> None
         await pilot.press("q")
         await until(lambda: app._exit)
         assert app.return_code == 0
+
+
+async def test_find_steps_through_matches_and_leaves_the_rest_in_sight(socket: Path) -> None:
+    """F looks upwards from the newest, n goes on, N comes back; nothing is filtered away."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "f", *"kind:error", "enter")
+        stream = app.screen.query_one(Stream)
+        found = [stream.chosen.seq if stream.chosen else 0]
+        for key in "nN":
+            await pressed(pilot, key)
+            found.append(stream.chosen.seq if stream.chosen else 0)
+        assert found == [376, 335, 376]
+        assert len(stream.lines) == 400
+        await pressed(pilot, *"NN")
+        assert any("No more of kind:error" in note.message for note in app._notifications)
+
+
+async def test_only_this_record_and_saved_as_lines(
+    socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O leaves the entries of the record under the cursor; w writes what is shown, as it is filtered."""
+    monkeypatch.chdir(tmp_path)
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "up", "o")
+        stream = app.screen.query_one(Stream)
+        await until(lambda: len(stream.lines) == 1, pilot)
+        await pressed(pilot, "w")
+        await until(lambda: any("Saved to" in note.message for note in app._notifications))
+    assert msgspec.json.decode(kept(tmp_path))["seq"] == 399
+
+
+async def test_copying_says_what_it_did_and_not_more(
+    socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a terminal takes it cannot be known; what is too long for one becomes a file."""
+    monkeypatch.chdir(tmp_path)
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "up", "Y")
+        assert msgspec.json.decode(app.clipboard)["seq"] == 399
+        await pressed(pilot, "y")
+        assert app.clipboard.endswith("StageName,Amount,CloseDate") or "PUSH" in app.clipboard
+        assert not any("copied" in note.message.lower() for note in app._notifications)
+        app.copy_to_clipboard("x" * 80_000)
+        assert len(kept(tmp_path)) == 80_000
+
+
+async def test_ages_zoom_and_sort(socket: Path) -> None:
+    """T shows ages for times, z gives a panel the whole view and back, s sorts and the cursor stays."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2", "t")
+        await until(lambda: "12:34:5" not in "".join(text(app).splitlines()[4:-2]))
+        await pressed(pilot, "1", "z")
+        await until(lambda: "Opportunity" in text(app) and "Quota, 24 h" not in text(app), pilot)
+        await pressed(pilot, "z")
+        await until(lambda: "Quota, 24 h" in text(app), pilot)
+        await pressed(pilot, "3", "down", "s", "s")
+        table = app.screen.query_one(Objects)
+        assert list(table.keys())[:2] == ["Task", "Contact"]
+        assert table.cursor == "Contact"
+        await pressed(pilot, "E")
+        await until(lambda: app.current_mode == "6" and "push when one of these" in text(app), pilot)
+
+
+async def test_masked_errors_tell_nothing_of_records(socket: Path) -> None:
+    """What went wrong is told with values in it: they are hidden with the others."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "4")
+        await until(lambda: "unable to obtain" in text(app), pilot)
+        await pressed(pilot, "m")
+        await until(lambda: "unable to obtain" not in text(app) and "UNABLE_TO_LOCK_ROW" in text(app))
+        await pressed(pilot, "1")
+        await until(lambda: "fingerprint" in text(app) or "PUSH" in text(app), pilot)
+        assert "unable to obtain" not in text(app)
 
 
 async def test_resizing_keeps_focus_and_filter(socket: Path) -> None:
