@@ -1,0 +1,32 @@
+"""docs/reliability.md against the tests there are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+ROWS = re.findall(r"(?m)^\| (\d+) \| (.+?) \| (.+) \|$", (ROOT / "docs" / "reliability.md").read_text())
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def functions(path: Path) -> set[str]:
+    """The tests of a module."""
+    tree = ast.parse(path.read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_promise_is_there_once() -> None:
+    """1 to 41, in order, each with a test or a reason."""
+    assert [int(number) for number, _, _ in ROWS] == list(range(1, 42))
+    assert [
+        number for number, _, proof in ROWS if not NAMED.search(proof) and "Exception: " not in proof
+    ] == []
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    """A test that is renamed or removed takes its promise along."""
+    named = [(number, path, name) for number, _, proof in ROWS for path, name in NAMED.findall(proof)]
+    assert len(named) > 50
+    assert [one for one in named if one[2] not in functions(ROOT / one[1])] == []
