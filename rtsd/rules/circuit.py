@@ -8,10 +8,10 @@ from rtsd.core.instant import Millis
 
 OPENS_AFTER = 5
 """So many different deliveries that fail one after another, and no answer between: it is the destination."""
-PROBE_FIRST_MS: Millis = 10_000
+PROBE_FIRST_MS: Millis = 2_000
 PROBE_MOST_MS: Millis = 300_000
 """How long an open circuit waits before one delivery is tried: doubling, at most five minutes."""
-RETRY_FIRST_MS: Millis = 10_000
+RETRY_FIRST_MS: Millis = 2_000
 RETRY_MOST_MS: Millis = 900_000
 """How long a failed delivery waits: doubling, at most a quarter of an hour."""
 GIVEN_UP_AFTER_MS: Millis = 24 * 3_600_000

@@ -85,8 +85,9 @@ async def _costs(options: argparse.Namespace, receiver: Receiver, report: Report
         rigs = [await stack.enter_async_context(_ruled(receiver, when)) for when in WHENS]
         orders = [await pushes.order(rig) for rig in rigs]
         number = 0
-        for _ in range(options.rounds + 1):  # the first one warms up
-            for place, rig in enumerate(rigs):
+        for turn in range(options.rounds + 1):  # the first one warms up
+            for place in sorted(range(len(rigs)), key=lambda one: (one + turn) % len(rigs)):
+                rig = rigs[place]
                 what = orders[place] | {"first": number, "count": options.pushes, "port": rig.port}
                 begun = time.perf_counter()
                 fired = await pushes.fire(what)

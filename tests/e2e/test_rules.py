@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import pytest
 from aiohttp import web
 from barrage import OBJECT, Barrage
 from rig import Rig, standing
@@ -79,7 +80,10 @@ def applied(rig: Rig) -> list[int]:
     return [row["seq"] for row in rig.read(sql)]
 
 
-async def test_a_kill_between_commit_and_delivery_loses_nothing(measured: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
+async def test_a_kill_between_commit_and_delivery_loses_nothing(
+    kills: int, measured: Callable[[str], None]
+) -> None:
     """For every change that was applied the receiver got its delivery, signed, and for no other."""
     async with receiving() as receiver, standing({OBJECT: 5}) as rig:
         barrage = await Barrage.of(rig)
@@ -87,7 +91,7 @@ async def test_a_kill_between_commit_and_delivery_loses_nothing(measured: Callab
         await (await rig.start()).live()
         await rig.daemons[-1].kill()
         waiting = []
-        for _ in range(2):
+        for _ in range(kills):
             daemon = await rig.start()
             last = len(barrage.acked) + 60
             kill = partial(os.kill, daemon.pid, signal.SIGKILL)
@@ -105,11 +109,10 @@ async def test_a_kill_between_commit_and_delivery_loses_nothing(measured: Callab
         await eventually(quiet, "the outbox is empty")
         assert max(waiting) > 0, "no kill came between commit and delivery: this has shown nothing"
         assert receiver.forged == 0
-        assert len(receiver.tries) == len(applied(rig)) >= 120
+        assert len(receiver.tries) == len(applied(rig)) >= 60 * kills
         again = sum(tries > 1 for tries in receiver.tries.values())
-        measured(
-            f"2 kills, {waiting} deliveries waiting at each, {len(receiver.tries)} delivered, {again} again"
-        )
+        seen = f"{max(waiting)} deliveries waiting at most, {len(receiver.tries)} delivered, {again} again"
+        measured(f"{kills} kills, {seen}")
 
 
 async def test_rules_follow_a_reload_and_the_command_line_shows_them() -> None:
