@@ -36,6 +36,12 @@ _RUN_TEST = click.option(
     metavar="CLASS",
     help="Run this Apex test with the deployment; repeatable.",
 )
+_USER = click.option(
+    "--user",
+    default="",
+    metavar="USERNAME",
+    help="rtsd's user, where the configuration logs in somebody else.",
+)
 _LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test of the org itself.")
 
 
@@ -78,10 +84,18 @@ def export(*, directory: Path, config_path: Path | None) -> None:
 
 @package.command(epilog=options.examples("rtsd package deploy", "rtsd package deploy --local-tests"))
 @options.config
+@_USER
 @_RUN_TEST
 @_LOCAL_TESTS
 @options.as_json
-def deploy(*, config_path: Path | None, run_tests: Sequence[str], local_tests: bool, as_json: bool) -> int:
+def deploy(
+    *,
+    config_path: Path | None,
+    user: str,
+    run_tests: Sequence[str],
+    local_tests: bool,
+    as_json: bool,
+) -> int:
     """Make the org's package as the configuration wants it.
 
     Compares first, and changes only what differs: checks the deployment, deploys, then writes settings,
@@ -107,18 +121,19 @@ def deploy(*, config_path: Path | None, run_tests: Sequence[str], local_tests: b
             click.echo(f"The package is in {logs.clean(plan.org.name)} ({visit.tally.calls} API calls).")
         return 1 if left else 0
 
-    return _visit(settings, work, changes=True)
+    return _visit(settings, work, user=user, changes=True)
 
 
 @package.command(epilog=options.examples("rtsd package status", "rtsd package status --json"))
 @options.config
+@_USER
 @options.as_json
-def status(*, config_path: Path | None, as_json: bool) -> int:
+def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
     """Compare what is installed with what should be.
 
     Exit status 1 where something differs. About 15 API calls.
     """
-    return _status(config_path, as_json=as_json)
+    return _status(config_path, user=user, as_json=as_json)
 
 
 @package.command(epilog=options.examples("rtsd package disable"))
@@ -228,10 +243,10 @@ def remove(
             click.echo("Nothing to do: nothing of the package is in the org.")
         return 1 if removed.left else 0
 
-    return _visit(settings, work, changes=True)
+    return _visit(settings, work, pushes=False, changes=True)
 
 
-def _status(config_path: Path | None, *, as_json: bool) -> int:
+def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
     settings = _load(config_path)
     from rtsd.installation.reports import standing  # noqa: PLC0415 - as above
 
@@ -243,7 +258,7 @@ def _status(config_path: Path | None, *, as_json: bool) -> int:
             click.echo("\n".join(_lines(found)))
         return 1 if found.differences else 0
 
-    return _visit(settings, work)
+    return _visit(settings, work, user=user)
 
 
 def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
@@ -253,7 +268,7 @@ def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
     async def work(visit: Visit, plan: Plan) -> bool:
         return await switch(visit.client, plan, disabled=disabled)
 
-    changed = _visit(settings, work, changes=True)
+    changed = _visit(settings, work, pushes=False, changes=True)
     if as_json:
         click.echo(msgspec.json.encode({"disabled": disabled, "changed": changed}))
         return
@@ -268,14 +283,21 @@ def _load(config_path: Path | None) -> Config:
     return settings
 
 
-def _visit(settings: Config, work: Callable[[Visit, Plan], Awaitable[T]], *, changes: bool = False) -> T:
+def _visit(
+    settings: Config,
+    work: Callable[[Visit, Plan], Awaitable[T]],
+    *,
+    user: str = "",
+    pushes: bool = True,
+    changes: bool = False,
+) -> T:
     """Connect, ask what the plan depends on, and work; `changes` has a running daemon look afterwards."""
     from rtsd.installation import plan as plans  # noqa: PLC0415 - as above
     from rtsd.installation.visit import visiting  # noqa: PLC0415 - as above
 
     async def run() -> T:
         async with visiting(settings) as visit:
-            plan = await plans.make(visit.client, settings)
+            plan = await plans.make(visit.client, settings, user=user, pushes=pushes)
             visit.changes = changes
             return await work(visit, plan)
 

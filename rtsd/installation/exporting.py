@@ -44,7 +44,7 @@ def export(config: Config, directory: Path) -> int:
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
     names = [one.name for one in config.objects]
-    files = apex.sfdx_project(names, url, config.org.api_version)
+    files = apex.sfdx_project(names, url, config.org.api_version, run_as=config.org.username)
     files["README.md"] = _readme(names, url).encode()
     _clear(directory)
     for path, content in files.items():

@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 from rtsd import apex
 from rtsd.config import Config
 from rtsd.config.values import is_loopback
-from rtsd.errors import ConfigError, Conflict
-from rtsd.salesforce import objects
+from rtsd.core.ids import full_id
+from rtsd.errors import ConfigError, Conflict, UsageError
+from rtsd.salesforce import objects, soql
 from rtsd.salesforce.answers import Organization
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests
 
 PURPOSE = "package"
+NOWHERE = "https://gateway.invalid"
+"""Stands for the gateway's address where nothing is to be pushed (RFC 6761)."""
 _WITHOUT_TESTS = "Developer Edition"
 
 
@@ -57,41 +60,59 @@ class Plan:
         return ApexTests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
 
 
-async def make(client: Client, config: Config) -> Plan:
+async def make(client: Client, config: Config, *, user: str = "", pushes: bool = True) -> Plan:
     """Ask the org what the plan depends on, for three calls.
 
-    Raises ConfigError where the configuration has no gateway to push to, Conflict where the edition runs
-    no Apex, and what the client raises.
+    `user` is the username of rtsd's user, where somebody else is logged in; without `pushes` it is about
+    switching the package or removing it, which needs no gateway. Raises ConfigError where the configuration
+    has none to push to, Conflict where the edition runs no Apex, and what the client raises.
     """
-    _require_gateway(config)
+    if pushes:
+        _require_gateway(config)
     org = await client.organization(purpose=PURPOSE)
     if not org.apex:
         raise Conflict(
             f"{org.edition} runs no Apex, so nothing in it can push, and the package cannot be deployed.",
             'Set listen = "" in [gateway]: Interval Sync reads the changes, and the mirror is as right.',
         )
-    user = await client.userinfo(purpose=PURPOSE)
+    user_id, username = await _user(client, user)
     listed = {
         name.lower(): one for name, one in (await objects.list_objects(client, purpose=PURPOSE)).items()
     }
     missing = [one.name for one in config.objects if one.name.lower() not in listed]
-    if missing:
+    if missing and pushes:
         raise ConfigError(
             f"The org has no object {', '.join(missing)}, or hides it from the sync user.",
             "Correct [[objects]], or give the sync user the object permission Read.",
         )
-    found = {one.name: listed[one.name.lower()] for one in config.objects}
+    found = {one.name: listed[one.name.lower()] for one in config.objects if one.name not in missing}
     return Plan(
         org=org,
-        user_id=user.user_id,
-        user=user.username,
+        user_id=user_id,
+        user=username,
         objects=tuple(one.name for one in found.values() if one.triggerable),
         untriggered=tuple(one.name for one in found.values() if not one.triggerable),
-        gateway_url=config.gateway.public_url,
+        gateway_url=config.gateway.public_url or NOWHERE,
         api_version=config.org.api_version,
         tokens=tuple(secret.reveal() for secret in config.gateway.token),
-        conditions={found[one.name].name: one.conditions for one in config.objects if one.conditions},
+        conditions={
+            found[one.name].name: one.conditions
+            for one in config.objects
+            if one.conditions and one.name in found
+        },
     )
+
+
+async def _user(client: Client, username: str) -> tuple[str, str]:
+    """Id and name of rtsd's user: who is logged in, or who is named. Raises UsageError."""
+    if not username:
+        mine = await client.userinfo(purpose=PURPOSE)
+        return mine.user_id, mine.username
+    statement = soql.select(("Id", "Username"), "User", f"Username = {soql.text(username)}")
+    rows = (await client.query(statement, purpose=PURPOSE)).records
+    if not rows:
+        raise UsageError(f"The org has no user {username}.", "Usernames are in Setup → Users.")
+    return full_id(rows[0]["Id"]), str(rows[0]["Username"])
 
 
 def _require_gateway(config: Config) -> None:

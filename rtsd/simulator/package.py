@@ -172,8 +172,8 @@ class Package:
 
     async def heartbeat(self) -> int | None:
         """Send a heartbeat; return the answer's status, or None where the package is not set up."""
-        settings, triggers = self.configuration.row, self.configuration.triggers
-        if settings is None or not settings.url or not settings.token or not triggers:
+        settings, triggers = self.configuration.configured(), self.configuration.triggers
+        if settings is None or not triggers:
             return None
         if settings.disabled and not self._switches.heartbeat_while_disabled:
             return None
@@ -194,8 +194,8 @@ class Package:
         return (await self._post(settings, document))[0]
 
     async def test(self) -> int | None:
-        """Send an admin's ping; return the answer's status, or None where the package is not set up."""
-        settings = self.configuration.active()
+        """Send an admin's ping, disabled or not; return the answer's status, or None if it is not set up."""
+        settings = self.configuration.configured()
         if settings is None:
             return None
         document = {"v": 1, "kind": "test", "org": self._org.org_id}

@@ -110,8 +110,13 @@ class Configuration:
         return user_id in self._silenced
 
     def active(self) -> Settings | None:
-        """Return the settings under which pushes are sent now, or None where nothing is to be sent."""
+        """Return the settings under which changes are pushed now, or None where they are not."""
+        row = self.configured()
+        return None if row is None or row.disabled else row
+
+    def configured(self) -> Settings | None:
+        """Return the settings if there is somewhere to send to, a key, and they are this org's own."""
         row = self.row
-        if row is None or row.disabled or not row.url or not row.token:
+        if row is None or not row.url or not row.token:
             return None
         return row if row.org_id[:15] in ("", self._org.org_id[:15]) else None

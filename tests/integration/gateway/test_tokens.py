@@ -101,6 +101,7 @@ async def test_a_sandbox_copy_bound_to_its_org_stays_silent(contacts: Rig) -> No
     await contacts.sim.control("org", {"org_id": SANDBOX})
     await contacts.dml("create", "Contact", rows=[{"LastName": "in the sandbox"}])
     await contacts.settle()
+    assert (await contacts.sim.control("package/heartbeat"))["status"] is None
     assert (await contacts.sim.stats())["pushes"]["answers"] == {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +60,7 @@ class Office:
     token: str = TOKEN
     said: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    no_pause: Callable[[float], Awaitable[None]] = _no_pause
 
     def configuration(
         self, objects: str = OBJECTS, *, listen: str = "127.0.0.1:0", public_url: str = "http://127.0.0.1:9"
@@ -76,12 +77,14 @@ class Office:
         return config.load(path)
 
     @asynccontextmanager
-    async def visit(self, settings: Config | None = None) -> AsyncIterator[tuple[Visit, Plan]]:
+    async def visit(
+        self, settings: Config | None = None, *, pushes: bool = True
+    ) -> AsyncIterator[tuple[Visit, Plan]]:
         """Connect, and make the plan."""
         settings = settings or self.configuration()
         async with visiting(settings) as visit:
             visit.client.exchange.patience.sleep = _no_pause
-            yield visit, await plans.make(visit.client, settings)
+            yield visit, await plans.make(visit.client, settings, pushes=pushes)
 
     async def deploy(self, settings: Config | None = None) -> Outcome:
         """`rtsd package deploy`."""
@@ -92,7 +95,7 @@ class Office:
 
     async def remove(self, settings: Config | None = None) -> Removed:
         """`rtsd package remove`."""
-        async with self.visit(settings) as (visit, plan):
+        async with self.visit(settings, pushes=False) as (visit, plan):
             tests = plan.tests(local=plan.is_production)
             return await remove(visit.client, plan, tests, say=self.said.append, tell=self.progress.append)
 

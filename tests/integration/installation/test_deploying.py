@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rtsd import apex, config
-from rtsd.errors import ConfigError, Conflict, DeployFailed
+from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
+from rtsd.installation import plan as plans
+from rtsd.installation.deploying import Deploying
+from rtsd.installation.reports import standing
+from rtsd.installation.visit import visiting
 
 if TYPE_CHECKING:
     from conftest import Office
@@ -225,3 +229,18 @@ async def test_what_cannot_be_assigned_is_told_and_the_rest_goes_on(office: Offi
         ("assignment", "RTS_Sync is not assigned to sync@acme.example")
     ]
     assert any("Manage Assignments" in one for one in outcome.warnings)
+
+
+async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
+    """The permission set goes to whom it is for; a user that there is not is refused."""
+    (username,) = [name for _, name in office.select("SELECT Id, Username FROM User") if "niamh" in str(name)]
+    settings = office.configuration()
+    async with visiting(settings) as visit:
+        visit.client.exchange.patience.sleep = office.no_pause
+        plan = await plans.make(visit.client, settings, user=str(username))
+        await Deploying(visit.client, plan, plan.tests(), office.said.append, office.progress.append).run()
+        assert (await standing(visit.client, plan)).differences == []
+        with pytest.raises(UsageError, match="no user"):
+            await plans.make(visit.client, settings, user="nobody@acme.example")
+    names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
+    assert names == [(username,)]

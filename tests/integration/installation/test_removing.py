@@ -56,3 +56,11 @@ async def test_a_trigger_left_over_goes_too(office: Office) -> None:
     assert (await office.remove(only)).left == []
     assert office.select("SELECT Name FROM ApexTrigger") == []
     assert office.select("SELECT Name FROM ApexClass") == [("RTS_Theirs",)]
+
+
+async def test_it_goes_without_a_gateway_and_without_its_objects(office: Office) -> None:
+    """Whoever is back at Interval Sync, or has lost an object, can still remove what is there."""
+    await office.deploy()
+    objects = '[[objects]]\nname = "Contact"\n[[objects]]\nname = "Gone__c"\n'
+    assert (await office.remove(office.configuration(objects, listen="", public_url=""))).left == []
+    assert office.select("SELECT Name FROM ApexTrigger") == []
