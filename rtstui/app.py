@@ -284,10 +284,14 @@ class RtsTui(OperatorApp):
         seen: set[str] = set()
         for active in screen.active_bindings.values():
             binding = active.binding
-            if binding.action in seen or binding.action.endswith("command_palette") or not active.enabled:
+            if binding.action in seen or binding.action.endswith("command_palette"):
                 continue
             seen.add(binding.action)
             key = binding.key_display or self.get_key_display(binding)
+            if not active.enabled:
+                why = "not now: rtsd is not connected"
+                yield SystemCommand(binding.description.capitalize(), why, lambda why=why: self.say(why))
+                continue
             yield SystemCommand(
                 binding.description.capitalize(),
                 f"key {key}",

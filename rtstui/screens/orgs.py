@@ -52,7 +52,12 @@ class OrgTable(Table):
             mode = mode_sign(state.status.mode)
             said = right(state.status, state.now())
             rate = per_second(state.rate()) if state.live else "—"
-            spans += [(fit(mode.text, 14) + " ", mode.role), (f"{rate:>6}  ", ""), (said.brief, said.role)]
+            old = "" if state.live else "dim"  # what was so when it was last heard of looks like nothing now
+            spans += [
+                (fit(mode.text, 14) + " ", old or mode.role),
+                (f"{rate:>6}  ", ""),
+                (said.brief, old or said.role),
+            ]
         return tuple(spans)
 
 

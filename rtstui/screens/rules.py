@@ -51,8 +51,10 @@ class RulesView(Leaf):
         open_record(self.app, self.query_one(Tested).find(message.key))
 
     def action_test(self) -> None:
-        """Ask since when."""
-        if self.query_one(RuleTable).cursor is not None:
+        """Ask since when. Alerts do not look at changes, so there is nothing to test them with."""
+        if isinstance(self.focused, AlertTable):
+            self.notify("Alerts fire on what happens to rtsd: only rules can be tested.", markup=False)
+        elif self.query_one("#rules", RuleTable).cursor is not None:
             self.query_one(Line).open("24h")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -106,11 +106,11 @@ class Findings(Table):
         return "No audit has found or done anything yet. A on an object checks it now."
 
     def titles(self) -> tuple[str, str]:
-        """How many are kept."""
-        keys = self.keys()
-        return "Audits and repairs", dated(told(self), self.state) + self.part(keys) + plural(
-            len(keys), "entry"
-        )
+        """How many are kept, once that is known."""
+        answer, keys = told(self), self.keys()
+        if answer.value is None:
+            return "Audits and repairs", ""
+        return "Audits and repairs", dated(answer, self.state) + self.part(keys) + plural(len(keys), "entry")
 
     def row(self, key: str, width: int) -> Row:
         """One finding in a line."""

@@ -221,9 +221,12 @@ class Notice(Panel):
 
 
 class KeyBar(Panel):
-    """What the keys do here and now, from the live bindings; whole hints only."""
+    """What the keys do here and now, from the live bindings; whole hints only. A click does the same."""
 
     FRAMED = DATED = False
+
+    _spots: Sequence[tuple[int, ActiveBinding | None]] = ()
+    """Where each hint ends, and what it stands for."""
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many as fit."""
@@ -232,16 +235,28 @@ class KeyBar(Panel):
         if blank:  # the panels that the other keys are for cannot be seen
             shown = [active for active in shown if active.node is self.app]
         # Help, commands and quit come last and are always there: room is kept for them.
-        fixed = [hint for active in shown if active.binding.system for hint in _hint(active)]
-        room = width - width_of(tuple(fixed)) - 1
-        hints = [] if blank else [_plain_hint("0-9", "views")]
-        hints += [_hint(active) for active in shown if not active.binding.system]
-        hints += [] if blank else [_plain_hint("tab", "panels")]
-        spans: list[Span] = []
-        for hint in hints:
+        fixed = [(active, _hint(active)) for active in shown if active.binding.system]
+        room = width - sum(width_of(tuple(hint)) for _, hint in fixed) - 1
+        hints: list[tuple[ActiveBinding | None, list[Span]]] = []
+        hints += [] if blank else [(None, _plain_hint("0-9", "views"))]
+        hints += [(active, _hint(active)) for active in shown if not active.binding.system]
+        hints += [] if blank else [(None, _plain_hint("tab", "panels"))]
+        spans: list[Span] = [(" ", "")]
+        spots: list[tuple[int, ActiveBinding | None]] = []
+        for active, hint in [*hints, *fixed]:
+            if active is not None and active.binding.system:
+                room = width
             if width_of(tuple(spans)) + width_of(tuple(hint)) <= room:
                 spans += hint
-        return [((" ", ""), *spans, *fixed)]
+                spots.append((width_of(tuple(spans)), active))
+        self._spots = spots
+        return [tuple(spans)]
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what the hint under the pointer says."""
+        active = next((active for end, active in self._spots if event.x < end), None)
+        if active is not None and active.enabled:
+            self.app.call_later(self.app.run_action, active.binding.action, active.node)
 
 
 def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:

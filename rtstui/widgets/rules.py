@@ -44,12 +44,6 @@ class RuleTable(Table):
         """Their names."""
         return list(self._rules())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Alerts cannot be tested: they do not look at changes."""
-        if action == "screen.test" and self.alerts:
-            return False
-        return super().check_action(action, parameters)
-
     def empty(self) -> str:
         """None are configured, or why they are not known."""
         told = self.told()

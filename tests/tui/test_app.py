@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 import pytest
-from dashboard import Clock, filled, running, still_app, text, until
+from dashboard import Clock, answered, filled, running, still_app, text, until
 from fake_daemon import FakeDaemon
 from scenarios import event, events, healthy, live, silent
 from textual.widgets import Button, Input
@@ -15,7 +15,7 @@ from watching import pressed, watching
 
 from rtstui import saving
 from rtstui.screens.dialogs import Confirm, Help
-from rtstui.widgets.chrome import VIEWS
+from rtstui.widgets.chrome import VIEWS, KeyBar
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
@@ -398,6 +398,56 @@ async def test_resizing_keeps_focus_and_filter(socket: Path) -> None:
         assert app.screen.query_one(Stream).filter.text == "lead"
         assert isinstance(app.focused, Stream)
         assert "failed" not in text(app)
+
+
+async def test_every_view_stands_at_every_size() -> None:
+    """From 40x10 to 250x70 nothing fails, and the first line says where one is."""
+    app = still_app(answered(filled(live())))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in VIEWS:
+            await pressed(pilot, key)
+            for size in ((40, 10), (60, 16), (250, 70)):
+                await pilot.resize_terminal(*size)
+                await pilot.pause()
+                assert "LIVE" in text(app).splitlines()[0], (key, size)
+                assert "failed" not in text(app), (key, size)
+
+
+async def test_keys_can_be_changed_and_help_follows(socket: Path) -> None:
+    """The new key works, the old one does not, and the help shows the new one."""
+    async with watching(socket, size=(120, 70)) as (app, pilot, _):
+        app.set_keymap({"app.mask": "ctrl+x"})
+        await pressed(pilot, "m")
+        assert not app.masking
+        await pressed(pilot, "ctrl+x")
+        assert app.masking
+        await pressed(pilot, "question_mark")
+        await until(lambda: "^x" in text(app) or "ctrl+x" in text(app))
+
+
+async def test_the_line_of_keys_can_be_clicked(socket: Path) -> None:
+    """The mouse does what the key does; a click beside the hints does nothing."""
+    async with watching(socket) as (app, pilot, _):
+        await pressed(pilot, "2")
+        line = text(app).splitlines()[-1]
+        await pilot.click(KeyBar, offset=(line.index("freeze"), 0))
+        await until(lambda: app.screen.query_one(Stream).frozen is not None, pilot)
+        await pilot.click(KeyBar, offset=(118, 0))
+        await pilot.click(KeyBar, offset=(line.index("help"), 0))
+        await until(lambda: isinstance(app.screen, Help))
+
+
+async def test_the_palette_says_why_something_cannot_be_done(socket: Path) -> None:
+    """An act on a daemon that is away is offered with its reason, and does nothing."""
+    async with watching(socket) as (app, pilot, daemon):
+        await pressed(pilot, "3")
+        await daemon.stop()
+        await until(lambda: not app.state.live, pilot)
+        (audit,) = [one for one in app.get_system_commands(app.screen) if one.title == "Audit…"]
+        assert "not connected" in audit.help
+        audit.callback()
+        assert not isinstance(app.screen, Confirm)
+        assert daemon.requests == []
 
 
 async def test_the_cursor_follows_its_object_when_rows_move() -> None:

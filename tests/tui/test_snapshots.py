@@ -14,6 +14,7 @@ from dashboard import answered, filled, state, still_app
 from scenarios import NOW, SCENARIOS, events
 from textual.pilot import Pilot
 
+from rtstui import documents
 from rtstui.app import RtsTui
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
@@ -144,6 +145,89 @@ def test_keys(snap_compare: Compare, name: str) -> None:
         await settled(pilot)
 
     assert pictured(snap_compare, app, "small", press)
+
+
+def older() -> State:
+    """A daemon that has never heard of a question."""
+    told = filled(SCENARIOS["live"]())
+    answer = told.answers.of(documents.audits())
+    answer.older, answer.asked_at = True, told.now()
+    return told
+
+
+def asking() -> State:
+    """An answer that has not come yet."""
+    told = filled(SCENARIOS["live"]())
+    answer = told.answers.of(documents.rules())
+    answer.asking, answer.asked_at = True, NOW - timedelta(seconds=4)
+    return told
+
+
+def refused() -> State:
+    """A question that was refused, with an old answer to show."""
+    told = answered(filled(SCENARIOS["live"]()))
+    answer = told.answers.of(documents.quota_history())
+    answer.value, answer.problem = None, "StorageFailed: the disk is broken"
+    return told
+
+
+ANSWERS: dict[str, tuple[str, Callable[[], State]]] = {
+    "older": ("7", older),
+    "asking": ("9", asking),
+    "refused": ("5", refused),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answer(snap_compare: Compare, name: str) -> None:
+    """Every way of having no answer says what it is and what to do."""
+    view, told = ANSWERS[name]
+    assert pictured(snap_compare, still_app(told(), view=view), "small")
+
+
+def test_masked(snap_compare: Compare) -> None:
+    """A record on a shared screen."""
+    app = still_app(answered(filled(SCENARIOS["live"]())), view="8")
+    app.masking = True
+    assert pictured(snap_compare, app, "medium", chosen)
+
+
+def test_orgs(snap_compare: Compare) -> None:
+    """Several daemons, each with what is worst about it."""
+    app = still_app(filled(SCENARIOS["live"]()))
+    for scenario, name in (("silent", "Globex"), ("loading", "Initech"), ("error", "Umbrella")):
+        other = filled(SCENARIOS[scenario]())
+        assert other.status is not None
+        other.status.org.name = name
+        app.connections.append(still_app(other).connections[0])
+    gone = LINKS["lost"]()
+    app.connections.append(still_app(gone).connections[0])
+
+    async def press(pilot: Pilot[int]) -> None:
+        await settled(pilot)
+        await pilot.press("ctrl+o")
+        await settled(pilot)
+
+    assert pictured(snap_compare, app, "medium", press)
+
+
+def test_ascii(snap_compare: Compare) -> None:
+    """Nothing but ASCII, and every state can still be told apart."""
+    app = still_app(filled(SCENARIOS["error"]()), ascii_only=True)
+    assert pictured(snap_compare, app, "medium")
+
+
+async def reviewed(pilot: Pilot[int]) -> None:
+    """Conditions changed, and the question before they are applied."""
+    await settled(pilot)
+    await pilot.press("down", "enter", "space", "down", "down", "space", "enter")
+    await settled(pilot)
+
+
+def test_review(snap_compare: Compare) -> None:
+    """What will be written in the org, before it is."""
+    app = still_app(answered(filled(SCENARIOS["live"]())), view="6")
+    assert pictured(snap_compare, app, "small", reviewed)
 
 
 @pytest.mark.parametrize("theme", ["rts-light", "rts-contrast"])
