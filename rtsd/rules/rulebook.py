@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from rtsd.core.schema import ObjectSchema
+from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
 from rtsd.rules.alerts import AlertWatch, ShownStatus
 from rtsd.rules.deliver import Deliverer
@@ -112,7 +112,7 @@ class Rulebook:
             mirrored = self._engine.catalog.find(rule.object)
             if mirrored is not None and mirrored.table is not None:
                 left = await tables.column_names(self._engine.database, mirrored.name)
-                found += mistake(rule, mirrored.described.schema, left)
+                found += mistake(rule, _as_wished(mirrored), left)
         return found
 
     def new_mistakes(self, rules: Sequence[Rule]) -> list[str]:
@@ -125,6 +125,15 @@ class Rulebook:
             if mirrored is not None and described and (rule.name, rule.object, rule.when) not in running:
                 found += mistake(rule, mirrored.described.schema, ())
         return found
+
+
+def _as_wished(mirrored: Mirrored) -> ObjectSchema:
+    """The object's columns as an earlier run left them, without those that are not wished for any more."""
+    schema = mirrored.described.schema
+    try:
+        return narrow(schema, mirrored.wish, (*schema.names, *schema.unmirrored))
+    except ValueError:
+        return schema  # the next describe says what is wrong with the wish
 
 
 def mistake(rule: Rule, schema: ObjectSchema, left: Collection[str] = ()) -> list[str]:

@@ -61,6 +61,19 @@ async def test_a_later_start_refuses_it_too(ruled: Make, receiver: Receiver) -> 
             pass
 
 
+async def test_a_field_that_is_not_mirrored_any_more_is_a_mistake(ruled: Make, receiver: Receiver) -> None:
+    """Whoever excludes a field that a rule needs is told at the start, not when the rule falls silent."""
+    one = await ruled(receiver.rule(more='when = "Department IS NULL"'), run=False)
+    async with one.rig.running():
+        await one.begin()
+    one.rig.objects = ()
+    one.rig.more += '[[objects]]\nname = "Contact"\nexclude = ["Department"]\n'
+    with pytest.raises(ConfigError) as refused:
+        async with one.rig.running():
+            pass
+    assert "no column Department" in refused.value.mistakes[0]
+
+
 async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, receiver: Receiver) -> None:
     """Shown with its reason, never a crash, over restarts; it ends when the field is back."""
     one = await ruled(receiver.rule(more='when = "Department IS NULL"\n'), run=False)
