@@ -25,7 +25,8 @@ class Page:
     """One page of a query, rows as JSON objects without `attributes`.
 
     `done` False means there are more rows: ask again behind the last one. A page may be shorter than
-    its LIMIT and than 2,000 rows without being the last (pull-apis.md 2.4), so only `done` says so.
+    its LIMIT and than 2,000 rows without being the last (REST API guide, Query Options Header), so only
+    `done` says so.
     """
 
     records: list[dict[str, Any]]
@@ -47,7 +48,7 @@ class Deletions:
     """The delete log of one object and window: `(id18, deleted at)`.
 
     The log is whole only from `earliest` up to `covered`: behind `covered` a transaction was still
-    running, and the next window starts there (pull-apis.md 2.6).
+    running, and the next window starts there (REST API guide, sObject Get Deleted).
     """
 
     records: list[tuple[str, Millis]]
@@ -65,7 +66,7 @@ class Limit:
 
 
 WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
-"""Editions that run no Apex of their own (pull-apis.md 6; the list is from memory there)."""
+"""Editions that run no Apex of their own (not documented by name; the Apex guide lists those that do)."""
 
 
 @dataclass(frozen=True, slots=True)

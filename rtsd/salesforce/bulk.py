@@ -1,4 +1,4 @@
-"""Bulk API 2.0 query jobs, streamed in constant memory and proven whole (pull-apis.md 4)."""
+"""Bulk API 2.0 query jobs, streamed in constant memory and proven whole (Bulk API 2.0 guide, Query)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Rows:
 class Point:
     """Where to go on reading a job's result: its pages before `locator` hold `rows` rows.
 
-    A job and its result outlive the session that made it, for seven days (pull-apis.md 1.4, 4.5).
+    A job and its result are kept for seven days (Bulk API 2.0 guide, Limits), and outlive the session
+    that made it (not documented; seen in live orgs, airbytehq/airbyte#84302).
     """
 
     job: str
@@ -227,7 +228,8 @@ class Job:
         locator = stream.headers.get("Sforce-Locator", "")
         records = stream.headers.get("Sforce-NumberOfRecords", "")
         if not locator or not records.isdecimal():
-            # a missing locator is not the end: the rest would be lost without a word (pull-apis.md 4.2)
+            # the end is said by the word null (Bulk API 2.0 guide, Get Results): taking a missing locator
+            # for it would lose the rest without a word
             raise MalformedCsv("the page came without Sforce-Locator or Sforce-NumberOfRecords")
         page.following, page.records = locator, int(records)
 

@@ -34,7 +34,7 @@ class Client(Connection):
         """Return the first page; `all_rows` includes deleted and archived rows (queryAll).
 
         Further pages are asked for behind the last row, not by locator: a locator dies with the session
-        that opened it (pull-apis.md 1.4).
+        that opened it (not documented; seen in live orgs, airbytehq/airbyte#84302).
         """
         path = "queryAll" if all_rows else "query"
         return _page(await self.get_long(path, purpose=purpose, params={"q": statement}))
@@ -133,7 +133,7 @@ class Client(Connection):
     async def limits(self, *, purpose: str) -> dict[str, Limit]:
         """Read `/limits`; it costs a call, the usage header of every answer does not.
 
-        Only `Max` and `Remaining` of each entry are read: more is nested in some (pull-apis.md 3.1).
+        Only `Max` and `Remaining` of each entry are read: more is nested in some (REST API guide, Limits).
         """
         answer = await self.get("limits/", purpose=purpose)
         return {
@@ -143,7 +143,7 @@ class Client(Connection):
         }
 
     async def organization(self, *, purpose: str) -> Organization:
-        """Read the org's own record (a scratch org is a sandbox that expires; pull-apis.md 6)."""
+        """Read the org's own record (a sandbox that expires is a scratch org: so forcedotcom/sfdx-core)."""
         row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
         expires = row.get("TrialExpirationDate") is not None
         return Organization(

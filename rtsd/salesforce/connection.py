@@ -29,7 +29,7 @@ from rtsd.salesforce.session import Session
 from rtsd.salesforce.transport import Timeouts, proxy_for, tls_context, unreachable
 
 _MOST_URI = 16_384 - 1_000
-"""Bytes of URI and token: with all headers the org takes 16,384 (pull-apis.md 2.4)."""
+"""Bytes of URI and token: with all headers the org takes 16,384 (REST API guide, Status Codes)."""
 _READ_BYTES = 256 * 1024
 
 

@@ -12,7 +12,7 @@ SaveRefreshToken = Callable[[str], Awaitable[None]]
 
 
 class Auth(StrEnum):
-    """The OAuth flow (pull-apis.md 1.2)."""
+    """The OAuth flow (Salesforce Help, OAuth Authorization Flows)."""
 
     CLIENT_CREDENTIALS = "client_credentials"
     JWT = "jwt"

@@ -1,8 +1,8 @@
 """Bytes of CSV -> rows, split at whole records, in constant memory.
 
-Salesforce quotes every value, doubles the quotes inside, and ends records with LF; line breaks stand in
-quotes (Bulk API 2.0 guide; pull-apis.md 4.3). So a newline ends a record exactly where the quotes
-before it are even in number, whatever the values hold.
+Salesforce doubles the quotes inside a value, ends records with LF, and leaves line breaks in quotes
+(Bulk API 2.0 guide, Prepare CSV Files; that it quotes every value is seen in live orgs). So a newline
+ends a record exactly where the quotes before it are even in number, whatever the values hold.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Records:
             more = bool(data) or len(piece) == _PIECE  # what did not fit may be held back inside
 
     def _parse(self, block: bytes) -> list[list[str]]:
-        if b"\0" in block:  # occurs on the wire, never in Salesforce (pull-apis.md 4.3)
+        if b"\0" in block:  # never in Salesforce, but seen on the wire: airbytehq/airbyte#8300
             block = block.replace(b"\0", b"")
         try:
             if not self.header:

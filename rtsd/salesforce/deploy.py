@@ -1,6 +1,6 @@
 """Metadata deployments over REST: a zip goes in, and either all of it takes effect or none.
 
-(Metadata API guide, Deploy and Retrieve Metadata with REST; push-apis.md 2.4.) Parts of the answers are
+(Metadata API guide, Deploy and Retrieve Metadata with REST.) Parts of the answers are
 derived from SOAP: one object may stand where a list is meant, and booleans and numbers may be text.
 """
 
@@ -150,7 +150,7 @@ async def _cancel(client: Client, deploy_id: str) -> None:
 
 
 def _judge(deploy_id: str, result: Mapping[str, Any]) -> Deployed:
-    """Only `success` counts: too little coverage leaves no component in error (push-apis.md 2.4)."""
+    """Only `success` counts: too little coverage leaves no component in error (seen in live orgs)."""
     details = result.get("details") or {}
     tests = details.get("runTestResult") or details.get("runTestResults") or {}
     if not _flag(result.get("success")):

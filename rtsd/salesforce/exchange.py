@@ -25,7 +25,7 @@ log = structlog.get_logger("rtsd.salesforce")
 ONE_CALL: Mapping[str, int] = {API_REQUESTS: 1}
 
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
-"""Not anchored at the end: a per-app part may follow (pull-apis.md 3.2)."""
+"""Not anchored at the end: more may follow, such as a per-app part (REST API guide, Limit Info Header)."""
 _WITHOUT_DATE: Millis = 300_000
 """How far off the local clock may be where an answer has no Date: wide, so that doubt leads to a repair."""
 

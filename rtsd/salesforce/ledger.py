@@ -12,7 +12,7 @@ Clock = Callable[[], Millis]
 """The local clock; only the composition root asks the operating system."""
 
 API_REQUESTS = "DailyApiRequests"
-"""One per HTTP call to the REST or Bulk API (pull-apis.md 3.2)."""
+"""One per HTTP call to the REST or Bulk API (Salesforce developer limits, API Request Limits)."""
 BULK_JOBS = "DailyBulkV2QueryJobs"
 """One per Bulk query job created."""
 BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"

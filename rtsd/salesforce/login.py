@@ -1,4 +1,4 @@
-"""The four OAuth flows (pull-apis.md 1.2).
+"""The four OAuth flows (Salesforce Help, OAuth Authorization Flows).
 
 simple-salesforce does the three it knows, in a thread and with a session of ours; the refresh token
 flow, which it lacks, goes through aiohttp.
@@ -161,7 +161,7 @@ def read_answer(credentials: Credentials, status: int, body: str) -> Login:
 
 
 def _org_of(identity: str) -> str:
-    """The org in an identity URL, `https://…/id/<org>/<user>` (pull-apis.md 1.2)."""
+    """The org in an identity URL, `https://…/id/<org>/<user>` (Salesforce Help, Identity URLs)."""
     found = re.search(r"/id/(00D\w{12}(?:\w{3})?)/", identity)
     return full_id(found[1]) if found else ""
 

@@ -136,7 +136,10 @@ def _field(entry: dict[str, Any]) -> Field:
 
 
 def _is_mirrored(entry: dict[str, Any]) -> bool:
-    """Leave out compounds, binaries, and lists of ids or names (soapType `urn:…`; pull-apis.md 2.3, 4.4)."""
+    """Leave out compounds, binaries, and lists of ids or names (soapType `urn:…`).
+
+    Bulk jobs refuse the first two and never return the lists (Bulk API 2.0 guide, Query).
+    """
     return entry["type"] not in COMPOUND_TYPES | BINARY_TYPES and not str(
         entry.get("soapType", "")
     ).startswith("urn:")

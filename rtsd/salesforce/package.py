@@ -1,7 +1,7 @@
 """The package's rows in the org: settings, synced fields, triggers (contract section 6).
 
 Settings are a hierarchy custom setting: one row for the org, and perhaps rows for profiles and users,
-told apart by `SetupOwnerId` (Apex Developer Guide, Custom Settings; push-apis.md 1.8). Sync conditions are
+told apart by `SetupOwnerId` (Apex Developer Guide, Custom Settings). Sync conditions are
 rows of `RTS_Synced_Field__c` with `Condition__c`; no such row of an object, and every update is pushed.
 """
 

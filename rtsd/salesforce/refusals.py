@@ -1,7 +1,8 @@
 """Every error Salesforce sends, as a table: which of ours it is, and what to do next.
 
-Four shapes come: REST arrays, OAuth objects, Bulk v1 objects, and web pages from the edge
-(pull-apis.md 2.7). Status and code decide together, and at times only the message tells.
+Four shapes come: REST arrays (REST API guide, Status Codes and Error Responses), OAuth objects (Salesforce
+Help, OAuth 2.0 Error Codes), Bulk v1 objects (Bulk API guide, Errors), and web pages from the edge (seen in
+live orgs). Status and code decide together, and at times only the message tells.
 """
 
 from __future__ import annotations
@@ -189,7 +190,8 @@ RULES = (
     Rule(SalesforceError, statuses=(410,), do="Set org.api_version to one the org still has."),
     Rule(ObjectUnavailable, codes=("NOTFOUND", "ENTITYISDELETED")),
     Rule(ObjectUnavailable, statuses=(404,)),
-    # 406 and 420 are passing faults of the edge (pull-apis.md 2.7)
+    # passing faults of the edge: 420 has no route for the host (REST API guide, Status Codes), 406 is not
+    # documented (singer-io/tap-salesforce#184)
     Rule(OrgUnreachable, Remedy.RETRY, statuses=(406, 408, 420)),
     Rule(OrgUnreachable, Remedy.RETRY, statuses=(429,), processed=False),
     Rule(OrgUnreachable, Remedy.RETRY, statuses=_SERVER_ERRORS),

@@ -16,7 +16,7 @@ _PURPOSE = "login"
 _TIMEOUTS = Timeouts(first_byte_s=30.0)
 _MINUTE: Millis = 60_000
 _MOST_PER_MINUTE = 6
-"""Sessions live 15 minutes at least (pull-apis.md 1.4): more logins than this are a loop."""
+"""Sessions live 15 minutes at least (Salesforce Help, Session Settings): more logins are a loop."""
 _REFUSED_PAUSE: Millis = 30_000
 _UNREACHABLE_PAUSE: Millis = 1_000
 _LONGEST_PAUSE: Millis = 15 * _MINUTE
@@ -25,7 +25,8 @@ _LONGEST_PAUSE: Millis = 15 * _MINUTE
 class Session:
     """Logs in when a token is needed, once for all who wait; never more than one login in flight.
 
-    How long a session lives is not told (pull-apis.md 1.2), so a token is used until it is refused.
+    How long a session lives is not told (no `expires_in` is seen in answers), so a token is used until it
+    is refused.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class Session:
             self._unsaved = await log_in(self.credentials, self._refresh_token, self._timeouts)
         rotated = self._unsaved.refresh_token
         if rotated and rotated != self._refresh_token:
-            # the old one is dead now: presenting it again would revoke the new one (pull-apis.md 1.4)
+            # the old one is dead now: presenting it again would revoke the new one (Salesforce Help,
+            # Refresh Token Rotation)
             self._refresh_token = rotated
             await self._save(rotated)
         login, self._unsaved = self._unsaved, None

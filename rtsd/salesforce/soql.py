@@ -73,8 +73,8 @@ def after_id(last_id: str) -> str:
 def after_stamp(cursor: str, stamp: Millis | str, last_id: str) -> str:
     """The keyset condition for paging by (cursor, Id); with `order_by=f"{cursor},Id"`.
 
-    Thousands of rows can share one stamp, so the stamp alone would lose or repeat them
-    (pull-apis.md 5.1).
+    Stamps are whole seconds, so a bulk edit gives thousands of rows the same one, and the stamp alone
+    would lose or repeat them (not documented; supaglue-labs/supaglue#532).
     """
     at = moment(stamp)
     return f"{cursor} > {at} OR ({cursor} = {at} AND Id > {text(last_id)})"

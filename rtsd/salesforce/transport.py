@@ -86,7 +86,7 @@ def _reason(cause: BaseException) -> str:
 class HostAdapter(HTTPAdapter):
     """Sends every request to `target`: simple-salesforce insists on https://….salesforce.com.
 
-    It also gives each request the time-outs that simple-salesforce does not pass (pull-apis.md 1.5).
+    It also gives each request the time-outs that simple-salesforce does not pass (seen in 1.12.10).
     """
 
     def __init__(self, target: str, context: ssl.SSLContext, timeouts: Timeouts) -> None:
