@@ -21,8 +21,9 @@ def is_id(text: str) -> bool:
 def full_id(text: str) -> str:
     """Return the 18-character form, the only one stored.
 
-    The checksum letters encode which of the 15 are upper case, five a letter (pull-apis.md 5.3). An
-    18-character id is rebuilt too, so a wrongly cased suffix cannot name a second record.
+    The checksum letters encode which of the 15 are upper case, five a letter: not documented, but the
+    examples in Salesforce's guides hold to it. An 18-character id is rebuilt too, so a wrongly cased
+    suffix cannot name a second record.
     Raises ValueError when it is no id.
     """
     if not is_id(text):

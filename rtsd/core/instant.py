@@ -40,7 +40,9 @@ def from_iso(text: str) -> Millis:
 def normal_iso(text: str) -> str:
     """Return `text` in the mirror's form `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
-    Salesforce's own two spellings (`.000Z`, `.000+0000`; pull-apis.md 4.3, 5.4) take no conversion.
+    Salesforce's own two spellings take no conversion: `.000+0000` of REST (REST API guide, sObject Get
+    Updated), and `.000Z` (Bulk API 2.0 guide, Valid Date Format in Records). Which of them a Bulk result
+    has is not documented; rtsd takes both.
     Raises ValueError when it is not a date-time.
     """
     if text[7:20:3] == "-T::.":
@@ -54,5 +56,5 @@ def normal_iso(text: str) -> str:
 
 
 def soql_literal(moment: Millis) -> str:
-    """A SOQL date-time literal; SOQL compares whole seconds (pull-apis.md 5.1)."""
+    """A SOQL date-time literal in whole seconds (SOQL and SOSL Reference, Date Formats), as stamps are."""
     return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"

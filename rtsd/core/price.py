@@ -151,7 +151,8 @@ def idle_day(objects: int, with_formulas: int, periods: Periods, *, with_package
     `with_package` adds what is asked of it: sync conditions each describe period, and while nothing
     pushes its error log too, and whether it is there.
 
-    Pushes cost no call. A describe is conditional, but Salesforce counts it (pull-apis.md 3.2).
+    Pushes cost no call. A describe is conditional, but Salesforce counts it: all calls but that for the
+    versions count (REST API guide, Limit Info Header).
     """
     always = objects * (_a_day(periods.describe) + _a_day(periods.fingerprint))
     always += with_formulas * CALLS_PER_REFRESH * _a_day(periods.formula)

@@ -1,6 +1,7 @@
 """What may be spent, and when more may: each purpose stops before a more urgent one, all before the reserve.
 
-Salesforce counts a rolling 24 hours: what was spent frees its place a day later (pull-apis.md 3.2).
+Salesforce counts a rolling 24 hours: what was spent frees its place a day later (Salesforce developer
+limits, API Request Limits and Allocations).
 """
 
 from __future__ import annotations

@@ -43,10 +43,10 @@ COMPOUND_TYPES = frozenset({"address", "location", "complexvalue"})
 """Types whose components are fields of their own; the compound itself is not mirrored."""
 
 BINARY_TYPES = frozenset({"base64", "byte"})
-"""Types left out of the mirror: REST answers a URL, Bulk refuses them (pull-apis.md 2.5, 4.4)."""
+"""Types left out: REST answers a URL (REST API guide, sObject Blob Get), Bulk refuses them."""
 
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
-"""Fields that can order a record's versions, best first (pull-apis.md 5.1)."""
+"""Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
 
 
 def kind_of(salesforce_type: str) -> Kind:
@@ -56,13 +56,16 @@ def kind_of(salesforce_type: str) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One mirrored field, as the describe tells it (pull-apis.md 2.3)."""
+    """One mirrored field, as the describe tells it (REST API guide, sObject Describe)."""
 
     name: str
     type: str
     kind: Kind
     calculated: bool = False
-    """A formula or roll-up: it can change without the record's stamp moving (pull-apis.md 5.2)."""
+    """A formula or roll-up: it can change without the record's stamp moving.
+
+    Documented of formulas across objects; of the others it is what live orgs show.
+    """
     filterable: bool = True
     reference_to: tuple[str, ...] = ()
 
@@ -77,7 +80,7 @@ class ObjectSchema:
     """The field that orders versions; None when the object has none that can be filtered."""
     key_prefix: str | None = None
     replicateable: bool = True
-    """Whether `deleted` and `updated` answer for it (pull-apis.md 2.6)."""
+    """Whether `deleted` and `updated` answer for it (REST API guide, sObject Get Updated)."""
     soft_deletes: bool = False
     """Whether deleted rows stay readable for a while, told apart by IsDeleted."""
     merges: bool = False
@@ -92,7 +95,7 @@ class ObjectSchema:
 
     @cached_property
     def by_lower_name(self) -> Mapping[str, Field]:
-        """The fields by lower-cased name: CSV headers may come back as typed (pull-apis.md 4.3)."""
+        """The fields by lower-cased name: the case of CSV headers is not documented, rtsd takes any."""
         return {field.name.lower(): field for field in self.fields}
 
     @property
@@ -118,7 +121,7 @@ class Wish:
     conditions: tuple[str, ...] = ()
     """Fields whose change makes the package push; empty for any."""
     refresh: tuple[str, ...] = ()
-    """Fields that behave like formulas: read again every so often (AC 40)."""
+    """Fields that behave like formulas, as ContractLineItem.Status does: read again every so often."""
     privacy: Mapping[str, str] = field(default_factory=dict)
     """Field -> drop, hash or last4, before a value reaches the disk."""
 
