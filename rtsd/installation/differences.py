@@ -135,7 +135,7 @@ def object_fields(files: dict[str, bytes]) -> dict[str, frozenset[str]]:
 
 
 def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
-    """The path of the gateway's URL does not count (push-apis.md 2.2)."""
+    """The path of the gateway's URL does not count (Metadata API guide, RemoteSiteSetting)."""
     if "remote site" in found.unknown:
         return
     if found.remote_site is None:

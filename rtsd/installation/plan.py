@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def is_production(self) -> bool:
-        """Whether a deployment with Apex has to run tests (push-apis.md 2.4)."""
+        """Whether a deployment with Apex has to run tests (Metadata API guide, testLevel)."""
         return not self.org.sandbox and self.org.edition != _WITHOUT_TESTS
 
     def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> ApexTests:

@@ -44,7 +44,7 @@ class Deployment:
     zip_bytes: bytes = b""
     test_failures: list[str] = field(default_factory=list)
     coverage: list[str] = field(default_factory=list)
-    """Shortfalls: they fail a deployment without an error in any component (push-apis.md 2.4)."""
+    """Shortfalls: a deployment fails by them without an error in any component (seen in live orgs)."""
     polls_left: int = 0
     take_effect: Callable[[], None] | None = None
     status: str = "Pending"

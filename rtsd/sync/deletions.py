@@ -12,7 +12,7 @@ from rtsd.sync.catalog import Mirrored
 from rtsd.sync.engine import Engine
 
 KEPT_MS: Millis = 14 * 24 * 3_600_000
-"""How far it is asked back; it keeps 15 days, less when much was deleted (pull-apis.md 2.6)."""
+"""How far back it is asked: it keeps 15 days, fewer once full (REST API guide, sObject Get Deleted)."""
 
 log = structlog.get_logger("rtsd.deletions")
 

@@ -35,9 +35,9 @@ GRACE_S = 2.0
 OVERLAP_MS: Millis = 600_000
 """A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
 GROUPS = 2_000
-"""More groups than this an aggregate query refuses (pull-apis.md 2.4) ..."""
+"""An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
 TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
-"""... with this code, as far as is known."""
+"""... with this code, which is not documented."""
 SPARE_GROUPS = 50
 """Days that only the org may have."""
 PAGE = 2_000

@@ -31,7 +31,7 @@ BULK_ABOVE = 20_000
 WIDE_AT_ONCE = 200
 """Rows of a wide object that are fetched at a time: each is long."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
-"""Refusals of a window that its halves may not meet (pull-apis.md 2.7)."""
+"""Refusals of a window that its halves may not meet (SOAP API guide, ExceptionCode)."""
 NO_LOG = (400, 404, 405)
 """Statuses of an org that keeps no delete log for the object, or none that reaches back so far."""
 
@@ -250,7 +250,7 @@ def _within(cursor: str, window: Window) -> str:
 
 
 def _behind(mirrored: Mirrored, cursor: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """The condition for what follows a page. A locator would die with its session (pull-apis.md 1.4)."""
+    """The condition for what follows a page. A locator would die with its session (see Client.query)."""
     if not records:
         raise SalesforceError(f"{mirrored.name}: a page of a window came empty, but not as the last one")
     return soql.after_stamp(cursor, normal_iso(str(records[-1][cursor])), full_id(str(records[-1]["Id"])))

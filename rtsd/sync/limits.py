@@ -38,7 +38,8 @@ class Limits:
         """Read them, unless that was done within the hour; also by an earlier run.
 
         What the sync user may not see (it takes View Setup and Configuration, and Manage Users for
-        storage; pull-apis.md 3.1) stays unknown. Raises QuotaExhausted, OrgUnreachable, AuthenticationFailed.
+        storage; REST API guide, Limits) stays unknown.
+        Raises QuotaExhausted, OrgUnreachable, AuthenticationFailed.
         """
         async with self._asking:
             if self._asked_at is None:

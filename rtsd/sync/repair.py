@@ -179,7 +179,10 @@ class Repair:
         ], page.observed
 
     async def _from_delete_log(self, mirrored: Mirrored, ids: Mapping[str, Millis]) -> list[Change]:
-        """Those of the records that the delete log names; it reaches back 15 days (pull-apis.md 2.6)."""
+        """Those of the records that the delete log names.
+
+        It reaches back 15 days (REST API guide, sObject Get Deleted).
+        """
         log = await deletions.read(self._engine, mirrored, 0, self._engine.salesforce_now(), purpose="repair")
         return [
             Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, Version(to_iso(at), *log.observed))

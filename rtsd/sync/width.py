@@ -1,8 +1,8 @@
 """Objects too wide for one query: their columns in parts that the org takes, joined on Id.
 
 How wide is too wide depends on the fields: formulas expand inside a statement, so the org may refuse a
-SELECT of 800 fields that is far below the 100,000 characters it allows (QUERY_TOO_COMPLICATED,
-pull-apis.md 2.7). A refusal halves what one statement may select, for as long as the daemon runs.
+SELECT of 800 fields that is far below the 100,000 characters it allows (QUERY_TOO_COMPLICATED; SOAP API
+guide, ExceptionCode). A refusal halves what one statement may select, for as long as the daemon runs.
 """
 
 from __future__ import annotations
