@@ -1,4 +1,4 @@
-"""Secrets and personal data of a whole run, looked for everywhere they must not be (charter 36)."""
+"""Secrets and personal data of a whole run, looked for where they must not be (docs/reliability.md 36)."""
 
 from __future__ import annotations
 

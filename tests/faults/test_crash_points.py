@@ -1,4 +1,7 @@
-"""Killed or failed at the first write, the second and so on, until a step gets through (charter 4, 7)."""
+"""Killed or failed at the first write, the second and so on, until a step gets through.
+
+These are promises 4 and 7 of docs/reliability.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rtsd stands on: versions without known holes, pinned by hash (charter 12 and 41)."""
+"""What rtsd stands on: versions without known holes, pinned by hash (docs/reliability.md 12, 41)."""
 
 from __future__ import annotations
 

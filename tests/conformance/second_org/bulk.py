@@ -29,7 +29,7 @@ class Job:
     waits: list[str] = field(default_factory=list)
 
     def poll(self, *, processed_s: int) -> dict[str, Any]:
-        """The job's information (pull-apis 4.1); numberRecordsProcessed comes with the end only."""
+        """The job (Bulk API 2.0 guide, Get Information); numberRecordsProcessed comes with the end only."""
         if self.info["state"] in ("UploadComplete", "InProgress"):
             self.info["state"] = self.waits.pop(0) if self.waits else "JobComplete"
         told = self.info | {"jobType": "V2Query", "retries": 0, "totalProcessingTime": processed_s}
@@ -114,7 +114,7 @@ class Bulk:
         return self.jobs[key]
 
     def find(self, key: str, version: str) -> Job:
-        """A job by its id; it answers to its own version only (pull-apis 4.2)."""
+        """A job by its id; it answers to its own version only (Bulk API 2.0 guide, Get Results)."""
         job = self.jobs.get(key if len(key) == 18 else long_id(key))
         if job is None:
             raise Refused(404, "NOT_FOUND", "The requested resource does not exist")

@@ -24,7 +24,7 @@ _SOAP = {
 
 
 def summary(entity: SObject, version: str) -> dict[str, Any]:
-    """An entry of describeGlobal (pull-apis 2.2)."""
+    """An entry of describeGlobal (REST API guide, Describe Global)."""
     root = f"/services/data/v{version}/sobjects/{entity.name}"
     return {
         "name": entity.name,
@@ -51,7 +51,7 @@ def summary(entity: SObject, version: str) -> dict[str, Any]:
 
 
 def describe(entity: SObject, version: str) -> dict[str, Any]:
-    """The answer to a describe (pull-apis 2.3): fields in another order than they were made in."""
+    """A describe (REST API guide, sObject Describe), with fields in another order than they were made in."""
     fields = [_field(one) for one in sorted(entity.visible(), key=lambda one: one.name[::-1])]
     return summary(entity, version) | {"fields": fields, "childRelationships": [], "recordTypeInfos": []}
 
@@ -68,7 +68,7 @@ def _field(one: Field) -> dict[str, Any]:
         "precision": 18 if numbers else 0,
         "scale": 2 if numbers else 0,
         "digits": 9 if one.type == "int" else 0,
-        "nillable": one.name == "Id",  # do not trust it (pull-apis 2.3)
+        "nillable": one.name == "Id",  # not to be trusted: tap-salesforce does not either
         "calculated": one.formula,
         "compoundFieldName": one.compound,
         "custom": one.name.endswith("__c"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """An answer that is an error: REST's array of one object (pull-apis 2.7)."""
+    """An answer that is an error: REST's array of one object (REST API guide, Status Codes)."""
 
     def __init__(self, status: int, code: str, message: str, fields: list[str] | None = None) -> None:
         super().__init__(message)

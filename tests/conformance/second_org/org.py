@@ -106,7 +106,7 @@ class Org:
         return {one.name: as_rest(row, one, entity) for one in entity.visible()}
 
     def login(self, form: dict[str, str]) -> Answer:
-        """The client credentials flow (pull-apis 1.2)."""
+        """The client credentials flow (Salesforce Help, OAuth Authorization Flows)."""
         if form.get("grant_type") != "client_credentials":
             return Answer({"error": "unsupported_grant_type"}, 400)
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
@@ -151,7 +151,7 @@ class Org:
         raise not_found()
 
     def first_page(self, asked: Asked, version: str, *, deleted: bool) -> Answer:
-        """Run SOQL, and give the first page (pull-apis 2.4)."""
+        """Run SOQL, and give the first page (REST API guide, Query)."""
         query = parse(asked.query.get("q", ""), self.entity)
         rows = query.rows(deleted=deleted)
         if query.counts:

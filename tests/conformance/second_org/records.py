@@ -15,7 +15,7 @@ STAMP = "SystemModstamp"
 
 
 def long_id(short: str) -> str:
-    """The 18 characters of a 15-character id (pull-apis 5.3)."""
+    """The 18 characters of a 15-character id: the cases of five characters a letter."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     groups = (short[start : start + 5] for start in (0, 5, 10))
     return short + "".join(letters[sum("A" <= c <= "Z" and 1 << i for i, c in enumerate(g))] for g in groups)
@@ -75,7 +75,7 @@ class Records:
         return datetime.fromtimestamp(time.time(), UTC) + self._skew
 
     def stamp(self) -> datetime:
-        """The org's time as a record's stamp: a whole second (pull-apis 5.1)."""
+        """The org's time as a record's stamp: a whole second (not documented; seen in live orgs)."""
         return self.now().replace(microsecond=0)
 
     def create(self, name: str, at: datetime | None = None, key: str | None = None, **values: Value) -> str:
@@ -96,7 +96,7 @@ class Records:
         self._touch(row, at, "LastModifiedDate", STAMP)
 
     def recalculate(self, name: str, key: str, **values: Value) -> None:
-        """Change what formulas say: no stamp moves (pull-apis 5.2)."""
+        """Change what formulas say: no stamp moves (documented of formulas across objects)."""
         self.objects[name].rows[key] |= values
 
     def delete(self, name: str, key: str, master: str | None = None) -> None:
@@ -134,7 +134,7 @@ def alive(entity: SObject) -> dict[str, Row]:
 
 
 def as_json(value: Value, kind: Field) -> Any:
-    """A value as REST writes it: datetimes end in +0000 (pull-apis 5.4)."""
+    """A value as REST writes it: datetimes end in +0000 (REST API guide, sObject Get Updated)."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
     if isinstance(value, date):

@@ -24,7 +24,7 @@ def root(_org: Org, _asked: Asked, found: re.Match[str]) -> Answer:
 
 @route("GET", "/limits")
 def limits(org: Org, _asked: Asked, _found: re.Match[str]) -> Answer:
-    """Limits with strangers among them, and without one that is usual (pull-apis 3.1)."""
+    """Limits with strangers among them, and without one that is usual (REST API guide, Limits)."""
     if not org.habits.limits:
         raise Refused(
             403, "INSUFFICIENT_ACCESS", "You do not have the permission View Setup and Configuration"
@@ -68,7 +68,7 @@ def described(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 
 @route("GET", r"/sobjects/(?P<name>\w+)/(?P<which>updated|deleted)")
 def replication(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
-    """What was changed or deleted, as far as the org vouches for it (pull-apis 2.6)."""
+    """What was changed or deleted, as far as the org vouches (REST API guide, sObject Get Updated)."""
     entity = org.entity(found["name"])
     if "IsDeleted" not in entity.fields:
         raise Refused(400, "INVALID_TYPE_FOR_OPERATION", f"entity {entity.name} is not replicateable")
@@ -109,7 +109,7 @@ def record(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 
 @route("POST", r"/composite/sobjects/(?P<name>\w+)")
 def collection(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
-    """Many records by id: null for what is not there (pull-apis 2.5)."""
+    """Many records by id: null for what is not there (REST API guide, sObject Collections)."""
     entity = org.entity(found["name"])
     fields = _fields(entity, asked.body["fields"])
     if len(asked.body["ids"]) > 2_000:
@@ -164,7 +164,7 @@ def query_more(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 
 @route("POST", "/jobs/query")
 def create_job(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
-    """A bulk query job (pull-apis 4.1)."""
+    """A bulk query job (Bulk API 2.0 guide, Create a Query Job)."""
     job = org.bulk.create(
         asked.body, parse(asked.body["query"], org.entity), found["version"], org.habits.job_waits
     )
@@ -196,7 +196,7 @@ def result_pages(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 
 @route("GET", r"/jobs/query/(?P<id>\w{15,18})/results")
 def results(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
-    """One page of a job's CSV (pull-apis 4.2)."""
+    """One page of a job's CSV (Bulk API 2.0 guide, Get Results)."""
     job = org.bulk.find(found["id"], found["version"])
     if job.info["state"] != "JobComplete":
         raise Refused(400, "INVALIDJOBSTATE", "the job has no results yet")

@@ -87,7 +87,7 @@ class Query:
         return found if self.limit is None or self.aggregate else found[: self.limit]
 
     def sums(self, rows: list[Row]) -> list[dict[str, Any]]:
-        """The groups of an aggregate query, as REST writes them (pull-apis 2.4)."""
+        """The groups of an aggregate query, as REST writes them (SOQL and SOSL Reference, GROUP BY)."""
         grouped: dict[tuple[Any, ...], list[Row]] = {} if self.groups else {(): []}
         for row in rows:
             key = tuple(_function(name, kind)(row) for name, kind in self.groups)

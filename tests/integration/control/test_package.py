@@ -61,7 +61,7 @@ async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -
 
 
 async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> None:
-    """A row of a user or profile silences that user only (push-apis.md 1.8)."""
+    """A row of a user or profile silences that user only (Apex Developer Guide, Custom Settings)."""
     org = socket.rig.org
     await socket.rig.sim.control("package/install")
     for user in org.user_ids[:3]:

@@ -159,7 +159,7 @@ async def test_production_runs_the_packages_tests(fault: str, says: str, office:
 
 
 async def test_developer_edition_with_few_jobs_left_gets_two(office: Office) -> None:
-    """Five scheduled jobs are all it takes (push-apis.md 1.5)."""
+    """Five scheduled jobs are all it takes (Apex Developer Guide, Apex Scheduler Limits)."""
     for number in range(2):
         detail = office.org.create(office.org.admin, "CronJobDetail", [{"Name": f"Nightly {number}"}])[
             0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.ids import full_id, is_id
 
-# pull-apis.md 5.3
+# from examples of Salesforce and of its clients
 VECTORS = [
     "a00D0000008pQRAIA2",
     "750R0000000zlh9IAA",
