@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from rtsd.installation.reports import Standing
 
+WAITING = "Pushes are being sent; waiting for them to end."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
@@ -244,3 +246,27 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
             await plans.make(visit.client, settings, user="nobody@acme.example")
     names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
     assert names == [(username,)]
+
+
+async def test_pushes_under_way_are_waited_for(office: Office) -> None:
+    """A class with a job cannot be replaced: it is tried again until the job has ended, not for ever."""
+    await office.deploy()
+    ((sender,),) = office.select("SELECT Id FROM ApexClass WHERE Name = 'RTS_Sender'")
+    job = {"ApexClassId": sender, "JobType": "Queueable", "Status": "Processing"}
+    office.org.create(office.org.admin, "AsyncApexJob", [job])[0].unwrap()
+    office.org.store.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    with pytest.raises(DeployFailed, match="check"):
+        await office.deploy()
+    waits = office.said.count(WAITING)
+    assert waits > 1
+
+    async def until_it_ends(seconds: float) -> None:
+        if office.said.count(WAITING) > waits + 1:
+            office.org.store.execute(
+                "UPDATE AsyncApexJob SET Status = 'Completed' WHERE JobType = 'Queueable'"
+            )
+        await asyncio.sleep(0 * seconds)
+
+    office.no_pause = until_it_ends
+    await office.deploy()
+    assert told(await office.status()) == []
