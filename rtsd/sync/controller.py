@@ -173,7 +173,7 @@ class Controller:
             return
         while True:
             self.package.wake.clear()
-            pause = await self._guarded(self._look_for_package, RETRY_S)
+            pause = await self._guarded(self._look_for_package, self.package.pause_s())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.package.wake.wait(), pause)
 

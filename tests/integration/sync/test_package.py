@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.core.price import Periods, idle_day
 from rtsd.store import error_log
+from rtsd.sync import controller
 from rtsd.sync.package import EAGER_LOOKS, FIRST_PAUSE_S, LONGEST_PAUSE_S
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from conftest import Rig, Start
 
 CONDITIONS = 'conditions = ["Email"]\n'
@@ -271,3 +277,21 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
     periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0)
     beside = idle_day(0, 0, periods, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
+
+
+async def test_a_look_that_is_refused_is_not_repeated_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch, until: Callable[[Callable[[], Any]], Awaitable[None]]
+) -> None:
+    """Without access to the settings it is asked as seldom as for a package that is not there."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    await rig.sim.fault("no_access", path="/query")
+    monkeypatch.setattr(controller, "RETRY_S", 0.0)  # what a loop with something to do waits
+    before, seq = (await rig.calls())["query"], rig.parts.engine.journal.last_seq
+    watch = asyncio.create_task(rig.parts.controller.watch_package())
+    try:
+        await until(lambda: rig.parts.engine.journal.last_seq > seq)
+        await asyncio.sleep(0.1)  # time enough for a hundred looks
+    finally:
+        watch.cancel()
+    assert (await rig.calls())["query"] == before + 1
