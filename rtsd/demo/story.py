@@ -12,6 +12,7 @@ from typing import Any
 
 from rtsd.demo.compare import Difference, compare
 from rtsd.demo.stage import Stage, install_package, stage, until_answering
+from rtsd.demo.stray import push_stray
 from rtsd.demo.watch import Watch
 
 RECORDS: Mapping[str, int] = {
@@ -84,6 +85,9 @@ async def _leave(dashboard: asyncio.subprocess.Process) -> None:
 
 async def _repeat(scene: Stage, play: Play) -> None:
     await _wait_until_loaded(scene, lambda _line: None)
+    status = await scene.status()
+    if status.gateway.listen and status.org.id:
+        await push_stray(status.gateway.listen, status.org.id, scene.token)
     while True:
         await _act(scene, play, CYCLE_S, lambda _line: None)
 

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from rig import Rig, standing
+from rig import TOKEN, Rig, standing
+from waiting import eventually
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
+from rtsd.demo.stray import OBJECT as STRAY
+from rtsd.demo.stray import push_stray
 from rtstui.app import RtsTui
 from rtstui.connection import Connection
 from rtstui.state import Gap, State
@@ -65,6 +68,19 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             app.screen.query_one(Line).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
             await pilot.press("enter")
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
+
+            status = await daemon.status()
+            await push_stray(str(status.gateway.listen), str(status.org.id), TOKEN)
+            await pilot.press("4")
+            await until(lambda: STRAY in text(app))
+            (letter,) = await daemon.client.dead_letters()
+            await pilot.press("tab", "R", "y")
+            await until(lambda: "1 retried." in " ".join(note.message for note in app._notifications))
+
+            async def back() -> bool:  # it fails again, and says so under a number of its own
+                return [one.id for one in await daemon.client.dead_letters()] not in ([], [letter.id])
+
+            await eventually(back, "the dead letter is judged again", 10)
 
             await daemon.kill()
             assert await until(lambda: "LOST" in text(app)) < WITHIN_S
