@@ -1,8 +1,8 @@
 """Every error Salesforce sends, as a table: which of ours it is, and what to do next.
 
 Four shapes come: REST arrays (REST API guide, Status Codes and Error Responses), OAuth objects (Salesforce
-Help, OAuth 2.0 Error Codes), Bulk v1 objects (Bulk API guide, Errors), and web pages from the edge (seen in
-live orgs). Status and code decide together, and at times only the message tells.
+Help, OAuth 2.0 Authorization Errors), Bulk v1 objects (Bulk API guide, Errors), and web pages from the edge
+(seen in live orgs). Status and code decide together, and at times only the message tells.
 """
 
 from __future__ import annotations

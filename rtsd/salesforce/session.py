@@ -16,7 +16,7 @@ _PURPOSE = "login"
 _TIMEOUTS = Timeouts(first_byte_s=30.0)
 _MINUTE: Millis = 60_000
 _MOST_PER_MINUTE = 6
-"""Sessions live 15 minutes at least (Salesforce Help, Session Settings): more logins are a loop."""
+"""Sessions live 15 minutes at least (Salesforce Help, Session Security Settings): more logins are a loop."""
 _REFUSED_PAUSE: Millis = 30_000
 _UNREACHABLE_PAUSE: Millis = 1_000
 _LONGEST_PAUSE: Millis = 15 * _MINUTE
@@ -106,7 +106,7 @@ class Session:
         rotated = self._unsaved.refresh_token
         if rotated and rotated != self._refresh_token:
             # the old one is dead now: presenting it again would revoke the new one (Salesforce Help,
-            # Refresh Token Rotation)
+            # OAuth 2.0 Refresh Token Flow)
             self._refresh_token = rotated
             await self._save(rotated)
         login, self._unsaved = self._unsaved, None
