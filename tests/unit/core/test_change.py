@@ -237,8 +237,8 @@ def test_a_reverted_edit_in_one_second_stays_reverted() -> None:
         assert shown(settle(order, states[-1])[0]) == states[-1].values
 
 
-def test_a_late_update_never_revives_a_deleted_record() -> None:
-    """ac_26: whatever is older than the deletion leaves the tombstone alone, without a call."""
+def test_ac_26_a_late_update_never_revives_a_deleted_record() -> None:
+    """Whatever is older than the deletion leaves the tombstone alone, without a call."""
     old, update, deletion = edit(0, Name="old"), edit(1_500, Name="late"), gone(3_000)
     for order in permutations([pushed(old), pushed(update), pushed(deletion)]):
         known, fetches = settle(order, deletion)
@@ -285,8 +285,8 @@ def test_a_row_read_while_it_was_deleted_is_asked_about() -> None:
     assert take(known, row)[1].fetch
 
 
-def test_a_partial_change_keeps_what_it_does_not_name() -> None:
-    """ac_24: a missing key keeps its value, it never becomes NULL."""
+def test_ac_24_a_partial_change_keeps_what_it_does_not_name() -> None:
+    """A missing key keeps its value, it never becomes NULL."""
     known, _ = take(UNKNOWN_RECORD, pushed(edit(0, Name="a", Note="n")))
     after, _ = take(known, pushed(edit(2_000, Name="b"), fields={"Id": ID, "Name": "b"}))
     assert (shown(after) or {})["Note"] == "n"
