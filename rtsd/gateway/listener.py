@@ -23,7 +23,7 @@ AT_ONCE = 32
 BREATH_S = 0.05
 """Before the next try to accept, when the descriptors are used up."""
 
-LAST_WORDS_S = 1.0
+LAST_WORDS_S = 0.5
 """How long a stop waits for requests that are on their way, and for handshakes."""
 
 _USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

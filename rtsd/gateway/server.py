@@ -25,7 +25,7 @@ from rtsd.gateway.listener import Listener, listen
 from rtsd.gateway.meters import Meters
 from rtsd.store.inbox import Arrival, Inbox
 
-SHUTDOWN_S = 3.0
+SHUTDOWN_S = 2.0
 """How long a stop waits for requests in flight; a commit takes milliseconds, the rest is a slow sender."""
 LARGE = 256 * 1024
 """Bytes that are verified and read in a thread, while the loop goes on."""

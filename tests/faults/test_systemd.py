@@ -78,6 +78,10 @@ async def test_the_service_under_systemd(tmp_path: Path, measured: Callable[[str
             )
             _modes_and_secrets(rig, machine)
             _sandbox(machine)
+            _restore_drill(machine)
+            await eventually(lambda: "1 of 1 objects live" in status_line(machine), "it is back", 30)
+            machine.systemctl("stop", "rtsd")
+            machine.systemctl("start", "rtsd.socket", "rtsd")
             await _restarts_by_itself(machine, measured)
             await _no_push_is_refused(rig, machine, measured)
             machine.systemctl("reload", "rtsd")
@@ -89,6 +93,19 @@ async def test_the_service_under_systemd(tmp_path: Path, measured: Callable[[str
             log = machine.run("cat", LOG)
             assert machine.show("rtsd", "Result") == "success", log[-2000:]
             assert not [secret for secret in (TOKEN, rig.org.info["client_secret"], PII) if secret in log]
+
+
+def _restore_drill(machine: Machine) -> None:
+    """Charter 10: the commands of docs/operations.md, word for word."""
+    text = (
+        (UNITS.parent / "docs" / "operations.md").read_text().partition("## Restore")[2].partition("```\n")[0]
+    )
+    commands = re.findall(r"(?m)^# ([^#\n]+?)(?: +#.*)?$", text)
+    assert len(commands) == 7
+    machine.run("mkdir", "/backup")
+    machine.run("/opt/rtsd/bin/rtsd", "backup", "/backup/mirror.db")
+    for command in commands:
+        machine.run("sh", "-c", command.replace("rtsd audit", "/opt/rtsd/bin/rtsd audit"))
 
 
 def status_line(machine: Machine) -> str:

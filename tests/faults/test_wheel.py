@@ -47,6 +47,8 @@ def test_the_wheel_plays_the_demo(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert run(sys.executable, "-m", "venv", str(home)).returncode == 0
     installed = run(str(home / "bin" / "pip"), "install", "--quiet", str(wheel))
+    if "Could not find a version" in installed.stderr and "Connection" in installed.stderr:
+        pytest.skip(f"pip can't get the dependencies here: {installed.stderr[-300:]}")
     assert installed.returncode == 0, installed.stderr[-2000:]
     rtsd = str(home / "bin" / "rtsd")
     assert run(rtsd, "--version", cwd=tmp_path).stdout.startswith("rtsd ")
