@@ -205,7 +205,7 @@ class PackageWatch:
                 )
             )
         url, ours = settings.gateway_url if settings else None, self._wanted.public_url
-        if url is not None and not same_gateway(url, ours):
+        if url is not None and (not url or (ours and not same_gateway(url, ours))):
             found.append(
                 Problem(
                     f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rtsd.core.mode import Mode
+from rtsd.sync.package import Wanted
 
 if TYPE_CHECKING:
     from conftest import Socket
@@ -58,6 +59,28 @@ async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -
         "No trigger pushes Contact: Interval Sync reads them.",
     ]
     assert all("rtsd package deploy" in one["do"] for one in status["package"]["problems"])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "problems"),
+    [
+        ("https://rts.example.com", "https://RTS.example.com/v1/push", 0),
+        ("https://rts.example.com", "https://rts.example.org", 1),
+        ("", "https://rts.example.com", 0),  # nobody said what is right
+        ("", "", 1),
+    ],
+)
+async def test_the_gateways_address_is_compared(
+    ours: str, theirs: str, problems: int, socket: Socket
+) -> None:
+    """With or without the path of pushes; without public_url there is nothing to compare with."""
+    watch = socket.rig.parts.controller.package
+    assert watch is not None
+    watch._wanted = Wanted(ours, ["Contact"])
+    await socket.rig.install_package()
+    await socket.rig.sim.control("package/settings", {"Gateway_URL__c": theirs})
+    _, shown = await socket.ask("GET", "/v1/package?look=1")
+    assert sum(one["what"].startswith("The package posts to") for one in shown["problems"]) == problems
 
 
 async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> None:
