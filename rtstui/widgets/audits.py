@@ -45,7 +45,8 @@ class Drift(Objects):
         said = (
             f"{proven} of {plural(len(status.objects), 'object')} proven · {plural(wrong, 'record')} differ"
         )
-        return "Drift, by object", self.part(self.keys()) + said
+        part = self.part(self.keys()).removesuffix(" of ")
+        return "Drift, by object", f"{part} · {said}" if part else said
 
     def header(self, width: int) -> Row:
         """The columns' names; held back are changes that no sync condition watches."""

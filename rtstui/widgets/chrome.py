@@ -104,8 +104,8 @@ class Tabs(Panel):
         """One line, with the names in the longest form that fits."""
         row: Row = ()
         self._tabs = []
-        for form, gap in ((0, 2), (0, 1), (1, 1)):
-            tabs = [(key, self._tab(key, names[form], short=form == 1)) for key, names in VIEWS.items()]
+        for form, gap in ((0, 2), (0, 1), (1, 1), (2, 1)):
+            tabs = [(key, self._tab(key, names, form)) for key, names in VIEWS.items()]
             row = tuple(span for _, tab in tabs for span in (*tab, (" " * (gap - 1), "")))
             x = 0
             self._tabs = []
@@ -119,10 +119,13 @@ class Tabs(Panel):
     _tabs: Sequence[tuple[int, str]] = ()
     """Where each tab ends, for clicks."""
 
-    def _tab(self, key: str, name: str, *, short: bool) -> Row:
+    def _tab(self, key: str, names: tuple[str, str], form: int) -> Row:
+        """One tab: with its name, its short name, or (but for the one that is open) its key alone."""
+        short = form > 0
         mark, role = self._mark(key, short=short)
         active = self.app.current_mode == key
-        text = f"{'' if short else ' '}{key} {name}"
+        name = names[min(form, 1)] if form < 2 or active else ""
+        text = f"{'' if short else ' '}{key} {name}".rstrip()
         mark = mark if short or not mark else f" {mark}"
         if active:
             return ((text, "tab"), (mark, "tab"), ("" if short else " ", "tab"), (" " if short else "", ""))
@@ -175,21 +178,22 @@ class Verdicts(Panel):
         )
         if not self.state.live:
             answers = tuple((name, verdict._replace(role="off")) for name, verdict in answers)
-        for full in (True, False):
-            row = _answers(answers, full=full)
+        for form in ("full", "brief", "none"):
+            row = _answers(answers, form)
             if width_of(row) <= width:
                 break
         return [row]
 
 
-def _answers(answers: Answers, *, full: bool) -> Row:
+def _answers(answers: Answers, form: str) -> Row:
     spans: list[Span] = []
     for name, verdict in answers:
+        said = {"full": verdict.full, "brief": verdict.brief}.get(form, "")
         spans += [
             (f" {GLYPHS[verdict.role]} ", verdict.role),
             (f"{name} ", "bold"),
-            (verdict.full if full else verdict.brief, ""),
-            ("   " if full else " ", ""),
+            (said, ""),
+            ("   " if form == "full" else " ", ""),
         ]
     return tuple(spans)
 

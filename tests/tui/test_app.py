@@ -15,7 +15,7 @@ from watching import pressed, watching
 
 from rtstui import saving
 from rtstui.screens.dialogs import Confirm, Help
-from rtstui.widgets.chrome import VIEWS, KeyBar
+from rtstui.widgets.chrome import VIEWS, KeyBar, Tabs
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
@@ -411,6 +411,17 @@ async def test_every_view_stands_at_every_size() -> None:
                 await pilot.pause()
                 assert "LIVE" in text(app).splitlines()[0], (key, size)
                 assert "failed" not in text(app), (key, size)
+
+
+@pytest.mark.parametrize("size", [(120, 35), (80, 24), (40, 10)])
+async def test_a_click_on_a_tab_opens_its_view(size: tuple[int, int]) -> None:
+    """In whatever form the tabs are: with names, short ones, or digits alone."""
+    app = still_app(answered(filled(live())))
+    async with app.run_test(size=size) as pilot:
+        for key in "570":
+            line = text(app).splitlines()[1]
+            await pilot.click(Tabs, offset=(line.index(key, 1), 0))
+            await until(lambda key=key: app.current_mode == key, pilot)
 
 
 async def test_keys_can_be_changed_and_help_follows(socket: Path) -> None:
