@@ -310,9 +310,9 @@ class Frame(msgspec.Struct, kw_only=True, tag="frame", omit_defaults=True):
     seq: int
     counters: dict[str, int]
     """Entries since the daemon's start, absolute, by `type` and, for changes, by `change.<source>`."""
-    skipped: int = 0
-    """Entries since the last frame that are not among `rows`."""
-    rows: list[Event] = msgspec.field(default_factory=list)
+    skipped: int
+    """Entries since the last frame that are not among `rows`; there even when it is 0."""
+    rows: list[Event]
     status: Status | None = None
     """Present when it changed since the last frame."""
 

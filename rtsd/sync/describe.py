@@ -90,10 +90,11 @@ class Describer:
                 if mirrored.state is ObjectState.ERROR:
                     await engine.catalog.update(writing.tx, mirrored, state=ObjectState.PENDING, error=None)
         except ObjectUnavailable as error:
+            why = error.message.rstrip(".")
             await self._unusable(
                 mirrored,
-                f"{mirrored.name} cannot be described: {error.message} If it was not removed, give the sync"
-                f" user the object permission Read on {mirrored.name} (permission set RTS_Sync).",
+                f"{mirrored.name} cannot be described: {why}. If it was not removed, give the sync user"
+                f" the object permission Read on {mirrored.name} (permission set RTS_Sync).",
             )
         except ValueError as error:
             await self._unusable(mirrored, str(error))

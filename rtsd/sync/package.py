@@ -19,6 +19,8 @@ EAGER_LOOKS = 30
 """... that is, for the first ten minutes; then ever more seldom, as its first push tells anyway."""
 LONGEST_PAUSE_S = 3600.0
 """How often it is looked for in the end: 24 calls a day."""
+PUSH_PROVES_MS: Millis = 86_400_000
+"""A package that no look ever saw, but that pushed within a day, is hidden from the sync user, not gone."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ class PackageWatch:
         self._org_id = org_id
         self._now = now
         self._looks = 0
+        self._was_seen = False
+        """Whether a look ever found it: then its absence is no lack of permission."""
         self.known = PackageState()
         self.wake = asyncio.Event()
         """Set when a look is due before its time."""
@@ -128,9 +132,10 @@ class PackageWatch:
         except ObjectUnavailable as error:
             if error.reason != "INVALID_FIELD":
                 raise
+            self._was_seen = True
             return self._found_closed()
         if rows is None:
-            return self._missing()
+            return self._found_closed() if self._is_hidden() else self._missing()
         org_id = self._org_id()
         row = package.row_of(rows, org_id) if org_id else None
         return self._found(row)
@@ -228,6 +233,11 @@ class PackageWatch:
             )
         return found
 
+    def _is_hidden(self) -> bool:
+        """Whether its pushes prove that it is there: the org answers alike for hidden and for absent."""
+        heard = self.known.last_seen_at
+        return not self._was_seen and heard is not None and self._now() - heard < PUSH_PROVES_MS
+
     def _missing(self) -> Signal:
         known = self.known
         known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
@@ -242,6 +252,7 @@ class PackageWatch:
 
     def _found(self, row: package.Settings | None) -> Signal:
         known = self.known
+        self._was_seen = True
         was_disabled = known.disabled
         disabled = row is not None and row.disabled
         known.state, known.disabled, known.configured = "installed", disabled, row is not None

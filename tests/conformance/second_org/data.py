@@ -155,11 +155,12 @@ def fill(records: Records, contacts: int) -> None:
     for number, key in enumerate(accounts):
         records.recalculate("Account", key, ShortId__c=key[:15], ParentId=accounts[number // 2])
     people = [records.create("Contact", at(n), **_contact(n, accounts[n % 90])) for n in range(contacts)]
+    owners = accounts + people
     for number in range(40):
-        records.create("Device__c", at(number), **_device(number, (accounts + people)[number * 3]))
+        records.create("Device__c", at(number), **_device(number, owners[number * 3 % len(owners)]))
     for number in range(7):
         records.create(
-            "Attachment", at(number), ParentId=people[number], Name=f"a{number}.bin", BodyLength=number * 9
+            "Attachment", at(number), ParentId=owners[number], Name=f"a{number}.bin", BodyLength=number * 9
         )
         records.create("CaseStatus", at(number), MasterLabel=f"Stage {number}", SortOrder=number)
         records.create("Region__mdt", DeveloperName=f"R_{number}", Population__c=number * 1.5)

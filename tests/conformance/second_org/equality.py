@@ -47,7 +47,9 @@ def differences(home: Home, *names: str) -> list[str]:
     for name in names:
         entity = home.org.records.objects[name]
         kinds = [one for one in entity.visible() if one.type not in LEFT_OUT]
-        mirror = {row["Id"]: row for row in home.read(f'SELECT * FROM "{name}"')}
+        mirror = {
+            row["Id"]: dict(zip(row.keys(), row, strict=True)) for row in home.read(f'SELECT * FROM "{name}"')
+        }
         org = alive(entity)
         wrong += [
             f"{name} {key}: {'orphaned' if key in mirror else 'missing'}"
