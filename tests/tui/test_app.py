@@ -420,7 +420,7 @@ async def test_a_click_on_a_tab_opens_its_view(size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         for key in "570":
             line = text(app).splitlines()[1]
-            await pilot.click(Tabs, offset=(line.index(key, 1), 0))
+            await pilot.click(Tabs, offset=(line.rindex(key), 0))
             await until(lambda key=key: app.current_mode == key, pilot)
 
 
