@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -72,19 +73,22 @@ def with_public_url(rig: Rig) -> None:
     rig.config.write_text(rig.config.read_text().replace("token_file", line + "token_file"))
 
 
-async def deployed(scene: Scene, *, at_most_s: float = PUSHED_S) -> None:
+async def deployed(scene: Scene, measured: Callable[[str], None]) -> None:
     """Deploy; recognised within 30 s, and a change pushed within 60 s."""
     began = time.monotonic()
     done = await scene.rtsd("deploy")
     assert done.status == 0, done.err
     await scene.daemon.mode("real_time", RECOGNISED_S)
-    assert time.monotonic() - began < RECOGNISED_S
+    recognised = time.monotonic() - began
+    assert recognised < RECOGNISED_S
     assert (await scene.daemon.status()).package.state == "installed"
     await scene.arrives_by("push", "the first push")
-    assert time.monotonic() - began < at_most_s
+    pushed = time.monotonic() - began
+    assert pushed < PUSHED_S
+    measured(f"rtsd package deploy: recognised {recognised:.1f} s after its start, pushed {pushed:.1f} s")
 
 
-async def test_the_packages_life() -> None:
+async def test_the_packages_life(measured: Callable[[str], None]) -> None:
     """Deployed, disabled, enabled, aimed elsewhere, another token, removed: mode, journal, mirror follow."""
     async with standing({"Contact": 30}, interval="2s", lookback="10s") as rig:
         with_public_url(rig)
@@ -92,10 +96,8 @@ async def test_the_packages_life() -> None:
         daemon = scene.daemon
         await daemon.live()
         await daemon.mode("awaiting_package")
-        await deployed(scene)
+        await deployed(scene, measured)
         assert (await scene.rtsd("deploy")).out.startswith("Nothing to do")
-        status = await scene.rtsd("status", "--json")
-        assert (status.status, json.loads(status.out)["differences"]) == (0, [])
         await is_disabled_and_enabled(scene)
         await is_aimed_elsewhere(scene)
         await gets_another_token(scene)
@@ -151,7 +153,6 @@ async def gets_another_token(scene: Scene) -> None:
     assert new not in rotated.out + rotated.err
     assert old not in rotated.out + rotated.err
     await scene.arrives_by("push", "signed with the new token")
-    assert (await scene.rtsd("rotate-token", "--finish")).status == 1  # within a day
     assert (await scene.daemon.status()).push.rejected_24h == 0
 
 
