@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rtsd import __version__, systemd
 from rtsd.config import Config, load, triggers
 from rtsd.config.credentials import credentials
+from rtsd.config.gateway import Keys, open_gateway
 from rtsd.control import protocol, views
 from rtsd.control.backup import Backups
 from rtsd.control.explain import Explainer
@@ -43,9 +44,7 @@ from rtsd.errors import (
     StorageFull,
 )
 from rtsd.gateway.meters import Meters
-from rtsd.gateway.rejections import Rejections
-from rtsd.gateway.server import GatewayServer, Intake
-from rtsd.gateway.tls import Certificate
+from rtsd.gateway.server import GatewayServer
 from rtsd.logs import LoopFailures, conceal
 from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.client import Client
@@ -107,18 +106,10 @@ class Parts:
     ledger: StoredLedger
     gateway: GatewayServer | None
     control: ControlServer
-    keys: _Keys
-    tls: Certificate | None
+    keys: Keys
     retention: Retention
     metrics: MetricsDoor | None
     rulebook: Rulebook
-
-
-@dataclass
-class _Keys:
-    """The HMAC secrets of the gateway: a rotation changes them while it runs."""
-
-    hmac: Sequence[bytes]
 
 
 async def serve(config: Config) -> None:
@@ -174,8 +165,7 @@ def _take_up(running: Config, parts: Parts) -> protocol.Reloaded:
     Raises ConfigError, and then nothing has changed.
     """
     config = load(running.path)
-    if parts.tls is not None and config.gateway.tls_certificate is not None:
-        parts.tls.load(config.gateway.tls_certificate, config.gateway.tls_private_key)
+    parts.keys.take_up_pair(config)
     triggers.take_up_again(parts.rulebook, config)
     conceal(secret.reveal() for secret in config.secrets())
     parts.keys.hmac = config.gateway.hmac_keys
@@ -225,10 +215,13 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         await controller.org.learn()  # a first start needs it; later ones take pushes without waiting
     await controller.restore()
     await triggers.start(rulebook, controller, config)
-    keys, tls = _Keys(config.gateway.hmac_keys), _certificate(config)
+    keys = Keys(config)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    gateway = await _open_gateway(config, shown, inbox, keys, tls, meters=Meters(registry))
+    opened = [one for one in systemd.listen_fds() if one.family != socket.AF_UNIX]
+    gateway = await open_gateway(
+        config, shown, inbox, keys, meters=Meters(registry), now=wall_ms, sockets=opened
+    )
     if gateway is not None:
         stack.push_async_callback(gateway.stop)
     shown_rules = Triggers(engine, rulebook)
@@ -263,7 +256,6 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         gateway,
         control,
         keys,
-        tls,
         retention,
         door,
         rulebook,
@@ -402,38 +394,6 @@ def _controller(config: Config, engine: Engine, inbox: Inbox, ledger: StoredLedg
 def _package_watch(config: Config, engine: Engine) -> PackageWatch:
     wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
     return PackageWatch(engine.client, wanted, lambda: engine.org_id, engine.now)
-
-
-async def _open_gateway(
-    config: Config, shown: Views, inbox: Inbox, keys: _Keys, tls: Certificate | None, *, meters: Meters
-) -> GatewayServer | None:
-    listen = config.gateway.listen
-    if not listen:
-        return None
-    engine, controller = shown.engine, shown.controller
-    reports = Rejections(engine, controller, wall_ms)
-    gateway = GatewayServer(
-        Intake(
-            inbox=inbox,
-            secrets=lambda: keys.hmac,
-            now=wall_ms,
-            org_id=lambda: engine.org_id,
-            protect=engine.catalog.protect,
-            on_push=controller.observe_push,
-            on_rejected=reports.count,
-            healthy=lambda: engine.database.failure is None,
-            meters=meters,
-        )
-    )
-    opened = [one for one in systemd.listen_fds() if one.family != socket.AF_UNIX]
-    await gateway.start(listen.host, listen.port, tls.context if tls else None, opened)
-    shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
-    return gateway
-
-
-def _certificate(config: Config) -> Certificate | None:
-    pair = config.gateway
-    return Certificate(pair.tls_certificate, pair.tls_private_key) if pair.tls_certificate else None
 
 
 def _caps(config: Config) -> Caps:

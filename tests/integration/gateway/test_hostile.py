@@ -197,7 +197,7 @@ BOMBS = {
     "half a pair as bytes": push_of('"\ud800"'),
     "not UTF-8": push_of('"x"').replace(b'"x"', b'"\xff\xfe"'),
     "a key that comes twice": push_of('1,"X":2'),
-    "a hundred thousand equal keys": push_of(",".join(['1,"X":2'] * 50_000)),
+    "fifty thousand equal keys": push_of("1" + ',"X":2' * 50_000),
     "a byte order mark": b"\xef\xbb\xbf" + push_of("1"),
     "UTF-16": push_of("1").decode().encode("utf-16"),
     "two documents": push_of("1") * 2,
