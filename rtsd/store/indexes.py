@@ -17,8 +17,8 @@ from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
 
-SMALL = 50_000
-"""Rows whose keys are sorted in a few MB and ms: a process of its own would take longer to start."""
+SMALL = 200_000
+"""Rows whose keys are sorted in some 20 MB; up to there processes of their own take twice as long."""
 
 _CHILD = """
 import sqlite3, sys
