@@ -74,7 +74,13 @@ async def audited(rig: Rig, rows: int) -> Audited:
 
     first_byte = await eventually(downloading, "the result is downloaded", 300)
     await daemon.live(within=600)
-    told = {event.message: _seconds(event.at) for event in await daemon.events("audit")}
+    told: dict[str | None, float] = {}
+
+    async def told_of_live() -> bool:  # status shows it a moment before the journal has it
+        told.update({event.message: _seconds(event.at) for event in await daemon.events("audit")})
+        return "live" in told
+
+    await eventually(told_of_live, "the journal says live")
     begun = next(at for message, at in told.items() if str(message).startswith("state audit begins"))
     live = told["live"]
     assert await daemon.terminate() == 0
