@@ -96,6 +96,8 @@ class PackageWatch:
     def heard_from(self, push: Push, at: Millis) -> None:
         """A push came: the package is there, whatever a look said."""
         known = self.known
+        if known.last_seen_at is None and not self._was_seen:
+            self.look_soon()  # once: can the sync user see it, so that its absence would tell something?
         known.state, known.last_seen_at = "installed", at
         known.version = push.pkg or known.version
         if isinstance(push, Heartbeat):

@@ -37,6 +37,7 @@ async def in_real_time(rig: Rig) -> None:
     await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "pushed"}])
     await rig.settle()
     await rig.parts.controller._read()
+    await look(rig)
     assert rig.mode is Mode.REAL_TIME
 
 
@@ -66,7 +67,7 @@ async def test_looking_gets_ever_more_seldom(start: Start) -> None:
     assert {
         kind: after[kind] - before.get(kind, 0) for kind in after if after[kind] != before.get(kind, 0)
     } == {
-        "query": 1  # the sync conditions, once a describe period
+        "query": 2  # once: can it be seen, and the sync conditions
     }
 
 
@@ -85,6 +86,21 @@ async def test_a_removal_is_noticed_at_once_when_somebody_says_so(contacts: Rig)
     ]
     await contacts.parts.controller._read()
     assert await contacts.differences() == []
+
+
+async def test_a_package_that_is_hidden_from_the_sync_user_is_not_taken_for_removed(contacts: Rig) -> None:
+    """The org answers alike for hidden and for absent: pushes are the proof, with one look at the first."""
+    await contacts.sim.control("visibility", {"hidden_objects": ["RTS_Settings__c", "RTS_Synced_Field__c"]})
+    controller = contacts.parts.controller
+    await in_real_time(contacts)
+    assert (await contacts.parts.views.status()).package.state == "installed"
+    before = await contacts.calls()
+    await look(contacts)
+    assert await contacts.calls() == before
+    contacts.advance(1_800)
+    await controller._notice_silence()
+    await look(contacts)
+    assert contacts.mode is Mode.INTERVAL
 
 
 async def test_silence_leads_to_one_look(contacts: Rig) -> None:
@@ -269,6 +285,7 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
     await rig.load()
     await rig.install_package()
     await heartbeat(rig)
+    await look(rig)
     before = sum((await rig.calls()).values())
     for _ in range(96):
         rig.advance(900)
