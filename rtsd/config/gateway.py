@@ -68,7 +68,9 @@ async def open_gateway(
             meters=meters,
         )
     )
-    tls = keys.certificate.context if keys.certificate else None
-    await gateway.start(listen.host, listen.port, tls, sockets)
+    certificate = keys.certificate
+    if certificate is not None:
+        meters.certificate.set_function(lambda: certificate.ends_at)
+    await gateway.start(listen.host, listen.port, certificate.context if certificate else None, sockets)
     shown.gateway = protocol.Gateway(listen=gateway.address, public_url=config.gateway.public_url or None)
     return gateway

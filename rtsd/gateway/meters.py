@@ -36,6 +36,11 @@ class Meters:
             "Open connections that have not brought a whole, well signed request yet.",
             registry=registry,
         )
+        self.certificate = Gauge(
+            "rtsd_certificate_ends_timestamp_seconds",
+            "When the gateway's TLS certificate ends; 0 without TLS.",
+            registry=registry,
+        )
         self.dropped = Counter(
             "rtsd_gateway_dropped_connections",
             "Connections that were closed unasked, by reason.",

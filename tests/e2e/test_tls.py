@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import re
 import signal
 import ssl
 import time
@@ -67,6 +68,10 @@ async def test_tls_and_its_certificate() -> None:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         assert await shown(rig, context) == "first"
+
+        metrics = (await daemon.client.get("/metrics")).decode()
+        (ends,) = re.findall(r"(?m)^rtsd_certificate_ends_timestamp_seconds (\S+)", metrics)
+        assert 29 * 86_400 < float(ends) - time.time() < 31 * 86_400
 
         began = time.monotonic()
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
