@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +29,8 @@ from waiting import eventually
 from rtsd.simulator.process import SimulatedOrg
 from rtsd.store.sqlite import pysqlite3
 
-FLOOR = 0.4
+FLOOR = 0.6
+"""Of `.import` into the same table, which has its indexes."""
 OBJECT = "Contact"
 PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 
@@ -46,6 +48,7 @@ async def run(options: argparse.Namespace) -> Report:
     rows = options.rows
     ours: list[Audited] = []
     imported: list[float] = []
+    indexed: list[float] = []
     inserted: list[float] = []
     async with standing({OBJECT: rows, "Account": 100}, objects=[OBJECT], initial_audit="ask") as rig:
         create, columns = await _table(rig)
@@ -55,9 +58,11 @@ async def run(options: argparse.Namespace) -> Report:
             for _ in range(options.rounds):
                 ours.append(await audited(rig, rows))
                 if shutil.which("sqlite3"):
-                    imported.append(rows / _import(create, source, Path(place) / "import.db"))
+                    target = Path(place) / "import.db"
+                    imported.append(rows / _import(create, source, target))
+                    indexed.append(rows / _import(create, source, target, _indexes(rig)))
                 inserted.append(rows / _insert(create, columns, source, Path(place) / "insert.db"))
-    return _report(rows, ours, imported, inserted)
+    return _report(rows, ours, imported, indexed, inserted)
 
 
 async def audited(rig: Rig, rows: int) -> Audited:
@@ -139,10 +144,19 @@ async def _download(org: SimulatedOrg, columns: list[str], target: Path) -> None
         pass
 
 
-def _import(create: str, source: Path, target: Path) -> float:
-    """Seconds that `sqlite3 .import` takes."""
+def _indexes(rig: Rig) -> list[str]:
+    """The mirror's own CREATE INDEX statements."""
+    found = rig.read(
+        "SELECT sql FROM sqlite_master WHERE type='index' AND sql IS NOT NULL AND tbl_name=?", OBJECT
+    )
+    return [row["sql"] for row in found]
+
+
+def _import(create: str, source: Path, target: Path, indexes: Sequence[str] = ()) -> float:
+    """Seconds that `sqlite3 .import` takes, and then the indexes: sorted at the end is the quickest way."""
     _remove(target)
     script = f'{PRAGMAS}\n{create};\n.import --csv --skip 1 {source} "{OBJECT}"\n'
+    script += "".join(f"{statement};\n" for statement in indexes)
     begun = time.perf_counter()
     subprocess.run(["sqlite3", str(target)], input=script.encode(), check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
@@ -167,14 +181,17 @@ def _remove(target: Path) -> None:
         path.unlink()
 
 
-def _report(rows: int, ours: list[Audited], imported: list[float], inserted: list[float]) -> Report:
+def _report(
+    rows: int, ours: list[Audited], imported: list[float], indexed: list[float], inserted: list[float]
+) -> Report:
     whole, complete = [one.whole for one in ours], [one.complete for one in ours]
     report = Report(f"Initial audit of {rows:,} {OBJECT} rows", ("", "rows/s", "range", "ratio to ours"))
     numbers = {"rows": float(rows), "whole": middle(whole), "complete": middle(complete)}
     report.rows.append(("rtsd, whole path (the org makes the CSV)", *_cells(whole), ""))
     report.rows.append(("rtsd, job complete", *_cells(complete), ""))
     for name, key, others in (
-        ("sqlite3 .import", "import", imported),
+        ("sqlite3 .import, no index", "import", imported),
+        ("sqlite3 .import, then the indexes", "indexed", indexed),
         ("csv + executemany", "insert", inserted),
     ):
         if not others:
@@ -184,9 +201,10 @@ def _report(rows: int, ours: list[Audited], imported: list[float], inserted: lis
         numbers[f"whole/{key}"], numbers[f"complete/{key}"] = ratio(whole, others), ratio(complete, others)
         shown = f"{numbers[f'whole/{key}']:.2f} whole, {numbers[f'complete/{key}']:.2f} complete"
         report.rows.append((name, *_cells(others), shown))
-    if imported:
-        met = numbers["complete/import"] >= FLOOR
-        report.notes.append(f"floor: {FLOOR} of .import with the job complete: {'met' if met else 'MISSED'}")
+    if indexed:
+        met = numbers["complete/indexed"] >= FLOOR
+        verdict = "met" if met else "MISSED"
+        report.notes.append(f"floor: {FLOOR} of .import and the indexes, with the job complete: {verdict}")
     report.notes.append(
         f"SQLite: rtsd {pysqlite3.sqlite_version}, python {sqlite3.sqlite_version}, cli {_cli()}"
     )
