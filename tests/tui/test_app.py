@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from random import Random
 
@@ -14,6 +15,7 @@ from textual.widgets import Button, Input
 from watching import pressed, watching
 
 from rtstui import saving
+from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Help
 from rtstui.widgets.chrome import VIEWS, KeyBar, Tabs
 from rtstui.widgets.errors import DeadLetters
@@ -411,6 +413,27 @@ async def test_every_view_stands_at_every_size() -> None:
                 await pilot.pause()
                 assert "LIVE" in text(app).splitlines()[0], (key, size)
                 assert "failed" not in text(app), (key, size)
+
+
+def left_open(app: RtsTui) -> tuple[int, int, int]:
+    """Widgets, tasks and file descriptors there are."""
+    return len(app.screen.query("*")), len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_coming_and_going_leaves_nothing_behind(socket: Path) -> None:
+    """After many losses and many dialogs there are no more widgets, tasks or open files than before."""
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    async with daemon, running(socket) as (app, pilot):
+        await until(lambda: app.state.live and daemon.following, pilot)
+        await pressed(pilot, *"56789031")
+        before = left_open(app)
+        for _ in range(4):
+            await daemon.stop()
+            await until(lambda: not app.state.live)
+            await daemon.start()
+            await until(lambda: app.action_reconnect() or (app.state.live and daemon.following), pilot)
+            await pressed(pilot, "question_mark", "escape", "3", "P", "escape", "1")
+        await until(lambda: all(now <= was + 1 for now, was in zip(left_open(app), before, strict=True)))
 
 
 @pytest.mark.parametrize("size", [(120, 35), (80, 24), (40, 10)])
