@@ -16,7 +16,8 @@ from watching import pressed, watching
 
 from rtstui import saving
 from rtstui.app import RtsTui
-from rtstui.screens.dialogs import Confirm, Help
+from rtstui.rows import plain
+from rtstui.screens.dialogs import Confirm, Help, Text
 from rtstui.widgets.chrome import VIEWS, KeyBar, Tabs
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
@@ -290,6 +291,23 @@ async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
             assert words in screen, words
         await pressed(pilot, "escape")
         assert not isinstance(app.screen, Help)
+
+
+async def test_help_and_palette_know_every_key_of_every_view() -> None:
+    """What works in a view is in its help and in its palette, under its own name."""
+    app = still_app(answered(filled(live())))
+    async with app.run_test(size=(120, 35)) as pilot:
+        for key in VIEWS:
+            await pressed(pilot, key)
+            active = {one.binding.description for one in app.screen.active_bindings.values()}
+            commands = {one.title for one in app.get_system_commands(app.screen)}
+            lacking = {name.capitalize() for name in active - {"commands"}} - commands
+            assert not lacking, (key, lacking)
+            await pressed(pilot, "question_mark")
+            assert isinstance(app.screen, Help)
+            said = "\n".join(plain(row) for row in app.screen.query_one(Text).text)
+            assert not {name for name in active if name not in said}, key
+            await pressed(pilot, "escape")
 
 
 async def test_the_palette_finds_and_runs_a_command(socket: Path) -> None:
