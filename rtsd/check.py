@@ -21,7 +21,7 @@ from rtsd.core.schema import ObjectSchema, Wish
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
 from rtsd.rules.rulebook import mistake
 from rtsd.salesforce import objects, soql
-from rtsd.salesforce.answers import Limit, Organization
+from rtsd.salesforce.answers import Limit, Organization, UserInfo
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
@@ -152,8 +152,8 @@ def _look_at_disk(config: Config, report: Report) -> None:
 
 
 async def _look_at_org(client: Client, config: Config, report: Report) -> None:
-    user = await client.userinfo(purpose=_PURPOSE)
-    report.user = user.username
+    user = await _who(client)
+    report.user = user.username if user else None
     report.org = await client.organization(purpose=_PURPOSE)
     if config.gateway.listen and not report.apex:
         report.problems.append(
@@ -162,7 +162,7 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
                 'Set listen = "" in [gateway]: Interval Sync reads the changes.',
             )
         )
-    report.sees_all = await _sees_all(client, user.user_id)
+    report.sees_all = await _sees_all(client, user.user_id) if user else None
     if report.sees_all is False:
         report.problems.append(
             Problem(
@@ -176,6 +176,16 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
     package = PackageWatch(client, wanted, lambda: org_id, _now)
     await package.look()
     report.package = "disabled" if package.known.disabled else package.known.state
+
+
+async def _who(client: Client) -> UserInfo | None:
+    """Who the sync user is; None where the connected app's scopes do not let it ask."""
+    try:
+        return await client.userinfo(purpose=_PURPOSE)
+    except (AuthenticationFailed, OrgUnreachable):
+        raise
+    except SalesforceError:
+        return None
 
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
@@ -277,7 +287,14 @@ def _refuse_unknown_conditions(wish: Wish, existing: Iterable[str]) -> None:
 
 async def _look_at_limits(client: Client, config: Config, report: Report) -> None:
     """Compare the price with what is left today, less the reserve."""
-    report.limits = await client.limits(purpose=_PURPOSE)
+    try:
+        report.limits = await client.limits(purpose=_PURPOSE)
+    except (AuthenticationFailed, OrgUnreachable):
+        raise
+    except SalesforceError as error:
+        what = f"The org does not tell its limits: {error.message}"
+        do = "Give the sync user View Setup and Configuration; till then rtsd knows no limit but your own."
+        report.problems.append(Problem(what, do))
     if report.price is None:
         return
     limits = {name: (limit.maximum, limit.remaining) for name, limit in report.limits.items()}

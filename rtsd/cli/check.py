@@ -50,7 +50,7 @@ def _lines(report: Report) -> Iterator[str]:
             f"org       {report.org.name}, {report.org.id}, {kind}, {report.org.edition}, {apex}"
         )
         sight = {True: "sees all records", False: "sees what is shared with it", None: "sight not known"}
-        yield logs.clean(f"user      {report.user}, {sight[report.sees_all]}")
+        yield logs.clean(f"user      {report.user or 'not known'}, {sight[report.sees_all]}")
         yield f"package   {report.package or 'not known'}"
     if report.objects:
         yield ""

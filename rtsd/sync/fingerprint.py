@@ -38,6 +38,10 @@ GROUPS = 2_000
 """An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
 TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
 """... with this code, which is not documented."""
+TOO_SLOW = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
+"""An org counts for two minutes at most (REST API guide, Query Limits): then it is asked by parts ..."""
+PARTS = (1, 16, 256)
+"""... so many, one after the other."""
 SPARE_GROUPS = 50
 """Days that only the org may have."""
 PAGE = 2_000
@@ -169,13 +173,16 @@ class Fingerprinter:
 
     async def _org_histogram(self, mirrored: Mirrored, before: str) -> tuple[dict[str, int], str]:
         """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
-        windows = await self._windows(mirrored, before)
-        try:
-            return await self._count_days(mirrored, windows)
-        except SalesforceError as error:
-            if error.reason != TOO_MANY_GROUPS and "queryMore" not in error.message:
-                raise
-            log.info("more days than the mirror has", object=mirrored.name)
+        for parts in PARTS:
+            try:
+                return await self._count_days(mirrored, await self._windows(mirrored, before, parts))
+            except SalesforceError as error:
+                if error.reason == TOO_MANY_GROUPS or "queryMore" in error.message:
+                    log.info("more days than the mirror has", object=mirrored.name)
+                    break
+                if error.reason not in TOO_SLOW or parts == PARTS[-1]:
+                    raise
+                log.info("counting took too long", object=mirrored.name, parts=parts)
         return await self._count_days(mirrored, await self._calendar(mirrored, before))
 
     async def _count_days(self, mirrored: Mirrored, windows: Sequence[str]) -> tuple[dict[str, int], str]:
@@ -194,16 +201,22 @@ class Fingerprinter:
                 newest = max(newest, normal_iso(str(row["m"])))
         return counts, newest
 
-    async def _windows(self, mirrored: Mirrored, before: str) -> list[str]:
-        """Conditions that together cover every stamp before `before`, each with few enough days."""
+    async def _windows(self, mirrored: Mirrored, before: str, parts: int) -> list[str]:
+        """Conditions that together cover every stamp before `before`, each with few enough days.
+
+        None has much more than its part of the rows, but for a day that has more alone.
+        """
         cursor = mirrored.described.schema.cursor or ""
         own = await mirror.histogram(self._engine.database, mirrored.described, before)
         end = f"{cursor} < {soql.moment(before)}"
-        most = GROUPS - SPARE_GROUPS
-        if len(own) < most:
-            return [end]
-        days = sorted(own)
-        return _between(cursor, [f"{day}T00:00:00.000Z" for day in days[most::most]], end)
+        most, share = GROUPS - SPARE_GROUPS, sum(own.values()) / parts
+        borders, days, rows = [], 0, 0
+        for day in sorted(own):
+            if days and (days >= most or rows + own[day] > share):
+                borders.append(f"{day}T00:00:00.000Z")
+                days = rows = 0
+            days, rows = days + 1, rows + own[day]
+        return _between(cursor, borders, end)
 
     async def _calendar(self, mirrored: Mirrored, before: str) -> list[str]:
         """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""

@@ -146,7 +146,11 @@ class PackageWatch:
         """Look, and at the triggers too: one call more."""
         signal = await self.look()
         if self.known.state == "installed":
-            self.known.triggers = frozenset(await package.read_triggers(self._client))
+            try:
+                triggers = await package.read_triggers(self._client)
+            except ObjectUnavailable:  # the sync user may not use the Tooling API: heartbeats name them too
+                return signal
+            self.known.triggers = frozenset(triggers)
             self.known.triggers_at = self._now()
         return signal
 

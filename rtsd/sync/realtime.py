@@ -124,8 +124,10 @@ class RealTime:
         try:
             change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
         except (ValueError, TypeError) as error:
-            await _bury_change(writing, "BadValue", f"a value does not fit its field: {error}", push, pushed)
-            return None
+            message = f"a value does not fit its field: {error}; the record is asked for by id"
+            await _bury_change(writing, "BadValue", message, push, pushed)
+            pushed.fields = None
+            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
         if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
             message = (
                 f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"

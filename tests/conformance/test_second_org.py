@@ -279,6 +279,37 @@ async def test_a_full_audit_finds_what_moved_no_stamp(pushed: Home) -> None:
     assert differences(pushed, "Account") == []
 
 
+async def test_counts_that_take_too_long_are_taken_in_parts(pushed: Home) -> None:
+    """An audit of an object that the org cannot count in one query finds the same."""
+    records = pushed.org.records
+    people = list(records.objects["Contact"].rows)
+    records.update("Contact", people[50], Email="slow@example.com")
+    records.purge("Contact", people[1_900])
+    pushed.org.habits.counted = 1_500
+    ended = await pushed.verb("audit", "Contact", "--json")
+    pushed.org.habits.counted = 10**9
+    (found,) = ended.json()["objects"]
+    assert (found["missing"], found["stale"], found["orphaned"]) == ([], [people[50]], [people[1_900]])
+    assert differences(pushed, "Contact") == []
+
+
+async def test_a_value_that_fits_no_field_is_read_from_the_org(pushed: Home) -> None:
+    """A push that holds nonsense is a dead letter with its reason, and costs the record nothing."""
+    device = next(iter(pushed.org.records.objects["Device__c"].rows))
+    pushed.org.records.update("Device__c", device, Score__c=2.5)
+    told = change(pushed.org, "Device__c", "update", device)
+    told["fields"]["Score__c"] = "two and a half"
+    await send(pushed, told)
+    await equal(pushed, "Device__c")
+    assert "BadValue" in (await pushed.verb("dead-letters", "list", "--json")).out
+
+
+async def test_the_package_is_told_without_the_tooling_api(pushed: Home) -> None:
+    """Where the sync user may not ask for triggers, the rest is told."""
+    package = await pushed.get("/v1/package?look=1")
+    assert package["state"] == "installed"
+
+
 async def test_every_call_is_in_the_ledger(pushed: Home) -> None:
     """What the org counted is what rtsd says it used."""
 
@@ -297,9 +328,8 @@ async def test_every_call_is_in_the_ledger(pushed: Home) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def silent() -> AsyncIterator[Home]:
     """A mirror whose org never pushes, has other habits, and shows its limits to nobody."""
-    habits = Habits(
-        quote_all=True, page=1_000, bulk_page=5_000, job_waits=(), limits=False, result_pages=True
-    )
+    habits = Habits(quote_all=True, odd=True, page=1_000, bulk_page=5_000, job_waits=(), limits=False)
+    habits.result_pages = True
     habits.conditional, habits.skew_s, habits.covered_s = True, -40.0, 3.0
     objects: dict[str, dict[str, Any]] = {name: {} for name in NAMES}
     sync = {"silence_after": "3s", "interval": "2s", "describe_every": "4s", "formula_refresh": "4s"}
@@ -311,9 +341,20 @@ async def silent() -> AsyncIterator[Home]:
 
 
 async def test_another_load_equals_the_org_too(silent: Home) -> None:
-    """All quoted, other pages, clocks and rights: the same mirror."""
+    """All quoted, odd texts, other pages, clocks and rights: the same mirror; no limit is made up."""
     assert differences(silent, *NAMES) == []
-    assert (await silent.get("/v1/status"))["quota"]["limits"]
+    assert (await silent.get("/v1/status"))["quota"]["limits"] == []
+
+
+async def test_check_tells_what_it_may_not_see(silent: Home) -> None:
+    """Without userinfo and limits the rest is checked and priced; what is unknown is said."""
+    ended = await silent.verb("check", "--json", config=True)
+    told = ended.json()
+    assert told["org"]["id"] == ORG_ID
+    assert (told["org"]["user"], told["org"]["sees_all"]) == (None, None)
+    assert [one["name"] for one in told["objects"]] == list(NAMES)
+    assert told["estimate"]["rows"] == sum(len(silent.org.records.objects[name].rows) for name in NAMES)
+    assert any("View Setup and Configuration" in one["do"] for one in told["problems"])
 
 
 async def test_silence_makes_interval_sync_read_every_object(silent: Home) -> None:

@@ -37,8 +37,10 @@ class Job:
             told["numberRecordsProcessed"] = len(self.rows)
         return told
 
-    def page(self, start: int, size: int, *, quote_all: bool) -> str:
+    def page(self, start: int, size: int, *, quote_all: bool, odd: bool) -> str:
         """One page of the result: the header line, then the rows."""
+        cell = _odd_cell if odd else _cell
+        header = [name.lower() for name in self.header] if odd else self.header
         hurts = ('"', "\r", "\n", self.delimiter)
 
         def written(cell: str) -> str:
@@ -46,8 +48,10 @@ class Job:
                 return cell
             return '"' + cell.replace('"', '""') + '"'
 
-        lines = [self.header, *([_cell(value) for value in row] for row in self.rows[start : start + size])]
-        return "".join(self.delimiter.join(map(written, line)) + self.line_ending for line in lines)
+        lines = [header, *([cell(value) for value in row] for row in self.rows[start : start + size])]
+        return "\ufeff" * odd + "".join(
+            self.delimiter.join(map(written, line)) + self.line_ending for line in lines
+        )
 
 
 def _cell(value: Value) -> str:
@@ -58,6 +62,14 @@ def _cell(value: Value) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _odd_cell(value: Value) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _cell(value)
+    return f"{value:.17E}" if abs(value) >= 1e7 or isinstance(value, float) else f"{value}.0"
 
 
 class Bulk:

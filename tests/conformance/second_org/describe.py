@@ -50,9 +50,24 @@ def summary(entity: SObject, version: str) -> dict[str, Any]:
     }
 
 
-def describe(entity: SObject, version: str) -> dict[str, Any]:
+_OPTIONAL = (
+    "soapType",
+    "byteLength",
+    "digits",
+    "precision",
+    "scale",
+    "groupable",
+    "aggregatable",
+    "sortable",
+)
+"""What an odd org leaves out of its fields."""
+
+
+def describe(entity: SObject, version: str, *, odd: bool = False) -> dict[str, Any]:
     """A describe (REST API guide, sObject Describe), with fields in another order than they were made in."""
     fields = [_field(one) for one in sorted(entity.visible(), key=lambda one: one.name[::-1])]
+    if odd:
+        fields = [{key: value for key, value in one.items() if key not in _OPTIONAL} for one in fields]
     return summary(entity, version) | {"fields": fields, "childRelationships": [], "recordTypeInfos": []}
 
 

@@ -31,6 +31,10 @@ class Habits:
     limits: bool = True
     result_pages: bool = False
     conditional: bool = False
+    counted: int = 10**9
+    """How many rows an aggregate query may look at before it takes too long."""
+    odd: bool = False
+    """Whether it writes what only some have seen: exponents, `4.0` for 4, a BOM, headers in lower case."""
     skew_s: float = 7.0
     covered_s: float = 95.0
 
@@ -118,7 +122,7 @@ class Org:
             {
                 "access_token": token,
                 "signature": "c2lnbmF0dXJl",
-                "instance_url": self.instance_url,
+                "instance_url": self.instance_url + ("/" if self.habits.odd else ""),
                 "id": f"{self.login_url}/id/{ORG_ID}/{USER_ID}",
                 "token_type": "Bearer",
                 "issued_at": str(int(self.records.now().timestamp() * 1000)),
@@ -138,6 +142,8 @@ class Org:
         if asked.token not in self._sessions:
             raise Refused(401, "INVALID_SESSION_ID", "Session expired or invalid (please log in again)")
         if asked.path == "/services/oauth2/userinfo":
+            if self.habits.odd:
+                return Answer(status=403, text="Missing_OAuth_Token")
             return Answer({"sub": asked.path, "user_id": USER_ID, "organization_id": ORG_ID} | _IDENTITY)
         if asked.path == f"/id/{ORG_ID}/{USER_ID}":
             return Answer({"id": asked.path, "user_id": USER_ID, "organization_id": ORG_ID} | _IDENTITY)
@@ -154,6 +160,8 @@ class Org:
         """Run SOQL, and give the first page (REST API guide, Query)."""
         query = parse(asked.query.get("q", ""), self.entity)
         rows = query.rows(deleted=deleted)
+        if query.aggregate and not query.counts and len(rows) > self.habits.counted:
+            raise Refused(400, "QUERY_TIMEOUT", "Your query was running for too long.")
         if query.counts:
             return Answer({"totalSize": len(rows), "done": True, "records": []})
         if query.aggregate:
@@ -174,7 +182,8 @@ class Org:
         ]
         body = {"done": end >= len(rows), "totalSize": len(rows), "records": told}
         if end < len(rows):
-            body["nextRecordsUrl"] = f"/services/data/v{version}/query{'All' if deleted else ''}/{key}-{end}"
+            verb = "queryAll" if deleted and not self.habits.odd else "query"
+            body["nextRecordsUrl"] = f"/services/data/v{version}/{verb}/{key}-{end}"
         return Answer(body)
 
     def next_page(self, asked: Asked, version: str, locator: str, *, deleted: bool) -> Answer:

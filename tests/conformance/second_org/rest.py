@@ -58,7 +58,7 @@ def described(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
         entity = org.entity(found["name"])
     except Refused as unknown:
         raise not_found() from unknown
-    body = describe(entity, found["version"])
+    body = describe(entity, found["version"], odd=org.habits.odd)
     if not org.habits.conditional:
         return Answer(body)
     if asked.headers.get("if-modified-since"):
@@ -209,7 +209,9 @@ def results(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
         "SFORCE-NUMBEROFRECORDS": str(count),
         "Content-Type": "text/csv",
     }
-    return Answer(headers=headers, text=job.page(start, size, quote_all=org.habits.quote_all))
+    return Answer(
+        headers=headers, text=job.page(start, size, quote_all=org.habits.quote_all, odd=org.habits.odd)
+    )
 
 
 @route("PATCH", r"/jobs/query/(?P<id>\w{15,18})")
