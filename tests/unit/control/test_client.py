@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from rtsd.control import client as module
+from rtsd.control import connection as module
 from rtsd.control.client import ControlClient, SocketForbidden, UnknownRoute, WrongProtocol, socket_path
 from rtsd.control.protocol import Event, Frame, Lagged, Snapshot
 from rtsd.errors import Conflict, DaemonUnreachable, NotFound, QuotaExhausted, RtsError
@@ -103,7 +103,8 @@ async def test_follow_yields_snapshot_events_and_lagged(path: Path) -> None:
 
 async def test_a_line_longer_than_any_buffer_is_read(path: Path) -> None:
     """A frame of megabytes is one line all the same."""
-    long = b'{"type":"frame","seq":1,"counters":{},"rows":[{"seq":1,"at":"t","type":"error","message":"'
+    long = b'{"type":"frame","seq":1,"counters":{},"skipped":0,'
+    long += b'"rows":[{"seq":1,"at":"t","type":"error","message":"'
     async with serving(path, feed(long, b"x" * 3_000_000, b'"}]}\n')) as client:
         lines = [line async for line in client.frames()]
     frame = lines[0]
