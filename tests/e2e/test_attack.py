@@ -80,7 +80,6 @@ async def test_a_flood_of_refusals_writes_few_lines() -> None:
     async with standing({"Account": 1}) as rig:
         daemon = await rig.start()
         await daemon.live()
-        before = len(rig.log.read_text().splitlines())
         push = "POST /v1/push HTTP/1.1\r\nHost: g\r\n"
         requests = [
             f"{push}webhook-id: {canary}\r\nContent-Length: 2\r\n\r\n{{}}".encode(),
@@ -95,5 +94,6 @@ async def test_a_flood_of_refusals_writes_few_lines() -> None:
             assert statuses == [401, 400, 404, 415], number
         took = time.monotonic() - began
         text = rig.log.read_text()
-        assert len(text.splitlines()) - before <= 10 * (took + 1)
+        lines = [line for line in text.splitlines() if '"level": "warning"' in line]
+        assert 0 < len(lines) <= 10 * (took + 2)  # ten in each second, of which it touched one more or two
         assert canary not in text
