@@ -7,7 +7,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
-from rtsd.errors import SalesforceError
+from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.answers import Answer, Deletions, Limit, Organization, Page, Retrieved, UserInfo
 from rtsd.salesforce.connection import Connection
@@ -144,7 +144,17 @@ class Client(Connection):
 
     async def organization(self, *, purpose: str) -> Organization:
         """Read the org's own record (a sandbox that expires is a scratch org: so forcedotcom/sfdx-core)."""
-        row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
+        try:
+            row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
+        except ObjectUnavailable as error:
+            if error.status != 404:
+                raise
+            raise ObjectUnavailable(  # every org has this object: it is the path that is not there
+                f"The org does not know version {self.api_version} of the API.",
+                "Set org.api_version to one that GET /services/data on its address lists.",
+                reason=error.reason,
+                status=error.status,
+            ) from error
         expires = row.get("TrialExpirationDate") is not None
         return Organization(
             id=full_id(row["Id"]),

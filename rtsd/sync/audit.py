@@ -11,6 +11,7 @@ from rtsd.core.disappearance import believable
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
+from rtsd.salesforce.counting import count_rows
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
@@ -201,8 +202,7 @@ class StateAudit:
         """What the configuration leaves out, in words: nobody shall find out by missing it."""
         if not mirrored.wish.where:
             return "every row there is"
-        statement = soql.select(("COUNT()",), mirrored.name)
-        everything = await self._engine.client.count(statement, purpose="audit")
+        everything = await count_rows(self._engine.client, mirrored.described.schema, purpose="audit")
         return f"{everything - expected} are left out by: {mirrored.wish.where}"
 
     async def _select(self, reading: _Reading) -> list[str]:
@@ -315,8 +315,7 @@ class StateAudit:
 
     async def _org_count(self, mirrored: Mirrored, condition: str = "") -> int:
         where = soql.all_of(mirrored.wish.where, condition)
-        statement = soql.select(("COUNT()",), mirrored.name, where)
-        return await self._engine.client.count(statement, purpose="audit")
+        return await count_rows(self._engine.client, mirrored.described.schema, where, purpose="audit")
 
     async def _counts(self, mirrored: Mirrored, *, settled: bool) -> tuple[int, int]:
         """The org's count and ours.

@@ -8,6 +8,7 @@ from rtsd.core.price import ObjectSize
 from rtsd.core.schema import ObjectSchema
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.counting import count_rows
 
 SAMPLE = 2_000
 """Rows that tell how wide a row is: one page, one call. Few rows mislead, as long texts are rare."""
@@ -17,7 +18,7 @@ CELL_BYTES = 3
 
 async def measure(client: Client, schema: ObjectSchema, where: str, *, purpose: str) -> ObjectSize:
     """Count an object's rows and look at a page of them: two calls. Raises what the client raises."""
-    rows = await client.count(soql.select(("COUNT()",), schema.name, where), purpose=purpose)
+    rows = await count_rows(client, schema, where, purpose=purpose)
     statement = soql.select(schema.names, schema.name, where, limit=SAMPLE)
     page = await client.query(statement, purpose=purpose)
     return ObjectSize(rows, _row_bytes(page.records, schema.names))

@@ -21,6 +21,7 @@ from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
 from rtsd.core.silence import is_watched
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
+from rtsd.salesforce.counting import TOO_SLOW
 from rtsd.store import fetches, journal, mirror
 from rtsd.store.journal import Note
 from rtsd.sync import deletions
@@ -38,10 +39,8 @@ GROUPS = 2_000
 """An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
 TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
 """... with this code, which is not documented."""
-TOO_SLOW = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
-"""An org counts for two minutes at most (REST API guide, Query Limits): then it is asked by parts ..."""
 PARTS = (1, 16, 256)
-"""... so many, one after the other."""
+"""An org that takes too long to count is asked by so many parts."""
 SPARE_GROUPS = 50
 """Days that only the org may have."""
 PAGE = 2_000

@@ -430,7 +430,10 @@ async def test_a_package_hidden_from_the_sync_user_is_no_missing_one(silent: Hom
 
 
 async def test_a_load_killed_in_its_middle_goes_on() -> None:
-    """After kill -9 only the pages that were not stored are read again, through outages of every kind."""
+    """After kill -9 only the pages that were not stored are read again, through outages of every kind.
+
+    What the org cannot count in one query is counted in parts before, and proven so after.
+    """
     reached_page, pages = asyncio.Event(), 0
 
     async def gate(kind: str) -> None:

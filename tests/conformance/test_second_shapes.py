@@ -15,6 +15,7 @@ import pytest_asyncio
 from second_org.data import ORG_ID
 from second_org.equality import differences
 from second_org.home import TOKEN, Home, home
+from second_org.org import CLIENT_ID
 from second_org.push import change, document, post
 from second_org.server import serving
 from waiting import eventually
@@ -251,6 +252,18 @@ async def test_check_prices_and_tells_what_is_missing(place: Home) -> None:
     assert fits(told, {"estimate": price, "problems": [{"what": str, "do": str}]}) == []
     assert told["estimate"]["rows"] == 47
     assert any("Professional Edition" in one["what"] for one in told["problems"])
+
+
+async def test_an_api_version_that_the_org_does_not_know(place: Home) -> None:
+    """The check says so and what to do, whatever the org calls a path that is not there."""
+    org = {"login_url": place.org.login_url, "client_id": CLIENT_ID, "client_secret_file": "sf-secret"}
+    place.write_config({"org": org | {"api_version": "70.0"}})
+    ended = await place.verb("check", "--json", config=True)
+    place.write_config()
+    assert ended.status == 1
+    (problem,) = ended.json()["problems"]
+    assert "70.0" in problem["what"]
+    assert "org.api_version" in problem["do"]
 
 
 async def test_exit_statuses(place: Home) -> None:

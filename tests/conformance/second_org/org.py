@@ -160,7 +160,7 @@ class Org:
         """Run SOQL, and give the first page (REST API guide, Query)."""
         query = parse(asked.query.get("q", ""), self.entity)
         rows = query.rows(deleted=deleted)
-        if query.aggregate and not query.counts and len(rows) > self.habits.counted:
+        if query.aggregate and len(rows) > self.habits.counted:
             raise Refused(400, "QUERY_TIMEOUT", "Your query was running for too long.")
         if query.counts:
             return Answer({"totalSize": len(rows), "done": True, "records": []})
