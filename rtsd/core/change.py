@@ -115,6 +115,8 @@ class Verdict(NamedTuple):
 
 UNKNOWN_RECORD = Known()
 
+CLOCKS_MS: Millis = 60_000
+"""By how much two clocks of Salesforce may differ at most."""
 LATE_MS: Millis = 24 * 3_600_000
 """How late another image of the same second may still arrive: retries of the package end well before."""
 
@@ -187,16 +189,29 @@ def _decide_image(known: Known, change: Change) -> Verdict:
     if not change.version.stamp:
         return Verdict(Outcome.DEFERRED, fetch="the push does not say which version it shows")
     if change.version <= known.version:
+        if _denies(known.version, change):
+            return Verdict(Outcome.APPLIED, differing)
         return _decide_older(known, change, differing)
     if not differing:
         return Verdict(Outcome.DUPLICATE, confirms=_recent(change.version))
     return Verdict(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
 
 
+def _denies(known: Version, change: Change) -> bool:
+    """Whether the org itself shows an older stamp than the mirror, and that by now.
+
+    A record's stamp never goes back: what the mirror has was never in the org. It was forged, or the org
+    was reset. Clocks of Salesforce's servers differ by less than the margin.
+    """
+    return change.operation is Operation.READ and change.version.seen > known.until + CLOCKS_MS
+
+
 def _decide_older(known: Known, change: Change, differing: tuple[str, ...]) -> Verdict:
     if not differing:
         return Verdict(Outcome.DUPLICATE)
-    if known.partial:
+    if known.partial and not (
+        change.operation is Operation.READ and change.version.seen > known.version.until
+    ):
         return Verdict(Outcome.STALE, fetch="an older change may hold values that a newer one left out")
     return Verdict(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
 

@@ -95,6 +95,8 @@ class StateAudit:
         if mirrored.reread:
             await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
             return False
+        if mirrored.contradicted:
+            return False
         await self._columns.fill(mirrored)
         expected = found = -1
         for attempt in range(PROOFS):

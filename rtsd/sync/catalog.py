@@ -110,6 +110,8 @@ class Mirrored:
     in_org: tuple[str, ...] | None = None
     """The sync conditions in the org; None where it is not known that the package is there."""
     conditions_as_of: str | None = None
+    contradicted: int = 0
+    """Rows whose stamps the org denied when they were checked last: it is not live until they are right."""
     loaded_from: Millis = 0
     """When this run began the initial audit: what changed before was not late."""
     latencies: deque[tuple[Source, Millis]] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))

@@ -299,6 +299,10 @@ class Controller:
             await self.repair.step()
             await self.fingerprinter.prove(mirrored, result)
             await self.fingerprinter.tell_apart(mirrored, result, seq)
+        mirrored.contradicted = await self.fingerprinter.contradicted(mirrored, result)
+        if mirrored.contradicted:
+            reason = f"{mirrored.contradicted} rows have newer stamps than the org shows; they are read again"
+            await self.audit.doubt(mirrored, reason)
         await self.silence.look()
         return result
 

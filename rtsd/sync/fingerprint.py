@@ -74,6 +74,8 @@ class Fingerprint:
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
     """The newest stamp that either side shows of what was found."""
+    theirs: dict[str, str] = field(default_factory=dict)
+    """The org's stamps of what is missing or stale."""
     unsettled: set[str] = field(default_factory=set)
     """Rows seen within the second of their stamp: another edit in it would not show. They are fetched too."""
 
@@ -142,6 +144,13 @@ class Fingerprinter:
         async with self._engine.writing() as writing:
             if not await fetches.any_for(writing.tx, mirrored.name):
                 await self._engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+
+    async def contradicted(self, mirrored: Mirrored, result: Fingerprint) -> int:
+        """How many stale rows are, after their repair, still stamped as the org has never shown them."""
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.stale)
+        return sum(
+            1 for one, stamp in own.items() if result.theirs.get(one, stamp) < stamp == result.stamps[one]
+        )
 
     async def _since(self, mirrored: Mirrored) -> str:
         """From where on rows are compared one by one: the last proof, and a little before it if cheap."""
@@ -237,6 +246,7 @@ class Fingerprinter:
         found = compare(org, own)
         result.found |= found
         result.stamps |= {one: max(org.get(one, ""), own.get(one, "")) for one in found.ids}
+        result.theirs |= {one: org[one] for one in found.ids if one in org}
 
     async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, now: Millis) -> None:
         """What changed in the last minute may be on its way: it is drift only if it does not arrive.
@@ -346,7 +356,9 @@ class Fingerprinter:
         mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
         mirrored.held_back = 0
         async with engine.writing() as writing:
-            await engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(engine.now()))
+            await engine.catalog.update(
+                writing.tx, mirrored, checked_at=to_iso(engine.now()), expected_rows=result.checked
+            )
             if found:
                 await writing.fetch(mirrored, sorted(found.ids - vanished), "the fingerprint differs")
                 message = "fingerprint: {} missing, {} stale, {} orphaned".format(*mirrored.drift)

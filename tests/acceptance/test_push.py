@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 from stand import TOKEN, Row, Stand, Standing
 
 from rtsd.core.mode import Mode
@@ -279,3 +280,40 @@ async def test_freshness_is_measured_for_each_source(stand: Standing) -> None:
         shown.freshness_by_source["push"].p99,
         shown.freshness_by_source["interval"].p99,
     )
+
+
+@pytest.mark.parametrize("ahead_s", [0, 43_200], ids=["now", "in twelve hours"])
+async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) -> None:
+    """Signed with a leaked token, stamped newer than the org's row: an audit finds it and heals it, for few calls.
+
+    As long as it can't be told whose clock is right, the object is not called live.
+    """
+    org = await (await stand({"Lead": 40}, listen="127.0.0.1:0")).loaded()
+    org.advance(3_600)
+    one, other = org.ids("Lead")[:2]
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(org.now() / 1000 + ahead_s))
+    forged = {"object": "Lead", "op": "update", "modstamp": stamp}
+    changes = [
+        {**forged, "id": one, "fields": {"Id": one, "Title": "forged"}},
+        {"object": "Lead", "op": "delete", "id": other, "modstamp": stamp},
+    ]
+    taking = asyncio.create_task(org.parts.inbox.run())
+    try:
+        assert (await push(org, document(org, changes), "msg_forged"))["accepted"] == 2
+    finally:
+        taking.cancel()
+    await settle(org)
+    assert org.sql("SELECT Title FROM Lead WHERE Id=?", one)[0]["Title"] == "forged"
+    before = await org.calls()
+    await org.audit("Lead")
+    if (await org.state("Lead")).state != "live":
+        org.advance(120)
+        await org.load()
+        await org.audit("Lead")
+        await org.load()
+    assert (await org.state("Lead")).state == "live"
+    assert await org.cost(before) <= 40
+    assert await org.equal("Lead") == 40
+    before = await org.calls()
+    await org.repair()
+    assert await org.cost(before) == 0
