@@ -174,6 +174,8 @@ def _take_up(running: Config, parts: Parts) -> protocol.Reloaded:
     parts.ledger.caps = _caps(config)
     parts.controller.wake()
     fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
+    if any(getattr(config.gateway, key) != getattr(running.gateway, key) for key in ("listen", "public_url")):
+        fixed.append("gateway")
     log.info("reloaded", needs_restart=",".join(fixed))
     return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in parts.keys.hmac])
 

@@ -102,7 +102,9 @@ class RtsError(Exception):
         return type(self).__name__
 
     def __str__(self) -> str:
-        return f"{self.message} {self.do}".strip()
+        """What happened and what to do, as one text."""
+        ended = not self.do or self.message.endswith((".", "!", "?", ":"))
+        return f"{self.message}{'' if ended else ';'} {self.do}".strip()
 
 
 class ConfigError(RtsError):

@@ -226,7 +226,9 @@ def remove(
     settings = _load(config_path)
     from rtsd.installation.removing import remove as take_out  # noqa: PLC0415 - as above
 
-    if not yes and sys.stdin.isatty():
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("Nobody is there to be asked: say --yes to remove the package.")
+    if not yes:
         click.confirm("Remove the package with its settings, conditions and error log?", abort=True, err=True)
 
     async def work(visit: Visit, plan: Plan) -> int:

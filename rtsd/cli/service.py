@@ -116,7 +116,7 @@ def _program() -> Path:
         if any(hidden in place.parents for hidden in _HIDDEN):
             raise UsageError(
                 f"{place} is where a service may not look.",
-                "Install rts elsewhere: python3 -m venv /opt/rtsd && /opt/rtsd/bin/pip install rts",
+                "Install rts with the system's Python elsewhere, as /opt/rtsd: docs/install.md.",
             )
     return program
 

@@ -48,7 +48,9 @@ class Explainer:
         versions.reverse()
         answer: dict[str, Any] = {"object": mirrored.name, "id": record_id}
         if moment is not None:
-            return {**answer, "at": moment, **_as_of(versions, past, state, moment)}
+            cursor = mirrored.table.schema.cursor if mirrored.table else None
+            since = str(state.get(cursor) or "") if cursor else ""
+            return {**answer, "at": moment, **_as_of(versions, past, state, moment, since)}
         return {**answer, "now": past.record, "versions": [_without_values(one) for one in versions]}
 
     async def why(self, mirrored: Mirrored, record_id: str, *, ask_org: bool = True) -> dict[str, Any]:
@@ -137,13 +139,19 @@ def _state_before(entry: Entry, before: dict[str, Any] | None, after: dict[str, 
     return {**after, **before} if before is not None else {}
 
 
-def _as_of(versions: list[dict[str, Any]], past: _Past, first: dict[str, Any], moment: str) -> dict[str, Any]:
-    """How the record looked at `moment`: the last version before it, or what was loaded before them all."""
+def _as_of(
+    versions: list[dict[str, Any]], past: _Past, first: dict[str, Any], moment: str, since: str
+) -> dict[str, Any]:
+    """How the record looked at `moment`: the last version before it, or what was loaded before them all.
+
+    What was loaded looked like that since its stamp, `since`; nothing tells how it looked before.
+    """
     earlier = [one for one in versions if one["at"] <= moment]
     if earlier:
         last = earlier[-1]
         return {"values": last["values"], "deleted": last["op"] == "delete", "source": last["source"]}
-    known = bool(first) and not (versions and versions[0]["op"] == "create")
+    created = bool(versions) and versions[0]["op"] == "create"
+    known = bool(first) and not created and moment >= since
     source = (past.record or {}).get("source") if not versions else "audit"
     return {"values": first if known else None, "deleted": False, "source": source if known else None}
 

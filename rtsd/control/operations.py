@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.price import Price, price
+from rtsd.core.price import Price, fingerprint, price
 from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
 from rtsd.rules.rulebook import Rulebook
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
-from rtsd.store import dead_letters, journal, quota
+from rtsd.store import dead_letters, journal, mirror, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
@@ -115,8 +115,15 @@ class Operations:
             "repaired": len(missing) + len(stale) + len(orphaned),
         }
 
-    async def price(self, mirrored: Mirrored) -> dict[str, Any]:
-        """What a full read of the object would cost; asking costs two calls."""
+    async def price(self, mirrored: Mirrored, *, full: bool) -> dict[str, Any]:
+        """What an audit would cost: a fingerprint while nothing is wrong, or a full read.
+
+        To price a full read costs two calls.
+        """
+        if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
+            return await self.priced(
+                fingerprint(await mirror.count(self._engine.database, mirrored.described))
+            )
         if mirrored.table is None:
             await self._controller.describer.describe(mirrored)
         size = await measure(

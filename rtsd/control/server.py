@@ -228,7 +228,7 @@ class ControlServer:
         body = await body_of(request, AuditBody)
         mirrored = self._object(request)
         if body.dry_run:
-            return answer(await self._operations.price(mirrored))
+            return answer(await self._operations.price(mirrored, full=body.full))
         run = self._operations.audit(mirrored, full=body.full, accept_missing=body.accept_missing)
         if request.query.get("wait", "0") in ("", "0"):
             return answer({"run": run.number}, status=202)

@@ -27,7 +27,7 @@ KEPT_FOR_LOOKS = 3
 """Calls that are left to find out, without touching the reserve, whether there is room again."""
 ROOM_TO_GO_ON = 0.01
 """So much has to be free before a purpose that was held back goes on, or it would stop again at once."""
-SHORTEST_SPAN_MS: Millis = 300_000
+SHORTEST_SPAN_MS: Millis = HOUR_MS
 """A rate over less than this is no rate: a start is always busy."""
 
 

@@ -284,7 +284,7 @@ async def test_freshness_is_measured_for_each_source(stand: Standing) -> None:
 
 @pytest.mark.parametrize("ahead_s", [0, 43_200], ids=["now", "in twelve hours"])
 async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) -> None:
-    """Signed with a leaked token, stamped newer than the org's row: an audit finds it and heals it, for few calls.
+    """Signed with a leaked token, stamped newer than the org's row: an audit heals it, for few calls.
 
     As long as it can't be told whose clock is right, the object is not called live.
     """

@@ -158,7 +158,7 @@ async def gets_another_token(scene: Scene) -> None:
 
 async def is_removed(scene: Scene) -> None:
     """No component, no job, no row; the mirror goes on by Interval Sync."""
-    removed = await scene.rtsd("remove")
+    removed = await scene.rtsd("remove", "--yes")
     assert removed.status == 0, removed.err
     await scene.daemon.mode("awaiting_package", 5)
     status = json.loads((await scene.rtsd("status", "--json")).out)
