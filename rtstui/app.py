@@ -265,7 +265,7 @@ class RtsTui(OperatorApp):
 
     async def action_quit(self) -> None:
         """Leave; the daemon is none of our business."""
-        self.exit(0)
+        self.exit(0, message="rtsd keeps running." if self.state.live else None)
 
     async def action_copy_or_quit(self) -> None:
         """Copy what is selected, else leave on the second press."""
