@@ -19,7 +19,7 @@ demo: $(READY) ## A simulated org, the daemon and the dashboard; nothing else is
 	@$(BIN)/rtsd demo $(ARGS)
 
 test: $(READY) ## The fast tests
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n auto --dist loadfile $(ARGS)
 
 check: $(READY) ## Lint, format, types, import layers
 	$(BIN)/ruff check

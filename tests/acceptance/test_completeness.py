@@ -196,6 +196,7 @@ async def test_ac_09_a_slice_that_was_not_read(stand: Standing) -> None:
     assert shown.error is not None
     assert "QUERY_TIMEOUT" in shown.error
     await org.simulated.control(f"faults?id={fault}", method="DELETE")
+    org.advance(5)  # a window ends before the second that is not over
     await org.load()
     assert (await org.state("Lead")).state == "live"
     assert await org.equal("Lead") == 315

@@ -71,7 +71,7 @@ def test_stopping_the_demo_leaves_nothing_behind(number: signal.Signals, tmp_pat
         if line.startswith("lively"):
             break
     demo.send_signal(number)
-    _, errors = demo.communicate(timeout=30)
+    _, errors = demo.communicate(timeout=90)
     assert demo.returncode == 130
     assert "Traceback" not in errors
     assert daemon is not None
