@@ -62,6 +62,7 @@ def test_stopping_the_demo_leaves_nothing_behind(number: signal.Signals, tmp_pat
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored in `… &`
     )
     assert demo.stdout is not None
     daemon = None

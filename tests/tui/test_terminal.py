@@ -26,6 +26,8 @@ from scenarios import dead_letters, error_log, event, events, live
 from rtstui.clean import clean
 
 TUI = [sys.executable, "-m", "rtstui"]
+KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
+"""What of the environment the program has: what a test runner puts there is none of its business."""
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
 """The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
 
@@ -36,7 +38,7 @@ class Terminal:
     def __init__(self, *arguments: str, size: tuple[int, int] = (120, 35), **environment: str) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        inherited = {name: value for name, value in os.environ.items() if name in KEPT}
         self.process = subprocess.Popen(
             [*TUI, *arguments],
             stdin=slave,
