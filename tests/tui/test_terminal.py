@@ -26,8 +26,8 @@ from scenarios import dead_letters, error_log, event, events, live
 from rtstui.clean import clean
 
 TUI = [sys.executable, "-m", "rtstui"]
-KEPT = ("HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "TMPDIR")
-"""What of the environment the program has: what a test runner puts there is none of its business."""
+DROPPED = ("NO_COLOR", "PYTEST_", "COLUMNS", "LINES")
+"""What of the environment the program does not get: a test runner's is none of its business."""
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
 """The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
 
@@ -38,7 +38,7 @@ class Terminal:
     def __init__(self, *arguments: str, size: tuple[int, int] = (120, 35), **environment: str) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name in KEPT}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
         self.process = subprocess.Popen(
             [*TUI, *arguments],
             stdin=slave,
