@@ -3,7 +3,8 @@
 The map, doors first; imports point down only (import-linter checks it)::
 
     cli, __main__        one file per verb
-    daemon, simulator    composition root · an org that behaves like Salesforce
+    workflows            what a verb does beyond one question to the daemon: check, demo, installation
+    daemon               composition root
     config systemd logs  what stands around them
     gateway, control     doors: Salesforce calls us · operators call us
     rules                what a change triggers

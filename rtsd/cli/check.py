@@ -16,7 +16,7 @@ from rtsd.cli.estimate import estimate_lines
 from rtsd.cli.output import table
 
 if TYPE_CHECKING:
-    from rtsd.check import Report
+    from rtsd.workflows.check import Report
 
 
 @click.command(epilog=options.examples("rtsd check -c rtsd.toml", "rtsd check --json | jq .estimate"))
@@ -32,7 +32,7 @@ def check(*, config_path: Path | None, as_json: bool) -> int:
     settings = config.load(config_path)
     logs.setup("error", "text")
     logs.conceal(secret.reveal() for secret in settings.secrets())
-    from rtsd.check import inspect  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
+    from rtsd.workflows.check import inspect  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
 
     report = asyncio.run(inspect(settings))
     if as_json:

@@ -53,7 +53,7 @@ def demo(
     line is JSON: whether mirror and org are equal, field by field, and what it took. Exit status 1 when
     they are not.
     """
-    from rtsd.demo.story import RECORDS, Play, play_headless, play_on_screen  # noqa: PLC0415 - half a second
+    from rtsd.workflows.demo.story import RECORDS, Play, play_headless, play_on_screen  # noqa: PLC0415 - half a second
 
     play = Play(records or RECORDS, rate, seconds, directory)
     if headless:

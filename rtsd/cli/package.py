@@ -19,10 +19,10 @@ from rtsd.cli.output import coloured, table
 
 if TYPE_CHECKING:
     from rtsd.config import Config
-    from rtsd.installation.plan import Plan
-    from rtsd.installation.reports import Standing
-    from rtsd.installation.visit import Visit
     from rtsd.salesforce.deploy import Progress
+    from rtsd.workflows.installation.plan import Plan
+    from rtsd.workflows.installation.reports import Standing
+    from rtsd.workflows.installation.visit import Visit
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def export(*, directory: Path, config_path: Path | None) -> None:
     triggers for has to be left out by hand. DIR may hold an earlier export, and nothing else.
     """
     settings = _load(config_path)
-    from rtsd.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
+    from rtsd.workflows.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
 
     written = write(settings, directory)
     click.echo(f"{written} files in {directory}; README.md there says what comes after the deployment.")
@@ -103,7 +103,7 @@ def deploy(
     nothing to do. Production runs the package's own tests, or those that are asked for.
     """
     settings = _load(config_path)
-    from rtsd.installation.deploying import Deploying  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.deploying import Deploying  # noqa: PLC0415 - as above
 
     async def work(visit: Visit, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests)
@@ -168,8 +168,8 @@ def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> No
     day at least both are accepted; then --finish drops the old one.
     """
     settings = _load(config_path)
-    from rtsd.installation import rotation  # noqa: PLC0415 - as above
-    from rtsd.installation.visit import now_ms  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation import rotation  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.visit import now_ms  # noqa: PLC0415 - as above
 
     async def work(visit: Visit, plan: Plan) -> rotation.Rotated:
         step = rotation.finish if finish else rotation.begin
@@ -224,7 +224,7 @@ def remove(
     that fails the package works as before. The mirror goes on by Interval Sync.
     """
     settings = _load(config_path)
-    from rtsd.installation.removing import remove as take_out  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.removing import remove as take_out  # noqa: PLC0415 - as above
 
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to be asked: say --yes to remove the package.")
@@ -250,7 +250,7 @@ def remove(
 
 def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
     settings = _load(config_path)
-    from rtsd.installation.reports import standing  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.reports import standing  # noqa: PLC0415 - as above
 
     async def work(visit: Visit, plan: Plan) -> int:
         found = await standing(visit.client, plan)
@@ -265,7 +265,7 @@ def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
 
 def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
     settings = _load(config_path)
-    from rtsd.installation.switching import switch  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.switching import switch  # noqa: PLC0415 - as above
 
     async def work(visit: Visit, plan: Plan) -> bool:
         return await switch(visit.client, plan, disabled=disabled)
@@ -294,8 +294,8 @@ def _visit(
     changes: bool = False,
 ) -> T:
     """Connect, ask what the plan depends on, and work; `changes` has a running daemon look afterwards."""
-    from rtsd.installation import plan as plans  # noqa: PLC0415 - as above
-    from rtsd.installation.visit import visiting  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation import plan as plans  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.visit import visiting  # noqa: PLC0415 - as above
 
     async def run() -> T:
         async with visiting(settings) as visit:

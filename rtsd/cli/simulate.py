@@ -9,9 +9,9 @@ import signal
 import click
 
 from rtsd.cli import options
-from rtsd.simulator.org import Org
-from rtsd.simulator.process import listening
-from rtsd.simulator.server import Service
+from rtssim.org import Org
+from rtssim.process import listening
+from rtssim.server import Service
 
 
 @click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))

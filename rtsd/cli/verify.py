@@ -16,7 +16,7 @@ from rtsd.core.certificate import is_intact
 from rtsd.errors import UsageError
 from rtsd.logs import clean
 
-_HEADERS = ("OBJECT", "STATE", "ROWS", "COUNTED", "SEALED", "BROKEN", "REPAIRED", "DRIFT", "AS OF")
+_HEADERS = ("OBJECT", "STATE", "ROWS", "COUNTED", "CHECKSUMMED", "BROKEN", "REPAIRED", "DRIFT", "AS OF")
 
 
 @click.command(
@@ -87,5 +87,5 @@ def _lines(found: Mapping[str, Any], certificate: Path | None) -> Iterator[str]:
 
 def _row(one: Mapping[str, Any]) -> tuple[str | int | None, ...]:
     drift = sum(one["drift"].values()) if one["drift"] else (0 if one["drift"] is not None else None)
-    counts = (one["rows"], one["counted"], one["sealed"], one["broken_count"], one["repaired"])
+    counts = (one["rows"], one["counted"], one["checksummed"], one["broken_count"], one["repaired"])
     return (one["name"], one["state"], *counts, drift, one["as_of"])

@@ -24,16 +24,16 @@ from pydantic import ValidationError
 from rtsd.config import consistency
 from rtsd.config.mistakes import Mistakes
 from rtsd.config.model import (
-    Alert,
+    AlertSection,
     Command,
     Config,
     Control,
     DailyCaps,
     Gateway,
-    MirroredObject,
+    ObjectSection,
     Org,
     Quota,
-    Rule,
+    RuleSection,
     Store,
     Sync,
     Webhook,
@@ -43,17 +43,17 @@ from rtsd.config.values import Listen
 from rtsd.errors import ConfigError
 
 __all__ = [
-    "Alert",
+    "AlertSection",
     "Command",
     "Config",
     "Control",
     "DailyCaps",
     "Gateway",
     "Listen",
-    "MirroredObject",
+    "ObjectSection",
     "Org",
     "Quota",
-    "Rule",
+    "RuleSection",
     "Secret",
     "Store",
     "Sync",

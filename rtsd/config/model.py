@@ -33,7 +33,7 @@ from rtsd.config.values import (
     Url,
     WebhookUrl,
 )
-from rtsd.core.schema import Wish
+from rtsd.core.schema import ObjectConfig
 
 Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
 Privacy = Literal["drop", "hash", "last4"]
@@ -169,7 +169,7 @@ class Quota(Table):
     daily: DailyCaps = DailyCaps()
 
 
-class MirroredObject(Table):
+class ObjectSection(Table):
     """One object of the mirror; `("*",)` is every field."""
 
     name: ApiName
@@ -180,9 +180,9 @@ class MirroredObject(Table):
     where: RowFilter = ""
     privacy: Annotated[dict[ApiName, Privacy], BeforeValidator(_optional_fields)] = {}
 
-    def wish(self) -> Wish:
+    def config(self) -> ObjectConfig:
         """Return what the sync engine needs of it."""
-        return Wish(
+        return ObjectConfig(
             self.name,
             fields=self.fields,
             exclude=self.exclude,
@@ -208,7 +208,7 @@ class Command(Table):
     timeout: PositiveDuration = 60_000
 
 
-class Rule(Table):
+class RuleSection(Table):
     """What changes of an object trigger; either `webhook` or `command`."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,80}$")]
@@ -224,7 +224,7 @@ class Rule(Table):
     command: Command | None = None
 
 
-class Alert(Table):
+class AlertSection(Table):
     """What the daemon's own events trigger; either `webhook` or `command`."""
 
     name: Annotated[str, Field(pattern=r"^([\w.-]{1,80})?$")] = ""
@@ -243,9 +243,9 @@ class Config(Table):
     control: Control = Control()
     sync: Sync = Sync()
     quota: Quota = Quota()
-    objects: Annotated[tuple[MirroredObject, ...], _FromList]
-    rules: Annotated[tuple[Rule, ...], _FromList] = ()
-    alerts: Annotated[tuple[Alert, ...], _FromList] = ()
+    objects: Annotated[tuple[ObjectSection, ...], _FromList]
+    rules: Annotated[tuple[RuleSection, ...], _FromList] = ()
+    alerts: Annotated[tuple[AlertSection, ...], _FromList] = ()
     _path: Path = PrivateAttr(default=Path())
 
     @property

@@ -11,7 +11,7 @@ from rtsd.errors import NotFound, UsageError
 from rtsd.salesforce import soql
 from rtsd.store import dead_letters, fetches, journal, mirror
 from rtsd.store.journal import Entry
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 from rtsd.sync.rows import DELETED, convert, read_columns
 
@@ -33,7 +33,7 @@ class Explainer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def history(self, mirrored: Mirrored, record_id: str, at: str | None) -> dict[str, Any]:
+    async def history(self, mirrored: MirroredObject, record_id: str, at: str | None) -> dict[str, Any]:
         """Return the record's versions, oldest first, each with the source that brought it.
 
         With `at`, only how it looked then. Raises NotFound for a record the mirror never saw.
@@ -53,7 +53,7 @@ class Explainer:
             return {**answer, "at": moment, **_as_of(versions, past, state, moment, since)}
         return {**answer, "now": past.record, "versions": [_without_values(one) for one in versions]}
 
-    async def why(self, mirrored: Mirrored, record_id: str, *, ask_org: bool = True) -> dict[str, Any]:
+    async def why(self, mirrored: MirroredObject, record_id: str, *, ask_org: bool = True) -> dict[str, Any]:
         """Say what touched the record, what the mirror shows, and what the org shows, for one call.
 
         Without `ask_org` it costs none, and `org` and `equal` are None: not known.
@@ -77,12 +77,12 @@ class Explainer:
                 "as_of": mirrored.as_of,
                 "proven_at": to_iso(mirrored.proven_at) if mirrored.proven_at else None,
                 "conditions": list(mirrored.conditions),
-                "where": mirrored.wish.where,
-                "privacy": dict(mirrored.wish.privacy),
+                "where": mirrored.config.where,
+                "privacy": dict(mirrored.config.privacy),
             },
         }
 
-    async def _past(self, mirrored: Mirrored, record_id: str) -> _Past:
+    async def _past(self, mirrored: MirroredObject, record_id: str) -> _Past:
         database = self._engine.database
         record = await mirror.record(database, mirrored.described, record_id) if mirrored.table else None
         steps = [
@@ -97,7 +97,7 @@ class Explainer:
             )
         return _Past(record, steps)
 
-    async def _in_org(self, mirrored: Mirrored, record_id: str) -> dict[str, Any]:
+    async def _in_org(self, mirrored: MirroredObject, record_id: str) -> dict[str, Any]:
         """How the record looks in the org now: `visible`, `deleted`, and its values by column."""
         schema = mirrored.described.schema
         statement = soql.select(read_columns(schema), mirrored.name, soql.one_of("Id", [record_id]))

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from rtsd.control import protocol
 from rtsd.control.feed import Feed
-from rtsd.control.triggers import Triggers
+from rtsd.control.rules import RuleOperations
 from rtsd.control.views import Views
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
@@ -34,7 +34,9 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 class Metrics(Collector):
     """Renders the registry; the status among it is as of the request."""
 
-    def __init__(self, registry: CollectorRegistry, shown: Views, feed: Feed, triggers: Triggers) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, shown: Views, feed: Feed, triggers: RuleOperations
+    ) -> None:
         self._registry = registry
         self._views = shown
         self._feed = feed
@@ -61,7 +63,7 @@ class Metrics(Collector):
             yield from _journal(self._feed.counters)
 
 
-class MetricsDoor:
+class MetricsListener:
     """`GET /metrics` on a TCP address of this machine, for a Prometheus that can't read a Unix socket."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -13,13 +13,13 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.price import Price, fingerprint, price
 from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
-from rtsd.rules.rulebook import Rulebook
+from rtsd.rules.engine import RuleEngine
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, mirror, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
@@ -39,19 +39,24 @@ class Operations:
     """Carries out what the control API is asked."""
 
     def __init__(
-        self, engine: Engine, controller: Controller, inbox: Inbox, ledger: StoredLedger, rulebook: Rulebook
+        self,
+        engine: Engine,
+        controller: Controller,
+        inbox: Inbox,
+        ledger: StoredLedger,
+        rule_engine: RuleEngine,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
         self._controller = controller
         self._inbox = inbox
-        self._rulebook = rulebook
+        self._rule_engine = rule_engine
         self._verifier = Verifier(engine, controller)
         self._verifying = asyncio.Lock()
         self._runs = 0
         self._running: dict[str, Run] = {}
 
-    def audit(self, mirrored: Mirrored, *, full: bool, accept_missing: bool = False) -> Run:
+    def audit(self, mirrored: MirroredObject, *, full: bool, accept_missing: bool = False) -> Run:
         """Begin an audit of one object; one that is running already is joined."""
         running = self._running.get(mirrored.name)
         if running is not None and not running.result.done():
@@ -65,7 +70,7 @@ class Operations:
         self._running[mirrored.name] = run
         return run
 
-    async def _audit(self, mirrored: Mirrored, *, full: bool, accept_missing: bool) -> dict[str, Any]:
+    async def _audit(self, mirrored: MirroredObject, *, full: bool, accept_missing: bool) -> dict[str, Any]:
         engine = self._engine
         if mirrored.table is None:
             await self._controller.describer.describe(mirrored)
@@ -98,7 +103,7 @@ class Operations:
         }
         return {"objects": [result], "api_calls": spent[API_REQUESTS]}
 
-    async def _found_since(self, mirrored: Mirrored, seq: int) -> dict[str, Any]:
+    async def _found_since(self, mirrored: MirroredObject, seq: int) -> dict[str, Any]:
         """What the audit had to correct, out of the journal."""
         kinds: dict[str, list[str]] = {"create": [], "update": [], "delete": []}
         for operation, record_id in await journal.corrections(self._engine.database, mirrored.name, seq):
@@ -115,7 +120,7 @@ class Operations:
             "repaired": len(missing) + len(stale) + len(orphaned),
         }
 
-    async def price(self, mirrored: Mirrored, *, full: bool) -> dict[str, Any]:
+    async def price(self, mirrored: MirroredObject, *, full: bool) -> dict[str, Any]:
         """What an audit would cost: a fingerprint while nothing is wrong, or a full read.
 
         To price a full read costs two calls.
@@ -127,7 +132,7 @@ class Operations:
         if mirrored.table is None:
             await self._controller.describer.describe(mirrored)
         size = await measure(
-            self._engine.client, mirrored.described.schema, mirrored.wish.where, purpose="estimate"
+            self._engine.client, mirrored.described.schema, mirrored.config.where, purpose="estimate"
         )
         return await self.priced(price([size]))
 
@@ -152,14 +157,14 @@ class Operations:
         async with self._verifying:
             return await self._verifier.verify(certify=certify)
 
-    async def pause(self, objects: Sequence[Mirrored]) -> None:
+    async def pause(self, objects: Sequence[MirroredObject]) -> None:
         """Pause the whole sync, or the reading of some objects."""
         if not objects:
             await self._controller.pause()
         for mirrored in objects:
             await self._set_paused(mirrored, paused=True)
 
-    async def resume(self, objects: Sequence[Mirrored]) -> None:
+    async def resume(self, objects: Sequence[MirroredObject]) -> None:
         """Go on; without names, with everything."""
         if not objects:
             await self._controller.resume()
@@ -167,19 +172,19 @@ class Operations:
             await self._set_paused(mirrored, paused=False)
         self._controller.catch_up()
 
-    async def _set_paused(self, mirrored: Mirrored, *, paused: bool) -> None:
+    async def _set_paused(self, mirrored: MirroredObject, *, paused: bool) -> None:
         if mirrored.paused == paused:
             return
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, paused=paused)
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, paused=paused)
             message = "paused by an operator" if paused else "resumed by an operator"
-            await writing.note(Note("mode", mirrored.name, message=message))
+            await unit.note(Note("mode", mirrored.name, message=message))
 
     async def retry(self, letter_id: int) -> None:
         """Put a dead letter into the inbox once more, under an id of its own; a delivery into the outbox."""
         letter = await dead_letters.get(self._engine.database, letter_id)
         if letter.kind == dead_letters.DELIVERY:
-            await self._rulebook.send_again(letter)
+            await self._rule_engine.send_again(letter)
             return
         again = f"retry-{letter_id}-{secrets.token_hex(8)}"
         await self._inbox.append(Arrival(again, self._engine.now(), letter.body))
@@ -191,10 +196,10 @@ class Operations:
         await self._forget(letter_id, "dropped")
 
     async def _forget(self, letter_id: int, how: str) -> None:
-        async with self._engine.writing() as writing:
-            await dead_letters.drop(writing.tx, letter_id)
+        async with self._engine.unit_of_work() as unit:
+            await dead_letters.drop(unit.tx, letter_id)
             message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
-            await writing.note(Note("dead_letter", message=message))
+            await unit.note(Note("dead_letter", message=message))
 
     async def spent(self, began: Millis) -> Counter[str]:
         """What was spent so far, of each resource; differences tell what something took."""

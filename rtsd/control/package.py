@@ -11,13 +11,13 @@ from aiohttp import web
 
 from rtsd import apex
 from rtsd.control import protocol
-from rtsd.control.answers import answer, body_of, find_object
+from rtsd.control.documents import answer, body_of, find_object
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
 from rtsd.salesforce import package
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import StoredLedger
@@ -78,13 +78,13 @@ class PackageOperations:
         shown.changed = changed
         return shown
 
-    async def conditions(self, mirrored: Mirrored, *, ask_org: bool = True) -> protocol.Conditions:
+    async def conditions(self, mirrored: MirroredObject, *, ask_org: bool = True) -> protocol.Conditions:
         """The sync conditions of an object, read now where the package is installed; else as last read."""
         installed = ask_org and self._is_installed
         shown = await self._controller.conditions.show(mirrored, installed=installed)
         return protocol.Conditions(**asdict(shown))
 
-    async def set_conditions(self, mirrored: Mirrored, fields: Sequence[str]) -> protocol.Conditions:
+    async def set_conditions(self, mirrored: MirroredObject, fields: Sequence[str]) -> protocol.Conditions:
         """Make these the sync conditions of an object, in the org."""
         return protocol.Conditions(**asdict(await self._controller.conditions.put(mirrored, fields)))
 
@@ -161,7 +161,7 @@ class PackageRoutes:
         body = await body_of(request, ConditionsBody)
         return answer(await self._operations.set_conditions(self._object(request), body.fields))
 
-    def _object(self, request: web.Request) -> Mirrored:
+    def _object(self, request: web.Request) -> MirroredObject:
         return find_object(self._engine, request.match_info["object"])
 
 

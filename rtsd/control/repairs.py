@@ -17,7 +17,7 @@ from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import mirror
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
@@ -46,7 +46,7 @@ class Repairs:
         self._controller = controller
         self._operations = operations
 
-    async def run(self, mirrored: Mirrored, body: RepairBody) -> dict[str, Any]:
+    async def run(self, mirrored: MirroredObject, body: RepairBody) -> dict[str, Any]:
         """Repair, or say what that would cost.
 
         Raises UsageError for what can't be meant, Conflict for what can't be done now, and what the
@@ -65,7 +65,9 @@ class Repairs:
             raise UsageError(f"{body.until} is not after {body.since}.", "Give an earlier --since.")
         return await self._window(mirrored, since, until, dry_run=body.dry_run)
 
-    async def _records(self, mirrored: Mirrored, ids: Sequence[str], *, dry_run: bool) -> dict[str, Any]:
+    async def _records(
+        self, mirrored: MirroredObject, ids: Sequence[str], *, dry_run: bool
+    ) -> dict[str, Any]:
         if dry_run:
             return await self._operations.priced(fetching(len(ids), ids_at_once(mirrored)))
         began = self._engine.now()
@@ -75,7 +77,7 @@ class Repairs:
         return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
 
     async def _window(
-        self, mirrored: Mirrored, since: Millis, until: Millis, *, dry_run: bool
+        self, mirrored: MirroredObject, since: Millis, until: Millis, *, dry_run: bool
     ) -> dict[str, Any]:
         """Fetch every record that either side has stamped in the stretch; counting costs a call."""
         cursor = mirrored.described.schema.cursor
@@ -96,10 +98,10 @@ class Repairs:
         spent = await self._operations.spent(began) - before
         return {**result, "api_calls": spent[API_REQUESTS]}
 
-    async def _count(self, mirrored: Mirrored, since: Millis, until: Millis) -> int:
+    async def _count(self, mirrored: MirroredObject, since: Millis, until: Millis) -> int:
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(
-            f"{cursor} >= {soql.moment(since)}", f"{cursor} < {soql.moment(until)}", mirrored.wish.where
+            f"{cursor} >= {soql.moment(since)}", f"{cursor} < {soql.moment(until)}", mirrored.config.where
         )
         statement = soql.select(("COUNT()",), mirrored.name, where)
         theirs = await self._engine.client.count(statement, purpose="repair")
@@ -107,13 +109,15 @@ class Repairs:
         ours = await mirror.count_since(self._engine.database, table, to_iso(since), to_iso(until))
         return max(theirs, ours)
 
-    async def _columns(self, mirrored: Mirrored, columns: Sequence[str], *, dry_run: bool) -> dict[str, Any]:
+    async def _columns(
+        self, mirrored: MirroredObject, columns: Sequence[str], *, dry_run: bool
+    ) -> dict[str, Any]:
         """Read the columns of every row again."""
         engine, schema = self._engine, mirrored.described.schema
         if dry_run:
             wanted = ("Id", schema.cursor, *columns)
             narrow = replace(schema, fields=tuple(one for one in schema.fields if one.name in wanted))
-            size = await measure(engine.client, narrow, mirrored.wish.where, purpose="estimate")
+            size = await measure(engine.client, narrow, mirrored.config.where, purpose="estimate")
             return await self._operations.priced(narrow_read(size))
         began = engine.now()
         before = await self._operations.spent(began)
@@ -143,7 +147,7 @@ def _moment(text: str) -> Millis:
         raise UsageError(f"{text!r} is no time.", "Write it like 2026-03-01T10:00:00Z.") from None
 
 
-def _known(mirrored: Mirrored, names: Sequence[str]) -> list[str]:
+def _known(mirrored: MirroredObject, names: Sequence[str]) -> list[str]:
     """The fields in their own spelling."""
     schema = mirrored.described.schema
     unknown = [name for name in names if name.lower() not in schema.by_lower_name]

@@ -8,21 +8,21 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from rtsd.control import door, protocol
-from rtsd.control.answers import answer, body_of, find_object
+from rtsd.control import access, protocol
 from rtsd.control.backup import Backups
+from rtsd.control.documents import answer, body_of, find_object
 from rtsd.control.explain import Explainer
 from rtsd.control.metrics import Metrics
 from rtsd.control.operations import Operations
 from rtsd.control.package import PackageRoutes
 from rtsd.control.repairs import RepairBody, Repairs
+from rtsd.control.rules import RuleOperations
 from rtsd.control.stream import EventQuery, EventStream
-from rtsd.control.triggers import Triggers
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
 from rtsd.errors import Conflict, NotFound, UsageError
 from rtsd.store import dead_letters, error_log, mirror, query
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 
 MAX_PAGE = 10_000
 _MOST = 2**63 - 1
@@ -77,7 +77,7 @@ class ControlServer:
         backups: Backups,
         package: PackageRoutes,
         metrics: Metrics,
-        triggers: Triggers,
+        triggers: RuleOperations,
     ) -> None:
         self._metrics = metrics
         self._explainer = explainer
@@ -95,11 +95,11 @@ class ControlServer:
 
     async def start(self, path: Path) -> None:
         """Listen at `path`, for the owner and its group. Raises AddressInUse."""
-        app = web.Application(middlewares=[door.shaped, door.admitted])
+        app = web.Application(middlewares=[access.shaped, access.admitted])
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, logger=door.quiet_logger(), shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=access.quiet_logger(), shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.SockSite(self._runner, door.listen(path))
+        site = web.SockSite(self._runner, access.listen(path))
         await site.start()
         self._path = path
 
@@ -271,10 +271,10 @@ class ControlServer:
         await self._operations.resume([self._find(name) for name in body.objects])
         return answer({"resumed": body.objects or True})
 
-    def _object(self, request: web.Request) -> Mirrored:
+    def _object(self, request: web.Request) -> MirroredObject:
         return self._find(request.match_info["object"])
 
-    def _find(self, name: str) -> Mirrored:
+    def _find(self, name: str) -> MirroredObject:
         return find_object(self._views.engine, name)
 
     def _object_name(self, name: str | None) -> str | None:

@@ -15,7 +15,7 @@ from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Entry
 from rtsd.store.objects import ObjectState
 from rtsd.store.quota import Usage
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import Standing, StoredLedger
@@ -172,7 +172,7 @@ def event(entry: Entry) -> protocol.Event:
     )
 
 
-def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
+def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object:
     paused = mirrored.paused and mirrored.state is ObjectState.LIVE
     state = ObjectState.PAUSED if paused else mirrored.state
     shown = protocol.Object(
@@ -180,7 +180,7 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
         state=state.value,
         rows=rows,
         expected_rows=mirrored.expected_rows,
-        where=mirrored.wish.where or None,
+        where=mirrored.config.where or None,
         progress=_progress(mirrored, rows),
         as_of=mirrored.as_of,
         freshness_ms=_freshness(late for _, late in mirrored.latencies),
@@ -201,14 +201,14 @@ def _object(mirrored: Mirrored, rows: int, now: Millis) -> protocol.Object:
     return shown
 
 
-def _progress(mirrored: Mirrored, rows: int) -> float:
+def _progress(mirrored: MirroredObject, rows: int) -> float:
     """How much of the initial audit is done; it stays while that waits."""
     if mirrored.loaded or not mirrored.expected_rows:
         return 1.0 if mirrored.loaded else 0.0
     return min(rows / mirrored.expected_rows, 1.0)
 
 
-def _drift(mirrored: Mirrored) -> protocol.Drift | None:
+def _drift(mirrored: MirroredObject) -> protocol.Drift | None:
     if mirrored.drift is None:
         return None
     missing, stale, orphaned = mirrored.drift
@@ -221,7 +221,7 @@ def _drift(mirrored: Mirrored) -> protocol.Drift | None:
     )
 
 
-def _by_source(mirrored: Mirrored) -> dict[str, protocol.Freshness]:
+def _by_source(mirrored: MirroredObject) -> dict[str, protocol.Freshness]:
     found = {
         source.value: _freshness(late for other, late in mirrored.latencies if other is source)
         for source in {source for source, _ in mirrored.latencies}

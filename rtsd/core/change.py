@@ -7,7 +7,7 @@ Whatever the source, the order of arrival and the number of deliveries, the chan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -81,17 +81,14 @@ class Change:
     fields: Mapping[str, MirrorValue] | None = None
     changed: tuple[str, ...] = ()
     """The fields the sender says were edited; empty when it did not say."""
-    by: str | None = None
     master: str | None = None
     """For the loser of a merge: the winner's id."""
     note: str = ""
     """What the journal is to say of it, where that is not obvious."""
-    push_seq: int | None = None
-    """The inbox entry it came in, for the journal."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredRecord:
     """What the mirror knows of a record: its row, or its tombstone, or neither."""
 
     version: Version = NEVER
@@ -101,7 +98,7 @@ class Known:
     """The row was made from a change that did not carry every column."""
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What to do with a change: its outcome, the columns that differ, and whether to fetch the record."""
 
     outcome: Outcome
@@ -113,7 +110,7 @@ class Verdict(NamedTuple):
     same second that arrives after it would win."""
 
 
-UNKNOWN_RECORD = Known()
+UNKNOWN_RECORD = StoredRecord()
 
 CLOCKS_MS: Millis = 60_000
 """By how much two clocks of Salesforce may differ at most."""
@@ -121,7 +118,7 @@ LATE_MS: Millis = 24 * 3_600_000
 """How late another image of the same second may still arrive: retries of the package end well before."""
 
 
-def decide(known: Known, change: Change, columns: int) -> Verdict:
+def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
     """Judge `change` against what the mirror knows; `columns` is how many a whole row has."""
     if change.operation is Operation.DELETE:
         return _decide_delete(known, change)
@@ -134,30 +131,30 @@ def decide(known: Known, change: Change, columns: int) -> Verdict:
     return _decide_image(known, change)
 
 
-def _decide_delete(known: Known, change: Change) -> Verdict:
+def _decide_delete(known: StoredRecord, change: Change) -> Decision:
     if not change.version.stamp:
-        return Verdict(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
+        return Decision(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
     if known.deleted:
         newer = change.version > known.version
         later = change.version.stamp > known.version.stamp or _recent(change.version)
         confirms = (newer and later) or change.master is not None  # else an undelete before it would win
-        return Verdict(Outcome.DUPLICATE, confirms=confirms)
+        return Decision(Outcome.DUPLICATE, confirms=confirms)
     if known.row is None:
-        return Verdict(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
+        return Decision(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
     outcome = Outcome.STALE if change.version <= known.version else Outcome.APPLIED
-    return Verdict(outcome, fetch=_same_second(change.version, known.version))
+    return Decision(outcome, fetch=_same_second(change.version, known.version))
 
 
-def _decide_after_delete(known: Known, change: Change, columns: int) -> Verdict:
+def _decide_after_delete(known: StoredRecord, change: Change, columns: int) -> Decision:
     """A tombstone yields only to a newer undelete, or to a read that returned the row."""
     stamp, doubt = change.version.stamp, _same_second(known.version, change.version)
     if stamp and change.version <= known.version and not _is_back(known.version, change):
-        return Verdict(Outcome.STALE, fetch=doubt)
+        return Decision(Outcome.STALE, fetch=doubt)
     if change.operation in (Operation.UNDELETE, Operation.READ):
         if change.fields is None or len(change.fields) < columns or not stamp:
-            return Verdict(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
-        return Verdict(Outcome.APPLIED, tuple(change.fields), fetch=doubt)
-    return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
+            return Decision(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
+        return Decision(Outcome.APPLIED, tuple(change.fields), fetch=doubt)
+    return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
 
 
 def _is_back(deletion: Version, change: Change) -> bool:
@@ -169,32 +166,32 @@ def _is_back(deletion: Version, change: Change) -> bool:
     return change.operation is Operation.READ and change.version.seen > deletion.until
 
 
-def _decide_without_fields(known: Known, change: Change) -> Verdict:
+def _decide_without_fields(known: StoredRecord, change: Change) -> Decision:
     stamp = change.version.stamp
     if known.row is not None and stamp and known.version.stamp > stamp:
-        return Verdict(Outcome.STALE)
-    return Verdict(Outcome.DEFERRED, fetch="the push named the record without its fields")
+        return Decision(Outcome.STALE)
+    return Decision(Outcome.DEFERRED, fetch="the push named the record without its fields")
 
 
-def _decide_new(change: Change, columns: int) -> Verdict:
+def _decide_new(change: Change, columns: int) -> Decision:
     fields = change.fields or {}
     if len(fields) < columns or not change.version.stamp:
-        return Verdict(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
-    return Verdict(Outcome.APPLIED, tuple(fields))
+        return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
+    return Decision(Outcome.APPLIED, tuple(fields))
 
 
-def _decide_image(known: Known, change: Change) -> Verdict:
+def _decide_image(known: StoredRecord, change: Change) -> Decision:
     row, fields = known.row or {}, change.fields or {}
     differing = tuple(name for name, value in fields.items() if row.get(name) != value)
     if not change.version.stamp:
-        return Verdict(Outcome.DEFERRED, fetch="the push does not say which version it shows")
+        return Decision(Outcome.DEFERRED, fetch="the push does not say which version it shows")
     if change.version <= known.version:
         if _denies(known.version, change):
-            return Verdict(Outcome.APPLIED, differing)
+            return Decision(Outcome.APPLIED, differing)
         return _decide_older(known, change, differing)
     if not differing:
-        return Verdict(Outcome.DUPLICATE, confirms=_recent(change.version))
-    return Verdict(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
+        return Decision(Outcome.DUPLICATE, confirms=_recent(change.version))
+    return Decision(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
 
 
 def _denies(known: Version, change: Change) -> bool:
@@ -206,14 +203,14 @@ def _denies(known: Version, change: Change) -> bool:
     return change.operation is Operation.READ and change.version.seen > known.until + CLOCKS_MS
 
 
-def _decide_older(known: Known, change: Change, differing: tuple[str, ...]) -> Verdict:
+def _decide_older(known: StoredRecord, change: Change, differing: tuple[str, ...]) -> Decision:
     if not differing:
-        return Verdict(Outcome.DUPLICATE)
+        return Decision(Outcome.DUPLICATE)
     if known.partial and not (
         change.operation is Operation.READ and change.version.seen > known.version.until
     ):
-        return Verdict(Outcome.STALE, fetch="an older change may hold values that a newer one left out")
-    return Verdict(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
+        return Decision(Outcome.STALE, fetch="an older change may hold values that a newer one left out")
+    return Decision(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
 
 
 def _ambiguity(one: Version, other: Version) -> str:
@@ -236,17 +233,3 @@ def _same_second(deletion: Version, image: Version) -> str:
 def _recent(version: Version) -> bool:
     """Whether another image of the version's second may still be on its way."""
     return version.seen - from_iso(version.stamp) < LATE_MS
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many changes had which outcome."""
-
-    counts: dict[Outcome, int] = field(default_factory=dict)
-
-    def add(self, outcome: Outcome, count: int = 1) -> None:
-        """Count one more."""
-        self.counts[outcome] = self.counts.get(outcome, 0) + count
-
-    def __getitem__(self, outcome: Outcome) -> int:
-        return self.counts.get(outcome, 0)

@@ -110,7 +110,7 @@ class ObjectSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ObjectConfig:
     """What the configuration wants mirrored of one object (contract section 2, `[[objects]]`)."""
 
     name: str
@@ -126,7 +126,7 @@ class Wish:
     """Field -> drop, hash or last4, before a value reaches the disk."""
 
 
-def narrow(schema: ObjectSchema, wish: Wish, existing: Iterable[str]) -> ObjectSchema:
+def narrow(schema: ObjectSchema, config: ObjectConfig, existing: Iterable[str]) -> ObjectSchema:
     """Keep of a described object what is wished for; Id and the cursor always stay.
 
     `existing` names every field the org shows, those of types that are never mirrored included.
@@ -134,27 +134,31 @@ def narrow(schema: ObjectSchema, wish: Wish, existing: Iterable[str]) -> ObjectS
     """
     existing = tuple(existing)
     known = {name.lower() for name in existing}
-    named = [name for name in (*wish.fields, *wish.exclude, *wish.privacy, *wish.refresh) if name != "*"]
+    named = [
+        name for name in (*config.fields, *config.exclude, *config.privacy, *config.refresh) if name != "*"
+    ]
     unknown = sorted({name for name in named if name.lower() not in known})
     if unknown:
-        raise ValueError(f"{wish.name} has no field {', '.join(unknown)}, or the sync user cannot see it")
-    wanted = {name.lower() for name in wish.fields}
-    left_out = {name.lower() for name in wish.exclude}
-    left_out |= {name.lower() for name, rule in wish.privacy.items() if rule == "drop"}
+        raise ValueError(f"{config.name} has no field {', '.join(unknown)}, or the sync user cannot see it")
+    wanted = {name.lower() for name in config.fields}
+    left_out = {name.lower() for name in config.exclude}
+    left_out |= {name.lower() for name, rule in config.privacy.items() if rule == "drop"}
     keep = {"id", (schema.cursor or "id").lower()}
-    masked = {name.lower() for name, rule in wish.privacy.items() if rule != "drop"}
+    masked = {name.lower() for name, rule in config.privacy.items() if rule != "drop"}
     unfit = [
         field.name
         for field in schema.fields
         if field.name.lower() in masked and (field.kind is not Kind.TEXT or field.name.lower() in keep)
     ]
     if unfit:
-        raise ValueError(f"{wish.name}: only text can be hashed or cut: drop {', '.join(unfit)}, or keep it")
+        raise ValueError(
+            f"{config.name}: only text can be hashed or cut: drop {', '.join(unfit)}, or keep it"
+        )
     fields = tuple(
         field
         for field in schema.fields
         if field.name.lower() in keep
-        or (("*" in wish.fields or field.name.lower() in wanted) and field.name.lower() not in left_out)
+        or (("*" in config.fields or field.name.lower() in wanted) and field.name.lower() not in left_out)
     )
     names = {field.name for field in fields}
     return replace(

@@ -15,8 +15,8 @@ from aiohttp.web_protocol import RequestHandler
 from rtsd.core.instant import Millis
 from rtsd.core.pace import Pace
 from rtsd.errors import place
+from rtsd.gateway.connection_limiter import ConnectionLimiter
 from rtsd.gateway.meters import Meters
-from rtsd.gateway.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -35,7 +35,7 @@ class House:
 
     def __init__(self, meters: Meters, now: Callable[[], Millis]) -> None:
         self.meters = meters
-        self.room = WaitingRoom(meters)
+        self.room = ConnectionLimiter(meters)
         self._now = now
         self._malformed, self._bugs = Pace(LINES_A_SECOND), Pace(LINES_A_SECOND)
 

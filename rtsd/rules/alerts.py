@@ -27,9 +27,9 @@ from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.store.outbox import Posting
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
-from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.engine import Engine, UnitOfWork
 
 LOOK_S = 1.0
 """How often the conditions are looked at: all but one is in memory."""
@@ -110,19 +110,19 @@ class AlertWatch:
         known = self._known or {}
         status = await self._status() if began or ended else None  # else only what was not told has ended
         count = 0
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             for key in began:
-                count += await self._post(writing, key, known[key].message, status, resolved=False)
+                count += await self._post(unit, key, known[key].message, status, resolved=False)
             for key in ended:
-                count += await self._post(writing, key, known[key].message, status, resolved=True)
+                count += await self._post(unit, key, known[key].message, status, resolved=True)
             kept = {key: one for key, one in known.items() if key in held}
             for key in began:
                 kept[key] = Condition(known[key].since, known[key].message, now, held[key].mark)
-            await meta.put(writing.tx, _KEY, msgspec.json.encode(kept).decode())
+            await meta.put(unit.tx, _KEY, msgspec.json.encode(kept).decode())
         self._known = dict(kept)
         return count
 
-    async def _post(self, writing: Writing, key: str, message: str, status: object, *, resolved: bool) -> int:
+    async def _post(self, unit: UnitOfWork, key: str, message: str, status: object, *, resolved: bool) -> int:
         kind, _, object_name = key.partition(" ")
         wanted = [one for one in self._alerts if kind in one.on and (one.resolved or not resolved)]
         if not wanted:
@@ -149,17 +149,17 @@ class AlertWatch:
                 message=f"alert {kind} {word}: {message}",
                 detail=detail,
             )
-            await writing.note(note)
+            await unit.note(note)
             posting = Posting(
                 webhook_id=new_webhook_id(),
                 rule=alert.name,
                 destination=alert.action.destination,
                 object="",
                 record=key,
-                event=writing.entries[-1].seq,
+                event=unit.entries[-1].seq,
                 body=document,
             )
-            await outbox.add(writing.tx, [posting], now)
+            await outbox.add(unit.tx, [posting], now)
         return len(wanted)
 
     async def _conditions(self) -> AsyncIterator[tuple[str, Condition]]:
@@ -181,7 +181,7 @@ class AlertWatch:
             yield "dead_letter", Condition(now, "there are dead letters: rtsd dead-letters", mark=newest)
 
 
-def _of_object(mirrored: Mirrored) -> Iterator[tuple[str, str]]:
+def _of_object(mirrored: MirroredObject) -> Iterator[tuple[str, str]]:
     if mirrored.drift is not None and any(mirrored.drift):
         missing, stale, orphaned = mirrored.drift
         found = f"{missing} rows missing, {stale} stale, {orphaned} orphaned"
@@ -190,7 +190,7 @@ def _of_object(mirrored: Mirrored) -> Iterator[tuple[str, str]]:
         yield "incomplete", f"{mirrored.name}: {mirrored.error or mirrored.state.value}"
 
 
-def _waits(waiting: Sequence[Mirrored]) -> str:
+def _waits(waiting: Sequence[MirroredObject]) -> str:
     names = ", ".join(one.name for one in waiting)
     why = next((one.deferred.why.message for one in waiting if one.deferred is not None), "")
     return f"{names}: waiting for quota: {why}"

@@ -21,10 +21,10 @@ LONGEST_WISH_MS: Millis = 6 * 3_600_000
 """A `Retry-After` beyond this is cut."""
 
 
-def pause_ms(tries: int, wish: Millis | None = None) -> Millis:
+def pause_ms(tries: int, config: Millis | None = None) -> Millis:
     """How long to wait after so many failed tries; what the destination wished goes before."""
-    if wish is not None:
-        return min(max(wish, 1_000), LONGEST_WISH_MS)
+    if config is not None:
+        return min(max(config, 1_000), LONGEST_WISH_MS)
     return min(RETRY_FIRST_MS << min(max(tries - 1, 0), 16), RETRY_MOST_MS)
 
 

@@ -24,7 +24,7 @@ from rtsd.store import dead_letters, outbox
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Entry, Note
 from rtsd.store.outbox import Delivery
-from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.engine import Engine, UnitOfWork
 
 AT_ONCE = {"webhook": 16, "command": 4}
 """Deliveries under way to one destination: what any receiver takes, and any machine."""
@@ -182,8 +182,8 @@ class Deliverer:
         if not ended:
             return 0
         now = self._engine.now()
-        async with self._engine.writing() as writing:
-            await writing.notes([await _write(writing, delivery, tried, now) for delivery, tried in ended])
+        async with self._engine.unit_of_work() as unit:
+            await unit.notes([await _write(unit, delivery, tried, now) for delivery, tried in ended])
         del self._ended[: len(ended)]
         for delivery, tried in ended:
             self._learn(delivery, tried, now)
@@ -216,9 +216,9 @@ class Deliverer:
     async def _give_up(self, deliveries: Sequence[Delivery], reason: str) -> None:
         if not deliveries:
             return
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             now = self._engine.now()
-            await writing.notes([await _bury(writing, delivery, reason, now) for delivery in deliveries])
+            await unit.notes([await _bury(unit, delivery, reason, now) for delivery in deliveries])
 
     async def _purge(self, now: Millis) -> None:
         async with self._engine.database.transaction() as tx:
@@ -227,20 +227,20 @@ class Deliverer:
             self._purged_at = now
 
 
-async def _write(writing: Writing, delivery: Delivery, tried: Tried, now: Millis) -> Note:
+async def _write(unit: UnitOfWork, delivery: Delivery, tried: Tried, now: Millis) -> Note:
     """Write down one try; return what the journal is to say of it."""
     tries = delivery.tries + 1
     if tried.outcome != "failed":
-        await outbox.finish(writing.tx, delivery, tried.outcome, now)
+        await outbox.finish(unit.tx, delivery, tried.outcome, now)
         return _note(delivery, tried.outcome, tried.reason, now)
     if circuit.is_given_up(tries, delivery.first_tried_at or now, now):
-        return await _bury(writing, delivery, f"{tried.reason}; given up after {tries} tries", now)
-    due_at = now + circuit.pause_ms(tries, tried.wish)
-    await outbox.postpone(writing.tx, delivery, now, due_at)
+        return await _bury(unit, delivery, f"{tried.reason}; given up after {tries} tries", now)
+    due_at = now + circuit.pause_ms(tries, tried.config)
+    await outbox.postpone(unit.tx, delivery, now, due_at)
     return _note(delivery, "retrying", f"{tried.reason}; try {tries + 1} at {to_iso(due_at)}", now)
 
 
-async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) -> Note:
+async def _bury(unit: UnitOfWork, delivery: Delivery, reason: str, now: Millis) -> Note:
     """Make a delivery a dead letter: the next one of its record goes on."""
     letter = DeadLetter(
         id=0,
@@ -254,8 +254,8 @@ async def _bury(writing: Writing, delivery: Delivery, reason: str, now: Millis) 
         rule=delivery.rule,
         webhook_id=delivery.webhook_id,
     )
-    await dead_letters.bury_delivery(writing.tx, letter)
-    await outbox.finish(writing.tx, delivery, "dead_letter", now, failed=True)
+    await dead_letters.bury_delivery(unit.tx, letter)
+    await outbox.finish(unit.tx, delivery, "dead_letter", now, failed=True)
     return _note(delivery, "dead_letter", reason, now)
 
 

@@ -19,7 +19,7 @@ from rtsd.store import journal, mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.store.when import When
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 
 MOST_CONSIDERED = 50_000
 """The newest changes that are looked at: a few seconds."""
@@ -40,7 +40,7 @@ class DryRun:
     truncated: bool = False
 
 
-async def run(database: Database, mirrored: Mirrored, rule: Rule, since: Millis) -> DryRun:
+async def run(database: Database, mirrored: MirroredObject, rule: Rule, since: Millis) -> DryRun:
     """Hold a rule against every change of its object since then. Raises Conflict when it cannot be."""
     if mirrored.table is None:
         raise Conflict(f"{mirrored.name} has not been described yet", "wait until it is loading")

@@ -25,7 +25,7 @@ from rtsd.store.outbox import Posting
 from rtsd.store.schema import Table
 from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 
 BREATH = 200
 """Changes that are judged at a stretch: a few milliseconds, then others get their turn."""
@@ -47,7 +47,7 @@ class Standing:
     error: str | None = None
 
 
-def is_live(mirrored: Mirrored, one: Occurrence) -> bool:
+def is_live(mirrored: MirroredObject, one: Occurrence) -> bool:
     """Whether a change happened, rather than being found by the read that fills the mirror.
 
     While an object is loaded, a read of a record that is new here tells nothing of when it was created;
@@ -83,7 +83,9 @@ class Matcher:
         """Whether a rule waits for changes of that object."""
         return object_name.lower() in self._standings
 
-    async def fire(self, tx: Tx, mirrored: Mirrored, found: Sequence[Occurrence], at: Millis) -> list[Entry]:
+    async def fire(
+        self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
+    ) -> list[Entry]:
         """Put what the changes fire into the outbox; return the journal's entries about it."""
         postings: list[Posting] = []
         notes: list[Note] = []
@@ -148,7 +150,7 @@ class Matcher:
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, standing: Standing, mirrored: Mirrored, at: Millis) -> None:
+    async def _report(self, tx: Tx, standing: Standing, mirrored: MirroredObject, at: Millis) -> None:
         """Put it where people look: once, when it begins."""
         message = f"rule {standing.rule.name}: {standing.error}"
         log.warning("rule failed", rule=standing.rule.name, object=mirrored.name)
@@ -177,7 +179,7 @@ def _fired(rule: Rule, one: Occurrence) -> Note:
     )
 
 
-def _not_judged(standing: Standing, mirrored: Mirrored, failed: int) -> Note:
+def _not_judged(standing: Standing, mirrored: MirroredObject, failed: int) -> Note:
     changes = "a change" if failed == 1 else f"{failed} changes"
     return Note(
         type="rule",

@@ -89,7 +89,7 @@ class Tried:
     """In a few words, such as `HTTP 503`; what a program wrote is made harmless."""
     outage: bool = False
     """Whether the destination itself seems to be down, and not only this delivery unwelcome."""
-    wish: Millis | None = None
+    config: Millis | None = None
     """After how long the receiver wants it again."""
 
 

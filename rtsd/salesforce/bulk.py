@@ -14,11 +14,11 @@ import structlog
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
-from rtsd.salesforce.answers import Answer
 from rtsd.salesforce.connection import Connection, Stream
 from rtsd.salesforce.csvstream import MalformedCsv, Records
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES, Observed
 from rtsd.salesforce.refusals import Refused, Remedy
+from rtsd.salesforce.responses import Answer
 
 _ENDED = ("JobComplete", "Failed", "Aborted")
 _FIRST_POLL_S = 0.1

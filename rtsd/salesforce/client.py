@@ -9,8 +9,8 @@ from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
-from rtsd.salesforce.answers import Answer, Deletions, Limit, Organization, Page, Retrieved, UserInfo
 from rtsd.salesforce.connection import Connection
+from rtsd.salesforce.responses import Answer, Deletions, Limit, Organization, Page, Retrieved, UserInfo
 from rtsd.salesforce.retry import RetryPolicy
 from rtsd.salesforce.transport import Timeouts
 
@@ -21,10 +21,7 @@ MOST_IDS = 2_000
 _TORN_TRIES = 3
 _SHORTEST_WINDOW: Millis = 120_000
 """`deleted` wants its bounds more than a minute apart, after cutting their seconds off."""
-_ORGANIZATION = (
-    "SELECT Id,Name,OrganizationType,IsSandbox,InstanceName,TrialExpirationDate,NamespacePrefix "
-    "FROM Organization"
-)
+_ORGANIZATION = "SELECT Id,Name,OrganizationType,IsSandbox,InstanceName FROM Organization"
 
 
 class Client(Connection):
@@ -143,7 +140,7 @@ class Client(Connection):
         }
 
     async def organization(self, *, purpose: str) -> Organization:
-        """Read the org's own record (a sandbox that expires is a scratch org: so forcedotcom/sfdx-core)."""
+        """Read the org's own record."""
         try:
             row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
         except ObjectUnavailable as error:
@@ -155,15 +152,12 @@ class Client(Connection):
                 reason=error.reason,
                 status=error.status,
             ) from error
-        expires = row.get("TrialExpirationDate") is not None
         return Organization(
             id=full_id(row["Id"]),
             name=row["Name"],
             edition=row["OrganizationType"],
             sandbox=bool(row["IsSandbox"]),
-            scratch=bool(row["IsSandbox"]) and expires,
             instance=row.get("InstanceName") or "",
-            namespace=row.get("NamespacePrefix"),
         )
 
     async def userinfo(self, *, purpose: str) -> UserInfo:

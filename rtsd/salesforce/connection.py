@@ -12,7 +12,6 @@ import msgspec
 from yarl import URL
 
 from rtsd.errors import OrgUnreachable
-from rtsd.salesforce.answers import Answer
 from rtsd.salesforce.exchange import ONE_CALL, Call, Exchange, Reply
 from rtsd.salesforce.ledger import (
     Clock,
@@ -24,7 +23,8 @@ from rtsd.salesforce.ledger import (
 )
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.retry import Gate, Patience, RetryPolicy, Sleep
+from rtsd.salesforce.responses import Answer
+from rtsd.salesforce.retry import ConcurrencyLimit, Patience, RetryPolicy, Sleep
 from rtsd.salesforce.session import Session
 from rtsd.salesforce.transport import Timeouts, proxy_for, tls_context, unreachable
 
@@ -76,7 +76,7 @@ class Connection:
             ledger,
             clock,
             patience=Patience(retries or RetryPolicy(), clock, sleep),
-            gate=Gate(concurrency),
+            gate=ConcurrencyLimit(concurrency),
             on_usage=on_usage,
             on_server_time=on_server_time,
         )

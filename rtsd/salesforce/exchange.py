@@ -15,7 +15,7 @@ from rtsd.errors import OrgUnreachable, QuotaExhausted
 from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy, refusal
-from rtsd.salesforce.retry import Gate, Patience
+from rtsd.salesforce.retry import ConcurrencyLimit, Patience
 from rtsd.salesforce.session import Session
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Exchange:
         clock: Clock,
         *,
         patience: Patience,
-        gate: Gate,
+        gate: ConcurrencyLimit,
         on_usage: Callable[[int, int], None],
         on_server_time: OnServerTime,
     ) -> None:

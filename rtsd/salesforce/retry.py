@@ -114,7 +114,7 @@ def _failure(state: RetryCallState) -> Refused:
     return error
 
 
-class Gate:
+class ConcurrencyLimit:
     """Lets so many calls through at a time; fewer after `narrow`, and step by step more again."""
 
     def __init__(self, most: int) -> None:

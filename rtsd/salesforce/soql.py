@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from rtsd.core.instant import Millis, from_iso, soql_literal
 
-MAX_SOQL = 100_000
-"""Characters of a statement (REST API guide, Query)."""
 MOST_COLUMNS = 50_000
 """Characters of a field list: leaves room for conditions, and for the ids of a call."""
 

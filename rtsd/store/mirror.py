@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rtsd.core.change import Known, Source, Version
+from rtsd.core.change import Source, StoredRecord, Version
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import Database, Tx
@@ -45,23 +45,23 @@ class Tombstone:
     values: dict[str, MirrorValue] | None
 
 
-async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, Known]:
+async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRecord]:
     """What the mirror knows of these records; those it never heard of are absent."""
     wanted = msgspec.json.encode(list(ids)).decode()
     width = len(table.columns)
     cursor = table.columns.index(table.schema.cursor) if table.schema.cursor else None
-    found: dict[str, Known] = {}
+    found: dict[str, StoredRecord] = {}
     for stone in await tx.fetch(
         'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone'
         " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
         (table.name, wanted),
     ):
         values = msgspec.json.decode(stone[4]) if stone[4] else None
-        found[stone[0]] = Known(Version(stone[1], stone[2], stone[3]), values, deleted=True)
+        found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
         stamp = row[cursor] if cursor is not None else to_iso(row[width])  # as its changes are stamped
         values = dict(zip(table.columns, row[:width], strict=True))
-        found[values["Id"]] = Known(
+        found[values["Id"]] = StoredRecord(
             Version(stamp or "", row[width], row[width + 1]), values, partial=bool(row[width + 3])
         )
     return found

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from rtsd.core.change import (
     UNKNOWN_RECORD,
     Change,
-    Known,
+    Decision,
     Operation,
     Outcome,
     Source,
-    Verdict,
+    StoredRecord,
     Version,
     decide,
 )
@@ -28,7 +28,7 @@ from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror import MirrorRow, Tombstone
 from rtsd.store.schema import Table
-from rtsd.sync.catalog import Catalog, Mirrored
+from rtsd.sync.catalog import Catalog, MirroredObject
 
 _UNREMARKABLE = (Outcome.DUPLICATE, Outcome.STALE)
 """Outcomes of a read that are not worth a line: most rows of a look-back are known already."""
@@ -57,13 +57,15 @@ class Occurrence:
     old: Mapping[str, Any] | None
 
 
-class Triggers(Protocol):
+class ChangeListener(Protocol):
     """What changes trigger: asked in the transaction that applies them."""
 
     def watches(self, object_name: str) -> bool:
         """Whether anything waits for changes of that object."""
 
-    async def fire(self, tx: Tx, mirrored: Mirrored, found: Sequence[Occurrence], at: Millis) -> list[Entry]:
+    async def fire(
+        self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
+    ) -> list[Entry]:
         """Put what the changes trigger into the outbox; return the journal's entries about it."""
 
 
@@ -71,7 +73,7 @@ class Triggers(Protocol):
 class _Record:
     """One record within a batch: what is known of it, and what is to be written at the end."""
 
-    known: Known
+    known: StoredRecord
     stood: Mapping[str, Any] | None
     """The row in the table when the batch began."""
     was_deleted: bool
@@ -84,7 +86,7 @@ class _Record:
 class _Batch:
     """The changes of one object in one transaction."""
 
-    mirrored: Mirrored
+    mirrored: MirroredObject
     table: Table
     records: dict[str, _Record]
     notes: list[Note] = field(default_factory=list)
@@ -98,7 +100,7 @@ class Applier:
     def __init__(self, catalog: Catalog, journal: Journal) -> None:
         self._catalog = catalog
         self._journal = journal
-        self.triggers: Triggers | None = None
+        self.listener: ChangeListener | None = None
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -140,12 +142,17 @@ class Applier:
                 for note, new, old in batch.watched or ()
                 if id(note) in by_note
             ]
-            if self.triggers is not None:
-                fired += await self.triggers.fire(tx, batch.mirrored, found, at)
+            if self.listener is not None:
+                fired += await self.listener.fire(tx, batch.mirrored, found, at)
         return fired
 
     async def load(
-        self, tx: Tx, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]], version: Version
+        self,
+        tx: Tx,
+        mirrored: MirroredObject,
+        columns: Sequence[str],
+        rows: list[list[str]],
+        version: Version,
     ) -> list[list[str]]:
         """Store audit rows, as CSV text, that the mirror has never heard of; return the others.
 
@@ -162,7 +169,9 @@ class Applier:
         await records.add_rows(tx, mirrored.name, len(fresh))
         return [row for row in rows if row[place] in met] if met else []
 
-    async def refresh(self, tx: Tx, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]]) -> int:
+    async def refresh(
+        self, tx: Tx, mirrored: MirroredObject, columns: Sequence[str], rows: list[list[str]]
+    ) -> int:
         """Set some columns of rows that show the same version; return how many rows differed.
 
         Each row is CSV text: Id, the stamp, then the columns. Nothing of it is news of a record, so
@@ -173,12 +182,12 @@ class Applier:
         return await mirror.refresh(tx, mirrored.described, columns, rows)
 
     async def _judge(
-        self, tx: Tx, mirrored: Mirrored, changes: Sequence[Change], salesforce_now: Millis
+        self, tx: Tx, mirrored: MirroredObject, changes: Sequence[Change], salesforce_now: Millis
     ) -> _Batch:
         table = mirrored.described
         known = await mirror.known(tx, table, {change.id for change in changes})
         batch = _Batch(mirrored, table, {})
-        if self.triggers is not None and self.triggers.watches(mirrored.name):
+        if self.listener is not None and self.listener.watches(mirrored.name):
             batch.watched = []
         for change in changes:
             record = batch.records.get(change.id)
@@ -187,27 +196,27 @@ class Applier:
                 record = _Record(found, None if found.deleted else found.row, found.deleted)
                 batch.records[change.id] = record
             contradicts = _contradicts(record, change, mirrored)
-            verdict = decide(record.known, change, len(table.columns))
+            decision = decide(record.known, change, len(table.columns))
             revived, old = record.known.deleted, record.known.row
-            before = _take(record, change, verdict, table)
-            record.fetch = verdict.fetch or record.fetch
+            before = _take(record, change, decision, table)
+            record.fetch = decision.fetch or record.fetch
             if contradicts:
                 mirrored.suspicion = f"an update of {change.id} came, which the mirror did not know"
-            if change.source is Source.PUSH or verdict.outcome not in _UNREMARKABLE:
-                batch.notes.append(_note(mirrored, change, verdict, before, salesforce_now, revived=revived))
-                if batch.watched is not None and verdict.outcome is Outcome.APPLIED:
+            if change.source is Source.PUSH or decision.outcome not in _UNREMARKABLE:
+                batch.notes.append(_note(mirrored, change, decision, before, salesforce_now, revived=revived))
+                if batch.watched is not None and decision.outcome is Outcome.APPLIED:
                     batch.watched.append((batch.notes[-1], record.known.row or {}, old))
         return batch
 
 
-def _contradicts(record: _Record, change: Change, mirrored: Mirrored) -> bool:
+def _contradicts(record: _Record, change: Change, mirrored: MirroredObject) -> bool:
     """Whether a push edits what the mirror should have and has not: others may be missing too."""
     unknown = record.known.row is None and not record.known.deleted
     edits = change.source is Source.PUSH and change.operation is Operation.UPDATE
-    return unknown and edits and mirrored.loaded and not mirrored.wish.where
+    return unknown and edits and mirrored.loaded and not mirrored.config.where
 
 
-def _mask(mirrored: Mirrored, name: str, place: int, rows: list[list[str]]) -> None:
+def _mask(mirrored: MirroredObject, name: str, place: int, rows: list[list[str]]) -> None:
     """Apply a field's privacy rule to a column of CSV text, in place."""
     mask = mirrored.masks.get(name.lower())
     if mask is not None:
@@ -215,12 +224,12 @@ def _mask(mirrored: Mirrored, name: str, place: int, rows: list[list[str]]) -> N
             row[place] = str(mask(row[place] or None) or "")
 
 
-def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> dict[str, Any] | None:
-    """Let a record follow a verdict; return the values that were replaced, None for a new record."""
+def _take(record: _Record, change: Change, decision: Decision, table: Table) -> dict[str, Any] | None:
+    """Let a record follow a decision; return the values that were replaced, None for a new record."""
     known = record.known
-    if verdict.outcome is Outcome.DUPLICATE and verdict.confirms:
+    if decision.outcome is Outcome.DUPLICATE and decision.confirms:
         _confirm(record, change, table)
-    if verdict.outcome is not Outcome.APPLIED:
+    if decision.outcome is not Outcome.APPLIED:
         return None
     old = known.row
     if change.operation is Operation.DELETE:
@@ -229,14 +238,14 @@ def _take(record: _Record, change: Change, verdict: Verdict, table: Table) -> di
         record.write_stone = Tombstone(
             change.id, change.version, deleted_at, change.master, dict(old) if old else None
         )
-        record.known = Known(change.version, old, deleted=True)
+        record.known = StoredRecord(change.version, old, deleted=True)
         return dict(old) if old else None
     values = _merged(known, change, table)
     partial = len(change.fields or {}) < len(table.columns)
     record.write_stone = None
     record.write_row = MirrorRow(values, change.version, change.source, partial)
-    record.known = Known(change.version, values, partial=partial)
-    return {name: old.get(name) for name in verdict.differing} if old and not known.deleted else None
+    record.known = StoredRecord(change.version, values, partial=partial)
+    return {name: old.get(name) for name in decision.differing} if old and not known.deleted else None
 
 
 def _confirm(record: _Record, change: Change, table: Table) -> None:
@@ -254,10 +263,10 @@ def _confirm(record: _Record, change: Change, table: Table) -> None:
         )
     else:
         record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial)
-    record.known = Known(version, known.row, deleted=deleted, partial=partial)
+    record.known = StoredRecord(version, known.row, deleted=deleted, partial=partial)
 
 
-def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:
+def _merged(known: StoredRecord, change: Change, table: Table) -> dict[str, Any]:
     """The row after the change: an absent column keeps its value; the stamp is the version's."""
     base = known.row or {}
     values = {**base, **(change.fields or {})}
@@ -267,16 +276,16 @@ def _merged(known: Known, change: Change, table: Table) -> dict[str, Any]:
 
 
 def _note(
-    mirrored: Mirrored,
+    mirrored: MirroredObject,
     change: Change,
-    verdict: Verdict,
+    decision: Decision,
     before: dict[str, Any] | None,
     salesforce_now: Millis,
     *,
     revived: bool,
 ) -> Note:
     latency = None
-    if verdict.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
+    if decision.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
         latency = max(salesforce_now - from_iso(change.version.stamp), 0)
         if from_iso(change.version.stamp) >= mirrored.loaded_from:
             mirrored.latencies.append((change.source, latency))
@@ -284,7 +293,7 @@ def _note(
     if operation is Operation.READ:
         appeared = Operation.UNDELETE if revived else Operation.CREATE
         operation = appeared if before is None else Operation.UPDATE
-    edited = change.changed or [name for name in verdict.differing if name not in _BOOKKEEPING]
+    edited = change.changed or [name for name in decision.differing if name not in _BOOKKEEPING]
     is_update = operation is Operation.UPDATE
     return Note(
         type="change",
@@ -292,10 +301,10 @@ def _note(
         id=change.id,
         op=operation.value,
         source=change.source.value,
-        outcome=verdict.outcome.value,
+        outcome=decision.outcome.value,
         changed=list(edited) if is_update else None,
         latency_ms=latency,
-        message=verdict.fetch or change.note or None,
+        message=decision.fetch or change.note or None,
         detail={"master": change.master} if change.master else None,
         before=before,
     )

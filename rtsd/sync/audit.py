@@ -18,11 +18,11 @@ from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync import width
-from rtsd.sync.catalog import Loading, Mirrored
+from rtsd.sync.catalog import Loading, MirroredObject
 from rtsd.sync.columns import Columns
 from rtsd.sync.deferral import defer
-from rtsd.sync.engine import Engine, Writing
-from rtsd.sync.freeze import freeze
+from rtsd.sync.deletion_guard import guard_deletions
+from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
 from rtsd.sync.repair import Repair
@@ -48,7 +48,7 @@ log = structlog.get_logger("rtsd.audit")
 class _Reading:
     """One full read under way."""
 
-    mirrored: Mirrored
+    mirrored: MirroredObject
     progress: AuditProgress
     sweep: audits.Sweep | None
     """What was seen, so that rows that are not there any more can be told; not on the first read."""
@@ -64,7 +64,7 @@ class StateAudit:
         self._columns = Columns(engine)
         self._repair = Repair(engine)
 
-    async def run(self, mirrored: Mirrored, *, accept_missing: bool = False) -> None:
+    async def run(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
         """Read the object whole, catch up with what changed meanwhile, and prove the result.
 
         With `accept_missing`, rows that the read did not return are deleted, however many. Raises what the
@@ -85,12 +85,12 @@ class StateAudit:
         finally:
             mirrored.loading = None
 
-    async def doubt(self, mirrored: Mirrored, reason: str) -> None:
+    async def doubt(self, mirrored: MirroredObject, reason: str) -> None:
         """Call a live object incomplete until it is proven again."""
         if mirrored.state is ObjectState.LIVE:
             await self._set(mirrored, ObjectState.INCOMPLETE, reason)
 
-    async def prove(self, mirrored: Mirrored) -> bool:
+    async def prove(self, mirrored: MirroredObject) -> bool:
         """Fill what is empty, catch up and compare counts, until they agree: then the object is live."""
         if mirrored.reread:
             await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
@@ -107,14 +107,14 @@ class StateAudit:
                 await self._set(mirrored, ObjectState.LIVE, None)
                 return True
         if not believable(found - expected, found):
-            await freeze(self._engine, mirrored, found - expected, found)
+            await guard_deletions(self._engine, mirrored, found - expected, found)
             return False
         mirrored.vanished = 0
         reason = f"the org counts {expected} rows, the mirror has {found}"
         await self._set(mirrored, ObjectState.INCOMPLETE, reason)
         return False
 
-    async def _read(self, mirrored: Mirrored, *, accept_missing: bool) -> None:
+    async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
         """Read every row there was at the start; go on where an earlier run stopped."""
         engine = self._engine
         began = engine.now()
@@ -144,29 +144,29 @@ class StateAudit:
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
         """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             cursor = to_iso(progress.started_at)
             await self._engine.catalog.update(
-                writing.tx,
+                unit.tx,
                 mirrored,
                 cursor=cursor,
                 as_of=cursor,
                 formulas_as_of=cursor,
                 proven_at=cursor,
             )
-            await meta.put(writing.tx, f"filter {mirrored.name}", mirrored.wish.where)
+            await meta.put(unit.tx, f"filter {mirrored.name}", mirrored.config.where)
             mirrored.reread = ""
-            await self._engine.catalog.update(writing.tx, mirrored, checked_at=to_iso(self._engine.now()))
+            await self._engine.catalog.update(unit.tx, mirrored, checked_at=to_iso(self._engine.now()))
             mirrored.loaded_from = progress.started_at
-            await audits.finish(writing.tx, mirrored.name)
+            await audits.finish(unit.tx, mirrored.name)
             if sweep is not None:
-                orphans = await sweep.orphans(writing.tx, progress.started_at)
-                await sweep.clear(writing.tx)
+                orphans = await sweep.orphans(unit.tx, progress.started_at)
+                await sweep.clear(unit.tx)
                 if orphans:
-                    await self._judge_orphans(writing, mirrored, orphans, accept_missing=accept_missing)
+                    await self._judge_orphans(unit, mirrored, orphans, accept_missing=accept_missing)
 
     async def _judge_orphans(
-        self, writing: Writing, mirrored: Mirrored, orphans: list[str], *, accept_missing: bool
+        self, unit: UnitOfWork, mirrored: MirroredObject, orphans: list[str], *, accept_missing: bool
     ) -> None:
         """Rows of the mirror that a whole read did not return: few are looked up, many are left alone.
 
@@ -174,38 +174,38 @@ class StateAudit:
         """
         message = f"{len(orphans)} rows are in the mirror that the org does not show"
         detail = {"orphaned": orphans[:MOST_NAMED]}
-        await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+        await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         if accept_missing:
             now = self._engine.salesforce_now()
             at = Version(to_iso(now // 1000 * 1000), now, now)
-            await writing.apply(
+            await unit.apply(
                 [
                     Change(mirrored.name, one, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
                     for one in orphans
                 ]
             )
         elif believable(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
-            await writing.fetch(mirrored, orphans, "the state audit did not find it in the org")
+            await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
-    async def _begin(self, mirrored: Mirrored) -> AuditProgress:
+    async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
         """Count first: it says how much there is to read, and shows the time on Salesforce's clock."""
         engine = self._engine
         expected = await self._org_count(mirrored)
         left_out = await self._left_out(mirrored, expected)
         progress = AuditProgress(mirrored.name, engine.salesforce_now() - CLOCK_MARGIN_MS)
-        async with engine.writing() as writing:
-            await audits.save(writing.tx, progress)
-            await self._engine.catalog.update(writing.tx, mirrored, expected_rows=expected)
+        async with engine.unit_of_work() as unit:
+            await audits.save(unit.tx, progress)
+            await self._engine.catalog.update(unit.tx, mirrored, expected_rows=expected)
             message = f"state audit begins: {expected} rows to read, {left_out}"
-            await writing.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
+            await unit.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
 
-    async def _left_out(self, mirrored: Mirrored, expected: int) -> str:
+    async def _left_out(self, mirrored: MirroredObject, expected: int) -> str:
         """What the configuration leaves out, in words: nobody shall find out by missing it."""
-        if not mirrored.wish.where:
+        if not mirrored.config.where:
             return "every row there is"
         everything = await count_rows(self._engine.client, mirrored.described.schema, purpose="audit")
-        return f"{everything - expected} are left out by: {mirrored.wish.where}"
+        return f"{everything - expected} are left out by: {mirrored.config.where}"
 
     async def _select(self, reading: _Reading) -> list[str]:
         """The columns to read, those that fit into one query; the others are filled afterwards.
@@ -217,14 +217,14 @@ class StateAudit:
         if reading.progress.job is None and not reading.progress.last_id:
             first, *others = width.parts(mirrored)
             rest = tuple(name for part in others for name in part if name not in first)
-            async with self._engine.writing() as writing:
-                await self._engine.catalog.update(writing.tx, mirrored, to_fill=rest)
+            async with self._engine.unit_of_work() as unit:
+                await self._engine.catalog.update(unit.tx, mirrored, to_fill=rest)
         return [name for name in columns if name not in mirrored.to_fill]
 
     async def _read_by_bulk(self, reading: _Reading) -> None:
         """Stream the result of one Bulk job; each page of it is a point to go on from."""
         client, mirrored = self._engine.client, reading.mirrored
-        statement = soql.select(await self._select(reading), mirrored.name, mirrored.wish.where)
+        statement = soql.select(await self._select(reading), mirrored.name, mirrored.config.where)
         resumed = reading.progress.job is not None
         point = await self._point(statement, reading.progress)
         try:
@@ -260,26 +260,26 @@ class StateAudit:
     async def _store(self, reading: _Reading, part: bulk.Rows, observed: Observed) -> None:
         """Store some rows; with a page's last ones, the point to go on from too."""
         mirrored, schema = reading.mirrored, reading.mirrored.described.schema
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             met = part.rows  # when read again, a row that was missing is news for the journal
             if not mirrored.loaded:
                 met = await self._engine.applier.load(
-                    writing.tx, mirrored, part.columns, part.rows, Version("", *observed)
+                    unit.tx, mirrored, part.columns, part.rows, Version("", *observed)
                 )
             records = (dict(zip(part.columns, row, strict=True)) for row in met)
-            await writing.apply(
+            await unit.apply(
                 [from_record(mirrored, schema, one, source=Source.AUDIT, seen=observed) for one in records]
             )
             if reading.sweep is not None:
                 place = part.columns.index("Id")
-                await reading.sweep.saw(writing.tx, (row[place] for row in part.rows))
+                await reading.sweep.saw(unit.tx, (row[place] for row in part.rows))
             if mirrored.loading:
                 mirrored.loading.rows = part.total
             if part.next_page is not None:
-                await audits.save(writing.tx, reading.progress)
-                await writing.note(self._progress(mirrored))
+                await audits.save(unit.tx, reading.progress)
+                await unit.note(self._progress(mirrored))
 
-    def _progress(self, mirrored: Mirrored) -> Note:
+    def _progress(self, mirrored: MirroredObject) -> Note:
         loading, expected = mirrored.loading, mirrored.expected_rows or 0
         rate = loading.rate(self._engine.now()) if loading else 0.0
         rows = loading.rows if loading else 0
@@ -293,7 +293,7 @@ class StateAudit:
         table = mirrored.described
         columns = await self._select(reading)
         while True:
-            where = soql.all_of(mirrored.wish.where, soql.after_id(reading.progress.last_id))
+            where = soql.all_of(mirrored.config.where, soql.after_id(reading.progress.last_id))
             statement = soql.select(columns, mirrored.name, where, order_by="Id", limit=width.REST_PAGE)
             page = await engine.client.query(statement, purpose="audit")
             changes = [
@@ -307,19 +307,19 @@ class StateAudit:
                 last_id=changes[-1].id,
                 rows_read=reading.progress.rows_read + len(changes),
             )
-            async with engine.writing() as writing:
-                await writing.apply(changes, quietly=not mirrored.loaded)
+            async with engine.unit_of_work() as unit:
+                await unit.apply(changes, quietly=not mirrored.loaded)
                 if reading.sweep is not None:
-                    await reading.sweep.saw(writing.tx, (change.id for change in changes))
-                await audits.save(writing.tx, reading.progress)
+                    await reading.sweep.saw(unit.tx, (change.id for change in changes))
+                await audits.save(unit.tx, reading.progress)
             if mirrored.loading:
                 mirrored.loading.rows = reading.progress.rows_read
 
-    async def _org_count(self, mirrored: Mirrored, condition: str = "") -> int:
-        where = soql.all_of(mirrored.wish.where, condition)
+    async def _org_count(self, mirrored: MirroredObject, condition: str = "") -> int:
+        where = soql.all_of(mirrored.config.where, condition)
         return await count_rows(self._engine.client, mirrored.described.schema, where, purpose="audit")
 
-    async def _counts(self, mirrored: Mirrored, *, settled: bool) -> tuple[int, int]:
+    async def _counts(self, mirrored: MirroredObject, *, settled: bool) -> tuple[int, int]:
         """The org's count and ours.
 
         In a lively org the two never stand still together, so a second look counts only what was
@@ -334,17 +334,17 @@ class StateAudit:
             self._engine.database, mirrored.described, to_iso(before) if before else None
         )
         if before is None:
-            async with self._engine.writing() as writing:
+            async with self._engine.unit_of_work() as unit:
                 await self._engine.catalog.update(
-                    writing.tx, mirrored, expected_rows=expected, counted_at=to_iso(self._engine.now())
+                    unit.tx, mirrored, expected_rows=expected, counted_at=to_iso(self._engine.now())
                 )
         return expected, found
 
-    async def _set(self, mirrored: Mirrored, state: ObjectState, error: str | None) -> None:
+    async def _set(self, mirrored: MirroredObject, state: ObjectState, error: str | None) -> None:
         if (mirrored.state, mirrored.error) == (state, error):
             return
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, state=state, error=error)
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, state=state, error=error)
             message = f"{state.value}: {error}" if error else state.value
-            await writing.note(Note("audit", mirrored.name, message=message, detail={"state": state.value}))
+            await unit.note(Note("audit", mirrored.name, message=message, detail={"state": state.value}))
         log.info("object", object=mirrored.name, state=state.value, reason=error)

@@ -18,7 +18,7 @@ from rtsd.core.change import Source
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.payload import Changes
 from rtsd.core.privacy import Mask, masks
-from rtsd.core.schema import ObjectSchema, Wish, narrow
+from rtsd.core.schema import ObjectConfig, ObjectSchema, narrow
 from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
 from rtsd.store import meta
@@ -61,10 +61,10 @@ class Deferred:
 
 
 @dataclass
-class Mirrored:
+class MirroredObject:
     """One mirrored object."""
 
-    wish: Wish
+    config: ObjectConfig
     masks: dict[str, Mask]
     table: Table | None = None
     state: ObjectState = ObjectState.PENDING
@@ -120,7 +120,7 @@ class Mirrored:
     @property
     def name(self) -> str:
         """The object's name."""
-        return self.wish.name
+        return self.config.name
 
     @property
     def described(self) -> Table:
@@ -132,12 +132,12 @@ class Mirrored:
     @property
     def drifting(self) -> tuple[str, ...]:
         """The columns whose values change without the record's stamp moving."""
-        return self.described.schema.drifting(self.wish.refresh)
+        return self.described.schema.drifting(self.config.refresh)
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """The fields whose change makes the package push; none: any."""
-        return self.wish.conditions if self.in_org is None else self.in_org
+        return self.config.conditions if self.in_org is None else self.in_org
 
     @property
     def loaded(self) -> bool:
@@ -156,45 +156,45 @@ class Mirrored:
 class Catalog:
     """Every mirrored object, in the order of the configuration."""
 
-    def __init__(self, objects: dict[str, Mirrored]) -> None:
+    def __init__(self, objects: dict[str, MirroredObject]) -> None:
         self._objects = objects
         self._lower = {name.lower(): mirrored for name, mirrored in objects.items()}
 
     @classmethod
-    async def open(cls, database: Database, wishes: Sequence[Wish]) -> Catalog:
+    async def open(cls, database: Database, configs: Sequence[ObjectConfig]) -> Catalog:
         """Take up what an earlier run left, and make rows for what is new."""
         key = await _privacy_key(database)
         known = await records.all_records(database)
-        objects = {wish.name: _restore(wish, key, known.get(wish.name)) for wish in wishes}
+        objects = {config.name: _restore(config, key, known.get(config.name)) for config in configs}
         for mirrored in objects.values():
             await _compare_filter(database, mirrored)
         async with database.transaction() as tx:
-            for wish in wishes:
-                await records.add(tx, wish.name)
+            for config in configs:
+                await records.add(tx, config.name)
         return cls(objects)
 
-    def __iter__(self) -> Iterator[Mirrored]:
+    def __iter__(self) -> Iterator[MirroredObject]:
         return iter(self._objects.values())
 
-    def __getitem__(self, name: str) -> Mirrored:
+    def __getitem__(self, name: str) -> MirroredObject:
         return self._objects[name]
 
     def protect(self, push: Changes) -> None:
         """Apply the privacy rules to a push, in place, before it reaches the disk."""
         for change in push.changes:
             mirrored = self.find(change.object)
-            if change.fields is None or mirrored is None or not mirrored.wish.privacy:
+            if change.fields is None or mirrored is None or not mirrored.config.privacy:
                 continue
-            dropped = {name.lower() for name, rule in mirrored.wish.privacy.items() if rule == "drop"}
+            dropped = {name.lower() for name, rule in mirrored.config.privacy.items() if rule == "drop"}
             for name in [name for name in change.fields if name.lower() in dropped]:
                 del change.fields[name]
             mirrored.masked(change.fields)
 
-    def find(self, name: str) -> Mirrored | None:
+    def find(self, name: str) -> MirroredObject | None:
         """The object of that name, whatever its case; None when it is not mirrored."""
         return self._lower.get(name.lower())
 
-    async def update(self, tx: Tx, mirrored: Mirrored, **values: Any) -> None:
+    async def update(self, tx: Tx, mirrored: MirroredObject, **values: Any) -> None:
         """Set facts of an object, here and in its row."""
         stored = dict(values)
         if isinstance(stored.get("state"), ObjectState):
@@ -206,14 +206,19 @@ class Catalog:
             setattr(mirrored, name, from_iso(value) if name in _MOMENTS and value else value)
 
     async def set_schema(
-        self, tx: Tx, mirrored: Mirrored, schema: ObjectSchema, existing: Iterable[str], described_at: str
+        self,
+        tx: Tx,
+        mirrored: MirroredObject,
+        schema: ObjectSchema,
+        existing: Iterable[str],
+        described_at: str,
     ) -> list[str]:
         """Take a describe: make the table or widen it; return the columns that came to an old table.
 
         A field that was out of sight for a while is among them: its column is there, but out of date.
         Raises ValueError when the configuration names a field that the org does not show.
         """
-        table = Table(narrow(schema, mirrored.wish, existing))
+        table = Table(narrow(schema, mirrored.config, existing))
         added = await tables.ensure(tx, table)
         if mirrored.table is not None:
             known = {*mirrored.table.columns, *added}
@@ -233,16 +238,16 @@ async def _privacy_key(database: Database) -> bytes:
     return bytes.fromhex(found)
 
 
-async def _compare_filter(database: Database, mirrored: Mirrored) -> None:
+async def _compare_filter(database: Database, mirrored: MirroredObject) -> None:
     """Rows that another filter has let in prove nothing: then the object has to be read again."""
-    if not mirrored.loaded or await meta.get(database, f"filter {mirrored.name}") == mirrored.wish.where:
+    if not mirrored.loaded or await meta.get(database, f"filter {mirrored.name}") == mirrored.config.where:
         return
     mirrored.reread = "its filter has changed"
     mirrored.state, mirrored.error = ObjectState.INCOMPLETE, "its filter has changed; it is read again"
 
 
-def _restore(wish: Wish, key: bytes, record: ObjectRecord | None) -> Mirrored:
-    mirrored = Mirrored(wish, masks(wish.privacy, key))
+def _restore(config: ObjectConfig, key: bytes, record: ObjectRecord | None) -> MirroredObject:
+    mirrored = MirroredObject(config, masks(config.privacy, key))
     if record is None:
         return mirrored
     mirrored.table = Table(record.schema) if record.schema else None

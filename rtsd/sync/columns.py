@@ -13,7 +13,7 @@ from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
 from rtsd.sync import width
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 
 log = structlog.get_logger("rtsd.columns")
@@ -25,7 +25,7 @@ class Columns:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def fill(self, mirrored: Mirrored) -> None:
+    async def fill(self, mirrored: MirroredObject) -> None:
         """Fill the columns that are empty in old rows, as many at a time as one query takes.
 
         Raises what the client raises; what is filled by then need not be filled again.
@@ -33,46 +33,46 @@ class Columns:
         while mirrored.to_fill:
             await width.fitting(mirrored, lambda: self._fill_some(mirrored))
 
-    async def _fill_some(self, mirrored: Mirrored) -> None:
+    async def _fill_some(self, mirrored: MirroredObject) -> None:
         """Fill the first of the empty columns, those that fit into one query."""
         known = mirrored.described.schema.by_name
         wanted = [name for name in mirrored.to_fill if name in known]
         some = next(soql.column_chunks(wanted, most_characters=mirrored.most_characters, always=()))
         rows = await self._read(mirrored, some, "schema") if some else 0
         left = tuple(name for name in mirrored.to_fill if name in known and name not in some)
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, to_fill=left)
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, to_fill=left)
             # pushes that came before their column was there are judged again
-            letters = await dead_letters.take(writing.tx, mirrored.name, UNKNOWN_FIELD)
-            await inbox.put_back(writing.tx, self._engine.now(), letters)
+            letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
+            await inbox.put_back(unit.tx, self._engine.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
-            await writing.note(Note("schema", mirrored.name, message=message))
+            await unit.note(Note("schema", mirrored.name, message=message))
 
-    async def refresh(self, mirrored: Mirrored) -> None:
+    async def refresh(self, mirrored: MirroredObject) -> None:
         """Read the formula fields, and those that behave like them, again for every row."""
         began = to_iso(self._engine.salesforce_now())
         columns = mirrored.drifting
         changed = await self._read(mirrored, columns, "formula") if columns else 0
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, formulas_as_of=began)
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, formulas_as_of=began)
             message = f"formula fields refreshed: {changed} rows differed"
-            await writing.note(Note("repair", mirrored.name, source="audit", message=message))
+            await unit.note(Note("repair", mirrored.name, source="audit", message=message))
 
-    async def reread(self, mirrored: Mirrored, columns: Sequence[str]) -> int:
+    async def reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
         """Read these columns of every row again; return in how many rows they differed."""
         return await width.fitting(mirrored, lambda: self._reread(mirrored, columns))
 
-    async def _reread(self, mirrored: Mirrored, columns: Sequence[str]) -> int:
+    async def _reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
         changed = 0
         for some in soql.column_chunks(columns, most_characters=mirrored.most_characters, always=()):
             changed += await self._read(mirrored, some, "repair")
         return changed
 
-    async def _read(self, mirrored: Mirrored, columns: Sequence[str], purpose: str) -> int:
+    async def _read(self, mirrored: MirroredObject, columns: Sequence[str], purpose: str) -> int:
         """Read the columns of every row; return in how many they differed."""
         stamp = mirrored.described.schema.cursor or "Id"
         selected = list(dict.fromkeys(("Id", stamp, *columns)))
-        statement = soql.select(selected, mirrored.name, mirrored.wish.where)
+        statement = soql.select(selected, mirrored.name, mirrored.config.where)
         try:
             return await self._read_by_bulk(mirrored, columns, statement, purpose)
         except BulkRefused as refusal:
@@ -80,7 +80,7 @@ class Columns:
             return await self._read_by_rest(mirrored, columns, selected, purpose)
 
     async def _read_by_bulk(
-        self, mirrored: Mirrored, columns: Sequence[str], statement: str, purpose: str
+        self, mirrored: MirroredObject, columns: Sequence[str], statement: str, purpose: str
     ) -> int:
         stamp = mirrored.described.schema.cursor or "Id"
         changed = 0
@@ -92,12 +92,12 @@ class Columns:
         return changed
 
     async def _read_by_rest(
-        self, mirrored: Mirrored, columns: Sequence[str], selected: Sequence[str], purpose: str
+        self, mirrored: MirroredObject, columns: Sequence[str], selected: Sequence[str], purpose: str
     ) -> int:
         stamp = mirrored.described.schema.cursor or "Id"
         changed, last_id = 0, ""
         while True:
-            where = soql.all_of(mirrored.wish.where, soql.after_id(last_id))
+            where = soql.all_of(mirrored.config.where, soql.after_id(last_id))
             statement = soql.select(selected, mirrored.name, where, order_by="Id", limit=width.REST_PAGE)
             page = await self._engine.client.query(statement, purpose=purpose)
             if not page.records:
@@ -106,9 +106,9 @@ class Columns:
             changed += await self._store(mirrored, columns, rows)
             last_id = rows[-1][0]
 
-    async def _store(self, mirrored: Mirrored, columns: Sequence[str], rows: list[list[str]]) -> int:
-        async with self._engine.writing() as writing:
-            return await self._engine.applier.refresh(writing.tx, mirrored, columns, rows)
+    async def _store(self, mirrored: MirroredObject, columns: Sequence[str], rows: list[list[str]]) -> int:
+        async with self._engine.unit_of_work() as unit:
+            return await self._engine.applier.refresh(unit.tx, mirrored, columns, rows)
 
 
 def _cell(value: object) -> str:

@@ -18,7 +18,7 @@ from rtsd.salesforce import package
 from rtsd.salesforce.package import SyncedField
 from rtsd.store import meta
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 
 
@@ -89,7 +89,7 @@ class Conditions:
             await self._remember(mirrored, _conditions(own), "edited in Salesforce")
             await self._seed(mirrored, own)
 
-    async def show(self, mirrored: Mirrored, *, installed: bool) -> Shown:
+    async def show(self, mirrored: MirroredObject, *, installed: bool) -> Shown:
         """The conditions of one object, read now where the package is installed: one call."""
         if installed:
             rows = await package.read_synced_fields(self._engine.client, [mirrored.name])
@@ -97,7 +97,7 @@ class Conditions:
             await self._remember(mirrored, in_org, "edited in Salesforce")
         return self.known(mirrored)
 
-    def known(self, mirrored: Mirrored) -> Shown:
+    def known(self, mirrored: MirroredObject) -> Shown:
         """The same from what is known, for no call."""
         in_org = mirrored.in_org
         return Shown(
@@ -109,7 +109,7 @@ class Conditions:
             available=_available(mirrored),
         )
 
-    async def put(self, mirrored: Mirrored, fields: Sequence[str]) -> Shown:
+    async def put(self, mirrored: MirroredObject, fields: Sequence[str]) -> Shown:
         """Make these the conditions of an object, in the org; none, and every update is pushed.
 
         Raises UsageError for a field that is no condition, Conflict without the package.
@@ -124,9 +124,9 @@ class Conditions:
         await self._write(mirrored, _rows_of(mirrored, rows), wanted, "set by an operator")
         return self.known(mirrored)
 
-    async def _seed(self, mirrored: Mirrored, rows: Sequence[SyncedField]) -> None:
+    async def _seed(self, mirrored: MirroredObject, rows: Sequence[SyncedField]) -> None:
         """Write the configuration's conditions where the org has none yet, or they were changed since."""
-        kept, configured = await self._kept(mirrored), list(mirrored.wish.conditions)
+        kept, configured = await self._kept(mirrored), list(mirrored.config.conditions)
         if kept.configured == configured or mirrored.table is None:
             return
         is_first = kept.configured is None
@@ -140,14 +140,14 @@ class Conditions:
         await self._keep(mirrored, configured=configured)
 
     async def _write(
-        self, mirrored: Mirrored, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
+        self, mirrored: MirroredObject, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
     ) -> None:
         await package.write_synced_fields(
             self._engine.client, package.changed_rows(mirrored.name, rows, wanted)
         )
         await self._remember(mirrored, tuple(wanted), how)
 
-    async def _remember(self, mirrored: Mirrored, in_org: tuple[str, ...] | None, how: str) -> None:
+    async def _remember(self, mirrored: MirroredObject, in_org: tuple[str, ...] | None, how: str) -> None:
         before, known_before = mirrored.in_org, mirrored.conditions_as_of is not None
         mirrored.in_org, mirrored.conditions_as_of = in_org, to_iso(self._engine.now())
         await self._keep(mirrored)
@@ -164,11 +164,11 @@ class Conditions:
         }
         await self._engine.note(Note("package", mirrored.name, message=message, detail=detail))
 
-    async def _kept(self, mirrored: Mirrored) -> _Kept:
+    async def _kept(self, mirrored: MirroredObject) -> _Kept:
         text = await meta.get(self._engine.database, _key(mirrored))
         return msgspec.json.decode(text, type=_Kept) if text else _Kept()
 
-    async def _keep(self, mirrored: Mirrored, configured: list[str] | None = None) -> None:
+    async def _keep(self, mirrored: MirroredObject, configured: list[str] | None = None) -> None:
         kept = await self._kept(mirrored)
         kept.in_org = None if mirrored.in_org is None else list(mirrored.in_org)
         kept.as_of = mirrored.conditions_as_of
@@ -177,7 +177,7 @@ class Conditions:
             await meta.put(tx, _key(mirrored), msgspec.json.encode(kept).decode())
 
 
-def _key(mirrored: Mirrored) -> str:
+def _key(mirrored: MirroredObject) -> str:
     return f"conditions {mirrored.name}"
 
 
@@ -185,7 +185,7 @@ def _tuple(names: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
 
 
-def _rows_of(mirrored: Mirrored, rows: Iterable[SyncedField]) -> list[SyncedField]:
+def _rows_of(mirrored: MirroredObject, rows: Iterable[SyncedField]) -> list[SyncedField]:
     return [row for row in rows if row.object.lower() == mirrored.name.lower()]
 
 
@@ -193,7 +193,7 @@ def _conditions(rows: Iterable[SyncedField]) -> tuple[str, ...]:
     return tuple(sorted(row.field for row in rows if row.condition))
 
 
-def _available(mirrored: Mirrored) -> list[str]:
+def _available(mirrored: MirroredObject) -> list[str]:
     if mirrored.table is None:
         return []
     schema = mirrored.table.schema
@@ -201,7 +201,7 @@ def _available(mirrored: Mirrored) -> list[str]:
     return sorted({*names, *schema.unmirrored})
 
 
-def _known_fields(mirrored: Mirrored, fields: Iterable[str]) -> list[str]:
+def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
     """Return the fields as the org spells them, sorted. Raises UsageError that names what is allowed."""
     if mirrored.table is None:
         raise Conflict(f"{mirrored.name} has not been described yet.", "Wait until it is loading.")

@@ -23,7 +23,7 @@ from rtsd.store import journal, meta
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.deferral import defer, undefer
@@ -37,7 +37,7 @@ from rtsd.sync.package import PackageWatch, Problem
 from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.repair import SETTLE_S, Repair
-from rtsd.sync.rhythm import Rhythm
+from rtsd.sync.schedule import Schedule
 from rtsd.sync.silence import PushSeen, Silence
 
 log = structlog.get_logger("rtsd.controller")
@@ -65,7 +65,7 @@ class Controller:
     def __init__(
         self,
         engine: Engine,
-        rhythm: Rhythm,
+        schedule: Schedule,
         *,
         realtime: RealTime,
         interval: Interval,
@@ -81,7 +81,7 @@ class Controller:
         monotonic: Callable[[], Millis],
     ) -> None:
         self._engine = engine
-        self.rhythm = rhythm
+        self.schedule = schedule
         self.realtime = realtime
         self.interval = interval
         self.audit = audit
@@ -97,7 +97,7 @@ class Controller:
         """What contradicted the configuration at the last look at the package."""
         self.loader = Loader(
             engine,
-            lambda: self.rhythm,
+            lambda: self.schedule,
             audit=audit,
             columns=columns,
             describer=describer,
@@ -106,7 +106,7 @@ class Controller:
         )
         self._monotonic = monotonic
         self.push = PushSeen(heard=monotonic())
-        self.silence = Silence(engine, self.push, rhythm.silence_after)
+        self.silence = Silence(engine, self.push, schedule.silence_after)
         if package is not None:
             self.silence.unpushed_objects = package.uncovered
         self.mode = Mode.AWAITING_PACKAGE if package else Mode.INTERVAL
@@ -156,7 +156,7 @@ class Controller:
 
     async def _notice_silence(self) -> Millis:
         """Fall silent if it is time; how long to wait else."""
-        left = self.push.heard + self.rhythm.silence_after - self._monotonic()
+        left = self.push.heard + self.schedule.silence_after - self._monotonic()
         if left > 0:
             return left
         if self.mode is Mode.REAL_TIME:
@@ -229,9 +229,9 @@ class Controller:
         elif self.mode is Mode.REAL_TIME and self.package is not None:
             uncovered = self.package.uncovered()  # nothing pushes these, whatever the mode is
             await self._read_windows([one for one in self._engine.catalog if one.name in uncovered])
-        return self.rhythm.interval / 1000
+        return self.schedule.interval / 1000
 
-    async def _read_windows(self, only: Sequence[Mirrored] | None = None) -> None:
+    async def _read_windows(self, only: Sequence[MirroredObject] | None = None) -> None:
         """One window of every object; what they hold says whether the silence was idleness."""
         before = self.mode
         unread = only is not None
@@ -250,7 +250,7 @@ class Controller:
         if before is self.mode is Mode.INTERVAL and not unread:
             await self.silence.judge()
 
-    async def _read_window(self, mirrored: Mirrored) -> bool:
+    async def _read_window(self, mirrored: MirroredObject) -> bool:
         """One window of one object; False when it could not be read."""
         try:
             await self.interval.step(mirrored)
@@ -271,7 +271,7 @@ class Controller:
         await self._repeat(self._check, self._to_check)
 
     async def _check(self) -> float:
-        period = self.rhythm.fingerprint_every
+        period = self.schedule.fingerprint_every
         for mirrored in self._engine.catalog:
             if not period or self.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
                 continue
@@ -283,7 +283,7 @@ class Controller:
                 await self.check(mirrored)
         return LOOK_S
 
-    async def check(self, mirrored: Mirrored) -> Fingerprint:
+    async def check(self, mirrored: MirroredObject) -> Fingerprint:
         """Fingerprint one object and repair what differs; what the check found is the answer."""
         if mirrored.described.schema.cursor is None:
             raise Conflict(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rtsd.errors import QuotaExhausted
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import Deferred, Mirrored
+from rtsd.sync.catalog import Deferred, MirroredObject
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import until
 
 
-async def defer(engine: Engine, mirrored: Mirrored, error: QuotaExhausted) -> None:
+async def defer(engine: Engine, mirrored: MirroredObject, error: QuotaExhausted) -> None:
     """Show that an object waits, and try it again when that makes sense."""
     if mirrored.deferred is not None and mirrored.deferred.why is error:
         return
@@ -24,20 +24,20 @@ async def defer(engine: Engine, mirrored: Mirrored, error: QuotaExhausted) -> No
         await _show(engine, mirrored, ObjectState.DEFERRED, message)
 
 
-async def undefer(engine: Engine, mirrored: Mirrored) -> None:
+async def undefer(engine: Engine, mirrored: MirroredObject) -> None:
     """A window that had to wait was read: an object that was live before it is so again."""
     if _was_live(mirrored):
         await _show(engine, mirrored, ObjectState.LIVE, None)
         mirrored.deferred, mirrored.retry_at = None, 0
 
 
-def _was_live(mirrored: Mirrored) -> bool:
+def _was_live(mirrored: MirroredObject) -> bool:
     waits = mirrored.deferred if mirrored.state is ObjectState.DEFERRED else None
     return waits is not None and waits.was_live
 
 
-async def _show(engine: Engine, mirrored: Mirrored, state: ObjectState, error: str | None) -> None:
-    async with engine.writing() as writing:
-        await engine.catalog.update(writing.tx, mirrored, state=state, error=error)
+async def _show(engine: Engine, mirrored: MirroredObject, state: ObjectState, error: str | None) -> None:
+    async with engine.unit_of_work() as unit:
+        await engine.catalog.update(unit.tx, mirrored, state=state, error=error)
         message = error or f"{state.value} again"
-        await writing.note(Note("quota", mirrored.name, message=message, detail={"state": state.value}))
+        await unit.note(Note("quota", mirrored.name, message=message, detail={"state": state.value}))

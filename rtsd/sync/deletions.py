@@ -7,8 +7,8 @@ import structlog
 from rtsd.core.instant import Millis
 from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError, SessionExpired
-from rtsd.salesforce.answers import Deletions
-from rtsd.sync.catalog import Mirrored
+from rtsd.salesforce.responses import Deletions
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 
 KEPT_MS: Millis = 14 * 24 * 3_600_000
@@ -18,7 +18,7 @@ log = structlog.get_logger("rtsd.deletions")
 
 
 async def read(
-    engine: Engine, mirrored: Mirrored, since: Millis, end: Millis, *, purpose: str
+    engine: Engine, mirrored: MirroredObject, since: Millis, end: Millis, *, purpose: str
 ) -> Deletions | None:
     """What was deleted between `since` and `end`, as far as the log reaches back.
 

@@ -9,8 +9,8 @@ from rtsd.errors import ObjectUnavailable
 from rtsd.salesforce import objects
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import Mirrored
-from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.engine import Engine, UnitOfWork
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
 """A push with a field nobody knows asks for a describe, but not more often than this."""
@@ -41,13 +41,13 @@ class Describer:
             await self.describe(mirrored)
         return len(due)
 
-    def _pause(self, mirrored: Mirrored) -> Millis:
+    def _pause(self, mirrored: MirroredObject) -> Millis:
         """How long after a describe the next one is due; an object out of sight is looked for more often."""
         if mirrored.table is None or mirrored.state is ObjectState.ERROR:
             return min(self._period, OUT_OF_SIGHT_PAUSE_MS)
         return self._period
 
-    async def describe_for_push(self, mirrored: Mirrored, names: Collection[str] = ()) -> None:
+    async def describe_for_push(self, mirrored: MirroredObject, names: Collection[str] = ()) -> None:
         """Describe because a push held the unknown fields `names`, unless that was done a moment ago.
 
         The package reads as the system, so fields that are hidden from the sync user come with every push:
@@ -60,7 +60,7 @@ class Describer:
             await self.describe(mirrored)
             hidden.update(names)
 
-    async def describe(self, mirrored: Mirrored) -> None:
+    async def describe(self, mirrored: MirroredObject) -> None:
         """Describe one object; its table follows.
 
         Raises what the client raises; an object that is gone or hidden is shown as such.
@@ -74,21 +74,21 @@ class Describer:
                 return
             existing = [field["name"] for field in described.raw["fields"]]
             before = set(mirrored.table.columns) if mirrored.table else set()
-            async with engine.writing() as writing:
+            async with engine.unit_of_work() as unit:
                 added = await engine.catalog.set_schema(
-                    writing.tx, mirrored, described.schema, existing, described.last_modified
+                    unit.tx, mirrored, described.schema, existing, described.last_modified
                 )
                 if added:
-                    await self._to_fill(writing, mirrored, added)
+                    await self._to_fill(unit, mirrored, added)
                 lost = before.difference(mirrored.described.columns)
                 if lost:
                     message = (
                         f"no longer visible: {', '.join(sorted(lost))}; what was mirrored of it stays."
                         " If it was not removed, give the sync user field-level access to it again"
                     )
-                    await writing.note(Note("schema", mirrored.name, message=message))
+                    await unit.note(Note("schema", mirrored.name, message=message))
                 if mirrored.state is ObjectState.ERROR:
-                    await engine.catalog.update(writing.tx, mirrored, state=ObjectState.PENDING, error=None)
+                    await engine.catalog.update(unit.tx, mirrored, state=ObjectState.PENDING, error=None)
         except ObjectUnavailable as error:
             why = error.message.rstrip(".")
             await self._unusable(
@@ -99,7 +99,7 @@ class Describer:
         except ValueError as error:
             await self._unusable(mirrored, str(error))
 
-    def _may_be_conditional(self, mirrored: Mirrored) -> bool:
+    def _may_be_conditional(self, mirrored: MirroredObject) -> bool:
         """Whether to ask only for what has changed in the definition.
 
         Not the first time in a run: the configuration may want other fields than before. Not after the
@@ -110,22 +110,22 @@ class Describer:
         self._asked[mirrored.name] = asked + 1
         return asked % WHOLE_EVERY != 0 and mirrored.state is not ObjectState.ERROR
 
-    async def _to_fill(self, writing: Writing, mirrored: Mirrored, added: list[str]) -> None:
+    async def _to_fill(self, unit: UnitOfWork, mirrored: MirroredObject, added: list[str]) -> None:
         """New columns are empty in old rows: until they are filled, the object is not complete."""
         names = ", ".join(added)
-        await writing.note(Note("schema", mirrored.name, message=f"new columns: {names}"))
+        await unit.note(Note("schema", mirrored.name, message=f"new columns: {names}"))
         if mirrored.loaded or mirrored.loading is not None:
             await self._engine.catalog.update(
-                writing.tx,
+                unit.tx,
                 mirrored,
                 to_fill=tuple(dict.fromkeys((*mirrored.to_fill, *added))),
                 state=ObjectState.INCOMPLETE,
                 error=f"new columns are being filled: {names}",
             )
 
-    async def _unusable(self, mirrored: Mirrored, reason: str) -> None:
+    async def _unusable(self, mirrored: MirroredObject, reason: str) -> None:
         if mirrored.state is ObjectState.ERROR and mirrored.error == reason:
             return
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, state=ObjectState.ERROR, error=reason)
-            await writing.note(Note("error", mirrored.name, message=reason))
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, state=ObjectState.ERROR, error=reason)
+            await unit.note(Note("error", mirrored.name, message=reason))

@@ -18,7 +18,7 @@ from rtsd.store import error_log, fetches
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.sync.apply import Applier
-from rtsd.sync.catalog import Catalog, Mirrored
+from rtsd.sync.catalog import Catalog, MirroredObject
 
 log = structlog.get_logger("rtsd.sync")
 
@@ -47,33 +47,33 @@ class Engine:
         return self.now() + self.server_clock.offset
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Writing]:
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
         """A transaction whose journal entries are published once it has committed."""
         async with self.database.transaction() as tx:
-            writing = Writing(self, tx)
-            yield writing
-        if writing.entries:
-            self.publish(writing.entries)
-        if writing.to_fetch:
+            unit = UnitOfWork(self, tx)
+            yield unit
+        if unit.entries:
+            self.publish(unit.entries)
+        if unit.to_fetch:
             self.fetch_wanted.set()
 
     async def note(self, note: Note) -> None:
         """Write one entry into the journal, in a transaction of its own."""
-        async with self.writing() as writing:
-            await writing.note(note)
+        async with self.unit_of_work() as unit:
+            await unit.note(note)
 
     async def report(self, error: RtsError, object_name: str | None = None) -> None:
         """Put an error where people see it: error log, journal and log."""
         log.warning("error", error=error.code, object=object_name, message=str(error))
-        async with self.writing() as writing:
-            await error_log.add(writing.tx, to_iso(self.now()), error.code, str(error), object_name)
-            await writing.note(
+        async with self.unit_of_work() as unit:
+            await error_log.add(unit.tx, to_iso(self.now()), error.code, str(error), object_name)
+            await unit.note(
                 Note(type="error", object=object_name, message=str(error), detail={"error": error.code})
             )
 
 
 @dataclass
-class Writing:
+class UnitOfWork:
     """One transaction of the engine."""
 
     engine: Engine
@@ -94,7 +94,7 @@ class Writing:
         self.to_fetch += applied.to_fetch
         return applied.entries
 
-    async def fetch(self, mirrored: Mirrored, ids: Sequence[str], reason: str) -> None:
+    async def fetch(self, mirrored: MirroredObject, ids: Sequence[str], reason: str) -> None:
         """Ask for records to be fetched."""
         await fetches.ask(self.tx, mirrored.name, [(one, reason) for one in ids], self.engine.now())
         self.to_fetch += len(ids)

@@ -14,7 +14,7 @@ from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
 from rtsd.core.instant import normal_iso
 from rtsd.salesforce import soql
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 
 AT_ONCE = 500
@@ -22,11 +22,11 @@ AT_ONCE = 500
 ANOTHER_REASON = "the filter of [[objects]] does not let it in"
 
 
-async def matching(engine: Engine, mirrored: Mirrored, ids: Sequence[str], purpose: str) -> set[str]:
+async def matching(engine: Engine, mirrored: MirroredObject, ids: Sequence[str], purpose: str) -> set[str]:
     """Those of the records that the filter lets in, now. Raises what the client raises."""
     found: set[str] = set()
     for start in range(0, len(ids), AT_ONCE):
-        where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), mirrored.wish.where)
+        where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), mirrored.config.where)
         statement = soql.select(("Id",), mirrored.name, where)
         page = await engine.client.query(statement, purpose=purpose)
         found |= {full_id(str(row["Id"])) for row in page.records}
@@ -34,7 +34,7 @@ async def matching(engine: Engine, mirrored: Mirrored, ids: Sequence[str], purpo
 
 
 def departure(
-    mirrored: Mirrored, record: Mapping[str, Any], *, source: Source, seen: tuple[int, int]
+    mirrored: MirroredObject, record: Mapping[str, Any], *, source: Source, seen: tuple[int, int]
 ) -> Change:
     """A record that the filter does not let in any more leaves the mirror, at the version that was seen.
 

@@ -25,9 +25,9 @@ from rtsd.salesforce.counting import TOO_SLOW
 from rtsd.store import fetches, journal, mirror
 from rtsd.store.journal import Note
 from rtsd.sync import deletions
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine
-from rtsd.sync.freeze import freeze
 
 SETTLE_MS: Millis = 60_000
 """Rows stamped in the last minute may still be on their way ..."""
@@ -88,7 +88,7 @@ class _Stretch:
     before: str = ""
 
 
-def _may_be_held_back(mirrored: Mirrored, found: Differences) -> bool:
+def _may_be_held_back(mirrored: MirroredObject, found: Differences) -> bool:
     """Whether sync conditions may be all there is to it: only the rows' values will tell."""
     return bool(mirrored.conditions) and not found.missing and not found.orphaned
 
@@ -107,7 +107,7 @@ class Fingerprinter:
         self._engine = engine
         self._sleep = sleep
 
-    async def step(self, mirrored: Mirrored) -> Fingerprint:
+    async def step(self, mirrored: MirroredObject) -> Fingerprint:
         """Check one object. What differs is put on the list of records to fetch.
 
         Raises what the client raises; then nothing was proven.
@@ -133,33 +133,37 @@ class Fingerprinter:
         await self._finish(mirrored, result)
         return result
 
-    async def stamped(self, mirrored: Mirrored, since: str, before: str) -> set[str]:
+    async def stamped(self, mirrored: MirroredObject, since: str, before: str) -> set[str]:
         """The ids of the records that either side has stamped from `since` until before `before`."""
         org = await self._org_stamps(mirrored, _Stretch(since, before))
         own = await mirror.stamps(self._engine.database, mirrored.described, since, before)
         return org.keys() | own.keys()
 
-    async def prove(self, mirrored: Mirrored, result: Fingerprint) -> None:
+    async def prove(self, mirrored: MirroredObject, result: Fingerprint) -> None:
         """Take a check for the new proof, once nothing that it found is left to be fetched."""
-        async with self._engine.writing() as writing:
-            if not await fetches.any_for(writing.tx, mirrored.name):
-                await self._engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+        async with self._engine.unit_of_work() as unit:
+            if not await fetches.any_for(unit.tx, mirrored.name):
+                await self._engine.catalog.update(unit.tx, mirrored, proven_at=result.before)
 
-    async def contradicted(self, mirrored: Mirrored, result: Fingerprint) -> int:
+    async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
         """How many stale rows are, after their repair, still stamped as the org has never shown them."""
         own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.stale)
         return sum(
             1 for one, stamp in own.items() if result.theirs.get(one, stamp) < stamp == result.stamps[one]
         )
 
-    async def _since(self, mirrored: Mirrored) -> str:
+    async def _since(self, mirrored: MirroredObject) -> str:
         """From where on rows are compared one by one: the last proof, and a little before it if cheap."""
         cautious = to_iso(max(mirrored.proven_at - OVERLAP_MS, 0))
         rows = await mirror.count_since(self._engine.database, mirrored.described, cautious)
         return cautious if rows <= PAGE else to_iso(mirrored.proven_at)
 
     async def _stretches(
-        self, mirrored: Mirrored, days: Mapping[str, int], org: Mapping[str, int], own: Mapping[str, int]
+        self,
+        mirrored: MirroredObject,
+        days: Mapping[str, int],
+        org: Mapping[str, int],
+        own: Mapping[str, int],
     ) -> list[_Stretch]:
         """What to read row by row: the hours that differ of a few days; of many days, whole ones together."""
         if len(days) <= FEW_DAYS:
@@ -179,7 +183,7 @@ class Fingerprinter:
             rows += size
         return together
 
-    async def _org_histogram(self, mirrored: Mirrored, before: str) -> tuple[dict[str, int], str]:
+    async def _org_histogram(self, mirrored: MirroredObject, before: str) -> tuple[dict[str, int], str]:
         """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
         for parts in PARTS:
             try:
@@ -193,12 +197,14 @@ class Fingerprinter:
                 log.info("counting took too long", object=mirrored.name, parts=parts)
         return await self._count_days(mirrored, await self._calendar(mirrored, before))
 
-    async def _count_days(self, mirrored: Mirrored, windows: Sequence[str]) -> tuple[dict[str, int], str]:
+    async def _count_days(
+        self, mirrored: MirroredObject, windows: Sequence[str]
+    ) -> tuple[dict[str, int], str]:
         cursor = mirrored.described.schema.cursor or ""
         counts: dict[str, int] = {}
         newest = ""
         for condition in windows:
-            where = soql.all_of(condition, mirrored.wish.where)
+            where = soql.all_of(condition, mirrored.config.where)
             statement = (
                 f"SELECT DAY_ONLY({cursor}) d, COUNT(Id) n, MAX({cursor}) m FROM {mirrored.name}"  # noqa: S608
                 f" WHERE {where} GROUP BY DAY_ONLY({cursor})"
@@ -209,7 +215,7 @@ class Fingerprinter:
                 newest = max(newest, normal_iso(str(row["m"])))
         return counts, newest
 
-    async def _windows(self, mirrored: Mirrored, before: str, parts: int) -> list[str]:
+    async def _windows(self, mirrored: MirroredObject, before: str, parts: int) -> list[str]:
         """Conditions that together cover every stamp before `before`, each with few enough days.
 
         None has much more than its part of the rows, but for a day that has more alone.
@@ -226,18 +232,18 @@ class Fingerprinter:
             days, rows = days + 1, rows + own[day]
         return _between(cursor, borders, end)
 
-    async def _calendar(self, mirrored: Mirrored, before: str) -> list[str]:
+    async def _calendar(self, mirrored: MirroredObject, before: str) -> list[str]:
         """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""
         cursor = mirrored.described.schema.cursor or ""
         end = f"{cursor} < {soql.moment(before)}"
-        where = soql.all_of(end, mirrored.wish.where)
+        where = soql.all_of(end, mirrored.config.where)
         statement = f"SELECT MIN({cursor}) m FROM {mirrored.name} WHERE {where}"  # noqa: S608
         page = await self._engine.client.query(statement, purpose=PURPOSE)
         first = from_iso(normal_iso(str(page.records[0]["m"]))) // DAY_MS * DAY_MS
         step = (GROUPS - SPARE_GROUPS) * DAY_MS
         return _between(cursor, [to_iso(day) for day in range(first + step, from_iso(before), step)], end)
 
-    async def _compare(self, mirrored: Mirrored, stretch: _Stretch, result: Fingerprint) -> None:
+    async def _compare(self, mirrored: MirroredObject, stretch: _Stretch, result: Fingerprint) -> None:
         """Compare ids and stamps of a stretch."""
         org = await self._org_stamps(mirrored, stretch)
         database, table = self._engine.database, mirrored.described
@@ -248,7 +254,7 @@ class Fingerprinter:
         result.stamps |= {one: max(org.get(one, ""), own.get(one, "")) for one in found.ids}
         result.theirs |= {one: org[one] for one in found.ids if one in org}
 
-    async def _let_settle(self, mirrored: Mirrored, result: Fingerprint, now: Millis) -> None:
+    async def _let_settle(self, mirrored: MirroredObject, result: Fingerprint, now: Millis) -> None:
         """What changed in the last minute may be on its way: it is drift only if it does not arrive.
 
         When an orphan was deleted nobody knows, so each is given that time. One that has moved to another
@@ -268,13 +274,13 @@ class Fingerprinter:
         moved = {one for one, stamp in own.items() if stamp != result.stamps.get(one, stamp)}
         result.found.orphaned &= own.keys() - moved
 
-    async def _org_stamps(self, mirrored: Mirrored, stretch: _Stretch) -> dict[str, str]:
+    async def _org_stamps(self, mirrored: MirroredObject, stretch: _Stretch) -> dict[str, str]:
         """Ids and stamps of a stretch: page by page, or by a Bulk job where that takes fewer calls."""
         cursor = mirrored.described.schema.cursor or ""
         condition = soql.all_of(
             f"{cursor} >= {soql.moment(stretch.since)}",
             f"{cursor} < {soql.moment(stretch.before)}" if stretch.before else "",
-            mirrored.wish.where,
+            mirrored.config.where,
         )
         own = await mirror.count_since(
             self._engine.database, mirrored.described, stretch.since, stretch.before or LAST
@@ -294,7 +300,7 @@ class Fingerprinter:
             last = page.records[-1]
             behind = soql.after_stamp(cursor, normal_iso(str(last[cursor])), str(last["Id"]))
 
-    async def _org_stamps_by_bulk(self, mirrored: Mirrored, condition: str) -> dict[str, str]:
+    async def _org_stamps_by_bulk(self, mirrored: MirroredObject, condition: str) -> dict[str, str]:
         cursor = mirrored.described.schema.cursor or ""
         statement = soql.select(("Id", cursor), mirrored.name, condition)
         found: dict[str, str] = {}
@@ -304,12 +310,12 @@ class Fingerprinter:
         return found
 
     async def _explained(
-        self, mirrored: Mirrored, days: Mapping[str, int], found: Differences
+        self, mirrored: MirroredObject, days: Mapping[str, int], found: Differences
     ) -> dict[str, int]:
         stamps = await mirror.stamps_of(self._engine.database, mirrored.described, found.ids)
         return explained(days, found, stamps)
 
-    async def _from_delete_log(self, mirrored: Mirrored) -> Differences:
+    async def _from_delete_log(self, mirrored: MirroredObject) -> Differences:
         """Rows of the mirror that the org's delete log names."""
         since = mirrored.proven_at - OVERLAP_MS
         logged = await deletions.read(
@@ -319,7 +325,7 @@ class Fingerprinter:
         own = await mirror.stamps_of(self._engine.database, mirrored.described, ids)
         return Differences(orphaned=set(own))
 
-    async def _differing_hours(self, mirrored: Mirrored, day: str) -> list[_Stretch]:
+    async def _differing_hours(self, mirrored: MirroredObject, day: str) -> list[_Stretch]:
         """The hours of a day whose counts differ."""
         start = from_iso(f"{day}T00:00:00.000Z")
         own = await mirror.stamps(
@@ -334,12 +340,12 @@ class Fingerprinter:
         ]
         return [_Stretch(to_iso(begin), to_iso(begin + HOUR_MS)) for begin in begins]
 
-    async def _org_hours(self, mirrored: Mirrored, start: Millis) -> dict[str, int]:
+    async def _org_hours(self, mirrored: MirroredObject, start: Millis) -> dict[str, int]:
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(
             f"{cursor} >= {soql.moment(start)}",
             f"{cursor} < {soql.moment(start + DAY_MS)}",
-            mirrored.wish.where,
+            mirrored.config.where,
         )
         statement = (
             f"SELECT HOUR_IN_DAY({cursor}) h, COUNT(Id) n FROM {mirrored.name}"  # noqa: S608
@@ -349,18 +355,18 @@ class Fingerprinter:
         day = to_iso(start)[:10]
         return {f"{day}T{int(row['h']):02d}": int(row["n"]) for row in page.records}
 
-    async def _finish(self, mirrored: Mirrored, result: Fingerprint) -> None:
+    async def _finish(self, mirrored: MirroredObject, result: Fingerprint) -> None:
         """Write down what was found; with nothing wrong, this is the new proof."""
         found, engine = result.found, self._engine
         vanished = await self._vanished(mirrored, found)
         mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
         mirrored.held_back = 0
-        async with engine.writing() as writing:
+        async with engine.unit_of_work() as unit:
             await engine.catalog.update(
-                writing.tx, mirrored, checked_at=to_iso(engine.now()), expected_rows=result.checked
+                unit.tx, mirrored, checked_at=to_iso(engine.now()), expected_rows=result.checked
             )
             if found:
-                await writing.fetch(mirrored, sorted(found.ids - vanished), "the fingerprint differs")
+                await unit.fetch(mirrored, sorted(found.ids - vanished), "the fingerprint differs")
                 message = "fingerprint: {} missing, {} stale, {} orphaned".format(*mirrored.drift)
                 detail = {
                     "missing": sorted(found.missing)[:MOST_NAMED],
@@ -368,17 +374,17 @@ class Fingerprinter:
                     "orphaned": sorted(found.orphaned)[:MOST_NAMED],
                 }
                 kind = "audit" if _may_be_held_back(mirrored, found) else "drift"
-                await writing.note(Note(kind, mirrored.name, message=message, detail=detail))
+                await unit.note(Note(kind, mirrored.name, message=message, detail=detail))
             if result.unsettled:
-                await writing.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
+                await unit.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
             if not found and not result.unsettled:
-                await engine.catalog.update(writing.tx, mirrored, proven_at=result.before)
+                await engine.catalog.update(unit.tx, mirrored, proven_at=result.before)
                 mirrored.unexplained = 0
         if vanished:
-            await freeze(engine, mirrored, len(vanished), result.checked + len(vanished))
+            await guard_deletions(engine, mirrored, len(vanished), result.checked + len(vanished))
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
 
-    async def tell_apart(self, mirrored: Mirrored, result: Fingerprint, seq: int) -> None:
+    async def tell_apart(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
         """After the repair: rows that changed only in fields that no condition watches are no drift.
 
         `seq` is the journal's newest entry before the repair.
@@ -405,7 +411,7 @@ class Fingerprinter:
             detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}
             await self._engine.note(Note("drift", mirrored.name, message=message, detail=detail))
 
-    async def _vanished(self, mirrored: Mirrored, found: Differences) -> set[str]:
+    async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
         """Orphans that are too many to be believed, and that no delete log explains; else none."""
         rows = await mirror.count(self._engine.database, mirrored.described)
         if believable(len(found.orphaned), rows):

@@ -20,7 +20,7 @@ from rtsd.salesforce.ledger import Observed
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync import filters, width
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 from rtsd.sync.rows import DELETED, MASTER, from_deletion, from_record, read_columns
 
@@ -58,7 +58,7 @@ class Interval:
         self.lookback = lookback
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
-    async def step(self, mirrored: Mirrored) -> WindowRead:
+    async def step(self, mirrored: MirroredObject) -> WindowRead:
         """Read everything that changed since the cursor, then move it.
 
         The cursor moves in the transaction that stored the window's last rows, never before. Raises
@@ -67,7 +67,7 @@ class Interval:
         async with self._reading[mirrored.name]:
             return await self._read(mirrored)
 
-    async def _read(self, mirrored: Mirrored) -> WindowRead:
+    async def _read(self, mirrored: MirroredObject) -> WindowRead:
         schema = mirrored.described.schema
         if mirrored.cursor is None or schema.cursor is None:
             return WindowRead()
@@ -80,11 +80,11 @@ class Interval:
         await self._finish(mirrored, window, covered, done)
         return done
 
-    async def _slice(self, mirrored: Mirrored, window: Window, done: WindowRead) -> None:
+    async def _slice(self, mirrored: MirroredObject, window: Window, done: WindowRead) -> None:
         """Read the rows of a window; where it is too much for one query, both of its halves."""
         try:
             await width.fitting(mirrored, lambda: self._rows(mirrored, window, done))
-            if mirrored.wish.where:
+            if mirrored.config.where:
                 await self._departures(mirrored, window, done)
         except SalesforceError as error:
             parts = halves(window) if error.reason in TOO_LARGE else None
@@ -94,12 +94,12 @@ class Interval:
             for part in parts:
                 await self._slice(mirrored, part, done)
 
-    async def _rows(self, mirrored: Mirrored, window: Window, done: WindowRead) -> None:
+    async def _rows(self, mirrored: MirroredObject, window: Window, done: WindowRead) -> None:
         """Read the window page by page, by (stamp, Id); what is left of a large one by a Bulk job."""
         schema = mirrored.described.schema
         cursor = schema.cursor or ""
         columns = _columns(mirrored)
-        condition = soql.all_of(_within(cursor, window), mirrored.wish.where)
+        condition = soql.all_of(_within(cursor, window), mirrored.config.where)
         behind, read = "", 0
         while True:
             where = soql.all_of(condition, behind)
@@ -118,7 +118,7 @@ class Interval:
                 return
             behind = _behind(mirrored, cursor, page.records)
 
-    async def _bulk(self, mirrored: Mirrored, statement: str, done: WindowRead) -> None:
+    async def _bulk(self, mirrored: MirroredObject, statement: str, done: WindowRead) -> None:
         client = self._engine.client
         async with bulk.job(client, statement, purpose="interval", all_rows=True) as job:
             async for part in job.rows():
@@ -126,20 +126,24 @@ class Interval:
                 await self._take(mirrored, records, job.observed, done)
 
     async def _take(
-        self, mirrored: Mirrored, records: Sequence[Mapping[str, Any]], observed: Observed, done: WindowRead
+        self,
+        mirrored: MirroredObject,
+        records: Sequence[Mapping[str, Any]],
+        observed: Observed,
+        done: WindowRead,
     ) -> None:
         """Apply the rows of one page, as JSON or as CSV text."""
         schema = mirrored.described.schema
         changes = [
             from_record(mirrored, schema, record, source=Source.INTERVAL, seen=observed) for record in records
         ]
-        if mirrored.wish.where:
+        if mirrored.config.where:
             done.seen.update(change.id for change in changes)
         if len(width.parts(mirrored)) > 1:
             changes = await self._whole(mirrored, changes)
         await self._apply(mirrored, changes, done)
 
-    async def _whole(self, mirrored: Mirrored, keys: Sequence[Change]) -> list[Change]:
+    async def _whole(self, mirrored: MirroredObject, keys: Sequence[Change]) -> list[Change]:
         """The whole rows of a wide object, of which the window brought the keys; known ones are left out."""
         table = mirrored.described
         own = await mirror.versions_of(self._engine.database, table, [key.id for key in keys])
@@ -160,7 +164,7 @@ class Interval:
             ]
         return changes
 
-    async def _departures(self, mirrored: Mirrored, window: Window, done: WindowRead) -> None:
+    async def _departures(self, mirrored: MirroredObject, window: Window, done: WindowRead) -> None:
         """Rows that changed so that the filter does not let them in any more leave the mirror."""
         table = mirrored.described
         cursor, behind = table.schema.cursor or "", ""
@@ -180,7 +184,7 @@ class Interval:
                 return
             behind = _behind(mirrored, cursor, page.records)
 
-    async def _deletions(self, mirrored: Mirrored, window: Window) -> tuple[Millis, list[Change]]:
+    async def _deletions(self, mirrored: MirroredObject, window: Window) -> tuple[Millis, list[Change]]:
         """Hard deletes leave no row to read; the delete log names them.
 
         Return up to when the org's own bookkeeping is whole: behind that, a transaction was running. It is
@@ -207,11 +211,11 @@ class Interval:
         ]
         return logged.covered, changes
 
-    async def _apply(self, mirrored: Mirrored, changes: list[Change], done: WindowRead) -> None:
+    async def _apply(self, mirrored: MirroredObject, changes: list[Change], done: WindowRead) -> None:
         if not changes:
             return
-        async with self._engine.writing() as writing:
-            entries = await writing.apply(changes)
+        async with self._engine.unit_of_work() as unit:
+            entries = await unit.apply(changes)
         done.rows += len(changes)
         cursor = mirrored.described.schema.cursor or ""
         moved = set()
@@ -224,19 +228,21 @@ class Interval:
         if stamps and mirrored.cursor is not None:
             done.late_by = max(done.late_by, mirrored.cursor - min(stamps))
 
-    async def _finish(self, mirrored: Mirrored, window: Window, covered: Millis, done: WindowRead) -> None:
+    async def _finish(
+        self, mirrored: MirroredObject, window: Window, covered: Millis, done: WindowRead
+    ) -> None:
         now = window.end - 1000
         mirrored.late_by = max(mirrored.late_by, done.late_by)
         cursor = to_iso(next_cursor(mirrored.cursor or now, now, covered))
-        async with self._engine.writing() as writing:
-            await self._engine.catalog.update(writing.tx, mirrored, cursor=cursor, as_of=to_iso(now))
+        async with self._engine.unit_of_work() as unit:
+            await self._engine.catalog.update(unit.tx, mirrored, cursor=cursor, as_of=to_iso(now))
             if done.applied:
                 message = f"window read: {done.rows} rows, {done.applied} changes"
-                await writing.note(Note("audit", mirrored.name, source="interval", message=message))
+                await unit.note(Note("audit", mirrored.name, source="interval", message=message))
         log.info("window", object=mirrored.name, rows=done.rows, applied=done.applied, cursor=cursor)
 
 
-def _columns(mirrored: Mirrored) -> list[str]:
+def _columns(mirrored: MirroredObject) -> list[str]:
     """What a window selects: every column, or the keys of an object that is too wide for that."""
     schema = mirrored.described.schema
     columns = read_columns(schema)
@@ -249,7 +255,7 @@ def _within(cursor: str, window: Window) -> str:
     return soql.all_of(f"{cursor} >= {soql.moment(window.start)}", f"{cursor} < {soql.moment(window.end)}")
 
 
-def _behind(mirrored: Mirrored, cursor: str, records: Sequence[Mapping[str, Any]]) -> str:
+def _behind(mirrored: MirroredObject, cursor: str, records: Sequence[Mapping[str, Any]]) -> str:
     """The condition for what follows a page. A locator would die with its session (see Client.query)."""
     if not records:
         raise SalesforceError(f"{mirrored.name}: a page of a window came empty, but not as the last one")

@@ -16,13 +16,13 @@ from rtsd.errors import (
 )
 from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.columns import Columns
 from rtsd.sync.deferral import defer
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.rhythm import Rhythm
+from rtsd.sync.schedule import Schedule
 
 LOOK_S = 5.0
 """How often it is looked whether something is due; looking costs nothing."""
@@ -40,16 +40,16 @@ class Loader:
     def __init__(
         self,
         engine: Engine,
-        rhythm: Callable[[], Rhythm],
+        schedule: Callable[[], Schedule],
         *,
         audit: StateAudit,
         columns: Columns,
         describer: Describer,
         org: OrgIdentity,
-        check: Callable[[Mirrored], Awaitable[object]],
+        check: Callable[[MirroredObject], Awaitable[object]],
     ) -> None:
         self._engine = engine
-        self._rhythm = rhythm
+        self._schedule = schedule
         self._audit = audit
         self._columns = columns
         self._describer = describer
@@ -66,7 +66,7 @@ class Loader:
             await self._describer.step()
         except QuotaExhausted as refusal:
             for mirrored in self._engine.catalog:
-                if not mirrored.loaded and (self._rhythm().initial_audit == "auto" or mirrored.load_wanted):
+                if not mirrored.loaded and (self._schedule().initial_audit == "auto" or mirrored.load_wanted):
                     await defer(self._engine, mirrored, refusal)
             raise
         due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
@@ -81,7 +81,7 @@ class Loader:
     async def _refresh_formulas(self) -> None:
         """A formula's value changes without the record's stamp moving: it is read again every so often."""
         for mirrored in self._engine.catalog:
-            as_of, period = mirrored.formulas_as_of, self._rhythm().formula_refresh
+            as_of, period = mirrored.formulas_as_of, self._schedule().formula_refresh
             if mirrored.state is not ObjectState.LIVE or not period or mirrored.paused:
                 continue
             if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
@@ -95,17 +95,17 @@ class Loader:
                     mirrored.retry_at = self._engine.now() + REFRESH_PAUSE_MS
                     await self.failed(mirrored, error)
 
-    def _is_due(self, mirrored: Mirrored) -> bool:
+    def _is_due(self, mirrored: MirroredObject) -> bool:
         """Whether the object has to be loaded or proven, and may be tried again by now."""
         if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
             return False
         if not mirrored.loaded:
-            return self._rhythm().initial_audit == "auto" or mirrored.load_wanted
+            return self._schedule().initial_audit == "auto" or mirrored.load_wanted
         if mirrored.state is ObjectState.LIVE:
             return self._is_outdated(mirrored)
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
-    async def _load_one(self, mirrored: Mirrored, places: asyncio.Semaphore) -> SalesforceError | None:
+    async def _load_one(self, mirrored: MirroredObject, places: asyncio.Semaphore) -> SalesforceError | None:
         """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
         async with places:
             try:
@@ -121,7 +121,7 @@ class Loader:
             mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
             return None
 
-    async def _bring_up(self, mirrored: Mirrored) -> None:
+    async def _bring_up(self, mirrored: MirroredObject) -> None:
         """Make an object live by the cheapest way there is: proof, fingerprint, or a full read.
 
         Of an object whose rows have vanished only counts are looked at: more would cost, and tell nothing.
@@ -135,14 +135,14 @@ class Loader:
                     return
         await self._audit.run(mirrored)
 
-    def _is_outdated(self, mirrored: Mirrored) -> bool:
+    def _is_outdated(self, mirrored: MirroredObject) -> bool:
         """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
-        as_of, period = mirrored.formulas_as_of, self._rhythm().formula_refresh
+        as_of, period = mirrored.formulas_as_of, self._schedule().formula_refresh
         if mirrored.described.schema.cursor is not None or not period or as_of is None:
             return False
         return self._engine.salesforce_now() - from_iso(as_of) >= period
 
-    async def failed(self, mirrored: Mirrored, error: SalesforceError) -> None:
+    async def failed(self, mirrored: MirroredObject, error: SalesforceError) -> None:
         """Show that an object could not be read; where a field or the object is gone, describe it again."""
         await self._engine.report(error, mirrored.name)
         if isinstance(error, ObjectUnavailable):

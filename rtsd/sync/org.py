@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
-from rtsd.salesforce.answers import Organization
+from rtsd.salesforce.responses import Organization
 from rtsd.store import meta
 from rtsd.sync.engine import Engine
 

@@ -188,7 +188,7 @@ class PackageWatch:
         self.wake.set()
 
     def uncovered(self) -> list[str]:
-        """Mirrored objects that are known to have no trigger: nothing pushes their changes."""
+        """MirroredObject objects that are known to have no trigger: nothing pushes their changes."""
         triggers = self.known.triggers
         if self.known.state != "installed" or triggers is None:
             return []

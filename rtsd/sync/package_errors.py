@@ -19,7 +19,7 @@ from rtsd.core.quota import DAY_MS
 from rtsd.salesforce import package
 from rtsd.store import error_log, meta
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.package import PackageState
 
 KEPT_MS: Millis = 30 * DAY_MS
@@ -85,10 +85,10 @@ class PackageErrors:
         kept = await self._kept()
         rows = await package.read_errors(self._engine.client, from_iso(kept.since))
         fresh = [row for row in rows if row["Id"] not in kept.seen]
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             for row in fresh:
-                await self._take(writing, row)
-            await meta.put(writing.tx, _KEY, _after(kept, rows))
+                await self._take(unit, row)
+            await meta.put(unit.tx, _KEY, _after(kept, rows))
         if fresh:
             log.warning("the package could not push", rows=len(fresh))
         return len(fresh)
@@ -99,7 +99,7 @@ class PackageErrors:
             return msgspec.json.decode(text, type=_Kept)
         return _Kept(to_iso(self._engine.salesforce_now() - DAY_MS))  # as far back as heartbeats count
 
-    async def _take(self, writing: Writing, row: Mapping[str, Any]) -> None:
+    async def _take(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
         """Show one row, and have its records fetched."""
         ids, name = list(_ids(row.get("Record_Ids__c"))), str(row.get("Object__c") or "")
         status = f" (HTTP {row['HTTP_Status__c']:.0f})" if row.get("HTTP_Status__c") else ""
@@ -108,13 +108,13 @@ class PackageErrors:
         message = f"The package could not push {count}{status}: {reason}"
         mirrored = self._engine.catalog.find(name)
         if mirrored is not None:
-            await writing.fetch(mirrored, ids, _REASON)
+            await unit.fetch(mirrored, ids, _REASON)
             if len(row.get("Record_Ids__c") or "") >= package.MOST_ERROR_IDS:
                 mirrored.suspicion = "the package's error log has no room for all records it could not push"
         object_name = mirrored.name if mirrored else None
-        await error_log.add(writing.tx, to_iso(self._engine.now()), CODE, message, object_name)
+        await error_log.add(unit.tx, to_iso(self._engine.now()), CODE, message, object_name)
         detail = {"error": CODE, "records": ids[:20], "attempt": row.get("Attempt__c"), "row": row["Id"]}
-        await writing.note(Note("error", object_name, message=message, detail=detail))
+        await unit.note(Note("error", object_name, message=message, detail=detail))
 
     async def _purge(self) -> None:
         """Delete rows that the package would have deleted by now."""

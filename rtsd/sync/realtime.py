@@ -15,8 +15,8 @@ from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Mirrored
-from rtsd.sync.engine import Engine, Writing
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.rows import from_pushed
 
 BATCH = 256
@@ -32,7 +32,7 @@ MOST_UNKNOWN = 100
 """Dead letters kept of one object's unknown fields: a field that is hidden from the sync user may come with
 every push, and where it is shown one day, its column is filled for every row."""
 
-Describe = Callable[[Mirrored, Collection[str]], Awaitable[None]]
+Describe = Callable[[MirroredObject, Collection[str]], Awaitable[None]]
 """Describes an object again for some unknown fields, if that was not done a moment ago."""
 
 
@@ -63,12 +63,12 @@ class RealTime:
             return 0
         pushes = [(entry, self._read(entry)) for entry in entries]
         await self._learn_fields(pushes)
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             changes: list[Change] = []
             for entry, push in pushes:
-                changes += await self._changes(writing, entry, push)
-            await writing.apply(changes)
-            await inbox.settle(writing.tx, entries)
+                changes += await self._changes(unit, entry, push)
+            await unit.apply(changes)
+            await inbox.settle(unit.tx, entries)
         return len(entries)
 
     def _read(self, entry: Entry) -> Push | MalformedPush:
@@ -79,7 +79,7 @@ class RealTime:
 
     async def _learn_fields(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
         """Describe objects that were pushed with a field we have never heard of."""
-        strange: dict[str, tuple[Mirrored, set[str]]] = {}
+        strange: dict[str, tuple[MirroredObject, set[str]]] = {}
         for _, push in pushes:
             for change in push.changes if isinstance(push, Changes) else ():
                 mirrored = self._engine.catalog.find(change.object)
@@ -91,57 +91,57 @@ class RealTime:
             except SalesforceError as error:  # not the push's fault: it is applied as far as it is understood
                 await self._engine.report(error, mirrored.name)
 
-    async def _changes(self, writing: Writing, entry: Entry, push: Push | MalformedPush) -> list[Change]:
+    async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
         """The changes of one push that can be applied; the rest is kept as dead letters."""
         if isinstance(push, MalformedPush):
-            await _bury(writing, push.code, push.message, entry.body)
+            await _bury(unit, push.code, push.message, entry.body)
             return []
         if self._engine.org_id is not None and push.org != self._engine.org_id:
-            await _bury(writing, "WrongOrg", f"pushed by org {push.org}", entry.body)
+            await _bury(unit, "WrongOrg", f"pushed by org {push.org}", entry.body)
             return []
         if not isinstance(push, Changes):
-            await writing.note(_sign_of_life(push))
+            await unit.note(_sign_of_life(push))
             return []
         read_at = observed_at(push, entry.received_at + self._engine.server_clock.offset)
-        found = [await self._change(writing, push, change, read_at) for change in push.changes]
+        found = [await self._change(unit, push, change, read_at) for change in push.changes]
         return [change for change in found if change is not None]
 
     async def _change(
-        self, writing: Writing, push: Changes, pushed: PushedChange, read_at: Millis
+        self, unit: UnitOfWork, push: Changes, pushed: PushedChange, read_at: Millis
     ) -> Change | None:
         mirrored = self._engine.catalog.find(pushed.object)
         if mirrored is None:
             message = f"{pushed.object} is not among the configured [[objects]]"
-            await _bury_change(writing, "UnknownObject", message, push, pushed)
+            await _bury_change(unit, "UnknownObject", message, push, pushed)
             return None
         if mirrored.table is None or mirrored.paused:
             # Read later: by the initial audit, which has not begun, or by the window after the pause.
             note = Note("change", pushed.object, pushed.id, pushed.op, "push", "deferred")
-            await writing.note(note)
+            await unit.note(note)
             return None
-        if mirrored.wish.where:
+        if mirrored.config.where:
             pushed.fields = None  # whether the filter lets it in is for the org to say: it is asked for by id
         try:
             change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
         except (ValueError, TypeError) as error:
             message = f"a value does not fit its field: {error}; the record is asked for by id"
-            await _bury_change(writing, "BadValue", message, push, pushed)
+            await _bury_change(unit, "BadValue", message, push, pushed)
             pushed.fields = None
             change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
         if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
             message = (
                 f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
             )
-            await _bury_change(writing, "BadValue", message, push, pushed)
+            await _bury_change(unit, "BadValue", message, push, pushed)
             return None
         unknown = _unknown_fields(mirrored, pushed)
-        if unknown and await dead_letters.count_for(writing.tx, mirrored.name, UNKNOWN_FIELD) < MOST_UNKNOWN:
+        if unknown and await dead_letters.count_for(unit.tx, mirrored.name, UNKNOWN_FIELD) < MOST_UNKNOWN:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
-            await _bury_change(writing, UNKNOWN_FIELD, message, push, pushed)
+            await _bury_change(unit, UNKNOWN_FIELD, message, push, pushed)
         return change
 
 
-def _unknown_fields(mirrored: Mirrored, pushed: PushedChange) -> list[str]:
+def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]:
     """Fields of the push that neither the mirror nor the last describe knows."""
     if mirrored.table is None or not pushed.fields:
         return []
@@ -162,15 +162,15 @@ def _sign_of_life(push: Push) -> Note:
 
 
 async def _bury_change(
-    writing: Writing, reason: str, message: str, push: Changes, change: PushedChange
+    unit: UnitOfWork, reason: str, message: str, push: Changes, change: PushedChange
 ) -> None:
     """Keep one change of a push, as a push of its own."""
     alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
-    await _bury(writing, reason, message, encode_push(alone), object_name=change.object, record=change.id)
+    await _bury(unit, reason, message, encode_push(alone), object_name=change.object, record=change.id)
 
 
 async def _bury(
-    writing: Writing,
+    unit: UnitOfWork,
     reason: str,
     message: str,
     body: bytes,
@@ -178,8 +178,8 @@ async def _bury(
     object_name: str | None = None,
     record: str | None = None,
 ) -> None:
-    at = to_iso(writing.engine.now())
-    await dead_letters.bury(writing.tx, at, reason, message, body, object_name=object_name, record=record)
-    await writing.note(
+    at = to_iso(unit.engine.now())
+    await dead_letters.bury(unit.tx, at, reason, message, body, object_name=object_name, record=record)
+    await unit.note(
         Note(type="dead_letter", object=object_name, id=record, message=message, detail={"error": reason})
     )

@@ -14,9 +14,9 @@ from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
 from rtsd.sync import deletions, filters, width
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine
-from rtsd.sync.freeze import freeze
 from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
 
 AT_ONCE = 200
@@ -62,17 +62,17 @@ class Repair:
                 more |= len(waiting) == fetches.MOST
         return Repaired(fetched, changed)
 
-    def _may_wait(self, mirrored: Mirrored, oldest: Millis) -> bool:
-        return bool(mirrored.wish.where) and self._engine.now() - oldest < FILTER_SETTLE_MS
+    def _may_wait(self, mirrored: MirroredObject, oldest: Millis) -> bool:
+        return bool(mirrored.config.where) and self._engine.now() - oldest < FILTER_SETTLE_MS
 
-    async def records(self, mirrored: Mirrored, ids: Sequence[str], reason: str) -> Repaired:
+    async def records(self, mirrored: MirroredObject, ids: Sequence[str], reason: str) -> Repaired:
         """Fetch these records now."""
-        async with self._engine.writing() as writing:
-            await writing.fetch(mirrored, ids, reason)
-            await writing.note(Note("repair", mirrored.name, message=f"{len(ids)} records: {reason}"))
+        async with self._engine.unit_of_work() as unit:
+            await unit.fetch(mirrored, ids, reason)
+            await unit.note(Note("repair", mirrored.name, message=f"{len(ids)} records: {reason}"))
         return await self.step()
 
-    async def _work_off(self, mirrored: Mirrored, asked: Sequence[tuple[str, Millis]]) -> int:
+    async def _work_off(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
         """Fetch records; those that did not come are judged together, when all is known."""
         changed = 0
         absent: list[tuple[str, Millis]] = []
@@ -81,7 +81,7 @@ class Repair:
             part = asked[start : start + at_once]
             found, observed = await self._read(mirrored, [one for one, _ in part])
             came = {change.id for change in found}
-            if mirrored.wish.where:
+            if mirrored.config.where:
                 found = await self._let_in(mirrored, found, observed)
             absent += [ask for ask in part if ask[0] not in came]
             kept = {change.id: change for change in found}
@@ -92,7 +92,9 @@ class Repair:
             changed += await self._judge_absent(mirrored, absent)
         return changed
 
-    async def _let_in(self, mirrored: Mirrored, found: Sequence[Change], observed: Observed) -> list[Change]:
+    async def _let_in(
+        self, mirrored: MirroredObject, found: Sequence[Change], observed: Observed
+    ) -> list[Change]:
         """Those that the filter lets in; of the others, those that the mirror has leave it."""
         ids = [change.id for change in found]
         kept = await filters.matching(self._engine, mirrored, ids, "repair")
@@ -108,7 +110,7 @@ class Repair:
                 changes.append(departed)
         return changes
 
-    async def _read(self, mirrored: Mirrored, ids: Sequence[str]) -> tuple[list[Change], Observed]:
+    async def _read(self, mirrored: MirroredObject, ids: Sequence[str]) -> tuple[list[Change], Observed]:
         """The records as they are, by one call; those that are not there do not come."""
         table = mirrored.described
         answer = await width.fitting(
@@ -128,14 +130,14 @@ class Repair:
         ], answer.observed
 
     async def _apply(
-        self, mirrored: Mirrored, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
+        self, mirrored: MirroredObject, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
     ) -> int:
-        async with self._engine.writing() as writing:
-            await fetches.done(writing.tx, mirrored.name, done)
-            entries = await writing.apply(changes)
+        async with self._engine.unit_of_work() as unit:
+            await fetches.done(unit.tx, mirrored.name, done)
+            entries = await unit.apply(changes)
         return sum(1 for entry in entries if entry.note.outcome == Outcome.APPLIED)
 
-    async def _judge_absent(self, mirrored: Mirrored, asked: Sequence[tuple[str, Millis]]) -> int:
+    async def _judge_absent(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
         """Records that did not come: in the bin, deleted for good, or only out of sight.
 
         The recycle bin and the delete log are evidence. What neither knows is taken for deleted while it
@@ -157,7 +159,7 @@ class Repair:
             lost = len(vanished & own.keys())
             if not believable(mirrored.unexplained + lost, rows):
                 # They are not asked for again: that would cost calls for ever, and tell nothing new.
-                await freeze(self._engine, mirrored, mirrored.unexplained + lost, rows)
+                await guard_deletions(self._engine, mirrored, mirrored.unexplained + lost, rows)
             else:
                 mirrored.unexplained += lost
                 at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
@@ -168,7 +170,7 @@ class Repair:
             deleted += logged
         return await self._apply(mirrored, deleted, asked)
 
-    async def _from_bin(self, mirrored: Mirrored, ids: Sequence[str]) -> tuple[list[Change], Observed]:
+    async def _from_bin(self, mirrored: MirroredObject, ids: Sequence[str]) -> tuple[list[Change], Observed]:
         schema = mirrored.described.schema
         columns = [name for name in read_columns(schema) if name in ("Id", schema.cursor, DELETED, MASTER)]
         statement = soql.select(columns, mirrored.name, soql.one_of("Id", ids))
@@ -178,7 +180,7 @@ class Repair:
             for one in page.records
         ], page.observed
 
-    async def _from_delete_log(self, mirrored: Mirrored, ids: Mapping[str, Millis]) -> list[Change]:
+    async def _from_delete_log(self, mirrored: MirroredObject, ids: Mapping[str, Millis]) -> list[Change]:
         """Those of the records that the delete log names.
 
         It reaches back 15 days (REST API guide, sObject Get Deleted).
@@ -191,6 +193,6 @@ class Repair:
         ]
 
 
-def ids_at_once(mirrored: Mirrored) -> int:
+def ids_at_once(mirrored: MirroredObject) -> int:
     """How many records one call fetches: wide rows make its answer large."""
     return min(MOST_IDS, width.chunk_rows(len(mirrored.described.columns)))

@@ -12,7 +12,7 @@ from rtsd.core.payload import PushedChange
 from rtsd.core.schema import ObjectSchema
 from rtsd.core.values import MirrorValue, mirror_value
 from rtsd.errors import SalesforceError
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 
 DELETED, MASTER = "IsDeleted", "MasterRecordId"
 
@@ -23,7 +23,9 @@ def read_columns(schema: ObjectSchema) -> list[str]:
     return [*schema.names, *(name for name in extra if name not in schema.by_name)]
 
 
-def from_pushed(mirrored: Mirrored, schema: ObjectSchema, pushed: PushedChange, read_at: Millis) -> Change:
+def from_pushed(
+    mirrored: MirroredObject, schema: ObjectSchema, pushed: PushedChange, read_at: Millis
+) -> Change:
     """One pushed change, already masked by the gateway; fields that are not mirrored are left out.
 
     Raises ValueError or TypeError when a value is not of its field's type.
@@ -44,13 +46,12 @@ def from_pushed(mirrored: Mirrored, schema: ObjectSchema, pushed: PushedChange, 
         version=Version(stamp, read_at, read_at),
         fields=fields,
         changed=tuple(pushed.changed),
-        by=pushed.by,
         master=pushed.master,
     )
 
 
 def from_record(
-    mirrored: Mirrored,
+    mirrored: MirroredObject,
     schema: ObjectSchema,
     record: Mapping[str, Any],
     *,
@@ -84,7 +85,7 @@ def from_record(
         ) from error
 
 
-def from_deletion(mirrored: Mirrored, record_id: str, deleted_at: str, seen: tuple[int, int]) -> Change:
+def from_deletion(mirrored: MirroredObject, record_id: str, deleted_at: str, seen: tuple[int, int]) -> Change:
     """One entry of the delete log."""
     return Change(
         object=mirrored.name,

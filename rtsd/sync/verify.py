@@ -14,10 +14,10 @@ import msgspec
 from rtsd.core import certificate
 from rtsd.core.instant import to_iso
 from rtsd.errors import Conflict, RtsError
-from rtsd.store import mirror, objects, seals
+from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 
@@ -36,7 +36,7 @@ class Verified:
     rows: int = 0
     counted: int = 0
     """What `_rts_object` says; `rows` are there."""
-    sealed: int = 0
+    checksummed: int = 0
     broken: list[str] = field(default_factory=list)
     """Ids of rows whose values had changed without a write."""
     repaired: int = 0
@@ -81,7 +81,7 @@ class Verifier:
             rows = await reader.fetch(f"PRAGMA integrity_check({MOST_FAULTS})")
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
-    async def _object(self, mirrored: Mirrored) -> Verified:
+    async def _object(self, mirrored: MirroredObject) -> Verified:
         found = Verified(mirrored.name, mirrored.state.value)
         if mirrored.table is None or not mirrored.loaded:
             found.error = mirrored.error or "it is not loaded yet"
@@ -95,32 +95,32 @@ class Verifier:
         found.counted = (await objects.row_counts(database)).get(mirrored.name, 0)
         found.rows = await mirror.count(database, table)
         if found.rows != found.counted:
-            async with self._engine.writing() as writing:
-                await objects.recount(writing.tx, mirrored.name)
+            async with self._engine.unit_of_work() as unit:
+                await objects.recount(unit.tx, mirrored.name)
         found.state, found.as_of = mirrored.state.value, mirrored.as_of
         found.proven_at = to_iso(mirrored.proven_at) if mirrored.proven_at else None
         return found
 
-    async def _values(self, mirrored: Mirrored, found: Verified) -> None:
-        """Compare the rows with their seals; broken ones are fetched from the org."""
+    async def _values(self, mirrored: MirroredObject, found: Verified) -> None:
+        """Compare the rows with their checksums; rows that do not match are fetched from the org."""
         table = mirrored.described
         if mirrored.to_fill:  # a column is being filled, which moves no version
-            await seals.forget(self._engine.database, table)
+            await row_checksums.forget(self._engine.database, table)
             return
         drifting = set(mirrored.drifting)
         columns = [name for name in table.columns if name not in drifting]
-        checked = await seals.check(self._engine.database, table, columns)
-        found.sealed, found.broken = checked.sealed, checked.broken
+        checked = await row_checksums.check(self._engine.database, table, columns)
+        found.checksummed, found.broken = checked.checksummed, checked.broken
         if not checked.broken:
             return
-        async with self._engine.writing() as writing:
+        async with self._engine.unit_of_work() as unit:
             message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
             detail = {"broken": checked.broken[:MOST_NAMED]}
-            await writing.note(Note("drift", mirrored.name, message=message, detail=detail))
+            await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         done = await self._controller.repair.records(mirrored, checked.broken, BROKEN)
         found.repaired = done.changed
 
-    async def _fingerprint(self, mirrored: Mirrored, found: Verified) -> None:
+    async def _fingerprint(self, mirrored: MirroredObject, found: Verified) -> None:
         if mirrored.described.schema.cursor is None:
             return
         result = (await self._controller.check(mirrored)).found

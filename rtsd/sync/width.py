@@ -14,7 +14,7 @@ import structlog
 
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
 
 CELLS = 100_000
 """Values in one transaction: few enough that pushes wait some ms and memory stays small."""
@@ -34,7 +34,7 @@ def chunk_rows(columns: int) -> int:
     return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
 
 
-def parts(mirrored: Mirrored) -> list[list[str]]:
+def parts(mirrored: MirroredObject) -> list[list[str]]:
     """The mirrored columns in as many parts as needed; Id and the stamp lead each of them."""
     schema = mirrored.described.schema
     return list(
@@ -46,7 +46,7 @@ def parts(mirrored: Mirrored) -> list[list[str]]:
     )
 
 
-async def fitting(mirrored: Mirrored, read: Callable[[], Awaitable[T]]) -> T:
+async def fitting(mirrored: MirroredObject, read: Callable[[], Awaitable[T]]) -> T:
     """Run `read`, which goes by `parts`, again with narrower ones while the org refuses their width."""
     while True:
         try:
@@ -57,7 +57,7 @@ async def fitting(mirrored: Mirrored, read: Callable[[], Awaitable[T]]) -> T:
             log.info("too wide", object=mirrored.name, parts=len(parts(mirrored)))
 
 
-def _narrow(mirrored: Mirrored) -> bool:
+def _narrow(mirrored: MirroredObject) -> bool:
     """Halve what one statement may select; False when that can't be the cause."""
     longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
     if longest <= NARROWEST:

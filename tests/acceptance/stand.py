@@ -19,10 +19,10 @@ from typing import Any
 from rtsd import config, daemon
 from rtsd.control import protocol
 from rtsd.control.client import ControlClient
-from rtsd.demo.compare import compare
-from rtsd.simulator.org import Org
-from rtsd.simulator.process import SimulatedOrg, serve
 from rtsd.store import fetches, quota
+from rtsd.workflows.demo.compare import compare
+from rtssim.org import Org
+from rtssim.process import SimulatedOrg, serve
 
 Row = dict[str, Any]
 Keep = Callable[[Row], bool]

@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rtsd.demo.compare import compare
-from rtsd.simulator.process import SimulatedOrg
 from rtsd.sync.audit import PAGE
+from rtsd.workflows.demo.compare import compare
+from rtssim.process import SimulatedOrg
 
 sys.path.append(str(Path(__file__).parent.parent / "e2e"))
 

@@ -28,12 +28,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from stand import Stand
 
-from rtsd.demo.compare import compare
 from rtsd.errors import SalesforceError
-from rtsd.simulator import auth
-from rtsd.simulator.clock import Clock
-from rtsd.simulator.org import Org, OrgError
-from rtsd.simulator.process import serve
+from rtsd.workflows.demo.compare import compare
+from rtssim import auth
+from rtssim.clock import Clock
+from rtssim.org import Org, OrgError
+from rtssim.process import serve
 
 RUNS = int(os.environ.get("RTS_MODEL_RUNS", "100"))
 STEPS = 12

@@ -9,8 +9,8 @@ import pytest
 from stand import Standing
 
 from rtsd import check
-from rtsd.simulator.schema.fields import audit, ident, moment, text
-from rtsd.simulator.schema.model import ObjectType
+from rtssim.schema.fields import audit, ident, moment, text
+from rtssim.schema.model import ObjectType
 
 
 async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> None:

@@ -28,7 +28,7 @@ async def flip(org: Stand, text: str) -> None:
 
 
 async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
-    """Nothing wrong: ok, every row sealed from the second time on, one call per object."""
+    """Nothing wrong: ok, every row checksummed from the second time on, one call per object."""
     org = await (await stand({"Lead": 300, "Account": 50})).loaded()
     org.advance(3_600)
     first = await verify(org)
@@ -37,7 +37,7 @@ async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
     second = await verify(org)
     assert second["ok"]
     assert await org.cost(before) == 2
-    assert [(one["name"], one["rows"], one["counted"], one["sealed"]) for one in second["objects"]] == [
+    assert [(one["name"], one["rows"], one["counted"], one["checksummed"]) for one in second["objects"]] == [
         ("Lead", 300, 300, 300),
         ("Account", 50, 50, 50),
     ]

@@ -26,8 +26,8 @@ from report import Report, middle, ratio, rounded, spread
 from rig import Rig, standing
 from waiting import eventually
 
-from rtsd.simulator.process import SimulatedOrg
 from rtsd.store.sqlite import pysqlite3
+from rtssim.process import SimulatedOrg
 
 FLOOR = 0.6
 """Of `.import` into the same table, which has its indexes."""
@@ -203,8 +203,8 @@ def _report(
         report.rows.append((name, *_cells(others), shown))
     if indexed:
         met = numbers["complete/indexed"] >= FLOOR
-        verdict = "met" if met else "MISSED"
-        report.notes.append(f"floor: {FLOOR} of .import and the indexes, with the job complete: {verdict}")
+        decision = "met" if met else "MISSED"
+        report.notes.append(f"floor: {FLOOR} of .import and the indexes, with the job complete: {decision}")
     report.notes.append(
         f"SQLite: rtsd {pysqlite3.sqlite_version}, python {sqlite3.sqlite_version}, cli {_cli()}"
     )

@@ -1,4 +1,4 @@
-"""What it takes to prove a large table right: its fingerprint, and the comparison with its seals.
+"""What it takes to prove a large table right: its fingerprint, and the comparison with its row checksums.
 
 Beside it stands what one would write first: GROUP BY over every row, and reading every row.
 """
@@ -17,7 +17,7 @@ from report import Report, middle, rounded
 
 from rtsd.core.change import Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store import indexes, mirror, objects, seals
+from rtsd.store import indexes, mirror, objects, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 
@@ -56,20 +56,20 @@ async def run(options: argparse.Namespace) -> Report:
                 sql = "SELECT substr(SystemModstamp, 1, 10), COUNT(*) FROM Lead GROUP BY 1"
                 return sum(count for _, count in await database.fetch(sql))
 
-            async def sealing() -> int:
-                return (await seals.check(database, TABLE, TABLE.columns)).rows
+            async def checksumming() -> int:
+                return (await row_checksums.check(database, TABLE, TABLE.columns)).rows
 
             for name, key, work, rounds in (
                 ("fingerprint, kept by index", "fingerprint", histogram, options.rounds),
                 ("GROUP BY the day", "group_by", grouped, options.rounds),
-                ("verify: rows sealed for the first time", "seal", sealing, 1),
-                ("verify: rows compared with their seals", "verify", sealing, options.rounds),
+                ("verify: rows checksummed for the first time", "checksum", checksumming, 1),
+                ("verify: rows compared with their checksums", "verify", checksumming, options.rounds),
             ):
                 seconds = await _timed(work, rows, rounds)
                 report.rows.append((name, f"{seconds:.2f}", f"{rows / seconds:,.0f}"))
                 report.numbers[f"{key}_s"] = seconds
-    verdict = "met" if report.numbers["fingerprint_s"] < FLOOR_S else "MISSED"
-    report.notes.append(f"floor: a fingerprint in less than {FLOOR_S:.0f} s: {verdict}")
+    decision = "met" if report.numbers["fingerprint_s"] < FLOOR_S else "MISSED"
+    report.notes.append(f"floor: a fingerprint in less than {FLOOR_S:.0f} s: {decision}")
     report.numbers = rounded(report.numbers)
     return report
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from daemon import Daemon
 from waiting import eventually
 
-from rtsd.demo.compare import compare
-from rtsd.simulator.process import SimulatedOrg, spawn
+from rtsd.workflows.demo.compare import compare
+from rtssim.process import SimulatedOrg, spawn
 
 TOKEN = "canary-push-token-7b1f0d1c52e94c0a"
 PII = "Canary-Person-5d0c"

@@ -12,8 +12,8 @@ from waiting import eventually
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
-from rtsd.demo.stray import OBJECT as STRAY
-from rtsd.demo.stray import push_stray
+from rtsd.workflows.demo.stray import OBJECT as STRAY
+from rtsd.workflows.demo.stray import push_stray
 from rtstui.app import RtsTui
 from rtstui.connection import Connection
 from rtstui.state import Gap, State

@@ -24,13 +24,13 @@ from rtsd import config, daemon
 from rtsd.core.mode import Mode
 from rtsd.core.signature import sign
 from rtsd.daemon import Parts
-from rtsd.demo.compare import Difference, compare
-from rtsd.simulator.clock import Clock
-from rtsd.simulator.org import Org
-from rtsd.simulator.process import SimulatedOrg, serve
 from rtsd.store import journal
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Mirrored
+from rtsd.sync.catalog import MirroredObject
+from rtsd.workflows.demo.compare import Difference, compare
+from rtssim.clock import Clock
+from rtssim.org import Org
+from rtssim.process import SimulatedOrg, serve
 
 TOKEN = "push-token-of-the-tests-0001"
 START = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
@@ -130,7 +130,7 @@ class Rig:
         raise AssertionError("records are fetched again and again")
 
     # -- looking ------------------------------------------------------------------------------------
-    def __getitem__(self, name: str) -> Mirrored:
+    def __getitem__(self, name: str) -> MirroredObject:
         """A mirrored object."""
         return self.parts.engine.catalog[name]
 

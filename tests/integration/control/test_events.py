@@ -71,8 +71,8 @@ async def test_following_begins_with_the_status(socket: Socket) -> None:
 
 async def test_a_follower_misses_nothing_that_was_being_written(socket: Socket) -> None:
     """An entry has its number before its commit: who comes in between hears of it all the same."""
-    async with socket.rig.parts.engine.writing() as writing:
-        await writing.note(Note("error", message="in between"))
+    async with socket.rig.parts.engine.unit_of_work() as unit:
+        await unit.note(Note("error", message="in between"))
         async with asyncio.timeout(5):
             following = socket.following("/v1/events?follow=1")
             content = await following.__aenter__()
@@ -105,14 +105,14 @@ async def test_a_slow_reader_lags_is_told_and_loses_nothing(
     got: list[int] = []
     async with socket.following("/v1/events?follow=1") as content:
         await line(content)
-        async with socket.rig.parts.engine.writing() as writing:
+        async with socket.rig.parts.engine.unit_of_work() as unit:
             for number in range(15):
-                await writing.note(Note("error", message=f"first {number}"))
-        entries = [*writing.entries]
-        async with socket.rig.parts.engine.writing() as writing:
+                await unit.note(Note("error", message=f"first {number}"))
+        entries = [*unit.entries]
+        async with socket.rig.parts.engine.unit_of_work() as unit:
             for number in range(25):
-                await writing.note(Note("error", message=f"second {number}"))
-        entries += writing.entries
+                await unit.note(Note("error", message=f"second {number}"))
+        entries += unit.entries
         while True:
             found = await line(content)
             if found["type"] == "lagged":
@@ -170,9 +170,9 @@ async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None
     async with socket.following("/v1/events?follow=1&hz=50&rows=3") as content:
         snapshot = await line(content)
         assert snapshot["type"] == "snapshot"
-        async with socket.rig.parts.engine.writing() as writing:
+        async with socket.rig.parts.engine.unit_of_work() as unit:
             for number in range(10):
-                await writing.note(Note("error", message=f"n{number}"))
+                await unit.note(Note("error", message=f"n{number}"))
         frame = await line(content)
         assert (frame["type"], frame["seq"]) == ("frame", snapshot["status"]["last_seq"] + 10)
         assert [one["message"] for one in frame["rows"]] == ["n7", "n8", "n9"]

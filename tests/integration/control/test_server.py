@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rtsd.control import access
 from rtsd.errors import AddressInUse
 from rtsd.store.objects import ObjectState
 
@@ -309,20 +310,17 @@ async def test_errors_and_quota_history(socket: Socket) -> None:
 async def test_a_second_instance_leaves_the_first_ones_socket(start: Start) -> None:
     """It is told that somebody answers there, and the first one still does."""
     rig = await start({"Contact": 0})
-    from rtsd.control import door
 
     path = rig.place / "rtsd.sock"
     before = os.stat(path).st_ino  # noqa: PTH116
     with pytest.raises(AddressInUse, match="another rtsd answers"):
-        door.listen(path)
+        access.listen(path)
     assert os.stat(path).st_ino == before  # noqa: PTH116
 
 
 def listen(path: Path) -> None:
     """Listen and stop at once."""
-    from rtsd.control import door
-
-    door.listen(path).close()
+    access.listen(path).close()
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:

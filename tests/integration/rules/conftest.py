@@ -100,7 +100,7 @@ class Ruled:
 
     async def deliver(self) -> None:
         """Make every try that is due now, and write down what came of it."""
-        deliverer = self.rig.parts.rulebook.deliverer
+        deliverer = self.rig.parts.rule_engine.deliverer
         for _ in range(TURNS):
             if not await deliverer.step() and not deliverer.under_way:
                 return
@@ -141,4 +141,4 @@ async def ruled(start: Start, receiver: Receiver) -> AsyncIterator[Make]:
 
     yield make
     for one in made:
-        await one.rig.parts.rulebook.deliverer.close()
+        await one.rig.parts.rule_engine.deliverer.close()

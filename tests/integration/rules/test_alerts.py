@@ -21,7 +21,7 @@ def alert(receiver: Receiver, *, on: str = KINDS, more: str = "") -> str:
 
 async def look(one: Ruled) -> list[str]:
     """Look at the conditions twice, then deliver; return what has been told so far."""
-    watch = one.rig.parts.rulebook.watch
+    watch = one.rig.parts.rule_engine.watch
     await watch.step()
     one.rig.advance(6)
     await watch.step()
@@ -32,8 +32,8 @@ async def look(one: Ruled) -> list[str]:
 async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
     """Let the object stand so."""
     engine = one.rig.parts.engine
-    async with engine.writing() as writing:
-        await engine.catalog.update(writing.tx, one.rig["Contact"], state=state, error=error)
+    async with engine.unit_of_work() as unit:
+        await engine.catalog.update(unit.tx, one.rig["Contact"], state=state, error=error)
 
 
 async def test_an_alert_is_what_the_contract_says(ruled: Make, receiver: Receiver) -> None:
@@ -85,11 +85,11 @@ async def test_a_restart_repeats_nothing(ruled: Make, receiver: Receiver) -> Non
             await one.begin()
             await set_state(one, ObjectState.INCOMPLETE, "two rows are missing")
             assert await look(one) == ["incomplete"]
-            await one.rig.parts.rulebook.deliverer.close()
+            await one.rig.parts.rule_engine.deliverer.close()
     async with one.rig.running():
         await set_state(one, ObjectState.LIVE, None)
         assert await look(one) == ["incomplete", "incomplete"]
-        await one.rig.parts.rulebook.deliverer.close()
+        await one.rig.parts.rule_engine.deliverer.close()
 
 
 async def test_an_object_that_is_incomplete_for_a_moment_wakes_nobody(
@@ -97,7 +97,7 @@ async def test_an_object_that_is_incomplete_for_a_moment_wakes_nobody(
 ) -> None:
     """A proof is often on its way."""
     one = await ruled(alert(receiver, more="resolved = true"))
-    watch = one.rig.parts.rulebook.watch
+    watch = one.rig.parts.rule_engine.watch
     await set_state(one, ObjectState.INCOMPLETE, "the org counts 4 rows, the mirror has 3")
     await watch.step()
     one.rig.advance(2)
@@ -154,8 +154,8 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
     engine = one.rig.parts.engine
 
     async def bury(reason: str) -> None:
-        async with engine.writing() as writing:
-            await dead_letters.bury(writing.tx, "t", reason, "m", b"{}", object_name=None, record=None)
+        async with engine.unit_of_work() as unit:
+            await dead_letters.bury(unit.tx, "t", reason, "m", b"{}", object_name=None, record=None)
 
     await bury("one")
     assert await look(one) == ["dead_letter"]
@@ -169,8 +169,8 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
         await one.rig.parts.control._operations.drop(letter.id)
     assert await look(one) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
-    async with engine.writing() as writing:
-        await dead_letters.bury_delivery(writing.tx, own)
+    async with engine.unit_of_work() as unit:
+        await dead_letters.bury_delivery(unit.tx, own)
     assert await look(one) == ["dead_letter"] * 2
 
 

@@ -266,7 +266,7 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     assert "HTTP 400" in letter.message
     assert await one.pending() == 0
     receiver.status = 200
-    await one.rig.parts.rulebook.send_again(letter)
+    await one.rig.parts.rule_engine.send_again(letter)
     await one.deliver()
     assert receiver.documents[-1] == receiver.documents[0]
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
@@ -296,7 +296,7 @@ async def test_a_slow_receiver_holds_up_nothing_else(
     for number in range(20):
         await create(one, f"c{number}")
     await one.rig.settle()
-    deliverer = one.rig.parts.rulebook.deliverer
+    deliverer = one.rig.parts.rule_engine.deliverer
     await deliverer.step()
     await until(lambda: len(receiver.seen) == 16)
     assert await deliverer.step() == 0
@@ -319,12 +319,12 @@ async def test_a_restart_between_try_and_note_sends_again_under_the_same_id(
         await one.begin()
         await create(one, "Ada")
         await rig.settle()
-        await rig.parts.rulebook.deliverer.step()
+        await rig.parts.rule_engine.deliverer.step()
         await until(lambda: len(receiver.seen) == 1)
-        await rig.parts.rulebook.deliverer.close()
+        await rig.parts.rule_engine.deliverer.close()
     async with rig.running():
         await one.deliver()
-        await rig.parts.rulebook.deliverer.close()
+        await rig.parts.rule_engine.deliverer.close()
     assert len(receiver.seen) == 2
     assert receiver.seen[0][0]["webhook-id"] == receiver.seen[1][0]["webhook-id"]
 
@@ -338,7 +338,7 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     record_id = await create(one, "first")
     await one.rig.settle()
     await rename(one, record_id, "second")
-    book = one.rig.parts.rulebook
+    book = one.rig.parts.rule_engine
     rules = book.rules
     await book.deliverer.step()
     await until(lambda: len(receiver.seen) == 1)

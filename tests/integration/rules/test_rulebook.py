@@ -148,7 +148,7 @@ async def test_while_loading_only_what_is_new_fires(ruled: Make, receiver: Recei
         assert len(await rig.rows("SELECT Id FROM Contact")) == 2
         assert not rig["Contact"].loaded
         await one.deliver()
-        await rig.parts.rulebook.deliverer.close()
+        await rig.parts.rule_engine.deliverer.close()
     assert receiver.names == ["New"]
 
 
@@ -164,7 +164,7 @@ async def test_privacy_comes_before_rules(ruled: Make, receiver: Receiver) -> No
         await one.settle()
         await one.rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "Ada L."}])
         await one.settle()
-        await one.rig.parts.rulebook.deliverer.close()
+        await one.rig.parts.rule_engine.deliverer.close()
     assert len(receiver.seen) == 2
     text = json.dumps(receiver.documents)
     assert "+43" not in text
@@ -227,7 +227,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     for name in ("first", "second"):
         await one.rig.dml("create", "Contact", rows=[{"LastName": name}])
     await one.rig.settle()
-    one.rig.parts.rulebook.take_up([], [])
+    one.rig.parts.rule_engine.take_up([], [])
     await one.deliver()
     letters = (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"]
     assert [(letter["kind"], letter["rule"], letter["object"]) for letter in letters] == [
@@ -239,7 +239,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     ] == "second"
     status, refusal = await ask(one, "POST", f"/v1/dead-letters/{latest}/retry")
     assert (status, refusal["error"]) == (409, "Conflict")
-    triggers.take_up_again(one.rig.parts.rulebook, config.load(one.rig.place / "rtsd.toml"))
+    triggers.take_up_again(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
     assert (await ask(one, "POST", f"/v1/dead-letters/{latest}/retry"))[0] == 200
     assert (await ask(one, "POST", f"/v1/dead-letters/{letters[1]['id']}/drop"))[0] == 200
     await one.settle()
@@ -257,7 +257,7 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     await one.settle()
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
-    triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    triggers.take_up_again(one.rig.parts.rule_engine, config.load(path))
     await one.deliver()
     assert receiver.names == ["first", "second"]
 
@@ -274,9 +274,9 @@ async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, 
     path = one.rig.place / "rtsd.toml"
     here = f":{receiver.port}/hook"
     path.write_text(path.read_text().replace(":1/hook", here).replace(":2/hook", here))
-    triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+    triggers.take_up_again(one.rig.parts.rule_engine, config.load(path))
     receiver.held = asyncio.Event()
-    deliverer = one.rig.parts.rulebook.deliverer
+    deliverer = one.rig.parts.rule_engine.deliverer
     await deliverer.step()
     assert deliverer.under_way == 1
     receiver.held.set()
@@ -290,7 +290,7 @@ async def test_a_reload_with_a_wrong_rule_changes_nothing(ruled: Make, receiver:
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace("[rules.webhook]", f"{WRONG}\n[rules.webhook]"))
     with pytest.raises(ConfigError, match="mistake"):
-        triggers.take_up_again(one.rig.parts.rulebook, config.load(path))
+        triggers.take_up_again(one.rig.parts.rule_engine, config.load(path))
     await one.rig.dml("create", "Contact", rows=[{"LastName": "Ada"}])
     await one.settle()
     assert receiver.names == ["Ada"]

@@ -18,8 +18,8 @@ from rtsd.errors import QuotaExhausted
 from rtsd.salesforce.client import Client, RetryPolicy, Timeouts
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.session import Session
-from rtsd.simulator.org import Org
-from rtsd.simulator.process import serve
+from rtssim.org import Org
+from rtssim.process import serve
 
 Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
 

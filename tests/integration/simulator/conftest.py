@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from rtsd.simulator.org import Org
-from rtsd.simulator.process import SimulatedOrg, serve
+from rtssim.org import Org
+from rtssim.process import SimulatedOrg, serve
 
 ROWS = {"Account": 20, "Contact": 60, "Lead": 10, "Opportunity": 5}
 WAIT_S = 10.0

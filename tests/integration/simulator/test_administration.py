@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Api, Gateway
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 
 async def test_new_field_shows_in_describe(org: SimulatedOrg, api: Api) -> None:

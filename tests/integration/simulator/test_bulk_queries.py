@@ -14,7 +14,7 @@ from aiohttp import hdrs
 if TYPE_CHECKING:
     from conftest import Api
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 JOBS = "/jobs/query"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from conftest import Api, Login
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 
 async def test_versions_are_free(org: SimulatedOrg, api: Api) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 if TYPE_CHECKING:
     from conftest import Api, Deploy, Gateway
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 XMLNS = 'xmlns="http://soap.sforce.com/2006/04/metadata"'
 META = f"<{{0}} {XMLNS}><apiVersion>62.0</apiVersion><status>Active</status></{{0}}>"

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Api, Login
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from conftest import Api, Login
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conftest import Gateway
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 
 async def test_import_is_one_push(pushing: SimulatedOrg, gateway: Gateway) -> None:

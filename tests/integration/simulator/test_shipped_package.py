@@ -9,7 +9,7 @@ from rtsd.apex import components, destructive_zip, metadata_zip, trigger_names
 if TYPE_CHECKING:
     from conftest import Api, Deploy, Gateway
 
-    from rtsd.simulator.process import SimulatedOrg
+    from rtssim.process import SimulatedOrg
 
 OBJECTS = ["Contact", "User", "Invoice__c"]
 

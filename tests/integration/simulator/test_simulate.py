@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 
-from rtsd.simulator.process import spawn
+from rtssim.process import spawn
 
 LINE = {
     "url",

@@ -1,4 +1,4 @@
-"""Writing rows of the mirror: whole as they are to stand, and no more of them than changes."""
+"""UnitOfWork rows of the mirror: whole as they are to stand, and no more of them than changes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.instant import from_iso, to_iso
-from rtsd.core.schema import Field, Kind, ObjectSchema, Wish
+from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
 from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
@@ -84,7 +84,7 @@ class Bench:
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
     async with await Database.open(directory / "mirror.db") as database:
-        catalog = await Catalog.open(database, [Wish("Contact")])
+        catalog = await Catalog.open(database, [ObjectConfig("Contact")])
         async with database.transaction() as tx:
             await catalog.set_schema(tx, catalog["Contact"], SCHEMA, COLUMNS, "now")
         yield Bench(database, catalog, Applier(catalog, await Journal.open(database)))

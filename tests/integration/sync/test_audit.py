@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rtsd.simulator.data.generate import DEFAULT_RECORDS
 from rtsd.store.objects import ObjectState
 from rtsd.sync import audit
+from rtssim.data.generate import DEFAULT_RECORDS
 
 if TYPE_CHECKING:
     from conftest import Rig, Start

@@ -9,8 +9,8 @@ import pytest
 from rtsd.core.ids import full_id
 from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
-from rtsd.simulator.schema.model import Field
 from rtsd.sync.realtime import MOST_UNKNOWN
+from rtssim.schema.model import Field
 
 if TYPE_CHECKING:
     from conftest import Rig
@@ -227,7 +227,7 @@ async def test_a_paused_object_catches_up(contacts: Rig) -> None:
 
     controller = contacts.parts.controller
     parts = contacts.parts
-    operations = Operations(parts.engine, controller, parts.inbox, parts.ledger, parts.rulebook)
+    operations = Operations(parts.engine, controller, parts.inbox, parts.ledger, parts.rule_engine)
     await contacts.push({"v": 1, "kind": "test", "org": contacts.org.org_id})
     await controller._read()
     await operations.pause([contacts["Contact"]])

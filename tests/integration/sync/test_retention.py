@@ -26,9 +26,9 @@ async def forget(rig: Rig, keep: Keep | None = None) -> int:
 
 async def fill(rig: Rig, count: int, message: str = "x") -> None:
     """Write so many entries into the journal."""
-    async with rig.parts.engine.writing() as writing:
+    async with rig.parts.engine.unit_of_work() as unit:
         notes = [Note("change", "Contact", f"{number:018}", message=message) for number in range(count)]
-        await rig.parts.engine.journal.append(writing.tx, rig.now(), notes)
+        await rig.parts.engine.journal.append(unit.tx, rig.now(), notes)
 
 
 async def test_the_journal_goes_by_age(start: Start) -> None:

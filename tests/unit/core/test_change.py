@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from rtsd.core.change import (
     UNKNOWN_RECORD,
     Change,
-    Known,
+    Decision,
     Operation,
     Outcome,
     Source,
-    Verdict,
+    StoredRecord,
     Version,
     decide,
 )
@@ -137,39 +137,39 @@ def all_sources(draw: st.DrawFn) -> tuple[list[State], list[Change]]:
     return history, draw(st.permutations(found))
 
 
-def take(known: Known, change: Change) -> tuple[Known, Verdict]:
-    """The model of what `sync.apply` does with a verdict."""
-    verdict = decide(known, change, len(COLUMNS))
-    if verdict.outcome is Outcome.DUPLICATE and verdict.confirms:
+def take(known: StoredRecord, change: Change) -> tuple[StoredRecord, Decision]:
+    """The model of what `sync.apply` does with a decision."""
+    decision = decide(known, change, len(COLUMNS))
+    if decision.outcome is Outcome.DUPLICATE and decision.confirms:
         partial = len(change.fields or {}) < len(COLUMNS)
         version = max(known.version, change.version)
-        return Known(version, known.row, known.deleted or known.row is None, partial), verdict
-    if verdict.outcome is not Outcome.APPLIED:
-        return known, verdict
+        return StoredRecord(version, known.row, known.deleted or known.row is None, partial), decision
+    if decision.outcome is not Outcome.APPLIED:
+        return known, decision
     if change.operation is Operation.DELETE:
-        return Known(change.version, known.row, deleted=True), verdict
+        return StoredRecord(change.version, known.row, deleted=True), decision
     fields = dict(change.fields or {})
     row = {**(known.row or {}), **fields, "SystemModstamp": change.version.stamp}
-    return Known(change.version, row, partial=len(fields) < len(COLUMNS)), verdict
+    return StoredRecord(change.version, row, partial=len(fields) < len(COLUMNS)), decision
 
 
-def settle(changes: Sequence[Change], truth: State) -> tuple[Known, int]:
+def settle(changes: Sequence[Change], truth: State) -> tuple[StoredRecord, int]:
     """Take changes in order, then fetch as often as is asked for; return the end, and how often."""
     known, wanted, fetches = UNKNOWN_RECORD, False, 0
     for change in changes:
-        known, verdict = take(known, change)
-        wanted = wanted or bool(verdict.fetch)
+        known, decision = take(known, change)
+        wanted = wanted or bool(decision.fetch)
     moment = START + 3_000
     while wanted:
         moment += 1_000
         fetches += 1
-        known, verdict = take(known, image(truth, Source.REPAIR, (moment - 300, moment + 1_000)))
-        wanted = bool(verdict.fetch)
+        known, decision = take(known, image(truth, Source.REPAIR, (moment - 300, moment + 1_000)))
+        wanted = bool(decision.fetch)
         assert fetches < 10, "a fetch leads to the next for ever"
     return known, fetches
 
 
-def shown(known: Known) -> dict[str, str | int | float | None] | None:
+def shown(known: StoredRecord) -> dict[str, str | int | float | None] | None:
     """What the mirror shows of a record."""
     return None if known.deleted or known.row is None else dict(known.row)
 
@@ -248,9 +248,9 @@ def test_ac_26_a_late_update_never_revives_a_deleted_record() -> None:
 def test_an_update_of_a_deleted_record_is_asked_about_not_believed() -> None:
     """A newer update means an undeletion that was missed: only the org can tell."""
     known, _ = take(UNKNOWN_RECORD, pushed(gone(0)))
-    after, verdict = take(known, pushed(edit(5_000, Name="x")))
-    assert (verdict.outcome, after.deleted) == (Outcome.UNKNOWN, True)
-    assert "deleted here" in verdict.fetch
+    after, decision = take(known, pushed(edit(5_000, Name="x")))
+    assert (decision.outcome, after.deleted) == (Outcome.UNKNOWN, True)
+    assert "deleted here" in decision.fetch
 
 
 def test_deleted_undeleted_and_deleted_within_a_second_stays_deleted() -> None:
@@ -317,6 +317,6 @@ def test_changes_that_carry_too_little_are_fetched() -> None:
 def test_a_deletion_that_does_not_say_when_is_asked_about() -> None:
     """Without a stamp it cannot be ordered."""
     known, _ = take(UNKNOWN_RECORD, pushed(edit(0, Name="a")))
-    _, verdict = take(known, pushed(gone(9_000), version=Version("", START, START)))
-    assert verdict.outcome is Outcome.DEFERRED
-    assert verdict.fetch
+    _, decision = take(known, pushed(gone(9_000), version=Version("", START, START)))
+    assert decision.outcome is Outcome.DEFERRED
+    assert decision.fetch

@@ -1,10 +1,10 @@
-"""What is mirrored of an object: the configuration's wish against the org's describe."""
+"""What is mirrored of an object: the configuration's config against the org's describe."""
 
 from __future__ import annotations
 
 import pytest
 
-from rtsd.core.schema import Field, Kind, ObjectSchema, Wish, kind_of, narrow
+from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema, kind_of, narrow
 
 NAMES = {"Id": "id", "Name": "string", "Phone": "phone", "Amount": "currency", "SystemModstamp": "datetime"}
 DESCRIBED = ObjectSchema(
@@ -15,23 +15,23 @@ DESCRIBED = ObjectSchema(
 EXISTING = (*NAMES, "Address", "IsDeleted")
 
 
-def names(wish: Wish) -> list[str]:
-    """The columns that a wish leads to."""
-    return list(narrow(DESCRIBED, wish, EXISTING).names)
+def names(config: ObjectConfig) -> list[str]:
+    """The columns that a config leads to."""
+    return list(narrow(DESCRIBED, config, EXISTING).names)
 
 
 def test_everything_is_wished_for_by_default() -> None:
     """And what is not mirrored is remembered as known: a push that holds it is no news."""
-    schema = narrow(DESCRIBED, Wish("Deal"), EXISTING)
+    schema = narrow(DESCRIBED, ObjectConfig("Deal"), EXISTING)
     assert list(schema.names) == list(NAMES)
     assert schema.unmirrored == ("Address", "IsDeleted")
     assert (schema.soft_deletes, schema.merges) == (True, False)
 
 
 def test_id_and_stamp_always_stay() -> None:
-    """However narrow the wish, whatever its case."""
-    assert names(Wish("Deal", fields=("name",))) == ["Id", "Name", "SystemModstamp"]
-    assert names(Wish("Deal", exclude=("ID", "systemmodstamp", "PHONE"))) == [
+    """However narrow the config, whatever its case."""
+    assert names(ObjectConfig("Deal", fields=("name",))) == ["Id", "Name", "SystemModstamp"]
+    assert names(ObjectConfig("Deal", exclude=("ID", "systemmodstamp", "PHONE"))) == [
         "Id",
         "Name",
         "Amount",
@@ -41,18 +41,20 @@ def test_id_and_stamp_always_stay() -> None:
 
 def test_a_dropped_field_has_no_column() -> None:
     """Of any type, in any case."""
-    assert names(Wish("Deal", privacy={"phone": "drop", "Amount": "drop"})) == [
+    assert names(ObjectConfig("Deal", privacy={"phone": "drop", "Amount": "drop"})) == [
         "Id",
         "Name",
         "SystemModstamp",
     ]
 
 
-@pytest.mark.parametrize("wish", [{"fields": ("Nam",)}, {"exclude": ("Nam",)}, {"privacy": {"Nam": "hash"}}])
-def test_a_field_that_is_not_there_is_named(wish: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "config", [{"fields": ("Nam",)}, {"exclude": ("Nam",)}, {"privacy": {"Nam": "hash"}}]
+)
+def test_a_field_that_is_not_there_is_named(config: dict[str, object]) -> None:
     """A typing mistake in a privacy rule would leave the field in the clear."""
     with pytest.raises(ValueError, match="no field Nam"):
-        narrow(DESCRIBED, Wish("Deal", **wish), EXISTING)  # type: ignore[arg-type]
+        narrow(DESCRIBED, ObjectConfig("Deal", **config), EXISTING)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rule", ["hash", "last4"])
@@ -60,8 +62,8 @@ def test_a_field_that_is_not_there_is_named(wish: dict[str, object]) -> None:
 def test_only_text_is_masked(name: str, rule: str) -> None:
     """A hash does not fit a number's column, and a record without its Id or stamp cannot be kept."""
     with pytest.raises(ValueError, match="only text"):
-        narrow(DESCRIBED, Wish("Deal", privacy={name: rule}), EXISTING)
-    assert names(Wish("Deal", privacy={"Phone": rule})) == list(NAMES)
+        narrow(DESCRIBED, ObjectConfig("Deal", privacy={name: rule}), EXISTING)
+    assert names(ObjectConfig("Deal", privacy={"Phone": rule})) == list(NAMES)
 
 
 def test_unknown_types_are_text() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rtsd.config.model import Alert, Command, Rule, Webhook
+from rtsd.config.model import AlertSection, Command, RuleSection, Webhook
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.core.signature import sign
 from rtsd.store.when import When
@@ -49,8 +49,8 @@ def test_the_conditions_are_conditions(condition: str) -> None:
 
 def test_every_key_and_condition_is_told() -> None:
     """A key of a rule, an action or an alert, and each thing an alert can be for, has its word here."""
-    keys = {name for model in (Rule, Alert, Webhook, Command) for name in model.model_fields}
-    kinds = set(re.findall(r"'(\w+)'", str(Alert.model_fields["on"].annotation)))
+    keys = {name for model in (RuleSection, AlertSection, Webhook, Command) for name in model.model_fields}
+    kinds = set(re.findall(r"'(\w+)'", str(AlertSection.model_fields["on"].annotation)))
     assert len(kinds) == 6
     assert {name for name in keys | kinds if f"`{name}`" not in TEXT and f"{name} = " not in TEXT} <= {
         "webhook",

@@ -8,10 +8,10 @@ import pytest
 
 from rtsd.errors import OrgUnreachable
 from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.retry import Gate, Patience, RetryPolicy
+from rtsd.salesforce.retry import ConcurrencyLimit, Patience, RetryPolicy
 
 
-async def enter(gate: Gate, inside: list[str], name: str, leave: asyncio.Event) -> None:
+async def enter(gate: ConcurrencyLimit, inside: list[str], name: str, leave: asyncio.Event) -> None:
     async with gate.passing():
         inside.append(name)
         try:
@@ -28,7 +28,7 @@ async def settle() -> None:
 
 async def test_no_more_than_the_limit_are_inside() -> None:
     """Who comes later waits for a place, and gets it."""
-    gate, inside, leave = Gate(2), [], asyncio.Event()
+    gate, inside, leave = ConcurrencyLimit(2), [], asyncio.Event()
     tasks = [asyncio.create_task(enter(gate, inside, str(n), leave)) for n in range(5)]
     await settle()
     assert inside == ["0", "1"]
@@ -40,7 +40,7 @@ async def test_no_more_than_the_limit_are_inside() -> None:
 @pytest.mark.parametrize("steps", range(5))
 async def test_a_cancelled_waiter_takes_no_turn_along(steps: int) -> None:
     """At whatever moment the one that is woken is cancelled, the next one gets the place."""
-    gate, inside = Gate(1), list[str]()
+    gate, inside = ConcurrencyLimit(1), list[str]()
     first, later = asyncio.Event(), asyncio.Event()
     holder = asyncio.create_task(enter(gate, inside, "holder", first))
     await settle()
@@ -60,7 +60,7 @@ async def test_a_cancelled_waiter_takes_no_turn_along(steps: int) -> None:
 
 async def test_the_limit_narrows_at_once_and_widens_slowly() -> None:
     """Half as many after each refusal, never none; one more after fifty calls that went well."""
-    gate = Gate(8)
+    gate = ConcurrencyLimit(8)
     gate.narrow()
     assert gate.limit == 4
     for _ in range(5):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rtsd.simulator.org import Clock, Commit, Org, RowChange
+from rtssim.org import Clock, Commit, Org, RowChange
 
 NOW = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 SMALL = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.simulator.org import Org, OrgError
+from rtssim.org import Org, OrgError
 from tests.unit.simulator.conftest import make, records
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rtsd.simulator.org import Org
+from rtssim.org import Org
 from tests.unit.simulator.conftest import make
 
 ODD = 'a "quoted", text;\nwith\r\nline ends\r and 😀 % %s %w \\ \u2028 end '

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.simulator import ids
-from rtsd.simulator.clock import Clock
+from rtssim import ids
+from rtssim.clock import Clock
 
 VECTORS = {
     "a00D0000008pQRA": "IA2",

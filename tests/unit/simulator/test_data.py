@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.simulator import ids
-from rtsd.simulator.org import Clock, Org
+from rtssim import ids
+from rtssim.org import Clock, Org
 from tests.unit.simulator.conftest import NOW, SMALL, ids_of, records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.simulator.org import Commit, Org, OrgError
+from rtssim.org import Commit, Org, OrgError
 from tests.unit.simulator.conftest import changes, ids_of, make, records
 
 

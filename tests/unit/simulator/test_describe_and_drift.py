@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rtsd.simulator.org import Org, OrgError, Principal
-from rtsd.simulator.schema import fields as make_field
-from rtsd.simulator.schema.model import ObjectType
+from rtssim.org import Org, OrgError, Principal
+from rtssim.schema import fields as make_field
+from rtssim.schema.model import ObjectType
 from tests.unit.simulator.conftest import ids_of, make, records
 
 FIELD_KEYS = (

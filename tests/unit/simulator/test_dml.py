@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtsd.simulator.org import Commit, Org, OrgError
+from rtssim.org import Commit, Org, OrgError
 from tests.unit.simulator.conftest import changes, make, records
 
 

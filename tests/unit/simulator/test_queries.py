@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtsd.simulator.org import Org
+from rtssim.org import Org
 from tests.unit.simulator.conftest import ids_of, make, records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.simulator.org import Org, OrgError
+from rtssim.org import Org, OrgError
 
 CASES = [
     ("SELECT Naem FROM Account", "INVALID_FIELD", 8, "No such column 'Naem' on entity 'Account'. If you are"),

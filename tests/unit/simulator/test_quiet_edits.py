@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rtsd.simulator.org import Commit, Org, OrgError
+from rtssim.org import Commit, Org, OrgError
 from tests.unit.simulator.conftest import ids_of, make
 
 EDITS: dict[str, Callable[[Org, dict[str, str]], object]] = {

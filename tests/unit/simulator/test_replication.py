@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rtsd.simulator.org import Org, OrgError, Principal
+from rtssim.org import Org, OrgError, Principal
 from tests.unit.simulator.conftest import NOW, make
 
 HOUR = timedelta(hours=1)

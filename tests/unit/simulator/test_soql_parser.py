@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.simulator.errors import OrgError
-from rtsd.simulator.soql import ast
-from rtsd.simulator.soql.parser import parse, unescape
+from rtssim.errors import OrgError
+from rtssim.soql import ast
+from rtssim.soql.parser import parse, unescape
 
 ACCEPTED = [
     "SELECT Id FROM Account",

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rtsd.simulator.org import Commit, Org, OrgError
+from rtssim.org import Commit, Org, OrgError
 from tests.unit.simulator.conftest import NOW, ids_of, make, records
 
 

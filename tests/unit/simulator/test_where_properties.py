@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsd.simulator.org import Org
+from rtssim.org import Org
 
 TEXTS = [None, "a", "A", "b", "ä", "Ä", "a'b", "%", "x_y", "\\", "Ω"]
 NUMBERS = [None, -1.5, 0.0, 2.0, 7.25]

@@ -1,0 +1,112 @@
+"""Who may use the control socket, and what they get when something fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from rtsd.control import protocol
+from rtsd.control.documents import answer
+from rtsd.errors import AddressInUse, RtsError, place
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger("rtsd.control")
+
+
+def listen(path: Path) -> socket.socket:
+    """Bind with the final mode from the start; a socket nobody answers on is left over from a kill.
+
+    Raises AddressInUse.
+    """
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_listen(path, error) from error
+    if path.exists():
+        if not path.is_socket():
+            raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                path.unlink(missing_ok=True)
+            else:
+                raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
+    listening = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o117)
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise _cannot_listen(path, error) from error
+    finally:
+        os.umask(mask)
+    return listening
+
+
+@web.middleware
+async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let in root, this user and the socket's group, whatever the socket's mode has become."""
+    connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if connection is None:  # it is gone already
+        raise web.HTTPForbidden
+    _, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid not in {0, os.geteuid()} and _group(connection.getsockname()) not in _groups(uid, gid):
+        message = f"user {uid} may not use this socket: only root, rtsd's own user and the socket's group"
+        return answer(protocol.Failure(error="Forbidden", message=message), status=403)
+    return await handler(request)
+
+
+@web.middleware
+async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal has the same body, and no traceback leaves the daemon."""
+    try:
+        return await handler(request)
+    except RtsError as error:
+        return answer(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
+    except web.HTTPException as error:
+        return answer(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
+    except Exception as error:  # whatever it is, the daemon goes on and the caller is told
+        # Its text may hold a record's values: the log gets the place only.
+        log.error("bug", error=type(error).__name__, where=place(error))  # noqa: TRY400 - see above
+        if request.writer.output_size:
+            raise  # part of an answer is out: only closing the connection can tell
+        message = f"rtsd has a bug here ({type(error).__name__} at {place(error)}); please report it"
+        return answer(protocol.Failure(error="InternalError", message=message), status=500)
+
+
+def quiet_logger() -> logging.Logger:
+    """Aiohttp would log what it cannot parse, with its bytes."""
+    logger = logging.getLogger("rtsd.control.http")
+    logger.setLevel(logging.CRITICAL)
+    logger.propagate = False
+    return logger
+
+
+def _group(path: str) -> int:
+    """The group that a socket belongs to."""
+    try:
+        return Path(path).stat().st_gid
+    except OSError:
+        return os.getegid()
+
+
+def _groups(uid: int, gid: int) -> set[int]:
+    """The groups of a user: that of its process, and those it is a member of."""
+    try:
+        return {gid, *os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)}
+    except KeyError:
+        return {gid}
+
+
+def _cannot_listen(path: Path, error: OSError) -> AddressInUse:
+    return AddressInUse(f"cannot listen on {path}: {error.strerror or error}", "set [control] socket")

@@ -1,0 +1,1 @@
+"""What a verb does beyond one question to the daemon: check an org, deploy the package, play the demo."""

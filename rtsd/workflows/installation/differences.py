@@ -1,0 +1,193 @@
+"""How an org's package differs from what should be there, and whether that takes a deployment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from rtsd import apex
+from rtsd.apex.jobs import FEW_MINUTES
+from rtsd.salesforce import package
+from rtsd.sync.package import same_gateway
+from rtsd.workflows.installation.inventory import APEX, OURS, Inventory
+from rtsd.workflows.installation.plan import Plan
+
+_NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
+_VERSION = re.compile(r"\bVALUE\s*=\s*'([^']+)'")
+_RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
+"""States of a scheduled job that will run again (Object Reference, CronTrigger)."""
+METADATA = frozenset({"code", "objects", "remote site", "permission set"})
+"""Parts that a deployment brings; the others are rows and jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it should be."""
+
+    part: str
+    """code, objects, remote site, permission set, assignment, settings, conditions or jobs."""
+    what: str
+
+
+def differences(plan: Plan, found: Inventory) -> list[Difference]:
+    """Return everything that differs; a part that could not be asked for is taken to be right."""
+    return [
+        Difference(part, what)
+        for part, told in (
+            ("code", _code(plan, found)),
+            ("objects", _objects(plan, found)),
+            ("remote site", _remote_site(plan, found)),
+            ("permission set", _permission_set(found)),
+            ("assignment", _assignment(plan, found)),
+            ("settings", _settings(plan, found)),
+            ("conditions", (f"those of {name} are not in the org yet" for name in unseeded(plan, found))),
+            ("jobs", _jobs(plan, found)),
+        )
+        for what in told
+    ]
+
+
+def version_of(found: Inventory) -> str | None:
+    """The version that the installed code says it has."""
+    source = found.code.get(("ApexClass", "RTS_Version"))
+    told = _VERSION.search(source.body or "") if source else None
+    return told[1] if told else None
+
+
+def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
+    """Triggers of ours whose objects are not mirrored any more."""
+    wanted = {name for kind, name in _sources(plan) if kind == "ApexTrigger"}
+    return sorted(
+        name for name, one in found.triggers.items() if name not in wanted and OURS in (one.body or "")
+    )
+
+
+def ours(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
+    """Classes and triggers of this package, by kind and name; another's may have a similar name."""
+    wanted = _sources(plan)
+    return sorted(key for key, one in found.code.items() if key in wanted or OURS in (one.body or ""))
+
+
+def unseeded(plan: Plan, found: Inventory) -> list[str]:
+    """Objects with conditions in the configuration of which the org has no synced field at all."""
+    if "conditions" in found.unknown:
+        return []
+    have = {one.object.lower() for one in found.synced}
+    return [name for name in plan.conditions if name.lower() not in have]
+
+
+def missing_rows(plan: Plan, found: Inventory) -> list[package.SyncedField]:
+    """The synced fields that seed what `unseeded` names."""
+    return [
+        row for name in unseeded(plan, found) for row in package.changed_rows(name, [], plan.conditions[name])
+    ]
+
+
+def _sources(plan: Plan) -> dict[tuple[str, str], str]:
+    """Code that should be there, by kind and name."""
+    wanted = {}
+    for path, content in plan.files.items():
+        folder, _, file = path.partition("/")
+        if folder in APEX and not file.endswith("-meta.xml"):
+            wanted[APEX[folder], file.rpartition(".")[0]] = content.decode()
+    return wanted
+
+
+def _code(plan: Plan, found: Inventory) -> Iterator[str]:
+    for (kind, name), body in sorted(_sources(plan).items()):
+        if ("classes" if kind == "ApexClass" else "triggers") in found.unknown:
+            continue
+        what = kind.removeprefix("Apex").lower()
+        there = found.code.get((kind, name))
+        if there is None:
+            yield f"{what} {name} is missing"
+        elif not there.active:
+            yield f"{what} {name} is not active"
+        elif there.body is not None and _plain(there.body) != _plain(body):
+            yield f"{what} {name} is another version"
+    for name in obsolete_triggers(plan, found):
+        yield f"trigger {name} is left over from an object that is not mirrored"
+
+
+def _objects(plan: Plan, found: Inventory) -> Iterator[str]:
+    for name, fields in object_fields(plan.files).items():
+        if f"object {name}" in found.unknown:
+            continue
+        there = found.fields.get(name)
+        if there is None:
+            yield f"{name} is missing, or hidden from the sync user"
+        elif lost := sorted(fields - there):
+            yield f"{name} lacks {', '.join(lost)}, or hides it from the sync user"
+
+
+def object_fields(files: dict[str, bytes]) -> dict[str, frozenset[str]]:
+    """Return the package's own objects with their fields, out of its `.object` files."""
+    return {
+        path.removeprefix("objects/").removesuffix(".object"): frozenset(
+            element.findtext(f"{_NAMESPACE}fullName", "")
+            for element in ET.fromstring(content).iter(f"{_NAMESPACE}fields")  # noqa: S314 - our own files
+        )
+        for path, content in files.items()
+        if path.startswith("objects/")
+    }
+
+
+def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
+    """The path of the gateway's URL does not count (Metadata API guide, RemoteSiteSetting)."""
+    if "remote site" in found.unknown:
+        return
+    if found.remote_site is None:
+        yield "RTS_Gateway is missing or not active"
+    elif _origin(found.remote_site) != _origin(plan.gateway_url):
+        yield f"RTS_Gateway allows {found.remote_site}, not {plan.gateway_url}"
+
+
+def _permission_set(found: Inventory) -> Iterator[str]:
+    if found.permission_set is None and "permission set" not in found.unknown:
+        yield "RTS_Sync is missing"
+
+
+def _assignment(plan: Plan, found: Inventory) -> Iterator[str]:
+    if "permission set" not in found.unknown and plan.user_id not in found.assignments:
+        yield f"RTS_Sync is not assigned to {plan.user}"
+
+
+def _settings(plan: Plan, found: Inventory) -> Iterator[str]:
+    if "settings" in found.unknown:
+        return
+    row = package.row_of(found.settings, plan.org.id)
+    if row is None:
+        yield "RTS_Settings__c has no row for the org"
+        return
+    if not same_gateway(row.gateway_url, plan.gateway_url):
+        yield f"Gateway_URL__c is {row.gateway_url or 'empty'}, not {plan.gateway_url}"
+    if row.token not in plan.tokens:
+        yield f"Token__c is {'another one than the gateway accepts' if row.token else 'empty'}"
+    if row.org_id[:15] != plan.org.id[:15]:
+        yield f"Org_Id__c is {row.org_id or 'empty'}, not {plan.org.id}"
+
+
+def _jobs(plan: Plan, found: Inventory) -> Iterator[str]:
+    """Developer Edition takes five scheduled jobs in all, so two of ours may have to do."""
+    if "jobs" in found.unknown:
+        return
+    running = {name for name, state in found.jobs.items() if state in _RUNNING}
+    missing = [name for name in apex.HEARTBEAT_JOBS if name not in running]
+    if missing and not (plan.org.edition == "Developer Edition" and len(running) >= len(FEW_MINUTES)):
+        yield f"not scheduled: {', '.join(missing)}"
+
+
+def takes_deployment(found: Iterable[Difference]) -> bool:
+    """Whether metadata differs, and not only rows and jobs."""
+    return any(one.part in METADATA for one in found)
+
+
+def _plain(body: str) -> str:
+    """Salesforce may end lines and files otherwise than we do."""
+    return "\n".join(line.rstrip() for line in body.splitlines()).strip()
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.lower().split("/", 3)[:3])

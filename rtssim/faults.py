@@ -1,0 +1,134 @@
+"""What goes wrong on demand: each fault is a rule that hits by chance or a number of times."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rtssim.errors import OrgError
+from rtssim.limits import CONCURRENT_EXCEEDED, TOTAL_EXCEEDED
+
+# Faults of a REST or Bulk call, in place of its answer.
+REFUSALS: dict[str, OrgError] = {
+    "405": OrgError(405, "METHOD_NOT_ALLOWED", "HTTP Method 'PATCH' not allowed. Allowed are GET,POST"),
+    "no_access": OrgError(
+        403, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on cross-reference id"
+    ),
+    "429": OrgError(429, "TOO_MANY_REQUESTS", "Too many requests"),
+    "500": OrgError(
+        500, "UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId: 1 (2)"
+    ),
+    "503": OrgError(503, "SERVER_UNAVAILABLE", "Server too busy"),
+    "query_timeout": OrgError(400, "QUERY_TIMEOUT", "Your query request was running for too long."),
+    "quota": OrgError(403, "REQUEST_LIMIT_EXCEEDED", TOTAL_EXCEEDED),
+    "concurrent": OrgError(403, "REQUEST_LIMIT_EXCEEDED", CONCURRENT_EXCEEDED),
+    "bulk_quota": OrgError(
+        400, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached"
+    ),
+    "api_disabled": OrgError(
+        403, "API_DISABLED_FOR_ORG", "API is not enabled for this Organization or Partner"
+    ),
+    "api_currently_disabled": OrgError(503, "API_CURRENTLY_DISABLED", "API is currently disabled"),
+    "not_rest": OrgError(401, "INVALID_SESSION_ID", "This session is not valid for use with the REST API"),
+}
+HTML_PAGES = {
+    "html_502": (502, "Bad Gateway"),
+    "html_503": (503, "Service Unavailable"),
+    "html_420": (420, "Edge: no route for this host"),
+    "html_maintenance": (200, "Down For Maintenance"),
+}
+OTHER_CALLS = ("406", "reset", "expire_session", "slow_answer", "token_error", "token_html")
+# Faults of an answer that was under way: `cut` drops the connection in mid-body, `stall` stops sending.
+DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
+JOBS = ("job_failed", "job_failed_silent", "job_stuck")
+DEPLOYMENTS = ("deploy_failed", "test_failed", "test_uncovered")
+COMMITS = ("late_commit",)
+PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
+KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
+PARAMETERS = {
+    "seconds": "push_late, stall, slow_answer: how long (default 2); late_commit: at most that late",
+    "after_bytes": "cut, stall: bytes sent before (default: half the body)",
+    "rate": "slow: bytes per second (default 1)",
+    "message": "job_failed, deploy_failed, test_failed: what is said",
+}
+
+
+@dataclass
+class Fault:
+    """One rule: `kind` hits calls whose path matches `path`, with `probability`, at most `count` times."""
+
+    id: int
+    kind: str
+    probability: float = 1.0
+    count: int | None = None
+    path: str = ""
+    seed: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(KINDS)}")
+        if unknown := set(self.parameters) - set(PARAMETERS):
+            raise ValueError(f"unknown keys {sorted(unknown)}; known: {', '.join(PARAMETERS)}")
+        self._random = random.Random(self.seed)
+        self._path = re.compile(self.path)
+
+    def strikes(self, path: str) -> bool:
+        """Say whether the rule hits this time; a hit is counted."""
+        if self.count is not None and self.hits >= self.count:
+            return False
+        if not self._path.search(path) or self._random.random() >= self.probability:
+            return False
+        self.hits += 1
+        return True
+
+    def within(self, name: str, default: float) -> float:
+        """Return a random number between 0 and a parameter of the rule."""
+        return self._random.uniform(0.0, self.number(name, default))
+
+    def number(self, name: str, default: float) -> float:
+        """Return a parameter of the rule."""
+        return float(self.parameters.get(name, default))
+
+
+class Faults:
+    """The rules in force, asked in the order they were made."""
+
+    def __init__(self) -> None:
+        self._rules: dict[int, Fault] = {}
+        self._last = 0
+
+    def add(self, kind: str, **options: Any) -> Fault:
+        """Put a rule in force; raises ValueError for an unknown kind or option."""
+        known = {
+            name: options.pop(name) for name in ("probability", "count", "path", "seed") if name in options
+        }
+        self._last += 1
+        rule = Fault(self._last, kind, parameters=options, **known)
+        self._rules[rule.id] = rule
+        return rule
+
+    def remove(self, rule_id: int | None = None, *, kind: str | None = None) -> int:
+        """Take rules out of force (all when nothing is named); return how many."""
+        gone = [
+            rule.id
+            for rule in self._rules.values()
+            if (rule_id is None or rule.id == rule_id) and (kind is None or rule.kind == kind)
+        ]
+        for number in gone:
+            del self._rules[number]
+        return len(gone)
+
+    def hit(self, kinds: tuple[str, ...], path: str = "") -> Fault | None:
+        """Return the first rule of these kinds that hits now."""
+        for rule in self._rules.values():
+            if rule.kind in kinds and rule.strikes(path):
+                return rule
+        return None
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Return the rules in force with their hits."""
+        return [asdict(rule) for rule in self._rules.values()]

@@ -1,0 +1,315 @@
+"""The org's HTTP server: finds who answers, and does what every answer has in common.
+
+Session, counting, headers, compression and faults are here; what a resource answers is in the module
+named after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import socket
+import struct
+import zlib
+from contextlib import suppress
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from rtssim.auth import Accounts
+from rtssim.bulk import BulkQueries
+from rtssim.composite import Composite
+from rtssim.control import Control
+from rtssim.deploy import Deployments
+from rtssim.errors import OrgError
+from rtssim.faults import HTML_PAGES, REFUSALS, Fault, Faults
+from rtssim.install import install_package
+from rtssim.limits import Limits
+from rtssim.login import Login
+from rtssim.package import Package
+from rtssim.query import Queries
+from rtssim.rest import Records
+from rtssim.switches import Switches
+from rtssim.tooling import Tooling
+from rtssim.wire import JSON_TYPE, Call, Reply, Router, error_reply, not_found
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from rtssim.auth import Session
+    from rtssim.org import Org
+
+OLDEST, RETIRED, NEWEST = 31, 7, 67  # v7.0 to v30.0 are gone, v67.0 is Summer '26
+URI_AND_HEADERS = 16_384  # bytes (REST API guide, Limits)
+COMPRESSED_FROM = 200  # bytes; below, compression only adds
+SETTLE_S = 0.05  # how often late commits are looked at
+
+
+def version_list() -> list[dict[str, str]]:
+    """Return the answer of `/services/data`, oldest first."""
+    entries = []
+    for number in range(OLDEST, NEWEST + 1):
+        year, season = divmod(number - 62, 3)
+        label = f"{('Winter', 'Spring', 'Summer')[season]} '{25 + year}"
+        entries.append({"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"})
+    return entries
+
+
+class Service:
+    """One simulated org on HTTP: `app` serves it; the parts are attributes, for tests in the same process."""
+
+    def __init__(
+        self,
+        org: Org,
+        *,
+        switches: Switches | None = None,
+        latency_s: float = 0.0,
+        heartbeat_s: float = 900.0,
+    ) -> None:
+        self.org = org
+        self.switches = switches or Switches()
+        self.latency_s = latency_s
+        self.faults = Faults()
+        self.limits = Limits(org.clock, self.switches)
+        self.accounts = Accounts(org, self.switches)
+        self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)
+        self.queries = Queries(org, self.switches)
+        self.package = Package(org, self.limits, self.faults, self.switches, heartbeat_s=heartbeat_s)
+        self.deployments = Deployments(org, self.package, self.faults, self.switches)
+        self.router = Router()
+        for part in (
+            Records(org),
+            self.queries,
+            Composite(org, self.limits, self.router),
+            self.bulk,
+            self.limits,
+            Tooling(org, self.queries, self.package),
+            self.deployments,
+        ):
+            part.routes(self.router)
+        self.control = Control(self)
+        self.app = self._app()
+        self._settler: asyncio.Task[None] | None = None
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=100 * 1024 * 1024)
+        app.router.add_get("/services/data", self._versions)
+        app.router.add_get("/services/data/", self._versions)
+        Login(self.org, self.accounts, self.limits, self.faults, self.switches).routes(app)
+        self.control.routes(app)
+        app.router.add_route("*", "/services/data/{rest:.+}", self._call)
+        app.on_startup.append(self._start)
+        app.on_cleanup.append(self._stop)
+        return app
+
+    async def _start(self, _app: web.Application) -> None:
+        await self.package.start()
+        self._settler = asyncio.get_running_loop().create_task(self._settle())
+
+    async def _stop(self, _app: web.Application) -> None:
+        if self._settler is not None:
+            self._settler.cancel()
+        await self.control.close()
+        await self.package.close()
+        self.bulk.close()
+
+    async def _settle(self) -> None:
+        """Let late commits become visible when their time comes, even if nobody reads."""
+        while True:
+            await asyncio.sleep(SETTLE_S)
+            self.org.settle()
+
+    async def _versions(self, request: web.Request) -> web.StreamResponse:
+        if self.switches.versions_need_auth:
+            try:
+                self._session(request)
+            except OrgError as error:
+                return await self._answer(request, error_reply(error), None)
+        reply = Reply(version_list())
+        return await self._answer(request, reply, None)
+
+    def install_package(self, objects: Iterable[str] | None = None) -> list[str]:
+        """Install the RTS package; return the objects that have a trigger now."""
+        return install_package(self.org, self.package, objects)
+
+    # -- one call -----------------------------------------------------------------------------------
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        refusal = await self._edge_fault(request)
+        if refusal is not None:
+            return refusal
+        body = await request.read()
+        session = None
+        try:
+            session = self._session(request)
+            reply = self._dispatch(request, body, session)
+        except OrgError as error:
+            reply = error_reply(error)
+        return await self._answer(request, reply, session)
+
+    def _session(self, request: web.Request) -> Session:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme not in ("Bearer", "OAuth") or not token:
+            raise OrgError(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
+        return self.accounts.session_of(token)
+
+    def _dispatch(self, request: web.Request, body: bytes, session: Session) -> Reply:
+        version, path = _split(request)
+        _, _, kind = self.router.find(request.method, path)
+        fault = self.faults.hit((*REFUSALS, "expire_session"), path)
+        if fault is not None and fault.kind == "expire_session":
+            session.alive = False
+            raise OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        self.limits.take_api_call(kind)
+        if fault is not None:
+            raise REFUSALS[fault.kind]
+        return self.router.dispatch(
+            Call(request.method, path, request.query, request.headers, body, session, version)
+        )
+
+    async def _edge_fault(self, request: web.Request) -> web.StreamResponse | None:
+        """Answer in place of the org: what its network edge and the network itself do."""
+        size = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+        if size > URI_AND_HEADERS:
+            return web.Response(status=414 if len(request.raw_path) > URI_AND_HEADERS // 2 else 431)
+        fault = self.faults.hit((*HTML_PAGES, "406", "reset", "slow_answer"), request.path)
+        if fault is None:
+            return None
+        if fault.kind == "slow_answer":
+            await asyncio.sleep(fault.number("seconds", 2.0))
+            return None
+        if fault.kind == "406":
+            return web.Response(status=406, reason="CustomNotAcceptable")
+        if fault.kind == "reset":
+            _reset(request)
+            return web.Response(status=500)
+        status, title = HTML_PAGES[fault.kind]
+        text = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+        return web.Response(status=status, text=text, content_type="text/html")
+
+    # -- one answer ---------------------------------------------------------------------------------
+    async def _answer(
+        self, request: web.Request, reply: Reply, session: Session | None
+    ) -> web.StreamResponse:
+        headers = {"Date": format_datetime(self.org.clock.now(), usegmt=True), **reply.headers}
+        if session is not None:
+            headers["Sforce-Limit-Info"] = self.limits.header()
+        if reply.page is not None:
+            return await self._stream(request, reply, headers)
+        body = reply.encoded(pretty=request.headers.get("X-PrettyPrint") == "1")
+        if body and "Content-Type" not in headers:
+            headers["Content-Type"] = JSON_TYPE
+        fault = self.faults.hit(("cut", "stall", "slow"), request.path) if body else None
+        if len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, 1)
+            headers["Content-Encoding"] = "gzip"
+        if fault is None:
+            return web.Response(status=reply.status, body=body or None, headers=headers)
+        response = web.StreamResponse(status=reply.status, headers=headers)
+        response.content_length = len(body)
+        await response.prepare(request)
+        await _broken(request, response, iter([body]), fault, len(body))
+        return response
+
+    async def _stream(
+        self, request: web.Request, reply: Reply, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Send a page of a Bulk result, compressed when the request says exactly `gzip`."""
+        page = reply.page
+        if page is None:
+            raise TypeError("only a reply with a page can be streamed")
+        wrong = self.faults.hit(("wrong_count", "no_locator"), request.path)
+        if wrong is not None and wrong.kind == "no_locator":
+            del headers["Sforce-Locator"]
+        elif wrong is not None:
+            headers["Sforce-NumberOfRecords"] = str(page.rows + 1)
+        accepted = request.headers.get("Accept-Encoding", "")
+        pieces = page.chunks()
+        if accepted.strip() == "gzip" or (self.switches.bulk_gzip_lists and "gzip" in accepted):
+            headers["Content-Encoding"] = "gzip"
+            pieces = _compressed(pieces)
+        response = web.StreamResponse(status=reply.status, headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        fault = self.faults.hit(("cut", "stall", "slow"), request.path)
+        if fault is not None:
+            await _broken(request, response, pieces, fault, page.size)
+            return response
+        with suppress(ConnectionError):  # the client has gone: its business
+            async for piece in _read_ahead(pieces):
+                await response.write(piece)
+            await response.write_eof()
+        return response
+
+
+def _split(request: web.Request) -> tuple[str, str]:
+    """Return version and path of a call; raises `OrgError` for unknown and retired versions."""
+    path = unquote(request.raw_path.partition("?")[0])
+    match = re.fullmatch(r"/services/data/v(\d+)\.0((?:/[^/]+)*)/?", path)
+    if match is None:  # a doubled slash lands here too
+        raise not_found()
+    number = int(match[1])
+    if RETIRED <= number < OLDEST:
+        raise OrgError(410, "UNSUPPORTED_API_VERSION", f"API version {number}.0 is retired")
+    if not OLDEST <= number <= NEWEST:
+        raise not_found()
+    return f"{number}.0", match[2]
+
+
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # 31: with gzip's header
+    for piece in pieces:
+        if packed := packer.compress(piece):
+            yield packed
+    yield packer.flush()
+
+
+async def _read_ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces, each made in a thread while the one before it is sent."""
+    following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+    try:
+        while (piece := await following) is not None:
+            following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+            yield piece
+    finally:
+        following.cancel()
+
+
+def _reset(request: web.Request) -> None:
+    """Drop the connection the hard way, without a word."""
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+async def _broken(
+    request: web.Request, response: web.StreamResponse, pieces: Iterator[bytes], fault: Fault, size: int
+) -> None:
+    """Send an answer that breaks: cut after some bytes, stalled, or at a snail's pace."""
+    left = int(fault.number("after_bytes", size // 2)) if fault.kind != "slow" else size + 1_000_000
+    rate = int(fault.number("rate", 1)) if fault.kind == "slow" else 0
+    for piece in pieces:
+        part = piece[:left]
+        left -= len(part)
+        step = rate or len(part) or 1
+        for start in range(0, len(part), step):
+            await response.write(part[start : start + step])
+            if rate:
+                await asyncio.sleep(1)
+        if left <= 0:
+            break
+    if fault.kind == "slow":
+        await response.write_eof()
+        return
+    if fault.kind == "stall":
+        await asyncio.sleep(fault.number("seconds", 3_600))
+    else:
+        await asyncio.sleep(0.01)  # what was written leaves before the connection is dropped
+    _reset(request)

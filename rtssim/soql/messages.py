@@ -1,0 +1,56 @@
+"""Query errors in Salesforce's shape: fragment, caret, `ERROR at Row:r:Column:c`, reason."""
+
+from __future__ import annotations
+
+from rtssim.errors import OrgError
+
+_WINDOW = 60
+_HINT = (
+    " If you are attempting to use a custom {what}, be sure to append the '{suffix}' after the {name} name."
+    " Please reference your WSDL or the describe call for the appropriate names."
+)
+
+
+def located(text: str, at: int, code: str, reason: str) -> OrgError:
+    """Return the error for offset `at` of the query `text` (REST API guide, status codes and errors)."""
+    start_of_line = text.rfind("\n", 0, at) + 1
+    row = text.count("\n", 0, at) + 1
+    column = at - start_of_line + 1
+    end_of_line = text.find("\n", at)
+    line = text[start_of_line : end_of_line if end_of_line >= 0 else len(text)]
+    left = max(0, column - 1 - _WINDOW)
+    shown = line[left : column - 1 + _WINDOW]
+    caret = " " * (column - 1 - left) + "^"
+    message = f"\n{shown}\n{caret}\nERROR at Row:{row}:Column:{column}\n{reason}"
+    return OrgError(400, code, message)
+
+
+def no_such_column(text: str, at: int, name: str, entity: str) -> OrgError:
+    """Return the error for a field the object has not, or the user may not see."""
+    hint = _HINT.format(what="field", suffix="__c", name="custom field")
+    return located(text, at, "INVALID_FIELD", f"No such column '{name}' on entity '{entity}'.{hint}")
+
+
+def no_such_type(text: str, at: int, name: str) -> OrgError:
+    """Return the error for an object the org has not, or the user may not see."""
+    hint = _HINT.format(what="object", suffix="__c", name="entity")
+    return located(text, at, "INVALID_TYPE", f"sObject type '{name}' is not supported.{hint}")
+
+
+def no_such_relationship(text: str, at: int, name: str) -> OrgError:
+    """Return the error for a parent relationship the object has not."""
+    hint = _HINT.format(what="relationship", suffix="__r", name="custom relationship")
+    return located(text, at, "INVALID_FIELD", f"Didn't understand relationship '{name}' in field path.{hint}")
+
+
+def no_such_children(text: str, at: int, name: str) -> OrgError:
+    """Return the error for a child relationship the object has not."""
+    hint = _HINT.format(what="relationship", suffix="__r", name="custom relationship")
+    return located(
+        text, at, "INVALID_TYPE", f"Didn't understand relationship '{name}' in FROM part of query call.{hint}"
+    )
+
+
+def malformed(text: str, at: int, reason: str) -> OrgError:
+    """Return the error for a query that is no SOQL."""
+    return located(text, at, "MALFORMED_QUERY", reason)

@@ -1,0 +1,272 @@
+"""`rtsd package deploy` and `status` against a simulated org, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rtsd import apex, config
+from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
+from rtsd.workflows.installation import plan as plans
+from rtsd.workflows.installation.deploying import Deploying
+from rtsd.workflows.installation.reports import standing
+from rtsd.workflows.installation.visit import visiting
+
+if TYPE_CHECKING:
+    from conftest import Office
+
+    from rtsd.workflows.installation.reports import Standing
+
+WAITING = "Pushes are being sent; waiting for them to end."
+FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
+
+
+def told(found: Standing) -> list[str]:
+    """The differences as lines."""
+    return [f"{one.part}: {one.what}" for one in found.differences]
+
+
+async def test_first_deployment_makes_everything_right(office: Office) -> None:
+    """Nothing is there, then all of it: code, settings, assignment, conditions, jobs; status agrees."""
+    assert (await office.status()).state == "missing"
+    outcome = await office.deploy()
+    assert outcome.left == []
+    found = await office.status()
+    assert (found.state, found.version, told(found)) == ("installed", apex.VERSION, [])
+    assert found.triggers == ["Contact", "Invoice__c"]
+    assert office.select(FIRST) == [(False, True, "http://127.0.0.1:9", office.org.org_id)]
+    assert office.select("SELECT Key__c, Condition__c FROM RTS_Synced_Field__c") == [("Contact.Email", True)]
+    names = [name for (name,) in office.select("SELECT CronJobDetail.Name FROM CronTrigger")]
+    assert sorted(map(str, names)) == list(apex.HEARTBEAT_JOBS)
+    assert office.said.index("Checking the deployment; nothing changes yet.") < office.said.index(
+        "Deploying."
+    )
+    assert {one.check_only for one in office.progress} == {True, False}
+
+
+async def test_second_deployment_has_nothing_to_do(office: Office) -> None:
+    """No deployment, no row written, no job; the calls are looks only."""
+    await office.deploy()
+    before = await office.calls()
+    outcome = await office.deploy()
+    assert (outcome.done, outcome.left) == ([], [])
+    after = await office.calls()
+    spent = {kind for kind in after if after[kind] != before.get(kind, 0)}
+    assert spent <= {"query", "tooling_query", "describe", "describe_global"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "part"),
+    [
+        ("UPDATE ApexClass SET Body = ? WHERE Name = 'RTS_Sender'", ["class RTS_Sender {}"], "code"),
+        ("UPDATE ApexTrigger SET Status = ? WHERE Name = 'RTS_Contact'", ["Inactive"], "code"),
+        ("DELETE FROM ApexTrigger WHERE Name = ?", ["RTS_Invoice"], "code"),
+        ("UPDATE RTS_Settings__c SET Gateway_URL__c = ?", ["https://elsewhere.example"], "settings"),
+        ("UPDATE RTS_Settings__c SET Token__c = ?", ["another token"], "settings"),
+        ("UPDATE RTS_Settings__c SET Org_Id__c = ?", ["00D000000000001EAA"], "settings"),
+        ("UPDATE CronTrigger SET State = ?", ["ERROR"], "jobs"),
+        ("UPDATE RemoteProxy SET EndpointUrl = ?", ["https://elsewhere.example"], "remote site"),
+        ("UPDATE RemoteProxy SET IsActive = ?", [0], "remote site"),
+        ("DELETE FROM PermissionSetAssignment WHERE Id <> ?", [""], "assignment"),
+    ],
+)
+async def test_what_was_changed_in_the_org_is_seen_and_put_right(
+    statement: str, values: list[object], part: str, office: Office
+) -> None:
+    """Each part alone; rows and jobs take no deployment."""
+    await office.deploy()
+    office.org.store.execute(statement, values)
+    found = await office.status()
+    assert {one.part for one in found.differences} == {part}, told(found)
+    before = (await office.calls())["deploy_create"]
+    await office.deploy()
+    assert told(await office.status()) == []
+    deployed = (await office.calls())["deploy_create"] - before
+    assert deployed == (2 if part in ("code", "remote site") else 0)
+
+
+async def test_settings_of_the_administrators_own_stay(office: Office) -> None:
+    """Disable RTS and error logging are no differences, and a deployment leaves them; so do conditions."""
+    await office.deploy()
+    await office.sim.control("package/settings", {"Disable_RTS__c": True, "Error_Logging__c": False})
+    office.org.store.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
+    await office.sim.control("package/settings", {"Gateway_URL__c": "https://elsewhere.example"})
+    assert (await office.status()).disabled is True
+    assert (await office.deploy()).done[0].startswith("wrote the settings")
+    assert office.select("SELECT Disable_RTS__c, Error_Logging__c FROM RTS_Settings__c") == [(True, False)]
+    assert office.select("SELECT Condition__c FROM RTS_Synced_Field__c") == [(False,)]
+
+
+async def test_an_object_that_is_not_mirrored_any_more_loses_its_trigger(office: Office) -> None:
+    """Ours goes; a trigger of somebody else's with such a name stays."""
+    await office.deploy()
+    office.org.create(
+        office.org.admin,
+        "ApexTrigger",
+        [
+            {
+                "Name": "RTS_Theirs",
+                "TableEnumOrId": "Lead",
+                "Body": "trigger RTS_Theirs on Lead (after insert) {}",
+            }
+        ],
+    )[0].unwrap()
+    only = office.configuration('[[objects]]\nname = "Contact"\n')
+    assert any("RTS_Invoice is left over" in line for line in told(await office.status(only)))
+    await office.deploy(only)
+    names = [name for (name,) in office.select("SELECT Name FROM ApexTrigger ORDER BY Name")]
+    assert names == ["RTS_Change_Event", "RTS_Contact", "RTS_Theirs"]
+    assert told(await office.status(only)) == []
+
+
+async def test_component_errors_name_file_and_line(office: Office) -> None:
+    """A refused deployment changes nothing, and every reason is told."""
+    await office.sim.fault("deploy_failed", message="INVALID_CROSS_REFERENCE_KEY: no Lead in this org")
+    with pytest.raises(DeployFailed) as caught:
+        await office.deploy()
+    assert "INVALID_CROSS_REFERENCE_KEY" in caught.value.details[0]
+    assert "check" in caught.value.message
+    assert (await office.status()).state == "missing"
+
+
+async def test_failed_redeployment_leaves_the_heartbeat_running(office: Office) -> None:
+    """The jobs are ended for a deployment; when that fails they are scheduled as they were."""
+    await office.deploy()
+    office.org.store.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    await office.sim.fault("deploy_failed")
+    with pytest.raises(DeployFailed):
+        await office.deploy()
+    assert len(office.select("SELECT Id FROM CronTrigger")) == len(apex.HEARTBEAT_JOBS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("test_failed", "Class.RTS_Test.runs: line 12"), ("test_uncovered", "at least 75% is required")],
+)
+async def test_production_runs_the_packages_tests(fault: str, says: str, office: Office) -> None:
+    """A failing test and missing coverage are told, and nothing is installed."""
+    office.become("Enterprise Edition")
+    await office.sim.fault(fault, count=1)
+    with pytest.raises(DeployFailed) as caught:
+        await office.deploy()
+    assert says in "\n".join(caught.value.details)
+    assert (await office.status()).state == "missing"
+    outcome = await office.deploy()
+    assert f"after {len(apex.TEST_CLASSES)} tests" in outcome.done[0]
+    assert told(await office.status()) == []
+
+
+async def test_developer_edition_with_few_jobs_left_gets_two(office: Office) -> None:
+    """Five scheduled jobs are all it takes (Apex Developer Guide, Apex Scheduler Limits)."""
+    for number in range(2):
+        detail = office.org.create(office.org.admin, "CronJobDetail", [{"Name": f"Nightly {number}"}])[
+            0
+        ].unwrap()
+        office.org.create(office.org.admin, "CronTrigger", [{"CronJobDetailId": detail, "State": "WAITING"}])
+    await office.deploy()
+    found = await office.status()
+    assert told(found) == []
+    assert len(found.jobs) == 2
+
+
+async def test_edition_without_apex_is_said_plainly(office: Office) -> None:
+    """Interval only works there, and that is what the message says."""
+    office.become("Professional Edition")
+    with pytest.raises(Conflict) as caught:
+        await office.deploy()
+    assert "Professional Edition runs no Apex" in caught.value.message
+    assert "Interval Sync" in caught.value.do
+
+
+async def test_configuration_without_a_gateway_is_refused_before_any_call(office: Office) -> None:
+    """Nothing to push to, or nobody knows where: exit 2, and the org is not asked."""
+    for wrong in ({"listen": ""}, {"public_url": ""}):
+        with pytest.raises(ConfigError):
+            await office.deploy(office.configuration(**wrong))  # type: ignore[arg-type]
+    assert await office.calls() == {}
+
+
+async def test_part_that_may_not_be_asked_for_is_unknown_not_different(office: Office) -> None:
+    """What cannot be seen is shown as such; the rest is compared."""
+    await office.deploy()
+    await office.sim.control("visibility", {"hidden_objects": ["RemoteProxy", "CronTrigger"]})
+    found = await office.status()
+    assert (found.unknown, told(found)) == (["jobs", "remote site"], [])
+
+
+async def test_calls_beside_a_daemon_are_in_its_ledger(office: Office) -> None:
+    """Every call of the visit has the purpose `package`, in the file of a daemon that does not run."""
+    from rtsd.store.database import Database
+
+    async with await Database.open(office.place / "mirror.db"):
+        pass
+    before = sum((await office.calls()).values())
+    await office.status()
+    spent = sum((await office.calls()).values()) - before
+    with closing(sqlite3.connect(office.place / "mirror.db")) as database:
+        rows = database.execute(
+            "SELECT purpose, sum(calls) FROM _rts_ledger WHERE resource = 'DailyApiRequests'"
+        )
+        assert rows.fetchall() == [("package", spent + 1)]  # who-am-I is not counted by this org
+
+
+async def test_a_gateway_on_this_machine_is_no_address_for_a_real_org(office: Office) -> None:
+    """Salesforce cannot reach 127.0.0.1: said before anything is deployed."""
+    path = office.place / "rtsd.toml"
+    office.configuration()
+    path.write_text(path.read_text().replace(office.sim.url, "https://acme.my.salesforce.com"))
+    with pytest.raises(ConfigError, match="can't reach"):
+        await office.deploy(config.load(path))
+
+
+async def test_what_cannot_be_assigned_is_told_and_the_rest_goes_on(office: Office) -> None:
+    """Without the right to assign permission sets an administrator has to; status says so until then."""
+    await office.sim.fault("no_access", path="/sobjects/PermissionSetAssignment")
+    outcome = await office.deploy()
+    assert [(one.part, one.what) for one in outcome.left] == [
+        ("assignment", "RTS_Sync is not assigned to sync@acme.example")
+    ]
+    assert any("Manage Assignments" in one for one in outcome.warnings)
+
+
+async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
+    """The permission set goes to whom it is for; a user that there is not is refused."""
+    (username,) = [name for _, name in office.select("SELECT Id, Username FROM User") if "niamh" in str(name)]
+    settings = office.configuration()
+    async with visiting(settings) as visit:
+        visit.client.exchange.patience.sleep = office.no_pause
+        plan = await plans.make(visit.client, settings, user=str(username))
+        await Deploying(visit.client, plan, plan.tests(), office.said.append, office.progress.append).run()
+        assert (await standing(visit.client, plan)).differences == []
+        with pytest.raises(UsageError, match="no user"):
+            await plans.make(visit.client, settings, user="nobody@acme.example")
+    names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
+    assert names == [(username,)]
+
+
+async def test_pushes_under_way_are_waited_for(office: Office) -> None:
+    """A class with a job cannot be replaced: it is tried again until the job has ended, not for ever."""
+    await office.deploy()
+    ((sender,),) = office.select("SELECT Id FROM ApexClass WHERE Name = 'RTS_Sender'")
+    job = {"ApexClassId": sender, "JobType": "Queueable", "Status": "Processing"}
+    office.org.create(office.org.admin, "AsyncApexJob", [job])[0].unwrap()
+    office.org.store.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    with pytest.raises(DeployFailed, match="check"):
+        await office.deploy()
+    waits = office.said.count(WAITING)
+    assert waits > 1
+
+    async def until_it_ends(seconds: float) -> None:
+        if office.said.count(WAITING) > waits + 1:
+            office.org.store.execute(
+                "UPDATE AsyncApexJob SET Status = 'Completed' WHERE JobType = 'Queueable'"
+            )
+        await asyncio.sleep(0 * seconds)
+
+    office.no_pause = until_it_ends
+    await office.deploy()
+    assert told(await office.status()) == []
