@@ -34,7 +34,7 @@ faults: $(READY) ## The slow tests: kills, power cuts, hostile input, for minute
 	$(BIN)/pytest -m slow $(ARGS)
 
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
-	$(BIN)/python tests/bench $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 snap: $(READY) ## Take the dashboard's snapshots anew, after looking at what changed
 	$(BIN)/pytest tests/tui --snapshot-update $(ARGS)

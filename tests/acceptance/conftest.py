@@ -1,8 +1,7 @@
-"""What the acceptance tests share: the module beside this one, and the patched clock of the daemon."""
+"""Orgs with a daemon each, on the org's clock."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from stand import Stand, Standing, standing
+from tests.support.inprocess.stand import Stand, Standing, standing
 
 
 @pytest.fixture

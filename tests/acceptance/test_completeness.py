@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from stand import Standing
+
+from tests.support.inprocess.stand import Standing
 
 
 async def test_ac_01_rows_that_commit_late(stand: Standing) -> None:

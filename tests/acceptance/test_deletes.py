@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from stand import Stand, Standing
+
+from tests.support.inprocess.stand import Stand, Standing
 
 
 def _forget(org: Stand) -> None:

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd.cli import main
+from tests.support.inprocess.stand import Stand, Standing
 
 
 class Said(NamedTuple):

@@ -26,7 +26,6 @@ import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from stand import Stand
 
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
@@ -34,6 +33,7 @@ from rtssim import auth
 from rtssim.clock import Clock
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
+from tests.support.inprocess.stand import Stand
 
 RUNS = int(os.environ.get("RTS_MODEL_RUNS", "100"))
 STEPS = 12

@@ -7,10 +7,10 @@ import random
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd import daemon
 from rtsd.salesforce.transport import Timeouts
+from tests.support.inprocess.stand import Stand, Standing
 
 LOOPS = {
     "inbox": "inbox.run",

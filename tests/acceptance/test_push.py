@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from stand import TOKEN, Row, Stand, Standing
 
 from rtsd.core.mode import Mode
+from tests.support.inprocess.stand import TOKEN, Row, Stand, Standing
 
 DAY_S = 86_400
 

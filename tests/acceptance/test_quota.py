@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
-from rtsd import check
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.price import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.salesforce.retry import Patience, RetryPolicy
 from rtsd.store import quota
 from rtsd.sync import audit
+from rtsd.workflows import check
+from tests.support.inprocess.stand import Stand, Standing
 
 DAY_S = 24 * 3600
 HOUR_MS = 3_600_000

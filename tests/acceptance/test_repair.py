@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd.errors import Conflict
+from tests.support.inprocess.stand import Stand, Standing
 
 
 async def asked(org: Stand, **named: Any) -> tuple[dict[str, Any], int]:

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from stand import Standing
 
-from rtsd import check
+from rtsd.workflows import check
 from rtssim.schema.fields import audit, ident, moment, text
 from rtssim.schema.model import ObjectType
+from tests.support.inprocess.stand import Standing
 
 
 async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> None:

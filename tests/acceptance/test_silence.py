@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stand import Stand, Standing
-
 from rtsd.core.mode import Mode
+from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd.store import inbox
+from tests.support.inprocess.stand import Stand, Standing
 
 DAY_S = 86_400
 

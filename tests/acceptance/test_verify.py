@@ -6,10 +6,9 @@ import asyncio
 import json
 from typing import Any
 
-from stand import Stand, Standing
-
 from rtsd.cli import main
 from rtsd.core.certificate import is_intact
+from tests.support.inprocess.stand import Stand, Standing
 
 
 async def verify(org: Stand, *, certify: bool = False) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from second_org.data import ORG_ID
-from second_org.equality import columns, differences
-from second_org.home import Home, home
-from second_org.org import Answer, Habits
-from second_org.push import Reply, change, document, post
-from second_org.records import Field
-from second_org.server import serving
-from waiting import eventually
+
+from tests.support.second_org.data import ORG_ID
+from tests.support.second_org.equality import columns, differences
+from tests.support.second_org.home import Home, home
+from tests.support.second_org.org import Answer, Habits
+from tests.support.second_org.push import Reply, change, document, post
+from tests.support.second_org.records import Field
+from tests.support.second_org.server import serving
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from rig import TOKEN, Rig, standing
-from waiting import eventually
-
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
 from rtsd.workflows.demo.stray import OBJECT as STRAY
@@ -18,6 +15,8 @@ from rtstui.app import RtsTui
 from rtstui.connection import Connection
 from rtstui.state import Gap, State
 from rtstui.widgets.line import Line
+from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.waiting import eventually
 
 OBJECT = "Contact"
 WITHIN_S = 2.0

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from daemon import Daemon
-from rig import Rig, standing
-from waiting import eventually
+
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import Rig, standing
+from tests.support.waiting import eventually
 
 RECOGNISED_S = 30.0
 PUSHED_S = 60.0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from rig import standing
-from waiting import eventually
-
 from rtsd.sync.audit import PAGE
+from tests.support.processes.rig import standing
+from tests.support.waiting import eventually
 
 OBJECT = "Lead"
 ROWS = PAGE + 10_000

@@ -7,13 +7,13 @@ from random import Random
 
 import msgspec
 import pytest
-from dashboard import text, until
 from textual.widgets import Button
-from watching import pressed, watching
 
 from rtstui import saving
 from rtstui.screens.dialogs import Confirm
 from rtstui.widgets.stream import Stream
+from tests.support.dashboard.app import text, until
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_pause_asks_first_and_enter_means_no(socket: Path) -> None:

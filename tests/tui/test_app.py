@@ -6,11 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dashboard import Clock, answered, filled, running, still_app, text, until
-from fake_daemon import FakeDaemon
-from scenarios import event, events, healthy, live, silent
 from textual.widgets import Input
-from watching import pressed, watching
 
 from rtstui.app import RtsTui
 from rtstui.rows import plain
@@ -20,6 +16,10 @@ from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.stream import Stream
+from tests.support.dashboard.app import Clock, answered, filled, running, still_app, text, until
+from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.scenarios import event, events, healthy, live, silent
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_the_overview_answers_without_a_key(socket: Path) -> None:

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from dashboard import state, until
-from fake_daemon import FakeDaemon
-from scenarios import dead_letters, error_log, events, live
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
 from rtstui import connection as module
 from rtstui.connection import Connection
 from rtstui.state import Gap, Phase, State
+from tests.support.dashboard.app import state, until
+from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.scenarios import dead_letters, error_log, events, live
 
 
 @asynccontextmanager

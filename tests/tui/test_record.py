@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard import text, until
-from papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
-from scenarios import event
 from textual.pilot import Pilot
-from watching import pressed, watching
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.app import RtsTui
@@ -16,6 +12,10 @@ from rtstui.screens.dialogs import Confirm, Reader
 from rtstui.screens.named import record_of
 from rtstui.screens.record import RecordView
 from rtstui.widgets.record import Values
+from tests.support.dashboard.app import text, until
+from tests.support.dashboard.papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
+from tests.support.dashboard.scenarios import event
+from tests.support.dashboard.watching import pressed, watching
 
 PATH = f"/v1/objects/Contact/records/{CONTACT}"
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import papers
 import pytest
-from dashboard import answered, filled, state, still_app
-from scenarios import NOW, SCENARIOS, events
 from textual.pilot import Pilot
 
 from rtstui import documents
@@ -20,6 +17,9 @@ from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.state import Phase, State
 from rtstui.widgets.result import ResultTable
+from tests.support.dashboard import papers
+from tests.support.dashboard.app import answered, filled, state, still_app
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, events
 
 SIZES = {"small": (80, 24), "medium": (120, 35), "large": (200, 50)}
 VIEWS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from dashboard import Clock, state
 from hypothesis import given
 from hypothesis import strategies as st
-from scenarios import event, events, live
 
 from rtsd.control.protocol import Event, Frame, Snapshot
 from rtstui.state import RING, Gap, Phase, State
+from tests.support.dashboard.app import Clock, state
+from tests.support.dashboard.scenarios import event, events, live
 
 
 def frame(rows: list[Event], *, skipped: int = 0, seq: int | None = None, total: int = 0) -> Frame:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import text, until
-from papers import PACKAGE, RESULT, conditions
-from watching import pressed, watching
 
 from rtstui.screens.dialogs import Confirm, Reader
 from rtstui.widgets.conditions import Fields
+from tests.support.dashboard.app import text, until
+from tests.support.dashboard.papers import PACKAGE, RESULT, conditions
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_audits_show_what_runs_and_what_was_found(socket: Path) -> None:

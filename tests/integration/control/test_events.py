@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import aiohttp
 import pytest
 
 from rtsd.control import feed, stream
 from rtsd.control.feed import Feed
 from rtsd.control.protocol import Event
 from rtsd.store.journal import Note
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import aiohttp
-    from conftest import Rig, Socket
+from tests.support.inprocess.control import Socket
+from tests.support.inprocess.rig import Rig
 
 
 async def note(rig: Rig, text: str, name: str | None = None) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.sync.package import Wanted
-
-if TYPE_CHECKING:
-    from conftest import Socket
+from tests.support.inprocess.control import Socket
 
 PACKAGE_PERIOD_S = 3_600
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import socket as sockets
 import stat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rtsd.control import access
 from rtsd.errors import AddressInUse
 from rtsd.store.objects import ObjectState
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from conftest import Rig, Socket, Start
+from tests.support.inprocess.control import Socket
+from tests.support.inprocess.rig import Rig, Start
 
 # Contract section 5, key by key; None stands for any value.
 STATUS: dict[str, Any] = {

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.gateway.body import MOST
 from rtsd.store import inbox
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 
 @pytest.fixture

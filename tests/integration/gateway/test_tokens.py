@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.store import dead_letters, error_log
-
-if TYPE_CHECKING:
-    from conftest import Rig
+from tests.support.inprocess.rig import Rig
 
 OLD = "push-token-of-the-tests-0001"
 NEW = "push-token-of-the-tests-0002"

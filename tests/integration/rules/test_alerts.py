@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtsd.store import dead_letters
 from rtsd.store.objects import ObjectState
-
-if TYPE_CHECKING:
-    from conftest import Make, Receiver, Ruled
+from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 KINDS = '["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]'
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtsd.store import dead_letters
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from conftest import Make, Receiver, Ruled
+from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 HOUR_S = 3_600
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rtsd.store.objects import ObjectState
 from rtsd.sync import audit
 from rtssim.data.generate import DEFAULT_RECORDS
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 
 async def bulk_served(rig: Rig) -> tuple[int, int]:

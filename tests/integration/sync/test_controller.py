@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtsd.core.mode import Mode
 from rtsd.store import inbox
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 SILENCE_S = 1_800
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rtsd.errors import SalesforceError
 from rtsd.store.objects import ObjectState
 from rtsd.sync import interval
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
-
-    from rtsd.sync.interval import WindowRead
+from rtsd.sync.interval import WindowRead
+from tests.support.inprocess.rig import Rig, Start
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,7 @@ from rtsd.core.price import Periods, idle_day
 from rtsd.store import error_log
 from rtsd.sync import controller
 from rtsd.sync.package import EAGER_LOOKS, FIRST_PAUSE_S, LONGEST_PAUSE_S
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 CONDITIONS = 'conditions = ["Email"]\n'
 HOUR_S = 3_600

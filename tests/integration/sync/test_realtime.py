@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,9 +11,7 @@ from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
 from rtsd.sync.realtime import MOST_UNKNOWN
 from rtssim.schema.model import Field
-
-if TYPE_CHECKING:
-    from conftest import Rig
+from tests.support.inprocess.rig import Rig
 
 
 async def letters(rig: Rig) -> list[tuple[Any, ...]]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rtsd.store import retention
 from rtsd.store.journal import Note
 from rtsd.sync.retention import Keep, Retention
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 DAY_S = 86_400
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rtsd import check, config
+from rtsd import config
 from rtsd.config.credentials import replace_secret
+from rtsd.workflows import check
 from rtsd.workflows.demo.stage import stage, until_answering
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve

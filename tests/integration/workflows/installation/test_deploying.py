@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,13 +12,9 @@ from rtsd import apex, config
 from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying
-from rtsd.workflows.installation.reports import standing
+from rtsd.workflows.installation.reports import Standing, standing
 from rtsd.workflows.installation.visit import visiting
-
-if TYPE_CHECKING:
-    from conftest import Office
-
-    from rtsd.workflows.installation.reports import Standing
+from tests.support.installation import Office
 
 WAITING = "Pushes are being sent; waiting for them to end."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -16,9 +15,7 @@ from rtsd.errors import ConfigError, Conflict
 from rtsd.workflows.installation import rotation
 from rtsd.workflows.installation.rotation import KEPT_MS, Rotated
 from rtsd.workflows.installation.visit import now_ms
-
-if TYPE_CHECKING:
-    from conftest import Office
+from tests.support.installation import Office
 
 
 def tokens(office: Office) -> list[str]:
