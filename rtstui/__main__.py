@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtsd import __version__
+
 if TYPE_CHECKING:
     from rtstui.app import RtsTui
 
@@ -23,9 +25,7 @@ WAIT_S = 5.0
 
 def _version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:  # noqa: FBT001 (click's)
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415 (not needed to run)
-
-        click.echo(f"rtstui {version('rts')}")
+        click.echo(f"rtstui {__version__}")
         context.exit()
 
 
