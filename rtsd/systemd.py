@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Mapping, MutableMapping
 
 __all__ = ["listen_fds", "notify", "ready", "reloading", "status", "stopping", "watchdog", "watchdog_s"]
@@ -48,12 +47,12 @@ def stopping() -> None:
     notify("STOPPING=1", "STATUS=stopping")
 
 
-def reloading() -> None:
+def reloading(monotonic_ms: int) -> None:
     """Say that the configuration is being read again; `ready()` ends it.
 
-    systemd wants the time with it (Type=notify-reload).
+    systemd wants the time with it (Type=notify-reload), and none from before it asked: so it is rounded up.
     """
-    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    notify("RELOADING=1", f"MONOTONIC_USEC={(monotonic_ms + 1) * 1000}")
 
 
 def watchdog() -> None:

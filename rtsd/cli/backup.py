@@ -8,7 +8,6 @@ import errno
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.control.client import ControlClient
 from rtsd.errors import CorruptDatabase, RtsError, StorageFull, StorageUnwritable, UsageError
+from rtsd.machine import monotonic_ms
 from rtsd.store.backup import check
 
 LOOK_EVERY_S = 0.5
@@ -38,13 +38,13 @@ def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> No
     space for a moment, checked when it has arrived, and readable by you alone. docs/operations.md says how
     to restore it.
     """
-    began = time.monotonic()
+    began = monotonic_ms()
     _require_free(file, force=force)
     with _part_of(file) as part:
         download = _Download(part, shown=sys.stderr.isatty() and not as_json)
         taken_at = ask(socket, download.run)
         _put_in_place(part, file, force=force)
-    seconds, size = round(time.monotonic() - began, 3), file.stat().st_size
+    seconds, size = (monotonic_ms() - began) / 1000, file.stat().st_size
     if as_json:
         found = {"file": str(file), "bytes": size, "sha256": download.digest, "taken_at": taken_at}
         click.echo(msgspec.json.encode({**found, "seconds": seconds}))

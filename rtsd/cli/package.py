@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from rtsd import config, logs
 from rtsd.cli import options
 from rtsd.cli.output import coloured, table
+from rtsd.machine import monotonic_ms, wall_ms
 
 if TYPE_CHECKING:
     from rtsd.config import Config
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PROGRESS_S = 1.0
+PROGRESS_MS = 1_000
 """How often progress is told, at most."""
 
 _RUN_TEST = click.option(
@@ -169,11 +169,10 @@ def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> No
     """
     settings = _load(config_path)
     from rtsd.workflows.installation import rotation  # noqa: PLC0415 - as above
-    from rtsd.workflows.installation.visit import now_ms  # noqa: PLC0415 - as above
 
     async def work(visit: Visit, plan: Plan) -> rotation.Rotated:
         step = rotation.finish if finish else rotation.begin
-        return await step(visit.client, plan, settings, now_ms())
+        return await step(visit.client, plan, settings, wall_ms())
 
     done = _visit(settings, work, changes=True)
     if as_json:
@@ -322,7 +321,7 @@ class _Teller:
 
     def __init__(self) -> None:
         self._told = ""
-        self._at = 0.0
+        self._at = 0
 
     def tell(self, progress: Progress) -> None:
         """Say one line."""
@@ -330,8 +329,9 @@ class _Teller:
         if progress.tests_total:
             line += f", {progress.tests} of {progress.tests_total} tests"
         line += f" ({progress.detail})" if progress.detail else ""
-        if line != self._told and time.monotonic() - self._at >= PROGRESS_S:
-            self._told, self._at = line, time.monotonic()
+        now = monotonic_ms()
+        if line != self._told and now - self._at >= PROGRESS_MS:
+            self._told, self._at = line, now
             _say(line)
 
 

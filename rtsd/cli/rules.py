@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rtsd.config.values import duration
 from rtsd.control.protocol import Rule, Rules, RuleTest
 from rtsd.core.instant import from_iso, to_iso
 from rtsd.logs import clean
+from rtsd.machine import wall_ms
 
 _HEADERS = ("NAME", "OBJECT", "ON", "TARGET", "FIRED", "DELIVERED", "PENDING", "FAILED", "DEAD", "CIRCUIT")
 
@@ -63,7 +63,7 @@ def test(*, name: str, since: str, socket: Path | None, as_json: bool) -> None:
 def _moment(text: str) -> str:
     """Read a moment, or how long ago it was."""
     try:
-        return to_iso(time.time_ns() // 1_000_000 - duration(text))
+        return to_iso(wall_ms() - duration(text))
     except ValueError:
         pass
     try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +18,16 @@ from rtsd.store import dead_letters, journal, mirror, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
+from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.checks import Checks
+from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
+from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.loading import Loader
+from rtsd.sync.mode import ModeMachine
 from rtsd.sync.verify import Verifier
 
 
@@ -41,17 +45,31 @@ class Operations:
     def __init__(
         self,
         engine: Engine,
-        controller: Controller,
         inbox: Inbox,
         ledger: StoredLedger,
         rule_engine: RuleEngine,
+        *,
+        mode: ModeMachine,
+        interval_sync: IntervalSync,
+        describer: Describer,
+        loader: Loader,
+        audit: StateAudit,
+        checks: Checks,
+        verifier: Verifier,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._engine = engine
         self._ledger = ledger
-        self._controller = controller
         self._inbox = inbox
         self._rule_engine = rule_engine
-        self._verifier = Verifier(engine, controller)
+        self._mode = mode
+        self._interval_sync = interval_sync
+        self._describer = describer
+        self._loader = loader
+        self._state_audit = audit
+        self._checks = checks
+        self._verifier = verifier
+        self._random_bytes = random_bytes
         self._verifying = asyncio.Lock()
         self._runs = 0
         self._running: dict[str, Run] = {}
@@ -72,23 +90,25 @@ class Operations:
 
     async def _audit(self, mirrored: MirroredObject, *, full: bool, accept_missing: bool) -> dict[str, Any]:
         engine = self._engine
+        if not mirrored.loaded:
+            await self._loader.request(mirrored)
         if mirrored.table is None:
-            await self._controller.describer.describe(mirrored)
+            await self._describer.describe(mirrored)
         if mirrored.loading is not None:
             raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
         began, seq = engine.now(), engine.journal.last_seq
         before = await self.spent(began)
         try:
             if full or not mirrored.loaded:
-                await self._controller.audit.run(mirrored, accept_missing=accept_missing)
+                await self._loader.load(mirrored, accept_missing=accept_missing)
                 checked = mirrored.expected_rows or 0
             else:
-                checked = (await self._controller.check(mirrored)).checked
+                checked = (await self._checks.check(mirrored)).checked
         except RtsError as error:
             await engine.report(error, mirrored.name)
             raise
         if mirrored.state is not ObjectState.LIVE:
-            await self._controller.audit.prove(mirrored)
+            await self._state_audit.prove(mirrored)
         spent = await self.spent(began) - before
         found = await self._found_since(mirrored, seq)
         result = {
@@ -130,7 +150,7 @@ class Operations:
                 fingerprint(await mirror.count(self._engine.database, mirrored.described))
             )
         if mirrored.table is None:
-            await self._controller.describer.describe(mirrored)
+            await self._describer.describe(mirrored)
         size = await measure(
             self._engine.client, mirrored.described.schema, mirrored.config.where, purpose="estimate"
         )
@@ -160,17 +180,17 @@ class Operations:
     async def pause(self, objects: Sequence[MirroredObject]) -> None:
         """Pause the whole sync, or the reading of some objects."""
         if not objects:
-            await self._controller.pause()
+            await self._mode.pause()
         for mirrored in objects:
             await self._set_paused(mirrored, paused=True)
 
     async def resume(self, objects: Sequence[MirroredObject]) -> None:
         """Go on; without names, with everything."""
         if not objects:
-            await self._controller.resume()
+            await self._mode.resume()
         for mirrored in objects or self._engine.catalog:
             await self._set_paused(mirrored, paused=False)
-        self._controller.catch_up()
+        self._interval_sync.catch_up()
 
     async def _set_paused(self, mirrored: MirroredObject, *, paused: bool) -> None:
         if mirrored.paused == paused:
@@ -186,7 +206,7 @@ class Operations:
         if letter.kind == dead_letters.DELIVERY:
             await self._rule_engine.send_again(letter)
             return
-        again = f"retry-{letter_id}-{secrets.token_hex(8)}"
+        again = f"retry-{letter_id}-{self._random_bytes(8).hex()}"
         await self._inbox.append(Arrival(again, self._engine.now(), letter.body))
         await self._forget(letter_id, "retried")
 

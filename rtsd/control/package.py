@@ -18,10 +18,12 @@ from rtsd.errors import Conflict
 from rtsd.salesforce import package
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.conditions import Conditions
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
+from rtsd.sync.package_probe import PackageProbe
 
 
 class ChangedBody(msgspec.Struct):
@@ -41,19 +43,29 @@ class ConditionsBody(msgspec.Struct):
 class PackageOperations:
     """Carries out what the control API is asked of the package."""
 
-    def __init__(self, engine: Engine, controller: Controller, ledger: StoredLedger) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: StoredLedger,
+        *,
+        mode: ModeMachine,
+        probe: PackageProbe | None,
+        conditions: Conditions,
+    ) -> None:
         self._engine = engine
-        self._controller = controller
         self._ledger = ledger
+        self._mode = mode
+        self._probe = probe
+        self._conditions = conditions
 
     async def details(self, *, look: bool) -> protocol.PackageDetails:
         """Everything that is known; `look` asks the org first, for two calls."""
-        watch = self._controller.package
-        if watch is None:
+        if self._probe is None:
             return protocol.PackageDetails(triggers=self._triggers(PackageState()))
+        watch = self._probe.watch
         if look:
-            await self._controller.take_look(await watch.look_closely())
-            await self._controller.conditions.refresh()
+            await self._probe.take(await watch.probe_with_triggers())
+            await self._conditions.refresh()
         return self._shown(watch)
 
     async def changed(self, calls: Mapping[str, int], *, look: bool) -> protocol.PackageDetails:
@@ -64,16 +76,16 @@ class PackageOperations:
 
     async def switch(self, *, disabled: bool) -> protocol.PackageDetails:
         """Switch the package off or on in the org; doing it again changes nothing. Raises Conflict."""
-        watch = self._controller.package
-        if watch is None:
+        if self._probe is None:
             raise Conflict("No gateway is configured, so nothing is pushed here.", "Set [gateway] listen.")
+        watch = self._probe.watch
         changed = await watch.set_disabled(disabled=disabled)
         verb = "disabled" if disabled else "enabled"
         if changed:
             detail = {"disabled": disabled}
             await self._engine.note(Note("package", message=f"{verb} by an operator", detail=detail))
         signal = Signal.PACKAGE_DISABLED if disabled else Signal.PACKAGE_ENABLED
-        await self._controller.observe(signal, f"{verb} by an operator")
+        await self._mode.observe(signal, f"{verb} by an operator")
         shown = self._shown(watch)
         shown.changed = changed
         return shown
@@ -81,17 +93,16 @@ class PackageOperations:
     async def conditions(self, mirrored: MirroredObject, *, ask_org: bool = True) -> protocol.Conditions:
         """The sync conditions of an object, read now where the package is installed; else as last read."""
         installed = ask_org and self._is_installed
-        shown = await self._controller.conditions.show(mirrored, installed=installed)
+        shown = await self._conditions.show(mirrored, installed=installed)
         return protocol.Conditions(**asdict(shown))
 
     async def set_conditions(self, mirrored: MirroredObject, fields: Sequence[str]) -> protocol.Conditions:
         """Make these the sync conditions of an object, in the org."""
-        return protocol.Conditions(**asdict(await self._controller.conditions.put(mirrored, fields)))
+        return protocol.Conditions(**asdict(await self._conditions.put(mirrored, fields)))
 
     @property
     def _is_installed(self) -> bool:
-        watch = self._controller.package
-        return watch is not None and watch.known.state == "installed"
+        return self._probe is not None and self._probe.watch.known.state == "installed"
 
     def _shown(self, watch: PackageWatch) -> protocol.PackageDetails:
         known = watch.known
@@ -108,7 +119,7 @@ class PackageOperations:
             async_max=known.async_max,
             errors_24h=known.errors_24h,
             problems=[protocol.Problem(what=one.what, do=one.do) for one in watch.problems()],
-            next_look_at=_iso(watch.next_look_at),
+            next_look_at=_iso(watch.next_probe_at),
         )
 
     def _triggers(self, known: PackageState) -> list[protocol.PackageTrigger]:

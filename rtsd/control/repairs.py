@@ -18,10 +18,11 @@ from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.columns import Columns
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
-from rtsd.sync.repair import ids_at_once
+from rtsd.sync.fingerprint import Fingerprinter
+from rtsd.sync.repair import Repair, ids_at_once
 
 MOST_RECORDS = 50_000
 """Above this a full audit takes fewer calls than fetching by id."""
@@ -41,10 +42,20 @@ class RepairBody(msgspec.Struct):
 class Repairs:
     """Answers `POST /v1/objects/{o}/repair`."""
 
-    def __init__(self, engine: Engine, controller: Controller, operations: Operations) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        operations: Operations,
+        *,
+        repair: Repair,
+        fingerprinter: Fingerprinter,
+        columns: Columns,
+    ) -> None:
         self._engine = engine
-        self._controller = controller
         self._operations = operations
+        self._repair = repair
+        self._fingerprinter = fingerprinter
+        self._column_reader = columns
 
     async def run(self, mirrored: MirroredObject, body: RepairBody) -> dict[str, Any]:
         """Repair, or say what that would cost.
@@ -72,7 +83,7 @@ class Repairs:
             return await self._operations.priced(fetching(len(ids), ids_at_once(mirrored)))
         began = self._engine.now()
         before = await self._operations.spent(began)
-        done = await self._controller.repair.records(mirrored, ids, ASKED)
+        done = await self._repair.records(mirrored, ids, ASKED)
         spent = await self._operations.spent(began) - before
         return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
 
@@ -93,7 +104,7 @@ class Repairs:
                 f"{rows:,} records of {mirrored.name} are stamped then: an audit takes fewer calls",
                 f"run `rtsd audit {mirrored.name} --full`, or name a shorter time",
             )
-        ids = await self._controller.fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
+        ids = await self._fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
         result = await self._records(mirrored, sorted(ids), dry_run=False)
         spent = await self._operations.spent(began) - before
         return {**result, "api_calls": spent[API_REQUESTS]}
@@ -121,7 +132,7 @@ class Repairs:
             return await self._operations.priced(narrow_read(size))
         began = engine.now()
         before = await self._operations.spent(began)
-        changed = await self._controller.columns.reread(mirrored, columns)
+        changed = await self._column_reader.reread(mirrored, columns)
         message = f"{', '.join(columns)} read again for every row: {changed} rows differed"
         await engine.note(Note("repair", mirrored.name, source="repair", message=message))
         spent = await self._operations.spent(began) - before

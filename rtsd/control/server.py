@@ -20,7 +20,7 @@ from rtsd.control.rules import RuleOperations
 from rtsd.control.stream import EventQuery, EventStream
 from rtsd.control.views import Views
 from rtsd.core.ids import full_id
-from rtsd.errors import Conflict, NotFound, UsageError
+from rtsd.errors import NotFound, UsageError
 from rtsd.store import dead_letters, error_log, mirror, query
 from rtsd.sync.catalog import MirroredObject
 
@@ -78,6 +78,7 @@ class ControlServer:
         package: PackageRoutes,
         metrics: Metrics,
         triggers: RuleOperations,
+        reload: Callable[[], protocol.Reloaded],
     ) -> None:
         self._metrics = metrics
         self._explainer = explainer
@@ -88,8 +89,7 @@ class ControlServer:
         self._stream = stream
         self._operations = operations
         self._repairs = repairs
-        self.reload: Callable[[], protocol.Reloaded] | None = None
-        """Takes up the configuration again; None until the daemon runs."""
+        self._take_up = reload
         self._runner: web.AppRunner | None = None
         self._path: Path | None = None
 
@@ -257,9 +257,7 @@ class ControlServer:
         return answer(await self._triggers.test(request.match_info["name"], body.since))
 
     async def _reload(self, _request: web.Request) -> web.Response:
-        if self.reload is None:
-            raise Conflict("rtsd is starting", "try again in a moment")
-        return answer(self.reload())
+        return answer(self._take_up())
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await body_of(request, ObjectsBody)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rtsd import __version__
@@ -16,9 +16,13 @@ from rtsd.store.journal import Entry
 from rtsd.store.objects import ObjectState
 from rtsd.store.quota import Usage
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import Standing, StoredLedger
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.org import OrgIdentity
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.reachability import Reachability
+from rtsd.sync.silence import PushSeen, Silence
 
 HISTORY_MS: Millis = 7 * DAY_MS
 PURPOSES = ("audit", "interval", "repair", "describe", "package")
@@ -30,14 +34,19 @@ class Views:
     """Everything status is made of."""
 
     engine: Engine
-    controller: Controller
+    mode: ModeMachine
+    reachability: Reachability
+    org: OrgIdentity
+    push: PushSeen
+    silence: Silence
+    package: PackageWatch | None
     ledger: StoredLedger
-    gateway: protocol.Gateway
+    gateway: Callable[[], protocol.Gateway]
     started_at: Millis
 
     async def status(self) -> protocol.Status:
         """`GET /v1/status`."""
-        engine, controller = self.engine, self.controller
+        engine, mode = self.engine, self.mode
         now = engine.now()
         database = engine.database
         counts = await objects.row_counts(database)
@@ -46,10 +55,10 @@ class Views:
             started_at=to_iso(self.started_at),
             now=to_iso(now),
             org=self._org(),
-            gateway=self.gateway,
-            mode=controller.mode.value,
-            mode_since=to_iso(controller.mode_since),
-            mode_reason=controller.mode_reason,
+            gateway=self.gateway(),
+            mode=mode.mode.value,
+            mode_since=to_iso(mode.since),
+            mode_reason=mode.reason,
             package=self._package(),
             push=await self._push(now),
             objects=[_object(mirrored, counts.get(mirrored.name, 0), now) for mirrored in engine.catalog],
@@ -78,7 +87,7 @@ class Views:
         )
 
     def _org(self) -> protocol.Org:
-        facts = self.controller.org.facts
+        facts = self.org.facts
         return protocol.Org(
             id=self.engine.org_id,
             name=facts.name,
@@ -87,12 +96,12 @@ class Views:
             edition=facts.edition,
             apex=facts.apex,
             user=facts.user,
-            reachable=self.controller.unreachable is None if self.engine.org_id else None,
-            error=self.controller.unreachable,
+            reachable=self.reachability.error is None if self.engine.org_id else None,
+            error=self.reachability.error,
         )
 
     def _package(self) -> protocol.Package:
-        watch = self.controller.package
+        watch = self.package
         if watch is None:
             return protocol.Package()
         known = watch.known
@@ -102,11 +111,11 @@ class Views:
             disabled=known.disabled,
             last_seen_at=_iso(known.last_seen_at),
             problems=[protocol.Problem(what=one.what, do=one.do) for one in watch.problems()],
-            next_look_at=_iso(watch.next_look_at),
+            next_look_at=_iso(watch.next_probe_at),
         )
 
     async def _push(self, now: Millis) -> protocol.Push:
-        push = self.controller.push
+        push = self.push
         return protocol.Push(
             last_at=_iso(push.last_at),
             last_heartbeat_at=_iso(push.last_heartbeat_at),
@@ -114,7 +123,7 @@ class Views:
             quiet_proof=push.quiet_proof,
             received_24h=await inbox.count_since(self.engine.database, now - DAY_MS),
             rejected_24h=push.rejected,
-            missed_24h=self.controller.silence.missed_24h(),
+            missed_24h=self.silence.missed_24h(),
         )
 
     async def _quota(self, now: Millis) -> protocol.Quota:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +59,8 @@ class Intake:
     """The org whose pushes are taken; None while it is not known, then the engine judges."""
     protect: Callable[[Changes], None]
     """Applies the privacy rules, before anything reaches the disk."""
-    on_push: Callable[[Push, Millis], Awaitable[None]]
+    on_push: Callable[[Push, Millis], None]
+    """Takes note of a push that is durable; whatever that entails, the sender does not wait for it."""
     on_rejected: Callable[[PushError], Awaitable[None]]
     healthy: Callable[[], bool]
     meters: Meters
@@ -112,7 +112,7 @@ class GatewayServer:
     async def _push(self, request: web.Request) -> web.Response:
         """Take a push, and log it in one line, without a byte of it."""
         connection.of(request).begun()
-        meters, began = self._intake.meters, time.monotonic()
+        meters, began = self._intake.meters, asyncio.get_running_loop().time()
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
@@ -136,7 +136,7 @@ class GatewayServer:
     def _note(self, pace: Pace, result: str, began: float, **more: object) -> None:
         held_back = pace.admit(self._intake.now())
         if held_back is not None:
-            ms = round((time.monotonic() - began) * 1000, 1)
+            ms = round((asyncio.get_running_loop().time() - began) * 1000, 1)
             log.info("push", result=result, ms=ms, held_back=held_back or None, **more)
 
     async def _take(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
@@ -163,8 +163,7 @@ class GatewayServer:
         if isinstance(push, Changes):
             intake.protect(push)
         fresh = await intake.inbox.append(Arrival(stamped.webhook_id, now, encode_push(push)))
-        with suppress(StoreError):  # it is on the disk: what cannot be noted now does not take that back
-            await intake.on_push(push, now)
+        intake.on_push(push, now)
         return push, fresh
 
     async def _healthz(self, request: web.Request) -> web.Response:

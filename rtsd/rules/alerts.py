@@ -14,7 +14,6 @@ What was told is kept in the store: a restart repeats nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import msgspec
@@ -23,16 +22,18 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.silence import Quiet
 from rtsd.rules.match import new_webhook_id
 from rtsd.rules.rule import Alert
+from rtsd.services import Service
 from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.store.outbox import Posting
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.reachability import Reachability
+from rtsd.sync.silence import PushSeen
 
-LOOK_S = 1.0
-"""How often the conditions are looked at: all but one is in memory."""
+CHECK_EVERY_S = 1.0
+"""Seconds between checks of the conditions: all but one are in memory."""
 GRACE_MS: Millis = 5_000
 """So long an object may be incomplete before that is told: a proof is often on its way."""
 AGAIN_MS: Millis = 3_600_000
@@ -52,13 +53,25 @@ class Condition(msgspec.Struct):
     mark: int = 0
 
 
-class AlertWatch:
-    """Looks at the conditions, and puts alerts into the outbox."""
+class AlertWatch(Service):
+    """Checks the conditions, and puts alerts into the outbox."""
 
-    def __init__(self, engine: Engine, controller: Controller, status: ShownStatus) -> None:
+    name = "alerts"
+
+    def __init__(
+        self,
+        engine: Engine,
+        push: PushSeen,
+        reachability: Reachability,
+        status: ShownStatus,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        super().__init__()
         self._engine = engine
-        self._controller = controller
+        self._push = push
+        self._reachability = reachability
         self._status = status
+        self._random_bytes = random_bytes
         self._alerts: Sequence[Alert] = ()
         self._known: dict[str, Condition] | None = None
 
@@ -66,14 +79,13 @@ class AlertWatch:
         """Take alerts up, instead of those there were."""
         self._alerts = alerts
 
-    async def run(self) -> None:
-        """Look, forever."""
-        while True:
-            await self.step()
-            await asyncio.sleep(LOOK_S)
+    async def step(self) -> float:
+        """Check the conditions once."""
+        await self.check()
+        return CHECK_EVERY_S
 
-    async def step(self) -> int:
-        """Tell what began or ended since the last look; return how many alerts that made."""
+    async def check(self) -> int:
+        """Tell what began or ended since the last check; return how many alerts that made."""
         if not self._alerts:
             return 0
         if self._known is None:
@@ -151,7 +163,7 @@ class AlertWatch:
             )
             await unit.note(note)
             posting = Posting(
-                webhook_id=new_webhook_id(),
+                webhook_id=new_webhook_id(self._random_bytes),
                 rule=alert.name,
                 destination=alert.action.destination,
                 object="",
@@ -164,11 +176,11 @@ class AlertWatch:
 
     async def _conditions(self) -> AsyncIterator[tuple[str, Condition]]:
         """Every condition that holds now, by `kind` or `kind object`."""
-        now, controller = self._engine.now(), self._controller
-        if controller.push.quiet is Quiet.SILENT:
-            yield "silent", Condition(now, controller.push.quiet_proof or "pushes get lost")
-        if controller.unreachable is not None:
-            yield "unreachable", Condition(now, controller.unreachable)
+        now = self._engine.now()
+        if self._push.quiet is Quiet.SILENT:
+            yield "silent", Condition(now, self._push.quiet_proof or "pushes get lost")
+        if self._reachability.error is not None:
+            yield "unreachable", Condition(now, self._reachability.error)
         for mirrored in self._engine.catalog:
             for kind, message in _of_object(mirrored):
                 yield f"{kind} {mirrored.name}", Condition(now, message)

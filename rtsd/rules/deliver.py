@@ -1,4 +1,4 @@
-"""The loop that works the outbox off: at least once, in order per record, other records meanwhile.
+"""The service that works the outbox off: at least once, in order per record, other records meanwhile.
 
 A try is made outside any transaction; what came of all tries that ended meanwhile is written in one. A kill
 in between means one more try, with the same webhook-id.
@@ -20,16 +20,17 @@ from rtsd.errors import StoreError
 from rtsd.rules import circuit, command, webhook
 from rtsd.rules.circuit import Circuit
 from rtsd.rules.rule import Action, Command, Tried
+from rtsd.services import Service
 from rtsd.store import dead_letters, outbox
 from rtsd.store.dead_letters import DeadLetter
-from rtsd.store.journal import Entry, Note
+from rtsd.store.journal import Note
 from rtsd.store.outbox import Delivery
 from rtsd.sync.engine import Engine, UnitOfWork
 
 AT_ONCE = {"webhook": 16, "command": 4}
 """Deliveries under way to one destination: what any receiver takes, and any machine."""
-LOOK_S = 1.0
-"""How long the loop sleeps without looking at what has become due; looking is one indexed query."""
+DUE_CHECK_S = 1.0
+"""Seconds between checks for deliveries that have become due: one indexed query."""
 GIVEN_UP_AT_ONCE = 500
 PURGE_EVERY_MS: Millis = 600_000
 
@@ -46,17 +47,19 @@ class Destination:
     """By the delivery's seq."""
 
 
-class Deliverer:
+class Deliverer(Service):
     """Delivers what the outbox holds; see the module."""
 
-    def __init__(self, engine: Engine) -> None:
+    name = "deliveries"
+
+    def __init__(self, engine: Engine, fired: asyncio.Event) -> None:
+        super().__init__(fired)
         self._engine = engine
         self._actions: Mapping[str, Action] = {}
         self._destinations: dict[str, Destination] = {}
         self._ended: list[tuple[Delivery, Tried]] = []
         self._arranged = False
         self._purged_at: Millis = 0
-        self._wake = asyncio.Event()
         self._http: aiohttp.ClientSession | None = None
 
     @property
@@ -70,38 +73,23 @@ class Deliverer:
         for action in actions.values():
             self._destinations.setdefault(action.destination, Destination(AT_ONCE[action.kind]))
         self._arranged = False
-        self._wake.set()
+        self.wake.set()
 
     def circuit_of(self, action: Action) -> Circuit:
         """The breaker of where it sends."""
         return self._destinations[action.destination].circuit
 
-    def saw(self, entries: Sequence[Entry]) -> None:
-        """Look at once when something was fired: called with what has been committed."""
-        if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
-            self._wake.set()
-
-    def wake(self) -> None:
-        """Look at once."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Deliver, forever."""
-        try:
-            while True:
-                self._wake.clear()
-                while await self.step():
-                    pass
-                try:
-                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
-                except TimeoutError:
-                    continue
-        finally:
-            await self.close()
-            with suppress(StoreError):
-                await self._settle()
+    async def step(self) -> float:
+        """Take one turn; the next one follows at once while there is work."""
+        return 0.0 if await self.turn() else DUE_CHECK_S
 
     async def close(self) -> None:
+        """Break off what is under way, and write down what had ended by then."""
+        await self.break_off()
+        with suppress(StoreError):
+            await self._settle()
+
+    async def break_off(self) -> None:
         """Break off what is under way: it is tried again at the next start."""
         tasks = [task for one in self._destinations.values() for task in one.under_way.values()]
         for task in tasks:
@@ -111,7 +99,7 @@ class Deliverer:
             await self._http.close()
             self._http = None
 
-    async def step(self) -> int:
+    async def turn(self) -> int:
         """Write down what has ended, begin what is due; return how many of both."""
         done = 0
         if not self._arranged:
@@ -168,7 +156,7 @@ class Deliverer:
             self._ended.append((delivery, Tried("failed", f"rtsd itself failed: {type(error).__name__}")))
         finally:
             del destination.under_way[delivery.seq]
-            self._wake.set()
+            self.wake.set()
 
     async def _send(self, action: Action, delivery: Delivery) -> Tried:
         if isinstance(action, Command):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
-from rtsd.rules.alerts import AlertWatch, ShownStatus
+from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
-from rtsd.rules.match import Matcher, ShownEntry, Standing, new_webhook_id
+from rtsd.rules.match import Matcher, Standing, new_webhook_id
 from rtsd.rules.rule import Action, Alert, Rule
 from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
@@ -19,7 +19,6 @@ from rtsd.store.journal import Note
 from rtsd.store.outbox import Posting
 from rtsd.store.when import UnknownColumn, When
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 
 
@@ -37,12 +36,19 @@ class RuleEngine:
     """Holds what rules and alerts are made of."""
 
     def __init__(
-        self, engine: Engine, controller: Controller, shown: ShownEntry, status: ShownStatus
+        self,
+        engine: Engine,
+        *,
+        matcher: Matcher,
+        deliverer: Deliverer,
+        watch: AlertWatch,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._engine = engine
-        self.matcher = Matcher(engine.journal, shown)
-        self.deliverer = Deliverer(engine)
-        self.watch = AlertWatch(engine, controller, status)
+        self.matcher = matcher
+        self.deliverer = deliverer
+        self.watch = watch
+        self._random_bytes = random_bytes
         self.rules: Sequence[Rule] = ()
         self.alerts: Sequence[Alert] = ()
 
@@ -52,8 +58,6 @@ class RuleEngine:
         self.matcher.set_rules(rules)
         self.watch.set_alerts(alerts)
         self.deliverer.set_actions(self._actions())
-        # without rules a change is applied without a look at them
-        self._engine.applier.listener = self.matcher if rules else None
 
     def _actions(self) -> dict[str, Action]:
         """Where each rule and alert sends, by its name."""
@@ -88,7 +92,7 @@ class RuleEngine:
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
         posting = Posting(
-            webhook_id=letter.webhook_id or new_webhook_id(),
+            webhook_id=letter.webhook_id or new_webhook_id(self._random_bytes),
             rule=letter.rule or "",
             destination=action.destination,
             object=letter.object or "",
@@ -100,7 +104,7 @@ class RuleEngine:
             await dead_letters.drop(unit.tx, letter.id)
             await outbox.add(unit.tx, [posting], self._engine.now())
             await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
-        self.deliverer.wake()
+        self.deliverer.wake.set()
 
     async def mistakes(self, rules: Sequence[Rule]) -> list[str]:
         """What is wrong with conditions that name columns, each a line as configuration mistakes are.

@@ -7,7 +7,6 @@ it begins, and in the journal for the changes it did not judge.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +60,12 @@ def is_live(mirrored: MirroredObject, one: Occurrence) -> bool:
 
 
 class Matcher:
-    """Holds the rules against changes; `Applier.triggers` is one."""
+    """Holds the rules against changes: the listener of whoever applies them."""
 
-    def __init__(self, journal: Journal, shown: ShownEntry) -> None:
+    def __init__(self, journal: Journal, shown: ShownEntry, random_bytes: Callable[[int], bytes]) -> None:
         self._journal = journal
         self._shown = shown
+        self._random_bytes = random_bytes
         self._standings: dict[str, list[Standing]] = {}
         """By the object's name, in lower case."""
 
@@ -141,7 +141,7 @@ class Matcher:
             "old": one.old,
         }
         return Posting(
-            webhook_id=new_webhook_id(),
+            webhook_id=new_webhook_id(self._random_bytes),
             rule=rule.name,
             destination=rule.action.destination,
             object=note.object or "",
@@ -162,9 +162,9 @@ def is_asked(rule: Rule, note: Note) -> bool:
     return note.op in rule.on and note.source in rule.sources
 
 
-def new_webhook_id() -> str:
+def new_webhook_id(random_bytes: Callable[[int], bytes]) -> str:
     """Make the id of a delivery, the same on all its tries."""
-    return f"rts_{secrets.token_hex(12)}"
+    return f"rts_{random_bytes(12).hex()}"
 
 
 def _fired(rule: Rule, one: Occurrence) -> Note:

@@ -37,6 +37,19 @@ class Ledger(Protocol):
         """Take it that Salesforce itself has refused a call on `resources`; say in `error` when to go on."""
 
 
+class Uncounted:
+    """A ledger for calls that no mirror pays for: there is none yet."""
+
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        """Let every call pass."""
+
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        """Write nothing down."""
+
+    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
+        """Leave it at Salesforce's own words."""
+
+
 class Observed(NamedTuple):
     """Bounds of the moment at which the server read the data, on Salesforce's clock.
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 
 from rtsd.errors import StorageFailed, StoreError
+from rtsd.services import Service
 from rtsd.store.database import Database
 
-LOOK_S = 0.5
+PROBE_EVERY_S = 0.5
 
 
-async def watch(database: Database) -> None:
-    """Try again and again whether what failed works, so that health recovers without a push.
+class StorageWatch(Service):
+    """Probes the database after a failed write, so that health recovers without a push."""
 
-    Raises StorageFailed after an I/O error: then the kernel promises nothing, so rtsd stops and lets a
-    restart recover from the WAL (PostgreSQL does the same: data_sync_retry).
-    """
-    while True:
-        if database.failure is not None:
-            if "i/o error" in database.failure.lower():
-                raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
+    name = "storage"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    async def step(self) -> float:
+        """Probe if a write has failed.
+
+        Raises StorageFailed after an I/O error: then the kernel promises nothing, so rtsd stops and lets a
+        restart recover from the WAL (PostgreSQL does the same: data_sync_retry).
+        """
+        failure = self._database.failure
+        if failure is not None:
+            if "i/o error" in failure.lower():
+                raise StorageFailed(f"the disk failed: {failure}", "check the disk")
             with suppress(StoreError):
-                await database.probe()
-        await asyncio.sleep(LOOK_S)
+                await self._database.probe()
+        return PROBE_EVERY_S

@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.core.instant import Millis
 from rtsd.errors import CannotCommit, StoreError
+from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.store.database import Database, Tx
 
 MAX_WAITING = 1_000
@@ -35,10 +36,13 @@ class Arrival(NamedTuple):
     body: bytes
 
 
-class Inbox:
-    """Appends with group commit; `run` must be running for `append` to return."""
+class Inbox(Service):
+    """Appends with group commit; it must be running for `append` to return."""
+
+    name = "inbox"
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
@@ -57,26 +61,27 @@ class Inbox:
             self._waiting.put_nowait((arrival, outcome))
         except asyncio.QueueFull:
             raise CannotCommit("too many pushes are waiting for the disk", retry_after_s=2) from None
+        self.wake.set()
         return await outcome
 
-    async def run(self) -> None:
-        """Commit groups forever; once it ends, nobody waits any more for a commit that will not come."""
+    async def step(self) -> float:
+        """Commit one group."""
         self._closed = False
-        try:
-            while True:
-                await self.step()
-        finally:
-            self._closed = True
-            while not self._waiting.empty():
-                _, outcome = self._waiting.get_nowait()
-                if not outcome.done():
-                    outcome.set_exception(_stopping())
+        return 0.0 if await self.commit() else UNTIL_WOKEN
 
-    async def step(self) -> int:
-        """Wait for a push, then commit it with all that have come meanwhile; return how many."""
-        group = [await self._waiting.get()]
-        while len(group) < MAX_GROUP and not self._waiting.empty():
-            group.append(self._waiting.get_nowait())
+    async def close(self) -> None:
+        """Refuse whoever waits for a commit that will not come."""
+        self._closed = True
+        while not self._waiting.empty():
+            _, outcome = self._waiting.get_nowait()
+            if not outcome.done():
+                outcome.set_exception(_stopping())
+
+    async def commit(self) -> int:
+        """Commit the pushes that wait, together; return how many that were."""
+        group = [self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), MAX_GROUP))]
+        if not group:
+            return 0
         try:
             fresh = await self._commit([arrival for arrival, _ in group])
         except StoreError as error:
@@ -154,6 +159,11 @@ async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
     await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])
 
 
-async def purge(tx: Tx, before: Millis) -> None:
-    """Forget the ids of pushes that were applied and came before then."""
-    await tx.execute("DELETE FROM _rts_inbox WHERE body IS NULL AND received_at < ?", (before,))
+async def purge(tx: Tx, before: Millis, most: int) -> int:
+    """Forget the ids of pushes that were applied and came before then, of the oldest `most` pushes.
+
+    Only those are read, so that it takes as long whether there are many or few. Return how many went.
+    """
+    oldest = f"SELECT seq, received_at, body FROM _rts_inbox ORDER BY seq LIMIT {most}"
+    applied = f"SELECT seq FROM ({oldest}) WHERE body IS NULL AND received_at < ?"
+    return await tx.executemany(f"DELETE FROM _rts_inbox WHERE seq IN ({applied})", [(before,)])

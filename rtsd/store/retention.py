@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from rtsd.core.instant import Millis, to_iso
+from rtsd.store import inbox
 from rtsd.store.database import Database
 
 AT_ONCE = 2_000
@@ -36,6 +37,12 @@ async def forget_oldest(database: Database, count: int) -> int:
 async def forget_errors(database: Database, before: Millis) -> int:
     """Delete logged errors that did not come again since `before`."""
     return await _delete(database, "_rts_error", before)
+
+
+async def forget_push_ids(database: Database, before: Millis) -> int:
+    """Delete ids of pushes that were applied and came before then; return how many went."""
+    async with database.transaction() as tx:
+        return await inbox.purge(tx, before, AT_ONCE)
 
 
 async def journal_size(database: Database) -> tuple[int, int]:

@@ -97,10 +97,10 @@ class _Batch:
 class Applier:
     """Applies changes; see the module."""
 
-    def __init__(self, catalog: Catalog, journal: Journal) -> None:
+    def __init__(self, catalog: Catalog, journal: Journal, listener: ChangeListener) -> None:
         self._catalog = catalog
         self._journal = journal
-        self.listener: ChangeListener | None = None
+        self._listener = listener
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -142,8 +142,7 @@ class Applier:
                 for note, new, old in batch.watched or ()
                 if id(note) in by_note
             ]
-            if self.listener is not None:
-                fired += await self.listener.fire(tx, batch.mirrored, found, at)
+            fired += await self._listener.fire(tx, batch.mirrored, found, at)
         return fired
 
     async def load(
@@ -187,7 +186,7 @@ class Applier:
         table = mirrored.described
         known = await mirror.known(tx, table, {change.id for change in changes})
         batch = _Batch(mirrored, table, {})
-        if self.listener is not None and self.listener.watches(mirrored.name):
+        if self._listener.watches(mirrored.name):
             batch.watched = []
         for change in changes:
             record = batch.records.get(change.id)

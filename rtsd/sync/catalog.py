@@ -6,9 +6,8 @@ caller's transaction, so that a restart shows no more than was true.
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,8 +89,6 @@ class MirroredObject:
     """Loads and proofs that failed in a row."""
     retry_at: Millis = 0
     """Not before this (local clock) is it tried again."""
-    load_wanted: bool = False
-    """An operator asked for the initial audit (`initial_audit = "ask"`)."""
     vanished: int = 0
     """Rows that the org no longer counts, more than are believed to be deleted: nothing is, meanwhile."""
     unexplained: int = 0
@@ -161,9 +158,11 @@ class Catalog:
         self._lower = {name.lower(): mirrored for name, mirrored in objects.items()}
 
     @classmethod
-    async def open(cls, database: Database, configs: Sequence[ObjectConfig]) -> Catalog:
+    async def open(
+        cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
+    ) -> Catalog:
         """Take up what an earlier run left, and make rows for what is new."""
-        key = await _privacy_key(database)
+        key = await _privacy_key(database, random_bytes)
         known = await records.all_records(database)
         objects = {config.name: _restore(config, key, known.get(config.name)) for config in configs}
         for mirrored in objects.values():
@@ -228,11 +227,11 @@ class Catalog:
         return added
 
 
-async def _privacy_key(database: Database) -> bytes:
+async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
     """The key of this mirror's hashes, made once."""
     found = await meta.get(database, _PRIVACY_KEY)
     if found is None:
-        found = secrets.token_hex(32)
+        found = random_bytes(32).hex()
         async with database.transaction() as tx:
             await meta.put(tx, _PRIVACY_KEY, found)
     return bytes.fromhex(found)

@@ -20,6 +20,7 @@ RECOUNT_MS: Millis = 60_000
 """How often the rolling 24 hours are summed up again."""
 
 Tell = Callable[[Note], Awaitable[None]]
+"""Puts into the journal what is held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,12 @@ class StoredLedger:
     back, and goes on again, is told once.
     """
 
-    def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis]) -> None:
+    def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis], tell: Tell) -> None:
         self._database = database
         self.caps = caps
         self._now = now
+        self._tell = tell
         self.org = OrgUsage()
-        self.tell: Tell = _to_nobody
-        """Where it says what is held back: the journal, once there is one."""
         self._spent: dict[str, int] = {}
         self._counted_at: Millis | None = None
         self._closed: dict[str, _Closed] = {}
@@ -162,12 +162,12 @@ class StoredLedger:
             missing = bound.missing(purpose, count if name == resource else 1, held_back=held)
             if not missing:
                 continue
-            if name == API_REQUESTS and not bound.ours_alone and self.org.may_look(now):
+            if name == API_REQUESTS and not bound.ours_alone and self.org.may_probe(now):
                 return False
             goes_on_at = frees_at(await quota.spent_by_minute(tx, name, now - DAY_MS), missing)
             try_at = goes_on_at or now + HOUR_MS
             if not bound.ours_alone:
-                asked_at = self.org.look_at if name == API_REQUESTS else now + HOUR_MS
+                asked_at = self.org.probe_at if name == API_REQUESTS else now + HOUR_MS
                 try_at = min(try_at, asked_at)
             raise _refusal(_sentence(name, bound, purpose), goes_on_at, try_at)
         if resource == API_REQUESTS:
@@ -202,13 +202,13 @@ class StoredLedger:
         if (purpose, resource) not in self._held:
             self._held.add((purpose, resource))
             message = f"{purpose} is held back: {refusal.message}{until(refusal)}"
-            await self.tell(Note("quota", message=message, detail=_detail(purpose, resource, held=True)))
+            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=True)))
 
     async def _let_go(self, purpose: str, resource: str) -> None:
         if (purpose, resource) in self._held:
             self._held.remove((purpose, resource))
             message = f"{purpose} goes on: there are {resource} again"
-            await self.tell(Note("quota", message=message, detail=_detail(purpose, resource, held=False)))
+            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=False)))
 
     async def _warn(self) -> None:
         """Say before it happens that a limit will be used up."""
@@ -222,7 +222,7 @@ class StoredLedger:
                     f"at the rate of the last hour all {one.usage.max} {name} of the org are used up"
                     f" about {to_minute(one.runs_out_at)}"
                 )
-                await self.tell(Note("quota", message=message, detail={"limit": name}))
+                await self._tell(Note("quota", message=message, detail={"limit": name}))
 
 
 def until(error: QuotaExhausted) -> str:
@@ -252,7 +252,3 @@ def _sentence(name: str, bound: Bound, purpose: str) -> str:
 
 def _detail(purpose: str, resource: str, *, held: bool) -> dict[str, str | bool]:
     return {"purpose": purpose, "limit": resource, "held": held}
-
-
-async def _to_nobody(_note: Note) -> None:
-    """There is no journal yet."""

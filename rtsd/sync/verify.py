@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +18,9 @@ from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.checks import Checks
 from rtsd.sync.engine import Engine
+from rtsd.sync.repair import Repair
 
 MOST_NAMED = 1_000
 MOST_FAULTS = 100
@@ -58,9 +59,13 @@ class Verified:
 class Verifier:
     """Answers `rtsd verify`."""
 
-    def __init__(self, engine: Engine, controller: Controller) -> None:
+    def __init__(
+        self, engine: Engine, checks: Checks, repair: Repair, random_bytes: Callable[[int], bytes]
+    ) -> None:
         self._engine = engine
-        self._controller = controller
+        self._checks = checks
+        self._repair = repair
+        self._random_bytes = random_bytes
 
     async def verify(self, *, certify: bool) -> dict[str, Any]:
         """Verify everything, repair what can be repaired, and certify it if asked to."""
@@ -117,13 +122,13 @@ class Verifier:
             message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
             detail = {"broken": checked.broken[:MOST_NAMED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
-        done = await self._controller.repair.records(mirrored, checked.broken, BROKEN)
+        done = await self._repair.records(mirrored, checked.broken, BROKEN)
         found.repaired = done.changed
 
     async def _fingerprint(self, mirrored: MirroredObject, found: Verified) -> None:
         if mirrored.described.schema.cursor is None:
             return
-        result = (await self._controller.check(mirrored)).found
+        result = (await self._checks.check(mirrored)).found
         found.drift = {
             "missing": len(result.missing),
             "stale": len(result.stale),
@@ -134,10 +139,12 @@ class Verifier:
 
     def _certify(self, result: dict[str, Any]) -> dict[str, Any]:
         path = self._engine.database.path
-        return certificate.sign({"v": 1, **result}, signing_key(path.with_name(path.name + ".key")))
+        return certificate.sign(
+            {"v": 1, **result}, signing_key(path.with_name(path.name + ".key"), self._random_bytes)
+        )
 
 
-def signing_key(path: Path) -> bytes:
+def signing_key(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
     """Return the key in the file, made on first use, for its owner only. Raises Conflict for a bad one."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -148,7 +155,7 @@ def signing_key(path: Path) -> bytes:
                 f"{path} is not a key that only its owner can read", "chmod 600 it, or remove it"
             ) from None
         return key
-    key = secrets.token_bytes(certificate.KEY_BYTES)
+    key = random_bytes(certificate.KEY_BYTES)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)
     return key

@@ -8,8 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +18,12 @@ from rtsd.core import schema
 from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
-from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
+from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistake
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.ledger import Uncounted
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
@@ -100,19 +101,6 @@ class Report:
         self.problems.append(Problem(f"{what}{error.message}", error.do))
 
 
-class _Uncounted:
-    """A ledger for calls that no mirror pays for: there is none yet."""
-
-    async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Let every call pass."""
-
-    async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write nothing down."""
-
-    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Leave it at Salesforce's own words."""
-
-
 async def inspect(config: Config) -> Report:
     """Ask the org everything that matters before the start; what is wrong is in `problems`.
 
@@ -121,9 +109,8 @@ async def inspect(config: Config) -> Report:
     report = Report()
     _look_at_disk(config, report)
     _look_at_commands(config, report)
-    clock = _now
-    session = Session(credentials(config.org), _Uncounted(), clock)
-    async with Client(session, _Uncounted(), clock, api_version=config.org.api_version) as client:
+    session = Session(credentials(config.org), Uncounted(), wall_ms)
+    async with Client(session, Uncounted(), wall_ms, api_version=config.org.api_version) as client:
         try:
             await _look_at_org(client, config, report)
             await _look_at_objects(client, config.objects, report)
@@ -135,10 +122,6 @@ async def inspect(config: Config) -> Report:
         except SalesforceError as error:
             report.add(error, "The org could not be looked at in full: ")
     return report
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _look_at_disk(config: Config, report: Report) -> None:
@@ -174,8 +157,8 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
         )
     wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
     org_id = report.org.id
-    package = PackageWatch(client, wanted, lambda: org_id, _now)
-    await package.look()
+    package = PackageWatch(client, wanted, lambda: org_id, wall_ms)
+    await package.probe()
     report.package = "disabled" if package.known.disabled else package.known.state
 
 

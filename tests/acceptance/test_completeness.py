@@ -39,7 +39,7 @@ async def test_ac_01_the_look_back_follows_how_late_rows_come(stand: Standing) -
             org.org.create(org.org.admin, "Lead", [{"LastName": f"{seconds}", "Company": "late"}])
         for _ in range(seconds // 30 + 1):
             org.advance(30)
-            await org.parts.controller._read_windows()
+            await org.parts.services.interval_sync.read()
     assert await org.equal("Lead") == 105
     assert (await org.calls())["bulk_jobs"] == 1
 
@@ -65,7 +65,7 @@ async def test_ac_03_a_hole_is_never_called_complete(stand: Standing) -> None:
     await org.stop()
     await org.start()
     (mirrored,) = org.parts.engine.catalog
-    assert await org.parts.controller.audit.prove(mirrored) is False
+    assert await org.parts.readers.audit.prove(mirrored) is False
     shown = await org.state("Lead")
     assert shown.state == "incomplete"
     assert shown.error is not None
@@ -213,7 +213,7 @@ async def test_ac_11_a_new_column_rewrites_no_row(stand: Standing) -> None:
     org.org.quiet_update(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
     org.advance(3_601)
     before = await org.calls()
-    await org.parts.controller.describer.step()
+    await org.parts.readers.describer.step()
     shown = await org.state("Account")
     assert (shown.state, shown.rows) == ("incomplete", 1_500)
     assert "Region__c" in (shown.error or "")

@@ -85,7 +85,7 @@ async def test_ac_10_windows_without_quota_defer_and_the_mode_stays(stand: Stand
     lead = await one.state("Lead")
     assert (lead.state, lead.as_of) == ("deferred", as_of)
     assert "reserved for others" in str(lead.error)
-    assert one.parts.controller.mode is Mode.INTERVAL
+    assert one.parts.channel.mode.mode is Mode.INTERVAL
     assert await one.cost(before) == 0
     (entry,) = await held(one)
     assert entry == ("interval", API_REQUESTS, True)
@@ -328,17 +328,17 @@ async def test_ac_38_a_day_on_which_nothing_happens_is_priced_too(
     one = await stand({"Lead": 20, "Account": 10})
     report = await check.inspect(one.configuration())
     await one.loaded()
-    controller = one.parts.controller
+    runner, services = one.parts.runner, one.parts.services
     if mode == "real_time":
         await one.read()
-        await controller.observe(Signal.PUSH)
-        assert controller.mode is Mode.REAL_TIME
-        await controller._guarded(controller._read, 0)
+        await one.parts.channel.mode.observe(Signal.PUSH)
+        assert one.parts.channel.mode.mode is Mode.REAL_TIME
+        await runner.step(services.interval_sync)
     before = await one.calls()
     for _ in range(288):
         one.advance(300)
-        for step in (controller._load, controller._read, controller._check):
-            await controller._guarded(step, 0)
+        for service in (services.loader, services.interval_sync, services.checks):
+            await runner.step(service)
     assert report.idle is not None
     bill = await one.cost(before)
     by_kind = dict(await one.calls() - before)

@@ -203,15 +203,15 @@ async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None
     ids = [result.unwrap() for result in made]
     org.advance(30)
     await org.start()
-    filling = org.parts.controller.audit._columns.fill
+    filling = org.parts.readers.audit._columns.fill
 
     async def edited_meanwhile(mirrored: Any) -> None:
         org.advance(5)
         org.update("Wide__c", ids[:7], **{names[0]: "2", names[-1]: "2"})
-        org.parts.controller.audit._columns.fill = filling  # type: ignore[method-assign]
+        org.parts.readers.audit._columns.fill = filling  # type: ignore[method-assign]
         await filling(mirrored)
 
-    org.parts.controller.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
+    org.parts.readers.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
     await org.load()
     assert (await org.state("Wide__c")).state == "live"
     assert await org.equal("Wide__c") == 20
@@ -237,7 +237,7 @@ async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None
     org.advance(3 * 3_600)
     await org.read()
     await org.load()
-    await org.parts.controller._guarded(org.parts.controller._check, 0)
+    await org.parts.runner.step(org.parts.services.checks)
     assert (await org.state("Plain__c")).as_of == first, "not fresher than proven"
     org.advance(3 * 3_600)
     await org.load()
@@ -278,7 +278,7 @@ async def test_a_full_read_that_was_resumed_finds_orphans_too(
             result.unwrap()
     org.org.purge_delete_log(org.org.clock.now())
     read = await org.rows_read()
-    reading = asyncio.create_task(org.parts.controller.audit.run(org.parts.engine.catalog["Lead"]))
+    reading = asyncio.create_task(org.parts.readers.audit.run(org.parts.engine.catalog["Lead"]))
     while await org.rows_read() < read + 1_000:  # noqa: ASYNC110 - the org has no event
         await asyncio.sleep(0.002)
     org.cut_off += 1
@@ -357,7 +357,7 @@ async def test_pushes_of_rows_outside_the_filter_are_not_mirrored(stand: Standin
     await _push(org, [records[one] for one in changed])
     before = await org.calls()
     org.advance(20)
-    await org.parts.controller.repair.step(patiently=True)
+    await org.parts.readers.repair.step(patiently=True)
     assert await org.cost(before) <= 3
     assert await org.equal("Account", _hot) == rows - 3 + 2
 
@@ -367,7 +367,7 @@ async def _push(org: Any, records: list[dict[str, Any]]) -> None:
     import msgspec
 
     from rtsd.core.instant import to_iso
-    from rtsd.store.inbox import Arrival, Inbox
+    from rtsd.store.inbox import Arrival
 
     changes = [
         {
@@ -387,16 +387,6 @@ async def _push(org: Any, records: list[dict[str, Any]]) -> None:
         "read_at": to_iso(org.now()),
         "changes": changes,
     }
-    box: Inbox = org.parts.inbox
-    await _append(box, Arrival("push-1", org.now(), msgspec.json.encode(body)))
-    await org.parts.controller.realtime.step()
-
-
-async def _append(box: Any, arrival: Any) -> None:
-    import asyncio
-
-    committing = asyncio.create_task(box.run())
-    try:
-        await box.append(arrival)
-    finally:
-        committing.cancel()
+    async with org.taking():
+        await org.parts.services.inbox.append(Arrival("push-1", org.now(), msgspec.json.encode(body)))
+    await org.parts.services.realtime.apply_batch()

@@ -386,8 +386,10 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     """People save, pushes arrive, checks run, all at once: no check calls what is on its way drift."""
     org = await (await stand({"Lead": 600}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")
-    controller = org.parts.controller
-    loops = [asyncio.create_task(org.parts.inbox.run()), asyncio.create_task(controller.realtime.run())]
+    parts = org.parts
+    loops = [
+        asyncio.create_task(parts.runner.run(one)) for one in (parts.services.inbox, parts.services.realtime)
+    ]
     stop, at_work = asyncio.Event(), asyncio.Event()
     ids = org.ids("Lead")
 
@@ -416,13 +418,13 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
             await asyncio.sleep(0.001)
             await until_applied()
 
-    controller.fingerprinter._sleep = grace
+    org.sleep = grace
     at_work.set()
     working = asyncio.create_task(people())
     try:
         for _ in range(6):
             org.advance(20)
-            await controller.check(org.parts.engine.catalog["Lead"])
+            await parts.services.checks.check(org.parts.engine.catalog["Lead"])
     finally:
         stop.set()
         at_work.set()
@@ -461,17 +463,17 @@ async def test_ac_32_rows_taken_out_of_sight_mid_run(stand: Standing) -> None:
     org.update("Lead", ids[:100], Title="seen by nobody soon")
     org.advance(300)
     (mirrored,) = org.parts.engine.catalog
-    result = await org.parts.controller.fingerprinter.step(mirrored)
+    result = await org.parts.readers.fingerprinter.step(mirrored)
     assert len(result.found.stale) == 100
     await org.simulated.control("visibility", {"hidden_records": ids[:100]})
-    await org.parts.controller.repair.step()
+    await org.parts.readers.repair.step()
     shown = await org.state("Lead")
     assert (shown.state, shown.rows) == ("incomplete", 400)
     assert "no longer visible" in (shown.error or "")
     assert "permissions" in (shown.error or "")
     assert org.sql("SELECT * FROM _rts_tombstone") == []
     await org.simulated.control("visibility", {"hidden_records": []})
-    await org.parts.controller.repair.step()
+    await org.parts.readers.repair.step()
     await org.load()
     assert (await org.state("Lead")).state == "live"
     assert await org.equal("Lead") == 400

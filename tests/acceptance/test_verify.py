@@ -79,12 +79,12 @@ async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
     region = {"name": "Region__c", "type": "string", "length": 40}
     await org.simulated.control("schema", {"op": "add_field", "object": "Contact", "field": region})
     org.advance(3_601)
-    await org.parts.controller.describer.step()
+    await org.parts.readers.describer.step()
     assert (await verify(org))["objects"][1]["broken"] == []
     await org.load()
     await org.read()
     for mirrored in org.parts.engine.catalog:
-        await org.parts.controller.columns.refresh(mirrored)
+        await org.parts.readers.columns.refresh(mirrored)
     for _ in range(2):
         found = await verify(org)
         assert [one["broken"] for one in found["objects"]] == [[], []]

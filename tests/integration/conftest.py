@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from rtsd import daemon
 from rtssim.clock import Clock
 from rtssim.org import Org
 from rtssim.process import serve
@@ -47,8 +46,6 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             sim = await stack.enter_async_context(serve(org))
             rig = Rig(sim, org, tmp_path, objects or tuple(records), more)
             monkeypatch.setattr(ssl, "create_default_context", _trust_roots)
-            monkeypatch.setattr(daemon, "wall_ms", rig.now)
-            monkeypatch.setattr(daemon, "monotonic_ms", lambda: rig.monotonic_ms)
             if run:
                 await stack.enter_async_context(rig.running())
             return rig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
 from rtsd.errors import DaemonUnreachable, RtsError
+from rtsd.machine import random_token
 from rtssim import process
 from rtssim.process import SimulatedOrg
 
@@ -151,7 +151,7 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
 
 def _write_files(place: Path, org: SimulatedOrg, records: Mapping[str, int], silence_ms: int) -> str:
     """Write the configuration and its secrets; return the push token."""
-    token = secrets.token_urlsafe(32)
+    token = random_token()
     for name, text in (("sf-secret", org.info["client_secret"]), ("push-token", token)):
         path = place / name
         path.touch(mode=0o600)

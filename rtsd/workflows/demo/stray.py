@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import aiohttp
@@ -10,6 +9,7 @@ import msgspec
 
 from rtsd.core.instant import to_iso
 from rtsd.core.signature import sign
+from rtsd.machine import wall_ms
 
 OBJECT, RECORD = "Survey__c", "a0SQx0000000001AAA"
 """An object that nobody mirrors here, and a record of it."""
@@ -17,7 +17,7 @@ OBJECT, RECORD = "Survey__c", "a0SQx0000000001AAA"
 
 async def push_stray(gateway: str, org: str, token: str) -> None:
     """Push one change of an object that is not mirrored, as the package would."""
-    now = int(time.time() * 1000)
+    now = wall_ms()
     moment = to_iso(now)
     change: dict[str, Any] = {"object": OBJECT, "op": "create", "id": RECORD, "modstamp": moment}
     document = {"v": 1, "kind": "changes", "org": org, "pkg": "1.0.0", "attempt": 1, "sent": moment}

@@ -10,7 +10,6 @@ Each step may be done again: what was done already is left as it is.
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ from rtsd.control.client import ControlClient
 from rtsd.core.instant import Millis, to_minute
 from rtsd.core.token import key_id
 from rtsd.errors import ConfigError, Conflict, RtsError
+from rtsd.machine import random_token
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.workflows.installation.plan import Plan
 
 KEPT_MS: Millis = 24 * 3_600_000
 """So long the old token is accepted at least: retries of the package may take hours."""
-_TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ async def begin(client: Client, plan: Plan, config: Config, now: Millis) -> Rota
             f"`rtsd package rotate-token --finish` ends it, from {_finish_after(path)} on.",
         )
     if len(tokens) == 1:  # else an earlier try came to here, and is taken up
-        tokens.append(secrets.token_urlsafe(_TOKEN_BYTES))
+        tokens.append(random_token())
         logs.conceal(tokens)
         replace_secret(path, "\n".join(tokens))
     new = tokens[-1]

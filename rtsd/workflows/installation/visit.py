@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
@@ -12,8 +11,8 @@ from dataclasses import dataclass, field
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control.client import ControlClient
-from rtsd.core.instant import Millis
 from rtsd.errors import DaemonUnreachable, QuotaExhausted, RtsError, StoreError
+from rtsd.machine import wall_ms
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import API_REQUESTS
 from rtsd.salesforce.session import Session
@@ -23,11 +22,6 @@ from rtsd.store.database import Database
 PURPOSE = "package"
 PATIENCE_S = 60.0
 """How long the daemon may take: it looks at the org itself before it answers."""
-
-
-def now_ms() -> Millis:
-    """The local time: this stands beside the daemon, at the command line."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass
@@ -67,8 +61,8 @@ class Visit:
 async def visiting(config: Config) -> AsyncIterator[Visit]:
     """Connect to the org; afterwards tell the daemon, or its ledger if it does not run, what it cost."""
     tally = Tally()
-    session = Session(credentials(config.org), tally, now_ms)
-    async with Client(session, tally, now_ms, api_version=config.org.api_version) as client:
+    session = Session(credentials(config.org), tally, wall_ms)
+    async with Client(session, tally, wall_ms, api_version=config.org.api_version) as client:
         visit = Visit(client, tally)
         try:
             yield visit
@@ -94,4 +88,4 @@ async def _write_down(config: Config, counts: Counter[str]) -> None:
         if path.exists() and path.stat().st_uid == os.geteuid():
             async with await Database.open(path) as database, database.transaction() as tx:
                 for resource, count in counts.items():
-                    await quota.spend(tx, now_ms(), PURPOSE, resource, count)
+                    await quota.spend(tx, wall_ms(), PURPOSE, resource, count)

@@ -147,7 +147,7 @@ async def test_a_reader_who_reads_nothing_holds_nobody_up(socket: Socket) -> Non
         for number in range(40):
             await note(socket.rig, f"{number}" + "x" * 100_000)
         assert (await socket.ask("GET", "/v1/status"))[0] == 200
-    assert socket.rig.parts.feed.total >= 40
+    assert socket.rig.parts.base.publisher.feed.total >= 40
 
 
 async def test_a_reader_who_reads_nothing_is_closed(
@@ -157,10 +157,10 @@ async def test_a_reader_who_reads_nothing_is_closed(
     monkeypatch.setattr(stream, "WRITE_DEADLINE_S", 0.05)
     async with socket.following("/v1/events?follow=1") as content:
         await line(content)
-        assert len(socket.rig.parts.feed._followers) == 1
+        assert len(socket.rig.parts.base.publisher.feed._followers) == 1
         for number in range(60):
             await note(socket.rig, f"{number}" + "x" * 100_000)
-        await until(lambda: not socket.rig.parts.feed._followers)
+        await until(lambda: not socket.rig.parts.base.publisher.feed._followers)
 
 
 async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None:

@@ -72,7 +72,7 @@ async def test_the_gateways_address_is_compared(
     ours: str, theirs: str, problems: int, socket: Socket
 ) -> None:
     """With or without the path of pushes; without public_url there is nothing to compare with."""
-    watch = socket.rig.parts.controller.package
+    watch = socket.rig.parts.channel.package
     assert watch is not None
     watch._wanted = Wanted(ours, ["Contact"])
     await socket.rig.install_package()
@@ -107,7 +107,7 @@ async def test_disabled_and_enabled_by_an_operator(socket: Socket) -> None:
     )
     await socket.rig.settle()
     assert len(await socket.rig.differences()) == 1
-    await socket.rig.parts.controller._read()
+    await socket.rig.parts.services.interval_sync.step()
     assert await socket.rig.differences() == []
     status, shown = await socket.ask("POST", "/v1/package/enable")
     assert (shown["disabled"], shown["changed"], socket.rig.mode) == (False, True, Mode.INTERVAL)
@@ -172,8 +172,9 @@ async def test_unknown_conditions_are_refused_with_what_is_allowed(fields: list[
 async def test_an_edit_in_salesforce_shows_up_within_a_describe_period(socket: Socket) -> None:
     """The org's rows are read again, for one call; then they are what the mirror reckons with."""
     await installed(socket)
-    controller = socket.rig.parts.controller
-    await controller._look_for_package()
+    probe = socket.rig.parts.services.package_probe
+    assert probe is not None
+    await probe.step()
     org = socket.rig.org
     edit: dict[str, Any] = {
         "Key__c": "Contact.Email",
@@ -182,14 +183,14 @@ async def test_an_edit_in_salesforce_shows_up_within_a_describe_period(socket: S
         "Condition__c": True,
     }
     org.create(org.admin, "RTS_Synced_Field__c", [edit])[0].unwrap()
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].conditions == ()
     socket.rig.advance(PACKAGE_PERIOD_S)
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].conditions == ("Email",)
     assert "sync conditions edited in Salesforce: Email" in await notes(socket)
     await socket.rig.sim.control("package/uninstall")
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].in_org is None
 
 
@@ -198,7 +199,7 @@ async def test_settings_that_the_sync_user_may_not_read_are_said_so(socket: Sock
     await socket.rig.install_package()
     await socket.rig.sim.control("visibility", {"hidden_fields": ["RTS_Settings__c.Disable_RTS__c"]})
     for _ in range(2):
-        await socket.rig.parts.controller._look_for_package()
+        await socket.rig.parts.services.package_probe.step()
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["state"] == "installed"
     assert [one["do"] for one in shown["problems"]] == [

@@ -47,7 +47,7 @@ async def test_seen_before_is_said_so(rig: Rig) -> None:
     push = rig.changes(contact())
     assert (await rig.push(push))[0] == 200
     assert (await rig.push(push))[:2] == (200, {"accepted": 0, "duplicate": True})
-    await rig.parts.controller.realtime.step()
+    await rig.parts.services.realtime.apply_batch()
     assert (await rig.push(rig.changes()))[:2] == (200, {"accepted": 0, "duplicate": True})
     assert len(on_disk(rig)) == 1
 
@@ -88,7 +88,7 @@ async def test_what_is_not_signed_is_401(rig: Rig, headers: dict[str, str | None
     assert (status, answer["error"]) == (401, "BadSignature")
     assert on_disk(rig) == []
     assert rig.mode is not Mode.REAL_TIME
-    assert rig.parts.controller.push.rejected == 1
+    assert rig.parts.channel.push.rejected == 1
 
 
 @pytest.mark.parametrize(("off", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])

@@ -103,7 +103,7 @@ async def test_a_change_that_is_rolled_back_fires_nothing(ruled: Make, receiver:
 
     engine.applier.apply = apply_and_fail  # type: ignore[method-assign]
     with contextlib.suppress(RuntimeError):
-        await one.rig.parts.controller.realtime.step()
+        await one.rig.parts.services.realtime.apply_batch()
     assert await one.pending() == 0
     engine.applier.apply = original  # type: ignore[method-assign]
     await one.settle()
@@ -294,9 +294,9 @@ async def test_a_slow_receiver_holds_up_nothing_else(
         await create(one, f"c{number}")
     await one.rig.settle()
     deliverer = one.rig.parts.rule_engine.deliverer
-    await deliverer.step()
+    await deliverer.turn()
     await until(lambda: len(receiver.seen) == 16)
-    assert await deliverer.step() == 0
+    assert await deliverer.turn() == 0
     assert (len(receiver.seen), deliverer.under_way) == (16, 16)
     await create(one, "meanwhile")
     await one.rig.settle()
@@ -316,9 +316,9 @@ async def test_a_restart_between_try_and_note_sends_again_under_the_same_id(
         await one.begin()
         await create(one, "Ada")
         await rig.settle()
-        await rig.parts.rule_engine.deliverer.step()
+        await rig.parts.rule_engine.deliverer.turn()
         await until(lambda: len(receiver.seen) == 1)
-        await rig.parts.rule_engine.deliverer.close()
+        await rig.parts.rule_engine.deliverer.break_off()
     async with rig.running():
         await one.deliver()
         await rig.parts.rule_engine.deliverer.close()
@@ -337,10 +337,10 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     await rename(one, record_id, "second")
     book = one.rig.parts.rule_engine
     rules = book.rules
-    await book.deliverer.step()
+    await book.deliverer.turn()
     await until(lambda: len(receiver.seen) == 1)
     book.take_up([], [])
-    await book.deliverer.step()
+    await book.deliverer.turn()
     receiver.held.set()
     await one.deliver()
     letters = await dead_letters.newest(one.rig.parts.database)

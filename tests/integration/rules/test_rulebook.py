@@ -82,7 +82,7 @@ async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, recei
         assert (await shown(one))["error"] is None
         await rig.sim.control("schema", {"op": "remove_field", **field})
         rig.advance(4_000)
-        await rig.parts.controller.describer.describe(rig["Contact"])
+        await rig.parts.readers.describer.describe(rig["Contact"])
         await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
         await one.settle()
         assert receiver.seen == []
@@ -95,7 +95,7 @@ async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, recei
         add = {"op": "add_field", "object": "Contact", "field": {"name": "Department", "type": "string"}}
         await rig.sim.control("schema", add)
         rig.advance(4_000)
-        await rig.parts.controller.describer.describe(rig["Contact"])
+        await rig.parts.readers.describer.describe(rig["Contact"])
         assert (await shown(one))["error"] is None
 
 
@@ -111,7 +111,7 @@ async def test_a_change_that_a_window_found_fires_unless_it_is_not_asked_for(
     await one.settle()
     assert receiver.seen == []
     one.rig.advance(60)
-    await one.rig.parts.controller._read()
+    await one.rig.parts.services.interval_sync.step()
     await one.deliver()
     assert len(receiver.seen) == count
 
@@ -125,7 +125,7 @@ async def test_what_a_full_audit_finds_fires_only_if_asked_for(
     ((record_id,),) = await one.rig.rows("SELECT MIN(Id) FROM Contact")
     async with one.rig.parts.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
-    await one.rig.parts.controller.audit.run(one.rig["Contact"])
+    await one.rig.parts.readers.audit.run(one.rig["Contact"])
     await one.deliver()
     assert [document["record"]["Id"] for document in receiver.documents] == [record_id] * count
 
@@ -136,7 +136,7 @@ async def test_while_loading_only_what_is_new_fires(ruled: Make, receiver: Recei
     rig = one.rig
     async with rig.running():
         old = await rig.a_record("Contact")
-        await rig.parts.controller.describer.step()
+        await rig.parts.readers.describer.step()
         rig.advance(86_400)
         (new,) = await rig.dml("create", "Contact", rows=[{"LastName": "New"}])
         rig["Contact"].loaded_from = rig.now() - 60_000
@@ -275,7 +275,7 @@ async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, 
     take_up_again(one.rig.parts.rule_engine, config.load(path))
     receiver.held = asyncio.Event()
     deliverer = one.rig.parts.rule_engine.deliverer
-    await deliverer.step()
+    await deliverer.turn()
     assert deliverer.under_way == 1
     receiver.held.set()
     await one.deliver()

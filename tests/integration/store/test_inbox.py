@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rtsd.errors import CannotCommit
+from rtsd.services import repeat
 from rtsd.store import inbox
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
@@ -32,7 +33,7 @@ def on_disk(database: Database) -> Callable[[], set[str]]:
 @asynccontextmanager
 async def running(box: Inbox) -> AsyncIterator[None]:
     """Its loop."""
-    task = asyncio.create_task(box.run())
+    task = asyncio.create_task(repeat(box, box.step))
     try:
         yield
     finally:
@@ -46,7 +47,7 @@ async def appended(box: Inbox, *arrivals: Arrival) -> list[bool | BaseException]
     tasks = [asyncio.create_task(box.append(one)) for one in arrivals]
     await asyncio.sleep(0)
     while not all(task.done() for task in tasks):
-        await box.step()
+        await box.commit()
         await asyncio.sleep(0)
     return [task.exception() or task.result() for task in tasks]
 
@@ -83,8 +84,8 @@ async def test_one_commit_for_all_that_came_meanwhile(database: Database) -> Non
     box = Inbox(database)
     tasks = [asyncio.create_task(box.append(arrival(f"m{number}"))) for number in range(MAX_GROUP + 10)]
     await asyncio.sleep(0)
-    assert await box.step() == MAX_GROUP
-    assert await box.step() == 10
+    assert await box.commit() == MAX_GROUP
+    assert await box.commit() == 10
     assert await asyncio.gather(*tasks) == [True] * (MAX_GROUP + 10)
 
 
@@ -109,7 +110,7 @@ async def test_an_applied_push_is_remembered_until_it_is_purged(database: Databa
     assert await appended(box, arrival("a")) == [False]
     assert await inbox.count_pending(database) == 1
     async with database.transaction() as tx:
-        await inbox.purge(tx, 1_772_359_200_001)
+        assert await inbox.purge(tx, 1_772_359_200_001, 10) == 1
     assert await appended(box, arrival("a"), arrival("b")) == [True, False]
 
 
@@ -149,7 +150,7 @@ async def test_who_goes_away_takes_nobody_along(database: Database) -> None:
     one, two = asyncio.create_task(box.append(arrival("a"))), asyncio.create_task(box.append(arrival("b")))
     await asyncio.sleep(0)
     one.cancel()
-    await box.step()
+    await box.commit()
     assert await two
     assert on_disk(database)() == {"a", "b"}
 
@@ -180,10 +181,11 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
     """What was answered is there after SIGKILL of the process, uncheckpointed."""
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
+        "from rtsd.services import repeat\n"
         "from rtsd.store.database import Database; from rtsd.store.inbox import Arrival, Inbox\n"
         "async def main():\n"
         "    box = Inbox(await Database.open(Path(sys.argv[1])))\n"
-        "    task = asyncio.create_task(box.run())\n"
+        "    task = asyncio.create_task(repeat(box, box.step))\n"
         "    for n in range(20): await box.append(Arrival(f'm{n}', 0, b'{}'))\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
@@ -203,7 +205,7 @@ async def test_nobody_waits_for_an_inbox_that_has_ended(database: Database) -> N
     """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
     box, committed = Inbox(database), on_disk(database)
     async with database.transaction():  # the first group can't be committed now
-        loop = asyncio.create_task(box.run())
+        loop = asyncio.create_task(repeat(box, box.step))
         first = asyncio.create_task(box.append(arrival("first")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.instant import from_iso, to_iso
 from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
+from rtsd.rules.match import Matcher
 from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
@@ -84,10 +85,11 @@ class Bench:
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
     async with await Database.open(directory / "mirror.db") as database:
-        catalog = await Catalog.open(database, [ObjectConfig("Contact")])
+        catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes)
         async with database.transaction() as tx:
             await catalog.set_schema(tx, catalog["Contact"], SCHEMA, COLUMNS, "now")
-        yield Bench(database, catalog, Applier(catalog, await Journal.open(database)))
+        journal = await Journal.open(database)
+        yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 
 
 @pytest.fixture

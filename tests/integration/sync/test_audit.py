@@ -29,9 +29,9 @@ async def test_every_object_is_exact_in_every_field(start: Start) -> None:
 
 async def interrupted(rig: Rig) -> None:
     """Begin to load contacts, and stop as a kill would, just after the first page was stored."""
-    with rig.parts.feed.follow() as follower:
-        await rig.parts.controller.describer.step()
-        running = asyncio.create_task(rig.parts.controller.audit.run(rig["Contact"]))
+    with rig.parts.base.publisher.feed.follow() as follower:
+        await rig.parts.readers.describer.step()
+        running = asyncio.create_task(rig.parts.readers.audit.run(rig["Contact"]))
         async for batch in follower.batches():
             if any("a second" in (event.message or "") for event in batch):
                 break
@@ -80,12 +80,12 @@ async def test_pushes_during_the_load_are_kept(start: Start) -> None:
     """Contract 3: taken and applied while the audit runs; the older Bulk rows do not undo them."""
     rig = await start({"Contact": 300})
     await rig.install_package()
-    await rig.parts.controller.describer.step()
+    await rig.parts.readers.describer.step()
     record = await rig.a_record("Contact")
     loading = asyncio.create_task(rig.load())
     for number in range(5):
         await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": f"while loading {number}"}])
-        await rig.parts.controller.realtime.step()
+        await rig.parts.services.realtime.apply_batch()
     await loading
     await rig.settle()
     assert rig["Contact"].state is ObjectState.LIVE
@@ -99,7 +99,7 @@ async def test_a_count_that_differs_is_not_live(start: Start) -> None:
     rig.advance(3_600)
     async with rig.parts.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=(SELECT MIN(Id) FROM Contact)")
-    assert not await rig.parts.controller.audit.prove(rig["Contact"])
+    assert not await rig.parts.readers.audit.prove(rig["Contact"])
     reason = "the org counts 30 rows, the mirror has 29"
     assert (rig["Contact"].state, rig["Contact"].error) == (ObjectState.INCOMPLETE, reason)
     assert reason in str((await rig.notes("audit"))[-1].message)

@@ -24,7 +24,7 @@ async def rig(start: Start) -> Rig:
 
 async def read(rig: Rig, name: str = "Contact") -> WindowRead:
     """One window, and what it asks to be fetched."""
-    done = await rig.parts.controller.interval.step(rig[name])
+    done = await rig.parts.readers.interval.step(rig[name])
     await rig.settle()
     return done
 
@@ -136,7 +136,7 @@ async def test_the_cursor_stays_when_a_page_fails(rig: Rig, monkeypatch: pytest.
     seed = next(one for one in range(999) if _all_but_the_first(one))
     fault = await rig.sim.fault("query_timeout", path="queryAll", probability=0.8, seed=seed)
     with pytest.raises(SalesforceError):
-        await rig.parts.controller.interval.step(rig["Contact"])
+        await rig.parts.readers.interval.step(rig["Contact"])
     assert rig["Contact"].cursor == before
     ((stored,),) = await rig.rows("SELECT COUNT(*) FROM Contact")
     assert stored == 12 + 5
@@ -165,5 +165,5 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     import asyncio
 
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
-    done = await asyncio.gather(*(rig.parts.controller.interval.step(rig["Contact"]) for _ in range(3)))
+    done = await asyncio.gather(*(rig.parts.readers.interval.step(rig["Contact"]) for _ in range(3)))
     assert sorted(one.applied for one in done) == [0, 0, 1]

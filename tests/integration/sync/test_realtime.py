@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rtsd.control.client import ControlClient
 from rtsd.core.ids import full_id
 from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
@@ -89,7 +90,7 @@ async def test_an_unknown_object_is_a_dead_letter(contacts: Rig) -> None:
     odd = {"object": "Spaceship__c", "op": "create", "id": "a00000000000001AAA", "fields": {"Name": "x"}}
     stamp = contacts.changes()["read_at"]
     await contacts.push(contacts.changes(odd, {**known, "modstamp": stamp}))
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert await letters(contacts) == [("UnknownObject", "Spaceship__c", "a00000000000001AAA")]
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
     ((body,),) = await contacts.rows("SELECT body FROM _rts_dead_letter")
@@ -130,7 +131,7 @@ async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
             {"object": "Contact", "op": "update", "id": one, "fields": {"Secret__c": number}} for one in ids
         ]
         await contacts.push(contacts.changes(*changes), name=f"msg_{number}")
-        await contacts.parts.controller.realtime.step()
+        await contacts.parts.services.realtime.apply_batch()
         spent.append((await contacts.calls()).get("describe", 0) - before)
     assert spent == [1, 1, 1]
     assert len(await letters(contacts)) == MOST_UNKNOWN
@@ -142,13 +143,13 @@ async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
     contacts.advance(120)
     await contacts.sim.fault("html_503", path="/services/")
     with pytest.raises(OrgUnreachable):
-        await contacts.parts.controller.describer.describe(contacts["Contact"])
+        await contacts.parts.readers.describer.describe(contacts["Contact"])
     contacts.advance(120)
     stamp = contacts.changes()["read_at"]
     fields = {"LastName": "known", "Nonsense__c": 1}
     change = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": fields}
     await contacts.push(contacts.changes(change))
-    assert await contacts.parts.controller.realtime.step() == 1
+    assert await contacts.parts.services.realtime.apply_batch() == 1
     assert await letters(contacts) == [("UnknownField", "Contact", record)]
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
 
@@ -165,10 +166,10 @@ async def test_dead_letters_of_a_field_are_judged_again_when_its_column_comes(co
 
     contacts.org.add_field("Contact", Field("Shoe_Size__c", "Shoe size", "string", length=10))
     contacts.advance(120)
-    controller = contacts.parts.controller
-    await controller.describer.describe(contacts["Contact"])
-    await controller.columns.fill(contacts["Contact"])
-    assert await controller.realtime.step() == 1
+    parts = contacts.parts
+    await parts.readers.describer.describe(contacts["Contact"])
+    await parts.readers.columns.fill(contacts["Contact"])
+    assert await parts.services.realtime.apply_batch() == 1
     assert await letters(contacts) == []
 
 
@@ -201,7 +202,7 @@ async def test_a_value_that_does_not_fit_is_a_dead_letter(contacts: Rig, fields:
     bad = {**head, "id": "003000000000001AAA", "fields": fields}
     good = {**head, "id": record, "fields": {"LastName": "good"}}
     await contacts.push(contacts.changes(bad, good))
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert ("BadValue", "Contact", "003000000000001AAA") in await letters(contacts)
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("good",)]
 
@@ -214,27 +215,25 @@ async def test_another_orgs_push_that_was_taken_is_a_dead_letter(contacts: Rig) 
     change = {"object": "Contact", "op": "delete", "id": record, "modstamp": "2027-01-01T00:00:00Z"}
     assert (await contacts.push(contacts.changes(change, org="00D000000000001EAA")))[0] == 200
     engine.org_id = own
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert [reason for reason, _, _ in await letters(contacts)] == ["WrongOrg"]
     assert await contacts.differences() == []
 
 
 async def test_a_paused_object_catches_up(contacts: Rig) -> None:
     """Pushes meanwhile are taken and not applied; resumed, what they said is read, also in real time."""
-    from rtsd.control.operations import Operations
-
-    controller = contacts.parts.controller
-    parts = contacts.parts
-    operations = Operations(parts.engine, controller, parts.inbox, parts.ledger, parts.rule_engine)
+    services = contacts.parts.services
     await contacts.push({"v": 1, "kind": "test", "org": contacts.org.org_id})
-    await controller._read()
-    await operations.pause([contacts["Contact"]])
+    await services.interval_sync.step()
+    async with ControlClient(contacts.place / "rtsd.sock") as client:
+        await client.pause(["Contact"])
     await contacts.dml("create", "Contact", rows=[{"LastName": "while paused"}])
     await contacts.settle()
     assert len(await contacts.differences()) == 1
     (shown,) = (await contacts.parts.views.status()).objects
     assert shown.state == "paused"
-    await operations.resume([contacts["Contact"]])
+    async with ControlClient(contacts.place / "rtsd.sock") as client:
+        await client.resume(["Contact"])
     assert contacts.mode is Mode.REAL_TIME
-    await controller._read()
+    await services.interval_sync.step()
     assert await contacts.differences() == []

@@ -12,10 +12,9 @@ DAY_S = 86_400
 
 async def forget(rig: Rig, keep: Keep | None = None) -> int:
     """Forget what is due; how many steps it took."""
-    forgetting = Retention(rig.parts.engine, keep) if keep else rig.parts.retention
-    await forgetting.forget_pushes()
+    forgetting = Retention(rig.parts.engine, keep) if keep else rig.parts.services.retention
     steps = 0
-    while await forgetting.step():
+    while await forgetting.forget():
         steps += 1
     return steps
 
@@ -60,7 +59,7 @@ async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
     rig = await start({"Contact": 1})
     await rig.load()
     await rig.push(rig.changes({"object": "Contact", "op": "delete", "id": "003000000000001AAA"}))
-    while await rig.parts.controller.realtime.step():
+    while await rig.parts.services.realtime.apply_batch():
         pass
     from rtsd.errors import SalesforceError
 

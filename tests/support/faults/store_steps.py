@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rtsd.errors import CannotCommit, StoreError
+from rtsd.services import repeat
 from rtsd.store import backup, migrate, retention
 from rtsd.store.database import Database
 from rtsd.store.inbox import Arrival, Inbox
@@ -39,7 +40,7 @@ async def push(path: Path) -> None:
     """Take pushes; print the id of each once it is durable."""
     async with await Database.open(path) as database:
         inbox = Inbox(database)
-        running = asyncio.create_task(inbox.run())
+        running = asyncio.create_task(repeat(inbox, inbox.step))
         for number in range(PUSHES):
             try:
                 await inbox.append(Arrival(f"push-{number}", 0, b"{}" * 3_000))

@@ -1,4 +1,4 @@
-"""A daemon's parts as `rtsd.daemon` composes them, beside a simulated org whose clock only tests move.
+"""A daemon's parts as `rtsd.daemon.compose` builds them, beside a simulated org whose clock only tests move.
 
 Nothing runs by itself but the inbox: tests call `step` of what they look at.
 """
@@ -16,10 +16,13 @@ from typing import Any
 
 import aiohttp
 
-from rtsd import config, daemon
+from rtsd import config
 from rtsd.core.mode import Mode
 from rtsd.core.signature import sign
-from rtsd.daemon import Parts
+from rtsd.daemon.compose import compose
+from rtsd.daemon.parts import Parts
+from rtsd.errors import StoreError
+from rtsd.machine import Machine
 from rtsd.store import journal
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject
@@ -88,11 +91,11 @@ class Rig:
         objects = "".join(f'[[objects]]\nname = "{name}"\n' for name in self.objects)
         path.write_text(TOML.format(path=self.place, token=TOKEN, **named) + self.more.format() + objects)
         path.chmod(0o600)
+        machine = Machine(wall=self.now, monotonic=lambda: self.monotonic_ms, sleep=_no_pause)
         async with AsyncExitStack() as stack:
             self.http = await stack.enter_async_context(aiohttp.ClientSession())
-            self.parts = await daemon.build(config.load(path), stack)
-            self.parts.engine.client.exchange.patience.sleep = _no_pause
-            inbox = asyncio.create_task(self.parts.inbox.run())
+            self.parts = await compose(config.load(path), stack, machine)
+            inbox = asyncio.create_task(self.parts.runner.run(self.parts.services.inbox))
             try:
                 yield self.parts
             finally:
@@ -102,7 +105,7 @@ class Rig:
 
     async def load(self) -> None:
         """Describe and load every object."""
-        await self.parts.controller._load()
+        await self.parts.services.loader.step()
 
     async def install_package(self) -> None:
         """Install the package in the org, and let it push here."""
@@ -112,13 +115,19 @@ class Rig:
         self.sim.service.switches.push_retry_scale = 0.01
         self.sim.service.switches.push_timestamp_by_org_clock = True
 
+    async def heartbeat(self) -> None:
+        """Have the package send one, and judge it."""
+        assert (await self.sim.control("package/heartbeat"))["status"] == 200
+        await self.parts.services.evidence.step()
+
     async def settle(self) -> None:
         """Wait for the pushes under way, apply what came, and fetch what is to be fetched."""
         await self.sim.control("package/drain", {})
-        while await self.parts.controller.realtime.step():
+        await self.parts.services.evidence.step()
+        while await self.parts.services.realtime.apply_batch():
             pass
         for _ in range(10):
-            if not (await self.parts.controller.repair.step()).fetched:
+            if not (await self.parts.readers.repair.step()).fetched:
                 return
             self.advance(1)
         raise AssertionError("records are fetched again and again")
@@ -131,7 +140,7 @@ class Rig:
     @property
     def mode(self) -> Mode:
         """How changes arrive."""
-        return self.parts.controller.mode
+        return self.parts.channel.mode.mode
 
     async def differences(self) -> list[Difference]:
         """Where mirror and org differ, field by field."""
@@ -192,7 +201,10 @@ class Rig:
         kept = {key: value for key, value in sent.items() if value is not None}
         url = f"{self.gateway}/v1/push"
         async with self.http.post(url, data=data if data is not None else body, headers=kept) as answer:
-            return answer.status, json.loads(await answer.read()), answer.headers
+            found = json.loads(await answer.read())
+        with suppress(StoreError):  # judged again when there is space
+            await self.parts.services.evidence.step()
+        return answer.status, found, answer.headers
 
     def changes(self, *elements: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """A push of changes, read back now."""

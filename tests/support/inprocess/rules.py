@@ -83,7 +83,7 @@ class Ruled:
         """Make every try that is due now, and write down what came of it."""
         deliverer = self.rig.parts.rule_engine.deliverer
         for _ in range(TURNS):
-            if not await deliverer.step() and not deliverer.under_way:
+            if not await deliverer.turn() and not deliverer.under_way:
                 return
             await asyncio.sleep(0.001)
         raise AssertionError("the tries do not come to an end")

@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtsd import config, daemon
+from rtsd import config
 from rtsd.control import protocol
 from rtsd.control.client import ControlClient
+from rtsd.daemon.compose import compose
+from rtsd.daemon.parts import Parts
+from rtsd.machine import Machine
 from rtsd.store import fetches, quota
 from rtsd.workflows.demo.compare import compare
 from rtssim.org import Org
@@ -43,11 +46,16 @@ class Stand:
     quota: Mapping[str, Any]
     listen: str = ""
     """Where the gateway listens; empty: there is none."""
-    parts: daemon.Parts = field(init=False)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """How the daemon waits between retries, and for rows under way."""
+    parts: Parts = field(init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     cut_off: int = 0
     """How often a test has cut the daemon off in the middle: up to three calls are written down, not sent."""
     _starts: int = 0
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
     # -- the daemon -----------------------------------------------------------------------------------
     def now(self) -> int:
@@ -98,7 +106,8 @@ class Stand:
 
     async def start(self) -> Stand:
         """Build the daemon's parts."""
-        self.parts = await daemon.build(self.configuration(), self._stack)
+        machine = Machine(wall=self.now, monotonic=self.now, sleep=self._sleep)
+        self.parts = await compose(self.configuration(), self._stack, machine)
         self._starts += 1
         return self
 
@@ -115,11 +124,10 @@ class Stand:
     # -- its steps ------------------------------------------------------------------------------------
     async def load(self, *, past_pauses: bool = True) -> None:
         """Describe, load and prove what is due; `past_pauses` does not wait after failures."""
-        controller = self.parts.controller
         if past_pauses:
             for mirrored in self.parts.engine.catalog:
                 mirrored.retry_at = 0
-        await controller._guarded(controller._load, 0)
+        await self.parts.runner.step(self.parts.services.loader)
 
     async def loaded(self) -> Stand:
         """Start, and load everything; every object has to be live."""
@@ -132,19 +140,14 @@ class Stand:
 
     async def read(self) -> None:
         """Read one window of every object, and fetch what it asks for."""
-        controller = self.parts.controller
-
-        async def windows() -> float:
-            await controller._read_windows()
-            return 0
-
-        await controller._guarded(windows, 0)
+        self.parts.services.interval_sync.catch_up()
+        await self.parts.runner.step(self.parts.services.interval_sync)
         await self.repair()
 
     async def repair(self) -> None:
         """Fetch what waits to be fetched."""
         self.advance(60)
-        await self.parts.controller.repair.step()
+        await self.parts.readers.repair.step()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in the org and here."""
@@ -159,24 +162,29 @@ class Stand:
         await self.simulated.control("switches", quick)
         await self.simulated.control("package/install", {"objects": objects, "settings": settings})
 
+    @asynccontextmanager
+    async def taking(self) -> AsyncIterator[None]:
+        """Take pushes while the block runs, and then judge what they are evidence of."""
+        running = asyncio.create_task(self.parts.runner.run(self.parts.services.inbox))
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        await self.parts.services.evidence.step()
+
     async def beat(self) -> None:
         """The package sends a heartbeat."""
-        taking = asyncio.create_task(self.parts.inbox.run())
-        try:
+        async with self.taking():
             await self.simulated.control("package/heartbeat", {})
-        finally:
-            taking.cancel()
-        while await self.parts.controller.realtime.step():
+        while await self.parts.services.realtime.apply_batch():
             pass
 
     async def pushed(self) -> None:
         """Wait for the pushes under way, and apply what has come."""
-        taking = asyncio.create_task(self.parts.inbox.run())
-        try:
+        async with self.taking():
             await self.simulated.control("package/drain", {})
-        finally:
-            taking.cancel()
-        while await self.parts.controller.realtime.step():
+        while await self.parts.services.realtime.apply_batch():
             pass
 
     async def audit(self, name: str, *, full: bool = False) -> dict[str, Any]:

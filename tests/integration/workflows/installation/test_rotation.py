@@ -12,9 +12,9 @@ from aiohttp import web
 from rtsd import config
 from rtsd.core.token import key_id
 from rtsd.errors import ConfigError, Conflict
+from rtsd.machine import wall_ms
 from rtsd.workflows.installation import rotation
 from rtsd.workflows.installation.rotation import KEPT_MS, Rotated
-from rtsd.workflows.installation.visit import now_ms
 from tests.support.installation import Office
 
 
@@ -34,7 +34,7 @@ async def rotate(office: Office, *, finish: bool = False, later_ms: int = 0) -> 
     settings = config.load(office.place / "rtsd.toml")
     async with office.visit(settings) as (visit, plan):
         step = rotation.finish if finish else rotation.begin
-        return await step(visit.client, plan, settings, now_ms() + later_ms)
+        return await step(visit.client, plan, settings, wall_ms() + later_ms)
 
 
 async def test_both_tokens_are_accepted_until_the_rotation_is_finished(office: Office) -> None:

@@ -21,7 +21,7 @@ async def modes(rig: Rig) -> list[str]:
 
 async def watched(rig: Rig, until: Callable[[Callable[[], Any]], Awaitable[None]], mode: Mode) -> None:
     """Run the watch over silence until the mode is as expected."""
-    watch = asyncio.create_task(rig.parts.controller.watch_silence())
+    watch = asyncio.create_task(rig.parts.runner.run(rig.parts.services.silence_watch))
     try:
         await until(lambda: rig.mode is mode)
     finally:
@@ -30,20 +30,15 @@ async def watched(rig: Rig, until: Callable[[Callable[[], Any]], Awaitable[None]
             await watch
 
 
-async def heartbeat(rig: Rig) -> None:
-    """Have the package send one."""
-    assert (await rig.sim.control("package/heartbeat"))["status"] == 200
-
-
 async def test_silence_is_noticed_read_and_ended_by_a_push(
     contacts: Rig, until: Callable[[Callable[[], Any]], Awaitable[None]]
 ) -> None:
     """Charter 15: thirty minutes on a clock that nobody sets, one window, and back with the next push."""
-    controller = contacts.parts.controller
+    parts = contacts.parts
     record = await contacts.a_record("Contact")
     await contacts.dml("update", "Contact", rows=[{"Id": record, "Title": "pushed"}])
     await contacts.settle()
-    await controller._read()
+    await parts.services.interval_sync.step()
     assert contacts.mode is Mode.REAL_TIME
     await contacts.sim.fault("push_lost", count=1)
     contacts.advance(SILENCE_S - 60)
@@ -52,10 +47,10 @@ async def test_silence_is_noticed_read_and_ended_by_a_push(
     await watched(contacts, until, Mode.REAL_TIME)
     contacts.advance(1)
     await watched(contacts, until, Mode.INTERVAL)
-    await controller._read()
+    await parts.services.interval_sync.step()
     assert await contacts.differences() == []
-    assert controller.push.quiet == "silent"
-    assert controller.push.quiet_proof
+    assert parts.channel.push.quiet == "silent"
+    assert parts.channel.push.quiet_proof
     contacts.advance(5)
     await contacts.dml("update", "Contact", rows=[{"Id": record, "Title": "back"}])
     await contacts.settle()
@@ -73,45 +68,45 @@ async def test_quiet_is_idle_only_when_it_was_proven(
     contacts: Rig, until: Callable[[Callable[[], Any]], Awaitable[None]]
 ) -> None:
     """ac_21: a window that found nothing is the proof; before it nobody knows."""
-    controller = contacts.parts.controller
-    await heartbeat(contacts)
-    assert controller.push.quiet == "live"
+    parts = contacts.parts
+    await contacts.heartbeat()
+    assert parts.channel.push.quiet == "live"
     contacts.advance(SILENCE_S)
     await watched(contacts, until, Mode.INTERVAL)
-    assert controller.push.quiet == "unknown"
-    await controller._read()
-    assert controller.push.quiet == "idle"
-    assert "nothing changed" in str(controller.push.quiet_proof)
+    assert parts.channel.push.quiet == "unknown"
+    await parts.services.interval_sync.step()
+    assert parts.channel.push.quiet == "idle"
+    assert "nothing changed" in str(parts.channel.push.quiet_proof)
 
 
 async def test_real_time_reads_nothing_by_itself(contacts: Rig) -> None:
     """Steady state costs no call, once what was owed at the start is read."""
-    controller = contacts.parts.controller
-    await heartbeat(contacts)
-    await controller._read()
+    parts = contacts.parts
+    await contacts.heartbeat()
+    await parts.services.interval_sync.step()
     before = await contacts.calls()
     for _ in range(5):
         contacts.advance(300)
-        await controller._read()
+        await parts.services.interval_sync.step()
     assert await contacts.calls() == before
 
 
 async def test_a_disabled_package_is_said_to_be_disabled(contacts: Rig) -> None:
     """Its heartbeat says so; windows are read meanwhile; enabled again, a push leads back."""
-    controller = contacts.parts.controller
-    await heartbeat(contacts)
+    parts = contacts.parts
+    await contacts.heartbeat()
     await contacts.sim.control("package/settings", {"Disable_RTS__c": True})
-    await heartbeat(contacts)
+    await contacts.heartbeat()
     assert contacts.mode is Mode.DISABLED
     assert (await contacts.parts.views.status()).package.disabled is True
     contacts.advance(60)
     await contacts.dml("create", "Contact", rows=[{"LastName": "unpushed"}])
     await contacts.settle()
     assert len(await contacts.differences()) == 1
-    await controller._read()
+    await parts.services.interval_sync.step()
     assert await contacts.differences() == []
     await contacts.sim.control("package/settings", {"Disable_RTS__c": False})
-    await heartbeat(contacts)
+    await contacts.heartbeat()
     assert contacts.mode is Mode.REAL_TIME
     assert (await modes(contacts))[1:] == [
         "disabled: package disabled in the org",
@@ -122,7 +117,7 @@ async def test_a_disabled_package_is_said_to_be_disabled(contacts: Rig) -> None:
 async def test_the_package_is_looked_for(start: Start) -> None:
     """Missing, deployed, switched off, switched on: each look says what is there."""
     rig = await start({"Contact": 2})
-    look = rig.parts.controller._look_for_package
+    look = rig.parts.services.package_probe.step
     await look()
     assert rig.mode is Mode.AWAITING_PACKAGE
     assert (await rig.parts.views.status()).package.state == "missing"
@@ -147,12 +142,11 @@ async def test_the_package_is_looked_for(start: Start) -> None:
 
 async def test_an_org_that_is_away_and_comes_back(contacts: Rig) -> None:
     """The mode says so and why, the error is logged once, pushes are taken all the while."""
-    controller = contacts.parts.controller
-    await controller.restore()
+    parts = contacts.parts
     fault = await contacts.sim.fault("html_503", path="/services/data")
     for _ in range(3):
         contacts.advance(60)
-        await controller._guarded(controller._read, 5.0)
+        await parts.runner.step(parts.services.interval_sync)
     assert contacts.mode is Mode.UNREACHABLE
     shown = await contacts.parts.views.status()
     assert (shown.org.reachable, shown.mode) == (False, "unreachable")
@@ -160,7 +154,7 @@ async def test_an_org_that_is_away_and_comes_back(contacts: Rig) -> None:
     assert len(await contacts.notes("error")) == 1
     await contacts.sim.control(f"faults?id={fault}", method="DELETE")
     contacts.advance(60)
-    await controller._guarded(controller._read, 5.0)
+    await parts.runner.step(parts.services.interval_sync)
     assert contacts.mode is Mode.INTERVAL
     assert (await contacts.parts.views.status()).org.error is None
     assert [text.split(":")[0] for text in await modes(contacts)] == ["unreachable", "interval"]
@@ -168,33 +162,34 @@ async def test_an_org_that_is_away_and_comes_back(contacts: Rig) -> None:
 
 async def test_an_org_away_in_real_time_is_no_silence(contacts: Rig) -> None:
     """While pushes come, the mode stays; the org is shown as unreachable all the same."""
-    controller = contacts.parts.controller
-    await heartbeat(contacts)
+    parts = contacts.parts
+    await contacts.heartbeat()
     await contacts.sim.fault("html_503", path="/services/data")
-    await controller._guarded(controller._read, 5.0)
+    await parts.runner.step(parts.services.interval_sync)
     assert contacts.mode is Mode.REAL_TIME
     assert (await contacts.parts.views.status()).org.reachable is False
 
 
 async def test_a_pause_holds_and_a_resume_catches_up(contacts: Rig) -> None:
     """Pushes are taken and wait; nothing is read; after it everything is as in the org."""
-    controller = contacts.parts.controller
-    await heartbeat(contacts)
-    await controller._read()
-    await controller.pause()
+    parts = contacts.parts
+    await contacts.heartbeat()
+    await parts.services.interval_sync.step()
+    await parts.channel.mode.pause()
     before = await contacts.calls()
     await contacts.dml("create", "Contact", rows=[{"LastName": "while paused"}])
     await contacts.sim.control("package/drain", {})
-    run = asyncio.create_task(controller.realtime.run())
-    for step in (controller._read, controller._load, controller._check, controller._look_for_package):
-        await step()
+    services = parts.services
+    run = asyncio.create_task(parts.runner.run(services.realtime))
+    for service in (services.interval_sync, services.loader, services.checks, services.package_probe):
+        await service.step()
     assert await contacts.calls() == before
     assert await inbox.count_pending(contacts.parts.database) >= 1
     assert contacts.mode is Mode.PAUSED
     run.cancel()
-    await controller.resume()
+    await parts.channel.mode.resume()
     await contacts.settle()
-    await controller._read()
+    await parts.services.interval_sync.step()
     assert await contacts.differences() == []
     found = await modes(contacts)
     place = found.index("paused: paused by an operator")
@@ -205,11 +200,11 @@ async def test_a_pause_outlives_a_restart(start: Start) -> None:
     """An operator who paused it finds it paused."""
     rig = await start({"Contact": 2}, run=False)
     async with rig.running() as parts:
-        await parts.controller.pause()
+        await parts.channel.mode.pause()
     async with rig.running() as parts:
         assert rig.mode is Mode.PAUSED
-        assert parts.controller.realtime.paused
-        await parts.controller.resume()
+        assert parts.channel.mode.is_paused
+        await parts.channel.mode.resume()
     async with rig.running():
         assert rig.mode is not Mode.PAUSED
 
@@ -220,7 +215,7 @@ async def test_a_start_owes_a_window(contacts: Rig) -> None:
     contacts.advance(60)
     await contacts.dml("create", "Contact", rows=[{"LastName": "unseen"}])
     await contacts.settle()
-    await heartbeat(contacts)
+    await contacts.heartbeat()
     assert contacts.mode is Mode.REAL_TIME
-    await contacts.parts.controller._read()
+    await contacts.parts.services.interval_sync.step()
     assert await contacts.differences() == []
