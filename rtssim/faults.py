@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 from rtssim.limits import CONCURRENT_EXCEEDED, TOTAL_EXCEEDED
 
 # Faults of a REST or Bulk call, in place of its answer.

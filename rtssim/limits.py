@@ -6,8 +6,8 @@ from collections import Counter, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rtssim.errors import OrgError
-from rtssim.wire import Call, Reply, Router
+from rtssim.interface import OrgError
+from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,19 +13,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rtssim import ids
-from rtssim.behaviour import Behaviour
-from rtssim.changes import Commit, Principal, RowChange, SaveResult
 from rtssim.clock import Clock
-from rtssim.data.generate import DEFAULT_RECORDS, Generator
-from rtssim.data.setup import Setup
-from rtssim.dml import Dml
-from rtssim.drift import Drift
-from rtssim.errors import OrgError
-from rtssim.merge import Merges
-from rtssim.quiet import QuietEdits
-from rtssim.replication import Replication
-from rtssim.rows import Rows
-from rtssim.schema import crm, setup
+from rtssim.database import Store, quote
+from rtssim.interface import Commit, OrgError, Principal, RowChange, SaveResult
+from rtssim.records.dml import Dml
+from rtssim.records.merge import Merges
+from rtssim.records.replication import Replication
+from rtssim.records.rows import Rows
+from rtssim.records.schema_changes import Drift
+from rtssim.records.transactions import Transactions
+from rtssim.records.untriggered import QuietEdits
+from rtssim.sample_data.generator import DEFAULT_RECORDS, Generator
+from rtssim.sample_data.setup_rows import Setup
+from rtssim.schema import crm_objects, setup_objects
 from rtssim.schema.describe import describe_entry, describe_object
 from rtssim.schema.model import COMPOUND_TYPES, Schema
 from rtssim.soql.parser import parse
@@ -33,8 +33,7 @@ from rtssim.soql.plan import Plan
 from rtssim.soql.planner import MAX_GROUPS, plan, plan_fields
 from rtssim.soql.result import QueryResult
 from rtssim.soql.scope import Context
-from rtssim.store import Store, quote
-from rtssim.transactions import Transactions
+from rtssim.switches import Behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,7 +79,7 @@ class Org:
         self.behaviour = behaviour if behaviour is not None else Behaviour()
         self.instance_url = ""
         self.time_zone = "GMT"
-        self.schema = Schema([*crm.objects(), *setup.objects()])
+        self.schema = Schema([*crm_objects.objects(), *setup_objects.objects()])
         self.store = Store(path)
         self._transactions = Transactions(self.store, self.clock)
         self._rows = Rows(self.schema, self.store, self._transactions, self.behaviour, seed)
@@ -355,7 +354,7 @@ class Org:
 
     def install_package(self) -> None:
         """Add the RTS package's objects (its classes and triggers are rows of ApexClass and ApexTrigger)."""
-        for obj in setup.package_objects():
+        for obj in setup_objects.package_objects():
             if self.schema.find(obj.name) is None:
                 self.drift.add_object(obj)
 

@@ -19,27 +19,27 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from rtssim.auth import Accounts
-from rtssim.bulk import BulkQueries
-from rtssim.composite import Composite
-from rtssim.control import Control
-from rtssim.deploy import Deployments
-from rtssim.errors import OrgError
+from rtssim.apex_package.installation import install_package
+from rtssim.apex_package.pushes import Package
 from rtssim.faults import HTML_PAGES, REFUSALS, Fault, Faults
-from rtssim.install import install_package
+from rtssim.interface import OrgError
 from rtssim.limits import Limits
-from rtssim.login import Login
-from rtssim.package import Package
-from rtssim.query import Queries
-from rtssim.rest import Records
+from rtssim.login.accounts import Accounts
+from rtssim.login.oauth import Login
+from rtssim.metadata.deployments import Deployments
+from rtssim.rest.bulk_jobs import BulkQueries
+from rtssim.rest.composite import Composite
+from rtssim.rest.query import Queries
+from rtssim.rest.sobjects import Records
+from rtssim.rest.tooling import Tooling
+from rtssim.routing import JSON_TYPE, Call, Reply, Router, error_reply, not_found
+from rtssim.switchboard.routes import Control
 from rtssim.switches import Switches
-from rtssim.tooling import Tooling
-from rtssim.wire import JSON_TYPE, Call, Reply, Router, error_reply, not_found
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from rtssim.auth import Session
+    from rtssim.login.accounts import Session
     from rtssim.org import Org
 
 OLDEST, RETIRED, NEWEST = 31, 7, 67  # v7.0 to v30.0 are gone, v67.0 is Summer '26

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rtssim.schema.model import NUMBER_TYPES, Field, ObjectType, Schema
 
 if TYPE_CHECKING:
-    from rtssim.changes import Principal
+    from rtssim.interface import Principal
 
 _SOAP = {
     "id": "tns:ID",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 
 _WINDOW = 60
 _HINT = (

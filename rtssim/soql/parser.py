@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 from rtssim.soql import ast
 from rtssim.soql.messages import malformed
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtssim.errors import OrgError
+from rtssim.database import quote
+from rtssim.interface import OrgError
 from rtssim.schema.model import COMPOUND_TYPES, Child, Field
 from rtssim.soql import ast
 from rtssim.soql.conditions import Conditions
 from rtssim.soql.messages import located, malformed, no_such_children
 from rtssim.soql.plan import ChildPlan, Column, Plan
 from rtssim.soql.scope import Context, Expression, Scope
-from rtssim.store import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

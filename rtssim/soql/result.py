@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from rtssim.behaviour import Behaviour
+    from rtssim.database import Store
     from rtssim.schema.model import Schema
     from rtssim.soql.plan import ChildPlan, Plan
-    from rtssim.store import Store
+    from rtssim.switches import Behaviour
 
 _AT_ONCE = 2001
 _BASE = "/services/data/v62.0"

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rtssim.database import quote
 from rtssim.schema.model import ID_TYPES, NUMBER_TYPES, Field, ObjectType, Schema
 from rtssim.soql import ast
 from rtssim.soql.messages import (
@@ -16,13 +17,12 @@ from rtssim.soql.messages import (
     no_such_relationship,
     no_such_type,
 )
-from rtssim.store import quote
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rtssim.behaviour import Behaviour
-    from rtssim.changes import Principal
+    from rtssim.interface import Principal
+    from rtssim.switches import Behaviour
 
 MAX_LEVELS = 5
 _NAME_FIELDS = frozenset(

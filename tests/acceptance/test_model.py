@@ -29,8 +29,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
-from rtssim import auth
 from rtssim.clock import Clock
+from rtssim.login.oauth import accounts
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.stand import Stand
@@ -346,7 +346,7 @@ class Game(RuleBasedStateMachine):
 def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Load the mirror that every game begins with; make what is the same in each only once."""
     key = functools.cache(lambda: _RSA(public_exponent=65537, key_size=2048))
-    monkeypatch.setattr(auth.rsa, "generate_private_key", lambda **_options: key())
+    monkeypatch.setattr(accounts.rsa, "generate_private_key", lambda **_options: key())
 
     def now() -> int:
         return Game.current.now()
@@ -372,7 +372,7 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-_RSA = auth.rsa.generate_private_key
+_RSA = accounts.rsa.generate_private_key
 
 
 def test_the_mirror_ends_equal_to_the_org(games: None) -> None:

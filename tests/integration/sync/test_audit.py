@@ -8,7 +8,7 @@ import pytest
 
 from rtsd.store.objects import ObjectState
 from rtsd.sync import audit
-from rtssim.data.generate import DEFAULT_RECORDS
+from rtssim.sample_data.generator import DEFAULT_RECORDS
 from tests.support.inprocess.rig import Rig, Start
 
 

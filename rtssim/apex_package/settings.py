@@ -1,0 +1,122 @@
+"""What steers the package: its triggers, the org's `RTS_Settings__c` row, `RTS_Synced_Field__c` rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtssim.interface import OrgError
+
+if TYPE_CHECKING:
+    from rtssim.interface import Commit
+    from rtssim.org import Org
+
+COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The org's row of `RTS_Settings__c`."""
+
+    disabled: bool
+    error_logging: bool
+    url: str
+    token: str
+    org_id: str
+
+    @property
+    def push_url(self) -> str:
+        """Where pushes go."""
+        base = self.url.rstrip("/")
+        return base if base.endswith("/v1/push") else f"{base}/v1/push"
+
+
+class Configuration:
+    """Reads what steers the package, and again when a commit touched it or `reload` was called."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+        self._known: tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]] | None = None
+        self._silenced: frozenset[str] | None = None
+
+    def reload(self) -> None:
+        """Read everything again before the next use."""
+        self._known = self._silenced = None
+
+    def notice(self, commit: Commit) -> None:
+        """Reload if a commit changed what was read."""
+        if any(c.object.startswith("RTS_") or c.object == "ApexTrigger" for c in commit.changes):
+            self.reload()
+
+    def _read(self) -> tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]]:
+        if self._known is None:
+            soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
+            triggers = frozenset(row[0] for row in self.rows(soql) if not row[0].endswith("__e"))
+            self._known = (triggers, self._read_row(), self._read_conditions())
+        return self._known
+
+    def _read_row(self) -> Settings | None:
+        rows = self.rows(
+            f"SELECT {', '.join(COLUMNS)} FROM RTS_Settings__c "  # noqa: S608 - SOQL with the org's own id
+            f"WHERE SetupOwnerId = '{self._org.org_id}'"
+        )
+        if not rows:
+            return None
+        disabled, logging, url, token, org_id = rows[0]
+        return Settings(bool(disabled), bool(logging), url or "", token or "", org_id or "")
+
+    def _read_conditions(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for name, watched, active in self.rows(
+            "SELECT Object__c, Field__c, Condition__c FROM RTS_Synced_Field__c"
+        ):
+            if active and name and watched:
+                found.setdefault(name, set()).add(watched)
+        return {name: frozenset(watched) for name, watched in found.items()}
+
+    def rows(self, soql: str) -> list[tuple[Any, ...]]:
+        """Return a query's rows as the system sees them; none where the package's objects are missing."""
+        try:
+            return list(self._org.query(self._org.sync_user, soql).rows())
+        except OrgError:
+            return []
+
+    @property
+    def triggers(self) -> frozenset[str]:
+        """Objects that have an active trigger of the package."""
+        return self._read()[0]
+
+    @property
+    def row(self) -> Settings | None:
+        """The org's settings, whatever they say."""
+        return self._read()[1]
+
+    @property
+    def conditions(self) -> dict[str, frozenset[str]]:
+        """Watched fields by object; an object that is missing has every update pushed."""
+        return self._read()[2]
+
+    def silences(self, user_id: str) -> bool:
+        """Whether a row of this user's, or else of the profile's, disables the package for the user.
+
+        The lowest row that there is decides (Apex Developer Guide, Custom Settings: user, profile, org).
+        """
+        if self._silenced is None:
+            rows = dict(self.rows("SELECT SetupOwnerId, Disable_RTS__c FROM RTS_Settings__c"))
+            users = self.rows("SELECT Id, ProfileId FROM User") if len(rows) > 1 else []
+            self._silenced = frozenset(
+                user for user, profile in users if rows.get(user, rows.get(profile, False))
+            )
+        return user_id in self._silenced
+
+    def active(self) -> Settings | None:
+        """Return the settings under which changes are pushed now, or None where they are not."""
+        row = self.configured()
+        return None if row is None or row.disabled else row
+
+    def configured(self) -> Settings | None:
+        """Return the settings if there is somewhere to send to, a key, and they are this org's own."""
+        row = self.row
+        if row is None or not row.url or not row.token:
+            return None
+        return row if row.org_id[:15] in ("", self._org.org_id[:15]) else None
