@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""The org's SQLite file: one table per object, a writer, and readers with snapshots of their own."""
+"""The org's SQLite file: one table per object, one writer, and readers with their own snapshots."""
 
 from __future__ import annotations
 
@@ -9,68 +8,71 @@ import sqlite3
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rtssim.schema.model import Field, ObjectType
 
-_LOG = (
+_LOG_TABLES = (
     "CREATE TABLE _bin (object, id, deleted_at, root, PRIMARY KEY (object, id)) WITHOUT ROWID",
     "CREATE TABLE _deleted (object, id, deleted_at, PRIMARY KEY (object, deleted_at, id)) WITHOUT ROWID",
     "CREATE INDEX _deleted_id ON _deleted (object, id)",
 )
-
-
-_BLOCK = 5_000
+_BLOCK_ROWS = 5_000
+_IDLE_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Prepared values for some columns, used over and over."""
+    """Prepared values for some columns, reused for many rows."""
 
     names: Sequence[str]
     rows: Sequence[tuple[Any, ...]]
 
 
 def quote(name: str) -> str:
-    """Return an SQL identifier."""
+    """Quote a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def insert_sql(table: str, columns: Iterable[str]) -> str:
+    """Return the INSERT of a row with these columns, values as parameters."""
+    quoted = [quote(column) for column in columns]
+    return f"INSERT INTO {quote(table)} ({', '.join(quoted)}) VALUES ({', '.join('?' * len(quoted))})"
 
 
 def _fold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-_patterns: dict[str, re.Pattern[str]] = {}
+@lru_cache(maxsize=256)
+def _like_pattern(pattern: str) -> re.Pattern[str]:
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    wild = {"%": ".*", "_": "."}
+    source = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
+    return re.compile(source, re.IGNORECASE | re.DOTALL)
 
 
 def _like(value: object, pattern: str) -> int:
     """Match SOQL's LIKE for patterns beyond ASCII; `pattern` uses % _ and backslash."""
-    if not isinstance(value, str):
-        return 0
-    compiled = _patterns.get(pattern)
-    if compiled is None:
-        parts = re.findall(r"\\.|.", pattern, re.DOTALL)
-        wild = {"%": ".*", "_": "."}
-        source = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
-        compiled = _patterns[pattern] = re.compile(source, re.IGNORECASE | re.DOTALL)
-    return 1 if compiled.fullmatch(value) else 0
+    return 1 if isinstance(value, str) and _like_pattern(pattern).fullmatch(value) else 0
 
 
 def _local(value: object, zone: str) -> str | None:
-    """Return a stored datetime as the wall clock of `zone`, in the same shape (convertTimezone)."""
+    """Return a stored datetime as local time in `zone`, in the same format (convertTimezone)."""
     if not isinstance(value, str):
         return None
     try:
-        there = datetime.fromisoformat(value).astimezone(ZoneInfo(zone))
+        local = datetime.fromisoformat(value).astimezone(ZoneInfo(zone))
     except ZoneInfoNotFoundError:
-        there = datetime.fromisoformat(value).astimezone(UTC)
-    return there.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        local = datetime.fromisoformat(value).astimezone(UTC)
+    return local.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _functions(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -80,11 +82,11 @@ def _functions(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-class Store:
+class OrgDatabase:
     """The file at `path` (None: a temporary one, removed by `close`).
 
-    Columns have no declared type, so that values stay exactly as written. Durability is of no concern:
-    the org lives as long as its process.
+    Columns have no declared type, so that values stay exactly as written. Nothing is durable: the org ends
+    with its process.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -105,11 +107,11 @@ class Store:
             "journal_mode=OFF",
         ):
             self._writer.execute(f"PRAGMA {pragma}")
-        for statement in _LOG:
+        for statement in _LOG_TABLES:
             self._writer.execute(statement)
 
     def open_for_readers(self) -> None:
-        """Leave bulk-load mode: from now on readers get consistent snapshots (WAL)."""
+        """Leave load mode: from now on readers get consistent snapshots (WAL)."""
         self._writer.execute("ANALYZE")
         self._writer.execute("PRAGMA journal_mode=WAL")
 
@@ -128,17 +130,12 @@ class Store:
         """Run one statement on the writer."""
         return self._writer.execute(sql, params)
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether the writer has uncommitted work."""
-        return self._writer.in_transaction
-
     def load(
         self, obj: ObjectType, names: Sequence[str], rows: Iterator[tuple[Any, ...]], pools: Sequence[Pool]
     ) -> None:
-        """Fill a table: row n is one of `rows` (columns `names`) and, from each pool, its row n modulo size.
+        """Fill a table: row n of `rows` (columns `names`), joined with row n modulo size of each pool.
 
-        SQLite joins the pools by itself, which is several times faster than binding every value.
+        SQLite joins the pools itself, several times faster than binding every value.
         """
         columns = [quote(name) for pool in (Pool(names, ()), *pools) for name in pool.names]
         values = [f"own.v{at}" for at in range(len(names))]
@@ -154,7 +151,7 @@ class Store:
             f"INSERT INTO {quote(obj.name)} ({', '.join(columns)}) SELECT {', '.join(values)} FROM own{joins}"
         )
         done = 0
-        while block := list(islice(rows, _BLOCK)):
+        while block := list(islice(rows, _BLOCK_ROWS)):
             self._put_pool("own", Pool(names, block), done)
             self._writer.execute(sql)
             self._writer.execute("DELETE FROM own")
@@ -173,22 +170,21 @@ class Store:
         self._writer.executemany(f"INSERT INTO temp.{table} VALUES (?{marks})", numbered)
 
     def create_table(self, obj: ObjectType) -> None:
-        """Create the object's table; `index` follows once it is filled."""
+        """Create the object's table; call `index` once it is filled."""
         columns = ", ".join(
             "Id TEXT NOT NULL PRIMARY KEY" if f.name == "Id" else quote(f.name) for f in obj.stored_fields()
         )
         self._writer.execute(f"CREATE TABLE {quote(obj.name)} ({columns})")
 
     def index(self, obj: ObjectType) -> None:
-        """Index what is read by: change order, references, external ids."""
+        """Index the columns that reads search by: change order, references, external ids."""
         if "SystemModstamp" in obj.fields:
-            gone = ["IsDeleted"] if "IsDeleted" in obj.fields else []
-            self._index(obj, ["SystemModstamp", "Id", *gone], "stamp")
+            deleted = ["IsDeleted"] if "IsDeleted" in obj.fields else []
+            self._index(obj, ["SystemModstamp", "Id", *deleted], "stamp")
         for field in obj.stored_fields():
-            self.index_field(obj, field)
+            self._index_field(obj, field)
 
-    def index_field(self, obj: ObjectType, field: Field) -> None:
-        """Index a field if rows are looked up by it."""
+    def _index_field(self, obj: ObjectType, field: Field) -> None:
         if field.unique or field.external_id:
             self._index(
                 obj, [field.name], field.name, collate="" if field.case_sensitive else " COLLATE NOCASE"
@@ -206,23 +202,23 @@ class Store:
         self._writer.execute(f"DROP TABLE {quote(obj.name)}")
 
     def add_column(self, obj: ObjectType, field: Field) -> None:
-        """Add an empty column, or empty the one a removed field left."""
+        """Add an empty column, or empty the column that a removed field left."""
         present = {row[1] for row in self._writer.execute(f"PRAGMA table_info({quote(obj.name)})")}
         if field.name in present:
             self._writer.execute(f"UPDATE {quote(obj.name)} SET {quote(field.name)} = NULL")
             return
         self._writer.execute(f"ALTER TABLE {quote(obj.name)} ADD COLUMN {quote(field.name)}")
-        self.index_field(obj, field)
+        self._index_field(obj, field)
 
     # -- reading ---------------------------------------------------------------------------------------
     def rows(self, obj: ObjectType, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Stored rows by id, as the writer sees them."""
+        """Return stored rows by id, as the writer sees them."""
         return self.rows_where(
             obj, "Id IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(list(ids))}
         )
 
     def rows_where(self, obj: ObjectType, where: str, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Stored rows by id that match an SQL condition, as the writer sees them."""
+        """Return the stored rows that match an SQL condition by id, as the writer sees them."""
         names = [f.name for f in obj.stored_fields()]
         listed = ", ".join(map(quote, names))
         cursor = self._writer.execute(f"SELECT {listed} FROM {quote(obj.name)} WHERE {where}", params)
@@ -230,7 +226,7 @@ class Store:
         return {row["Id"]: row for row in found}
 
     def reader(self) -> sqlite3.Connection:
-        """Return a read-only connection; give it back with `release`. May be used in another thread."""
+        """Return a read-only connection, usable in any thread; give it back with `release`."""
         if self._idle:
             return self._idle.pop()
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
@@ -242,7 +238,7 @@ class Store:
         """Take a reader back."""
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if self._closed or len(self._idle) >= 8:
+        if self._closed or len(self._idle) >= _IDLE_READERS:
             connection.close()
         else:
             self._idle.append(connection)

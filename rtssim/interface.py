@@ -1,4 +1,4 @@
-"""What passes between the org and who works with it: principals, save results, commits."""
+"""Values that the org exchanges with its callers: principals, errors, save results, commits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+Op = Literal["create", "update", "delete", "undelete", "purge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user and the limits of what that user can see.
+
+    `view_all` False: of objects with an owner, only the user's own rows. `hidden_objects` holds object
+    names, `hidden_fields` (object, field) pairs (field-level security), `hidden_records` 18-character ids.
+    """
+
+    user_id: str
+    view_all: bool = True
+    hidden_objects: frozenset[str] = frozenset()
+    hidden_fields: frozenset[tuple[str, str]] = frozenset()
+    hidden_records: frozenset[str] = frozenset()
 
 
 class OrgError(Exception):
@@ -24,27 +41,30 @@ class OrgError(Exception):
         self.fields = tuple(fields)
 
 
-Op = Literal["create", "update", "delete", "undelete", "purge"]
+def not_found() -> OrgError:
+    """Return the error for a path, object or row that does not exist or is hidden from the user."""
+    return OrgError(404, "NOT_FOUND", "The requested resource does not exist")
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks: a user and what this user can't see.
+def entity_is_deleted() -> OrgError:
+    """Return the error for a row in the recycle bin."""
+    return OrgError(404, "ENTITY_IS_DELETED", "entity is deleted")
 
-    `view_all` False: of objects with an owner only the user's own rows. `hidden_objects` holds object
-    names, `hidden_fields` (object, field) pairs (field-level security), `hidden_records` 18-character ids.
-    """
 
-    user_id: str
-    view_all: bool = True
-    hidden_objects: frozenset[str] = frozenset()
-    hidden_fields: frozenset[tuple[str, str]] = frozenset()
-    hidden_records: frozenset[str] = frozenset()
+def malformed_id(obj_name: str, record_id: str) -> OrgError:
+    """Return the error for an id of another object, or for text that is not an id."""
+    message = f"{obj_name} ID: id value of incorrect type: {record_id}"
+    return OrgError(400, "MALFORMED_ID", message, ("Id",))
+
+
+def session_expired() -> OrgError:
+    """Return the error for a session that has ended or never existed."""
+    return OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """The outcome of one row of a DML call; `created` says which way an upsert went."""
+    """Outcome of a DML call for a single row; `created` tells an upsert's insert from its update."""
 
     id: str | None
     success: bool
@@ -62,10 +82,10 @@ class SaveResult:
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One row's change in a commit.
+    """A single row's change within a commit.
 
-    `old` and `new` hold the stored fields (formulas left out) as REST would print them; `new` is None for
-    a purge, `old` for a create. `modstamp` is the row's SystemModstamp after the change. `fires_trigger` is
+    `old` and `new` hold the stored fields (formulas left out) as REST prints them; `new` is None for a
+    purge, `old` for a create. `modstamp` is the row's SystemModstamp after the change. `fires_trigger` is
     False where Salesforce runs no Apex trigger (cascade delete, re-parenting, mass edits, purge, ...).
     """
 
@@ -81,7 +101,7 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One transaction, visible since `at`; its rows were stamped at `stamped`, perhaps long before."""
+    """A transaction that became visible at `at`; its rows carry the stamp `stamped`, possibly much older."""
 
     at: datetime
     stamped: datetime

@@ -1,7 +1,7 @@
-"""What crosses the wire: one REST call, its reply, and the table that finds who answers it.
+"""REST calls, their replies, and the router from a path to the function that answers it.
 
-Composite calls run other calls inside themselves, so the answering functions never see the HTTP
-library: they take a `Call` and return a `Reply`.
+Composite calls run other calls inside themselves, so the answering functions don't see the HTTP library:
+they take a `Call` and return a `Reply`.
 """
 
 from __future__ import annotations
@@ -13,43 +13,42 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtssim.interface import OrgError
+from rtssim.interface import OrgError, not_found
 
 if TYPE_CHECKING:
     from rtssim.login.accounts import Session
     from rtssim.soql.result_file import Page
 
 JSON_TYPE = "application/json;charset=UTF-8"
-NOTHING = object()  # a reply without a body, which is not the same as the JSON value null
+NOTHING = object()  # no body, as opposed to the JSON value null
 
 
 @dataclass(frozen=True)
 class Call:
-    """One REST call below ``/services/data/vNN.0``, already authenticated."""
+    """A REST call below `/services/data/vNN.0`, already authenticated."""
 
     method: str
     path: str  # decoded, without the version part, without a trailing slash
     query: Mapping[str, str]
-    headers: Mapping[str, str]  # names match without regard to case
+    headers: Mapping[str, str]  # names match with case ignored
     body: bytes
     session: Session
     version: str  # "62.0"
-    counted: bool = True  # False for what runs inside a call that is counted as a whole
 
     @property
     def base(self) -> str:
-        """The path that every URL in an answer starts with."""
+        """Prefix of every URL in a reply."""
         return f"/services/data/v{self.version}"
 
     def json(self) -> Any:
-        """Decode the body; raise `OrgError` JSON_PARSER_ERROR where it is no JSON."""
+        """Decode the body; raise `OrgError` JSON_PARSER_ERROR if it is not JSON."""
         try:
             return msgspec.json.decode(self.body or b"null")
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise OrgError(400, "JSON_PARSER_ERROR", f"Unexpected character: {problem}") from problem
 
     def json_object(self) -> dict[str, Any]:
-        """Decode the body, which has to be a JSON object."""
+        """Decode the body, which must be a JSON object."""
         value = self.json()
         if not isinstance(value, dict):
             raise OrgError(400, "JSON_PARSER_ERROR", "The HTTP entity body is required to be a JSON object")
@@ -58,7 +57,7 @@ class Call:
 
 @dataclass
 class Reply:
-    """The answer to a `Call`: JSON data, or bytes as they are, or a page of a spooled file, or no body."""
+    """Reply to a `Call`: JSON data, raw bytes, a page of a result file, or no body."""
 
     data: Any = NOTHING
     status: int = 200
@@ -67,7 +66,7 @@ class Reply:
     page: Page | None = None
 
     def encoded(self, *, pretty: bool = False) -> bytes:
-        """Return the body's bytes, JSON text unless the reply has bytes of its own."""
+        """Return the body: raw bytes if there are any, otherwise JSON."""
         if self.raw is not None:
             return self.raw
         if self.data is NOTHING:
@@ -77,7 +76,7 @@ class Reply:
 
 
 def error_body(error: OrgError) -> list[dict[str, Any]]:
-    """Return an error in the REST shape, an array of one (REST API guide, Status Codes)."""
+    """Return an error in REST format, an array with a single item (REST API guide, Status Codes)."""
     body: dict[str, Any] = {"message": error.message, "errorCode": error.code}
     if error.fields:
         body["fields"] = list(error.fields)
@@ -89,44 +88,39 @@ def error_reply(error: OrgError) -> Reply:
     return Reply(error_body(error), error.status)
 
 
-def not_found() -> OrgError:
-    """Return the answer to a path nobody serves."""
-    return OrgError(404, "NOT_FOUND", "The requested resource does not exist")
-
-
 Answer = Callable[..., Reply]
 
 
 class Router:
-    """Finds the function that answers a call; patterns name path parts as ``{part}``."""
+    """Finds the function that answers a call; patterns name path parts as `{part}`."""
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Answer, str]] = []
 
     def add(self, method: str, pattern: str, answer: Answer, kind: str) -> None:
-        """Serve `method` on `pattern` by `answer`; `kind` names the route in the statistics."""
+        """Route `method` on `pattern` to `answer`; `kind` names the route in statistics."""
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
         self._routes.append((method, re.compile(expression + r"\Z"), answer, kind))
 
     def find(self, method: str, path: str) -> tuple[Answer, dict[str, str], str]:
-        """Return who answers, the path's named parts, and the route's kind.
+        """Return the function that answers, the path's named parts, and the route's kind.
 
         Raises `OrgError` NOT_FOUND or METHOD_NOT_ALLOWED.
         """
-        known = False
+        path_known = False
         for verb, pattern, answer, kind in self._routes:
             match = pattern.match(path)
             if match is None:
                 continue
-            known = True
+            path_known = True
             if verb == method or (verb == "GET" and method == "HEAD"):
                 return answer, match.groupdict(), kind
-        if known:
+        if path_known:
             raise OrgError(405, "METHOD_NOT_ALLOWED", f"HTTP Method '{method}' not allowed.")
         raise not_found()
 
     def dispatch(self, call: Call) -> Reply:
-        """Answer a call; an `OrgError` becomes its reply."""
+        """Answer a call; an `OrgError` becomes the reply."""
         try:
             answer, parts, _ = self.find(call.method, call.path)
             return answer(call, **parts)

@@ -1,4 +1,4 @@
-"""Signed POSTs to the gateway, as Apex callouts make them, and the count of their answers."""
+"""Apex callouts: signed POSTs to the gateway, with statistics of their answers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import msgspec
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rtssim.apex_package.settings import Settings
+    from rtssim.apex_package.settings import PackageSettings
     from rtssim.clock import Clock
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
-AT_ONCE = 50  # callouts under way
+CONCURRENT = 50
 TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 @dataclass
-class Statistics:
-    """What was sent and how it was answered, since the start."""
+class PushStatistics:
+    """Pushes and their answers since the start."""
 
     pushes: int = 0
     changes: int = 0
@@ -36,8 +36,8 @@ class Statistics:
     failed: int = 0
     lost: int = 0
     heartbeats: int = 0
-    filtered: int = 0  # updates that no sync condition let through
-    suppressed: int = 0  # changes met with the package disabled or not set up
+    filtered: int = 0  # updates that no sync condition matched
+    suppressed: int = 0  # changes while the package was disabled or not set up
     answers: Counter[str] = field(default_factory=Counter)
 
     def document(self) -> dict[str, Any]:
@@ -46,24 +46,24 @@ class Statistics:
 
 
 class Callouts:
-    """Sends documents and keeps the statistics; nothing is sent before `start`."""
+    """Sends documents, from `start` to `close`, and keeps statistics."""
 
-    def __init__(self, clock: Clock, switches: Switches) -> None:
+    def __init__(self, clock: Clock, switches: ApiSwitches) -> None:
         self._clock = clock
         self._switches = switches
         self._http: aiohttp.ClientSession | None = None
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self.statistics = Statistics()
-        self.sent = asyncio.Event()  # set by every callout that left
+        self._slots = asyncio.Semaphore(CONCURRENT)
+        self.statistics = PushStatistics()
+        self.sent = asyncio.Event()  # set after every callout
 
     @property
     def running(self) -> bool:
-        """Whether documents can be sent."""
+        """True between `start` and `close`."""
         return self._http is not None
 
     async def start(self) -> None:
-        """Make sending possible."""
-        connector = aiohttp.TCPConnector(limit=AT_ONCE)
+        """Open the HTTP client."""
+        connector = aiohttp.TCPConnector(limit=CONCURRENT)
         self._http = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, auto_decompress=False)
 
     async def close(self) -> None:
@@ -72,8 +72,10 @@ class Callouts:
             await self._http.close()
             self._http = None
 
-    async def post(self, settings: Settings, message_id: str, document: dict[str, Any]) -> tuple[int, str]:
-        """Sign and POST; return the status (0: no answer) and the start of the body."""
+    async def post(
+        self, settings: PackageSettings, message_id: str, document: dict[str, Any]
+    ) -> tuple[int, str]:
+        """Sign and POST a document; return the status (0: no answer) and the start of the body."""
         if self._http is None:
             return 0, "closed"
         self.statistics.attempts += 1
@@ -110,5 +112,5 @@ def sign(token: str, message_id: str, stamp: str, body: bytes) -> str:
 
 
 def iso(moment: datetime) -> str:
-    """Return a moment as the push spells it: UTC with milliseconds."""
+    """Return a moment in the push format: UTC with milliseconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,4 +1,4 @@
-"""Puts the RTS package into the org and takes it out, without the detour over a metadata deployment."""
+"""Direct installation and removal of the RTS package, without a metadata deployment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtssim.schema.setup_objects import package_objects
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rtssim.apex_package.pushes import Package
+    from rtssim.apex_package.pushes import ApexPackage
     from rtssim.org import Org
 
 DEMO_OBJECTS = (
@@ -26,15 +26,15 @@ DEMO_OBJECTS = (
 CLASSES = ("RTS_Handler", "RTS_Sender", "RTS_Heartbeat", "RTS_Test")
 
 
-def install_package(org: Org, package: Package, objects: Iterable[str] | None = None) -> list[str]:
-    """Add the package's objects, classes and a trigger for each of `objects`; return those names.
+def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | None = None) -> list[str]:
+    """Add the package's objects, classes and a trigger per object; return the objects with a trigger.
 
-    Installing again replaces the set of triggers.
+    A second installation replaces the triggers.
     """
     who = org.sync_user
-    known = {entry["name"]: entry["triggerable"] for entry in org.describe_global(who)}
-    chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if known.get(name)]
-    org.install_package()
+    triggerable = {entry["name"] for entry in org.describe_global(who) if entry["triggerable"]}
+    chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if name in triggerable]
+    org.add_package_objects()
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
     org.create(who, "ApexClass", [{"Name": name, "Status": "Active", "ApiVersion": 62} for name in CLASSES])
@@ -53,8 +53,8 @@ def install_package(org: Org, package: Package, objects: Iterable[str] | None = 
     return chosen
 
 
-def uninstall_package(org: Org, package: Package) -> None:
-    """Remove everything the package brought, its settings and error rows included."""
+def uninstall_package(org: Org, package: ApexPackage) -> None:
+    """Remove everything that the package added, including its settings and error rows."""
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
@@ -64,11 +64,11 @@ def uninstall_package(org: Org, package: Package) -> None:
     package.configuration.reload()
 
 
-def put_settings(org: Org, package: Package, values: dict[str, Any]) -> str:
-    """Create or change the org's row of RTS_Settings__c and return its id."""
+def put_settings(org: Org, package: ApexPackage, values: dict[str, Any]) -> str:
+    """Create or update the org's RTS_Settings__c row and return its id."""
     who = org.sync_user
-    soql = f"SELECT Id FROM RTS_Settings__c WHERE SetupOwnerId = '{org.org_id}'"  # noqa: S608 - the org's own id
-    found = [row[0] for row in org.query(who, soql).rows()]
+    soql = f"SELECT Id FROM RTS_Settings__c WHERE SetupOwnerId = '{org.org_id}'"
+    found = org.first_column(soql)
     if found:
         org.update(who, "RTS_Settings__c", [{**values, "Id": found[0]}])
         record_id = str(found[0])
@@ -80,7 +80,6 @@ def put_settings(org: Org, package: Package, values: dict[str, Any]) -> str:
 
 
 def _remove_apex(org: Org, kind: str) -> None:
-    found = org.query(org.sync_user, f"SELECT Id FROM {kind} WHERE Name LIKE 'RTS_%'")  # noqa: S608 - SOQL
-    ids = [row[0] for row in found.rows()]
+    ids = org.first_column(f"SELECT Id FROM {kind} WHERE Name LIKE 'RTS_%'")
     if ids:
         org.hard_delete(org.sync_user, kind, ids)

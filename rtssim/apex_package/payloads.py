@@ -1,4 +1,4 @@
-"""What a push says: the rows of a commit's changes, read back from the database right before sending."""
+"""Push payloads: the rows of a commit's changes, read back from the database just before sending."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from rtssim.interface import RowChange
     from rtssim.org import Org
 
-PUSH_BYTES = 6_000_000  # what a synchronous heap holds
+PUSH_BYTES = 6_000_000  # the synchronous heap limit (Apex Developer Guide, Governors and Limits)
 UNREADABLE_TYPES = ("address", "location", "base64")
 AUDIT_FIELDS = ("SystemModstamp", "LastModifiedDate", "LastModifiedById")
 
 
 @dataclass
 class Push:
-    """Changes that travel together; `id` stays the same over all retries."""
+    """A message with several changes; `id` stays the same over all retries."""
 
     document: dict[str, Any]
     changes: Sequence[RowChange]
@@ -33,13 +33,13 @@ class Push:
 
 
 def changed_fields(change: RowChange) -> list[str]:
-    """Return the names of the fields an update changed, the audit stamps left out."""
+    """Return the names of the fields that an update changed, without audit fields."""
     old, new = change.old or {}, change.new or {}
     return [name for name in new if old.get(name) != new[name] and name not in AUDIT_FIELDS]
 
 
-class Readback:
-    """Reads rows as the system, which sees what the sync user may not see."""
+class PushBuilder:
+    """Builds pushes from rows as the system sees them: also those hidden from the sync user."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
@@ -47,7 +47,7 @@ class Readback:
         self._fields: dict[str, tuple[datetime, list[str]]] = {}
 
     def pushes(self, changes: Sequence[RowChange], by: str) -> list[Push]:
-        """Return the push for some changes, or several where one would be too large."""
+        """Return the push for some changes, or several pushes if a single one would be too large."""
         head = {"v": 1, "kind": "changes", "org": self._org.org_id, "read_at": iso(self._org.clock.now())}
         rows = self._read_back(changes)
         return [
@@ -62,7 +62,7 @@ class Readback:
         room = PUSH_BYTES
         for change, document in changes:
             size = len(msgspec.json.encode(document))
-            if size > PUSH_BYTES:  # too large even alone: the receiver fetches it by its id
+            if size > PUSH_BYTES:  # too large even alone: the receiver fetches the row by its id
                 del document["fields"]
                 size = 0
             if size > room:
@@ -74,15 +74,15 @@ class Readback:
         yield part
 
     def _read_back(self, changes: Iterable[RowChange]) -> dict[tuple[str, str], dict[str, Any]]:
-        wanted: dict[str, list[str]] = {}
+        by_object: dict[str, list[str]] = {}
         for change in changes:
             if change.op != "delete":
-                wanted.setdefault(change.object, []).append(change.id)
+                by_object.setdefault(change.object, []).append(change.id)
         rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for name, ids in wanted.items():
+        for name, ids in by_object.items():
             try:
                 records = self._org.retrieve(self._system, name, ids, self._fields_of(name))
-            except OrgError:  # the object went away meanwhile
+            except OrgError:  # the object has been removed since
                 continue
             for record_id, record in zip(ids, records, strict=True):
                 if record is not None:

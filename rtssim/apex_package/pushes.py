@@ -1,7 +1,7 @@
-"""Plays the installed Apex package: trigger, handler, sender, retry, heartbeat.
+"""The installed Apex package: trigger, handler, sender, retry, heartbeat.
 
-What it reads is data of the org: the `RTS_*` triggers, the org's `RTS_Settings__c` row and the
-`RTS_Synced_Field__c` rows. It runs as the system, so it sees what the sync user may not see.
+Its configuration is data of the org: the `RTS_*` triggers, the org's `RTS_Settings__c` row and the
+`RTS_Synced_Field__c` rows. The package runs as the system, so it also sees rows hidden from the sync user.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from rtssim.apex_package.callouts import Callouts
-from rtssim.apex_package.payloads import Push, Readback, changed_fields
-from rtssim.apex_package.settings import Configuration, Settings
+from rtssim.apex_package.payloads import Push, PushBuilder, changed_fields
+from rtssim.apex_package.settings import PackageConfiguration, PackageSettings
 from rtssim.interface import OrgError
 from rtssim.limits import ASYNC_APEX
 
@@ -24,57 +24,63 @@ if TYPE_CHECKING:
     from rtssim.interface import Commit, RowChange
     from rtssim.limits import Limits
     from rtssim.org import Org
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
 VERSION = "1.0.0"
-INVOCATION = 200  # changes of one trigger invocation, and so of one push
+INVOCATION = 200  # changes per trigger invocation, hence per push
 OPERATIONS = ("create", "update", "delete", "undelete")
-RETRY_DELAYS_S = (1.0, 2.0, 5.0, 10.0, 10.0)  # a finalizer waits minutes: see the switch push_retry_scale
-RETRIED = (408, 429)
+RETRY_DELAYS_S = (
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    10.0,
+)  # a real finalizer waits minutes: see the switch push_retry_scale
+RETRIED_STATUSES = (408, 429)
 
 
-class Package:
-    """Sends a push for every commit that fires the package's triggers."""
+class ApexPackage:
+    """Sends pushes for every commit that fires the package's triggers."""
 
     def __init__(
-        self, org: Org, limits: Limits, faults: Faults, switches: Switches, *, heartbeat_s: float = 900.0
+        self, org: Org, limits: Limits, faults: Faults, switches: ApiSwitches, *, heartbeat_s: float = 900.0
     ) -> None:
         self._org = org
         self._limits = limits
         self._faults = faults
         self._switches = switches
-        self._readback = Readback(org)
+        self._builder = PushBuilder(org)
         self._callouts = Callouts(org.clock, switches)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.configuration = Configuration(org)
+        self.configuration = PackageConfiguration(org)
         self.heartbeat_s = heartbeat_s
         self.statistics = self._callouts.statistics
         org.on_commit(self._on_commit)
 
     async def start(self) -> None:
-        """Begin to send."""
+        """Start sending pushes and heartbeats."""
         await self._callouts.start()
         self._spawn(self._beat())
 
     async def close(self) -> None:
-        """Drop what is under way."""
+        """Stop; drop pushes in flight."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._callouts.close()
 
     async def drain(self) -> None:
-        """Wait until every push that is under way was answered or given up."""
+        """Wait until every push in flight is answered or given up."""
         while pending := [task for task in self._tasks if task.get_name() == "push"]:
             await asyncio.gather(*pending, return_exceptions=True)
 
     @property
     def pending(self) -> int:
-        """Pushes under way, those that wait for a retry included."""
+        """Pushes in flight, including those that wait for a retry."""
         return sum(task.get_name() == "push" for task in self._tasks)
 
-    def later(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run what sends something, after the transaction that asked for it."""
+    def enqueue(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a sending job in the background, after the current transaction (System.enqueueJob)."""
         self._spawn(work, "push")
 
     def _spawn(self, work: Any, name: str = "package") -> None:
@@ -84,7 +90,7 @@ class Package:
 
     # -- the trigger handler ------------------------------------------------------------------------
     def _on_commit(self, commit: Commit) -> None:
-        self.configuration.notice(commit)
+        self.configuration.observe(commit)
         triggers = self.configuration.triggers
         fired = [c for c in commit.changes if c.fires_trigger and c.object in triggers and c.op in OPERATIONS]
         if not fired:
@@ -110,17 +116,17 @@ class Package:
         late = self._faults.hit(("push_late",))
         if late is not None:
             await asyncio.sleep(late.number("seconds", 2.0))
-        pushes = self._readback.pushes(changes, by)
+        pushes = self._builder.pushes(changes, by)
         reordered = self._faults.hit(("push_reordered",))
-        if reordered is not None:  # it was read, and now a later push overtakes it
+        if reordered is not None:  # already read back; now let a later push overtake it
             self._callouts.sent.clear()
             await _wait(self._callouts.sent, reordered.number("seconds", 2.0))
-        twice = self._faults.hit(("push_doubled",))
-        for push in pushes * 2 if twice else pushes:
+        doubled = self._faults.hit(("push_doubled",))
+        for push in pushes * 2 if doubled else pushes:
             await self._deliver(push)
 
     async def _deliver(self, push: Push) -> None:
-        """Send one push until it is answered for good or the retries are used up."""
+        """Send a push until the answer is final or the retries are used up."""
         self.statistics.pushes += 1
         self.statistics.changes += len(push.changes)
         for attempt, delay in enumerate((*RETRY_DELAYS_S, None), start=1):
@@ -133,14 +139,14 @@ class Package:
             if status == 200:
                 self.statistics.acked += 1
                 return
-            retried = status == 0 or status >= 500 or status in RETRIED
+            retried = status == 0 or status >= 500 or status in RETRIED_STATUSES
             if not retried or delay is None:
                 self.statistics.failed += 1
                 self._log_error(settings, push, status, text, attempt)
                 return
             await asyncio.sleep(delay * self._switches.push_retry_scale * random.uniform(0.8, 1.2))
 
-    def _log_error(self, settings: Settings, push: Push, status: int, text: str, attempt: int) -> None:
+    def _log_error(self, settings: PackageSettings, push: Push, status: int, text: str, attempt: int) -> None:
         if not settings.error_logging:
             return
         first = push.changes[0]
@@ -155,23 +161,23 @@ class Package:
         }
         try:
             self._org.create(self._org.sync_user, "RTS_Error__c", [row])
-        except OrgError as error:  # a package with other fields: the push has failed all the same
+        except OrgError as error:  # an installed package may have other fields
             self.statistics.answers[f"error row: {error.code}"] += 1
 
     async def _post(
-        self, settings: Settings, document: dict[str, Any], message_id: str | None = None
+        self, settings: PackageSettings, document: dict[str, Any], message_id: str | None = None
     ) -> tuple[int, str]:
         name = message_id or f"msg_{uuid.uuid4().hex}"
         return await self._callouts.post(settings, name, {"pkg": VERSION, **document})
 
-    # -- heartbeat and test -------------------------------------------------------------------------
+    # -- heartbeat and ping -------------------------------------------------------------------------
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self.heartbeat_s)
             await self.heartbeat()
 
     async def heartbeat(self) -> int | None:
-        """Send a heartbeat; return the answer's status, or None where the package is not set up."""
+        """Send a heartbeat; return the answer's status, or None if the package is not set up."""
         settings, triggers = self.configuration.configured(), self.configuration.triggers
         if settings is None or not triggers:
             return None
@@ -193,8 +199,8 @@ class Package:
         }
         return (await self._post(settings, document))[0]
 
-    async def test(self) -> int | None:
-        """Send an admin's ping, disabled or not; return the answer's status, or None if it is not set up."""
+    async def ping(self) -> int | None:
+        """Send an admin's test, disabled or not; return the answer's status, or None if not set up."""
         settings = self.configuration.configured()
         if settings is None:
             return None

@@ -1,4 +1,4 @@
-"""What steers the package: its triggers, the org's `RTS_Settings__c` row, `RTS_Synced_Field__c` rows."""
+"""The package's configuration: its triggers, the org's `RTS_Settings__c` row, `RTS_Synced_Field__c` rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "
 
 
 @dataclass(frozen=True)
-class Settings:
+class PackageSettings:
     """The org's row of `RTS_Settings__c`."""
 
     disabled: bool
@@ -26,44 +26,50 @@ class Settings:
 
     @property
     def push_url(self) -> str:
-        """Where pushes go."""
+        """URL that pushes go to."""
         base = self.url.rstrip("/")
         return base if base.endswith("/v1/push") else f"{base}/v1/push"
 
 
-class Configuration:
-    """Reads what steers the package, and again when a commit touched it or `reload` was called."""
+@dataclass(frozen=True)
+class _Loaded:
+    triggers: frozenset[str]
+    row: PackageSettings | None
+    conditions: dict[str, frozenset[str]]
+
+
+class PackageConfiguration:
+    """Reads and caches the configuration until a commit changes it or `reload` is called."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
-        self._known: tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]] | None = None
+        self._loaded: _Loaded | None = None
         self._silenced: frozenset[str] | None = None
 
     def reload(self) -> None:
-        """Read everything again before the next use."""
-        self._known = self._silenced = None
+        """Discard the cache."""
+        self._loaded = self._silenced = None
 
-    def notice(self, commit: Commit) -> None:
-        """Reload if a commit changed what was read."""
+    def observe(self, commit: Commit) -> None:
+        """Reload if a commit changed the configuration."""
         if any(c.object.startswith("RTS_") or c.object == "ApexTrigger" for c in commit.changes):
             self.reload()
 
-    def _read(self) -> tuple[frozenset[str], Settings | None, dict[str, frozenset[str]]]:
-        if self._known is None:
+    def _load(self) -> _Loaded:
+        if self._loaded is None:
             soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
             triggers = frozenset(row[0] for row in self.rows(soql) if not row[0].endswith("__e"))
-            self._known = (triggers, self._read_row(), self._read_conditions())
-        return self._known
+            self._loaded = _Loaded(triggers, self._read_row(), self._read_conditions())
+        return self._loaded
 
-    def _read_row(self) -> Settings | None:
+    def _read_row(self) -> PackageSettings | None:
         rows = self.rows(
-            f"SELECT {', '.join(COLUMNS)} FROM RTS_Settings__c "  # noqa: S608 - SOQL with the org's own id
-            f"WHERE SetupOwnerId = '{self._org.org_id}'"
+            f"SELECT {', '.join(COLUMNS)} FROM RTS_Settings__c WHERE SetupOwnerId = '{self._org.org_id}'"
         )
         if not rows:
             return None
         disabled, logging, url, token, org_id = rows[0]
-        return Settings(bool(disabled), bool(logging), url or "", token or "", org_id or "")
+        return PackageSettings(bool(disabled), bool(logging), url or "", token or "", org_id or "")
 
     def _read_conditions(self) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
@@ -75,7 +81,7 @@ class Configuration:
         return {name: frozenset(watched) for name, watched in found.items()}
 
     def rows(self, soql: str) -> list[tuple[Any, ...]]:
-        """Return a query's rows as the system sees them; none where the package's objects are missing."""
+        """Return a query's rows as the system sees them; none if the package's objects are missing."""
         try:
             return list(self._org.query(self._org.sync_user, soql).rows())
         except OrgError:
@@ -84,22 +90,22 @@ class Configuration:
     @property
     def triggers(self) -> frozenset[str]:
         """Objects that have an active trigger of the package."""
-        return self._read()[0]
+        return self._load().triggers
 
     @property
-    def row(self) -> Settings | None:
-        """The org's settings, whatever they say."""
-        return self._read()[1]
+    def row(self) -> PackageSettings | None:
+        """The org's settings, valid or not."""
+        return self._load().row
 
     @property
     def conditions(self) -> dict[str, frozenset[str]]:
-        """Watched fields by object; an object that is missing has every update pushed."""
-        return self._read()[2]
+        """Watched fields by object; updates of any other object are all pushed."""
+        return self._load().conditions
 
     def silences(self, user_id: str) -> bool:
-        """Whether a row of this user's, or else of the profile's, disables the package for the user.
+        """Return True if the user's own row, or failing that the profile's, disables the package.
 
-        The lowest row that there is decides (Apex Developer Guide, Custom Settings: user, profile, org).
+        The most specific row decides (Apex Developer Guide, Custom Settings: user, profile, org).
         """
         if self._silenced is None:
             rows = dict(self.rows("SELECT SetupOwnerId, Disable_RTS__c FROM RTS_Settings__c"))
@@ -109,13 +115,13 @@ class Configuration:
             )
         return user_id in self._silenced
 
-    def active(self) -> Settings | None:
-        """Return the settings under which changes are pushed now, or None where they are not."""
+    def active(self) -> PackageSettings | None:
+        """Return the settings if changes are pushed now, else None."""
         row = self.configured()
         return None if row is None or row.disabled else row
 
-    def configured(self) -> Settings | None:
-        """Return the settings if there is somewhere to send to, a key, and they are this org's own."""
+    def configured(self) -> PackageSettings | None:
+        """Return the settings if they have a URL and a token and belong to this org, else None."""
         row = self.row
         if row is None or not row.url or not row.token:
             return None

@@ -1,4 +1,4 @@
-"""Who may call: users, sessions, refresh tokens and the OAuth flows that hand them out."""
+"""Users, sessions, refresh tokens, and the OAuth flows that issue them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from rtssim.interface import OrgError
+from rtssim.interface import session_expired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from rtssim.org import Org, Principal
-    from rtssim.switches import Switches
+    from rtssim.interface import Principal
+    from rtssim.org import Org
+    from rtssim.switches import ApiSwitches
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 JWT_LEEWAY_S = 10.0  # production tolerates small clock differences
 
 
 class OAuthError(Exception):
-    """A refusal of the token endpoint: `{"error", "error_description"?}`."""
+    """An error of the token endpoint: `{"error", "error_description"?}`."""
 
     def __init__(self, error: str, description: str | None = None, status: int = 400) -> None:
         super().__init__(f"{error}: {description}")
@@ -42,7 +43,7 @@ class OAuthError(Exception):
 
 @dataclass
 class User:
-    """One login; `principal` says what it sees and may be replaced while the org runs."""
+    """A user who can log in; `principal` limits what the user sees and is replaceable at any time."""
 
     username: str
     password: str
@@ -52,7 +53,7 @@ class User:
 
 @dataclass(eq=False)
 class Session:
-    """An access token; it lives as long as it is used often enough."""
+    """An access token with a sliding lifetime."""
 
     token: str
     user: User
@@ -61,18 +62,18 @@ class Session:
     opened_by: str = ""  # the refresh token that opened it
 
     def lives(self, now: datetime) -> bool:
-        """Whether the session can be used."""
+        """Return True if the session is usable."""
         return self.alive and self.expires_at > now
 
     @property
     def who(self) -> Principal:
-        """What the session's user sees."""
+        """The session's user, as the org knows it."""
         return self.user.principal
 
 
 @dataclass
-class Family:
-    """A refresh token and those it replaced."""
+class TokenFamily:
+    """A refresh token and the tokens that it replaced by rotation."""
 
     user: User
     current: str
@@ -80,12 +81,12 @@ class Family:
 
 
 class Accounts:
-    """The org's users and connected app, its sessions and the grants of `/services/oauth2/token`."""
+    """The org's users and connected app, their sessions, and the grants of `/services/oauth2/token`."""
 
-    def __init__(self, org: Org, switches: Switches, seed: int = 1) -> None:
+    def __init__(self, org: Org, switches: ApiSwitches) -> None:
         self._org = org
         self._switches = switches
-        rng = random.Random(seed)
+        rng = random.Random(1)
         self.client_id = "3MVG9" + "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789._", k=80))
         self.client_secret = f"{rng.getrandbits(256):064X}"
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -95,8 +96,8 @@ class Accounts:
         self.sync_user = self._sync_user(rng)
         self._users = {self.sync_user.username: self.sync_user}
         self._sessions: dict[str, Session] = {}
-        self._families: list[Family] = []
-        self.refresh_token = self.issue_refresh_token(self.sync_user)
+        self._families: list[TokenFamily] = []
+        self.refresh_token = self._issue_refresh_token(self.sync_user)
         self.logins = 0
 
     def _sync_user(self, rng: random.Random) -> User:
@@ -107,7 +108,7 @@ class Accounts:
 
     # -- sessions -----------------------------------------------------------------------------------
     def open_session(self, user: User, opened_by: str = "") -> Session:
-        """Return a new session of a user."""
+        """Open a session for a user."""
         token = f"{self._org.org_id[:15]}!AQ{secrets.token_urlsafe(60)}"
         session = Session(token, user, self._deadline(), opened_by=opened_by)
         self._sessions[token] = session
@@ -115,34 +116,34 @@ class Accounts:
         return session
 
     def session_of(self, token: str) -> Session:
-        """Return the living session of a token and renew its lifetime; raises `OrgError` 401."""
+        """Return the session of a token and renew its lifetime; raises `OrgError` 401 if it has ended."""
         session = self._sessions.get(token)
         if session is not None and session.lives(self._org.clock.now()):
             session.expires_at = self._deadline()
             return session
         if session is not None:
             session.alive = False
-        raise OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        raise session_expired()
 
     def _deadline(self) -> datetime:
         return self._org.clock.now() + timedelta(minutes=self._switches.session_minutes)
 
     def expire_sessions(self, opened_by: str | None = None) -> int:
-        """End every session (or those that one refresh token opened); return how many."""
+        """End all sessions, or those that a refresh token opened; return how many."""
         ended = [s for s in self._sessions.values() if s.alive and opened_by in (None, s.opened_by)]
         for session in ended:
             session.alive = False
         return len(ended)
 
-    def change_sight(self, **changes: Any) -> Principal:
-        """Replace parts of what the sync user sees (`Principal` fields)."""
+    def change_visibility(self, **changes: Any) -> Principal:
+        """Replace fields of the sync user's `Principal`."""
         user = self.sync_user
         user.principal = replace(user.principal, **changes)
         return user.principal
 
     # -- token endpoint -----------------------------------------------------------------------------
     def grant(self, form: Mapping[str, str], basic: str | None) -> dict[str, str]:
-        """Answer a token request: its form and the value of a Basic header; raises `OAuthError`."""
+        """Answer a token request: its form, and the credentials of a Basic header; raises `OAuthError`."""
         kind = form.get("grant_type")
         if kind == JWT_GRANT:
             return self.token_answer(self.open_session(self._assertion_user(form.get("assertion", ""))))
@@ -174,7 +175,7 @@ class Accounts:
             raise OAuthError("invalid_client", "invalid client credentials", status)
 
     def password_user(self, username: str, password: str) -> User | None:
-        """Return the user whose password (with or without the security token) this is."""
+        """Return the user with this password, with or without the security token appended."""
         user = self._users.get(username)
         if user is None or password not in (user.password, user.password + user.security_token):
             return None
@@ -190,9 +191,9 @@ class Accounts:
             raise OAuthError(
                 "invalid_client_id", "client identifier invalid", self._switches.bad_client_status
             )
-        if not self._audience_is_right(str(claims.get("aud"))):
+        if not self._is_audience(str(claims.get("aud"))):
             raise OAuthError("invalid_grant", "Audience validation failed")
-        try:  # simple-salesforce sends a string of seconds, sfdx milliseconds: only the past is refused
+        try:  # simple-salesforce sends a string of seconds, sfdx milliseconds: refuse only the past
             expires = float(claims.get("exp", ""))
         except (TypeError, ValueError) as problem:
             raise OAuthError("invalid_grant", "invalid assertion") from problem
@@ -203,29 +204,29 @@ class Accounts:
             raise OAuthError("invalid_grant", "user hasn't approved this consumer")
         return user
 
-    def _audience_is_right(self, audience: str) -> bool:
+    def _is_audience(self, audience: str) -> bool:
         host = "test" if self._switches.sandbox_audience else "login"
         return audience in (f"https://{host}.salesforce.com", self._org.instance_url) or audience.endswith(
             ".my.salesforce.com"
         )
 
     # -- refresh tokens -----------------------------------------------------------------------------
-    def issue_refresh_token(self, user: User) -> str:
-        """Return a new refresh token, as a web login would have left it."""
+    def _issue_refresh_token(self, user: User) -> str:
+        """Return a new refresh token, as a web login issues it."""
         token = "5Aep861" + secrets.token_urlsafe(60)
-        self._families.append(Family(user, token))
+        self._families.append(TokenFamily(user, token))
         return token
 
     def _refresh(self, token: str) -> dict[str, str]:
         for family in self._families:
             if token == family.current:
                 return self._renew(family)
-            if token in family.retired:  # a stolen or lost rotation: the whole family ends
+            if token in family.retired:  # a rotated token came back: end the whole family
                 self.revoke(family.current)
                 break
         raise OAuthError("invalid_grant", "expired access/refresh token")
 
-    def _renew(self, family: Family) -> dict[str, str]:
+    def _renew(self, family: TokenFamily) -> dict[str, str]:
         if not self._switches.rotate_refresh_tokens:
             return self.token_answer(self.open_session(family.user, family.current))
         if self._switches.rotation_ends_session:
@@ -236,15 +237,15 @@ class Accounts:
         return {**answer, "refresh_token": family.current}
 
     def revoke(self, token: str) -> bool:
-        """Revoke an access or refresh token; a refresh token takes its sessions along."""
+        """Revoke an access token, or a refresh token with its sessions."""
         session = self._sessions.get(token)
         if session is not None and session.alive:
             session.alive = False
             return True
         for family in self._families:
             if token == family.current:
-                for spent in (family.current, *family.retired):
-                    self.expire_sessions(spent)
+                for issued in (family.current, *family.retired):
+                    self.expire_sessions(issued)
                 self._families.remove(family)
                 return True
         return False
@@ -255,7 +256,7 @@ class Accounts:
         return f"{self._org.instance_url}/id/{self._org.org_id}/{user.principal.user_id}"
 
     def token_answer(self, session: Session) -> dict[str, str]:
-        """Return the token endpoint's answer; every value is a string, and nothing says when it expires."""
+        """Return the token endpoint's answer: only strings, and no expiry."""
         identity = self.identity_url(session.user)
         issued = str(int(self._org.clock.now().timestamp() * 1000))
         digest = hmac.new(self.client_secret.encode(), (identity + issued).encode(), hashlib.sha256).digest()

@@ -1,11 +1,8 @@
-"""The HTTP face of logging in: token, revoke, identity, userinfo and SOAP login()."""
+"""OAuth endpoints: token, revoke, userinfo and the identity URL."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from aiohttp import web
 
@@ -17,33 +14,19 @@ if TYPE_CHECKING:
     from rtssim.limits import Limits
     from rtssim.login.accounts import Accounts, User
     from rtssim.org import Org
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
-SOAP_FAULT = """<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope \
-xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:sf="urn:fault.partner.soap.sforce.com" \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault>\
-<faultcode>sf:{code}</faultcode><faultstring>{code}: {text}</faultstring><detail><sf:LoginFault \
-xsi:type="sf:LoginFault"><sf:exceptionCode>{code}</sf:exceptionCode><sf:exceptionMessage>{text}\
-</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"""
-SOAP_RESULT = """<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope \
-xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com"><soapenv:Body>\
-<loginResponse><result><metadataServerUrl>{url}/services/Soap/m/{version}/{org15}</metadataServerUrl>\
-<passwordExpired>false</passwordExpired><sandbox>false</sandbox>\
-<serverUrl>{url}/services/Soap/u/{version}/{org15}</serverUrl><sessionId>{token}</sessionId>\
-<userId>{user}</userId><userInfo><organizationId>{org}</organizationId><organizationName>{name}\
-</organizationName><userId>{user}</userId><userName>{username}</userName></userInfo></result>\
-</loginResponse></soapenv:Body></soapenv:Envelope>"""
 NO_STORE = {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache"}
 HTML_ERROR = (
     "<html><head><title>Error</title></head><body>An internal server error has occurred</body></html>"
 )
 
 
-class Login:
-    """Serves what stands outside `/services/data`."""
+class OAuth:
+    """Answers `/services/oauth2` and `/id`."""
 
     def __init__(
-        self, org: Org, accounts: Accounts, limits: Limits, faults: Faults, switches: Switches
+        self, org: Org, accounts: Accounts, limits: Limits, faults: Faults, switches: ApiSwitches
     ) -> None:
         self._org = org
         self._accounts = accounts
@@ -57,8 +40,6 @@ class Login:
         app.router.add_route("*", "/services/oauth2/revoke", self.revoke)
         app.router.add_route("*", "/services/oauth2/userinfo", self.userinfo)
         app.router.add_get("/id/{org}/{user}", self.identity)
-        app.router.add_post("/services/Soap/u/{version}", self.soap_login)
-        app.router.add_post("/services/Soap/u/{version}/{org}", self.soap_login)
 
     async def token(self, request: web.Request) -> web.Response:
         """Answer the OAuth token endpoint."""
@@ -81,7 +62,7 @@ class Login:
         return web.json_response(answer, headers=NO_STORE)
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """Revoke a token: 200 without a body."""
+        """Revoke a token; 200 without a body."""
         form = await request.post() if request.method == "POST" else {}
         token = str(form.get("token") or request.query.get("token", ""))
         if not self._accounts.revoke(token):
@@ -97,7 +78,7 @@ class Login:
         return request.query.get("oauth_token") or request.query.get("access_token") or ""
 
     async def userinfo(self, request: web.Request) -> web.Response:
-        """Answer OpenID's userinfo; a bad token gets 403 and a plain text."""
+        """Answer OpenID's userinfo; a bad token gets 403 and plain text."""
         user = self._user(request)
         if isinstance(user, web.Response):
             return user
@@ -105,29 +86,20 @@ class Login:
         return web.json_response(
             {
                 "sub": self._accounts.identity_url(user),
-                "user_id": user.principal.user_id,
-                "organization_id": self._org.org_id,
                 "preferred_username": user.username,
                 "nickname": user.username.partition("@")[0],
                 "name": row.get("Name"),
-                "email": row.get("Email"),
-                "email_verified": True,
                 "given_name": row.get("FirstName"),
                 "family_name": row.get("LastName"),
                 "zoneinfo": "GMT",
-                "active": True,
-                "user_type": "STANDARD",
-                "language": "en_US",
-                "locale": "en_US",
-                "utcOffset": 0,
                 "updated_at": self._org.clock.now().isoformat(),
                 "urls": self._urls("{version}"),
-                "photos": {"picture": None, "thumbnail": None},
+                **self._person(user, row),
             }
         )
 
     async def identity(self, request: web.Request) -> web.Response:
-        """Answer the identity URL of a token answer."""
+        """Answer the identity URL that a token answer names."""
         user = self._user(request)
         if isinstance(user, web.Response):
             return user
@@ -139,27 +111,33 @@ class Login:
             {
                 "id": self._accounts.identity_url(user),
                 "asserted_user": True,
-                "user_id": user.principal.user_id,
-                "organization_id": self._org.org_id,
                 "username": user.username,
                 "nick_name": user.username.partition("@")[0],
                 "display_name": row.get("Name"),
-                "email": row.get("Email"),
-                "email_verified": True,
                 "first_name": row.get("FirstName"),
                 "last_name": row.get("LastName"),
                 "timezone": "GMT",
-                "photos": {"picture": None, "thumbnail": None},
-                "active": True,
-                "user_type": "STANDARD",
-                "language": "en_US",
-                "locale": "en_US",
-                "utcOffset": 0,
                 "last_modified_date": self._org.clock.now().isoformat(),
                 "is_app_installed": True,
                 "urls": self._urls(version),
+                **self._person(user, row),
             }
         )
+
+    def _person(self, user: User, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the entries that userinfo and the identity URL share."""
+        return {
+            "user_id": user.principal.user_id,
+            "organization_id": self._org.org_id,
+            "email": row.get("Email"),
+            "email_verified": True,
+            "photos": {"picture": None, "thumbnail": None},
+            "active": True,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "utcOffset": 0,
+        }
 
     def _user(self, request: web.Request) -> User | web.Response:
         token = self._bearer(request)
@@ -187,38 +165,3 @@ class Login:
             "tooling_rest": f"{rest}/tooling/",
             "custom_domain": base,
         }
-
-    async def soap_login(self, request: web.Request) -> web.Response:
-        """Answer login() of the partner WSDL, the only SOAP call served."""
-        version = request.match_info["version"]
-        if not re.fullmatch(r"\d+\.\d", version) or float(version) > self._switches.soap_max_version:
-            return _fault("UNSUPPORTED_API_VERSION", "Invalid Api version specified on URL")
-        if not self._switches.soap_login:
-            return _fault("INVALID_OPERATION", "SOAP API login() is disabled by default in this org.")
-        try:
-            tree = ET.fromstring(await request.text())  # noqa: S314 - a test org on the loopback
-        except ET.ParseError as problem:
-            return _fault("INVALID_OPERATION", f"Not an XML document: {problem}")
-        texts = {element.tag.rpartition("}")[2]: element.text or "" for element in tree.iter()}
-        user = self._accounts.password_user(texts.get("username", ""), texts.get("password", ""))
-        if "login" not in texts or user is None:
-            text = "Invalid username, password, security token; or user locked out."
-            return _fault("INVALID_LOGIN", text)
-        session = self._accounts.open_session(user)
-        answer = SOAP_RESULT.format(
-            url=self._org.instance_url,
-            version=version,
-            org15=self._org.org_id[:15],
-            org=self._org.org_id,
-            name=escape(self._org.name),
-            token=session.token,
-            user=user.principal.user_id,
-            username=escape(user.username),
-        )
-        return web.Response(text=answer, content_type="text/xml")
-
-
-def _fault(code: str, text: str) -> web.Response:
-    return web.Response(
-        status=500, text=SOAP_FAULT.format(code=code, text=escape(text)), content_type="text/xml"
-    )

@@ -1,7 +1,7 @@
-"""Metadata deployment over REST (Metadata API guide, Deploy and Retrieve with REST) and its record.
+"""/metadata/deployRequest: deployments over REST (Metadata API guide, Deploy and Retrieve with REST).
 
-What a deployment brings is read and checked by `metadata` when the POST arrives and takes effect at the end.
-The states that a client polls follow one another; one that nobody polls ends by itself.
+The POST checks the zip; the changes take effect at the end. Each poll moves a deployment to its next state;
+without polls a deployment ends after a timeout.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtssim.interface import OrgError
-from rtssim.metadata.deployer import Bundle, Component, Deployer, MetadataError, read_zip
+from rtssim.clock import rest_stamp
+from rtssim.interface import OrgError, not_found
+from rtssim.metadata.archive import Archive, MetadataError, read_zip
+from rtssim.metadata.deployer import Component, Deployer
 from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from rtssim.apex_package.pushes import Package
+    from rtssim.apex_package.pushes import ApexPackage
     from rtssim.faults import Faults
     from rtssim.org import Org
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
-UNATTENDED_S = 30.0
-"""When a deployment that nobody polls has ended."""
+UNPOLLED_S = 30.0
+"""Seconds after which a deployment ends without polls."""
 
 
 @dataclass(eq=False)
 class Deployment:
-    """One deployment and its outcome: decided at once, told step by step, in effect at the end."""
+    """A deployment: decided at once, reported step by step, in effect at the end."""
 
     id: str
     options: dict[str, Any]
@@ -44,28 +46,28 @@ class Deployment:
     zip_bytes: bytes = b""
     test_failures: list[str] = field(default_factory=list)
     coverage: list[str] = field(default_factory=list)
-    """Shortfalls: a deployment fails by them without an error in any component (seen in live orgs)."""
+    """Coverage shortfalls: they fail a deployment without a component error (seen in live orgs)."""
     polls_left: int = 0
     take_effect: Callable[[], None] | None = None
     status: str = "Pending"
 
     @property
     def failures(self) -> list[Component]:
-        """Components that were refused."""
+        """Components with an error."""
         return [component for component in self.components if component.problem and not component.warning]
 
     @property
     def succeeded(self) -> bool:
-        """Whether everything was taken."""
+        """True if nothing failed."""
         return not (self.error or self.failures or self.test_failures or self.coverage)
 
     @property
     def is_done(self) -> bool:
-        """Whether it has come to its end."""
+        """True if the deployment has ended."""
         return self.status in ("Canceled", "Succeeded", "Failed")
 
     def poll(self) -> None:
-        """Come one step nearer to the end."""
+        """Move to the next state."""
         self.polls_left -= 1
         if self.polls_left < 0:
             self.end()
@@ -73,7 +75,7 @@ class Deployment:
             self.status = "InProgress"
 
     def end(self) -> None:
-        """Come to the end, and take effect if all is well."""
+        """End, and apply the changes if nothing failed."""
         if self.is_done:
             return
         self.status = "Succeeded" if self.succeeded else "Failed"
@@ -101,46 +103,49 @@ class Deployment:
             "numberTestErrors": len(self.test_failures) if done else 0,
             "createdBy": self.by,
             "createdByName": "Sync User",
-            "createdDate": self.created_at.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            "createdDate": rest_stamp(self.created_at),
         }
         if done and self.error:
             result["errorMessage"] = self.error
             result["errorStatusCode"] = "UNKNOWN_EXCEPTION"
         if details:
-            result["details"] = self._details(done=done, tests=tests)
+            result["details"] = self._details(tests) if done else _details([], [], [], [])
         return result
 
-    def _details(self, *, done: bool, tests: list[str]) -> dict[str, Any]:
-        shown = self.components if done else []
-        messages = [component.message(self.created_at) for component in shown]
-        return {
-            "componentFailures": [message for message in messages if not message["success"]],
-            "componentSuccesses": [message for message in messages if message["success"]],
-            "runTestResult": {
-                "numTestsRun": len(tests) if done else 0,
-                "numFailures": len(self.test_failures),
-                "totalTime": 10.0 * len(tests),
-                "failures": [self._failure(message) for message in self.test_failures] if done else [],
-                "successes": [{"name": name, "methodName": "all", "time": 10.0} for name in tests]
-                if done
-                else [],
-                "codeCoverage": [],
-                "codeCoverageWarnings": [{"name": None, "message": one} for one in self.coverage]
-                if done
-                else [],
-            },
-        }
+    def _details(self, tests: list[str]) -> dict[str, Any]:
+        messages = [component.message(self.created_at) for component in self.components]
+        failures = [self._failure(message) for message in self.test_failures]
+        return _details(messages, tests, failures, self.coverage)
 
     def _failure(self, message: str) -> dict[str, Any]:
         name = (self.options.get("runTests") or ["RTS_Test"])[0]
-        where = f"Class.{name}.runs: line 12, column 1"
-        return {"name": name, "methodName": "runs", "message": message, "stackTrace": where, "type": "Class"}
+        trace = f"Class.{name}.runs: line 12, column 1"
+        return {"name": name, "methodName": "runs", "message": message, "stackTrace": trace, "type": "Class"}
+
+
+def _details(
+    messages: list[dict[str, Any]], tests: list[str], failures: list[dict[str, Any]], shortfalls: list[str]
+) -> dict[str, Any]:
+    """Return the `details` of a deployResult."""
+    return {
+        "componentFailures": [message for message in messages if not message["success"]],
+        "componentSuccesses": [message for message in messages if message["success"]],
+        "runTestResult": {
+            "numTestsRun": len(tests),
+            "numFailures": len(failures),
+            "totalTime": 10.0 * len(tests),
+            "failures": failures,
+            "successes": [{"name": name, "methodName": "all", "time": 10.0} for name in tests],
+            "codeCoverage": [],
+            "codeCoverageWarnings": [{"name": None, "message": message} for message in shortfalls],
+        },
+    }
 
 
 class Deployments:
-    """Answers `/metadata/deployRequest`."""
+    """Answers everything below `/metadata/deployRequest`."""
 
-    def __init__(self, org: Org, package: Package, faults: Faults, switches: Switches) -> None:
+    def __init__(self, org: Org, package: ApexPackage, faults: Faults, switches: ApiSwitches) -> None:
         self._org = org
         self._package = package
         self._faults = faults
@@ -155,7 +160,7 @@ class Deployments:
         router.add("PATCH", "/metadata/deployRequest/{deployment_id}", self.cancel, "deploy_cancel")
 
     def create(self, call: Call) -> Reply:
-        """Take a zip (multipart) or the id of a validated deployment (JSON): 201."""
+        """Start a deployment from a zip (multipart) or from a validated deployment's id (JSON); 201."""
         if call.headers.get("Content-Type", "").startswith("multipart/"):
             parts = _multipart(call)
             options = msgspec.json.decode(parts["json"]).get("deployOptions", {})
@@ -173,7 +178,7 @@ class Deployments:
             polls_left=self._switches.deploy_poll_steps,
         )
         self._deployments[deployment.id] = deployment
-        self._run(deployment)
+        self._check(deployment)
         body = {
             "id": deployment.id,
             "deployOptions": options,
@@ -181,31 +186,30 @@ class Deployments:
         }
         return Reply(body, 201)
 
-    def _run(self, deployment: Deployment) -> None:
+    def _check(self, deployment: Deployment) -> None:
         fault = self._faults.hit(("deploy_failed",))
         if fault is not None:
             deployment.error = str(fault.parameters.get("message", "An internal error has occurred"))
             return
         try:
-            bundle = read_zip(deployment.zip_bytes)
-            deployment.components = self._deployer.check(bundle)
+            archive = read_zip(deployment.zip_bytes)
+            deployment.components = self._deployer.check(archive)
         except MetadataError as problem:
             deployment.error = str(problem)
             return
         self._test(deployment)
         if not deployment.options.get("checkOnly"):
-            deployment.take_effect = partial(self._apply, bundle)
-        asyncio.get_running_loop().call_later(UNATTENDED_S, deployment.end)
+            deployment.take_effect = partial(self._apply, archive)
+        asyncio.get_running_loop().call_later(UNPOLLED_S, deployment.end)
 
-    def _apply(self, bundle: Bundle) -> None:
-        self._deployer.apply(bundle)
+    def _apply(self, archive: Archive) -> None:
+        self._deployer.apply(archive)
         self._package.configuration.reload()
 
     def _test(self, deployment: Deployment) -> None:
-        """Run tests as the level says: production refuses to do without (Metadata API guide, testLevel)."""
-        who = self._org.sync_user
-        kinds = list(self._org.query(who, "SELECT OrganizationType, IsSandbox FROM Organization").rows())
-        edition, sandbox = kinds[0]
+        """Run tests by test level; production orgs require tests (Metadata API guide, testLevel)."""
+        soql = "SELECT OrganizationType, IsSandbox FROM Organization"
+        edition, sandbox = next(self._org.query(self._org.sync_user, soql).rows())
         production = not sandbox and edition != "Developer Edition"
         level = deployment.options.get("testLevel") or ("RunLocalTests" if production else "NoTestRun")
         if level == "NoTestRun":
@@ -227,17 +231,17 @@ class Deployments:
         for known in self._deployments.values():
             if known.id[:15] == deployment_id[:15]:
                 return known
-        raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+        raise not_found()
 
     def poll(self, call: Call, deployment_id: str) -> Reply:
-        """Return a deployment's state, with `?includeDetails=true` its components."""
+        """Return a deployment's state; with `?includeDetails=true` also its components."""
         deployment = self._find(deployment_id)
         deployment.poll()
         details = call.query.get("includeDetails") == "true"
         return Reply({"id": deployment.id, "deployResult": deployment.document(details=details)})
 
     def cancel(self, call: Call, deployment_id: str) -> Reply:
-        """Cancel a deployment that is not done: 202, and nothing of it takes effect."""
+        """Cancel a running deployment, so that nothing takes effect; 202."""
         deployment = self._find(deployment_id)
         if call.json_object().get("deployResult", {}).get("status") != "Canceling":
             raise OrgError(400, "INVALID_OPERATION", "only the status Canceling can be set")

@@ -1,4 +1,4 @@
-"""Create, update, upsert, delete, undelete, hard delete: what Salesforce does to rows and their children."""
+"""DML: create, update, upsert, delete, undelete and hard delete, with their effects on child rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtssim import ids
+from rtssim.clock import stamp
 from rtssim.database import quote
 from rtssim.interface import OrgError, SaveResult
 from rtssim.schema.crm_objects import ROLLUPS
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class _RollBack(Exception):
 
 
 class Dml:
-    """DML over rows. Each call is one transaction unless one is open; results come in the order asked."""
+    """DML on rows. A call opens a transaction unless it runs within one; results keep the request's order."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -67,7 +67,7 @@ class Dml:
             message = f"Provided external ID field does not exist or is not accessible: {key}"
             raise OrgError(404, "NOT_FOUND", message)
 
-        def one(data: Mapping[str, Any]) -> SaveResult:
+        def save(data: Mapping[str, Any]) -> SaveResult:
             value = data.get(field.name)
             if value in (None, ""):
                 raise OrgError(400, "MISSING_ARGUMENT", f"{field.name} not specified", (field.name,))
@@ -81,26 +81,26 @@ class Dml:
                 return self._create(who, obj, data)
             return self._update(who, obj, {**data, "Id": found.pop()})
 
-        return self._each(who, rows, one, all_or_none=all_or_none)
+        return self._each(who, rows, save, all_or_none=all_or_none)
 
     def delete(
         self, who: Principal, obj: ObjectType, record_ids: Sequence[str], *, all_or_none: bool, hard: bool
     ) -> list[SaveResult]:
-        """Delete rows: into the recycle bin, or past it when `hard` or when the object has none."""
+        """Delete rows: into the recycle bin, or past it if `hard` or if the object has none."""
         if not obj.deletable:
             raise _unsupported(obj, "delete")
 
-        def one(record_id: str) -> SaveResult:
+        def delete(record_id: str) -> SaveResult:
             row = self._rows.live(who, obj, record_id)
             self.delete_row(obj, row, row["Id"], fires=True, hard=hard)
             return SaveResult(row["Id"], success=True)
 
-        return self._each(who, record_ids, one, all_or_none=all_or_none)
+        return self._each(who, record_ids, delete, all_or_none=all_or_none)
 
     def undelete(
         self, who: Principal, obj: ObjectType, record_ids: Sequence[str], *, all_or_none: bool
     ) -> list[SaveResult]:
-        """Take rows out of the recycle bin, with the children that went in with them."""
+        """Restore rows from the recycle bin, with the children deleted along with them."""
         return self._each(
             who, record_ids, lambda record_id: self._undelete(obj, record_id), all_or_none=all_or_none
         )
@@ -119,7 +119,7 @@ class Dml:
                 with self._transactions.savepoint():
                     results = [self._attempt(item, action) for item in items]
                     if all_or_none:
-                        _insist(results)
+                        _require_success(results)
                     self._save_rolled_up()
             except _RollBack:
                 self._rolled.clear()
@@ -188,7 +188,7 @@ class Dml:
         hard: bool = False,
         master: str | None = None,
     ) -> None:
-        """Delete one row with its children; children fire no trigger. `root` is the row the user deleted."""
+        """Delete a row with its children, which fire no trigger; `root` is the row that the user deleted."""
         now = stamp(self._transactions.current.stamped)
         if self._is_logged(fires=fires, hard=hard):
             self._transactions.write(
@@ -206,16 +206,16 @@ class Dml:
         self._roll_up(obj, row, new)
 
     def _is_logged(self, *, fires: bool, hard: bool) -> bool:
-        behaviour = self._rows.behaviour
-        cascades = fires or behaviour.cascades_in_deleted_log
-        return cascades and (not hard or behaviour.hard_deletes_in_deleted_log)
+        switches = self._rows.switches
+        cascades = fires or switches.cascades_in_deleted_log
+        return cascades and (not hard or switches.hard_deletes_in_deleted_log)
 
     def children(self, child: Child, parent_id: str) -> list[Row]:
-        """Live rows whose reference points to the parent."""
+        """Return live rows that refer to the parent."""
         condition = f"{quote(child.field.name)} = :parent"
         if "IsDeleted" in child.object.fields:
             condition += " AND IsDeleted = 0"
-        return list(self._rows.store.rows_where(child.object, condition, {"parent": parent_id}).values())
+        return list(self._rows.database.rows_where(child.object, condition, {"parent": parent_id}).values())
 
     def _orphan(self, child: Child, parent_id: str, root: str, *, hard: bool) -> None:
         if child.field.on_delete == "keep":
@@ -224,52 +224,52 @@ class Dml:
             if child.field.on_delete == "cascade":
                 self.delete_row(child.object, row, root, fires=False, hard=hard)
             else:
-                stamped = self._rows.behaviour.lookup_clear_moves_stamp
+                stamped = self._rows.switches.lookup_clear_moves_stamp
                 self._rows.update(child.object, row, {child.field.name: None}, fires=False, stamped=stamped)
 
     def _undelete(self, obj: ObjectType, record_id: str) -> SaveResult:
         full = ids.to_18(record_id) or record_id
         query = "SELECT root FROM _bin WHERE object = ? AND id = ?"
-        found = self._rows.store.execute(query, [obj.name, full]).fetchone()
-        row = self._rows.store.rows(obj, [full]).get(full)
+        found = self._rows.database.execute(query, [obj.name, full]).fetchone()
+        row = self._rows.database.rows(obj, [full]).get(full)
         merged = (
-            row is not None and row.get("MasterRecordId") and not self._rows.behaviour.undelete_merge_loser
+            row is not None and row.get("MasterRecordId") and not self._rows.switches.undelete_merge_loser
         )
         if found is None or row is None or found[0] != full or merged:
             raise OrgError(400, "UNDELETE_FAILED", "Entity is not in the recycle bin", ("Id",))
         query = "SELECT object, id FROM _bin WHERE root = ? ORDER BY id = root DESC, object, id"
-        for name, each in self._rows.store.execute(query, [full]).fetchall():
-            self._restore(self._schema[name], each, fires=each == full)
+        for name, deleted_id in self._rows.database.execute(query, [full]).fetchall():
+            self._restore(self._schema[name], deleted_id, fires=deleted_id == full)
         return SaveResult(full, success=True)
 
     def _restore(self, obj: ObjectType, record_id: str, *, fires: bool) -> None:
-        row = self._rows.store.rows(obj, [record_id])[record_id]
+        row = self._rows.database.rows(obj, [record_id])[record_id]
         values = {"IsDeleted": 0} | ({"MasterRecordId": None} if row.get("MasterRecordId") else {})
         new = self._rows.update(obj, row, values, op="undelete", fires=fires)
         self._transactions.write("DELETE FROM _bin WHERE object = ? AND id = ?", [obj.name, record_id])
         self._transactions.write("DELETE FROM _deleted WHERE object = ? AND id = ?", [obj.name, record_id])
-        if fires:  # children come back with the parent that shows their roll-up
+        if fires:  # children return with the parent that shows their roll-up
             self._roll_up(obj, row, new)
 
     # -- roll-ups --------------------------------------------------------------------------------------
     def _roll_up(self, obj: ObjectType, old: Row | None, new: Row | None) -> None:
-        if obj.name not in ROLLUPS or self._rows.behaviour.rollup == "silent":
+        if obj.name not in ROLLUPS or self._rows.switches.rollup == "silent":
             return
-        reference, _, read = ROLLUPS[obj.name]
+        reference, summed = ROLLUPS[obj.name]
         before, after = old or {}, new or {}
-        if any(before.get(name) != after.get(name) for name in read):
+        if any(before.get(name) != after.get(name) for name in summed):
             self._rolled |= {row[reference] for row in (before, after) if row.get(reference)}
 
     def _save_rolled_up(self) -> None:
         rolled, self._rolled = sorted(self._rolled), set()
-        saved = self._rows.behaviour.rollup == "save"
-        parent = self._schema["Account"]
-        for row in self._rows.store.rows(parent, rolled).values():
+        saved = self._rows.switches.rollup == "save"
+        account = self._schema["Account"]
+        for row in self._rows.database.rows(account, rolled).values():
             if not row["IsDeleted"]:
-                self._rows.update(parent, row, {}, fires=saved, modified=saved)
+                self._rows.update(account, row, {}, fires=saved, modified=saved)
 
 
-def _insist(results: Sequence[SaveResult]) -> None:
+def _require_success(results: Sequence[SaveResult]) -> None:
     if not all(result.success for result in results):
         raise _RollBack
 

@@ -1,4 +1,4 @@
-"""Field values: from what a client sends to what the store holds, and back to what REST prints."""
+"""Conversion of field values: from a client's to the stored form, and from there to REST."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from rtssim import ids
+from rtssim.clock import rest_form, stamp
 from rtssim.interface import OrgError
 from rtssim.schema.model import TEXT_TYPES
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def _number(field: Field, value: Any) -> float:
     if abs(number) >= limit:
         message = f"{field.label}: value outside of valid range on numeric field: {value}"
         raise OrgError(400, "NUMBER_OUTSIDE_VALID_RANGE", message, (field.name,))
-    return float(f"{round(number, field.scale):.15g}")  # as many digits as CSV prints, so that both agree
+    return float(f"{round(number, field.scale):.15g}")  # the 15 digits that CSV prints, so that REST agrees
 
 
 def _day(field: Field, value: Any) -> str:
@@ -118,7 +118,7 @@ _STORE |= dict.fromkeys(TEXT_TYPES, _text)
 
 
 def to_stored(schema: Schema, field: Field, value: Any) -> Any:
-    """Return the stored form of a client's value; OrgError as Salesforce refuses it. "" is null."""
+    """Return the stored form of a client's value ("" is null); OrgError if Salesforce refuses it."""
     if value is None or value == "":
         if field.type == "boolean":
             raise _unreadable(field, value)
@@ -130,12 +130,8 @@ def to_stored(schema: Schema, field: Field, value: Any) -> Any:
 
 def _reference(schema: Schema, field: Field, value: Any) -> str:
     full = ids.to_18(str(value))
-    if full is None:
-        raise OrgError(
-            400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,)
-        )
     targets = [obj.prefix for name in field.reference_to if (obj := schema.find(name)) is not None]
-    if full[:3] not in targets:
+    if full is None or full[:3] not in targets:
         raise OrgError(
             400, "MALFORMED_ID", f"{field.label}: id value of incorrect type: {value}", (field.name,)
         )
@@ -149,14 +145,14 @@ def to_json(field: Field, value: Any) -> Any:
     if field.type == "boolean":
         return bool(value)
     if field.type == "datetime":
-        return f"{value[:23]}+0000"
+        return rest_form(value)
     if field.type == "base64":
         return base64.b64encode(value).decode()
     return value
 
 
 def row_json(obj: ObjectType, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored row as REST would print its stored fields, base64 left out."""
+    """Return a row's stored fields as REST prints them, without base64."""
     return {
         field.name: to_json(field, row[field.name])
         for field in obj.fields.values()

@@ -1,11 +1,11 @@
-"""Merge and lead conversion: the operations that touch several records in one go."""
+"""Merge and lead conversion, the operations that change several records at once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtssim.clock import stamp
 from rtssim.interface import OrgError
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _MAX_LOSERS = 2
 
 
 class Merges:
-    """Merges as the SOAP and Apex calls do them (SOAP API guide, merge())."""
+    """Merge as in the SOAP and Apex calls (SOAP API guide, merge())."""
 
     def __init__(self, rows: Rows, dml: Dml) -> None:
         self._rows = rows
@@ -35,8 +35,8 @@ class Merges:
     ) -> None:
         """Merge losers into the master.
 
-        The losers go to the recycle bin with MasterRecordId set and fire their delete trigger, the master is
-        updated and fires its own, the losers' children move over without a trigger.
+        The losers go to the recycle bin with MasterRecordId set and fire their delete trigger; the master is
+        updated and fires its update trigger; the losers' children move to the master without a trigger.
         """
         if not obj.mergeable:
             raise OrgError(
@@ -57,13 +57,13 @@ class Merges:
             self._rows.update(obj, self._rows.live(who, obj, master["Id"]), values)
 
     def _reparent(self, obj: ObjectType, loser_id: str, master_id: str) -> None:
-        stamped = self._rows.behaviour.reparent_moves_stamp
+        stamped = self._rows.switches.reparent_moves_stamp
         for child in self._rows.schema.children(obj):
             if child.field.name == "MasterRecordId":
                 continue
             for row in self._dml.children(child, loser_id):
-                moved = None if row["Id"] == master_id else master_id
-                self._rows.update(child.object, row, {child.field.name: moved}, fires=False, stamped=stamped)
+                parent = None if row["Id"] == master_id else master_id
+                self._rows.update(child.object, row, {child.field.name: parent}, fires=False, stamped=stamped)
 
     def convert_lead(self, who: Principal, lead_id: str) -> str:
         """Convert a lead into an account and a contact; return the contact's id. All triggers fire."""
@@ -74,15 +74,15 @@ class Merges:
             if lead["IsConverted"]:
                 raise OrgError(400, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
             account = {"Name": lead["Company"], "Phone": lead["Phone"], "Industry": lead["Industry"]}
-            made = self._dml.create(who, schema["Account"], [account], all_or_none=True)[0].unwrap()
+            account_id = self._dml.create(who, schema["Account"], [account], all_or_none=True)[0].unwrap()
             person = {name: lead[name] for name in ("FirstName", "LastName", "Salutation", "Email", "Title")}
-            contact = {**person, "AccountId": made}
+            contact = {**person, "AccountId": account_id}
             contact_id = self._dml.create(who, schema["Contact"], [contact], all_or_none=True)[0].unwrap()
             values = {
                 "IsConverted": 1,
                 "Status": "Closed - Converted",
                 "ConvertedDate": stamp(transactions.current.stamped)[:10],
-                "ConvertedAccountId": made,
+                "ConvertedAccountId": account_id,
                 "ConvertedContactId": contact_id,
             }
             self._rows.update(schema["Lead"], lead, values)

@@ -1,14 +1,13 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""`/sobjects/X/updated` and `/deleted` (REST API guide, sObject Get Updated and Get Deleted)."""
+"""`/updated`, `/deleted` and the delete log (REST API guide, sObject Get Updated and Get Deleted)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rtssim.clock import rest_form, rest_stamp, stamp
 from rtssim.database import quote
 from rtssim.interface import OrgError
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from rtssim.clock import Clock
@@ -21,13 +20,8 @@ _UPDATED_DAYS = 30
 _DELETED_DAYS = 15
 
 
-def wire(moment: datetime) -> str:
-    """Return a datetime as REST JSON prints it."""
-    return f"{stamp(moment)[:23]}+0000"
-
-
 class Replication:
-    """What changed between two moments, to the second; `latestDateCovered` stops at open transactions."""
+    """Changes between two moments; `latestDateCovered` stops at open transactions."""
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
         self._rows = rows
@@ -35,8 +29,8 @@ class Replication:
         self._earliest: datetime | None = None
 
     def purge_log(self, before: datetime) -> None:
-        """Drop delete-log entries older than `before`, as Salesforce does every two hours when it is full."""
-        self._rows.store.execute("DELETE FROM _deleted WHERE deleted_at < ?", [stamp(before)])
+        """Drop delete-log entries older than `before`, as Salesforce does to a full log every two hours."""
+        self._rows.database.execute("DELETE FROM _deleted WHERE deleted_at < ?", [stamp(before)])
         self._earliest = before
 
     def deleted(self, who: Principal, obj: ObjectType, start: datetime, end: datetime) -> dict[str, Any]:
@@ -44,21 +38,22 @@ class Replication:
         first, last = self._window(obj, start, end, _DELETED_DAYS)
         earliest = self._earliest_available()
         if first < earliest.replace(second=0, microsecond=0):
-            message = f"start date is before the earliest date available: {wire(earliest)}"
+            message = f"start date is before the earliest date available: {rest_stamp(earliest)}"
             raise OrgError(400, "INVALID_REPLICATION_DATE", message)
-        query = "SELECT id, deleted_at FROM _deleted WHERE object = ? AND deleted_at BETWEEN ? AND ?"
-        cursor = self._rows.store.execute(
-            query + " ORDER BY deleted_at, id", [obj.name, stamp(first), stamp(last)]
+        query = (
+            "SELECT id, deleted_at FROM _deleted WHERE object = ? AND deleted_at BETWEEN ? AND ?"
+            " ORDER BY deleted_at, id"
         )
+        cursor = self._rows.database.execute(query, [obj.name, stamp(first), stamp(last)])
         records = [
-            {"id": record_id, "deletedDate": f"{at[:23]}+0000"}
+            {"id": record_id, "deletedDate": rest_form(at)}
             for record_id, at in cursor
             if record_id not in who.hidden_records
         ]
         self._limit(len(records))
         return {
             "deletedRecords": records,
-            "earliestDateAvailable": wire(earliest),
+            "earliestDateAvailable": rest_stamp(earliest),
             "latestDateCovered": self._covered(last),
         }
 
@@ -74,7 +69,7 @@ class Replication:
             params.append(who.user_id)
         query = f"SELECT Id FROM {quote(obj.name)} WHERE {where} ORDER BY SystemModstamp, Id"
         found = [
-            row[0] for row in self._rows.store.execute(query, params) if row[0] not in who.hidden_records
+            row[0] for row in self._rows.database.execute(query, params) if row[0] not in who.hidden_records
         ]
         self._limit(len(found))
         return {"ids": found, "latestDateCovered": self._covered(last)}
@@ -87,7 +82,7 @@ class Replication:
     def _window(
         self, obj: ObjectType, start: datetime, end: datetime, days: int
     ) -> tuple[datetime, datetime]:
-        """Return both bounds with their seconds cut off, as Salesforce reads them."""
+        """Return both bounds without seconds, as Salesforce reads them."""
         if not obj.replicateable or "SystemModstamp" not in obj.fields:
             raise OrgError(400, "INVALID_TYPE_FOR_OPERATION", f"{obj.name} is not replicateable")
         first = start.astimezone(UTC).replace(second=0, microsecond=0)
@@ -105,7 +100,7 @@ class Replication:
         return max(oldest, self._earliest) if self._earliest else oldest
 
     def _covered(self, end: datetime) -> str:
-        """Return the end of what is certain: the asked end, now, or the oldest open transaction's start."""
+        """Return the end of complete data: the requested end, now, or the oldest open transaction's start."""
         bounds = [end, self._clock.now()]
         oldest = self._rows.transactions.oldest_start()
-        return wire(min([*bounds, oldest] if oldest else bounds))
+        return rest_stamp(min([*bounds, oldest] if oldest else bounds))

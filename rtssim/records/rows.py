@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""Single rows within a transaction: reading, checking and writing them, each change recorded."""
+"""Single rows within a transaction: reads, checks, writes, and a record of each change."""
 
 from __future__ import annotations
 
@@ -7,74 +6,77 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rtssim import ids
-from rtssim.database import quote
-from rtssim.interface import Op, OrgError, Principal, RowChange
+from rtssim.clock import stamp
+from rtssim.database import insert_sql, quote
+from rtssim.interface import Op, OrgError, Principal, RowChange, entity_is_deleted, malformed_id, not_found
 from rtssim.records.field_values import row_json, to_stored
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rtssim.database import Store
+    from rtssim.database import OrgDatabase
     from rtssim.records.transactions import Transactions
     from rtssim.schema.model import Field, ObjectType, Schema
-    from rtssim.switches import Behaviour
+    from rtssim.switches import OrgSwitches
 
 Row = dict[str, Any]
-_INSTANCES = ("Qx", "5e")  # new rows take ids of both, and the second sorts first
+_INSTANCES = ("Qx", "5e")  # new rows take ids from both; the second sorts before the first
 
 
 class Rows:
-    """Reads and writes rows; every write is part of the open transaction and becomes a `RowChange`."""
+    """Reads and writes rows; every write belongs to the open transaction and becomes a `RowChange`."""
 
     def __init__(
-        self, schema: Schema, store: Store, transactions: Transactions, behaviour: Behaviour, seed: int
+        self,
+        schema: Schema,
+        database: OrgDatabase,
+        transactions: Transactions,
+        switches: OrgSwitches,
+        seed: int,
     ) -> None:
         self.schema = schema
-        self.store = store
+        self.database = database
         self.transactions = transactions
-        self.behaviour = behaviour
+        self.switches = switches
         self.instances = tuple(f"{instance}{ids.BASE62[seed % 62]}" for instance in _INSTANCES)
         self._used: dict[str, int] = {}
 
     # -- ids -------------------------------------------------------------------------------------------
     def reserve(self, obj: ObjectType, count: int) -> int:
-        """Reserve `count` ids of the first range in a row and return the number of the first."""
+        """Reserve `count` consecutive ids of the first range and return the number of the first."""
         first = self._used.get(obj.name, 0) + 1
         self._used[obj.name] = first + count - 1
         return first
 
     def new_id(self, obj: ObjectType) -> str:
-        """Return the id of a new row."""
+        """Return an id for a new row."""
         number = self.reserve(obj, 1)
-        second = not self.behaviour.ids_in_order and number % 3 == 0
+        second = not self.switches.ids_in_order and number % 3 == 0
         return ids.encode(obj.prefix, self.instances[second], number)
 
     # -- reading ---------------------------------------------------------------------------------------
     def live(self, who: Principal, obj: ObjectType, record_id: str) -> Row:
-        """Return a row that is there and visible; NOT_FOUND or ENTITY_IS_DELETED otherwise."""
+        """Return a visible row; NOT_FOUND, ENTITY_IS_DELETED or MALFORMED_ID otherwise."""
         full = ids.to_18(record_id)
         if full is None or full[:3] != obj.prefix:
-            raise OrgError(
-                400, "MALFORMED_ID", f"{obj.name} ID: id value of incorrect type: {record_id}", ("Id",)
-            )
-        row = self.store.rows(obj, [full]).get(full)
+            raise malformed_id(obj.name, record_id)
+        row = self.database.rows(obj, [full]).get(full)
         if row is None or not self.visible(who, obj, row):
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         if row.get("IsDeleted"):
-            raise OrgError(404, "ENTITY_IS_DELETED", "entity is deleted")
+            raise entity_is_deleted()
         return row
 
     @staticmethod
     def visible(who: Principal, obj: ObjectType, row: Mapping[str, Any]) -> bool:
-        """Whether `who` may see the row."""
+        """Return True if `who` may see the row."""
         if row["Id"] in who.hidden_records or obj.name in who.hidden_objects:
             return False
         return who.view_all or "OwnerId" not in obj.fields or row["OwnerId"] == who.user_id
 
     # -- checking --------------------------------------------------------------------------------------
     def checked(self, who: Principal, obj: ObjectType, data: Mapping[str, Any], *, creating: bool) -> Row:
-        """Return a client's values in stored form; OrgError for the first one Salesforce refuses."""
+        """Return a client's values in stored form; OrgError for the first value that Salesforce refuses."""
         values: Row = {}
         for name, value in data.items():
             if name == "attributes" or (name == "Id" and not creating):
@@ -104,7 +106,7 @@ class Rows:
 
     def _target(self, field: Field, record_id: str) -> None:
         target = self.schema.by_prefix(record_id)
-        row = self.store.rows(target, [record_id]).get(record_id) if target is not None else None
+        row = self.database.rows(target, [record_id]).get(record_id) if target is not None else None
         if row is None or row.get("IsDeleted"):
             raise OrgError(400, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", (field.name,))
 
@@ -115,13 +117,13 @@ class Rows:
         )
 
     def require(self, obj: ObjectType, row: Row) -> None:
-        """Refuse a new row without its required fields."""
+        """Raise REQUIRED_FIELD_MISSING for a new row without its required fields."""
         missing = [f.name for f in obj.fields.values() if f.required and row.get(f.name) is None]
         if missing:
             raise self._missing(missing)
 
     def unique(self, obj: ObjectType, row: Row, changed: Mapping[str, Any]) -> None:
-        """Refuse values of unique fields that another row has."""
+        """Raise DUPLICATE_VALUE if another row has the value of a unique field."""
         for name in changed:
             field = obj.fields[name]
             if not field.unique or row[name] is None:
@@ -132,21 +134,17 @@ class Rows:
                 raise OrgError(400, "DUPLICATE_VALUE", message, (name,))
 
     def find(self, obj: ObjectType, field: Field, value: Any) -> set[str]:
-        """Ids of live rows with that value, text compared as SOQL does."""
+        """Return ids of live rows with that value, text compared as in SOQL."""
         collate = "" if field.case_sensitive or field.type == "id" else " COLLATE NOCASE"
         condition = f"{quote(field.name)} = :value{collate}"
         if "IsDeleted" in obj.fields:
             condition += " AND IsDeleted = 0"
-        return set(self.store.rows_where(obj, condition, {"value": value}))
+        return set(self.database.rows_where(obj, condition, {"value": value}))
 
     # -- writing ---------------------------------------------------------------------------------------
     def insert(self, obj: ObjectType, row: Row) -> None:
         """Insert a complete row."""
-        names = list(row)
-        marks = ", ".join("?" * len(names))
-        columns = ", ".join(map(quote, names))
-        sql = f"INSERT INTO {quote(obj.name)} ({columns}) VALUES ({marks})"
-        self.transactions.write(sql, [row[name] for name in names])
+        self.transactions.write(insert_sql(obj.name, row), list(row.values()))
         self._record(obj, "create", None, row, fires=True)
 
     def update(
@@ -163,7 +161,7 @@ class Rows:
     ) -> Row:
         """Write `values` into a row and return it.
 
-        `stamped` moves SystemModstamp, `modified` LastModified* with it.
+        `stamped` moves SystemModstamp, `modified` LastModified* too.
         """
         self.transactions.lock(obj.name, old["Id"])
         new = {**old, **values, **self._audit(obj, stamped=stamped, modified=modified)}
@@ -176,7 +174,7 @@ class Rows:
         return new
 
     def remove(self, obj: ObjectType, old: Row, *, op: Op, fires: bool) -> None:
-        """Take a row out of its table for good."""
+        """Remove a row from its table permanently."""
         self.transactions.lock(obj.name, old["Id"])
         self.transactions.write(f"DELETE FROM {quote(obj.name)} WHERE Id = ?", [old["Id"]])
         self._record(obj, op, old, None, fires=fires)

@@ -1,4 +1,4 @@
-"""Transactions: DML grouped into commits, and commits that become visible late."""
+"""Transactions: DML grouped into commits, some of which become visible late."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rtssim.clock import Clock
-    from rtssim.database import Store
+    from rtssim.database import OrgDatabase
     from rtssim.interface import Principal, RowChange
 
 
 @dataclass(slots=True)
 class Transaction:
-    """Work in progress: what was written (to be replayed if it commits late) and what changed."""
+    """An open or late transaction: its statements, for replay at a late commit, and its changes."""
 
     who: Principal
     started: datetime
@@ -31,14 +31,14 @@ class Transaction:
 
 
 class Transactions:
-    """All transactions of the org. Each DML call runs in `scope`; scopes nest into one commit.
+    """All transactions of the org. Each DML call runs in `scope`; nested scopes share a commit.
 
-    The SystemModstamp of every row is the second its transaction began in. A late transaction's rows are
-    locked until it commits: another writer gets UNABLE_TO_LOCK_ROW.
+    Every row's SystemModstamp is the second in which its transaction began. A late transaction locks its
+    rows until it commits: other writers get UNABLE_TO_LOCK_ROW.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, database: OrgDatabase, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
         self._current: Transaction | None = None
         self._late: list[Transaction] = []
@@ -59,23 +59,23 @@ class Transactions:
         now = self._clock.now()
         transaction = Transaction(who, now, now.replace(microsecond=0))
         self._current = transaction
-        self._store.execute("BEGIN IMMEDIATE")
+        self._database.execute("BEGIN IMMEDIATE")
         try:
             yield transaction
         except BaseException:
             self._current = None
-            self._store.execute("ROLLBACK")
+            self._database.execute("ROLLBACK")
             raise
         self._current = None
         self._finish(transaction, commit_after)
 
     def _finish(self, transaction: Transaction, commit_after: float) -> None:
         if commit_after > 0:
-            self._store.execute("ROLLBACK")
+            self._database.execute("ROLLBACK")
             transaction.due = transaction.started + timedelta(seconds=commit_after)
             self._late.append(transaction)
             return
-        self._store.execute("COMMIT")
+        self._database.execute("COMMIT")
         self._announce(transaction)
 
     def _announce(self, transaction: Transaction) -> None:
@@ -89,18 +89,18 @@ class Transactions:
 
     # -- within a transaction --------------------------------------------------------------------------
     def write(self, sql: str, params: Sequence[Any] = ()) -> None:
-        """Run a statement of the open transaction, and remember it."""
-        self._open().statements.append((sql, params))
-        self._store.execute(sql, params)
+        """Run a statement in the open transaction and keep it for a replay."""
+        self.current.statements.append((sql, params))
+        self._database.execute(sql, params)
 
     def record(self, change: RowChange) -> None:
-        """Note a row's change; UNABLE_TO_LOCK_ROW if a late transaction holds the row."""
-        transaction = self._open()
+        """Record a row's change in the open transaction."""
+        transaction = self.current
         transaction.changes.append(change)
         transaction.touched.add((change.object, change.id))
 
     def lock(self, obj: str, record_id: str) -> None:
-        """Refuse to touch a row that an uncommitted late transaction has touched."""
+        """Raise UNABLE_TO_LOCK_ROW if a late transaction holds the row."""
         if any((obj, record_id) in late.touched for late in self._late):
             raise OrgError(
                 400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records"
@@ -108,33 +108,30 @@ class Transactions:
 
     @property
     def current(self) -> Transaction:
-        """The open transaction."""
-        return self._open()
-
-    def _open(self) -> Transaction:
+        """The open transaction; RuntimeError if there is none."""
         if self._current is None:
             raise RuntimeError("DML needs an open transaction")
         return self._current
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo this part alone if it raises."""
-        transaction = self._open()
+        """Roll back only the body if it raises."""
+        transaction = self.current
         marks = len(transaction.statements), len(transaction.changes)
-        self._store.execute("SAVEPOINT part")
+        self._database.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
-            self._store.execute("ROLLBACK TO part")
+            self._database.execute("ROLLBACK TO part")
             del transaction.statements[marks[0] :]
             del transaction.changes[marks[1] :]
             raise
         finally:
-            self._store.execute("RELEASE part")
+            self._database.execute("RELEASE part")
 
     # -- late commits ----------------------------------------------------------------------------------
     def settle(self) -> None:
-        """Commit every late transaction whose time has come, in the order of their times."""
+        """Commit every late transaction that is due, in order of due time."""
         if self._current is not None or self._settling:
             return
         now = self._clock.now()
@@ -145,27 +142,23 @@ class Transactions:
         try:
             for transaction in ready:
                 self._late.remove(transaction)
-                self._store.execute("BEGIN IMMEDIATE")
+                self._database.execute("BEGIN IMMEDIATE")
                 for sql, params in transaction.statements:
-                    self._store.execute(sql, params)
-                self._store.execute("COMMIT")
+                    self._database.execute(sql, params)
+                self._database.execute("COMMIT")
                 self._announce(transaction)
         finally:
             self._settling = False
-
-    def next_due(self) -> datetime | None:
-        """When the next late transaction becomes visible."""
-        return min((t.due for t in self._late if t.due is not None), default=None)
 
     def now(self) -> datetime:
         """Return the org's time."""
         return self._clock.now()
 
     def oldest_start(self) -> datetime | None:
-        """When the oldest transaction still open began: where `latestDateCovered` stops."""
+        """Return the start of the oldest open transaction, the upper bound of `latestDateCovered`."""
         return min((t.started for t in self._late), default=None)
 
     def hold(self, who: Principal, seconds: float) -> None:
-        """Keep an empty transaction open for `seconds`, as another tenant of the instance may."""
+        """Keep an empty transaction open for `seconds`, as another tenant of the instance might."""
         now = self._clock.now()
         self._late.append(Transaction(who, now, now, due=now + timedelta(seconds=seconds)))

@@ -1,7 +1,7 @@
-"""Anonymous Apex, as far as the package's administration needs it: scheduled jobs and what it sends by hand.
+"""Anonymous Apex, limited to administration of the package: scheduled jobs, ping and heartbeat.
 
 (Tooling API guide, executeAnonymous; Apex Developer Guide, Apex Scheduler; Object Reference, CronTrigger.)
-A statement that is none of these is taken as done.
+Any other statement succeeds without effect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from rtssim.apex_package.pushes import Package
+    from rtssim.apex_package.pushes import ApexPackage
     from rtssim.interface import Principal
     from rtssim.org import Org
 
@@ -28,11 +28,11 @@ PING = re.compile(r"RTS_Ping\.send\(\)")
 ENQUEUE = re.compile(r"System\.enqueueJob\(\s*new\s+(RTS_Heartbeat)\(\)\s*\)", re.IGNORECASE)
 _SCHEDULED = "SELECT d.Name FROM CronTrigger t JOIN CronJobDetail d ON d.Id = t.CronJobDetailId"
 MOST_JOBS = {"Developer Edition": 5}
-"""Scheduled jobs an org takes; 100 elsewhere (Apex Developer Guide, Apex Scheduler Limits)."""
+"""Scheduled jobs per org; 100 in other editions (Apex Developer Guide, Apex Scheduler Limits)."""
 
 
 class ApexError(Exception):
-    """Code that does not compile (`compiled` False), or threw."""
+    """A compile error (`compiled` False) or an exception in anonymous Apex."""
 
     def __init__(self, message: str, line: int, *, compiled: bool) -> None:
         super().__init__(message)
@@ -40,10 +40,10 @@ class ApexError(Exception):
         self.compiled = compiled
 
 
-class Anonymous:
-    """Runs code, all of it or nothing."""
+class AnonymousApex:
+    """Runs code in a transaction."""
 
-    def __init__(self, org: Org, package: Package) -> None:
+    def __init__(self, org: Org, package: ApexPackage) -> None:
         self._org = org
         self._package = package
 
@@ -64,12 +64,13 @@ class Anonymous:
                 for step in steps:
                     step()
         except ApexError as error:
-            told = {"exceptionMessage": str(error)} if error.compiled else {"compileProblem": str(error)}
-            answer |= {"line": error.line, "column": 1, "compiled": error.compiled, "success": False, **told}
+            key = "exceptionMessage" if error.compiled else "compileProblem"
+            answer |= {"line": error.line, "column": 1, "compiled": error.compiled, "success": False}
+            answer[key] = str(error)
         return answer
 
     def _steps(self, who: Principal, code: str) -> list[Callable[[], None]]:
-        """Compile: what each statement does, in order. Raises ApexError for a class that is not there."""
+        """Compile code into the steps of its statements, in order; raises ApexError for an unknown class."""
         found: list[tuple[int, Callable[[], None]]] = []
         for match in SCHEDULE.finditer(code):
             line = _line(code, match)
@@ -77,33 +78,32 @@ class Anonymous:
             found.append((match.start(), partial(self._schedule, who, match[1], match[2], class_id, line)))
         found += [(match.start(), partial(self._abort, who, match[2])) for match in ABORT.finditer(code)]
         for pattern, kind, send in (
-            (PING, "RTS_Ping", self._package.test),
+            (PING, "RTS_Ping", self._package.ping),
             (ENQUEUE, "RTS_Heartbeat", self._package.heartbeat),
         ):
             for match in pattern.finditer(code):
                 self._class(kind, _line(code, match))
                 found.append((match.start(), partial(self._send, send)))
-        return [step for _, step in sorted(found, key=lambda one: one[0])]
+        return [step for _, step in sorted(found, key=lambda item: item[0])]
 
     def _send(self, send: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
-        self._package.later(send())
+        self._package.enqueue(send())
 
     def _class(self, name: str, line: int) -> str:
-        soql = f"SELECT Id FROM ApexClass WHERE Name = '{name}'"  # noqa: S608 - SOQL, a word
-        found = [str(row[0]) for row in self._org.query(self._org.sync_user, soql).rows()]
+        found = self._org.first_column(f"SELECT Id FROM ApexClass WHERE Name = '{name}'")
         if not found:
             raise ApexError(f"Variable does not exist: {name}", line, compiled=False)
-        return found[0]
+        return str(found[0])
 
     def _schedule(self, who: Principal, name: str, expression: str, class_id: str, line: int) -> None:
         org = self._org
-        # not by SOQL, which reads what is committed: a job aborted a statement before is gone
-        known = [row[0] for row in org.store.execute(_SCHEDULED)]
+        # not by SOQL, which reads committed rows only: an earlier statement may have aborted a job
+        known = [row[0] for row in org.database.execute(_SCHEDULED)]
         if name in known:
             text = f'System.AsyncException: The Apex job named "{name}" is already scheduled for execution.'
             raise ApexError(text, line, compiled=True)
-        edition = org.query(org.sync_user, "SELECT OrganizationType FROM Organization").rows()
-        most = MOST_JOBS.get(next(iter(edition))[0], 100)
+        (edition,) = org.first_column("SELECT OrganizationType FROM Organization")
+        most = MOST_JOBS.get(edition, 100)
         if len(known) >= most:
             text = f"System.LimitException: exceeded the maximum number ({most}) of Apex scheduled jobs."
             raise ApexError(text, line, compiled=True)
@@ -120,12 +120,12 @@ class Anonymous:
 
     def _abort(self, who: Principal, soql: str) -> None:
         org = self._org
-        for (trigger_id,) in list(org.query(org.sync_user, soql).rows()):
-            jobs = f"SELECT Id FROM AsyncApexJob WHERE CronTriggerId = '{trigger_id}'"  # noqa: S608 - SOQL, an id
-            for (job_id,) in list(org.query(org.sync_user, jobs).rows()):
+        for trigger_id in org.first_column(soql):
+            jobs = f"SELECT Id FROM AsyncApexJob WHERE CronTriggerId = '{trigger_id}'"
+            for job_id in org.first_column(jobs):
                 org.update(who, "AsyncApexJob", [{"Id": job_id, "Status": "Aborted"}])[0].unwrap()
-            details = f"SELECT CronJobDetailId FROM CronTrigger WHERE Id = '{trigger_id}'"  # noqa: S608 - as above
-            (detail,) = [row[0] for row in org.query(org.sync_user, details).rows()]
+            details = f"SELECT CronJobDetailId FROM CronTrigger WHERE Id = '{trigger_id}'"
+            (detail,) = org.first_column(details)
             org.hard_delete(who, "CronTrigger", [trigger_id])[0].unwrap()
             org.hard_delete(who, "CronJobDetail", [detail])[0].unwrap()
 

@@ -1,4 +1,4 @@
-"""Bulk API 2.0 query jobs, from their creation to the last page of the result (Bulk API 2.0 guide, Query)."""
+"""Bulk API 2.0 query jobs, from creation to the last page of the result (Bulk API 2.0 guide, Query)."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rtssim.interface import OrgError
+from rtssim.clock import rest_stamp
+from rtssim.interface import OrgError, not_found
 from rtssim.routing import Call, Reply, Router
-from rtssim.soql.result_file import Page, Spool, csv_splitter
+from rtssim.soql.result_file import Page, ResultFile, csv_splitter
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from rtssim.faults import Faults
     from rtssim.limits import Limits
-    from rtssim.org import Org, QueryResult
-    from rtssim.switches import Switches
+    from rtssim.org import Org
+    from rtssim.soql.result import QueryResult
+    from rtssim.switches import ApiSwitches
 
 DELIMITERS = {"COMMA": ",", "CARET": "^", "PIPE": "|", "SEMICOLON": ";", "TAB": "\t", "BACKQUOTE": "`"}
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
-CHUNK_ROWS = 1_000  # rows produced at a time: what a page boundary has to be searched in
+CHUNK_ROWS = 1_000  # rows per chunk; the search for a page boundary reads a whole chunk
 LISTED = 1_000
 RESULT_PAGES = 5
-JOB_LIFE = timedelta(days=7)  # ended jobs are deleted then (Bulk API 2.0 guide, Limits)
+JOB_LIFE = timedelta(days=7)  # then Salesforce deletes an ended job (Bulk API 2.0 guide, Limits)
 OPEN_STATES = ("UploadComplete", "InProgress")
 NOT_TERMINATED = "Error encountered when deleting the job because the job is not terminated"
 
 
 @dataclass(eq=False)
 class Job:
-    """One query job and, once it is complete, its result."""
+    """A query job and, once complete, its result."""
 
     id: str
     operation: str
@@ -46,20 +48,20 @@ class Job:
     changed_at: datetime
     state: str = "UploadComplete"
     error: str | None = None
-    spool: Spool | None = None
+    result: ResultFile | None = None
     header: bytes = b""
     milliseconds: int = 0
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def document(self, *, full: bool) -> dict[str, Any]:
-        """Return the job as JSON; `full` as polls do, else as its creation does."""
+        """Return the job as JSON: `full` as for polls, else as for creation."""
         data: dict[str, Any] = {
             "id": self.id,
             "operation": self.operation,
             "object": self.object,
             "createdById": self.created_by,
-            "createdDate": _stamp(self.created_at),
-            "systemModstamp": _stamp(self.changed_at),
+            "createdDate": rest_stamp(self.created_at),
+            "systemModstamp": rest_stamp(self.changed_at),
             "state": self.state,
             "concurrencyMode": "Parallel",
             "contentType": "CSV",
@@ -69,31 +71,31 @@ class Job:
         }
         if full:
             data["jobType"] = "V2Query"
-            if self.spool is not None and self.state == "JobComplete":
-                data["numberRecordsProcessed"] = self.spool.rows
+            if self.result is not None and self.state == "JobComplete":
+                data["numberRecordsProcessed"] = self.result.rows
             data |= {"retries": 0, "totalProcessingTime": self.milliseconds, "isPkChunkingSupported": True}
             if self.error is not None:
                 data["errorMessage"] = self.error
         return data
 
     def close(self) -> None:
-        """End the job's work and give its space back."""
+        """Cancel the job's work and remove its result."""
         if self.task is not None:
             self.task.cancel()
-        if self.spool is not None:
-            self.spool.close()
-            self.spool = None
+        if self.result is not None:
+            self.result.close()
+            self.result = None
 
 
 class BulkQueries:
-    """Answers `/jobs/query` and below."""
+    """Answers everything below `/jobs/query`."""
 
-    def __init__(self, org: Org, limits: Limits, faults: Faults, switches: Switches) -> None:
+    def __init__(self, org: Org, limits: Limits, faults: Faults, switches: ApiSwitches) -> None:
         self._org = org
         self._limits = limits
         self._faults = faults
         self._switches = switches
-        self._jobs: dict[str, Job] = {}
+        self.jobs: dict[str, Job] = {}
         self.created = 0
         self.rows_served = 0
 
@@ -107,9 +109,9 @@ class BulkQueries:
         router.add("GET", "/jobs/query/{job_id}/results", self.results, "bulk_results")
         router.add("GET", "/jobs/query/{job_id}/resultPages", self.result_pages, "bulk_result_pages")
 
-    # -- making jobs --------------------------------------------------------------------------------
+    # -- creating and running -----------------------------------------------------------------------
     def create(self, call: Call) -> Reply:
-        """Start a job: 200 with state UploadComplete."""
+        """Start a job; 200 with state UploadComplete."""
         body = call.json_object()
         operation = body.get("operation")
         if operation not in ("query", "queryAll"):
@@ -124,18 +126,14 @@ class BulkQueries:
             raise OrgError(400, "CLIENTINPUTERROR", "Unsupported contentType, columnDelimiter or lineEnding")
         if not body.get("query"):
             raise OrgError(400, "CLIENTINPUTERROR", "The query is required")
-        result = self._org.query(call.session.who, body["query"], all_rows=operation == "queryAll", bulk=True)
-        try:
-            self._limits.take_bulk_job()
-        except OrgError:
-            result.close()
-            raise
+        rows = self._org.query(call.session.who, body["query"], all_rows=operation == "queryAll", bulk=True)
+        self._limits.take_bulk_job()
         self.created += 1
         now, user = self._org.clock.now(), call.session.who.user_id
         job = Job(
             f"750R{self.created:011d}AAA",
             operation,
-            result.object,
+            rows.object,
             user,
             now,
             call.version,
@@ -143,13 +141,12 @@ class BulkQueries:
             line_ending,
             now,
         )
-        self._jobs[job.id] = job
+        self.jobs[job.id] = job
         answer = Reply(job.document(full=False))
-        job.task = asyncio.get_running_loop().create_task(self._work(job, result))
+        job.task = asyncio.get_running_loop().create_task(self._run(job, rows))
         return answer
 
-    async def _work(self, job: Job, result: QueryResult) -> None:
-        """Bring a job to its end."""
+    async def _run(self, job: Job, rows: QueryResult) -> None:
         started = asyncio.get_running_loop().time()
         try:
             await asyncio.sleep(self._switches.bulk_queue_s)
@@ -158,17 +155,17 @@ class BulkQueries:
             if fault is not None:
                 self._fail(job, fault.kind, fault.parameters.get("message"))
                 return
-            job.spool = spool = Spool(csv_splitter(LINE_ENDINGS[job.line_ending].encode()))
-            await asyncio.to_thread(_produce, result, spool, job)
+            job.result = result = ResultFile(csv_splitter(LINE_ENDINGS[job.line_ending].encode()))
+            await asyncio.to_thread(_produce, rows, result, job)
             await asyncio.sleep(self._switches.bulk_run_s - (asyncio.get_running_loop().time() - started))
             job.milliseconds = int((asyncio.get_running_loop().time() - started) * 1000)
-            self._limits.add_bulk_bytes(spool.size)
+            self._limits.add_bulk_bytes(result.size)
             self._move(job, "JobComplete")
         except OrgError as error:
             job.error = f"{error.code}: {error.message}" if self._switches.bulk_error_message else None
             self._move(job, "Failed")
         finally:
-            result.close()
+            rows.close()
 
     def _fail(self, job: Job, kind: str, message: str | None) -> None:
         if kind == "job_stuck":
@@ -181,19 +178,19 @@ class BulkQueries:
         if job.state in OPEN_STATES:
             job.state, job.changed_at = state, self._org.clock.now()
 
-    # -- looking at jobs ----------------------------------------------------------------------------
-    def _forget_old(self) -> None:
+    # -- managing -----------------------------------------------------------------------------------
+    def _delete_expired(self) -> None:
         oldest = self._org.clock.now() - JOB_LIFE
         for job in [
-            job for job in self._jobs.values() if job.changed_at < oldest and job.state not in OPEN_STATES
+            job for job in self.jobs.values() if job.changed_at < oldest and job.state not in OPEN_STATES
         ]:
-            self._jobs.pop(job.id).close()
+            self.jobs.pop(job.id).close()
 
     def _job(self, job_id: str) -> Job:
-        self._forget_old()
-        job = next((job for job in self._jobs.values() if job.id[:15] == job_id[:15]), None)
+        self._delete_expired()
+        job = next((job for job in self.jobs.values() if job.id[:15] == job_id[:15]), None)
         if job is None:
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         return job
 
     def poll(self, _call: Call, job_id: str) -> Reply:
@@ -201,9 +198,9 @@ class BulkQueries:
         return Reply(self._job(job_id).document(full=True))
 
     def listing(self, call: Call) -> Reply:
-        """Return up to 1,000 jobs, and where the next are."""
+        """Return up to 1,000 jobs and the URL of the next."""
         first = int(call.query.get("queryLocator") or 0)
-        jobs = list(self._jobs.values())
+        jobs = list(self.jobs.values())
         page = jobs[first : first + LISTED]
         done = first + LISTED >= len(jobs)
         following = None if done else f"{call.base}/jobs/query?queryLocator={first + LISTED}"
@@ -211,7 +208,7 @@ class BulkQueries:
         return Reply({"done": done, "records": records, "nextRecordsUrl": following})
 
     def abort(self, call: Call, job_id: str) -> Reply:
-        """End a job that still runs."""
+        """Abort a running job."""
         job = self._job(job_id)
         if call.json_object().get("state") != "Aborted":
             raise OrgError(400, "INVALIDJOBSTATE", "Only the state Aborted can be set")
@@ -222,57 +219,57 @@ class BulkQueries:
         return Reply(job.document(full=True))
 
     def delete(self, _call: Call, job_id: str) -> Reply:
-        """Forget a job that ended: 204 without a body."""
+        """Delete an ended job; 204 without a body."""
         job = self._job(job_id)
         if job.state in OPEN_STATES:
             raise OrgError(400, "API_ERROR", NOT_TERMINATED)
         job.close()
-        del self._jobs[job.id]
+        del self.jobs[job.id]
         return Reply(status=204)
 
     # -- results ------------------------------------------------------------------------------------
-    def _complete(self, call: Call, job_id: str) -> tuple[Job, Spool] | None:
+    def _complete(self, call: Call, job_id: str) -> tuple[Job, ResultFile] | None:
         job = self._job(job_id)
         if job.version != call.version:
             text = f"API version {call.version} does not match the job's version {job.version}"
             raise OrgError(409, "INVALIDVERSION", text)
-        if job.state == "JobComplete" and job.spool is not None:
-            return job, job.spool
+        if job.state == "JobComplete" and job.result is not None:
+            return job, job.result
         if self._switches.results_before_complete == 204:
             return None
         raise OrgError(400, "INVALIDJOBSTATE", f"Job is in state {job.state}: its results are not available")
 
     def results(self, call: Call, job_id: str) -> Reply:
-        """Return a page of the result; every page starts with the header line."""
+        """Return a page of the result, which starts with the header line."""
         complete = self._complete(call, job_id)
         if complete is None:
             return Reply(status=204)
-        job, spool = complete
-        first = _row_of(call.query.get("locator"), job, spool)
+        job, result = complete
+        first = _row_of(call.query.get("locator"), job, result)
         most = call.query.get("maxRecords")
         if most is not None and (not most.isdigit() or int(most) < 1):
             raise OrgError(400, "CLIENTINPUTERROR", f"maxRecords: not a positive number: {most}")
-        page = spool.page(first, int(most) if most else self._switches.bulk_page_rows, job.header)
-        if not spool.rows and not self._switches.empty_result_has_header:
-            page = Page(spool, b"", 0, 0, 0)
+        page = result.page(first, int(most) if most else self._switches.bulk_page_rows, job.header)
+        if not result.rows and not self._switches.empty_result_has_header:
+            page = Page(result, b"", 0, 0, 0)
         following = first + page.rows
         self.rows_served += page.rows
         headers = {
             "Content-Type": "text/csv; charset=UTF-8",
             "Sforce-NumberOfRecords": str(page.rows),
-            "Sforce-Locator": _locator(job, following) if following < spool.rows else "null",
+            "Sforce-Locator": _locator(job, following) if following < result.rows else "null",
         }
         return Reply(page=page, headers=headers)
 
     def result_pages(self, call: Call, job_id: str) -> Reply:
-        """Return where up to five pages are, to be fetched side by side (v58.0 and later)."""
+        """Return the URLs of up to five pages, for parallel downloads (v58.0 and later)."""
         complete = self._complete(call, job_id)
         if complete is None:
             return Reply(status=204)
-        job, spool = complete
+        job, result = complete
         rows = self._switches.bulk_page_rows
-        first = _row_of(call.query.get("locator"), job, spool)
-        starts = list(range(first, max(spool.rows, 1), rows))
+        first = _row_of(call.query.get("locator"), job, result)
+        starts = list(range(first, max(result.rows, 1), rows))
         base = f"{call.base}/jobs/query/{job.id}"
         pages = [
             {"resultUrl": f"{base}/results?locator={_locator(job, row)}&maxRecords={rows}"} for row in starts
@@ -282,25 +279,25 @@ class BulkQueries:
         return Reply({"resultPages": pages[:RESULT_PAGES], "nextRecordsUrl": url, "done": following is None})
 
     def close(self) -> None:
-        """End every job."""
-        for job in self._jobs.values():
+        """Close every job."""
+        for job in self.jobs.values():
             job.close()
-        self._jobs.clear()
+        self.jobs.clear()
 
 
-def _produce(result: QueryResult, spool: Spool, job: Job) -> None:
-    """Write a whole result into its spool; runs in a thread."""
+def _produce(rows: QueryResult, result: ResultFile, job: Job) -> None:
+    """Write the rows of a query into the result file; runs in a thread."""
     delimiter, line_ending = DELIMITERS[job.delimiter], LINE_ENDINGS[job.line_ending]
-    job.header = result.csv_header(delimiter=delimiter, line_ending=line_ending)
-    for rows, chunk in result.csv_chunks(CHUNK_ROWS, delimiter=delimiter, line_ending=line_ending):
-        spool.append(chunk, rows)
+    job.header = rows.csv_header(delimiter=delimiter, line_ending=line_ending)
+    for count, chunk in rows.csv_chunks(CHUNK_ROWS, delimiter=delimiter, line_ending=line_ending):
+        result.append(chunk, count)
 
 
 def _locator(job: Job, row: int) -> str:
     return base64.urlsafe_b64encode(f"{row}:{job.id}".encode()).decode().rstrip("=")
 
 
-def _row_of(locator: str | None, job: Job, spool: Spool) -> int:
+def _row_of(locator: str | None, job: Job, result: ResultFile) -> int:
     if not locator or locator == "null":
         return 0
     try:
@@ -308,10 +305,6 @@ def _row_of(locator: str | None, job: Job, spool: Spool) -> int:
     except (binascii.Error, UnicodeDecodeError) as problem:
         raise OrgError(400, "CLIENTINPUTERROR", f"invalid locator: {locator}") from problem
     row, _, owner = text.partition(":")
-    if owner != job.id or not row.isdigit() or int(row) > spool.rows:
+    if owner != job.id or not row.isdigit() or int(row) > result.rows:
         raise OrgError(400, "CLIENTINPUTERROR", f"invalid locator: {locator}")
     return int(row)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000+0000")

@@ -1,4 +1,4 @@
-"""Many records or many calls in one: collections, `/composite` and `/composite/batch`."""
+"""/composite: sObject collections, composite calls and batches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from rtssim.interface import OrgError
-from rtssim.routing import NOTHING, Call, Reply, Router
+from rtssim.interface import OrgError, not_found
+from rtssim.routing import NOTHING, Call, Reply, Router, error_reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,11 @@ HALTED = "The transaction was rolled back since another operation in the same tr
 
 
 class _RollbackError(Exception):
-    """Leaves a transaction so that nothing of it stays."""
+    """Leaves a transaction so that it rolls back."""
 
 
 class Composite:
-    """Answers all below `/composite`."""
+    """Answers everything below `/composite`."""
 
     def __init__(self, org: Org, limits: Limits, router: Router) -> None:
         self._org = org
@@ -53,7 +53,7 @@ class Composite:
 
     # -- collections --------------------------------------------------------------------------------
     def retrieve(self, call: Call, name: str) -> Reply:
-        """Return up to 2,000 records aligned with their ids, null where there is none to see."""
+        """Return up to 2,000 records aligned with their ids, null for missing or hidden records."""
         if call.method == "POST":
             body = call.json_object()
             ids, fields = body.get("ids"), body.get("fields")
@@ -79,7 +79,7 @@ class Composite:
         return records, bool(body.get("allOrNone", False))
 
     def create(self, call: Call) -> Reply:
-        """Create up to 200 records of any types in one transaction."""
+        """Create up to 200 records of any types in a transaction."""
         records, all_or_none = self._records(call)
         results: list[SaveResult] = []
         with self._org.transaction(call.session.who):
@@ -88,7 +88,7 @@ class Composite:
         return Reply([_save_result(result) for result in results])
 
     def update(self, call: Call) -> Reply:
-        """Change up to 200 records of any types in one transaction."""
+        """Update up to 200 records of any types in a transaction."""
         records, all_or_none = self._records(call)
         results: list[SaveResult] = []
         with self._org.transaction(call.session.who):
@@ -100,14 +100,14 @@ class Composite:
         return Reply([_save_result(result) for result in results])
 
     def upsert(self, call: Call, name: str, field: str) -> Reply:
-        """Create or change up to 200 records of one type by an external id."""
+        """Create or update up to 200 records of the same type by an external id."""
         records, all_or_none = self._records(call)
         rows = [_plain(record) for record in records]
         results = self._org.upsert(call.session.who, name, field, rows, all_or_none=all_or_none)
         return Reply([{**_save_result(result), "created": result.created} for result in results])
 
     def delete(self, call: Call) -> Reply:
-        """Delete up to 200 records of any types (`?ids=a,b`) in one transaction."""
+        """Delete up to 200 records of any types (`?ids=a,b`) in a transaction."""
         ids = [part for part in call.query.get("ids", "").split(",") if part]
         if len(ids) > COLLECTION_ROWS:
             raise OrgError(
@@ -129,7 +129,7 @@ class Composite:
 
     # -- composite ----------------------------------------------------------------------------------
     def composite(self, call: Call) -> Reply:
-        """Run up to 25 calls in order, at most 5 of them queries or collections; counts as one call."""
+        """Run up to 25 calls in order, at most 5 of them queries or collections; counts as a single call."""
         body = call.json_object()
         requests = _subrequests(body.get("compositeRequest"))
         heavy = sum(
@@ -147,7 +147,7 @@ class Composite:
             with self._org.transaction(call.session.who):
                 answers.extend(self._run_all(call, requests, halt=True))
                 if answers[-1]["httpStatusCode"] >= 400:
-                    raise _RollbackError  # noqa: TRY301 - leaving the transaction is what undoes it
+                    raise _RollbackError  # noqa: TRY301 - leaving the transaction rolls it back
         except _RollbackError:
             answers = self._halted(requests, answers)
         return Reply({"compositeResponse": answers})
@@ -189,7 +189,7 @@ class Composite:
         ]
 
     def batch(self, call: Call) -> Reply:
-        """Run up to 25 independent calls; each counts."""
+        """Run up to 25 independent calls; each of them counts."""
         body = call.json_object()
         requests = _subrequests(body.get("batchRequests"))
         for _ in requests[1:]:
@@ -208,9 +208,7 @@ class Composite:
         url = urlsplit(str(item.get("url", "")))
         match = re.match(r"(?:/?services/data)?/?v(\d+\.\d)(/.*)?\Z", unquote(url.path))
         if match is None:
-            return Reply(
-                [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}], 404
-            )
+            return error_reply(not_found())
         part = replace(
             call,
             method=str(item.get("method", "GET")).upper(),
@@ -219,7 +217,6 @@ class Composite:
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             headers={**call.headers, **(item.get("httpHeaders") or {})},
             body=b"" if item.get("body") is None else msgspec.json.encode(item["body"]),
-            counted=False,
         )
         return self._router.dispatch(part)
 
@@ -233,7 +230,7 @@ def _subrequests(value: Any) -> list[dict[str, Any]]:
 
 
 def _resolved(item: dict[str, Any], bodies: dict[str, Any]) -> dict[str, Any]:
-    """Put in what earlier subrequests answered where this one says `@{reference.path}`."""
+    """Replace each `@{reference.path}` by a value from an earlier answer."""
 
     def look_up(match: re.Match[str]) -> str:
         value: Any = bodies.get(match[1])
@@ -254,7 +251,7 @@ def _plain(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_type(records: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return runs of records of the same type, in order."""
+    """Group consecutive records of the same type."""
 
     def type_of(record: dict[str, Any]) -> str:
         try:
@@ -266,7 +263,7 @@ def _by_type(records: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, An
 
 
 def _save_result(result: SaveResult) -> dict[str, Any]:
-    """Return a row's outcome; its errors carry `statusCode`, not `errorCode`."""
+    """Return a row's result; errors carry `statusCode`, not `errorCode`."""
     if result.success:
         return {"id": result.id, "success": True, "errors": []}
     errors = [{"statusCode": e.code, "message": e.message, "fields": list(e.fields)} for e in result.errors]

@@ -1,4 +1,4 @@
-"""SOQL over REST: pages of at most 2,000 rows, and the locators that fetch the next ones."""
+"""/query and /queryAll: pages of at most 2,000 rows, and the locators of further pages."""
 
 from __future__ import annotations
 
@@ -10,32 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtssim.interface import OrgError
+from rtssim.interface import OrgError, session_expired
 from rtssim.routing import Call, Reply, Router
-from rtssim.soql.result_file import Spool
+from rtssim.soql.result_file import ResultFile, line_splitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from rtssim.login.accounts import Session
-    from rtssim.org import Org, QueryResult
-    from rtssim.switches import Switches
+    from rtssim.org import Org
+    from rtssim.soql.result import QueryResult
+    from rtssim.switches import ApiSwitches
 
 CURSOR_LIFE = timedelta(days=2)  # v56 and later (Salesforce Developer Limits, API Query Cursor)
-OPEN_SNAPSHOTS = 20  # further open cursors are read to the end: a snapshot keeps the store from shrinking
-SOQL_LENGTH = 100_000
-
-
-def _line_splitter(chunk: bytes, rows: int) -> int:
-    position = 0
-    for _ in range(rows):
-        position = chunk.index(b"\n", position) + 1
-    return position
+OPEN_SNAPSHOTS = 20  # beyond, the oldest is read to its end: an open snapshot keeps the WAL file growing
+PAGE_ROWS = 2_000
+FEWEST_PAGE_ROWS = 200
 
 
 class Cursor:
-    """An open query of several pages: what was read of it, on disk, and the rest."""
+    """An open query of several pages: the rows read so far, on disk, and an iterator of the rest."""
 
     def __init__(
         self,
@@ -53,40 +48,40 @@ class Cursor:
         self.total = total
         self.page_rows = page_rows
         self.rest: Iterator[Any] | None = rest
-        self._spool = Spool(_line_splitter)
+        self._file = ResultFile(line_splitter)
 
     def keep(self, records: list[dict[str, Any]]) -> None:
-        """Remember records that were read."""
-        self._spool.append(b"".join(msgspec.json.encode(record) + b"\n" for record in records), len(records))
+        """Append records that were read."""
+        self._file.append(b"".join(msgspec.json.encode(record) + b"\n" for record in records), len(records))
 
     def read_to(self, row: int) -> None:
-        """Read the rows before number `row`, or all there are."""
-        while self.rest is not None and self._spool.rows < row:
+        """Read the rows before number `row`, or as many as there are."""
+        while self.rest is not None and self._file.rows < row:
             records = list(islice(self.rest, self.page_rows))
             self.keep(records)
             if len(records) < self.page_rows:
                 self.rest = None
 
     def records(self, offset: int) -> list[msgspec.Raw]:
-        """Return the page that starts at a row, as JSON text."""
+        """Return the page that starts at row `offset`, as JSON text."""
         self.read_to(offset + self.page_rows)
-        page = b"".join(self._spool.page(offset, self.page_rows).chunks())
+        page = b"".join(self._file.page(offset, self.page_rows).chunks())
         return [msgspec.Raw(line) for line in page.splitlines()]
 
     def close(self) -> None:
-        """Give the space back."""
+        """Remove the file."""
         self.rest = None
-        self._spool.close()
+        self._file.close()
 
 
 class Queries:
     """Answers `/query` and `/queryAll`."""
 
-    def __init__(self, org: Org, switches: Switches, seed: int = 1) -> None:
+    def __init__(self, org: Org, switches: ApiSwitches) -> None:
         self._org = org
         self._switches = switches
         self._cursors: dict[str, Cursor] = {}
-        self._random = random.Random(seed)
+        self._random = random.Random(1)
         self.rows_served = 0
 
     def routes(self, router: Router) -> None:
@@ -97,21 +92,15 @@ class Queries:
         router.add("GET", "/queryAll/{locator}", self.more, "query_more")
 
     def query(self, call: Call) -> Reply:
-        """Answer a query of live rows."""
+        """Answer a query for live rows."""
         return self._start(call, all_rows=False)
 
     def query_all(self, call: Call) -> Reply:
-        """Answer a query that sees deleted, merged and archived rows too."""
+        """Answer a query for live, deleted, merged and archived rows."""
         return self._start(call, all_rows=True)
 
     def _start(self, call: Call, *, all_rows: bool) -> Reply:
-        soql = call.query.get("q")
-        if not soql:
-            raise OrgError(400, "MALFORMED_QUERY", "A query string has to be specified")
-        if len(soql) > SOQL_LENGTH:
-            text = f"SOQL statements can not be longer than {SOQL_LENGTH} characters"
-            raise OrgError(400, "MALFORMED_QUERY", text)
-        result = self._org.query(call.session.who, soql, all_rows=all_rows)
+        result = self._org.query(call.session.who, call.query.get("q", ""), all_rows=all_rows)
         if result.is_count:
             return Reply({"totalSize": result.total_size, "done": True, "records": []})
         page_rows, total = self._page_rows(call, result), result.total_size
@@ -130,11 +119,11 @@ class Queries:
 
     def _page_rows(self, call: Call, result: QueryResult) -> int:
         option = re.search(r"batchSize\s*=\s*(\d+)", call.headers.get("Sforce-Query-Options", ""))
-        rows = min(2_000, max(200, int(option[1]))) if option else 2_000
+        rows = min(PAGE_ROWS, max(FEWEST_PAGE_ROWS, int(option[1]))) if option else PAGE_ROWS
         rows = min(rows, self._switches.page_rows)
         custom = [name for name in result.columns if name.endswith("__c")]
         if len(custom) > 1 and self._long_texts(call, result.object, custom) > 1:
-            rows = min(rows, 200)  # (REST API guide, Query Options Header)
+            rows = min(rows, FEWEST_PAGE_ROWS)  # (REST API guide, Query Options Header)
         return rows
 
     def _long_texts(self, call: Call, name: str, columns: list[str]) -> int:
@@ -143,22 +132,22 @@ class Queries:
 
     def _keep(self, cursor: Cursor) -> None:
         now = self._org.clock.now()
-        for old in [c for c in self._cursors.values() if c.opened_at + CURSOR_LIFE < now]:
-            self._cursors.pop(old.name).close()
+        for expired in [c for c in self._cursors.values() if c.opened_at + CURSOR_LIFE < now]:
+            self._cursors.pop(expired.name).close()
         self._cursors[cursor.name] = cursor
-        open_ones = [c for c in self._cursors.values() if c.rest is not None]
-        if len(open_ones) > OPEN_SNAPSHOTS:
-            open_ones[0].read_to(open_ones[0].total + 1)
+        unread = [c for c in self._cursors.values() if c.rest is not None]
+        if len(unread) > OPEN_SNAPSHOTS:
+            unread[0].read_to(unread[0].total + 1)
 
     def more(self, call: Call, locator: str) -> Reply:
-        """Answer a further page; a locator dies with the session that opened it."""
+        """Answer a further page; a locator ends with the session that opened it."""
         number, _, offset = locator.partition("-")
         cursor = self._cursors.get(number)
         now = self._org.clock.now()
         if cursor is None or not offset.isdigit() or cursor.opened_at + CURSOR_LIFE < now:
             raise OrgError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
         if not cursor.session.lives(now) or cursor.session.user is not call.session.user:
-            raise OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+            raise session_expired()
         records = cursor.records(int(offset))
         self.rows_served += len(records)
         return self._page(cursor, int(offset), records, call.base + call.path.rpartition("/")[0])

@@ -1,4 +1,4 @@
-"""REST resources of objects and single records: describe, read and write, replication."""
+"""/sobjects: describe, single records, records by external id, replication."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from rtssim.interface import OrgError
+from rtssim.interface import OrgError, entity_is_deleted, malformed_id, not_found
 from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 RESOURCES = ("sobjects", "query", "queryAll", "limits", "jobs", "tooling", "composite", "metadata", "search")
 
 
-class Records:
-    """Answers `/sobjects` and all below it."""
+class SObjects:
+    """Answers the version root and everything below `/sobjects`."""
 
     def __init__(self, org: Org) -> None:
         self._org = org
 
     def routes(self, router: Router) -> None:
-        """Serve the resources; the fixed words stand before the ids they could be taken for."""
+        """Serve the resources; fixed words come before the ids that they could be taken for."""
         router.add("GET", "", self.root, "root")
         router.add("GET", "/sobjects", self.describe_global, "describe_global")
         router.add("GET", "/sobjects/{name}", self.basic_info, "basic_info")
@@ -48,7 +48,7 @@ class Records:
         return Reply({**paths, "identity": f"{self._org.instance_url}/id/{self._org.org_id}/{user}"})
 
     def describe_global(self, call: Call) -> Reply:
-        """List the objects that the user sees (REST API guide, Describe Global)."""
+        """List the objects that the user can see (REST API guide, Describe Global)."""
         stamp = self._org.described_at()
         if _unchanged(call, stamp):
             return Reply(status=304, headers=_last_modified(stamp))
@@ -57,7 +57,7 @@ class Records:
         return Reply(data, headers=_last_modified(stamp))
 
     def describe(self, call: Call, name: str) -> Reply:
-        """Describe one object; 304 when unchanged since If-Modified-Since."""
+        """Describe an object; 304 if unchanged since If-Modified-Since."""
         document, stamp = self._org.describe(call.session.who, name, call.base)
         if _unchanged(call, stamp):
             return Reply(status=304, headers=_last_modified(stamp))
@@ -72,55 +72,53 @@ class Records:
 
     # -- replication --------------------------------------------------------------------------------
     def updated(self, call: Call, name: str) -> Reply:
-        """Ids of what changed in a window (REST API guide, sObject Get Updated)."""
+        """Return the ids of records changed in a window (REST API guide, sObject Get Updated)."""
         start, end = _time(call.query, "start"), _time(call.query, "end")
         return Reply(self._org.updated(call.session.who, name, start, end))
 
     def deleted(self, call: Call, name: str) -> Reply:
-        """Ids of what was deleted in a window (REST API guide, sObject Get Deleted)."""
+        """Return the ids of records deleted in a window (REST API guide, sObject Get Deleted)."""
         start, end = _time(call.query, "start"), _time(call.query, "end")
         return Reply(self._org.deleted(call.session.who, name, start, end))
 
     # -- single records -----------------------------------------------------------------------------
     def read(self, call: Call, name: str, record_id: str) -> Reply:
-        """Return one record with all fields, or those of `?fields=`."""
-        wanted = call.query.get("fields")
-        fields = [field.strip() for field in wanted.split(",")] if wanted else None
+        """Return a record with all fields, or those of `?fields=`."""
+        selected = call.query.get("fields")
+        fields = [field.strip() for field in selected.split(",")] if selected else None
         record = self._org.retrieve(call.session.who, name, [record_id], fields, call.base)[0]
         if record is None:
-            raise self._gone(call, name, record_id)
+            raise self._missing(call, name, record_id)
         return Reply(record)
 
-    def _gone(self, call: Call, name: str, record_id: str) -> OrgError:
+    def _missing(self, call: Call, name: str, record_id: str) -> OrgError:
         prefix = self._org.describe(call.session.who, name)[0]["keyPrefix"]
         if len(record_id) not in (15, 18) or not record_id.startswith(prefix or ""):
-            return OrgError(
-                400, "MALFORMED_ID", f"{name} ID: id value of incorrect type: {record_id}", ["Id"]
-            )
+            return malformed_id(name, record_id)
         if self._org.state_of(name, record_id) == "deleted":
-            return OrgError(404, "ENTITY_IS_DELETED", "entity is deleted")
+            return entity_is_deleted()
         text = f"Provided external ID field does not exist or is not accessible: {record_id}"
         return OrgError(404, "NOT_FOUND", text)
 
     def create(self, call: Call, name: str) -> Reply:
-        """Create a record: 201 with its id."""
+        """Create a record; 201 with its id."""
         result = self._org.create(call.session.who, name, [call.json_object()])[0]
         return Reply({"id": result.unwrap(), "success": True, "errors": []}, 201)
 
     def update(self, call: Call, name: str, record_id: str) -> Reply:
-        """Change a record: 204."""
+        """Update a record; 204."""
         row = {**call.json_object(), "Id": record_id}
         self._org.update(call.session.who, name, [row])[0].unwrap()
         return Reply(status=204)
 
     def delete(self, call: Call, name: str, record_id: str) -> Reply:
-        """Move a record to the recycle bin: 204."""
+        """Move a record to the recycle bin; 204."""
         self._org.delete(call.session.who, name, [record_id])[0].unwrap()
         return Reply(status=204)
 
     # -- by external id -----------------------------------------------------------------------------
     def read_by_field(self, call: Call, name: str, field: str, value: str) -> Reply:
-        """Return the record with an external id, or the bytes of a base64 field (`/<id>/Body`)."""
+        """Return the record with an external id, or the content of a base64 field (`/<id>/Body`)."""
         described = {
             item["name"].lower(): item for item in self._org.describe(call.session.who, name)[0]["fields"]
         }
@@ -130,26 +128,26 @@ class Records:
             return Reply(raw=content, headers={"Content-Type": "application/octetstream"})
         record_id = self._find(call, name, field, value)
         if record_id is None:
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         return self.read(call, name, record_id)
 
     def upsert(self, call: Call, name: str, field: str, value: str) -> Reply:
-        """Create or change by external id: 201 when created, else 200 (v46.0 and later)."""
+        """Create or update by external id; 201 if created, else 200 (v46.0 and later)."""
         row = {**call.json_object(), field: value}
         result: SaveResult = self._org.upsert(call.session.who, name, field, [row])[0]
         data = {"id": result.unwrap(), "success": True, "errors": [], "created": result.created}
         return Reply(data, 201 if result.created else 200)
 
     def delete_by_field(self, call: Call, name: str, field: str, value: str) -> Reply:
-        """Delete the record with an external id: 204."""
+        """Delete the record with an external id; 204."""
         record_id = self._find(call, name, field, value)
         if record_id is None:
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         return self.delete(call, name, record_id)
 
     def _find(self, call: Call, name: str, field: str, value: str) -> str | None:
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        soql = f"SELECT Id FROM {name} WHERE {field} = '{quoted}' LIMIT 2"  # noqa: S608 - SOQL, quoted above
+        soql = f"SELECT Id FROM {name} WHERE {field} = '{quoted}' LIMIT 2"
         result = self._org.query(call.session.who, soql)
         found: list[Any] = [row[0] for row in result.rows()]
         if len(found) > 1:

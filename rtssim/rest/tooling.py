@@ -1,16 +1,16 @@
-"""The Tooling API's part that a sync client touches: queries on Apex and packages, simple creates."""
+"""/tooling: queries of Apex and packages, creation of Apex, anonymous Apex."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rtssim.interface import OrgError
-from rtssim.rest.anonymous_apex import Anonymous
+from rtssim.interface import OrgError, not_found
+from rtssim.rest.anonymous_apex import AnonymousApex
 from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
-    from rtssim.apex_package.pushes import Package
+    from rtssim.apex_package.pushes import ApexPackage
     from rtssim.org import Org
     from rtssim.rest.query import Queries
 
@@ -18,15 +18,12 @@ CREATABLE = ("ApexClass", "ApexTrigger")
 
 
 class Tooling:
-    """Answers `/tooling`."""
+    """Answers everything below `/tooling`."""
 
-    def __init__(self, org: Org, queries: Queries, package: Package) -> None:
+    def __init__(self, org: Org, queries: Queries, package: ApexPackage) -> None:
         self._org = org
-        self._anonymous = Anonymous(org, package)
+        self._anonymous = AnonymousApex(org, package)
         self._queries = queries
-        self.installed_packages: list[
-            dict[str, Any]
-        ] = []  # InstalledSubscriberPackage rows: managed packages
 
     def routes(self, router: Router) -> None:
         """Serve tooling queries, Apex creates and anonymous Apex."""
@@ -37,12 +34,11 @@ class Tooling:
         router.add("GET", "/tooling/executeAnonymous", self.execute_anonymous, "execute_anonymous")
 
     def query(self, call: Call) -> Reply:
-        """Answer a query of setup data; the objects live in the org like all others."""
+        """Answer a query of setup objects; no managed package is installed."""
         soql = call.query.get("q", "")
         target = re.search(r"\bFROM\s+(\w+)", soql, re.IGNORECASE)
         if target is not None and target[1].lower() == "installedsubscriberpackage":
-            rows = self.installed_packages
-            return Reply({"size": len(rows), "totalSize": len(rows), "done": True, "records": rows})
+            return Reply({"size": 0, "totalSize": 0, "done": True, "records": []})
         if target is not None and target[1].lower().startswith("subscriberpackage"):
             raise OrgError(400, "ID_REQUIRED", "a filter on a reified column is required [Id]")
         reply = self._queries.query(call)
@@ -53,15 +49,15 @@ class Tooling:
     def create(self, call: Call, name: str) -> Reply:
         """Create a class or trigger, as sandboxes and Developer orgs allow."""
         if name not in CREATABLE:
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         result = self._org.create(call.session.who, name, [call.json_object()])[0]
         return Reply({"id": result.unwrap(), "success": True, "errors": [], "warnings": [], "infos": []}, 201)
 
     def delete(self, call: Call, name: str, record_id: str) -> Reply:
-        """Delete a class or trigger: 204."""
+        """Delete a class or trigger; 204."""
         self._org.hard_delete(call.session.who, name, [record_id])[0].unwrap()
         return Reply(status=204)
 
     def execute_anonymous(self, call: Call) -> Reply:
-        """Run anonymous Apex; that it failed is told in a 200."""
+        """Run anonymous Apex; 200 even if it fails."""
         return Reply(self._anonymous.run(call.session.who, call.query.get("anonymousBody", "")))

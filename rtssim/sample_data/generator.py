@@ -1,8 +1,7 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""Fills an org: set-up rows, then any number of CRM rows, in constant memory and fast.
+"""Generator of any number of rows, fast and in constant memory.
 
-A row is a few values of its own (id, stamps, names, references) and slices of pools of prepared values;
-the pools' sizes share no factor, so that combinations do not repeat.
+A row has a few values of its own (id, stamps, names, references) and takes the rest from pools of prepared
+values; the pools' sizes share no factor, so that combinations do not repeat.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from rtssim import ids
+from rtssim.clock import stamp
 from rtssim.database import Pool, quote
 from rtssim.sample_data import random_values, words
-from rtssim.soql.literals import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,14 +38,14 @@ DEFAULT_RECORDS: Mapping[str, int] = {
 }
 _POOLS = (1009, 757, 509)
 _YEARS = 5
-_SHARED_SECOND = 50  # every so manieth row carries the stamp of one mass update
-_LONG_TEXT = 4001  # every so manieth row has texts that fill their fields
+_SHARED_SECOND = 50  # every 50th row has the stamp of the same mass update
+_LONG_TEXT = 4001  # every 4001st row has texts that fill their fields
 _PARENTS = 20_000
 _STAMPS = 40_000
 
 
 class Generator:
-    """Writes generated rows straight into the store, before anyone reads it."""
+    """Writes generated rows directly into the database, before anyone reads it."""
 
     def __init__(self, rows: Rows, now: datetime, seed: int, users: Sequence[str]) -> None:
         self._rows = rows
@@ -73,10 +72,10 @@ class Generator:
         pools = [self._pool(part, min(size, count)) for part, size in zip(slices, _POOLS, strict=True)]
         heads = self._heads(obj, first, count, system)
         rows = (head + own[1](n) for n, head in enumerate(heads))
-        self._rows.store.load(obj, [*system, *own[0]], rows, pools)
+        self._rows.database.load(obj, [*system, *own[0]], rows, pools)
         if obj.name in ("Account", "Contact", "Lead", "Opportunity", "Campaign"):
-            made = ids.sequence(obj.prefix, self._rows.instances[0], first)
-            self._parents[obj.name] = [next(made) for _ in range(min(count, _PARENTS))]
+            new_ids = ids.sequence(obj.prefix, self._rows.instances[0], first)
+            self._parents[obj.name] = [next(new_ids) for _ in range(min(count, _PARENTS))]
         self._fill_texts(obj)
 
     def _pool(self, fields: Sequence[Field], size: int) -> Pool:
@@ -84,11 +83,11 @@ class Generator:
         return Pool([field.name for field in fields], rows)
 
     def _heads(self, obj: ObjectType, first: int, count: int, system: Sequence[str]) -> Iterator[_Row]:
-        """Yield the values of `system` columns: ids ascend, stamps too, but many rows share a second."""
+        """Yield the values of `system` columns: ids and stamps ascend, and many rows share a second."""
         moments = self._moments(count)
         last, users = len(moments) - 1, self._users
         mass = moments[last // 2]
-        made = ids.sequence(obj.prefix, self._rows.instances[0], first)
+        new_ids = ids.sequence(obj.prefix, self._rows.instances[0], first)
         kept = [_SYSTEM.index(name) for name in system]
         whole = len(kept) == len(_SYSTEM)
         for n in range(count):
@@ -97,11 +96,11 @@ class Generator:
             if n % _SHARED_SECOND == 7 and at < last // 2:
                 changed = mass
             user, owner = users[n % 7 % len(users)], users[n * 5 % len(users)]
-            head: _Row = (next(made), 0, moments[at], user, changed, user, changed, owner)
+            head: _Row = (next(new_ids), 0, moments[at], user, changed, user, changed, owner)
             yield head if whole else tuple(head[index] for index in kept)
 
     def _moments(self, count: int) -> list[str]:
-        """Ascending stamps over the last years; far fewer than rows, as bulk loads share a second."""
+        """Return ascending stamps over the last years, far fewer than rows: bulk loads share a second."""
         size = max(2, min(_STAMPS, count // 3))
         span = _YEARS * 365 * 86400
         begin = self._now - timedelta(seconds=span)
@@ -111,13 +110,13 @@ class Generator:
         long = [f for f in obj.stored_fields() if f.type == "textarea" and f.length > 4000 and f.createable]
         for field in long:
             text = random_values.long_text(self.rng, min(field.length, 32768))
-            self._rows.store.execute(
+            self._rows.database.execute(
                 f"UPDATE {quote(obj.name)} SET {quote(field.name)} = ? WHERE rowid % {_LONG_TEXT} = 5", [text]
             )
 
-    # -- values a row has of its own -------------------------------------------------------------------
+    # -- references ------------------------------------------------------------------------------------
     def parent(self, name: str, n: int) -> str | None:
-        """Return a parent for row `n`: the low ids get more children than the high ones."""
+        """Return a parent for row `n`; low ids get more children than high ones."""
         known = self._parents.get(name)
         if not known or n % 29 == 3:
             return None
@@ -196,8 +195,8 @@ def _task(generator: Generator) -> _Own:
     def own(n: int) -> tuple[Any, ...]:
         if n % 3 == 0:
             return generator.parent("Lead", n), None
-        what = ("Account", "Opportunity", "Campaign")[n % 7 % 3]
-        return generator.parent("Contact", n), generator.parent(what, n)
+        target = ("Account", "Opportunity", "Campaign")[n % 7 % 3]
+        return generator.parent("Contact", n), generator.parent(target, n)
 
     return ("WhoId", "WhatId"), own
 

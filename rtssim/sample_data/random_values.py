@@ -1,4 +1,4 @@
-"""Random values for any field, by its type and name; every kind of field is sometimes empty."""
+"""Random values for a field, by its type and name; nillable fields are sometimes empty."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY = 0.3
 
 
 def person(rng: Random) -> tuple[str | None, str, str | None]:
-    """Return first name, last name and salutation of one script."""
+    """Return first name, last name and salutation, in one script."""
     script = rng.randrange(len(words.FIRST_NAMES)) if rng.random() < 0.6 else 0
     first = rng.choice(words.split(words.FIRST_NAMES[script]))
     last = rng.choice(words.split(words.LAST_NAMES[script]))
@@ -29,7 +29,7 @@ def person(rng: Random) -> tuple[str | None, str, str | None]:
 
 
 def company(rng: Random) -> str:
-    """Return a company's name, without the number that makes it one of a kind."""
+    """Return a company name, not unique."""
     script = rng.randrange(len(words.COMPANIES)) if rng.random() < 0.5 else 0
     return f"{rng.choice(words.split(words.COMPANIES[script]))} {rng.choice(words.split(words.SUFFIXES))}"
 
@@ -40,7 +40,7 @@ def note(rng: Random, length: int) -> str:
 
 
 def long_text(rng: Random, length: int) -> str:
-    """Return a text that fills the field to its last character."""
+    """Return text that fills the field to its last character."""
     parts: list[str] = []
     size = 0
     while size < length:
@@ -126,7 +126,7 @@ _BY_TYPE |= dict.fromkeys(NUMBER_TYPES, _number)
 
 
 def value(field: Field, rng: Random) -> Any:
-    """Return a stored value for a field that refers to nothing; empty now and then where it may be."""
+    """Return a stored value for a field, None for references; nillable fields are sometimes empty."""
     if field.type == "reference" or (not field.createable and field.type != "boolean"):
         return None
     if not field.createable:

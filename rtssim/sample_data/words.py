@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - names and texts in many scripts are the point
-"""Names, places and texts in many scripts; all made up."""
+"""Made-up names, places and texts in many scripts."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rtssim.schema.fields import (
+    READ_ONLY,
     address,
     area,
     audit,
@@ -40,7 +41,6 @@ STAGES = (
     "Closed Won;Closed Lost"
 )
 LANGUAGES = "English;Deutsch;Français;Ελληνικά;Русский;العربية;עברית;中文;日本語;한국어;ไทย;हिन्दी"
-_READ: dict[str, Any] = {"createable": False, "updateable": False}
 
 
 def _object(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
@@ -53,9 +53,9 @@ def _owner(children: str | None, targets: str = "User") -> Field:
 
 def _activity() -> list[Field]:
     return [
-        date("LastActivityDate", **_READ),
-        moment("LastViewedDate", **_READ),
-        moment("LastReferencedDate", **_READ),
+        date("LastActivityDate", **READ_ONLY),
+        moment("LastViewedDate", **READ_ONLY),
+        moment("LastReferencedDate", **READ_ONLY),
     ]
 
 
@@ -68,7 +68,7 @@ def account() -> ObjectType:
     fields = [
         ident(),
         *audit(),
-        reference("MasterRecordId", "Account", None, "keep", **_READ),
+        reference("MasterRecordId", "Account", None, "keep", **READ_ONLY),
         text("Name", 255, nillable=False, name_field=True),
         picklist("Type", "Prospect;Customer - Direct;Customer - Channel;Partner;Other"),
         reference("ParentId", "Account", "ChildAccounts"),
@@ -100,12 +100,12 @@ def account() -> ObjectType:
 
 
 def contact() -> ObjectType:
-    """Return Contact, with one field of every type a mirror has to carry."""
+    """Return Contact, with a field of every type that a mirror must hold."""
     tier = "(SELECT a.Tier__c FROM Account a WHERE a.Id = {t}.AccountId)"
     fields = [
         ident(),
         *audit(),
-        reference("MasterRecordId", "Contact", None, "keep", **_READ),
+        reference("MasterRecordId", "Contact", None, "keep", **READ_ONLY),
         reference("AccountId", "Account", "Contacts", "cascade"),
         *person_name(),
         *address("Other"),
@@ -129,7 +129,7 @@ def contact() -> ObjectType:
         *_activity(),
         text("EmailBouncedReason", 255),
         moment("EmailBouncedDate"),
-        checkbox("IsEmailBounced", **_READ),
+        checkbox("IsEmailBounced", **READ_ONLY),
         picklist("Level__c", "Primary;Secondary;Tertiary"),
         multipicklist("Languages__c", LANGUAGES),
         multipicklist("Interests__c", "Sync;Reports;E-mail;Events;Training"),
@@ -147,11 +147,11 @@ def contact() -> ObjectType:
 
 
 def lead() -> ObjectType:
-    """Return Lead, which can be owned by a queue and converted."""
+    """Return Lead, which a queue can own and which can be converted."""
     fields = [
         ident(),
         *audit(),
-        reference("MasterRecordId", "Lead", None, "keep", **_READ),
+        reference("MasterRecordId", "Lead", None, "keep", **READ_ONLY),
         *person_name(),
         text("Title", 128),
         text("Company", 255, nillable=False),
@@ -176,10 +176,10 @@ def lead() -> ObjectType:
         _owner("Leads", "Group;User"),
         checkbox("HasOptedOutOfEmail"),
         checkbox("IsConverted", createable=True, updateable=False),
-        date("ConvertedDate", **_READ),
-        reference("ConvertedAccountId", "Account", None, "keep", **_READ),
-        reference("ConvertedContactId", "Contact", None, "keep", **_READ),
-        reference("ConvertedOpportunityId", "Opportunity", None, "keep", **_READ),
+        date("ConvertedDate", **READ_ONLY),
+        reference("ConvertedAccountId", "Account", None, "keep", **READ_ONLY),
+        reference("ConvertedContactId", "Contact", None, "keep", **READ_ONLY),
+        reference("ConvertedOpportunityId", "Opportunity", None, "keep", **READ_ONLY),
         checkbox("IsUnreadByOwner", default=True),
         *_activity(),
         checkbox("Webinar_Attended__c"),
@@ -190,7 +190,7 @@ def lead() -> ObjectType:
 
 
 def opportunity() -> ObjectType:
-    """Return Opportunity; IsClosed, IsWon and the rest follow from its own stage and date."""
+    """Return Opportunity; IsClosed, IsWon and the fiscal period are derived from stage and close date."""
     closed = "{t}.StageName IN ('Closed Won', 'Closed Lost')"
     fields = [
         ident(),
@@ -212,7 +212,7 @@ def opportunity() -> ObjectType:
         derived(checkbox("IsWon"), "{t}.StageName IS 'Closed Won'"),
         reference("CampaignId", "Campaign", "Opportunities"),
         reference("ContactId", "Contact", None, "clear", updateable=False),
-        checkbox("HasOpportunityLineItem", **_READ),
+        checkbox("HasOpportunityLineItem", **READ_ONLY),
         _owner("Opportunities"),
         derived(integer("FiscalYear", 9), "CAST(substr({t}.CloseDate, 1, 4) AS INTEGER)"),
         derived(integer("FiscalQuarter", 9), "(CAST(substr({t}.CloseDate, 6, 2) AS INTEGER) + 2) / 3"),
@@ -223,7 +223,7 @@ def opportunity() -> ObjectType:
 
 
 def task() -> ObjectType:
-    """Return Task, whose WhoId and WhatId point to several objects."""
+    """Return Task, whose WhoId and WhatId refer to several objects."""
     fields = [
         ident(),
         *audit(),
@@ -242,12 +242,12 @@ def task() -> ObjectType:
         _owner("Tasks", "Group;User"),
         area("Description", 32000),
         derived(checkbox("IsClosed"), "{t}.Status IS 'Completed'"),
-        checkbox("IsArchived", **_READ),
+        checkbox("IsArchived", **READ_ONLY),
         integer("CallDurationInSeconds", 8),
         picklist("CallType", "Internal;Inbound;Outbound"),
         moment("ReminderDateTime"),
         checkbox("IsReminderSet"),
-        moment("CompletedDateTime", **_READ),
+        moment("CompletedDateTime", **READ_ONLY),
     ]
     return _object("Task", "Tasks", "00T", fields)
 
@@ -277,7 +277,7 @@ def campaign() -> ObjectType:
 
 
 def campaign_member() -> ObjectType:
-    """Return CampaignMember, which has no recycle bin: a delete is for good."""
+    """Return CampaignMember, which has no recycle bin: a delete is final."""
     fields = [
         ident(),
         *audit(),
@@ -286,13 +286,13 @@ def campaign_member() -> ObjectType:
         reference("ContactId", "Contact", "CampaignMembers", "cascade", updateable=False),
         picklist("Status", "Sent;Responded;Registered;Attended", 40, default="Sent"),
         derived(checkbox("HasResponded"), "coalesce({t}.Status IN ('Responded', 'Attended'), 0)"),
-        date("FirstRespondedDate", **_READ),
+        date("FirstRespondedDate", **READ_ONLY),
     ]
     return _object("CampaignMember", "Campaign Members", "00v", fields, undeletable=False)
 
 
 def attachment() -> ObjectType:
-    """Return Attachment, the object with a base64 body."""
+    """Return Attachment, the object with a base64 field."""
     fields = [
         ident(),
         *audit(),
@@ -300,7 +300,7 @@ def attachment() -> ObjectType:
         text("Name", 255, nillable=False, name_field=True),
         checkbox("IsPrivate"),
         text("ContentType", 120),
-        integer("BodyLength", 9, **_READ),
+        integer("BodyLength", 9, **READ_ONLY),
         binary("Body", nillable=False),
         _owner(None),
         text("Description", 500),
@@ -322,5 +322,5 @@ def objects() -> list[ObjectType]:
     ]
 
 
-ROLLUPS = {"Opportunity": ("AccountId", "Account", ("AccountId", "Amount", "StageName", "IsDeleted"))}
-"""Child object -> its reference, the parent with the roll-up, and the child fields the roll-up reads."""
+ROLLUPS = {"Opportunity": ("AccountId", ("AccountId", "Amount", "StageName", "IsDeleted"))}
+"""Child object -> its reference to the account with the roll-up, and the child fields that it sums over."""

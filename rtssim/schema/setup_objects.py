@@ -1,4 +1,4 @@
-"""Setup objects (users, groups, Apex, permissions) and the custom ones, the RTS package's included."""
+"""Setup objects (users, groups, Apex, permissions) and custom objects, including the RTS package's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from rtssim.schema.fields import (
+    READ_ONLY,
     address,
     area,
     audit,
@@ -26,8 +27,6 @@ from rtssim.schema.fields import (
     url,
 )
 from rtssim.schema.model import Field, ObjectType
-
-_READ: dict[str, Any] = {"createable": False, "updateable": False}
 
 
 def _setup(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
@@ -54,7 +53,7 @@ def _user() -> ObjectType:
         ),
         picklist("LocaleSidKey", "en_US;de_DE;ja_JP", nillable=False, default="en_US"),
         picklist("LanguageLocaleKey", "en_US;de;ja", nillable=False, default="en_US"),
-        picklist("UserType", "Standard;PowerPartner;AutomatedProcess", **_READ),
+        picklist("UserType", "Standard;PowerPartner;AutomatedProcess", **READ_ONLY),
         reference("ProfileId", "Profile", None, "keep"),
         reference("ManagerId", "User", "ManagedUsers", "keep"),
         *audit(deletable=False),
@@ -69,12 +68,12 @@ def _organization() -> ObjectType:
         text("Division", 80),
         *[f for f in address("") if f.type != "address"],
         text("PrimaryContact", 80),
-        text("OrganizationType", 40, **_READ),
-        checkbox("IsSandbox", **_READ),
-        checkbox("IsReadOnly", **_READ),
-        text("InstanceName", 5, **_READ),
-        text("NamespacePrefix", 15, **_READ),
-        moment("TrialExpirationDate", **_READ),
+        text("OrganizationType", 40, **READ_ONLY),
+        checkbox("IsSandbox", **READ_ONLY),
+        checkbox("IsReadOnly", **READ_ONLY),
+        text("InstanceName", 5, **READ_ONLY),
+        text("NamespacePrefix", 15, **READ_ONLY),
+        moment("TrialExpirationDate", **READ_ONLY),
         text("LanguageLocaleKey", 40),
         text("DefaultLocaleSidKey", 40),
         text("TimeZoneSidKey", 40),
@@ -116,20 +115,20 @@ def _permissions() -> list[ObjectType]:
         text("Name", 80, nillable=False, name_field=True),
         text("Label", 80, nillable=False),
         area("Description", 255),
-        checkbox("IsCustom", default=True, **_READ),
-        checkbox("IsOwnedByProfile", **_READ),
+        checkbox("IsCustom", default=True, **READ_ONLY),
+        checkbox("IsOwnedByProfile", **READ_ONLY),
         checkbox("PermissionsApiEnabled"),
         checkbox("PermissionsViewAllData"),
         checkbox("PermissionsViewSetup"),
-        text("NamespacePrefix", 15, **_READ),
+        text("NamespacePrefix", 15, **READ_ONLY),
         *audit(deletable=False),
     ]
     assignment = [
         ident(),
         reference("PermissionSetId", "PermissionSet", "Assignments", "cascade", nillable=False),
         reference("AssigneeId", "User", "PermissionSetAssignments", "keep", nillable=False),
-        checkbox("IsActive", default=True, **_READ),
-        moment("SystemModstamp", nillable=False, **_READ),
+        checkbox("IsActive", default=True, **READ_ONLY),
+        moment("SystemModstamp", nillable=False, **READ_ONLY),
     ]
     return [
         _setup("PermissionSet", "Permission Sets", "0PS", permission_set),
@@ -150,7 +149,7 @@ def _apex(name: str, plural: str, prefix: str, extra: list[Field]) -> ObjectType
         *extra,
         *audit(deletable=False),
     ]
-    return _setup(name, plural, prefix, fields, tooling=True, replicateable=False)
+    return _setup(name, plural, prefix, fields, replicateable=False)
 
 
 def _cron_trigger() -> ObjectType:
@@ -166,11 +165,11 @@ def _cron_trigger() -> ObjectType:
         reference("OwnerId", "User", None, "keep", default="$user"),
         *audit(deletable=False),
     ]
-    return _setup("CronTrigger", "Scheduled Jobs", "08e", fields, tooling=True, replicateable=False)
+    return _setup("CronTrigger", "Scheduled Jobs", "08e", fields, replicateable=False)
 
 
 def _jobs() -> list[ObjectType]:
-    """Scheduled and running Apex (Object Reference: CronTrigger, CronJobDetail, AsyncApexJob)."""
+    """Return scheduled and running Apex (Object Reference: CronTrigger, CronJobDetail, AsyncApexJob)."""
     detail = [ident(), text("Name", 255, nillable=False, name_field=True), text("JobType", 255)]
     job = [
         ident(),
@@ -182,13 +181,13 @@ def _jobs() -> list[ObjectType]:
     ]
     return [
         _cron_trigger(),
-        _setup("CronJobDetail", "Cron Job Details", "08a", detail, tooling=True, replicateable=False),
-        _setup("AsyncApexJob", "Apex Jobs", "707", job, tooling=True, replicateable=False),
+        _setup("CronJobDetail", "Cron Job Details", "08a", detail, replicateable=False),
+        _setup("AsyncApexJob", "Apex Jobs", "707", job, replicateable=False),
     ]
 
 
 def _remote_proxy() -> ObjectType:
-    """A remote site (Tooling API guide, RemoteProxy)."""
+    """Return the object of remote sites (Tooling API guide, RemoteProxy)."""
     fields = [
         ident(),
         text("SiteName", 80, nillable=False, name_field=True),
@@ -196,12 +195,12 @@ def _remote_proxy() -> ObjectType:
         checkbox("IsActive", default=True),
         *audit(deletable=False),
     ]
-    return _setup("RemoteProxy", "Remote Proxies", "0rp", fields, tooling=True, replicateable=False)
+    return _setup("RemoteProxy", "Remote Proxies", "0rp", fields, replicateable=False)
 
 
 def _custom(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
-    every = [ident(), *audit(), *fields]
-    return ObjectType(name, label_of(name), plural, prefix, {field.name: field for field in every}, **flags)
+    columns = [ident(), *audit(), *fields]
+    return ObjectType(name, label_of(name), plural, prefix, {field.name: field for field in columns}, **flags)
 
 
 def _invoice() -> ObjectType:
@@ -225,7 +224,7 @@ def _invoice() -> ObjectType:
 
 
 def objects() -> list[ObjectType]:
-    """Return the setup objects and the customer's own object."""
+    """Return the setup objects and the customer's custom object."""
     table = [text("TableEnumOrId", 40, nillable=False)]
     return [
         _user(),
@@ -241,7 +240,7 @@ def objects() -> list[ObjectType]:
 
 
 def package_objects() -> list[ObjectType]:
-    """Return the objects the RTS package brings; an org has them only once it is installed."""
+    """Return the objects of the RTS package, which an org has only once the package is installed."""
     settings = [
         text("Name", 80, name_field=True),
         reference("SetupOwnerId", "Organization;Profile;User", None, "keep", nillable=False),

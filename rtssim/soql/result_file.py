@@ -1,6 +1,6 @@
-"""Rows waiting to be fetched page by page: a temporary file and the places where its chunks start.
+"""Query results on disk, served page by page.
 
-A result of any size costs next to no memory, and a page is one contiguous read.
+A result of any size costs almost no memory, and a page is a single contiguous read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READ = 1 << 20  # bytes per read while a page is served
+READ_BYTES = 1 << 20
 
 Splitter = Callable[[bytes, int], int]  # (chunk, n) -> length in bytes of the chunk's first n rows
 
 
+def line_splitter(chunk: bytes, rows: int) -> int:
+    """Split where every row is a line."""
+    position = 0
+    for _ in range(rows):
+        position = chunk.index(b"\n", position) + 1
+    return position
+
+
 def csv_splitter(line_ending: bytes) -> Splitter:
-    """Return the splitter for quoted CSV: a line end counts where the quotes before it are paired."""
+    """Return the splitter for quoted CSV: a line ending ends a row if the quotes before it are paired."""
 
     def length(chunk: bytes, rows: int) -> int:
         position = quotes = 0
@@ -38,11 +46,11 @@ def csv_splitter(line_ending: bytes) -> Splitter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some consecutive rows of a spool, preceded by a header line."""
+    """Consecutive rows of a result file, preceded by a header line."""
 
-    spool: Spool
+    file: ResultFile
     header: bytes
-    start: int  # byte offsets in the spool
+    start: int  # byte offsets in the file
     end: int
     rows: int
 
@@ -52,20 +60,20 @@ class Page:
         return len(self.header) + self.end - self.start
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the page's bytes in pieces of at most `READ`."""
+        """Yield the page's bytes in chunks of at most `READ_BYTES`."""
         if self.header:
             yield self.header
         position = self.start
         while position < self.end:
-            piece = self.spool.read(position, min(READ, self.end - position))
-            if not piece:
-                raise EOFError("the spool was closed while it was read")
-            position += len(piece)
-            yield piece
+            chunk = self.file.read(position, min(READ_BYTES, self.end - position))
+            if not chunk:
+                raise EOFError("the result file was closed while it was read")
+            position += len(chunk)
+            yield chunk
 
 
-class Spool:
-    """An append-only file of row chunks; `close` gives the space back."""
+class ResultFile:
+    """An append-only temporary file of row chunks, with an index of the bytes where chunks start."""
 
     def __init__(self, splitter: Splitter) -> None:
         self._file = tempfile.TemporaryFile(prefix="rts-simulator-", buffering=0)  # noqa: SIM115 - outlives this call
@@ -76,7 +84,7 @@ class Spool:
         self.rows = 0
 
     def append(self, chunk: bytes, rows: int) -> None:
-        """Add `rows` rows in one chunk."""
+        """Append a chunk of `rows` rows."""
         if not rows:
             return
         self._rows.append(self.rows)
@@ -90,7 +98,7 @@ class Spool:
         return os.pread(self._file.fileno(), size, position)
 
     def page(self, first: int, count: int, header: bytes = b"") -> Page:
-        """Return the rows from `first` on, `count` or what is left."""
+        """Return up to `count` rows, beginning with row `first`."""
         first = min(first, self.rows)
         last = min(self.rows, first + count)
         return Page(self, header, self._offset(first), self._offset(last), last - first)
@@ -106,5 +114,5 @@ class Spool:
         return start + self._splitter(self.read(start, end - start), into)
 
     def close(self) -> None:
-        """Give the space back."""
+        """Remove the file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""People at work in the org: creates, edits, imports, deletes and merges, at random but repeatable."""
+"""Simulated users: random but repeatable creates, edits, imports, deletes and merges."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rtssim.faults import Faults
     from rtssim.org import Org
 
-SAMPLE = 2_000  # ids remembered per object
-IMPORT_ROWS = 200  # rows of one import: one trigger invocation
+SAMPLE = 2_000  # ids to work on per object
+IMPORT_ROWS = 200  # a single trigger invocation
 WORDS = (
     *(
         "Straße",
@@ -95,8 +95,8 @@ EDITED: dict[str, Any] = {
 MERGED = ("Account", "Contact", "Lead")
 
 
-class Lively:
-    """Makes `rate` commits per second until it is stopped; `done` counts what happened."""
+class Activity:
+    """Makes `rate` commits per second until `stop`; `done` counts the commits by action."""
 
     def __init__(
         self,
@@ -115,14 +115,14 @@ class Lively:
         known = {entry["name"] for entry in org.describe_global(self._who)}
         self._objects = [name for name in (objects or CREATED) if name in known and name in CREATED]
         if not self._objects:
-            raise ValueError(f"lively works on {', '.join(CREATED)}: none of them was asked for")
+            raise ValueError(f"no object to work on; known: {', '.join(CREATED)}")
         self._ids: dict[str, list[str]] = {}
         self._deleted: dict[str, list[str]] = {name: [] for name in self._objects}
         self.done: Counter[str] = Counter()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop; what was begun is committed."""
+        """Stop after the current commit."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -132,16 +132,16 @@ class Lively:
             self.step()
 
     def step(self) -> None:
-        """Make one commit."""
+        """Make a commit."""
         name = self._rng.choice(self._objects)
         action = self._rng.choices(ACTIONS, WEIGHTS)[0]
         late = self._faults.hit(COMMITS, name)
         try:
             with self._org.transaction(
-                self._who, commit_after=late.within("seconds", 300.0) if late else 0.0
+                self._who, commit_after=late.random_up_to("seconds", 300.0) if late else 0.0
             ):
                 self._act(name, action)
-        except OrgError as error:  # the row went away under somebody's hands: such is life in an org
+        except OrgError as error:  # expected: others may have changed or deleted the row
             self.done[f"refused {error.code}"] += 1
         else:
             self.done[action] += 1
@@ -152,13 +152,13 @@ class Lively:
             rows = [CREATED[name](self._rng) for _ in range(IMPORT_ROWS if action == "import" else 1)]
             ids += [result.unwrap() for result in self._org.create(self._who, name, rows)]
         elif action == "delete":
-            gone = ids.pop(self._rng.randrange(len(ids)))
-            self._org.delete(self._who, name, [gone])
-            self._deleted[name].append(gone)
+            deleted = ids.pop(self._rng.randrange(len(ids)))
+            self._org.delete(self._who, name, [deleted])
+            self._deleted[name].append(deleted)
         elif action == "undelete" and self._deleted[name]:
-            back = self._deleted[name].pop()
-            self._org.undelete(self._who, name, [back])[0].unwrap()
-            ids.append(back)
+            restored = self._deleted[name].pop()
+            self._org.undelete(self._who, name, [restored])[0].unwrap()
+            ids.append(restored)
         elif action == "merge" and name in MERGED:
             master, loser = self._rng.sample(ids, 2)
             ids.remove(loser)
@@ -170,6 +170,6 @@ class Lively:
     def _known_ids(self, name: str) -> list[str]:
         known = self._ids.get(name)
         if known is None:
-            rows = self._org.query(self._who, f"SELECT Id FROM {name} LIMIT {SAMPLE}").rows()  # noqa: S608 - SOQL
+            rows = self._org.query(self._who, f"SELECT Id FROM {name} LIMIT {SAMPLE}").rows()
             known = self._ids[name] = [row[0] for row in rows]
         return known

@@ -1,4 +1,4 @@
-"""What an administrator does while others work: schema changes, mass edits, another org's id."""
+"""An administrator's changes to the org, from JSON: schema changes, untriggered edits, another org id."""
 
 from __future__ import annotations
 
@@ -34,19 +34,12 @@ MAKERS: dict[str, Callable[..., Field]] = {
     "reference": make.reference,
     "base64": make.binary,
 }
-QUIET_EDITS = (
-    "mass_address_update",
-    "rename_picklist_value",
-    "mass_campaign_status",
-    "cascade_owner",
-    "opportunity_product_edit",
-)
 
 
 def field_from(description: Mapping[str, Any]) -> Field:
-    """Return a field described as `{"name", "type", ...}`; the rest goes to the type's constructor.
+    """Return the field that `{"name", "type", ...}` describes; further keys go to the type's constructor.
 
-    Raises ValueError for an unknown type and TypeError for an option the type doesn't have.
+    Raises ValueError for an unknown type and TypeError for an option that the type doesn't have.
     """
     options = {key: value for key, value in description.items() if key not in ("name", "type")}
     maker = MAKERS.get(str(description["type"]))
@@ -56,7 +49,7 @@ def field_from(description: Mapping[str, Any]) -> Field:
 
 
 def change_schema(org: Org, body: Mapping[str, Any]) -> None:
-    """Do one schema change: `{"op", "object", "field"?: {...} or name, "fields"?: [...]}`.
+    """Apply a schema change: `{"op", "object", "field"?: {...} or name, "fields"?: [...]}`.
 
     `op` is add_object, remove_object, add_field, remove_field or change_field_type.
     """
@@ -64,7 +57,7 @@ def change_schema(org: Org, body: Mapping[str, Any]) -> None:
     if op == "add_object":
         columns = [make.ident(), make.text("Name", 80, name_field=True), *make.audit()]
         columns += [field_from(description) for description in body.get("fields", [])]
-        prefix = body.get("prefix") or free_prefix(org)
+        prefix = body.get("prefix") or org.schema.free_prefix()
         label = make.label_of(name)
         org.add_object(ObjectType(name, label, f"{label}s", prefix, {field.name: field for field in columns}))
     elif op == "remove_object":
@@ -79,28 +72,27 @@ def change_schema(org: Org, body: Mapping[str, Any]) -> None:
         raise ValueError(f"unknown op {op!r}")
 
 
-def free_prefix(org: Org) -> str:
-    """Return a key prefix of custom objects that none has yet."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    taken = {obj.prefix for obj in org.schema}
-    return next(p for n in range(16, 36**2) if (p := f"a{digits[n // 36]}{digits[n % 36]}") not in taken)
+def edit_untriggered(org: Org, body: Mapping[str, Any]) -> None:
+    """Make an edit that fires no trigger: `{"edit": name, "arguments": [...]}`."""
+    edits: dict[str, Callable[..., int]] = {
+        "mass_address_update": org.untriggered.mass_address_update,
+        "rename_picklist_value": org.untriggered.rename_picklist_value,
+        "mass_campaign_status": org.untriggered.mass_campaign_status,
+        "cascade_owner": org.untriggered.cascade_owner,
+        "opportunity_product_edit": org.untriggered.opportunity_product_edit,
+    }
+    if body["edit"] not in edits:
+        raise ValueError(f"unknown edit {body['edit']!r}; known: {', '.join(edits)}")
+    edits[body["edit"]](*body.get("arguments", []))
 
 
-def quiet_edit(org: Org, body: Mapping[str, Any]) -> None:
-    """Do one edit that fires no trigger: `{"edit": name, "arguments": [...]}`, named as `QuietEdits` does."""
-    if body["edit"] not in QUIET_EDITS:
-        raise ValueError(f"unknown edit {body['edit']!r}; known: {', '.join(QUIET_EDITS)}")
-    getattr(org.quiet, body["edit"])(*body.get("arguments", []))
-
-
-def become_another_org(org: Org, org_id: str) -> None:
-    """Swap the org's id, as the copy that a sandbox is has another: its data stays, settings included."""
+def change_org_id(org: Org, org_id: str) -> None:
+    """Give the org another id, as a sandbox copy has; all data stays, including the package's settings."""
     full = ids.to_18(org_id)
     if full is None:
-        raise ValueError(f"{org_id!r} is no id of 15 or 18 characters")
+        raise ValueError(f"{org_id!r} is not an id of 15 or 18 characters")
     for obj, column in (("Organization", "Id"), ("RTS_Settings__c", "SetupOwnerId")):
         if org.schema.find(obj) is not None:
-            # identifiers are quoted, and not a client's
-            statement = f"UPDATE {quote(obj)} SET {quote(column)} = ? WHERE {quote(column)} = ?"  # noqa: S608
-            org.store.execute(statement, [full, org.org_id])
+            statement = f"UPDATE {quote(obj)} SET {quote(column)} = ? WHERE {quote(column)} = ?"
+            org.database.execute(statement, [full, org.org_id])
     org.org_id = full

@@ -1,7 +1,4 @@
-"""The switchboard of the simulated org: `/_sim/...`, JSON in and out, for tests, benchmarks and the demo.
-
-No route here exists at Salesforce and none counts as an API call.
-"""
+"""Routes below /_sim: JSON in and out, for tests, benchmarks and the demo; none counts as an API call."""
 
 from __future__ import annotations
 
@@ -16,29 +13,30 @@ from rtssim.faults import KINDS
 from rtssim.interface import OrgError
 from rtssim.limits import API
 from rtssim.routing import error_body
-from rtssim.switchboard.activity import Lively
-from rtssim.switchboard.administration import become_another_org, change_schema, quiet_edit
+from rtssim.switchboard.activity import Activity
+from rtssim.switchboard.administration import change_org_id, change_schema, edit_untriggered
 from rtssim.switches import set_switches
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rtssim.server import Service
+    from rtssim.interface import SaveResult
+    from rtssim.server import OrgServer
 
 ROWS_PER_WRITE = 500
-SIGHT = ("hidden_objects", "hidden_records")
+HIDDEN = ("hidden_objects", "hidden_records")
 
 
-class Control:
-    """Serves `/_sim`."""
+class Switchboard:
+    """Answers everything below `/_sim`."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._lively: Lively | None = None
+    def __init__(self, server: OrgServer) -> None:
+        self._server = server
+        self._activity: Activity | None = None
         self.dml_rows = 0
 
     def routes(self, app: web.Application) -> None:
-        """Serve the switchboard."""
+        """Serve the routes."""
         table: list[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]] = [
             ("GET", "stats", self.stats),
             ("GET", "count/{object}", self.count),
@@ -55,61 +53,61 @@ class Control:
             ("POST", "schema", self.schema),
             ("POST", "hold", self.hold),
             ("POST", "dml", self.dml),
-            ("POST", "quiet", self.quiet),
+            ("POST", "untriggered", self.edit_untriggered),
             ("POST", "package/install", self.install),
             ("POST", "package/uninstall", self.uninstall),
             ("POST", "package/settings", self.settings),
             ("POST", "package/heartbeat", self.heartbeat),
             ("POST", "package/test", self.ping),
             ("POST", "package/drain", self.drain),
-            ("POST", "lively", self.start_lively),
-            ("DELETE", "lively", self.stop_lively),
+            ("POST", "activity", self.start_activity),
+            ("DELETE", "activity", self.stop_activity),
         ]
         for method, path, handler in table:
             app.router.add_route(method, f"/_sim/{path}", _guarded(handler))
 
     async def close(self) -> None:
-        """Stop what runs."""
-        if self._lively is not None:
-            await self._lively.stop()
-            self._lively = None
+        """Stop the simulated users."""
+        if self._activity is not None:
+            await self._activity.stop()
+            self._activity = None
 
-    # -- looking ------------------------------------------------------------------------------------
+    # -- contents and statistics --------------------------------------------------------------------
     async def stats(self, _request: web.Request) -> web.Response:
-        """Return what was called, served and pushed since the start."""
-        service = self._service
-        package = service.package
+        """Return counts of calls, rows served and pushes since the start."""
+        server = self._server
+        package = server.package
         return _json(
             {
-                "now": service.org.clock.now().isoformat(),
-                "calls": dict(service.limits.by_kind),
-                "api_calls": sum(service.limits.by_kind.values()),
-                "api_calls_24h": service.limits.used(API),
-                "logins": service.accounts.logins,
-                "bulk_jobs": service.bulk.created,
-                "rows_served": {"query": service.queries.rows_served, "bulk": service.bulk.rows_served},
+                "now": server.org.clock.now().isoformat(),
+                "calls": dict(server.limits.by_kind),
+                "api_calls": sum(server.limits.by_kind.values()),
+                "api_calls_24h": server.limits.used(API),
+                "logins": server.accounts.logins,
+                "bulk_jobs": server.bulk.created,
+                "rows_served": {"query": server.queries.rows_served, "bulk": server.bulk.rows_served},
                 "pushes": {
                     **package.statistics.document(),
                     "pending": package.pending,
                     "triggers": sorted(package.configuration.triggers),
                 },
                 "dml_rows": self.dml_rows,
-                "lively": None if self._lively is None else dict(self._lively.done),
-                "faults": service.faults.listing(),
+                "activity": None if self._activity is None else dict(self._activity.done),
+                "faults": server.faults.listing(),
             }
         )
 
     async def count(self, request: web.Request) -> web.Response:
-        """Return how many rows an object has, and how many lie in the recycle bin."""
+        """Return how many live rows an object has, and how many in the recycle bin."""
         name = request.match_info["object"]
-        org = self._service.org
+        org = self._server.org
         return _json({"count": org.count(name), "deleted": org.count(name, deleted=True)})
 
     async def rows(self, request: web.Request) -> web.StreamResponse:
-        """Stream every live row with all its fields as NDJSON, by Id: the truth a mirror is compared with."""
+        """Stream every live row by Id with all fields as NDJSON, for comparison with a mirror."""
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        rows = self._service.org.snapshot(request.match_info["object"])
-        first = next(rows, None)  # an unknown object is refused before the answer begins
+        rows = self._server.org.snapshot(request.match_info["object"])
+        first = next(rows, None)  # fails for an unknown object, before the answer begins
         await response.prepare(request)
         pending = [] if first is None else [first]
         for row in rows:
@@ -123,99 +121,99 @@ class Control:
 
     # -- faults -------------------------------------------------------------------------------------
     async def list_faults(self, _request: web.Request) -> web.Response:
-        """Return the rules in force and the kinds there are."""
-        return _json({"faults": self._service.faults.listing(), "kinds": KINDS})
+        """Return the active faults and the known kinds."""
+        return _json({"faults": self._server.faults.listing(), "kinds": KINDS})
 
     async def add_fault(self, request: web.Request) -> web.Response:
-        """Put a rule in force: `{"kind", "probability"?, "count"?, "path"?, "seed"?, ...}`."""
-        rule = self._service.faults.add(**await _body(request))
-        return _json({"id": rule.id})
+        """Activate a fault: `{"kind", "probability"?, "count"?, "path"?, "seed"?, ...}`."""
+        fault = self._server.faults.add(**await _body(request))
+        return _json({"id": fault.id})
 
     async def remove_faults(self, request: web.Request) -> web.Response:
-        """Take rules out of force, all or `?id=` or `?kind=`."""
+        """Deactivate faults: all, or by `?id=` or `?kind=`."""
         number = request.query.get("id")
-        removed = self._service.faults.remove(int(number) if number else None, kind=request.query.get("kind"))
+        removed = self._server.faults.remove(int(number) if number else None, kind=request.query.get("kind"))
         return _json({"removed": removed})
 
     # -- settings of the org ------------------------------------------------------------------------
     async def clock(self, request: web.Request) -> web.Response:
-        """Move the org's clock: `{"advance": s}`, `{"offset": s}` to this machine's, `{"speed": x}`."""
-        body, clock = await _body(request), self._service.org.clock
+        """Set the org's clock: `{"advance": s}`, `{"offset": s}` from the machine's clock, `{"speed": x}`."""
+        body, clock = await _body(request), self._server.org.clock
         if "advance" in body:
             clock.advance(float(body["advance"]))
         if "offset" in body:
             clock.set_offset(float(body["offset"]))
         if "speed" in body:
             clock.set_speed(float(body["speed"]))
-        self._service.org.settle()
+        self._server.org.settle()
         return _json({"now": clock.now().isoformat()})
 
     async def limits(self, request: web.Request) -> web.Response:
-        """Set maxima by name, and `{"use": {name: n}}` to spend."""
-        body, limits = await _body(request), self._service.limits
+        """Set maxima by name, and record uses: `{"use": {name: n}}`."""
+        body, limits = await _body(request), self._server.limits
         for name, amount in body.pop("use", {}).items():
             limits.use(name, int(amount))
         limits.maximum.update({name: int(most) for name, most in body.items()})
         return _json({"max": limits.maximum[API], "used": limits.used(API)})
 
     async def switches(self, request: web.Request) -> web.Response:
-        """Set switches of the wire and of the org by name; return all."""
-        wire, org = self._service.switches, self._service.org.behaviour
+        """Set switches by name; return all."""
+        api, org = self._server.switches, self._server.org.switches
         body = await _body(request)
-        mine = {field.name for field in fields(wire)}
-        set_switches(wire, {name: value for name, value in body.items() if name in mine})
-        set_switches(org, {name: value for name, value in body.items() if name not in mine})
-        return _json({**asdict(org), **asdict(wire)})
+        names = {field.name for field in fields(api)}
+        set_switches(api, {name: value for name, value in body.items() if name in names})
+        set_switches(org, {name: value for name, value in body.items() if name not in names})
+        return _json({**asdict(org), **asdict(api)})
 
     async def visibility(self, request: web.Request) -> web.Response:
-        """Change what the sync user sees; `hidden_fields` are written `Object.Field`."""
+        """Limit what the sync user sees; `hidden_fields` have the form `Object.Field`."""
         body = await _body(request)
-        changes: dict[str, Any] = {name: frozenset(body[name]) for name in SIGHT if name in body}
+        changes: dict[str, Any] = {name: frozenset(body[name]) for name in HIDDEN if name in body}
         if "hidden_fields" in body:
             changes["hidden_fields"] = frozenset(tuple(name.split(".", 1)) for name in body["hidden_fields"])
         if "view_all" in body:
             changes["view_all"] = bool(body["view_all"])
-        who = self._service.accounts.change_sight(**changes)
+        who = self._server.accounts.change_visibility(**changes)
         return _json({"hidden_objects": sorted(who.hidden_objects), "view_all": who.view_all})
 
     async def expire(self, _request: web.Request) -> web.Response:
-        """End every session."""
-        return _json({"expired": self._service.accounts.expire_sessions()})
+        """End all sessions."""
+        return _json({"expired": self._server.accounts.expire_sessions()})
 
     async def change_org(self, request: web.Request) -> web.Response:
-        """Swap the org's id, as a sandbox copy has another: `{"org_id": ...}`."""
+        """Give the org another id, as a sandbox copy has: `{"org_id": ...}`."""
         body = await _body(request)
-        become_another_org(self._service.org, str(body["org_id"]))
-        self._service.package.configuration.reload()
-        return _json({"org_id": self._service.org.org_id})
+        change_org_id(self._server.org, str(body["org_id"]))
+        self._server.package.configuration.reload()
+        return _json({"org_id": self._server.org.org_id})
 
     async def schema(self, request: web.Request) -> web.Response:
         """Change objects and fields; see `administration.change_schema`."""
-        change_schema(self._service.org, await _body(request))
-        return _json({"described_at": self._service.org.described_at().isoformat()})
+        change_schema(self._server.org, await _body(request))
+        return _json({"described_at": self._server.org.described_at().isoformat()})
 
     async def hold(self, request: web.Request) -> web.Response:
-        """Hold `latestDateCovered` at now: `{"seconds"}` of a long transaction on the instance."""
-        self._service.org.hold_transaction(float((await _body(request))["seconds"]))
+        """Hold `latestDateCovered` at now for `{"seconds"}`, as a long transaction does."""
+        self._server.org.hold_transaction(float((await _body(request))["seconds"]))
         return _json({})
 
     # -- data ---------------------------------------------------------------------------------------
     async def dml(self, request: web.Request) -> web.Response:
-        """Change rows: `{"object", "op", "rows" | "ids", "commit_after"?, "quiet"?}`; one commit."""
+        """Change rows in a commit: `{"object", "op", "rows" | "ids", "commit_after"?, "untriggered"?}`."""
         body = await _body(request)
-        org = self._service.org
+        org = self._server.org
         with org.transaction(org.admin, commit_after=float(body.get("commit_after", 0.0))):
             ids = self._change(body)
         self.dml_rows += len(ids)
         return _json({"ids": ids})
 
-    async def quiet(self, request: web.Request) -> web.Response:
-        """Do a mass edit that fires no trigger; see `administration.quiet_edit`."""
-        quiet_edit(self._service.org, await _body(request))
+    async def edit_untriggered(self, request: web.Request) -> web.Response:
+        """Make a mass edit that fires no trigger; see `administration.edit_untriggered`."""
+        edit_untriggered(self._server.org, await _body(request))
         return _json({})
 
     def _change(self, body: dict[str, Any]) -> list[str]:
-        org, name, op = self._service.org, str(body["object"]), body["op"]
+        org, name, op = self._server.org, str(body["object"]), body["op"]
         who = org.admin
         rows, ids = body.get("rows", []), body.get("ids", [])
         if op == "merge":
@@ -224,62 +222,64 @@ class Control:
         if op == "empty_bin":
             org.empty_bin(name, ids or None)
             return list(ids)
-        if body.get("quiet") and op == "update":
-            org.quiet_update(who, name, rows)
+        if body.get("untriggered") and op == "update":
+            org.update_untriggered(who, name, rows)
             return [row["Id"] for row in rows]
-        if op in ("create", "update"):
-            results = getattr(org, op)(who, name, rows)
-        elif op in ("delete", "undelete", "hard_delete"):
-            results = getattr(org, op)(who, name, ids)
-        elif op == "upsert":
-            results = org.upsert(who, name, body["key"], rows)
-        else:
+        operations: dict[str, Callable[[], list[SaveResult]]] = {
+            "create": lambda: org.create(who, name, rows),
+            "update": lambda: org.update(who, name, rows),
+            "upsert": lambda: org.upsert(who, name, body["key"], rows),
+            "delete": lambda: org.delete(who, name, ids),
+            "undelete": lambda: org.undelete(who, name, ids),
+            "hard_delete": lambda: org.hard_delete(who, name, ids),
+        }
+        if op not in operations:
             raise ValueError(f"unknown op {op!r}")
-        return [result.unwrap() for result in results]
+        return [result.unwrap() for result in operations[op]()]
 
     # -- package ------------------------------------------------------------------------------------
     async def install(self, request: web.Request) -> web.Response:
         """Install the package: `{"objects"?: [...], "settings"?: {...}}`."""
-        body, service = await _body(request), self._service
-        objects = install_package(service.org, service.package, body.get("objects"))
+        body, server = await _body(request), self._server
+        objects = install_package(server.org, server.package, body.get("objects"))
         if body.get("settings"):
-            put_settings(service.org, service.package, body["settings"])
+            put_settings(server.org, server.package, body["settings"])
         return _json({"triggers": objects})
 
     async def uninstall(self, _request: web.Request) -> web.Response:
-        """Remove the package and all it brought."""
-        uninstall_package(self._service.org, self._service.package)
+        """Remove the package with everything that it added."""
+        uninstall_package(self._server.org, self._server.package)
         return _json({"triggers": []})
 
     async def settings(self, request: web.Request) -> web.Response:
         """Set fields of the org's RTS_Settings__c row."""
-        record_id = put_settings(self._service.org, self._service.package, await _body(request))
+        record_id = put_settings(self._server.org, self._server.package, await _body(request))
         return _json({"id": record_id})
 
     async def heartbeat(self, _request: web.Request) -> web.Response:
-        """Send a heartbeat now; `status` is the gateway's answer, 0 for none, null when nothing was sent."""
-        return _json({"status": await self._service.package.heartbeat()})
+        """Send a heartbeat now; `status` is the gateway's answer, 0 without one, null if nothing was sent."""
+        return _json({"status": await self._server.package.heartbeat()})
 
     async def ping(self, _request: web.Request) -> web.Response:
         """Send an admin's ping now."""
-        return _json({"status": await self._service.package.test()})
+        return _json({"status": await self._server.package.ping()})
 
     async def drain(self, _request: web.Request) -> web.Response:
-        """Answer when no push is under way any more."""
-        await self._service.package.drain()
-        return _json({"pending": self._service.package.pending})
+        """Wait until no push is in flight."""
+        await self._server.package.drain()
+        return _json({"pending": self._server.package.pending})
 
-    # -- lively -------------------------------------------------------------------------------------
-    async def start_lively(self, request: web.Request) -> web.Response:
-        """Let people work: `{"rate"?: commits per second, "seed"?, "objects"?: [...]}`."""
+    # -- simulated users ----------------------------------------------------------------------------
+    async def start_activity(self, request: web.Request) -> web.Response:
+        """Start simulated users: `{"rate"?: commits per second, "seed"?, "objects"?: [...]}`."""
         body = await _body(request)
         await self.close()
-        self._lively = Lively(self._service.org, self._service.faults, **body)
-        return _json({"lively": True})
+        self._activity = Activity(self._server.org, self._server.faults, **body)
+        return _json({"activity": True})
 
-    async def stop_lively(self, _request: web.Request) -> web.Response:
-        """Send everybody home; return what was done."""
-        done = {} if self._lively is None else dict(self._lively.done)
+    async def stop_activity(self, _request: web.Request) -> web.Response:
+        """Stop the simulated users; return their commits by action."""
+        done = {} if self._activity is None else dict(self._activity.done)
         await self.close()
         return _json({"done": done})
 
@@ -288,7 +288,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     content = await request.read()
     value = msgspec.json.decode(content) if content else {}
     if not isinstance(value, dict):
-        raise ValueError("the body has to be a JSON object")  # noqa: TRY004 - the answer is 400 either way
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - the answer is 400 either way
     return value
 
 

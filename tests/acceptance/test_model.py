@@ -127,8 +127,8 @@ class Game(RuleBasedStateMachine):
     @initialize(logged=st.booleans())
     def org_kinds(self, logged: bool) -> None:  # noqa: FBT001
         """Whether hard and cascaded deletions are in the org's delete log, nobody documents."""
-        self.org.behaviour.hard_deletes_in_deleted_log = logged
-        self.org.behaviour.cascades_in_deleted_log = logged
+        self.org.switches.hard_deletes_in_deleted_log = logged
+        self.org.switches.cascades_in_deleted_log = logged
 
     # -- people work in the org -----------------------------------------------------------------------
     @property
@@ -189,7 +189,7 @@ class Game(RuleBasedStateMachine):
         """A mass edit that fires no trigger."""
         ids = dict.fromkeys(one for place in places if (one := self._id(name, place)))
         with self._saving():
-            self.org.quiet_update(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
+            self.org.update_untriggered(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
 
     @rule(place=places, parent=places, delay=delays)
     def create(self, place: int, parent: int, delay: float) -> None:
