@@ -4,7 +4,7 @@ The map, from outside in; imports point down only (import-linter checks it)::
 
     process               starts an org: in this process, or as a process of its own
     server                HTTP server: sessions, quota, headers, compression, network faults
-    switchboard           /_sim, which Salesforce lacks: steers the org in tests and in the demo
+    switchboard           /_sim, which Salesforce lacks: controls the org in tests and in the demo
         routes                faults, switches, clock, limits, data, package
         administration        schema changes, untriggered edits, another org id
         activity              simulated users

@@ -79,7 +79,7 @@ class Callouts:
         if self._http is None:
             return 0, "closed"
         self.statistics.attempts += 1
-        body = msgspec.json.encode({**document, "sent": iso(self._clock.now())})
+        body = msgspec.json.encode({**document, "sent": push_stamp(self._clock.now())})
         by_org = self._switches.push_timestamp_by_org_clock
         stamp = str(int(self._clock.now().timestamp() if by_org else time.time()))
         headers = {
@@ -111,6 +111,6 @@ def sign(token: str, message_id: str, stamp: str, body: bytes) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
-def iso(moment: datetime) -> str:
-    """Return a moment in the push format: UTC with milliseconds."""
+def push_stamp(moment: datetime) -> str:
+    """Return a datetime as a push prints it: UTC with milliseconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtssim.apex_package.callouts import iso
+from rtssim.apex_package.callouts import push_stamp
 from rtssim.interface import OrgError
 
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ class PushBuilder:
 
     def pushes(self, changes: Sequence[RowChange], by: str) -> list[Push]:
         """Return the push for some changes, or several pushes if a single one would be too large."""
-        head = {"v": 1, "kind": "changes", "org": self._org.org_id, "read_at": iso(self._org.clock.now())}
+        head = {
+            "v": 1,
+            "kind": "changes",
+            "org": self._org.org_id,
+            "read_at": push_stamp(self._org.clock.now()),
+        }
         rows = self._read_back(changes)
         return [
             Push({**head, "changes": documents}, part)
@@ -106,7 +111,7 @@ class PushBuilder:
             "object": change.object,
             "op": change.op,
             "id": change.id,
-            "modstamp": iso(change.modstamp),
+            "modstamp": push_stamp(change.modstamp),
             "by": by,
         }
         if change.op == "update":

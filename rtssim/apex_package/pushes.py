@@ -95,8 +95,8 @@ class ApexPackage:
         fired = [c for c in commit.changes if c.fires_trigger and c.object in triggers and c.op in OPERATIONS]
         if not fired:
             return
-        silenced = self.configuration.silences(commit.by)
-        if self.configuration.active() is None or silenced or not self._callouts.running:
+        disabled = self.configuration.active() is None or self.configuration.is_disabled_for(commit.by)
+        if disabled or not self._callouts.running:
             self.statistics.suppressed += len(fired)
             return
         kept = [change for change in fired if self._is_watched(change)]
@@ -200,7 +200,7 @@ class ApexPackage:
         return (await self._post(settings, document))[0]
 
     async def ping(self) -> int | None:
-        """Send an admin's test, disabled or not; return the answer's status, or None if not set up."""
+        """Send an admin's test push, disabled or not; return the answer's status, or None if not set up."""
         settings = self.configuration.configured()
         if settings is None:
             return None

@@ -44,11 +44,12 @@ class PackageConfiguration:
     def __init__(self, org: Org) -> None:
         self._org = org
         self._loaded: _Loaded | None = None
-        self._silenced: frozenset[str] | None = None
+        self._disabled_users: frozenset[str] | None = None
 
     def reload(self) -> None:
         """Discard the cache."""
-        self._loaded = self._silenced = None
+        self._loaded = None
+        self._disabled_users = None
 
     def observe(self, commit: Commit) -> None:
         """Reload if a commit changed the configuration."""
@@ -102,18 +103,18 @@ class PackageConfiguration:
         """Watched fields by object; updates of any other object are all pushed."""
         return self._load().conditions
 
-    def silences(self, user_id: str) -> bool:
-        """Return True if the user's own row, or failing that the profile's, disables the package.
+    def is_disabled_for(self, user_id: str) -> bool:
+        """Return True if the user's row, or without one the profile's row, disables the package.
 
         The most specific row decides (Apex Developer Guide, Custom Settings: user, profile, org).
         """
-        if self._silenced is None:
+        if self._disabled_users is None:
             rows = dict(self.rows("SELECT SetupOwnerId, Disable_RTS__c FROM RTS_Settings__c"))
             users = self.rows("SELECT Id, ProfileId FROM User") if len(rows) > 1 else []
-            self._silenced = frozenset(
+            self._disabled_users = frozenset(
                 user for user, profile in users if rows.get(user, rows.get(profile, False))
             )
-        return user_id in self._silenced
+        return user_id in self._disabled_users
 
     def active(self) -> PackageSettings | None:
         """Return the settings if changes are pushed now, else None."""

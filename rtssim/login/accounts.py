@@ -61,8 +61,8 @@ class Session:
     alive: bool = True
     opened_by: str = ""  # the refresh token that opened it
 
-    def lives(self, now: datetime) -> bool:
-        """Return True if the session is usable."""
+    def is_usable(self, now: datetime) -> bool:
+        """Return True if the session has neither ended nor expired."""
         return self.alive and self.expires_at > now
 
     @property
@@ -118,7 +118,7 @@ class Accounts:
     def session_of(self, token: str) -> Session:
         """Return the session of a token and renew its lifetime; raises `OrgError` 401 if it has ended."""
         session = self._sessions.get(token)
-        if session is not None and session.lives(self._org.clock.now()):
+        if session is not None and session.is_usable(self._org.clock.now()):
             session.expires_at = self._deadline()
             return session
         if session is not None:

@@ -146,7 +146,7 @@ class Queries:
         now = self._org.clock.now()
         if cursor is None or not offset.isdigit() or cursor.opened_at + CURSOR_LIFE < now:
             raise OrgError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-        if not cursor.session.lives(now) or cursor.session.user is not call.session.user:
+        if not cursor.session.is_usable(now) or cursor.session.user is not call.session.user:
             raise session_expired()
         records = cursor.records(int(offset))
         self.rows_served += len(records)

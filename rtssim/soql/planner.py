@@ -212,8 +212,8 @@ class _Select:
         if child is None or child.object.name in context.who.hidden_objects:
             raise no_such_children(query.text, query.source.at, str(query.source))
         select = _Select(context, query, child.object)
-        made = select.plan(f"{{t}}.{quote(child.field.name)} = :parent")
-        return ChildPlan(str(child.field.child_relationship), len(self._columns), made)
+        subquery = select.plan(f"{{t}}.{quote(child.field.name)} = :parent")
+        return ChildPlan(str(child.field.child_relationship), len(self._columns), subquery)
 
     def _children_named(self, name: str) -> Child | None:
         return next(
@@ -228,11 +228,12 @@ class _Select:
     def _semi_join(self, query: ast.Query, left: Expression) -> str:
         context = self._context
         inner = context.object(str(query.source), query.source.at)
-        made = _Select(context, query, inner).plan()
-        if len(made.columns) != 1 or made.columns[0].type not in ("id", "reference") or made.is_aggregate:
+        select = _Select(context, query, inner).plan()
+        columns = select.columns
+        if len(columns) != 1 or columns[0].type not in ("id", "reference") or select.is_aggregate:
             reason = f"The inner select of a semi join must select one id or reference field: {left.name}"
             raise malformed(query.text, query.at, reason)
-        rows = f"SELECT {made.columns[0].sql} AS x {made.source} {made.tail}"
+        rows = f"SELECT {columns[0].sql} AS x {select.source} {select.tail}"
         return f"SELECT x FROM ({rows}) WHERE x IS NOT NULL"
 
     # -- Bulk ------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ class _Records:
         self, child: ChildPlan, maker: _Records, parent_id: str, reader: sqlite3.Connection
     ) -> dict[str, Any] | None:
         cursor = reader.execute(child.plan.select(), {**child.plan.params, "parent": parent_id})
-        made = [maker.make(row, reader) for row in cursor]
-        if not made and self._switches.empty_child_is_null:
+        found = [maker.make(row, reader) for row in cursor]
+        if not found and self._switches.empty_child_is_null:
             return None
-        return {"totalSize": len(made), "done": True, "records": made}
+        return {"totalSize": len(found), "done": True, "records": found}
