@@ -11,7 +11,7 @@ import click
 from rtsd.cli import options
 from rtssim.org import Org
 from rtssim.process import listening
-from rtssim.server import Service
+from rtssim.server import OrgServer
 
 
 @click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))
@@ -53,9 +53,9 @@ async def _serve(org: Org, port: int, latency_s: float, heartbeat_s: float, *, i
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
-    async with listening(service, port) as info:
+    server = OrgServer(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
+    async with listening(server, port) as info:
         if install:
-            service.install_package()
+            server.install_package()
         click.echo(json.dumps(info))
         await stop.wait()

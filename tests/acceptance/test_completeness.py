@@ -100,8 +100,8 @@ async def test_ac_04_one_record_is_explained_and_healed_by_one_call(stand: Stand
     """A record that no window will ever bring is repaired by its id, for one call."""
     org = await (await stand({"Account": 50})).loaded()
     one = org.ids("Account")[7]
-    org.org.behaviour.quiet_edit_moves_stamp = False
-    org.org.quiet_update(org.org.admin, "Account", [{"Id": one, "Site": "moved without a stamp"}])
+    org.org.switches.untriggered_edit_moves_stamp = False
+    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Site": "moved without a stamp"}])
     org.advance(900)
     await org.read()
     assert org.sql("SELECT Site FROM Account WHERE Id = ?", one)[0][0] != "moved without a stamp"
@@ -208,9 +208,9 @@ async def test_ac_11_a_new_column_rewrites_no_row(stand: Standing) -> None:
     org = await (await stand({"Account": 1_500}, describe_every="1h")).loaded()
     stamps = org.sql("SELECT Id, SystemModstamp, _rts_seen FROM Account ORDER BY Id")
     await org.simulated.control("schema", {"op": "add_field", "object": "Account", "field": _TEXT})
-    org.org.behaviour.quiet_edit_moves_stamp = False
+    org.org.switches.untriggered_edit_moves_stamp = False
     ids = org.ids("Account")[::2]
-    org.org.quiet_update(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
+    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
     org.advance(3_601)
     before = await org.calls()
     await org.parts.readers.describer.step()

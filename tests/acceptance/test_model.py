@@ -29,8 +29,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
-from rtssim import auth
 from rtssim.clock import Clock
+from rtssim.login.oauth import accounts
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.stand import Stand
@@ -124,8 +124,8 @@ class Game(RuleBasedStateMachine):
     @initialize(logged=st.booleans())
     def org_kinds(self, logged: bool) -> None:  # noqa: FBT001
         """Whether hard and cascaded deletions are in the org's delete log, nobody documents."""
-        self.org.behaviour.hard_deletes_in_deleted_log = logged
-        self.org.behaviour.cascades_in_deleted_log = logged
+        self.org.switches.hard_deletes_in_deleted_log = logged
+        self.org.switches.cascades_in_deleted_log = logged
 
     # -- people work in the org -----------------------------------------------------------------------
     @property
@@ -186,7 +186,7 @@ class Game(RuleBasedStateMachine):
         """A mass edit that fires no trigger."""
         ids = dict.fromkeys(one for place in places if (one := self._id(name, place)))
         with self._saving():
-            self.org.quiet_update(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
+            self.org.update_untriggered(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
 
     @rule(place=places, parent=places, delay=delays)
     def create(self, place: int, parent: int, delay: float) -> None:
@@ -343,7 +343,7 @@ class Game(RuleBasedStateMachine):
 def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Load the mirror that every game begins with; make what is the same in each only once."""
     key = functools.cache(lambda: _RSA(public_exponent=65537, key_size=2048))
-    monkeypatch.setattr(auth.rsa, "generate_private_key", lambda **_options: key())
+    monkeypatch.setattr(accounts.rsa, "generate_private_key", lambda **_options: key())
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -363,7 +363,7 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-_RSA = auth.rsa.generate_private_key
+_RSA = accounts.rsa.generate_private_key
 
 
 def test_the_mirror_ends_equal_to_the_org(games: None) -> None:

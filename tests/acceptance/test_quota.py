@@ -34,8 +34,8 @@ async def held(stand: Stand) -> list[tuple[str, str, bool]]:
 
 def used(stand: Stand, name: str = API_REQUESTS) -> int:
     """What everybody has used of a limit, by the org's own count."""
-    assert stand.simulated.service is not None
-    return stand.simulated.service.limits.used(name)
+    assert stand.simulated.server is not None
+    return stand.simulated.server.limits.used(name)
 
 
 async def test_ac_10_a_load_without_quota_is_neither_done_nor_failed(

@@ -43,9 +43,9 @@ async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> Non
 async def test_ac_40_fields_that_behave_like_formulas(stand: Standing) -> None:
     """A field that the user lists is refreshed like a formula."""
     org = await (await stand({"Account": 60}, objects={"Account": {"refresh": ["Rating"]}})).loaded()
-    org.org.behaviour.quiet_edit_moves_stamp = False
+    org.org.switches.untriggered_edit_moves_stamp = False
     rows = [{"Id": one, "Rating": "Warm"} for one in org.ids("Account")]
-    org.org.quiet_update(org.org.admin, "Account", rows)
+    org.org.update_untriggered(org.org.admin, "Account", rows)
     org.advance(24 * 3_600 + 60)
     await org.read()
     await org.load()
@@ -171,9 +171,9 @@ async def test_ac_44_an_object_of_800_fields(stand: Standing, *, bulk: bool) -> 
     """An object too wide for one query is read in parts joined on Id; rows that move meanwhile are whole."""
     org = await stand({}, objects={"Wide__c": {}})
     org.org.add_object(_wide(800))
-    org.org.behaviour.most_columns = 300
+    org.org.switches.most_columns = 300
     if not bulk:
-        org.org.behaviour.bulk_refuses = frozenset({"Wide__c"})
+        org.org.switches.bulk_refuses = frozenset({"Wide__c"})
     names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
     rows = [
         {"Name": f"row {n}", **{name: f"{n} in {name[13:17]}" for name in names[n % 3 :: 3]}}
@@ -196,7 +196,7 @@ async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None
     """A row edited between two parts of a read never shows the one's values under the other's stamp."""
     org = await stand({}, objects={"Wide__c": {}})
     org.org.add_object(_wide(60))
-    org.org.behaviour.most_columns = 30
+    org.org.switches.most_columns = 30
     names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
     with org.org.transaction(org.org.admin):
         made = org.org.create(org.org.admin, "Wide__c", [{"Name": "x", names[0]: "1", names[-1]: "1"}] * 20)
@@ -249,7 +249,7 @@ async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None
 async def test_objects_that_bulk_refuses_are_read_by_rest(stand: Standing) -> None:
     """They are read over REST by Id, and a kill costs one page at most."""
     org = await stand({"Lead": 5_000})
-    org.org.behaviour.bulk_refuses = frozenset({"Lead"})
+    org.org.switches.bulk_refuses = frozenset({"Lead"})
     await org.start()
     loading = asyncio.create_task(org.load())
     while await org.rows_read() < 3_000:  # noqa: ASYNC110 - the org has no event

@@ -66,7 +66,7 @@ async def sources(org: Stand, name: str, record_id: str) -> list[str]:
 async def test_ten_changes_are_found_exactly(stand: Standing, logged: bool) -> None:  # noqa: FBT001
     """3 hard-deleted, 4 updated, 3 created: found in one pass and at most 20 calls, repaired, said."""
     org = await (await stand({"Lead": 5_000})).loaded()
-    org.org.behaviour.hard_deletes_in_deleted_log = logged
+    org.org.switches.hard_deletes_in_deleted_log = logged
     org.advance(3_600)
     drifted = drift(org)
     result, calls = await spent(org)
@@ -167,35 +167,35 @@ def merge_reparents(org: Stand) -> None:
 
 def mass_transfer(org: Stand) -> None:
     """Hand an account's contacts and opportunities to another owner."""
-    org.org.quiet.cascade_owner(_parent(org, "Contact", "AccountId"), org.org.user_ids[2])
+    org.org.untriggered.cascade_owner(_parent(org, "Contact", "AccountId"), org.org.user_ids[2])
 
 
 def picklist_rename(org: Stand) -> None:
     """Rename a picklist value in every row."""
     value = next(row["LeadSource"] for row in org.org.snapshot("Lead") if row["LeadSource"])
-    org.org.quiet.rename_picklist_value("Lead", "LeadSource", value, "Renamed")
+    org.org.untriggered.rename_picklist_value("Lead", "LeadSource", value, "Renamed")
 
 
 def mass_address(org: Stand) -> None:
     """Replace a country in every address."""
     value = next(row["MailingCountry"] for row in org.org.snapshot("Contact") if row["MailingCountry"])
-    org.org.quiet.mass_address_update("Contact", "MailingCountry", value, "Elsewhere")
+    org.org.untriggered.mass_address_update("Contact", "MailingCountry", value, "Elsewhere")
 
 
 def mass_campaign_status(org: Stand) -> None:
     """Set the status of every member of a campaign."""
-    org.org.quiet.mass_campaign_status(_parent(org, "CampaignMember", "CampaignId"), "Responded")
+    org.org.untriggered.mass_campaign_status(_parent(org, "CampaignMember", "CampaignId"), "Responded")
 
 
 def opportunity_product(org: Stand) -> None:
     """Edit a product of an opportunity: its amount changes."""
-    org.org.quiet.opportunity_product_edit(org.ids("Opportunity")[0], 4_711.5)
+    org.org.untriggered.opportunity_product_edit(org.ids("Opportunity")[0], 4_711.5)
 
 
 def mass_update(org: Stand) -> None:
     """Edit rows by a mass action that bypasses triggers."""
     rows = [{"Id": one, "Title": "Head of Nothing"} for one in org.ids("Contact")[:15]]
-    org.org.quiet_update(org.org.admin, "Contact", rows)
+    org.org.update_untriggered(org.org.admin, "Contact", rows)
 
 
 QUIET: tuple[Callable[[Stand], None], ...] = (
@@ -285,7 +285,7 @@ async def test_however_close_the_stamps_are(stand: Standing, step_s: int, rows: 
     """Everything stamped in one second, one hour, one day: what differs is found all the same."""
     org = await stand({"Lead": 0})
     org.org.clock.freeze()
-    org.org.behaviour.hard_deletes_in_deleted_log = False
+    org.org.switches.hard_deletes_in_deleted_log = False
     if step_s:
         for _ in range(rows):
             org.create("Lead", 1)
@@ -337,7 +337,7 @@ async def test_many_days_that_the_mirror_does_not_have(stand: Standing) -> None:
 
 def _spread(org: Stand, name: str) -> None:
     """Give every row a day of its own."""
-    org.org.store.execute(
+    org.org.database.execute(
         f"UPDATE {name} SET SystemModstamp ="
         " strftime('%Y-%m-%dT12:00:00.000Z', 'now', '-' || rowid || ' days')"
     )

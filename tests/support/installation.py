@@ -109,4 +109,4 @@ class Office:
 
     def become(self, edition: str) -> None:
         """Turn the org into another edition."""
-        self.org.store.execute("UPDATE Organization SET OrganizationType = ?", [edition])
+        self.org.database.execute("UPDATE Organization SET OrganizationType = ?", [edition])

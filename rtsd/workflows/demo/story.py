@@ -136,7 +136,7 @@ async def _wait_until_loaded(scene: Stage, say: Say) -> None:
 async def _act(scene: Stage, play: Play, seconds: float, say: Say) -> None:
     """One round: people at work with imports, a silent spell, and pushes again."""
     org = scene.org
-    await org.control("lively", {"rate": play.rate, "objects": _lively(play.records)})
+    await org.control("activity", {"rate": play.rate, "objects": _lively(play.records)})
     say(f"lively    {play.rate:g} commits a second, for {seconds:g} s")
     try:
         await _with_imports(scene, play.records, seconds * 0.4, say)
@@ -147,7 +147,7 @@ async def _act(scene: Stage, play: Play, seconds: float, say: Say) -> None:
         say("silence   over: pushes arrive again")
         await _with_imports(scene, play.records, seconds * 0.3, say)
     finally:
-        await org.control("lively", method="DELETE")
+        await org.control("activity", method="DELETE")
 
 
 def _lively(records: Mapping[str, int]) -> list[str]:

@@ -41,7 +41,7 @@ async def test_mass_edit_is_quiet(pushing: SimulatedOrg, gateway: Gateway) -> No
     (lead,) = await pushing.dml("create", "Lead", rows=[{"LastName": "x", "Company": "y", "Rating": "Hot"}])
     await gateway.wait(1)
     await pushing.control(
-        "quiet", {"edit": "rename_picklist_value", "arguments": ["Lead", "Rating", "Hot", "Burning"]}
+        "untriggered", {"edit": "rename_picklist_value", "arguments": ["Lead", "Rating", "Hot", "Burning"]}
     )
     await pushing.control("package/drain")
     ratings = {row["Id"]: row["Rating"] async for row in pushing.rows("Lead")}
@@ -67,14 +67,14 @@ async def test_latest_date_covered_is_held(org: SimulatedOrg, api: Api) -> None:
     assert covered[:19] < held[:19]
 
 
-async def test_lively_with_late_commits(org: SimulatedOrg) -> None:
+async def test_activity_with_late_commits(org: SimulatedOrg) -> None:
     """People at work make commits of every kind, some late; only what got in their way is refused."""
     await org.fault("late_commit", probability=0.2, seed=1, seconds=0.2)
-    await org.control("lively", {"rate": 500, "seed": 4})
+    await org.control("activity", {"rate": 500, "seed": 4})
     async with asyncio.timeout(20):
-        while sum((await org.stats())["lively"].values()) < 300:
+        while sum((await org.stats())["activity"].values()) < 300:
             pass
-    done = (await org.control("lively", method="DELETE"))["done"]
+    done = (await org.control("activity", method="DELETE"))["done"]
     assert done["update"] > done["create"] > done["delete"] > 0
     assert {name for name in done if name.startswith("refused")} <= {
         "refused UNABLE_TO_LOCK_ROW",
@@ -90,4 +90,4 @@ async def test_unknown_changes_are_refused(org: SimulatedOrg) -> None:
     with pytest.raises(RuntimeError, match="textarea"):
         await org.control("schema", {"op": "add_field", "object": "Lead", "field": field})
     with pytest.raises(RuntimeError, match="cascade_owner"):
-        await org.control("quiet", {"edit": "nothing"})
+        await org.control("untriggered", {"edit": "nothing"})

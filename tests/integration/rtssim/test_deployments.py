@@ -204,8 +204,8 @@ async def test_scheduled_jobs_block_their_class(api: Api, deploy: Deploy) -> Non
 
 async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deploy) -> None:
     """NoTestRun is refused there; a failing test and missing coverage fail what they are run for."""
-    assert org.service is not None
-    org.service.org.store.execute("UPDATE Organization SET OrganizationType = 'Enterprise Edition'")
+    assert org.server is not None
+    org.server.org.database.execute("UPDATE Organization SET OrganizationType = 'Enterprise Edition'")
     result = await deploy(zipped(PACKAGE), testLevel="NoTestRun")
     assert "NoTestRun" in result["errorMessage"]
     await org.fault("test_failed", count=1)
@@ -224,8 +224,8 @@ async def test_a_users_own_settings_silence_that_user_only(
 ) -> None:
     """The lowest row of the hierarchy decides (Apex Developer Guide, Custom Settings)."""
     await deploy(zipped(PACKAGE))
-    assert org.service is not None
-    admin = org.service.org.admin.user_id
+    assert org.server is not None
+    admin = org.server.org.admin.user_id
     row = {"SetupOwnerId": org.info["org_id"], "Gateway_URL__c": gateway.url, "Token__c": "t"}
     await api.call("POST", "/sobjects/RTS_Settings__c", json=row)
     await api.call("POST", "/sobjects/RTS_Settings__c", json={"SetupOwnerId": admin, "Disable_RTS__c": True})

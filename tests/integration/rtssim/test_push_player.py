@@ -139,7 +139,7 @@ async def test_quiet_changes_push_nothing(pushing: SimulatedOrg, gateway: Gatewa
     (account,) = await pushing.dml("create", "Account", rows=[{"Name": "parent"}])
     (contact,) = await pushing.dml("create", "Contact", rows=[{"LastName": "child", "AccountId": account}])
     await gateway.wait(2)
-    await pushing.dml("update", "Contact", rows=[{"Id": contact, "Title": "quiet"}], quiet=True)
+    await pushing.dml("update", "Contact", rows=[{"Id": contact, "Title": "quiet"}], untriggered=True)
     await pushing.dml("delete", "Account", ids=[account])
     pushes = await gateway.wait(3)
     await pushing.control("package/drain")

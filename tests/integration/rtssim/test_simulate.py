@@ -76,13 +76,13 @@ async def test_same_seed_same_org() -> None:
     assert len(seen[0]) == 20
 
 
-async def test_lively() -> None:
+async def test_activity() -> None:
     """People at work change rows until they are sent home."""
     async with spawn(records={"Account": 50, "Contact": 50}, seed=2) as org:
-        await org.control("lively", {"rate": 200, "seed": 4})
+        await org.control("activity", {"rate": 200, "seed": 4})
         async with asyncio.timeout(20):
-            while sum((await org.stats())["lively"].values()) < 100:
+            while sum((await org.stats())["activity"].values()) < 100:
                 pass
-        done = (await org.control("lively", method="DELETE"))["done"]
+        done = (await org.control("activity", method="DELETE"))["done"]
     assert done["update"] > done["delete"] > 0
     assert not [name for name in done if name.startswith("refused REQUIRED")]

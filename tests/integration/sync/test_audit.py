@@ -8,7 +8,7 @@ import pytest
 
 from rtsd.store.objects import ObjectState
 from rtsd.sync import audit
-from rtssim.data.generate import DEFAULT_RECORDS
+from rtssim.sample_data.generator import DEFAULT_RECORDS
 from tests.support.inprocess.rig import Rig, Start
 
 
@@ -67,8 +67,8 @@ async def test_a_vanished_job_is_made_anew(start: Start, small_pages: None) -> N
     rig = await start({"Contact": 200}, run=False)
     async with rig.running():
         await interrupted(rig)
-    assert rig.sim.service is not None
-    rig.sim.service.bulk._jobs.clear()
+    assert rig.sim.server is not None
+    rig.sim.server.bulk.jobs.clear()
     async with rig.running():
         await rig.load()
         assert rig["Contact"].state is ObjectState.LIVE
@@ -123,7 +123,7 @@ async def test_a_failed_job_is_told_and_not_live(start: Start) -> None:
 async def test_an_object_that_bulk_refuses_is_read_by_rest(start: Start) -> None:
     """Another way in, the same rows."""
     rig = await start({"Contact": 30, "Lead": 30})
-    rig.org.behaviour.bulk_refuses = frozenset({"Contact"})
+    rig.org.switches.bulk_refuses = frozenset({"Contact"})
     await rig.load()
     assert await rig.differences() == []
     assert (await bulk_served(rig))[0] == 1

@@ -131,8 +131,8 @@ async def test_an_object_without_a_trigger_is_read_in_real_time_too(start: Start
             "settings": {"Gateway_URL__c": rig.gateway, "Token__c": "push-token-of-the-tests-0001"},
         },
     )
-    assert rig.sim.service is not None
-    rig.sim.service.switches.push_timestamp_by_org_clock = True
+    assert rig.sim.server is not None
+    rig.sim.server.switches.push_timestamp_by_org_clock = True
     await rig.heartbeat()
     await rig.parts.services.interval_sync.step()
     rig.advance(120)
@@ -259,7 +259,7 @@ async def test_conditions_of_the_configuration_seed_the_org_once(start: Start) -
         await rig.load()
         await rig.install_package()
     assert await run(contact + CONDITIONS) == [("Email", True)]
-    rig.org.store.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
+    rig.org.database.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
     assert await run(contact + CONDITIONS) == [("Email", False)]
     assert await run(contact + 'conditions = ["Phone"]\n') == [("Email", False), ("Phone", True)]
     assert await run(contact) == [("Email", False), ("Phone", False)]

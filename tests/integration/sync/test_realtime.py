@@ -60,7 +60,9 @@ async def test_pushes_out_of_order_end_equal(contacts: Rig, fault: str) -> None:
 async def test_bare_pushes_are_fetched_in_one_call(contacts: Rig) -> None:
     """Ids of several pushes, some named twice: one request for all of them."""
     ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
-    await contacts.sim.dml("update", "Contact", quiet=True, rows=[{"Id": one, "Title": "new"} for one in ids])
+    await contacts.sim.dml(
+        "update", "Contact", untriggered=True, rows=[{"Id": one, "Title": "new"} for one in ids]
+    )
     before = await contacts.calls()
     for number in range(3):
         bare = [{"object": "Contact", "op": "update", "id": one} for one in (ids[number::3] + ids[:2])]

@@ -111,9 +111,9 @@ class Rig:
         """Install the package in the org, and let it push here."""
         settings = {"Gateway_URL__c": self.gateway, "Token__c": TOKEN, "Error_Logging__c": True}
         await self.sim.control("package/install", {"settings": settings})
-        assert self.sim.service is not None
-        self.sim.service.switches.push_retry_scale = 0.01
-        self.sim.service.switches.push_timestamp_by_org_clock = True
+        assert self.sim.server is not None
+        self.sim.server.switches.push_retry_scale = 0.01
+        self.sim.server.switches.push_timestamp_by_org_clock = True
 
     async def heartbeat(self) -> None:
         """Have the package send one, and judge it."""

@@ -80,7 +80,7 @@ def test_date_functions(org: Org) -> None:
     org.time_zone = "Asia/Tokyo"
     day = "SELECT DAY_ONLY(SystemModstamp) d FROM Lead GROUP BY DAY_ONLY(SystemModstamp)"
     assert records(org, day) == [{"d": "2026-03-01"}]
-    org.behaviour.date_functions_local = True
+    org.switches.date_functions_local = True
     assert records(org, day) == [{"d": "2026-03-02"}]
     local = "DAY_ONLY(convertTimezone(SystemModstamp))"
     assert records(org, f"SELECT {local} d FROM Lead GROUP BY {local}") == [{"d": "2026-03-02"}]
@@ -93,7 +93,7 @@ def test_two_thousand_groups(org: Org) -> None:
         org.create(org.sync_user, "Campaign", rows)
     soql = "SELECT Name, COUNT(Id) FROM Campaign GROUP BY Name"
     for code in ("EXCEEDED_ID_LIMIT", "OPERATION_TOO_LARGE"):
-        org.behaviour.group_limit_code = code
+        org.switches.group_limit_code = code
         with pytest.raises(OrgError, match=r"does not support queryMore\(\)") as caught:
             org.query(org.sync_user, soql)
         assert caught.value.code == code

@@ -94,4 +94,4 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         Org(records={}, path=str(path))
     temporary = Org(records={})
     temporary.close()
-    assert not temporary.store.path.exists()
+    assert not temporary.database.path.exists()

@@ -69,7 +69,7 @@ def test_cascade_fires_no_trigger(org: Org, commits: list[Commit]) -> None:
 def test_cleared_lookup_stamp_is_a_switch(org: Org) -> None:
     """Whether a cleared lookup stamps its row is nowhere written."""
     for moves in (True, False):
-        org.behaviour.lookup_clear_moves_stamp = moves
+        org.switches.lookup_clear_moves_stamp = moves
         account = make(org, "Account", Name="a")
         invoice = make(org, "Invoice__c", Name="i", Account__c=account)
         soql = f"SELECT SystemModstamp FROM Invoice__c WHERE Id = '{invoice}'"
@@ -117,7 +117,7 @@ def test_bin_expires(org: Org) -> None:
 @pytest.mark.parametrize("moves", [True, False])
 def test_merge(org: Org, commits: list[Commit], *, moves: bool) -> None:
     """The loser is deleted and names its master, the master is updated, children move without a trigger."""
-    org.behaviour.reparent_moves_stamp = moves
+    org.switches.reparent_moves_stamp = moves
     made = family(org)
     master = make(org, "Account", Name="Master")
     before = records(org, "SELECT SystemModstamp FROM Contact")
@@ -143,9 +143,9 @@ def test_undelete_of_a_merge_loser_is_a_switch(org: Org) -> None:
     """Whether a loser comes back is a switch; when it does, it forgets its master."""
     master, loser = make(org, "Lead", LastName="m", Company="c"), make(org, "Lead", LastName="l", Company="c")
     org.merge(org.sync_user, "Lead", master, [loser])
-    org.behaviour.undelete_merge_loser = False
+    org.switches.undelete_merge_loser = False
     assert not org.undelete(org.sync_user, "Lead", [loser])[0].success
-    org.behaviour.undelete_merge_loser = True
+    org.switches.undelete_merge_loser = True
     assert org.undelete(org.sync_user, "Lead", [loser])[0].success
     assert ids_of(org, f"SELECT MasterRecordId FROM Lead WHERE Id = '{loser}'") == [None]
 

@@ -134,7 +134,7 @@ def test_add_field(org: Org) -> None:
     """A new field is described, queried and written; its default fills rows, stamped by a switch."""
     made = make(org, "Account", Name="a")
     for number, moves in enumerate((False, True)):
-        org.behaviour.new_field_default_moves_stamp = moves
+        org.switches.new_field_default_moves_stamp = moves
         before = (records(org, "SELECT SystemModstamp FROM Account"), org.described_at())
         org.clock.advance(60)
         org.add_field("Account", make_field.checkbox(f"New{number}__c", default=True))
@@ -176,8 +176,8 @@ def test_change_type(org: Org) -> None:
 
 def test_package_objects_and_custom_objects(org: Org) -> None:
     """Objects come and go; the package's are a custom setting and two custom objects."""
-    org.install_package()
-    org.install_package()
+    org.add_package_objects()
+    org.add_package_objects()
     settings = next(e for e in org.describe_global(org.sync_user) if e["name"] == "RTS_Settings__c")
     assert settings["customSetting"]
     make(org, "RTS_Settings__c", SetupOwnerId=org.org_id, Token__c="t")

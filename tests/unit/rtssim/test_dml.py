@@ -210,9 +210,9 @@ def test_unsupported_verbs(org: Org) -> None:
 
 @pytest.mark.parametrize(("rollup", "stamped", "fires"), [("silent", 0, 0), ("stamp", 1, 0), ("save", 1, 1)])
 def test_roll_up(org: Org, commits: list[Commit], rollup: Any, stamped: int, fires: int) -> None:
-    """A child's change moves the parent's roll-up, and the parent as behaviour says, once per call."""
+    """A child's change moves the parent's roll-up, and the parent as the switch says, once per call."""
     account = make(org, "Account", Name="a")
-    org.behaviour.rollup = rollup
+    org.switches.rollup = rollup
     org.clock.advance(60)
     deal = {"StageName": "Prospecting", "CloseDate": "2026-05-01", "AccountId": account}
     org.create(
@@ -260,9 +260,9 @@ def test_lead_conversion(org: Org, commits: list[Commit]) -> None:
 
 
 def test_ids_come_from_several_ranges(org: Org) -> None:
-    """New ids do not always sort behind the old ones, unless behaviour says so."""
+    """New ids do not always sort behind the old ones, unless the switch says so."""
     made = [result.unwrap() for result in org.create(org.sync_user, "Campaign", [{"Name": "c"}] * 9)]
     assert made != sorted(made)
-    org.behaviour.ids_in_order = True
+    org.switches.ids_in_order = True
     made = [result.unwrap() for result in org.create(org.sync_user, "Campaign", [{"Name": "c"}] * 9)]
     assert made == sorted(made)

@@ -114,14 +114,14 @@ def test_record_shape(people: Org) -> None:
 
 
 def test_children(people: Org) -> None:
-    """A child subquery sits where it was selected; without rows it is null or empty, as behaviour says."""
+    """A child subquery sits where it was selected; without rows it is null or empty, as the switch says."""
     soql = "SELECT Name, (SELECT LastName FROM Contacts), Id FROM Account ORDER BY Name"
     gold, empty = records(people, soql)
     assert list(gold) == ["Name", "Contacts", "Id"]
     assert gold["Contacts"]["totalSize"] == 1
     assert gold["Contacts"]["records"][0]["LastName"] == "Alpha"
     assert empty["Contacts"] is None
-    people.behaviour.empty_child_is_null = False
+    people.switches.empty_child_is_null = False
     assert records(people, soql)[1]["Contacts"] == {"totalSize": 0, "done": True, "records": []}
 
 
@@ -137,7 +137,7 @@ def test_polymorphic_parents(org: Org) -> None:
     assert first["What"]["attributes"]["type"] == "Account"
     assert (first["Who"]["LastName"], first["Owner"]["Name"]) == ("Li", "Sync Integration")
     assert second["What"] is None
-    org.behaviour.polymorphic_type_is_name = True
+    org.switches.polymorphic_type_is_name = True
     assert next(org.query(org.sync_user, soql).records())["What"]["attributes"]["type"] == "Name"
     assert ids_of(org, "SELECT Subject FROM Task WHERE What.Type = 'Account'") == ["s"]
 
@@ -214,6 +214,6 @@ def test_plans_use_indexes(crm: Org) -> None:
         "SELECT Id FROM Contact WHERE SystemModstamp >= 2024-01-01T00:00:00Z ORDER BY SystemModstamp, Id",
     ):
         made = crm.query(crm.sync_user, soql, bulk=True)._plan
-        plan = [row[3] for row in crm.store.execute(f"EXPLAIN QUERY PLAN {made.select()}", made.params)]
+        plan = [row[3] for row in crm.database.execute(f"EXPLAIN QUERY PLAN {made.select()}", made.params)]
         assert plan[0].startswith("SEARCH")
         assert not any("TEMP B-TREE" in line for line in plan)

@@ -149,10 +149,10 @@ def test_fields_needs_limit(crm: Org, which: str) -> None:
         assert caught.value.code == "MALFORMED_QUERY"
 
 
-def test_fields_standard_by_behaviour(org: Org) -> None:
+def test_fields_standard_by_switch(org: Org) -> None:
     """Whether FIELDS(STANDARD) needs the LIMIT is a switch."""
     org.query(org.sync_user, "SELECT FIELDS(STANDARD) FROM Account")
-    org.behaviour.fields_standard_needs_limit = True
+    org.switches.fields_standard_needs_limit = True
     with pytest.raises(OrgError, match="LIMIT of at most 200"):
         org.query(org.sync_user, "SELECT FIELDS(STANDARD) FROM Account")
 

@@ -10,17 +10,17 @@ from rtssim.org import Commit, Org, OrgError
 from tests.support.rtssim.rows import ids_of, make
 
 EDITS: dict[str, Callable[[Org, dict[str, str]], object]] = {
-    "edit": lambda org, ids: org.quiet.edit("Account", [ids["account"]], {"Phone": "1"}),
-    "update": lambda org, ids: org.quiet_update(
+    "edit": lambda org, ids: org.untriggered.edit("Account", [ids["account"]], {"Phone": "1"}),
+    "update": lambda org, ids: org.update_untriggered(
         org.sync_user, "Account", [{"Id": ids["account"], "Phone": "1"}]
     ),
-    "address": lambda org, _: org.quiet.mass_address_update(
+    "address": lambda org, _: org.untriggered.mass_address_update(
         "Account", "BillingCountry", "Holland", "Netherlands"
     ),
-    "picklist": lambda org, _: org.quiet.rename_picklist_value("Account", "Rating", "Hot", "Very hot"),
-    "campaign": lambda org, ids: org.quiet.mass_campaign_status(ids["campaign"], "Responded"),
-    "owner": lambda org, ids: org.quiet.cascade_owner(ids["account"], org.admin.user_id),
-    "product": lambda org, ids: org.quiet.opportunity_product_edit(ids["deal"], 99.0),
+    "picklist": lambda org, _: org.untriggered.rename_picklist_value("Account", "Rating", "Hot", "Very hot"),
+    "campaign": lambda org, ids: org.untriggered.mass_campaign_status(ids["campaign"], "Responded"),
+    "owner": lambda org, ids: org.untriggered.cascade_owner(ids["account"], org.admin.user_id),
+    "product": lambda org, ids: org.untriggered.opportunity_product_edit(ids["deal"], 99.0),
 }
 
 
@@ -40,8 +40,8 @@ def made(org: Org) -> dict[str, str]:
 def test_no_trigger_fires(
     org: Org, made: dict[str, str], commits: list[Commit], *, name: str, moves: bool
 ) -> None:
-    """Each changes rows in one commit without a trigger; the stamp moves as behaviour says."""
-    org.behaviour.quiet_edit_moves_stamp = moves
+    """Each changes rows in one commit without a trigger; the stamp moves as the switch says."""
+    org.switches.untriggered_edit_moves_stamp = moves
     org.clock.advance(60)
     EDITS[name](org, made)
     (commit,) = commits
@@ -54,11 +54,11 @@ def test_no_trigger_fires(
 def test_renamed_picklist_value(org: Org, made: dict[str, str]) -> None:
     """The definition follows the rename, and describe says when."""
     before = org.describe(org.sync_user, "Account")[1]
-    org.quiet.rename_picklist_value("Account", "Rating", "Hot", "Very hot")
+    org.untriggered.rename_picklist_value("Account", "Rating", "Hot", "Very hot")
     document, changed = org.describe(org.sync_user, "Account")
     rating = next(field for field in document["fields"] if field["name"] == "Rating")
     assert [value["value"] for value in rating["picklistValues"]] == ["Very hot", "Warm", "Cold"]
     assert changed > before
     assert ids_of(org, "SELECT Rating FROM Account") == ["Very hot"]
     with pytest.raises(OrgError, match="has no value 'Hot'"):
-        org.quiet.rename_picklist_value("Account", "Rating", "Hot", "x")
+        org.untriggered.rename_picklist_value("Account", "Rating", "Hot", "x")

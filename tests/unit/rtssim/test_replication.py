@@ -49,7 +49,7 @@ def test_hard_deletes_undeletes_and_cascades(org: Org) -> None:
     account = make(org, "Account", Name="a")
     contact = make(org, "Contact", LastName="c", AccountId=account)
     for logged in (True, False):
-        org.behaviour.cascades_in_deleted_log = logged
+        org.switches.cascades_in_deleted_log = logged
         org.delete(org.sync_user, "Account", [account])
         found = org.deleted(org.sync_user, "Contact", NOW - HOUR, NOW + HOUR)["deletedRecords"]
         assert [record["id"] for record in found] == ([contact] if logged else [])
@@ -57,9 +57,9 @@ def test_hard_deletes_undeletes_and_cascades(org: Org) -> None:
         org.undelete(org.sync_user, "Account", [account])
         assert window(org) == ()
     second = make(org, "Account", Name="b")
-    org.behaviour.hard_deletes_in_deleted_log = True
+    org.switches.hard_deletes_in_deleted_log = True
     org.hard_delete(org.sync_user, "Account", [account])
-    org.behaviour.hard_deletes_in_deleted_log = False
+    org.switches.hard_deletes_in_deleted_log = False
     org.hard_delete(org.sync_user, "Account", [second])
     assert window(org) == (account,)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 from rtssim.soql import ast
 from rtssim.soql.parser import parse, unescape
 
