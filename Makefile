@@ -1,5 +1,5 @@
 # Every target sets up what it needs: with uv where it is installed, else with Python's venv and pip.
-# Both install the packages of requirements.lock, each by its hash, and no others.
+# Both install the packages of requirements.lock, each by its hash, and no others; `make UV=` uses pip despite uv.
 # `make demo ARGS="--headless --seconds 20"` hands options on, and so do the other targets.
 
 UV := $(shell command -v uv 2>/dev/null)

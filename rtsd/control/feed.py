@@ -66,6 +66,11 @@ class Feed:
         for follower in self._followers:
             follower.offer(events)
 
+    @property
+    def followers(self) -> int:
+        """How many are registered."""
+        return len(self._followers)
+
     @contextmanager
     def follow(self) -> Iterator[Follower]:
         """Register a follower for as long as the block runs."""

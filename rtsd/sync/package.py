@@ -80,7 +80,7 @@ class PackageWatch:
         self, client: Client, wanted: Wanted, org_id: Callable[[], str | None], now: Callable[[], Millis]
     ) -> None:
         self._client = client
-        self._wanted = wanted
+        self.wanted = wanted
         self._org_id = org_id
         self._now = now
         self._probes = 0
@@ -193,7 +193,7 @@ class PackageWatch:
         if self.known.state != "installed" or triggers is None:
             return []
         covered = {name.lower() for name in triggers}
-        return [name for name in self._wanted.objects if name.lower() not in covered]
+        return [name for name in self.wanted.objects if name.lower() not in covered]
 
     def problems(self) -> list[Problem]:
         """What contradicts the configuration, as far as it is known."""
@@ -215,7 +215,7 @@ class PackageWatch:
                     "Run `rtsd package deploy`.",
                 )
             )
-        url, ours = settings.gateway_url if settings else None, self._wanted.public_url
+        url, ours = settings.gateway_url if settings else None, self.wanted.public_url
         if url is not None and (not url or (ours and not same_gateway(url, ours))):
             found.append(
                 Problem(

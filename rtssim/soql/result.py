@@ -71,6 +71,11 @@ class QueryResult:
             self._cursor = None
 
     @property
+    def plan(self) -> Plan:
+        """The SQL that answers the query."""
+        return self._plan
+
+    @property
     def total_size(self) -> int:
         """Number of rows (of SELECT COUNT() the count)."""
         if self._total is None:

@@ -175,7 +175,7 @@ async def _measure(per_second: int, seconds: float) -> dict[str, float]:
 
 def _fold() -> dict[str, float]:
     """Events a second that can be folded, and frames painted, in one process without a terminal."""
-    from tests.support.dashboard.app import filled, still_app
+    from tests.support.dashboard.app import filled, painted, still_app
     from tests.support.dashboard.scenarios import event, live
 
     told = filled(live())
@@ -200,7 +200,7 @@ def _fold() -> dict[str, float]:
                 told.fold(msgspec.json.decode(line, type=Frame))
                 start = time.perf_counter()
                 app.screen.tick()  # type: ignore[attr-defined]
-                app.screen._compositor.render_strips()
+                painted(app)
                 spent += time.perf_counter() - start
             return spent / len(frames)
 

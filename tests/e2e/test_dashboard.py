@@ -15,17 +15,13 @@ from rtstui.app import RtsTui
 from rtstui.connection import Connection
 from rtstui.state import Gap, State
 from rtstui.widgets.line import Line
+from tests.support.dashboard.app import notices, text
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.waiting import eventually
 
 OBJECT = "Contact"
 WITHIN_S = 2.0
 """So soon an operator has to be told that the daemon is gone."""
-
-
-def text(app: RtsTui) -> str:
-    """The screen, line by line."""
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def until(condition: Callable[[], object], seconds: float = 20.0) -> float:
@@ -74,7 +70,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await until(lambda: STRAY in text(app))
             (letter,) = await daemon.client.dead_letters()
             await pilot.press("tab", "R", "y")
-            await until(lambda: "1 retried." in " ".join(note.message for note in app._notifications))
+            await until(lambda: "1 retried." in " ".join(notices(app)))
 
             async def back() -> bool:  # it fails again, and says so under a number of its own
                 return [one.id for one in await daemon.client.dead_letters()] not in ([], [letter.id])

@@ -1,6 +1,7 @@
 """What tests stand on: rigs, other ends of the wire, and helpers.
 
 `waiting`, `clocks`     conditions instead of pauses; clocks that tests move
+`full_disk`             a database without room to grow
 `inprocess`             a daemon's parts in this process, on a clock that a test moves
 `processes`             org and daemon as real processes, and those who push to them
 `faults`                machines, disks and steps of the store, to be broken

@@ -16,7 +16,7 @@ from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.stream import Stream
-from tests.support.dashboard.app import Clock, answered, filled, running, still_app, text, until
+from tests.support.dashboard.app import Clock, answered, filled, notices, running, still_app, text, until
 from tests.support.dashboard.fake_daemon import FakeDaemon
 from tests.support.dashboard.scenarios import event, events, healthy, live, silent
 from tests.support.dashboard.watching import pressed, watching
@@ -59,11 +59,11 @@ async def test_events_arrive_and_freeze_holds_the_view(socket: Path) -> None:
         await pressed(pilot, "2", "space")
         stream = app.screen.query_one(Stream)
         await until(lambda: "FROZEN" in text(app))
-        before = [list(row) for row in stream._rows]
+        before = stream.export()
         daemon.happen(events(401, 460))
         await until(lambda: app.state.newest == 460, pilot)
         await until(lambda: "60 new" in text(app))
-        assert [list(row) for row in stream._rows] == before
+        assert stream.export() == before
         await pressed(pilot, "space")
         await until(lambda: event(460).id in text(app))
 
@@ -221,11 +221,11 @@ async def test_q_quits_and_ctrl_c_quits_when_pressed_twice(socket: Path) -> None
         await pressed(pilot, "ctrl+c")
         assert app.is_running
         await pilot.press("ctrl+c")
-        await until(lambda: app._exit)
+        await until(lambda: app.return_code is not None)
         assert app.return_code == 0
     async with watching(socket) as (app, pilot, _):
         await pilot.press("q")
-        await until(lambda: app._exit)
+        await until(lambda: app.return_code is not None)
         assert app.return_code == 0
 
 
@@ -241,7 +241,7 @@ async def test_find_steps_through_matches_and_leaves_the_rest_in_sight(socket: P
         assert found == [376, 335, 376]
         assert len(stream.lines) == 400
         await pressed(pilot, *"NN")
-        assert any("No more of kind:error" in note.message for note in app._notifications)
+        assert any("No more of kind:error" in note for note in notices(app))
 
 
 async def test_ages_zoom_and_sort(socket: Path) -> None:
@@ -363,10 +363,11 @@ async def test_the_cursor_follows_its_object_when_rows_move() -> None:
         await pressed(pilot, "down", "down")
         table = app.screen.query_one(Objects)
         assert table.cursor == "Lead"
+        before = table.export()
         assert told.status is not None
         told.status.objects.sort(key=lambda item: item.rows)
         told.rev += 1
-        await until(lambda: table._place == 3)
+        await until(lambda: table.export() != before)
         assert table.cursor == "Lead"
         told.status.objects = [item for item in told.status.objects if item.name != "Lead"]
         told.rev += 1

@@ -12,7 +12,7 @@ from rtstui.screens.dialogs import Confirm, Reader
 from rtstui.screens.named import record_of
 from rtstui.screens.record import RecordView
 from rtstui.widgets.record import Values
-from tests.support.dashboard.app import text, until
+from tests.support.dashboard.app import notices, text, until
 from tests.support.dashboard.papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
 from tests.support.dashboard.scenarios import event
 from tests.support.dashboard.watching import pressed, watching
@@ -40,7 +40,7 @@ async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
     """A slip of the fingers is told, and the line stays open."""
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "8", "slash", *"003", "enter")
-        assert any("15 or 18" in note.message for note in app._notifications)
+        assert any("15 or 18" in note for note in notices(app))
         assert not [path for path in daemon.asked if "/records/" in path]
 
 

@@ -157,10 +157,10 @@ async def test_a_reader_who_reads_nothing_is_closed(
     monkeypatch.setattr(stream, "WRITE_DEADLINE_S", 0.05)
     async with socket.following("/v1/events?follow=1") as content:
         await line(content)
-        assert len(socket.rig.parts.base.publisher.feed._followers) == 1
+        assert socket.rig.parts.base.publisher.feed.followers == 1
         for number in range(60):
             await note(socket.rig, f"{number}" + "x" * 100_000)
-        await until(lambda: not socket.rig.parts.base.publisher.feed._followers)
+        await until(lambda: socket.rig.parts.base.publisher.feed.followers == 0)
 
 
 async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None:

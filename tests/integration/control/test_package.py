@@ -74,7 +74,7 @@ async def test_the_gateways_address_is_compared(
     """With or without the path of pushes; without public_url there is nothing to compare with."""
     watch = socket.rig.parts.channel.package
     assert watch is not None
-    watch._wanted = Wanted(ours, ["Contact"])
+    watch.wanted = Wanted(ours, ["Contact"])
     await socket.rig.install_package()
     await socket.rig.sim.control("package/settings", {"Gateway_URL__c": theirs})
     _, shown = await socket.ask("GET", "/v1/package?look=1")

@@ -12,6 +12,7 @@ import pytest
 from rtsd.core.mode import Mode
 from rtsd.gateway.body import MOST
 from rtsd.store import inbox
+from tests.support.full_disk import limit_pages
 from tests.support.inprocess.rig import Rig, Start
 
 
@@ -147,9 +148,9 @@ async def test_over_12_mib_is_413(rig: Rig) -> None:
 
 async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     """Charter 5: Retry-After, healthz says so, and both recover without a restart."""
-    writer = rig.parts.database._writer
+    database = rig.parts.database
     ((pages,),) = await rig.rows("PRAGMA page_count")
-    await writer.execute_fetchall(f"PRAGMA max_page_count={pages}")
+    await limit_pages(database, pages)
     big = rig.changes(contact(fields={"Name": "x" * 200_000}))
     for name in ("msg_1", "msg_2"):
         status, answer, headers = await rig.push(big, name=name)
@@ -158,7 +159,7 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     assert on_disk(rig) == []
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (503, "unavailable")
-    await writer.execute_fetchall("PRAGMA max_page_count=1000000")
+    await limit_pages(database)
     assert (await rig.push(big))[0] == 200
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (200, "ok")
@@ -167,9 +168,8 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
 async def fill_up(rig: Rig, table: str) -> None:
     """Let the database refuse rows of one table as a full disk does."""
     full = "SELECT RAISE(ABORT, 'database or disk is full')"
-    await rig.parts.database._writer.execute(
-        f"CREATE TEMP TRIGGER full BEFORE INSERT ON main.{table} BEGIN {full}; END"
-    )
+    async with rig.parts.database.transaction() as tx:
+        await tx.execute(f"CREATE TEMP TRIGGER full BEFORE INSERT ON main.{table} BEGIN {full}; END")
 
 
 async def test_a_push_that_is_on_the_disk_is_answered_so(rig: Rig) -> None:

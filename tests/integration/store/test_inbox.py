@@ -17,6 +17,7 @@ from rtsd.store import inbox
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
+from tests.support.full_disk import limit_pages
 
 
 def arrival(name: str, body: bytes = b"{}") -> Arrival:
@@ -132,14 +133,14 @@ async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) ->
     box, committed = Inbox(database), on_disk(database)
     await appended(box, arrival("before"))
     ((pages,),) = await database.fetch("PRAGMA page_count")
-    await database._writer.execute_fetchall(f"PRAGMA max_page_count={pages}")
+    await limit_pages(database, pages)
     async with running(box):
         found = await asyncio.gather(
             *(box.append(arrival(f"m{number}", b"x" * 50_000)) for number in range(5)), return_exceptions=True
         )
         assert [type(one) for one in found] == [CannotCommit] * 5
         assert committed() == {"before"}
-        await database._writer.execute_fetchall("PRAGMA max_page_count=1000000")
+        await limit_pages(database)
         assert await box.append(arrival("m1", b"x" * 50_000))
     assert committed() == {"before", "m1"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import (
@@ -124,5 +125,14 @@ async def until(
 def text(app: RtsTui) -> str:
     """The screen as text, line by line."""
     width, height = app.size
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text[:width] for strip in strips[:height])
+    return "\n".join(strip.text[:width] for strip in painted(app)[:height])
+
+
+def painted(app: RtsTui) -> list[Strip]:
+    """The screen as it is painted."""
+    return app.screen._compositor.render_strips()
+
+
+def notices(app: RtsTui) -> list[str]:
+    """What the app has notified of and still shows."""
+    return [note.message for note in app._notifications]

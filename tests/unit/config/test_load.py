@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from rtsd import config
-from rtsd.config.mistakes import _model_in
+from rtsd.config.mistakes import model_in
 from rtsd.errors import ConfigError
 
 Load = Callable[..., config.Config]
@@ -55,7 +55,7 @@ def test_the_shipped_file_has_every_key() -> None:
         found = set()
         for name, field in model.model_fields.items():
             try:
-                found |= keys(_model_in(field.annotation))
+                found |= keys(model_in(field.annotation))
             except TypeError:
                 found.add(name)
         return found

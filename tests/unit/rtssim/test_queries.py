@@ -213,7 +213,7 @@ def test_plans_use_indexes(crm: Org) -> None:
         "SELECT Id, Name FROM Contact WHERE Id > '003000000000000AAA' ORDER BY Id LIMIT 10",
         "SELECT Id FROM Contact WHERE SystemModstamp >= 2024-01-01T00:00:00Z ORDER BY SystemModstamp, Id",
     ):
-        made = crm.query(crm.sync_user, soql, bulk=True)._plan
+        made = crm.query(crm.sync_user, soql, bulk=True).plan
         plan = [row[3] for row in crm.database.execute(f"EXPLAIN QUERY PLAN {made.select()}", made.params)]
         assert plan[0].startswith("SEARCH")
         assert not any("TEMP B-TREE" in line for line in plan)
