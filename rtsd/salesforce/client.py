@@ -21,7 +21,6 @@ MOST_IDS = 2_000
 _TORN_TRIES = 3
 _SHORTEST_WINDOW: Millis = 120_000
 """`deleted` wants its bounds more than a minute apart, after cutting their seconds off."""
-_ORGANIZATION = "SELECT Id,Name,OrganizationType,IsSandbox,InstanceName FROM Organization"
 
 
 class Client(Connection):
@@ -41,7 +40,7 @@ class Client(Connection):
         return _page(await self.get_long("tooling/query", purpose=purpose, params={"q": statement}))
 
     async def count(self, statement: str, *, purpose: str, all_rows: bool = False) -> int:
-        """Return the answer of a `SELECT COUNT() FROM …`."""
+        """Return the answer of a `soql.count` statement."""
         return (await self.query(statement, purpose=purpose, all_rows=all_rows)).total
 
     async def retrieve(
@@ -142,7 +141,7 @@ class Client(Connection):
     async def organization(self, *, purpose: str) -> Organization:
         """Read the org's own record."""
         try:
-            row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
+            row = (await self.query(soql.organization(), purpose=purpose)).records[0]
         except ObjectUnavailable as error:
             if error.status != 404:
                 raise

@@ -95,8 +95,8 @@ def _may_be_held_back(mirrored: MirroredObject, found: Differences) -> bool:
 
 def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
     """Conditions for the stretches between moments: before the first, ..., from the last to `end`."""
-    starts = ["", *(f"{cursor} >= {soql.moment(border)}" for border in borders)]
-    ends = [*(f"{cursor} < {soql.moment(border)}" for border in borders), end]
+    starts = ["", *(soql.since(cursor, border) for border in borders)]
+    ends = [*(soql.before(cursor, border) for border in borders), end]
     return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]
 
 
@@ -205,11 +205,7 @@ class Fingerprinter:
         newest = ""
         for condition in windows:
             where = soql.all_of(condition, mirrored.config.where)
-            statement = (
-                f"SELECT DAY_ONLY({cursor}) d, COUNT(Id) n, MAX({cursor}) m FROM {mirrored.name}"  # noqa: S608
-                f" WHERE {where} GROUP BY DAY_ONLY({cursor})"
-            )
-            page = await self._engine.client.query(statement, purpose=PURPOSE)
+            page = await self._engine.client.query(soql.by_day(mirrored.name, cursor, where), purpose=PURPOSE)
             for row in page.records:
                 counts[str(row["d"])] = int(row["n"])
                 newest = max(newest, normal_iso(str(row["m"])))
@@ -222,7 +218,7 @@ class Fingerprinter:
         """
         cursor = mirrored.described.schema.cursor or ""
         own = await mirror.histogram(self._engine.database, mirrored.described, before)
-        end = f"{cursor} < {soql.moment(before)}"
+        end = soql.before(cursor, before)
         most, share = GROUPS - SPARE_GROUPS, sum(own.values()) / parts
         borders, days, rows = [], 0, 0
         for day in sorted(own):
@@ -235,10 +231,9 @@ class Fingerprinter:
     async def _calendar(self, mirrored: MirroredObject, before: str) -> list[str]:
         """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""
         cursor = mirrored.described.schema.cursor or ""
-        end = f"{cursor} < {soql.moment(before)}"
+        end = soql.before(cursor, before)
         where = soql.all_of(end, mirrored.config.where)
-        statement = f"SELECT MIN({cursor}) m FROM {mirrored.name} WHERE {where}"  # noqa: S608
-        page = await self._engine.client.query(statement, purpose=PURPOSE)
+        page = await self._engine.client.query(soql.earliest(mirrored.name, cursor, where), purpose=PURPOSE)
         first = from_iso(normal_iso(str(page.records[0]["m"]))) // DAY_MS * DAY_MS
         step = (GROUPS - SPARE_GROUPS) * DAY_MS
         return _between(cursor, [to_iso(day) for day in range(first + step, from_iso(before), step)], end)
@@ -278,8 +273,8 @@ class Fingerprinter:
         """Ids and stamps of a stretch: page by page, or by a Bulk job where that takes fewer calls."""
         cursor = mirrored.described.schema.cursor or ""
         condition = soql.all_of(
-            f"{cursor} >= {soql.moment(stretch.since)}",
-            f"{cursor} < {soql.moment(stretch.before)}" if stretch.before else "",
+            soql.since(cursor, stretch.since),
+            soql.before(cursor, stretch.before) if stretch.before else "",
             mirrored.config.where,
         )
         own = await mirror.count_since(
@@ -342,16 +337,8 @@ class Fingerprinter:
 
     async def _org_hours(self, mirrored: MirroredObject, start: Millis) -> dict[str, int]:
         cursor = mirrored.described.schema.cursor or ""
-        where = soql.all_of(
-            f"{cursor} >= {soql.moment(start)}",
-            f"{cursor} < {soql.moment(start + DAY_MS)}",
-            mirrored.config.where,
-        )
-        statement = (
-            f"SELECT HOUR_IN_DAY({cursor}) h, COUNT(Id) n FROM {mirrored.name}"  # noqa: S608
-            f" WHERE {where} GROUP BY HOUR_IN_DAY({cursor})"
-        )
-        page = await self._engine.client.query(statement, purpose=PURPOSE)
+        where = soql.all_of(soql.between(cursor, start, start + DAY_MS), mirrored.config.where)
+        page = await self._engine.client.query(soql.by_hour(mirrored.name, cursor, where), purpose=PURPOSE)
         day = to_iso(start)[:10]
         return {f"{day}T{int(row['h']):02d}": int(row["n"]) for row in page.records}
 
