@@ -1,14 +1,141 @@
-"""What is done to a value before it reaches the disk (contract section 2, `[objects.privacy]`)."""
+"""The one door for values: what is kept of them before they are stored (contract section 2, privacy).
+
+The inbox takes a MaskedPush, a change carries MaskedValues, loads and refreshes take MaskedRows. Only this
+module makes them, so a source of values that goes around it does not type-check::
+
+    push ─ masked_push ─► MaskedPush ─► inbox ─ stored_fields ─► MaskedRecord ─ convert ─► MaskedValues
+    REST ─ Privacy.record ─────────────────────────────────────► MaskedRecord ─ convert ─► MaskedValues
+    Bulk ─ Privacy.rows ─► MaskedRows ─ records ───────────────► MaskedRecord ─ convert ─► MaskedValues
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NewType
 
-from rtsd.core.values import MirrorValue
+from rtsd.core.payload import Changes, Push, encode_push
+from rtsd.core.schema import Kind, ObjectSchema
+from rtsd.core.values import MirrorValue, mirror_value
 
 Mask = Callable[[MirrorValue], MirrorValue]
 """Turns a value into what may be kept of it."""
+
+MaskedPush = NewType("MaskedPush", bytes)
+"""A push document whose values are masked, encoded: what the inbox keeps."""
+MaskedRecord = NewType("MaskedRecord", dict[str, Any])
+"""A record as Salesforce sends it, in JSON or as CSV text, with its values masked."""
+MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
+"""Mirror values by column, masked: what a change carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedRows:
+    """Masked rows of CSV text, cells in the order of `columns`: what a load or a refresh takes."""
+
+    columns: Sequence[str]
+    rows: list[list[str]]
+
+    @property
+    def ids(self) -> list[str]:
+        """The Id of every row."""
+        place = self.columns.index("Id")
+        return [row[place] for row in self.rows]
+
+    def split(self, ids: Collection[str]) -> tuple[MaskedRows, MaskedRows]:
+        """The rows with these ids, and the others."""
+        if not ids:
+            return MaskedRows(self.columns, []), self
+        place = self.columns.index("Id")
+        inside = [row for row in self.rows if row[place] in ids]
+        outside = [row for row in self.rows if row[place] not in ids]
+        return MaskedRows(self.columns, inside), MaskedRows(self.columns, outside)
+
+    def records(self) -> Iterator[MaskedRecord]:
+        """Every row by column name."""
+        return (MaskedRecord(dict(zip(self.columns, row, strict=True))) for row in self.rows)
+
+
+class Privacy:
+    """The privacy rules of one object, by field name in whatever case."""
+
+    def __init__(self, rules: Mapping[str, str], key: bytes) -> None:
+        """`key` (up to 64 bytes) makes the hashes this mirror's own."""
+        self._masks = masks(rules, key)
+        self._dropped = {name.lower() for name, rule in rules.items() if rule == "drop"}
+
+    def record(self, record: dict[str, Any]) -> MaskedRecord:
+        """Mask a record that was read, in place."""
+        for name in record if self else ():
+            record[name] = self._masked(name.lower(), record[name])
+        return MaskedRecord(record)
+
+    def rows(self, columns: Sequence[str], rows: list[list[str]]) -> MaskedRows:
+        """Mask rows of CSV text, in place."""
+        for place, name in enumerate(columns):
+            lower = name.lower()
+            if lower in self._masks or lower in self._dropped:
+                for row in rows:
+                    row[place] = str(self._masked(lower, row[place]) or "")
+        return MaskedRows(columns, rows)
+
+    def push(self, fields: dict[str, Any]) -> None:
+        """Mask the fields of a pushed change, in place; dropped ones do not stay even as names."""
+        for name in [name for name in fields if name.lower() in self._dropped]:
+            del fields[name]
+        self.record(fields)
+
+    def __bool__(self) -> bool:
+        return bool(self._masks or self._dropped)
+
+    def _masked(self, lower: str, value: Any) -> Any:
+        """A value as it may be kept. A dropped field is read as empty until a describe takes its column."""
+        if lower in self._dropped:
+            return None
+        mask = self._masks.get(lower)
+        return value if mask is None else mask(mirror_value(Kind.TEXT, value))
+
+
+def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> MaskedPush:
+    """A push as the inbox keeps it; `privacy_of` finds the rules of an object, if it is mirrored."""
+    for change in push.changes if isinstance(push, Changes) else ():
+        privacy = privacy_of(change.object)
+        if change.fields is not None and privacy is not None:
+            privacy.push(change.fields)
+    return MaskedPush(encode_push(push))
+
+
+def stored_push(body: bytes) -> MaskedPush:
+    """A push, or a part of one, that was read from the store: it was masked on its way in."""
+    return MaskedPush(body)
+
+
+def stored_fields(fields: dict[str, Any]) -> MaskedRecord:
+    """The fields of a change that was read from the inbox: they were masked on their way in."""
+    return MaskedRecord(fields)
+
+
+def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
+    """Mirror values of the mirrored fields in a record, by the field's own spelling.
+
+    Raises ValueError or TypeError when a value is not of its field's type.
+    """
+    converted: dict[str, MirrorValue] = {}
+    for name, value in record.items():
+        field = schema.by_name.get(name) or schema.by_lower_name.get(name.lower())
+        if field is not None:
+            converted[field.name] = mirror_value(field.kind, value)
+    return MaskedValues(converted)
+
+
+def csv_rows(records: Sequence[MaskedRecord], columns: Sequence[str]) -> MaskedRows:
+    """Some columns of records as rows of CSV text, as the Bulk API would write them."""
+    return MaskedRows(columns, [[_cell(record.get(name)) for name in columns] for record in records])
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else str(mirror_value(Kind.TEXT, value) or "")
 
 
 def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:

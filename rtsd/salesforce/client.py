@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
+from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.connection import Connection
@@ -19,8 +20,6 @@ __all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
 MOST_IDS = 2_000
 """Records of one composite/sobjects call (REST API guide, sObject Collections)."""
 _TORN_TRIES = 3
-_SHORTEST_WINDOW: Millis = 120_000
-"""`deleted` wants its bounds more than a minute apart, after cutting their seconds off."""
 
 
 class Client(Connection):
@@ -113,7 +112,7 @@ class Client(Connection):
         SalesforceError with reason INVALID_REPLICATION_DATE where the log does not reach back so far
         (15 days at most), EXCEEDED_ID_LIMIT over 600,000 records: ask for less.
         """
-        start = min(start, end - _SHORTEST_WINDOW)
+        start = min(start, end - SHORTEST_MS)
         params = {"start": _offset_form(start), "end": _offset_form(end)}
         answer = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
         return Deletions(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.privacy import MaskedRows
 from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
 from rtsd.store import mirror
 from rtsd.store.database import Database
@@ -279,8 +280,8 @@ async def test_audit_rows_that_are_known_are_judged(bench: Bench) -> None:
     rows = [[one, "old", stamp] for one in (newer, buried, fresh)]
     async with bench.database.transaction() as tx:
         version = Version("", START, START + 20_000)
-        met = await bench.applier.load(tx, bench.catalog["Contact"], COLUMNS, rows, version)
-    assert [row[0] for row in met] == [newer, buried]
+        met = await bench.applier.load(tx, bench.catalog["Contact"], MaskedRows(COLUMNS, rows), version)
+    assert met.ids == [newer, buried]
     assert await bench.state(fresh) == "old"
     assert await bench.state(newer) == "newer"
     assert await bench.state(buried) is None
