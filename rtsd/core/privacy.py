@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NewType
 
 from rtsd.core.payload import Changes, Push, encode_push
-from rtsd.core.schema import Kind, ObjectSchema
+from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
 from rtsd.core.values import MirrorValue, mirror_value
 
 Mask = Callable[[MirrorValue], MirrorValue]
@@ -28,6 +28,10 @@ MaskedRecord = NewType("MaskedRecord", dict[str, Any])
 """A record as Salesforce sends it, in JSON or as CSV text, with its values masked."""
 MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
 """Mirror values by column, masked: what a change carries."""
+
+
+_ORDERING = {"id", *(name.lower() for name in CURSOR_PREFERENCE)}
+"""Fields by which reads are paged and versions ordered: they stay, whatever the rules say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +66,33 @@ class Privacy:
 
     def __init__(self, rules: Mapping[str, str], key: bytes) -> None:
         """`key` (up to 64 bytes) makes the hashes this mirror's own."""
-        self._masks = masks(rules, key)
         self._dropped = {name.lower() for name, rule in rules.items() if rule == "drop"}
+        self._masks = masks(rules, key)
+        # no column of these is left after a describe; until then they are read as empty
+        self._masks |= dict.fromkeys(self._dropped - _ORDERING, _nothing)
 
     def record(self, record: dict[str, Any]) -> MaskedRecord:
         """Mask a record that was read, in place."""
-        for name in record if self else ():
-            record[name] = self._masked(name.lower(), record[name])
+        for name in record if self._masks else ():
+            mask = self._masks.get(name.lower())
+            if mask is not None:
+                record[name] = mask(mirror_value(Kind.TEXT, record[name]))
         return MaskedRecord(record)
 
     def rows(self, columns: Sequence[str], rows: list[list[str]]) -> MaskedRows:
         """Mask rows of CSV text, in place."""
         for place, name in enumerate(columns):
-            lower = name.lower()
-            if lower in self._masks or lower in self._dropped:
+            mask = self._masks.get(name.lower())
+            if mask is not None:
                 for row in rows:
-                    row[place] = str(self._masked(lower, row[place]) or "")
+                    row[place] = str(mask(mirror_value(Kind.TEXT, row[place])) or "")
         return MaskedRows(columns, rows)
 
     def push(self, fields: dict[str, Any]) -> None:
-        """Mask the fields of a pushed change, in place; dropped ones do not stay even as names."""
+        """Mask the fields of a pushed change, in place; of dropped ones not even the name stays."""
         for name in [name for name in fields if name.lower() in self._dropped]:
             del fields[name]
         self.record(fields)
-
-    def __bool__(self) -> bool:
-        return bool(self._masks or self._dropped)
-
-    def _masked(self, lower: str, value: Any) -> Any:
-        """A value as it may be kept. A dropped field is read as empty until a describe takes its column."""
-        if lower in self._dropped:
-            return None
-        mask = self._masks.get(lower)
-        return value if mask is None else mask(mirror_value(Kind.TEXT, value))
 
 
 def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> MaskedPush:
@@ -154,3 +152,7 @@ def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:
 
     kinds: dict[str, Mask] = {"hash": hashed, "last4": last_four}
     return {name.lower(): kinds[rule] for name, rule in rules.items() if rule in kinds}
+
+
+def _nothing(_value: MirrorValue) -> MirrorValue:
+    return None

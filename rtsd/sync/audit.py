@@ -11,7 +11,7 @@ from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.disappearance import believable
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
-from rtsd.salesforce import bulk, soql
+from rtsd.salesforce import soql
 from rtsd.salesforce.counting import count_rows
 from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
@@ -24,9 +24,8 @@ from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
-from rtsd.sync.reading import Chunk, Query, Reader, fitting, parts
+from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
 from rtsd.sync.repair import Repair
-from rtsd.sync.rows import from_record
 
 PURPOSE = "audit"
 """Under which the ledger counts every call of this module."""
@@ -54,6 +53,11 @@ class _Reading:
     progress: AuditProgress
     sweep: audits.Sweep | None
     """What was seen, so that rows that are not there any more can be told; not on the first read."""
+
+    @property
+    def mirrored(self) -> MirroredObject:
+        """The object that is read."""
+        return self.reader.mirrored
 
 
 class StateAudit:
@@ -140,7 +144,7 @@ class StateAudit:
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
         """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
-        mirrored, progress, sweep = reading.reader.mirrored, reading.progress, reading.sweep
+        mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.unit_of_work() as unit:
             cursor = to_iso(progress.started_at)
             await self._engine.catalog.update(
@@ -209,7 +213,7 @@ class StateAudit:
 
         A job that is resumed has the columns that it was created with: all but those to be filled.
         """
-        mirrored = reading.reader.mirrored
+        mirrored = reading.mirrored
         if reading.progress.job is None and not reading.progress.last_id:
             first, *others = parts(mirrored)
             rest = tuple(name for part in others for name in part if name not in first)
@@ -227,18 +231,18 @@ class StateAudit:
         else:
             await self._read_by_bulk(reading, query, point)
 
-    async def _point(self, reading: _Reading, query: Query) -> bulk.Point | None:
+    async def _point(self, reading: _Reading, query: Query) -> Point | None:
         """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
         progress = reading.progress
         if progress.job is not None:
-            return bulk.Point(progress.job, progress.locator or "", progress.rows_read)
+            return Point(progress.job, progress.locator or "", progress.rows_read)
         point = await reading.reader.start_job(query)
         if point is not None:
             async with self._engine.database.transaction() as tx:
                 await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
         return point
 
-    async def _read_by_bulk(self, reading: _Reading, query: Query, point: bulk.Point) -> None:
+    async def _read_by_bulk(self, reading: _Reading, query: Query, point: Point) -> None:
         """Stream the result of a Bulk job; each page of it is a point to resume from."""
         resumed = reading.progress.job is not None
         try:
@@ -253,29 +257,25 @@ class StateAudit:
             await self._forget_job(reading)
             if not resumed:
                 raise
-            log.info("bulk job lost", object=reading.reader.mirrored.name, reason=failure.message)
+            log.info("bulk job lost", object=reading.mirrored.name, reason=failure.message)
             await self._read_rows(reading)
 
     async def _forget_job(self, reading: _Reading) -> None:
         await self._clear(reading.sweep)
-        reading.progress = AuditProgress(reading.reader.mirrored.name, reading.progress.started_at)
+        reading.progress = AuditProgress(reading.mirrored.name, reading.progress.started_at)
         async with self._engine.database.transaction() as tx:
             await audits.save(tx, reading.progress)
 
     async def _store(self, reading: _Reading, chunk: Chunk) -> None:
         """Store some rows; with a page's last ones, the point to resume from, too."""
-        mirrored = reading.reader.mirrored
+        mirrored = reading.mirrored
         async with self._engine.unit_of_work() as unit:
             known = chunk.rows  # when read again, a row that was missing is news for the journal
             if not mirrored.loaded:
                 version = Version("", *chunk.observed)
                 known = await self._engine.applier.load(unit.tx, mirrored, chunk.rows, version)
-            await unit.apply(
-                [
-                    from_record(mirrored, record, source=Source.AUDIT, seen=chunk.observed)
-                    for record in known.records()
-                ]
-            )
+            batch = Batch(mirrored, list(known.records()), chunk.observed)
+            await unit.apply(batch.changes(Source.AUDIT))
             if reading.sweep is not None:
                 await reading.sweep.saw(unit.tx, chunk.rows.ids)
             if mirrored.loading:
@@ -294,7 +294,7 @@ class StateAudit:
 
     async def _read_by_rest(self, reading: _Reading, query: Query) -> None:
         """Read on behind the last id; each page is a point to resume from."""
-        mirrored = reading.reader.mirrored
+        mirrored = reading.mirrored
         async with aclosing(reading.reader.rows(query, last_id=reading.progress.last_id)) as batches:
             async for batch in batches:
                 changes = batch.changes(Source.AUDIT)

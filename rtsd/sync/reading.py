@@ -22,6 +22,7 @@ from rtsd.errors import BulkRefused, SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import Observed
+from rtsd.salesforce.responses import Page
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.rows import from_record
 
@@ -43,6 +44,9 @@ expand inside a statement, so that a SELECT of 800 fields far below the 100,000 
 refused (SOAP API guide, ExceptionCode)."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 """Refusals of a window that its halves may not meet (SOAP API guide, ExceptionCode)."""
+
+Point = bulk.Point
+"""Where in a Bulk result to resume."""
 
 T = TypeVar("T")
 
@@ -131,14 +135,7 @@ class Reader:
                     self._remember(refusal)
                 else:
                     return
-            statement = soql.select(
-                rest.columns,
-                self.mirrored.name,
-                rest.where,
-                order_by=soql.keyset_order(query.stamp),
-                limit=REST_PAGE,
-            )
-            page = await self.client.query(statement, purpose=self.purpose, all_rows=query.all_rows)
+            page = await self._page(rest)
             yield self._batch(page.records, page.observed)
             if page.done and len(page.records) < REST_PAGE:
                 return
@@ -162,7 +159,7 @@ class Reader:
         )
         return self._batch((record for record in answer.records if record is not None), answer.observed)
 
-    async def start_job(self, query: Query) -> bulk.Point | None:
+    async def start_job(self, query: Query) -> Point | None:
         """Create a Bulk job whose result `result` reads; None where the Bulk API refuses the object."""
         if self.mirrored.rest_only:
             return None
@@ -174,7 +171,7 @@ class Reader:
             self._remember(refusal)
             return None
 
-    async def result(self, query: Query, point: bulk.Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
+    async def result(self, query: Query, point: Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
         """Read on in a job's result; the job is kept until all of it was read. Close the generator.
 
         Raises BulkFailed when the job is gone or failed; then it is deleted, too.
@@ -185,6 +182,16 @@ class Reader:
             async for part in job.rows(chunk_rows(len(job.columns))):
                 rows = self.mirrored.privacy.rows(part.columns, part.rows)
                 yield Chunk(rows, job.observed, part.total, part.next_page)
+
+    async def _page(self, query: Query) -> Page:
+        statement = soql.select(
+            query.columns,
+            self.mirrored.name,
+            query.where,
+            order_by=soql.keyset_order(query.stamp),
+            limit=REST_PAGE,
+        )
+        return await self.client.query(statement, purpose=self.purpose, all_rows=query.all_rows)
 
     async def _by_bulk(self, query: Query) -> AsyncGenerator[Batch]:
         statement = self._statement(query)
