@@ -1,7 +1,7 @@
-"""The one door for values: what is kept of them before they are stored (contract section 2, privacy).
+"""The one door for values: masked or dropped before they are stored (contract section 2, `privacy`).
 
 The inbox takes a MaskedPush, a change carries MaskedValues, loads and refreshes take MaskedRows. Only this
-module makes them, so a source of values that goes around it does not type-check::
+module makes them, so a channel that forgets it does not pass the type checker::
 
     push ─ masked_push ─► MaskedPush ─► inbox ─ stored_fields ─► MaskedRecord ─ convert ─► MaskedValues
     REST ─ Privacy.record ─────────────────────────────────────► MaskedRecord ─ convert ─► MaskedValues

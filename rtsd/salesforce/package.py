@@ -206,7 +206,7 @@ async def read_triggers(client: Client) -> dict[str, str]:
     TableEnumOrId is an object's name, but for a custom object its id (Tooling API, ApexTrigger): then the
     source tells the name.
     """
-    page = await client.tooling_query(soql.active_triggers("RTS%"), purpose=PURPOSE)
+    page = await client.tooling_query(soql.active_apex_triggers("RTS%"), purpose=PURPOSE)
     found = {}
     for row in page.records:
         head = _TRIGGER.match(row.get("Body") or "")

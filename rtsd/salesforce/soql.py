@@ -150,7 +150,7 @@ def apex_code(kind: str, pattern: str) -> str:
     return select(("Name", "Body", "Status"), kind, like("Name", pattern))
 
 
-def active_triggers(pattern: str) -> str:
+def active_apex_triggers(pattern: str) -> str:
     """The active Apex triggers whose name is like `pattern` (Tooling API)."""
     active = all_of(like("Name", pattern), equals("Status", "Active"))
     return select(("Name", "TableEnumOrId", "Body"), "ApexTrigger", active)

@@ -28,15 +28,15 @@ from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
 from rtsd.sync.repair import Repair
 
 PURPOSE = "audit"
-"""Under which the ledger counts every call of this module."""
+"""The purpose of every call in the ledger."""
 PAGE = 100_000
-"""Rows in one page of a Bulk result: what a kill costs at most."""
+"""Rows in one page of a Bulk result: the most that a kill costs."""
 CLOCK_MARGIN_MS = 2_000
-"""Salesforce's clock is known to about a second, from the Date header."""
+"""Salesforce's clock is known to about a second (the Date header)."""
 SETTLED_MS = 10_000
 """Rows created longer ago than this have arrived, by push or window."""
 PROOFS = 3
-"""How often rows are counted, each time after catching up, before an object is called incomplete."""
+"""Counts, each after catching up, before an object is called incomplete."""
 
 MOST_NAMED = 1_000
 """Ids in one journal entry."""
@@ -47,16 +47,16 @@ log = structlog.get_logger("rtsd.audit")
 
 @dataclass(slots=True)
 class _Reading:
-    """One full read under way."""
+    """A full read in progress."""
 
     reader: Reader
     progress: AuditProgress
     sweep: audits.Sweep | None
-    """What was seen, so that rows that are not there any more can be told; not on the first read."""
+    """The ids that were read, to find rows that are gone; None on the first read."""
 
     @property
     def mirrored(self) -> MirroredObject:
-        """The object that is read."""
+        """The object."""
         return self.reader.mirrored
 
 
@@ -97,7 +97,7 @@ class StateAudit:
             await self._set(mirrored, ObjectState.INCOMPLETE, reason)
 
     async def prove(self, mirrored: MirroredObject) -> bool:
-        """Fill what is empty, catch up and compare counts, until they agree: then the object is live."""
+        """Fill empty columns, catch up and compare counts until they agree: then the object is live."""
         if mirrored.reread:
             await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
             return False
@@ -121,7 +121,7 @@ class StateAudit:
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
-        """Read every row there was at the start; go on where an earlier run stopped."""
+        """Read every row that exists at the start; resume where an earlier run stopped."""
         engine = self._engine
         began = engine.now()
         progress = await audits.get(engine.database, mirrored.name)
@@ -137,13 +137,13 @@ class StateAudit:
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
 
     async def _clear(self, sweep: audits.Sweep | None) -> None:
-        """Begin anew to note what is seen."""
+        """Forget the ids that were read."""
         if sweep is not None:
             async with self._engine.database.transaction() as tx:
                 await sweep.clear(tx)
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
-        """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
+        """Let windows read from the start of the audit on; look up the rows that were not read."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.unit_of_work() as unit:
             cursor = to_iso(progress.started_at)
@@ -169,9 +169,9 @@ class StateAudit:
     async def _judge_orphans(
         self, unit: UnitOfWork, mirrored: MirroredObject, orphans: list[str], *, accept_missing: bool
     ) -> None:
-        """Rows of the mirror that a whole read did not return: few are looked up, many are left alone.
+        """Look up the rows of the mirror that a full read did not return, unless they are many.
 
-        When they are many, the counts differ as much, so the proof that follows freezes the object.
+        Then the counts differ as much, and the proof that follows keeps them from being deleted.
         """
         message = f"{len(orphans)} rows are in the mirror that the org does not show"
         detail = {"orphaned": orphans[:MOST_NAMED]}
@@ -181,15 +181,15 @@ class StateAudit:
             at = Version(to_iso(now // 1000 * 1000), now, now)
             await unit.apply(
                 [
-                    Change(mirrored.name, one, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
-                    for one in orphans
+                    Change(mirrored.name, record_id, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
+                    for record_id in orphans
                 ]
             )
         elif believable(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
-        """Count first: it says how much there is to read, and shows the time on Salesforce's clock."""
+        """Count first: the answer tells how much there is to read, and Salesforce's time."""
         engine = self._engine
         expected = await self._org_count(mirrored)
         left_out = await self._left_out(mirrored, expected)
@@ -202,16 +202,16 @@ class StateAudit:
         return progress
 
     async def _left_out(self, mirrored: MirroredObject, expected: int) -> str:
-        """What the configuration leaves out, in words: nobody shall find out by missing it."""
+        """What the configuration leaves out, in words, so that nobody has to find out by missing it."""
         if not mirrored.config.where:
             return "every row there is"
         everything = await count_rows(self._engine.client, mirrored.described.schema, purpose=PURPOSE)
         return f"{everything - expected} are left out by: {mirrored.config.where}"
 
     async def _select(self, reading: _Reading) -> Query:
-        """The columns to read, those that fit into one query; the others are filled afterwards.
+        """The columns that fit into one query; the others are filled afterwards.
 
-        A job that is resumed has the columns that it was created with: all but those to be filled.
+        A resumed job has the columns that it was created with: all but those to fill.
         """
         mirrored = reading.mirrored
         if reading.progress.job is None and not reading.progress.last_id:
@@ -223,7 +223,7 @@ class StateAudit:
         return Query(columns, mirrored.config.where)
 
     async def _read_rows(self, reading: _Reading) -> None:
-        """Read by a Bulk job, or page by page by Id where the Bulk API refuses the object."""
+        """Read by a Bulk job, or by REST pages where the Bulk API refuses the object."""
         query = await self._select(reading)
         point = await self._point(reading, query)
         if point is None:
@@ -232,7 +232,7 @@ class StateAudit:
             await self._read_by_bulk(reading, query, point)
 
     async def _point(self, reading: _Reading, query: Query) -> Point | None:
-        """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
+        """Where to read: in the job of an earlier run, or in a new one, which is stored before it is read."""
         progress = reading.progress
         if progress.job is not None:
             return Point(progress.job, progress.locator or "", progress.rows_read)
@@ -243,7 +243,7 @@ class StateAudit:
         return point
 
     async def _read_by_bulk(self, reading: _Reading, query: Query, point: Point) -> None:
-        """Stream the result of a Bulk job; each page of it is a point to resume from."""
+        """Stream the result of a Bulk job; after each of its pages the read can resume."""
         resumed = reading.progress.job is not None
         try:
             async with aclosing(reading.reader.result(query, point, page_rows=PAGE)) as chunks:
@@ -267,10 +267,10 @@ class StateAudit:
             await audits.save(tx, reading.progress)
 
     async def _store(self, reading: _Reading, chunk: Chunk) -> None:
-        """Store some rows; with a page's last ones, the point to resume from, too."""
+        """Store some rows, and with the last rows of a page where to resume."""
         mirrored = reading.mirrored
         async with self._engine.unit_of_work() as unit:
-            known = chunk.rows  # when read again, a row that was missing is news for the journal
+            known = chunk.rows  # in a later audit, a row that was missing goes into the journal
             if not mirrored.loaded:
                 version = Version("", *chunk.observed)
                 known = await self._engine.applier.load(unit.tx, mirrored, chunk.rows, version)
@@ -293,7 +293,7 @@ class StateAudit:
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
 
     async def _read_by_rest(self, reading: _Reading, query: Query) -> None:
-        """Read on behind the last id; each page is a point to resume from."""
+        """Read behind the last id; after each page the read can resume."""
         mirrored = reading.mirrored
         async with aclosing(reading.reader.rows(query, last_id=reading.progress.last_id)) as batches:
             async for batch in batches:
@@ -320,8 +320,8 @@ class StateAudit:
     async def _counts(self, mirrored: MirroredObject, *, settled: bool) -> tuple[int, int]:
         """The org's count and ours.
 
-        In a lively org the two never stand still together, so a second look counts only what was
-        created a while ago: CreatedDate never changes, and rows that old come and go seldom.
+        In a busy org the two never stand still together, so the next attempts count only rows created a
+        while ago: CreatedDate never changes, and rows of that age rarely come or go.
         """
         before = None
         if settled and "CreatedDate" in mirrored.described.schema.by_name:

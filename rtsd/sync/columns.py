@@ -17,7 +17,7 @@ from rtsd.sync.reading import Query, Reader, fitting
 
 
 class Columns:
-    """Reads Id, stamp and a few columns; a row that has changed meanwhile brings them itself."""
+    """Reads Id, stamp and a few columns; rows that have changed meanwhile are left alone."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -25,13 +25,13 @@ class Columns:
     async def fill(self, mirrored: MirroredObject) -> None:
         """Fill the columns that are empty in old rows, as many at a time as one query takes.
 
-        Raises what the client raises; what is filled by then need not be filled again.
+        Raises what the client raises; columns that were filled before stay filled.
         """
         while mirrored.to_fill:
             await fitting(mirrored, lambda: self._fill_some(mirrored))
 
     async def _fill_some(self, mirrored: MirroredObject) -> None:
-        """Fill the first of the empty columns, those that fit into one query."""
+        """Fill as many of the empty columns as fit into one query."""
         known = mirrored.described.schema.by_name
         wanted = [name for name in mirrored.to_fill if name in known]
         some = next(soql.column_chunks(wanted, most_characters=mirrored.most_characters, always=()))
@@ -39,14 +39,14 @@ class Columns:
         left = tuple(name for name in mirrored.to_fill if name in known and name not in some)
         async with self._engine.unit_of_work() as unit:
             await self._engine.catalog.update(unit.tx, mirrored, to_fill=left)
-            # pushes that came before their column was there are judged again
+            # pushes that came before their column existed are applied again
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
             await inbox.put_back(unit.tx, self._engine.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 
     async def refresh(self, mirrored: MirroredObject) -> None:
-        """Read the formula fields, and those that behave like them, again for every row."""
+        """Read formula fields, and fields that behave like them, again for every row."""
         began = to_iso(self._engine.salesforce_now())
         columns = mirrored.drifting
         changed = await self._read(mirrored, columns, "formula") if columns else 0
@@ -56,7 +56,7 @@ class Columns:
             await unit.note(Note("repair", mirrored.name, source="audit", message=message))
 
     async def reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
-        """Read these columns of every row again; return in how many rows they differed."""
+        """Read these columns of every row again; return how many rows differed."""
         return await fitting(mirrored, lambda: self._reread(mirrored, columns))
 
     async def _reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ class Columns:
         return changed
 
     async def _read(self, mirrored: MirroredObject, columns: Sequence[str], purpose: str) -> int:
-        """Read the columns of every row; return in how many they differed."""
+        """Read the columns of every row; return how many rows differed."""
         names = ("Id", mirrored.described.schema.cursor or "Id", *columns)
         query = Query(list(dict.fromkeys(names)), mirrored.config.where)
         reader, changed = Reader(self._engine.client, mirrored, purpose), 0

@@ -21,7 +21,7 @@ from rtsd.sync.histogram import OrgHistogram
 from rtsd.sync.reading import BULK_ABOVE, NEVER, Query, Reader
 
 PURPOSE = "audit"
-"""Under which the ledger counts every call of a fingerprint."""
+"""The purpose, in the ledger, of every call of a fingerprint."""
 SETTLE_MS: Millis = 60_000
 """Rows stamped in the last minute may still be on their way ..."""
 GRACE_S = 2.0
@@ -29,7 +29,7 @@ GRACE_S = 2.0
 OVERLAP_MS: Millis = 600_000
 """A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
 FEW_DAYS = 8
-"""So many differing days are looked at hour by hour; more are listed whole."""
+"""Differing days that are compared hour by hour; more are listed whole."""
 LISTED_AT_ONCE = 100_000
 """Ids held in memory at a time."""
 LAST = "9999"
@@ -46,16 +46,16 @@ class Stretch:
 
 @dataclass(slots=True)
 class Comparison:
-    """Compares one object; what differs gathers in `found`."""
+    """Compares one object, and collects the differences in `found`."""
 
     client: Client
     database: Database
     mirrored: MirroredObject
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
-    """The newest stamp that either side shows of what was found."""
+    """The newest stamp on either side of each row that differs."""
     theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of what is missing or stale."""
+    """The org's stamps of missing and stale rows."""
 
     async def compare(self, stretch: Stretch) -> None:
         """Compare ids and stamps of a stretch."""
@@ -71,12 +71,12 @@ class Comparison:
         self.theirs |= {record_id: org[record_id] for record_id in found.ids if record_id in org}
 
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
-        """The days that still differ, once what was found is taken into account."""
+        """The days whose counts the differences found so far do not explain."""
         own = await mirror.stamps_of(self.database, self.mirrored.described, self.found.ids)
         return explained(days, self.found, own)
 
     async def stretches(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[Stretch]:
-        """What to read row by row: the hours that differ of a few days; of many days, whole ones together."""
+        """Stretches to read row by row: the differing hours of a few days; of many, whole days together."""
         if len(days) <= FEW_DAYS:
             return [stretch for day in days for stretch in await self._differing_hours(day)]
         together: list[Stretch] = []
@@ -103,11 +103,11 @@ class Comparison:
         return [Stretch(to_iso(begin), to_iso(begin + HOUR_MS)) for begin in begins]
 
     async def let_settle(self, now: Millis, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Drop what arrives a moment later: only what does not is drift.
+        """Wait a moment, and drop the rows that arrive: only the others are drift.
 
-        When an orphan was deleted nobody knows, so each is given that time. One that has moved to another
-        stamp by then was edited between two of our questions, and what the mirror learnt after the org was
-        asked, `now`, is no orphan either.
+        Nobody knows when an orphan was deleted, so every orphan is given that time. One that has moved to
+        another stamp by then was edited between two queries, and a row that the mirror learnt after the org
+        was queried, `now`, is no orphan either.
         """
         found, stamps = self.found, self.stamps
         settled, asked = to_iso(now - SETTLE_MS), to_iso(now // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""The org's delete log: what was deleted lately, hard deletes included."""
+"""The org's delete log: recent deletions, including hard deletes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.reading import in_parts
 
 KEPT_MS: Millis = 14 * 24 * 3_600_000
-"""How far back it is read: it keeps 15 days, fewer once full (REST API guide, sObject Get Deleted)."""
+"""How far back to read: the log keeps 15 days, fewer once full (REST API guide, sObject Get Deleted)."""
 
 log = structlog.get_logger("rtsd.deletions")
 
@@ -27,21 +27,21 @@ class DeleteLog:
 
     changes: list[Change]
     covered: Millis
-    """Up to when the org's own bookkeeping is whole: behind it a transaction was still running."""
+    """The end of what the log covers: from here on, a transaction was still running."""
 
 
 def kept(since: Millis, end: Millis) -> Window:
-    """As much of the time from `since` to `end` as the log reaches back."""
+    """The time from `since` to `end`, as far as the log reaches back."""
     return Window(max(since, end - KEPT_MS), end)
 
 
 async def read(
     client: Client, mirrored: MirroredObject, window: Window, *, source: Source, purpose: str
 ) -> DeleteLog | None:
-    """Read the log of a window, in parts where it names too many records at once.
+    """Read the log of a window, in parts where there are too many records for one answer.
 
     None when the log does not answer for the object, does not reach back so far, or was purged: then it is
-    no evidence, and the next fingerprint has to tell. Raises OrgUnreachable, AuthenticationFailed or
+    no evidence, and a fingerprint is due. Raises OrgUnreachable, AuthenticationFailed or
     QuotaExhausted.
     """
     if not mirrored.described.schema.replicateable:

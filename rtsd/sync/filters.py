@@ -1,8 +1,8 @@
-"""Row filters (`where`): which records belong to the mirror is for the org to say.
+"""Row filters (`where`): the org decides which records belong to the mirror.
 
 SOQL has its own rules for NULL, case, dates and related fields, so a filter is never evaluated here.
-What that costs: a window of a filtered object takes one call more per 2,000 rows that changed, and
-records that were pushed wait some seconds for each other, to be asked for by id in one call.
+The cost: a window of a filtered object takes one more call per 2,000 changed rows, and pushed records
+wait some seconds for each other, to be queried by id in one call.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ANOTHER_REASON = "the filter of [[objects]] does not let it in"
 
 
 async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
-    """Those of the records that the filter lets in, now. Raises what the client raises."""
+    """The records that pass the filter now. Raises what the client raises."""
     found: set[str] = set()
     for start in range(0, len(ids), AT_ONCE):
         where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), reader.mirrored.config.where)
@@ -34,9 +34,9 @@ async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
 
 
 def departure(mirrored: MirroredObject, record: Mapping[str, Any], source: Source, seen: Observed) -> Change:
-    """A record that the filter does not let in any more leaves the mirror, at the version that was seen.
+    """The deletion of a record that no longer passes the filter, at the version that was read.
 
-    It carries its own stamp: were it let in again as it is, the later read of it would have to win.
+    It keeps the stamp of the record: should the unchanged record pass again, the later read has to win.
     """
     cursor = mirrored.described.schema.cursor
     stamp = normal_iso(str(record[cursor])) if cursor else ""

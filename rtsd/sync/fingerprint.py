@@ -1,7 +1,7 @@
-"""The cheap audit: counts by stamp, org against mirror; only what differs is looked at closer.
+"""The cheap audit: counts by stamp, org against mirror; only what differs is read more closely.
 
-One call per object when nothing has changed since the last proof. After that, the rows edited since
-are compared by id and stamp (2,000 in a call), the delete log explains what has gone, and days that
+One call per object when nothing has changed since the last proof. Otherwise the rows edited since then
+are compared by id and stamp (2,000 in a call), the delete log explains what is gone, and days that
 still differ are read by hour, then by id. Only ids that differ are fetched.
 """
 
@@ -36,8 +36,8 @@ from rtsd.sync.reading import REST_PAGE
 
 MOST_NAMED = 1_000
 """Ids in one journal entry."""
-MOST_LOOKED_AT = 100_000
-"""Entries of a repair that are told apart."""
+MOST_ENTRIES = 100_000
+"""Journal entries of a repair that are read to tell drift from unwatched fields."""
 UNSETTLED = "it was seen within the second of its stamp, and may have changed again in it"
 
 log = structlog.get_logger("rtsd.fingerprint")
@@ -45,7 +45,7 @@ log = structlog.get_logger("rtsd.fingerprint")
 
 @dataclass(slots=True)
 class Fingerprint:
-    """What one check found."""
+    """The result of one check."""
 
     before: str
     """The moment of the check, ISO, on Salesforce's clock."""
@@ -53,27 +53,27 @@ class Fingerprint:
     """Rows that were counted."""
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
-    """The newest stamp that either side shows of what was found."""
+    """The newest stamp on either side of each row that differs."""
     theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of what is missing or stale."""
+    """The org's stamps of missing and stale rows."""
     unsettled: set[str] = field(default_factory=set)
-    """Rows seen within the second of their stamp: another edit in it would not show. They are fetched too."""
+    """Rows read within the second of their stamp, in which another edit would not show: fetched, too."""
 
 
 def _may_be_held_back(mirrored: MirroredObject, found: Differences) -> bool:
-    """Whether sync conditions may be all there is to it: only the rows' values will tell."""
+    """Whether sync conditions may explain all of it: only the values of the rows will tell."""
     return bool(mirrored.conditions) and not found.missing and not found.orphaned
 
 
 class Fingerprinter:
-    """Compares one object at a time, and asks for what differs to be fetched."""
+    """Compares one object at a time, and has the rows that differ fetched."""
 
     def __init__(self, engine: Engine, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._engine = engine
         self._sleep = sleep
 
     async def step(self, mirrored: MirroredObject) -> Fingerprint:
-        """Check one object. What differs is put on the list of records to fetch.
+        """Check one object, and put the rows that differ on the list of records to fetch.
 
         Raises what the client raises; then nothing was proven.
         """
@@ -94,7 +94,7 @@ class Fingerprinter:
         for stretch in await comparison.stretches(left, org, own):
             await comparison.compare(stretch)
         found = comparison.found
-        found.orphaned -= found.stale  # it moved out of the stretch that was looked at
+        found.orphaned -= found.stale  # it moved out of the stretch that was read
         await comparison.let_settle(now, self._sleep)
         result = Fingerprint(
             to_iso(now),
@@ -115,13 +115,13 @@ class Fingerprinter:
         return org.keys() | own.keys()
 
     async def prove(self, mirrored: MirroredObject, result: Fingerprint) -> None:
-        """Take a check for the new proof, once nothing that it found is left to be fetched."""
+        """Make a check the new proof, once nothing that it found is left to fetch."""
         async with self._engine.unit_of_work() as unit:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 await self._engine.catalog.update(unit.tx, mirrored, proven_at=result.before)
 
     async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
-        """How many stale rows are, after their repair, still stamped as the org has never shown them."""
+        """Count the stale rows that still have, after their repair, a stamp that the org never showed."""
         own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.stale)
         return sum(
             1
@@ -130,7 +130,7 @@ class Fingerprinter:
         )
 
     async def _since(self, mirrored: MirroredObject) -> str:
-        """From where on rows are compared one by one: the last proof, and a little before it if cheap."""
+        """Where the comparison row by row begins: the last proof, or a little before it if that is cheap."""
         cautious = to_iso(max(mirrored.proven_at - OVERLAP_MS, 0))
         rows = await mirror.count_since(self._engine.database, mirrored.described, cautious)
         return cautious if rows <= REST_PAGE else to_iso(mirrored.proven_at)
@@ -140,7 +140,7 @@ class Fingerprinter:
         return await logged_deletions(engine.client, engine.database, mirrored, engine.salesforce_now())
 
     async def _finish(self, mirrored: MirroredObject, result: Fingerprint) -> None:
-        """Write down what was found; with nothing wrong, this is the new proof."""
+        """Store the result; when nothing is wrong, it is the new proof."""
         found, engine = result.found, self._engine
         vanished = await self._vanished(mirrored, found)
         mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
@@ -169,14 +169,14 @@ class Fingerprinter:
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
 
     async def tell_apart(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
-        """After the repair: rows that changed only in fields that no condition watches are no drift.
+        """After the repair, take rows that changed only in unwatched fields out of the drift.
 
         `seq` is the journal's newest entry before the repair.
         """
         if not mirrored.conditions or not result.found.stale:
             return
         entries = await journal.after(
-            self._engine.database, seq, object_name=mirrored.name, limit=MOST_LOOKED_AT
+            self._engine.database, seq, object_name=mirrored.name, limit=MOST_ENTRIES
         )
         held_back = {
             entry.note.id
@@ -196,7 +196,7 @@ class Fingerprinter:
             await self._engine.note(Note("drift", mirrored.name, message=message, detail=detail))
 
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
-        """Orphans that are too many to be believed, and that no delete log explains; else none."""
+        """Orphans that are too many to believe and that no delete log explains; otherwise none."""
         rows = await mirror.count(self._engine.database, mirrored.described)
         if believable(len(found.orphaned), rows):
             return set()

@@ -24,14 +24,14 @@ TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
 SPARE_GROUPS = 50
 """Days that only the org may have."""
 PARTS = (1, 16, 256)
-"""An org that takes too long to count is asked by so many parts."""
+"""Parts in which an org is asked to count when one query takes too long."""
 
 log = structlog.get_logger("rtsd.fingerprint")
 
 
 @dataclass(frozen=True, slots=True)
 class OrgHistogram:
-    """Asks the org to count the rows of one object, in windows that its limits on grouping can bear."""
+    """Has the org count the rows of one object, in windows within its limits on grouping."""
 
     client: Client
     database: Database
@@ -77,7 +77,7 @@ class OrgHistogram:
     async def _windows(self, before: str, parts: int) -> list[str]:
         """Conditions that together cover every stamp before `before`, each with few enough days.
 
-        None has much more than its part of the rows, but for a day that has more alone.
+        None has many more rows than its share, except for a single day with more.
         """
         table = self.mirrored.described
         own = await mirror.histogram(self.database, table, before)

@@ -1,4 +1,4 @@
-"""Interval Sync: reading what changed since the cursor, while pushes are silent."""
+"""Interval Sync: reading the changes since the cursor while pushes are silent."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from rtsd.sync.reading import BULK_ABOVE, Query, Reader, fitting, in_parts, part
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 
 PURPOSE = "interval"
-"""Under which the ledger counts every call of this module."""
+"""The purpose of every call in the ledger."""
 WIDE_AT_ONCE = 200
-"""Rows of a wide object that are fetched at a time: each is long."""
+"""Rows of a wide object in one call: each is long."""
 
 log = structlog.get_logger("rtsd.interval")
 
 
 @dataclass(slots=True)
 class WindowRead:
-    """What one window brought."""
+    """The result of one window."""
 
     rows: int = 0
     applied: int = 0
     late_by: Millis = 0
-    """By how much a row came later than the window that its stamp belongs to, at most."""
+    """The longest delay of a row behind the window that its stamp belongs to."""
     seen: set[str] = field(default_factory=set)
-    """The rows that the filter let in, for objects that have one."""
+    """Rows that pass the filter, for objects that have one."""
 
 
 class Interval:
@@ -67,8 +67,8 @@ class Interval:
         client, done = self._engine.client, WindowRead()
         lookback = lookback_for(self.lookback, mirrored.late_by)
         window = next_window(mirrored.cursor, self._engine.salesforce_now(), lookback)
-        # Hard deletes leave no row to read. The log is read before the rows, or a transaction that ends in
-        # between would be lost; it is applied after them, as a row in the bin tells more of its deletion.
+        # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
+        # between is lost; apply it after them, because a row in the bin says more about its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
         reader = Reader(client, mirrored, PURPOSE)
         await in_parts(mirrored.name, window, lambda part: self._read_part(reader, part, done))
@@ -77,13 +77,13 @@ class Interval:
         return done
 
     async def _read_part(self, reader: Reader, window: Window, done: WindowRead) -> None:
-        """Read the rows of a window, or of a part of it that one query can bear."""
+        """Read the rows of a window, or of a part of it."""
         await fitting(reader.mirrored, lambda: self._rows(reader, window, done))
         if reader.mirrored.config.where:
             await self._departures(reader, window, done)
 
     async def _rows(self, reader: Reader, window: Window, done: WindowRead) -> None:
-        """Apply every row that the filter lets in, deleted ones included."""
+        """Apply every row that passes the filter, including deleted rows."""
         mirrored = reader.mirrored
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.between(cursor, window.start, window.end), mirrored.config.where)
@@ -98,7 +98,7 @@ class Interval:
                 await self._apply(mirrored, changes, done)
 
     async def _whole(self, reader: Reader, keys: Sequence[Change]) -> list[Change]:
-        """The whole rows of a wide object, of which the window brought the keys; known ones are left out."""
+        """The whole rows of a wide object, from the keys that the window read; without unchanged rows."""
         table = reader.mirrored.described
         own = await mirror.versions_of(self._engine.database, table, [key.id for key in keys])
         changes = [key for key in keys if key.operation is Operation.DELETE]
@@ -109,7 +109,7 @@ class Interval:
         return changes
 
     async def _departures(self, reader: Reader, window: Window, done: WindowRead) -> None:
-        """Rows that changed so that the filter does not let them in any more leave the mirror."""
+        """Remove rows that no longer pass the filter."""
         mirrored, database = reader.mirrored, self._engine.database
         cursor = mirrored.described.schema.cursor or ""
         query = Query(("Id", cursor), soql.between(cursor, window.start, window.end), stamp=cursor)
@@ -156,7 +156,7 @@ class Interval:
 
 
 def _columns(mirrored: MirroredObject) -> list[str]:
-    """What a window selects: every column, or the keys of an object that is too wide for that."""
+    """The columns that a window selects: all of them, or only the keys of a wide object."""
     schema = mirrored.described.schema
     columns = read_columns(schema)
     if len(parts(mirrored)) == 1:
@@ -165,6 +165,6 @@ def _columns(mirrored: MirroredObject) -> list[str]:
 
 
 def _settled(key: Change, own: Mapping[str, tuple[str, Millis]]) -> bool:
-    """Whether the mirror shows the row at this stamp, as seen after the stamp's second had ended."""
+    """Whether the mirror has the row at this stamp, read after the second of the stamp had ended."""
     stamp, seen = own.get(key.id, ("", 0))
     return stamp == key.version.stamp and seen >= from_iso(stamp) + 1000

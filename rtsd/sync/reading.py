@@ -27,11 +27,11 @@ from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.rows import from_record
 
 REST_PAGE = 2_000
-"""Rows in one REST page, the most there is."""
+"""Rows in one REST page, the most that Salesforce allows."""
 BULK_ABOVE = 20_000
 """Rows above which a Bulk job costs fewer calls than REST pages."""
 NEVER = sys.maxsize
-"""Rows after which a read by REST pages goes over to Bulk: it does not."""
+"""As `bulk_after`: read by REST pages only."""
 CELLS = 100_000
 """Values in one transaction: few enough that pushes wait some ms and memory stays small."""
 MOST_ROWS = 5_000
@@ -40,10 +40,10 @@ NARROWEST = 500
 """Characters of a field list below which a refusal has another cause than its length."""
 TOO_WIDE = "QUERY_TOO_COMPLICATED"
 """The refusal of a statement that selects too much. How much is too much depends on the fields: formulas
-expand inside a statement, so that a SELECT of 800 fields far below the 100,000 characters of the limit may be
-refused (SOAP API guide, ExceptionCode)."""
+expand inside a statement, so that a SELECT of 800 fields may be refused although it is far shorter than the
+limit of 100,000 characters (SOAP API guide, ExceptionCode)."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
-"""Refusals of a window that its halves may not meet (SOAP API guide, ExceptionCode)."""
+"""Refusals of a window whose halves may be accepted (SOAP API guide, ExceptionCode)."""
 
 Point = bulk.Point
 """Where in a Bulk result to resume."""
@@ -65,7 +65,7 @@ class Query:
     """Deleted and archived rows, too (queryAll)."""
 
     def following(self, last: Mapping[str, Any]) -> str:
-        """The condition for what follows a row. A locator would die with its session (see Client.query)."""
+        """The condition for the rows behind this one. A locator would end with its session (Client.query)."""
         last_id = full_id(str(last["Id"]))
         if not self.stamp:
             return soql.after_id(last_id)
@@ -105,10 +105,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one object; the ledger counts its calls under `purpose`.
+    """Reads one object; `purpose` is that of its calls in the ledger.
 
-    What Salesforce refuses about the object's size is remembered while the daemon runs: that the Bulk API
-    does not read it, and how much one statement may select.
+    Two refusals are remembered while the daemon runs: that the Bulk API does not read the object, and that
+    a statement selects too much of it.
     """
 
     client: Client
@@ -172,9 +172,9 @@ class Reader:
             return None
 
     async def result(self, query: Query, point: Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
-        """Read on in a job's result; the job is kept until all of it was read. Close the generator.
+        """Yield the result of a job from a point on; it is deleted once all was read. Close the generator.
 
-        Raises BulkFailed when the job is gone or failed; then it is deleted, too.
+        Raises BulkFailed when the job failed or is gone; then it is deleted, too.
         """
         async with bulk.reading(
             self.client, self._statement(query), point, purpose=self.purpose, page_rows=page_rows
@@ -212,7 +212,7 @@ class Reader:
 
 
 def chunk_rows(columns: int) -> int:
-    """How many rows of so many columns go into one transaction."""
+    """Rows of so many columns in one transaction."""
     return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
 
 
@@ -249,7 +249,7 @@ def _narrow(mirrored: MirroredObject) -> bool:
 
 
 async def in_parts(name: str, window: Window, read: Callable[[Window], Awaitable[T]]) -> list[T]:
-    """Read a window of an object; where it is too much for one query, both of its halves."""
+    """Read a window of an object, or both of its halves where it is too much for one query."""
     try:
         return [await read(window)]
     except SalesforceError as error:

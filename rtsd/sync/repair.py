@@ -1,4 +1,4 @@
-"""Fetching records by id: what a push left out, what contradicts the mirror, what an operator asks for."""
+"""Fetching records by id, for incomplete pushes, contradictions and operators."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from rtsd.sync.reading import Query, Reader, chunk_rows
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 
 PURPOSE = "repair"
-"""Under which the ledger counts every call of this module."""
+"""The purpose of every call in the ledger."""
 AT_ONCE = 200
-"""Records in one transaction, so that pushes wait some ms; ids in one query, so that its URL is short."""
+"""Records in one transaction, so that pushes wait a few ms; ids in one query, so that its URL is short."""
 SETTLE_S = 0.25
-"""How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
+"""Time to collect ids before they are fetched: one call for all that a burst of pushes named."""
 FILTER_SETTLE_MS: Millis = 15_000
-"""How long ids of a filtered object are collected: every push of one costs a question to the org."""
+"""Time to collect ids of a filtered object: every push of one costs a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What one step did."""
+    """The result of one step."""
 
     fetched: int
     changed: int
@@ -45,10 +45,10 @@ class Repair:
         self._engine = engine
 
     async def step(self, *, patiently: bool = False) -> Repaired:
-        """Fetch what waits; return how many records, and how many of them were not as mirrored.
+        """Fetch the waiting records; return how many they were, and how many differed from the mirror.
 
-        `patiently` lets records of a filtered object wait for more of them: every push of one is asked
-        for, so that collecting them is what keeps that cheap.
+        `patiently` lets records of a filtered object wait for more of them: every push of one takes a
+        query, so collecting them saves calls.
         """
         fetched = changed = 0
         more = True
@@ -76,7 +76,7 @@ class Repair:
         return await self.step()
 
     async def _work_off(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Fetch records; those that did not come are judged together, when all is known."""
+        """Fetch records; decide together about those that did not come."""
         changed = 0
         absent: list[tuple[str, Millis]] = []
         at_once = ids_at_once(mirrored)
@@ -99,7 +99,7 @@ class Repair:
         return changed
 
     async def _let_in(self, reader: Reader, found: Sequence[Change], observed: Observed) -> list[Change]:
-        """Those that the filter lets in; of the others, those that the mirror has leave it."""
+        """Changes that pass the filter, and departures of mirrored records that do not."""
         mirrored, ids = reader.mirrored, [change.id for change in found]
         kept = await filters.matching(reader, ids)
         own = await mirror.stamps_of(self._engine.database, mirrored.described, set(ids) - kept)
@@ -120,10 +120,10 @@ class Repair:
         return sum(1 for entry in entries if entry.note.outcome == Outcome.APPLIED)
 
     async def _judge_absent(self, reader: Reader, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Records that did not come: in the bin, deleted for good, or only out of sight.
+        """Decide about records that did not come: in the bin, deleted for good, or only hidden.
 
-        The recycle bin and the delete log are evidence. What neither knows is taken for deleted while it
-        is little; when much vanishes at once nothing is deleted, and the object says so.
+        The recycle bin and the delete log are evidence. Records that neither knows count as deleted while
+        they are few; when many vanish at once nothing is deleted, and the object says so.
         """
         mirrored = reader.mirrored
         ids = [record_id for record_id, _ in asked]
@@ -143,7 +143,7 @@ class Repair:
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
             lost = len(vanished & own.keys())
             if not believable(mirrored.unexplained + lost, rows):
-                # They are not asked for again: that would cost calls for ever, and tell nothing new.
+                # Not fetched again: that would cost calls without end, and show nothing new.
                 await guard_deletions(self._engine, mirrored, mirrored.unexplained + lost, rows)
             else:
                 mirrored.unexplained += lost
@@ -156,7 +156,7 @@ class Repair:
         return await self._apply(mirrored, deleted, asked)
 
     async def _from_bin(self, reader: Reader, ids: Sequence[str]) -> tuple[list[Change], Observed]:
-        """Those of the records that can still be read, deleted or not, and when that was asked."""
+        """The records that can still be read, deleted or not, and when they were read."""
         schema = reader.mirrored.described.schema
         columns = [name for name in read_columns(schema) if name in ("Id", schema.cursor, DELETED, MASTER)]
         query = Query(columns, soql.one_of("Id", ids), all_rows=True)
@@ -164,7 +164,7 @@ class Repair:
         return [change for batch in batches for change in batch.changes(Source.REPAIR)], batches[-1].observed
 
     async def _from_delete_log(self, mirrored: MirroredObject, ids: Mapping[str, Millis]) -> list[Change]:
-        """Those of the records that the delete log names."""
+        """Deletions of these records that the delete log names."""
         window = deletions.kept(0, self._engine.salesforce_now())
         logged = await deletions.read(
             self._engine.client, mirrored, window, source=Source.REPAIR, purpose=PURPOSE
@@ -173,5 +173,5 @@ class Repair:
 
 
 def ids_at_once(mirrored: MirroredObject) -> int:
-    """How many records one call fetches: wide rows make its answer large."""
+    """Records that one call fetches: wide rows make its answer large."""
     return min(MOST_IDS, chunk_rows(len(mirrored.described.columns)))

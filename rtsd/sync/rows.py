@@ -1,4 +1,4 @@
-"""From what Salesforce sends, in JSON, CSV or a push, to changes."""
+"""From records, in JSON, CSV or a push, to changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELETED, MASTER = "IsDeleted", "MasterRecordId"
 
 
 def read_columns(schema: ObjectSchema) -> list[str]:
-    """What a read selects: the mirrored fields, and those that tell a deleted row."""
+    """The columns of a read: the mirrored fields, and those that mark a deleted row."""
     extra = [DELETED] * schema.soft_deletes + [MASTER] * schema.merges
     return [*schema.names, *(name for name in extra if name not in schema.by_name)]
 
@@ -30,7 +30,7 @@ def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis)
         fields = convert(schema, stored_fields(pushed.fields))
         fields["Id"] = pushed.id
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
-    if not schema.cursor:  # nothing else orders its versions than when they were seen
+    if not schema.cursor:  # only the time of the read orders its versions
         stamp = to_iso(read_at)
     if fields and schema.cursor and fields.get(schema.cursor):
         stamp = max(stamp, str(fields[schema.cursor]))
@@ -49,7 +49,7 @@ def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis)
 def from_record(
     mirrored: MirroredObject, record: MaskedRecord, *, source: Source, seen: tuple[int, int]
 ) -> Change:
-    """One row that was read, as JSON or as CSV text: how the record looks, or that it is deleted.
+    """One row that was read, as JSON or as CSV text: the record's values, or its deletion.
 
     Raises SalesforceError when a value is not of its field's type: such a row must not be skipped.
     """
