@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.store import inbox
 from rtsd.store.database import Database
@@ -20,7 +21,7 @@ from rtsd.store.sqlite import pysqlite3
 
 def arrival(name: str, body: bytes = b"{}") -> Arrival:
     """A push on its way in."""
-    return Arrival(name, 1_772_359_200_000, body)
+    return Arrival(name, 1_772_359_200_000, MaskedPush(body))
 
 
 def on_disk(database: Database) -> Callable[[], set[str]]:
