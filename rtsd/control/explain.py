@@ -7,13 +7,15 @@ from typing import Any
 
 from rtsd.control import views
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.privacy import convert
 from rtsd.errors import NotFound, UsageError
 from rtsd.salesforce import soql
 from rtsd.store import dead_letters, fetches, journal, mirror
 from rtsd.store.journal import Entry
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
-from rtsd.sync.rows import DELETED, convert, read_columns
+from rtsd.sync.reading import Query, Reader
+from rtsd.sync.rows import DELETED, read_columns
 
 Step = tuple[Entry, dict[str, Any] | None]
 """A journal entry that touched the record, and the values it replaced."""
@@ -100,11 +102,11 @@ class Explainer:
     async def _in_org(self, mirrored: MirroredObject, record_id: str) -> dict[str, Any]:
         """How the record looks in the org now: `visible`, `deleted`, and its values by column."""
         schema = mirrored.described.schema
-        statement = soql.select(read_columns(schema), mirrored.name, soql.one_of("Id", [record_id]))
-        page = await self._engine.client.query(statement, purpose="why", all_rows=True)
-        for row in page.records:
-            values = mirrored.masked(convert(schema, row))
-            return {"visible": True, "deleted": row.get(DELETED) is True, "values": values}
+        query = Query(read_columns(schema), soql.one_of("Id", [record_id]), all_rows=True)
+        batches = Reader(self._engine.client, mirrored, "why").rows(query)
+        for record in [record async for batch in batches for record in batch.records]:
+            values = convert(schema, record)
+            return {"visible": True, "deleted": record.get(DELETED) is True, "values": values}
         return {"visible": False, "deleted": None, "values": None}
 
 

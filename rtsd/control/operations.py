@@ -10,6 +10,7 @@ from typing import Any
 
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.price import Price, fingerprint, price
+from rtsd.core.privacy import stored_push
 from rtsd.core.quota import DAY_MS
 from rtsd.errors import Conflict, RtsError
 from rtsd.rules.engine import RuleEngine
@@ -207,7 +208,7 @@ class Operations:
             await self._rule_engine.send_again(letter)
             return
         again = f"retry-{letter_id}-{self._random_bytes(8).hex()}"
-        await self._inbox.append(Arrival(again, self._engine.now(), letter.body))
+        await self._inbox.append(Arrival(again, self._engine.now(), stored_push(letter.body)))
         await self._forget(letter_id, "retried")
 
     async def drop(self, letter_id: int) -> None:

@@ -111,11 +111,8 @@ class Repairs:
 
     async def _count(self, mirrored: MirroredObject, since: Millis, until: Millis) -> int:
         cursor = mirrored.described.schema.cursor or ""
-        where = soql.all_of(
-            f"{cursor} >= {soql.moment(since)}", f"{cursor} < {soql.moment(until)}", mirrored.config.where
-        )
-        statement = soql.select(("COUNT()",), mirrored.name, where)
-        theirs = await self._engine.client.count(statement, purpose="repair")
+        where = soql.all_of(soql.between(cursor, since, until), mirrored.config.where)
+        theirs = await self._engine.client.count(soql.count(mirrored.name, where), purpose="repair")
         table = mirrored.described
         ours = await mirror.count_since(self._engine.database, table, to_iso(since), to_iso(until))
         return max(theirs, ours)

@@ -15,7 +15,8 @@ from aiohttp import HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
 from rtsd.core.pace import Pace
-from rtsd.core.payload import Changes, Push, encode_push, parse_push
+from rtsd.core.payload import Changes, Push, parse_push
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
 from rtsd.gateway.body import MOST, Bodies
@@ -57,7 +58,7 @@ class Intake:
     now: Callable[[], Millis]
     org_id: Callable[[], str | None]
     """The org whose pushes are taken; None while it is not known, then the engine judges."""
-    protect: Callable[[Changes], None]
+    protect: Callable[[Push], MaskedPush]
     """Applies the privacy rules, before anything reaches the disk."""
     on_push: Callable[[Push, Millis], None]
     """Takes note of a push that is durable; whatever that entails, the sender does not wait for it."""
@@ -160,9 +161,7 @@ class GatewayServer:
                 f"signed rightly, but sent by org {push.org}: a copy of this org is pushing to it",
                 "in that sandbox, clear Token__c in RTS_Settings__c",
             )
-        if isinstance(push, Changes):
-            intake.protect(push)
-        fresh = await intake.inbox.append(Arrival(stamped.webhook_id, now, encode_push(push)))
+        fresh = await intake.inbox.append(Arrival(stamped.webhook_id, now, intake.protect(push)))
         intake.on_push(push, now)
         return push, fresh
 

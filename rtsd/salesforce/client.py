@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
+from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.connection import Connection
@@ -19,9 +20,6 @@ __all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
 MOST_IDS = 2_000
 """Records of one composite/sobjects call (REST API guide, sObject Collections)."""
 _TORN_TRIES = 3
-_SHORTEST_WINDOW: Millis = 120_000
-"""`deleted` wants its bounds more than a minute apart, after cutting their seconds off."""
-_ORGANIZATION = "SELECT Id,Name,OrganizationType,IsSandbox,InstanceName FROM Organization"
 
 
 class Client(Connection):
@@ -41,7 +39,7 @@ class Client(Connection):
         return _page(await self.get_long("tooling/query", purpose=purpose, params={"q": statement}))
 
     async def count(self, statement: str, *, purpose: str, all_rows: bool = False) -> int:
-        """Return the answer of a `SELECT COUNT() FROM …`."""
+        """Return the answer of a `soql.count` statement."""
         return (await self.query(statement, purpose=purpose, all_rows=all_rows)).total
 
     async def retrieve(
@@ -114,7 +112,7 @@ class Client(Connection):
         SalesforceError with reason INVALID_REPLICATION_DATE where the log does not reach back so far
         (15 days at most), EXCEEDED_ID_LIMIT over 600,000 records: ask for less.
         """
-        start = min(start, end - _SHORTEST_WINDOW)
+        start = min(start, end - SHORTEST_MS)
         params = {"start": _offset_form(start), "end": _offset_form(end)}
         answer = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
         return Deletions(
@@ -142,7 +140,7 @@ class Client(Connection):
     async def organization(self, *, purpose: str) -> Organization:
         """Read the org's own record."""
         try:
-            row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
+            row = (await self.query(soql.organization(), purpose=purpose)).records[0]
         except ObjectUnavailable as error:
             if error.status != 404:
                 raise

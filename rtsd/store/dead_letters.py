@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
 
@@ -43,7 +44,14 @@ class DeadLetter:
 
 
 async def bury(
-    tx: Tx, at: str, reason: str, message: str, body: bytes, *, object_name: str | None, record: str | None
+    tx: Tx,
+    at: str,
+    reason: str,
+    message: str,
+    body: MaskedPush,
+    *,
+    object_name: str | None,
+    record: str | None,
 ) -> None:
     """Keep what could not be used; the newest of one record and reason replaces the older ones."""
     await tx.execute(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from rtsd.core.instant import Millis
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.store.database import Database, Tx
@@ -25,7 +26,7 @@ class Entry(NamedTuple):
     seq: int
     webhook_id: str
     received_at: Millis
-    body: bytes
+    body: MaskedPush
 
 
 class Arrival(NamedTuple):
@@ -33,7 +34,7 @@ class Arrival(NamedTuple):
 
     webhook_id: str
     received_at: Millis
-    body: bytes
+    body: MaskedPush
 
 
 class Inbox(Service):

@@ -15,8 +15,8 @@ import msgspec
 
 from rtsd.core.change import Source
 from rtsd.core.instant import Millis, from_iso
-from rtsd.core.payload import Changes
-from rtsd.core.privacy import Mask, masks
+from rtsd.core.payload import Push
+from rtsd.core.privacy import MaskedPush, Privacy, masked_push
 from rtsd.core.schema import ObjectConfig, ObjectSchema, narrow
 from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
@@ -64,7 +64,7 @@ class MirroredObject:
     """One mirrored object."""
 
     config: ObjectConfig
-    masks: dict[str, Mask]
+    privacy: Privacy
     table: Table | None = None
     state: ObjectState = ObjectState.PENDING
     cursor: Millis | None = None
@@ -141,14 +141,6 @@ class MirroredObject:
         """Whether an initial audit has come to its end, so that windows make sense."""
         return self.cursor is not None
 
-    def masked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Apply the privacy rules to values by field name, whatever its case, in place."""
-        for name in values if self.masks else ():
-            mask = self.masks.get(name.lower())
-            if mask is not None:
-                values[name] = mask(values[name])
-        return values
-
 
 class Catalog:
     """Every mirrored object, in the order of the configuration."""
@@ -178,16 +170,13 @@ class Catalog:
     def __getitem__(self, name: str) -> MirroredObject:
         return self._objects[name]
 
-    def protect(self, push: Changes) -> None:
+    def protect(self, push: Push) -> MaskedPush:
         """Apply the privacy rules to a push, in place, before it reaches the disk."""
-        for change in push.changes:
-            mirrored = self.find(change.object)
-            if change.fields is None or mirrored is None or not mirrored.config.privacy:
-                continue
-            dropped = {name.lower() for name, rule in mirrored.config.privacy.items() if rule == "drop"}
-            for name in [name for name in change.fields if name.lower() in dropped]:
-                del change.fields[name]
-            mirrored.masked(change.fields)
+        return masked_push(push, self._privacy_of)
+
+    def _privacy_of(self, name: str) -> Privacy | None:
+        mirrored = self.find(name)
+        return mirrored.privacy if mirrored else None
 
     def find(self, name: str) -> MirroredObject | None:
         """The object of that name, whatever its case; None when it is not mirrored."""
@@ -246,7 +235,7 @@ async def _compare_filter(database: Database, mirrored: MirroredObject) -> None:
 
 
 def _restore(config: ObjectConfig, key: bytes, record: ObjectRecord | None) -> MirroredObject:
-    mirrored = MirroredObject(config, masks(config.privacy, key))
+    mirrored = MirroredObject(config, Privacy(config.privacy, key))
     if record is None:
         return mirrored
     mirrored.table = Table(record.schema) if record.schema else None

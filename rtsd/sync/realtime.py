@@ -9,6 +9,7 @@ import structlog
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, read_push
+from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.services import Service
 from rtsd.store import dead_letters, inbox
@@ -121,12 +122,12 @@ class RealTime(Service):
         if mirrored.config.where:
             pushed.fields = None  # whether the filter lets it in is for the org to say: it is asked for by id
         try:
-            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
+            change = from_pushed(mirrored, pushed, read_at)
         except (ValueError, TypeError) as error:
             message = f"a value does not fit its field: {error}; the record is asked for by id"
             await _bury_change(unit, "BadValue", message, push, pushed)
             pushed.fields = None
-            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
+            change = from_pushed(mirrored, pushed, read_at)
         if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
             message = (
                 f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
@@ -165,14 +166,15 @@ async def _bury_change(
 ) -> None:
     """Keep one change of a push, as a push of its own."""
     alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
-    await _bury(unit, reason, message, encode_push(alone), object_name=change.object, record=change.id)
+    body = stored_push(encode_push(alone))
+    await _bury(unit, reason, message, body, object_name=change.object, record=change.id)
 
 
 async def _bury(
     unit: UnitOfWork,
     reason: str,
     message: str,
-    body: bytes,
+    body: MaskedPush,
     *,
     object_name: str | None = None,
     record: str | None = None,

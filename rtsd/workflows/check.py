@@ -174,12 +174,8 @@ async def _who(client: Client) -> UserInfo | None:
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
     """Whether a permission set or the profile grants View All Data; None where that may not be asked."""
-    statement = (
-        "SELECT PermissionSet.PermissionsViewAllData FROM PermissionSetAssignment "  # noqa: S608
-        f"WHERE AssigneeId = {soql.text(user_id)}"
-    )
     try:
-        page = await client.query(statement, purpose=_PURPOSE)
+        page = await client.query(soql.view_all_data(user_id), purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
         raise
     except SalesforceError:

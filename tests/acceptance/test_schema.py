@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.workflows import check
 from rtssim.schema.fields import audit, ident, moment, text
 from rtssim.schema.model import ObjectType
@@ -388,5 +389,7 @@ async def _push(org: Any, records: list[dict[str, Any]]) -> None:
         "changes": changes,
     }
     async with org.taking():
-        await org.parts.services.inbox.append(Arrival("push-1", org.now(), msgspec.json.encode(body)))
+        await org.parts.services.inbox.append(
+            Arrival("push-1", org.now(), MaskedPush(msgspec.json.encode(body)))
+        )
     await org.parts.services.realtime.apply_batch()

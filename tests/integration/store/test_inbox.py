@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.services import repeat
 from rtsd.store import inbox
@@ -22,7 +23,7 @@ from tests.support.full_disk import limit_pages
 
 def arrival(name: str, body: bytes = b"{}") -> Arrival:
     """A push on its way in."""
-    return Arrival(name, 1_772_359_200_000, body)
+    return Arrival(name, 1_772_359_200_000, MaskedPush(body))
 
 
 def on_disk(database: Database) -> Callable[[], set[str]]:

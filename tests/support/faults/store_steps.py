@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import repeat
 from rtsd.store import backup, migrate, retention
@@ -43,7 +44,7 @@ async def push(path: Path) -> None:
         running = asyncio.create_task(repeat(inbox, inbox.step))
         for number in range(PUSHES):
             try:
-                await inbox.append(Arrival(f"push-{number}", 0, b"{}" * 3_000))
+                await inbox.append(Arrival(f"push-{number}", 0, MaskedPush(b"{}" * 3_000)))
             except CannotCommit:
                 continue
             print(f"push-{number}", flush=True)  # noqa: T201 - the test reads it
