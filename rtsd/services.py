@@ -57,7 +57,7 @@ class Service(ABC):
 
 
 class Guard(Protocol):
-    """Who is told how steps went."""
+    """Learns how steps went."""
 
     async def refused(self, error: SalesforceError) -> None:
         """Show what Salesforce refused."""

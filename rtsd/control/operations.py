@@ -12,7 +12,7 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.price import Price, fingerprint, price
 from rtsd.core.privacy import stored_push
 from rtsd.core.quota import DAY_MS
-from rtsd.errors import Conflict, RtsError
+from rtsd.errors import RtsError
 from rtsd.rules.engine import RuleEngine
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, mirror, quota
@@ -91,12 +91,7 @@ class Operations:
 
     async def _audit(self, mirrored: MirroredObject, *, full: bool, accept_missing: bool) -> dict[str, Any]:
         engine = self._engine
-        if not mirrored.loaded:
-            await self._loader.request(mirrored)
-        if mirrored.table is None:
-            await self._describer.describe(mirrored)
-        if mirrored.loading is not None:
-            raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
+        self._loader.refuse_while_loading(mirrored)
         began, seq = engine.now(), engine.journal.last_seq
         before = await self.spent(began)
         try:

@@ -89,7 +89,7 @@ class ControlServer:
         self._stream = stream
         self._operations = operations
         self._repairs = repairs
-        self._take_up = reload
+        self._reload_configuration = reload
         self._runner: web.AppRunner | None = None
         self._path: Path | None = None
 
@@ -257,7 +257,7 @@ class ControlServer:
         return answer(await self._triggers.test(request.match_info["name"], body.since))
 
     async def _reload(self, _request: web.Request) -> web.Response:
-        return answer(self._take_up())
+        return answer(self._reload_configuration())
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await body_of(request, ObjectsBody)

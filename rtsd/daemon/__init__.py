@@ -5,7 +5,7 @@
     run       serves a configuration until it is stopped
     compose   builds every part, once, in an order that needs no circle
     parts     what a daemon consists of; what runs is `Services`
-    reload    takes up what can change meanwhile
+    reload    reloads what can change meanwhile
     control, gateway, rules   from a table of the configuration to the parts that serve it
-    watchdog  tells systemd that the daemon is alive
+    watchdog  reports to systemd that the daemon is alive
 """

@@ -301,7 +301,7 @@ def _reloader(
 
 
 async def _restore(parts: Parts) -> None:
-    """Take up what an earlier run knew; a first start has to learn which org it is."""
+    """Restore what an earlier run knew; a first start has to learn which org it is."""
     if not await parts.readers.org.restore():
         await parts.readers.org.learn()
     await parts.channel.silence.restore()

@@ -32,7 +32,7 @@ class Keys:
             Certificate(gateway.tls_certificate, gateway.tls_private_key) if gateway.tls_certificate else None
         )
 
-    def take_up_pair(self, config: Config) -> None:
+    def replace_pair(self, config: Config) -> None:
         """Replace the TLS pair. Raises ConfigError, and then the old pair stays."""
         gateway = config.gateway
         if self.certificate is not None and gateway.tls_certificate is not None:

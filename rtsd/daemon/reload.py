@@ -1,4 +1,4 @@
-"""Reloading: what can change while rtsd runs is taken up, on SIGHUP or when the control API is asked."""
+"""Reloading what can change while rtsd runs, on SIGHUP or when an operator asks for it."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Reloader:
         self._monotonic = monotonic
 
     def reload(self) -> protocol.Reloaded:
-        """Take up tokens, certificate, rules, schedule and quota; say what needs a restart.
+        """Reload tokens, certificate, rules, schedule and quota; return what needs a restart.
 
         Raises ConfigError, and then nothing has changed.
         """
         config = load(self._running.path)
-        self._keys.take_up_pair(config)
+        self._keys.replace_pair(config)
         rules.replace(self._rule_engine, config)
         conceal(secret.reveal() for secret in config.secrets())
         self._keys.hmac = config.gateway.hmac_keys

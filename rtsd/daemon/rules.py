@@ -71,14 +71,14 @@ async def start(engine: RuleEngine, describer: Describer, config: Config) -> Non
             except SalesforceError as error:
                 log.warning("rules not checked yet", object=mirrored.name, message=str(error))
     refuse(config, await engine.mistakes(wanted))
-    engine.take_up(wanted, alerts(config))
+    engine.replace(wanted, alerts(config))
 
 
 def replace(engine: RuleEngine, config: Config) -> None:
     """Put rules and alerts into force while running. Raises ConfigError before anything has changed."""
     wanted = rules(config)
     refuse(config, engine.new_mistakes(wanted))
-    engine.take_up(wanted, alerts(config))
+    engine.replace(wanted, alerts(config))
 
 
 def refuse(config: Config, mistakes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What systemd is told while the daemon runs: that it is alive, and one line of how it is."""
+"""Reports to systemd while the daemon runs: that it is alive, and a line about its state."""
 
 from __future__ import annotations
 

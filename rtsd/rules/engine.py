@@ -1,4 +1,4 @@
-"""All rules and alerts: taken up at the start and on SIGHUP, checked against the mirror's columns."""
+"""All rules and alerts, in force since the start or the last reload, checked against the mirror's columns."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RuleEngine:
         self.rules: Sequence[Rule] = ()
         self.alerts: Sequence[Alert] = ()
 
-    def take_up(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
+    def replace(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
         """Work with these from now on; what waits to be delivered goes where they say."""
         self.rules, self.alerts = rules, alerts
         self.matcher.set_rules(rules)

@@ -84,7 +84,7 @@ class IntervalSync(Service):
             await self._silence.judge()
 
     async def _read_uncovered(self, package: PackageWatch) -> None:
-        """Read the objects that no trigger pushes."""
+        """Read the objects that no Apex trigger pushes."""
         uncovered = package.uncovered()
         await self._read_windows(one for one in self._engine.catalog if one.name in uncovered)
         await self._silence.count()

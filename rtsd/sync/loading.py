@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
@@ -95,18 +97,31 @@ class Loader(Service):
         await self._refresh_formulas()
         return DUE_CHECK_S
 
-    async def request(self, mirrored: MirroredObject) -> None:
-        """Remember that an operator asked for an initial audit: whatever interrupts it, it is resumed."""
-        async with self._engine.database.transaction() as tx:
-            await audits.request(tx, mirrored.name, self._engine.now())
+    def refuse_while_loading(self, mirrored: MirroredObject) -> None:
+        """Raise Conflict while an object is being read whole."""
+        if mirrored.name in self._under_way or mirrored.loading is not None:
+            raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
 
     async def load(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
-        """Read an object whole now. Raises Conflict while it is being loaded, and what an audit raises."""
-        if mirrored.name in self._under_way:
-            raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
+        """Read an object whole now, because an operator asked for it.
+
+        Whatever interrupts an initial audit, it is resumed, after a restart too. Raises Conflict while the
+        object is being loaded, and what an audit raises.
+        """
+        self.refuse_while_loading(mirrored)
+        with self._reading_whole(mirrored):
+            if not mirrored.loaded:
+                async with self._engine.database.transaction() as tx:
+                    await audits.request(tx, mirrored.name, self._engine.now())
+            if mirrored.table is None:
+                await self._describer.describe(mirrored)
+            await self._audit.run(mirrored, accept_missing=accept_missing)
+
+    @contextmanager
+    def _reading_whole(self, mirrored: MirroredObject) -> Iterator[None]:
         self._under_way.add(mirrored.name)
         try:
-            await self._audit.run(mirrored, accept_missing=accept_missing)
+            yield
         finally:
             self._under_way.discard(mirrored.name)
 
@@ -172,7 +187,8 @@ class Loader(Service):
                 if mirrored.vanished or await self._audit.prove(mirrored) or mirrored.failures < PATIENCE:
                     return
         if mirrored.name not in self._under_way:  # an operator may have asked for the same meanwhile
-            await self.load(mirrored)
+            with self._reading_whole(mirrored):
+                await self._audit.run(mirrored)
 
     def _is_outdated(self, mirrored: MirroredObject) -> bool:
         """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""

@@ -77,7 +77,7 @@ class ModeMachine:
         await self._remember_pause(paused=False)
 
     async def restore(self) -> None:
-        """Take up the pause of an earlier run."""
+        """Restore the pause of an earlier run."""
         if await meta.get(self._engine.database, _PAUSED_KEY) == "1":
             await self.observe(Signal.PAUSE)
 

@@ -70,7 +70,7 @@ class Silence:
         self._missed: deque[tuple[Millis, int]] = deque()
 
     async def restore(self) -> None:
-        """Take up what an earlier run knew, and count the last 24 hours again."""
+        """Restore what an earlier run knew, and count the last 24 hours again."""
         since = await meta.get(self._engine.database, _KEY)
         self._expected_since = from_iso(since) if since else None
         await self.count()

@@ -11,7 +11,7 @@ import pytest
 
 from rtsd import config
 from rtsd.core.instant import to_iso
-from rtsd.daemon.rules import take_up_again
+from rtsd.daemon.rules import replace
 from rtsd.errors import ConfigError
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
@@ -225,7 +225,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     for name in ("first", "second"):
         await one.rig.dml("create", "Contact", rows=[{"LastName": name}])
     await one.rig.settle()
-    one.rig.parts.rule_engine.take_up([], [])
+    one.rig.parts.rule_engine.replace([], [])
     await one.deliver()
     letters = (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"]
     assert [(letter["kind"], letter["rule"], letter["object"]) for letter in letters] == [
@@ -237,7 +237,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     ] == "second"
     status, refusal = await ask(one, "POST", f"/v1/dead-letters/{latest}/retry")
     assert (status, refusal["error"]) == (409, "Conflict")
-    take_up_again(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
+    replace(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
     assert (await ask(one, "POST", f"/v1/dead-letters/{latest}/retry"))[0] == 200
     assert (await ask(one, "POST", f"/v1/dead-letters/{letters[1]['id']}/drop"))[0] == 200
     await one.settle()
@@ -255,7 +255,7 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     await one.settle()
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
-    take_up_again(one.rig.parts.rule_engine, config.load(path))
+    replace(one.rig.parts.rule_engine, config.load(path))
     await one.deliver()
     assert receiver.names == ["first", "second"]
 
@@ -272,7 +272,7 @@ async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, 
     path = one.rig.place / "rtsd.toml"
     here = f":{receiver.port}/hook"
     path.write_text(path.read_text().replace(":1/hook", here).replace(":2/hook", here))
-    take_up_again(one.rig.parts.rule_engine, config.load(path))
+    replace(one.rig.parts.rule_engine, config.load(path))
     receiver.held = asyncio.Event()
     deliverer = one.rig.parts.rule_engine.deliverer
     await deliverer.turn()
@@ -288,7 +288,7 @@ async def test_a_reload_with_a_wrong_rule_changes_nothing(ruled: Make, receiver:
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace("[rules.webhook]", f"{WRONG}\n[rules.webhook]"))
     with pytest.raises(ConfigError, match="mistake"):
-        take_up_again(one.rig.parts.rule_engine, config.load(path))
+        replace(one.rig.parts.rule_engine, config.load(path))
     await one.rig.dml("create", "Contact", rows=[{"LastName": "Ada"}])
     await one.settle()
     assert receiver.names == ["Ada"]

@@ -209,6 +209,52 @@ async def test_a_pause_outlives_a_restart(start: Start) -> None:
         assert rig.mode is not Mode.PAUSED
 
 
+async def test_a_start_that_is_paused_reads_nothing(start: Start) -> None:
+    """The window that every start owes is read after the resume."""
+    rig = await start({"Contact": 2}, run=False)
+    async with rig.running() as parts:
+        await rig.load()
+        await parts.channel.mode.pause()
+    async with rig.running() as parts:
+        await rig.dml("create", "Contact", rows=[{"LastName": "while paused"}])
+        before = await rig.calls()
+        await parts.services.interval_sync.step()
+        assert await rig.calls() == before
+        await parts.channel.mode.resume()
+        assert parts.services.interval_sync.wake.is_set()
+        await parts.services.interval_sync.step()
+        assert await rig.differences() == []
+
+
+async def test_a_package_that_is_gone_is_no_silence(contacts: Rig) -> None:
+    """One transition, with what was found as its reason; the package's return is seen by its push."""
+    probe = contacts.parts.services.package_probe
+    assert probe is not None
+    await contacts.heartbeat()
+    await probe.step()  # seen once, so that its absence tells something
+    assert contacts.mode is Mode.REAL_TIME
+    await contacts.sim.control("package/uninstall")
+    probe.watch.probe_soon()
+    await probe.step()
+    assert await modes(contacts) == ["real_time: push received", "awaiting_package: package not in the org"]
+    assert contacts.parts.channel.push.quiet == "live", "nothing is known of silence"
+
+
+async def test_pushes_that_return_to_an_unreachable_org_owe_a_window(contacts: Rig) -> None:
+    """What changed while nobody could read is read, although pushes lead straight to real time."""
+    parts = contacts.parts
+    fault = await contacts.sim.fault("html_503", path="/services/data")
+    await parts.runner.step(parts.services.interval_sync)
+    assert contacts.mode is Mode.UNREACHABLE
+    await contacts.sim.fault("push_lost", count=1)
+    await contacts.dml("create", "Contact", rows=[{"LastName": "unseen"}])
+    await contacts.sim.control(f"faults?id={fault}", method="DELETE")
+    await contacts.heartbeat()
+    assert contacts.mode is Mode.REAL_TIME
+    await parts.runner.step(parts.services.interval_sync)
+    assert await contacts.differences() == []
+
+
 async def test_a_start_owes_a_window(contacts: Rig) -> None:
     """What happened while the daemon was down is read, even when pushes come at once."""
     await contacts.sim.fault("push_lost", count=1)

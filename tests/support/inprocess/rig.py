@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ auth = "client_credentials"
 client_id = "{client_id}"
 client_secret = "{client_secret}"
 [gateway]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 public_url = "https://rts.example.com"
 token = "{token}"
 [store]
@@ -67,6 +68,9 @@ class Rig:
     skew_ms: int = 0
     """How far this machine's clock is ahead of the org's."""
     monotonic_ms: int = 0
+    listen: str = "127.0.0.1:0"
+    """Where the gateway listens; empty: there is none."""
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
     parts: Parts = field(init=False)
     http: aiohttp.ClientSession = field(init=False)
 
@@ -89,9 +93,15 @@ class Rig:
         info = self.sim.info
         named = {name: info[name] for name in ("url", "client_id", "client_secret")}
         objects = "".join(f'[[objects]]\nname = "{name}"\n' for name in self.objects)
-        path.write_text(TOML.format(path=self.place, token=TOKEN, **named) + self.more.format() + objects)
+        filled = TOML.format(path=self.place, token=TOKEN, listen=self.listen, **named)
+        path.write_text(filled + self.more.format() + objects)
         path.chmod(0o600)
-        machine = Machine(wall=self.now, monotonic=lambda: self.monotonic_ms, sleep=_no_pause)
+        machine = Machine(
+            wall=self.now,
+            monotonic=lambda: self.monotonic_ms,
+            random_bytes=self.random_bytes,
+            sleep=_no_pause,
+        )
         async with AsyncExitStack() as stack:
             self.http = await stack.enter_async_context(aiohttp.ClientSession())
             self.parts = await compose(config.load(path), stack, machine)
