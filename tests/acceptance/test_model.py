@@ -30,7 +30,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
 from rtssim.clock import Clock
-from rtssim.login.oauth import accounts
+from rtssim.login import accounts
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.stand import Stand

@@ -1,4 +1,4 @@
-"""What an administrator changes while others read: schema, mass edits, the org itself, late commits."""
+"""An administrator's changes while others read: schema, mass edits, the org's id, late commits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_wide_object(org: SimulatedOrg, api: Api) -> None:
     assert (await api.query("SELECT F499__c FROM Wide__c"))["records"][0]["F499__c"] == "last"
 
 
-async def test_mass_edit_is_quiet(pushing: SimulatedOrg, gateway: Gateway) -> None:
+async def test_mass_edit_pushes_nothing(pushing: SimulatedOrg, gateway: Gateway) -> None:
     """A picklist rename changes rows and fires no push."""
     (lead,) = await pushing.dml("create", "Lead", rows=[{"LastName": "x", "Company": "y", "Rating": "Hot"}])
     await gateway.wait(1)
@@ -68,7 +68,7 @@ async def test_latest_date_covered_is_held(org: SimulatedOrg, api: Api) -> None:
 
 
 async def test_activity_with_late_commits(org: SimulatedOrg) -> None:
-    """People at work make commits of every kind, some late; only what got in their way is refused."""
+    """Simulated users make commits of every kind, some late; only conflicting ones are refused."""
     await org.fault("late_commit", probability=0.2, seed=1, seconds=0.2)
     await org.control("activity", {"rate": 500, "seed": 4})
     async with asyncio.timeout(20):
@@ -85,7 +85,7 @@ async def test_activity_with_late_commits(org: SimulatedOrg) -> None:
 
 
 async def test_unknown_changes_are_refused(org: SimulatedOrg) -> None:
-    """A typo in a schema change or a mass edit is an error that lists what there is."""
+    """A typo in a schema change or a mass edit is an error that lists the known names."""
     field = {"name": "X__c", "type": "txt"}
     with pytest.raises(RuntimeError, match="textarea"):
         await org.control("schema", {"op": "add_field", "object": "Lead", "field": field})

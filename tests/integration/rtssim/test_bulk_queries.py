@@ -1,4 +1,4 @@
-"""Bulk API 2.0 query jobs as they stand on the wire."""
+"""Bulk API 2.0 query jobs over HTTP."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_result_pages(org: SimulatedOrg, api: Api) -> None:
     ],
 )
 async def test_refused_at_creation(api: Api, soql: str) -> None:
-    """What Bulk can't do is refused with 400 and an error array when the job is created."""
+    """Queries that Bulk does not support are refused with 400 and an error array at creation."""
     status, _, body = await api.call("POST", JOBS, json={"operation": "query", "query": soql})
     assert status == 400
     assert body[0]["errorCode"]

@@ -1,4 +1,4 @@
-"""What every REST call has in common, and queries and composites beyond what foreign clients send."""
+"""Behaviour common to all REST calls, and queries and composites that other clients don't send."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_composite_all_or_none(org: SimulatedOrg, api: Api) -> None:
 
 
 async def test_collection_writes(org: SimulatedOrg, api: Api) -> None:
-    """Collections of mixed types save what is good and tell for each row what was wrong."""
+    """Collections of mixed types save the valid rows and report each row's error."""
     records = [
         {"attributes": {"type": "Account"}, "Name": "one"},
         {"attributes": {"type": "Contact"}, "FirstName": "no last name"},

@@ -1,4 +1,4 @@
-"""Metadata deployments: what a zip brings is there afterwards, and what is wrong with it is told."""
+"""Metadata deployments: the effects of a zip, and the reports of its errors."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_unreadable_zip(deploy: Deploy) -> None:
 
 
 async def test_destructive_changes(org: SimulatedOrg, api: Api, deploy: Deploy) -> None:
-    """Destructive changes remove what is there and warn of what is not."""
+    """Destructive changes remove existing components and warn of missing ones."""
     await deploy(zipped(PACKAGE))
     files = {
         "package.xml": f"<Package {XMLNS}><version>62.0</version></Package>",
@@ -203,7 +203,7 @@ async def test_scheduled_jobs_block_their_class(api: Api, deploy: Deploy) -> Non
 
 
 async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deploy) -> None:
-    """NoTestRun is refused there; a failing test and missing coverage fail what they are run for."""
+    """Production refuses NoTestRun; a failing test or missing coverage fails the deployment."""
     assert org.server is not None
     org.server.org.database.execute("UPDATE Organization SET OrganizationType = 'Enterprise Edition'")
     result = await deploy(zipped(PACKAGE), testLevel="NoTestRun")

@@ -1,4 +1,4 @@
-"""Faults of REST calls: each does what it says, as often as asked, and no more."""
+"""Faults of REST calls: each takes effect, exactly as often as requested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_refusals(
     ("kind", "status"), [("html_502", 502), ("html_503", 503), ("html_420", 420), ("406", 406)]
 )
 async def test_edge_answers(org: SimulatedOrg, api: Api, kind: str, status: int) -> None:
-    """What the network edge answers is HTML or nothing, never JSON."""
+    """The network edge answers HTML or nothing, never JSON."""
     await org.fault(kind, count=1)
     got, headers, text = await api.call("GET", "/sobjects")
     assert got == status
@@ -72,7 +72,7 @@ async def test_rules_are_picky(org: SimulatedOrg, api: Api) -> None:
 
 
 async def test_unknown_fault_is_refused(org: SimulatedOrg) -> None:
-    """A typo in a fault is an error that lists what there is."""
+    """A typo in a fault is an error that lists the known kinds."""
     with pytest.raises(RuntimeError, match="html_502"):
         await org.fault("html_501")
 

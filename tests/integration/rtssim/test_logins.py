@@ -1,4 +1,4 @@
-"""Tokens and sessions: what the flows of other clients don't reach."""
+"""Tokens and sessions beyond the flows of other clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package that rtsd ships, in an org that takes it as a zip: installed, at work, gone."""
+"""The package that rtsd ships, deployed as a zip: installed, at work, removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rtsd simulate` as a process: its first line, its life, its end."""
+"""`rtsd simulate` as a process: first line, behaviour, shutdown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_port_in_use() -> None:
 
 
 async def test_bad_records() -> None:
-    """A malformed or unknown --records is a usage error that says what is wanted."""
+    """A malformed or unknown --records is a usage error that names the expected form."""
     for value in ("Contact", "Nope=5"):
         process = await start("--records", value)
         _, errors = await process.communicate()

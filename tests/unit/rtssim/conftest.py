@@ -1,4 +1,4 @@
-"""Orgs on a clock that stands still at 2026-03-01 10:00 UTC."""
+"""Orgs on a clock frozen at 2026-03-01 10:00 UTC."""
 
 from __future__ import annotations
 

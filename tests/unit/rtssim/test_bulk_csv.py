@@ -1,4 +1,4 @@
-"""Bulk CSV: its form, and that it agrees with REST row by row."""
+"""Bulk CSV: format, and agreement with REST row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated data: the same for a seed, as varied as a CRM, and cheap to make."""
+"""Generated data: repeatable by seed, as varied as a CRM, and cheap to generate."""
 
 from __future__ import annotations
 

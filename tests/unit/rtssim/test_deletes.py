@@ -67,7 +67,7 @@ def test_cascade_fires_no_trigger(org: Org, commits: list[Commit]) -> None:
 
 
 def test_cleared_lookup_stamp_is_a_switch(org: Org) -> None:
-    """Whether a cleared lookup stamps its row is nowhere written."""
+    """A switch decides if a cleared lookup stamps its row."""
     for moves in (True, False):
         org.switches.lookup_clear_moves_stamp = moves
         account = make(org, "Account", Name="a")
@@ -140,7 +140,7 @@ def test_merge(org: Org, commits: list[Commit], *, moves: bool) -> None:
 
 
 def test_undelete_of_a_merge_loser_is_a_switch(org: Org) -> None:
-    """Whether a loser comes back is a switch; when it does, it forgets its master."""
+    """A switch decides if a loser can be undeleted; an undeleted loser has no master."""
     master, loser = make(org, "Lead", LastName="m", Company="c"), make(org, "Lead", LastName="l", Company="c")
     org.merge(org.sync_user, "Lead", master, [loser])
     org.switches.undelete_merge_loser = False

@@ -1,4 +1,4 @@
-"""Describe documents, what a user may not see, and schema changes."""
+"""Describe documents, hidden objects and fields, and schema changes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_relationships_meet(crm: Org) -> None:
 
 
 def test_hidden_things(org: Org) -> None:
-    """What a user may not see is not described, not queried, not written, not returned."""
+    """Hidden objects and fields are not described, queried, written or returned."""
     account = make(org, "Account", Name="a", Phone="1")
     other = make(org, "Account", Name="b")
     make(org, "Contact", LastName="c", AccountId=other)
@@ -222,7 +222,7 @@ def test_blob(org: Org) -> None:
 
 
 def test_retrieve_is_aligned(org: Org) -> None:
-    """Records come in the order asked, None for what is gone, twice if asked twice; a bad field fails all."""
+    """Records keep the order of the ids, None for missing rows, repeats included; a bad field fails all."""
     one, two = make(org, "Account", Name="a"), make(org, "Account", Name="b")
     org.delete(org.sync_user, "Account", [two])
     found = org.retrieve(org.sync_user, "Account", [one[:15], two, "001000000000001", one], ["name", "Id"])

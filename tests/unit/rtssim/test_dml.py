@@ -1,4 +1,4 @@
-"""Create, update and upsert: defaults, stamps, and what is refused."""
+"""Create, update and upsert: defaults, stamps, refusals."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 def test_refused(
     org: Org, commits: list[Commit], *, obj: str, row: dict[str, Any], code: str, reason: str
 ) -> None:
-    """What Salesforce refuses is refused with its code, and nothing is written."""
+    """Refusals carry Salesforce's code and write nothing."""
     make(org, "Contact", LastName="holder", External_Key__c="TAKEN")
     before = len(commits)
     with pytest.raises(OrgError, match=reason) as caught:
@@ -191,7 +191,7 @@ def test_upsert(org: Org, commits: list[Commit]) -> None:
 
 
 def test_gone_rows(org: Org) -> None:
-    """Updating what is not there says whether it is deleted or unknown."""
+    """The error of an update tells deleted from unknown rows."""
     made = make(org, "Account", Name="a")
     org.delete(org.sync_user, "Account", [made])
     unknown = made[:10] + "ZZZZZ"

@@ -1,4 +1,4 @@
-"""What queries answer: shapes, types, filters, order."""
+"""Query results: shapes, types, filters, order."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_compound_address(org: Org) -> None:
 
 
 def test_order(people: Org) -> None:
-    """Order ignores case; nulls come first unless told otherwise, descending too."""
+    """Order ignores case; nulls come first by default, also in descending order."""
 
     def ordered(order: str) -> list[str]:
         return ids_of(people, f"SELECT LastName FROM Contact ORDER BY {order}")

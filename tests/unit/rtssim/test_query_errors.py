@@ -1,4 +1,4 @@
-"""Queries Salesforce refuses, with its code and its words."""
+"""Queries that Salesforce refuses, with its error codes and messages."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_refusal(crm: Org, soql: str, code: str, column: int, reason: str) -> No
 
 @pytest.mark.parametrize("which", ["ALL", "CUSTOM"])
 def test_fields_needs_limit(crm: Org, which: str) -> None:
-    """FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most 200; STANDARD only when told so."""
+    """FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most 200; STANDARD only by a switch."""
     for tail in ("", " LIMIT 201"):
         with pytest.raises(OrgError, match="must have a LIMIT of at most 200") as caught:
             crm.query(crm.sync_user, f"SELECT FIELDS({which}) FROM Account{tail}")
@@ -150,7 +150,7 @@ def test_fields_needs_limit(crm: Org, which: str) -> None:
 
 
 def test_fields_standard_by_switch(org: Org) -> None:
-    """Whether FIELDS(STANDARD) needs the LIMIT is a switch."""
+    """A switch decides if FIELDS(STANDARD) needs the LIMIT."""
     org.query(org.sync_user, "SELECT FIELDS(STANDARD) FROM Account")
     org.switches.fields_standard_needs_limit = True
     with pytest.raises(OrgError, match="LIMIT of at most 200"):
@@ -175,7 +175,7 @@ BULK = [
 
 @pytest.mark.parametrize(("soql", "code", "reason"), BULK)
 def test_bulk_refusal(crm: Org, soql: str, code: str, reason: str) -> None:
-    """What REST answers and Bulk does not is refused when the job is made."""
+    """Queries that Bulk does not support are refused when the job is created."""
     with pytest.raises(OrgError, match=reason) as caught:
         crm.query(crm.sync_user, soql, bulk=True)
     assert caught.value.code == code

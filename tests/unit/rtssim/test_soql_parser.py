@@ -1,4 +1,4 @@
-"""The SOQL grammar: what parses, into what, and how refusals read."""
+"""The SOQL grammar: syntax trees and error messages."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_late_deletes_and_merges(org: Org) -> None:
 
 
 def test_rows_of_a_late_transaction_are_locked(org: Org) -> None:
-    """Another writer of a row a late transaction holds is told so; afterwards it may write."""
+    """Other writers of a late transaction's row get UNABLE_TO_LOCK_ROW until it commits."""
     made = make(org, "Account", Name="a")
     with org.transaction(org.sync_user, commit_after=60):
         org.update(org.sync_user, "Account", [{"Id": made, "Name": "late"}])

@@ -1,4 +1,4 @@
-"""Any condition selects what a plain evaluation over the rows says."""
+"""Every condition selects the same rows as a plain evaluation in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits no trigger sees (Apex guide, Operations That Don't Invoke Triggers)."""
+"""Edits that fire no trigger (Apex Developer Guide, Operations That Don't Invoke Triggers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package player: what a commit becomes on the wire, and what happens when nobody takes it."""
+"""Pushes of the Apex package: their content, and retries when the gateway refuses them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_signature(pushing: SimulatedOrg, gateway: Gateway) -> None:
 
 
 async def test_update_delete_undelete_merge(pushing: SimulatedOrg, gateway: Gateway) -> None:
-    """Updates say what changed, deletes carry no fields, a merge's loser names its master."""
+    """Updates name the changed fields, deletes carry no fields, a merge's loser names its master."""
     one, two = await pushing.dml("create", "Contact", rows=[{"LastName": "One"}, {"LastName": "Two"}])
     await pushing.dml("update", "Contact", rows=[{"Id": one, "Title": "T"}])
     await pushing.dml("delete", "Contact", ids=[one])
@@ -134,8 +134,8 @@ async def test_push_faults(pushing: SimulatedOrg, gateway: Gateway) -> None:
     assert (await pushing.stats())["pushes"]["lost"] == 1
 
 
-async def test_quiet_changes_push_nothing(pushing: SimulatedOrg, gateway: Gateway) -> None:
-    """What fires no trigger sends nothing: a quiet edit and the children of a deleted parent."""
+async def test_untriggered_changes_push_nothing(pushing: SimulatedOrg, gateway: Gateway) -> None:
+    """Changes that fire no trigger push nothing: a mass edit, and the children of a deleted parent."""
     (account,) = await pushing.dml("create", "Account", rows=[{"Name": "parent"}])
     (contact,) = await pushing.dml("create", "Contact", rows=[{"LastName": "child", "AccountId": account}])
     await gateway.wait(2)
