@@ -142,7 +142,7 @@ async def test_copying_says_what_it_did_and_not_more(
         assert msgspec.json.decode(app.clipboard)["seq"] == 399
         await pressed(pilot, "y")
         assert app.clipboard.endswith("StageName,Amount,CloseDate") or "PUSH" in app.clipboard
-        assert not any("copied" in note.lower() for note in app._notifications)
+        assert not any("copied" in note.lower() for note in notices(app))
         app.copy_to_clipboard("x" * 80_000)
         assert len(kept(tmp_path)) == 80_000
 

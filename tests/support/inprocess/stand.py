@@ -194,6 +194,18 @@ class Stand:
         (one,) = answer["objects"]
         return dict(one)
 
+    async def audited(self, name: str) -> tuple[dict[str, Any], int]:
+        """One audit, and what it cost by the org's own count."""
+        before = await self.calls()
+        result = await self.audit(name)
+        return result, await self.cost(before)
+
+    async def sources(self, name: str, record_id: str) -> list[str]:
+        """The sources that the record's history names, oldest first."""
+        async with self.client() as client:
+            history = await client.history(name, record_id)
+        return [version["source"] for version in history["versions"]]
+
     async def states(self) -> dict[str, protocol.Object]:
         """The objects of `rtsd status`, by name."""
         return {one.name: one for one in (await self.parts.views.status()).objects}

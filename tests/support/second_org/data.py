@@ -55,89 +55,91 @@ def _object(
     return SObject(name, prefix, {one.name: one for one in fields}, bulk=bulk, hidden=hidden)
 
 
+_ACCOUNT = [
+    *_stamps(),
+    Field("MasterRecordId", "reference", 18, ("Account",)),
+    Field("Name"),
+    Field("ParentId", "reference", 18, ("Account",)),
+    Field("OwnerId", "reference", 18, ("User",)),
+    *_address("BillingAddress"),
+    Field("AnnualRevenue", "currency", 0),
+    Field("NumberOfEmployees", "int", 0),
+    Field("Industry", "picklist"),
+    Field("Tier__c", formula=True),
+    Field("ShortId__c", formula=True),
+    Field("Margin__c", "double", 0, hidden=True),
+]
+_CONTACT = [
+    *_stamps(),
+    Field("MasterRecordId", "reference", 18, ("Contact",)),
+    Field("Name", length=121),
+    Field("FirstName", length=40, compound="Name"),
+    Field("LastName", length=80, compound="Name"),
+    Field("Email", "email", 80),
+    Field("Phone", "phone", 40),
+    Field("Birthdate", "date", 0),
+    Field("HasOptedOutOfEmail", "boolean", 0),
+    Field("AccountId", "reference", 18, ("Account",)),
+    *_address("MailingAddress"),
+]
+_DEVICE = [
+    *_stamps(),
+    Field("Name", length=80),
+    Field("Reading__c", "percent", 0),
+    Field("Score__c", "double", 0),
+    Field("Tags__c", "multipicklist", 4099),
+    Field("Opens__c", "time", 0),
+    Field("Notes__c", "textarea", 131_072, filterable=False),
+    Field("About__c", "reference", 18, ("Account", "Contact")),
+    Field("Secret__c", "encryptedstring", 175, filterable=False),
+    Field("Geo__Latitude__s", "double", 0, compound="Geo__c"),
+    Field("Geo__Longitude__s", "double", 0, compound="Geo__c"),
+    Field("Geo__c", "location", 0, filterable=False),
+]
+_ATTACHMENT = [
+    *_stamps(),
+    Field("ParentId", "reference", 18, ("Account", "Contact", "Device__c")),
+    Field("Name"),
+    Field("Body", "base64", 0, filterable=False),
+    Field("BodyLength", "int", 0),
+]
+_CASE_STATUS = [*_stamps(deletable=False), Field("MasterLabel"), Field("SortOrder", "int", 0)]
+_ACCOUNT_SHARE = [
+    Field("Id", "id", 18),
+    Field("AccountId", "reference", 18, ("Account",)),
+    Field("UserOrGroupId", "reference", 18, ("User", "Group")),
+    Field("AccountAccessLevel", "picklist", 40),
+    Field("LastModifiedDate", "datetime", 0),
+    Field("IsDeleted", "boolean", 0),
+]
+_REGION = [Field("Id", "id", 18), Field("DeveloperName", length=40), Field("Population__c", "double", 0)]
+_ORGANIZATION = [
+    *_stamps(deletable=False),
+    Field("Name"),
+    Field("OrganizationType", "picklist"),
+    Field("IsSandbox", "boolean", 0),
+    Field("InstanceName", length=5),
+    Field("TrialExpirationDate", "datetime", 0),
+    Field("NamespacePrefix", length=15),
+    Field("LanguageLocaleKey", "picklist"),
+    Field("TimeZoneSidKey", "picklist"),
+]
+_USER = [*_stamps(deletable=False), Field("Name"), Field("Username"), Field("IsActive", "boolean", 0)]
+
+
 def objects() -> list[SObject]:
     """The objects, empty."""
-    account = [
-        *_stamps(),
-        Field("MasterRecordId", "reference", 18, ("Account",)),
-        Field("Name"),
-        Field("ParentId", "reference", 18, ("Account",)),
-        Field("OwnerId", "reference", 18, ("User",)),
-        *_address("BillingAddress"),
-        Field("AnnualRevenue", "currency", 0),
-        Field("NumberOfEmployees", "int", 0),
-        Field("Industry", "picklist"),
-        Field("Tier__c", formula=True),
-        Field("ShortId__c", formula=True),
-        Field("Margin__c", "double", 0, hidden=True),
-    ]
-    contact = [
-        *_stamps(),
-        Field("MasterRecordId", "reference", 18, ("Contact",)),
-        Field("Name", length=121),
-        Field("FirstName", length=40, compound="Name"),
-        Field("LastName", length=80, compound="Name"),
-        Field("Email", "email", 80),
-        Field("Phone", "phone", 40),
-        Field("Birthdate", "date", 0),
-        Field("HasOptedOutOfEmail", "boolean", 0),
-        Field("AccountId", "reference", 18, ("Account",)),
-        *_address("MailingAddress"),
-    ]
-    device = [
-        *_stamps(),
-        Field("Name", length=80),
-        Field("Reading__c", "percent", 0),
-        Field("Score__c", "double", 0),
-        Field("Tags__c", "multipicklist", 4099),
-        Field("Opens__c", "time", 0),
-        Field("Notes__c", "textarea", 131_072, filterable=False),
-        Field("About__c", "reference", 18, ("Account", "Contact")),
-        Field("Secret__c", "encryptedstring", 175, filterable=False),
-        Field("Geo__Latitude__s", "double", 0, compound="Geo__c"),
-        Field("Geo__Longitude__s", "double", 0, compound="Geo__c"),
-        Field("Geo__c", "location", 0, filterable=False),
-    ]
-    attachment = [
-        *_stamps(),
-        Field("ParentId", "reference", 18, ("Account", "Contact", "Device__c")),
-        Field("Name"),
-        Field("Body", "base64", 0, filterable=False),
-        Field("BodyLength", "int", 0),
-    ]
-    status = [*_stamps(deletable=False), Field("MasterLabel"), Field("SortOrder", "int", 0)]
-    share = [
-        Field("Id", "id", 18),
-        Field("AccountId", "reference", 18, ("Account",)),
-        Field("UserOrGroupId", "reference", 18, ("User", "Group")),
-        Field("AccountAccessLevel", "picklist", 40),
-        Field("LastModifiedDate", "datetime", 0),
-        Field("IsDeleted", "boolean", 0),
-    ]
-    region = [Field("Id", "id", 18), Field("DeveloperName", length=40), Field("Population__c", "double", 0)]
-    organization = [
-        *_stamps(deletable=False),
-        Field("Name"),
-        Field("OrganizationType", "picklist"),
-        Field("IsSandbox", "boolean", 0),
-        Field("InstanceName", length=5),
-        Field("TrialExpirationDate", "datetime", 0),
-        Field("NamespacePrefix", length=15),
-        Field("LanguageLocaleKey", "picklist"),
-        Field("TimeZoneSidKey", "picklist"),
-    ]
-    user = [*_stamps(deletable=False), Field("Name"), Field("Username"), Field("IsActive", "boolean", 0)]
     return [
-        _object("Account", "001", account),
-        _object("Contact", "003", contact),
-        _object("Device__c", "a0B", device),
-        _object("Attachment", "00P", attachment, bulk=False),
-        _object("CaseStatus", "01J", status, bulk=False),
-        _object("AccountShare", "00r", share),
-        _object("Region__mdt", "m0R", region, bulk=False),
+        _object("Account", "001", _ACCOUNT),
+        _object("Contact", "003", _CONTACT),
+        _object("Device__c", "a0B", _DEVICE),
+        _object("Attachment", "00P", _ATTACHMENT, bulk=False),
+        _object("CaseStatus", "01J", _CASE_STATUS, bulk=False),
+        _object("AccountShare", "00r", _ACCOUNT_SHARE),
+        _object("Region__mdt", "m0R", _REGION, bulk=False),
         _object("Payroll__c", "a0X", _stamps(), hidden=True),
-        _object("Organization", "00D", organization),
-        _object("User", "005", user),
+        _object("Organization", "00D", _ORGANIZATION),
+        _object("User", "005", _USER),
     ]
 
 
