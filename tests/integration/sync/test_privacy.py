@@ -96,10 +96,10 @@ async def push(rig: Rig) -> None:
 async def columns_by_bulk(rig: Rig) -> None:
     """Columns of every row, after an edit that moves no stamp."""
     await window(rig)
-    rig.org.switches.quiet_edit_moves_stamp = False
+    rig.org.switches.untriggered_edit_moves_stamp = False
     record = await rig.a_record("Contact")
     again = {name: f"{value}-again" for name, value in CANARY.items()}
-    rig.org.quiet_update(rig.org.sync_user, "Contact", [{"Id": record, **again}])
+    rig.org.update_untriggered(rig.org.sync_user, "Contact", [{"Id": record, **again}])
     assert await rig.parts.readers.columns.reread(rig["Contact"], ["Phone", "Email"]) == 1
 
 

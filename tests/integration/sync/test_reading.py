@@ -34,7 +34,7 @@ async def test_a_fingerprint_of_an_object_that_bulk_refuses(
     monkeypatch.setattr(comparison, "BULK_ABOVE", 0)
     record = await rig.a_record("Contact")
     await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": "edited"}])
-    result = await rig.parts.controller.fingerprinter.step(rig["Contact"])
+    result = await rig.parts.readers.fingerprinter.step(rig["Contact"])
     assert result.found.stale == {record}
 
 
@@ -42,8 +42,8 @@ async def test_a_refusal_is_remembered(rig: Rig) -> None:
     """Columns are read over REST, and the next reads do not ask again for a job."""
     before = await jobs_asked_for(rig)
     for _ in range(3):
-        await rig.parts.controller.columns.reread(rig["Contact"], ["Phone"])
-    await rig.parts.controller.audit.run(rig["Contact"])
+        await rig.parts.readers.columns.reread(rig["Contact"], ["Phone"])
+    await rig.parts.readers.audit.run(rig["Contact"])
     assert await jobs_asked_for(rig) == before + 1
     assert rig["Contact"].rest_only
     assert await rig.differences() == []
