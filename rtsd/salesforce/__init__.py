@@ -16,7 +16,7 @@
     credentials.py   how to log in, as configured
     transport.py     TLS, proxies, and the `requests` session lent to simple-salesforce
     csvstream.py     bytes -> rows, split at whole records
-    soql.py          quoting, SELECT lists, keyset conditions
+    soql.py          every SOQL statement
 
 Imports nothing of rtsd but `core` and `errors`.
 """

@@ -31,7 +31,7 @@ async def test_a_fingerprint_of_an_object_that_bulk_refuses(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many rows are listed over REST then, and what differs is found all the same."""
-    monkeypatch.setattr(comparison, "BULK_ABOVE", 0)
+    monkeypatch.setattr(comparison, "BULK_ABOVE", -1)
     record = await rig.a_record("Contact")
     await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": "edited"}])
     result = await rig.parts.readers.fingerprinter.step(rig["Contact"])
