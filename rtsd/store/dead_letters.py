@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rtsd.core.privacy import MaskedPush
+from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
 
@@ -136,12 +136,12 @@ async def count_for(tx: Tx, object_name: str, reason: str) -> int:
     return int(rows[0][0])
 
 
-async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, bytes]]:
+async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedPush]]:
     """Take out all of one object and reason, as (id, body): what stood in their way is gone."""
     found = (object_name, reason)
     rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
     await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)
-    return [(int(letter_id), bytes(body)) for letter_id, body in rows]
+    return [(int(letter_id), stored_push(bytes(body))) for letter_id, body in rows]
 
 
 async def drop(tx: Tx, letter_id: int) -> None:

@@ -147,7 +147,7 @@ async def count_since(database: Database, since: Millis) -> int:
     return int(count)
 
 
-async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> None:
+async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
     """Put dead letters, as (id, body), into the inbox once more, under ids of their own."""
     await tx.executemany(
         "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
