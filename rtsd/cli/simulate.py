@@ -16,18 +16,18 @@ from rtssim.server import OrgServer
 
 @click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 takes a free one."
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 for any free one."
 )
 @options.records
-@click.option("--seed", default=1, help="The same seed makes the same org.")
-@click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Added to every API call.")
+@click.option("--seed", default=1, help="The same seed gives the same org.")
+@click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Latency added to every API call.")
 @click.option(
     "--heartbeat",
     default=900.0,
     type=click.FloatRange(0.05),
     help="Seconds between the package's heartbeats.",
 )
-@click.option("--install/--no-install", default=False, help="Have the RTS package installed from the start.")
+@click.option("--install/--no-install", default=False, help="Install the RTS package at the start.")
 def simulate(
     port: int, records: dict[str, int], seed: int, latency_ms: float, heartbeat: float, *, install: bool
 ) -> None:

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
-from rtsd.control import protocol, views
+from rtsd.control import protocol, wire
 from rtsd.control.metrics import Metrics, MetricsListener
-from rtsd.control.rules import RuleOperations
+from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import reload, rules
@@ -91,8 +91,9 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(base, readers, channel, rule_engine, inbox)
     reloader = _reloader(base, readers, rule_engine, keys, services)
-    shown_rules = RuleOperations(base.engine, rule_engine)
-    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules)
+    database = base.engine.database
+    shown_rules = RuleRoutes(database, rule_engine, machine.wall)
+    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, database.path)
     parts = Parts(
         base=base,
         readers=readers,
@@ -111,9 +112,9 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
             channel,
             services,
             rule_engine=rule_engine,
-            shown=shown,
+            views=shown,
             metrics=metrics,
-            shown_rules=shown_rules,
+            rules=shown_rules,
             reloader=reloader,
         ),
     )
@@ -154,7 +155,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     )
     objects = [section.config() for section in config.objects]
     catalog = await Catalog.open(database, objects, machine.random_bytes)
-    matcher = Matcher(journal, views.event, machine.random_bytes)
+    matcher = Matcher(journal, wire.event, machine.random_bytes)
     return Base(
         config=config,
         machine=machine,

@@ -1,14 +1,19 @@
-"""The control API, put together from what it shows and what it commands."""
+"""The control API, put together from groups of routes."""
 
 from __future__ import annotations
 
+from rtsd.control.audits import AuditRoutes, Audits
 from rtsd.control.backup import Backups
+from rtsd.control.commands import CommandRoutes, Pausing
+from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
 from rtsd.control.explain import Explainer
 from rtsd.control.metrics import Metrics
-from rtsd.control.operations import Operations
+from rtsd.control.overview import OverviewRoutes
 from rtsd.control.package import PackageOperations, PackageRoutes
-from rtsd.control.repairs import Repairs
-from rtsd.control.rules import RuleOperations
+from rtsd.control.pricing import Pricing
+from rtsd.control.records import RecordRoutes
+from rtsd.control.repairs import RepairRoutes
+from rtsd.control.rules import RuleRoutes
 from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
@@ -25,45 +30,38 @@ def control_server(
     services: Services,
     *,
     rule_engine: RuleEngine,
-    shown: Views,
+    views: Views,
     metrics: Metrics,
-    shown_rules: RuleOperations,
+    rules: RuleRoutes,
     reloader: Reloader,
 ) -> ControlServer:
     """Build the control API, closed."""
-    engine, machine = base.engine, base.machine
-    operations = Operations(
+    engine, database, machine = base.engine, base.engine.database, base.machine
+    pricing = Pricing(base.ledger)
+    audits = Audits(
         engine,
-        services.inbox,
-        base.ledger,
-        rule_engine,
-        mode=channel.mode,
-        interval_sync=services.interval_sync,
+        pricing,
         describer=readers.describer,
         loader=services.loader,
-        audit=readers.audit,
         checks=services.checks,
-        verifier=Verifier(engine, services.checks, readers.repair, machine.random_bytes),
-        random_bytes=machine.random_bytes,
+        state_audit=readers.audit,
     )
     package = PackageOperations(
         engine, base.ledger, mode=channel.mode, probe=services.package_probe, conditions=channel.conditions
     )
-    return ControlServer(
-        shown,
-        stream=EventStream(base.publisher.feed, shown),
-        operations=operations,
-        repairs=Repairs(
-            engine,
-            operations,
-            repair=readers.repair,
-            fingerprinter=readers.fingerprinter,
-            columns=readers.columns,
-        ),
-        explainer=Explainer(engine),
-        backups=Backups(engine.database, machine.wall),
-        metrics=metrics,
-        package=PackageRoutes(engine, package),
-        triggers=shown_rules,
-        reload=reloader.reload,
+    letters = DeadLetters(engine, services.inbox, rule_engine, machine.random_bytes)
+    verifier = Verifier(engine, services.checks, readers.repair, machine.random_bytes)
+    groups = (
+        OverviewRoutes(views, database, machine.wall),
+        EventStream(base.publisher.feed, database, engine.catalog, views),
+        DeadLetterRoutes(database, letters),
+        RecordRoutes(engine.catalog, Explainer(database, engine.client)),
+        AuditRoutes(engine, audits, verifier),
+        RepairRoutes(engine, readers.repair, readers.columns, readers.fingerprinter, pricing),
+        rules,
+        PackageRoutes(engine.catalog, package),
+        CommandRoutes(engine.catalog, database.path, Pausing(engine, channel.mode, services.interval_sync)),
+        metrics,
     )
+    routes = [route for group in groups for route in group.routes()]
+    return ControlServer(routes, Backups(database, machine.wall), reloader.reload)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from rtsd.config import Config
-from rtsd.control import views
+from rtsd.control import wire
 from rtsd.control.feed import Feed
 from rtsd.control.metrics import MetricsListener
 from rtsd.control.server import ControlServer
@@ -62,7 +62,7 @@ class Publisher:
 
     def __call__(self, entries: Sequence[Entry]) -> None:
         """Publish entries to followers, and wake the deliveries."""
-        self.feed.publish([views.event(entry) for entry in entries])
+        self.feed.publish([wire.event(entry) for entry in entries])
         if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
             self.fired.set()
 

@@ -10,7 +10,7 @@ from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
 from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
-from rtsd.rules.match import Matcher, Standing, new_webhook_id
+from rtsd.rules.match import CompiledRule, Matcher, new_webhook_id
 from rtsd.rules.rule import Action, Alert, Rule
 from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
@@ -68,16 +68,16 @@ class RuleEngine:
         """The object of that name; None when it is not mirrored."""
         return self._engine.catalog.find(name)
 
-    def standings(self) -> dict[str, Standing]:
+    def compiled(self) -> dict[str, CompiledRule]:
         """Every rule by name, compiled for the columns its object has now."""
         found = {}
-        for standing in self.matcher:
-            mirrored = self._engine.catalog.find(standing.rule.object)
+        for compiled in self.matcher:
+            mirrored = self._engine.catalog.find(compiled.rule.object)
             if mirrored is None:
-                standing.error = f"{standing.rule.object} is mirrored from the next start on"
+                compiled.error = f"{compiled.rule.object} is mirrored from the next start on"
             elif mirrored.table is not None:
-                self.matcher.compile(standing, mirrored.table)
-            found[standing.rule.name] = standing
+                self.matcher.compile(compiled, mirrored.table)
+            found[compiled.rule.name] = compiled
         return found
 
     async def send_again(self, letter: DeadLetter) -> None:

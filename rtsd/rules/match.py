@@ -37,7 +37,7 @@ ShownEntry = Callable[[Entry], object]
 
 
 @dataclass(slots=True)
-class Standing:
+class CompiledRule:
     """A rule, compiled for the table its object has now, and why it cannot be evaluated."""
 
     rule: Rule
@@ -66,22 +66,22 @@ class Matcher:
         self._journal = journal
         self._shown = shown
         self._random_bytes = random_bytes
-        self._standings: dict[str, list[Standing]] = {}
+        self._compiled: dict[str, list[CompiledRule]] = {}
         """By the object's name, in lower case."""
 
     def __iter__(self) -> Any:
-        """Iterate over the standings of all rules."""
-        return (one for standings in self._standings.values() for one in standings)
+        """Iterate over all rules."""
+        return (compiled for rules in self._compiled.values() for compiled in rules)
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
         """Take rules up, instead of those there were."""
-        self._standings = {}
+        self._compiled = {}
         for rule in rules:
-            self._standings.setdefault(rule.object.lower(), []).append(Standing(rule))
+            self._compiled.setdefault(rule.object.lower(), []).append(CompiledRule(rule))
 
     def watches(self, object_name: str) -> bool:
         """Whether a rule waits for changes of that object."""
-        return object_name.lower() in self._standings
+        return object_name.lower() in self._compiled
 
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
@@ -90,45 +90,45 @@ class Matcher:
         postings: list[Posting] = []
         notes: list[Note] = []
         live = [one for one in found if is_live(mirrored, one)]
-        for standing in self._standings.get(mirrored.name.lower(), ()):
-            broken = standing.error
-            asked = [one for one in live if is_asked(standing.rule, one.entry.note)]
+        for compiled in self._compiled.get(mirrored.name.lower(), ()):
+            broken = compiled.error
+            asked = [one for one in live if is_asked(compiled.rule, one.entry.note)]
             failed = 0
             for place, one in enumerate(asked, 1):
                 if place % BREATH == 0:
                     await asyncio.sleep(0)
-                if not self._holds(standing, mirrored.described, one):
-                    failed += standing.error is not None
+                if not self._holds(compiled, mirrored.described, one):
+                    failed += compiled.error is not None
                     continue
-                postings.append(self._posting(standing.rule, one))
-                notes.append(_fired(standing.rule, one))
+                postings.append(self._posting(compiled.rule, one))
+                notes.append(_fired(compiled.rule, one))
             if failed:
-                notes.append(_not_judged(standing, mirrored, failed))
+                notes.append(_not_judged(compiled, mirrored, failed))
                 if broken is None:
-                    await self._report(tx, standing, mirrored, at)
+                    await self._report(tx, compiled, mirrored, at)
         if postings:
             await outbox.add(tx, postings, at)
         return await self._journal.append(tx, at, notes) if notes else []
 
-    def compile(self, standing: Standing, table: Table) -> None:
+    def compile(self, compiled: CompiledRule, table: Table) -> None:
         """Hold a rule ready for a table; what is wrong with it is in its `error`."""
-        if standing.table is not table:
-            standing.table, standing.when, standing.error = table, None, None
+        if compiled.table is not table:
+            compiled.table, compiled.when, compiled.error = table, None, None
             try:
-                standing.when = When(standing.rule.when, table.schema)
+                compiled.when = When(compiled.rule.when, table.schema)
             except ValueError as error:
-                standing.error = str(error).partition(";")[0]
+                compiled.error = str(error).partition(";")[0]
 
-    def _holds(self, standing: Standing, table: Table, one: Occurrence) -> bool:
-        self.compile(standing, table)
-        if standing.when is None:
+    def _holds(self, compiled: CompiledRule, table: Table, one: Occurrence) -> bool:
+        self.compile(compiled, table)
+        if compiled.when is None:
             return False
         try:
-            holds = standing.when.holds(one.new, one.old)
+            holds = compiled.when.holds(one.new, one.old)
         except ValueError as error:
-            standing.error = f"`when` cannot be evaluated: {error}"
+            compiled.error = f"`when` cannot be evaluated: {error}"
             return False
-        standing.error = None
+        compiled.error = None
         return holds
 
     def _posting(self, rule: Rule, one: Occurrence) -> Posting:
@@ -150,10 +150,10 @@ class Matcher:
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, standing: Standing, mirrored: MirroredObject, at: Millis) -> None:
+    async def _report(self, tx: Tx, compiled: CompiledRule, mirrored: MirroredObject, at: Millis) -> None:
         """Put it where people look: once, when it begins."""
-        message = f"rule {standing.rule.name}: {standing.error}"
-        log.warning("rule failed", rule=standing.rule.name, object=mirrored.name)
+        message = f"rule {compiled.rule.name}: {compiled.error}"
+        log.warning("rule failed", rule=compiled.rule.name, object=mirrored.name)
         await error_log.add(tx, to_iso(at), RuleFailed.__name__, message, mirrored.name)
 
 
@@ -179,12 +179,12 @@ def _fired(rule: Rule, one: Occurrence) -> Note:
     )
 
 
-def _not_judged(standing: Standing, mirrored: MirroredObject, failed: int) -> Note:
+def _not_judged(compiled: CompiledRule, mirrored: MirroredObject, failed: int) -> Note:
     changes = "a change" if failed == 1 else f"{failed} changes"
     return Note(
         type="rule",
         object=mirrored.name,
         outcome="error",
-        message=f"{standing.rule.name} could not be evaluated for {changes}: {standing.error}",
-        detail={"rule": standing.rule.name, "changes": failed},
+        message=f"{compiled.rule.name} could not be evaluated for {changes}: {compiled.error}",
+        detail={"rule": compiled.rule.name, "changes": failed},
     )

@@ -54,12 +54,14 @@ async def bury(
     record: str | None,
 ) -> None:
     """Keep what could not be used; the newest of one record and reason replaces the older ones."""
-    await tx.execute(
+    ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
-        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1",
+        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1"
+        " RETURNING attempts",
         (at, reason, message, object_name, record, body),
     )
+    tx.counts.dead_letters += attempts == 1
 
 
 async def bury_delivery(tx: Tx, letter: DeadLetter) -> None:
@@ -81,6 +83,7 @@ async def bury_delivery(tx: Tx, letter: DeadLetter) -> None:
             letter.webhook_id,
         ),
     )
+    tx.counts.dead_letters += 1
 
 
 async def newest(database: Database, limit: int = 1000) -> list[DeadLetter]:
@@ -93,12 +96,6 @@ async def get(database: Database, letter_id: int) -> DeadLetter:
     for row in await database.fetch(f"{_SELECT} WHERE id=?", (letter_id,)):
         return _letter(row)
     raise NotFound(f"no dead letter {letter_id}", "`rtsd dead-letters list` shows those that exist")
-
-
-async def count(database: Database) -> int:
-    """How many there are."""
-    ((number,),) = await database.fetch("SELECT COUNT(*) FROM _rts_dead_letter")
-    return int(number)
 
 
 async def count_by_rule(database: Database) -> dict[str, int]:
@@ -141,12 +138,14 @@ async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedP
     found = (object_name, reason)
     rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
     await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)
+    tx.counts.dead_letters -= len(rows)
     return [(int(letter_id), stored_push(bytes(body))) for letter_id, body in rows]
 
 
 async def drop(tx: Tx, letter_id: int) -> None:
     """Forget one."""
-    await tx.execute("DELETE FROM _rts_dead_letter WHERE id=?", (letter_id,))
+    dropped = await tx.executemany("DELETE FROM _rts_dead_letter WHERE id=?", [(letter_id,)])
+    tx.counts.dead_letters -= dropped
 
 
 def _letter(row: Row) -> DeadLetter:

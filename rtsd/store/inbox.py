@@ -118,6 +118,9 @@ class Inbox(Service):
                 "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
                 [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
             )
+            for arrival, is_fresh in zip(arrivals, fresh, strict=True):
+                if is_fresh:
+                    _count(tx, arrival.received_at)
         return fresh
 
 
@@ -135,29 +138,29 @@ async def pending(database: Database, limit: int) -> list[Entry]:
     return [Entry(*row) for row in rows]
 
 
-async def count_pending(database: Database) -> int:
-    """How many pushes wait to be applied."""
-    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
-    return int(count)
-
-
-async def count_since(database: Database, since: Millis) -> int:
-    """How many pushes were taken since then."""
-    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE received_at >= ?", (since,))
-    return int(count)
-
-
 async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
     """Put dead letters, as (id, body), into the inbox once more, under ids of their own."""
     await tx.executemany(
         "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
         [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
     )
+    for _ in letters:
+        _count(tx, at)
 
 
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
     """Mark pushes as applied, in the transaction that applied them. Their ids stay, to know a late retry."""
-    await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])
+    settled = await tx.executemany(
+        "UPDATE _rts_inbox SET body=NULL WHERE seq=? AND body IS NOT NULL",
+        [(entry.seq,) for entry in entries],
+    )
+    tx.counts.pending -= settled
+
+
+def _count(tx: Tx, at: Millis) -> None:
+    """Count a push that is added."""
+    tx.counts.pending += 1
+    tx.counts.received.add(at)
 
 
 async def purge(tx: Tx, before: Millis, most: int) -> int:

@@ -116,14 +116,6 @@ async def after(
     return [_entry(row) for row in rows]
 
 
-async def count_since(database: Database, kind: str, at: str) -> int:
-    """How many entries of one type there are since then."""
-    ((count,),) = await database.fetch(
-        "SELECT COUNT(*) FROM _rts_journal WHERE at >= ? AND type = ?", (at, kind)
-    )
-    return int(count)
-
-
 async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:
     """What was corrected after entry `seq` without a push, as (operation, id)."""
     rows = await database.fetch(

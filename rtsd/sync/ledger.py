@@ -33,7 +33,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitForecast:
     """One of the org's limits now, and when it runs out at the rate of the last hour."""
 
     usage: Usage
@@ -134,17 +134,17 @@ class StoredLedger:
         self.org.restore(await quota.usage(self._database, self._now() - DAY_MS))
         return self.org.read_at(name)
 
-    async def standings(self) -> list[Standing]:
+    async def forecasts(self) -> list[LimitForecast]:
         """Every limit that is known, as of now."""
         now = self._now()
         kept = await quota.usage(self._database, now - DAY_MS)
         self.org.restore(kept)
-        ours = await quota.spent_by_resource(self._database, now - DAY_MS)
+        ours = self._database.counts.calls_by_resource(now)
         samples = self.org.samples(ours, now)
         hour: dict[str, list[tuple[Millis, int]]] = {}
         for one in [*(one for one in kept if one.at >= now - HOUR_MS), *samples]:
             hour.setdefault(one.name, []).append((one.at, one.used))
-        return [Standing(one, runs_out_at(hour[one.name], one.max)) for one in samples]
+        return [LimitForecast(one, runs_out_at(hour[one.name], one.max)) for one in samples]
 
     async def _check(self, tx: Tx, purpose: str, resource: str, count: int) -> bool:
         """Whether a call may be sent by all that is known; False: it is sent to find out.
@@ -212,7 +212,7 @@ class StoredLedger:
 
     async def _warn(self) -> None:
         """Say before it happens that a limit will be used up."""
-        for one in await self.standings():
+        for one in await self.forecasts():
             name = one.usage.name
             if one.runs_out_at is None:
                 self._warned.discard(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
+from rtsd.core.problem import Problem
 from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
@@ -55,14 +56,6 @@ class PackageState:
     """Rows of RTS_Error__c, as the last heartbeat counted them."""
     async_used: int | None = None
     async_max: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What keeps the package from doing its work, and what to do about it."""
-
-    what: str
-    do: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import structlog
 
 from rtsd.core.mode import Mode, Signal
+from rtsd.core.problem import Problem
 from rtsd.services import Service
 from rtsd.store.journal import Note
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.engine import Engine
 from rtsd.sync.mode import ModeMachine
-from rtsd.sync.package import PackageWatch, Problem
+from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_errors import PackageErrors
 
 REAL_TIME_PROBE_S = 10.0

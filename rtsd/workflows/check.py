@@ -12,10 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from rtsd.config import Config, ObjectSection
 from rtsd.config.credentials import credentials
+from rtsd.control import wire
+from rtsd.control.protocol import Priced
 from rtsd.core import schema
 from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
+from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
@@ -30,14 +35,6 @@ from rtsd.sync.estimate import measure
 from rtsd.sync.package import PackageWatch, Wanted
 
 _PURPOSE = "check"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that will not work, or not fully, and what to do about it."""
-
-    what: str
-    do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +69,16 @@ class Report:
         """Whether the org's edition runs Apex, which the package is made of."""
         return None if self.org is None else self.org.apex
 
+    def priced(self) -> Priced:
+        """Return the price of the first audit, and every problem (contract section 5)."""
+        maxima = {name: limit.maximum for name, limit in self.limits.items()}
+        return Priced(
+            estimate=None if self.price is None else wire.estimate(self.price, maxima),
+            problems=wire.problems(self.problems),
+        )
+
     def document(self) -> dict[str, Any]:
-        """Return the report as JSON (contract section 5: `estimate` and `problems`)."""
+        """Return the report as JSON."""
         org = self.org
         return {
             "org": None
@@ -91,9 +96,8 @@ class Report:
             "objects": [
                 {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
             ],
-            "estimate": None if self.price is None else self.price.document(_maxima(self.limits)),
             "idle_day": None if self.idle is None else self.idle.document(),
-            "problems": [{"what": problem.what, "do": problem.do} for problem in self.problems],
+            **msgspec.to_builtins(self.priced()),
         }
 
     def add(self, error: RtsError, what: str = "") -> None:
@@ -289,7 +293,3 @@ async def _look_at_limits(client: Client, config: Config, report: Report) -> Non
                 "It pauses and goes on as calls free up; a lower [quota] reserve or fewer [[objects]] help.",
             )
         )
-
-
-def _maxima(limits: Mapping[str, Limit]) -> dict[str, int]:
-    return {name: limit.maximum for name, limit in limits.items()}

@@ -108,8 +108,8 @@ async def test_ac_04_one_record_is_explained_and_healed_by_one_call(stand: Stand
     before = await org.calls()
     async with org.client() as client:
         done = await client.repair("Account", [one])
-    assert done["repaired"] == 1
-    assert await org.cost(before) == done["api_calls"] == 1
+    assert done.repaired == 1
+    assert await org.cost(before) == done.api_calls == 1
     assert await org.equal("Account") == 50
 
 

@@ -234,10 +234,10 @@ async def test_ac_36_exhaustion_is_told_before_it_happens(stand: Standing) -> No
     assert status.quota.calls_24h["repair"] == 0
     async with one.client() as client:
         history = await client.quota_history()
-    samples = [sample for sample in history["usage"] if sample["name"] == API_REQUESTS]
+    samples = [sample for sample in history.usage if sample.name == API_REQUESTS]
     assert 10 <= len(samples) <= 14
-    assert samples[-1]["used"] - samples[0]["used"] > 5_000 > samples[-1]["used_by_us"]
-    assert sum(hour["calls"] for hour in history["hours"]) == sum(status.quota.calls_24h.values())
+    assert samples[-1].used - samples[0].used > 5_000 > samples[-1].used_by_us
+    assert sum(hour.calls for hour in history.hours) == sum(status.quota.calls_24h.values())
 
 
 async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_turn(
@@ -266,7 +266,7 @@ async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_tur
     assert used(one) <= 758, "windows leave a twentieth, but for a look whether there is room again"
     record = next(iter([row["Id"] async for row in one.simulated.rows("Account")]))
     async with one.client() as client:
-        assert (await client.repair("Account", [record]))["fetched"] == 1
+        assert (await client.repair("Account", [record])).fetched == 1
     await use(one, API_REQUESTS, 900 - used(one))
     before = await one.calls()
     for _ in range(10):

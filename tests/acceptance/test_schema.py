@@ -338,7 +338,7 @@ async def test_a_changed_filter_is_read_again_and_freezes_what_is_much(stand: St
     assert org.sql("SELECT COUNT(*) FROM Account")[0][0] == 500
     org.advance(3_600)
     async with org.client() as client:
-        await client.audit("Account", full=True, accept_missing=True, wait=True)
+        await client.audit("Account", full=True, accept_missing=True)
     assert (await org.state("Account")).state == "live"
     assert 0 < await org.equal("Account", _hot) < 500
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rtsd.store import inbox
 from tests.support.inprocess.stand import Stand, Standing
 
 DAY_S = 86_400
@@ -252,7 +251,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
         at_work.set()
 
     async def until_applied() -> None:
-        if await inbox.count_pending(org.parts.database):
+        if org.parts.database.counts.pending:
             await asyncio.sleep(0.001)
             await until_applied()
 

@@ -71,7 +71,7 @@ async def audited(rig: Rig, rows: int) -> Audited:
     daemon = await rig.start()
     await eventually(lambda: _described(rig), "the object is described")
     before = await _downloads(rig.org)
-    await daemon.client.audit(OBJECT, full=True)
+    await daemon.client.start_audit(OBJECT, full=True)
 
     async def downloading() -> float | None:
         return time.time() if await _downloads(rig.org) > before else None

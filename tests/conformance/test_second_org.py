@@ -259,7 +259,7 @@ async def test_a_value_that_fits_no_field_is_read_from_the_org(pushed: Home) -> 
 
 async def test_the_package_is_told_without_the_tooling_api(pushed: Home) -> None:
     """Where the sync user may not ask for triggers, the rest is told."""
-    package = await pushed.get("/v1/package?look=1")
+    package = await pushed.get("/v1/package?probe=1")
     assert package["state"] == "installed"
 
 

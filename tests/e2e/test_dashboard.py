@@ -12,9 +12,9 @@ from rtsd.control.protocol import Event
 from rtsd.workflows.demo.stray import OBJECT as STRAY
 from rtsd.workflows.demo.stray import push_stray
 from rtstui.app import RtsTui
-from rtstui.connection import Connection
+from rtstui.daemon_link import DaemonLink
+from rtstui.screens.view import InputLine
 from rtstui.state import Gap, State
-from rtstui.widgets.line import Line
 from tests.support.dashboard.app import notices, text
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.waiting import eventually
@@ -36,7 +36,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> float
 def watched(rig: Rig) -> RtsTui:
     """The dashboard on the rig's daemon."""
     state = State(now=lambda: datetime.now(UTC), socket=str(rig.socket))
-    return RtsTui([Connection(ControlClient(rig.socket), state)])
+    return RtsTui([DaemonLink(ControlClient(rig.socket), state)])
 
 
 async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None:
@@ -60,7 +60,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await pilot.press("9")
             await until(lambda: "[[rules]]" in text(app))
             await pilot.press("0", "slash")
-            app.screen.query_one(Line).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
+            app.screen.query_one(InputLine).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
             await pilot.press("enter")
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
 

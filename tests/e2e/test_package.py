@@ -128,7 +128,7 @@ async def is_aimed_elsewhere(scene: Scene) -> None:
     """A wrong Gateway URL is said; what was given up meanwhile is fetched once a heartbeat counts it."""
     rig, daemon = scene.rig, scene.daemon
     await rig.aim(f"http://127.0.0.1:{rig.port}/elsewhere")
-    problems = [one.what for one in (await daemon.client.package(look=True)).problems]
+    problems = [one.what for one in (await daemon.client.package(probe=True)).problems]
     assert any("/elsewhere" in one for one in problems), problems
     differing = await scene.rtsd("status")
     assert differing.status == 1

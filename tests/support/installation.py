@@ -15,7 +15,7 @@ from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying, Outcome
 from rtsd.workflows.installation.plan import Plan
 from rtsd.workflows.installation.removing import Removed, remove
-from rtsd.workflows.installation.reports import Standing, standing
+from rtsd.workflows.installation.reports import InstallationReport, report
 from rtsd.workflows.installation.visit import Visit, visiting
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg
@@ -94,10 +94,10 @@ class Office:
             tests = plan.tests(local=plan.is_production)
             return await remove(visit.client, plan, tests, say=self.said.append, tell=self.progress.append)
 
-    async def status(self, settings: Config | None = None) -> Standing:
+    async def status(self, settings: Config | None = None) -> InstallationReport:
         """`rtsd package status`."""
         async with self.visit(settings) as (visit, plan):
-            return await standing(visit.client, plan)
+            return await report(visit.client, plan)
 
     async def calls(self) -> dict[str, int]:
         """API calls by kind, as the org counted them."""

@@ -325,7 +325,7 @@ async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     assert two.status is not None
     two.status.org.name = "Globex"
     app = still_app(one)
-    app.connections.append(still_app(two).connections[0])
+    app.links.append(still_app(two).links[0])
     async with app.run_test(size=(120, 35)) as pilot:
         await until(lambda: "Acme" in text(app))
         await pressed(pilot, "ctrl+o", "down", "enter")

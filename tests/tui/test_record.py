@@ -9,8 +9,8 @@ from textual.pilot import Pilot
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Reader
-from rtstui.screens.named import record_of
 from rtstui.screens.record import RecordView
+from rtstui.screens.view import record_of
 from rtstui.widgets.record import Values
 from tests.support.dashboard.app import notices, text, until
 from tests.support.dashboard.papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
@@ -68,7 +68,7 @@ async def test_enter_on_a_dead_letter_opens_its_record(socket: Path) -> None:
     """What could not be applied leads to what is there."""
     async with watching(socket) as (app, pilot, daemon):
         daemon.letters[0].record = CONTACT
-        app.connection.read_log()
+        app.link.read_log()
         await pressed(pilot, "4", "tab")
         await until(lambda: CONTACT in text(app), pilot)
         await pressed(pilot, "enter")

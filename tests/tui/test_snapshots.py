@@ -150,24 +150,24 @@ def test_keys(snap_compare: Compare, name: str) -> None:
 def older() -> State:
     """A daemon that has never heard of a question."""
     told = filled(SCENARIOS["live"]())
-    answer = told.answers.of(documents.audits())
-    answer.older, answer.asked_at = True, told.now()
+    document = told.documents.get(documents.audits())
+    document.unsupported, document.requested_at = True, told.now()
     return told
 
 
 def asking() -> State:
     """An answer that has not come yet."""
     told = filled(SCENARIOS["live"]())
-    answer = told.answers.of(documents.rules())
-    answer.asking, answer.asked_at = True, NOW - timedelta(seconds=4)
+    document = told.documents.get(documents.rules())
+    document.loading, document.requested_at = True, NOW - timedelta(seconds=4)
     return told
 
 
 def refused() -> State:
     """A question that was refused, with an old answer to show."""
     told = answered(filled(SCENARIOS["live"]()))
-    answer = told.answers.of(documents.quota_history())
-    answer.value, answer.problem = None, "StorageFailed: the disk is broken"
+    document = told.documents.get(documents.quota_history())
+    document.value, document.problem = None, "StorageFailed: the disk is broken"
     return told
 
 
@@ -199,9 +199,9 @@ def test_orgs(snap_compare: Compare) -> None:
         other = filled(SCENARIOS[scenario]())
         assert other.status is not None
         other.status.org.name = name
-        app.connections.append(still_app(other).connections[0])
+        app.links.append(still_app(other).links[0])
     gone = LINKS["lost"]()
-    app.connections.append(still_app(gone).connections[0])
+    app.links.append(still_app(gone).links[0])
 
     async def press(pilot: Pilot[int]) -> None:
         await settled(pilot)

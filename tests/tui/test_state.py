@@ -27,7 +27,7 @@ def shown(told: State) -> list[int | Gap]:
 
 def test_the_model_needs_no_textual() -> None:
     """The state, the connection and all that formats them run without the UI library."""
-    modules = ("state", "connection", "format", "verdict", "filter", "meaning", "clean", "rows")
+    modules = ("state", "daemon_link", "documents", "format", "verdict", "filter", "meaning", "clean", "rows")
     code = (
         "import sys, "
         + ", ".join(f"rtstui.{name}" for name in modules)

@@ -1,4 +1,4 @@
-"""How an org stands: what `rtsd package status` shows."""
+"""The report of `rtsd package status`: the installed package beside the configured one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rtsd.workflows.installation.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is installed beside what should be."""
+class InstallationReport:
+    """The installed package, and its differences from the configured one."""
 
     state: str
     """installed or missing."""
@@ -37,13 +37,13 @@ class Standing:
         return {**asdict(self), "equal": not self.differences}
 
 
-async def standing(client: Client, plan: Plan) -> Standing:
-    """Take stock and compare."""
+async def report(client: Client, plan: Plan) -> InstallationReport:
+    """Take stock of the org and compare."""
     found = await look(client, plan)
     row = package.row_of(found.settings, plan.org.id)
     there = set(found.triggers)
     names = apex.trigger_names(plan.objects)
-    return Standing(
+    return InstallationReport(
         state="installed" if ours(plan, found) or found.fields else "missing",
         version=version_of(found),
         expected_version=apex.VERSION,

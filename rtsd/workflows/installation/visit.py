@@ -54,7 +54,7 @@ class Visit:
     client: Client
     tally: Tally
     changes: bool = False
-    """Whether it changes something in the org, so that the daemon has to look."""
+    """True if it changes something in the org, so that the daemon has to probe it."""
 
 
 @asynccontextmanager
@@ -67,18 +67,18 @@ async def visiting(config: Config) -> AsyncIterator[Visit]:
         try:
             yield visit
         finally:
-            await _tell_daemon(config, tally.counts, look=visit.changes)
+            await _tell_daemon(config, tally.counts, probe=visit.changes)
 
 
-async def _tell_daemon(config: Config, counts: Counter[str], *, look: bool) -> None:
-    """Have a running daemon account for the calls, and look at what has changed."""
+async def _tell_daemon(config: Config, counts: Counter[str], *, probe: bool) -> None:
+    """Have a running daemon account for the calls, and probe what was changed."""
     try:
         async with ControlClient(config.control.socket, timeout_s=PATIENCE_S) as client:
-            await client.package_changed(dict(counts), look=look)
+            await client.package_changed(dict(counts), probe=probe)
     except DaemonUnreachable:
         await _write_down(config, counts)
     except RtsError:
-        return  # it could not look just now; it runs, and looks again by itself
+        return  # it could not probe just now; it runs, and probes again by itself
 
 
 async def _write_down(config: Config, counts: Counter[str]) -> None:

@@ -16,7 +16,7 @@ PACKAGE_PERIOD_S = 3_600
 async def installed(socket: Socket) -> None:
     """Install the package, and let the daemon see it."""
     await socket.rig.install_package()
-    assert (await socket.ask("GET", "/v1/package?look=1"))[1]["state"] == "installed"
+    assert (await socket.ask("GET", "/v1/package?probe=1"))[1]["state"] == "installed"
 
 
 async def rows(socket: Socket) -> dict[str, bool]:
@@ -34,7 +34,7 @@ async def test_package_is_shown_as_far_as_it_is_known(socket: Socket) -> None:
     _, shown = await socket.ask("GET", "/v1/package")
     assert (shown["state"], shown["settings"]) == ("unknown", None)
     assert shown["triggers"] == [{"object": "Contact", "installed": None}]
-    assert (await socket.ask("GET", "/v1/package?look=1"))[1]["state"] == "missing"
+    assert (await socket.ask("GET", "/v1/package?probe=1"))[1]["state"] == "missing"
     await installed(socket)
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["triggers"] == [{"object": "Contact", "installed": True}]
@@ -44,12 +44,27 @@ async def test_package_is_shown_as_far_as_it_is_known(socket: Socket) -> None:
     assert socket.rig.mode is Mode.INTERVAL  # real_time only on the evidence of a push
 
 
+@pytest.mark.parametrize("name", ["probe", "look"])
+async def test_the_org_is_probed_on_request_only(socket: Socket, name: str) -> None:
+    """`probe`, or `look` as it was called: in the query, and in the report of a change."""
+    rig = socket.rig
+    before = await rig.calls()
+    await socket.ask("GET", f"/v1/package?{name}=0")
+    await socket.ask("POST", "/v1/package/changed", {"calls": {"DailyApiRequests": 1}, name: False})
+    assert await rig.calls() == before
+    _, shown = await socket.ask("GET", f"/v1/package?{name}=1")
+    assert shown["state"] == "missing"
+    await rig.install_package()
+    _, shown = await socket.ask("POST", "/v1/package/changed", {"calls": {}})
+    assert shown["state"] == "installed"
+
+
 async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -> None:
     """What contradicts the configuration is said, with what to do."""
     await socket.rig.sim.control(
         "package/install", {"objects": ["Lead"], "settings": {"Gateway_URL__c": "https://x.io"}}
     )
-    await socket.ask("GET", "/v1/package?look=1")
+    await socket.ask("GET", "/v1/package?probe=1")
     _, status = await socket.ask("GET", "/v1/status")
     told = [one["what"] for one in status["package"]["problems"]]
     assert told == [
@@ -77,7 +92,7 @@ async def test_the_gateways_address_is_compared(
     watch.wanted = Wanted(ours, ["Contact"])
     await socket.rig.install_package()
     await socket.rig.sim.control("package/settings", {"Gateway_URL__c": theirs})
-    _, shown = await socket.ask("GET", "/v1/package?look=1")
+    _, shown = await socket.ask("GET", "/v1/package?probe=1")
     assert sum(one["what"].startswith("The package posts to") for one in shown["problems"]) == problems
 
 
@@ -88,7 +103,7 @@ async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> No
     for user in org.user_ids[:3]:
         org.create(org.admin, "RTS_Settings__c", [{"SetupOwnerId": user, "Disable_RTS__c": True}])[0].unwrap()
     await socket.rig.install_package()
-    _, shown = await socket.ask("GET", "/v1/package?look=1")
+    _, shown = await socket.ask("GET", "/v1/package?probe=1")
     assert shown["disabled"] is False
     assert socket.rig.mode is Mode.INTERVAL
 
@@ -156,6 +171,18 @@ async def test_conditions_are_written_to_the_org_and_obeyed(socket: Socket) -> N
         "sync conditions set by an operator: Phone",
         "sync conditions set by an operator: none: every update is pushed",
     ]
+
+
+async def test_conditions_as_last_read_cost_no_call(socket: Socket) -> None:
+    """`?org=0` is what a dashboard asks for each object: the org is left alone."""
+    await installed(socket)
+    await socket.ask("PUT", "/v1/objects/Contact/conditions", {"fields": ["Email"]})
+    before = await socket.rig.calls()
+    _, shown = await socket.ask("GET", "/v1/objects/Contact/conditions?org=0")
+    assert (shown["fields"], shown["source"]) == (["Email"], "org")
+    assert await socket.rig.calls() == before
+    await socket.ask("GET", "/v1/objects/Contact/conditions")
+    assert await socket.rig.calls() != before
 
 
 @pytest.mark.parametrize("fields", [["Emial"], ["Email", "Nope__c"]])

@@ -7,7 +7,6 @@ import json
 
 from rtsd.core.mode import Mode
 from rtsd.core.signature import sign
-from rtsd.store import inbox
 from tests.support.inprocess.rig import TOKEN, Rig, Start
 
 ANSWER_S = 5.0
@@ -47,7 +46,7 @@ async def test_a_busy_writer_delays_no_answer_after_the_commit(start: Start) -> 
     try:
         async with asyncio.timeout(ANSWER_S):
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        assert await inbox.count_pending(database) == 1
+        assert database.counts.pending == 1
         assert rig.mode is Mode.AWAITING_PACKAGE, "the transition is not in the journal yet"
     finally:
         over.set()
@@ -76,7 +75,7 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
             await asyncio.sleep(0.01)
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
-    assert await inbox.count_pending(rig.parts.database) == 1
+    assert rig.parts.database.counts.pending == 1
 
 
 async def test_evidence_waits_for_space(start: Start) -> None:

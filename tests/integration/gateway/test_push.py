@@ -11,7 +11,6 @@ import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.gateway.body import MOST
-from rtsd.store import inbox
 from tests.support.full_disk import limit_pages
 from tests.support.inprocess.rig import Rig, Start
 
@@ -251,7 +250,7 @@ async def test_load_takes_pushes_in_groups(rig: Rig) -> None:
     )
     assert {status for status, _, _ in answers} == {200}
     assert len(on_disk(rig)) == 200
-    assert await inbox.count_pending(rig.parts.database) == 200
+    assert rig.parts.database.counts.pending == 200
 
 
 async def test_other_routes_are_refused(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rtsd.control.client import ControlClient
 from rtsd.store import dead_letters
 from rtsd.store.objects import ObjectState
 from tests.support.inprocess.rules import Make, Receiver, Ruled
@@ -162,8 +163,9 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
     assert await look(one) == ["dead_letter"] * 2
     one.rig.advance(3_600)
     assert await look(one) == ["dead_letter"] * 2
-    for letter in await dead_letters.newest(one.rig.parts.database):
-        await one.rig.parts.control._operations.drop(letter.id)
+    async with ControlClient(one.rig.place / "rtsd.sock") as client:
+        for letter in await client.dead_letters():
+            await client.drop(letter.id)
     assert await look(one) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
     async with engine.unit_of_work() as unit:

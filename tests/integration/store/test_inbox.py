@@ -110,7 +110,7 @@ async def test_an_applied_push_is_remembered_until_it_is_purged(database: Databa
     async with database.transaction() as tx:
         await inbox.settle(tx, entries[:1])
     assert await appended(box, arrival("a")) == [False]
-    assert await inbox.count_pending(database) == 1
+    assert database.counts.pending == 1
     async with database.transaction() as tx:
         assert await inbox.purge(tx, 1_772_359_200_001, 10) == 1
     assert await appended(box, arrival("a"), arrival("b")) == [True, False]
@@ -126,7 +126,7 @@ async def test_a_crowd_is_turned_away_at_once(database: Database) -> None:
     assert caught.value.retry_after_s > 0
     async with running(box):
         assert all(await asyncio.gather(*waiting))
-    assert await inbox.count_pending(database) == MAX_WAITING
+    assert database.counts.pending == MAX_WAITING
 
 
 async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) -> None:
@@ -200,7 +200,7 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
 async def pending_in(path: Path) -> int:
     """How many pushes wait in a database."""
     async with await Database.open(path) as database:
-        return await inbox.count_pending(database)
+        return database.counts.pending
 
 
 async def test_nobody_waits_for_an_inbox_that_has_ended(database: Database) -> None:

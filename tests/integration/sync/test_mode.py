@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from rtsd.core.mode import Mode
-from rtsd.store import inbox
 from tests.support.inprocess.rig import Rig, Start
 
 SILENCE_S = 1_800
@@ -184,7 +183,7 @@ async def test_a_pause_holds_and_a_resume_catches_up(contacts: Rig) -> None:
     for service in (services.interval_sync, services.loader, services.checks, services.package_probe):
         await service.step()
     assert await contacts.calls() == before
-    assert await inbox.count_pending(contacts.parts.database) >= 1
+    assert contacts.parts.database.counts.pending >= 1
     assert contacts.mode is Mode.PAUSED
     run.cancel()
     await parts.channel.mode.resume()

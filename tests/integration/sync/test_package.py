@@ -48,7 +48,7 @@ async def test_probes_get_rarer(start: Start) -> None:
     assert sorted(pauses) == pauses
     assert rig.mode is Mode.AWAITING_PACKAGE
     shown = (await rig.parts.views.status()).package
-    assert shown.next_look_at == "2026-03-01T11:00:00.000Z"
+    assert shown.next_probe_at == "2026-03-01T11:00:00.000Z"
     await rig.install_package()
     await rig.heartbeat()  # counts at once, however rare probes are
     assert rig.mode is Mode.REAL_TIME

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from textual.pilot import Pilot
 from textual.strip import Strip
 
@@ -17,18 +18,20 @@ from rtsd.control.protocol import (
     Audits,
     Conditions,
     Event,
+    History,
     PackageDetails,
+    QueryResult,
     QuotaHistory,
     Rules,
     Snapshot,
     Status,
+    Why,
 )
 from rtstui import documents
-from rtstui.answers import Question
 from rtstui.app import RtsTui
 from rtstui.clean import cleaned
-from rtstui.connection import Connection
-from rtstui.documents import History, Result, Why, read
+from rtstui.daemon_link import DaemonLink
+from rtstui.document_cache import DocumentRequest
 from rtstui.state import Phase, State
 from tests.support.dashboard import papers
 from tests.support.dashboard.scenarios import NOW, dead_letters, error_log, events
@@ -49,7 +52,7 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class Still(Connection):
+class Still(DaemonLink):
     """A connection that never connects: pictures are of what was folded in by hand."""
 
     async def run(self) -> None:
@@ -74,23 +77,25 @@ def filled(status: Status, journal: Sequence[Event] | None = None) -> State:
 
 def answered(told: State) -> State:
     """The same, and everything that views ask for has been answered."""
-    record = read(papers.HISTORY, History)
-    known: list[tuple[Question[Any], Any]] = [
-        (documents.audits(), read(papers.AUDITS, Audits)),
-        (documents.quota_history(), read(papers.quota_history(), QuotaHistory)),
-        (documents.package(), read(papers.PACKAGE, PackageDetails)),
-        (documents.rules(), read(papers.RULES, Rules)),
+    record = msgspec.convert(papers.HISTORY, History)
+    known: list[tuple[DocumentRequest[Any], Any]] = [
+        (documents.audits(), msgspec.convert(papers.AUDITS, Audits)),
+        (documents.quota_history(), msgspec.convert(papers.quota_history(), QuotaHistory)),
+        (documents.package(), msgspec.convert(papers.PACKAGE, PackageDetails)),
+        (documents.rules(), msgspec.convert(papers.RULES, Rules)),
         (documents.history(("Contact",), papers.CONTACT), record),
-        (documents.why("Contact", papers.CONTACT, ask_org=False), read(papers.WHY, Why)),
-        (documents.query("SELECT"), read(papers.RESULT, Result)),
+        (documents.why("Contact", papers.CONTACT, ask_org=False), msgspec.convert(papers.WHY, Why)),
+        (documents.query("SELECT"), msgspec.convert(papers.RESULT, QueryResult)),
     ]
     names = [item.name for item in told.status.objects] if told.status else []
     for name in names:
         fields = ["Email", "Phone"] if name == "Contact" else []
-        known.append((documents.conditions(name), read(papers.conditions(name, fields), Conditions)))
-    for question, value in known:
-        answer = told.answers.of(question)
-        answer.value, answer.at, answer.asked_at = cleaned(value), told.now(), told.now()
+        known.append(
+            (documents.conditions(name), msgspec.convert(papers.conditions(name, fields), Conditions))
+        )
+    for request, value in known:
+        document = told.documents.get(request)
+        document.value, document.at, document.requested_at = cleaned(value), told.now(), told.now()
     return told
 
 
@@ -105,7 +110,7 @@ async def running(
 ) -> AsyncIterator[tuple[RtsTui, Pilot[int]]]:
     """The app, connected to whatever is behind the socket."""
     told = State(now=clock or Clock(), socket=str(socket))
-    app = RtsTui([Connection(ControlClient(socket), told)], **options)
+    app = RtsTui([DaemonLink(ControlClient(socket), told)], **options)
     async with app.run_test(size=size) as pilot:
         yield app, pilot
 

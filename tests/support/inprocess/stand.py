@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rtsd import config
 from rtsd.control import protocol
 from rtsd.control.client import ControlClient
@@ -190,9 +192,8 @@ class Stand:
     async def audit(self, name: str, *, full: bool = False) -> dict[str, Any]:
         """`rtsd audit NAME [--full] --json`, over the control socket."""
         async with self.client() as client:
-            answer = await client.audit(name, full=full, wait=True)
-        (one,) = answer["objects"]
-        return dict(one)
+            (one,) = (await client.audit(name, full=full)).objects
+        return dict(msgspec.to_builtins(one))
 
     async def audited(self, name: str) -> tuple[dict[str, Any], int]:
         """One audit, and what it cost by the org's own count."""
@@ -204,7 +205,7 @@ class Stand:
         """The sources that the record's history names, oldest first."""
         async with self.client() as client:
             history = await client.history(name, record_id)
-        return [version["source"] for version in history["versions"]]
+        return [version.source or "" for version in history.versions]
 
     async def states(self) -> dict[str, protocol.Object]:
         """The objects of `rtsd status`, by name."""

@@ -12,7 +12,7 @@ from rtsd import apex, config
 from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying
-from rtsd.workflows.installation.reports import Standing, standing
+from rtsd.workflows.installation.reports import InstallationReport, report
 from rtsd.workflows.installation.visit import visiting
 from tests.support.installation import Office
 
@@ -20,7 +20,7 @@ WAITING = "Pushes are being sent; waiting for them to end."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
-def told(found: Standing) -> list[str]:
+def told(found: InstallationReport) -> list[str]:
     """The differences as lines."""
     return [f"{one.part}: {one.what}" for one in found.differences]
 
@@ -236,7 +236,7 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
         visit.client.exchange.patience.sleep = office.no_pause
         plan = await plans.make(visit.client, settings, user=str(username))
         await Deploying(visit.client, plan, plan.tests(), office.said.append, office.progress.append).run()
-        assert (await standing(visit.client, plan)).differences == []
+        assert (await report(visit.client, plan)).differences == []
         with pytest.raises(UsageError, match="no user"):
             await plans.make(visit.client, settings, user="nobody@acme.example")
     names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")

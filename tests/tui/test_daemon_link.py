@@ -12,8 +12,8 @@ import pytest
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
-from rtstui import connection as module
-from rtstui.connection import Connection
+from rtstui import daemon_link as module
+from rtstui.daemon_link import DaemonLink
 from rtstui.state import Gap, Phase, State
 from tests.support.dashboard.app import state, until
 from tests.support.dashboard.fake_daemon import FakeDaemon
@@ -21,10 +21,10 @@ from tests.support.dashboard.scenarios import dead_letters, error_log, events, l
 
 
 @asynccontextmanager
-async def linked(socket: Path) -> AsyncIterator[tuple[Connection, State]]:
+async def linked(socket: Path) -> AsyncIterator[tuple[DaemonLink, State]]:
     """A connection that runs."""
     told = state()
-    connection = Connection(ControlClient(socket), told)
+    connection = DaemonLink(ControlClient(socket), told)
     task = asyncio.create_task(connection.run())
     try:
         yield connection, told

@@ -1,4 +1,4 @@
-"""Below `ControlClient`: HTTP over the control socket, its lines, and what its failures mean."""
+"""The transport of `ControlClient`: HTTP over the control socket, the lines of a feed, errors of ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rtsd import errors
 from rtsd.control import protocol
 from rtsd.errors import DaemonUnreachable, NotFound, RtsError
 
-__all__ = ["FOREVER", "Connection", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
+__all__ = ["FOREVER", "SocketConnection", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ SYSTEM_SOCKET = Path("/run/rtsd/rtsd.sock")
 """Where the daemon listens when it runs as a service."""
 
 TIMEOUT_S = 30.0
-"""For one answer. Waiting for a whole audit has no limit: see `ControlClient.audit`."""
+"""For one answer. Work that is waited for, such as an audit, has no limit: `FOREVER`."""
 
 FOREVER = aiohttp.ClientTimeout(total=None)
 
@@ -40,17 +40,17 @@ class SocketForbidden(DaemonUnreachable):
 
 
 class UnknownRoute(RtsError):
-    """The daemon answers, and has never heard of the question: it is older than this program."""
+    """The daemon has no such route: it is older than this program."""
 
     http_status = 404
 
 
 class WrongProtocol(DaemonUnreachable):
-    """Something answers that speaks another version of the protocol, or another protocol."""
+    """The other end speaks another protocol, or another version of this one."""
 
 
 def socket_path(option: str | os.PathLike[str] | None = None) -> Path:
-    """Which control socket is meant: the option, `$RTSD_SOCKET`, the service's, the user's own.
+    """Return the path of the control socket: the option, `$RTSD_SOCKET`, the service's, the user's own.
 
     Without an option or a variable it is the first that exists, else the service's.
     """
@@ -64,8 +64,8 @@ def socket_path(option: str | os.PathLike[str] | None = None) -> Path:
     return next((path for path in candidates if _exists(path)), SYSTEM_SOCKET)
 
 
-class Connection:
-    """One daemon's control socket. An async context manager; `close()` does the same by hand."""
+class SocketConnection:
+    """HTTP over one daemon's control socket. An async context manager; `close()` does the same by hand."""
 
     def __init__(self, socket: str | os.PathLike[str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.socket = Path(socket)
@@ -86,17 +86,21 @@ class Connection:
         if session is not None:
             await session.close()
 
-    async def _json(
+    async def _get(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
+        return decode(await self._request("GET", path, query=query), kind)
+
+    async def _send(
         self,
         method: str,
         path: str,
+        kind: type[T],
+        body: msgspec.Struct | None = None,
         *,
         query: Mapping[str, str] | None = None,
-        body: object = None,
         patience: aiohttp.ClientTimeout | None = None,
-    ) -> dict[str, Any]:
+    ) -> T:
         answer = await self._request(method, path, query=query, body=body, patience=patience)
-        return decode(answer, dict[str, Any]) if answer.strip() else {}
+        return decode(answer if answer.strip() else b"{}", kind)
 
     async def _request(
         self,
@@ -117,10 +121,10 @@ class Connection:
         return answer
 
     async def _lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-        """The lines of a followed feed, of any length up to MAX_LINE."""
+        """Yield the lines of a followed feed, each of any length up to MAX_LINE."""
         pending = bytearray()
         try:
-            # An idle org sends nothing for hours; the kernel tells when the daemon is gone.
+            # An idle org sends nothing for hours; the kernel closes the socket when the daemon is gone.
             async with self._open(
                 "GET", "/v1/events", query, None, aiohttp.ClientTimeout(total=None)
             ) as response:
@@ -158,7 +162,7 @@ class Connection:
         )
 
     def _unreachable(self, error: Exception) -> NoReturn:
-        """Raise what a failed connection means for the one who called."""
+        """Raise the error of ours that a failed connection means."""
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         if isinstance(cause, PermissionError):
             raise SocketForbidden(
@@ -187,7 +191,7 @@ class Connection:
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Read an answer. Raises WrongProtocol where it is none of rtsd's."""
+    """Decode an answer. Raises WrongProtocol if it is another document."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -195,25 +199,25 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 class _Line(msgspec.Struct):
-    """What every line of the feed has."""
+    """The part that every line of the feed has."""
 
     type: str
 
 
 def decode_line(line: bytes, kinds: Mapping[str, type[Any]], other: type[Any]) -> Any:
-    """Read a line of the feed as what its `type` names, or as `other`."""
+    """Decode a line of the feed as the kind that its `type` names, or as `other`."""
     return decode(line, kinds.get(decode(line, _Line).type, other))
 
 
 def refusal(status: int, body: bytes) -> RtsError:
-    """The error that an answer of 400 and above stands for."""
+    """Return the error of ours that an answer of 400 and above stands for."""
     try:
         failure = msgspec.json.decode(body, type=protocol.Failure)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _not_rtsd(f"HTTP {status} without a reason")
     if status in (404, 405) and failure.error != NotFound.__name__:
         return UnknownRoute(
-            "This rtsd does not know the question: it is older than the one who asks.", "Upgrade rtsd."
+            "This rtsd does not know the request: it is older than this program.", "Upgrade rtsd."
         )
     kind: Callable[[str], RtsError] = _ERRORS.get(failure.error, RtsError)
     error = kind(failure.message)
@@ -240,7 +244,7 @@ def _not_rtsd(what: str) -> WrongProtocol:
 
 
 def _how_to_join(socket: Path) -> str:
-    """The command that lets this user in: joining the group that owns the socket, where there is one."""
+    """Return the command that gives this user access: joining the group that owns the socket, if any."""
     try:
         group = grp.getgrgid(socket.stat().st_gid).gr_name
     except (OSError, KeyError):
@@ -258,4 +262,4 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:
-        return True  # a directory we may not enter: somebody's socket, and the error will say so
+        return True  # in a directory without access: the attempt to connect says so

@@ -1,4 +1,4 @@
-"""The operator's side of the app: which daemon is looked at, and what can be done to it."""
+"""The operator's side of the app: the selected daemon, and the actions on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
 from rtsd.errors import RtsError
 from rtstui import actions, conditions, saving
-from rtstui.answers import Answer, Question, put
 from rtstui.clean import clean
-from rtstui.connection import Connection
+from rtstui.daemon_link import DaemonLink
+from rtstui.document_cache import CachedDocument, DocumentRequest, load
 from rtstui.rows import Row
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm
@@ -41,67 +41,67 @@ CHANGING = frozenset(
         "switch_package",
     }
 )
-"""Actions that make the daemon do something."""
+"""Actions that change something in the daemon or the org."""
 
 
 class OperatorApp(App[int]):
-    """Acts on the daemon that is looked at, after asking; the keys for it belong to the tables."""
+    """Acts on the selected daemon, after a question; the keys for that belong to the tables."""
 
-    connections: list[Connection]
+    links: list[DaemonLink]
     read_only: bool
-    looked_at: int = 0
-    """Which of `connections`."""
+    selected: int = 0
+    """Index into `links`."""
 
     @property
-    def connection(self) -> Connection:
-        """The link to the daemon that is looked at."""
-        return self.connections[self.looked_at]
+    def link(self) -> DaemonLink:
+        """The link to the selected daemon."""
+        return self.links[self.selected]
 
     @property
     def state(self) -> State:
-        """What that daemon has told."""
-        return self.connection.state
+        """The state of the selected daemon."""
+        return self.link.state
 
     ages: bool = False
-    """Whether moments are shown as ages."""
+    """True while moments are shown as ages."""
 
     masking: bool = False
-    """Whether records' values are hidden, for sharing the screen."""
+    """True while records' values are hidden, for sharing the screen."""
 
-    def answer(self, question: Question[T]) -> Answer[T]:
-        """What came of a question to the daemon that is looked at; asked when it is due."""
+    def load(self, request: DocumentRequest[T]) -> CachedDocument[T]:
+        """Return a document of the selected daemon from the cache, and load it when it is due."""
         state = self.state
-        answer = state.answers.of(question)
-        if state.live and answer.due(state.now(), question.every):
-            answer.asking = True
-            self.run_worker(self._put(question, answer, state, self.client), group="ask")
-        return answer
+        document = state.documents.get(request)
+        if state.live and document.is_due(state.now(), request.max_age_s):
+            document.loading = True
+            self.run_worker(self._load(request, document, state, self.client), group="load")
+        return document
 
-    async def _put(
-        self, question: Question[T], answer: Answer[T], state: State, client: ControlClient
+    async def _load(
+        self, request: DocumentRequest[T], document: CachedDocument[T], state: State, client: ControlClient
     ) -> None:
-        await put(question, answer, client, state.now())
+        await load(request, document, client, state.now())
         state.rev += 1
 
     @property
     def client(self) -> ControlClient:
-        """Its control API."""
-        return self.connection.client
+        """The control API of the selected daemon."""
+        return self.link.client
 
     def say(self, text: str, *, error: bool = False) -> None:
-        """A word to the operator, in the corner for some seconds."""
+        """Show a message in the corner for some seconds."""
         self.notify(
             clean(text), severity="error" if error else "information", timeout=8 if error else 4, markup=False
         )
 
     async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
-        """Ask before acting; False when the dialog is closed."""
+        """Ask before an action; return False if the dialog is closed."""
         return await self.push_screen_wait(Confirm(question, rows, verb, word))
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Send text to the terminal's clipboard, or to a file where it is too long for that.
+        """Send text to the terminal's clipboard, or to a file if it is too long for that.
 
-        Whether the terminal takes it cannot be known, so nothing says that it was copied.
+        A terminal does not confirm, so the message never claims that it was copied.
         """
         size = len(text.encode())
         if size > saving.LONGEST_COPY:
@@ -115,13 +115,13 @@ class OperatorApp(App[int]):
             self.say(f"Sent to the terminal's clipboard: {size:,} bytes.")
 
     def action_save(self) -> None:
-        """Write what the focused panel shows, as it is filtered, to a file."""
+        """Save the content of the focused panel, as it is filtered, to a file."""
         panel = self.focused
         if isinstance(panel, Panel):
             self.keep(panel.id or "panel", *panel.export())
 
     def keep(self, stem: str, suffix: str, text: str) -> bool:
-        """Write text to a new file, and say where or why not; whether it was written."""
+        """Write text to a new file, and report where; return True if it was written."""
         try:
             path = saving.save(stem, suffix, text, self.state.now())
         except OSError as error:
@@ -142,7 +142,7 @@ class OperatorApp(App[int]):
         self.state.rev += 1
 
     def action_zoom(self) -> None:
-        """Give the focused panel the whole view, or its place again."""
+        """Give the focused panel the whole view, or its own place again."""
         if self.screen.maximized is not None:
             self.screen.minimize()
         elif self.focused is not None:
@@ -150,7 +150,7 @@ class OperatorApp(App[int]):
 
     def log_changed(self) -> None:
         """Have the error log read again."""
-        self.connection.read_log()
+        self.link.read_log()
 
     def _act(self, work: Coroutine[Any, Any, None]) -> None:
         self.run_worker(self._guarded(work), group="act", exit_on_error=True)
@@ -162,17 +162,17 @@ class OperatorApp(App[int]):
             self.say(str(error), error=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Acts are hidden when only looking is allowed, and off while the data is old."""
+        """Hide actions in read-only mode, and disable them while the data is outdated."""
         if action in CHANGING:
             return False if self.read_only else (True if self.state.live else None)
         if action == "reconnect":
             return not self.state.live
         if action == "orgs":
-            return len(self.connections) > 1
+            return len(self.links) > 1
         return True
 
     def chosen_object(self) -> Object | None:
-        """The object under the cursor of the view's table."""
+        """Return the object under the cursor of the view's table."""
         for table in self.screen.query(Objects):
             status = self.state.status
             if status is not None and table.cursor is not None:
@@ -208,7 +208,7 @@ class OperatorApp(App[int]):
             self._act(actions.drop(self, targets))
 
     def action_compare(self) -> None:
-        """Ask the org how the record stands there."""
+        """Compare the record with the org."""
         if isinstance(self.screen, RecordView):
             self._act(actions.compare(self, self.screen))
 
@@ -223,7 +223,7 @@ class OperatorApp(App[int]):
             self._act(conditions.read(self, self.screen))
 
     def action_apply_conditions(self) -> None:
-        """Write the chosen object's conditions in the org."""
+        """Write the chosen object's conditions to the org."""
         if isinstance(self.screen, ConditionsView):
             self._act(conditions.apply(self, self.screen))
 

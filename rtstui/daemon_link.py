@@ -1,6 +1,6 @@
-"""Keeps one daemon's `State` true: connects, follows, catches up after a break, tries again for ever.
+"""The link to a daemon: keeps its `State` true, and connects again after a break.
 
-No Textual here. `run` is one task; it ends only when it is cancelled.
+No Textual here. `run` is a task that ends only when it is cancelled.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from rtstui.meaning import TROUBLE_TYPES
 from rtstui.state import Phase, State
 
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Seconds before each attempt; the last one repeats."""
+"""Seconds before each attempt; the last value repeats."""
 
 BACKFILL = 1_000
-"""Entries fetched when a feed begins: a few screens at the start, the gap after a break."""
+"""Entries fetched when a feed begins: a few screens at the start, the missing ones after a break."""
 
 QUIET_S = 3.0
-"""After so long without a line the daemon is asked whether it is there; also the limit for its answer."""
+"""Seconds without a line after which the daemon is probed; also the limit for its answer."""
 
 LOG_EVERY_S = 1.0
-"""The error log is read at most this often."""
+"""Seconds between two reads of the error log, at least."""
 
 
-class Connection:
-    """The link to one daemon. `hz` and `rows` say how the feed is thinned."""
+class DaemonLink:
+    """The link to one daemon. `hz` and `rows` thin its feed."""
 
     def __init__(self, client: ControlClient, state: State, *, hz: int = 10, rows: int = 200) -> None:
         self.client = client
@@ -43,11 +43,11 @@ class Connection:
         self._heard = 0.0
 
     def try_now(self) -> None:
-        """Do not wait for the next attempt's time."""
+        """Start the next attempt at once."""
         self._hurry.set()
 
     def read_log(self) -> None:
-        """Read the error log and the dead letters again, e.g. after a retry."""
+        """Read the error log and the dead letters again, such as after a retry."""
         self._log_due.set()
 
     async def run(self) -> None:
@@ -63,7 +63,7 @@ class Connection:
             await self.client.close()
 
     async def _session(self) -> RtsError:
-        """One connection, from hello to its end; returns why it ended."""
+        """Hold a connection until it ends; return the reason."""
         ended: RtsError = DaemonUnreachable("rtsd ended the connection.")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -86,7 +86,7 @@ class Connection:
         raise DaemonUnreachable("rtsd ended the connection.")
 
     async def _hello(self, snapshot: Snapshot) -> None:
-        """Check who answers, and fetch what happened before the feed began."""
+        """Check the protocol, and fetch entries from before the feed began."""
         status = snapshot.status
         if status.protocol != PROTOCOL:
             newer = "rtstui" if status.protocol > PROTOCOL else "rtsd"
@@ -122,7 +122,7 @@ class Connection:
             self._log_due.set()
 
     async def _watch(self) -> None:
-        """A daemon that is stopped or stuck keeps its socket open: ask it when it is quiet for long."""
+        """Probe the daemon after a silence: a stopped or stuck one keeps its socket open."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(max(0.1, self._heard + QUIET_S - loop.time()))
@@ -138,7 +138,7 @@ class Connection:
                 self.state.fold(Snapshot(status=status))
 
     async def _keep_log(self) -> None:
-        """Read errors and dead letters when something says they changed."""
+        """Read errors and dead letters when they may have changed."""
         while True:
             await self._log_due.wait()
             self._log_due.clear()
@@ -152,7 +152,7 @@ class Connection:
             await asyncio.sleep(LOG_EVERY_S)
 
     async def _wait(self, error: RtsError, attempt: int) -> None:
-        """Say what went wrong and let time pass before the next attempt."""
+        """Show the error, and pause before the next attempt."""
         pause = next(
             value
             for number, value in enumerate(chain(BACKOFF_S, repeat(BACKOFF_S[-1])), start=1)
@@ -180,7 +180,7 @@ def _phase(error: RtsError, *, ever_live: bool) -> Phase:
 
 
 def _first(group: BaseExceptionGroup[RtsError]) -> RtsError:
-    """The reason itself, out of however many groups."""
+    """Return the first error in nested groups."""
     for error in group.exceptions:
         return _first(error) if isinstance(error, BaseExceptionGroup) else error
     raise AssertionError("an exception group is never empty")

@@ -1,6 +1,6 @@
-"""Everything in ASCII, for terminals and fonts that have nothing else: `--ascii`, or a locale without UTF-8.
+"""The screen in ASCII, for terminals and fonts without Unicode: `--ascii`, or a locale without UTF-8.
 
-It works on what is about to be sent to the terminal, so nothing that is painted can escape it.
+It filters the lines on their way to the terminal, so nothing that is painted can bypass it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SIGNS: Mapping[str, str] = {
     **dict.fromkeys("→", ">"),
     "…": "~",
 }
-"""What stands for the signs that the dashboard itself uses; each is one cell, as they are."""
+"""Replacements of the signs that the dashboard uses; each takes one cell, as the signs do."""
 
 
 @lru_cache(4_096)
-def plainly(text: str) -> str:
-    """The text in ASCII, in as many cells; a character that has no stand-in is a question mark per cell."""
+def to_ascii(text: str) -> str:
+    """Return the text in ASCII and as wide; a character without a replacement is a question mark per cell."""
     if text.isascii():
         return text
     return "".join(
@@ -48,18 +48,18 @@ def plainly(text: str) -> str:
 
 
 def is_needed() -> bool:
-    """Whether the locale cannot show more than ASCII."""
+    """Return True if the locale cannot show more than ASCII."""
     return "utf" not in locale.getpreferredencoding(do_setlocale=False).lower()
 
 
-class Ascii(LineFilter):
-    """The last thing that happens to a painted line."""
+class AsciiFilter(LineFilter):
+    """The last filter of a painted line."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
-        """Only the texts change."""
+        """Replace the texts; styles stay."""
         return [
             segment
             if segment.text.isascii()
-            else Segment(plainly(segment.text), segment.style, segment.control)
+            else Segment(to_ascii(segment.text), segment.style, segment.control)
             for segment in segments
         ]
