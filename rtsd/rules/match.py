@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from rtsd.store.outbox import Posting
 from rtsd.store.schema import Table
 from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 
 BREATH = 200
 """Changes that are judged at a stretch: a few milliseconds, then others get their turn."""
@@ -44,6 +45,12 @@ class CompiledRule:
     table: Table | None = None
     when: When | None = None
     error: str | None = None
+    reported: bool = False
+    """Whether the error log has it."""
+
+    def evaluated(self, error: str | None) -> None:
+        """Take how the last evaluation ended, once that is committed."""
+        self.error, self.reported = error, error is not None
 
 
 def is_live(mirrored: MirroredObject, one: Occurrence) -> bool:
@@ -56,7 +63,7 @@ def is_live(mirrored: MirroredObject, one: Occurrence) -> bool:
     if mirrored.loaded or note.source == "push" or one.old is not None:
         return True
     created = one.new.get(_CREATED)
-    return bool(created) and from_iso(str(created)) >= mirrored.loaded_from > 0
+    return bool(created) and from_iso(str(created)) >= mirrored.freshness.loaded_from > 0
 
 
 class Matcher:
@@ -91,21 +98,26 @@ class Matcher:
         notes: list[Note] = []
         live = [one for one in found if is_live(mirrored, one)]
         for compiled in self._compiled.get(mirrored.name.lower(), ()):
-            broken = compiled.error
-            asked = [one for one in live if is_asked(compiled.rule, one.entry.note)]
-            failed = 0
+            rule = compiled.rule
+            asked = [one for one in live if is_asked(rule, one.entry.note)]
+            if not asked:
+                continue
+            self.compile(compiled, mirrored.described)
+            errors = []
             for place, one in enumerate(asked, 1):
                 if place % BREATH == 0:
                     await asyncio.sleep(0)
-                if not self._holds(compiled, mirrored.described, one):
-                    failed += compiled.error is not None
-                    continue
-                postings.append(self._posting(compiled.rule, one))
-                notes.append(_fired(compiled.rule, one))
-            if failed:
-                notes.append(_not_judged(compiled, mirrored, failed))
-                if broken is None:
-                    await self._report(tx, compiled, mirrored, at)
+                holds, error = _evaluate(compiled, one)
+                if holds:
+                    postings.append(self._posting(rule, one))
+                    notes.append(_fired(rule, one))
+                errors.append(error)
+            reasons = [error for error in errors if error is not None]
+            if reasons:
+                notes.append(_not_judged(rule, mirrored.name, reasons))
+                if not compiled.reported:
+                    await _report(tx, rule, reasons[-1], mirrored.name, at)
+            tx.on_commit(partial(compiled.evaluated, errors[-1]))
         if postings:
             await outbox.add(tx, postings, at)
         return await self._journal.append(tx, at, notes) if notes else []
@@ -114,22 +126,11 @@ class Matcher:
         """Hold a rule ready for a table; what is wrong with it is in its `error`."""
         if compiled.table is not table:
             compiled.table, compiled.when, compiled.error = table, None, None
+            compiled.reported = False
             try:
                 compiled.when = When(compiled.rule.when, table.schema)
             except ValueError as error:
                 compiled.error = str(error).partition(";")[0]
-
-    def _holds(self, compiled: CompiledRule, table: Table, one: Occurrence) -> bool:
-        self.compile(compiled, table)
-        if compiled.when is None:
-            return False
-        try:
-            holds = compiled.when.holds(one.new, one.old)
-        except ValueError as error:
-            compiled.error = f"`when` cannot be evaluated: {error}"
-            return False
-        compiled.error = None
-        return holds
 
     def _posting(self, rule: Rule, one: Occurrence) -> Posting:
         note = one.entry.note
@@ -150,11 +151,21 @@ class Matcher:
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, compiled: CompiledRule, mirrored: MirroredObject, at: Millis) -> None:
-        """Put it where people look: once, when it begins."""
-        message = f"rule {compiled.rule.name}: {compiled.error}"
-        log.warning("rule failed", rule=compiled.rule.name, object=mirrored.name)
-        await error_log.add(tx, to_iso(at), RuleFailed.__name__, message, mirrored.name)
+
+def _evaluate(compiled: CompiledRule, one: Occurrence) -> tuple[bool, str | None]:
+    """Whether a rule's condition holds for a change, or why it cannot be evaluated."""
+    if compiled.when is None:
+        return False, compiled.error
+    try:
+        return compiled.when.holds(one.new, one.old), None
+    except ValueError as error:
+        return False, f"`when` cannot be evaluated: {error}"
+
+
+async def _report(tx: Tx, rule: Rule, error: str, object_name: str, at: Millis) -> None:
+    """Put it where people look: once, when it begins."""
+    log.warning("rule failed", rule=rule.name, object=object_name)
+    await error_log.add(tx, to_iso(at), RuleFailed.__name__, f"rule {rule.name}: {error}", object_name)
 
 
 def is_asked(rule: Rule, note: Note) -> bool:
@@ -179,12 +190,12 @@ def _fired(rule: Rule, one: Occurrence) -> Note:
     )
 
 
-def _not_judged(compiled: CompiledRule, mirrored: MirroredObject, failed: int) -> Note:
-    changes = "a change" if failed == 1 else f"{failed} changes"
+def _not_judged(rule: Rule, object_name: str, reasons: Sequence[str]) -> Note:
+    changes = "a change" if len(reasons) == 1 else f"{len(reasons)} changes"
     return Note(
         type="rule",
-        object=mirrored.name,
+        object=object_name,
         outcome="error",
-        message=f"{compiled.rule.name} could not be evaluated for {changes}: {compiled.error}",
-        detail={"rule": compiled.rule.name, "changes": failed},
+        message=f"{rule.name} could not be evaluated for {changes}: {reasons[-1]}",
+        detail={"rule": rule.name, "changes": len(reasons)},
     )
