@@ -296,7 +296,7 @@ HOT = "Rating = 'Hot' AND Type != 'Partner'"
 
 
 def _hot(row: dict[str, Any]) -> bool:
-    return row["Rating"] == "Hot" and row["Type"] != "Partner"
+    return bool(row["Rating"] == "Hot" and row["Type"] != "Partner")
 
 
 async def test_rows_enter_and_leave_a_filter(stand: Standing) -> None:

@@ -16,7 +16,8 @@ from rtsd.errors import (
     OrgUnreachable,
     QuotaExhausted,
 )
-from rtsd.salesforce import bulk, objects, soql
+from rtsd.salesforce import bulk, soql
+from tests.support.salesforce.bench import described
 
 RESULTS = "/results"
 IDS = "SELECT Id FROM Contact"
@@ -54,8 +55,7 @@ async def test_every_value_of_every_row(desk: Any) -> None:
         rows=[{"LastName": f"H{number}", "Description": text} for number, text in enumerate(hostile)],
     )
     client = await desk.client()
-    described = await objects.describe(client, "Contact")
-    schema = described.schema
+    schema = (await described(client)).schema
     mirror: dict[str, dict[str, Any]] = {}
     statement = soql.select(schema.names, "Contact")
     async with bulk.job(client, statement, purpose="audit", page_rows=400) as job:

@@ -58,7 +58,8 @@ async def test_one_refresh_for_all_calls_that_find_the_session_dead(bench: Any, 
 
     def by_token(request: web.Request) -> web.Response:
         good = request.headers["Authorization"].removeprefix("Bearer ") in alive
-        return (script.answer(200, PAGE) if good else script.refused(*EXPIRED))(request)
+        made: web.Response = (script.answer(200, PAGE) if good else script.refused(*EXPIRED))(request)
+        return made
 
     bench.org.on(QUERY, by_token)
     bench.org.logins(script.token("T1"), script.token("T2"))
@@ -230,7 +231,8 @@ async def test_retrieve_aligns_records_with_ids(bench: Any, script: Any) -> None
 async def test_retrieve_refuses_records_that_do_not_align(bench: Any, script: Any) -> None:
     """A record in another's place would be written to the wrong row."""
     client = await bench.client()
-    for body in ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []}):
+    bodies: tuple[Any, ...] = ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []})
+    for body in bodies:
         bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
         with pytest.raises(SalesforceError, match="Salesforce answered"):
             await client.retrieve("Account", IDS[:2], ["Id"], purpose="repair")

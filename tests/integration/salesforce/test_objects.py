@@ -10,6 +10,7 @@ import pytest
 from rtsd.core.schema import Kind
 from rtsd.errors import ObjectUnavailable, OrgUnreachable, QuotaExhausted, SessionExpired
 from rtsd.salesforce import objects
+from tests.support.salesforce.bench import described
 
 V = "/services/data/v66.0"
 
@@ -17,8 +18,7 @@ V = "/services/data/v66.0"
 async def test_a_described_object_can_be_read(desk: Any) -> None:
     """Each field of the schema can be selected, and no compound is among them."""
     client = await desk.client()
-    described = await objects.describe(client, "Contact")
-    schema = described.schema
+    schema = (await described(client)).schema
     assert schema.names[0] == "Id"
     assert schema.cursor == "SystemModstamp"
     assert "MailingAddress" not in schema.names
@@ -33,7 +33,7 @@ async def test_a_described_object_can_be_read(desk: Any) -> None:
 async def test_an_unchanged_object_is_not_sent_again(desk: Any) -> None:
     """ac_33: If-Modified-Since makes a describe cheap; a change is seen, and each is one call."""
     client = await desk.client()
-    first = await objects.describe(client, "Contact")
+    first = await described(client)
     assert first.last_modified
     assert await objects.describe(client, "Contact", modified_since=first.last_modified) is None
     earlier = "Tue, 01 Jan 2008 00:00:00 GMT"
@@ -56,8 +56,8 @@ async def test_a_missing_or_hidden_object_is_said_to_be(desk: Any) -> None:
 async def test_field_level_security_narrows_the_schema(desk: Any) -> None:
     """A hidden field is not in the schema, so it is not asked for."""
     desk.sim.server.accounts.change_visibility(hidden_fields=frozenset({("Contact", "Email")}))
-    described = await objects.describe(await desk.client(), "Contact")
-    assert "Email" not in described.schema.names
+    shown = await described(await desk.client())
+    assert "Email" not in shown.schema.names
 
 
 async def test_all_objects_are_listed(desk: Any) -> None:
@@ -74,8 +74,8 @@ async def test_a_dead_session_is_renewed_once_for_many_describes(desk: Any) -> N
     await objects.describe(client, "Account")
     desk.sim.server.accounts.expire_sessions()
     names = ["Account", "Contact", "Lead", "Opportunity", "Task"]
-    described = await asyncio.gather(*(objects.describe(client, name) for name in names))
-    assert [each.schema.name for each in described] == names
+    shown = await asyncio.gather(*(described(client, name) for name in names))
+    assert [each.schema.name for each in shown] == names
     assert desk.sim.server.accounts.logins == 2
 
 
@@ -92,8 +92,7 @@ async def test_passing_errors_are_outlasted(desk: Any, fault: str) -> None:
     """Web pages, resets and overload cost a retry, and the ledger has each."""
     client = await desk.client()
     await desk.sim.fault(fault, count=2, path="describe")
-    described = await objects.describe(client, "Contact")
-    assert described.schema.name == "Contact"
+    assert (await described(client)).schema.name == "Contact"
     assert desk.ledger.sent_by["describe", "DailyApiRequests"] == 3
 
 
@@ -118,8 +117,8 @@ async def test_usage_comes_with_describes_too(desk: Any) -> None:
     """The free header and the server's clock are read from simple-salesforce's answers."""
     desk.sim.server.org.clock.set_offset(3_600)
     client = await desk.client()
-    described = await objects.describe(client, "Contact")
+    shown = await described(client)
     assert desk.usage == [(1, 100_000)]
     date, sent, received = desk.offsets[0]
     assert sent - 1_000 <= date - 3_600_000 <= received
-    assert abs(described.observed.until - (desk.clock() + 3_600_000)) < 3_000
+    assert abs(shown.observed.until - (desk.clock() + 3_600_000)) < 3_000

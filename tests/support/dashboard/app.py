@@ -116,7 +116,7 @@ async def running(
 
 
 async def until(
-    condition: Callable[[], object], pilot: Pilot[int] | None = None, seconds: float = 20.0
+    condition: Callable[..., object], pilot: Pilot[int] | None = None, seconds: float = 20.0
 ) -> None:
     """Wait for a condition, and fail when it does not come."""
     deadline = asyncio.get_running_loop().time() + seconds

@@ -13,8 +13,10 @@ from typing import Any
 from aiohttp import web
 
 from rtsd.errors import QuotaExhausted
+from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client, RetryPolicy, Timeouts
 from rtsd.salesforce.credentials import Auth, Credentials
+from rtsd.salesforce.objects import Described
 from rtsd.salesforce.session import Session
 from tests.support.clocks import ManualClock
 
@@ -158,6 +160,13 @@ class Bench:
             **options,
         )
         return await self.stack.enter_async_context(client)
+
+
+async def described(client: Client, name: str = "Contact") -> Described:
+    """An object as the org describes it; it is there."""
+    found = await objects.describe(client, name)
+    assert found is not None
+    return found
 
 
 @asynccontextmanager
