@@ -158,11 +158,11 @@ class Game(RuleBasedStateMachine):
     @contextlib.contextmanager
     def _running_loop(self) -> Iterator[None]:
         """Let the package spawn its pushes: it asks for the running loop."""
-        asyncio._set_running_loop(self._runner.get_loop())
+        asyncio._set_running_loop(self._runner.get_loop())  # noqa: SLF001 - as event loops do
         try:
             yield
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(None)  # noqa: SLF001
 
     @rule(name=names, place=places, text=texts, delay=delays)
     def edit(self, name: str, place: int, text: str, delay: float) -> None:

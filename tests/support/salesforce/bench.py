@@ -18,6 +18,8 @@ from rtsd.salesforce.client import Client, RetryPolicy, Timeouts
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.objects import Described
 from rtsd.salesforce.session import Session
+from rtssim.process import SimulatedOrg
+from rtssim.server import OrgServer
 from tests.support.clocks import ManualClock
 
 Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
@@ -187,7 +189,13 @@ async def served(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Desk(Bench):
     """The adapter under test beside a simulated org."""
 
-    sim: Any = None
+    sim: SimulatedOrg = field(kw_only=True)
+
+    @property
+    def server(self) -> OrgServer:
+        """The inside of the org, which is served by this process."""
+        assert self.sim.server is not None
+        return self.sim.server
 
     def credentials(self, auth: Auth = Auth.CLIENT_CREDENTIALS, **more: Any) -> Credentials:
         """Good credentials for the simulated org."""
