@@ -16,6 +16,11 @@ class DailyCount:
     def __init__(self) -> None:
         self._minutes: dict[int, int] = {}
 
+    @property
+    def minutes(self) -> int:
+        """How many minutes are kept."""
+        return len(self._minutes)
+
     def add(self, at: Millis, count: int = 1) -> None:
         """Count something that happened at a moment; a negative count takes it back."""
         minute = at // MINUTE_MS

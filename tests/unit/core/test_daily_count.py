@@ -26,7 +26,7 @@ def test_memory_is_bounded() -> None:
     for minute in range(MOST_MINUTES * 3):
         count.add(NOW + minute * MINUTE_MS)
     end = NOW + MOST_MINUTES * 3 * MINUTE_MS
-    assert len(count._minutes) == MOST_MINUTES
+    assert count.minutes == MOST_MINUTES
     assert count.last_day(end) == DAY_MS // MINUTE_MS
 
 
