@@ -16,7 +16,7 @@ from rtsd.core import certificate
 from rtsd.core.instant import to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.price import fingerprint, price
-from rtsd.errors import Conflict, RtsError
+from rtsd.errors import RtsError
 from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import audits, journal, mirror
 from rtsd.store.audits import AuditProgress
@@ -83,7 +83,7 @@ class Audits:
         if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
             rows = await mirror.count(engine.database, mirrored.described)
             return await self._pricing.priced(fingerprint(rows))
-        await self._describe(mirrored)
+        await self._describer.require(mirrored)
         schema, where = mirrored.described.schema, mirrored.config.where
         size = await measure(engine.client, schema, where, purpose="estimate")
         return await self._pricing.priced(price([size]))
@@ -93,7 +93,6 @@ class Audits:
     ) -> protocol.AuditResult:
         engine = self._engine
         self._loader.refuse_while_loading(mirrored)
-        await self._describe(mirrored)
         began, seq = engine.now(), engine.journal.last_seq
         spending = await Spending.begin(engine.database, began)
         try:
@@ -113,14 +112,6 @@ class Audits:
         audited.api_calls, audited.bulk_jobs = spent[API_REQUESTS], spent[BULK_JOBS]
         audited.seconds = round((engine.now() - began) / 1000, 3)
         return protocol.AuditResult(objects=[audited], api_calls=audited.api_calls)
-
-    async def _describe(self, mirrored: MirroredObject) -> None:
-        """Describe an object that has no usable description. Raises Conflict that says why there is none."""
-        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
-            await self._describer.describe(mirrored)
-        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
-            reason = mirrored.stored.error or f"{mirrored.name} has not been described."
-            raise Conflict(reason, "Then run it again.")
 
     async def _found_since(self, mirrored: MirroredObject, seq: int) -> protocol.AuditedObject:
         """Return the corrections since an entry of the journal."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.schema import narrow
-from rtsd.errors import ObjectUnavailable
+from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import objects
 from rtsd.salesforce.objects import Described
 from rtsd.store import schema as tables
@@ -49,7 +49,7 @@ class Describer:
 
     def _pause(self, mirrored: MirroredObject) -> Millis:
         """How long after a describe the next one is due; an object out of sight is looked for more often."""
-        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
+        if _is_unusable(mirrored):
             return min(self._period, OUT_OF_SIGHT_PAUSE_MS)
         return self._period
 
@@ -69,6 +69,14 @@ class Describer:
     def soon(self, mirrored: MirroredObject) -> None:
         """Have the next step describe the object: what it was found to be may have changed."""
         self._last.pop(mirrored.name, None)
+
+    async def require(self, mirrored: MirroredObject) -> None:
+        """Describe an object that has no usable description. Raises Conflict that says why there is none."""
+        if _is_unusable(mirrored):
+            await self.describe(mirrored)
+        if _is_unusable(mirrored):
+            reason = mirrored.stored.error or f"{mirrored.name} has not been described."
+            raise Conflict(reason, "Then run it again.")
 
     async def describe(self, mirrored: MirroredObject) -> None:
         """Describe one object; its table follows.
@@ -124,6 +132,10 @@ class Describer:
         asked = self._asked.get(mirrored.name, 0)
         self._asked[mirrored.name] = asked + 1
         return asked % WHOLE_EVERY != 0 and mirrored.state is not ObjectState.ERROR
+
+
+def _is_unusable(mirrored: MirroredObject) -> bool:
+    return mirrored.table is None or mirrored.state is ObjectState.ERROR
 
 
 async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> list[str]:

@@ -113,6 +113,7 @@ class Loader(Service):
             if not mirrored.loaded:
                 async with self._engine.database.transaction() as tx:
                     await audits.request(tx, mirrored.name, self._engine.now())
+            await self._describer.require(mirrored)
             await self._audit.run(mirrored, accept_missing=accept_missing)
 
     @contextmanager
