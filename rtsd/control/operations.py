@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtsd.core.instant import Millis, to_iso
-from rtsd.core.price import Price, fingerprint, price
-from rtsd.core.quota import DAY_MS
+from rtsd.core.cost import Cost, fingerprint, full_read
+from rtsd.core.instant import DAY_MS, Millis, to_iso
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import Conflict, RtsError
 from rtsd.rules.engine import RuleEngine
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import dead_letters, journal, mirror, quota
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
@@ -134,9 +133,9 @@ class Operations:
         size = await measure(
             self._engine.client, mirrored.described.schema, mirrored.config.where, purpose="estimate"
         )
-        return await self.priced(price([size]))
+        return await self.priced(full_read([size]))
 
-    async def priced(self, cost: Price) -> dict[str, Any]:
+    async def priced(self, cost: Cost) -> dict[str, Any]:
         """Put a price beside what the org's limits have left: `{"estimate": …, "problems": […]}`."""
         limits = {
             one.usage.name: (one.usage.max, one.usage.max - one.usage.used)

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from rtsd.control.operations import Operations
+from rtsd.core.cost import fetching, narrow_read
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
-from rtsd.core.price import fetching, narrow_read
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rtsd.control import protocol, views
-from rtsd.core.instant import from_iso, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, from_iso, to_iso
 from rtsd.errors import Conflict, NotFound, UsageError
 from rtsd.rules import dry_run
 from rtsd.rules.engine import RuleEngine

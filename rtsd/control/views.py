@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from rtsd import __version__
 from rtsd.control import protocol
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.core.percentile import percentiles
-from rtsd.core.quota import DAY_MS
 from rtsd.store import audits, dead_letters, error_log, inbox, journal, objects, quota
 from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Entry

@@ -1,4 +1,4 @@
-"""What is done to a value before it reaches the disk (contract section 2, `[objects.privacy]`)."""
+"""Masks that hide values before they reach the disk (contract section 2, `[objects.privacy]`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from rtsd.core.values import MirrorValue
 
 Mask = Callable[[MirrorValue], MirrorValue]
-"""Turns a value into what may be kept of it."""
+"""Turns a value into the form that may be stored."""
 
 
 def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:
-    """The masks by lower-cased field name; `key` (up to 64 bytes) makes the hashes this mirror's own.
+    """The masks by lower-cased field name; `key` (up to 64 bytes) makes hashes unique to this mirror.
 
-    A dropped field has no column at all, so it needs no mask.
+    A dropped field has no column and therefore needs no mask.
     """
 
     def hashed(value: MirrorValue) -> MirrorValue:

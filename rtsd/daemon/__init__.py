@@ -34,8 +34,9 @@ from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
 from rtsd.core.instant import Millis
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.core.server_clock import ServerClock
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.daemon import rules
 from rtsd.daemon.gateway import Keys, open_gateway
 from rtsd.errors import (
@@ -49,7 +50,6 @@ from rtsd.gateway.server import GatewayServer
 from rtsd.logs import LoopFailures, conceal
 from rtsd.rules.engine import RuleEngine
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.salesforce.session import Session
 from rtsd.store import health
 from rtsd.store.database import Database

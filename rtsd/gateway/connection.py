@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from rtsd.core.instant import Millis
-from rtsd.core.pace import Pace
+from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import place
 from rtsd.gateway.connection_limiter import ConnectionLimiter
 from rtsd.gateway.meters import Meters
@@ -37,7 +37,7 @@ class House:
         self.meters = meters
         self.room = ConnectionLimiter(meters)
         self._now = now
-        self._malformed, self._bugs = Pace(LINES_A_SECOND), Pace(LINES_A_SECOND)
+        self._malformed, self._bugs = RateLimit(LINES_A_SECOND), RateLimit(LINES_A_SECOND)
 
     def malformed(self, status: int) -> None:
         """Note what was no HTTP request, without a byte of it."""

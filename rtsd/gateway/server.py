@@ -15,8 +15,8 @@ import structlog
 from aiohttp import HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
-from rtsd.core.pace import Pace
 from rtsd.core.payload import Changes, Push, encode_push, parse_push
+from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
 from rtsd.gateway.body import MOST, Bodies
@@ -72,7 +72,7 @@ class GatewayServer:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._bodies = Bodies()
-        self._taken, self._refused = Pace(LINES_A_SECOND), Pace(connection.LINES_A_SECOND)
+        self._taken, self._refused = RateLimit(LINES_A_SECOND), RateLimit(connection.LINES_A_SECOND)
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
         self.address: str | None = None
@@ -133,8 +133,8 @@ class GatewayServer:
         answer = {"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True}
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
-    def _note(self, pace: Pace, result: str, began: float, **more: object) -> None:
-        held_back = pace.admit(self._intake.now())
+    def _note(self, rate_limit: RateLimit, result: str, began: float, **more: object) -> None:
+        held_back = rate_limit.admit(self._intake.now())
         if held_back is not None:
             ms = round((time.monotonic() - began) * 1000, 1)
             log.info("push", result=result, ms=ms, held_back=held_back or None, **more)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import structlog
 
-from rtsd.core.instant import Millis, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.errors import StoreError
 from rtsd.rules import circuit, command, webhook
 from rtsd.rules.circuit import Circuit

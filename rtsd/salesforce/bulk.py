@@ -12,11 +12,12 @@ from typing import Any
 import structlog
 
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.connection import Connection, Stream
 from rtsd.salesforce.csvstream import MalformedCsv, Records
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES, Observed
+from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.refusals import Refused, Remedy
 from rtsd.salesforce.responses import Answer
 

@@ -11,8 +11,9 @@ from typing import Generic, TypeVar
 import structlog
 
 from rtsd.core.instant import Millis
+from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import OrgUnreachable, QuotaExhausted
-from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
+from rtsd.salesforce.ledger import Clock, Ledger, Observed, OnServerTime
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.refusals import Refused, Remedy, refusal
 from rtsd.salesforce.retry import ConcurrencyLimit, Patience

@@ -11,15 +11,6 @@ from rtsd.errors import QuotaExhausted
 Clock = Callable[[], Millis]
 """The local clock; only the composition root asks the operating system."""
 
-API_REQUESTS = "DailyApiRequests"
-"""One per HTTP call to the REST or Bulk API (Salesforce developer limits, API Request Limits)."""
-BULK_JOBS = "DailyBulkV2QueryJobs"
-"""One per Bulk query job created."""
-BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"
-"""Result files, in whole MB of CSV, rounded up per job."""
-LOGINS = "Logins"
-"""Calls of the token endpoint; whether they count against the daily requests is documented nowhere."""
-
 
 class Ledger(Protocol):
     """Where every call is written down before it is sent. `resource` is a key of `/limits`, or `Logins`."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from rtsd.core.instant import Millis
+from rtsd.core.backoff import pause_ms
+from rtsd.core.instant import MINUTE_MS, Millis
+from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.ledger import LOGINS, Clock, Ledger
+from rtsd.salesforce.ledger import Clock, Ledger
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
 _PURPOSE = "login"
 _TIMEOUTS = Timeouts(first_byte_s=30.0)
-_MINUTE: Millis = 60_000
 _MOST_PER_MINUTE = 6
 """Sessions live 15 minutes at least (Salesforce Help, Session Security Settings): more logins are a loop."""
 _REFUSED_PAUSE: Millis = 30_000
 _UNREACHABLE_PAUSE: Millis = 1_000
-_LONGEST_PAUSE: Millis = 15 * _MINUTE
+_LONGEST_PAUSE: Millis = 15 * MINUTE_MS
 
 
 class Session:
@@ -130,7 +131,7 @@ class Session:
         now = self._clock()
         if self._failure is not None and 0 <= now - self._failed_at < self._pause():
             raise self._failure.with_traceback(None)
-        if len(self._recent) == _MOST_PER_MINUTE and 0 <= now - self._recent[0] < _MINUTE:
+        if len(self._recent) == _MOST_PER_MINUTE and 0 <= now - self._recent[0] < MINUTE_MS:
             raise AuthenticationFailed(
                 f"{_MOST_PER_MINUTE} logins within a minute: Salesforce ends every session at once.",
                 "Check the org's session settings and the app's IP and session policies.",
@@ -138,7 +139,7 @@ class Session:
 
     def _pause(self) -> Millis:
         first = _REFUSED_PAUSE if isinstance(self._failure, AuthenticationFailed) else _UNREACHABLE_PAUSE
-        return min(first << min(self._failures - 1, 10), _LONGEST_PAUSE)
+        return pause_ms(self._failures, first, _LONGEST_PAUSE)
 
 
 def _mark_seen(login: asyncio.Task[Token]) -> None:

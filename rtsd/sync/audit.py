@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import to_iso
 from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
 from rtsd.salesforce import bulk, soql
@@ -106,7 +106,7 @@ class StateAudit:
                 mirrored.vanished = mirrored.unexplained = 0
                 await self._set(mirrored, ObjectState.LIVE, None)
                 return True
-        if not believable(found - expected, found):
+        if not is_plausible(found - expected, found):
             await guard_deletions(self._engine, mirrored, found - expected, found)
             return False
         mirrored.vanished = 0
@@ -184,7 +184,7 @@ class StateAudit:
                     for one in orphans
                 ]
             )
-        elif believable(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
+        elif is_plausible(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:

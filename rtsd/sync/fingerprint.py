@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from rtsd.core.change import Outcome, Source
-from rtsd.core.disappearance import believable
-from rtsd.core.fingerprint import Differences, compare, differing, explained
+from rtsd.core.deletion_guard import is_plausible
+from rtsd.core.fingerprint import Differences, compare, differing, unexplained_days
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
+from rtsd.core.instant import DAY_MS, HOUR_MS, Millis, from_iso, normal_iso, to_iso
 from rtsd.core.silence import is_watched
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import bulk, soql
@@ -53,8 +53,6 @@ LISTED_AT_ONCE = 100_000
 MOST_NAMED = 1_000
 MOST_LOOKED_AT = 100_000
 """Entries of a repair that are told apart."""
-HOUR_MS: Millis = 3_600_000
-DAY_MS: Millis = 24 * HOUR_MS
 LAST = "9999"
 """After every stamp."""
 PURPOSE = "audit"
@@ -313,7 +311,7 @@ class Fingerprinter:
         self, mirrored: MirroredObject, days: Mapping[str, int], found: Differences
     ) -> dict[str, int]:
         stamps = await mirror.stamps_of(self._engine.database, mirrored.described, found.ids)
-        return explained(days, found, stamps)
+        return unexplained_days(days, found, stamps)
 
     async def _from_delete_log(self, mirrored: MirroredObject) -> Differences:
         """Rows of the mirror that the org's delete log names."""
@@ -414,7 +412,7 @@ class Fingerprinter:
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
         """Orphans that are too many to be believed, and that no delete log explains; else none."""
         rows = await mirror.count(self._engine.database, mirrored.described)
-        if believable(len(found.orphaned), rows):
+        if is_plausible(len(found.orphaned), rows):
             return set()
         left = found.orphaned - (await self._from_delete_log(mirrored)).orphaned
-        return set() if believable(len(left), rows) else left
+        return set() if is_plausible(len(left), rows) else left

@@ -14,8 +14,7 @@ import msgspec
 import structlog
 
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis, from_iso, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.salesforce import package
 from rtsd.store import error_log, meta
 from rtsd.store.journal import Note

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtsd.core.change import Change, Operation, Outcome, Source, Version
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import MOST_IDS
@@ -157,7 +157,7 @@ class Repair:
             vanished = gone.keys() - {change.id for change in logged}
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
             lost = len(vanished & own.keys())
-            if not believable(mirrored.unexplained + lost, rows):
+            if not is_plausible(mirrored.unexplained + lost, rows):
                 # They are not asked for again: that would cost calls for ever, and tell nothing new.
                 await guard_deletions(self._engine, mirrored, mirrored.unexplained + lost, rows)
             else:

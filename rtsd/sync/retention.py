@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import Millis
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis
 from rtsd.store import inbox, retention
 from rtsd.store.database import Database
 from rtsd.sync.engine import Engine

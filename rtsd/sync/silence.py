@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.payload import Heartbeat, Push
-from rtsd.core.quota import DAY_MS
 from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
 from rtsd.store.journal import Found, Note

@@ -16,7 +16,7 @@ from typing import Any
 from rtsd.config import Config, ObjectSection
 from rtsd.config.credentials import credentials
 from rtsd.core import schema
-from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
+from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_day
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
@@ -61,7 +61,7 @@ class Report:
     package: str | None = None
     objects: list[CheckedObject] = field(default_factory=list)
     limits: dict[str, Limit] = field(default_factory=dict)
-    price: Price | None = None
+    cost: Cost | None = None
     idle: IdleDay | None = None
     """What a day costs on which nothing changes."""
     problems: list[Problem] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Report:
             "objects": [
                 {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
             ],
-            "estimate": None if self.price is None else self.price.document(_maxima(self.limits)),
+            "estimate": None if self.cost is None else self.cost.document(_maxima(self.limits)),
             "idle_day": None if self.idle is None else self.idle.document(),
             "problems": [{"what": problem.what, "do": problem.do} for problem in self.problems],
         }
@@ -225,7 +225,7 @@ async def _look_at_objects(client: Client, wanted: Iterable[ObjectSection], repo
                 " in permission set RTS_Sync."
             )
             report.problems.append(Problem(f"{error}.", do))
-    report.price = price((one.size for one in report.objects), from_start=True)
+    report.cost = full_read((one.size for one in report.objects), from_start=True)
 
 
 def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
@@ -300,10 +300,10 @@ async def _look_at_limits(client: Client, config: Config, report: Report) -> Non
         what = f"The org does not tell its limits: {error.message}"
         do = "Give the sync user View Setup and Configuration; till then rtsd knows no limit but your own."
         report.problems.append(Problem(what, do))
-    if report.price is None:
+    if report.cost is None:
         return
     limits = {name: (limit.maximum, limit.remaining) for name, limit in report.limits.items()}
-    for name, share, left in report.price.beyond(limits, config.quota.reserve):
+    for name, share, left in report.cost.beyond(limits, config.quota.reserve):
         report.problems.append(
             Problem(
                 f"The first audit takes {share:.1f} % of {name}; {left:.1f} % can be used today.",

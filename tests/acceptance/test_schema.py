@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stand import Standing
 
-from rtsd import check
+from rtsd.workflows import check
 from rtssim.schema.fields import audit, ident, moment, text
 from rtssim.schema.model import ObjectType
 

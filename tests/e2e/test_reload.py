@@ -10,7 +10,7 @@ from rig import TOKEN, Rig, standing
 from sender import signed
 from waiting import eventually
 
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError
 
 NEW_TOKEN = "canary-rotated-token-0123456789ab"

@@ -21,7 +21,7 @@ from rtsd.config import Config
 from rtsd.config.credentials import replace_secret
 from rtsd.control.client import ControlClient
 from rtsd.core.instant import Millis, to_minute
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict, RtsError
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client

@@ -13,9 +13,9 @@ from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control.client import ControlClient
 from rtsd.core.instant import Millis
+from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import DaemonUnreachable, QuotaExhausted, RtsError, StoreError
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.ledger import API_REQUESTS
 from rtsd.salesforce.session import Session
 from rtsd.store import quota
 from rtsd.store.database import Database

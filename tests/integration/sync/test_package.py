@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
-from rtsd.core.price import Periods, idle_day
 from rtsd.store import error_log
 from rtsd.sync import controller
 from rtsd.sync.package import EAGER_LOOKS, FIRST_PAUSE_S, LONGEST_PAUSE_S

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rtsd import check, config
+from rtsd import config
 from rtsd.config.credentials import replace_secret
+from rtsd.workflows import check
 from rtsd.workflows.demo.stage import stage, until_answering
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
@@ -112,8 +113,8 @@ async def test_the_price_is_near_the_bill() -> None:
             status = await scene.status()
         bill = (await scene.org.stats())["api_calls"]
         report = await check.inspect(config.load(scene.directory / "rtsd.toml", {}))
-    assert report.price is not None
-    assert report.price.api_calls == pytest.approx(bill, rel=0.2)
+    assert report.cost is not None
+    assert report.cost.api_calls == pytest.approx(bill, rel=0.2)
 
 
 def test_a_rotated_token_replaces_its_file(tmp_path: Path) -> None:

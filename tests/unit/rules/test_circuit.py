@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS
 from rtsd.rules.circuit import (
     GIVEN_UP_TRIES,
     LONGEST_WISH_MS,

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from rtsd import config
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict
 from rtsd.workflows.installation import rotation
 from rtsd.workflows.installation.rotation import KEPT_MS, Rotated
