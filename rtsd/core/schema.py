@@ -67,7 +67,6 @@ class Field:
     Documented for formulas across objects, observed in live orgs for the others.
     """
     filterable: bool = True
-    reference_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ class ObjectSchema:
     fields: tuple[Field, ...]
     cursor: str | None
     """The field that orders versions; None if the object has no such field that can be filtered."""
-    key_prefix: str | None = None
     replicateable: bool = True
     """Whether the `deleted` and `updated` resources exist for it (REST API guide, sObject Get Updated)."""
     soft_deletes: bool = False

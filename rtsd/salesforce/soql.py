@@ -1,4 +1,4 @@
-"""SOQL as text: quoting, SELECT lists, keyset conditions."""
+"""SOQL text: quoting, SELECT lists, keyset conditions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rtsd.core.instant import Millis, from_iso, soql_literal
 
 MOST_COLUMNS = 50_000
-"""Characters of a field list: leaves room for conditions, and for the ids of a call."""
+"""Characters of a field list, which leaves room for conditions and the ids of a call."""
 
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -20,7 +20,7 @@ def text(value: str) -> str:
 
 
 def moment(value: Millis | str) -> str:
-    """A date-time literal (unquoted), from milliseconds or ISO text; whole seconds count."""
+    """A date-time literal (unquoted) in whole seconds, from milliseconds or ISO text."""
     return soql_literal(from_iso(value) if isinstance(value, str) else value)
 
 
@@ -30,7 +30,7 @@ def one_of(field: str, values: Sequence[str]) -> str:
 
 
 def all_of(*conditions: str) -> str:
-    """Join conditions with AND, each in brackets where it may hold an OR; empty ones are left out."""
+    """Join the non-empty conditions with AND, in parentheses as they may contain an OR."""
     present = [condition for condition in conditions if condition]
     return present[0] if len(present) == 1 else " AND ".join(f"({condition})" for condition in present)
 
@@ -38,7 +38,7 @@ def all_of(*conditions: str) -> str:
 def select(
     fields: Sequence[str], object_name: str, where: str = "", *, order_by: str = "", limit: int = 0
 ) -> str:
-    """Build a SELECT; `where`, `order_by` and `limit` are left out when empty."""
+    """Build a SELECT; empty `where`, `order_by` and `limit` are omitted."""
     statement = f"SELECT {','.join(fields)} FROM {object_name}"  # noqa: S608  SOQL, whose values `text` quotes
     if where:
         statement += f" WHERE {where}"
@@ -50,7 +50,7 @@ def select(
 
 
 def select_list(soql: str) -> list[str]:
-    """The names between SELECT and FROM, as typed; for statements without functions and subqueries."""
+    """The names between SELECT and FROM as written, for statements without functions and subqueries."""
     head = soql.split(None, 1)[1]
     names = head[: _from_at(head)]
     return [name.strip() for name in names.split(",")]
@@ -64,15 +64,15 @@ def _from_at(head: str) -> int:
 
 
 def after_id(last_id: str) -> str:
-    """The keyset condition for paging by Id; with `order_by="Id"`."""
+    """The keyset condition for paging with `order_by="Id"`; empty for the first page."""
     return f"Id > {text(last_id)}" if last_id else ""
 
 
 def after_stamp(cursor: str, stamp: Millis | str, last_id: str) -> str:
-    """The keyset condition for paging by (cursor, Id); with `order_by=f"{cursor},Id"`.
+    """The keyset condition for paging with `order_by=f"{cursor},Id"`.
 
-    Stamps are whole seconds, so a bulk edit gives thousands of rows the same one, and the stamp alone
-    would lose or repeat them (not documented; supaglue-labs/supaglue#532).
+    Stamps have whole seconds, so a bulk edit gives thousands of rows the same one; paging by the stamp alone
+    would lose or repeat rows (not documented; supaglue-labs/supaglue#532).
     """
     at = moment(stamp)
     return f"{cursor} > {at} OR ({cursor} = {at} AND Id > {text(last_id)})"
@@ -81,10 +81,10 @@ def after_stamp(cursor: str, stamp: Millis | str, last_id: str) -> str:
 def column_chunks(
     fields: Sequence[str], *, most_characters: int, always: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Split a field list so that no chunk's SELECT list exceeds `most_characters`.
+    """Split a field list into chunks of at most `most_characters` characters.
 
-    The `always` fields lead every chunk: Id joins the rows, the stamp shows a row that changed between
-    two chunks. Yields one chunk when all fields fit.
+    The `always` fields lead every chunk: Id joins the rows, and the stamp reveals a row that changed between
+    two chunks.
     """
     lead = [name for name in always if name in fields]
     base = sum(len(name) + 1 for name in lead)

@@ -126,7 +126,6 @@ class _StoredSchema(msgspec.Struct):
     name: str
     fields: list[Field]
     cursor: str | None
-    key_prefix: str | None
     replicateable: bool
     soft_deletes: bool
     merges: bool

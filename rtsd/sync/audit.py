@@ -228,7 +228,7 @@ class StateAudit:
         resumed = reading.progress.job is not None
         point = await self._point(statement, reading.progress)
         try:
-            async with bulk.reading(client, statement, point, purpose="audit", page_rows=PAGE) as job:
+            async with bulk.resume(client, statement, point, purpose="audit", page_rows=PAGE) as job:
                 async for part in job.rows(width.chunk_rows(len(job.columns))):
                     if part.next_page is not None:
                         reading.progress = replace(
@@ -242,10 +242,10 @@ class StateAudit:
             log.info("bulk job lost", object=mirrored.name, reason=failure.message)
             await self._read_by_bulk(reading)
 
-    async def _point(self, statement: str, progress: AuditProgress) -> bulk.Point:
+    async def _point(self, statement: str, progress: AuditProgress) -> bulk.ResumePoint:
         """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
         if progress.job is not None:
-            return bulk.Point(progress.job, progress.locator or "", progress.rows_read)
+            return bulk.ResumePoint(progress.job, progress.locator or "", progress.rows_read)
         point = await bulk.create(self._engine.client, statement, purpose="audit")
         async with self._engine.database.transaction() as tx:
             await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))

@@ -108,7 +108,7 @@ class PackageErrors:
         mirrored = self._engine.catalog.find(name)
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
-            if len(row.get("Record_Ids__c") or "") >= package.MOST_ERROR_IDS:
+            if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
                 mirrored.suspicion = "the package's error log has no room for all records it could not push"
         object_name = mirrored.name if mirrored else None
         await error_log.add(unit.tx, to_iso(self._engine.now()), CODE, message, object_name)

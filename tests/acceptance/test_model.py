@@ -101,7 +101,7 @@ class Game(RuleBasedStateMachine):
     async def _start(self) -> None:
         await self.stand.start()
         parts = self.stand.parts
-        parts.engine.client.exchange.patience.sleep = _at_once
+        parts.engine.client.exchange.retrier.sleep = _at_once
         parts.controller.fingerprinter._sleep = _at_once
         self._inbox = asyncio.create_task(parts.inbox.run())
 

@@ -12,7 +12,7 @@ from stand import Stand, Standing
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
-from rtsd.salesforce.retry import Patience, RetryPolicy
+from rtsd.salesforce.retry import Retrier, RetryPolicy
 from rtsd.store import quota
 from rtsd.sync import audit
 from rtsd.workflows import check
@@ -196,7 +196,7 @@ async def test_ac_35_retries_have_an_hourly_budget_and_are_counted(stand: Standi
     one = await (await stand({"Lead": 20})).loaded()
     exchange = one.parts.engine.client.exchange
     policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=0.001, per_hour=6)
-    exchange.patience = Patience(policy, one.now, asyncio.sleep)
+    exchange.retrier = Retrier(policy, one.now, asyncio.sleep)
     await one.simulated.fault("503")
     before = await one.calls()
     for _ in range(10):

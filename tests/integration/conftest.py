@@ -97,7 +97,7 @@ class Rig:
         async with AsyncExitStack() as stack:
             self.http = await stack.enter_async_context(aiohttp.ClientSession())
             self.parts = await daemon.build(config.load(path), stack)
-            self.parts.engine.client.exchange.patience.sleep = _no_pause
+            self.parts.engine.client.exchange.retrier.sleep = _no_pause
             inbox = asyncio.create_task(self.parts.inbox.run())
             try:
                 yield self.parts

@@ -200,12 +200,14 @@ async def _patiently(
     """Deploy, and again while jobs of the package are on their way out."""
     for attempt in range(1, BUSY_TRIES + 1):
         try:
-            return await deploy.deploy(client, content, tests, check_only=check_only, purge=purge, tell=tell)
+            return await deploy.deploy(
+                client, content, tests, check_only=check_only, purge=purge, on_progress=tell
+            )
         except DeployFailed as error:
             if attempt == BUSY_TRIES or not any(BUSY in reason for reason in error.details):
                 raise
         say("Pushes are being sent; waiting for them to end.")
-        await client.exchange.patience.sleep(BUSY_PAUSE_S)
+        await client.exchange.retrier.sleep(BUSY_PAUSE_S)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -157,7 +157,7 @@ def _assignment(plan: Plan, found: Inventory) -> Iterator[str]:
 def _settings(plan: Plan, found: Inventory) -> Iterator[str]:
     if "settings" in found.unknown:
         return
-    row = package.row_of(found.settings, plan.org.id)
+    row = package.org_row(found.settings, plan.org.id)
     if row is None:
         yield "RTS_Settings__c has no row for the org"
         return

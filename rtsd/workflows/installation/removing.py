@@ -52,7 +52,7 @@ async def remove(client: Client, plan: Plan, tests: ApexTests, *, say: Say, tell
 
 
 async def _disable(client: Client, plan: Plan, found: Inventory, undo: AsyncExitStack, say: Say) -> None:
-    row = package.row_of(found.settings, plan.org.id)
+    row = package.org_row(found.settings, plan.org.id)
     if row is None or row.disabled:
         return
     say("Switching the package off, so that no new job begins.")

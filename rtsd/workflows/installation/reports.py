@@ -40,7 +40,7 @@ class Standing:
 async def standing(client: Client, plan: Plan) -> Standing:
     """Take stock and compare."""
     found = await look(client, plan)
-    row = package.row_of(found.settings, plan.org.id)
+    row = package.org_row(found.settings, plan.org.id)
     there = set(found.triggers)
     names = apex.trigger_names(plan.objects)
     return Standing(

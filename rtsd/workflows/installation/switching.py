@@ -13,7 +13,7 @@ async def switch(client: Client, plan: Plan, *, disabled: bool) -> bool:
     rows = await package.read_settings(client)
     if rows is None:
         raise Conflict("The package is not in the org.", "`rtsd package deploy` puts it there.")
-    row = package.row_of(rows, plan.org.id)
+    row = package.org_row(rows, plan.org.id)
     if (row is not None and row.disabled) is disabled:
         return False
     await package.write_settings(client, plan.org.id, {"Disable_RTS__c": disabled}, row)

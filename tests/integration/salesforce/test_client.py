@@ -365,7 +365,7 @@ async def test_retrieve_refuses_records_that_do_not_align(bench: Any, script: An
     client = await bench.client()
     for body in ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []}):
         bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
-        with pytest.raises(SalesforceError, match="Salesforce answered"):
+        with pytest.raises(SalesforceError, match=r"Salesforce (did not return|returned)"):
             await client.retrieve("Account", IDS[:2], ["Id"], purpose="repair")
 
 
@@ -448,5 +448,5 @@ async def test_a_login_that_fails_for_now_is_waited_for(bench: Any, script: Any)
         bench.clock.advance(seconds + 2)
 
     client = await bench.client()
-    client.exchange.patience.sleep = pause
+    client.exchange.retrier.sleep = pause
     assert await client.limits(purpose="x") == {}

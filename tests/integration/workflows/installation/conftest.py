@@ -83,7 +83,7 @@ class Office:
         """Connect, and make the plan."""
         settings = settings or self.configuration()
         async with visiting(settings) as visit:
-            visit.client.exchange.patience.sleep = self.no_pause
+            visit.client.exchange.retrier.sleep = self.no_pause
             yield visit, await plans.make(visit.client, settings, pushes=pushes)
 
     async def deploy(self, settings: Config | None = None) -> Outcome:

@@ -238,7 +238,7 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
     (username,) = [name for _, name in office.select("SELECT Id, Username FROM User") if "niamh" in str(name)]
     settings = office.configuration()
     async with visiting(settings) as visit:
-        visit.client.exchange.patience.sleep = office.no_pause
+        visit.client.exchange.retrier.sleep = office.no_pause
         plan = await plans.make(visit.client, settings, user=str(username))
         await Deploying(visit.client, plan, plan.tests(), office.said.append, office.progress.append).run()
         assert (await standing(visit.client, plan)).differences == []
