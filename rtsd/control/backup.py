@@ -28,7 +28,7 @@ class Backups:
         self._database = database
         self._now = now
         self._progress: backup.Progress | None = None
-        backup.sweep(database.path)
+        backup.remove_leftovers(database.path)
 
     @property
     def progress(self) -> protocol.BackupProgress:

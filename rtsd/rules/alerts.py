@@ -26,7 +26,7 @@ from rtsd.rules.rule import Alert
 from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.store.outbox import Posting
+from rtsd.store.outbox import NewDelivery
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine, UnitOfWork
@@ -150,7 +150,7 @@ class AlertWatch:
                 detail=detail,
             )
             await unit.note(note)
-            posting = Posting(
+            delivery = NewDelivery(
                 webhook_id=new_webhook_id(),
                 rule=alert.name,
                 destination=alert.action.destination,
@@ -159,7 +159,7 @@ class AlertWatch:
                 event=unit.entries[-1].seq,
                 body=document,
             )
-            await outbox.add(unit.tx, [posting], now)
+            await outbox.add(unit.tx, [delivery], now)
         return len(wanted)
 
     async def _conditions(self) -> AsyncIterator[tuple[str, Condition]]:

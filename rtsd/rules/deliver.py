@@ -253,7 +253,7 @@ async def _bury(unit: UnitOfWork, delivery: Delivery, reason: str, now: Millis) 
         rule=delivery.rule,
         webhook_id=delivery.webhook_id,
     )
-    await dead_letters.bury_delivery(unit.tx, letter)
+    await dead_letters.add_delivery(unit.tx, letter)
     await outbox.finish(unit.tx, delivery, "dead_letter", now, failed=True)
     return _note(delivery, "dead_letter", reason, now)
 

@@ -16,7 +16,7 @@ from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Note
-from rtsd.store.outbox import Posting
+from rtsd.store.outbox import NewDelivery
 from rtsd.store.when import UnknownColumn, When
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.controller import Controller
@@ -87,7 +87,7 @@ class RuleEngine:
                 f"{letter.rule} is not configured any more", "configure it again, or drop the letter"
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
-        posting = Posting(
+        delivery = NewDelivery(
             webhook_id=letter.webhook_id or new_webhook_id(),
             rule=letter.rule or "",
             destination=action.destination,
@@ -98,7 +98,7 @@ class RuleEngine:
         )
         async with self._engine.unit_of_work() as unit:
             await dead_letters.drop(unit.tx, letter.id)
-            await outbox.add(unit.tx, [posting], self._engine.now())
+            await outbox.add(unit.tx, [delivery], self._engine.now())
             await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
         self.deliverer.wake()
 

@@ -21,7 +21,7 @@ from rtsd.rules.rule import Rule
 from rtsd.store import error_log, outbox
 from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
-from rtsd.store.outbox import Posting
+from rtsd.store.outbox import NewDelivery
 from rtsd.store.schema import Table
 from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
@@ -87,7 +87,7 @@ class Matcher:
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
     ) -> list[Entry]:
         """Put what the changes fire into the outbox; return the journal's entries about it."""
-        postings: list[Posting] = []
+        deliveries: list[NewDelivery] = []
         notes: list[Note] = []
         live = [one for one in found if is_live(mirrored, one)]
         for standing in self._standings.get(mirrored.name.lower(), ()):
@@ -100,14 +100,14 @@ class Matcher:
                 if not self._holds(standing, mirrored.described, one):
                     failed += standing.error is not None
                     continue
-                postings.append(self._posting(standing.rule, one))
+                deliveries.append(self._delivery(standing.rule, one))
                 notes.append(_fired(standing.rule, one))
             if failed:
                 notes.append(_not_judged(standing, mirrored, failed))
                 if broken is None:
                     await self._report(tx, standing, mirrored, at)
-        if postings:
-            await outbox.add(tx, postings, at)
+        if deliveries:
+            await outbox.add(tx, deliveries, at)
         return await self._journal.append(tx, at, notes) if notes else []
 
     def compile(self, standing: Standing, table: Table) -> None:
@@ -131,7 +131,7 @@ class Matcher:
         standing.error = None
         return holds
 
-    def _posting(self, rule: Rule, one: Occurrence) -> Posting:
+    def _delivery(self, rule: Rule, one: Occurrence) -> NewDelivery:
         note = one.entry.note
         document = {
             "v": 1,
@@ -140,7 +140,7 @@ class Matcher:
             "record": one.new,
             "old": one.old,
         }
-        return Posting(
+        return NewDelivery(
             webhook_id=new_webhook_id(),
             rule=rule.name,
             destination=rule.action.destination,

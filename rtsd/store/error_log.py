@@ -1,4 +1,4 @@
-"""The error log: what went wrong, counted instead of repeated."""
+"""The error log, which counts consecutive repetitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtsd.store.database import Database, Tx
 
 @dataclass(frozen=True, slots=True)
 class LoggedError:
-    """One kind of error, with how often it came since the one before it was another."""
+    """An error with the number of its consecutive occurrences; `at` is the last one."""
 
     seq: int
     at: str
@@ -20,7 +20,7 @@ class LoggedError:
 
 
 async def add(tx: Tx, at: str, error: str, message: str, object_name: str | None) -> None:
-    """Log an error; the same one right after itself only raises its count."""
+    """Log an error; a repetition of the newest entry increments its count."""
     newest = await tx.fetch(
         "SELECT seq, error, message, object FROM _rts_error ORDER BY seq DESC LIMIT 1",
     )
@@ -34,7 +34,7 @@ async def add(tx: Tx, at: str, error: str, message: str, object_name: str | None
 
 
 async def newest(database: Database, limit: int = 200) -> list[LoggedError]:
-    """The newest errors first."""
+    """The newest errors, newest first."""
     rows = await database.fetch(
         "SELECT seq, at, error, message, object, count FROM _rts_error ORDER BY seq DESC LIMIT ?", (limit,)
     )
@@ -42,6 +42,6 @@ async def newest(database: Database, limit: int = 200) -> list[LoggedError]:
 
 
 async def count_since(database: Database, at: str) -> int:
-    """How many errors there were since then, repeats included."""
+    """The number of errors since `at`, including repetitions."""
     ((number,),) = await database.fetch("SELECT COALESCE(SUM(count), 0) FROM _rts_error WHERE at >= ?", (at,))
     return int(number)

@@ -1,4 +1,4 @@
-"""Whether the disk can be written, watched while it cannot."""
+"""Monitoring of the storage after a failed write."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import suppress
 from rtsd.errors import StorageFailed, StoreError
 from rtsd.store.database import Database
 
-LOOK_S = 0.5
+PROBE_S = 0.5
 
 
 async def watch(database: Database) -> None:
-    """Try again and again whether what failed works, so that health recovers without a push.
+    """Probe the storage periodically after a failure, so that health recovers without a push.
 
-    Raises StorageFailed after an I/O error: then the kernel promises nothing, so rtsd stops and lets a
-    restart recover from the WAL (PostgreSQL does the same: data_sync_retry).
+    Raises StorageFailed after an I/O error: the kernel then guarantees nothing, so rtsd stops, and a restart
+    recovers from the WAL (as PostgreSQL does: data_sync_retry).
     """
     while True:
         if database.failure is not None:
@@ -23,4 +23,4 @@ async def watch(database: Database) -> None:
                 raise StorageFailed(f"the disk failed: {database.failure}", "check the disk")
             with suppress(StoreError):
                 await database.probe()
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(PROBE_S)

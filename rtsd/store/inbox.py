@@ -1,4 +1,4 @@
-"""The inbox: pushes that are durable before anybody is told so, and not applied yet."""
+"""The inbox: pushes that are stored durably before they are acknowledged, until they are applied."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rtsd.errors import CannotCommit, StoreError
 from rtsd.store.database import Database, Tx
 
 MAX_WAITING = 1_000
-"""Pushes that may wait for a commit; beyond it the gateway answers 503 at once instead of holding them."""
+"""Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
-"""Pushes in one commit: one fsync for all that arrived during the last one."""
+"""Pushes per commit: one fsync covers all that arrived during the previous one."""
 
 
 class Entry(NamedTuple):
-    """One push in the inbox."""
+    """A push in the inbox."""
 
     seq: int
     webhook_id: str
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One push on its way into the inbox."""
+    """A push to be added to the inbox."""
 
     webhook_id: str
     received_at: Millis
@@ -36,19 +36,19 @@ class Arrival(NamedTuple):
 
 
 class Inbox:
-    """Appends with group commit; `run` must be running for `append` to return."""
+    """Appends pushes with group commit; `append` returns only while `run` is running."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
-        """Set whenever there may be something to apply."""
+        """Set when there may be pushes to apply."""
         self._closed = False
 
     async def append(self, arrival: Arrival) -> bool:
-        """Make one push durable; False when its id was taken before.
+        """Store a push durably and return after the commit; False if its id was received before.
 
-        Returns only after the commit. Raises CannotCommit when it could not be kept; then nothing was.
+        Raises CannotCommit if it could not be stored.
         """
         if self._closed:
             raise _stopping()
@@ -60,7 +60,7 @@ class Inbox:
         return await outcome
 
     async def run(self) -> None:
-        """Commit groups forever; once it ends, nobody waits any more for a commit that will not come."""
+        """Commit groups until cancelled, then fail all waiting appends."""
         self._closed = False
         try:
             while True:
@@ -73,7 +73,7 @@ class Inbox:
                     outcome.set_exception(_stopping())
 
     async def step(self) -> int:
-        """Wait for a push, then commit it with all that have come meanwhile; return how many."""
+        """Wait for a push and commit it with all others that are waiting; return their number."""
         group = [await self._waiting.get()]
         while len(group) < MAX_GROUP and not self._waiting.empty():
             group.append(self._waiting.get_nowait())
@@ -116,11 +116,11 @@ class Inbox:
 
 
 def _stopping() -> CannotCommit:
-    return CannotCommit("rtsd is stopping", "it takes pushes again once it has restarted")
+    return CannotCommit("rtsd is stopping", "it accepts pushes again after the restart")
 
 
 async def pending(database: Database, limit: int) -> list[Entry]:
-    """The oldest pushes not applied yet."""
+    """The oldest unapplied pushes."""
     rows = await database.fetch(
         "SELECT seq, webhook_id, received_at, body FROM _rts_inbox"
         " WHERE body IS NOT NULL ORDER BY seq LIMIT ?",
@@ -141,8 +141,8 @@ async def count_since(database: Database, since: Millis) -> int:
     return int(count)
 
 
-async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> None:
-    """Put dead letters, as (id, body), into the inbox once more, under ids of their own."""
+async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> None:
+    """Return dead letters, as (id, body), to the inbox under new ids."""
     await tx.executemany(
         "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
         [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
@@ -150,10 +150,10 @@ async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> 
 
 
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
-    """Mark pushes as applied, in the transaction that applied them. Their ids stay, to know a late retry."""
+    """Mark pushes as applied, in the transaction that applied them. Their ids stay to detect late retries."""
     await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])
 
 
 async def purge(tx: Tx, before: Millis) -> None:
-    """Forget the ids of pushes that were applied and came before then."""
+    """Delete the ids of applied pushes received before `before` (ms)."""
     await tx.execute("DELETE FROM _rts_inbox WHERE body IS NULL AND received_at < ?", (before,))

@@ -50,7 +50,7 @@ class _Reading:
 
     mirrored: MirroredObject
     progress: AuditProgress
-    sweep: audits.Sweep | None
+    sweep: audits.SeenIds | None
     """What was seen, so that rows that are not there any more can be told; not on the first read."""
 
 
@@ -119,7 +119,7 @@ class StateAudit:
         engine = self._engine
         began = engine.now()
         progress = await audits.get(engine.database, mirrored.name)
-        sweep = audits.Sweep(mirrored.name) if mirrored.loaded else None
+        sweep = audits.SeenIds(mirrored.name) if mirrored.loaded else None
         if progress is None:
             progress = await self._begin(mirrored)
             await self._clear(sweep)
@@ -135,7 +135,7 @@ class StateAudit:
         await self._finish(reading, accept_missing=accept_missing)
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
 
-    async def _clear(self, sweep: audits.Sweep | None) -> None:
+    async def _clear(self, sweep: audits.SeenIds | None) -> None:
         """Begin anew to note what is seen."""
         if sweep is not None:
             async with self._engine.database.transaction() as tx:
@@ -272,7 +272,7 @@ class StateAudit:
             )
             if reading.sweep is not None:
                 place = part.columns.index("Id")
-                await reading.sweep.saw(unit.tx, (row[place] for row in part.rows))
+                await reading.sweep.add(unit.tx, (row[place] for row in part.rows))
             if mirrored.loading:
                 mirrored.loading.rows = part.total
             if part.next_page is not None:
@@ -310,7 +310,7 @@ class StateAudit:
             async with engine.unit_of_work() as unit:
                 await unit.apply(changes, quietly=not mirrored.loaded)
                 if reading.sweep is not None:
-                    await reading.sweep.saw(unit.tx, (change.id for change in changes))
+                    await reading.sweep.add(unit.tx, (change.id for change in changes))
                 await audits.save(unit.tx, reading.progress)
             if mirrored.loading:
                 mirrored.loading.rows = reading.progress.rows_read

@@ -44,7 +44,7 @@ class Columns:
             await self._engine.catalog.update(unit.tx, mirrored, to_fill=left)
             # pushes that came before their column was there are judged again
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
-            await inbox.put_back(unit.tx, self._engine.now(), letters)
+            await inbox.requeue(unit.tx, self._engine.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 

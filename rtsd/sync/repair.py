@@ -59,7 +59,7 @@ class Repair:
                     continue
                 changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
                 fetched += len(waiting)
-                more |= len(waiting) == fetches.MOST
+                more |= len(waiting) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
 
     def _may_wait(self, mirrored: MirroredObject, oldest: Millis) -> bool:

@@ -258,7 +258,7 @@ def test_rules_are_checked_as_far_as_that_goes_without_the_org(mistakes: Mistake
         """
     )
     assert [mistake.split(";")[0] for mistake in found] == [
-        "rules[a].when: is no condition: it ends too early",
+        "rules[a].when: is not a condition: it ends too early",
         "rules[b].fire_on[1]: 'bulk' is not possible",
         "rules[b].when: not authorized to use function: load_extension",
         "alerts[A].command.argv[1]: 'a\\x00b' is not an argument",
