@@ -14,7 +14,7 @@ from rtsd.control.views import Views
 from rtsd.core.instant import Millis
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
-from rtsd.gateway.server import GatewayServer, Intake
+from rtsd.gateway.server import GatewayDependencies, GatewayServer
 from rtsd.gateway.tls import Certificate
 from rtsd.store.inbox import Inbox
 
@@ -56,7 +56,7 @@ async def open_gateway(
         return None
     engine, controller = shown.engine, shown.controller
     gateway = GatewayServer(
-        Intake(
+        GatewayDependencies(
             inbox=inbox,
             secrets=lambda: keys.hmac,
             now=now,

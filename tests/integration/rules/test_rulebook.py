@@ -11,7 +11,7 @@ import pytest
 
 from rtsd import config
 from rtsd.core.instant import to_iso
-from rtsd.daemon import rules
+from rtsd.daemon.rules import take_up_again
 from rtsd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     ] == "second"
     status, refusal = await ask(one, "POST", f"/v1/dead-letters/{latest}/retry")
     assert (status, refusal["error"]) == (409, "Conflict")
-    rules.take_up_again(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
+    take_up_again(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
     assert (await ask(one, "POST", f"/v1/dead-letters/{latest}/retry"))[0] == 200
     assert (await ask(one, "POST", f"/v1/dead-letters/{letters[1]['id']}/drop"))[0] == 200
     await one.settle()
@@ -257,7 +257,7 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     await one.settle()
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
-    rules.take_up_again(one.rig.parts.rule_engine, config.load(path))
+    take_up_again(one.rig.parts.rule_engine, config.load(path))
     await one.deliver()
     assert receiver.names == ["first", "second"]
 
@@ -274,7 +274,7 @@ async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, 
     path = one.rig.place / "rtsd.toml"
     here = f":{receiver.port}/hook"
     path.write_text(path.read_text().replace(":1/hook", here).replace(":2/hook", here))
-    rules.take_up_again(one.rig.parts.rule_engine, config.load(path))
+    take_up_again(one.rig.parts.rule_engine, config.load(path))
     receiver.held = asyncio.Event()
     deliverer = one.rig.parts.rule_engine.deliverer
     await deliverer.step()
@@ -290,7 +290,7 @@ async def test_a_reload_with_a_wrong_rule_changes_nothing(ruled: Make, receiver:
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace("[rules.webhook]", f"{WRONG}\n[rules.webhook]"))
     with pytest.raises(ConfigError, match="mistake"):
-        rules.take_up_again(one.rig.parts.rule_engine, config.load(path))
+        take_up_again(one.rig.parts.rule_engine, config.load(path))
     await one.rig.dml("create", "Contact", rows=[{"LastName": "Ada"}])
     await one.settle()
     assert receiver.names == ["Ada"]
