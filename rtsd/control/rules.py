@@ -27,11 +27,11 @@ class RuleOperations:
         database = self._engine.database
         counts = await outbox.counts(database, self._engine.now() - DAY_MS)
         dead = await dead_letters.count_by_rule(database)
-        standings = self._rule_engine.standings()
+        health = self._rule_engine.health()
         shown = protocol.Rules()
         for rule in self._rule_engine.rules:
             one = self._shown(rule, counts.get(rule.name, _NONE), dead.get(rule.name, 0))
-            one.object, one.when, one.error = rule.object, rule.when, standings[rule.name].error
+            one.object, one.when, one.error = rule.object, rule.when, health[rule.name].error
             shown.rules.append(one)
         for alert in self._rule_engine.alerts:
             shown.alerts.append(self._shown(alert, counts.get(alert.name, _NONE), dead.get(alert.name, 0)))

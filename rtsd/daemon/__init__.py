@@ -193,7 +193,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
 
     def publish(entries: Sequence[Entry]) -> None:
         feed.publish([views.event(entry) for entry in entries])
-        rule_engine.deliverer.saw(entries)
+        rule_engine.deliverer.on_commit(entries)
 
     clock = ServerClock()
     client = await stack.enter_async_context(

@@ -61,14 +61,14 @@ async def start(book: RuleEngine, controller: Controller, config: Config) -> Non
             except SalesforceError as error:
                 log.warning("rules not checked yet", object=mirrored.name, message=str(error))
     refuse(config, await book.mistakes(wanted))
-    book.take_up(wanted, alerts(config))
+    book.set_rules(wanted, alerts(config))
 
 
 def take_up_again(book: RuleEngine, config: Config) -> None:
     """Take rules and alerts up while running (SIGHUP). Raises ConfigError before anything has changed."""
     wanted = rules(config)
     refuse(config, book.new_mistakes(wanted))
-    book.take_up(wanted, alerts(config))
+    book.set_rules(wanted, alerts(config))
 
 
 def refuse(config: Config, mistakes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""All rules and alerts: taken up at the start and on SIGHUP, checked against the mirror's columns."""
+"""All rules and alerts: set at the start and on SIGHUP, checked against the mirror's columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
-from rtsd.rules.alerts import AlertWatch, ShownStatus
+from rtsd.rules.alerts import AlertWatch, RenderStatus
 from rtsd.rules.deliver import Deliverer
-from rtsd.rules.match import Matcher, ShownEntry, Standing, new_webhook_id
+from rtsd.rules.match import Matcher, RenderEntry, RuleHealth, new_webhook_id
 from rtsd.rules.rule import Action, Alert, Rule
 from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
@@ -28,63 +28,63 @@ class _Event(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    """What is read again of a delivery; an alert has no event."""
+    """The part of a delivery's document needed for a retry; an alert has no event."""
 
     event: _Event | None = None
 
 
 class RuleEngine:
-    """Holds what rules and alerts are made of."""
+    """Rules, alerts, and the components that run them."""
 
     def __init__(
-        self, engine: Engine, controller: Controller, shown: ShownEntry, status: ShownStatus
+        self, engine: Engine, controller: Controller, render: RenderEntry, status: RenderStatus
     ) -> None:
         self._engine = engine
-        self.matcher = Matcher(engine.journal, shown)
+        self.matcher = Matcher(engine.journal, render)
         self.deliverer = Deliverer(engine)
         self.watch = AlertWatch(engine, controller, status)
         self.rules: Sequence[Rule] = ()
         self.alerts: Sequence[Alert] = ()
 
-    def take_up(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
-        """Work with these from now on; what waits to be delivered goes where they say."""
+    def set_rules(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
+        """Replace all rules and alerts, and redirect pending deliveries accordingly."""
         self.rules, self.alerts = rules, alerts
-        self.matcher.set_rules(rules)
+        self.matcher.replace_rules(rules)
         self.watch.set_alerts(alerts)
         self.deliverer.set_actions(self._actions())
-        # without rules a change is applied without a look at them
+        # without rules, applying a change skips the matcher
         self._engine.applier.listener = self.matcher if rules else None
 
     def _actions(self) -> dict[str, Action]:
-        """Where each rule and alert sends, by its name."""
+        """The action of each rule and alert by name."""
         by_rule = {rule.name: rule.action for rule in self.rules}
         return by_rule | {alert.name: alert.action for alert in self.alerts}
 
     def mirrored(self, name: str) -> MirroredObject | None:
-        """The object of that name; None when it is not mirrored."""
+        """The object of that name; None if it is not mirrored."""
         return self._engine.catalog.find(name)
 
-    def standings(self) -> dict[str, Standing]:
-        """Every rule by name, compiled for the columns its object has now."""
+    def health(self) -> dict[str, RuleHealth]:
+        """The health of every rule by name, compiled for its object's current columns."""
         found = {}
-        for standing in self.matcher:
-            mirrored = self._engine.catalog.find(standing.rule.object)
+        for health in self.matcher:
+            mirrored = self._engine.catalog.find(health.rule.object)
             if mirrored is None:
-                standing.error = f"{standing.rule.object} is mirrored from the next start on"
+                health.error = f"{health.rule.object} is mirrored only after a restart"
             elif mirrored.table is not None:
-                self.matcher.compile(standing, mirrored.table)
-            found[standing.rule.name] = standing
+                self.matcher.compile(health, mirrored.table)
+            found[health.rule.name] = health
         return found
 
     async def send_again(self, letter: DeadLetter) -> None:
-        """Put a delivery that nobody took into the outbox once more, under its old id.
+        """Return an undelivered message to the outbox under its old id.
 
-        Raises Conflict when its rule is not configured any more.
+        Raises Conflict if its rule is no longer configured.
         """
         action = self._actions().get(letter.rule or "")
         if action is None:
             raise Conflict(
-                f"{letter.rule} is not configured any more", "configure it again, or drop the letter"
+                f"{letter.rule} is no longer configured", "configure it again, or drop the dead letter"
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
         delivery = NewDelivery(
@@ -103,47 +103,47 @@ class RuleEngine:
         self.deliverer.wake()
 
     async def mistakes(self, rules: Sequence[Rule]) -> list[str]:
-        """What is wrong with conditions that name columns, each a line as configuration mistakes are.
+        """The mistakes in the rules' conditions, a line each as for configuration mistakes.
 
-        A column that the mirror once had is no mistake: the rule is in error, and shown, until it is back.
+        A column that the mirror once had is not a mistake; the rule reports an error until it returns.
         """
         found = []
         for rule in rules:
             mirrored = self._engine.catalog.find(rule.object)
             if mirrored is not None and mirrored.table is not None:
-                left = await tables.column_names(self._engine.database, mirrored.name)
-                found += mistake(rule, _as_wished(mirrored), left)
+                former = await tables.column_names(self._engine.database, mirrored.name)
+                found += mistakes_in(rule, _as_configured(mirrored), former)
         return found
 
     def new_mistakes(self, rules: Sequence[Rule]) -> list[str]:
-        """The same while running: a rule that ran until now is no mistake."""
-        running = {(one.name, one.object, one.when) for one in self.rules}
+        """The mistakes in rules other than those already running."""
+        running = {(rule.name, rule.object, rule.when) for rule in self.rules}
         found = []
         for rule in rules:
             mirrored = self._engine.catalog.find(rule.object)
             described = mirrored is not None and mirrored.table is not None
             if mirrored is not None and described and (rule.name, rule.object, rule.when) not in running:
-                found += mistake(rule, mirrored.described.schema, ())
+                found += mistakes_in(rule, mirrored.described.schema)
         return found
 
 
-def _as_wished(mirrored: MirroredObject) -> ObjectSchema:
-    """The object's columns as an earlier run left them, without those that are not wished for any more."""
+def _as_configured(mirrored: MirroredObject) -> ObjectSchema:
+    """The object's columns as left by an earlier run, reduced to the current configuration."""
     schema = mirrored.described.schema
     try:
         return narrow(schema, mirrored.config, (*schema.names, *schema.unmirrored))
     except ValueError:
-        return schema  # the next describe says what is wrong with the config
+        return schema  # the next describe reports the problem
 
 
-def mistake(rule: Rule, schema: ObjectSchema, left: Collection[str] = ()) -> list[str]:
-    """What is wrong with a rule's condition; `left` are columns that its object's table still has."""
+def mistakes_in(rule: Rule, schema: ObjectSchema, former: Collection[str] = ()) -> list[str]:
+    """The mistakes in a rule's condition; `former` are further columns in its object's table."""
     try:
         When(rule.when, schema)
     except UnknownColumn as error:
         lower = error.column.lower()
         in_org = {name.lower() for name in schema.unmirrored}
-        if lower in {name.lower() for name in left} and lower not in in_org:
+        if lower in {name.lower() for name in former} and lower not in in_org:
             return []
         return [f"rules[{rule.name}].when: {error}"]
     except ValueError as error:

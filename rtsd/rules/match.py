@@ -1,7 +1,7 @@
-"""Which rules a change fires: asked in the transaction that applied it, answered into the outbox.
+"""Matching of changes to rules, in the transaction that applies a change; the deliveries go into the outbox.
 
-A rule whose `when` cannot be evaluated fires nothing and says so: in `GET /v1/rules`, in the error log when
-it begins, and in the journal for the changes it did not judge.
+A rule whose `when` cannot be evaluated fires nothing and is reported: in `GET /v1/rules`, in the error log at
+its first failure, and in the journal with the number of changes.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
 from rtsd.sync.catalog import MirroredObject
 
-BREATH = 200
-"""Changes that are judged at a stretch: a few milliseconds, then others get their turn."""
+YIELD_EVERY = 200
+"""Changes evaluated before the event loop gets its turn, a few milliseconds."""
 _CREATED = "CreatedDate"
 
 log = structlog.get_logger("rtsd.rules")
 
-ShownEntry = Callable[[Entry], object]
-"""How an entry of the journal looks on the wire."""
+RenderEntry = Callable[[Entry], object]
+"""Renders an entry of the journal for the wire."""
 
 
 @dataclass(slots=True)
-class Standing:
-    """A rule, compiled for the table its object has now, and why it cannot be evaluated."""
+class RuleHealth:
+    """A rule compiled for its object's current table, and the reason if it cannot be evaluated."""
 
     rule: Rule
     table: Table | None = None
@@ -47,98 +47,97 @@ class Standing:
     error: str | None = None
 
 
-def is_live(mirrored: MirroredObject, one: Occurrence) -> bool:
-    """Whether a change happened, rather than being found by the read that fills the mirror.
+def is_live(mirrored: MirroredObject, occurrence: Occurrence) -> bool:
+    """Whether a change happened just now, as opposed to a record found by the initial load.
 
-    While an object is loaded, a read of a record that is new here tells nothing of when it was created;
-    only CreatedDate does.
+    While an object loads, a record new to the mirror may be of any age; only CreatedDate tells.
     """
-    note = one.entry.note
-    if mirrored.loaded or note.source == "push" or one.old is not None:
+    note = occurrence.entry.note
+    if mirrored.loaded or note.source == "push" or occurrence.old is not None:
         return True
-    created = one.new.get(_CREATED)
+    created = occurrence.new.get(_CREATED)
     return bool(created) and from_iso(str(created)) >= mirrored.loaded_from > 0
 
 
 class Matcher:
-    """Holds the rules against changes; `Applier.triggers` is one."""
+    """Evaluates the rules for changes; the change listener of `sync.apply`."""
 
-    def __init__(self, journal: Journal, shown: ShownEntry) -> None:
+    def __init__(self, journal: Journal, render: RenderEntry) -> None:
         self._journal = journal
-        self._shown = shown
-        self._standings: dict[str, list[Standing]] = {}
-        """By the object's name, in lower case."""
+        self._render = render
+        self._rules: dict[str, list[RuleHealth]] = {}
+        """By the object's lower-cased name."""
 
     def __iter__(self) -> Any:
-        """Iterate over the standings of all rules."""
-        return (one for standings in self._standings.values() for one in standings)
+        """Iterate over the health of all rules."""
+        return (health for rules in self._rules.values() for health in rules)
 
-    def set_rules(self, rules: Sequence[Rule]) -> None:
-        """Take rules up, instead of those there were."""
-        self._standings = {}
+    def replace_rules(self, rules: Sequence[Rule]) -> None:
+        """Replace all rules."""
+        self._rules = {}
         for rule in rules:
-            self._standings.setdefault(rule.object.lower(), []).append(Standing(rule))
+            self._rules.setdefault(rule.object.lower(), []).append(RuleHealth(rule))
 
     def watches(self, object_name: str) -> bool:
-        """Whether a rule waits for changes of that object."""
-        return object_name.lower() in self._standings
+        """Whether a rule exists for the object."""
+        return object_name.lower() in self._rules
 
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
     ) -> list[Entry]:
-        """Put what the changes fire into the outbox; return the journal's entries about it."""
+        """Add the deliveries of the fired rules to the outbox; return the journal entries about them."""
         deliveries: list[NewDelivery] = []
         notes: list[Note] = []
-        live = [one for one in found if is_live(mirrored, one)]
-        for standing in self._standings.get(mirrored.name.lower(), ()):
-            broken = standing.error
-            asked = [one for one in live if is_asked(standing.rule, one.entry.note)]
+        live = [occurrence for occurrence in found if is_live(mirrored, occurrence)]
+        for health in self._rules.get(mirrored.name.lower(), ()):
+            earlier_error = health.error
+            relevant = [occurrence for occurrence in live if applies_to(health.rule, occurrence.entry.note)]
             failed = 0
-            for place, one in enumerate(asked, 1):
-                if place % BREATH == 0:
+            for place, occurrence in enumerate(relevant, 1):
+                if place % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if not self._holds(standing, mirrored.described, one):
-                    failed += standing.error is not None
+                if not self._holds(health, mirrored.described, occurrence):
+                    failed += health.error is not None
                     continue
-                deliveries.append(self._delivery(standing.rule, one))
-                notes.append(_fired(standing.rule, one))
+                deliveries.append(self._delivery(health.rule, occurrence))
+                notes.append(_fired(health.rule, occurrence))
             if failed:
-                notes.append(_not_judged(standing, mirrored, failed))
-                if broken is None:
-                    await self._report(tx, standing, mirrored, at)
+                notes.append(_not_evaluated(health, mirrored, failed))
+                if earlier_error is None:
+                    await self._report(tx, health, mirrored, at)
         if deliveries:
             await outbox.add(tx, deliveries, at)
         return await self._journal.append(tx, at, notes) if notes else []
 
-    def compile(self, standing: Standing, table: Table) -> None:
-        """Hold a rule ready for a table; what is wrong with it is in its `error`."""
-        if standing.table is not table:
-            standing.table, standing.when, standing.error = table, None, None
+    def compile(self, health: RuleHealth, table: Table) -> None:
+        """Compile a rule for a table, or set its `error`."""
+        if health.table is not table:
+            health.table, health.when, health.error = table, None, None
             try:
-                standing.when = When(standing.rule.when, table.schema)
+                health.when = When(health.rule.when, table.schema)
             except ValueError as error:
-                standing.error = str(error).partition(";")[0]
+                health.error = str(error).partition(";")[0]
 
-    def _holds(self, standing: Standing, table: Table, one: Occurrence) -> bool:
-        self.compile(standing, table)
-        if standing.when is None:
+    def _holds(self, health: RuleHealth, table: Table, occurrence: Occurrence) -> bool:
+        self.compile(health, table)
+        if health.when is None:
             return False
         try:
-            holds = standing.when.holds(one.new, one.old)
+            holds = health.when.holds(occurrence.new, occurrence.old)
         except ValueError as error:
-            standing.error = f"`when` cannot be evaluated: {error}"
+            health.error = f"`when` cannot be evaluated: {error}"
             return False
-        standing.error = None
+        health.error = None
         return holds
 
-    def _delivery(self, rule: Rule, one: Occurrence) -> NewDelivery:
-        note = one.entry.note
+    def _delivery(self, rule: Rule, occurrence: Occurrence) -> NewDelivery:
+        note = occurrence.entry.note
         document = {
             "v": 1,
             "rule": rule.name,
-            "event": self._shown(one.entry),
-            "record": one.new,
-            "old": one.old,
+            "event": self._render(occurrence.entry),
+            "record": occurrence.new,
+            "old": occurrence.old,
         }
         return NewDelivery(
             webhook_id=new_webhook_id(),
@@ -146,45 +145,45 @@ class Matcher:
             destination=rule.action.destination,
             object=note.object or "",
             record=note.id or "",
-            event=one.entry.seq,
+            event=occurrence.entry.seq,
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, standing: Standing, mirrored: MirroredObject, at: Millis) -> None:
-        """Put it where people look: once, when it begins."""
-        message = f"rule {standing.rule.name}: {standing.error}"
-        log.warning("rule failed", rule=standing.rule.name, object=mirrored.name)
+    async def _report(self, tx: Tx, health: RuleHealth, mirrored: MirroredObject, at: Millis) -> None:
+        """Report a rule's first failure in the error log."""
+        message = f"rule {health.rule.name}: {health.error}"
+        log.warning("rule failed", rule=health.rule.name, object=mirrored.name)
         await error_log.add(tx, to_iso(at), RuleFailed.__name__, message, mirrored.name)
 
 
-def is_asked(rule: Rule, note: Note) -> bool:
-    """Whether a rule is for changes of this kind, whatever its `when`."""
+def applies_to(rule: Rule, note: Note) -> bool:
+    """Whether a rule covers the operation and source of a change, whatever its `when`."""
     return note.op in rule.on and note.source in rule.sources
 
 
 def new_webhook_id() -> str:
-    """Make the id of a delivery, the same on all its tries."""
+    """Create the id of a delivery, the same for all its attempts."""
     return f"rts_{secrets.token_hex(12)}"
 
 
-def _fired(rule: Rule, one: Occurrence) -> Note:
-    note = one.entry.note
+def _fired(rule: Rule, occurrence: Occurrence) -> Note:
+    note = occurrence.entry.note
     return Note(
         type="rule",
         object=note.object,
         id=note.id,
         outcome="fired",
         message=f"{rule.name} fired",
-        detail={"rule": rule.name, "event": one.entry.seq},
+        detail={"rule": rule.name, "event": occurrence.entry.seq},
     )
 
 
-def _not_judged(standing: Standing, mirrored: MirroredObject, failed: int) -> Note:
+def _not_evaluated(health: RuleHealth, mirrored: MirroredObject, failed: int) -> Note:
     changes = "a change" if failed == 1 else f"{failed} changes"
     return Note(
         type="rule",
         object=mirrored.name,
         outcome="error",
-        message=f"{standing.rule.name} could not be evaluated for {changes}: {standing.error}",
-        detail={"rule": standing.rule.name, "changes": failed},
+        message=f"{health.rule.name} could not be evaluated for {changes}: {health.error}",
+        detail={"rule": health.rule.name, "changes": failed},
     )

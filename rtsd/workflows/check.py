@@ -20,7 +20,7 @@ from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_d
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
-from rtsd.rules.engine import mistake
+from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
@@ -232,7 +232,7 @@ def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
     schemas = {one.name.lower(): one.schema for one in found}
     wanted = [rule for rule in configured.rules(config) if rule.object.lower() in schemas]
     configured.refuse(
-        config, [line for rule in wanted for line in mistake(rule, schemas[rule.object.lower()])]
+        config, [line for rule in wanted for line in mistakes_in(rule, schemas[rule.object.lower()])]
     )
 
 

@@ -342,14 +342,14 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     rules = book.rules
     await book.deliverer.step()
     await until(lambda: len(receiver.seen) == 1)
-    book.take_up([], [])
+    book.set_rules([], [])
     await book.deliverer.step()
     receiver.held.set()
     await one.deliver()
     letters = await dead_letters.newest(one.rig.parts.database)
     assert await one.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
-    assert [letter.message for letter in letters] == ["watch: the rule is not configured any more"]
-    book.take_up(rules, [])
+    assert [letter.message for letter in letters] == ["watch: the rule is no longer configured"]
+    book.set_rules(rules, [])
     await book.send_again(letters[0])
     await one.deliver()
     assert receiver.names == ["first", "second"]

@@ -227,7 +227,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     for name in ("first", "second"):
         await one.rig.dml("create", "Contact", rows=[{"LastName": name}])
     await one.rig.settle()
-    one.rig.parts.rule_engine.take_up([], [])
+    one.rig.parts.rule_engine.set_rules([], [])
     await one.deliver()
     letters = (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"]
     assert [(letter["kind"], letter["rule"], letter["object"]) for letter in letters] == [
