@@ -14,7 +14,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis
-from rtsd.errors import ObjectUnavailable, SalesforceError
+from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 
@@ -108,6 +108,18 @@ async def write_settings(
     else:
         path = f"sobjects/{SETTINGS}/{row.id}"
         await client.request("PATCH", path, purpose=PURPOSE, body=dict(values))
+
+
+async def set_disabled(client: Client, org_id: str, *, disabled: bool) -> bool:
+    """Set the org's `Disable_RTS__c`; return whether it changed. Raises Conflict without the package."""
+    rows = await read_settings(client)
+    if rows is None:
+        raise Conflict("The package is not in the org.", "Run `rtsd package deploy`.")
+    row = org_row(rows, org_id)
+    if (row is not None and row.disabled) is disabled:
+        return False
+    await write_settings(client, org_id, {"Disable_RTS__c": disabled}, row)
+    return True
 
 
 async def read_synced_fields(client: Client, objects: Sequence[str]) -> list[SyncedField] | None:

@@ -1,6 +1,6 @@
-"""What `rtsd check` finds before the first byte is read: login, org, permissions, objects, package, price.
+"""The preflight checks of `rtsd check`: login, org, permissions, objects, package, limits and cost.
 
-It reads a few rows and writes nothing, neither in the org nor here.
+It reads a few rows and writes nothing, neither in the org nor locally.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PURPOSE = "check"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that will not work, or not fully, and what to do about it."""
+    """A problem that prevents or limits operation, and what to do about it."""
 
     what: str
     do: str
@@ -41,19 +41,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckedObject:
-    """An object that can be mirrored: its rows as the sync user sees them, and how many fields."""
+    """An object that can be mirrored; its size covers the rows visible to the sync user."""
 
     name: str
     fields: int
     size: ObjectSize
     formulas: bool
-    """Whether it has fields that are read again every so often."""
+    """Whether it has fields that need periodic refreshes."""
     schema: ObjectSchema
 
 
 @dataclass(slots=True)
 class Report:
-    """Everything that was found. What could not be asked stays None."""
+    """The result of the checks. Values that could not be read stay None."""
 
     org: Organization | None = None
     user: str | None = None
@@ -63,12 +63,12 @@ class Report:
     limits: dict[str, Limit] = field(default_factory=dict)
     cost: Cost | None = None
     idle: IdleDay | None = None
-    """What a day costs on which nothing changes."""
+    """The cost of a day without changes."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def apex(self) -> bool | None:
-        """Whether the org's edition runs Apex, which the package is made of."""
+        """Whether the org's edition runs Apex, which the package needs."""
         return None if self.org is None else self.org.apex
 
     def document(self) -> dict[str, Any]:
@@ -88,7 +88,8 @@ class Report:
             },
             "package": {"state": self.package},
             "objects": [
-                {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
+                {"name": found.name, "fields": found.fields, "rows": found.size.rows}
+                for found in self.objects
             ],
             "estimate": None if self.cost is None else self.cost.document(_maxima(self.limits)),
             "idle_day": None if self.idle is None else self.idle.document(),
@@ -96,44 +97,44 @@ class Report:
         }
 
     def add(self, error: RtsError, what: str = "") -> None:
-        """Note an error as a problem."""
+        """Add an error as a problem, with `what` as a prefix."""
         self.problems.append(Problem(f"{what}{error.message}", error.do))
 
 
-class _Uncounted:
-    """A ledger for calls that no mirror pays for: there is none yet."""
+class _NullLedger:
+    """A ledger that records nothing, as there is no mirror yet."""
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Let every call pass."""
+        """Allow every call."""
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write nothing down."""
+        """Record nothing."""
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Leave it at Salesforce's own words."""
+        """Leave the error as Salesforce worded it."""
 
 
 async def inspect(config: Config) -> Report:
-    """Ask the org everything that matters before the start; what is wrong is in `problems`.
+    """Run all checks; what is wrong is in the report's `problems`.
 
-    Raises ConfigError for rules that name columns which their objects do not have.
+    Raises ConfigError for rules that name columns that their objects lack.
     """
     report = Report()
-    _look_at_disk(config, report)
-    _look_at_commands(config, report)
+    _check_directory(config, report)
+    _check_commands(config, report)
     clock = _now
-    session = Session(credentials(config.org), _Uncounted(), clock)
-    async with Client(session, _Uncounted(), clock, api_version=config.org.api_version) as client:
+    session = Session(credentials(config.org), _NullLedger(), clock)
+    async with Client(session, _NullLedger(), clock, api_version=config.org.api_version) as client:
         try:
-            await _look_at_org(client, config, report)
-            await _look_at_objects(client, config.objects, report)
-            _refuse_unfit_rules(config, report.objects)
+            await _check_org(client, config, report)
+            await _check_objects(client, config.objects, report)
+            _check_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
-            await _look_at_limits(client, config, report)
+            await _check_limits(client, config, report)
         except (AuthenticationFailed, OrgUnreachable) as error:
             report.add(error)
         except SalesforceError as error:
-            report.add(error, "The org could not be looked at in full: ")
+            report.add(error, "The checks of the org are incomplete: ")
     return report
 
 
@@ -141,25 +142,26 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _look_at_disk(config: Config, report: Report) -> None:
+def _check_directory(config: Config, report: Report) -> None:
     directory = config.store.path.parent
     if not os.access(directory, os.W_OK | os.X_OK):
-        what = "cannot be written" if directory.is_dir() else "does not exist"
+        what = "is not writable" if directory.is_dir() else "does not exist"
         report.problems.append(
             Problem(
-                f"{directory}, the directory of [store] path, {what}.", "Create it for the user rtsd runs as."
+                f"{directory}, the directory of [store] path, {what}.",
+                "Create it, owned by the user that runs rtsd.",
             )
         )
 
 
-async def _look_at_org(client: Client, config: Config, report: Report) -> None:
-    user = await _who(client)
+async def _check_org(client: Client, config: Config, report: Report) -> None:
+    user = await _user(client)
     report.user = user.username if user else None
     report.org = await client.organization(purpose=_PURPOSE)
     if config.gateway.listen and not report.apex:
         report.problems.append(
             Problem(
-                f"{report.org.edition} runs no Apex, so nothing can push.",
+                f"{report.org.edition} runs no Apex, so the package cannot be installed.",
                 'Set listen = "" in [gateway]: Interval Sync reads the changes.',
             )
         )
@@ -167,20 +169,20 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
     if report.sees_all is False:
         report.problems.append(
             Problem(
-                f"{report.user} has no View All Data: records not shared with it do not exist for rtsd.",
-                "Give it View All Data, or View All Records on each object of [[objects]], or share with it"
-                " what is to be mirrored; Modify All Data is not needed.",
+                f"{report.user} lacks View All Data: rtsd cannot see records that are not shared with it.",
+                "Grant View All Data, or View All Records on each object of [[objects]], or share the records"
+                " to be mirrored; Modify All Data is not needed.",
             )
         )
-    wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
+    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
     org_id = report.org.id
     package = PackageWatch(client, wanted, lambda: org_id, _now)
     await package.look()
     report.package = "disabled" if package.known.disabled else package.known.state
 
 
-async def _who(client: Client) -> UserInfo | None:
-    """Who the sync user is; None where the connected app's scopes do not let it ask."""
+async def _user(client: Client) -> UserInfo | None:
+    """The sync user; None if the connected app's scopes do not allow reading it."""
     try:
         return await client.userinfo(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
@@ -190,7 +192,7 @@ async def _who(client: Client) -> UserInfo | None:
 
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
-    """Whether a permission set or the profile grants View All Data; None where that may not be asked."""
+    """Whether a permission set or the profile grants View All Data; None if that cannot be read."""
     statement = (
         "SELECT PermissionSet.PermissionsViewAllData FROM PermissionSetAssignment "  # noqa: S608
         f"WHERE AssigneeId = {soql.text(user_id)}"
@@ -203,57 +205,57 @@ async def _sees_all(client: Client, user_id: str) -> bool | None:
         return None
     granted = [row.get("PermissionSet") or {} for row in page.records]
     if not granted:
-        return None  # a profile is a permission set too, so there is one: it may not be seen
-    return any(one.get("PermissionsViewAllData") for one in granted)
+        return None  # every profile is a permission set, so an empty result means that it is not visible
+    return any(permissions.get("PermissionsViewAllData") for permissions in granted)
 
 
-async def _look_at_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
+async def _check_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
     names = {name.lower(): name for name in await objects.list_objects(client, purpose=_PURPOSE)}
-    for one in wanted:
-        if one.name.lower() not in names:
-            report.problems.append(_unseen(one.name, names))
+    for section in wanted:
+        if section.name.lower() not in names:
+            report.problems.append(_invisible(section.name, names))
             continue
         try:
-            report.objects.append(await _look_at_object(client, one))
+            report.objects.append(await _check_object(client, section))
         except (AuthenticationFailed, OrgUnreachable):
             raise
         except SalesforceError as error:
-            report.add(error, f"{one.name}: ")
+            report.add(error, f"{section.name}: ")
         except ValueError as error:
             do = (
                 "Correct [[objects]], or give the sync user Read Access to it: field-level security,"
                 " in permission set RTS_Sync."
             )
             report.problems.append(Problem(f"{error}.", do))
-    report.cost = full_read((one.size for one in report.objects), from_start=True)
+    report.cost = full_read((found.size for found in report.objects), from_start=True)
 
 
-def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
-    schemas = {one.name.lower(): one.schema for one in found}
+def _check_rules(config: Config, found: Sequence[CheckedObject]) -> None:
+    schemas = {checked.name.lower(): checked.schema for checked in found}
     wanted = [rule for rule in configured.rules(config) if rule.object.lower() in schemas]
     configured.refuse(
         config, [line for rule in wanted for line in mistakes_in(rule, schemas[rule.object.lower()])]
     )
 
 
-def _look_at_commands(config: Config, report: Report) -> None:
-    """What rules and alerts start has to be there, for the user that checks at least."""
+def _check_commands(config: Config, report: Report) -> None:
+    """Check that the programs of rules and alerts exist and are executable by the current user."""
     actions = [rule.action for rule in configured.rules(config)]
     actions += [alert.action for alert in configured.alerts(config)]
-    for program in sorted({one.target for one in actions if one.kind == "command"}):
+    for program in sorted({action.target for action in actions if action.kind == "command"}):
         if shutil.which(program) is None:
-            what = f"{program}, which a rule or an alert starts, is no program that can be run."
+            what = f"{program}, the command of a rule or alert, is not an executable program."
             report.problems.append(Problem(what, "Correct argv, or its owner and mode."))
 
 
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     sync = config.sync
     periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
-    formulas, pushed = sum(one.formulas for one in found), config.gateway.listen is not None
+    formulas, pushed = sum(checked.formulas for checked in found), config.gateway.listen is not None
     return idle_day(len(found), formulas, periods, with_package=pushed)
 
 
-def _unseen(name: str, names: Mapping[str, str]) -> Problem:
+def _invisible(name: str, names: Mapping[str, str]) -> Problem:
     near = difflib.get_close_matches(name.lower(), names, n=1)
     meant = f" Did you mean {names[near[0]]}?" if near else ""
     return Problem(
@@ -263,42 +265,42 @@ def _unseen(name: str, names: Mapping[str, str]) -> Problem:
     )
 
 
-async def _look_at_object(client: Client, wanted: ObjectSection) -> CheckedObject:
-    """Describe, count and sample one object: three calls.
+async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
+    """Describe, count and sample an object, in three calls.
 
-    Raises SalesforceError, or ValueError that names the fields which the org does not show.
+    Raises SalesforceError, or ValueError for configured fields that are not visible.
     """
     described = await objects.describe(client, wanted.name, purpose=_PURPOSE)
     if described is None:
-        raise AssertionError("an unconditional describe has an answer")
+        raise AssertionError("an unconditional describe has a result")
     config = wanted.config()
     existing = [entry["name"] for entry in described.raw["fields"]]
     kept = schema.narrow(described.schema, config, existing)
-    _refuse_unknown_conditions(config, existing)
+    _check_conditions(config, existing)
     size = await measure(client, kept, config.where, purpose=_PURPOSE)
     return CheckedObject(
         kept.name, len(kept.fields), size, formulas=bool(kept.drifting(config.refresh)), schema=kept
     )
 
 
-def _refuse_unknown_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
+def _check_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
     known = {name.lower() for name in existing}
     unknown = [name for name in config.conditions if name.lower() not in known]
     if unknown:
         raise ValueError(
-            f"conditions of {config.name} name {', '.join(unknown)}, which the org does not show"
+            f"conditions of {config.name} name {', '.join(unknown)}, which the sync user cannot see"
         )
 
 
-async def _look_at_limits(client: Client, config: Config, report: Report) -> None:
-    """Compare the price with what is left today, less the reserve."""
+async def _check_limits(client: Client, config: Config, report: Report) -> None:
+    """Compare the cost with the remaining limits, less the reserve."""
     try:
         report.limits = await client.limits(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
         raise
     except SalesforceError as error:
-        what = f"The org does not tell its limits: {error.message}"
-        do = "Give the sync user View Setup and Configuration; till then rtsd knows no limit but your own."
+        what = f"The org does not reveal its limits: {error.message}"
+        do = "Give the sync user View Setup and Configuration; until then rtsd knows only your own limits."
         report.problems.append(Problem(what, do))
     if report.cost is None:
         return
@@ -306,8 +308,8 @@ async def _look_at_limits(client: Client, config: Config, report: Report) -> Non
     for name, share, left in report.cost.beyond(limits, config.quota.reserve):
         report.problems.append(
             Problem(
-                f"The first audit takes {share:.1f} % of {name}; {left:.1f} % can be used today.",
-                "It pauses and goes on as calls free up; a lower [quota] reserve or fewer [[objects]] help.",
+                f"The first audit needs {share:.1f} % of {name}, of which {left:.1f} % are available today.",
+                "It pauses and resumes as usage expires; a lower [quota] reserve or fewer [[objects]] help.",
             )
         )
 

@@ -12,8 +12,8 @@ from waiting import eventually
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
-from rtsd.workflows.demo.stray import OBJECT as STRAY
-from rtsd.workflows.demo.stray import push_stray
+from rtsd.workflows.demo.environment import UNMIRRORED as STRAY
+from rtsd.workflows.demo.environment import push_unmirrored
 from rtstui.app import RtsTui
 from rtstui.connection import Connection
 from rtstui.state import Gap, State
@@ -70,7 +70,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
 
             status = await daemon.status()
-            await push_stray(str(status.gateway.listen), str(status.org.id), TOKEN)
+            await push_unmirrored(str(status.gateway.listen), str(status.org.id), TOKEN)
             await pilot.press("4")
             await until(lambda: STRAY in text(app))
             (letter,) = await daemon.client.dead_letters()

@@ -15,10 +15,10 @@ from rtsd import config
 from rtsd.salesforce.deploy import Progress
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying, Outcome
+from rtsd.workflows.installation.org_session import OrgSession, org_session
 from rtsd.workflows.installation.plan import Plan
 from rtsd.workflows.installation.removing import Removed, remove
-from rtsd.workflows.installation.reports import Standing, standing
-from rtsd.workflows.installation.visit import Visit, visiting
+from rtsd.workflows.installation.status import PackageStatus, package_status
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
 
@@ -77,32 +77,34 @@ class Office:
         return config.load(path)
 
     @asynccontextmanager
-    async def visit(
+    async def session(
         self, settings: Config | None = None, *, pushes: bool = True
-    ) -> AsyncIterator[tuple[Visit, Plan]]:
+    ) -> AsyncIterator[tuple[OrgSession, Plan]]:
         """Connect, and make the plan."""
         settings = settings or self.configuration()
-        async with visiting(settings) as visit:
-            visit.client.exchange.retrier.sleep = self.no_pause
-            yield visit, await plans.make(visit.client, settings, pushes=pushes)
+        async with org_session(settings) as session:
+            session.client.exchange.retrier.sleep = self.no_pause
+            yield session, await plans.make(session.client, settings, pushes=pushes)
 
     async def deploy(self, settings: Config | None = None) -> Outcome:
         """`rtsd package deploy`."""
-        async with self.visit(settings) as (visit, plan):
+        async with self.session(settings) as (session, plan):
             return await Deploying(
-                visit.client, plan, plan.tests(), self.said.append, self.progress.append
+                session.client, plan, plan.tests(), self.said.append, self.progress.append
             ).run()
 
     async def remove(self, settings: Config | None = None) -> Removed:
         """`rtsd package remove`."""
-        async with self.visit(settings, pushes=False) as (visit, plan):
+        async with self.session(settings, pushes=False) as (session, plan):
             tests = plan.tests(local=plan.is_production)
-            return await remove(visit.client, plan, tests, say=self.said.append, tell=self.progress.append)
+            return await remove(
+                session.client, plan, tests, report=self.said.append, on_progress=self.progress.append
+            )
 
-    async def status(self, settings: Config | None = None) -> Standing:
+    async def status(self, settings: Config | None = None) -> PackageStatus:
         """`rtsd package status`."""
-        async with self.visit(settings) as (visit, plan):
-            return await standing(visit.client, plan)
+        async with self.session(settings) as (session, plan):
+            return await package_status(session.client, plan)
 
     async def calls(self) -> dict[str, int]:
         """API calls by kind, as the org counted them."""
