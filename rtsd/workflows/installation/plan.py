@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from rtsd import apex
 from rtsd.config import Config
-from rtsd.config.values import is_loopback
 from rtsd.core.ids import full_id
 from rtsd.errors import ConfigError, Conflict, UsageError
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests
 from rtsd.salesforce.responses import Organization
+from rtsd.salesforce.transport import is_loopback
 
 PURPOSE = "package"
 NOWHERE = "https://gateway.invalid"
@@ -120,7 +119,7 @@ async def _user(client: Client, username: str) -> tuple[str, str]:
 
 def _require_gateway(config: Config) -> None:
     gateway = config.gateway
-    if _is_local(gateway.public_url) and not _is_local(config.org.login_url):
+    if is_loopback(gateway.public_url) and not is_loopback(config.org.login_url):
         raise ConfigError(
             f"public_url in [gateway] is {gateway.public_url}, which Salesforce cannot reach.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
@@ -135,7 +134,3 @@ def _require_gateway(config: Config) -> None:
             "public_url in [gateway] is empty: the package needs an address to push to.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
-
-
-def _is_local(url: str) -> bool:
-    return is_loopback(urlsplit(url).hostname or "")
