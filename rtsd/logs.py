@@ -30,7 +30,7 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMS = ("auto", "text", "json")
 _FIRST = ("at", "level", "event")
 
-LOOP_FAILURES_A_SECOND = 5
+LOOP_FAILURES_PER_SECOND = 5
 
 _REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # redacting shorter ones would garble every line and thereby reveal them
@@ -119,7 +119,7 @@ class LoopFailures:
 
     def __init__(self, now: Callable[[], Millis]) -> None:
         self._now = now
-        self._rate_limit = RateLimit(LOOP_FAILURES_A_SECOND)
+        self._rate_limit = RateLimit(LOOP_FAILURES_PER_SECOND)
 
     def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log a failure without its text, which may contain data that somebody sent."""

@@ -1,4 +1,4 @@
-"""`rtsd rules`: what changes trigger, how it is delivered, and what would have fired."""
+"""`rtsd rules`: the rules that changes fire, their deliveries, and dry runs."""
 
 from __future__ import annotations
 

@@ -35,19 +35,19 @@ class Metrics(Collector):
     """Renders the registry; the status among it is as of the request."""
 
     def __init__(
-        self, registry: CollectorRegistry, shown: Views, feed: Feed, triggers: RuleOperations
+        self, registry: CollectorRegistry, shown: Views, feed: Feed, rules: RuleOperations
     ) -> None:
         self._registry = registry
         self._views = shown
         self._feed = feed
-        self._triggers = triggers
+        self._rule_operations = rules
         self._rules = protocol.Rules()
         self._status: protocol.Status | None = None
         registry.register(self)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a scrape, in the format it asks for."""
-        self._status, self._rules = await self._views.status(), await self._triggers.list()
+        self._status, self._rules = await self._views.status(), await self._rule_operations.list()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 

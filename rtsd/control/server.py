@@ -77,13 +77,13 @@ class ControlServer:
         backups: Backups,
         package: PackageRoutes,
         metrics: Metrics,
-        triggers: RuleOperations,
+        rules: RuleOperations,
     ) -> None:
         self._metrics = metrics
         self._explainer = explainer
         self._backups = backups
         self._package = package
-        self._triggers = triggers
+        self._rule_operations = rules
         self._views = shown
         self._stream = stream
         self._operations = operations
@@ -250,11 +250,11 @@ class ControlServer:
         return answer(await self._operations.verify(certify=body.certificate))
 
     async def _rules(self, _request: web.Request) -> web.Response:
-        return answer(await self._triggers.list())
+        return answer(await self._rule_operations.list())
 
     async def _test_rule(self, request: web.Request) -> web.Response:
         body = await body_of(request, RuleTestBody)
-        return answer(await self._triggers.test(request.match_info["name"], body.since))
+        return answer(await self._rule_operations.test(request.match_info["name"], body.since))
 
     async def _reload(self, _request: web.Request) -> web.Response:
         if self.reload is None:

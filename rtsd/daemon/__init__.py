@@ -243,7 +243,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Parts:
         backups=Backups(database, wall_ms),
         metrics=metrics,
         package=PackageRoutes(engine, PackageOperations(engine, controller, ledger)),
-        triggers=shown_rules,
+        rules=shown_rules,
     )
     await control.start(config.control.socket)
     stack.push_async_callback(control.stop)

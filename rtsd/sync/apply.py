@@ -58,7 +58,7 @@ class Occurrence:
 
 
 class ChangeListener(Protocol):
-    """What changes trigger: asked in the transaction that applies them."""
+    """A listener for changes, called in the transaction that applies them."""
 
     def watches(self, object_name: str) -> bool:
         """Whether anything waits for changes of that object."""
@@ -66,7 +66,7 @@ class ChangeListener(Protocol):
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
     ) -> list[Entry]:
-        """Put what the changes trigger into the outbox; return the journal's entries about it."""
+        """Add the deliveries of the fired rules to the outbox; return the journal entries about them."""
 
 
 @dataclass(slots=True)
