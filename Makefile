@@ -1,12 +1,20 @@
 # Every target sets up what it needs: with uv where it is installed, else with Python's venv and pip.
+# Both install the packages of requirements.lock, each by its hash, and no others; `make UV=` uses pip despite uv.
 # `make demo ARGS="--headless --seconds 20"` hands options on, and so do the other targets.
 
-PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null)
+PYTHON ?= $(if $(UV),>=3.11,python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-UV := $(shell command -v uv 2>/dev/null)
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := requirements.lock
+ifdef UV
+PIP_INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+PIP_SYNC := $(UV) pip sync --quiet --python $(BIN)/python
+else
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_SYNC := $(PIP_INSTALL) --requirement
+endif
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -34,26 +42,33 @@ faults: $(READY) ## The slow tests: kills, power cuts, hostile input, for minute
 	$(BIN)/pytest -m slow $(ARGS)
 
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
-	$(BIN)/python tests/bench $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 snap: $(READY) ## Take the dashboard's snapshots anew, after looking at what changed
 	$(BIN)/pytest tests/tui --snapshot-update $(ARGS)
 
-lock: ## Resolve the dependencies anew
-	$(if $(UV),$(UV),$(BIN)/uv) lock
+lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade takes newer versions
+ifdef UV
+	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --all-extras --generate-hashes \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  $(ARGS) --output-file $(LOCK) pyproject.toml
+else
+	@echo "Only uv can write $(LOCK): install it (pipx install uv, or pip install uv), then run make lock again." >&2
+	@exit 1
+endif
 
 clean: ## Remove what was built here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# Anew when the dependencies changed; otherwise nothing is installed twice.
-$(READY): pyproject.toml uv.lock
+# Runs again when the dependencies have changed. Without build isolation the build backend is a locked one, too.
+$(READY): pyproject.toml $(LOCK)
 ifdef UV
-	@$(UV) sync --frozen --quiet
+	@test -x $(BIN)/python || $(UV) venv --quiet --python '$(PYTHON)' $(VENV)
 else
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "rts needs Python 3.11 or later with venv; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -x $(BIN)/python || { echo "Installing into $(VENV)…"; $(PYTHON) -m venv $(VENV); }
-	@{ $(PIP) uv && $(BIN)/uv sync --frozen --inexact --quiet; } || \
-	  { echo "uv could not install from the lock; trying pip…"; $(PIP) --upgrade pip && $(PIP) --editable . --group dev; }
+	@test -x $(BIN)/pip || { echo "Installing into $(VENV)…"; $(PYTHON) -m venv $(VENV); }
 endif
+	@$(PIP_SYNC) $(LOCK) --require-hashes
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Mapping, MutableMapping
 
 __all__ = ["listen_fds", "notify", "ready", "reloading", "status", "stopping", "watchdog", "watchdog_s"]
@@ -48,12 +47,12 @@ def stopping() -> None:
     notify("STOPPING=1", "STATUS=stopping")
 
 
-def reloading() -> None:
+def reloading(monotonic_ms: int) -> None:
     """Report the start of a reload, which ends with `ready()`.
 
-    systemd requires the monotonic time with it (Type=notify-reload).
+    systemd requires a monotonic time (Type=notify-reload) no earlier than its request, hence rounded up.
     """
-    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    notify("RELOADING=1", f"MONOTONIC_USEC={(monotonic_ms + 1) * 1000}")
 
 
 def watchdog() -> None:

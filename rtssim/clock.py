@@ -1,9 +1,27 @@
-"""The org's own clock: it can run ahead, fast, or stand still, so that hours pass in a test at once."""
+"""The org's own clock, and the formats in which the org stores and prints its time.
+
+The clock can run ahead, run fast or stand still, so that a test can let hours pass at once.
+"""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+
+
+def stamp(moment: datetime) -> str:
+    """Return a datetime as the database stores it: UTC, whole seconds, `.000Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def rest_stamp(moment: datetime) -> str:
+    """Return a datetime as REST prints it: UTC, whole seconds, `.000+0000`."""
+    return rest_form(stamp(moment))
+
+
+def rest_form(stored: str) -> str:
+    """Return a stored datetime as REST prints it."""
+    return f"{stored[:23]}+0000"
 
 
 class Clock:
@@ -21,11 +39,6 @@ class Clock:
     def now(self) -> datetime:
         """Return the org's current time."""
         return self._origin + timedelta(seconds=(time.monotonic() - self._anchor) * self._speed)
-
-    @property
-    def speed(self) -> float:
-        """Org seconds per machine second."""
-        return self._speed
 
     def set_speed(self, speed: float) -> None:
         """Let time pass `speed` times as fast from now on; 0 freezes it."""
@@ -46,7 +59,7 @@ class Clock:
         return self.now()
 
     def set_offset(self, seconds: float) -> None:
-        """Put the org `seconds` ahead of (or, negative, behind) the machine's clock: clock skew."""
+        """Put the org `seconds` ahead of the machine's clock, or behind it if negative (clock skew)."""
         self._rebase(datetime.now(UTC) + timedelta(seconds=seconds))
 
     def _rebase(self, origin: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: each fault is a rule that hits by chance or a number of times."""
+"""Injected faults: each hits matching operations with a probability or a number of times."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 from rtssim.limits import CONCURRENT_EXCEEDED, TOTAL_EXCEEDED
 
-# Faults of a REST or Bulk call, in place of its answer.
+# Refusals of a REST or Bulk call, instead of its answer.
 REFUSALS: dict[str, OrgError] = {
     "405": OrgError(405, "METHOD_NOT_ALLOWED", "HTTP Method 'PATCH' not allowed. Allowed are GET,POST"),
     "no_access": OrgError(
@@ -40,7 +40,7 @@ HTML_PAGES = {
     "html_maintenance": (200, "Down For Maintenance"),
 }
 OTHER_CALLS = ("406", "reset", "expire_session", "slow_answer", "token_error", "token_html")
-# Faults of an answer that was under way: `cut` drops the connection in mid-body, `stall` stops sending.
+# Faults of a running answer: `cut` drops the connection in mid-body, `stall` stops sending.
 DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
 DEPLOYMENTS = ("deploy_failed", "test_failed", "test_uncovered")
@@ -48,16 +48,16 @@ COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
 KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
 PARAMETERS = {
-    "seconds": "push_late, stall, slow_answer: how long (default 2); late_commit: at most that late",
-    "after_bytes": "cut, stall: bytes sent before (default: half the body)",
+    "seconds": "push_late, stall, slow_answer: duration (default 2); late_commit: longest delay",
+    "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
-    "message": "job_failed, deploy_failed, test_failed: what is said",
+    "message": "job_failed, deploy_failed, test_failed: error message",
 }
 
 
 @dataclass
 class Fault:
-    """One rule: `kind` hits calls whose path matches `path`, with `probability`, at most `count` times."""
+    """A fault that hits operations whose path matches `path`, with `probability`, at most `count` times."""
 
     id: int
     kind: str
@@ -76,8 +76,8 @@ class Fault:
         self._random = random.Random(self.seed)
         self._path = re.compile(self.path)
 
-    def strikes(self, path: str) -> bool:
-        """Say whether the rule hits this time; a hit is counted."""
+    def hits_now(self, path: str) -> bool:
+        """Decide if the fault hits this operation; count a hit."""
         if self.count is not None and self.hits >= self.count:
             return False
         if not self._path.search(path) or self._random.random() >= self.probability:
@@ -85,50 +85,50 @@ class Fault:
         self.hits += 1
         return True
 
-    def within(self, name: str, default: float) -> float:
-        """Return a random number between 0 and a parameter of the rule."""
+    def random_up_to(self, name: str, default: float) -> float:
+        """Return a random number between 0 and a parameter."""
         return self._random.uniform(0.0, self.number(name, default))
 
     def number(self, name: str, default: float) -> float:
-        """Return a parameter of the rule."""
+        """Return a numeric parameter."""
         return float(self.parameters.get(name, default))
 
 
 class Faults:
-    """The rules in force, asked in the order they were made."""
+    """Active faults, checked in order of creation."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, Fault] = {}
+        self._active: dict[int, Fault] = {}
         self._last = 0
 
     def add(self, kind: str, **options: Any) -> Fault:
-        """Put a rule in force; raises ValueError for an unknown kind or option."""
+        """Activate a fault; raises ValueError for an unknown kind or option."""
         known = {
             name: options.pop(name) for name in ("probability", "count", "path", "seed") if name in options
         }
         self._last += 1
-        rule = Fault(self._last, kind, parameters=options, **known)
-        self._rules[rule.id] = rule
-        return rule
+        fault = Fault(self._last, kind, parameters=options, **known)
+        self._active[fault.id] = fault
+        return fault
 
-    def remove(self, rule_id: int | None = None, *, kind: str | None = None) -> int:
-        """Take rules out of force (all when nothing is named); return how many."""
-        gone = [
-            rule.id
-            for rule in self._rules.values()
-            if (rule_id is None or rule.id == rule_id) and (kind is None or rule.kind == kind)
+    def remove(self, fault_id: int | None = None, *, kind: str | None = None) -> int:
+        """Deactivate a fault by id, faults by kind, or all; return how many."""
+        removed = [
+            fault.id
+            for fault in self._active.values()
+            if (fault_id is None or fault.id == fault_id) and (kind is None or fault.kind == kind)
         ]
-        for number in gone:
-            del self._rules[number]
-        return len(gone)
+        for number in removed:
+            del self._active[number]
+        return len(removed)
 
     def hit(self, kinds: tuple[str, ...], path: str = "") -> Fault | None:
-        """Return the first rule of these kinds that hits now."""
-        for rule in self._rules.values():
-            if rule.kind in kinds and rule.strikes(path):
-                return rule
+        """Return the first fault of these kinds that hits now."""
+        for fault in self._active.values():
+            if fault.kind in kinds and fault.hits_now(path):
+                return fault
         return None
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return the rules in force with their hits."""
-        return [asdict(rule) for rule in self._rules.values()]
+        """Return the active faults with their hits."""
+        return [asdict(fault) for fault in self._active.values()]

@@ -21,7 +21,7 @@ def checksum(id15: str) -> str:
 
 
 def to_18(record_id: str) -> str | None:
-    """Return the 18-character form of a 15- or 18-character id, its case restored; None if it is no id."""
+    """Return the 18-character form of a 15- or 18-character id, case restored; None for any other text."""
     if not _SHAPE.fullmatch(record_id):
         return None
     if len(record_id) == 15:
@@ -54,7 +54,7 @@ def encode(prefix: str, instance: str, number: int) -> str:
 
 
 def sequence(prefix: str, instance: str, start: int) -> Iterator[str]:
-    """Yield 18-character ids from row `start` on, in ascending order; fast enough for millions."""
+    """Yield 18-character ids in ascending order, beginning with row `start`; fast enough for millions."""
     block, offset = divmod(start, 3844)
     while True:
         high = encode(prefix, instance, block * 3844)[:13]

@@ -1,4 +1,4 @@
-"""The org's daily limits: counted over a rolling 24 hours of the org's clock (REST API guide, Limits)."""
+"""Daily limits (quotas), counted over a rolling 24 hours of the org's clock (REST API guide, Limits)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rtssim.errors import OrgError
-from rtssim.wire import Call, Reply, Router
+from rtssim.interface import OrgError
+from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from rtssim.clock import Clock
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
 DAY = timedelta(hours=24)
 API = "DailyApiRequests"
@@ -21,7 +21,7 @@ BULK_JOBS = "DailyBulkV2QueryJobs"
 BULK_MB = "DailyBulkV2QueryFileStorageMB"
 ASYNC_APEX = "DailyAsyncApexExecutions"
 
-# The documented sample's numbers where this org counts nothing (REST API guide, List Organization Limits).
+# Numbers of the documented sample (REST API guide, List Organization Limits).
 DEFAULTS = {
     API: 100_000,
     BULK_JOBS: 10_000,
@@ -54,16 +54,16 @@ TOTAL_EXCEEDED = "TotalRequests Limit exceeded."
 CONCURRENT_EXCEEDED = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
 
 
-class Window:
-    """What was used of one limit in the last 24 hours; each use frees its slot 24 hours later."""
+class RollingUsage:
+    """Use of a limit in the last 24 hours; each use expires after 24 hours."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._uses: deque[tuple[datetime, int]] = deque()  # one entry per second that saw a use
+        self._uses: deque[tuple[datetime, int]] = deque()  # an entry per second with a use
         self._sum = 0
 
     def add(self, amount: int) -> None:
-        """Use `amount` now."""
+        """Record a use of `amount` now."""
         second = self._clock.now().replace(microsecond=0)
         if self._uses and self._uses[-1][0] == second:
             self._uses[-1] = (second, self._uses[-1][1] + amount)
@@ -72,7 +72,7 @@ class Window:
         self._sum += amount
 
     def used(self, lag_s: float = 0.0) -> int:
-        """Return what was used, as known `lag_s` seconds ago."""
+        """Return the sum of uses that were recorded at least `lag_s` seconds ago."""
         now = self._clock.now()
         while self._uses and self._uses[0][0] <= now - DAY:
             self._sum -= self._uses.popleft()[1]
@@ -83,37 +83,37 @@ class Window:
 
 
 class Limits:
-    """Counts what is used and answers `/limits`; `maximum` may be changed at any time."""
+    """Counts uses and answers `/limits`; `maximum` may change at any time."""
 
-    def __init__(self, clock: Clock, switches: Switches) -> None:
+    def __init__(self, clock: Clock, switches: ApiSwitches) -> None:
         self._switches = switches
         self.maximum = dict(DEFAULTS)
-        self._windows = {name: Window(clock) for name in (API, BULK_JOBS, BULK_MB, ASYNC_APEX)}
+        self._windows = {name: RollingUsage(clock) for name in (API, BULK_JOBS, BULK_MB, ASYNC_APEX)}
         self._bulk_bytes = 0
-        self.by_kind: Counter[str] = Counter()  # calls by kind of route, since the start
+        self.by_kind: Counter[str] = Counter()  # calls by kind of route since the start
 
     def routes(self, router: Router) -> None:
         """Serve `/limits`."""
         router.add("GET", "/limits", self.answer, "limits")
 
     def used(self, name: str) -> int:
-        """Return what was used of a limit in the last 24 hours."""
+        """Return the use of a limit in the last 24 hours."""
         window = self._windows.get(name)
         return window.used() if window else 0
 
     def use(self, name: str, amount: int = 1) -> None:
-        """Use some of a limit without asking whether it is there."""
+        """Record a use of a limit without checking its maximum."""
         self._windows[name].add(amount)
 
-    def take_api_call(self, kind: str, *, count: int = 1) -> None:
-        """Count API calls; raise `OrgError` REQUEST_LIMIT_EXCEEDED where the day's are gone."""
+    def take_api_call(self, kind: str) -> None:
+        """Count an API call; raise `OrgError` REQUEST_LIMIT_EXCEEDED if the day's calls are used up."""
         self.by_kind[kind] += 1
-        if self._switches.hard_api_cap and self.used(API) + count > self.maximum[API]:
+        if self._switches.hard_api_cap and self.used(API) >= self.maximum[API]:
             raise OrgError(403, "REQUEST_LIMIT_EXCEEDED", TOTAL_EXCEEDED)
-        self.use(API, count)
+        self.use(API)
 
     def take_bulk_job(self) -> None:
-        """Count a query job; raise `OrgError` LIMIT_EXCEEDED where the day's are gone."""
+        """Count a query job; raise `OrgError` LIMIT_EXCEEDED if the day's jobs are used up."""
         most = self.maximum[BULK_JOBS]
         if self.used(BULK_JOBS) >= most:
             text = f"Max bulk v2 query jobs ({most}) per 24 hrs has been reached"
@@ -128,7 +128,7 @@ class Limits:
             self.use(BULK_MB, megabytes)
 
     def header(self) -> str:
-        """Return the value of `Sforce-Limit-Info`."""
+        """Return the value of the header `Sforce-Limit-Info`."""
         used, most = self.used(API), self.maximum[API]
         info = f"api-usage={used}/{most}"
         if self._switches.app_usage_in_header:
@@ -136,7 +136,7 @@ class Limits:
         return info
 
     def answer(self, _call: Call) -> Reply:
-        """Answer `GET /limits`: each limit's Max and Remaining, some with more inside."""
+        """Answer `GET /limits`: Max and Remaining of each limit, some with nested limits."""
         lag = self._switches.limits_lag_s
         data: dict[str, Any] = {}
         for name, most in self.maximum.items():

@@ -1,8 +1,6 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""The simulated org: describe, query, DML and replication over one SQLite store, as Salesforce does it.
+"""The simulated org: describe, query, DML and replication on a SQLite database, as Salesforce does them.
 
-Synchronous and single-threaded, except `QueryResult.csv` and `csv_chunks`, which read on a connection of
-their own and may run in a thread.
+Synchronous and single-threaded, except `QueryResult.csv_chunks`, which reads on a connection of its own.
 """
 
 from __future__ import annotations
@@ -13,28 +11,26 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rtssim import ids
-from rtssim.behaviour import Behaviour
-from rtssim.changes import Commit, Principal, RowChange, SaveResult
 from rtssim.clock import Clock
-from rtssim.data.generate import DEFAULT_RECORDS, Generator
-from rtssim.data.setup import Setup
-from rtssim.dml import Dml
-from rtssim.drift import Drift
-from rtssim.errors import OrgError
-from rtssim.merge import Merges
-from rtssim.quiet import QuietEdits
-from rtssim.replication import Replication
-from rtssim.rows import Rows
-from rtssim.schema import crm, setup
+from rtssim.database import OrgDatabase, quote
+from rtssim.interface import Commit, OrgError, Principal, RowChange, SaveResult, not_found
+from rtssim.records.dml import Dml
+from rtssim.records.merge import Merges
+from rtssim.records.replication import Replication
+from rtssim.records.rows import Rows
+from rtssim.records.schema_changes import SchemaChanges
+from rtssim.records.transactions import Transactions
+from rtssim.records.untriggered import UntriggeredEdits
+from rtssim.sample_data.generator import DEFAULT_RECORDS, Generator
+from rtssim.sample_data.setup_rows import create_setup_rows
+from rtssim.schema import crm_objects, setup_objects
 from rtssim.schema.describe import describe_entry, describe_object
 from rtssim.schema.model import COMPOUND_TYPES, Schema
 from rtssim.soql.parser import parse
-from rtssim.soql.plan import Plan
 from rtssim.soql.planner import MAX_GROUPS, plan, plan_fields
-from rtssim.soql.result import QueryResult
+from rtssim.soql.result import BASE, QueryResult
 from rtssim.soql.scope import Context
-from rtssim.store import Store, quote
-from rtssim.transactions import Transactions
+from rtssim.switches import OrgSwitches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,27 +38,17 @@ if TYPE_CHECKING:
 
     from rtssim.schema.model import Field, ObjectType
 
-__all__ = [
-    "Behaviour",
-    "Clock",
-    "Commit",
-    "Org",
-    "OrgError",
-    "Principal",
-    "QueryResult",
-    "RowChange",
-    "SaveResult",
-]
+__all__ = ["Clock", "Commit", "Org", "OrgError", "Principal", "RowChange"]
 
-_BASE = "/services/data/v62.0"
+NAME = "Acme"
 
 
 class Org:
-    """One org. `records` maps object names to how many rows to generate (None: a CRM of about 50,000).
+    """A single org. `records` maps object names to the number of rows to generate (None: about 50,000).
 
     `path` is the SQLite file (None: a temporary one, removed by `close`). `sync_user` is a principal that
-    sees everything, `admin` the user who made the data. What fires no trigger is under `quiet`, schema
-    changes under `drift`.
+    sees everything, `admin` the user who created the data. `untriggered` holds the edits that fire no
+    trigger.
     """
 
     def __init__(
@@ -72,57 +58,53 @@ class Org:
         records: Mapping[str, int] | None = None,
         clock: Clock | None = None,
         path: str | None = None,
-        behaviour: Behaviour | None = None,
-        name: str = "Acme",
     ) -> None:
-        self.name = name
         self.clock = clock if clock is not None else Clock()
-        self.behaviour = behaviour if behaviour is not None else Behaviour()
+        self.switches = OrgSwitches()
         self.instance_url = ""
         self.time_zone = "GMT"
-        self.schema = Schema([*crm.objects(), *setup.objects()])
-        self.store = Store(path)
-        self._transactions = Transactions(self.store, self.clock)
-        self._rows = Rows(self.schema, self.store, self._transactions, self.behaviour, seed)
+        self.schema = Schema([*crm_objects.objects(), *setup_objects.objects()])
+        self.database = OrgDatabase(path)
+        self._transactions = Transactions(self.database, self.clock)
+        self._rows = Rows(self.schema, self.database, self._transactions, self.switches, seed)
         self.org_id = ids.encode("00D", self._rows.instances[0], seed)
         for obj in self.schema:
-            self.store.create_table(obj)
-        made = Setup(self._rows, self.org_id, name, f"{name.lower()}.example")
-        self.admin, self.sync_user = (Principal(user_id) for user_id in made.user_ids[:2])
-        self.user_ids: tuple[str, ...] = tuple(made.user_ids)
-        generator = Generator(self._rows, self.clock.now(), seed, made.user_ids)
+            self.database.create_table(obj)
+        self.user_ids = create_setup_rows(self._rows, self.org_id, NAME, f"{NAME.lower()}.example")
+        self.admin, self.sync_user = (Principal(user_id) for user_id in self.user_ids[:2])
+        generator = Generator(self._rows, self.clock.now(), seed, self.user_ids)
         generator.fill(DEFAULT_RECORDS if records is None else records)
         for obj in self.schema:
-            self.store.index(obj)
-        self.store.open_for_readers()
+            self.database.index(obj)
+        self.database.open_for_readers()
         self._described: dict[tuple[str, Principal, str], tuple[dict[str, Any], datetime]] = {}
         self._dml = Dml(self._rows)
         self._merges = Merges(self._rows, self._dml)
         self._replication = Replication(self._rows, self.clock)
-        self.quiet = QuietEdits(self._rows, self.admin)
-        self.drift = Drift(self._rows, self.clock)
+        self.untriggered = UntriggeredEdits(self._rows, self.admin)
+        self._schema_changes = SchemaChanges(self._rows, self.clock)
 
     def close(self) -> None:
-        """Close the store and remove a temporary file."""
-        self.store.close()
+        """Close the database and remove a temporary file."""
+        self.database.close()
 
     # -- describe --------------------------------------------------------------------------------------
     def object(self, who: Principal, name: str) -> ObjectType:
         """Return a visible object; NOT_FOUND (404) otherwise."""
         obj = self.schema.find(name)
         if obj is None or obj.name in who.hidden_objects:
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         return obj
 
-    def describe_global(self, who: Principal, base: str = _BASE) -> list[dict[str, Any]]:
-        """Entries of `/sobjects` (REST API guide, Describe Global)."""
+    def describe_global(self, who: Principal, base: str = BASE) -> list[dict[str, Any]]:
+        """Return the entries of `/sobjects` (REST API guide, Describe Global)."""
         visible = (obj for obj in self.schema if obj.name not in who.hidden_objects)
         return [describe_entry(obj, base) for obj in sorted(visible, key=lambda obj: obj.name)]
 
-    def describe(self, who: Principal, name: str, base: str = _BASE) -> tuple[dict[str, Any], datetime]:
-        """Describe document and the moment the object's definition last changed; NOT_FOUND if unknown.
+    def describe(self, who: Principal, name: str, base: str = BASE) -> tuple[dict[str, Any], datetime]:
+        """Return the describe document and when the object's definition last changed; NOT_FOUND if unknown.
 
-        The document is shared by all callers: don't change it.
+        All callers share the document: don't change it.
         """
         obj = self.object(who, name)
         key = (obj.name, who, base)
@@ -133,7 +115,7 @@ class Org:
         return known[0], obj.changed
 
     def described_at(self) -> datetime:
-        """Moment any object's definition last changed (Last-Modified of describeGlobal)."""
+        """Return when any object's definition last changed (Last-Modified of describeGlobal)."""
         return self.schema.changed
 
     # -- reading ---------------------------------------------------------------------------------------
@@ -144,7 +126,7 @@ class Org:
         return Context(
             schema=self.schema,
             who=who,
-            behaviour=self.behaviour,
+            switches=self.switches,
             now=self.clock.now(),
             zone=self.time_zone,
             text=text,
@@ -153,19 +135,23 @@ class Org:
         )
 
     def query(self, who: Principal, soql: str, *, all_rows: bool = False, bulk: bool = False) -> QueryResult:
-        """Parse and plan `soql`; OrgError MALFORMED_QUERY, INVALID_FIELD, INVALID_TYPE, ..."""
-        made = plan(self._context(who, soql, all_rows=all_rows, bulk=bulk), parse(soql))
-        self._refuse_width(len(made.columns))
-        result = QueryResult(made, self.store, self.schema, self.behaviour, eager=not bulk)
-        if made.grouped and not made.capped and result.total_size > MAX_GROUPS:
+        """Run `soql`; OrgError MALFORMED_QUERY, INVALID_FIELD, INVALID_TYPE and others."""
+        select = plan(self._context(who, soql, all_rows=all_rows, bulk=bulk), parse(soql))
+        self._refuse_width(len(select.columns))
+        result = QueryResult(select, self.database, self.schema, self.switches, eager=not bulk)
+        if select.grouped and not select.capped and result.total_size > MAX_GROUPS:
             result.close()
             reason = "use LIMIT to restrict the results to a single batch"
             message = f"Aggregate query does not support queryMore(), {reason}"
-            raise OrgError(400, self.behaviour.group_limit_code, message)
+            raise OrgError(400, self.switches.group_limit_code, message)
         return result
 
+    def first_column(self, soql: str) -> list[Any]:
+        """Return the first column of a query as the system sees it."""
+        return [row[0] for row in self.query(self.sync_user, soql).rows()]
+
     def _refuse_width(self, columns: int) -> None:
-        if 0 < self.behaviour.most_columns < columns:
+        if 0 < self.switches.most_columns < columns:
             message = (
                 "Query is either selecting too many fields or the filter conditions are too complicated."
             )
@@ -175,8 +161,8 @@ class Org:
         self, who: Principal, obj: ObjectType, fields: Sequence[str], where: str, value: Any
     ) -> QueryResult:
         context = self._context(who)
-        made: Plan = plan_fields(context, obj, fields, where.replace("{value}", context.param(value)))
-        return QueryResult(made, self.store, self.schema, self.behaviour, eager=True)
+        select = plan_fields(context, obj, fields, where.replace("{value}", context.param(value)))
+        return QueryResult(select, self.database, self.schema, self.switches, eager=True)
 
     def retrieve(
         self,
@@ -184,15 +170,15 @@ class Org:
         obj: str,
         ids_: Sequence[str],
         fields: Sequence[str] | None = None,
-        base: str = _BASE,
+        base: str = BASE,
     ) -> list[dict[str, Any] | None]:
-        """REST records aligned with `ids_`, None where missing, deleted or invisible; `fields` None: all."""
+        """Return REST records aligned with `ids_`, None if missing, deleted or hidden; `fields` None: all."""
         entity = self.object(who, obj)
         names = self._field_names(who, entity, fields)
         self._refuse_width(len(names))
         full = [ids.to_18(record_id) for record_id in ids_]
-        wanted = json.dumps([record_id for record_id in full if record_id])
-        result = self._read(who, entity, names, "{t}.Id IN (SELECT value FROM json_each({value}))", wanted)
+        known = json.dumps([record_id for record_id in full if record_id])
+        result = self._read(who, entity, names, "{t}.Id IN (SELECT value FROM json_each({value}))", known)
         found = {record["attributes"]["url"].rpartition("/")[2]: record for record in result.records(base)}
         return [found.get(record_id) if record_id else None for record_id in full]
 
@@ -210,32 +196,32 @@ class Org:
         return names
 
     def state_of(self, obj: str, record_id: str) -> str:
-        """'live', 'deleted' (in the recycle bin) or 'absent': what a 404 has to say."""
+        """Return a row's state: 'live', 'deleted' (in the recycle bin) or 'absent'."""
         full = ids.to_18(record_id) or record_id
-        row = self.store.rows(self.schema[obj], [full]).get(full)
+        row = self.database.rows(self.schema[obj], [full]).get(full)
         if row is None:
             return "absent"
         return "deleted" if row.get("IsDeleted") else "live"
 
     def blob(self, who: Principal, obj: str, record_id: str, field: str) -> bytes:
-        """Return the bytes of a base64 field; NOT_FOUND if there is no such row or field."""
+        """Return the bytes of a base64 field; NOT_FOUND if row or field is unknown."""
         entity = self.object(who, obj)
         known = entity.find(field)
         if known is None or known.type != "base64":
-            raise OrgError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise not_found()
         return bytes(self._rows.live(who, entity, record_id)[known.name] or b"")
 
-    # -- DML: one call is one transaction unless inside `transaction` ----------------------------------
+    # -- DML: each call is a transaction unless it runs inside `transaction` ---------------------------
     def create(
         self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]], *, all_or_none: bool = True
     ) -> list[SaveResult]:
-        """Insert rows; one result each, in order."""
+        """Insert rows; a result for each, in order."""
         return self._dml.create(who, self.object(who, obj), rows, all_or_none=all_or_none)
 
     def update(
         self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]], *, all_or_none: bool = True
     ) -> list[SaveResult]:
-        """Update rows named by their `Id`."""
+        """Update rows by their `Id`."""
         return self._dml.update(who, self.object(who, obj), rows, all_or_none=all_or_none)
 
     def upsert(
@@ -253,28 +239,28 @@ class Org:
     def delete(
         self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
-        """Move rows to the recycle bin, children with them (no trigger for those)."""
+        """Move rows to the recycle bin together with their children, which fire no trigger."""
         return self._dml.delete(who, self.object(who, obj), ids_, all_or_none=all_or_none, hard=False)
 
     def undelete(
         self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
-        """Take rows out of the recycle bin, with the children that went in with them."""
+        """Restore rows from the recycle bin, with the children deleted along with them."""
         return self._dml.undelete(who, self.object(who, obj), ids_, all_or_none=all_or_none)
 
     def hard_delete(
         self, who: Principal, obj: str, ids_: Sequence[str], *, all_or_none: bool = True
     ) -> list[SaveResult]:
-        """Delete rows past the recycle bin (Bulk hardDelete): the delete trigger fires, no row remains."""
+        """Delete rows past the recycle bin (Bulk hardDelete); the delete trigger fires."""
         return self._dml.delete(who, self.object(who, obj), ids_, all_or_none=all_or_none, hard=True)
 
     def empty_bin(self, obj: str | None = None, ids_: Sequence[str] | None = None) -> int:
-        """Purge deleted rows for good, firing nothing; return how many."""
-        return self.quiet.purge(obj, ids_)
+        """Purge deleted rows without firing a trigger; return how many."""
+        return self.untriggered.purge(obj, ids_)
 
     def expire_bin(self, days: float = 15.0) -> int:
-        """Purge what was deleted more than `days` ago, as Salesforce does by itself."""
-        return self.quiet.purge(None, None, self.clock.now() - timedelta(days=days))
+        """Purge rows deleted more than `days` ago, as Salesforce does automatically."""
+        return self.untriggered.purge(None, None, self.clock.now() - timedelta(days=days))
 
     def merge(
         self,
@@ -291,27 +277,23 @@ class Org:
         """Convert a lead into an account and a contact; return the contact's id."""
         return self._merges.convert_lead(who, lead_id)
 
-    def quiet_update(self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Update rows as mass edits do: checked, but without a trigger."""
-        self.quiet.update(who, self.object(who, obj), rows)
+    def update_untriggered(self, who: Principal, obj: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Update rows as a mass edit does: checked, but without a trigger."""
+        self.untriggered.update(who, self.object(who, obj), rows)
 
     @contextmanager
     def transaction(self, who: Principal, *, commit_after: float = 0.0) -> Iterator[None]:
-        """Group DML into one commit, visible `commit_after` org seconds later with the stamp of now."""
+        """Group DML into a commit, visible after `commit_after` org seconds but stamped now."""
         with self._transactions.scope(who, commit_after):
             yield
 
     def hold_transaction(self, seconds: float) -> None:
-        """Keep `latestDateCovered` at now for `seconds`: a long transaction of another tenant."""
+        """Hold `latestDateCovered` at now for `seconds`, as another tenant's long transaction does."""
         self._transactions.hold(self.admin, seconds)
 
     def settle(self) -> None:
-        """Let every late transaction whose time has come become visible (reads and DML do it too)."""
+        """Commit every late transaction that is due (reads and DML do so, too)."""
         self._transactions.settle()
-
-    def next_due(self) -> datetime | None:
-        """When the next late transaction becomes visible."""
-        return self._transactions.next_due()
 
     def on_commit(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` after each commit, in commit order."""
@@ -319,61 +301,61 @@ class Org:
 
     # -- replication -----------------------------------------------------------------------------------
     def deleted(self, who: Principal, obj: str, start: datetime, end: datetime) -> dict[str, Any]:
-        """Answer of `/sobjects/X/deleted` (REST API guide, sObject Get Deleted)."""
+        """Return the answer of `/sobjects/X/deleted` (REST API guide, sObject Get Deleted)."""
         self.settle()
         return self._replication.deleted(who, self.object(who, obj), start, end)
 
     def updated(self, who: Principal, obj: str, start: datetime, end: datetime) -> dict[str, Any]:
-        """Answer of `/sobjects/X/updated` (REST API guide, sObject Get Updated)."""
+        """Return the answer of `/sobjects/X/updated` (REST API guide, sObject Get Updated)."""
         self.settle()
         return self._replication.updated(who, self.object(who, obj), start, end)
 
     def purge_delete_log(self, before: datetime) -> None:
-        """Drop the delete log's entries older than `before`."""
+        """Drop delete-log entries older than `before`."""
         self._replication.purge_log(before)
 
     # -- schema ----------------------------------------------------------------------------------------
     def add_object(self, obj: ObjectType) -> None:
         """Add an object, empty."""
-        self.drift.add_object(obj)
+        self._schema_changes.add_object(obj)
 
     def add_field(self, obj: str, field: Field) -> None:
-        """Add a field; rows get its default."""
-        self.drift.add_field(obj, field)
+        """Add a field; existing rows get its default."""
+        self._schema_changes.add_field(obj, field)
 
     def remove_field(self, obj: str, field: str) -> None:
         """Remove a field with its values."""
-        self.drift.remove_field(obj, field)
+        self._schema_changes.remove_field(obj, field)
 
     def change_field_type(self, obj: str, field: str, new: Field) -> None:
-        """Give a field another definition."""
-        self.drift.change_field_type(obj, field, new)
+        """Replace a field's definition."""
+        self._schema_changes.change_field_type(obj, field, new)
 
     def remove_object(self, obj: str) -> None:
         """Remove an object with its rows."""
-        self.drift.remove_object(obj)
+        self._schema_changes.remove_object(obj)
 
-    def install_package(self) -> None:
-        """Add the RTS package's objects (its classes and triggers are rows of ApexClass and ApexTrigger)."""
-        for obj in setup.package_objects():
+    def add_package_objects(self) -> None:
+        """Add the RTS package's objects that the org lacks."""
+        for obj in setup_objects.package_objects():
             if self.schema.find(obj.name) is None:
-                self.drift.add_object(obj)
+                self._schema_changes.add_object(obj)
 
-    # -- truth, for tests and the demo -----------------------------------------------------------------
+    # -- contents, for tests and the demo --------------------------------------------------------------
     def count(self, obj: str, *, deleted: bool = False) -> int:
-        """Return the number of live (or, `deleted`, of recycled) rows."""
+        """Return the number of live rows, or of rows in the recycle bin."""
         self.settle()
         entity = self.schema[obj]
         where = f"WHERE IsDeleted = {int(deleted)}" if "IsDeleted" in entity.fields else ""
-        return int(self.store.execute(f"SELECT count(*) FROM {quote(entity.name)} {where}").fetchone()[0])
+        return int(self.database.execute(f"SELECT count(*) FROM {quote(entity.name)} {where}").fetchone()[0])
 
     def snapshot(self, obj: str) -> Iterator[dict[str, Any]]:
-        """Every live row with every plain field (formulas too), REST-typed, by Id, without attributes."""
+        """Yield every live row by Id, REST-typed, with all fields except base64 and compound ones."""
         entity = self.schema[obj]
         names = [
             f.name for f in entity.fields.values() if f.type not in COMPOUND_TYPES and f.type != "base64"
         ]
         context = self._context(self.sync_user)
-        made = plan_fields(context, entity, names, "1", "ORDER BY Id")
-        result = QueryResult(made, self.store, self.schema, self.behaviour, eager=True)
+        select = plan_fields(context, entity, names, "1", "ORDER BY Id")
+        result = QueryResult(select, self.database, self.schema, self.switches, eager=True)
         return (dict(zip(result.columns, row, strict=True)) for row in result.rows())

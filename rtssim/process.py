@@ -1,4 +1,4 @@
-"""Runs a simulated org beside a test or the demo: in this process, or as a process of its own."""
+"""Starts a simulated org for a test or the demo: in this process, or as a process of its own."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from rtssim.server import URI_AND_HEADERS, Service
+from rtssim.server import URI_AND_HEADERS, OrgServer
 
 if TYPE_CHECKING:
     from rtssim.org import Org
-    from rtssim.switches import Switches
+    from rtssim.switches import ApiSwitches
 
-START_S = 600.0  # millions of rows take a while to make
+START_S = 600.0  # millions of rows take minutes to generate
 STOP_S = 10.0
-LINE = 1 << 20
+LINE_BYTES = 1 << 20
 
 
 @dataclass
 class SimulatedOrg:
-    """A running org: where it is, how to log in, and its switchboard."""
+    """A running org: its URL, its credentials, and a client of its switchboard."""
 
     info: dict[str, Any]
     http: aiohttp.ClientSession
-    service: Service | None = None  # in this process only
+    server: OrgServer | None = None  # in this process only
     pid: int | None = None  # in a process of its own only
 
     @property
     def url(self) -> str:
-        """Base URL, for logins and calls alike."""
+        """Base URL for logins and calls."""
         return str(self.info["url"])
 
     async def control(self, path: str, body: Mapping[str, Any] | None = None, method: str = "POST") -> Any:
-        """Call a route of the switchboard and return its JSON; raises RuntimeError when it refuses."""
+        """Call a route of the switchboard and return its JSON; raises RuntimeError for an error status."""
         url = f"{self.info['control']}/{path}"
         async with self.http.request(method, url, json=None if body is None else dict(body)) as answer:
             text = await answer.read()
@@ -57,7 +57,7 @@ class SimulatedOrg:
         return int((await self.control(f"count/{name}", method="GET"))["count"])
 
     async def rows(self, name: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield the truth: every live row with all its fields, by Id."""
+        """Yield every live row with all fields, by Id."""
         async with self.http.get(f"{self.info['control']}/rows/{name}") as answer:
             answer.raise_for_status()
             rest = b""
@@ -67,21 +67,21 @@ class SimulatedOrg:
                     yield msgspec.json.decode(line)
 
     async def fault(self, kind: str, **options: Any) -> int:
-        """Put a fault in force and return its id."""
+        """Activate a fault and return its id."""
         return int((await self.control("faults", {"kind": kind, **options}))["id"])
 
     async def dml(self, op: str, name: str, **body: Any) -> list[str]:
-        """Change rows in one commit and return their ids."""
+        """Change rows in a commit and return their ids."""
         return list((await self.control("dml", {"object": name, "op": op, **body}))["ids"])
 
 
-def credentials(service: Service) -> dict[str, Any]:
-    """Return what a client has to know of a running org: the first line `rtsd simulate` prints."""
-    accounts = service.accounts
-    url = service.org.instance_url
+def credentials(server: OrgServer) -> dict[str, Any]:
+    """Return a running org's URL and credentials, the first line that `rtsd simulate` prints."""
+    accounts = server.accounts
+    url = server.org.instance_url
     return {
         "url": url,
-        "org_id": service.org.org_id,
+        "org_id": server.org.org_id,
         "client_id": accounts.client_id,
         "client_secret": accounts.client_secret,
         "username": accounts.sync_user.username,
@@ -94,10 +94,10 @@ def credentials(service: Service) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def listening(service: Service, port: int = 0) -> AsyncIterator[dict[str, Any]]:
-    """Serve an org on 127.0.0.1 and yield its credentials; raises OSError where the port is taken."""
+async def listening(server: OrgServer, port: int = 0) -> AsyncIterator[dict[str, Any]]:
+    """Serve an org on 127.0.0.1 and yield its credentials; raises OSError if the port is taken."""
     runner = web.AppRunner(
-        service.app,
+        server.app,
         max_line_size=2 * URI_AND_HEADERS,
         max_field_size=2 * URI_AND_HEADERS,
         access_log=None,
@@ -107,28 +107,27 @@ async def listening(service: Service, port: int = 0) -> AsyncIterator[dict[str, 
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
-        taken = runner.addresses[0][1]
-        service.org.instance_url = f"http://127.0.0.1:{taken}"
-        yield credentials(service)
+        server.org.instance_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield credentials(server)
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
 async def serve(
-    org: Org, *, switches: Switches | None = None, latency_s: float = 0.0, heartbeat_s: float = 900.0
+    org: Org, *, switches: ApiSwitches | None = None, latency_s: float = 0.0, heartbeat_s: float = 900.0
 ) -> AsyncIterator[SimulatedOrg]:
-    """Serve an org in this process; `service` reaches into it."""
-    service = Service(org, switches=switches, latency_s=latency_s, heartbeat_s=heartbeat_s)
-    async with listening(service) as info, aiohttp.ClientSession() as http:
-        yield SimulatedOrg(info, http, service=service)
+    """Serve an org in this process; `server` gives access to its parts."""
+    server = OrgServer(org, switches=switches, latency_s=latency_s, heartbeat_s=heartbeat_s)
+    async with listening(server) as info, aiohttp.ClientSession() as http:
+        yield SimulatedOrg(info, http, server=server)
 
 
 @asynccontextmanager
 async def spawn(
     *, records: Mapping[str, int] | None = None, seed: int = 1, options: tuple[str, ...] = ()
 ) -> AsyncIterator[SimulatedOrg]:
-    """Run `rtsd simulate` as a process and stop it at the end; raises RuntimeError where it doesn't start."""
+    """Run `rtsd simulate` as a process and stop it at the end; raises RuntimeError if it doesn't start."""
     arguments = ["--seed", str(seed), *options]
     for name, count in (records or {}).items():
         arguments += ["--records", f"{name}={count}"]
@@ -139,14 +138,14 @@ async def spawn(
         "simulate",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
-        limit=LINE,
+        limit=LINE_BYTES,
     )
     try:
         if process.stdout is None:
-            raise RuntimeError("the simulator's output can't be read")
+            raise RuntimeError("the simulator has no stdout")
         line = await asyncio.wait_for(process.stdout.readline(), START_S)
         if not line:
-            raise RuntimeError(f"the simulator ended at once, with status {await process.wait()}")
+            raise RuntimeError(f"the simulator exited at once with status {await process.wait()}")
         async with aiohttp.ClientSession() as http:
             yield SimulatedOrg(msgspec.json.decode(line), http, pid=process.pid)
     finally:

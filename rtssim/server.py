@@ -1,7 +1,6 @@
-"""The org's HTTP server: finds who answers, and does what every answer has in common.
+"""The org's HTTP server: builds the org's parts and serves them.
 
-Session, counting, headers, compression and faults are here; what a resource answers is in the module
-named after it.
+Handles everything that REST calls have in common: session, quota, headers, compression, injected faults.
 """
 
 from __future__ import annotations
@@ -19,33 +18,34 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from rtssim.auth import Accounts
-from rtssim.bulk import BulkQueries
-from rtssim.composite import Composite
-from rtssim.control import Control
-from rtssim.deploy import Deployments
-from rtssim.errors import OrgError
+from rtssim.apex_package.installation import install_package
+from rtssim.apex_package.pushes import ApexPackage
 from rtssim.faults import HTML_PAGES, REFUSALS, Fault, Faults
-from rtssim.install import install_package
+from rtssim.interface import OrgError, not_found, session_expired
 from rtssim.limits import Limits
-from rtssim.login import Login
-from rtssim.package import Package
-from rtssim.query import Queries
-from rtssim.rest import Records
-from rtssim.switches import Switches
-from rtssim.tooling import Tooling
-from rtssim.wire import JSON_TYPE, Call, Reply, Router, error_reply, not_found
+from rtssim.login.accounts import Accounts
+from rtssim.login.oauth import OAuth
+from rtssim.login.soap import SoapLogin
+from rtssim.metadata.deployments import Deployments
+from rtssim.rest.bulk_jobs import BulkQueries
+from rtssim.rest.composite import Composite
+from rtssim.rest.query import Queries
+from rtssim.rest.sobjects import SObjects
+from rtssim.rest.tooling import Tooling
+from rtssim.routing import JSON_TYPE, Call, Reply, Router, error_reply
+from rtssim.switchboard.routes import Switchboard
+from rtssim.switches import ApiSwitches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from rtssim.auth import Session
+    from rtssim.login.accounts import Session
     from rtssim.org import Org
 
-OLDEST, RETIRED, NEWEST = 31, 7, 67  # v7.0 to v30.0 are gone, v67.0 is Summer '26
+OLDEST, RETIRED, NEWEST = 31, 7, 67  # v7.0 to v30.0 are retired, v67.0 is Summer '26
 URI_AND_HEADERS = 16_384  # bytes (REST API guide, Limits)
-COMPRESSED_FROM = 200  # bytes; below, compression only adds
-SETTLE_S = 0.05  # how often late commits are looked at
+COMPRESSED_FROM = 200  # bytes; compression makes smaller bodies larger
+SETTLE_S = 0.05  # pause between checks for late commits
 
 
 def version_list() -> list[dict[str, str]]:
@@ -58,30 +58,30 @@ def version_list() -> list[dict[str, str]]:
     return entries
 
 
-class Service:
-    """One simulated org on HTTP: `app` serves it; the parts are attributes, for tests in the same process."""
+class OrgServer:
+    """An org on HTTP: `app` serves it; its parts are attributes, for tests in the same process."""
 
     def __init__(
         self,
         org: Org,
         *,
-        switches: Switches | None = None,
+        switches: ApiSwitches | None = None,
         latency_s: float = 0.0,
         heartbeat_s: float = 900.0,
     ) -> None:
         self.org = org
-        self.switches = switches or Switches()
+        self.switches = switches or ApiSwitches()
         self.latency_s = latency_s
         self.faults = Faults()
         self.limits = Limits(org.clock, self.switches)
         self.accounts = Accounts(org, self.switches)
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)
         self.queries = Queries(org, self.switches)
-        self.package = Package(org, self.limits, self.faults, self.switches, heartbeat_s=heartbeat_s)
+        self.package = ApexPackage(org, self.limits, self.faults, self.switches, heartbeat_s=heartbeat_s)
         self.deployments = Deployments(org, self.package, self.faults, self.switches)
         self.router = Router()
         for part in (
-            Records(org),
+            SObjects(org),
             self.queries,
             Composite(org, self.limits, self.router),
             self.bulk,
@@ -90,7 +90,7 @@ class Service:
             self.deployments,
         ):
             part.routes(self.router)
-        self.control = Control(self)
+        self.switchboard = Switchboard(self)
         self.app = self._app()
         self._settler: asyncio.Task[None] | None = None
 
@@ -98,8 +98,9 @@ class Service:
         app = web.Application(client_max_size=100 * 1024 * 1024)
         app.router.add_get("/services/data", self._versions)
         app.router.add_get("/services/data/", self._versions)
-        Login(self.org, self.accounts, self.limits, self.faults, self.switches).routes(app)
-        self.control.routes(app)
+        OAuth(self.org, self.accounts, self.limits, self.faults, self.switches).routes(app)
+        SoapLogin(self.org, self.accounts, self.switches).routes(app)
+        self.switchboard.routes(app)
         app.router.add_route("*", "/services/data/{rest:.+}", self._call)
         app.on_startup.append(self._start)
         app.on_cleanup.append(self._stop)
@@ -112,12 +113,12 @@ class Service:
     async def _stop(self, _app: web.Application) -> None:
         if self._settler is not None:
             self._settler.cancel()
-        await self.control.close()
+        await self.switchboard.close()
         await self.package.close()
         self.bulk.close()
 
     async def _settle(self) -> None:
-        """Let late commits become visible when their time comes, even if nobody reads."""
+        """Commit late transactions when due, even if nobody reads."""
         while True:
             await asyncio.sleep(SETTLE_S)
             self.org.settle()
@@ -128,14 +129,13 @@ class Service:
                 self._session(request)
             except OrgError as error:
                 return await self._answer(request, error_reply(error), None)
-        reply = Reply(version_list())
-        return await self._answer(request, reply, None)
+        return await self._answer(request, Reply(version_list()), None)
 
     def install_package(self, objects: Iterable[str] | None = None) -> list[str]:
-        """Install the RTS package; return the objects that have a trigger now."""
+        """Install the RTS package; return the objects with a trigger."""
         return install_package(self.org, self.package, objects)
 
-    # -- one call -----------------------------------------------------------------------------------
+    # -- calls --------------------------------------------------------------------------------------
     async def _call(self, request: web.Request) -> web.StreamResponse:
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
@@ -163,7 +163,7 @@ class Service:
         fault = self.faults.hit((*REFUSALS, "expire_session"), path)
         if fault is not None and fault.kind == "expire_session":
             session.alive = False
-            raise OrgError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+            raise session_expired()
         self.limits.take_api_call(kind)
         if fault is not None:
             raise REFUSALS[fault.kind]
@@ -172,7 +172,7 @@ class Service:
         )
 
     async def _edge_fault(self, request: web.Request) -> web.StreamResponse | None:
-        """Answer in place of the org: what its network edge and the network itself do."""
+        """Answer instead of the org, as its network edge and the network itself do."""
         size = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
         if size > URI_AND_HEADERS:
             return web.Response(status=414 if len(request.raw_path) > URI_AND_HEADERS // 2 else 431)
@@ -191,7 +191,7 @@ class Service:
         text = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
         return web.Response(status=status, text=text, content_type="text/html")
 
-    # -- one answer ---------------------------------------------------------------------------------
+    # -- answers ------------------------------------------------------------------------------------
     async def _answer(
         self, request: web.Request, reply: Reply, session: Session | None
     ) -> web.StreamResponse:
@@ -212,13 +212,13 @@ class Service:
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.content_length = len(body)
         await response.prepare(request)
-        await _broken(request, response, iter([body]), fault, len(body))
+        await _send_broken(request, response, iter([body]), fault, len(body))
         return response
 
     async def _stream(
         self, request: web.Request, reply: Reply, headers: dict[str, str]
     ) -> web.StreamResponse:
-        """Send a page of a Bulk result, compressed when the request says exactly `gzip`."""
+        """Send a page of a Bulk result, compressed if the request accepts exactly `gzip`."""
         page = reply.page
         if page is None:
             raise TypeError("only a reply with a page can be streamed")
@@ -228,20 +228,20 @@ class Service:
         elif wrong is not None:
             headers["Sforce-NumberOfRecords"] = str(page.rows + 1)
         accepted = request.headers.get("Accept-Encoding", "")
-        pieces = page.chunks()
+        chunks = page.chunks()
         if accepted.strip() == "gzip" or (self.switches.bulk_gzip_lists and "gzip" in accepted):
             headers["Content-Encoding"] = "gzip"
-            pieces = _compressed(pieces)
+            chunks = _compressed(chunks)
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
         fault = self.faults.hit(("cut", "stall", "slow"), request.path)
         if fault is not None:
-            await _broken(request, response, pieces, fault, page.size)
+            await _send_broken(request, response, chunks, fault, page.size)
             return response
-        with suppress(ConnectionError):  # the client has gone: its business
-            async for piece in _read_ahead(pieces):
-                await response.write(piece)
+        with suppress(ConnectionError):  # a client may leave
+            async for chunk in _read_ahead(chunks):
+                await response.write(chunk)
             await response.write_eof()
         return response
 
@@ -250,7 +250,7 @@ def _split(request: web.Request) -> tuple[str, str]:
     """Return version and path of a call; raises `OrgError` for unknown and retired versions."""
     path = unquote(request.raw_path.partition("?")[0])
     match = re.fullmatch(r"/services/data/v(\d+)\.0((?:/[^/]+)*)/?", path)
-    if match is None:  # a doubled slash lands here too
+    if match is None:  # also for a doubled slash
         raise not_found()
     number = int(match[1])
     if RETIRED <= number < OLDEST:
@@ -260,27 +260,27 @@ def _split(request: web.Request) -> tuple[str, str]:
     return f"{number}.0", match[2]
 
 
-def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _compressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # 31: with gzip's header
-    for piece in pieces:
-        if packed := packer.compress(piece):
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
             yield packed
     yield packer.flush()
 
 
-async def _read_ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces, each made in a thread while the one before it is sent."""
-    following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+async def _read_ahead(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks, each produced in a thread while the previous is sent."""
+    following = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
     try:
-        while (piece := await following) is not None:
-            following = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
-            yield piece
+        while (chunk := await following) is not None:
+            following = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+            yield chunk
     finally:
         following.cancel()
 
 
 def _reset(request: web.Request) -> None:
-    """Drop the connection the hard way, without a word."""
+    """Reset the connection (TCP RST)."""
     transport = request.transport
     if transport is None:
         return
@@ -289,14 +289,14 @@ def _reset(request: web.Request) -> None:
     transport.abort()
 
 
-async def _broken(
-    request: web.Request, response: web.StreamResponse, pieces: Iterator[bytes], fault: Fault, size: int
+async def _send_broken(
+    request: web.Request, response: web.StreamResponse, chunks: Iterator[bytes], fault: Fault, size: int
 ) -> None:
-    """Send an answer that breaks: cut after some bytes, stalled, or at a snail's pace."""
+    """Send an answer with a fault: cut after some bytes, stalled, or slow."""
     left = int(fault.number("after_bytes", size // 2)) if fault.kind != "slow" else size + 1_000_000
     rate = int(fault.number("rate", 1)) if fault.kind == "slow" else 0
-    for piece in pieces:
-        part = piece[:left]
+    for chunk in chunks:
+        part = chunk[:left]
         left -= len(part)
         step = rate or len(part) or 1
         for start in range(0, len(part), step):
@@ -311,5 +311,5 @@ async def _broken(
     if fault.kind == "stall":
         await asyncio.sleep(fault.number("seconds", 3_600))
     else:
-        await asyncio.sleep(0.01)  # what was written leaves before the connection is dropped
+        await asyncio.sleep(0.01)  # let the written bytes leave before the reset
     _reset(request)

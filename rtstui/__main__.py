@@ -1,4 +1,4 @@
-"""The command `rtstui`: options, a look at the terminal, the dashboard, the exit status."""
+"""The command `rtstui`: options, a check of the terminal, the dashboard, the exit status."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rtsd import __version__
+
 if TYPE_CHECKING:
     from rtstui.app import RtsTui
 
 NEEDS_A_TERMINAL = (
-    "rtstui needs a terminal. For one look use `rtsd status`, for a picture `rtstui --screenshot FILE.svg`."
+    "rtstui needs a terminal. For text use `rtsd status`, for a picture `rtstui --screenshot FILE.svg`."
 )
 WAIT_S = 5.0
-"""Seconds a screenshot waits for the daemon's first word."""
+"""Seconds a screenshot waits for the daemon's first status."""
 
 
 def _version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:  # noqa: FBT001 (click's)
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415 (not needed to run)
-
-        click.echo(f"rtstui {version('rts')}")
+        click.echo(f"rtstui {__version__}")
         context.exit()
 
 
@@ -42,14 +42,14 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
     no_args_is_help=False,
 )
 @click.option("--socket", "sockets", multiple=True, metavar="PATH", help="rtsd's control socket; repeatable.")
-@click.option("--read-only", is_flag=True, help="Only look: no key can make the daemon do anything.")
+@click.option("--read-only", is_flag=True, help="Show only: no key changes anything.")
 @click.option("--theme", metavar="NAME", help="rts-dark, rts-light, rts-contrast, or one of Textual's.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Nothing but ASCII on the screen.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal (for its own selecting).")
 @click.option("--fps", type=click.IntRange(1, 10), help="Updates a second at most; 10, over SSH 5.")
 @click.option("--view", type=click.Choice(list("1234567890")), default="1", help="The view to start with.")
 @click.option(
-    "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture, end."
+    "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )
 @click.option("--size", callback=_size, default="120x35", metavar="WxH", help="The picture's size, in cells.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
@@ -87,8 +87,8 @@ def main(
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8788, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--socket", "sockets", multiple=True, metavar="PATH", help="rtsd's control socket; repeatable.")
-@click.option("--read-only", is_flag=True, help="Only look: no key can make the daemon do anything.")
-@click.option("--theme", metavar="NAME", help="As of rtstui itself.")
+@click.option("--read-only", is_flag=True, help="Show only: no key changes anything.")
+@click.option("--theme", metavar="NAME", help="As for rtstui itself.")
 @click.pass_context
 def serve(
     context: click.Context,
@@ -99,7 +99,7 @@ def serve(
     *,
     read_only: bool,
 ) -> None:
-    """Show the same in a browser. It listens on this machine only unless --host says otherwise."""
+    """Show the dashboard in a browser; it listens on this machine only unless --host says otherwise."""
     from rtstui.serve import serve as run  # noqa: PLC0415
 
     outer = context.parent.params if context.parent is not None else {}
@@ -119,7 +119,7 @@ def serve(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     sockets: tuple[str, ...]
     theme: str | None
@@ -132,33 +132,33 @@ class Options:
 
 def _is_terminal() -> bool:
     if "TEXTUAL_DRIVER" in os.environ:
-        return True  # a browser at the other end
+        return True  # a browser is at the other end
     return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _app(options: Options) -> tuple[RtsTui, bool]:
-    """Put the dashboard together, and say whether it takes the mouse.
+    """Compose the dashboard; return it, and True if it takes the mouse.
 
-    Everything is imported late, so that `--version` and mistakes answer at once.
+    Everything is imported late, so that `--version` and mistakes need no time.
     """
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from rtsd.control.client import ControlClient, socket_path  # noqa: PLC0415
-    from rtstui import plainly, settings  # noqa: PLC0415
+    from rtstui import ascii_filter, settings  # noqa: PLC0415
     from rtstui.app import RtsTui  # noqa: PLC0415
     from rtstui.bindings import bindings  # noqa: PLC0415
-    from rtstui.connection import Connection  # noqa: PLC0415
+    from rtstui.daemon_link import DaemonLink  # noqa: PLC0415
     from rtstui.state import State  # noqa: PLC0415
 
     own = settings.load(settings.path(), {name: binding.key for name, binding in bindings()})
     paths = [socket_path(name) for name in options.sockets] or [socket_path()]
     states = [State(now=lambda: datetime.now(UTC), socket=str(path)) for path in paths]
-    connections = [Connection(ControlClient(path), state) for path, state in zip(paths, states, strict=True)]
+    links = [DaemonLink(ControlClient(path), state) for path, state in zip(paths, states, strict=True)]
     app = RtsTui(
-        connections,
+        links,
         read_only=options.read_only,
         view=options.view,
-        ascii_only=options.ascii_only or own.ascii or plainly.is_needed(),
+        ascii_only=options.ascii_only or own.ascii or ascii_filter.is_needed(),
         fps=options.fps or own.fps,
         warnings=own.warnings,
     )
@@ -173,7 +173,7 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
 
 
 def _picture(app: RtsTui, file: Path, size: tuple[int, int]) -> int:
-    """Write one picture and give the exit status: 3 where no daemon answered."""
+    """Write a picture and return the exit status: 3 if no daemon answered."""
     picture = asyncio.run(_screenshot(app, size))
     try:
         file.write_text(picture, encoding="utf-8")
@@ -188,7 +188,7 @@ def _picture(app: RtsTui, file: Path, size: tuple[int, int]) -> int:
 
 
 async def _screenshot(app: RtsTui, size: tuple[int, int]) -> str:
-    """Run without a terminal until there is something to see."""
+    """Run without a terminal until the daemon answered, or did not in time."""
     from rtstui.state import Phase  # noqa: PLC0415
 
     async with app.run_test(size=size) as pilot:

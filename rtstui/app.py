@@ -1,4 +1,4 @@
-"""The application: views, keys, clock ticks and the way out. What it shows lives in `state`."""
+"""The application: views, keys, clock ticks and the exit. Its data is in `state`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from rtstui.connection import Connection
-from rtstui.desk import OperatorApp
+from rtstui.ascii_filter import AsciiFilter
+from rtstui.daemon_link import DaemonLink
+from rtstui.operator_app import OperatorApp
 from rtstui.pace import Pace
-from rtstui.plainly import Ascii
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
@@ -34,13 +34,13 @@ from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
 from rtstui.widgets.stream import Stream
 
 HZ = 10
-"""Ticks per second: what the eye follows, and a tenth of what a terminal can take."""
+"""Ticks per second: as many as the eye follows, and a tenth of the rate that a terminal can take."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class RtsTui(OperatorApp):
-    """The dashboard over one or more daemons; one of them is looked at."""
+    """The dashboard over one or more daemons, one of which is shown."""
 
     TITLE = "rtstui"
     CSS_PATH = "rtstui.tcss"
@@ -85,7 +85,7 @@ class RtsTui(OperatorApp):
 
     def __init__(
         self,
-        connections: Sequence[Connection],
+        links: Sequence[DaemonLink],
         *,
         read_only: bool = False,
         view: str = "1",
@@ -96,12 +96,12 @@ class RtsTui(OperatorApp):
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
         if ascii_only:
-            self._filters.append(Ascii())
-        # Over SSH half as often: every frame travels.
+            self._filters.append(AsciiFilter())
+        # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
         self._pace = Pace(HZ // max(1, min(wanted, HZ)))
         self._due = 0.0
-        self.connections = list(connections)
+        self.links = list(links)
         self.read_only = read_only
         self._view = view
         self._painted = (-1, -1)
@@ -115,11 +115,11 @@ class RtsTui(OperatorApp):
         self.animation_level = "none"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Names of our roles, so that every theme parses; `get_css_variables` gives them their colour."""
+        """Return the names of our roles, so that every theme parses; `get_css_variables` colours them."""
         return dict.fromkeys(ROLE_DEFAULTS, "")
 
     def get_css_variables(self) -> dict[str, str]:
-        """Our role colours, taken from Textual's where a theme has none."""
+        """Return our role colours, and Textual's for those that a theme lacks."""
         variables = super().get_css_variables()
         for role, default in ROLE_DEFAULTS.items():
             if not variables.get(role):
@@ -132,13 +132,13 @@ class RtsTui(OperatorApp):
         """Open the first view, start following, start ticking."""
         self.switch_mode(self._view)
         self.set_class(self.theme == MONO.name, "-mono")
-        for connection in self.connections:
-            self._start(connection.run())
+        for link in self.links:
+            self._start(link.run())
         self.set_interval(1 / HZ, self._tick)
         for warning in self._warnings:
             self.say(warning, error=True)
         if not self.is_headless:
-            # What is there now stays: the collector need not look at it again while keys wait.
+            # These objects live as long as the program: the collector need not scan them while keys wait.
             gc.collect()
             gc.freeze()
             for number in STOP_SIGNALS:
@@ -156,13 +156,13 @@ class RtsTui(OperatorApp):
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task that fails must not fail unseen."""
+        """Report a task that failed."""
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._handle_exception(error)
 
     def _tick(self) -> None:
-        """Bring what is in sight up to date, when something changed or a second has passed."""
+        """Bring the screens up to date when something changed or a second has passed."""
         at, second = asyncio.get_running_loop().time(), int(self.state.now().timestamp())
         paints = self._pace.tick(max(0.0, at - self._due) if self._due else 0.0)
         self._due = at + 1 / HZ
@@ -170,7 +170,7 @@ class RtsTui(OperatorApp):
         if now == self._painted or not (paints or second != self._painted[1]):
             return
         if second != self._checked and not self._has_terminal():
-            self._stop(signal.SIGHUP)  # the terminal is gone, whoever caught the signal
+            self._stop(signal.SIGHUP)  # the terminal is gone, and the signal did not arrive
             return
         self._checked = second
         self._painted = now
@@ -183,11 +183,11 @@ class RtsTui(OperatorApp):
         return self.is_headless or self.is_web or os.isatty(sys.__stderr__.fileno())  # type: ignore[union-attr]
 
     def _stop(self, number: signal.Signals) -> None:
-        """End as the signal asks, with the terminal as it was."""
+        """Exit as the signal asks, with the terminal restored."""
         self.exit(return_code=128 + number)
 
     def _fatal_error(self) -> None:
-        """A crash shows where, never the values of variables: they hold records and secrets."""
+        """Show the place of a crash, never the values of variables: they hold records and secrets."""
         self.bell()
         traceback = Traceback(show_locals=False, width=None)
         self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
@@ -202,25 +202,25 @@ class RtsTui(OperatorApp):
         self.switch_mode(view)
 
     def action_events_of(self, name: str) -> None:
-        """The event view, with this object's entries only."""
+        """Open the event view with the entries of an object."""
         self.action_events_matching(f"obj:{name}")
 
     def action_events_matching(self, words: str) -> None:
-        """The event view, with what passes this filter."""
+        """Open the event view with a filter."""
         self.switch_mode("2")
         screen = self.screen
         if isinstance(screen, Events):
             self.call_later(screen.only, words)
 
     def action_record(self, name: str, record: str) -> None:
-        """Everything about one record."""
+        """Open a record."""
         self.switch_mode("8")
         screen = self.screen
         if isinstance(screen, RecordView):
             self.call_later(screen.show, name, record)
 
     def action_conditions_of(self) -> None:
-        """The sync conditions of the chosen object."""
+        """Open the sync conditions of the chosen object."""
         if (item := self.chosen_object()) is None:
             return
         self.switch_mode("6")
@@ -230,45 +230,45 @@ class RtsTui(OperatorApp):
 
     def action_reconnect(self) -> None:
         """Try to connect now."""
-        self.connection.try_now()
+        self.link.try_now()
 
     def action_orgs(self) -> None:
-        """Choose the daemon to look at."""
-        states = [connection.state for connection in self.connections]
-        self.push_screen(Orgs(states, self.looked_at), self._look_at)
+        """Choose the daemon to show."""
+        states = [link.state for link in self.links]
+        self.push_screen(Orgs(states, self.selected), self._select)
 
-    def _look_at(self, chosen: int | None) -> None:
-        if chosen is None or chosen == self.looked_at:
+    def _select(self, chosen: int | None) -> None:
+        if chosen is None or chosen == self.selected:
             return
-        self.looked_at = chosen
+        self.selected = chosen
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = (-1, -1)
 
     def action_next_theme(self) -> None:
-        """The next of the dashboard's own themes; : finds the others."""
+        """Change to the next of the dashboard's own themes; : finds the others."""
         names = [own.name for own in THEMES if own is not MONO]
         place = names.index(self.theme) + 1 if self.theme in names else 0
         if self.theme != MONO.name:
             self.theme = names[place % len(names)]
 
     def action_redraw(self) -> None:
-        """Paint everything again, e.g. after another program wrote over it."""
+        """Paint everything again, such as after another program wrote to the terminal."""
         self.refresh(repaint=True, layout=True)
 
     def action_help(self) -> None:
-        """Keys, signs and copying, for the view in front."""
+        """Show keys, signs and copying for the open view."""
         if isinstance(self.screen, View):
             name = type(self.screen).__name__.removesuffix("View")
             bindings = list(self.screen.active_bindings.values())
             self.push_screen(Help(name, self.screen.HELP or "", bindings))
 
     async def action_quit(self) -> None:
-        """Leave; the daemon is none of our business."""
+        """Exit; the daemon keeps running."""
         self.exit(0, message="rtsd keeps running." if self.state.live else None)
 
     async def action_copy_or_quit(self) -> None:
-        """Copy what is selected, else leave on the second press."""
+        """Copy the selection; without one, exit on the second press."""
         selected = self.screen.get_selected_text()
         if selected:
             self.copy_to_clipboard(selected)
@@ -280,7 +280,7 @@ class RtsTui(OperatorApp):
         self.say("Press ctrl+c again, or q, to quit.")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: every key that works in the view, the acts without a key, the themes."""
+        """Yield the commands of the palette: keys that work here, actions without a key, themes."""
         seen: set[str] = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -289,19 +289,24 @@ class RtsTui(OperatorApp):
             seen.add(binding.action)
             key = binding.key_display or self.get_key_display(binding)
             if not active.enabled:
-                why = "not now: rtsd is not connected"
-                yield SystemCommand(binding.description.capitalize(), why, lambda why=why: self.say(why))
+                reason = "not now: rtsd is not connected"
+                yield SystemCommand(
+                    binding.description.capitalize(), reason, lambda reason=reason: self.say(reason)
+                )
                 continue
             yield SystemCommand(
                 binding.description.capitalize(),
                 f"key {key}",
-                lambda one=active: self._run(one.binding.action, one.node),
+                lambda active=active: self._run(active.binding.action, active.node),
             )
         if not self.read_only and self.state.live:
             yield SystemCommand("Pause the whole sync", "asks first", self.action_pause_all)
             yield SystemCommand("Resume the whole sync", "asks first", self.action_resume_all)
         for name in self.available_themes:
-            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: setattr(self, "theme", name))
+            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: self._use_theme(name))
+
+    def _use_theme(self, name: str) -> None:
+        self.theme = name
 
     def _run(self, action: str, node: Any) -> None:
         self.call_later(self.run_action, action, node)

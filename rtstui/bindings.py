@@ -54,7 +54,7 @@ DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs)
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:
-    """Each binding with its id: of the app, of the views, of their panels, of the dialogs."""
+    """Yield each binding with its id: of the app, the views, their panels, the dialogs."""
     views = [base for view in VIEWS for base in view.__mro__ if base.__module__.startswith("rtstui")]
     seen: set[str] = set()
     for owner in (RtsTui, *views, *WIDGETS, *DIALOGS):

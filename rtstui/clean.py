@@ -1,9 +1,9 @@
-"""Outside text made safe to show: the one place where a string from the org meets the terminal.
+"""Text from outside made safe to show: every string from the org passes here before it is kept.
 
 A Contact may be called `ESC ] 52 ; c ; ...`, which writes the operator's clipboard when it reaches the
-terminal. Nothing between a widget and the terminal takes such bytes out, so everything that is
-decoded from the socket goes through `clean` (one string) or `scrub` (a whole wire struct) before it is
-kept. Markup is no concern here: nothing in rtstui interprets markup.
+terminal. Nothing between a widget and the terminal removes such bytes, so everything that is decoded
+from the socket goes through `clean` (a string) or `scrub` (a wire struct). Markup is no concern here:
+nothing in rtstui interprets markup.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 
 LONGEST = 2_000
-"""Characters of one string that are kept; a screen shows fewer."""
+"""Characters kept of a string; a screen shows fewer."""
 
 MASK = "•••••"
-"""The same for every value: its length tells nothing."""
+"""The same for every value, so that its length reveals nothing."""
 
 CONTROL_PICTURES = 0x2400
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MOST_MARKS = 2
-"""Combining marks on one character that are kept: real scripts use one or two, a prank hundreds."""
+"""Combining marks kept on a character: real scripts use one or two, a prank hundreds."""
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    """`text` without anything that steers a terminal or reorders what is around it.
+    """Return `text` without anything that steers a terminal or reorders the text around it.
 
     Control characters become their pictures (U+2400 and on); bidirectional overrides, zero-width
     and private characters, line separators and lone surrogates become U+FFFD; text over `longest`
@@ -48,7 +48,7 @@ def clean(text: str, longest: int = LONGEST) -> str:
 
 
 def masked(value: object) -> str:
-    """What stands for a value that shall not be seen; whether there is one may be seen."""
+    """Return the mask of a value; an empty value stays empty."""
     return "" if value is None else MASK
 
 
@@ -64,7 +64,7 @@ def _picture(character: str) -> str:
 
 
 def scrub(struct: S) -> S:
-    """The same wire struct with every string in it cleaned, however deep, in place."""
+    """Clean every string in a wire struct, however deep, in place; return it."""
     for field in struct.__struct_fields__:
         value = getattr(struct, field)
         if value is not None and not isinstance(value, int | float):
@@ -73,7 +73,7 @@ def scrub(struct: S) -> S:
 
 
 def cleaned(value: Any) -> Any:
-    """Any decoded document with every string in it cleaned, keys too."""
+    """Return a decoded document with every string in it cleaned, keys too."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The words of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`."""
+"""The language of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from rtsd.control.protocol import Event
 from rtstui.meaning import tag
 
 WORD = re.compile(r"""!?(?:/(?:[^/\\]|\\.)+/(?=\s|$)|"[^"]*"|\S+)""")
-"""A word; in slashes or quotes it may hold spaces."""
+"""A word; it may contain spaces in slashes or quotes."""
 
 Test = Callable[[Event], bool]
 
 KEYS = ("obj", "kind", "op", "id", "out", "field")
-"""What may stand before a colon; a value may list several with commas."""
+"""The words before a colon; a value may list several with commas."""
 
 LEGEND = "obj:Contact  kind:push,dead  op:delete  id:003  out:stale  field:Email  text  /regex/  !not"
 
 
 class FilterMistake(ValueError):
-    """The filter cannot be understood; the text says which word and why."""
+    """The filter cannot be parsed; the text names the word and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Filter:
         return bool(self.tests)
 
     def __call__(self, event: Event) -> bool:
-        """Whether the entry is to be shown."""
+        """Return True if the entry passes."""
         return all(test(event) for test in self.tests)
 
 
 def parse(text: str) -> Filter:
-    """Read a filter line. Raises FilterMistake."""
+    """Parse a filter line. Raises FilterMistake."""
     words = [match.group() for match in WORD.finditer(text)]
     return Filter(text.strip(), tuple(_test(word) for word in words))
 
@@ -88,6 +88,6 @@ def _field_test(key: str, wanted: tuple[str, ...]) -> Test:
 
 
 def haystack(event: Event) -> str:
-    """What free text is looked for in."""
+    """Return the text in which free text is searched."""
     parts = (tag(event).word, event.object, event.op, event.id, event.outcome, event.message)
     return " ".join(part for part in (*parts, *(event.changed or ())) if part)

@@ -1,4 +1,4 @@
-"""Numbers, moments and texts as the dashboard writes them. Pure functions; widths are terminal cells."""
+"""Numbers, moments and texts as the dashboard writes them. Pure functions; widths are in terminal cells."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from rich.cells import cell_len, set_cell_size
 
 UNKNOWN = "—"
-"""Not known is neither 0 nor empty, and looks like neither."""
+"""An unknown value is neither 0 nor empty, and looks like neither."""
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def moment(text: str | None) -> datetime | None:
-    """A moment of the wire (ISO 8601, UTC), or None where there is none or it cannot be read."""
+    """Return a moment of the wire (ISO 8601, UTC); None if it is missing or malformed."""
     if not text:
         return None
     try:
@@ -25,7 +25,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def span(seconds: float) -> str:
-    """A duration in at most four characters: `2s 14s 3m 2h 5d`."""
+    """Return a duration in at most four characters: `2s 14s 3m 2h 5d`."""
     seconds = max(0.0, seconds)
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= size:
@@ -34,19 +34,19 @@ def span(seconds: float) -> str:
 
 
 def age(at: str | None, now: datetime) -> str:
-    """How long ago a moment of the wire was: `3m`, or a dash where it never was."""
+    """Return the age of a moment of the wire: `3m`, or a dash without a moment."""
     when = moment(at)
     return UNKNOWN if when is None else span((now - when).total_seconds())
 
 
 def until(at: str | None, now: datetime) -> str:
-    """How far ahead a moment of the wire is."""
+    """Return the time left until a moment of the wire."""
     when = moment(at)
     return UNKNOWN if when is None else span((when - now).total_seconds())
 
 
 def clock(at: str | None, *, millis: bool = False) -> str:
-    """The local time of day of a moment of the wire."""
+    """Return the local time of day of a moment of the wire."""
     when = moment(at)
     if when is None:
         return UNKNOWN
@@ -55,7 +55,7 @@ def clock(at: str | None, *, millis: bool = False) -> str:
 
 
 def day_clock(at: str | None, now: datetime) -> str:
-    """The local time of day, with the date where it is not today's."""
+    """Return the local time of day, with the date unless it is today."""
     when = moment(at)
     if when is None:
         return UNKNOWN
@@ -65,12 +65,12 @@ def day_clock(at: str | None, now: datetime) -> str:
 
 
 def count(number: float | None) -> str:
-    """A whole number with thousands separated."""
+    """Return a whole number with thousands separated."""
     return UNKNOWN if number is None else f"{int(number):,}"
 
 
 def short(number: float | None) -> str:
-    """A number in at most five characters: `950 1.2k 48k 1.3M`."""
+    """Return a number in at most five characters: `950 1.2k 48k 1.3M`."""
     if number is None:
         return UNKNOWN
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -81,12 +81,12 @@ def short(number: float | None) -> str:
 
 
 def per_second(rate: float) -> str:
-    """A rate: `0 0.4 42 1.2k`."""
+    """Return a rate: `0 0.4 42 1.2k`."""
     return f"{rate:.1f}" if 0 < rate < 10 else short(rate)
 
 
 def millis(number: float | None) -> str:
-    """Milliseconds as a reader says them: `640ms 1.3s 42s`."""
+    """Return milliseconds with the fitting unit: `640ms 1.3s 42s`."""
     if number is None:
         return UNKNOWN
     if number < 1_000:
@@ -95,7 +95,7 @@ def millis(number: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as a percentage that is never rounded to an untrue 0 or 100."""
+    """Return a share of 1 as a percentage that is never rounded to a false 0 or 100."""
     if 0 < share < 0.01:
         return "<1%"
     if 0.99 < share < 1:
@@ -104,7 +104,7 @@ def percent(share: float) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of `width` cells, filled to an eighth of a cell; anything above 0 shows."""
+    """Return a bar of `width` cells, filled to an eighth of a cell; anything above 0 shows."""
     eighths = round(min(1.0, max(0.0, share)) * width * 8)
     if share > 0:
         eighths = max(1, eighths)
@@ -113,7 +113,7 @@ def bar(share: float, width: int) -> str:
 
 
 def spark(values: list[float], width: int) -> str:
-    """The last `width` values as a line of blocks, scaled to the largest; zero is blank."""
+    """Return the last `width` values as a line of blocks, scaled to the largest; zero is blank."""
     shown = values[-width:]
     top = max(shown, default=0.0)
     if top <= 0:
@@ -123,7 +123,7 @@ def spark(values: list[float], width: int) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """`text` in exactly `width` cells, cut with an ellipsis or padded on the right."""
+    """Return `text` in exactly `width` cells, cut with an ellipsis or padded on the right."""
     if width <= 0:
         return ""
     if text.isascii() and len(text) <= width:
@@ -134,13 +134,13 @@ def fit(text: str, width: int) -> str:
 
 
 def right(text: str, width: int) -> str:
-    """`text` in exactly `width` cells, padded on the left, cut on the right."""
+    """Return `text` in exactly `width` cells, padded on the left, cut on the right."""
     lacking = width - cell_len(text)
     return " " * lacking + text if lacking >= 0 else fit(text, width)
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken at spaces where there are any."""
+    """Return `text` in lines of at most `width` cells, broken at spaces if there are any."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -160,6 +160,6 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def plural(number: int, word: str) -> str:
-    """`1 object`, `3 objects`, `2 tries`."""
+    """Return a number with its noun: `1 object`, `3 objects`, `2 tries`."""
     many = f"{word[:-1]}ies" if word.endswith("ry") else f"{word}s"
     return f"{number:,} {word if number == 1 else many}"

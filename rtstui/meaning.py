@@ -1,6 +1,6 @@
-"""What the daemon's words mean on screen: a glyph, a word, a role, and a sentence for people.
+"""The daemon's words on screen: a glyph, a word, a role, and a sentence for people.
 
-A state is never told by colour alone: each role has its own glyph, and the word stands beside it.
+Colour alone never shows a state: each role has its own glyph, with the word beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rtstui.state import Phase, State
 
 
 class Sign(NamedTuple):
-    """How one state looks."""
+    """The appearance of a state."""
 
     glyph: str
     word: str
@@ -25,7 +25,7 @@ class Sign(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Glyph and word."""
+        """Glyph and word together."""
         return f"{self.glyph} {self.word}"
 
 
@@ -82,11 +82,11 @@ _TAG_ROLES = {
 }
 
 TROUBLE_TYPES = frozenset({"error", "dead_letter", "drift"})
-"""Entries of the journal that say something went wrong."""
+"""Types of journal entries about trouble."""
 
 
 def link_sign(state: State) -> Sign:
-    """The connection, in the top bar."""
+    """Return the sign of a connection."""
     sign = LINKS[state.link.phase]
     if state.link.phase is Phase.LOST and state.link.since is not None:
         return sign._replace(word=f"LOST {span((state.now() - state.link.since).total_seconds())}")
@@ -94,23 +94,23 @@ def link_sign(state: State) -> Sign:
 
 
 def mode_sign(mode: str) -> Sign:
-    """How changes arrive; a mode of a later daemon is shown by its own name."""
+    """Return the sign of a mode; an unknown mode, of a later daemon, is shown by its name."""
     return MODES.get(mode, Sign("?", mode, "warn"))
 
 
 def object_sign(state: str) -> Sign:
-    """An object's state; one of a later daemon is shown by its own name."""
+    """Return the sign of an object's state; an unknown state, of a later daemon, is shown by its name."""
     return OBJECTS.get(state, Sign("?", state, "warn"))
 
 
 def source_sign(source: str | None) -> Sign:
-    """Where a change came from, in at most six letters. Its glyph is empty."""
+    """Return the source of a change, in at most six letters. The glyph is empty."""
     word = _SOURCES.get(source or "?", (source or "?").upper()[:6])
     return Sign("", word, _TAG_ROLES.get(word, "dim"))
 
 
 def tag(event: Event) -> Sign:
-    """An entry's source or type in at most six letters. Its glyph is empty."""
+    """Return an entry's source or type, in at most six letters. The glyph is empty."""
     if event.type == "change":
         return source_sign(event.source)
     word = "DEAD" if event.type == "dead_letter" else event.type.upper()[:6]
@@ -118,14 +118,14 @@ def tag(event: Event) -> Sign:
 
 
 def veiled(event: Event, *, mask: bool) -> Event:
-    """The entry as it may be shown: what went wrong is told with values of records in it."""
+    """Return the entry as it may be shown: texts about trouble may contain values of records."""
     if not mask or event.type not in TROUBLE_TYPES:
         return event
     return msgspec.structs.replace(event, message=masked(event.message), detail=None)
 
 
 def notice(state: State) -> tuple[str, str] | None:
-    """The one thing an operator has to know first, with its role; None when all is well."""
+    """Return the one thing an operator has to know first, with its role; None when all is well."""
     now, status = state.now(), state.status
     if state.link.phase is not Phase.LIVE:
         return _link_notice(state, now), "error"

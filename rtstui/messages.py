@@ -1,4 +1,4 @@
-"""What widgets tell their screen."""
+"""The messages of widgets to their screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RowChosen(Message):
 
 
 class RowOpened(Message):
-    """Enter, or a double click, on a row of a table."""
+    """A row of a table was opened by enter or a double click."""
 
     def __init__(self, table: str, key: str) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class RowOpened(Message):
 
 
 class EventChosen(Message):
-    """The cursor of the event stream stands on this entry, or on none."""
+    """The cursor of the event stream moved to an entry, or to none."""
 
     def __init__(self, event: Event | None, *, opened: bool = False) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class EventChosen(Message):
 
 
 class ViewAsked(Message):
-    """A tab was clicked: the number of the view."""
+    """The tab of a view was clicked."""
 
     def __init__(self, view: str) -> None:
         super().__init__()

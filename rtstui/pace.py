@@ -1,4 +1,4 @@
-"""How often the screen is brought up to date: less often where the machine or the line cannot follow."""
+"""The rate of screen updates, which falls when the machine or the network cannot keep up."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ HIGH_S, LOW_S = 0.05, 0.01
 """The event loop's lag (95th percentile) above which to slow down, and below which to speed up again."""
 
 WINDOW = 20
-"""Ticks that are looked at: two seconds of them."""
+"""Ticks over which the lag is measured: two seconds of them."""
 
 SLOWEST = 5
-"""Ticks that are left out at most: two updates a second are always shown."""
+"""The longest stretch of ticks with one update: two updates a second are always shown."""
 
 
 class Pace:
-    """Of the ticks that come, which ones paint. Clocks and ages are painted every second in any case."""
+    """Chooses the ticks that paint. Clocks and ages are painted every second in any case."""
 
     def __init__(self, every: int = 1) -> None:
         self._least = max(1, min(every, SLOWEST))
@@ -24,7 +24,7 @@ class Pace:
         self._ticks = 0
 
     def tick(self, lag_s: float) -> bool:
-        """Take in how late this tick came; return whether it shall paint."""
+        """Take in how late this tick came; return True if it paints."""
         self._lags.append(lag_s)
         self._ticks += 1
         if len(self._lags) == WINDOW:

@@ -1,4 +1,4 @@
-"""Lines of text in parts, each with the role it plays; what the roles look like is the theme's business."""
+"""Lines of text in parts, each with a role; the theme gives the roles their looks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from rich.cells import cell_len
 from rtstui.format import fit
 
 Span = tuple[str, str]
-"""A text and its role: `` (plain), or one of ROLES."""
+"""A text and its role: empty for plain text, or one of ROLES."""
 
 Row = tuple[Span, ...]
-"""One line of the screen."""
+"""A line of the screen."""
 
 ROLES = ("ok", "busy", "warn", "error", "off", "dim", "bold", "accent", "head", "cursor", "tab", "track")
 
@@ -18,12 +18,12 @@ BLANK: Row = ()
 
 
 def width_of(row: Row) -> int:
-    """The cells a row takes."""
+    """Return the width of a row in cells."""
     return sum([len(text) if text.isascii() else cell_len(text) for text, _ in row])
 
 
 def cut(row: Row, width: int) -> Row:
-    """The row in at most `width` cells; what is cut ends in an ellipsis."""
+    """Return the row in at most `width` cells; a cut row ends in an ellipsis."""
     if width_of(row) <= width:
         return row
     taken: list[Span] = []
@@ -41,7 +41,7 @@ def cut(row: Row, width: int) -> Row:
 
 
 def spread(left: Row, right: Row, width: int) -> Row:
-    """`left` and, at the other end of the line, as much of `right` as there is room for."""
+    """Return a line with `left` and, at its end, `right` if there is room for it."""
     room = width - width_of(left)
     if width_of(right) > room - 1:
         return cut(left, width)
@@ -49,5 +49,5 @@ def spread(left: Row, right: Row, width: int) -> Row:
 
 
 def plain(row: Row) -> str:
-    """The text alone."""
+    """Return the text of a row without roles."""
     return "".join(text for text, _ in row)

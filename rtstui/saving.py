@@ -1,4 +1,4 @@
-"""What an operator takes along: files with what is shown, and the terminal's clipboard."""
+"""Ways to save what is shown: files, and the terminal's clipboard."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 LONGEST_COPY = 74_000
-"""Bytes that terminals take in one OSC 52; more is dropped by some without a word."""
+"""Bytes that terminals accept in an OSC 52 sequence; some drop longer ones silently."""
 
 
 def save(stem: str, suffix: str, text: str, now: datetime) -> Path:
-    """Write to a new file in this directory, or where it cannot be written, in the state directory.
+    """Write to a new file in this directory or, if that is not writable, in the state directory.
 
-    Only its owner may read it: it may hold personal data. Raises OSError.
+    Only its owner may read it: it may contain personal data. Raises OSError.
     """
     name = f"rtstui-{stem}-{now.astimezone():%Y%m%d-%H%M%S}"
     last: OSError | None = None
@@ -36,12 +36,12 @@ def save(stem: str, suffix: str, text: str, now: datetime) -> Path:
 
 
 def state_directory() -> Path:
-    """Where programs keep what outlives them (XDG Base Directory Specification)."""
+    """Return the directory for files that outlive the program (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rts"
 
 
 def clipboard_sequence(text: str) -> str:
-    """The sequence that hands text to the terminal's clipboard; inside tmux wrapped so that it passes."""
+    """Return the sequence that sends text to the terminal's clipboard, wrapped to pass through tmux."""
     sequence = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\a"
     if "TMUX" in os.environ:
         return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"

@@ -1,8 +1,8 @@
-"""`rtstui serve`: the same dashboard in a browser, for one who may use this daemon and has the link.
+"""`rtstui serve`: the dashboard in a browser, for users of this daemon who have the link.
 
-textual-serve carries it. Around it stands what a page that can act needs: the address is this machine's
-own unless another is asked for, every request has to bring the token of the link, and no other page in
-the same browser can open the socket.
+textual-serve runs it. A page that can act needs protection: the address is this machine's own unless
+--host names another, every request has to bring the token of the link, and no other page in the same
+browser can open the socket.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
 )
-"""The page speaks to nobody but this server; textual-serve's page has its script inline."""
+"""The page may connect to this server only; textual-serve's page has its script inline."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,7 +39,7 @@ class GuardedServer(Server):
 
     @property
     def link(self) -> str:
-        """The address that lets one in."""
+        """The address with the token."""
         return f"{self.public_url}/?token={self.token}"
 
     async def _make_app(self) -> web.Application:
@@ -49,16 +49,16 @@ class GuardedServer(Server):
         return app
 
     async def on_startup(self, app: web.Application) -> None:  # noqa: ARG002
-        """Say where it is, and nothing else."""
+        """Print the link."""
         click.echo(f"The dashboard is at {self.link}")
         click.echo("Whoever has this link can do what you can do here. Ctrl+C ends it.")
 
     def initialize_logging(self) -> None:
-        """No log of its own: textual-serve's would show variables, and so values of records."""
+        """Leave logging off: textual-serve's would show variables, and so values of records."""
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in who brings the token, from a page of this server's own."""
+        """Accept requests with the token, from a page of this server."""
         given = request.query.get("token", request.cookies.get(COOKIE, ""))
         origin = request.headers.get("Origin")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
@@ -79,5 +79,5 @@ async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
 
 
 def serve(arguments: Sequence[str], host: str, port: int) -> None:
-    """Serve until it is interrupted."""
+    """Serve until interrupted."""
     GuardedServer(arguments, host, port).serve()

@@ -20,7 +20,7 @@ MODIFIERS = frozenset({"ctrl", "shift", "alt"})
 
 @dataclass(slots=True)
 class Settings:
-    """What can be set. `keys` maps a binding's id to its keys; docs/dashboard.md lists the ids."""
+    """The settings. `keys` maps a binding's id to its keys; docs/dashboard.md lists the ids."""
 
     theme: str | None = None
     mouse: bool = True
@@ -28,16 +28,16 @@ class Settings:
     ascii: bool = False
     keys: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    """What could not be used, for one look after the start."""
+    """The mistakes, shown once after the start."""
 
 
 def path() -> Path:
-    """Where the settings are (XDG Base Directory Specification)."""
+    """Return the path of the settings (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "rts" / "tui.toml"
 
 
 def load(file: Path, known: Mapping[str, str]) -> Settings:
-    """Read the settings; without a file there are the defaults. `known` has every binding's id and keys."""
+    """Load the settings; without a file, the defaults. `known` has every binding's id and keys."""
     found = Settings()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -46,14 +46,20 @@ def load(file: Path, known: Mapping[str, str]) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         found.warnings.append(clean(f"{file} cannot be read: {error}"))
         return found
-    kinds: dict[str, type] = {"theme": str, "mouse": bool, "fps": int, "ascii": bool}
     for name, value in document.items():
-        if name == "keys" and isinstance(value, dict):
-            _keys(value, known, found)
-        elif name in kinds and type(value) is kinds[name]:
-            setattr(found, name, value)
-        else:
-            found.warnings.append(clean(f"{file.name}: {name} is not a setting, or not of its kind"))
+        match name, value:
+            case "keys", dict():
+                _keys(value, known, found)
+            case "theme", str():
+                found.theme = value
+            case "mouse", bool():
+                found.mouse = value
+            case "ascii", bool():
+                found.ascii = value
+            case "fps", int() if not isinstance(value, bool):
+                found.fps = value
+            case _:
+                found.warnings.append(clean(f"{file.name}: {name} is not a setting, or has the wrong type"))
     if found.fps is not None and not 1 <= found.fps <= 10:
         found.warnings.append(f"{file.name}: fps must be 1 to 10")
         found.fps = None
@@ -61,7 +67,7 @@ def load(file: Path, known: Mapping[str, str]) -> Settings:
 
 
 def _keys(wanted: Mapping[str, Any], known: Mapping[str, str], found: Settings) -> None:
-    """Take the key map, but for what is unknown, no key, or another binding's."""
+    """Take the key map, except for unknown bindings, malformed keys, and keys of other bindings."""
     for name, keys in wanted.items():
         if name not in known:
             found.warnings.append(clean(f"[keys] {name}: there is no such binding"))
@@ -77,7 +83,7 @@ def _keys(wanted: Mapping[str, Any], known: Mapping[str, str], found: Settings) 
 
 
 def _clash(name: str, keys: str, known: Mapping[str, str], found: Settings) -> str | None:
-    """Another binding of the same place, or of everywhere, that has one of these keys."""
+    """Return another binding, of the same place or of the app, that has one of these keys."""
     places = {name.split(".", maxsplit=1)[0], "app"}
     for other in known:
         if (

@@ -1,4 +1,4 @@
-"""Sync conditions being edited: what is chosen and not applied yet. Plain data, no Textual here."""
+"""Edits of sync conditions that are not applied yet. Plain data, no Textual here."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Staged:
-    """An object's conditions as they stand in the org (`base`) and as they are to be, with what to undo."""
+    """An object's conditions in the org (`base`) and as edited (`wanted`), with the steps to undo."""
 
     base: frozenset[str] = frozenset()
     wanted: frozenset[str] = frozenset()
     _before: list[frozenset[str]] = field(default_factory=list)
 
     def rebase(self, fields: Iterable[str]) -> None:
-        """Take in what stands now; the edits are kept as edits: nothing is undone that others did."""
+        """Take in the org's conditions; the edits are kept as edits, so that changes by others stay."""
         fresh = frozenset(fields)
         if fresh != self.base:
             added, removed = self.wanted - self.base, self.base - self.wanted
@@ -23,7 +23,7 @@ class Staged:
             self._before.clear()
 
     def toggle(self, name: str) -> None:
-        """Choose a field, or not any more."""
+        """Choose a field, or undo that."""
         self._set(self.wanted ^ {name})
 
     def choose(self, names: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ class Staged:
             self.wanted = self._before.pop()
 
     def applied(self) -> None:
-        """What was wanted stands now."""
+        """Take the edits for applied."""
         self.base = self.wanted
         self._before.clear()
 
@@ -47,15 +47,15 @@ class Staged:
 
     @property
     def added(self) -> list[str]:
-        """Fields that will push and do not yet."""
+        """Fields that will become conditions."""
         return sorted(self.wanted - self.base)
 
     @property
     def removed(self) -> list[str]:
-        """Fields that push and will not any more."""
+        """Fields that will no longer be conditions."""
         return sorted(self.base - self.wanted)
 
     @property
     def changed(self) -> bool:
-        """Whether anything is to be applied."""
+        """True if there is something to apply."""
         return self.wanted != self.base

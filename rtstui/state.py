@@ -1,7 +1,7 @@
-"""What one daemon has told us, as plain data. `connection` writes it, widgets read it; no Textual here.
+"""The state of one daemon as the dashboard knows it: plain data, no Textual here.
 
-The state outlives every screen: a view can be thrown away and rebuilt from it. Strings are cleaned
-on the way in (`clean.scrub`), so nothing kept here can steer a terminal.
+`daemon_link` writes it, widgets read it. It outlives every screen: a view can be rebuilt from it. Strings
+are cleaned on the way in (`clean.scrub`), so nothing here can steer a terminal.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from datetime import datetime
 from enum import StrEnum
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot, Status
-from rtstui.answers import Answers
 from rtstui.clean import clean, scrub
+from rtstui.document_cache import DocumentCache
 from rtstui.format import moment
 
 RING = 20_000
-"""Entries of the journal that are kept for scrolling back."""
+"""Journal entries kept for scrolling back."""
 
 MOST_SHARED = 2_000
-"""Different lists of changed fields that are remembered."""
+"""Distinct lists of changed fields that are shared between entries."""
 
 RATE_SECONDS = 300
-"""Seconds of event counts that are kept, for the rate and its spark line."""
+"""Seconds of event counts that are kept, for the rate and its chart."""
 
 RATE_OVER = 5
-"""Seconds the shown rate is an average of: steady enough to read, quick enough to be true."""
+"""Seconds that the shown rate averages: steady enough to read, quick enough to be true."""
 
 
 class Phase(StrEnum):
-    """Where the connection to the daemon stands."""
+    """The phase of the connection to the daemon."""
 
     CONNECTING = "connecting"
     LIVE = "live"
     LOST = "lost"
-    """It was live, and is being tried again: what is shown is old."""
+    """It was live, and is being restored: the data is outdated."""
     ABSENT = "absent"
-    """No daemon behind the socket, and never one since the start."""
+    """No daemon has answered on the socket since the start."""
     FORBIDDEN = "forbidden"
     FOREIGN = "foreign"
-    """It speaks another protocol or another version of ours."""
+    """The other end speaks another protocol, or another version of ours."""
 
 
 @dataclass(slots=True)
-class Link:
-    """The connection's phase, since when, why, and when the next attempt is due."""
+class LinkStatus:
+    """The connection's phase and its begin, the error, and the next attempt."""
 
     phase: Phase = Phase.CONNECTING
     since: datetime | None = None
@@ -58,7 +58,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Entries that exist and are not in the ring: `missed` while disconnected, else too many to show."""
+    """Entries that are not in the ring: `missed` while disconnected, else too many to show."""
 
     count: int
     missed: bool = False
@@ -69,41 +69,41 @@ Line = Event | Gap
 
 @dataclass(slots=True)
 class State:
-    """Everything a screen can show about one daemon. `rev` moves with every change of it."""
+    """Everything that screens show about one daemon. `rev` moves with every change."""
 
     now: Callable[[], datetime]
-    """The clock (aware, UTC); injected so that pictures of the dashboard repeat."""
+    """The clock (aware, UTC); a parameter, so that pictures of the dashboard repeat."""
     socket: str = ""
-    link: Link = field(default_factory=Link)
+    link: LinkStatus = field(default_factory=LinkStatus)
     status: Status | None = None
     status_at: datetime | None = None
-    """When `status` was last confirmed: by a frame, not only by a change."""
+    """When a frame last confirmed `status`, changed or not."""
     ring: deque[Line] = field(default_factory=lambda: deque(maxlen=RING))
     newest: int = 0
-    """The number of the newest entry seen."""
+    """The number of the newest entry received."""
     appended: int = 0
-    """Lines ever put into the ring; the ring's first line is number `appended - len(ring)`."""
+    """Lines ever added to the ring; the ring's first line is number `appended - len(ring)`."""
     unshown: int = 0
-    """Entries that never reached the ring, since the start of this program."""
+    """Entries that never reached the ring since the start of this program."""
     counters: dict[str, int] = field(default_factory=dict)
     errors: list[ErrorEntry] | None = None
     dead_letters: list[DeadLetter] | None = None
     log_error: str = ""
-    """Why the error log cannot be read, while it cannot."""
-    answers: Answers = field(default_factory=Answers)
-    """What views have asked for."""
+    """Why the error log cannot be read; empty while it can."""
+    documents: DocumentCache = field(default_factory=DocumentCache)
+    """The documents that views load."""
     rev: int = 0
     _seconds: dict[int, int] = field(default_factory=dict)
     _changed: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    """Lists of changed fields, one for all entries that have the same: they are the bulk of the ring."""
+    """Lists of changed fields, shared by all entries with the same one: they are the bulk of the ring."""
 
     @property
     def live(self) -> bool:
-        """Whether what is shown is true now."""
+        """True while the data is current."""
         return self.link.phase is Phase.LIVE
 
     def fold(self, item: Snapshot | Frame) -> None:
-        """Take in one line of the feed."""
+        """Take in a line of the feed."""
         if isinstance(item, Snapshot):
             self._take_status(scrub(item.status))
         else:
@@ -115,7 +115,7 @@ class State:
         self.rev += 1
 
     def backfill(self, events: Sequence[Event], missed: int = 0) -> None:
-        """Take in entries from before the feed began; `missed` older ones are known of and not here."""
+        """Take in entries from before the feed began; `missed` older ones are not among them."""
         fresh = [scrub(event) for event in events if event.seq > self.newest]
         if missed > 0:
             self._append(Gap(missed, missed=True))
@@ -129,7 +129,7 @@ class State:
         self.rev += 1
 
     def restart(self) -> None:
-        """Forget the journal: the daemon behind the socket has another one."""
+        """Clear the journal: the daemon behind the socket has another one."""
         self.ring.clear()
         self.newest = self.appended = self.unshown = 0
         self.counters = {}
@@ -151,20 +151,20 @@ class State:
         attempt: int = 0,
         retry_at: datetime | None = None,
     ) -> None:
-        """Move the connection to another phase; `since` stays when only the details change."""
+        """Move the connection to a phase; `since` stays if only the details change."""
         if phase is Phase.LIVE and not self.live:
-            self.answers.renew()
+            self.documents.expire()
         since = self.link.since if phase is self.link.phase and self.link.since else self.now()
-        self.link = Link(phase, since, clean(message), clean(do), attempt, retry_at)
+        self.link = LinkStatus(phase, since, clean(message), clean(do), attempt, retry_at)
         self.rev += 1
 
     def rate(self) -> float:
-        """Journal entries per second, over the last whole seconds; a backfill counts where it happened."""
+        """Return journal entries per second over the last whole seconds, by the time of each entry."""
         second = int(self.now().timestamp())
         return sum(self._seconds.get(second - back, 0) for back in range(1, RATE_OVER + 1)) / RATE_OVER
 
     def rates(self, seconds: int) -> list[float]:
-        """Journal entries in each of the last whole seconds, oldest first."""
+        """Return the journal entries in each of the last whole seconds, oldest first."""
         second = int(self.now().timestamp())
         return [float(self._seconds.get(second - back, 0)) for back in range(seconds, 0, -1)]
 
@@ -172,10 +172,10 @@ class State:
         self.status = status
         self.status_at = self.now()
 
-    def _take_counters(self, counters: dict[str, int], told: int) -> None:
+    def _take_counters(self, counters: dict[str, int], in_frame: int) -> None:
         new, old = _total(counters), _total(self.counters)
-        # The first frame, and the first of a daemon that started again, only has its own count.
-        happened = new - old if self.counters and new >= old else told
+        # Without earlier counters to compare with, or after a restart, only this frame counts.
+        happened = new - old if self.counters and new >= old else in_frame
         self.counters = {clean(name): number for name, number in counters.items()}
         self._count(int(self.now().timestamp()), happened)
 
@@ -187,7 +187,7 @@ class State:
     def _take_rows(self, events: list[Event], seq: int, skipped: int) -> None:
         fresh = sorted((event for event in events if event.seq > self.newest), key=lambda event: event.seq)
         upto = fresh[0].seq - 1 if fresh else seq
-        # `skipped` may count what a backfill has already brought.
+        # `skipped` may count entries of a backfill.
         missing = min(skipped, max(0, upto - self.newest))
         if missing:
             self.unshown += missing
@@ -206,5 +206,5 @@ class State:
 
 
 def _total(counters: dict[str, int]) -> int:
-    """All entries: one counter per type; those with a dot only divide the changes by source."""
+    """Return the number of all entries: counters with a dot only divide the changes by source."""
     return sum(number for name, number in counters.items() if "." not in name)

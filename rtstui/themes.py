@@ -22,7 +22,7 @@ ROLE_DEFAULTS = {
     "rts-cursor": "block-cursor-background",
     "rts-on-cursor": "block-cursor-foreground",
 }
-"""What Textual's own themes have in place of our roles."""
+"""Textual's own colours for our roles, for themes that lack them."""
 
 DARK = Theme(
     name="rts-dark",

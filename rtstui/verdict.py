@@ -1,4 +1,4 @@
-"""The three answers of the first screen: is it right, is it fresh, what did it cost."""
+"""The three verdicts of the first screen: is it right, is it fresh, what did it cost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from rtsd.control.protocol import Limit, Object, Status
 from rtstui.format import UNKNOWN, age, count, millis, percent, plural, short
+from rtstui.meaning import link_sign
+from rtstui.state import State
 
 GLYPHS = {"ok": "✔", "busy": "◐", "warn": "▲", "error": "✖", "off": "○"}
 
 WARN_AT, ERROR_AT = 0.70, 0.95
-"""Shares of a daily limit from which it is a warning, and an error."""
+"""Shares of a daily limit that make a warning, and an error."""
 
 
 class Verdict(NamedTuple):
-    """One answer: its role, in a few words, and with the numbers behind it."""
+    """A verdict: its role, in a few words, and with its numbers."""
 
     role: str
     brief: str
@@ -23,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 def right(status: Status, now: datetime) -> Verdict:
-    """Does the mirror equal the org, as far as it was proven."""
+    """Judge whether the mirror equals the org, as far as it was proven."""
     objects = status.objects
     if not objects:
         return Verdict("off", "no objects", "no objects chosen in the configuration")
@@ -51,7 +53,7 @@ def right(status: Status, now: datetime) -> Verdict:
 
 
 def fresh(status: Status, now: datetime) -> Verdict:
-    """How long a change takes to arrive, and whether changes arrive at all."""
+    """Judge how long a change takes to arrive, and whether changes arrive at all."""
     worst = max((item.freshness_ms.p95 for item in status.objects if item.freshness_ms), default=None)
     measured = f"p95 {millis(worst)}"
     last = f"push {age(status.push.last_at, now)} ago" if status.push.last_at else "no push yet"
@@ -73,7 +75,7 @@ def fresh(status: Status, now: datetime) -> Verdict:
 
 
 def cost(status: Status) -> Verdict:
-    """What of the org's daily calls we and others have used."""
+    """Judge the use of the org's daily calls, by us and by others."""
     limit = next((item for item in status.quota.limits if item.name == "DailyApiRequests"), None)
     calls = sum(status.quota.calls_24h.values())
     if limit is None:
@@ -88,17 +90,17 @@ def cost(status: Status) -> Verdict:
 
 
 def drift_of(item: Object) -> int:
-    """Records of an object that its last check found wrong."""
+    """Return the number of an object's records that its last check found wrong."""
     return item.drift.missing + item.drift.stale + item.drift.orphaned if item.drift else 0
 
 
 def used_share(limit: Limit) -> float:
-    """The used part of a limit, 0..1."""
+    """Return the used part of a limit, 0..1."""
     return 1 - limit.remaining / limit.max if limit.max > 0 else 1.0
 
 
 def limit_role(limit: Limit) -> str:
-    """How bad a limit's use is; running out today is a warning however little is used now."""
+    """Return the role of a limit's use; running out today is a warning however little is used now."""
     share = used_share(limit)
     if share >= ERROR_AT:
         return "error"
@@ -106,8 +108,24 @@ def limit_role(limit: Limit) -> str:
 
 
 def freshness(item: Object) -> str:
-    """An object's freshness as `310ms / 640ms / 900ms` for p50, p95, p99."""
+    """Return an object's freshness as `310ms / 640ms / 900ms` for p50, p95, p99."""
     measured = item.freshness_ms
     if measured is None:
         return UNKNOWN
     return f"{millis(measured.p50)} / {millis(measured.p95)} / {millis(measured.p99)}"
+
+
+def worst_role(state: State) -> str:
+    """Return the role of the worst verdict about a daemon, or of its connection."""
+    if not state.live or state.status is None:
+        return link_sign(state).role
+    now = state.now()
+    verdicts = (right(state.status, now), fresh(state.status, now), cost(state.status))
+    roles = {verdict.role for verdict in verdicts}
+    return next((role for role in ("error", "warn", "busy") if role in roles), "ok")
+
+
+def name_of(state: State) -> str:
+    """Return the name of a daemon: its org or, before that is known, its socket."""
+    status = state.status
+    return (status.org.name or status.org.id or state.socket) if status else state.socket

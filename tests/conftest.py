@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from rtsd.store.database import Database
+from tests.support.clocks import FakeClock
 
 settings.register_profile(
     "fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("deep", parent=settings.get_profile("fast"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
-
-
-@dataclass
-class FakeClock:
-    """A clock in ms that stands still until a test moves it; pass it where `now` or `monotonic` is taken."""
-
-    ms: int = 1_772_359_200_000  # 2026-03-01T10:00:00Z
-
-    def __call__(self) -> int:
-        """The time."""
-        return self.ms
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.ms += int(seconds * 1000)
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 ::
 
-    app       the group, and the one place where an error becomes lines and an exit status
-    options   options that several verbs share        ask      one question to a running daemon
-    output    tables, colours, times, clean text      <verb>   the command of that name
+    app       the group of verbs; the only place where an error becomes lines and an exit status
+    options   options that several verbs share        ask      a request to a running daemon
+    output    tables, colours, times, clean text      estimate prices as text
+    <verb>    the command of that name
 """
 
 from rtsd.cli.app import main

@@ -1,4 +1,4 @@
-"""The `rtsd` command: its verbs, loaded when they are used, and what becomes of their errors.
+"""The `rtsd` command: its verbs, loaded when they are used, and the report of their errors.
 
 Exit status: 0 done · 1 it ran and found or hit a problem · 2 usage or configuration · 3 the daemon is
 not reachable · 75 another instance holds the state · 130 interrupted.
@@ -37,16 +37,16 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "history": "Show a record's past values, and which source brought each.",
         "quota": "Show the org's limits and who uses them.",
         "errors": "Show the error log.",
-        "dead-letters": "Show what could not be used; retry or drop it.",
+        "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },
     "Act": {
-        "audit": "Compare objects with the org and repair what differs.",
+        "audit": "Compare objects with the org and repair the differences.",
         "repair": "Fetch records again.",
         "conditions": "Show or change the fields whose change makes the package push.",
-        "package": "Bring the package into the org, compare it, switch it, take it out.",
+        "package": "Deploy the package to the org, compare it, switch it, remove it.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
-        "backup": "Write a consistent copy of the mirror to FILE, while rtsd goes on.",
+        "backup": "Write a consistent copy of the mirror to FILE, while rtsd runs.",
         "pause": "Stop applying changes.",
         "resume": "Apply changes again.",
     },
@@ -57,10 +57,10 @@ _HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can pro
 
 \b
 First steps:
-  rtsd demo                 all of it, with a simulated org; nothing else is needed
-  rtsd check -c rtsd.toml   what works, and what the first audit will cost
+  rtsd demo                 everything together, with a simulated org
+  rtsd check -c rtsd.toml   check everything, and price the first audit
   rtsd run -c rtsd.toml     the daemon; rtstui shows it live
-  rtsd status               one look at it
+  rtsd status               everything at a glance
 
 Verbs that talk to the daemon find its socket by --socket, $RTSD_SOCKET, /run/rtsd/rtsd.sock,
 $XDG_RUNTIME_DIR/rtsd/rtsd.sock.
@@ -70,7 +70,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Verbs(click.Group):
-    """A group that imports a verb's module when it is asked for, so that help and start are quick."""
+    """A group that imports a verb's module on first use, so that help and start are quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the help."""
@@ -88,7 +88,7 @@ class Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the verbs by section, from what is known without importing them."""
+        """Write the verbs by section, without importing them."""
         for title, verbs in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(list(verbs.items()), col_max=16)
@@ -105,7 +105,7 @@ def rtsd() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status; nothing but that and two lines leaves here."""
+    """Run a command line and return its exit status; an error becomes one or two lines."""
     try:
         outcome = rtsd.main(args=arguments, prog_name="rtsd", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
@@ -118,13 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error.format_message(), "", 1)
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Exception as error:  # noqa: BLE001 - the one place where every error becomes lines
+    except Exception as error:  # noqa: BLE001 - every error becomes lines here
         return _report(error)
     return outcome if isinstance(outcome, int) else 0
 
 
 def _report(error: Exception) -> int:
-    """Say what an error means and return its exit status; keep the details of an unexpected one."""
+    """Print an error and return its exit status; keep the details of an unexpected one."""
     known = _known(error)
     if isinstance(known, ConfigError) and known.mistakes:
         return _say(known.message, "\n".join(known.mistakes), known.exit_status)
@@ -137,19 +137,19 @@ def _report(error: Exception) -> int:
     details = logs.redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile("w", prefix="rtsd-error-", suffix=".log", delete=False) as file:
         file.write(details)
-    what = f"This is a bug in rtsd: {type(error).__name__}: {error}"
-    return _say(what, f"The details are in {file.name}; please report them.", 1)
+    message = f"This is a bug in rtsd: {type(error).__name__}: {error}"
+    return _say(message, f"The details are in {file.name}; please report them.", 1)
 
 
 def _known(error: BaseException) -> RtsError | None:
-    """Return the error of ours that `error` is or, coming out of a task group, holds."""
+    """Return the RtsError that `error` is, or that it contains as an exception group."""
     if isinstance(error, BaseExceptionGroup):
         return next((found for inner in error.exceptions if (found := _known(inner))), None)
     return error if isinstance(error, RtsError) else None
 
 
-def _say(what: str, do: str, status: int) -> int:
-    lines = [f"rtsd: {logs.clean(logs.redact(what))}"]
+def _say(message: str, do: str, status: int) -> int:
+    lines = [f"rtsd: {logs.clean(logs.redact(message))}"]
     lines += [f"      {logs.clean(logs.redact(line))}" for line in do.splitlines()]
     print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - this is the command line's voice
     return status

@@ -1,4 +1,4 @@
-"""One question to a running daemon, from a synchronous command."""
+"""A request to a running daemon, from a synchronous command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 def ask(socket: Path | None, question: Callable[[ControlClient], Awaitable[T]]) -> T:
-    """Connect to the daemon behind `socket` (else where it usually is) and await `question`.
+    """Connect to the daemon behind `socket`, else at the usual path, and await `question`.
 
-    Raises what the client raises, above all DaemonUnreachable.
+    Raises the errors of the client, above all DaemonUnreachable.
     """
 
     async def conversation() -> T:

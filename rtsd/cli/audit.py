@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -14,6 +13,7 @@ from rtsd.cli.ask import ask
 from rtsd.cli.estimate import estimate_lines, sum_of
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
+from rtsd.control.protocol import AuditedObject, AuditResult, Priced
 
 _HEADERS = ("OBJECT", "CHECKED", "MISSING", "STALE", "ORPHANED", "REPAIRED", "CALLS", "JOBS", "SECONDS")
 
@@ -24,9 +24,9 @@ _HEADERS = ("OBJECT", "CHECKED", "MISSING", "STALE", "ORPHANED", "REPAIRED", "CA
 @click.option(
     "--accept-missing",
     is_flag=True,
-    help="With --full: delete what the org does not show, however much that is.",
+    help="With --full: delete every row that the org does not show, however many.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
+@click.option("--dry-run", is_flag=True, help="Only show the price.")
 @options.socket
 @options.as_json
 def audit(
@@ -38,60 +38,62 @@ def audit(
     socket: Path | None,
     as_json: bool,
 ) -> int:
-    """Compare objects with the org and repair what differs.
+    """Compare objects with the org and repair the differences.
 
-    Counts per stamp bucket are compared first, which costs a few calls and reads no rows; only what
-    differs is fetched. Without OBJECT, every mirrored object. Waits for the end; exit status 1 when
-    something that was found is not repaired.
+    Counts per stamp bucket are compared first, which costs a few calls and reads no rows; only rows that
+    differ are fetched. Without OBJECT, every mirrored object. Waits for the end; exit status 1 if not
+    everything that was found is repaired.
     """
 
-    async def audit_each(client: ControlClient) -> list[dict[str, Any]]:
-        names = list(objects) or [one.name for one in (await client.status()).objects]
+    async def names(client: ControlClient) -> list[str]:
+        every = list(objects) or [shown.name for shown in (await client.status()).objects]
+        return list(dict.fromkeys(every))
+
+    async def price_each(client: ControlClient) -> list[Priced]:
+        return [await client.price_audit(name, full=full) for name in await names(client)]
+
+    async def audit_each(client: ControlClient) -> list[AuditResult]:
         return [
-            await client.audit(
-                name, full=full, dry_run=dry_run, accept_missing=accept_missing, wait=not dry_run
-            )
-            for name in dict.fromkeys(names)
+            await client.audit(name, full=full, accept_missing=accept_missing) for name in await names(client)
         ]
 
     if accept_missing and not full:
         raise click.UsageError("--accept-missing goes with --full: only a full read shows what is missing.")
-    answers = ask(socket, audit_each)
-    return _price(answers, as_json=as_json) if dry_run else _result(answers, as_json=as_json)
+    if dry_run:
+        return _show_price(sum_of(ask(socket, price_each)), as_json=as_json)
+    return _show_result(ask(socket, audit_each), as_json=as_json)
 
 
-def _price(answers: Sequence[dict[str, Any]], *, as_json: bool) -> int:
-    priced = sum_of(answers)
+def _show_price(priced: Priced, *, as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.encode(priced))
     else:
         click.echo("\n".join(estimate_lines(priced)))
-    return 1 if priced["problems"] else 0
+    return 1 if priced.problems else 0
 
 
-def _result(answers: Sequence[dict[str, Any]], *, as_json: bool) -> int:
-    audited = [one for answer in answers for one in answer.get("objects", [])]
-    calls = sum(answer.get("api_calls", 0) for answer in answers)
+def _show_result(results: Sequence[AuditResult], *, as_json: bool) -> int:
+    audited = [found for result in results for found in result.objects]
+    calls = sum(result.api_calls for result in results)
     if as_json:
-        click.echo(msgspec.json.encode({"objects": audited, "api_calls": calls}))
+        click.echo(msgspec.json.encode(AuditResult(objects=audited, api_calls=calls)))
     else:
-        click.echo(table(_HEADERS, [_row(one) for one in audited]))
-    incomplete = [one for one in audited if one.get("state", "live") != "live"]
-    for one in incomplete:
-        click.echo(f"{one.get('name')} is {one['state']}: {one.get('error')}", err=True)
-    return 1 if incomplete or any(_found(one) > one.get("repaired", 0) for one in audited) else 0
+        click.echo(table(_HEADERS, [_row(found) for found in audited]))
+    incomplete = [found for found in audited if found.state != "live"]
+    for found in incomplete:
+        click.echo(f"{found.name} is {found.state}: {found.error}", err=True)
+    return 1 if incomplete or any(sum(_counts(found)) > found.repaired for found in audited) else 0
 
 
-def _count(one: dict[str, Any], what: str) -> int:
-    """How many: the lists are cut at 1,000 ids, the counts are not."""
-    return int(one.get(f"{what}_count", len(one.get(what, ()))))
+def _counts(found: AuditedObject) -> tuple[int, int, int]:
+    """Missing, stale, orphaned: the lists end at 1,000 ids; an older daemon has no counts."""
+    return (
+        max(found.missing_count, len(found.missing)),
+        max(found.stale_count, len(found.stale)),
+        max(found.orphaned_count, len(found.orphaned)),
+    )
 
 
-def _found(one: dict[str, Any]) -> int:
-    return sum(_count(one, what) for what in ("missing", "stale", "orphaned"))
-
-
-def _row(one: dict[str, Any]) -> tuple[str | int | None, ...]:
-    counts = (_count(one, what) for what in ("missing", "stale", "orphaned"))
-    spent = (one.get("repaired"), one.get("api_calls"), one.get("bulk_jobs"), f"{one.get('seconds', 0):.1f}")
-    return (one.get("name"), one.get("checked"), *counts, *spent)
+def _row(found: AuditedObject) -> tuple[str | int | None, ...]:
+    spent = (found.api_calls, found.bulk_jobs, f"{found.seconds:.1f}")
+    return (found.name, found.checked, *_counts(found), found.repaired, *spent)

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,9 +20,10 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.control.client import ControlClient
 from rtsd.errors import CorruptDatabase, RtsError, StorageFull, StorageUnwritable, UsageError
+from rtsd.machine import monotonic_ms
 from rtsd.store.backup import check
 
-LOOK_EVERY_S = 0.5
+PROGRESS_S = 0.5
 
 
 @click.command(epilog=options.examples("rtsd backup /backup/mirror.db", "rtsd backup --force today.db"))
@@ -32,19 +32,19 @@ LOOK_EVERY_S = 0.5
 @options.socket
 @options.as_json
 def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> None:
-    """Write a consistent copy of the mirror to FILE, while rtsd goes on.
+    """Write a consistent copy of the mirror to FILE, while rtsd runs.
 
-    It holds every push that was answered before it began. It is made beside the mirror, which takes as much
-    space for a moment, checked when it has arrived, and readable by you alone. docs/operations.md says how
-    to restore it.
+    It contains every push that was answered before it began. It is made beside the mirror, which takes as
+    much space for a moment, checked after the transfer, and readable by you alone. docs/operations.md says
+    how to restore it.
     """
-    began = time.monotonic()
+    began = monotonic_ms()
     _require_free(file, force=force)
     with _part_of(file) as part:
         download = _Download(part, shown=sys.stderr.isatty() and not as_json)
         taken_at = ask(socket, download.run)
         _put_in_place(part, file, force=force)
-    seconds, size = round(time.monotonic() - began, 3), file.stat().st_size
+    seconds, size = (monotonic_ms() - began) / 1000, file.stat().st_size
     if as_json:
         found = {"file": str(file), "bytes": size, "sha256": download.digest, "taken_at": taken_at}
         click.echo(msgspec.json.encode({**found, "seconds": seconds}))
@@ -53,7 +53,7 @@ def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> No
 
 
 class _Download:
-    """Receives the copy into a file, says how far it is, and checks that it came over whole."""
+    """Receives the copy into a file, shows the progress, and checks that it is whole."""
 
     def __init__(self, part: Path, *, shown: bool) -> None:
         self._part = part
@@ -64,11 +64,11 @@ class _Download:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what has come, in hex."""
+        """The SHA-256 of the received bytes, in hex."""
         return self._hash.hexdigest()
 
     async def run(self, client: ControlClient) -> str:
-        """Ask for the copy and keep it; return when it was taken."""
+        """Request the copy and store it; return the moment of the copy."""
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch(client)) if self._shown else None
             with self._part.open("wb") as self._file:
@@ -83,15 +83,15 @@ class _Download:
         return headers.get("Rtsd-Taken-At", "")
 
     async def _watch(self, client: ControlClient) -> None:
-        """Show how far the daemon is, until pieces come."""
+        """Show the daemon's progress until the first piece arrives."""
         while not self._received:
             with suppress(RtsError):
                 made = await client.backup_progress()
                 self._show(f"copying {100 * made.copied // max(made.pages, 1)} %")
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(PROGRESS_S)
 
     def _keep(self, piece: bytes, size: int) -> None:
-        with _told(self._part):
+        with _translated(self._part):
             self._file.write(piece)
         self._hash.update(piece)
         before, self._received = self._received, self._received + len(piece)
@@ -104,9 +104,9 @@ class _Download:
             raise CorruptDatabase("the copy is not what rtsd sent", "make the backup again")
         check(self._part)
 
-    def _show(self, what: str) -> None:
+    def _show(self, text: str) -> None:
         if self._shown:
-            click.echo(f"\r\x1b[K{what}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 
 
 def _require_free(file: Path, *, force: bool) -> None:
@@ -124,9 +124,9 @@ def _require_free(file: Path, *, force: bool) -> None:
 
 @contextmanager
 def _part_of(file: Path) -> Iterator[Path]:
-    """Make an empty file beside `file`, for its owner only, that is gone at the end."""
+    """Create an empty file beside `file`, for its owner only, and remove it at the end."""
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    with _told(part):
+    with _translated(part):
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         yield part
@@ -135,8 +135,8 @@ def _part_of(file: Path) -> Iterator[Path]:
 
 
 def _put_in_place(part: Path, file: Path, *, force: bool) -> None:
-    """Give the copy its name; the name is taken only by a whole copy, and never from another file unasked."""
-    with _told(file):
+    """Give a whole copy its name; another file of that name is replaced only with --force."""
+    with _translated(file):
         if force:
             part.replace(file)
         else:
@@ -150,7 +150,7 @@ def _put_in_place(part: Path, file: Path, *, force: bool) -> None:
 
 def _rename_to_free(part: Path, file: Path) -> None:
     try:
-        os.link(part, file)  # as rename, but it never replaces
+        os.link(part, file)  # like a rename that never replaces
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
@@ -158,8 +158,8 @@ def _rename_to_free(part: Path, file: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Tell what the operating system refuses as an error of ours."""
+def _translated(path: Path) -> Iterator[None]:
+    """Translate errors of the operating system into ours."""
     try:
         yield
     except FileExistsError as error:

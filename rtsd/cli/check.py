@@ -1,4 +1,4 @@
-"""`rtsd check`: everything before the first byte."""
+"""`rtsd check`: a check of everything before the first byte is read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 def check(*, config_path: Path | None, as_json: bool) -> int:
     """Check everything before the first byte is read, and price it.
 
-    Tries the configuration, its secrets and the login; shows the org, what the sync user may not see,
-    the package, and what the first audit will cost. Reads a few rows and changes nothing. Exit status
-    1 when something will not work.
+    Tries the configuration, its secrets and the login; shows the org, the limits of the sync user's
+    access, the package, and the price of the first audit. Reads a few rows and changes nothing. Exit
+    status 1 when something will not work.
     """
     settings = config.load(config_path)
     logs.setup("error", "text")
     logs.conceal(secret.reveal() for secret in settings.secrets())
-    from rtsd.workflows.check import inspect  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
+    from rtsd.workflows.check import inspect  # noqa: PLC0415 - half a second of imports, after mistakes are reported
 
     report = asyncio.run(inspect(settings))
     if as_json:
@@ -54,10 +54,10 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"package   {report.package or 'not known'}"
     if report.objects:
         yield ""
-        rows = [(one.name, one.fields, one.size.rows) for one in report.objects]
+        rows = [(checked.name, checked.fields, checked.size.rows) for checked in report.objects]
         yield table(("OBJECT", "FIELDS", "ROWS"), rows)
         yield ""
     if report.idle is not None:
         pushed, read = report.idle.real_time, report.idle.interval
         yield f"idle      {pushed:,} API calls a day while pushes come, {read:,} by Interval Sync"
-    yield from estimate_lines(report.document())
+    yield from estimate_lines(report.priced())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -13,6 +12,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
+from rtsd.control.protocol import Conditions
 from rtsd.logs import clean
 
 _ANY = "any field"
@@ -34,8 +34,8 @@ def conditions(ctx: click.Context, *, socket: Path | None, as_json: bool) -> Non
     """Show or change the fields whose change makes the package push.
 
     They are rows of RTS Synced Fields in the org, where an administrator sees and edits them too. Without
-    any, every update is pushed; creations and deletions always are. What a condition holds back,
-    fingerprints find. Without a verb: show.
+    any, every update is pushed; creations and deletions always are. Fingerprints find the changes that
+    conditions hold back. Without a verb: show.
     """
     if ctx.invoked_subcommand is None:
         _show(socket, (), as_json=as_json)
@@ -70,15 +70,15 @@ def clear(*, name: str, socket: Path | None, as_json: bool) -> None:
 
 
 def _show(socket: Path | None, names: Sequence[str], *, as_json: bool) -> None:
-    async def read(client: ControlClient) -> list[dict[str, Any]]:
-        wanted = names or [one.name for one in (await client.status()).objects]
+    async def read(client: ControlClient) -> list[Conditions]:
+        wanted = names or [shown.name for shown in (await client.status()).objects]
         return [await client.conditions(name) for name in wanted]
 
     found = ask(socket, read)
     if as_json:
         click.echo(msgspec.json.encode({"conditions": found}))
         return
-    rows = [(one["object"], ", ".join(one["fields"]) or _ANY, one["source"], one["as_of"]) for one in found]
+    rows = [(each.object, ", ".join(each.fields) or _ANY, each.source, each.as_of) for each in found]
     click.echo(table(("OBJECT", "PUSHED WHEN IT CHANGES", "FROM", "AS OF"), rows))
 
 
@@ -87,5 +87,5 @@ def _change(socket: Path | None, name: str, fields: Sequence[str], *, as_json: b
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
-        what = f"only when {', '.join(answer['fields'])} changes" if answer["fields"] else "whatever changes"
-        click.echo(clean(f"{answer['object']} is pushed {what}."))
+        when = f"only when {', '.join(answer.fields)} changes" if answer.fields else "whatever changes"
+        click.echo(clean(f"{answer.object} is pushed {when}."))

@@ -1,4 +1,4 @@
-"""`rtsd dead-letters`: what could not be used, and what to do about it."""
+"""`rtsd dead-letters`: pushes and deliveries that could not be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rtsd.logs import clean
 
 _HEADERS = ("ID", "AT", "REASON", "OBJECT", "RECORD", "TRIES", "MESSAGE")
 _IDS = click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID…]")
-_RULE = click.option("--rule", metavar="NAME", help="All that a rule or an alert could not deliver.")
+_RULE = click.option("--rule", metavar="NAME", help="All undelivered messages of a rule or an alert.")
 
 
 @click.group(
@@ -31,10 +31,9 @@ _RULE = click.option("--rule", metavar="NAME", help="All that a rule or an alert
 @options.as_json
 @click.pass_context
 def dead_letters(ctx: click.Context, *, socket: Path | None, as_json: bool) -> None:
-    """Show what could not be used; retry or drop it.
+    """Show pushes and deliveries that could not be used; retry or drop them.
 
-    A dead letter is a push or delivery that could not be used. It is kept, with its reason, until it
-    is retried with success or dropped.
+    A dead letter is kept, with its reason, until a retry succeeds or it is dropped.
     """
     if ctx.invoked_subcommand is None:
         _list(socket, as_json=as_json)
@@ -53,8 +52,9 @@ def list_all(*, socket: Path | None, as_json: bool) -> None:
 @options.socket
 @options.as_json
 def show(*, letter_id: int, socket: Path | None, as_json: bool) -> None:
-    """Show one in full."""
-    found = [one for one in ask(socket, lambda client: client.dead_letters()) if one.id == letter_id]
+    """Show a dead letter in full."""
+    letters = ask(socket, lambda client: client.dead_letters())
+    found = [letter for letter in letters if letter.id == letter_id]
     if not found:
         raise NotFound(f"There is no dead letter {letter_id}.", "rtsd dead-letters lists those there are.")
     if as_json:
@@ -71,7 +71,7 @@ def show(*, letter_id: int, socket: Path | None, as_json: bool) -> None:
 @_RULE
 @options.socket
 def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
-    """Try some again, now."""
+    """Retry dead letters now."""
     _require_some(ids, rule)
 
     async def retry_each(client: ControlClient) -> None:
@@ -87,7 +87,7 @@ def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
 @_RULE
 @options.socket
 def drop(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
-    """Give some up for good."""
+    """Delete dead letters for good."""
     _require_some(ids, rule)
 
     async def drop_each(client: ControlClient) -> None:
@@ -104,10 +104,10 @@ def _require_some(ids: Sequence[int], rule: str | None) -> None:
 
 
 async def _chosen(client: ControlClient, ids: Sequence[int], rule: str | None) -> Sequence[int]:
-    """The letters that are meant; a rule's are the oldest first, as they were made."""
+    """Return the ids of the named letters; those of a rule oldest first, in the order of their events."""
     if rule is None:
         return ids
-    found = [one.id for one in await client.dead_letters() if one.rule == rule]
+    found = [letter.id for letter in await client.dead_letters() if letter.rule == rule]
     if not found:
         raise NotFound(f"There is no dead letter of {rule}.", "rtsd dead-letters lists those there are.")
     return sorted({*found, *ids})
@@ -118,8 +118,9 @@ def _list(socket: Path | None, *, as_json: bool) -> None:
         click.echo(ask_raw(socket, "/v1/dead-letters"))
         return
     found = ask(socket, lambda client: client.dead_letters())
-    click.echo(table(_HEADERS, [_row(one) for one in found]) if found else "No dead letters.")
+    click.echo(table(_HEADERS, [_row(letter) for letter in found]) if found else "No dead letters.")
 
 
-def _row(one: DeadLetter) -> tuple[str | int | None, ...]:
-    return (str(one.id), one.at, one.reason, one.object, one.record, one.attempts, one.message)
+def _row(letter: DeadLetter) -> tuple[str | int | None, ...]:
+    about = (letter.reason, letter.object, letter.record)
+    return (str(letter.id), letter.at, *about, letter.attempts, letter.message)

@@ -1,4 +1,4 @@
-"""`rtsd demo`: the simulated org, the daemon and the dashboard in one."""
+"""`rtsd demo`: the simulated org, the daemon and the dashboard together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
     )
 )
 @click.option("--headless", is_flag=True, help="No dashboard: progress lines, and the result as JSON.")
-@click.option("--seconds", type=click.FloatRange(min=2), metavar="S", help="How long the org is lively.")
+@click.option("--seconds", type=click.FloatRange(min=2), metavar="S", help="Seconds of activity in the org.")
 @options.records
 @click.option(
     "--rate",
@@ -41,7 +41,7 @@ T = TypeVar("T")
     "directory",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="D",
-    help="Keep everything here; else in a temporary directory.",
+    help="The directory for all files; else a temporary one.",
 )
 def demo(
     *, headless: bool, seconds: float | None, records: dict[str, int], rate: float, directory: Path | None
@@ -50,8 +50,8 @@ def demo(
 
     An org of 50,000 records (or those of --records) is loaded into a mirror; then people work in it,
     records are imported 200 at a time, and for a while its pushes are lost. With --headless the last
-    line is JSON: whether mirror and org are equal, field by field, and what it took. Exit status 1 when
-    they are not.
+    line is JSON: the comparison of mirror and org, field by field, and the effort. Exit status 1 when
+    they differ.
     """
     from rtsd.workflows.demo.scenario import RECORDS, Options, run_headless, run_with_dashboard  # noqa: PLC0415 - half a second
 
@@ -66,7 +66,7 @@ def demo(
 
 
 def _run(playing: Coroutine[None, None, T]) -> T:
-    """Run to the end; SIGTERM ends it as Ctrl-C does, so that no process is left behind."""
+    """Run to the end; SIGTERM stops it like Ctrl-C, so that no process is left behind."""
 
     async def stoppable() -> T:
         task = asyncio.current_task()

@@ -1,40 +1,48 @@
-"""What an audit will cost, as `rtsd check` and `rtsd audit --dry-run` show it (contract section 5)."""
+"""The price of work, as `rtsd check`, `rtsd audit --dry-run` and `rtsd repair --dry-run` show it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from rtsd.control.protocol import Estimate, Priced
 from rtsd.logs import clean
 
-_SUMMED = ("rows", "api_calls", "bulk_jobs", "mb", "minutes")
+
+def sum_of(prices: Sequence[Priced]) -> Priced:
+    """Add prices up: one piece of work runs after the other."""
+    total = Estimate(rows=0, api_calls=0, bulk_jobs=0, mb=0.0, minutes=0.0)
+    for estimate in (priced.estimate for priced in prices if priced.estimate is not None):
+        total = _added(total, estimate)
+    return Priced(estimate=total, problems=[problem for priced in prices for problem in priced.problems])
 
 
-def sum_of(prices: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add several `{"estimate":…,"problems":…}` up: one audit runs after the other."""
-    estimates = [price.get("estimate", {}) for price in prices]
-    total: dict[str, Any] = {what: sum(one.get(what, 0) for one in estimates) for what in _SUMMED}
-    share: dict[str, float] = {}
-    for one in estimates:
-        for limit, part in one.get("share_of_daily", {}).items():
-            share[limit] = share.get(limit, 0.0) + part
-    total["share_of_daily"] = share
-    return {"estimate": total, "problems": [what for price in prices for what in price.get("problems", [])]}
-
-
-def estimate_lines(priced: dict[str, Any], what: str = "audit") -> Iterator[str]:
-    """Yield the lines for people: the cost where it is known, then each problem with what to do about it."""
-    if priced["estimate"] is not None:
-        yield from _cost_lines(priced["estimate"], what)
-    for problem in priced["problems"]:
-        yield f"problem   {clean(str(problem['what']))}"
-        yield f"          {clean(str(problem['do']))}"
-
-
-def _cost_lines(cost: dict[str, Any], what: str) -> Iterator[str]:
-    yield (
-        f"{what:10}{cost['rows']:,} rows, {cost['mb']:,.1f} MB, {cost['minutes']:,.1f} min, "
-        f"{cost['api_calls']:,} API calls, {cost['bulk_jobs']:,} bulk jobs"
+def _added(total: Estimate, more: Estimate) -> Estimate:
+    share = dict(total.share_of_daily)
+    for limit, part in more.share_of_daily.items():
+        share[limit] = share.get(limit, 0.0) + part
+    return Estimate(
+        rows=(total.rows or 0) + (more.rows or 0),
+        api_calls=(total.api_calls or 0) + (more.api_calls or 0),
+        bulk_jobs=(total.bulk_jobs or 0) + (more.bulk_jobs or 0),
+        mb=(total.mb or 0) + (more.mb or 0),
+        minutes=(total.minutes or 0) + (more.minutes or 0),
+        share_of_daily=share,
     )
-    for limit, part in cost["share_of_daily"].items():
+
+
+def estimate_lines(priced: Priced, work: str = "audit") -> Iterator[str]:
+    """Yield the lines for people: the cost where it is known, then each problem with its remedy."""
+    if priced.estimate is not None:
+        yield from _cost_lines(priced.estimate, work)
+    for problem in priced.problems:
+        yield f"problem   {clean(problem.what)}"
+        yield f"          {clean(problem.do)}"
+
+
+def _cost_lines(cost: Estimate, work: str) -> Iterator[str]:
+    yield (
+        f"{work:10}{cost.rows or 0:,} rows, {cost.mb or 0:,.1f} MB, {cost.minutes or 0:,.1f} min, "
+        f"{cost.api_calls or 0:,} API calls, {cost.bulk_jobs or 0:,} bulk jobs"
+    )
+    for limit, part in cost.share_of_daily.items():
         yield f"          {part:.2f} % of {clean(limit)} a day"

@@ -17,7 +17,7 @@ from rtsd.control.protocol import Event, Lagged
 from rtsd.errors import DaemonUnreachable
 from rtsd.logs import clean
 
-_PAGE = 1_000  # entries per request: whole journals are long, and so is the wait for one answer
+_PAGE = 1_000  # entries per request: a whole journal in one answer would take long
 
 
 @click.command(
@@ -49,7 +49,7 @@ def events(
 ) -> None:
     """Show the journal as lines; --follow keeps it coming.
 
-    Oldest first. Every entry has a number; a reader that keeps the last one goes on with --after.
+    Oldest first. Every entry has a number; a reader that keeps the last one resumes with --after.
     """
 
     async def show(client: ControlClient) -> None:
@@ -66,7 +66,7 @@ def events(
 
 
 def line(entry: Event) -> str:
-    """Return an entry as one line: number, time, what, and for whom it happened."""
+    """Return an entry on a line: number, time, operation or type, object, record, and the rest."""
     words = [
         str(entry.seq),
         entry.at,
@@ -83,7 +83,7 @@ def line(entry: Event) -> str:
 
 
 async def _all(client: ControlClient, name: str | None, after: int) -> AsyncIterator[Event]:
-    """Yield every entry there is now, page by page."""
+    """Yield every entry of the journal, page by page."""
     while page := await client.events(after=after, name=name, limit=_PAGE):
         for entry in page:
             yield entry
@@ -91,7 +91,7 @@ async def _all(client: ControlClient, name: str | None, after: int) -> AsyncIter
 
 
 async def _follow(client: ControlClient, name: str | None, after: int | None) -> AsyncIterator[Event]:
-    """Yield entries as they happen; a reader that was too slow goes on where it was cut off."""
+    """Yield entries as they happen; a reader that was too slow resumes where it was cut off."""
     lagged = True
     while lagged:
         lagged = False

@@ -1,4 +1,4 @@
-"""`rtsd history`: a record's past values, and which source brought each."""
+"""`rtsd history`: a record's past values, each with its source."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.output import table
+from rtsd.control.protocol import FieldChange, History, PastRecord
 from rtsd.logs import clean
 
 LONGEST = 60
@@ -26,7 +27,7 @@ LONGEST = 60
 )
 @click.argument("name", metavar="OBJECT")
 @click.argument("record", metavar="ID")
-@click.option("--at", metavar="TIME", help="Only how it looked then, ISO 8601.")
+@click.option("--at", metavar="TIME", help="Only the record as it was then, ISO 8601.")
 @options.socket
 @options.as_json
 def history(*, name: str, record: str, at: str | None, socket: Path | None, as_json: bool) -> None:
@@ -34,15 +35,16 @@ def history(*, name: str, record: str, at: str | None, socket: Path | None, as_j
 
     As far back as the journal is kept ([store] journal_keep); deletions, undeletions and merges included.
     """
-    answer = ask(socket, lambda client: client.history(name, record, at))
-    if as_json:
-        click.echo(msgspec.json.encode(answer))
+    if at:
+        past = ask(socket, lambda client: client.record_at(name, record, at))
+        click.echo(msgspec.json.encode(past) if as_json else "\n".join(_past(past)))
     else:
-        click.echo("\n".join(_then(answer) if at else _versions(answer)))
+        found = ask(socket, lambda client: client.history(name, record))
+        click.echo(msgspec.json.encode(found) if as_json else "\n".join(_versions(found)))
 
 
 def shown(value: object) -> str:
-    """Return a value as people read it: nothing as a dash, text on one line and not too long."""
+    """Return a value for people: None as a dash, text on one line and not too long."""
     if value is None:
         return "-"
     text = clean(str(value)).replace("\n", " ")
@@ -50,39 +52,40 @@ def shown(value: object) -> str:
 
 
 def values_table(values: Mapping[str, Any]) -> str:
-    """Return a record's fields that have a value, one in a line."""
-    return table(("FIELD", "VALUE"), [(name, shown(one)) for name, one in values.items() if one is not None])
+    """Return a record's fields that have a value, each on a line."""
+    known = [(name, shown(value)) for name, value in values.items() if value is not None]
+    return table(("FIELD", "VALUE"), known)
 
 
-def _then(answer: Mapping[str, Any]) -> Iterator[str]:
-    source = f", brought by {answer['source']}" if answer.get("source") else ""
-    if answer["values"] is None:
-        state = "was deleted" if answer.get("deleted") else "is not known"
-        yield f"{answer['object']} {answer['id']} {state} at {answer['at']}{source}."
+def _past(record: PastRecord) -> Iterator[str]:
+    source = f", brought by {record.source}" if record.source else ""
+    if record.values is None:
+        state = "was deleted" if record.deleted else "is not known"
+        yield f"{record.object} {record.id} {state} at {record.at}{source}."
         return
-    yield f"{answer['object']} {answer['id']} at {answer['at']}{source}:"
-    yield values_table(answer["values"])
+    yield f"{record.object} {record.id} at {record.at}{source}:"
+    yield values_table(record.values)
 
 
-def _versions(answer: Mapping[str, Any]) -> Iterator[str]:
+def _versions(found: History) -> Iterator[str]:
     rows = []
-    for version in answer["versions"]:
-        changes = [f"{name}: {_change(one)}" for name, one in version["changed"].items()]
-        if version.get("master"):
-            changes.append(f"merged into {version['master']}")
+    for version in found.versions:
+        changes = [f"{name}: {_change(change)}" for name, change in version.changed.items()]
+        if version.master:
+            changes.append(f"merged into {version.master}")
         for place, change in enumerate(changes or [""]):
-            head = (version["at"], version["op"], version["source"]) if place == 0 else ("", "", "")
+            head = (version.at, version.op, version.source) if place == 0 else ("", "", "")
             rows.append([*(cell or " " for cell in head), change])
     if rows:
         yield table(("AT", "WHAT", "SOURCE", "CHANGED"), rows)
-    now = answer.get("now")
+    now = found.now
     if now is None:
         yield "It is not in the mirror now."
-    elif now["state"] == "deleted":
-        yield f"It is deleted since {now['deleted_at']}."
+    elif now.state == "deleted":
+        yield f"It was deleted at {now.deleted_at}."
     elif not rows:
-        yield f"It has not changed since the {now['source']} that brought it, seen at {now['seen_at']}."
+        yield f"It has not changed since the {now.source} that brought it, seen at {now.seen_at}."
 
 
-def _change(one: Mapping[str, Any]) -> str:
-    return f"{shown(one['from'])} → {shown(one['to'])}"
+def _change(change: FieldChange) -> str:
+    return f"{shown(change.before)} → {shown(change.after)}"

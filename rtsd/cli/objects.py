@@ -1,4 +1,4 @@
-"""`rtsd objects`: how each mirrored object stands."""
+"""`rtsd objects`: the state of each mirrored object."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def objects(*, socket: Path | None, as_json: bool) -> None:
 
 def objects_table(now: Status) -> str:
     """Return the objects of a status as a table."""
-    return table(_HEADERS, [_row(one, now.now) for one in now.objects])
+    return table(_HEADERS, [_row(shown, now.now) for shown in now.objects])
 
 
-def _row(one: Object, now: str) -> tuple[Cell, ...]:
-    drift = one.drift
+def _row(shown: Object, now: str) -> tuple[Cell, ...]:
+    drift = shown.drift
     found = drift.missing + drift.stale + drift.orphaned if drift and drift.checked_at else None
     return (
-        one.name,
-        one.state,
-        one.rows,
-        one.expected_rows,
-        ago(now, one.as_of) if one.as_of else None,
-        span(one.freshness_ms.p95) if one.freshness_ms else None,
+        shown.name,
+        shown.state,
+        shown.rows,
+        shown.expected_rows,
+        ago(now, shown.as_of) if shown.as_of else None,
+        span(shown.freshness_ms.p95) if shown.freshness_ms else None,
         found,
-        one.error,
+        shown.error,
     )

@@ -1,4 +1,4 @@
-"""Options that several verbs share, each with one meaning and one help text."""
+"""Options that several verbs share, with the same meaning and help text everywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log_level = click.option(
     type=click.Choice(logs.LEVELS),
     default="info",
     show_default=True,
-    help="The least that is logged to stderr.",
+    help="The lowest level that is logged to stderr.",
 )
 log_format = click.option(
     "--log-format",
@@ -59,5 +59,5 @@ records = click.option(
 
 
 def examples(*lines: str) -> str:
-    """Return a verb's epilog that shows `lines`, unwrapped."""
+    """Return a verb's epilog with examples, unwrapped."""
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))

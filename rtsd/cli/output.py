@@ -1,4 +1,4 @@
-"""What people read: aligned tables, colours on a terminal only, times, and clean text."""
+"""Output for people: aligned tables, colours on a terminal only, times, and clean text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = {
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return `rows` under `headers`: numbers to the right, nothing as a dash."""
+    """Return `rows` under `headers`: numbers to the right, empty cells as a dash."""
     lines = [list(headers), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     numeric = [_is_numeric([row[column] for row in rows]) for column in range(len(headers))]
@@ -31,7 +31,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def coloured(word: str) -> str:
-    """Return a state's word in the colour of what it means, where stdout is a terminal that has colours."""
+    """Return a state's word in the colour of its meaning, if stdout has colours."""
     if not has_colours():
         return word
     colour = next((colour for colour, words in _COLOURS.items() if word in words), None)
@@ -39,19 +39,19 @@ def coloured(word: str) -> str:
 
 
 def has_colours() -> bool:
-    """Whether stdout is a terminal that wants colours (https://no-color.org)."""
+    """Return True if stdout is a terminal that wants colours (https://no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def ago(now: str, then: str | None) -> str:
-    """Return how long before `now` the moment `then` was, both ISO 8601: `3 s ago`, `never`."""
+    """Return the age of the moment `then`, both ISO 8601: `3 s ago`, `never`."""
     if then is None:
         return "never"
     return f"{span(max(0, from_iso(now) - from_iso(then)))} ago"
 
 
 def span(milliseconds: int) -> str:
-    """Return a duration with one unit, rounded down: `640 ms`, `3 s`, `12 min`, `5 h`, `2 d`."""
+    """Return a duration in a single unit, rounded down: `640 ms`, `3 s`, `12 min`, `5 h`, `2 d`."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
         if milliseconds >= size:
             return f"{milliseconds // size} {unit}"

@@ -1,10 +1,9 @@
-"""`rtsd package`: the Salesforce side, into the org and out of it."""
+"""`rtsd package`: the Salesforce package, into the org and out of it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,18 +15,19 @@ import msgspec
 from rtsd import config, logs
 from rtsd.cli import options
 from rtsd.cli.output import coloured, table
+from rtsd.machine import monotonic_ms, wall_ms
 
 if TYPE_CHECKING:
     from rtsd.config import Config
     from rtsd.salesforce.deploy import Progress
     from rtsd.workflows.installation.org_session import OrgSession
     from rtsd.workflows.installation.plan import Plan
-    from rtsd.workflows.installation.status import PackageStatus
+    from rtsd.workflows.installation.reports import InstallationReport
 
 T = TypeVar("T")
 
-PROGRESS_S = 1.0
-"""Minimum seconds between lines of progress."""
+PROGRESS_MS = 1_000
+"""The shortest time between two progress lines."""
 
 _RUN_TEST = click.option(
     "--run-test",
@@ -40,7 +40,7 @@ _USER = click.option(
     "--user",
     default="",
     metavar="USERNAME",
-    help="rtsd's user, where the configuration logs in somebody else.",
+    help="The daemon's user, if the configuration logs in another one.",
 )
 _LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test of the org itself.")
 
@@ -58,10 +58,10 @@ _LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test 
 @options.as_json
 @click.pass_context
 def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> int:
-    """Bring the package into the org, compare it, switch it, take it out.
+    """Deploy the package to the org, compare it, switch it, remove it.
 
-    Talks to Salesforce itself, with the login of the configuration, whether or not the daemon runs; a
-    daemon that runs hears of it at once. Without a verb: status.
+    Talks to Salesforce directly, with the login of the configuration, also if no daemon runs; a running
+    daemon is notified at once. Without a verb: status.
     """
     return _status(config_path, as_json=as_json) if ctx.invoked_subcommand is None else 0
 
@@ -72,14 +72,14 @@ def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> i
 def export(*, directory: Path, config_path: Path | None) -> None:
     """Write the package as a Salesforce DX project, for another tool to deploy.
 
-    Needs no login: every object of the configuration gets a trigger, and one that Salesforce runs no
-    triggers for has to be left out by hand. DIR may hold an earlier export, and nothing else.
+    Needs no login: every object of the configuration gets a trigger, and objects for which Salesforce
+    runs no triggers have to be left out by hand. DIR may contain an earlier export, and nothing else.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
 
     written = write(settings, directory)
-    click.echo(f"{written} files in {directory}; README.md there says what comes after the deployment.")
+    click.echo(f"{written} files in {directory}; README.md there describes the steps after the deployment.")
 
 
 @package.command(epilog=options.examples("rtsd package deploy", "rtsd package deploy --local-tests"))
@@ -96,11 +96,11 @@ def deploy(
     local_tests: bool,
     as_json: bool,
 ) -> int:
-    """Make the org's package as the configuration wants it.
+    """Make the org's package match the configuration.
 
-    Compares first, and changes only what differs: checks the deployment, deploys, then writes settings,
-    sync conditions, the permission set's assignment and the heartbeat's jobs. A second time there is
-    nothing to do. Production runs the package's own tests, or those that are asked for.
+    Compares first, and changes only differences: validates the deployment, deploys, then writes settings,
+    sync conditions, the permission set's assignment and the heartbeat's jobs. A second run changes
+    nothing. Production runs the package's own tests, or those that you name.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation.deploying import Deploying  # noqa: PLC0415 - as above
@@ -108,13 +108,15 @@ def deploy(
     async def work(session: OrgSession, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests)
         outcome = await Deploying(session.client, plan, tests, _say, _ProgressPrinter().show).run()
-        left = [f"{one.part}: {one.what}" for one in outcome.left]
+        left = [f"{difference.part}: {difference.what}" for difference in outcome.left]
         _warn(outcome.warnings, plan)
         if as_json:
             document = {"done": outcome.done, "warnings": outcome.warnings, "left": left}
             click.echo(msgspec.json.encode({**document, "calls": session.counter.calls}))
         elif not outcome.done and not left:
-            click.echo(f"Nothing to do: the org has what it should have ({session.counter.calls} API calls).")
+            click.echo(
+                f"Nothing to do: the org matches the configuration ({session.counter.calls} API calls)."
+            )
         elif left:
             click.echo("Still different: " + logs.clean("; ".join(left)))
         else:
@@ -129,9 +131,9 @@ def deploy(
 @_USER
 @options.as_json
 def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
-    """Compare what is installed with what should be.
+    """Compare the installed package with the configuration.
 
-    Exit status 1 where something differs. About 15 API calls.
+    Exit status 1 when something differs. About 15 API calls.
     """
     return _status(config_path, user=user, as_json=as_json)
 
@@ -142,7 +144,7 @@ def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
 def disable(*, config_path: Path | None, as_json: bool) -> None:
     """Stop pushes at once, for the whole org (RTS Settings, Disable RTS).
 
-    The mirror stays right through Interval Sync. Works in the org itself, daemon or not.
+    The mirror stays right through Interval Sync. Works in the org itself, with or without a daemon.
     """
     _switch(config_path, disabled=True, as_json=as_json)
 
@@ -162,18 +164,17 @@ def enable(*, config_path: Path | None, as_json: bool) -> None:
 @click.option("--finish", is_flag=True, help="Drop the old token, a day after the change or later.")
 @options.as_json
 def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> None:
-    """Have the org sign with another push token, without a push being refused.
+    """Give the org a new push token, without refusing a push.
 
-    Adds a second token to the token file, has a running daemon take it up, and switches the org. For a
-    day at least both are accepted; then --finish drops the old one.
+    Adds a second token to the token file, has a running daemon load it, and switches the org. Both are
+    accepted for a day at least; then --finish drops the old one.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation import rotation  # noqa: PLC0415 - as above
-    from rtsd.workflows.installation.org_session import now_ms  # noqa: PLC0415 - as above
 
     async def work(session: OrgSession, plan: Plan) -> rotation.Rotated:
         step = rotation.finish if finish else rotation.begin
-        return await step(session.client, plan, settings, now_ms())
+        return await step(session.client, plan, settings, wall_ms())
 
     done = _with_session(settings, work, changes=True)
     if as_json:
@@ -194,7 +195,7 @@ def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> No
 @options.config
 @options.as_json
 def test(*, config_path: Path | None, as_json: bool) -> None:
-    """Have the org send a test push; rtsd events shows it arrive."""
+    """Have the org send a test push; rtsd events shows it when it arrives."""
     settings = _load(config_path)
     from rtsd import apex  # noqa: PLC0415 - as above
     from rtsd.salesforce.deploy import run_anonymous  # noqa: PLC0415 - as above
@@ -206,7 +207,7 @@ def test(*, config_path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"sent": True}))
     else:
-        click.echo("The org sends a test push now; rtsd events --follow shows it arrive.")
+        click.echo("The org sends a test push now; rtsd events --follow shows it when it arrives.")
 
 
 @package.command(epilog=options.examples("rtsd package remove", "rtsd package remove --yes --local-tests"))
@@ -218,22 +219,22 @@ def test(*, config_path: Path | None, as_json: bool) -> None:
 def remove(
     *, config_path: Path | None, yes: bool, run_tests: Sequence[str], local_tests: bool, as_json: bool
 ) -> int:
-    """Take the package out of the org, with its settings, conditions and error log.
+    """Remove the package from the org, with its settings, conditions and error log.
 
-    In the order in which Salesforce lets it go: jobs, Disable RTS, assignments, then all components. If
-    that fails the package works as before. The mirror goes on by Interval Sync.
+    In the order that Salesforce requires: jobs, Disable RTS, assignments, then all components. If that
+    fails the package works as before. Interval Sync keeps the mirror right.
     """
     settings = _load(config_path)
-    from rtsd.workflows.installation.removing import remove as take_out  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.removing import remove as remove_package  # noqa: PLC0415 - as above
 
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("Nobody is there to be asked: say --yes to remove the package.")
+        raise click.UsageError("Without a terminal, confirm with --yes.")
     if not yes:
         click.confirm("Remove the package with its settings, conditions and error log?", abort=True, err=True)
 
     async def work(session: OrgSession, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests or plan.is_production)
-        removed = await take_out(
+        removed = await remove_package(
             session.client, plan, tests, report=_say, on_progress=_ProgressPrinter().show
         )
         if as_json:
@@ -252,10 +253,10 @@ def remove(
 
 def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
     settings = _load(config_path)
-    from rtsd.workflows.installation.status import package_status  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.reports import report  # noqa: PLC0415 - as above
 
     async def work(session: OrgSession, plan: Plan) -> int:
-        found = await package_status(session.client, plan)
+        found = await report(session.client, plan)
         if as_json:
             click.echo(msgspec.json.encode({**found.document(), "calls": session.counter.calls}))
         else:
@@ -295,7 +296,7 @@ def _with_session(
     pushes: bool = True,
     changes: bool = False,
 ) -> T:
-    """Connect, ask what the plan depends on, and work; `changes` has a running daemon look afterwards."""
+    """Connect, make the plan, and work; with `changes` a running daemon probes the package afterwards."""
     from rtsd.workflows.installation import plan as plans  # noqa: PLC0415 - as above
     from rtsd.workflows.installation.org_session import org_session  # noqa: PLC0415 - as above
 
@@ -308,50 +309,53 @@ def _with_session(
     return asyncio.run(run())
 
 
-def _say(what: str) -> None:
-    click.echo(logs.clean(what), err=True)
+def _say(text: str) -> None:
+    click.echo(logs.clean(text), err=True)
 
 
 def _warn(warnings: Sequence[str], plan: Plan) -> None:
-    for one in warnings:
-        _say(f"Warning: {one}")
+    for warning in warnings:
+        _say(f"Warning: {warning}")
     if plan.untriggered:
         _say(f"Salesforce runs no triggers for {', '.join(plan.untriggered)}: Interval Sync reads them.")
 
 
 class _ProgressPrinter:
-    """Prints the progress of a deployment when it has changed, at most once a second."""
+    """Prints the progress of a deployment when it has changed, and not too often."""
 
     def __init__(self) -> None:
-        self._shown = ""
-        self._at = 0.0
+        self._printed = ""
+        self._at = 0
 
     def show(self, progress: Progress) -> None:
-        """Print a line unless it was just printed."""
+        """Print the progress."""
         line = f"  {progress.status}: {progress.components} of {progress.components_total} components"
         if progress.tests_total:
             line += f", {progress.tests} of {progress.tests_total} tests"
         line += f" ({progress.detail})" if progress.detail else ""
-        if line != self._shown and time.monotonic() - self._at >= PROGRESS_S:
-            self._shown, self._at = line, time.monotonic()
+        now = monotonic_ms()
+        if line != self._printed and now - self._at >= PROGRESS_MS:
+            self._printed, self._at = line, now
             _say(line)
 
 
-def _lines(found: PackageStatus) -> Iterator[str]:
+def _lines(found: InstallationReport) -> Iterator[str]:
     version = f"{found.version} " if found.version else ""
-    wanted = f"(this rtsd brings {found.expected_version})"
+    wanted = f"(this rtsd has {found.expected_version})"
     yield f"package   {coloured(found.state)} {logs.clean(version)}{wanted}"
     if found.disabled is not None:
         yield f"pushes    {'disabled (Disable RTS)' if found.disabled else 'enabled'}"
     if found.unknown:
-        yield f"not seen  {', '.join(found.unknown)}: the sync user may not ask"
+        yield f"not seen  {', '.join(found.unknown)}: the sync user may not query them"
     if found.state == "missing":
-        yield "Nothing of it is in the org; rtsd package deploy brings it."
+        yield "Nothing of it is in the org; rtsd package deploy installs it."
     elif found.differences:
         yield ""
-        yield table(("PART", "DIFFERENCE"), [(one.part, one.what) for one in found.differences])
+        yield table(
+            ("PART", "DIFFERENCE"), [(difference.part, difference.what) for difference in found.differences]
+        )
         yield ""
-        yield "rtsd package deploy makes it right."
+        yield "rtsd package deploy puts that right."
     else:
         yield f"triggers  {', '.join(found.triggers)}"
         yield "Everything is as it should be."

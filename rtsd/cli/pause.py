@@ -17,7 +17,7 @@ from rtsd.cli.ask import ask
 def pause(*, objects: Sequence[str], socket: Path | None) -> None:
     """Stop applying changes.
 
-    Pushes are still taken and kept; nothing is lost. Without OBJECT, everything pauses.
+    Pushes are still accepted and stored; nothing is lost. Without OBJECT, everything pauses.
     """
     ask(socket, lambda client: client.pause(objects))
     click.echo(f"Paused: {', '.join(objects) or 'everything'}. rtsd resume ends it.")

@@ -1,4 +1,4 @@
-"""`rtsd quota`: the org's limits, and who uses them."""
+"""`rtsd quota`: the org's limits, and their use by rtsd and by others."""
 
 from __future__ import annotations
 

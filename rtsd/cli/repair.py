@@ -27,7 +27,7 @@ from rtsd.errors import UsageError
 @click.option("--since", metavar="TIME", help="Records that either side has stamped since then, ISO 8601.")
 @click.option("--until", metavar="TIME", help="With --since: and before then; default now.")
 @click.option("--field", "fields", multiple=True, metavar="FIELD", help="This field of every record.")
-@click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
+@click.option("--dry-run", is_flag=True, help="Only show the price.")
 @options.socket
 @options.as_json
 def repair(
@@ -43,27 +43,29 @@ def repair(
 ) -> int:
     """Fetch records again.
 
-    Some by their ids, those stamped in a stretch of time, or some fields of every record.
-    Whatever the mirror holds of them is replaced by what the org says now, and one that is gone there
-    becomes a tombstone. Ids have 15 or 18 characters. Waits for the end.
+    By their ids, by the time of their stamps, or some fields of every record. The mirror's values are
+    replaced by the org's, and a record that is gone from the org becomes a tombstone. Ids have 15 or 18
+    characters. Waits for the end.
     """
     if sum((bool(ids), since is not None, bool(fields))) != 1:
         raise click.UsageError("Name records by ID, or --since a time, or a --field.")
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since.")
     try:
-        records = [full_id(one) for one in ids]
+        records = [full_id(text) for text in ids]
     except ValueError as error:
         raise UsageError(f"{error}.", "Copy it from the record's address in Salesforce.") from None
-    answer = ask(
-        socket,
-        lambda client: client.repair(name, records, fields=fields, since=since, until=until, dry_run=dry_run),
-    )
+    if dry_run:
+        priced = ask(
+            socket,
+            lambda client: client.price_repair(name, records, fields=fields, since=since, until=until),
+        )
+        click.echo(msgspec.json.encode(priced) if as_json else "\n".join(estimate_lines(priced, "repair")))
+        return 1 if priced.problems else 0
+    done = ask(socket, lambda client: client.repair(name, records, fields=fields, since=since, until=until))
     if as_json:
-        click.echo(msgspec.json.encode(answer))
-    elif dry_run:
-        click.echo("\n".join(estimate_lines(answer, "repair")))
+        click.echo(msgspec.json.encode(done))
     else:
-        told = f"{answer['fetched']:,} records of {name} fetched, {answer['repaired']:,} differed"
-        click.echo(f"{told}; {answer['api_calls']:,} API calls.")
-    return 1 if dry_run and answer["problems"] else 0
+        summary = f"{done.fetched:,} records of {name} fetched, {done.repaired:,} differed"
+        click.echo(f"{summary}; {done.api_calls:,} API calls.")
+    return 0

@@ -17,7 +17,7 @@ from rtsd.cli.ask import ask
 def resume(*, objects: Sequence[str], socket: Path | None) -> None:
     """Apply changes again.
 
-    What came in during the pause is applied first. Without OBJECT, everything resumes.
+    Pushes from the time of the pause are applied first. Without OBJECT, everything resumes.
     """
     ask(socket, lambda client: client.resume(objects))
     click.echo(f"Resumed: {', '.join(objects) or 'everything'}.")

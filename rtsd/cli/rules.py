@@ -1,8 +1,7 @@
-"""`rtsd rules`: the rules that changes fire, their deliveries, and dry runs."""
+"""`rtsd rules`: rules and alerts, their deliveries, and the test of a rule against the past."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.output import table
 from rtsd.config.values import duration
-from rtsd.control.protocol import Rule, Rules, RuleTest
+from rtsd.control.protocol import Rules, RuleStatus, RuleTest
 from rtsd.core.instant import from_iso, to_iso
 from rtsd.logs import clean
+from rtsd.machine import wall_ms
 
 _HEADERS = ("NAME", "OBJECT", "ON", "TARGET", "FIRED", "DELIVERED", "PENDING", "FAILED", "DEAD", "CIRCUIT")
 
@@ -30,7 +30,7 @@ _HEADERS = ("NAME", "OBJECT", "ON", "TARGET", "FIRED", "DELIVERED", "PENDING", "
 def rules(ctx: click.Context, *, socket: Path | None, as_json: bool) -> None:
     """Show rules and alerts; test a rule against the past.
 
-    Of each it shows how its deliveries fare. Fired, delivered and failed are counted over the last 24 hours.
+    Each comes with its deliveries. Fired, delivered and failed are counted over the last 24 hours.
     """
     if ctx.invoked_subcommand is None:
         _list(socket, as_json=as_json)
@@ -47,12 +47,12 @@ def list_all(*, socket: Path | None, as_json: bool) -> None:
 @rules.command(epilog=options.examples("rtsd rules test webinar-sequence --since 2026-03-01T10:00:00Z"))
 @click.argument("name")
 @click.option(
-    "--since", required=True, metavar="TIME", help="A moment (ISO 8601), or how long ago, such as 24h or 7d."
+    "--since", required=True, metavar="TIME", help="A moment (ISO 8601), or an age such as 24h or 7d."
 )
 @options.socket
 @options.as_json
 def test(*, name: str, since: str, socket: Path | None, as_json: bool) -> None:
-    """Say what a rule would have fired, by the journal. Nothing is sent."""
+    """Show the changes that would have fired a rule, by the journal. Nothing is sent."""
     answer = ask(socket, lambda client: client.test_rule(name, _moment(since)))
     if as_json:
         click.echo(msgspec.json.encode(answer))
@@ -61,9 +61,9 @@ def test(*, name: str, since: str, socket: Path | None, as_json: bool) -> None:
 
 
 def _moment(text: str) -> str:
-    """Read a moment, or how long ago it was."""
+    """Parse a moment, or its age."""
     try:
-        return to_iso(time.time_ns() // 1_000_000 - duration(text))
+        return to_iso(wall_ms() - duration(text))
     except ValueError:
         pass
     try:
@@ -86,20 +86,20 @@ def _listed(found: Rules) -> Iterator[str]:
     if not both:
         yield "No rules and no alerts are configured."
         return
-    yield table(_HEADERS, [_row(one) for one in both])
-    for one in both:
-        if one.error:
-            yield clean(f"{one.name} fires nothing: {one.error}")
+    yield table(_HEADERS, [_row(rule) for rule in both])
+    for rule in both:
+        if rule.error:
+            yield clean(f"{rule.name} fires nothing: {rule.error}")
 
 
-def _row(one: Rule) -> tuple[str | int | None, ...]:
-    counts = (one.fired_24h, one.delivered_24h, one.pending, one.failed_24h, one.dead_letters)
-    return (one.name, one.object, " ".join(one.on), one.target, *counts, one.circuit)
+def _row(rule: RuleStatus) -> tuple[str | int | None, ...]:
+    counts = (rule.fired_24h, rule.delivered_24h, rule.pending, rule.failed_24h, rule.dead_letters)
+    return (rule.name, rule.object, " ".join(rule.on), rule.target, *counts, rule.circuit)
 
 
 def _tested(answer: RuleTest) -> Iterator[str]:
     if answer.entries:
-        rows = [(one.at, one.op, one.object, one.id, one.source) for one in answer.entries]
+        rows = [(entry.at, entry.op, entry.object, entry.id, entry.source) for entry in answer.entries]
         yield table(("AT", "WHAT", "OBJECT", "RECORD", "SOURCE"), rows)
     share = f"{answer.matched:,} of {answer.considered:,} changes"
     yield f"{answer.rule} would have fired for {share} since {answer.since}."

@@ -23,6 +23,6 @@ def run(config_path: Path | None, log_level: str, log_format: str) -> None:
     settings = config.load(config_path)
     logs.setup(log_level, log_format)
     logs.conceal(secret.reveal() for secret in settings.secrets())
-    from rtsd.daemon import serve  # noqa: PLC0415 - half a second of imports; mistakes are told sooner
+    from rtsd.daemon.run import serve  # noqa: PLC0415 - half a second of imports, after mistakes are reported
 
     asyncio.run(serve(settings))

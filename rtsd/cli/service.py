@@ -20,7 +20,7 @@ UNIT_DIRECTORY = Path("etc/systemd/system")
 CONFIG_DIRECTORY = Path("etc/rtsd")
 _SHIPPED_PATH = "/opt/rtsd/bin/rtsd"
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-"""What ProtectHome= and PrivateTmp= keep the service from seeing."""
+"""Directories that ProtectHome= and PrivateTmp= hide from the service."""
 _SHOWN = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "UnitFileState")
 
 root_option = click.option(
@@ -36,14 +36,14 @@ root_option = click.option(
 def service() -> None:
     """Run rtsd under systemd: install, uninstall, status.
 
-    The service has a user of its own, its state in /var/lib/rtsd, and sees little else of the machine.
+    The service has a user of its own, its state in /var/lib/rtsd, and access to little else.
     """
 
 
 @service.command(epilog=options.examples("sudo rtsd service install", "rtsd service install --root ./image"))
 @root_option
 def install(*, root: Path) -> None:
-    """Put the systemd units in place, and an example configuration where there is none.
+    """Install the systemd units, and an example configuration if there is none.
 
     Starts nothing. The units run the rtsd that this command belongs to.
     """
@@ -82,14 +82,14 @@ def uninstall(*, root: Path) -> None:
             removed.append(name)
     if root == Path("/"):
         _systemctl("daemon-reload")
-    click.echo(f"Removed {', '.join(removed) or 'nothing'}. /etc/rtsd and /var/lib/rtsd are as they were.")
+    click.echo(f"Removed {', '.join(removed) or 'nothing'}. /etc/rtsd and /var/lib/rtsd are unchanged.")
 
 
 @service.command(epilog=options.examples("rtsd service status", "rtsd service status acme"))
 @click.argument("org", required=False, default="")
 @options.as_json
 def status(*, org: str, as_json: bool) -> int:
-    """Show what systemd knows of the service; exit status 1 when it is not active.
+    """Show the state of the service in systemd; exit status 1 when it is not active.
 
     ORG names an instance of rtsd@.service.
     """
@@ -97,7 +97,7 @@ def status(*, org: str, as_json: bool) -> int:
     shown = _systemctl("show", unit, f"--property={','.join(_SHOWN)}")
     facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     if facts.get("LoadState") == "not-found":
-        raise NotFound(f"{unit} is not installed.", "`sudo rtsd service install` puts it in place.")
+        raise NotFound(f"{unit} is not installed.", "`sudo rtsd service install` installs it.")
     if as_json:
         click.echo(msgspec.json.encode({"unit": unit, **facts}))
     else:
@@ -108,7 +108,7 @@ def status(*, org: str, as_json: bool) -> int:
 
 
 def _program() -> Path:
-    """The rtsd beside this interpreter. Raises UsageError where the service could not see it."""
+    """Return the rtsd beside this interpreter. Raises UsageError if the service cannot access it."""
     program = Path(sys.executable).with_name("rtsd")
     if not program.exists():
         raise UsageError(f"There is no {program}.", "Install rts into an environment: docs/install.md.")
@@ -122,7 +122,7 @@ def _program() -> Path:
 
 
 def _shipped() -> Path:
-    """Where the units and the example configuration lie: in the wheel, or in a checkout."""
+    """Return the directory of the units and the example configuration, in the wheel or in a checkout."""
     package = Path(rtsd.__file__).parent
     found = [place for place in (package / "examples", package.parent / "config") if place.is_dir()]
     if not found:

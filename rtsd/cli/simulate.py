@@ -11,23 +11,23 @@ import click
 from rtsd.cli import options
 from rtssim.org import Org
 from rtssim.process import listening
-from rtssim.server import Service
+from rtssim.server import OrgServer
 
 
 @click.command(epilog=options.examples("rtsd simulate", "rtsd simulate --port 8080 --records Contact=100000"))
 @click.option(
-    "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 takes a free one."
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1; 0 for any free one."
 )
 @options.records
-@click.option("--seed", default=1, help="The same seed makes the same org.")
-@click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Added to every API call.")
+@click.option("--seed", default=1, help="The same seed gives the same org.")
+@click.option("--latency-ms", default=0.0, type=click.FloatRange(0), help="Latency added to every API call.")
 @click.option(
     "--heartbeat",
     default=900.0,
     type=click.FloatRange(0.05),
     help="Seconds between the package's heartbeats.",
 )
-@click.option("--install/--no-install", default=False, help="Have the RTS package installed from the start.")
+@click.option("--install/--no-install", default=False, help="Install the RTS package at the start.")
 def simulate(
     port: int, records: dict[str, int], seed: int, latency_ms: float, heartbeat: float, *, install: bool
 ) -> None:
@@ -53,9 +53,9 @@ async def _serve(org: Org, port: int, latency_s: float, heartbeat_s: float, *, i
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
-    async with listening(service, port) as info:
+    server = OrgServer(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
+    async with listening(server, port) as info:
         if install:
-            service.install_package()
+            server.install_package()
         click.echo(json.dumps(info))
         await stop.wait()

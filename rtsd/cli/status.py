@@ -1,4 +1,4 @@
-"""`rtsd status`: one look at everything."""
+"""`rtsd status`: everything at a glance."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     reason = f" ({now.mode_reason})" if now.mode_reason else ""
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
     package = " ".join(part for part in (now.package.version, f"seen {_seen(now)}") if part)
-    if now.package.next_look_at is not None:
-        package += f", looked for again at {now.package.next_look_at}"
+    if now.package.next_probe_at is not None:
+        package += f", probed again at {now.package.next_probe_at}"
     yield "package", f"{coloured(now.package.state)} {clean(package)}"
     for problem in now.package.problems:
         yield "", clean(f"{problem.what} {problem.do}")

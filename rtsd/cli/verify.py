@@ -1,8 +1,8 @@
-"""`rtsd verify`: whether the mirror is right."""
+"""`rtsd verify`: the proof that the mirror is right, and a certificate of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.output import table
+from rtsd.control.protocol import Verification, VerifiedObject
 from rtsd.core.certificate import is_intact
 from rtsd.errors import UsageError
 from rtsd.logs import clean
@@ -28,7 +29,7 @@ _HEADERS = ("OBJECT", "STATE", "ROWS", "COUNTED", "CHECKSUMMED", "BROKEN", "REPA
     "--certificate",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a signed statement of what was found.",
+    help="Write a signed statement of the findings.",
 )
 @click.option(
     "--check",
@@ -42,18 +43,19 @@ def verify(*, certificate: Path | None, check: Path | None, socket: Path | None,
     """Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.
 
     A value that changed without a write, such as by a flipped bit, is found from the second time on, and
-    fetched from the org. Costs about one call per object. Exit status 1 when something is not right.
+    fetched from the org. Costs about one call per object. Exit status 1 unless everything is right.
     """
     if check is not None:
         return _check(check)
     found = ask(socket, lambda client: client.verify(certify=certificate is not None))
-    if certificate is not None:
-        certificate.write_bytes(msgspec.json.format(msgspec.json.encode(found.pop("certificate"))) + b"\n")
+    if certificate is not None and found.certificate is not msgspec.UNSET:
+        certificate.write_bytes(msgspec.json.format(bytes(found.certificate)) + b"\n")
+        found.certificate = msgspec.UNSET
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
         click.echo("\n".join(_lines(found, certificate)))
-    return 0 if found["ok"] else 1
+    return 0 if found.ok else 1
 
 
 def _check(path: Path) -> int:
@@ -66,26 +68,27 @@ def _check(path: Path) -> int:
     if not is_intact(document):
         click.echo("The certificate was changed, or was not signed: do not trust it.")
         return 1
-    says = "all is well" if document.get("ok") else "something was not right"
+    says = "all is well" if document.get("ok") else "not everything was right"
     click.echo(f"Intact: signed by {document['public_key']} at {document.get('at')}: {says}.")
     return 0 if document.get("ok") else 1
 
 
-def _lines(found: Mapping[str, Any], certificate: Path | None) -> Iterator[str]:
-    yield table(_HEADERS, [_row(one) for one in found["objects"]])
-    for one in found["objects"]:
-        if one["error"]:
-            yield f"{one['name']}: {clean(one['error'])}"
-    for fault in found["faults"]:
+def _lines(found: Verification, certificate: Path | None) -> Iterator[str]:
+    yield table(_HEADERS, [_row(verified) for verified in found.objects])
+    for verified in found.objects:
+        if verified.error:
+            yield f"{verified.name}: {clean(verified.error)}"
+    for fault in found.faults:
         yield f"The file is damaged: {clean(fault)}"
-    if found["faults"]:
-        yield "Restore a backup, or move the file away: rtsd then loads the mirror anew."
-    yield "The mirror is right." if found["ok"] else "Not everything is right."
+    if found.faults:
+        yield "Restore a backup, or move the file away: rtsd then loads the mirror again."
+    yield "The mirror is right." if found.ok else "Not everything is right."
     if certificate is not None:
         yield f"The certificate is in {certificate}."
 
 
-def _row(one: Mapping[str, Any]) -> tuple[str | int | None, ...]:
-    drift = sum(one["drift"].values()) if one["drift"] else (0 if one["drift"] is not None else None)
-    counts = (one["rows"], one["counted"], one["checksummed"], one["broken_count"], one["repaired"])
-    return (one["name"], one["state"], *counts, drift, one["as_of"])
+def _row(found: VerifiedObject) -> tuple[str | int | None, ...]:
+    counts = (found.rows, found.counted, found.checksummed, found.broken_count, found.repaired)
+    drift = found.drift
+    differing = None if drift is None else drift.missing + drift.stale + drift.orphaned
+    return (found.name, found.state, *counts, differing, found.as_of)

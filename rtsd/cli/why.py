@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -13,6 +12,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.history import shown
 from rtsd.cli.output import table
+from rtsd.control.protocol import Event, MirrorRecord, OrgRecord, Why
 
 NEWEST = 20
 """Events that are shown; --json has them all."""
@@ -28,79 +28,77 @@ def why(*, name: str, record: str, socket: Path | None, as_json: bool) -> int:
 
     It asks the org for the record as it is now, which costs one call. Exit status 1 when the two differ.
     """
-    answer = ask(socket, lambda client: client.why(name, record))
+    found = ask(socket, lambda client: client.why(name, record))
     if as_json:
-        click.echo(msgspec.json.encode(answer))
+        click.echo(msgspec.json.encode(found))
     else:
-        click.echo("\n".join(_lines(answer)))
-    return 1 if answer.get("equal") is False else 0
+        click.echo("\n".join(_lines(found)))
+    return 1 if found.equal is False else 0
 
 
-def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{answer['object']} {answer['id']}"
-    yield f"mirror   {_mirror(answer['mirror'])}"
-    yield f"org      {_org(answer['org'])}"
-    yield f"verdict  {_verdict(answer)}"
-    yield from _context(answer)
-    differing = _differing(answer)
+def _lines(found: Why) -> Iterator[str]:
+    yield f"{found.object} {found.id}"
+    yield f"mirror   {_mirror(found.mirror)}"
+    yield f"org      {_org(found.org)}"
+    yield f"verdict  {_verdict(found)}"
+    yield from _context(found)
+    differing = _differing(found)
     if differing:
         yield ""
         yield table(("FIELD", "MIRROR", "ORG"), differing)
-    events = answer["events"][-NEWEST:]
+    events = found.events[-NEWEST:]
     if events:
         yield ""
-        yield table(("AT", "WHAT", "SOURCE", "OUTCOME", "CHANGED", "NOTE"), [_event(one) for one in events])
+        yield table(("AT", "WHAT", "SOURCE", "OUTCOME", "CHANGED", "NOTE"), [_row(entry) for entry in events])
 
 
-def _mirror(found: Mapping[str, Any] | None) -> str:
-    if found is None:
+def _mirror(record: MirrorRecord | None) -> str:
+    if record is None:
         return "has never seen it"
-    if found["state"] == "deleted":
-        merged = f", merged into {found['master']}" if found.get("master") else ""
-        return f"deleted at {found['deleted_at']}{merged}"
-    return f"has it, from {found['source']}, seen at {found['seen_at']}"
+    if record.state == "deleted":
+        merged = f", merged into {record.master}" if record.master else ""
+        return f"deleted at {record.deleted_at}{merged}"
+    return f"has it, from {record.source}, seen at {record.seen_at}"
 
 
-def _org(found: Mapping[str, Any] | None) -> str:
-    if found is None:
+def _org(record: OrgRecord | None) -> str:
+    if record is None:
         return "was not asked"
-    if not found["visible"]:
+    if not record.visible:
         return "shows no such record: it is gone for good, or the sync user may not see it"
-    return "has it in the recycle bin" if found["deleted"] else "has it"
+    return "has it in the recycle bin" if record.deleted else "has it"
 
 
-def _verdict(answer: Mapping[str, Any]) -> str:
-    if answer["equal"] is None:
-        return "cannot be told"
-    if answer["equal"]:
+def _verdict(found: Why) -> str:
+    if found.equal is None:
+        return "unknown"
+    if found.equal:
         return "equal"
-    waits = answer.get("to_be_fetched")
-    if waits:
-        return f"they differ; it is about to be fetched: {waits}"
-    return f"they differ; `rtsd repair {answer['object']} {answer['id']}` fetches it"
+    if found.to_be_fetched:
+        return f"they differ; it is about to be fetched: {found.to_be_fetched}"
+    return f"they differ; `rtsd repair {found.object} {found.id}` fetches it"
 
 
-def _context(answer: Mapping[str, Any]) -> Iterator[str]:
-    facts = answer["mirrored"]
-    proven = facts["proven_at"] or "never"
-    yield f"object   {facts['state']}, as of {facts['as_of'] or 'never'}, proven {proven}"
-    if facts["error"]:
-        yield f"         {shown(facts['error'])}"
-    if facts["conditions"]:
-        yield f"pushed   only when one of these changes: {', '.join(facts['conditions'])}"
-    if facts["where"]:
-        yield f"filter   {shown(facts['where'])}"
-    if facts["privacy"]:
-        yield f"privacy  {', '.join(f'{name}: {rule}' for name, rule in facts['privacy'].items())}"
-    if answer["dead_letters"]:
-        yield f"letters  {answer['dead_letters']} dead letters name it: rtsd dead-letters"
+def _context(found: Why) -> Iterator[str]:
+    facts = found.mirrored
+    yield f"object   {facts.state}, as of {facts.as_of or 'never'}, proven {facts.proven_at or 'never'}"
+    if facts.error:
+        yield f"         {shown(facts.error)}"
+    if facts.conditions:
+        yield f"pushed   only when one of these changes: {', '.join(facts.conditions)}"
+    if facts.where:
+        yield f"filter   {shown(facts.where)}"
+    if facts.privacy:
+        yield f"privacy  {', '.join(f'{name}: {rule}' for name, rule in facts.privacy.items())}"
+    if found.dead_letters:
+        yield f"letters  {found.dead_letters} dead letters name it: rtsd dead-letters"
 
 
-def _differing(answer: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The fields in which mirror and org differ."""
-    mirror = (answer["mirror"] or {}).get("values")
-    org = (answer["org"] or {}).get("values")
-    if answer["equal"] is not False or not mirror or not org:
+def _differing(found: Why) -> list[tuple[str, str, str]]:
+    """Return the fields in which mirror and org differ."""
+    mirror = found.mirror.values if found.mirror else None
+    org = found.org.values if found.org else None
+    if found.equal is not False or not mirror or not org:
         return []
     return [
         (name, shown(mirror.get(name)), shown(org.get(name)))
@@ -109,14 +107,13 @@ def _differing(answer: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _event(one: Mapping[str, Any]) -> tuple[str | None, ...]:
-    changed = ", ".join(one.get("changed") or ())
-    message = one.get("message")
+def _row(entry: Event) -> tuple[str | None, ...]:
+    changed = ", ".join(entry.changed or ())
     return (
-        one["at"],
-        one.get("op") or one["type"],
-        one.get("source"),
-        one.get("outcome"),
+        entry.at,
+        entry.op or entry.type,
+        entry.source,
+        entry.outcome,
         shown(changed) if changed else None,
-        shown(message) if message else None,
+        shown(entry.message) if entry.message else None,
     )

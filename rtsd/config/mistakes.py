@@ -101,7 +101,7 @@ def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Return the valid keys of the table at `loc`, as written in the file."""
     for part in loc:
         if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation)
+            model = model_in(model.model_fields[part].annotation)
     return [
         written
         for name, field in model.model_fields.items()
@@ -113,11 +113,11 @@ def _is_secret(extra: Any) -> bool:
     return isinstance(extra, dict) and bool(extra.get("secret"))
 
 
-def _model_in(annotation: Any) -> type[BaseModel]:
+def model_in(annotation: Any) -> type[BaseModel]:
     """Return the model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for inner in get_args(annotation):
         if inner is not type(None) and inner is not Ellipsis:
-            return _model_in(inner)
+            return model_in(inner)
     raise TypeError(f"{annotation!r} contains no table")

@@ -1,4 +1,4 @@
-"""Who may use the control socket, and what they get when something fails."""
+"""Access to the control socket, and the form of every refusal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger("rtsd.control")
 
 
 def listen(path: Path) -> socket.socket:
-    """Bind with the final mode from the start; a socket nobody answers on is left over from a kill.
+    """Bind with the final mode from the start; replace a socket that a killed rtsd left behind.
 
     Raises AddressInUse.
     """
@@ -55,9 +55,9 @@ def listen(path: Path) -> socket.socket:
 
 @web.middleware
 async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in root, this user and the socket's group, whatever the socket's mode has become."""
+    """Admit root, this user and the socket's group, whatever mode the socket has."""
     connection = request.transport.get_extra_info("socket") if request.transport is not None else None
-    if connection is None:  # it is gone already
+    if connection is None:  # it is closed already
         raise web.HTTPForbidden
     _, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid not in {0, os.geteuid()} and _group(connection.getsockname()) not in _groups(uid, gid):
@@ -68,24 +68,24 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal has the same body, and no traceback leaves the daemon."""
+    """Give every refusal the same body; no traceback leaves the daemon."""
     try:
         return await handler(request)
     except RtsError as error:
         return answer(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
     except web.HTTPException as error:
         return answer(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
-    except Exception as error:  # whatever it is, the daemon goes on and the caller is told
-        # Its text may hold a record's values: the log gets the place only.
+    except Exception as error:  # a bug here must not stop the daemon
+        # Its text may contain a record's values: the log gets the place only.
         log.error("bug", error=type(error).__name__, where=place(error))  # noqa: TRY400 - see above
         if request.writer.output_size:
-            raise  # part of an answer is out: only closing the connection can tell
+            raise  # part of the answer is sent: only closing the connection shows the failure
         message = f"rtsd has a bug here ({type(error).__name__} at {place(error)}); please report it"
         return answer(protocol.Failure(error="InternalError", message=message), status=500)
 
 
 def quiet_logger() -> logging.Logger:
-    """Aiohttp would log what it cannot parse, with its bytes."""
+    """Return a silent logger: aiohttp would log the bytes of requests that it cannot parse."""
     logger = logging.getLogger("rtsd.control.http")
     logger.setLevel(logging.CRITICAL)
     logger.propagate = False
@@ -93,7 +93,7 @@ def quiet_logger() -> logging.Logger:
 
 
 def _group(path: str) -> int:
-    """The group that a socket belongs to."""
+    """Return the group of a socket."""
     try:
         return Path(path).stat().st_gid
     except OSError:
@@ -101,7 +101,7 @@ def _group(path: str) -> int:
 
 
 def _groups(uid: int, gid: int) -> set[int]:
-    """The groups of a user: that of its process, and those it is a member of."""
+    """Return the groups of a user: that of its process, and its memberships."""
     try:
         return {gid, *os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)}
     except KeyError:

@@ -1,4 +1,4 @@
-"""`POST /v1/backup`: a copy of the mirror as of now, streamed; `GET /v1/backup` tells how far it is."""
+"""`POST /v1/backup`: a copy of the mirror as of now, streamed; `GET /v1/backup`: its progress."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from rtsd.control import protocol
+from rtsd.control.documents import answer
 from rtsd.core.instant import Millis, to_iso
 from rtsd.errors import Conflict
 from rtsd.store import backup
@@ -18,11 +19,11 @@ from rtsd.store.database import Database
 
 CHUNK = 1 << 20
 WRITE_DEADLINE_S = 30.0
-"""A reader that takes nothing for so long is given up."""
+"""A reader that takes nothing for this long is closed."""
 
 
 class Backups:
-    """Makes one backup at a time. The copy lies beside the mirror until it is on its way."""
+    """Makes one backup at a time. The copy lies beside the mirror until it is sent."""
 
     def __init__(self, database: Database, now: Callable[[], Millis]) -> None:
         self._database = database
@@ -30,21 +31,28 @@ class Backups:
         self._progress: backup.Progress | None = None
         backup.remove_leftovers(database.path)
 
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.get("/v1/backup", self._show_progress), web.post("/v1/backup", self._send)]
+
+    async def _show_progress(self, _request: web.Request) -> web.Response:
+        return answer(self.progress)
+
     @property
     def progress(self) -> protocol.BackupProgress:
-        """How far the one that is being made is."""
+        """The progress of the backup under way."""
         made = self._progress
         if made is None:
             return protocol.BackupProgress()
         return protocol.BackupProgress(running=True, copied=made.copied, pages=made.pages)
 
     def stop(self) -> None:
-        """End the copy that is being made: a daemon that stops does not wait for it."""
+        """End the copy under way: a daemon that stops does not wait for it."""
         if self._progress is not None:
             self._progress.stop = True
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Copy, then stream. Raises Conflict while another is made, and StoreError."""
+    async def _send(self, request: web.Request) -> web.StreamResponse:
+        """Copy, then stream. Raises Conflict while another copy is made, and StoreError."""
         if self._progress is not None:
             raise Conflict("a backup is being made already", "wait until it is done")
         self._progress = backup.Progress()

@@ -1,23 +1,22 @@
 """The client of the control socket, for rtstui and for the verbs that talk to a running daemon.
 
-One `ControlClient` per socket. Every method is one request of contract section 5; documents that
-`protocol` types come back typed, the others as the JSON they are. Failures are errors of
-`rtsd.errors`: nobody there is `DaemonUnreachable` with what to do about it, a refusal is the class
-the daemon named.
+One `ControlClient` per socket. Every method is one request of contract section 5 and returns a type of
+`rtsd.control.protocol`. Failures are errors of `rtsd.errors`: `DaemonUnreachable`, with advice, if no
+daemon answers; else the class that the daemon named.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from rtsd.control import protocol
-from rtsd.control.connection import (
+from rtsd.control.socket_connection import (
     FOREVER,
-    Connection,
+    SocketConnection,
     SocketForbidden,
     UnknownRoute,
     WrongProtocol,
@@ -29,13 +28,15 @@ from rtsd.control.connection import (
 
 __all__ = ["ControlClient", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
 
+_WAIT = {"wait": "1"}
 
-class ControlClient(Connection):
+
+class ControlClient(SocketConnection):
     """One daemon's control API."""
 
     async def status(self) -> protocol.Status:
         """`GET /v1/status`."""
-        return decode(await self._request("GET", "/v1/status"), protocol.Status)
+        return await self._get("/v1/status", protocol.Status)
 
     async def events(
         self,
@@ -69,91 +70,78 @@ class ControlClient(Connection):
 
     async def errors(self) -> list[protocol.ErrorEntry]:
         """The error log, newest first."""
-        return decode(await self._request("GET", "/v1/errors"), protocol.Errors).errors
+        return (await self._get("/v1/errors", protocol.Errors)).errors
 
-    async def dead_letters(self) -> list[protocol.DeadLetter]:
-        """What could not be used, newest first."""
-        return decode(await self._request("GET", "/v1/dead-letters"), protocol.DeadLetters).dead_letters
+    async def quota_history(self) -> protocol.QuotaHistory:
+        """API calls by hour, and the use of each limit, over the last 7 days."""
+        return await self._get("/v1/quota/history", protocol.QuotaHistory)
 
-    async def rules(self) -> protocol.Rules:
-        """Rules and alerts, and how their deliveries fare."""
-        return decode(await self._request("GET", "/v1/rules"), protocol.Rules)
-
-    async def quota_history(self) -> dict[str, Any]:
-        """`GET /v1/quota/history`."""
-        return await self._json("GET", "/v1/quota/history")
-
-    async def record(self, name: str, record: str) -> dict[str, Any]:
-        """One record as the mirror has it."""
-        return await self._json("GET", _record(name, record))
-
-    async def audits(self) -> protocol.Audits:
-        """What audits run, and what audits, fingerprints and repairs found, newest first."""
-        return decode(await self._request("GET", "/v1/audits"), protocol.Audits)
-
-    async def why(self, name: str, record: str, *, ask_org: bool = True) -> dict[str, Any]:
-        """Everything that touched a record; with `ask_org`, for one API call, also how the org shows it."""
-        query = None if ask_org else {"org": "0"}
-        return await self._json("GET", f"{_record(name, record)}/why", query=query)
-
-    async def history(self, name: str, record: str, at: str | None = None) -> dict[str, Any]:
-        """A record's past values; with `at`, as it was at that moment."""
-        return await self._json("GET", f"{_record(name, record)}/history", query=_present(at=at))
-
-    async def conditions(self, name: str, *, ask_org: bool = True) -> dict[str, Any]:
-        """The fields whose change makes the package push; with `ask_org` read now, for one API call."""
-        query = None if ask_org else {"org": "0"}
-        return await self._json("GET", f"{_object(name)}/conditions", query=query)
-
-    async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
-        """What a rule would have fired on since a moment, by the journal; nothing is sent."""
-        path = f"/v1/rules/{quote(name, safe='')}/test"
-        answer = await self._request("POST", path, body={"since": since}, patience=FOREVER)
-        return decode(answer, protocol.RuleTest)
-
-    async def package(self, *, look: bool = False) -> protocol.PackageDetails:
-        """What is known of the Salesforce package; `look` asks the org first."""
-        answer = await self._request("GET", "/v1/package", query={"look": "1"} if look else None)
-        return decode(answer, protocol.PackageDetails)
-
-    async def query(self, sql: str) -> dict[str, Any]:
+    async def query(self, sql: str) -> protocol.QueryResult:
         """Run a read-only SELECT on the mirror."""
-        return await self._json("POST", "/v1/query", body={"sql": sql})
+        return await self._send("POST", "/v1/query", protocol.QueryResult, protocol.QueryBody(sql))
 
     async def get(self, path: str) -> bytes:
-        """Any other document of the API, as it was sent."""
+        """Return the document at `path` as it was sent."""
         return await self._request("GET", path)
 
-    # -- acting ----------------------------------------------------------------------------------
+    # -- dead letters ----------------------------------------------------------------------------
 
-    async def retry(self, dead_letter: int) -> dict[str, Any]:
+    async def dead_letters(self) -> list[protocol.DeadLetter]:
+        """Dead letters, newest first."""
+        return (await self._get("/v1/dead-letters", protocol.DeadLetters)).dead_letters
+
+    async def retry(self, dead_letter: int) -> protocol.Retried:
         """Try a dead letter again."""
-        return await self._json("POST", f"/v1/dead-letters/{dead_letter}/retry")
+        return await self._send("POST", f"/v1/dead-letters/{dead_letter}/retry", protocol.Retried)
 
-    async def drop(self, dead_letter: int) -> dict[str, Any]:
-        """Give a dead letter up."""
-        return await self._json("POST", f"/v1/dead-letters/{dead_letter}/drop")
+    async def drop(self, dead_letter: int) -> protocol.Dropped:
+        """Delete a dead letter."""
+        return await self._send("POST", f"/v1/dead-letters/{dead_letter}/drop", protocol.Dropped)
+
+    # -- one record ------------------------------------------------------------------------------
+
+    async def record(self, name: str, record: str) -> protocol.Record:
+        """One record as the mirror has it."""
+        return await self._get(_record(name, record), protocol.Record)
+
+    async def why(self, name: str, record: str, *, ask_org: bool = True) -> protocol.Why:
+        """Everything that touched a record; with `ask_org`, for one API call, also how the org shows it."""
+        return await self._get(f"{_record(name, record)}/why", protocol.Why, _ask(ask_org=ask_org))
+
+    async def history(self, name: str, record: str) -> protocol.History:
+        """A record's past values."""
+        return await self._get(f"{_record(name, record)}/history", protocol.History)
+
+    async def record_at(self, name: str, record: str, at: str) -> protocol.PastRecord:
+        """One record as it was at a moment."""
+        return await self._get(f"{_record(name, record)}/history", protocol.PastRecord, _present(at=at))
+
+    # -- audits, repairs, verification -----------------------------------------------------------
+
+    async def audits(self) -> protocol.Audits:
+        """The audits under way; findings of audits, fingerprints and repairs, newest first."""
+        return await self._get("/v1/audits", protocol.Audits)
+
+    async def start_audit(self, name: str, *, full: bool = False) -> protocol.AuditStarted:
+        """Begin to compare an object with the org and to repair it."""
+        body = protocol.AuditBody(full=full)
+        return await self._send("POST", f"{_object(name)}/audit", protocol.AuditStarted, body)
 
     async def audit(
-        self,
-        name: str,
-        *,
-        full: bool = False,
-        dry_run: bool = False,
-        accept_missing: bool = False,
-        wait: bool = False,
-    ) -> dict[str, Any]:
-        """Compare an object with the org and repair it; `dry_run` only prices, `wait` waits for the end.
+        self, name: str, *, full: bool = False, accept_missing: bool = False
+    ) -> protocol.AuditResult:
+        """Compare an object with the org, repair it, and wait for the end.
 
         `accept_missing` goes with `full`: rows that the org does not show are deleted, however many.
         """
-        return await self._json(
-            "POST",
-            f"{_object(name)}/audit",
-            query={"wait": "1"} if wait else None,
-            body={"full": full, "dry_run": dry_run} | ({"accept_missing": True} if accept_missing else {}),
-            patience=FOREVER if wait else None,
-        )
+        body = protocol.AuditBody(full=full, accept_missing=accept_missing or msgspec.UNSET)
+        path = f"{_object(name)}/audit"
+        return await self._send("POST", path, protocol.AuditResult, body, query=_WAIT, patience=FOREVER)
+
+    async def price_audit(self, name: str, *, full: bool = False) -> protocol.Priced:
+        """The price of an audit."""
+        body = protocol.AuditBody(full=full, dry_run=True)
+        return await self._send("POST", f"{_object(name)}/audit", protocol.Priced, body)
 
     async def repair(
         self,
@@ -163,28 +151,79 @@ class ControlClient(Connection):
         fields: Sequence[str] = (),
         since: str | None = None,
         until: str | None = None,
-        dry_run: bool = False,
-    ) -> dict[str, Any]:
-        """Fetch records again: some by id, those stamped since a time, or some fields of all of them.
+    ) -> protocol.Repaired:
+        """Fetch records again: some by id, those stamped since a time, or some fields of all of them."""
+        body = protocol.RepairBody(list(ids), since, until, list(fields))
+        return await self._send("POST", f"{_object(name)}/repair", protocol.Repaired, body, patience=FOREVER)
 
-        `dry_run` only prices.
-        """
-        named: dict[str, Any] = {
-            "ids": list(ids),
-            "fields": list(fields),
-            "since": since,
-            "until": until,
-            "dry_run": dry_run,
-        }
-        body = {key: value for key, value in named.items() if value}
-        return await self._json("POST", f"{_object(name)}/repair", body=body, patience=FOREVER)
+    async def price_repair(
+        self,
+        name: str,
+        ids: Sequence[str] = (),
+        *,
+        fields: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> protocol.Priced:
+        """The price of a repair."""
+        body = protocol.RepairBody(list(ids), since, until, list(fields), dry_run=True)
+        return await self._send("POST", f"{_object(name)}/repair", protocol.Priced, body, patience=FOREVER)
 
-    async def verify(self, *, certify: bool = False) -> dict[str, Any]:
+    async def verify(self, *, certify: bool = False) -> protocol.Verification:
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""
-        return await self._json("POST", "/v1/verify", body={"certificate": certify}, patience=FOREVER)
+        body = protocol.VerifyBody(certify)
+        return await self._send("POST", "/v1/verify", protocol.Verification, body, patience=FOREVER)
+
+    # -- rules, the package, sync conditions -----------------------------------------------------
+
+    async def rules(self) -> protocol.Rules:
+        """Rules and alerts, and how their deliveries fare."""
+        return await self._get("/v1/rules", protocol.Rules)
+
+    async def test_rule(self, name: str, since: str) -> protocol.RuleTest:
+        """The changes since a moment that would have fired a rule, by the journal; nothing is sent."""
+        path, body = f"/v1/rules/{quote(name, safe='')}/test", protocol.RuleTestBody(since)
+        return await self._send("POST", path, protocol.RuleTest, body, patience=FOREVER)
+
+    async def package(self, *, probe: bool = False) -> protocol.PackageDetails:
+        """The known facts about the Salesforce package; `probe` asks the org first."""
+        return await self._get("/v1/package", protocol.PackageDetails, {"probe": "1"} if probe else None)
+
+    async def set_package_disabled(self, *, disabled: bool) -> protocol.PackageDetails:
+        """Switch the package off or on, for the whole org."""
+        verb = "disable" if disabled else "enable"
+        return await self._send("POST", f"/v1/package/{verb}", protocol.PackageDetails)
+
+    async def package_changed(self, calls: Mapping[str, int], *, probe: bool) -> protocol.PackageDetails:
+        """Report calls that were made beside the daemon, and have it probe the package if that changed."""
+        body = protocol.PackageChangedBody(dict(calls), probe)
+        return await self._send("POST", "/v1/package/changed", protocol.PackageDetails, body)
+
+    async def conditions(self, name: str, *, ask_org: bool = True) -> protocol.Conditions:
+        """The fields whose change is pushed; with `ask_org` read now, for one API call."""
+        return await self._get(f"{_object(name)}/conditions", protocol.Conditions, _ask(ask_org=ask_org))
+
+    async def set_conditions(self, name: str, fields: Sequence[str]) -> protocol.Conditions:
+        """Replace an object's sync conditions; without any, every change is pushed."""
+        body = protocol.ConditionsBody(list(fields))
+        return await self._send("PUT", f"{_object(name)}/conditions", protocol.Conditions, body)
+
+    # -- the daemon ------------------------------------------------------------------------------
+
+    async def pause(self, objects: Sequence[str] = ()) -> protocol.Paused:
+        """Stop applying changes of these objects, or of all."""
+        return await self._send("POST", "/v1/pause", protocol.Paused, protocol.ObjectsBody(list(objects)))
+
+    async def resume(self, objects: Sequence[str] = ()) -> protocol.Resumed:
+        """End a pause of these objects, or of all."""
+        return await self._send("POST", "/v1/resume", protocol.Resumed, protocol.ObjectsBody(list(objects)))
+
+    async def reload(self) -> protocol.Reloaded:
+        """Have the daemon read its configuration again. Raises ConfigError when that has mistakes."""
+        return await self._send("POST", "/v1/reload", protocol.Reloaded)
 
     async def backup(self, keep: Callable[[bytes, int], None]) -> Mapping[str, str]:
-        """Have a copy of the mirror made and `keep(piece, size of the whole)` it; return the headers with it.
+        """Receive a copy of the mirror through `keep(piece, size of the whole)`; return its headers.
 
         `keep` raises errors of `rtsd.errors` only: an OSError would be taken for the connection's.
         """
@@ -199,39 +238,16 @@ class ControlClient(Connection):
             self._unreachable(error)
 
     async def backup_progress(self) -> protocol.BackupProgress:
-        """How far the copy is that is being made."""
-        return decode(await self._request("GET", "/v1/backup"), protocol.BackupProgress)
-
-    async def pause(self, objects: Sequence[str] = ()) -> dict[str, Any]:
-        """Stop applying changes of these objects, or of all."""
-        return await self._json("POST", "/v1/pause", body={"objects": list(objects)})
-
-    async def resume(self, objects: Sequence[str] = ()) -> dict[str, Any]:
-        """The end of `pause`."""
-        return await self._json("POST", "/v1/resume", body={"objects": list(objects)})
-
-    async def set_package_disabled(self, *, disabled: bool) -> protocol.PackageDetails:
-        """Switch the package off or on, for the whole org."""
-        answer = await self._request("POST", f"/v1/package/{'disable' if disabled else 'enable'}")
-        return decode(answer, protocol.PackageDetails)
-
-    async def package_changed(self, calls: Mapping[str, int], *, look: bool) -> protocol.PackageDetails:
-        """Have the daemon write down what was called beside it, and look at the package if it was changed."""
-        body = {"calls": calls, "look": look}
-        answer = await self._request("POST", "/v1/package/changed", body=body)
-        return decode(answer, protocol.PackageDetails)
-
-    async def reload(self) -> protocol.Reloaded:
-        """Have the daemon read its configuration again. Raises ConfigError when that has mistakes."""
-        return decode(await self._request("POST", "/v1/reload"), protocol.Reloaded)
-
-    async def set_conditions(self, name: str, fields: Sequence[str]) -> dict[str, Any]:
-        """Replace an object's sync conditions; none = any change pushes."""
-        return await self._json("PUT", f"{_object(name)}/conditions", body={"fields": list(fields)})
+        """Progress of the backup under way."""
+        return await self._get("/v1/backup", protocol.BackupProgress)
 
 
 def _present(**query: object) -> dict[str, str]:
     return {key: str(value) for key, value in query.items() if value is not None}
+
+
+def _ask(*, ask_org: bool) -> dict[str, str] | None:
+    return None if ask_org else {"org": "0"}
 
 
 def _object(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What every route of the control API has in common: JSON out, JSON in, and the object that is meant."""
+"""JSON in and out, and the parameters that several routes of the control API share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from rtsd.core.ids import full_id
+from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import NotFound, UsageError
-from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog, MirroredObject
 
 _T = TypeVar("_T")
+
+_OFF = ("", "0", "false")
+_MOST = 2**63 - 1
+"""The largest number that SQLite compares with."""
 
 
 def answer(body: object, status: int = 200) -> web.Response:
@@ -20,7 +25,7 @@ def answer(body: object, status: int = 200) -> web.Response:
 
 
 async def body_of(request: web.Request, kind: type[_T]) -> _T:
-    """Read a JSON body. Raises UsageError, naming the place, when it is not such a document."""
+    """Decode a JSON body. Raises UsageError, naming the place, if it is another document."""
     raw = await request.read()
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
@@ -28,10 +33,45 @@ async def body_of(request: web.Request, kind: type[_T]) -> _T:
         raise UsageError(f"the request's body: {error}") from error
 
 
-def find_object(engine: Engine, name: str) -> MirroredObject:
-    """Return the mirrored object of that name. Raises NotFound that names those there are."""
-    mirrored = engine.catalog.find(name)
+def find_object(catalog: Catalog, name: str) -> MirroredObject:
+    """Return the mirrored object of that name. Raises NotFound, which lists the mirrored objects."""
+    mirrored = catalog.find(name)
     if mirrored is None:
-        known = ", ".join(one.name for one in engine.catalog)
+        known = ", ".join(each.name for each in catalog)
         raise NotFound(f"{name} is not mirrored here", f"mirrored are: {known}")
     return mirrored
+
+
+def object_of(request: web.Request, catalog: Catalog) -> MirroredObject:
+    """Return the object that the request's path names. Raises NotFound."""
+    return find_object(catalog, request.match_info["object"])
+
+
+def record_id_of(request: web.Request) -> str:
+    """Return the record id in the request's path, with 18 characters. Raises UsageError."""
+    try:
+        return full_id(request.match_info["id"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def is_on(request: web.Request, name: str, *, default: bool = False) -> bool:
+    """Return the value of a switch in the request's query: 0, false and nothing are off."""
+    value = request.query.get(name)
+    return default if value is None else value not in _OFF
+
+
+def whole_number(text: str | None, name: str) -> int:
+    """Return a number of 0 or more, at most what SQLite compares with. Raises UsageError."""
+    try:
+        return min(max(int(text or "0"), 0), _MOST)
+    except ValueError as error:
+        raise UsageError(f"{name} must be a whole number") from error
+
+
+def moment(text: str, name: str) -> Millis:
+    """Return a moment that an operator wrote for the parameter `name`. Raises UsageError."""
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}", "give a moment such as 2026-03-01T10:00:00Z") from error

@@ -2,170 +2,176 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtsd.control import views
-from rtsd.core.instant import from_iso, to_iso
-from rtsd.errors import NotFound, UsageError
+import msgspec
+
+from rtsd.control import protocol
+from rtsd.control.wire import event
+from rtsd.core.instant import to_iso
+from rtsd.core.privacy import convert
+from rtsd.errors import NotFound
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
 from rtsd.store import dead_letters, fetches, journal, mirror
+from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.engine import Engine
-from rtsd.sync.rows import DELETED, convert, read_columns
+from rtsd.sync.reading import Query, Reader
+from rtsd.sync.rows import DELETED, read_columns
 
-Step = tuple[Entry, dict[str, Any] | None]
-"""A journal entry that touched the record, and the values it replaced."""
+Values = dict[str, Any]
+"""A record's values by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A version, and the values after it; None after a deletion."""
+
+    version: protocol.Version
+    values: Values | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """A record's steps that changed it, oldest first, and how it stands now."""
+    """A record now, its steps to that, oldest first, and its values before them all."""
 
-    record: dict[str, Any] | None
-    steps: list[Step]
+    now: protocol.MirrorRecord | None
+    steps: list[_Step]
+    first: Values
 
 
 class Explainer:
-    """Answers `history` and `why`."""
+    """Reads mirror, journal and org for what they tell of one record."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, client: Client) -> None:
+        self._database = database
+        self._client = client
 
-    async def history(self, mirrored: MirroredObject, record_id: str, at: str | None) -> dict[str, Any]:
-        """Return the record's versions, oldest first, each with the source that brought it.
+    async def record(self, mirrored: MirroredObject, record_id: str) -> protocol.MirrorRecord | None:
+        """Return a record as the mirror has it; None if it was never seen."""
+        if mirrored.table is None:
+            return None
+        found = await mirror.record(self._database, mirrored.table, record_id)
+        return None if found is None else msgspec.convert(found, protocol.MirrorRecord)
 
-        With `at`, only how it looked then. Raises NotFound for a record the mirror never saw.
-        """
+    async def history(self, mirrored: MirroredObject, record_id: str) -> protocol.History:
+        """Return a record's versions, each with its source. Raises NotFound if it was never seen."""
         past = await self._past(mirrored, record_id)
-        moment = _moment(at) if at else None
-        versions = []
-        state = dict((past.record or {}).get("values") or {})
-        for entry, before in reversed(past.steps):
-            versions.append(_version(entry, before, state))
-            state = _state_before(entry, before, state)
-        versions.reverse()
-        answer: dict[str, Any] = {"object": mirrored.name, "id": record_id}
-        if moment is not None:
-            cursor = mirrored.table.schema.cursor if mirrored.table else None
-            since = str(state.get(cursor) or "") if cursor else ""
-            return {**answer, "at": moment, **_as_of(versions, past, state, moment, since)}
-        return {**answer, "now": past.record, "versions": [_without_values(one) for one in versions]}
+        versions = [step.version for step in past.steps]
+        return protocol.History(object=mirrored.name, id=record_id, now=past.now, versions=versions)
 
-    async def why(self, mirrored: MirroredObject, record_id: str, *, ask_org: bool = True) -> dict[str, Any]:
-        """Say what touched the record, what the mirror shows, and what the org shows, for one call.
+    async def record_at(self, mirrored: MirroredObject, record_id: str, at: str) -> protocol.PastRecord:
+        """Return a record as it was at a moment. Raises NotFound if it was never seen."""
+        past = await self._past(mirrored, record_id)
+        shown = protocol.PastRecord(object=mirrored.name, id=record_id, at=at)
+        earlier = [step for step in past.steps if step.version.at <= at]
+        if earlier:
+            last = earlier[-1]
+            shown.values, shown.deleted = last.values, last.version.op == "delete"
+            shown.source = last.version.source
+        elif past.first and not _was_created(past.steps) and at >= _stamp(mirrored, past.first):
+            # Values that were loaded hold since their stamp; nothing tells the ones before it.
+            shown.values = past.first
+            shown.source = "audit" if past.steps or past.now is None else past.now.source
+        return shown
 
-        Without `ask_org` it costs none, and `org` and `equal` are None: not known.
+    async def why(self, mirrored: MirroredObject, record_id: str, *, ask_org: bool = True) -> protocol.Why:
+        """Return everything that touched a record, and how mirror and org show it.
+
+        Asking the org takes one call. Without it `org` and `equal` are None: unknown.
         """
-        database = self._engine.database
-        record = await mirror.record(database, mirrored.described, record_id) if mirrored.table else None
+        database = self._database
+        record = await self.record(mirrored, record_id)
         entries = [entry for entry, _ in await journal.of_record(database, mirrored.name, record_id)]
         org = await self._in_org(mirrored, record_id) if mirrored.table and ask_org else None
-        return {
-            "object": mirrored.name,
-            "id": record_id,
-            "mirror": record,
-            "org": org,
-            "equal": _equal(record, org),
-            "events": [views.event(entry) for entry in entries],
-            "dead_letters": await dead_letters.count_of(database, mirrored.name, record_id),
-            "to_be_fetched": await fetches.reason_of(database, mirrored.name, record_id),
-            "mirrored": {
-                "state": mirrored.state.value,
-                "error": mirrored.error,
-                "as_of": mirrored.as_of,
-                "proven_at": to_iso(mirrored.proven_at) if mirrored.proven_at else None,
-                "conditions": list(mirrored.conditions),
-                "where": mirrored.config.where,
-                "privacy": dict(mirrored.config.privacy),
-            },
-        }
+        return protocol.Why(
+            object=mirrored.name,
+            id=record_id,
+            mirror=record,
+            org=org,
+            equal=None if org is None else _are_equal(record, org),
+            events=[event(entry) for entry in entries],
+            dead_letters=await dead_letters.count_of(database, mirrored.name, record_id),
+            to_be_fetched=await fetches.reason_of(database, mirrored.name, record_id),
+            mirrored=protocol.ObjectFacts(
+                state=mirrored.state.value,
+                error=mirrored.error,
+                as_of=mirrored.as_of,
+                proven_at=to_iso(mirrored.proven_at) if mirrored.proven_at else None,
+                conditions=list(mirrored.conditions),
+                where=mirrored.config.where,
+                privacy=dict(mirrored.config.privacy),
+            ),
+        )
 
     async def _past(self, mirrored: MirroredObject, record_id: str) -> _Past:
-        database = self._engine.database
-        record = await mirror.record(database, mirrored.described, record_id) if mirrored.table else None
-        steps = [
+        now = await self.record(mirrored, record_id)
+        entries = [
             (entry, before)
-            for entry, before in await journal.of_record(database, mirrored.name, record_id)
+            for entry, before in await journal.of_record(self._database, mirrored.name, record_id)
             if entry.note.type == "change" and entry.note.outcome == "applied"
         ]
-        if record is None and not steps:
+        if now is None and not entries:
             raise NotFound(
                 f"the mirror has never seen {mirrored.name} {record_id}",
                 f"`rtsd repair {mirrored.name} {record_id}` fetches it from Salesforce",
             )
-        return _Past(record, steps)
+        values = dict(now.values or {}) if now is not None else {}
+        steps = []
+        for entry, before in reversed(entries):
+            steps.append(_step(entry, before, values))
+            values = _values_before(entry, before, values)
+        return _Past(now, steps[::-1], values)
 
-    async def _in_org(self, mirrored: MirroredObject, record_id: str) -> dict[str, Any]:
-        """How the record looks in the org now: `visible`, `deleted`, and its values by column."""
+    async def _in_org(self, mirrored: MirroredObject, record_id: str) -> protocol.OrgRecord:
         schema = mirrored.described.schema
-        statement = soql.select(read_columns(schema), mirrored.name, soql.one_of("Id", [record_id]))
-        page = await self._engine.client.query(statement, purpose="why", all_rows=True)
-        for row in page.records:
-            values = mirrored.masked(convert(schema, row))
-            return {"visible": True, "deleted": row.get(DELETED) is True, "values": values}
-        return {"visible": False, "deleted": None, "values": None}
+        query = Query(read_columns(schema), soql.one_of("Id", [record_id]), all_rows=True)
+        batches = Reader(self._client, mirrored, "why").rows(query)
+        for record in [record async for batch in batches for record in batch.records]:
+            values = convert(schema, record)
+            return protocol.OrgRecord(visible=True, deleted=record.get(DELETED) is True, values=values)
+        return protocol.OrgRecord(visible=False)
 
 
-def _moment(text: str) -> str:
-    try:
-        return to_iso(from_iso(text))
-    except ValueError as error:
-        raise UsageError(f"at: {error}", "give a moment such as 2026-03-01T10:00:00Z") from error
-
-
-def _version(entry: Entry, before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, Any]:
-    """One version: what the entry made of the record, and what of it was new."""
+def _step(entry: Entry, before: Values | None, after: Values) -> _Step:
     note = entry.note
     deleted = note.op == "delete"
-    changed = {
-        name: {"from": old, "to": after.get(name)} for name, old in (before or {}).items() if not deleted
-    }
-    return {
-        "seq": entry.seq,
-        "at": entry.at,
-        "op": note.op,
-        "source": note.source,
-        "changed": changed,
-        "master": (note.detail or {}).get("master"),
-        "values": None if deleted else dict(after),
-    }
+    replaced = {} if deleted else before or {}
+    version = protocol.Version(
+        seq=entry.seq,
+        at=entry.at,
+        op=note.op,
+        source=note.source,
+        changed={
+            name: protocol.FieldChange(before=old, after=after.get(name)) for name, old in replaced.items()
+        },
+        master=(note.detail or {}).get("master"),
+    )
+    return _Step(version, None if deleted else dict(after))
 
 
-def _state_before(entry: Entry, before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, Any]:
+def _values_before(entry: Entry, before: Values | None, after: Values) -> Values:
     if entry.note.op == "delete":
         return dict(before or {})
     return {**after, **before} if before is not None else {}
 
 
-def _as_of(
-    versions: list[dict[str, Any]], past: _Past, first: dict[str, Any], moment: str, since: str
-) -> dict[str, Any]:
-    """How the record looked at `moment`: the last version before it, or what was loaded before them all.
-
-    What was loaded looked like that since its stamp, `since`; nothing tells how it looked before.
-    """
-    earlier = [one for one in versions if one["at"] <= moment]
-    if earlier:
-        last = earlier[-1]
-        return {"values": last["values"], "deleted": last["op"] == "delete", "source": last["source"]}
-    created = bool(versions) and versions[0]["op"] == "create"
-    known = bool(first) and not created and moment >= since
-    source = (past.record or {}).get("source") if not versions else "audit"
-    return {"values": first if known else None, "deleted": False, "source": source if known else None}
+def _was_created(steps: Sequence[_Step]) -> bool:
+    """Return True if the record did not exist before its first step."""
+    return bool(steps) and steps[0].version.op == "create"
 
 
-def _without_values(version: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in version.items() if name != "values"}
+def _stamp(mirrored: MirroredObject, values: Values) -> str:
+    cursor = mirrored.table.schema.cursor if mirrored.table else None
+    return str(values.get(cursor) or "") if cursor else ""
 
 
-def _equal(record: dict[str, Any] | None, org: dict[str, Any] | None) -> bool | None:
-    """Whether the mirror shows what the org shows; None where that cannot be told."""
-    if org is None:
-        return None
-    here = record is not None and record["state"] == "live"
-    there = bool(org["visible"]) and not org["deleted"]
+def _are_equal(record: protocol.MirrorRecord | None, org: protocol.OrgRecord) -> bool:
+    here = record is not None and record.state == "live"
+    there = org.visible and not org.deleted
     if not here or not there or record is None:
         return here == there
-    return bool(record["values"] == org["values"])
+    return record.values == org.values

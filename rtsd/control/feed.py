@@ -1,4 +1,4 @@
-"""The live journal: entries go to every follower, and no follower can hold the daemon up."""
+"""The live journal: entries go to every follower, and no follower can delay the daemon."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from rtsd.control.protocol import Event
 
 QUEUE = 10_000
-"""Entries a follower may be behind; then it is told that it lagged, and closed."""
+"""Entries a follower may be behind; beyond that it gets a notice that it lagged, and is closed."""
 RECENT = 1_000
-"""Newest entries kept for thinned feeds."""
+"""The newest entries that are kept for thinned feeds."""
 
 
 class Follower:
-    """One reader's queue of live entries."""
+    """A reader's queue of live entries."""
 
     def __init__(self) -> None:
         self._queue: deque[Event] = deque()
@@ -24,15 +24,15 @@ class Follower:
         self.lagged = False
 
     def offer(self, events: Sequence[Event]) -> None:
-        """Queue entries, unless it is too far behind."""
+        """Queue entries, unless the reader is too far behind."""
         if self.lagged or len(self._queue) + len(events) > QUEUE:
-            self.lagged = True  # for good: what came after a batch that was left out would hide the hole
+            self.lagged = True  # for good: entries after a batch that was left out would hide the hole
         else:
             self._queue.extend(events)
         self._ready.set()
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield what has come, in order, until the follower has lagged and its queue is read."""
+        """Yield entries in order, until the follower has lagged and its queue is read."""
         while True:
             await self._ready.wait()
             self._ready.clear()
@@ -45,7 +45,7 @@ class Follower:
 
 
 class Feed:
-    """Fans journal entries out."""
+    """Sends journal entries to all followers."""
 
     def __init__(self) -> None:
         self._followers: set[Follower] = set()
@@ -55,7 +55,7 @@ class Feed:
         self.total = 0
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hand entries to everybody; call it only after their commit."""
+        """Send entries to all followers; call it only after their commit."""
         for event in events:
             self.counters[event.type] += 1
             if event.type == "change":
@@ -66,9 +66,14 @@ class Feed:
         for follower in self._followers:
             follower.offer(events)
 
+    @property
+    def followers(self) -> int:
+        """How many are registered."""
+        return len(self._followers)
+
     @contextmanager
     def follow(self) -> Iterator[Follower]:
-        """Register a follower for as long as the block runs."""
+        """Register a follower while the block runs."""
         follower = Follower()
         self._followers.add(follower)
         try:

@@ -1,7 +1,7 @@
-"""`GET /metrics`: what status shows, and counters since the start, for Prometheus.
+"""`GET /metrics`: the facts of status, and counters since the start, for Prometheus.
 
 Names follow https://prometheus.io/docs/practices/naming/. Labels are objects and limits that the
-configuration or the org names, and words of rtsd's own: nothing that a sender can make up.
+configuration or the org names, and words of rtsd's own: never text that a sender chooses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from rtsd.control import protocol
 from rtsd.control.feed import Feed
-from rtsd.control.rules import RuleOperations
+from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
@@ -32,34 +32,39 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
 class Metrics(Collector):
-    """Renders the registry; the status among it is as of the request."""
+    """Renders the registry; the status in it is as of the request."""
 
     def __init__(
-        self, registry: CollectorRegistry, shown: Views, feed: Feed, rules: RuleOperations
+        self, registry: CollectorRegistry, views: Views, feed: Feed, rules: RuleRoutes, database: Path
     ) -> None:
         self._registry = registry
-        self._views = shown
+        self._views = views
         self._feed = feed
-        self._rule_operations = rules
+        self._rule_routes = rules
+        self._database = database
         self._rules = protocol.Rules()
         self._status: protocol.Status | None = None
         registry.register(self)
 
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.get("/metrics", self.answer)]
+
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a scrape, in the format it asks for."""
-        self._status, self._rules = await self._views.status(), await self._rule_operations.list()
+        self._status, self._rules = await self._views.status(), await self._rule_routes.listed()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is not counted elsewhere."""
+        """Yield the metrics that are not counted elsewhere."""
         if self._status is not None:  # it is None when the registry asks for the names
             yield from _daemon(self._status)
             yield from _push(self._status)
             yield from _objects(self._status.objects)
             yield from _quota(self._status.quota)
             yield from _rules([*self._rules.rules, *self._rules.alerts])
-            yield from _storage(self._status, self._views.engine.database.path)
+            yield from _storage(self._status, self._database)
             yield from _journal(self._feed.counters)
 
 
@@ -97,19 +102,25 @@ def _daemon(status: protocol.Status) -> Iterator[Metric]:
     build.add_metric((), {"version": status.version, "sqlite": sqlite.version()})
     yield build
     yield _gauge("rtsd_start_timestamp_seconds", "When rtsd started.", _seconds(status.started_at))
-    yield _states("rtsd_mode", "How changes arrive: 1 for the mode it is in.", Mode, status.mode)
+    yield _states("rtsd_mode", "How changes arrive: 1 for the current mode.", Mode, status.mode)
     reachable = status.org.reachable is not False
-    yield _gauge("rtsd_org_reachable", "Whether Salesforce answered the last call.", float(reachable))
-    yield _gauge("rtsd_inbox_pending", "Pushes durably taken and not applied yet.", status.inbox.pending)
-    yield _gauge("rtsd_dead_letters", "What could not be used and waits for somebody.", status.dead_letters)
-    yield _gauge("rtsd_errors_last_day", "Errors noted in the last 24 hours.", status.errors_24h)
+    yield _gauge("rtsd_org_reachable", "1 if Salesforce answered the last call.", float(reachable))
+    yield _gauge("rtsd_inbox_pending", "Pushes that are durable and not applied yet.", status.inbox.pending)
+    yield _gauge(
+        "rtsd_dead_letters",
+        "Pushes and deliveries that could not be used and wait for a decision.",
+        status.dead_letters,
+    )
+    yield _gauge("rtsd_errors_last_day", "Errors logged in the last 24 hours.", status.errors_24h)
 
 
 def _push(status: protocol.Status) -> Iterator[Metric]:
     push = status.push
-    yield _states("rtsd_push_quiet", "How the push channel stands: 1 for what it is.", Quiet, push.quiet)
+    yield _states(
+        "rtsd_push_quiet", "The state of the push channel: 1 for the current one.", Quiet, push.quiet
+    )
     last = [((), _seconds(push.last_at))] if push.last_at else []
-    yield _labelled("rtsd_push_last_timestamp_seconds", "When the last push came.", (), last)
+    yield _labelled("rtsd_push_last_timestamp_seconds", "When the last push arrived.", (), last)
     yield _gauge(
         "rtsd_push_missed_last_day", "Changes that a push should have brought, in 24 hours.", push.missed_24h
     )
@@ -121,74 +132,88 @@ def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:
     def gauge(name: str, help_: str, labels: tuple[str, ...], samples: Samples) -> Metric:
         return _labelled(f"rtsd_object_{name}", help_, ("object", *labels), samples)
 
-    states = [((one.name, str(state)), float(one.state == state)) for one in known for state in ObjectState]
-    yield gauge("state", "The state of an object: 1 for the one it is in.", ("state",), states)
-    rows = [((one.name,), one.rows) for one in known]
+    states = [
+        ((item.name, str(state)), float(item.state == state)) for item in known for state in ObjectState
+    ]
+    yield gauge("state", "The state of an object: 1 for the current one.", ("state",), states)
+    rows = [((item.name,), item.rows) for item in known]
     yield gauge("rows", "Rows in the mirror.", (), rows)
-    expected = [((one.name,), one.expected_rows) for one in known if one.expected_rows is not None]
+    expected = [((item.name,), item.expected_rows) for item in known if item.expected_rows is not None]
     yield gauge("expected_rows", "The org's own count when it was last asked.", (), expected)
-    proven = [((one.name,), _seconds(one.as_of)) for one in known if one.as_of]
-    yield gauge("as_of_timestamp_seconds", "The mirror shows what was committed before this.", (), proven)
+    proven = [((item.name,), _seconds(item.as_of)) for item in known if item.as_of]
+    yield gauge("as_of_timestamp_seconds", "The mirror shows everything committed before this.", (), proven)
     fresh = [
-        ((one.name, quantile), milliseconds / 1000)
-        for one in known
-        if (took := one.freshness_ms) is not None
+        ((item.name, quantile), milliseconds / 1000)
+        for item in known
+        if (took := item.freshness_ms) is not None
         for quantile, milliseconds in (("0.5", took.p50), ("0.95", took.p95), ("0.99", took.p99))
     ]
     yield gauge("freshness_seconds", "From the org's commit to the mirror's.", ("quantile",), fresh)
     drift = [
-        ((one.name, kind), count)
-        for one in known
-        if (found := one.drift) is not None
+        ((item.name, kind), count)
+        for item in known
+        if (found := item.drift) is not None
         for kind, count in (
             ("missing", found.missing),
             ("stale", found.stale),
             ("orphaned", found.orphaned),
         )
     ]
-    yield gauge("drift_rows", "Rows that the last check found wrong, by what was wrong.", ("kind",), drift)
+    yield gauge("drift_rows", "Rows that the last check found wrong, by kind.", ("kind",), drift)
 
 
 def _quota(quota: protocol.Quota) -> Iterator[Metric]:
-    limits = [((one.name,), one) for one in quota.limits]
+    limits = [((item.name,), item) for item in quota.limits]
     for name, help_, values in (
-        ("max", "The org's daily limit.", [(label, one.max) for label, one in limits]),
-        ("remaining", "What is left of it.", [(label, one.remaining) for label, one in limits]),
-        ("used_by_rtsd", "What rtsd took of it.", [(label, one.used_by_us) for label, one in limits]),
+        ("max", "The org's daily limit.", [(label, item.max) for label, item in limits]),
+        (
+            "remaining",
+            "The rest of the org's daily limit.",
+            [(label, item.remaining) for label, item in limits],
+        ),
+        (
+            "used_by_rtsd",
+            "The part of the daily limit that rtsd used.",
+            [(label, item.used_by_us) for label, item in limits],
+        ),
     ):
         yield _labelled(f"rtsd_api_limit_{name}", help_, ("limit",), values)
-    ends = [(label, _seconds(one.exhausted_at)) for label, one in limits if one.exhausted_at]
-    what = "When it will be used up at the present rate; absent where it will not."
-    yield _labelled("rtsd_api_limit_exhausted_timestamp_seconds", what, ("limit",), ends)
+    ends = [(label, _seconds(item.exhausted_at)) for label, item in limits if item.exhausted_at]
+    help_ = "When it will be used up at the present rate; absent if it lasts."
+    yield _labelled("rtsd_api_limit_exhausted_timestamp_seconds", help_, ("limit",), ends)
     calls = [((purpose,), count) for purpose, count in quota.calls_24h.items()]
     yield _labelled("rtsd_api_calls_last_day", "Calls of the last 24 hours.", ("purpose",), calls)
 
 
-def _rules(known: Iterable[protocol.Rule]) -> Iterator[Metric]:
+def _rules(known: Iterable[protocol.RuleStatus]) -> Iterator[Metric]:
     every = list(known)
     for name, help_, values in (
-        ("pending", "Deliveries that nobody took yet.", [one.pending for one in every]),
-        ("circuit_open", "Whether the target is left alone.", [one.circuit == "open" for one in every]),
-        ("broken", "Whether the condition cannot be evaluated.", [one.error is not None for one in every]),
+        ("pending", "Deliveries that wait to be accepted.", [item.pending for item in every]),
+        (
+            "circuit_open",
+            "1 while the target refuses everything and is only probed.",
+            [item.circuit == "open" for item in every],
+        ),
+        ("broken", "1 if the condition cannot be evaluated.", [item.error is not None for item in every]),
     ):
-        samples = [((one.name,), float(value)) for one, value in zip(every, values, strict=True)]
+        samples = [((item.name,), float(value)) for item, value in zip(every, values, strict=True)]
         yield _labelled(f"rtsd_rule_{name}", help_, ("rule",), samples)
 
 
 def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:
-    yield _gauge("rtsd_storage_ok", "Whether the last write succeeded.", float(status.storage == "ok"))
+    yield _gauge("rtsd_storage_ok", "1 if the last write succeeded.", float(status.storage == "ok"))
     for name, file in (("database", path), ("wal", path.with_name(f"{path.name}-wal"))):
         with suppress(OSError):
             yield _gauge(f"rtsd_{name}_bytes", f"Size of the {name} file.", file.stat().st_size)
     with suppress(OSError):
         disk = os.statvfs(path.parent)
-        yield _gauge("rtsd_disk_free_bytes", "Space left for the mirror.", disk.f_bavail * disk.f_frsize)
+        yield _gauge("rtsd_disk_free_bytes", "Free space for the mirror.", disk.f_bavail * disk.f_frsize)
 
 
 def _journal(counters: Mapping[str, int]) -> Iterator[Metric]:
     for name, prefix, label, help_ in (
-        ("rtsd_changes", "change.", "source", "Changes judged since the start, by what brought them."),
-        ("rtsd_change_outcomes", "outcome.", "outcome", "The same, by what became of them."),
+        ("rtsd_changes", "change.", "source", "Changes judged since the start, by source."),
+        ("rtsd_change_outcomes", "outcome.", "outcome", "Changes judged since the start, by outcome."),
     ):
         family = CounterMetricFamily(name, help_, labels=[label])
         for key, count in counters.items():
@@ -215,7 +240,7 @@ def _labelled(name: str, help_: str, labels: tuple[str, ...], samples: Samples) 
 
 def _states(name: str, help_: str, every: Iterable[str], now: str) -> Metric:
     label = name.rpartition("_")[2]
-    return _labelled(name, help_, (label,), [((str(one),), float(one == now)) for one in every])
+    return _labelled(name, help_, (label,), [((str(item),), float(item == now)) for item in every])
 
 
 def _seconds(moment: str) -> float:

@@ -1,55 +1,61 @@
-"""Repairs that an operator asks for: of records, of a stretch of time, of columns; priced first if asked."""
+"""Repairs that operators ask for: of records, of a stretch of time, of columns; priced first on request."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import msgspec
+from aiohttp import web
 
-from rtsd.control.operations import Operations
+from rtsd.control import protocol
+from rtsd.control.documents import answer, body_of, moment, object_of
+from rtsd.control.pricing import Pricing, Spending
 from rtsd.core.cost import fetching, narrow_read
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.columns import Columns
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
-from rtsd.sync.repair import ids_at_once
+from rtsd.sync.fingerprint import Fingerprinter
+from rtsd.sync.repair import Repair, ids_at_once
 
 MOST_RECORDS = 50_000
 """Above this a full audit takes fewer calls than fetching by id."""
-ASKED = "asked for by an operator"
+REASON = "asked for by an operator"
+
+Outcome = protocol.Repaired | protocol.Priced
 
 
-class RepairBody(msgspec.Struct):
-    """`{"ids": […]}`, `{"since": TIME, "until": TIME}` or `{"fields": […]}`; `dry_run` only prices."""
-
-    ids: list[str] = []
-    since: str | None = None
-    until: str | None = None
-    fields: list[str] = []
-    dry_run: bool = False
-
-
-class Repairs:
+class RepairRoutes:
     """Answers `POST /v1/objects/{o}/repair`."""
 
-    def __init__(self, engine: Engine, controller: Controller, operations: Operations) -> None:
+    def __init__(
+        self, engine: Engine, repair: Repair, columns: Columns, fingerprinter: Fingerprinter, pricing: Pricing
+    ) -> None:
         self._engine = engine
-        self._controller = controller
-        self._operations = operations
+        self._repair = repair
+        self._columns = columns
+        self._fingerprinter = fingerprinter
+        self._pricing = pricing
 
-    async def run(self, mirrored: MirroredObject, body: RepairBody) -> dict[str, Any]:
-        """Repair, or say what that would cost.
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.post("/v1/objects/{object}/repair", self._answer)]
 
-        Raises UsageError for what can't be meant, Conflict for what can't be done now, and what the
+    async def _answer(self, request: web.Request) -> web.Response:
+        mirrored = object_of(request, self._engine.catalog)
+        return answer(await self._run(mirrored, await body_of(request, protocol.RepairBody)))
+
+    async def _run(self, mirrored: MirroredObject, body: protocol.RepairBody) -> Outcome:
+        """Repair, or price that.
+
+        Raises UsageError for a contradictory body, Conflict for work that has to wait, and what the
         client raises.
         """
         if mirrored.table is None:
@@ -57,80 +63,78 @@ class Repairs:
         if sum((bool(body.ids), body.since is not None, bool(body.fields))) != 1:
             raise UsageError("A repair is of ids, or of fields, or of a stretch since a time.", "Name one.")
         if body.fields:
-            return await self._columns(mirrored, _known(mirrored, body.fields), dry_run=body.dry_run)
+            return await self._read_columns(mirrored, _fields(mirrored, body.fields), dry_run=body.dry_run)
         if body.since is None:
-            return await self._records(mirrored, list(map(_id, body.ids)), dry_run=body.dry_run)
-        since, until = _moment(body.since), _moment(body.until or to_iso(self._engine.salesforce_now()))
+            return await self._fetch(mirrored, [_id(text) for text in body.ids], dry_run=body.dry_run)
+        since = moment(body.since, "since")
+        until = moment(body.until, "until") if body.until else self._engine.salesforce_now()
         if until <= since:
             raise UsageError(f"{body.until} is not after {body.since}.", "Give an earlier --since.")
-        return await self._window(mirrored, since, until, dry_run=body.dry_run)
+        return await self._fetch_stretch(mirrored, since, until, dry_run=body.dry_run)
 
-    async def _records(
-        self, mirrored: MirroredObject, ids: Sequence[str], *, dry_run: bool
-    ) -> dict[str, Any]:
+    async def _fetch(self, mirrored: MirroredObject, ids: Sequence[str], *, dry_run: bool) -> Outcome:
+        """Fetch records by id."""
         if dry_run:
-            return await self._operations.priced(fetching(len(ids), ids_at_once(mirrored)))
-        began = self._engine.now()
-        before = await self._operations.spent(began)
-        done = await self._controller.repair.records(mirrored, ids, ASKED)
-        spent = await self._operations.spent(began) - before
-        return {"fetched": done.fetched, "repaired": done.changed, "api_calls": spent[API_REQUESTS]}
+            return await self._pricing.priced(fetching(len(ids), ids_at_once(mirrored)))
+        return await self._fetched(mirrored, ids, await self._spending())
 
-    async def _window(
+    async def _fetched(
+        self, mirrored: MirroredObject, ids: Sequence[str], spending: Spending
+    ) -> protocol.Repaired:
+        done = await self._repair.records(mirrored, ids, REASON)
+        spent = await spending.so_far()
+        return protocol.Repaired(fetched=done.fetched, repaired=done.changed, api_calls=spent[API_REQUESTS])
+
+    async def _fetch_stretch(
         self, mirrored: MirroredObject, since: Millis, until: Millis, *, dry_run: bool
-    ) -> dict[str, Any]:
-        """Fetch every record that either side has stamped in the stretch; counting costs a call."""
-        cursor = mirrored.described.schema.cursor
-        if cursor is None:
+    ) -> Outcome:
+        """Fetch every record that either side has stamped in the stretch; counting takes a call."""
+        if mirrored.described.schema.cursor is None:
             raise Conflict(f"{mirrored.name} has no stamps to go by", "name ids, or audit it with --full")
-        began = self._engine.now()
-        before = await self._operations.spent(began)
+        spending = await self._spending()
         rows = await self._count(mirrored, since, until)
         if dry_run:
-            return await self._operations.priced(fetching(rows, ids_at_once(mirrored), listed=True))
+            return await self._pricing.priced(fetching(rows, ids_at_once(mirrored), listed=True))
         if rows > MOST_RECORDS:
             raise Conflict(
                 f"{rows:,} records of {mirrored.name} are stamped then: an audit takes fewer calls",
                 f"run `rtsd audit {mirrored.name} --full`, or name a shorter time",
             )
-        ids = await self._controller.fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
-        result = await self._records(mirrored, sorted(ids), dry_run=False)
-        spent = await self._operations.spent(began) - before
-        return {**result, "api_calls": spent[API_REQUESTS]}
+        ids = await self._fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
+        return await self._fetched(mirrored, sorted(ids), spending)
 
     async def _count(self, mirrored: MirroredObject, since: Millis, until: Millis) -> int:
         cursor = mirrored.described.schema.cursor or ""
-        where = soql.all_of(
-            f"{cursor} >= {soql.moment(since)}", f"{cursor} < {soql.moment(until)}", mirrored.config.where
-        )
-        statement = soql.select(("COUNT()",), mirrored.name, where)
-        theirs = await self._engine.client.count(statement, purpose="repair")
+        where = soql.all_of(soql.between(cursor, since, until), mirrored.config.where)
+        theirs = await self._engine.client.count(soql.count(mirrored.name, where), purpose="repair")
         table = mirrored.described
         ours = await mirror.count_since(self._engine.database, table, to_iso(since), to_iso(until))
         return max(theirs, ours)
 
-    async def _columns(
+    async def _read_columns(
         self, mirrored: MirroredObject, columns: Sequence[str], *, dry_run: bool
-    ) -> dict[str, Any]:
+    ) -> Outcome:
         """Read the columns of every row again."""
         engine, schema = self._engine, mirrored.described.schema
         if dry_run:
             wanted = ("Id", schema.cursor, *columns)
-            narrow = replace(schema, fields=tuple(one for one in schema.fields if one.name in wanted))
+            narrow = replace(schema, fields=tuple(field for field in schema.fields if field.name in wanted))
             size = await measure(engine.client, narrow, mirrored.config.where, purpose="estimate")
-            return await self._operations.priced(narrow_read(size))
-        began = engine.now()
-        before = await self._operations.spent(began)
-        changed = await self._controller.columns.reread(mirrored, columns)
+            return await self._pricing.priced(narrow_read(size))
+        spending = await self._spending()
+        changed = await self._columns.reread(mirrored, columns)
         message = f"{', '.join(columns)} read again for every row: {changed} rows differed"
         await engine.note(Note("repair", mirrored.name, source="repair", message=message))
-        spent = await self._operations.spent(began) - before
-        return {
-            "fetched": await mirror.count(engine.database, mirrored.described),
-            "repaired": changed,
-            "api_calls": spent[API_REQUESTS],
-            "bulk_jobs": spent[BULK_JOBS],
-        }
+        spent = await spending.so_far()
+        return protocol.Repaired(
+            fetched=await mirror.count(engine.database, mirrored.described),
+            repaired=changed,
+            api_calls=spent[API_REQUESTS],
+            bulk_jobs=spent[BULK_JOBS],
+        )
+
+    async def _spending(self) -> Spending:
+        return await Spending.begin(self._engine.database, self._engine.now())
 
 
 def _id(text: str) -> str:
@@ -140,15 +144,8 @@ def _id(text: str) -> str:
         raise UsageError(f"{error}.", "Copy it from the record's address in Salesforce.") from None
 
 
-def _moment(text: str) -> Millis:
-    try:
-        return from_iso(normal_iso(text))
-    except ValueError:
-        raise UsageError(f"{text!r} is no time.", "Write it like 2026-03-01T10:00:00Z.") from None
-
-
-def _known(mirrored: MirroredObject, names: Sequence[str]) -> list[str]:
-    """The fields in their own spelling."""
+def _fields(mirrored: MirroredObject, names: Sequence[str]) -> list[str]:
+    """Return the fields as the org spells them. Raises UsageError."""
     schema = mirrored.described.schema
     unknown = [name for name in names if name.lower() not in schema.by_lower_name]
     if unknown:

@@ -1,77 +1,92 @@
-"""Rules and alerts on the control socket: how they fare, and what a rule would have fired."""
+"""Rules and alerts on the control socket: their deliveries, and the test of a rule against the past."""
 
 from __future__ import annotations
 
-from rtsd.control import protocol, views
-from rtsd.core.instant import DAY_MS, from_iso, to_iso
-from rtsd.errors import Conflict, NotFound, UsageError
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rtsd.control import protocol
+from rtsd.control.documents import answer, body_of, moment
+from rtsd.control.wire import event, iso
+from rtsd.core.instant import DAY_MS, Millis, to_iso
+from rtsd.errors import Conflict, NotFound
 from rtsd.rules import dry_run
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.rule import Alert, Rule
 from rtsd.store import dead_letters, outbox
+from rtsd.store.database import Database
 from rtsd.store.outbox import Count
-from rtsd.sync.engine import Engine
 
 _NONE = Count(0, 0, 0, 0, None)
 
 
-class RuleOperations:
+class RuleRoutes:
     """Answers `/v1/rules`."""
 
-    def __init__(self, engine: Engine, rule_engine: RuleEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, rule_engine: RuleEngine, now: Callable[[], Millis]) -> None:
+        self._database = database
         self._rule_engine = rule_engine
+        self._now = now
 
-    async def list(self) -> protocol.Rules:
-        """`GET /v1/rules`."""
-        database = self._engine.database
-        counts = await outbox.counts(database, self._engine.now() - DAY_MS)
-        dead = await dead_letters.count_by_rule(database)
-        health = self._rule_engine.health()
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.get("/v1/rules", self._list), web.post("/v1/rules/{name}/test", self._test)]
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return answer(await self.listed())
+
+    async def _test(self, request: web.Request) -> web.Response:
+        body = await body_of(request, protocol.RuleTestBody)
+        return answer(await self._tested(request.match_info["name"], body.since))
+
+    async def listed(self) -> protocol.Rules:
+        """Return rules and alerts, and how their deliveries fare."""
+        counts = await outbox.counts(self._database, self._now() - DAY_MS)
+        dead = await dead_letters.count_by_rule(self._database)
+        compiled = self._rule_engine.compiled()
         shown = protocol.Rules()
         for rule in self._rule_engine.rules:
-            one = self._shown(rule, counts.get(rule.name, _NONE), dead.get(rule.name, 0))
-            one.object, one.when, one.error = rule.object, rule.when, health[rule.name].error
-            shown.rules.append(one)
+            status = self._status(rule, counts.get(rule.name, _NONE), dead.get(rule.name, 0))
+            status.object, status.when, status.error = rule.object, rule.when, compiled[rule.name].error
+            shown.rules.append(status)
         for alert in self._rule_engine.alerts:
-            shown.alerts.append(self._shown(alert, counts.get(alert.name, _NONE), dead.get(alert.name, 0)))
+            shown.alerts.append(self._status(alert, counts.get(alert.name, _NONE), dead.get(alert.name, 0)))
         return shown
 
-    def _shown(self, one: Rule | Alert, count: Count, dead: int) -> protocol.Rule:
-        circuit = self._rule_engine.deliverer.circuit_of(one.action)
-        return protocol.Rule(
-            name=one.name,
-            on=sorted(one.on),
-            action=one.action.kind,
-            target=one.action.target,
+    def _status(self, rule: Rule | Alert, count: Count, dead: int) -> protocol.RuleStatus:
+        circuit = self._rule_engine.deliverer.circuit_of(rule.action)
+        return protocol.RuleStatus(
+            name=rule.name,
+            on=sorted(rule.on),
+            action=rule.action.kind,
+            target=rule.action.target,
             fired_24h=count.fired,
             delivered_24h=count.delivered,
             pending=count.pending,
             failed_24h=count.failed,
             dead_letters=dead,
             circuit="open" if circuit.is_open else "closed",
-            last_fired_at=to_iso(count.last_fired_at) if count.last_fired_at is not None else None,
+            last_fired_at=iso(count.last_fired_at),
         )
 
-    async def test(self, name: str, since: str) -> protocol.RuleTest:
-        """`POST /v1/rules/{name}/test`. Raises NotFound, UsageError for a moment that is none, Conflict."""
-        rule = next((one for one in self._rule_engine.rules if one.name.lower() == name.lower()), None)
+    async def _tested(self, name: str, since: str) -> protocol.RuleTest:
+        """Test a rule. Raises NotFound, UsageError for a malformed moment, Conflict."""
+        rules = self._rule_engine.rules
+        rule = next((rule for rule in rules if rule.name.lower() == name.lower()), None)
         if rule is None:
-            known = ", ".join(one.name for one in self._rule_engine.rules) or "none"
+            known = ", ".join(rule.name for rule in rules) or "none"
             raise NotFound(f"there is no rule {name}", f"rules are: {known}")
-        try:
-            moment = from_iso(since)
-        except ValueError as error:
-            raise UsageError(f"since: {error}", "give a moment such as 2026-03-01T10:00:00Z") from error
+        begin = moment(since, "since")
         mirrored = self._rule_engine.mirrored(rule.object)
         if mirrored is None:
             raise Conflict(f"{rule.object} is not mirrored yet", "restart rtsd")
-        found = await dry_run.run(self._engine.database, mirrored, rule, moment)
+        found = await dry_run.run(self._database, mirrored, rule, begin)
         return protocol.RuleTest(
             rule=rule.name,
-            since=to_iso(moment),
+            since=to_iso(begin),
             considered=found.considered,
             matched=found.matched,
-            entries=[views.event(entry) for entry in found.entries],
+            entries=[event(entry) for entry in found.entries],
             truncated=found.truncated,
         )

@@ -1,4 +1,4 @@
-"""Followed events: NDJSON for as long as the reader stays; no reader is ever waited for."""
+"""The journal on the control socket: a page of it, or followed as NDJSON; it waits for no reader."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from rtsd.control import protocol, views
+from rtsd.control import protocol, wire
+from rtsd.control.documents import find_object, is_on, whole_number
 from rtsd.control.feed import Feed, Follower
 from rtsd.control.views import Views
 from rtsd.store import journal
+from rtsd.store.database import Database
+from rtsd.sync.catalog import Catalog
 
 PAGE = 1_000
+MOST_ENTRIES = 10_000
+"""Entries in one answer."""
+MOST_ROWS = 1_000
+"""Entries in one frame."""
+MOST_HZ = 60
 WRITE_DEADLINE_S = 30.0
-"""A reader that takes nothing for so long is closed; it resumes with `after`."""
-STATUS_EVERY_S = 1.0
-"""How often a thinned feed looks whether the status changed."""
+"""A reader that takes nothing for this long is closed; it resumes with `after`."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,31 @@ class EventQuery:
 class EventStream:
     """Answers `GET /v1/events`."""
 
-    def __init__(self, feed: Feed, shown: Views) -> None:
+    def __init__(self, feed: Feed, database: Database, catalog: Catalog, views: Views) -> None:
         self._feed = feed
-        self._views = shown
+        self._database = database
+        self._catalog = catalog
+        self._views = views
 
-    async def answer(self, request: web.Request, query: EventQuery) -> web.StreamResponse:
-        """Answer a page of the journal, or follow it."""
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.get("/v1/events", self._answer)]
+
+    def _query(self, request: web.Request) -> EventQuery:
+        query = request.query
+        name = query.get("object")
+        return EventQuery(
+            after=whole_number(query["after"], "after") if "after" in query else None,
+            object=find_object(self._catalog, name).name if name else None,
+            limit=min(whole_number(query.get("limit", "1000"), "limit"), MOST_ENTRIES),
+            follow=is_on(request, "follow"),
+            hz=min(whole_number(query.get("hz", "0"), "hz"), MOST_HZ),
+            rows=min(whole_number(query.get("rows", "200"), "rows"), MOST_ROWS),
+        )
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a page of the journal, or follow it."""
+        query = self._query(request)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -54,31 +79,30 @@ class EventStream:
                 await self._follow(response, query)
             await response.write_eof()
         except (ConnectionError, TimeoutError):
-            pass  # the reader went away, or stopped reading: it resumes with `after`
+            pass  # the reader is gone, or stopped reading: it resumes with `after`
         return response
 
     async def _page(self, response: web.StreamResponse, query: EventQuery) -> None:
         entries = await journal.after(
-            self._views.engine.database, query.after or 0, object_name=query.object, limit=query.limit
+            self._database, query.after or 0, object_name=query.object, limit=query.limit
         )
-        await _write(response, [views.event(entry) for entry in entries])
+        await _write(response, [wire.event(entry) for entry in entries])
 
     async def _follow(self, response: web.StreamResponse, query: EventQuery) -> None:
-        """Everything from the snapshot on; first, with `after`, what was missed."""
+        """Send every entry from the snapshot on; with `after`, first those since then."""
         with self._feed.follow() as follower:
-            status = await self._views.status()
+            status = await self._views.recent(max_age_s=0)
             await _write(response, [protocol.Snapshot(status=status)])
             sent = query.after if query.after is not None else status.last_seq
             sent = await self._backfill(response, query, sent)
             await self._live(response, query, follower, sent)
 
     async def _backfill(self, response: web.StreamResponse, query: EventQuery, sent: int) -> int:
-        database = self._views.engine.database
         while query.after is not None:
-            entries = await journal.after(database, sent, object_name=query.object, limit=PAGE)
+            entries = await journal.after(self._database, sent, object_name=query.object, limit=PAGE)
             if not entries:
                 break
-            await _write(response, [views.event(entry) for entry in entries])
+            await _write(response, [wire.event(entry) for entry in entries])
             sent = entries[-1].seq
         return sent
 
@@ -96,20 +120,15 @@ class EventStream:
         await _write(response, [protocol.Lagged(after=sent)])
 
     async def _frames(self, response: web.StreamResponse, query: EventQuery) -> None:
-        """At most `hz` frames a second, each with the newest rows; what did not fit is only counted."""
-        status = await self._views.status()
-        await _write(response, [protocol.Snapshot(status=status)])
-        seen, total, ticks = status.last_seq, self._feed.total, 0
-        shown = status
+        """Send at most `hz` frames a second, each with the newest rows; the others are only counted."""
+        shown = await self._views.recent(max_age_s=0)
+        await _write(response, [protocol.Snapshot(status=shown)])
+        seen, total = shown.last_seq, self._feed.total
         while True:
             await asyncio.sleep(1 / query.hz)
-            ticks += 1
-            changed = None
-            if ticks >= STATUS_EVERY_S * query.hz:
-                ticks = 0
-                fresh = await self._views.status()
-                changed = fresh if _differs(fresh, shown) else None
-                shown = fresh
+            recent = await self._views.recent()
+            changed = recent if recent is not shown and _differs(recent, shown) else None
+            shown = recent
             if changed is None and self._feed.total == total:
                 continue
             rows = [event for event in self._feed.recent if event.seq > seen]
@@ -125,9 +144,9 @@ class EventStream:
             await _write(response, [frame])
 
 
-def _differs(one: protocol.Status, other: protocol.Status) -> bool:
-    """Whether anything but the time has changed."""
-    return msgspec.structs.replace(one, now=other.now) != other
+def _differs(new: protocol.Status, old: protocol.Status) -> bool:
+    """Return True if anything but the time has changed."""
+    return msgspec.structs.replace(new, now=old.now) != old
 
 
 async def _write(response: web.StreamResponse, lines: Sequence[msgspec.Struct]) -> None:

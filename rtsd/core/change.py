@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rtsd.core.instant import DAY_MS, MINUTE_MS, Millis, from_iso
+from rtsd.core.privacy import MaskedValues
 from rtsd.core.values import MirrorValue
 
 
@@ -69,8 +70,8 @@ NEVER = Version("", 0, 0)
 class Change:
     """One change of one record, from any source.
 
-    `fields` holds mirror values by column, or None if the change carries none. Columns absent from it keep
-    their values.
+    `fields` holds masked mirror values by column, or None if the change carries none. Columns absent from it
+    keep their values.
     """
 
     object: str
@@ -78,7 +79,7 @@ class Change:
     operation: Operation
     source: Source
     version: Version
-    fields: Mapping[str, MirrorValue] | None = None
+    fields: MaskedValues | None = None
     changed: tuple[str, ...] = ()
     """The edited fields according to the sender; empty if it did not list them."""
     master: str | None = None
@@ -174,14 +175,15 @@ def _decide_without_fields(known: StoredRecord, change: Change) -> Decision:
 
 
 def _decide_new(change: Change, columns: int) -> Decision:
-    fields = change.fields or {}
+    fields: Mapping[str, MirrorValue] = change.fields or {}
     if len(fields) < columns or not change.version.stamp:
         return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
     return Decision(Outcome.APPLIED, tuple(fields))
 
 
 def _decide_image(known: StoredRecord, change: Change) -> Decision:
-    row, fields = known.row or {}, change.fields or {}
+    row: Mapping[str, MirrorValue] = known.row or {}
+    fields: Mapping[str, MirrorValue] = change.fields or {}
     differing = tuple(name for name, value in fields.items() if row.get(name) != value)
     if not change.version.stamp:
         return Decision(Outcome.DEFERRED, fetch="the push carries no version")

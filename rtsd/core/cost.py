@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rtsd.core.instant import DAY_MS, Millis
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
@@ -62,17 +61,6 @@ class Cost:
         shares = self.share_of({name: highest for name, (highest, _) in limits.items()})
         left = {name: 100 * (limits[name][1] / limits[name][0] - reserve) for name in shares}
         return [(name, share, max(left[name], 0.0)) for name, share in shares.items() if share > left[name]]
-
-    def document(self, limits: Mapping[str, int]) -> dict[str, Any]:
-        """Return the `estimate` of contract section 5."""
-        return {
-            "rows": self.rows,
-            "api_calls": self.api_calls,
-            "bulk_jobs": self.bulk_jobs,
-            "mb": round(self.mb, 2),
-            "minutes": round(self.minutes, 2),
-            "share_of_daily": self.share_of(limits),
-        }
 
 
 def full_read(objects: Iterable[ObjectSize], *, from_start: bool = False) -> Cost:

@@ -1,4 +1,4 @@
-"""How changes arrive now: a small machine, as a table.
+"""How changes arrive: a small machine, as a table.
 
 ::
 
@@ -6,7 +6,7 @@
     real_time          pushes arrive; nothing is polled
     interval           pushes are silent, or not proven yet; Interval Sync reads the changes
     disabled           the package is switched off in the org (Disable_RTS__c); Interval Sync reads
-    unreachable        Salesforce does not answer us, and no push says otherwise
+    unreachable        Salesforce does not answer us, and no push says otherwise; reading on is the probe
     paused             an operator stopped the sync; pushes are still taken, nothing is applied
 """
 
@@ -51,7 +51,7 @@ _TABLE: dict[Signal, tuple[Mode, ...]] = {
     Signal.PUSH: (_R, _R, _R, _R, _R, _P),  # a push proves that push works, whatever else is known
     Signal.SILENCE: (_A, _I, _I, _D, _U, _P),
     Signal.PACKAGE_FOUND: (_I, _R, _I, _D, _U, _P),  # real_time only on the evidence of a push
-    Signal.PACKAGE_MISSING: (_A, _R, _A, _A, _U, _P),
+    Signal.PACKAGE_MISSING: (_A, _A, _A, _A, _U, _P),
     Signal.PACKAGE_DISABLED: (_D, _D, _D, _D, _U, _P),
     Signal.PACKAGE_ENABLED: (_I, _R, _I, _I, _U, _P),
     Signal.ORG_UNREACHABLE: (_U, _R, _U, _U, _U, _P),  # while pushes come, silence is the judge
@@ -66,8 +66,8 @@ TRANSITIONS: Mapping[tuple[Mode, Signal], Mode] = {
     for mode, target in zip(_ORDER, targets, strict=True)
 }
 
-READS_BY_INTERVAL = frozenset({Mode.AWAITING_PACKAGE, Mode.INTERVAL, Mode.DISABLED})
-"""Modes in which Interval Sync reads."""
+READS_BY_INTERVAL = frozenset({Mode.AWAITING_PACKAGE, Mode.INTERVAL, Mode.DISABLED, Mode.UNREACHABLE})
+"""Modes in which Interval Sync reads; in `unreachable` that is how an answer is noticed."""
 
 
 def next_mode(mode: Mode, signal: Signal) -> Mode:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
+from rtsd.sync.silence import PushSeen
 
 REPORT_EVERY_MS: Millis = MINUTE_MS
 
@@ -15,15 +15,15 @@ REPORT_EVERY_MS: Millis = MINUTE_MS
 class Rejections:
     """Reports rejections to the engine, at a rate that senders cannot influence."""
 
-    def __init__(self, engine: Engine, controller: Controller, now: Callable[[], Millis]) -> None:
+    def __init__(self, engine: Engine, push: PushSeen, now: Callable[[], Millis]) -> None:
         self._engine = engine
-        self._controller = controller
+        self._push = push
         self._now = now
         self._reported: dict[str, Millis] = {}
 
     async def count(self, error: PushError) -> None:
         """Count a rejection. Raises StoreError if it cannot be reported."""
-        self._controller.push.rejected += 1
+        self._push.rejected += 1
         now = self._now()
         if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now

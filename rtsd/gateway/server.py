@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ import structlog
 from aiohttp import HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
-from rtsd.core.payload import Changes, Push, encode_push, parse_push
+from rtsd.core.payload import Changes, Push, parse_push
+from rtsd.core.privacy import MaskedPush
 from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
@@ -58,9 +58,10 @@ class GatewayDependencies:
     now: Callable[[], Millis]
     org_id: Callable[[], str | None]
     """The org whose pushes are accepted; None while it is unknown, in which case the engine checks."""
-    protect: Callable[[Changes], None]
+    protect: Callable[[Push], MaskedPush]
     """Applies the privacy rules before the push reaches the disk."""
-    on_push: Callable[[Push, Millis], Awaitable[None]]
+    on_push: Callable[[Push, Millis], None]
+    """Takes a push that is stored; the sender does not wait for its consequences."""
     on_rejected: Callable[[PushError], Awaitable[None]]
     healthy: Callable[[], bool]
     meters: Meters
@@ -112,7 +113,7 @@ class GatewayServer:
     async def _push(self, request: web.Request) -> web.Response:
         """Receive a push, and log its result without its content."""
         connection.of(request).headers_received()
-        meters, started = self._dependencies.meters, time.monotonic()
+        meters, started = self._dependencies.meters, asyncio.get_running_loop().time()
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
@@ -136,7 +137,7 @@ class GatewayServer:
     def _log(self, rate_limit: RateLimit, result: str, started: float, **more: object) -> None:
         suppressed = rate_limit.admit(self._dependencies.now())
         if suppressed is not None:
-            ms = round((time.monotonic() - started) * 1000, 1)
+            ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
             log.info("push", result=result, ms=ms, held_back=suppressed or None, **more)
 
     async def _receive(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
@@ -160,11 +161,9 @@ class GatewayServer:
                 f"correctly signed, but sent by org {push.org}: a copy of this org is pushing to it",
                 "in that sandbox, clear Token__c in RTS_Settings__c",
             )
-        if isinstance(push, Changes):
-            dependencies.protect(push)
-        fresh = await dependencies.inbox.append(Arrival(signed.webhook_id, now, encode_push(push)))
-        with suppress(StoreError):  # the push is stored: a failure from here on does not change the answer
-            await dependencies.on_push(push, now)
+        arrival = Arrival(signed.webhook_id, now, dependencies.protect(push))
+        fresh = await dependencies.inbox.append(arrival)
+        dependencies.on_push(push, now)
         return push, fresh
 
     async def _healthz(self, request: web.Request) -> web.Response:

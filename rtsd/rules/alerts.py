@@ -14,7 +14,6 @@ Sent alerts are stored, so that a restart does not repeat them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 import msgspec
@@ -23,13 +22,15 @@ from rtsd.core.instant import HOUR_MS, Millis, to_iso
 from rtsd.core.silence import Quiet
 from rtsd.rules.match import new_webhook_id
 from rtsd.rules.rule import Alert
+from rtsd.services import Service
 from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.store.outbox import NewDelivery
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.reachability import Reachability
+from rtsd.sync.silence import PushSeen
 
 CHECK_EVERY_S = 1.0
 """Seconds between checks of the conditions, all but one of which are in memory."""
@@ -52,13 +53,25 @@ class ActiveAlert(msgspec.Struct):
     mark: int = 0
 
 
-class AlertWatch:
+class AlertWatch(Service):
     """Checks the conditions and adds alerts to the outbox."""
 
-    def __init__(self, engine: Engine, controller: Controller, status: RenderStatus) -> None:
+    name = "alerts"
+
+    def __init__(
+        self,
+        engine: Engine,
+        push: PushSeen,
+        reachability: Reachability,
+        status: RenderStatus,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        super().__init__()
         self._engine = engine
-        self._controller = controller
+        self._push = push
+        self._reachability = reachability
         self._status = status
+        self._random_bytes = random_bytes
         self._alerts: Sequence[Alert] = ()
         self._known: dict[str, ActiveAlert] | None = None
 
@@ -66,13 +79,12 @@ class AlertWatch:
         """Replace all alerts."""
         self._alerts = alerts
 
-    async def run(self) -> None:
-        """Check until cancelled."""
-        while True:
-            await self.step()
-            await asyncio.sleep(CHECK_EVERY_S)
+    async def step(self) -> float:
+        """Check the conditions once."""
+        await self.check()
+        return CHECK_EVERY_S
 
-    async def step(self) -> int:
+    async def check(self) -> int:
         """Send alerts for conditions that began or ended since the last check; return their number."""
         if not self._alerts:
             return 0
@@ -153,7 +165,7 @@ class AlertWatch:
             )
             await unit.note(note)
             delivery = NewDelivery(
-                webhook_id=new_webhook_id(),
+                webhook_id=new_webhook_id(self._random_bytes),
                 rule=alert.name,
                 destination=alert.action.destination,
                 object="",
@@ -166,11 +178,11 @@ class AlertWatch:
 
     async def _conditions(self) -> AsyncIterator[tuple[str, ActiveAlert]]:
         """The conditions that hold now, keyed `kind` or `kind object`."""
-        now, controller = self._engine.now(), self._controller
-        if controller.push.quiet is Quiet.SILENT:
-            yield "silent", ActiveAlert(now, controller.push.quiet_proof or "pushes are lost")
-        if controller.unreachable is not None:
-            yield "unreachable", ActiveAlert(now, controller.unreachable)
+        now = self._engine.now()
+        if self._push.quiet is Quiet.SILENT:
+            yield "silent", ActiveAlert(now, self._push.quiet_proof or "pushes are lost")
+        if self._reachability.error is not None:
+            yield "unreachable", ActiveAlert(now, self._reachability.error)
         for mirrored in self._engine.catalog:
             for kind, message in _of_object(mirrored):
                 yield f"{kind} {mirrored.name}", ActiveAlert(now, message)

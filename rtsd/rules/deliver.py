@@ -19,16 +19,17 @@ from rtsd.errors import StoreError
 from rtsd.rules import circuit, command, webhook
 from rtsd.rules.circuit import Circuit
 from rtsd.rules.rule import Action, Command, DeliveryResult
+from rtsd.services import Service
 from rtsd.store import dead_letters, outbox
 from rtsd.store.dead_letters import DeadLetter
-from rtsd.store.journal import Entry, Note
+from rtsd.store.journal import Note
 from rtsd.store.outbox import Delivery
 from rtsd.sync.engine import Engine, UnitOfWork
 
 MAX_PARALLEL = {"webhook": 16, "command": 4}
 """Parallel deliveries to a destination, within the capacity of any receiver and machine."""
-POLL_S = 1.0
-"""Seconds between queries for due deliveries, each a single indexed query."""
+DUE_CHECK_S = 1.0
+"""Seconds between checks for due deliveries, each a single indexed query."""
 BATCH = 500
 PURGE_EVERY_MS: Millis = 600_000
 
@@ -45,17 +46,19 @@ class Destination:
     """By the delivery's seq."""
 
 
-class Deliverer:
+class Deliverer(Service):
     """Delivers the outbox; see the module."""
 
-    def __init__(self, engine: Engine) -> None:
+    name = "deliveries"
+
+    def __init__(self, engine: Engine, fired: asyncio.Event) -> None:
+        super().__init__(fired)
         self._engine = engine
         self._actions: Mapping[str, Action] = {}
         self._destinations: dict[str, Destination] = {}
         self._ended: list[tuple[Delivery, DeliveryResult]] = []
         self._arranged = False
         self._purged_at: Millis = 0
-        self._wake = asyncio.Event()
         self._http: aiohttp.ClientSession | None = None
 
     @property
@@ -71,38 +74,23 @@ class Deliverer:
         for action in actions.values():
             self._destinations.setdefault(action.destination, Destination(MAX_PARALLEL[action.kind]))
         self._arranged = False
-        self._wake.set()
+        self.wake.set()
 
     def circuit_of(self, action: Action) -> Circuit:
         """The circuit breaker of an action's destination."""
         return self._destinations[action.destination].circuit
 
-    def on_commit(self, entries: Sequence[Entry]) -> None:
-        """Wake up if the committed entries fired a rule or alert."""
-        if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
-            self._wake.set()
-
-    def wake(self) -> None:
-        """Query for due deliveries immediately."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Deliver until cancelled."""
-        try:
-            while True:
-                self._wake.clear()
-                while await self.step():
-                    pass
-                try:
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
-                except TimeoutError:
-                    continue
-        finally:
-            await self.close()
-            with suppress(StoreError):
-                await self._settle()
+    async def step(self) -> float:
+        """Take a turn; the next one follows immediately while there is work."""
+        return 0.0 if await self.turn() else DUE_CHECK_S
 
     async def close(self) -> None:
+        """Cancel the running attempts, and write the results of those finished by then."""
+        await self.cancel_attempts()
+        with suppress(StoreError):
+            await self._settle()
+
+    async def cancel_attempts(self) -> None:
         """Cancel the running attempts, which are repeated after the next start."""
         tasks = [
             task for destination in self._destinations.values() for task in destination.under_way.values()
@@ -114,7 +102,7 @@ class Deliverer:
             await self._http.close()
             self._http = None
 
-    async def step(self) -> int:
+    async def turn(self) -> int:
         """Write the results of finished attempts and start due deliveries; return the number of both."""
         done = 0
         if not self._arranged:
@@ -175,7 +163,7 @@ class Deliverer:
             )
         finally:
             del destination.under_way[delivery.seq]
-            self._wake.set()
+            self.wake.set()
 
     async def _send(self, action: Action, delivery: Delivery) -> DeliveryResult:
         if isinstance(action, Command):

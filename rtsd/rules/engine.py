@@ -1,16 +1,16 @@
-"""All rules and alerts: set at the start and on SIGHUP, checked against the mirror's columns."""
+"""All rules and alerts, in force since the start or the last reload, checked against the mirror's columns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
-from rtsd.rules.alerts import AlertWatch, RenderStatus
+from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
-from rtsd.rules.match import Matcher, RenderEntry, RuleHealth, new_webhook_id
+from rtsd.rules.match import CompiledRule, Matcher, new_webhook_id
 from rtsd.rules.rule import Action, Alert, Rule
 from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
@@ -19,7 +19,6 @@ from rtsd.store.journal import Note
 from rtsd.store.outbox import NewDelivery
 from rtsd.store.when import UnknownColumn, When
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
 from rtsd.sync.engine import Engine
 
 
@@ -37,23 +36,28 @@ class RuleEngine:
     """Rules, alerts, and the components that run them."""
 
     def __init__(
-        self, engine: Engine, controller: Controller, render: RenderEntry, status: RenderStatus
+        self,
+        engine: Engine,
+        *,
+        matcher: Matcher,
+        deliverer: Deliverer,
+        watch: AlertWatch,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._engine = engine
-        self.matcher = Matcher(engine.journal, render)
-        self.deliverer = Deliverer(engine)
-        self.watch = AlertWatch(engine, controller, status)
+        self.matcher = matcher
+        self.deliverer = deliverer
+        self.watch = watch
+        self._random_bytes = random_bytes
         self.rules: Sequence[Rule] = ()
         self.alerts: Sequence[Alert] = ()
 
-    def set_rules(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
+    def replace(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
         """Replace all rules and alerts, and redirect pending deliveries accordingly."""
         self.rules, self.alerts = rules, alerts
         self.matcher.replace_rules(rules)
         self.watch.set_alerts(alerts)
         self.deliverer.set_actions(self._actions())
-        # without rules, applying a change skips the matcher
-        self._engine.applier.listener = self.matcher if rules else None
 
     def _actions(self) -> dict[str, Action]:
         """The action of each rule and alert by name."""
@@ -64,16 +68,16 @@ class RuleEngine:
         """The object of that name; None if it is not mirrored."""
         return self._engine.catalog.find(name)
 
-    def health(self) -> dict[str, RuleHealth]:
-        """The health of every rule by name, compiled for its object's current columns."""
+    def compiled(self) -> dict[str, CompiledRule]:
+        """All rules by name, compiled for their objects' current columns."""
         found = {}
-        for health in self.matcher:
-            mirrored = self._engine.catalog.find(health.rule.object)
+        for compiled in self.matcher:
+            mirrored = self._engine.catalog.find(compiled.rule.object)
             if mirrored is None:
-                health.error = f"{health.rule.object} is mirrored only after a restart"
+                compiled.error = f"{compiled.rule.object} is mirrored only after a restart"
             elif mirrored.table is not None:
-                self.matcher.compile(health, mirrored.table)
-            found[health.rule.name] = health
+                self.matcher.compile(compiled, mirrored.table)
+            found[compiled.rule.name] = compiled
         return found
 
     async def send_again(self, letter: DeadLetter) -> None:
@@ -88,7 +92,7 @@ class RuleEngine:
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
         delivery = NewDelivery(
-            webhook_id=letter.webhook_id or new_webhook_id(),
+            webhook_id=letter.webhook_id or new_webhook_id(self._random_bytes),
             rule=letter.rule or "",
             destination=action.destination,
             object=letter.object or "",
@@ -100,7 +104,7 @@ class RuleEngine:
             await dead_letters.drop(unit.tx, letter.id)
             await outbox.add(unit.tx, [delivery], self._engine.now())
             await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
-        self.deliverer.wake()
+        self.deliverer.wake.set()
 
     async def mistakes(self, rules: Sequence[Rule]) -> list[str]:
         """The mistakes in the rules' conditions, a line each as for configuration mistakes.

@@ -7,7 +7,6 @@ its first failure, and in the journal with the number of changes.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +37,7 @@ RenderEntry = Callable[[Entry], object]
 
 
 @dataclass(slots=True)
-class RuleHealth:
+class CompiledRule:
     """A rule compiled for its object's current table, and the reason if it cannot be evaluated."""
 
     rule: Rule
@@ -62,25 +61,26 @@ def is_live(mirrored: MirroredObject, occurrence: Occurrence) -> bool:
 class Matcher:
     """Evaluates the rules for changes; the change listener of `sync.apply`."""
 
-    def __init__(self, journal: Journal, render: RenderEntry) -> None:
+    def __init__(self, journal: Journal, render: RenderEntry, random_bytes: Callable[[int], bytes]) -> None:
         self._journal = journal
         self._render = render
-        self._rules: dict[str, list[RuleHealth]] = {}
+        self._random_bytes = random_bytes
+        self._compiled: dict[str, list[CompiledRule]] = {}
         """By the object's lower-cased name."""
 
     def __iter__(self) -> Any:
-        """Iterate over the health of all rules."""
-        return (health for rules in self._rules.values() for health in rules)
+        """Iterate over all rules."""
+        return (compiled for rules in self._compiled.values() for compiled in rules)
 
     def replace_rules(self, rules: Sequence[Rule]) -> None:
         """Replace all rules."""
-        self._rules = {}
+        self._compiled = {}
         for rule in rules:
-            self._rules.setdefault(rule.object.lower(), []).append(RuleHealth(rule))
+            self._compiled.setdefault(rule.object.lower(), []).append(CompiledRule(rule))
 
     def watches(self, object_name: str) -> bool:
         """Whether a rule exists for the object."""
-        return object_name.lower() in self._rules
+        return object_name.lower() in self._compiled
 
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
@@ -89,45 +89,45 @@ class Matcher:
         deliveries: list[NewDelivery] = []
         notes: list[Note] = []
         live = [occurrence for occurrence in found if is_live(mirrored, occurrence)]
-        for health in self._rules.get(mirrored.name.lower(), ()):
-            earlier_error = health.error
-            relevant = [occurrence for occurrence in live if applies_to(health.rule, occurrence.entry.note)]
+        for compiled in self._compiled.get(mirrored.name.lower(), ()):
+            earlier_error = compiled.error
+            relevant = [occurrence for occurrence in live if applies_to(compiled.rule, occurrence.entry.note)]
             failed = 0
             for place, occurrence in enumerate(relevant, 1):
                 if place % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if not self._holds(health, mirrored.described, occurrence):
-                    failed += health.error is not None
+                if not self._holds(compiled, mirrored.described, occurrence):
+                    failed += compiled.error is not None
                     continue
-                deliveries.append(self._delivery(health.rule, occurrence))
-                notes.append(_fired(health.rule, occurrence))
+                deliveries.append(self._delivery(compiled.rule, occurrence))
+                notes.append(_fired(compiled.rule, occurrence))
             if failed:
-                notes.append(_not_evaluated(health, mirrored, failed))
+                notes.append(_not_evaluated(compiled, mirrored, failed))
                 if earlier_error is None:
-                    await self._report(tx, health, mirrored, at)
+                    await self._report(tx, compiled, mirrored, at)
         if deliveries:
             await outbox.add(tx, deliveries, at)
         return await self._journal.append(tx, at, notes) if notes else []
 
-    def compile(self, health: RuleHealth, table: Table) -> None:
+    def compile(self, compiled: CompiledRule, table: Table) -> None:
         """Compile a rule for a table, or set its `error`."""
-        if health.table is not table:
-            health.table, health.when, health.error = table, None, None
+        if compiled.table is not table:
+            compiled.table, compiled.when, compiled.error = table, None, None
             try:
-                health.when = When(health.rule.when, table.schema)
+                compiled.when = When(compiled.rule.when, table.schema)
             except ValueError as error:
-                health.error = str(error).partition(";")[0]
+                compiled.error = str(error).partition(";")[0]
 
-    def _holds(self, health: RuleHealth, table: Table, occurrence: Occurrence) -> bool:
-        self.compile(health, table)
-        if health.when is None:
+    def _holds(self, compiled: CompiledRule, table: Table, occurrence: Occurrence) -> bool:
+        self.compile(compiled, table)
+        if compiled.when is None:
             return False
         try:
-            holds = health.when.holds(occurrence.new, occurrence.old)
+            holds = compiled.when.holds(occurrence.new, occurrence.old)
         except ValueError as error:
-            health.error = f"`when` cannot be evaluated: {error}"
+            compiled.error = f"`when` cannot be evaluated: {error}"
             return False
-        health.error = None
+        compiled.error = None
         return holds
 
     def _delivery(self, rule: Rule, occurrence: Occurrence) -> NewDelivery:
@@ -140,7 +140,7 @@ class Matcher:
             "old": occurrence.old,
         }
         return NewDelivery(
-            webhook_id=new_webhook_id(),
+            webhook_id=new_webhook_id(self._random_bytes),
             rule=rule.name,
             destination=rule.action.destination,
             object=note.object or "",
@@ -149,10 +149,10 @@ class Matcher:
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, health: RuleHealth, mirrored: MirroredObject, at: Millis) -> None:
+    async def _report(self, tx: Tx, compiled: CompiledRule, mirrored: MirroredObject, at: Millis) -> None:
         """Report a rule's first failure in the error log."""
-        message = f"rule {health.rule.name}: {health.error}"
-        log.warning("rule failed", rule=health.rule.name, object=mirrored.name)
+        message = f"rule {compiled.rule.name}: {compiled.error}"
+        log.warning("rule failed", rule=compiled.rule.name, object=mirrored.name)
         await error_log.add(tx, to_iso(at), RuleFailed.__name__, message, mirrored.name)
 
 
@@ -161,9 +161,9 @@ def applies_to(rule: Rule, note: Note) -> bool:
     return note.op in rule.on and note.source in rule.sources
 
 
-def new_webhook_id() -> str:
+def new_webhook_id(random_bytes: Callable[[int], bytes]) -> str:
     """Create the id of a delivery, the same for all its attempts."""
-    return f"rts_{secrets.token_hex(12)}"
+    return f"rts_{random_bytes(12).hex()}"
 
 
 def _fired(rule: Rule, occurrence: Occurrence) -> Note:
@@ -178,12 +178,12 @@ def _fired(rule: Rule, occurrence: Occurrence) -> Note:
     )
 
 
-def _not_evaluated(health: RuleHealth, mirrored: MirroredObject, failed: int) -> Note:
+def _not_evaluated(compiled: CompiledRule, mirrored: MirroredObject, failed: int) -> Note:
     changes = "a change" if failed == 1 else f"{failed} changes"
     return Note(
         type="rule",
         object=mirrored.name,
         outcome="error",
-        message=f"{health.rule.name} could not be evaluated for {changes}: {health.error}",
-        detail={"rule": health.rule.name, "changes": failed},
+        message=f"{compiled.rule.name} could not be evaluated for {changes}: {compiled.error}",
+        detail={"rule": compiled.rule.name, "changes": failed},
     )

@@ -19,7 +19,7 @@
     credentials.py    the configured credentials
     transport.py      TLS, proxies, and the `requests` session for simple-salesforce
     csvstream.py      bytes -> rows, split at whole records
-    soql.py           quoting, SELECT lists, keyset conditions
+    soql.py           every SOQL statement
 
 Imports only `core` and `errors` from rtsd.
 """

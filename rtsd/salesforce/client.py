@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
+from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.responses import Deletions, Limit, Organization, Page, Response, Retrieved, UserInfo
@@ -19,9 +20,6 @@ __all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
 MOST_IDS = 2_000
 """Records per composite/sobjects call (REST API guide, sObject Collections)."""
 _TORN_ATTEMPTS = 3
-_SHORTEST_WINDOW: Millis = 120_000
-"""`deleted` requires bounds more than a minute apart, after truncating their seconds."""
-_ORGANIZATION = "SELECT Id,Name,OrganizationType,IsSandbox FROM Organization"
 
 
 class Client(RestConnection):
@@ -41,7 +39,7 @@ class Client(RestConnection):
         return _page(await self.get_long("tooling/query", purpose=purpose, params={"q": statement}))
 
     async def count(self, statement: str, *, purpose: str, all_rows: bool = False) -> int:
-        """Return the result of a `SELECT COUNT() FROM …`."""
+        """Return the result of a `soql.count` statement."""
         return (await self.query(statement, purpose=purpose, all_rows=all_rows)).total
 
     async def retrieve(
@@ -114,7 +112,7 @@ class Client(RestConnection):
         Raises SalesforceError with reason INVALID_REPLICATION_DATE beyond the log's retention (15 days at
         most), and EXCEEDED_ID_LIMIT for more than 600,000 records.
         """
-        start = min(start, end - _SHORTEST_WINDOW)
+        start = min(start, end - SHORTEST_MS)
         params = {"start": _offset_form(start), "end": _offset_form(end)}
         response = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
         return Deletions(
@@ -142,7 +140,7 @@ class Client(RestConnection):
     async def organization(self, *, purpose: str) -> Organization:
         """Read the Organization record. Raises ObjectUnavailable if the org lacks the API version."""
         try:
-            row = (await self.query(_ORGANIZATION, purpose=purpose)).records[0]
+            row = (await self.query(soql.organization(), purpose=purpose)).records[0]
         except ObjectUnavailable as error:
             if error.status != 404:
                 raise

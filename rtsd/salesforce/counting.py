@@ -23,7 +23,7 @@ async def count_rows(client: Client, schema: ObjectSchema, where: str = "", *, p
     Splits by CreatedDate, which never changes, or else by the stamp. Raises the client's errors.
     """
     try:
-        return await client.count(soql.select(("COUNT()",), schema.name, where), purpose=purpose)
+        return await client.count(soql.count(schema.name, where), purpose=purpose)
     except SalesforceError as error:
         stamp = "CreatedDate" if "CreatedDate" in schema.by_name else schema.cursor
         if error.reason not in TOO_SLOW or not stamp:
@@ -40,12 +40,12 @@ async def _in_halves(
     total = 0
     for since, before in ((start, middle), (middle, end)):
         condition = soql.all_of(
-            f"{stamp} >= {soql.moment(since)}" if since != FIRST else "",
-            f"{stamp} < {soql.moment(before)}" if before != LAST else "",
+            soql.since(stamp, since) if since != FIRST else "",
+            soql.before(stamp, before) if before != LAST else "",
             where,
         )
         try:
-            total += await client.count(soql.select(("COUNT()",), name, condition), purpose=purpose)
+            total += await client.count(soql.count(name, condition), purpose=purpose)
         except SalesforceError as error:
             if error.reason not in TOO_SLOW or before - since <= SHORTEST_MS:
                 raise

@@ -28,6 +28,19 @@ class Ledger(Protocol):
         """Record that Salesforce refused a call on `resources`, and set the times to retry in `error`."""
 
 
+class Uncounted:
+    """A ledger for calls that no mirror pays for: there is none yet."""
+
+    async def spend(self, purpose: str, resource: str, count: int) -> None:
+        """Let every call pass."""
+
+    async def record(self, purpose: str, resource: str, count: int) -> None:
+        """Write nothing down."""
+
+    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
+        """Leave it at Salesforce's own words."""
+
+
 class Observed(NamedTuple):
     """Bounds (ms, Salesforce's clock) of the time at which the server read the data.
 

@@ -129,7 +129,7 @@ async def read_synced_fields(client: Client, objects: Sequence[str]) -> list[Syn
     while True:
         where = soql.all_of(soql.one_of("Object__c", objects), soql.after_id(last_id))
         try:
-            statement = soql.select(columns, SYNCED_FIELD, where, order_by="Id")
+            statement = soql.select(columns, SYNCED_FIELD, where, order_by=soql.keyset_order())
             page = await client.query(statement, purpose=PURPOSE)
         except SalesforceError as error:
             if is_absent(error):
@@ -181,11 +181,10 @@ async def read_errors(client: Client, since: Millis) -> list[dict[str, Any]]:
         "Attempt__c",
     )
     found: list[dict[str, Any]] = []
-    where = f"CreatedDate >= {soql.moment(since)}"
+    where = soql.since("CreatedDate", since)
     while True:
-        page = await client.query(
-            soql.select(columns, ERROR, where, order_by="CreatedDate,Id"), purpose=PURPOSE
-        )
+        statement = soql.select(columns, ERROR, where, order_by=soql.keyset_order("CreatedDate"))
+        page = await client.query(statement, purpose=PURPOSE)
         found += page.records
         if page.done:
             return found
@@ -200,8 +199,8 @@ async def delete_errors(client: Client, before: Millis) -> int:
     """
     total = 0
     while True:
-        where = f"CreatedDate < {soql.moment(before)}"
-        statement = soql.select(("Id",), ERROR, where, order_by="CreatedDate", limit=COLLECTION_SIZE)
+        old = soql.before("CreatedDate", before)
+        statement = soql.select(("Id",), ERROR, old, order_by="CreatedDate", limit=COLLECTION_SIZE)
         ids = [str(row["Id"]) for row in (await client.query(statement, purpose=PURPOSE)).records]
         if not ids:
             return total
@@ -219,9 +218,7 @@ async def read_triggers(client: Client) -> dict[str, str]:
     TableEnumOrId is the object's name, or the id of a custom object (Tooling API, ApexTrigger), whose name is
     then taken from the source.
     """
-    columns = ("Name", "TableEnumOrId", "Body")
-    where = "Name LIKE 'RTS%' AND Status = 'Active'"
-    page = await client.tooling_query(soql.select(columns, "ApexTrigger", where), purpose=PURPOSE)
+    page = await client.tooling_query(soql.active_apex_triggers("RTS%"), purpose=PURPOSE)
     found = {}
     for row in page.records:
         head = _TRIGGER.match(row.get("Body") or "")

@@ -10,7 +10,7 @@ from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.ledger import Clock, Ledger
+from rtsd.salesforce.ledger import Clock, Ledger, Uncounted
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
@@ -30,22 +30,33 @@ class Session:
     """
 
     def __init__(
-        self, credentials: Credentials, ledger: Ledger, clock: Clock, *, timeouts: Timeouts | None = None
+        self,
+        credentials: Credentials,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        timeouts: Timeouts | None = None,
+        login: Login | None = None,
     ) -> None:
+        """`login` is one that was made already, and whose refresh token is saved."""
         self.credentials = credentials
         self.org_id: str | None = None
         """The org that every login must lead to, once known."""
         self._ledger = ledger
         self._clock = clock
         self._timeouts = timeouts or _TIMEOUTS
-        self._token: Token | None = None
+        self._token = login.token if login else None
         self._login: asyncio.Task[Token] | None = None
-        self._refresh_token = credentials.refresh_token
+        self._refresh_token = login.refresh_token if login else credentials.refresh_token
         self._unsaved: Login | None = None
         self._recent: deque[Millis] = deque(maxlen=_MAX_PER_MINUTE)
         self._failure: SalesforceError | None = None
         self._failures = 0
         self._failed_at: Millis = 0
+
+    async def login(self) -> Login:
+        """Return the current token, with the refresh token to use next. Raises as `token` does."""
+        return Login(await self.token(), self._refresh_token)
 
     async def token(self) -> Token:
         """Return the current token, logging in if there is none.
@@ -139,6 +150,15 @@ class Session:
     def _pause(self) -> Millis:
         first = _REFUSED_PAUSE if isinstance(self._failure, AuthenticationFailed) else _UNREACHABLE_PAUSE
         return pause_ms(self._failures, first, _LONGEST_PAUSE)
+
+
+async def first_login(credentials: Credentials, clock: Clock) -> Login:
+    """Log in while there is no ledger to write that down. Raises as `Session.token` does."""
+    session = Session(credentials, Uncounted(), clock)
+    try:
+        return await session.login()
+    finally:
+        await session.close()
 
 
 def _mark_seen(login: asyncio.Task[Token]) -> None:

@@ -1,4 +1,7 @@
-"""SOQL text: quoting, SELECT lists, keyset conditions."""
+"""Every SOQL statement that rtsd sends, as text: quoting, conditions, keyset pages, counts, named queries.
+
+No other module writes SOQL. What an operator configures as a row filter (`where`) is joined in as it is.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,34 @@ def moment(value: Millis | str) -> str:
     return soql_literal(from_iso(value) if isinstance(value, str) else value)
 
 
+def equals(field: str, value: str) -> str:
+    """`field = 'value'`."""
+    return f"{field} = {text(value)}"
+
+
+def like(field: str, pattern: str) -> str:
+    """`field LIKE 'pattern'`; the wildcards are `%` and `_`."""
+    return f"{field} LIKE {text(pattern)}"
+
+
 def one_of(field: str, values: Sequence[str]) -> str:
     """`field IN ('a','b')`."""
     return f"{field} IN ({','.join(map(text, values))})"
+
+
+def since(field: str, start: Millis | str) -> str:
+    """`field >= start`, for a moment."""
+    return f"{field} >= {moment(start)}"
+
+
+def before(field: str, end: Millis | str) -> str:
+    """`field < end`, for a moment."""
+    return f"{field} < {moment(end)}"
+
+
+def between(field: str, start: Millis | str, end: Millis | str) -> str:
+    """From `start` up to, but not including, `end`."""
+    return all_of(since(field, start), before(field, end))
 
 
 def all_of(*conditions: str) -> str:
@@ -36,17 +64,96 @@ def all_of(*conditions: str) -> str:
 
 
 def select(
-    fields: Sequence[str], object_name: str, where: str = "", *, order_by: str = "", limit: int = 0
+    fields: Sequence[str],
+    object_name: str,
+    where: str = "",
+    *,
+    group_by: str = "",
+    order_by: str = "",
+    limit: int = 0,
 ) -> str:
-    """Build a SELECT; empty `where`, `order_by` and `limit` are omitted."""
+    """Build a SELECT; empty optional clauses are omitted."""
     statement = f"SELECT {','.join(fields)} FROM {object_name}"  # noqa: S608  SOQL, whose values `text` quotes
     if where:
         statement += f" WHERE {where}"
+    if group_by:
+        statement += f" GROUP BY {group_by}"
     if order_by:
         statement += f" ORDER BY {order_by}"
     if limit:
         statement += f" LIMIT {limit}"
     return statement
+
+
+def count(object_name: str, where: str = "") -> str:
+    """How many rows there are; the answer is the page's total."""
+    return select(("COUNT()",), object_name, where)
+
+
+def by_day(object_name: str, stamp: str, where: str) -> str:
+    """Counts `n` by the day `d` (UTC) of a stamp, with each day's newest stamp `m`."""
+    day = f"DAY_ONLY({stamp})"
+    return select((f"{day} d", "COUNT(Id) n", f"MAX({stamp}) m"), object_name, where, group_by=day)
+
+
+def by_hour(object_name: str, stamp: str, where: str) -> str:
+    """Counts `n` by the hour of the day `h` (UTC) of a stamp."""
+    hour = f"HOUR_IN_DAY({stamp})"
+    return select((f"{hour} h", "COUNT(Id) n"), object_name, where, group_by=hour)
+
+
+def earliest(object_name: str, stamp: str, where: str) -> str:
+    """The earliest stamp, `m`."""
+    return select((f"MIN({stamp}) m",), object_name, where)
+
+
+def organization() -> str:
+    """The org's own record."""
+    return select(("Id", "Name", "OrganizationType", "IsSandbox", "InstanceName"), "Organization")
+
+
+def user_named(username: str) -> str:
+    """The user of that name."""
+    return select(("Id", "Username"), "User", equals("Username", username))
+
+
+def view_all_data(user_id: str) -> str:
+    """Whether each permission set of a user grants View All Data; a profile is a permission set, too."""
+    fields = ("PermissionSet.PermissionsViewAllData",)
+    return select(fields, "PermissionSetAssignment", equals("AssigneeId", user_id))
+
+
+def permission_set(name: str) -> str:
+    """The permission set of that name."""
+    return select(("Id",), "PermissionSet", equals("Name", name))
+
+
+def assignments(permission_set_id: str) -> str:
+    """The users to whom a permission set is assigned."""
+    return select(
+        ("Id", "AssigneeId"), "PermissionSetAssignment", equals("PermissionSetId", permission_set_id)
+    )
+
+
+def scheduled_jobs(pattern: str) -> str:
+    """The scheduled jobs whose name is like `pattern`."""
+    return select(("Id", "State", "CronJobDetail.Name"), "CronTrigger", like("CronJobDetail.Name", pattern))
+
+
+def remote_site(name: str) -> str:
+    """The remote site of that name (Tooling API)."""
+    return select(("EndpointUrl", "IsActive"), "RemoteProxy", equals("SiteName", name))
+
+
+def apex_code(kind: str, pattern: str) -> str:
+    """The `ApexClass` or `ApexTrigger` rows whose name is like `pattern` (Tooling API)."""
+    return select(("Name", "Body", "Status"), kind, like("Name", pattern))
+
+
+def active_apex_triggers(pattern: str) -> str:
+    """The active Apex triggers whose name is like `pattern` (Tooling API)."""
+    active = all_of(like("Name", pattern), equals("Status", "Active"))
+    return select(("Name", "TableEnumOrId", "Body"), "ApexTrigger", active)
 
 
 def select_list(soql: str) -> list[str]:
@@ -63,19 +170,24 @@ def _from_at(head: str) -> int:
     return position
 
 
+def keyset_order(stamp: str = "") -> str:
+    """The order of keyset pages: by (stamp, Id), or by Id alone."""
+    return f"{stamp},Id" if stamp else "Id"
+
+
 def after_id(last_id: str) -> str:
-    """The keyset condition for paging with `order_by="Id"`; empty for the first page."""
+    """The keyset condition for paging by Id; empty for the first page."""
     return f"Id > {text(last_id)}" if last_id else ""
 
 
-def after_stamp(cursor: str, stamp: Millis | str, last_id: str) -> str:
-    """The keyset condition for paging with `order_by=f"{cursor},Id"`.
+def after_stamp(field: str, stamp: Millis | str, last_id: str) -> str:
+    """The keyset condition for paging by (stamp, Id).
 
     Stamps have whole seconds, so a bulk edit gives thousands of rows the same one; paging by the stamp alone
     would lose or repeat rows (not documented; supaglue-labs/supaglue#532).
     """
     at = moment(stamp)
-    return f"{cursor} > {at} OR ({cursor} = {at} AND Id > {text(last_id)})"
+    return f"{field} > {at} OR ({field} = {at} AND Id > {text(last_id)})"
 
 
 def column_chunks(

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.store import meta
 from rtsd.store.database import Database, Tx
 from rtsd.store.sqlite import quoted
+
+_REQUEST = "audit requested "
+"""Begins the keys of requests among the small facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,20 @@ async def save(tx: Tx, progress: AuditProgress) -> None:
 
 
 async def finish(tx: Tx, object_name: str) -> None:
-    """Remove the progress of a finished audit."""
+    """Remove the progress of a finished audit, and the request for it."""
     await tx.execute("DELETE FROM _rts_audit WHERE object=?", (object_name,))
+    await tx.execute("DELETE FROM _rts_meta WHERE key=?", (_REQUEST + object_name,))
+
+
+async def request(tx: Tx, object_name: str, at: Millis) -> None:
+    """Remember that an operator asked for an object's initial audit, until that is over."""
+    await meta.put(tx, _REQUEST + object_name, to_iso(at))
+
+
+async def requested(database: Database) -> set[str]:
+    """The objects whose initial audit an operator asked for, and that is not over."""
+    keys = await database.fetch("SELECT key FROM _rts_meta WHERE key GLOB ?", (_REQUEST + "*",))
+    return {str(key).removeprefix(_REQUEST) for (key,) in keys}
 
 
 class SeenIds:

@@ -7,7 +7,7 @@ not in the copy. Meanwhile the WAL cannot be reset and grows with every write.
 from __future__ import annotations
 
 import os
-import secrets
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,23 +43,31 @@ async def copy(database: Database, progress: Progress) -> Path:
     The copy contains every commit made before the call. Raises StorageFull if too little space would be left,
     Stopped after `progress.stop`, and StoreError for SQLite's errors.
     """
-    target = database.path.with_name(f".{database.path.name}.backup-{secrets.token_hex(4)}")
+    target: Path | None = None
     try:
         source = await aiosqlite.connect(f"file:{database.path}?mode=ro", uri=True, isolation_level=None)
         try:
             await source.execute("BEGIN")
             ((progress.pages, size),) = await source.execute_fetchall(_SIZE)
-            _require_space(target.parent, size)
-            os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            _require_space(database.path.parent, size)
+            target = _new_file(database.path)
             await _copy_pages(source, target, progress)
         finally:
             await source.close()
     except BaseException as error:
-        target.unlink(missing_ok=True)
+        if target is not None:
+            target.unlink(missing_ok=True)
         if isinstance(error, Error):
-            raise store_error(error, str(target)) from error
+            raise store_error(error, str(target or database.path)) from error
         raise
     return target
+
+
+def _new_file(path: Path) -> Path:
+    """An empty file beside the database at `path`, 0600, under a name that nothing else has."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.backup-", dir=path.parent)
+    os.close(descriptor)
+    return Path(name)
 
 
 async def _copy_pages(source: aiosqlite.Connection, target: Path, progress: Progress) -> None:

@@ -13,12 +13,14 @@ import os
 import sqlite3 as standard_sqlite
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageFailed, StorageUnwritable
 from rtsd.store import migrations
+from rtsd.store.counts import Counts, restore
 from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
 
 APPLICATION_ID = 0x52545344  # "RTSD": identifies the database, also to file(1)
@@ -36,6 +38,8 @@ class Tx:
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self.counts = Counts()
+        """By how much the transaction changes the database's counts."""
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement."""
@@ -70,9 +74,17 @@ class Database:
     """The open database. `async with await Database.open(path) as database: …`."""
 
     def __init__(
-        self, path: Path, lock: int, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+        self,
+        path: Path,
+        lock: int,
+        *,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        counts: Counts,
     ) -> None:
         self.path = path
+        self.counts = counts
+        """What is committed, counted."""
         self._lock_file = lock
         self._writer = writer
         self._reader = reader
@@ -95,12 +107,13 @@ class Database:
                 await _create(path)
             writer = await _connect(path, read_only=False)
             reader = await _connect(path, read_only=True)
+            counts = await restore(Reader(reader, path).fetch)
         except BaseException as error:
             os.close(lock)
             if isinstance(error, Error):
                 raise store_error(error, str(path)) from error
             raise
-        return cls(path, lock, writer, reader)
+        return cls(path, lock, writer=writer, reader=reader, counts=counts)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -109,8 +122,9 @@ class Database:
             try:
                 try:
                     await self._writer.execute("BEGIN IMMEDIATE")  # begins even if cancelled
-                    yield Tx(self._writer)
-                    await self._writer.execute("COMMIT")
+                    tx = Tx(self._writer)
+                    yield tx
+                    await self._commit(tx)
                 except BaseException:
                     await self._rollback()
                     raise
@@ -167,6 +181,16 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _commit(self, tx: Tx) -> None:
+        """Commit, and count; a commit that is cancelled goes through all the same, and is counted."""
+        committing = asyncio.ensure_future(self._writer.execute("COMMIT"))
+        committing.add_done_callback(partial(self._count, tx.counts))
+        await asyncio.shield(committing)
+
+    def _count(self, changes: Counts, committing: asyncio.Future[Any]) -> None:
+        if not committing.cancelled() and committing.exception() is None:
+            self.counts.add(changes)
 
     async def _rollback(self) -> None:
         # A cancelled COMMIT still completes in SQLite's thread before this statement, which then has nothing

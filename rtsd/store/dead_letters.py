@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
 
@@ -44,15 +45,24 @@ class DeadLetter:
 
 
 async def add(
-    tx: Tx, at: str, reason: str, message: str, body: bytes, *, object_name: str | None, record: str | None
+    tx: Tx,
+    at: str,
+    reason: str,
+    message: str,
+    body: MaskedPush,
+    *,
+    object_name: str | None,
+    record: str | None,
 ) -> None:
     """Add an unusable push; it replaces an earlier one with the same record and reason."""
-    await tx.execute(
+    ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
-        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1",
+        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1"
+        " RETURNING attempts",
         (at, reason, message, object_name, record, body),
     )
+    tx.counts.dead_letters += attempts == 1
 
 
 async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
@@ -74,6 +84,7 @@ async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
             letter.webhook_id,
         ),
     )
+    tx.counts.dead_letters += 1
 
 
 async def newest(database: Database, limit: int = 1000) -> list[DeadLetter]:
@@ -86,12 +97,6 @@ async def get(database: Database, letter_id: int) -> DeadLetter:
     for row in await database.fetch(f"{_SELECT} WHERE id=?", (letter_id,)):
         return _letter(row)
     raise NotFound(f"no dead letter {letter_id}", "list them with `rtsd dead-letters list`")
-
-
-async def count(database: Database) -> int:
-    """The number of dead letters."""
-    ((number,),) = await database.fetch("SELECT COUNT(*) FROM _rts_dead_letter")
-    return int(number)
 
 
 async def count_by_rule(database: Database) -> dict[str, int]:
@@ -129,17 +134,19 @@ async def count_for(tx: Tx, object_name: str, reason: str) -> int:
     return int(rows[0][0])
 
 
-async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, bytes]]:
+async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedPush]]:
     """Remove all of an object with that reason and return them as (id, body), to be retried."""
     found = (object_name, reason)
     rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
     await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)
-    return [(int(letter_id), bytes(body)) for letter_id, body in rows]
+    tx.counts.dead_letters -= len(rows)
+    return [(int(letter_id), stored_push(bytes(body))) for letter_id, body in rows]
 
 
 async def drop(tx: Tx, letter_id: int) -> None:
     """Delete a dead letter."""
-    await tx.execute("DELETE FROM _rts_dead_letter WHERE id=?", (letter_id,))
+    dropped = await tx.executemany("DELETE FROM _rts_dead_letter WHERE id=?", [(letter_id,)])
+    tx.counts.dead_letters -= dropped
 
 
 def _letter(row: Row) -> DeadLetter:

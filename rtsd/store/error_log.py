@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtsd.core.instant import from_iso
 from rtsd.store.database import Database, Tx
 
 
@@ -22,15 +23,19 @@ class LoggedError:
 async def add(tx: Tx, at: str, error: str, message: str, object_name: str | None) -> None:
     """Log an error; a repetition of the newest entry increments its count."""
     newest = await tx.fetch(
-        "SELECT seq, error, message, object FROM _rts_error ORDER BY seq DESC LIMIT 1",
+        "SELECT error, message, object, seq, at, count FROM _rts_error ORDER BY seq DESC LIMIT 1",
     )
-    if newest and newest[0][1:] == (error, message, object_name):
-        await tx.execute("UPDATE _rts_error SET at=?, count=count+1 WHERE seq=?", (at, newest[0][0]))
+    if newest and newest[0][:3] == (error, message, object_name):
+        seq, last_at, count = newest[0][3:]
+        await tx.execute("UPDATE _rts_error SET at=?, count=count+1 WHERE seq=?", (at, seq))
+        tx.counts.errors.add(from_iso(last_at), -count)
+        tx.counts.errors.add(from_iso(at), count + 1)
         return
     await tx.execute(
         "INSERT INTO _rts_error (at, error, message, object) VALUES (?, ?, ?, ?)",
         (at, error, message, object_name),
     )
+    tx.counts.errors.add(from_iso(at))
 
 
 async def newest(database: Database, limit: int = 200) -> list[LoggedError]:
@@ -39,9 +44,3 @@ async def newest(database: Database, limit: int = 200) -> list[LoggedError]:
         "SELECT seq, at, error, message, object, count FROM _rts_error ORDER BY seq DESC LIMIT ?", (limit,)
     )
     return [LoggedError(*row) for row in rows]
-
-
-async def count_since(database: Database, at: str) -> int:
-    """The number of errors since `at`, including repetitions."""
-    ((number,),) = await database.fetch("SELECT COALESCE(SUM(count), 0) FROM _rts_error WHERE at >= ?", (at,))
-    return int(number)

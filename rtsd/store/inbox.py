@@ -9,7 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from rtsd.core.instant import Millis
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
+from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.store.database import Database, Tx
 
 MAX_WAITING = 1_000
@@ -24,7 +26,7 @@ class Entry(NamedTuple):
     seq: int
     webhook_id: str
     received_at: Millis
-    body: bytes
+    body: MaskedPush
 
 
 class Arrival(NamedTuple):
@@ -32,13 +34,16 @@ class Arrival(NamedTuple):
 
     webhook_id: str
     received_at: Millis
-    body: bytes
+    body: MaskedPush
 
 
-class Inbox:
-    """Appends pushes with group commit; `append` returns only while `run` is running."""
+class Inbox(Service):
+    """Appends pushes with group commit; `append` returns only while it is running."""
+
+    name = "inbox"
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
@@ -57,26 +62,27 @@ class Inbox:
             self._waiting.put_nowait((arrival, outcome))
         except asyncio.QueueFull:
             raise CannotCommit("too many pushes are waiting for the disk", retry_after_s=2) from None
+        self.wake.set()
         return await outcome
 
-    async def run(self) -> None:
-        """Commit groups until cancelled, then fail all waiting appends."""
+    async def step(self) -> float:
+        """Commit a group."""
         self._closed = False
-        try:
-            while True:
-                await self.step()
-        finally:
-            self._closed = True
-            while not self._waiting.empty():
-                _, outcome = self._waiting.get_nowait()
-                if not outcome.done():
-                    outcome.set_exception(_stopping())
+        return 0.0 if await self.commit() else UNTIL_WOKEN
 
-    async def step(self) -> int:
-        """Wait for a push and commit it with all others that are waiting; return their number."""
-        group = [await self._waiting.get()]
-        while len(group) < MAX_GROUP and not self._waiting.empty():
-            group.append(self._waiting.get_nowait())
+    async def close(self) -> None:
+        """Fail all waiting appends."""
+        self._closed = True
+        while not self._waiting.empty():
+            _, outcome = self._waiting.get_nowait()
+            if not outcome.done():
+                outcome.set_exception(_stopping())
+
+    async def commit(self) -> int:
+        """Commit the waiting pushes together; return their number."""
+        group = [self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), MAX_GROUP))]
+        if not group:
+            return 0
         try:
             fresh = await self._commit([arrival for arrival, _ in group])
         except StoreError as error:
@@ -112,6 +118,9 @@ class Inbox:
                 "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
                 [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
             )
+            for arrival, is_fresh in zip(arrivals, fresh, strict=True):
+                if is_fresh:
+                    _count(tx, arrival.received_at)
         return fresh
 
 
@@ -129,31 +138,36 @@ async def pending(database: Database, limit: int) -> list[Entry]:
     return [Entry(*row) for row in rows]
 
 
-async def count_pending(database: Database) -> int:
-    """How many pushes wait to be applied."""
-    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
-    return int(count)
-
-
-async def count_since(database: Database, since: Millis) -> int:
-    """How many pushes were taken since then."""
-    ((count,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE received_at >= ?", (since,))
-    return int(count)
-
-
-async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, bytes]]) -> None:
+async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
     """Return dead letters, as (id, body), to the inbox under new ids."""
     await tx.executemany(
         "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
         [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
     )
+    for _ in letters:
+        _count(tx, at)
 
 
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
     """Mark pushes as applied, in the transaction that applied them. Their ids stay to detect late retries."""
-    await tx.executemany("UPDATE _rts_inbox SET body=NULL WHERE seq=?", [(entry.seq,) for entry in entries])
+    settled = await tx.executemany(
+        "UPDATE _rts_inbox SET body=NULL WHERE seq=? AND body IS NOT NULL",
+        [(entry.seq,) for entry in entries],
+    )
+    tx.counts.pending -= settled
 
 
-async def purge(tx: Tx, before: Millis) -> None:
-    """Delete the ids of applied pushes received before `before` (ms)."""
-    await tx.execute("DELETE FROM _rts_inbox WHERE body IS NULL AND received_at < ?", (before,))
+def _count(tx: Tx, at: Millis) -> None:
+    """Count an added push."""
+    tx.counts.pending += 1
+    tx.counts.received.add(at)
+
+
+async def purge(tx: Tx, before: Millis, most: int) -> int:
+    """Delete ids of applied pushes from before `before` (ms) among the oldest `most`; return the number.
+
+    Reads only those, so that it takes the same time for any number of pushes.
+    """
+    oldest = f"SELECT seq, received_at, body FROM _rts_inbox ORDER BY seq LIMIT {most}"
+    applied = f"SELECT seq FROM ({oldest}) WHERE body IS NULL AND received_at < ?"
+    return await tx.executemany(f"DELETE FROM _rts_inbox WHERE seq IN ({applied})", [(before,)])

@@ -116,14 +116,6 @@ async def after(
     return [_entry(row) for row in rows]
 
 
-async def count_since(database: Database, kind: str, at: str) -> int:
-    """The number of entries of a type since `at`."""
-    ((count,),) = await database.fetch(
-        "SELECT COUNT(*) FROM _rts_journal WHERE at >= ? AND type = ?", (at, kind)
-    )
-    return int(count)
-
-
 async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:
     """The changes applied without a push after entry `seq`, as (operation, id)."""
     rows = await database.fetch(

@@ -30,15 +30,7 @@ async def spend(tx: Tx, at: Millis, purpose: str, resource: str, calls: int) -> 
         "INSERT INTO _rts_ledger (at, purpose, resource, calls) VALUES (?, ?, ?, ?)",
         (at, purpose, resource, calls),
     )
-
-
-async def spent_by_purpose(database: Database, since: Millis) -> dict[str, int]:
-    """API calls since `since`, by purpose."""
-    rows = await database.fetch(
-        "SELECT purpose, SUM(calls) FROM _rts_ledger WHERE at >= ? AND resource=? GROUP BY purpose",
-        (since, API_REQUESTS),
-    )
-    return dict(rows)
+    tx.counts.called(at, purpose, resource, calls)
 
 
 async def spent_by_resource(source: Database | Tx, since: Millis) -> dict[str, int]:

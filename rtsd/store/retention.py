@@ -8,10 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from rtsd.core.instant import Millis, to_iso
+from rtsd.store import inbox
 from rtsd.store.database import Database
 
-AT_ONCE = 2_000
-"""Rows per transaction, which takes a few milliseconds."""
+AT_ONCE = 200
+"""Rows per transaction, which takes a few milliseconds, as an entry is at a random place of each index."""
 SAMPLES = 400
 """Entries sampled for the average size."""
 OVERHEAD = 90
@@ -36,6 +37,12 @@ async def forget_oldest(database: Database, count: int) -> int:
 async def forget_errors(database: Database, before: Millis) -> int:
     """Delete a batch of logged errors that last occurred before `before` (ms); return its size."""
     return await _delete(database, "_rts_error", before)
+
+
+async def forget_push_ids(database: Database, before: Millis) -> int:
+    """Delete ids of pushes that were applied and came before then; return how many went."""
+    async with database.transaction() as tx:
+        return await inbox.purge(tx, before, AT_ONCE)
 
 
 async def journal_size(database: Database) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from rtsd.core.change import (
     decide,
 )
 from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.privacy import MaskedRows
 from rtsd.store import fetches, mirror
 from rtsd.store import objects as records
 from rtsd.store.database import Tx
@@ -97,10 +98,10 @@ class _Batch:
 class Applier:
     """Applies changes; see the module."""
 
-    def __init__(self, catalog: Catalog, journal: Journal) -> None:
+    def __init__(self, catalog: Catalog, journal: Journal, listener: ChangeListener) -> None:
         self._catalog = catalog
         self._journal = journal
-        self.listener: ChangeListener | None = None
+        self._listener = listener
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -142,44 +143,28 @@ class Applier:
                 for note, new, old in batch.watched or ()
                 if id(note) in by_note
             ]
-            if self.listener is not None:
-                fired += await self.listener.fire(tx, batch.mirrored, found, at)
+            fired += await self._listener.fire(tx, batch.mirrored, found, at)
         return fired
 
-    async def load(
-        self,
-        tx: Tx,
-        mirrored: MirroredObject,
-        columns: Sequence[str],
-        rows: list[list[str]],
-        version: Version,
-    ) -> list[list[str]]:
-        """Store audit rows, as CSV text, that the mirror has never heard of; return the others.
+    async def load(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
+        """Store rows of an audit that the mirror has never heard of; return the others.
 
         The others have a row or a tombstone already, so they go through `apply`. `version` gives the
         bounds of the observation; the stamps are in the rows.
         """
         table = mirrored.described
-        place = columns.index("Id")
-        met = await mirror.known_ids(tx, table, [row[place] for row in rows])
-        fresh = [row for row in rows if row[place] not in met] if met else rows
-        for index, name in enumerate(columns):
-            _mask(mirrored, name, index, fresh)
-        await mirror.load(tx, table, columns, fresh, version)
-        await records.add_rows(tx, mirrored.name, len(fresh))
-        return [row for row in rows if row[place] in met] if met else []
+        met, fresh = rows.split(await mirror.known_ids(tx, table, rows.ids))
+        await mirror.load(tx, table, fresh.columns, fresh.rows, version)
+        await records.add_rows(tx, mirrored.name, len(fresh.rows))
+        return met
 
-    async def refresh(
-        self, tx: Tx, mirrored: MirroredObject, columns: Sequence[str], rows: list[list[str]]
-    ) -> int:
+    async def refresh(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows) -> int:
         """Set some columns of rows that show the same version; return how many rows differed.
 
-        Each row is CSV text: Id, the stamp, then the columns. Nothing of it is news of a record, so
-        nothing goes into the journal.
+        The columns follow Id and the stamp. Nothing of it is news of a record, so nothing goes into the
+        journal.
         """
-        for place, name in enumerate(columns, 2):
-            _mask(mirrored, name, place, rows)
-        return await mirror.refresh(tx, mirrored.described, columns, rows)
+        return await mirror.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
 
     async def _judge(
         self, tx: Tx, mirrored: MirroredObject, changes: Sequence[Change], salesforce_now: Millis
@@ -187,7 +172,7 @@ class Applier:
         table = mirrored.described
         known = await mirror.known(tx, table, {change.id for change in changes})
         batch = _Batch(mirrored, table, {})
-        if self.listener is not None and self.listener.watches(mirrored.name):
+        if self._listener.watches(mirrored.name):
             batch.watched = []
         for change in changes:
             record = batch.records.get(change.id)
@@ -214,14 +199,6 @@ def _contradicts(record: _Record, change: Change, mirrored: MirroredObject) -> b
     unknown = record.known.row is None and not record.known.deleted
     edits = change.source is Source.PUSH and change.operation is Operation.UPDATE
     return unknown and edits and mirrored.loaded and not mirrored.config.where
-
-
-def _mask(mirrored: MirroredObject, name: str, place: int, rows: list[list[str]]) -> None:
-    """Apply a field's privacy rule to a column of CSV text, in place."""
-    mask = mirrored.masks.get(name.lower())
-    if mask is not None:
-        for row in rows:
-            row[place] = str(mask(row[place] or None) or "")
 
 
 def _take(record: _Record, change: Change, decision: Decision, table: Table) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import structlog
@@ -9,15 +10,13 @@ import structlog
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import to_iso
-from rtsd.errors import BulkFailed, BulkRefused, QuotaExhausted, RtsError
-from rtsd.salesforce import bulk, soql
+from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
+from rtsd.salesforce import soql
 from rtsd.salesforce.counting import count_rows
-from rtsd.salesforce.ledger import Observed
 from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
-from rtsd.sync import width
 from rtsd.sync.catalog import Loading, MirroredObject
 from rtsd.sync.columns import Columns
 from rtsd.sync.deferral import defer
@@ -25,17 +24,19 @@ from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
+from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
 from rtsd.sync.repair import Repair
-from rtsd.sync.rows import from_record
 
+PURPOSE = "audit"
+"""The purpose of every call in the ledger."""
 PAGE = 100_000
-"""Rows in one page of a Bulk result: what a kill costs at most."""
+"""Rows in one page of a Bulk result: the most that a kill costs."""
 CLOCK_MARGIN_MS = 2_000
-"""Salesforce's clock is known to about a second, from the Date header."""
+"""Salesforce's clock is known to about a second (the Date header)."""
 SETTLED_MS = 10_000
 """Rows created longer ago than this have arrived, by push or window."""
 PROOFS = 3
-"""How often rows are counted, each time after catching up, before an object is called incomplete."""
+"""Counts, each after catching up, before an object is called incomplete."""
 
 MOST_NAMED = 1_000
 """Ids in one journal entry."""
@@ -46,12 +47,17 @@ log = structlog.get_logger("rtsd.audit")
 
 @dataclass(slots=True)
 class _Reading:
-    """One full read under way."""
+    """A full read in progress."""
 
-    mirrored: MirroredObject
+    reader: Reader
     progress: AuditProgress
     sweep: audits.SeenIds | None
-    """What was seen, so that rows that are not there any more can be told; not on the first read."""
+    """The ids that were read, to find rows that are gone; None on the first read."""
+
+    @property
+    def mirrored(self) -> MirroredObject:
+        """The object."""
+        return self.reader.mirrored
 
 
 class StateAudit:
@@ -71,7 +77,7 @@ class StateAudit:
         client raises, after the state says why the object is not live.
         """
         try:
-            await self._limits.refresh(purpose="audit")
+            await self._limits.refresh(purpose=PURPOSE)
             await self._read(mirrored, accept_missing=accept_missing)
             await indexes.build(self._engine.database, mirrored.described)
             await self._repair.step()
@@ -91,7 +97,7 @@ class StateAudit:
             await self._set(mirrored, ObjectState.INCOMPLETE, reason)
 
     async def prove(self, mirrored: MirroredObject) -> bool:
-        """Fill what is empty, catch up and compare counts, until they agree: then the object is live."""
+        """Fill empty columns, catch up and compare counts until they agree: then the object is live."""
         if mirrored.reread:
             await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
             return False
@@ -115,7 +121,7 @@ class StateAudit:
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
-        """Read every row there was at the start; go on where an earlier run stopped."""
+        """Read every row that exists at the start; resume where an earlier run stopped."""
         engine = self._engine
         began = engine.now()
         progress = await audits.get(engine.database, mirrored.name)
@@ -125,24 +131,19 @@ class StateAudit:
             await self._clear(sweep)
         await self._set(mirrored, ObjectState.LOADING, None)
         mirrored.loading = Loading(progress.rows_read, engine.now(), progress.rows_read)
-        reading = _Reading(mirrored, progress, sweep)
-        try:
-            await width.fitting(mirrored, lambda: self._read_by_bulk(reading))
-        except BulkRefused as refusal:
-            mirrored.rest_only = True
-            log.info("bulk refused", object=mirrored.name, reason=refusal.message)
-            await width.fitting(mirrored, lambda: self._read_by_rest(reading))
+        reading = _Reading(Reader(engine.client, mirrored, PURPOSE), progress, sweep)
+        await fitting(mirrored, lambda: self._read_rows(reading))
         await self._finish(reading, accept_missing=accept_missing)
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
 
     async def _clear(self, sweep: audits.SeenIds | None) -> None:
-        """Begin anew to note what is seen."""
+        """Forget the ids that were read."""
         if sweep is not None:
             async with self._engine.database.transaction() as tx:
                 await sweep.clear(tx)
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
-        """Everything from the audit's start on is the windows' business; rows not seen are looked up."""
+        """Let windows read from the start of the audit on; look up the rows that were not read."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.unit_of_work() as unit:
             cursor = to_iso(progress.started_at)
@@ -168,9 +169,9 @@ class StateAudit:
     async def _judge_orphans(
         self, unit: UnitOfWork, mirrored: MirroredObject, orphans: list[str], *, accept_missing: bool
     ) -> None:
-        """Rows of the mirror that a whole read did not return: few are looked up, many are left alone.
+        """Look up the rows of the mirror that a full read did not return, unless they are many.
 
-        When they are many, the counts differ as much, so the proof that follows freezes the object.
+        Then the counts differ as much, and the proof that follows keeps them from being deleted.
         """
         message = f"{len(orphans)} rows are in the mirror that the org does not show"
         detail = {"orphaned": orphans[:MOST_NAMED]}
@@ -180,15 +181,15 @@ class StateAudit:
             at = Version(to_iso(now // 1000 * 1000), now, now)
             await unit.apply(
                 [
-                    Change(mirrored.name, one, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
-                    for one in orphans
+                    Change(mirrored.name, record_id, Operation.DELETE, Source.AUDIT, at, note=ACCEPTED)
+                    for record_id in orphans
                 ]
             )
         elif is_plausible(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
-        """Count first: it says how much there is to read, and shows the time on Salesforce's clock."""
+        """Count first: the answer tells how much there is to read, and Salesforce's time."""
         engine = self._engine
         expected = await self._org_count(mirrored)
         left_out = await self._left_out(mirrored, expected)
@@ -201,55 +202,63 @@ class StateAudit:
         return progress
 
     async def _left_out(self, mirrored: MirroredObject, expected: int) -> str:
-        """What the configuration leaves out, in words: nobody shall find out by missing it."""
+        """What the configuration leaves out, in words, so that nobody has to find out by missing it."""
         if not mirrored.config.where:
             return "every row there is"
-        everything = await count_rows(self._engine.client, mirrored.described.schema, purpose="audit")
+        everything = await count_rows(self._engine.client, mirrored.described.schema, purpose=PURPOSE)
         return f"{everything - expected} are left out by: {mirrored.config.where}"
 
-    async def _select(self, reading: _Reading) -> list[str]:
-        """The columns to read, those that fit into one query; the others are filled afterwards.
+    async def _select(self, reading: _Reading) -> Query:
+        """The columns that fit into one query; the others are filled afterwards.
 
-        A job that is resumed has the columns that it was created with: all but those to be filled.
+        A resumed job has the columns that it was created with: all but those to fill.
         """
         mirrored = reading.mirrored
-        columns = mirrored.described.columns
         if reading.progress.job is None and not reading.progress.last_id:
-            first, *others = width.parts(mirrored)
+            first, *others = parts(mirrored)
             rest = tuple(name for part in others for name in part if name not in first)
             async with self._engine.unit_of_work() as unit:
                 await self._engine.catalog.update(unit.tx, mirrored, to_fill=rest)
-        return [name for name in columns if name not in mirrored.to_fill]
+        columns = [name for name in mirrored.described.columns if name not in mirrored.to_fill]
+        return Query(columns, mirrored.config.where)
 
-    async def _read_by_bulk(self, reading: _Reading) -> None:
-        """Stream the result of one Bulk job; each page of it is a point to go on from."""
-        client, mirrored = self._engine.client, reading.mirrored
-        statement = soql.select(await self._select(reading), mirrored.name, mirrored.config.where)
+    async def _read_rows(self, reading: _Reading) -> None:
+        """Read by a Bulk job, or by REST pages where the Bulk API refuses the object."""
+        query = await self._select(reading)
+        point = await self._point(reading, query)
+        if point is None:
+            await self._read_by_rest(reading, query)
+        else:
+            await self._read_by_bulk(reading, query, point)
+
+    async def _point(self, reading: _Reading, query: Query) -> Point | None:
+        """Where to read: in the job of an earlier run, or in a new one, which is stored before it is read."""
+        progress = reading.progress
+        if progress.job is not None:
+            return Point(progress.job, progress.locator or "", progress.rows_read)
+        point = await reading.reader.start_job(query)
+        if point is not None:
+            async with self._engine.database.transaction() as tx:
+                await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
+        return point
+
+    async def _read_by_bulk(self, reading: _Reading, query: Query, point: Point) -> None:
+        """Stream the result of a Bulk job; after each of its pages the read can resume."""
         resumed = reading.progress.job is not None
-        point = await self._point(statement, reading.progress)
         try:
-            async with bulk.resume(client, statement, point, purpose="audit", page_rows=PAGE) as job:
-                async for part in job.rows(width.chunk_rows(len(job.columns))):
-                    if part.next_page is not None:
+            async with aclosing(reading.reader.result(query, point, page_rows=PAGE)) as chunks:
+                async for chunk in chunks:
+                    if chunk.next_page is not None:
                         reading.progress = replace(
-                            reading.progress, job=job.id, locator=part.next_page, rows_read=part.total
+                            reading.progress, job=point.job, locator=chunk.next_page, rows_read=chunk.total
                         )
-                    await self._store(reading, part, job.observed)
+                    await self._store(reading, chunk)
         except BulkFailed as failure:
             await self._forget_job(reading)
             if not resumed:
                 raise
-            log.info("bulk job lost", object=mirrored.name, reason=failure.message)
-            await self._read_by_bulk(reading)
-
-    async def _point(self, statement: str, progress: AuditProgress) -> bulk.ResumePoint:
-        """Where to read: in the job of an earlier run, or in a new one, remembered before it is read."""
-        if progress.job is not None:
-            return bulk.ResumePoint(progress.job, progress.locator or "", progress.rows_read)
-        point = await bulk.create(self._engine.client, statement, purpose="audit")
-        async with self._engine.database.transaction() as tx:
-            await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
-        return point
+            log.info("bulk job lost", object=reading.mirrored.name, reason=failure.message)
+            await self._read_rows(reading)
 
     async def _forget_job(self, reading: _Reading) -> None:
         await self._clear(reading.sweep)
@@ -257,25 +266,21 @@ class StateAudit:
         async with self._engine.database.transaction() as tx:
             await audits.save(tx, reading.progress)
 
-    async def _store(self, reading: _Reading, part: bulk.Rows, observed: Observed) -> None:
-        """Store some rows; with a page's last ones, the point to go on from too."""
-        mirrored, schema = reading.mirrored, reading.mirrored.described.schema
+    async def _store(self, reading: _Reading, chunk: Chunk) -> None:
+        """Store some rows, and with the last rows of a page where to resume."""
+        mirrored = reading.mirrored
         async with self._engine.unit_of_work() as unit:
-            met = part.rows  # when read again, a row that was missing is news for the journal
+            known = chunk.rows  # in a later audit, a row that was missing goes into the journal
             if not mirrored.loaded:
-                met = await self._engine.applier.load(
-                    unit.tx, mirrored, part.columns, part.rows, Version("", *observed)
-                )
-            records = (dict(zip(part.columns, row, strict=True)) for row in met)
-            await unit.apply(
-                [from_record(mirrored, schema, one, source=Source.AUDIT, seen=observed) for one in records]
-            )
+                version = Version("", *chunk.observed)
+                known = await self._engine.applier.load(unit.tx, mirrored, chunk.rows, version)
+            batch = Batch(mirrored, list(known.records()), chunk.observed)
+            await unit.apply(batch.changes(Source.AUDIT))
             if reading.sweep is not None:
-                place = part.columns.index("Id")
-                await reading.sweep.add(unit.tx, (row[place] for row in part.rows))
+                await reading.sweep.add(unit.tx, chunk.rows.ids)
             if mirrored.loading:
-                mirrored.loading.rows = part.total
-            if part.next_page is not None:
+                mirrored.loading.rows = chunk.total
+            if chunk.next_page is not None:
                 await audits.save(unit.tx, reading.progress)
                 await unit.note(self._progress(mirrored))
 
@@ -287,48 +292,41 @@ class StateAudit:
         message = f"{rows:,} of {expected:,} rows, {rate:,.0f} a second, {left:.0f} s left"
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
 
-    async def _read_by_rest(self, reading: _Reading) -> None:
-        """Read an object that the Bulk API refuses, page by page by Id."""
-        engine, mirrored = self._engine, reading.mirrored
-        table = mirrored.described
-        columns = await self._select(reading)
-        while True:
-            where = soql.all_of(mirrored.config.where, soql.after_id(reading.progress.last_id))
-            statement = soql.select(columns, mirrored.name, where, order_by="Id", limit=width.REST_PAGE)
-            page = await engine.client.query(statement, purpose="audit")
-            changes = [
-                from_record(mirrored, table.schema, record, source=Source.AUDIT, seen=page.observed)
-                for record in page.records
-            ]
-            if not changes:
-                return
-            reading.progress = replace(
-                reading.progress,
-                last_id=changes[-1].id,
-                rows_read=reading.progress.rows_read + len(changes),
-            )
-            async with engine.unit_of_work() as unit:
-                await unit.apply(changes, quietly=not mirrored.loaded)
-                if reading.sweep is not None:
-                    await reading.sweep.add(unit.tx, (change.id for change in changes))
-                await audits.save(unit.tx, reading.progress)
-            if mirrored.loading:
-                mirrored.loading.rows = reading.progress.rows_read
+    async def _read_by_rest(self, reading: _Reading, query: Query) -> None:
+        """Read behind the last id; after each page the read can resume."""
+        mirrored = reading.mirrored
+        async with aclosing(reading.reader.rows(query, last_id=reading.progress.last_id)) as batches:
+            async for batch in batches:
+                changes = batch.changes(Source.AUDIT)
+                if not changes:
+                    return
+                reading.progress = replace(
+                    reading.progress,
+                    last_id=changes[-1].id,
+                    rows_read=reading.progress.rows_read + len(changes),
+                )
+                async with self._engine.unit_of_work() as unit:
+                    await unit.apply(changes, quietly=not mirrored.loaded)
+                    if reading.sweep is not None:
+                        await reading.sweep.add(unit.tx, (change.id for change in changes))
+                    await audits.save(unit.tx, reading.progress)
+                if mirrored.loading:
+                    mirrored.loading.rows = reading.progress.rows_read
 
     async def _org_count(self, mirrored: MirroredObject, condition: str = "") -> int:
         where = soql.all_of(mirrored.config.where, condition)
-        return await count_rows(self._engine.client, mirrored.described.schema, where, purpose="audit")
+        return await count_rows(self._engine.client, mirrored.described.schema, where, purpose=PURPOSE)
 
     async def _counts(self, mirrored: MirroredObject, *, settled: bool) -> tuple[int, int]:
         """The org's count and ours.
 
-        In a lively org the two never stand still together, so a second look counts only what was
-        created a while ago: CreatedDate never changes, and rows that old come and go seldom.
+        In a busy org the two never stand still together, so the next attempts count only rows created a
+        while ago: CreatedDate never changes, and rows of that age rarely come or go.
         """
         before = None
         if settled and "CreatedDate" in mirrored.described.schema.by_name:
             before = self._engine.salesforce_now() // 1000 * 1000 - SETTLED_MS
-        condition = f"CreatedDate < {soql.moment(before)}" if before else ""
+        condition = soql.before("CreatedDate", before) if before else ""
         expected = await self._org_count(mirrored, condition)
         found = await mirror.count(
             self._engine.database, mirrored.described, to_iso(before) if before else None

@@ -6,9 +6,8 @@ caller's transaction, so that a restart shows no more than was true.
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +15,8 @@ import msgspec
 
 from rtsd.core.change import Source
 from rtsd.core.instant import Millis, from_iso
-from rtsd.core.payload import Changes
-from rtsd.core.privacy import Mask, masks
+from rtsd.core.payload import Push
+from rtsd.core.privacy import MaskedPush, Privacy, masked_push
 from rtsd.core.schema import ObjectConfig, ObjectSchema, narrow
 from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
@@ -65,7 +64,7 @@ class MirroredObject:
     """One mirrored object."""
 
     config: ObjectConfig
-    masks: dict[str, Mask]
+    privacy: Privacy
     table: Table | None = None
     state: ObjectState = ObjectState.PENDING
     cursor: Millis | None = None
@@ -90,8 +89,6 @@ class MirroredObject:
     """Loads and proofs that failed in a row."""
     retry_at: Millis = 0
     """Not before this (local clock) is it tried again."""
-    load_wanted: bool = False
-    """An operator asked for the initial audit (`initial_audit = "ask"`)."""
     vanished: int = 0
     """Rows that the org no longer counts, more than are believed to be deleted: nothing is, meanwhile."""
     unexplained: int = 0
@@ -144,14 +141,6 @@ class MirroredObject:
         """Whether an initial audit has come to its end, so that windows make sense."""
         return self.cursor is not None
 
-    def masked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Apply the privacy rules to values by field name, whatever its case, in place."""
-        for name in values if self.masks else ():
-            mask = self.masks.get(name.lower())
-            if mask is not None:
-                values[name] = mask(values[name])
-        return values
-
 
 class Catalog:
     """Every mirrored object, in the order of the configuration."""
@@ -161,9 +150,11 @@ class Catalog:
         self._lower = {name.lower(): mirrored for name, mirrored in objects.items()}
 
     @classmethod
-    async def open(cls, database: Database, configs: Sequence[ObjectConfig]) -> Catalog:
+    async def open(
+        cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
+    ) -> Catalog:
         """Take up what an earlier run left, and make rows for what is new."""
-        key = await _privacy_key(database)
+        key = await _privacy_key(database, random_bytes)
         known = await records.all_records(database)
         objects = {config.name: _restore(config, key, known.get(config.name)) for config in configs}
         for mirrored in objects.values():
@@ -179,16 +170,13 @@ class Catalog:
     def __getitem__(self, name: str) -> MirroredObject:
         return self._objects[name]
 
-    def protect(self, push: Changes) -> None:
+    def protect(self, push: Push) -> MaskedPush:
         """Apply the privacy rules to a push, in place, before it reaches the disk."""
-        for change in push.changes:
-            mirrored = self.find(change.object)
-            if change.fields is None or mirrored is None or not mirrored.config.privacy:
-                continue
-            dropped = {name.lower() for name, rule in mirrored.config.privacy.items() if rule == "drop"}
-            for name in [name for name in change.fields if name.lower() in dropped]:
-                del change.fields[name]
-            mirrored.masked(change.fields)
+        return masked_push(push, self._privacy_of)
+
+    def _privacy_of(self, name: str) -> Privacy | None:
+        mirrored = self.find(name)
+        return mirrored.privacy if mirrored else None
 
     def find(self, name: str) -> MirroredObject | None:
         """The object of that name, whatever its case; None when it is not mirrored."""
@@ -228,11 +216,11 @@ class Catalog:
         return added
 
 
-async def _privacy_key(database: Database) -> bytes:
+async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
     """The key of this mirror's hashes, made once."""
     found = await meta.get(database, _PRIVACY_KEY)
     if found is None:
-        found = secrets.token_hex(32)
+        found = random_bytes(32).hex()
         async with database.transaction() as tx:
             await meta.put(tx, _PRIVACY_KEY, found)
     return bytes.fromhex(found)
@@ -247,7 +235,7 @@ async def _compare_filter(database: Database, mirrored: MirroredObject) -> None:
 
 
 def _restore(config: ObjectConfig, key: bytes, record: ObjectRecord | None) -> MirroredObject:
-    mirrored = MirroredObject(config, masks(config.privacy, key))
+    mirrored = MirroredObject(config, Privacy(config.privacy, key))
     if record is None:
         return mirrored
     mirrored.table = Table(record.schema) if record.schema else None

@@ -17,7 +17,7 @@ from rtsd.salesforce.client import Client
 from rtsd.store import error_log, fetches
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Entry, Journal, Note
-from rtsd.sync.apply import Applier
+from rtsd.sync.apply import Applier, ChangeListener
 from rtsd.sync.catalog import Catalog, MirroredObject
 
 log = structlog.get_logger("rtsd.sync")
@@ -25,7 +25,7 @@ log = structlog.get_logger("rtsd.sync")
 
 @dataclass
 class Engine:
-    """Shared by realtime, interval, audit, repair and controller. `now` is the local clock, in ms."""
+    """Shared by every part of the sync. `now` is the local clock, in ms."""
 
     database: Database
     client: Client
@@ -34,13 +34,14 @@ class Engine:
     now: Callable[[], Millis]
     publish: Callable[[Sequence[Entry]], None]
     server_clock: ServerClock
+    listener: ChangeListener
     org_id: str | None = None
     fetch_wanted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when records were put on the list of those to fetch."""
     applier: Applier = field(init=False)
 
     def __post_init__(self) -> None:
-        self.applier = Applier(self.catalog, self.journal)
+        self.applier = Applier(self.catalog, self.journal, self.listener)
 
     def salesforce_now(self) -> Millis:
         """The time on Salesforce's clock, as well as it is known."""

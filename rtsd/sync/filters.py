@@ -1,8 +1,8 @@
-"""Row filters (`where`): which records belong to the mirror is for the org to say.
+"""Row filters (`where`): the org decides which records belong to the mirror.
 
 SOQL has its own rules for NULL, case, dates and related fields, so a filter is never evaluated here.
-What that costs: a window of a filtered object takes one call more per 2,000 rows that changed, and
-records that were pushed wait some seconds for each other, to be asked for by id in one call.
+The cost: a window of a filtered object takes one more call per 2,000 changed rows, and pushed records
+wait some seconds for each other, to be queried by id in one call.
 """
 
 from __future__ import annotations
@@ -14,31 +14,29 @@ from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
 from rtsd.core.instant import normal_iso
 from rtsd.salesforce import soql
+from rtsd.salesforce.ledger import Observed
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.engine import Engine
+from rtsd.sync.reading import Query, Reader
 
 AT_ONCE = 500
 """Ids in one statement."""
 ANOTHER_REASON = "the filter of [[objects]] does not let it in"
 
 
-async def matching(engine: Engine, mirrored: MirroredObject, ids: Sequence[str], purpose: str) -> set[str]:
-    """Those of the records that the filter lets in, now. Raises what the client raises."""
+async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
+    """The records that pass the filter now. Raises what the client raises."""
     found: set[str] = set()
     for start in range(0, len(ids), AT_ONCE):
-        where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), mirrored.config.where)
-        statement = soql.select(("Id",), mirrored.name, where)
-        page = await engine.client.query(statement, purpose=purpose)
-        found |= {full_id(str(row["Id"])) for row in page.records}
+        where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), reader.mirrored.config.where)
+        batches = reader.rows(Query(("Id",), where))
+        found |= {full_id(str(record["Id"])) async for batch in batches for record in batch.records}
     return found
 
 
-def departure(
-    mirrored: MirroredObject, record: Mapping[str, Any], *, source: Source, seen: tuple[int, int]
-) -> Change:
-    """A record that the filter does not let in any more leaves the mirror, at the version that was seen.
+def departure(mirrored: MirroredObject, record: Mapping[str, Any], source: Source, seen: Observed) -> Change:
+    """The deletion of a record that no longer passes the filter, at the version that was read.
 
-    It carries its own stamp: were it let in again as it is, the later look at it would have to win.
+    It keeps the stamp of the record: should the unchanged record pass again, the later read has to win.
     """
     cursor = mirrored.described.schema.cursor
     stamp = normal_iso(str(record[cursor])) if cursor else ""

@@ -19,6 +19,7 @@ RECOUNT_MS: Millis = 60_000
 """How often the rolling 24 hours are summed up again."""
 
 Tell = Callable[[Note], Awaitable[None]]
+"""Puts into the journal what is held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitForecast:
     """One of the org's limits now, and when it runs out at the rate of the last hour."""
 
     usage: Usage
@@ -56,13 +57,12 @@ class StoredLedger:
     back, and goes on again, is told once.
     """
 
-    def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis]) -> None:
+    def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis], tell: Tell) -> None:
         self._database = database
         self.caps = caps
         self._now = now
+        self._tell = tell
         self.org = OrgUsage()
-        self.tell: Tell = _to_nobody
-        """Where it says what is held back: the journal, once there is one."""
         self._spent: dict[str, int] = {}
         self._counted_at: Millis | None = None
         self._closed: dict[str, _Closed] = {}
@@ -133,17 +133,17 @@ class StoredLedger:
         self.org.restore(await quota.usage(self._database, self._now() - DAY_MS))
         return self.org.read_at(name)
 
-    async def standings(self) -> list[Standing]:
+    async def forecasts(self) -> list[LimitForecast]:
         """Every limit that is known, as of now."""
         now = self._now()
         kept = await quota.usage(self._database, now - DAY_MS)
         self.org.restore(kept)
-        ours = await quota.spent_by_resource(self._database, now - DAY_MS)
+        ours = self._database.counts.calls_by_resource(now)
         samples = self.org.samples(ours, now)
         hour: dict[str, list[tuple[Millis, int]]] = {}
         for one in [*(one for one in kept if one.at >= now - HOUR_MS), *samples]:
             hour.setdefault(one.name, []).append((one.at, one.used))
-        return [Standing(one, runs_out_at(hour[one.name], one.max)) for one in samples]
+        return [LimitForecast(one, runs_out_at(hour[one.name], one.max)) for one in samples]
 
     async def _check(self, tx: Tx, purpose: str, resource: str, count: int) -> bool:
         """Whether a call may be sent by all that is known; False: it is sent to find out.
@@ -161,12 +161,12 @@ class StoredLedger:
             missing = bound.missing(purpose, count if name == resource else 1, held_back=held)
             if not missing:
                 continue
-            if name == API_REQUESTS and not bound.ours_alone and self.org.may_look(now):
+            if name == API_REQUESTS and not bound.ours_alone and self.org.may_probe(now):
                 return False
             goes_on_at = frees_at(await quota.spent_by_minute(tx, name, now - DAY_MS), missing)
             try_at = goes_on_at or now + HOUR_MS
             if not bound.ours_alone:
-                asked_at = self.org.look_at if name == API_REQUESTS else now + HOUR_MS
+                asked_at = self.org.probe_at if name == API_REQUESTS else now + HOUR_MS
                 try_at = min(try_at, asked_at)
             raise _refusal(_sentence(name, bound, purpose), goes_on_at, try_at)
         if resource == API_REQUESTS:
@@ -201,17 +201,17 @@ class StoredLedger:
         if (purpose, resource) not in self._held:
             self._held.add((purpose, resource))
             message = f"{purpose} is held back: {refusal.message}{until(refusal)}"
-            await self.tell(Note("quota", message=message, detail=_detail(purpose, resource, held=True)))
+            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=True)))
 
     async def _let_go(self, purpose: str, resource: str) -> None:
         if (purpose, resource) in self._held:
             self._held.remove((purpose, resource))
             message = f"{purpose} goes on: there are {resource} again"
-            await self.tell(Note("quota", message=message, detail=_detail(purpose, resource, held=False)))
+            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=False)))
 
     async def _warn(self) -> None:
         """Say before it happens that a limit will be used up."""
-        for one in await self.standings():
+        for one in await self.forecasts():
             name = one.usage.name
             if one.runs_out_at is None:
                 self._warned.discard(name)
@@ -221,7 +221,7 @@ class StoredLedger:
                     f"at the rate of the last hour all {one.usage.max} {name} of the org are used up"
                     f" about {to_minute(one.runs_out_at)}"
                 )
-                await self.tell(Note("quota", message=message, detail={"limit": name}))
+                await self._tell(Note("quota", message=message, detail={"limit": name}))
 
 
 def until(error: QuotaExhausted) -> str:
@@ -251,7 +251,3 @@ def _sentence(name: str, bound: Bound, purpose: str) -> str:
 
 def _detail(purpose: str, resource: str, *, held: bool) -> dict[str, str | bool]:
     return {"purpose": purpose, "limit": resource, "held": held}
-
-
-async def _to_nobody(_note: Note) -> None:
-    """There is no journal yet."""

@@ -1,31 +1,37 @@
-"""Loading: what is not there yet is described and read, what is there is proven, by the cheapest way."""
+"""Loading: what is not in the mirror yet is described and read, the rest is proven, by the cheapest way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import (
     AuthenticationFailed,
+    Conflict,
     ObjectUnavailable,
     OrgUnreachable,
     QuotaExhausted,
     SalesforceError,
 )
+from rtsd.services import Service
+from rtsd.store import audits
 from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.deferral import defer
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
+from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.schedule import Schedule
+from rtsd.sync.schedule import CurrentSchedule
 
-LOOK_S = 5.0
-"""How often it is looked whether something is due; looking costs nothing."""
+DUE_CHECK_S = 5.0
+"""Seconds between checks for due work; they cost no call."""
 LOADS_AT_ONCE = 3
 """Objects loaded side by side: while one waits for its job, another streams."""
 PATIENCE = 2
@@ -34,39 +40,52 @@ REFRESH_PAUSE_MS: Millis = 600_000
 """Before formulas that could not be read are tried again."""
 
 
-class Loader:
+class Loader(Service):
     """Brings every object to live, and keeps its formulas fresh."""
+
+    name = "loading"
 
     def __init__(
         self,
         engine: Engine,
-        schedule: Callable[[], Schedule],
+        mode: ModeMachine,
+        schedule: CurrentSchedule,
         *,
         audit: StateAudit,
+        checks: Checks,
         columns: Columns,
         describer: Describer,
         org: OrgIdentity,
-        check: Callable[[MirroredObject], Awaitable[object]],
     ) -> None:
+        super().__init__()
         self._engine = engine
+        self._mode = mode
         self._schedule = schedule
         self._audit = audit
+        self._checks = checks
         self._columns = columns
         self._describer = describer
         self._org = org
-        self._check = check
+        self._under_way: set[str] = set()
+        """Objects that are being read whole now."""
+        self._requested: set[str] = set()
+        """Objects whose initial audit an operator asked for."""
+        mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:
-        """Describe, load and prove what is due; return how long to wait until the next look, in seconds.
+        """Describe, load and prove what is due.
 
-        Raises what everybody has to know of: a lost org, and what the limits hold back.
+        Raises what concerns every object: a lost org, and what the limits hold back.
         """
+        if self._mode.is_paused:
+            return DUE_CHECK_S
+        self._requested = await audits.requested(self._engine.database)
         try:
             await self._org.learn()
             await self._describer.step()
         except QuotaExhausted as refusal:
             for mirrored in self._engine.catalog:
-                if not mirrored.loaded and (self._schedule().initial_audit == "auto" or mirrored.load_wanted):
+                if not mirrored.loaded and self._may_be_loaded(mirrored):
                     await defer(self._engine, mirrored, refusal)
             raise
         due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
@@ -76,7 +95,35 @@ class Loader:
             if error is not None:
                 raise error
         await self._refresh_formulas()
-        return LOOK_S
+        return DUE_CHECK_S
+
+    def refuse_while_loading(self, mirrored: MirroredObject) -> None:
+        """Raise Conflict while an object is being read whole."""
+        if mirrored.name in self._under_way or mirrored.loading is not None:
+            raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
+
+    async def load(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
+        """Read an object whole now, because an operator asked for it.
+
+        Whatever interrupts an initial audit, it is resumed, after a restart too. Raises Conflict while the
+        object is being loaded, and what an audit raises.
+        """
+        self.refuse_while_loading(mirrored)
+        with self._reading_whole(mirrored):
+            if not mirrored.loaded:
+                async with self._engine.database.transaction() as tx:
+                    await audits.request(tx, mirrored.name, self._engine.now())
+            if mirrored.table is None:
+                await self._describer.describe(mirrored)
+            await self._audit.run(mirrored, accept_missing=accept_missing)
+
+    @contextmanager
+    def _reading_whole(self, mirrored: MirroredObject) -> Iterator[None]:
+        self._under_way.add(mirrored.name)
+        try:
+            yield
+        finally:
+            self._under_way.discard(mirrored.name)
 
     async def _refresh_formulas(self) -> None:
         """A formula's value changes without the record's stamp moving: it is read again every so often."""
@@ -93,14 +140,20 @@ class Loader:
                     raise
                 except SalesforceError as error:
                     mirrored.retry_at = self._engine.now() + REFRESH_PAUSE_MS
-                    await self.failed(mirrored, error)
+                    await show_failure(self._engine, self._describer, mirrored, error)
+
+    def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
+        """Whether the initial audit needs no operator, or one has asked for it."""
+        return self._schedule().initial_audit == "auto" or mirrored.name in self._requested
 
     def _is_due(self, mirrored: MirroredObject) -> bool:
         """Whether the object has to be loaded or proven, and may be tried again by now."""
         if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
             return False
+        if mirrored.name in self._under_way:
+            return False
         if not mirrored.loaded:
-            return self._schedule().initial_audit == "auto" or mirrored.load_wanted
+            return self._may_be_loaded(mirrored)
         if mirrored.state is ObjectState.LIVE:
             return self._is_outdated(mirrored)
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
@@ -116,7 +169,7 @@ class Loader:
                 await defer(self._engine, mirrored, error)
                 return None
             except SalesforceError as error:
-                await self.failed(mirrored, error)
+                await show_failure(self._engine, self._describer, mirrored, error)
             mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
             mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
             return None
@@ -124,16 +177,18 @@ class Loader:
     async def _bring_up(self, mirrored: MirroredObject) -> None:
         """Make an object live by the cheapest way there is: proof, fingerprint, or a full read.
 
-        Of an object whose rows have vanished only counts are looked at: more would cost, and tell nothing.
+        Of an object whose rows have vanished only counts are compared: more would cost, and tell nothing.
         """
         if mirrored.loaded and not mirrored.reread and not self._is_outdated(mirrored):
             if await self._audit.prove(mirrored) or mirrored.vanished:
                 return
             if mirrored.described.schema.cursor is not None:
-                await self._check(mirrored)
+                await self._checks.check(mirrored)
                 if mirrored.vanished or await self._audit.prove(mirrored) or mirrored.failures < PATIENCE:
                     return
-        await self._audit.run(mirrored)
+        if mirrored.name not in self._under_way:  # an operator may have asked for the same meanwhile
+            with self._reading_whole(mirrored):
+                await self._audit.run(mirrored)
 
     def _is_outdated(self, mirrored: MirroredObject) -> bool:
         """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
@@ -142,8 +197,11 @@ class Loader:
             return False
         return self._engine.salesforce_now() - from_iso(as_of) >= period
 
-    async def failed(self, mirrored: MirroredObject, error: SalesforceError) -> None:
-        """Show that an object could not be read; where a field or the object is gone, describe it again."""
-        await self._engine.report(error, mirrored.name)
-        if isinstance(error, ObjectUnavailable):
-            await self._describer.describe_for_push(mirrored)
+
+async def show_failure(
+    engine: Engine, describer: Describer, mirrored: MirroredObject, error: SalesforceError
+) -> None:
+    """Report that an object could not be read; where a field or the object is gone, describe it again."""
+    await engine.report(error, mirrored.name)
+    if isinstance(error, ObjectUnavailable):
+        await describer.describe_for_push(mirrored)

@@ -9,23 +9,24 @@ from dataclasses import dataclass
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
+from rtsd.core.problem import Problem
 from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
 FIRST_PAUSE_S = 20.0
 """A deployment is recognised within 30 s while one is likely ..."""
-EAGER_LOOKS = 30
-"""... that is, for the first ten minutes; then ever more seldom, as its first push tells anyway."""
+EAGER_PROBES = 30
+"""... that is, for the first ten minutes; then at growing intervals, as its first push tells anyway."""
 LONGEST_PAUSE_S = 3600.0
-"""How often it is looked for in the end: 24 calls a day."""
+"""The longest interval between probes: 24 calls a day."""
 PUSH_PROVES_MS: Millis = 86_400_000
-"""A package that no look ever saw, but that pushed within a day, is hidden from the sync user, not gone."""
+"""A package that no probe ever saw, but that pushed within a day, is hidden from the sync user, not gone."""
 
 
 @dataclass(slots=True)
 class PackageSettings:
-    """The org's settings, as a look or a heartbeat told them; None is not known."""
+    """The org's settings, as a probe or a heartbeat told them; None is not known."""
 
     as_of: Millis
     disabled: bool
@@ -44,7 +45,7 @@ class PackageState:
     last_seen_at: Millis | None = None
     settings: PackageSettings | None = None
     configured: bool | None = None
-    """Whether the org has a row of settings; None while nobody looked."""
+    """Whether the org has a row of settings; None before the first probe."""
     closed: bool = False
     """Whether the settings are there, but their fields hidden from the sync user."""
     triggers: frozenset[str] | None = None
@@ -58,14 +59,6 @@ class PackageState:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """What keeps the package from doing its work, and what to do about it."""
-
-    what: str
-    do: str
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the configuration expects of the package."""
 
@@ -74,30 +67,30 @@ class Wanted:
 
 
 class PackageWatch:
-    """Looks for the package and remembers what its pushes say of it."""
+    """Probes the org for the package, and remembers what its pushes say of it."""
 
     def __init__(
         self, client: Client, wanted: Wanted, org_id: Callable[[], str | None], now: Callable[[], Millis]
     ) -> None:
         self._client = client
-        self._wanted = wanted
+        self.wanted = wanted
         self._org_id = org_id
         self._now = now
-        self._looks = 0
+        self._probes = 0
         self._was_seen = False
-        """Whether a look ever found it: then its absence is no lack of permission."""
+        """Whether a probe ever found it: then its absence is no lack of permission."""
         self.known = PackageState()
         self.wake = asyncio.Event()
-        """Set when a look is due before its time."""
+        """Set when a probe is due before its time."""
         self.is_wanted = False
-        """Whether a look is wanted although pushes come."""
-        self.next_look_at: Millis | None = None
+        """Whether a probe is wanted although pushes come."""
+        self.next_probe_at: Millis | None = None
 
     def heard_from(self, push: Push, at: Millis) -> None:
-        """A push came: the package is there, whatever a look said."""
+        """A push came: the package is there, whatever a probe said."""
         known = self.known
         if known.last_seen_at is None and not self._was_seen:
-            self.look_soon()  # once: can the sync user see it, so that its absence would tell something?
+            self.probe_soon()  # once: can the sync user see it, so that its absence would tell something?
         known.state, known.last_seen_at = "installed", at
         known.version = push.pkg or known.version
         if isinstance(push, Heartbeat):
@@ -122,12 +115,12 @@ class PackageWatch:
             self.wake.set()
         known.async_used, known.async_max = _number(beat.async_.get("used")), _number(beat.async_.get("max"))
 
-    async def look(self) -> Signal:
+    async def probe(self) -> Signal:
         """Ask the org once: the settings tell whether the package is there and switched on.
 
         Raises what the client raises, but for a missing object: that is the answer.
         """
-        self._looks += 1
+        self._probes += 1
         self.is_wanted = False
         try:
             rows = await package.read_settings(self._client)
@@ -142,9 +135,9 @@ class PackageWatch:
         row = package.org_row(rows, org_id) if org_id else None
         return self._found(row)
 
-    async def look_closely(self) -> Signal:
-        """Look, and at the triggers too: one call more."""
-        signal = await self.look()
+    async def probe_with_triggers(self) -> Signal:
+        """Probe, and read the triggers too: one call more."""
+        signal = await self.probe()
         if self.known.state == "installed":
             try:
                 triggers = await package.read_triggers(self._client)
@@ -177,23 +170,23 @@ class PackageWatch:
         return changed
 
     def pause_s(self) -> float:
-        """How long to wait before the next look."""
-        if self._looks <= EAGER_LOOKS:
+        """Seconds until the next probe."""
+        if self._probes <= EAGER_PROBES:
             return FIRST_PAUSE_S
-        return min(FIRST_PAUSE_S * 2.0 ** (self._looks - EAGER_LOOKS), LONGEST_PAUSE_S)
+        return min(FIRST_PAUSE_S * 2.0 ** (self._probes - EAGER_PROBES), LONGEST_PAUSE_S)
 
-    def look_soon(self) -> None:
-        """Look once, now: something has changed."""
+    def probe_soon(self) -> None:
+        """Have the package probed once, now: something has changed."""
         self.is_wanted = True
         self.wake.set()
 
     def uncovered(self) -> list[str]:
-        """MirroredObject objects that are known to have no trigger: nothing pushes their changes."""
+        """Mirrored objects that are known to have no trigger: nothing pushes their changes."""
         triggers = self.known.triggers
         if self.known.state != "installed" or triggers is None:
             return []
         covered = {name.lower() for name in triggers}
-        return [name for name in self._wanted.objects if name.lower() not in covered]
+        return [name for name in self.wanted.objects if name.lower() not in covered]
 
     def problems(self) -> list[Problem]:
         """What contradicts the configuration, as far as it is known."""
@@ -215,7 +208,7 @@ class PackageWatch:
                     "Run `rtsd package deploy`.",
                 )
             )
-        url, ours = settings.gateway_url if settings else None, self._wanted.public_url
+        url, ours = settings.gateway_url if settings else None, self.wanted.public_url
         if url is not None and (not url or (ours and not same_gateway(url, ours))):
             found.append(
                 Problem(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
@@ -10,13 +9,16 @@ import structlog
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, read_push
+from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.errors import MalformedPush, SalesforceError
+from rtsd.services import Service
 from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.mode import ModeMachine
 from rtsd.sync.rows import from_pushed
 
 BATCH = 256
@@ -24,7 +26,7 @@ BATCH = 256
 FUTURE_MS: Millis = 24 * 3_600_000
 """A stamp further ahead than this is no clock's error."""
 BACKSTOP_S = 5.0
-"""How long the loop sleeps at most without looking, should a wake-up get lost."""
+"""The longest pause without a query of the inbox, should a wake-up get lost."""
 
 log = structlog.get_logger("rtsd.realtime")
 
@@ -36,28 +38,26 @@ Describe = Callable[[MirroredObject, Collection[str]], Awaitable[None]]
 """Describes an object again for some unknown fields, if that was not done a moment ago."""
 
 
-class RealTime:
+class RealTime(Service):
     """Takes pushes out of the inbox and applies them."""
 
-    def __init__(self, engine: Engine, box: Inbox, describe: Describe) -> None:
+    name = "realtime"
+
+    def __init__(self, engine: Engine, box: Inbox, mode: ModeMachine, describe: Describe) -> None:
+        super().__init__(box.arrived)
         self._engine = engine
-        self._inbox = box
+        self._mode = mode
         self._describe = describe
-        self.paused = False
+        mode.subscribe(lambda _before, _after: self.wake.set())
 
-    async def run(self) -> None:
-        """Apply what arrives, forever."""
-        while True:
-            self._inbox.arrived.clear()
-            while not self.paused and await self.step():
-                pass
-            try:
-                await asyncio.wait_for(self._inbox.arrived.wait(), BACKSTOP_S)
-            except TimeoutError:
-                continue
+    async def step(self) -> float:
+        """Apply one batch, unless paused."""
+        if not self._mode.is_paused and await self.apply_batch():
+            return 0.0
+        return BACKSTOP_S
 
-    async def step(self) -> int:
-        """Apply one batch; return how many pushes it held."""
+    async def apply_batch(self) -> int:
+        """Apply the oldest pushes; return how many that were."""
         entries = await inbox.pending(self._engine.database, BATCH)
         if not entries:
             return 0
@@ -122,12 +122,12 @@ class RealTime:
         if mirrored.config.where:
             pushed.fields = None  # whether the filter lets it in is for the org to say: it is asked for by id
         try:
-            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
+            change = from_pushed(mirrored, pushed, read_at)
         except (ValueError, TypeError) as error:
             message = f"a value does not fit its field: {error}; the record is asked for by id"
             await _bury_change(unit, "BadValue", message, push, pushed)
             pushed.fields = None
-            change = from_pushed(mirrored, mirrored.table.schema, pushed, read_at)
+            change = from_pushed(mirrored, pushed, read_at)
         if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
             message = (
                 f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
@@ -166,14 +166,15 @@ async def _bury_change(
 ) -> None:
     """Keep one change of a push, as a push of its own."""
     alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
-    await _bury(unit, reason, message, encode_push(alone), object_name=change.object, record=change.id)
+    body = stored_push(encode_push(alone))
+    await _bury(unit, reason, message, body, object_name=change.object, record=change.id)
 
 
 async def _bury(
     unit: UnitOfWork,
     reason: str,
     message: str,
-    body: bytes,
+    body: MaskedPush,
     *,
     object_name: str | None = None,
     record: str | None = None,

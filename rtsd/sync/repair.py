@@ -1,4 +1,4 @@
-"""Fetching records by id: what a push left out, what contradicts the mirror, what an operator asks for."""
+"""Fetching records by id, for incomplete pushes, contradictions and operators."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from rtsd.salesforce.client import MOST_IDS
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
-from rtsd.sync import deletions, filters, width
+from rtsd.sync import deletions, filters
 from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine
-from rtsd.sync.rows import DELETED, MASTER, from_record, read_columns
+from rtsd.sync.reading import Query, Reader, chunk_rows
+from rtsd.sync.rows import DELETED, MASTER, read_columns
 
+PURPOSE = "repair"
+"""The purpose of every call in the ledger."""
 AT_ONCE = 200
-"""Records in one transaction, so that pushes wait some ms; ids in one query, so that its URL is short."""
+"""Records in one transaction, so that pushes wait a few ms; ids in one query, so that its URL is short."""
 SETTLE_S = 0.25
-"""How long ids are collected before they are fetched: one call for all that a burst of pushes named."""
+"""Time to collect ids before they are fetched: one call for all that a burst of pushes named."""
 FILTER_SETTLE_MS: Millis = 15_000
-"""How long ids of a filtered object are collected: every push of one costs a question to the org."""
+"""Time to collect ids of a filtered object: every push of one costs a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What one step did."""
+    """The result of one step."""
 
     fetched: int
     changed: int
@@ -42,10 +45,10 @@ class Repair:
         self._engine = engine
 
     async def step(self, *, patiently: bool = False) -> Repaired:
-        """Fetch what waits; return how many records, and how many of them were not as mirrored.
+        """Fetch the waiting records; return how many they were, and how many differed from the mirror.
 
-        `patiently` lets records of a filtered object wait for more of them: every push of one is asked
-        for, so that collecting them is what keeps that cheap.
+        `patiently` lets records of a filtered object wait for more of them: every push of one takes a
+        query, so collecting them saves calls.
         """
         fetched = changed = 0
         more = True
@@ -57,7 +60,7 @@ class Repair:
                     continue
                 if patiently and self._may_wait(mirrored, waiting[0][2]):
                     continue
-                changed += await self._work_off(mirrored, [(one, at) for one, _, at in waiting])
+                changed += await self._work_off(mirrored, [(record_id, at) for record_id, _, at in waiting])
                 fetched += len(waiting)
                 more |= len(waiting) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
@@ -73,61 +76,40 @@ class Repair:
         return await self.step()
 
     async def _work_off(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Fetch records; those that did not come are judged together, when all is known."""
+        """Fetch records; decide together about those that did not come."""
         changed = 0
         absent: list[tuple[str, Millis]] = []
         at_once = ids_at_once(mirrored)
+        reader = Reader(self._engine.client, mirrored, PURPOSE)
         for start in range(0, len(asked), at_once):
             part = asked[start : start + at_once]
-            found, observed = await self._read(mirrored, [one for one, _ in part])
+            batch = await reader.retrieve([record_id for record_id, _ in part])
+            found = batch.changes(Source.REPAIR)
             came = {change.id for change in found}
             if mirrored.config.where:
-                found = await self._let_in(mirrored, found, observed)
+                found = await self._let_in(reader, found, batch.observed)
             absent += [ask for ask in part if ask[0] not in came]
             kept = {change.id: change for change in found}
             for first in range(0, len(part), AT_ONCE):
                 some = [ask for ask in part[first : first + AT_ONCE] if ask[0] in came]
-                changed += await self._apply(mirrored, [kept[one] for one, _ in some if one in kept], some)
+                standing = [kept[record_id] for record_id, _ in some if record_id in kept]
+                changed += await self._apply(mirrored, standing, some)
         if absent:
-            changed += await self._judge_absent(mirrored, absent)
+            changed += await self._judge_absent(reader, absent)
         return changed
 
-    async def _let_in(
-        self, mirrored: MirroredObject, found: Sequence[Change], observed: Observed
-    ) -> list[Change]:
-        """Those that the filter lets in; of the others, those that the mirror has leave it."""
-        ids = [change.id for change in found]
-        kept = await filters.matching(self._engine, mirrored, ids, "repair")
+    async def _let_in(self, reader: Reader, found: Sequence[Change], observed: Observed) -> list[Change]:
+        """Changes that pass the filter, and departures of mirrored records that do not."""
+        mirrored, ids = reader.mirrored, [change.id for change in found]
+        kept = await filters.matching(reader, ids)
         own = await mirror.stamps_of(self._engine.database, mirrored.described, set(ids) - kept)
         changes = []
         for change in found:
             if change.id in kept:
                 changes.append(change)
             elif change.id in own:
-                departed = filters.departure(
-                    mirrored, change.fields or {}, source=Source.REPAIR, seen=observed
-                )
-                changes.append(departed)
+                changes.append(filters.departure(mirrored, change.fields or {}, Source.REPAIR, observed))
         return changes
-
-    async def _read(self, mirrored: MirroredObject, ids: Sequence[str]) -> tuple[list[Change], Observed]:
-        """The records as they are, by one call; those that are not there do not come."""
-        table = mirrored.described
-        answer = await width.fitting(
-            mirrored,
-            lambda: self._engine.client.retrieve(
-                mirrored.name,
-                ids,
-                table.columns,
-                purpose="repair",
-                most_characters=mirrored.most_characters,
-            ),
-        )
-        return [
-            from_record(mirrored, table.schema, one, source=Source.REPAIR, seen=answer.observed)
-            for one in answer.records
-            if one is not None
-        ], answer.observed
 
     async def _apply(
         self, mirrored: MirroredObject, changes: Sequence[Change], done: Sequence[tuple[str, Millis]]
@@ -137,62 +119,59 @@ class Repair:
             entries = await unit.apply(changes)
         return sum(1 for entry in entries if entry.note.outcome == Outcome.APPLIED)
 
-    async def _judge_absent(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Records that did not come: in the bin, deleted for good, or only out of sight.
+    async def _judge_absent(self, reader: Reader, asked: Sequence[tuple[str, Millis]]) -> int:
+        """Decide about records that did not come: in the bin, deleted for good, or only hidden.
 
-        The recycle bin and the delete log are evidence. What neither knows is taken for deleted while it
-        is little; when much vanishes at once nothing is deleted, and the object says so.
+        The recycle bin and the delete log are evidence. Records that neither knows count as deleted while
+        they are few; when many vanish at once nothing is deleted, and the object says so.
         """
-        own = await mirror.stamps_of(self._engine.database, mirrored.described, [one for one, _ in asked])
+        mirrored = reader.mirrored
+        ids = [record_id for record_id, _ in asked]
+        own = await mirror.stamps_of(self._engine.database, mirrored.described, ids)
         deleted: list[Change] = []
         gone: dict[str, Millis] = {}
         observed = None
         for start in range(0, len(asked), AT_ONCE):
             part = dict(asked[start : start + AT_ONCE])
-            found, observed = await self._from_bin(mirrored, list(part))
+            found, observed = await self._from_bin(reader, list(part))
             deleted += [row for row in found if row.operation is Operation.DELETE]
-            gone |= {one: at for one, at in part.items() if one not in {row.id for row in found}}
+            seen = {row.id for row in found}
+            gone |= {record_id: at for record_id, at in part.items() if record_id not in seen}
         if gone and observed is not None:
             logged = await self._from_delete_log(mirrored, gone)
             vanished = gone.keys() - {change.id for change in logged}
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
             lost = len(vanished & own.keys())
             if not is_plausible(mirrored.unexplained + lost, rows):
-                # They are not asked for again: that would cost calls for ever, and tell nothing new.
+                # Not fetched again: that would cost calls without end, and show nothing new.
                 await guard_deletions(self._engine, mirrored, mirrored.unexplained + lost, rows)
             else:
                 mirrored.unexplained += lost
                 at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
                 deleted += [
-                    Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, at)
-                    for one in sorted(vanished)
+                    Change(mirrored.name, record_id, Operation.DELETE, Source.REPAIR, at)
+                    for record_id in sorted(vanished)
                 ]
             deleted += logged
         return await self._apply(mirrored, deleted, asked)
 
-    async def _from_bin(self, mirrored: MirroredObject, ids: Sequence[str]) -> tuple[list[Change], Observed]:
-        schema = mirrored.described.schema
+    async def _from_bin(self, reader: Reader, ids: Sequence[str]) -> tuple[list[Change], Observed]:
+        """The records that can still be read, deleted or not, and when they were read."""
+        schema = reader.mirrored.described.schema
         columns = [name for name in read_columns(schema) if name in ("Id", schema.cursor, DELETED, MASTER)]
-        statement = soql.select(columns, mirrored.name, soql.one_of("Id", ids))
-        page = await self._engine.client.query(statement, purpose="repair", all_rows=True)
-        return [
-            from_record(mirrored, schema, one, source=Source.REPAIR, seen=page.observed)
-            for one in page.records
-        ], page.observed
+        query = Query(columns, soql.one_of("Id", ids), all_rows=True)
+        batches = [batch async for batch in reader.rows(query)]
+        return [change for batch in batches for change in batch.changes(Source.REPAIR)], batches[-1].observed
 
     async def _from_delete_log(self, mirrored: MirroredObject, ids: Mapping[str, Millis]) -> list[Change]:
-        """Those of the records that the delete log names.
-
-        It reaches back 15 days (REST API guide, sObject Get Deleted).
-        """
-        log = await deletions.read(self._engine, mirrored, 0, self._engine.salesforce_now(), purpose="repair")
-        return [
-            Change(mirrored.name, one, Operation.DELETE, Source.REPAIR, Version(to_iso(at), *log.observed))
-            for one, at in (log.records if log else ())
-            if log and one in ids
-        ]
+        """Deletions of these records that the delete log names."""
+        window = deletions.kept(0, self._engine.salesforce_now())
+        logged = await deletions.read(
+            self._engine.client, mirrored, window, source=Source.REPAIR, purpose=PURPOSE
+        )
+        return [change for change in logged.changes if change.id in ids] if logged else []
 
 
 def ids_at_once(mirrored: MirroredObject) -> int:
-    """How many records one call fetches: wide rows make its answer large."""
-    return min(MOST_IDS, width.chunk_rows(len(mirrored.described.columns)))
+    """Records that one call fetches: wide rows make its answer large."""
+    return min(MOST_IDS, chunk_rows(len(mirrored.described.columns)))

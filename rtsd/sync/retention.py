@@ -1,22 +1,22 @@
-"""What is kept for how long: journal, error log, and the ids of pushes."""
+"""Retention: journal, error log and the ids of pushes are kept for as long as configured, then forgotten."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import structlog
 
 from rtsd.core.instant import DAY_MS, Millis
-from rtsd.store import inbox, retention
-from rtsd.store.database import Database
+from rtsd.services import Service
+from rtsd.store import retention
 from rtsd.sync.engine import Engine
 
 PUSH_IDS_KEPT_MS: Millis = 7 * DAY_MS
 """The package gives a push up within hours; its id is known for much longer."""
 PAUSE_S = 600.0
+"""Seconds between rounds that find nothing to forget."""
 BREATH_S = 0.05
-"""Between two steps, for whoever wants to write."""
+"""Seconds between two steps of a round, for whoever wants to write."""
 
 log = structlog.get_logger("rtsd.retention")
 
@@ -29,42 +29,44 @@ class Keep:
     journal_bytes: int
 
 
-class Retention:
-    """Forgets in small steps."""
+class Retention(Service):
+    """Forgets a little per step, so that pushes never wait for it."""
+
+    name = "retention"
 
     def __init__(self, engine: Engine, keep: Keep) -> None:
+        super().__init__()
         self._engine = engine
         self._keep = keep
+        self._forgotten = 0
+        """Rows forgotten in this round."""
 
-    async def run(self) -> None:
-        """Forget what is due, forever."""
-        while True:
-            gone = await self.step()
-            if not gone:
-                await self.forget_pushes()
-            await asyncio.sleep(BREATH_S if gone else PAUSE_S)
+    async def step(self) -> float:
+        """Forget a little; a round ends when nothing is left to forget."""
+        gone = await self.forget()
+        self._forgotten += gone
+        if gone:
+            return BREATH_S
+        if self._forgotten:
+            log.info("forgotten", rows=self._forgotten)
+        self._forgotten = 0
+        return PAUSE_S
 
-    async def forget_pushes(self) -> None:
-        """Forget the ids of pushes of which no retry can be on its way."""
-        async with self._engine.database.transaction() as tx:
-            await inbox.purge(tx, self._engine.now() - PUSH_IDS_KEPT_MS)
-
-    async def step(self) -> int:
-        """Forget a little of the journal and the error log; return how many rows went."""
+    async def forget(self) -> int:
+        """Forget a little of everything that is due; return how many rows went."""
         database, now = self._engine.database, self._engine.now()
-        gone = 0
+        gone = await retention.forget_push_ids(database, now - PUSH_IDS_KEPT_MS)
         if self._keep.journal_ms:
             gone += await retention.forget_journal(database, now - self._keep.journal_ms)
             gone += await retention.forget_errors(database, now - self._keep.journal_ms)
-        gone += await self._forget_surplus(database)
-        if gone:
-            log.info("forgotten", rows=gone)
+        if self._keep.journal_bytes:
+            gone += await self._forget_surplus()
         return gone
 
-    async def _forget_surplus(self, database: Database) -> int:
-        """The journal is too large: its oldest entries go."""
-        entries, size = await retention.journal_size(database)
-        if not self._keep.journal_bytes or size <= self._keep.journal_bytes:
+    async def _forget_surplus(self) -> int:
+        """Forget the oldest entries of a journal that is too large."""
+        entries, size = await retention.journal_size(self._engine.database)
+        if size <= self._keep.journal_bytes:
             return 0
         surplus = entries - entries * self._keep.journal_bytes // size
-        return await retention.forget_oldest(database, surplus)
+        return await retention.forget_oldest(self._engine.database, surplus)

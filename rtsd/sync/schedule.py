@@ -19,3 +19,18 @@ class Schedule:
     """0: formulas are never refreshed."""
     initial_audit: str
     """auto: load when there is nothing yet; ask: wait for an operator."""
+
+
+class CurrentSchedule:
+    """The schedule as of the last reload: call it to read it."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+
+    def __call__(self) -> Schedule:
+        """Return the schedule."""
+        return self._schedule
+
+    def replace(self, schedule: Schedule) -> None:
+        """Go by another one from now on."""
+        self._schedule = schedule

@@ -14,6 +14,7 @@ from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
 from rtsd.store.journal import Note, UnpushedChange
 from rtsd.sync.engine import Engine
+from rtsd.sync.schedule import CurrentSchedule
 
 _KEY = "pushes_expected_since"
 
@@ -48,24 +49,30 @@ class Silence:
     back by a sync condition.
     """
 
-    def __init__(self, engine: Engine, push: PushSeen, silence_after: Millis) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        push: PushSeen,
+        schedule: CurrentSchedule,
+        uncovered: Callable[[], Collection[str]],
+    ) -> None:
         self._engine = engine
-        self._grace = min(GRACE_MS, silence_after)
+        self._schedule = schedule
         self._push = push
+        self._uncovered = uncovered
+        """Names the objects without a trigger: no push was to bring their changes."""
         self._unpushed = Unpushed()
         """What was found since the last sign of life."""
         self._since: Millis | None = None
         self._expected_since: Millis | None = None
         self._seq = 0
         self._missed: deque[tuple[Millis, int]] = deque()
-        self.unpushed_objects: Callable[[], Collection[str]] = tuple
-        """Objects without a trigger: no push was to bring their changes."""
 
     async def restore(self) -> None:
-        """Take up what an earlier run knew, and count the last 24 hours again."""
+        """Restore what an earlier run knew, and count the last 24 hours again."""
         since = await meta.get(self._engine.database, _KEY)
         self._expected_since = from_iso(since) if since else None
-        await self.look()
+        await self.count()
 
     async def expect(self, *, pushes: bool) -> None:
         """Remember since when the package is installed and enabled; or that it is not."""
@@ -96,25 +103,26 @@ class Silence:
         if push.quiet is Quiet.SILENT:
             log.warning("silent", proof=push.quiet_proof)
 
-    async def look(self) -> None:
-        """Count what was found since the last look."""
+    async def count(self) -> None:
+        """Count what was found since the last time."""
         now = self._engine.now()
+        grace = min(GRACE_MS, self._schedule().silence_after)
         found = await journal.without_push(self._engine.database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._engine.database)
         watched = unwatched = fresh = beside = 0
-        unpushed = self.unpushed_objects()
+        uncovered = self._uncovered()
         for one in found:
             made = one.made_at
             if self._expected_since is None or made + self._offset < self._expected_since:
                 continue
-            if now - made < self._grace:
+            if now - made < grace:
                 fresh += 1
                 seen = min(seen, one.seq - 1)
-            elif one.seq > seen:  # it is looked at again, together with a fresh one before it
+            elif one.seq > seen:  # it is counted later, together with a fresh one before it
                 continue
             elif one.beside_push:
                 beside += 1
-            elif one.object in unpushed:
+            elif one.object in uncovered:
                 continue
             elif self._is_watched(one):
                 watched += 1

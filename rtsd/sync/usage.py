@@ -38,8 +38,8 @@ class OrgUsage:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
         self._restored = False
-        self._looks = 0
-        self._look_at: Millis = 0
+        self._probes = 0
+        self._probe_at: Millis = 0
 
     def restore(self, samples: Iterable[Usage]) -> None:
         """Take up the samples of an earlier run, oldest first; what was told meanwhile is newer."""
@@ -52,7 +52,7 @@ class OrgUsage:
         }
         self._known = earlier | self._known
         if API_REQUESTS in earlier:
-            self._look_at = earlier[API_REQUESTS].at + pause_ms(0)
+            self._probe_at = earlier[API_REQUESTS].at + pause_ms(0)
 
     def saw(self, name: str, used: int, highest: int, ours: int, now: Millis) -> None:
         """Take what Salesforce tells: how much everybody has used, out of how much."""
@@ -99,19 +99,19 @@ class OrgUsage:
         return [one for one in self.samples(ours, now) if one.name in due]
 
     @property
-    def look_at(self) -> Millis:
+    def probe_at(self) -> Millis:
         """When a call goes next although it may not: nobody else would tell that others left room again."""
-        return self._look_at
+        return self._probe_at
 
-    def may_look(self, now: Millis) -> bool:
+    def may_probe(self, now: Millis) -> bool:
         """Whether it is time for such a call; if so, the next one is later: half a minute, … an hour."""
-        if now < self._look_at:
+        if now < self._probe_at:
             return False
-        self._looks += 1
-        self._look_at = now + pause_ms(self._looks)
+        self._probes += 1
+        self._probe_at = now + pause_ms(self._probes)
         return True
 
     def found_room(self, now: Millis) -> None:
-        """A call may go by what is known: should that change, the first look comes soon."""
-        self._looks = 0
-        self._look_at = now + pause_ms(0)
+        """A call may go by what is known: should that change, the first probe comes soon."""
+        self._probes = 0
+        self._probe_at = now + pause_ms(0)

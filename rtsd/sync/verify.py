@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from rtsd.core import certificate
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.errors import Conflict, RtsError
 from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.journal import Note
 from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.controller import Controller
+from rtsd.sync.checks import Checks
 from rtsd.sync.engine import Engine
+from rtsd.sync.repair import Repair
 
 MOST_NAMED = 1_000
 MOST_FAULTS = 100
@@ -40,8 +40,8 @@ class Verified:
     broken: list[str] = field(default_factory=list)
     """Ids of rows whose values had changed without a write."""
     repaired: int = 0
-    drift: dict[str, int] | None = None
-    """What the fingerprint found, before it was repaired; None where it could not be taken."""
+    drift: tuple[int, int, int] | None = None
+    """Missing, stale and orphaned before the repair; None where no fingerprint could be taken."""
     error: str | None = None
     as_of: str | None = None
     proven_at: str | None = None
@@ -55,25 +55,40 @@ class Verified:
         return live and self.error is None and self.rows == self.counted and self.repaired >= len(self.broken)
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The findings of all objects. `ok`: everything is right now, repairs included."""
+
+    ok: bool
+    at: Millis
+    org: str | None
+    faults: list[str]
+    """Damage to the file's structure, in SQLite's words."""
+    objects: list[Verified]
+
+
 class Verifier:
-    """Answers `rtsd verify`."""
+    """Verifies the mirror."""
 
-    def __init__(self, engine: Engine, controller: Controller) -> None:
+    def __init__(
+        self, engine: Engine, checks: Checks, repair: Repair, random_bytes: Callable[[int], bytes]
+    ) -> None:
         self._engine = engine
-        self._controller = controller
+        self._checks = checks
+        self._repair = repair
+        self._random_bytes = random_bytes
 
-    async def verify(self, *, certify: bool) -> dict[str, Any]:
-        """Verify everything, repair what can be repaired, and certify it if asked to."""
+    async def verify(self) -> Verification:
+        """Verify everything, and repair what can be repaired."""
         faults = await self._faults()
         found = [await self._object(mirrored) for mirrored in self._engine.catalog]
-        result = {
-            "ok": not faults and all(one.right for one in found),
-            "at": to_iso(self._engine.now()),
-            "org": self._engine.org_id,
-            "faults": faults,
-            "objects": [_document(one) for one in found],
-        }
-        return {**result, "certificate": self._certify(result)} if certify else result
+        ok = not faults and all(verified.right for verified in found)
+        return Verification(ok, self._engine.now(), self._engine.org_id, faults, found)
+
+    def signing_key(self) -> bytes:
+        """Return the key that certificates are signed with. Raises Conflict for a bad one."""
+        path = self._engine.database.path
+        return signing_key(path.with_name(path.name + ".key"), self._random_bytes)
 
     async def _faults(self) -> list[str]:
         """What SQLite says of the file's structure; nothing when it is sound."""
@@ -117,27 +132,19 @@ class Verifier:
             message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
             detail = {"broken": checked.broken[:MOST_NAMED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
-        done = await self._controller.repair.records(mirrored, checked.broken, BROKEN)
+        done = await self._repair.records(mirrored, checked.broken, BROKEN)
         found.repaired = done.changed
 
     async def _fingerprint(self, mirrored: MirroredObject, found: Verified) -> None:
         if mirrored.described.schema.cursor is None:
             return
-        result = (await self._controller.check(mirrored)).found
-        found.drift = {
-            "missing": len(result.missing),
-            "stale": len(result.stale),
-            "orphaned": len(result.orphaned),
-        }
+        result = (await self._checks.check(mirrored)).found
+        found.drift = len(result.missing), len(result.stale), len(result.orphaned)
         days = await mirror.histogram(self._engine.database, mirrored.described, LAST)
         found.fingerprint = sha256(msgspec.json.encode(sorted(days.items()))).hexdigest()
 
-    def _certify(self, result: dict[str, Any]) -> dict[str, Any]:
-        path = self._engine.database.path
-        return certificate.sign({"v": 1, **result}, signing_key(path.with_name(path.name + ".key")))
 
-
-def signing_key(path: Path) -> bytes:
+def signing_key(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
     """Return the key in the file, made on first use, for its owner only. Raises Conflict for a bad one."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -148,12 +155,7 @@ def signing_key(path: Path) -> bytes:
                 f"{path} is not a key that only its owner can read", "chmod 600 it, or remove it"
             ) from None
         return key
-    key = secrets.token_bytes(certificate.KEY_BYTES)
+    key = random_bytes(certificate.KEY_BYTES)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)
     return key
-
-
-def _document(one: Verified) -> dict[str, Any]:
-    named = {name: getattr(one, name) for name in Verified.__dataclass_fields__}
-    return {**named, "broken": one.broken[:MOST_NAMED], "broken_count": len(one.broken)}

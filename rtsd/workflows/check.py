@@ -8,35 +8,33 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from rtsd.config import Config, ObjectSection
 from rtsd.config.credentials import credentials
+from rtsd.control import wire
+from rtsd.control.protocol import Priced
 from rtsd.core import schema
 from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_day
+from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
-from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, RtsError, SalesforceError
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
+from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.ledger import Uncounted
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
 from rtsd.sync.package import PackageWatch, Wanted
 
 _PURPOSE = "check"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem that prevents or limits operation, and what to do about it."""
-
-    what: str
-    do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,16 @@ class Report:
         """Whether the org's edition runs Apex, which the package needs."""
         return None if self.org is None else self.org.apex
 
+    def priced(self) -> Priced:
+        """Return the price of the first audit, and every problem (contract section 5)."""
+        maxima = {name: limit.maximum for name, limit in self.limits.items()}
+        return Priced(
+            estimate=None if self.cost is None else wire.estimate(self.cost, maxima),
+            problems=wire.problems(self.problems),
+        )
+
     def document(self) -> dict[str, Any]:
-        """Return the report as JSON (contract section 5: `estimate` and `problems`)."""
+        """Return the report as JSON."""
         org = self.org
         return {
             "org": None
@@ -91,27 +97,13 @@ class Report:
                 {"name": found.name, "fields": found.fields, "rows": found.size.rows}
                 for found in self.objects
             ],
-            "estimate": None if self.cost is None else self.cost.document(_maxima(self.limits)),
             "idle_day": None if self.idle is None else self.idle.document(),
-            "problems": [{"what": problem.what, "do": problem.do} for problem in self.problems],
+            **msgspec.to_builtins(self.priced()),
         }
 
     def add(self, error: RtsError, what: str = "") -> None:
         """Add an error as a problem, with `what` as a prefix."""
         self.problems.append(Problem(f"{what}{error.message}", error.do))
-
-
-class _NullLedger:
-    """A ledger that records nothing, as there is no mirror yet."""
-
-    async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Allow every call."""
-
-    async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Record nothing."""
-
-    async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Leave the error as Salesforce worded it."""
 
 
 async def inspect(config: Config) -> Report:
@@ -122,9 +114,8 @@ async def inspect(config: Config) -> Report:
     report = Report()
     _check_directory(config, report)
     _check_commands(config, report)
-    clock = _now
-    session = Session(credentials(config.org), _NullLedger(), clock)
-    async with Client(session, _NullLedger(), clock, api_version=config.org.api_version) as client:
+    session = Session(credentials(config.org), Uncounted(), wall_ms)
+    async with Client(session, Uncounted(), wall_ms, api_version=config.org.api_version) as client:
         try:
             await _check_org(client, config, report)
             await _check_objects(client, config.objects, report)
@@ -136,10 +127,6 @@ async def inspect(config: Config) -> Report:
         except SalesforceError as error:
             report.add(error, "The checks of the org are incomplete: ")
     return report
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _check_directory(config: Config, report: Report) -> None:
@@ -176,8 +163,8 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
         )
     wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
     org_id = report.org.id
-    package = PackageWatch(client, wanted, lambda: org_id, _now)
-    await package.look()
+    package = PackageWatch(client, wanted, lambda: org_id, wall_ms)
+    await package.probe()
     report.package = "disabled" if package.known.disabled else package.known.state
 
 
@@ -193,12 +180,8 @@ async def _user(client: Client) -> UserInfo | None:
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
     """Whether a permission set or the profile grants View All Data; None if that cannot be read."""
-    statement = (
-        "SELECT PermissionSet.PermissionsViewAllData FROM PermissionSetAssignment "  # noqa: S608
-        f"WHERE AssigneeId = {soql.text(user_id)}"
-    )
     try:
-        page = await client.query(statement, purpose=_PURPOSE)
+        page = await client.query(soql.view_all_data(user_id), purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
         raise
     except SalesforceError:
@@ -312,7 +295,3 @@ async def _check_limits(client: Client, config: Config, report: Report) -> None:
                 "It pauses and resumes as usage expires; a lower [quota] reserve or fewer [[objects]] help.",
             )
         )
-
-
-def _maxima(limits: Mapping[str, Limit]) -> dict[str, int]:
-    return {name: limit.maximum for name, limit in limits.items()}

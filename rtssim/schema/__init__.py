@@ -1,1 +1,1 @@
-"""The org's objects and fields, as describe tells them."""
+"""Objects and fields of the org, and their describe documents."""

@@ -1,4 +1,4 @@
-"""Describe documents as REST prints them (REST API guide, sObject Describe and Describe Global)."""
+"""Describe documents in REST format (REST API guide, sObject Describe and Describe Global)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rtssim.schema.model import NUMBER_TYPES, Field, ObjectType, Schema
 
 if TYPE_CHECKING:
-    from rtssim.changes import Principal
+    from rtssim.interface import Principal
 
 _SOAP = {
     "id": "tns:ID",
@@ -104,7 +104,7 @@ def _flags(field: Field) -> dict[str, Any]:
         "formulaTreatNullNumberAsZero": False,
         "groupable": field.groupable,
         "highScaleNumber": False,
-        "htmlFormatted": field.html,
+        "htmlFormatted": False,
         "idLookup": field.external_id or field.type == "id",
         "nameField": field.name_field,
         "nillable": field.nillable,
@@ -120,7 +120,7 @@ def _flags(field: Field) -> dict[str, Any]:
 
 
 def describe_field(field: Field) -> dict[str, Any]:
-    """Return one entry of `fields`."""
+    """Return a field's entry in `fields`."""
     document = {**_names(field), **_numbers(field), **_reference(field), **_flags(field)}
     if field.type in NUMBER_TYPES or field.type not in _TEXTUAL | {"id", "reference"}:
         document["byteLength"] = 0
@@ -182,7 +182,7 @@ def _children(schema: Schema, obj: ObjectType, who: Principal) -> list[dict[str,
 
 
 def describe_object(schema: Schema, obj: ObjectType, who: Principal, base: str) -> dict[str, Any]:
-    """Return the describe document of `obj` as `who` sees it: hidden fields are simply not there."""
+    """Return the describe document of `obj` as `who` sees it, without hidden fields."""
     fields = [
         describe_field(field)
         for field in obj.fields.values()

@@ -1,4 +1,4 @@
-"""Constructors of fields: each knows the describe flags its type has in Salesforce."""
+"""Constructors of fields, each with the describe flags that its type has in Salesforce."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rtssim.schema.model import Field
 if TYPE_CHECKING:
     from rtssim.schema.model import OnDelete
 
+READ_ONLY: dict[str, Any] = {"createable": False, "updateable": False}
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -20,17 +21,17 @@ def label_of(name: str) -> str:
 
 
 def ident() -> Field:
-    """Return the record id."""
+    """Return the record id field."""
     return Field("Id", "Record ID", "id", length=18, nillable=False, createable=False, updateable=False)
 
 
 def text(name: str, length: int = 255, **flags: Any) -> Field:
-    """Return a single line of text; on a custom field an external id is searched by upsert."""
+    """Return a single line of text."""
     return Field(name, label_of(name), "string", length=length, **flags)
 
 
 def area(name: str, length: int = 255, **flags: Any) -> Field:
-    """Return text of several lines; above 255 characters it can't be filtered, sorted or grouped."""
+    """Return multi-line text; beyond 255 characters it can't be filtered, sorted or grouped."""
     short = length <= 255
     return Field(
         name,
@@ -42,7 +43,7 @@ def area(name: str, length: int = 255, **flags: Any) -> Field:
 
 
 def picklist(name: str, values: str, length: int = 255, **flags: Any) -> Field:
-    """Return a picklist; `values` is one string with `;` between the values."""
+    """Return a picklist; `values` are separated by `;`."""
     return Field(name, label_of(name), "picklist", length=length, picklist=tuple(values.split(";")), **flags)
 
 
@@ -62,17 +63,17 @@ def multipicklist(name: str, values: str, **flags: Any) -> Field:
 
 
 def email(name: str, **flags: Any) -> Field:
-    """Return an e-mail address."""
+    """Return an email address."""
     return Field(name, label_of(name), "email", length=80, **flags)
 
 
 def phone(name: str, **flags: Any) -> Field:
-    """Return a telephone number."""
+    """Return a phone number."""
     return Field(name, label_of(name), "phone", length=40, **flags)
 
 
 def url(name: str, **flags: Any) -> Field:
-    """Return a web address."""
+    """Return a URL."""
     return Field(name, label_of(name), "url", length=255, **flags)
 
 
@@ -94,7 +95,7 @@ def number(name: str, precision: int = 18, scale: int = 2, **flags: Any) -> Fiel
 
 
 def money(name: str, precision: int = 18, scale: int = 2, **flags: Any) -> Field:
-    """Return an amount of money."""
+    """Return a currency amount."""
     return _decimal(name, "currency", precision, scale, flags)
 
 
@@ -143,13 +144,13 @@ def reference(
 
 
 def binary(name: str, **flags: Any) -> Field:
-    """Return a base64 field: bytes in the store, a URL in REST records."""
+    """Return a base64 field: bytes in the database, a URL in REST records."""
     off = {"filterable": False, "sortable": False, "groupable": False, "aggregatable": False}
     return Field(name, label_of(name), "base64", **{**off, **flags})
 
 
 def auto_number(name: str, label: str) -> Field:
-    """Return a name that Salesforce counts up itself."""
+    """Return a name field that Salesforce numbers automatically."""
     return Field(
         name,
         label,
@@ -171,7 +172,7 @@ def formula(base: Field, expression: str, shown: str | None) -> Field:
 
 
 def derived(base: Field, expression: str) -> Field:
-    """Return `base` as a field Salesforce keeps from the row's own values, such as a contact's Name."""
+    """Return `base` as a field that Salesforce derives from the row's own values (a contact's Name)."""
     return replace(base, expression=expression, createable=False, updateable=False)
 
 
@@ -187,7 +188,7 @@ def person_name() -> list[Field]:
 
 
 def address(prefix: str) -> list[Field]:
-    """Return a compound address and its parts, all named `<prefix>...`."""
+    """Return a compound address and its parts, all named with `prefix`."""
     whole = f"{prefix}Address"
     parts = [
         area(f"{prefix}Street", 255, compound=whole),
@@ -204,8 +205,8 @@ def address(prefix: str) -> list[Field]:
 
 
 def audit(*, deletable: bool = True) -> list[Field]:
-    """Return the fields Salesforce keeps on every row."""
-    kept: dict[str, Any] = {"nillable": False, "createable": False, "updateable": False}
+    """Return the fields that Salesforce maintains on every row."""
+    kept: dict[str, Any] = {"nillable": False, **READ_ONLY}
     fields = [
         moment("CreatedDate", **kept),
         reference("CreatedById", "User", on_delete="keep", **kept),
@@ -213,5 +214,5 @@ def audit(*, deletable: bool = True) -> list[Field]:
         reference("LastModifiedById", "User", on_delete="keep", **kept),
         moment("SystemModstamp", **kept),
     ]
-    gone = checkbox("IsDeleted", createable=False, updateable=False)
-    return [replace(gone, label="Deleted"), *fields] if deletable else fields
+    is_deleted = checkbox("IsDeleted", **READ_ONLY)
+    return [replace(is_deleted, label="Deleted"), *fields] if deletable else fields

@@ -1,4 +1,4 @@
-"""Objects and fields of the org, and the look-ups the query planner and DML need."""
+"""Objects and fields of the org, with the lookups that the query planner and DML need."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ OnDelete = Literal["cascade", "clear", "keep"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `expression` is the SQL of a derived field over the row alias `{t}`, else it is stored.
+    """A field: derived if it has an `expression` (SQL over the row alias `{t}`), otherwise stored.
 
     Stored forms: boolean 0/1; int, double, currency, percent as numbers; date, datetime (`...Z`, whole
-    seconds) and time as text; base64 as bytes; everything else text. Empty is NULL.
+    seconds) and time as text; base64 as bytes; everything else as text. Empty is NULL.
     """
 
     name: str
@@ -66,38 +66,37 @@ class Field:
     case_sensitive: bool = False
     auto_number: bool = False
     name_field: bool = False
-    html: bool = False
     default: str | float | bool | None = None
 
     @property
     def custom(self) -> bool:
-        """Whether a customer added it."""
+        """True for a field that a customer added."""
         return self.name.endswith("__c")
 
     @property
     def defaulted_on_create(self) -> bool:
-        """Whether Salesforce fills it in when a create leaves it out."""
+        """True if Salesforce fills the field in when a create leaves it out."""
         return self.default is not None or self.type == "boolean" or not self.createable
 
     @property
     def required(self) -> bool:
-        """Whether a create must bring it."""
+        """True if a create must set the field."""
         return not self.nillable and self.createable and not self.defaulted_on_create
 
     @property
     def stored(self) -> bool:
-        """Whether the table has a column for it."""
+        """True if the table has a column for the field."""
         return self.expression is None and self.type not in COMPOUND_TYPES
 
     @property
     def polymorphic(self) -> bool:
-        """Whether it can point to several objects."""
+        """True if the field can refer to several objects."""
         return len(self.reference_to) > 1
 
 
 @dataclass(slots=True)
 class ObjectType:
-    """One object: its fields in describe order, and what it allows."""
+    """An object: its fields in describe order, and the operations it allows."""
 
     name: str
     label: str
@@ -114,16 +113,15 @@ class ObjectType:
     replicateable: bool = True
     searchable: bool = True
     layoutable: bool = True
-    tooling: bool = False
     changed: datetime = field(default_factory=lambda: datetime(2019, 1, 1, tzinfo=UTC))
 
     @property
     def custom(self) -> bool:
-        """Whether a customer added it."""
+        """True for an object that a customer added."""
         return self.name.endswith("__c")
 
     def find(self, name: str) -> Field | None:
-        """Return the field of that name, whatever its case."""
+        """Return the field with that name, case ignored."""
         exact = self.fields.get(name)
         if exact is not None:
             return exact
@@ -131,14 +129,14 @@ class ObjectType:
         return next((field for field in self.fields.values() if field.name.lower() == folded), None)
 
     def relationship(self, name: str) -> Field | None:
-        """Return the reference field whose parent relationship has that name, whatever its case."""
+        """Return the reference field whose parent relationship has that name, case ignored."""
         folded = name.lower()
         return next(
             (f for f in self.fields.values() if f.relationship and f.relationship.lower() == folded), None
         )
 
     def stored_fields(self) -> list[Field]:
-        """Fields that have a column."""
+        """Return the fields that have a column."""
         return [f for f in self.fields.values() if f.stored]
 
     def name_field(self) -> Field | None:
@@ -148,14 +146,14 @@ class ObjectType:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A reference from another object: what a subquery, a cascade and a merge follow."""
+    """A reference from another object, which subqueries, cascades and merges follow."""
 
     object: ObjectType
     field: Field
 
 
 class Schema:
-    """All objects of the org, found whatever the case of their names."""
+    """All objects of the org, found by name with case ignored."""
 
     def __init__(self, objects: Iterable[ObjectType]) -> None:
         self._objects: dict[str, ObjectType] = {}
@@ -167,7 +165,7 @@ class Schema:
         return iter(self._objects.values())
 
     def find(self, name: str) -> ObjectType | None:
-        """Return the object of that name, or None."""
+        """Return the object with that name, or None."""
         return self._objects.get(name.lower())
 
     def __getitem__(self, name: str) -> ObjectType:
@@ -178,15 +176,21 @@ class Schema:
         self._objects[obj.name.lower()] = obj
 
     def remove(self, name: str) -> None:
-        """Forget an object."""
+        """Remove an object."""
         del self._objects[name.lower()]
 
     def by_prefix(self, record_id: str) -> ObjectType | None:
-        """Return the object an id belongs to."""
+        """Return the object of an id."""
         return next((obj for obj in self if obj.prefix == record_id[:3]), None)
 
+    def free_prefix(self) -> str:
+        """Return an unused key prefix for a custom object."""
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+        used = {obj.prefix for obj in self}
+        return next(p for n in range(16, 36**2) if (p := f"a{digits[n // 36]}{digits[n % 36]}") not in used)
+
     def children(self, parent: ObjectType) -> list[Child]:
-        """Every reference field that can point to `parent`, the audit references to users left out."""
+        """Return every stored reference field that can refer to `parent`."""
         return [
             Child(obj, field)
             for obj in self

@@ -1,1 +1,1 @@
-"""SOQL: a real parser and a planner onto the org's own SQLite store."""
+"""SOQL: a parser, and a planner that translates it into SQL over the org's database."""

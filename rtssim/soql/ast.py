@@ -1,4 +1,4 @@
-"""What the parser makes of a SOQL text; `at` is an offset into that text, for error messages."""
+"""Syntax tree of a SOQL query; `at` is an offset into its text, for error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A field, with the relationships that lead to it: `Account.Owner.Name`."""
+    """A field with the relationships that lead to it: `Account.Owner.Name`."""
 
     names: tuple[str, ...]
     at: int
@@ -19,7 +19,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function: `COUNT(Id)`, `DAY_ONLY(convertTimezone(CreatedDate))`."""
+    """A function call: `COUNT(Id)`, `DAY_ONLY(convertTimezone(CreatedDate))`."""
 
     name: str
     args: tuple[Operand, ...]
@@ -34,7 +34,7 @@ Operand = Path | Call
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A literal; `raw` is its text (a string's without quotes, still escaped), `number` LAST_N_DAYS's n."""
+    """A literal; `raw` is its text (of strings without quotes), `number` the n of LAST_N_DAYS:n."""
 
     kind: Literal["string", "number", "datetime", "date", "time", "boolean", "null", "date_literal", "bind"]
     raw: str
@@ -44,7 +44,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`operand op value`; op is one of = != < <= > >= like."""
+    """`operand op value` with op = != < <= > >= or like."""
 
     operand: Operand
     op: str
@@ -89,7 +89,7 @@ Condition = Comparison | Membership | SemiJoin | Junction | Negation
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One selected field or function."""
+    """A selected field or function."""
 
     operand: Operand
     alias: str | None
@@ -107,14 +107,14 @@ class TypeOf:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One ORDER BY term; `nulls` is None where the query leaves it open."""
+    """An ORDER BY term; `nulls` is None if the query does not say."""
 
     operand: Operand
     descending: bool
     nulls: Literal["FIRST", "LAST"] | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Query:
     """A whole query or subquery."""
 

@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""WHERE and HAVING to SQL, with SOQL's two-valued logic: null is a value like any other."""
+"""Translation of WHERE and HAVING into SQL, with SOQL's two-valued logic: null is an ordinary value."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _RANGES = {
 
 
 class Conditions:
-    """Translates the conditions of one scope; `subquery` plans a semi-join's SELECT of one column."""
+    """Translates the conditions of a scope; `subquery` plans the single-column SELECT of a semi-join."""
 
     def __init__(self, scope: Scope, subquery: Callable[[ast.Query, Expression], str]) -> None:
         self._scope = scope
@@ -152,13 +151,13 @@ class Conditions:
         text = self._context.text
         choices = []
         for value in condition.values:
-            wanted = literals.stored(text, value, left.name, left.type)
-            names = [name for name in str(wanted or "").split(";") if name]
-            each = [
+            choice = literals.stored(text, value, left.name, left.type)
+            names = [name for name in str(choice or "").split(";") if name]
+            tests = [
                 f"instr(sf_fold(';' || {left.sql} || ';'), {self._context.param(f';{name.casefold()};')}) > 0"
                 for name in names
             ]
-            choices.append("(" + " AND ".join(each) + ")" if each else f"{left.sql} IS NULL")
+            choices.append("(" + " AND ".join(tests) + ")" if tests else f"{left.sql} IS NULL")
         found = "(" + " OR ".join(choices) + ")"
         return f"ifnull({found}, 0)" if condition.op == "includes" else f"NOT ifnull({found}, 0)"
 

@@ -1,12 +1,13 @@
-"""Literals: from their text in SOQL to the form the store holds, and the ranges of date literals."""
+"""Conversion of SOQL literals to their stored form, and the ranges of date literals."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rtssim import ids
+from rtssim.clock import stamp
 from rtssim.schema.model import ID_TYPES, NUMBER_TYPES, TEXT_TYPES
 from rtssim.soql.messages import located, malformed
 from rtssim.soql.parser import unescape
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rtssim.soql.ast import Value
 
 _MAX_STRING = 4000
-_WANTED = {
+_TYPE_NAMES = {
     "datetime": "dateTime",
     "int": "int",
     "double": "double",
@@ -27,19 +28,14 @@ _WANTED = {
 _QUOTED = TEXT_TYPES | ID_TYPES
 
 
-def stamp(moment: datetime) -> str:
-    """Return the stored form of a datetime: UTC, whole seconds, `.000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
 def _mismatch(text: str, value: Value, field: str, kind: str) -> Exception:
-    wanted = _WANTED.get(kind, "string" if kind in _QUOTED else kind)
+    expected = _TYPE_NAMES.get(kind, "string" if kind in _QUOTED else kind)
     verb = "should be enclosed" if kind in _QUOTED else "should not be enclosed"
     return located(
         text,
         value.at,
         "INVALID_FIELD",
-        f"value of filter criterion for field '{field}' must be of type {wanted} and {verb} in quotes",
+        f"value of filter criterion for field '{field}' must be of type {expected} and {verb} in quotes",
     )
 
 
@@ -86,9 +82,9 @@ def _boolean(_: str, value: Value) -> int:
 
 
 def stored(text: str, value: Value, field: str, kind: str, *, pattern: bool = False) -> Any:
-    """Return the stored form of `value` compared with `field` of type `kind`; None is null.
+    """Return the stored form of `value` for comparison with `field` of type `kind`; None is null.
 
-    Raises INVALID_FIELD when the literal is of another type, INVALID_QUERY_FILTER_OPERATOR for a bad id.
+    Raises INVALID_FIELD if the literal has another type, INVALID_QUERY_FILTER_OPERATOR for a bad id.
     """
     if value.kind == "null":
         return None
@@ -130,7 +126,7 @@ def _week(day: date, shift: int) -> date:
 
 
 def _start(unit: str, day: date, shift: int) -> date:
-    """Return the first day of the unit `shift` units away from the one `day` is in."""
+    """Return the first day of the unit that lies `shift` units after the unit of `day`."""
     if unit == "DAY":
         return day + timedelta(days=shift)
     if unit == "WEEK":
@@ -147,49 +143,49 @@ _RELATIVE = {"LAST": -1, "THIS": 0, "NEXT": 1}
 
 
 def _days(word: str, number: int | None, today: date) -> tuple[date, date] | None:
-    """Return first day and day after the last of a date literal, or None if it is none."""
+    """Return the first day of a date literal and the day after its last, or None for any other word."""
     if number is None and word in _SINGLE:
         unit, shift = _SINGLE[word]
         return _start(unit, today, shift), _start(unit, today, shift + 1)
     if number is None and word in ("LAST_90_DAYS", "NEXT_90_DAYS"):
         return _counted(word[:4], "DAY", 90, today)
-    which, _, rest = word.partition("_")
+    direction, _, rest = word.partition("_")
     rest = rest.replace("FISCAL_", "")
-    if number is None and which in _RELATIVE and rest in ("WEEK", "MONTH", "QUARTER", "YEAR"):
-        shift = _RELATIVE[which]
+    if number is None and direction in _RELATIVE and rest in ("WEEK", "MONTH", "QUARTER", "YEAR"):
+        shift = _RELATIVE[direction]
         return _start(rest, today, shift), _start(rest, today, shift + 1)
     if number is not None and rest.startswith("N_") and rest.endswith("S"):
-        return _counted(which, rest[2:-1], number, today)
-    if number is not None and rest.endswith("S_AGO") and which == "N":
+        return _counted(direction, rest[2:-1], number, today)
+    if number is not None and rest.endswith("S_AGO") and direction == "N":
         unit = rest.removesuffix("S_AGO")
         return _start(unit, today, -number), _start(unit, today, 1 - number)
     return None
 
 
-def _counted(which: str, unit: str, number: int, today: date) -> tuple[date, date] | None:
+def _counted(direction: str, unit: str, number: int, today: date) -> tuple[date, date] | None:
     if unit not in ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR"):
         return None
-    if which == "LAST":
+    if direction == "LAST":
         first = _start(unit, today, -number)
         return first, _start(unit, today, 1 if unit == "DAY" else 0)
-    if which == "NEXT":
+    if direction == "NEXT":
         return _start(unit, today, 1), _start(unit, today, number + 1)
     return None
 
 
 def date_range(text: str, value: Value, kind: str, now: datetime, zone: str) -> tuple[str, str]:
-    """Return stored first and first-after values of a date literal for a `date` or `datetime` field.
+    """Return the stored bounds of a date literal, the second exclusive, for a `date` or `datetime` field.
 
     Days begin at midnight in `zone`, the user's time zone (SOQL and SOSL Reference, Date Formats).
     """
     try:
-        where = ZoneInfo(zone)
+        local = ZoneInfo(zone)
     except ZoneInfoNotFoundError:
-        where = ZoneInfo("UTC")
-    days = _days(value.raw, value.number, now.astimezone(where).date())
+        local = ZoneInfo("UTC")
+    days = _days(value.raw, value.number, now.astimezone(local).date())
     if days is None or kind not in ("date", "datetime"):
         raise malformed(text, value.at, f"unexpected token: '{value.raw}'")
     if kind == "date":
         return days[0].isoformat(), days[1].isoformat()
-    first, after = (datetime(day.year, day.month, day.day, tzinfo=where) for day in days)
+    first, after = (datetime(day.year, day.month, day.day, tzinfo=local) for day in days)
     return stamp(first), stamp(after)

@@ -1,4 +1,4 @@
-"""SOQL text to syntax tree (SOQL and SOSL Reference, SOQL SELECT Syntax)."""
+"""SOQL parser: from text to syntax tree (SOQL and SOSL Reference, SOQL SELECT Syntax)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
-from rtssim.errors import OrgError
+from rtssim.interface import OrgError
 from rtssim.soql import ast
 from rtssim.soql.messages import malformed
 
@@ -36,7 +36,7 @@ MAX_LENGTH = 100_000
 def unescape(raw: str, *, pattern: bool = False) -> str:
     r"""Return the value of a string literal; a LIKE `pattern` keeps `\%`, `\_` and `\\` escaped."""
 
-    def one(match: re.Match[str]) -> str:
+    def character(match: re.Match[str]) -> str:
         char = match[1]
         if len(char) == 5:
             return chr(int(char[1:], 16))
@@ -48,51 +48,38 @@ def unescape(raw: str, *, pattern: bool = False) -> str:
             return char
         raise ValueError(match[0])
 
-    return _ESCAPE.sub(one, raw)
+    return _ESCAPE.sub(character, raw)
 
 
 def _token(children: Sequence[Any], kind: str) -> Token | None:
     return next((c for c in children if isinstance(c, Token) and c.type == kind), None)
 
 
-class _Clause:
-    """A clause on its way into the query: an attribute and its value."""
-
-    def __init__(self, **values: Any) -> None:
-        self.values = values
+class _Clause(dict[str, Any]):
+    """Fields of `ast.Query` that a clause sets."""
 
 
 @v_args(inline=False)
 class _Builder(Transformer[Token, Any]):
-    """Turns lark's tree into the classes of `ast`, bottom up."""
+    """Converts lark's tree into the classes of `ast`, bottom up."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
 
-    def start(self, children: list[Any]) -> ast.Query:
-        return cast("ast.Query", children[0])
-
     def query(self, children: list[Any]) -> ast.Query:
         select, items, _, (source, alias), *clauses = children
-        query = ast.Query(self._text, select.start_pos, items, source, alias)
+        fields = _Clause()
         for clause in clauses:
             if isinstance(clause, _Clause):
-                for name, value in clause.values.items():
-                    setattr(query, name, value)
-        return query
+                fields |= clause
+        return ast.Query(self._text, select.start_pos, items, source, alias, **fields)
 
     def select_list(self, children: list[Any]) -> list[Any]:
         return children
 
     def item(self, children: list[Any]) -> ast.Item:
         return ast.Item(children[0], str(children[1]) if len(children) > 1 else None)
-
-    def child(self, children: list[Any]) -> ast.Query:
-        return cast("ast.Query", children[0])
-
-    def select_item(self, children: list[Any]) -> Any:
-        return children[0]
 
     def alias(self, children: list[Token]) -> str:
         return str(children[0])
@@ -124,11 +111,8 @@ class _Builder(Transformer[Token, Any]):
         return _Clause(where=children[1])
 
     def group(self, children: list[Any]) -> _Clause:
-        having = children[-1].values if isinstance(children[-1], _Clause) else {}
+        having = children[-1] if isinstance(children[-1], _Clause) else {}
         return _Clause(group=[c for c in children[1:] if isinstance(c, ast.Path | ast.Call)], **having)
-
-    def group_item(self, children: list[Any]) -> Any:
-        return children[0]
 
     def having(self, children: list[Any]) -> _Clause:
         return _Clause(having=children[1])
@@ -138,8 +122,8 @@ class _Builder(Transformer[Token, Any]):
 
     def order_item(self, children: list[Any]) -> ast.Order:
         nulls = _token(children, "FIRST") or _token(children, "LAST")
-        where = None if nulls is None else ("FIRST" if nulls.type == "FIRST" else "LAST")
-        return ast.Order(children[0], _token(children, "DESC") is not None, where)  # type: ignore[arg-type]
+        place = None if nulls is None else ("FIRST" if nulls.type == "FIRST" else "LAST")
+        return ast.Order(children[0], _token(children, "DESC") is not None, place)  # type: ignore[arg-type]
 
     def limit(self, children: list[Token]) -> _Clause:
         return _Clause(limit=self._count(children[1]))
@@ -248,7 +232,7 @@ def _refusal(text: str, error: UnexpectedCharacters | UnexpectedToken | Unexpect
 
 
 def parse(text: str) -> ast.Query:
-    """Return the query's tree; OrgError MALFORMED_QUERY points at the first thing that is no SOQL."""
+    """Return the query's tree; OrgError MALFORMED_QUERY points at the first token that is not SOQL."""
     if len(text) > MAX_LENGTH:
         raise OrgError(
             400, "MALFORMED_QUERY", f"SOQL statements can not be longer than {MAX_LENGTH} characters"

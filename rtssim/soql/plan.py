@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""What the planner hands to execution: SQL in pieces, and how each column prints."""
+"""Query plan: SQL in parts, and the format of each column."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ _ARGUMENTS = 90  # SQLite allows 127 arguments to a function
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One result column: `name` canonical, `typed` as the query spells it, `sql` over the store."""
+    """A result column: `name` is canonical, `typed` as the query spells it, `sql` its expression."""
 
     name: str
     typed: str
@@ -27,11 +26,11 @@ class Column:
     path: tuple[str, ...]
 
     def json_sql(self) -> str:
-        """SQL of the value as REST prints it (booleans stay 0/1, addresses a JSON text)."""
+        """Return SQL for the value as REST prints it (booleans stay 0/1, addresses JSON text)."""
         return f"substr({self.sql}, 1, 23) || '+0000'" if self.type == "datetime" else self.sql
 
     def csv_sql(self, *, datetime_end: str, int_as_float: bool) -> str:
-        """SQL of the value as Bulk CSV prints it, before quoting."""
+        """Return SQL for the value as Bulk CSV prints it, before quoting."""
         if self.type == "boolean":
             return f"CASE {self.sql} WHEN 1 THEN 'true' ELSE 'false' END"
         if self.type == "datetime" and datetime_end != "Z":
@@ -41,7 +40,7 @@ class Column:
         return f"ifnull({self.sql}, '')"
 
     def csv_format(self) -> str:
-        """The printf directive that quotes the value; `%w` doubles quotes, needed in text alone."""
+        """Return the printf directive that quotes the value; only text needs `%w`, which doubles quotes."""
         return '"%s"' if self.type in _PLAIN else '"%w"'
 
 
@@ -56,7 +55,7 @@ class ChildPlan:
 
 @dataclass(slots=True)
 class Plan:
-    """One SELECT: `source` runs from FROM to the end, `sized` the same without ORDER BY, with LIMIT."""
+    """A SELECT in parts: `source` runs from FROM to HAVING, `tail` from ORDER BY to the end."""
 
     object: ObjectType
     columns: list[Column]
@@ -72,24 +71,24 @@ class Plan:
     capped: bool = False
 
     def select(self) -> str:
-        """SQL for REST rows: the columns, then the row's id, then the parents' ids."""
+        """Return SQL for REST rows: the columns, then the row's id, then the parents' ids."""
         shown = [column.json_sql() for column in self.columns]
         hidden = [self.id_sql] if self.id_sql else []
         hidden += [parent.id_sql for parent in self.parents]
         return f"SELECT {', '.join(shown + hidden)} {self.source} {self.tail}"
 
     def count(self) -> str:
-        """SQL for the number of rows."""
+        """Return SQL for the number of rows."""
         return f"SELECT count(*) FROM (SELECT 1 {self.source} {self.tail})"
 
     def csv(self, delimiter: str, line_ending: str, *, datetime_end: str, int_as_float: bool) -> str:
-        """SQL whose one column is a whole CSV line as UTF-8 bytes, made by SQLite's printf."""
+        """Return SQL whose single column is a whole CSV line in UTF-8, formatted by SQLite's printf."""
         parts = []
         for at in range(0, len(self.columns), _ARGUMENTS):
-            some = self.columns[at : at + _ARGUMENTS]
-            layout = delimiter.join(column.csv_format() for column in some)
+            part = self.columns[at : at + _ARGUMENTS]
+            layout = delimiter.join(column.csv_format() for column in part)
             last = at + _ARGUMENTS >= len(self.columns)
             layout += line_ending if last else delimiter
-            values = [c.csv_sql(datetime_end=datetime_end, int_as_float=int_as_float) for c in some]
+            values = [c.csv_sql(datetime_end=datetime_end, int_as_float=int_as_float) for c in part]
             parts.append(f"printf('{layout}', {', '.join(values)})")
         return f"SELECT CAST({' || '.join(parts)} AS BLOB) {self.source} {self.tail}"

@@ -1,18 +1,17 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""Syntax tree to plan: checks a query as Salesforce does and writes its SQL."""
+"""SOQL planner: from syntax tree to plan, with Salesforce's checks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtssim.errors import OrgError
+from rtssim.database import quote
+from rtssim.interface import OrgError
 from rtssim.schema.model import COMPOUND_TYPES, Child, Field
 from rtssim.soql import ast
 from rtssim.soql.conditions import Conditions
 from rtssim.soql.messages import located, malformed, no_such_children
 from rtssim.soql.plan import ChildPlan, Column, Plan
 from rtssim.soql.scope import Context, Expression, Scope
-from rtssim.store import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ def plan(context: Context, query: ast.Query) -> Plan:
 
 
 def plan_fields(context: Context, obj: ObjectType, fields: Sequence[str], where: str, tail: str = "") -> Plan:
-    """Return a plan for named fields of one object under an SQL condition over its row `{t}`."""
+    """Return the plan for named fields of an object, with an SQL condition over its row `{t}`."""
     query = ast.Query(
         "", 0, [ast.Item(ast.Path((name,), 0), None) for name in fields], ast.Path((obj.name,), 0)
     )
@@ -41,7 +40,7 @@ def plan_fields(context: Context, obj: ObjectType, fields: Sequence[str], where:
 
 
 class _Select:
-    """One SELECT on its way to a plan."""
+    """Builds the plan of a SELECT."""
 
     def __init__(self, context: Context, query: ast.Query, obj: ObjectType) -> None:
         self._context = context
@@ -136,17 +135,17 @@ class _Select:
         return malformed(self._query.text, found.at, f"Field must be grouped or aggregated: {typed}")
 
     def _all_fields(self, call: ast.Call) -> None:
-        which = str(call.args[0]).upper() if call.args else ""
-        if which not in ("ALL", "STANDARD", "CUSTOM"):
-            raise malformed(self._query.text, call.at, f"Invalid argument to the FIELDS function: {which}")
+        group = str(call.args[0]).upper() if call.args else ""
+        if group not in ("ALL", "STANDARD", "CUSTOM"):
+            raise malformed(self._query.text, call.at, f"Invalid argument to the FIELDS function: {group}")
         limited = self._query.limit is not None and self._query.limit <= _FIELDS_LIMIT
-        exempt = which == "STANDARD" and not self._context.behaviour.fields_standard_needs_limit
+        exempt = group == "STANDARD" and not self._context.switches.fields_standard_needs_limit
         if not limited and not exempt:
             reason = "The SOQL FIELDS function must have a LIMIT of at most 200"
             raise OrgError(400, "MALFORMED_QUERY", reason)
         for field in self._object.fields.values():
             if self._context.sees(self._object, field) and (
-                which == "ALL" or field.custom == (which == "CUSTOM")
+                group == "ALL" or field.custom == (group == "CUSTOM")
             ):
                 found = self._scope.resolve(ast.Path((field.name,), call.at))
                 if not any(known.name == field.name for known in self._columns):
@@ -213,8 +212,8 @@ class _Select:
         if child is None or child.object.name in context.who.hidden_objects:
             raise no_such_children(query.text, query.source.at, str(query.source))
         select = _Select(context, query, child.object)
-        made = select.plan(f"{{t}}.{quote(child.field.name)} = :parent")
-        return ChildPlan(str(child.field.child_relationship), len(self._columns), made)
+        subquery = select.plan(f"{{t}}.{quote(child.field.name)} = :parent")
+        return ChildPlan(str(child.field.child_relationship), len(self._columns), subquery)
 
     def _children_named(self, name: str) -> Child | None:
         return next(
@@ -229,17 +228,18 @@ class _Select:
     def _semi_join(self, query: ast.Query, left: Expression) -> str:
         context = self._context
         inner = context.object(str(query.source), query.source.at)
-        made = _Select(context, query, inner).plan()
-        if len(made.columns) != 1 or made.columns[0].type not in ("id", "reference") or made.is_aggregate:
+        select = _Select(context, query, inner).plan()
+        columns = select.columns
+        if len(columns) != 1 or columns[0].type not in ("id", "reference") or select.is_aggregate:
             reason = f"The inner select of a semi join must select one id or reference field: {left.name}"
             raise malformed(query.text, query.at, reason)
-        rows = f"SELECT {made.columns[0].sql} AS x {made.source} {made.tail}"
+        rows = f"SELECT {columns[0].sql} AS x {select.source} {select.tail}"
         return f"SELECT x FROM ({rows}) WHERE x IS NOT NULL"
 
     # -- Bulk ------------------------------------------------------------------------------------------
     def _refuse_for_bulk(self, *, aggregate: bool) -> None:
         query = self._query
-        if self._object.name in self._context.behaviour.bulk_refuses:
+        if self._object.name in self._context.switches.bulk_refuses:
             message = f"Entity '{self._object.name}' is not supported by the Bulk API."
             raise OrgError(400, "INVALIDENTITY", message)
         for item in query.items:

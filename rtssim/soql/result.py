@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""A planned query's rows: REST-typed tuples, REST records, or Bulk CSV at SQLite's speed."""
+"""Query results: REST-typed rows, REST records, or Bulk CSV at SQLite's speed."""
 
 from __future__ import annotations
 
@@ -12,32 +11,33 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from rtssim.behaviour import Behaviour
+    from rtssim.database import OrgDatabase
     from rtssim.schema.model import Schema
     from rtssim.soql.plan import ChildPlan, Plan
-    from rtssim.store import Store
+    from rtssim.switches import OrgSwitches
 
-_AT_ONCE = 2001
-_BASE = "/services/data/v62.0"
+BASE = "/services/data/v62.0"
+_FIRST_ROWS = 2001
 
 
 class QueryResult:
-    """A query's answer from one snapshot. `eager` takes the snapshot now (REST), else at the first read.
+    """A query's rows in a single snapshot: taken now if `eager` (REST), else at the first read.
 
-    A result is read once, by `records`, `rows` or `csv`; a large one holds a reader until its end or `close`.
+    Read a result once, by `records`, `rows` or `csv_chunks`; a large result holds a reader until its end or
+    `close`.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, schema: Schema, behaviour: Behaviour, *, eager: bool
+        self, plan: Plan, database: OrgDatabase, schema: Schema, switches: OrgSwitches, *, eager: bool
     ) -> None:
         self.object = plan.object.name
         self.columns = tuple(column.name for column in plan.columns)
         self.is_count = plan.is_count
         self.is_aggregate = plan.is_aggregate
         self._plan = plan
-        self._store = store
+        self._database = database
         self._schema = schema
-        self._behaviour = behaviour
+        self._switches = switches
         self._reader: sqlite3.Connection | None = None
         self._cursor: sqlite3.Cursor | None = None
         self._first: list[tuple[Any, ...]] = []
@@ -47,15 +47,15 @@ class QueryResult:
 
     # -- snapshot --------------------------------------------------------------------------------------
     def _open(self) -> None:
-        self._reader = self._store.reader()
+        self._reader = self._database.reader()
         self._reader.execute("BEGIN")
         if self.is_count:
             self._total = self._count(self._reader)
             self.close()
             return
         self._cursor = self._reader.execute(self._plan.select(), self._plan.params)
-        self._first = self._cursor.fetchmany(_AT_ONCE)
-        if len(self._first) < _AT_ONCE:
+        self._first = self._cursor.fetchmany(_FIRST_ROWS)
+        if len(self._first) < _FIRST_ROWS:
             self._total = len(self._first)
             if not self._plan.children:
                 self.close()
@@ -64,15 +64,20 @@ class QueryResult:
         return int(reader.execute(self._plan.count(), self._plan.params).fetchone()[0])
 
     def close(self) -> None:
-        """Give the snapshot back; a result read to its end closes itself."""
+        """Release the snapshot; a result read to its end closes itself."""
         if self._reader is not None:
-            self._store.release(self._reader)
+            self._database.release(self._reader)
             self._reader = None
             self._cursor = None
 
     @property
+    def plan(self) -> Plan:
+        """The SQL that answers the query."""
+        return self._plan
+
+    @property
     def total_size(self) -> int:
-        """Number of rows (for SELECT COUNT() the count)."""
+        """Number of rows (of SELECT COUNT() the count)."""
         if self._total is None:
             if self._reader is None:
                 self._open()
@@ -92,7 +97,7 @@ class QueryResult:
 
     # -- REST ------------------------------------------------------------------------------------------
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """REST-typed rows, lazily."""
+        """Yield REST-typed rows."""
         width = len(self.columns)
         convert = [
             (at, c) for at, column in enumerate(self._plan.columns) if (c := _CONVERT.get(column.type))
@@ -103,49 +108,42 @@ class QueryResult:
                 row[at] = converter(row[at])
             yield tuple(row)
 
-    def records(self, base: str = _BASE) -> Iterator[dict[str, Any]]:
-        """REST JSON records with `attributes` (urls under `base`), parents nested, child subqueries."""
-        record = _Records(self._plan, self._schema, self._behaviour, base)
+    def records(self, base: str = BASE) -> Iterator[dict[str, Any]]:
+        """Yield REST records: `attributes` with URLs under `base`, nested parents, child subqueries."""
+        record = _Records(self._plan, self._schema, self._switches, base)
         for raw in self._raw():
             yield record.make(raw, self._reader)
 
     # -- Bulk ------------------------------------------------------------------------------------------
     def csv_header(self, *, delimiter: str = ",", line_ending: str = "\n") -> bytes:
         """Return the CSV header line."""
-        typed = self._behaviour.csv_header == "typed"
+        typed = self._switches.csv_header == "typed"
         names = [column.typed if typed else column.name for column in self._plan.columns]
         return (delimiter.join(f'"{name}"' for name in names) + line_ending).encode()
 
     def csv_chunks(
-        self, rows: int, *, start: int = 0, delimiter: str = ",", line_ending: str = "\n"
+        self, rows: int, *, delimiter: str = ",", line_ending: str = "\n"
     ) -> Iterator[tuple[int, bytes]]:
-        """(row count, UTF-8 CSV lines without header) of `rows` rows each, the last fewer; own snapshot."""
-        reader = self._store.reader()
+        """Yield CSV lines without header, `rows` at a time, each chunk with its row count.
+
+        Reads a snapshot of its own and may run in another thread.
+        """
+        reader = self._database.reader()
         take = itemgetter(0)
         try:
-            cursor = reader.execute(self._csv_sql(start, delimiter, line_ending), self._plan.params)
+            cursor = reader.execute(self._csv_sql(delimiter, line_ending), self._plan.params)
             while batch := cursor.fetchmany(rows):
                 yield len(batch), b"".join(map(take, batch))
         finally:
-            self._store.release(reader)
+            self._database.release(reader)
 
-    def _csv_sql(self, start: int, delimiter: str, line_ending: str) -> str:
-        sql = self._plan.csv(
+    def _csv_sql(self, delimiter: str, line_ending: str) -> str:
+        return self._plan.csv(
             delimiter,
             line_ending,
-            datetime_end=self._behaviour.csv_datetime,
-            int_as_float=self._behaviour.csv_int_as_float,
+            datetime_end=self._switches.csv_datetime,
+            int_as_float=self._switches.csv_int_as_float,
         )
-        return f"SELECT * FROM ({sql}) LIMIT -1 OFFSET {start}" if start else sql
-
-    def csv(self, write: Callable[[bytes], object], *, delimiter: str = ",", line_ending: str = "\n") -> int:
-        """Write header and every row as Bulk CSV; return the number of rows. May run in a thread."""
-        write(self.csv_header(delimiter=delimiter, line_ending=line_ending))
-        total = 0
-        for count, chunk in self.csv_chunks(2000, delimiter=delimiter, line_ending=line_ending):
-            write(chunk)
-            total += count
-        return total
 
 
 def _boolean(value: Any) -> Any:
@@ -160,18 +158,17 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {"boolean": _boolean, "address": _co
 
 
 class _Records:
-    """Builds nested records from flat rows laid out as `Plan.select` says."""
+    """Builds nested records from flat rows in the layout of `Plan.select`."""
 
-    def __init__(self, plan: Plan, schema: Schema, behaviour: Behaviour, base: str) -> None:
+    def __init__(self, plan: Plan, schema: Schema, switches: OrgSwitches, base: str) -> None:
         self._plan = plan
         self._schema = schema
-        self._behaviour = behaviour
+        self._switches = switches
         self._base = base
-        self._children = [(child, _Records(child.plan, schema, behaviour, base)) for child in plan.children]
-        self._flat = not plan.parents and not plan.children
+        self._children = [(child, _Records(child.plan, schema, switches, base)) for child in plan.children]
 
     def make(self, row: tuple[Any, ...], reader: sqlite3.Connection | None) -> dict[str, Any]:
-        """Return the record of one row; child rows are read with `reader`."""
+        """Return the record of a row; `reader` reads the child rows."""
         plan = self._plan
         if plan.is_aggregate:
             values = (self._value(c.type, c.name, v, None) for c, v in zip(plan.columns, row, strict=False))
@@ -195,8 +192,8 @@ class _Records:
 
     def _value(self, kind: str, name: str, value: Any, record_id: str | None) -> Any:
         if kind == "base64":
-            place = f"{self._base}/sobjects/{self._plan.object.name}/{record_id}/{name}"
-            return None if value is None else place
+            url = f"{self._base}/sobjects/{self._plan.object.name}/{record_id}/{name}"
+            return None if value is None else url
         converter = _CONVERT.get(kind)
         return converter(value) if converter else value
 
@@ -207,7 +204,7 @@ class _Records:
             obj = parent.object or (self._schema.by_prefix(record_id) if record_id else None)
             found[parent.path] = self._attributes(obj.name, record_id) if obj and record_id else None
             shown = found[parent.path]
-            if shown and parent.object is None and self._behaviour.polymorphic_type_is_name:
+            if shown and parent.object is None and self._switches.polymorphic_type_is_name:
                 shown["type"] = "Name"
         return found
 
@@ -238,7 +235,7 @@ class _Records:
         self, child: ChildPlan, maker: _Records, parent_id: str, reader: sqlite3.Connection
     ) -> dict[str, Any] | None:
         cursor = reader.execute(child.plan.select(), {**child.plan.params, "parent": parent_id})
-        made = [maker.make(row, reader) for row in cursor]
-        if not made and self._behaviour.empty_child_is_null:
+        found = [maker.make(row, reader) for row in cursor]
+        if not found and self._switches.empty_child_is_null:
             return None
-        return {"totalSize": len(made), "done": True, "records": made}
+        return {"totalSize": len(found), "done": True, "records": found}

@@ -1,5 +1,4 @@
-# ruff: noqa: S608 - SQL is composed of identifiers that store.quote quoted; values are bound
-"""Names in a query: from a field path or function to SQL, with the joins it needs."""
+"""Name resolution: from field paths and functions to SQL, with the joins they need."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rtssim.database import quote
 from rtssim.schema.model import ID_TYPES, NUMBER_TYPES, Field, ObjectType, Schema
 from rtssim.soql import ast
 from rtssim.soql.messages import (
@@ -16,13 +16,12 @@ from rtssim.soql.messages import (
     no_such_relationship,
     no_such_type,
 )
-from rtssim.store import quote
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from rtssim.behaviour import Behaviour
-    from rtssim.changes import Principal
+    from rtssim.interface import Principal
+    from rtssim.switches import OrgSwitches
 
 MAX_LEVELS = 5
 _NAME_FIELDS = frozenset(
@@ -47,11 +46,11 @@ _ACCUMULATE = {"COUNT": "count", "SUM": "sum", "AVG": "avg", "MIN": "min", "MAX"
 
 @dataclass(slots=True)
 class Context:
-    """What every part of one query shares. `fold` makes aliases and parameters unique over subqueries."""
+    """State that all parts of a query share: who asks, options, parameters, and table aliases."""
 
     schema: Schema
     who: Principal
-    behaviour: Behaviour
+    switches: OrgSwitches
     now: datetime
     zone: str
     text: str
@@ -67,7 +66,7 @@ class Context:
         return f":{name}"
 
     def alias(self) -> str:
-        """Return a table alias of its own."""
+        """Return an unused table alias."""
         self.aliases += 1
         return f"t{self.aliases}"
 
@@ -79,11 +78,11 @@ class Context:
         return obj
 
     def sees(self, obj: ObjectType, field_: Field) -> bool:
-        """Whether field-level security lets the user see the field."""
+        """Return True if field-level security lets the user see the field."""
         return (obj.name, field_.name) not in self.who.hidden_fields
 
     def visible(self, obj: ObjectType, alias: str) -> list[str]:
-        """SQL conditions for the rows of `obj` the user may see."""
+        """Return SQL conditions for the rows of `obj` that the user may see."""
         conditions = []
         if self.who.hidden_records:
             hidden = self.param(json.dumps(sorted(self.who.hidden_records)))
@@ -95,7 +94,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A resolved operand: SQL over the store, its field type, and where it came from."""
+    """A resolved operand: its SQL, its field type, and its origin in the query."""
 
     sql: str
     type: str
@@ -108,7 +107,7 @@ class Expression:
 
     @property
     def collation(self) -> str:
-        """SQL collation for comparing and sorting: text ignores case, ids and the rest do not."""
+        """SQL collation for comparing and sorting: only text ignores case."""
         plain = self.type in ID_TYPES or self.type in NUMBER_TYPES
         if plain or self.type in ("boolean", "date", "datetime", "time", "base64"):
             return ""
@@ -117,7 +116,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A joined relationship: SQL of the parent's id, and its object (None: several, told by the id)."""
+    """A joined relationship: SQL of the parent's id, and its object (None: several, identified by the id)."""
 
     path: tuple[str, ...]
     id_sql: str
@@ -125,7 +124,7 @@ class Parent:
 
 
 def column(obj: ObjectType, field_: Field, alias: str) -> str:
-    """SQL of a field of the row `alias`: a column, or the expression it is derived by."""
+    """Return SQL for a field of the row `alias`: a column, or the expression of a derived field."""
     if field_.type == "address":
         return _address(obj, field_, alias)
     if field_.expression is not None:
@@ -145,7 +144,7 @@ def _address(obj: ObjectType, field_: Field, alias: str) -> str:
 
 
 class Scope:
-    """The rows of one FROM clause: the object, its alias, and the parents joined so far."""
+    """The names of a FROM clause: the object, its alias, and the parents joined so far."""
 
     def __init__(self, context: Context, obj: ObjectType, alias: str | None = None) -> None:
         self.context = context
@@ -208,7 +207,7 @@ class Scope:
         return path
 
     def _by_prefix(self, walked: tuple[str, ...], link: Field, alias: str, name: str, at: int) -> Expression:
-        """SQL of a field of the Name object: a relationship that may lead to one of several objects."""
+        """Return SQL for a field of the Name object, the target of a polymorphic relationship."""
         path = (*walked, str(link.relationship))
         key = f"{alias}.{quote(link.name)}"
         self.parents.setdefault(path, Parent(path, key, None))
@@ -270,16 +269,16 @@ class Scope:
         converted = isinstance(argument, ast.Call) and argument.name.upper() == "CONVERTTIMEZONE"
         inner = self._argument(argument if converted and isinstance(argument, ast.Call) else call)
         sql = inner.sql
-        if converted or (self.context.behaviour.date_functions_local and inner.type == "datetime"):
+        if converted or (self.context.switches.date_functions_local and inner.type == "datetime"):
             self.context.params["zone"] = self.context.zone
             sql = f"sf_local({inner.sql}, :zone)"
         if inner.type != "datetime" and (inner.type != "date" or name in _DATETIME_ONLY or sql != inner.sql):
-            wanted = "datetime" if name in _DATETIME_ONLY else "date or datetime"
+            expected = "datetime" if name in _DATETIME_ONLY else "date or datetime"
             raise located(
                 self.context.text,
                 call.at,
                 "MALFORMED_QUERY",
-                f"{call.name} needs a {wanted} field: {inner.name}",
+                f"{call.name} needs a {expected} field: {inner.name}",
             )
         kind = "date" if name == "DAY_ONLY" else "int"
         return Expression(_PARTS[name].replace("{x}", sql), kind, "", call.at)

@@ -1,4 +1,4 @@
-"""Audits and drift: what is proven, what was found, what was mended."""
+"""Audits and drift: proofs, findings, repairs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rtstui.widgets.audits import Drift, Findings
 
 
 class AuditsView(Leaf):
-    """Is it right, and how do we know."""
+    """The proof of each object, and the findings of audits."""
 
     HELP = (
-        "What the mirror's checks against the org found: records it lacks (missing), has otherwise (stale) "
-        "or has alone (orphan). Held back are changes in fields that no sync condition watches. "
+        "The findings of checks against the org: records that the mirror lacks (missing), that differ "
+        "(stale) or that only it has (orphan). Held back are changes in fields that no condition watches. "
         "A checks by counts and repairs; F reads every row again. Both show their price first."
     )
     AUTO_FOCUS = "Drift"
@@ -29,12 +29,12 @@ class AuditsView(Leaf):
     ]
 
     def body(self) -> ComposeResult:
-        """The objects, and the findings."""
+        """Yield the objects, and the findings."""
         yield Drift(id="drift")
         yield Findings(id="findings")
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter on an object shows its events, on a finding all of it."""
+        """Show the events of an object, or a finding in full."""
         if message.table == "drift":
             self.app.call_later(self.app.run_action, f"events_of({message.key!r})")
             return

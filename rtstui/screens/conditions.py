@@ -1,4 +1,4 @@
-"""Sync conditions: see and change what triggers a push; the package that does the pushing."""
+"""Sync conditions: the fields whose change is pushed, and the package that pushes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtstui.widgets.conditions import Editing, Fields, PackageCard, Pending, Tar
 
 
 class ConditionsView(Leaf):
-    """Which fields make the org push."""
+    """Shows and edits the sync conditions of each object."""
 
     HELP = (
         "The org pushes a change when one of these fields changed; without any, every change is pushed. "
@@ -33,21 +33,21 @@ class ConditionsView(Leaf):
         self.editing = Editing()
 
     def body(self) -> ComposeResult:
-        """The package, the objects, the fields, what is to be applied."""
+        """Yield the package, the objects, the fields, the pending edits."""
         yield PackageCard(id="package")
         yield Targets(self.editing, id="targets")
         yield Fields(self.editing, id="fields")
         yield Pending(self.editing, id="pending")
 
     def on_row_chosen(self, message: RowChosen) -> None:
-        """The fields of the object under the cursor."""
+        """Show the fields of the object under the cursor."""
         if message.table == "targets" and message.key:
             self.editing.chosen = message.key
             self.query_one(Fields).restart()
             self.tick()
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter on an object goes to its fields, on a field reviews what was changed."""
+        """Go to the fields of an object; on a field, review the edits."""
         if message.table == "targets":
             self.query_one(Fields).focus()
         else:
@@ -59,7 +59,7 @@ class ConditionsView(Leaf):
         self.query_one(Fields).focus()
 
     def renew(self) -> None:
-        """Have what stands asked for again."""
-        answers = self.query_one(Fields).state.answers
-        answers.renew("conditions ")
-        answers.renew("package")
+        """Have conditions and package loaded again."""
+        documents = self.query_one(Fields).state.documents
+        documents.expire("conditions ")
+        documents.expire("package")

@@ -1,4 +1,4 @@
-"""The dialogs: a question before something is done, and the help."""
+"""The dialogs: a question before an action, a long text, the help."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Text(Panel):
         self.text = list(rows)
 
     def wanted(self) -> int:
-        """All of them."""
+        """All rows."""
         return len(self.text)
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """As they are."""
+        """The rows as they are."""
         return self.text
 
 
@@ -50,9 +50,9 @@ class Dialog(ModalScreen[bool]):
 
 
 class Confirm(Dialog):
-    """A question with its price. `word` has to be typed where the answer costs; else `y` says yes.
+    """A question with its price. Where the answer is costly `word` has to be typed; else `y` says yes.
 
-    Enter alone never does anything that was not typed for: the focus is on Cancel.
+    Enter alone never confirms: the focus is on Cancel.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,7 +65,7 @@ class Confirm(Dialog):
         self._question, self._lines, self._verb, self._word = question, list(rows), verb, word
 
     def compose(self) -> ComposeResult:
-        """Question, price, the word to type, the buttons."""
+        """Yield question, price, the word to type, the buttons."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._question)
             yield Text([line for row in self._lines for line in _wrapped(row)])
@@ -78,30 +78,30 @@ class Confirm(Dialog):
                 yield Button(Content("esc  Cancel"), id="no", variant="primary")
 
     def on_mount(self) -> None:
-        """Cancel is what enter would do."""
+        """Focus Cancel, or the word to type."""
         for box in self.query(Input):
             box.cursor_blink = False
         self.query_one("#word" if self._word else "#no").focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Letters answer only where no word is asked for."""
+        """Take letters as answers only if no word has to be typed."""
         return action != "yes" or self._word is None
 
     def action_yes(self) -> None:
-        """Do it."""
+        """Close with yes."""
         self.dismiss(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The button wakes when the word is right."""
+        """Enable the button when the word is right."""
         self.query_one("#yes", Button).disabled = event.value.strip() != self._word
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter counts only when the word is right."""
+        """Take enter only when the word is right."""
         if event.value.strip() == self._word:
             self.dismiss(True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A button."""
+        """Close with the button's answer."""
         self.dismiss(event.button.id == "yes")
 
 
@@ -115,7 +115,7 @@ class Reader(Dialog):
         self._title, self._lines, self._hint = title, rows, hint
 
     def compose(self) -> ComposeResult:
-        """One scrolling text."""
+        """Yield a scrolling text."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._title)
             box.border_subtitle = Content(self._hint)
@@ -124,7 +124,7 @@ class Reader(Dialog):
 
 
 class Help(Reader):
-    """The keys that work here, from the live bindings; what the signs mean; how to copy."""
+    """The keys that work here, from the live bindings; the signs; how to copy."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "no", "close", show=False, id="help.close")
@@ -135,7 +135,7 @@ class Help(Reader):
         super().__init__(f"Help: {view}", (), "esc closes · : finds every command")
 
     def on_mount(self) -> None:
-        """The app is known only now."""
+        """Fill in the text: it needs the app, which is known only now."""
         text = self.query_one(Text)
         text.text = self._rows()
         text.refresh(layout=True)
@@ -183,13 +183,13 @@ def _legend() -> list[Row]:
             ("PULL", "busy"),
             (" Interval Sync  ", ""),
             ("AUDIT REPAIR", "accent"),
-            (" read to prove or mend", ""),
+            (" read to prove or repair", ""),
         ),
     ]
 
 
 def _wrapped(row: Row) -> list[Row]:
-    """A row of one span may be long: broken into lines."""
+    """Break a row of one span into lines: it may be long."""
     if len(row) == 1:
         text, role = row[0]
         return [((line, role),) for line in wrap(text, 70)]

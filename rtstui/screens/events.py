@@ -1,4 +1,4 @@
-"""The event view: the stream alone, with a filter, a search, and the chosen entry in full."""
+"""The event view: the stream with a filter, a search, and the chosen entry in full."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from textual.widgets import Input, Static
 from rtstui.clean import clean
 from rtstui.filter import LEGEND, FilterMistake, parse
 from rtstui.messages import EventChosen
-from rtstui.screens.named import open_record
-from rtstui.screens.view import View
+from rtstui.screens.view import InputLine, View, open_record
 from rtstui.widgets.card import EventCard
-from rtstui.widgets.line import Line
 from rtstui.widgets.stream import Stream
 
 
@@ -22,8 +20,8 @@ class Events(View):
     """The journal, live."""
 
     HELP = (
-        "The journal, live. Any move upwards freezes the view, never the sync. / leaves out what does not "
-        "pass, f searches and leaves everything in sight. Both know: " + LEGEND
+        "The journal, live. Any move upwards freezes the view, never the sync. / shows only entries that "
+        "pass, f searches and hides nothing. Both know: " + LEGEND
     )
     AUTO_FOCUS = "Stream"
     body_id = "events-view"
@@ -39,35 +37,35 @@ class Events(View):
     ]
 
     def body(self) -> ComposeResult:
-        """The lines to type in, the stream, the detail."""
-        yield Line(LEGEND, id="filter")
-        yield Line("find: the words of a filter; n and N go on", id="find")
+        """Yield the lines to type in, the stream, the detail."""
+        yield InputLine(LEGEND, id="filter")
+        yield InputLine("find: the words of a filter; n and N go on", id="find")
         yield Static(id="mistake", markup=False)
         yield Stream(id="stream")
         yield EventCard(id="card")
 
     @property
     def stream(self) -> Stream:
-        """The events."""
+        """The stream of events."""
         return self.query_one(Stream)
 
     def action_filter(self) -> None:
-        """Type a filter; it acts while typing."""
-        self.query_one("#filter", Line).open()
+        """Open the filter line; it takes effect while typing."""
+        self.query_one("#filter", InputLine).open()
 
     def action_find(self) -> None:
-        """Type what to look for."""
-        self.query_one("#find", Line).open("")
+        """Open the search line."""
+        self.query_one("#find", InputLine).open("")
 
     def only(self, words: str) -> None:
-        """Show what passes these filter words."""
-        box = self.query_one("#filter", Line)
+        """Show only entries that pass these filter words."""
+        box = self.query_one("#filter", InputLine)
         box.value = words
         box.set_class(bool(words), "-open")
         self.stream.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """A filter that cannot be read leaves the last good one in force and says why."""
+        """Apply the filter; a mistake is explained, and the last good filter stays in force."""
         mistake = self.query_one("#mistake", Static)
         try:
             chosen = parse(event.value)
@@ -82,18 +80,18 @@ class Events(View):
             self.stream.wanted_line = chosen
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Back to the stream, with the filter in force, or to the newest match."""
+        """Go back to the stream, or to the newest match."""
         self.stream.focus()
         if event.input.id == "find":
-            self.query_one("#find", Line).remove_class("-open")
+            self.query_one("#find", InputLine).remove_class("-open")
             self.stream.find(-1)
 
     def action_again(self, by: int) -> None:
-        """To the next match: upwards, into the past, or back down."""
+        """Go to the next match: up into the past, or down."""
         self.stream.find(by)
 
     def on_event_chosen(self, message: EventChosen) -> None:
-        """Enter opens the record; of an entry without one, the detail."""
+        """Show the entry in the detail; if opened, its record, or the detail of an entry without one."""
         card = self.query_one(EventCard)
         card.event = message.event
         opened = message.opened and not open_record(self.app, message.event)
@@ -101,7 +99,7 @@ class Events(View):
         card.tick()
 
     def action_detail(self) -> None:
-        """Show every field of the entry under the cursor, or stop showing it."""
+        """Show every field of the entry under the cursor, or hide them."""
         card = self.query_one(EventCard)
         if not card.has_class("-open"):
             self.stream.hold()
@@ -110,14 +108,14 @@ class Events(View):
         card.tick()
 
     def action_same_record(self) -> None:
-        """Only entries of the record under the cursor."""
+        """Show only entries of the record under the cursor."""
         chosen = self.stream.chosen
         if chosen is not None and chosen.id:
             self.only(f"id:{chosen.id[:15]}")
 
     def action_back(self) -> None:
-        """One step back: the detail, the filter, the frozen view, the overview."""
-        card, box = self.query_one(EventCard), self.query_one("#filter", Line)
+        """Close the detail, else the filter, else go live, else go to the overview."""
+        card, box = self.query_one(EventCard), self.query_one("#filter", InputLine)
         if card.has_class("-open"):
             card.remove_class("-open")
         elif box.has_class("-open"):

@@ -1,4 +1,4 @@
-"""Several daemons at once: how each of them is, and which one to look at."""
+"""Several daemons at once: the state of each, and the choice of one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from rtstui.format import fit, per_second, plural
 from rtstui.meaning import link_sign, mode_sign
 from rtstui.messages import RowOpened
 from rtstui.rows import Row, Span
-from rtstui.standing import name_of, worst
 from rtstui.state import State
-from rtstui.verdict import GLYPHS, right
+from rtstui.verdict import GLYPHS, name_of, right, worst_role
 from rtstui.widgets.panel import ROLE_CLASSES
 from rtstui.widgets.table import Table
 
@@ -42,7 +41,7 @@ class OrgTable(Table):
     def row(self, key: str, width: int) -> Row:  # noqa: ARG002
         """One daemon."""
         state = self.states[int(key)]
-        role, link = worst(state), link_sign(state)
+        role, link = worst_role(state), link_sign(state)
         spans: list[Span] = [
             (f"{GLYPHS.get(role, '○')} ", role),
             (fit(name_of(state), 24) + " ", "bold"),
@@ -52,7 +51,7 @@ class OrgTable(Table):
             mode = mode_sign(state.status.mode)
             said = right(state.status, state.now())
             rate = per_second(state.rate()) if state.live else "—"
-            old = "" if state.live else "dim"  # what was so when it was last heard of looks like nothing now
+            old = "" if state.live else "dim"  # outdated facts are not painted as going well
             spans += [
                 (fit(mode.text, 14) + " ", old or mode.role),
                 (f"{rate:>6}  ", ""),
@@ -62,7 +61,7 @@ class OrgTable(Table):
 
 
 class Orgs(ModalScreen[int | None]):
-    """Choose the daemon to look at."""
+    """The choice of the daemon to show."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(ROLE_CLASSES)
     OPENS: ClassVar[frozenset[str]] = frozenset({"orgs"})
@@ -70,28 +69,28 @@ class Orgs(ModalScreen[int | None]):
         Binding("escape,q", "leave", "close", show=False, id="orgs.close")
     ]
 
-    def __init__(self, states: Sequence[State], looked_at: int) -> None:
+    def __init__(self, states: Sequence[State], selected: int) -> None:
         super().__init__()
-        self._states, self._looked_at = states, looked_at
+        self._states, self._selected = states, selected
 
     def compose(self) -> ComposeResult:
-        """The table in a box."""
+        """Yield the table in a box."""
         with Vertical(id="dialog") as box:
-            box.border_title = Content(f"Look at one of {plural(len(self._states), 'daemon')}")
-            box.border_subtitle = Content("enter looks at it · esc closes")
+            box.border_title = Content(f"Show one of {plural(len(self._states), 'daemon')}")
+            box.border_subtitle = Content("enter shows it · esc closes")
             yield OrgTable(self._states, id="orgs")
 
     def on_mount(self) -> None:
-        """Begin at the one that is looked at, and keep what is shown true."""
+        """Begin at the selected one, and keep the table up to date."""
         table = self.query_one(OrgTable)
-        table.choose(str(self._looked_at))
+        table.choose(str(self._selected))
         table.focus()
         self.set_interval(1.0, table.tick)
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Look at this one."""
+        """Select this one."""
         self.dismiss(int(message.key))
 
     def action_leave(self) -> None:
-        """Stay."""
+        """Close without a choice."""
         self.dismiss(None)

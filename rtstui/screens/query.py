@@ -10,13 +10,12 @@ from textual.widgets import Input
 
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.screens.view import Leaf
-from rtstui.widgets.line import Line
+from rtstui.screens.view import InputLine, Leaf
 from rtstui.widgets.result import ResultTable
 
 
 class QueryView(Leaf):
-    """Ask the mirror anything."""
+    """A query and its result."""
 
     HELP = (
         "One SELECT over the mirror: a table per object, and _rts_journal, _rts_ledger and others of "
@@ -32,29 +31,29 @@ class QueryView(Leaf):
     ]
 
     def body(self) -> ComposeResult:
-        """The line to type in, and what came of it."""
-        yield Line("SELECT …", id="sql")
+        """Yield the line to type in, and the result."""
+        yield InputLine("SELECT …", id="sql")
         yield ResultTable(id="result")
 
     def action_type(self) -> None:
-        """Type a query; the last one is there to be changed."""
-        self.query_one(Line).open()
+        """Open the line, with the last query to edit."""
+        self.query_one(InputLine).open()
 
     def action_again(self) -> None:
-        """Ask the same again."""
+        """Run the same query again."""
         table = self.query_one(ResultTable)
         if table.sql:
             table.ask(table.sql)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Run it."""
-        self.query_one(Line).close()
+        """Run the query."""
+        self.query_one(InputLine).close()
         table = self.query_one(ResultTable)
         table.focus()
         if event.value.strip():
             table.ask(event.value.strip())
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """All of a row."""
+        """Show a row in full."""
         table = self.query_one(ResultTable)
         self.app.push_screen(Reader(f"Row {int(message.key) + 1}", table.full(message.key)))

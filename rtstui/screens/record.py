@@ -1,4 +1,4 @@
-"""One record: values, history, why; found by typing it, or from wherever it is named."""
+"""One record: values, history, reasons; reached by typing its id, or from an entry that names it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from textual.widgets import Input
 from rtsd.control.protocol import Event
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.screens.view import Leaf
-from rtstui.widgets.line import Line
+from rtstui.screens.view import InputLine, Leaf
 from rtstui.widgets.record import Subject, Values, Versions, WhyCard
 
 ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -27,7 +26,7 @@ class RecordView(Leaf):
 
     HELP = (
         "One record: its values in the mirror, each change with its source, and why it is so. "
-        "/ types an object and an id; an id alone is looked for in every object."
+        "/ types an object and an id; an id alone is searched in every object."
     )
     AUTO_FOCUS = "Values"
     body_id = "record-view"
@@ -45,14 +44,14 @@ class RecordView(Leaf):
         self._seen = 0
 
     def body(self) -> ComposeResult:
-        """The line to type in, the values, the past, the reasons."""
-        yield Line("object and id, such as: Contact 003xx000004TmiQAAS", id="which")
+        """Yield the line to type in, the values, the history, the reasons."""
+        yield InputLine("object and id, such as: Contact 003xx000004TmiQAAS", id="which")
         yield Values(self.subject, id="values")
         yield Versions(self.subject, id="versions")
         yield WhyCard(self.subject, id="why")
 
     def show(self, name: str | None, record: str) -> None:
-        """Look at this record; without a name, in whichever object has it."""
+        """Show a record; without a name, of the object that has it."""
         status = self.query_one(Values).state.status
         known = tuple(item.name for item in status.objects) if status else ()
         self.subject.objects = (name,) if name else known
@@ -62,13 +61,13 @@ class RecordView(Leaf):
         self.tick()
 
     def renew(self) -> None:
-        """Have its documents asked for again."""
-        answers = self.query_one(Values).state.answers
-        answers.renew("record ")
-        answers.renew("why ")
+        """Have its documents loaded again."""
+        documents = self.query_one(Values).state.documents
+        documents.expire("record ")
+        documents.expire("why ")
 
     def prepare(self) -> None:
-        """Ask again when the feed names the record."""
+        """Load its documents again when the feed names the record."""
         state = self.query_one(Values).state
         new = min(max(0, state.appended - self._seen), len(state.ring))
         self._seen = state.appended
@@ -80,33 +79,34 @@ class RecordView(Leaf):
             self.renew()
 
     def action_type(self) -> None:
-        """Type which record."""
-        self.query_one(Line).open(f"{self.query_one(Values).subject.name(self.query_one(Values))} ".lstrip())
+        """Open the line to name another record."""
+        name = self.subject.name(self.query_one(Values))
+        self.query_one(InputLine).open(f"{name} ".lstrip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Look at what was typed; something that is no id is said to be none."""
+        """Show the record that was typed, or explain the mistake."""
         *name, record = event.value.split() or [""]
         if len(name) > 1 or not ID.fullmatch(record):
             self.notify("Type an object and an id of 15 or 18 characters, or the id alone.", timeout=4)
             return
-        self.query_one(Line).close()
+        self.query_one(InputLine).close()
         self.show(name[0] if name else None, record)
         self.query_one(Values).focus()
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """All of a value, or of a change."""
+        """Show a value or a change in full."""
         table = self.query_one(f"#{message.table}")
         if isinstance(table, Values | Versions):
             title = message.key if isinstance(table, Values) else "Change"
             self.app.push_screen(Reader(title, table.full(message.key)))
 
     def action_its_events(self) -> None:
-        """The entries of this record."""
+        """Show the events of this record."""
         if self.subject.record:
             self.app.call_later(self.app.run_action, f"events_matching('id:{self.subject.record[:15]}')")
 
     def named(self) -> Iterator[tuple[str, str]]:
-        """The record that an act is about."""
+        """Yield the object and id of the record, once they are known."""
         values = self.query_one(Values)
         if name := self.subject.name(values):
             yield name, self.subject.record

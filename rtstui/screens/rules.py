@@ -1,4 +1,4 @@
-"""Rules and alerts: what fires, where it goes, and what a rule would have fired on."""
+"""Rules and alerts, and the test of a rule against the past."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from textual.widgets import Input
 
 from rtstui.format import moment
 from rtstui.messages import RowChosen, RowOpened
-from rtstui.screens.named import open_record
-from rtstui.screens.view import Leaf
-from rtstui.widgets.line import Line
+from rtstui.screens.view import InputLine, Leaf, open_record
 from rtstui.widgets.rules import AlertTable, RuleCard, RuleTable, Tested
 
 SPAN = re.compile(r"(\d{1,4})([smhd])")
@@ -20,26 +18,26 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class RulesView(Leaf):
-    """What changes trigger."""
+    """Rules and alerts, and how their deliveries fare."""
 
     HELP = (
-        "Rules fire on changes of records, alerts on what happens to rtsd itself. T tests a rule against the "
-        "journal: what it would have fired on since a moment, without sending anything."
+        "Rules fire on changes of records, alerts on events of rtsd itself. T tests a rule against the "
+        "journal: it shows the changes since a moment that would have fired it, and sends nothing."
     )
     AUTO_FOCUS = "RuleTable"
     body_id = "rules-view"
     OPENS = frozenset({"tested"})
 
     def body(self) -> ComposeResult:
-        """The rules, the alerts, the chosen one, the test."""
-        yield Line("since when: 24h, 7d, or a moment such as 2026-03-01T10:00:00Z", id="since")
+        """Yield the rules, the alerts, the chosen one, the test."""
+        yield InputLine("since when: 24h, 7d, or a moment such as 2026-03-01T10:00:00Z", id="since")
         yield RuleTable(id="rules")
         yield AlertTable(id="alerts")
         yield RuleCard(id="rule-card")
         yield Tested(id="tested")
 
     def on_row_chosen(self, message: RowChosen) -> None:
-        """Show the whole of the rule under the cursor."""
+        """Show the rule under the cursor in full."""
         table = self.query_one(f"#{message.table}")
         if isinstance(table, RuleTable) and table.has_focus:
             card = self.query_one(RuleCard)
@@ -47,15 +45,15 @@ class RulesView(Leaf):
             card.tick()
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter on a change that matched opens its record."""
+        """Open the record of a change that matched."""
         open_record(self.app, self.query_one(Tested).find(message.key))
 
     def action_test(self) -> None:
-        """Ask since when. Alerts do not look at changes, so there is nothing to test them with."""
+        """Ask for the time to test from. Alerts do not depend on changes, so they can't be tested."""
         if isinstance(self.focused, AlertTable):
-            self.notify("Alerts fire on what happens to rtsd: only rules can be tested.", markup=False)
+            self.notify("Alerts fire on events of rtsd itself: only rules can be tested.", markup=False)
         elif self.query_one("#rules", RuleTable).cursor is not None:
-            self.query_one(Line).open("24h")
+            self.query_one(InputLine).open("24h")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Test the rule under the cursor."""
@@ -68,7 +66,7 @@ class RulesView(Leaf):
         else:
             self.notify("Type how far back, such as 24h, or a moment.", markup=False, timeout=4)
             return
-        self.query_one(Line).close()
+        self.query_one(InputLine).close()
         tested.rule = table.cursor or ""
         tested.since = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         tested.focus()

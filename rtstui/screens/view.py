@@ -1,18 +1,24 @@
-"""What all numbered views share: the frame around the body, and what stands there before there is data."""
+"""The base of the numbered views: the frame around the body, the line to type in, the way to a record."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
+from textual.widgets import Input
 
+from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.messages import ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 from rtstui.widgets.welcome import Welcome
+
+RECORD_ID = re.compile(r"\b[a-zA-Z0-9]{5}0[a-zA-Z0-9]{9}(?:[A-Z0-5]{3})?\b")
+"""An id inside a text: 15 characters, the sixth of them 0 (reserved), or 18 with the check."""
 
 
 class View(Screen[None]):
@@ -47,16 +53,16 @@ class View(Screen[None]):
     body_id: ClassVar[str] = ""
 
     OPENS: ClassVar[frozenset[str]] = frozenset()
-    """The tables whose rows enter opens here."""
+    """The tables whose rows the enter key opens."""
 
     def body(self) -> ComposeResult:
-        """The view's own panels."""
+        """Yield the view's own panels."""
         raise NotImplementedError
 
     def tick(self) -> None:
         """Bring every panel up to date. Cheap when nothing changed."""
         if not self.is_mounted:
-            return  # shown a moment ago, and its panels are not there yet
+            return  # its panels are not there yet
         self.prepare()
         welcome = self.query_one(Welcome)
         self.set_class(welcome.state.status is None, "-blank")
@@ -64,21 +70,64 @@ class View(Screen[None]):
             panel.tick()
 
     def prepare(self) -> None:
-        """What a view has to know before its panels are painted."""
+        """Update what the view needs before its panels are painted."""
 
     def on_screen_resume(self) -> None:
-        """A view that was not shown has not been kept up to date."""
+        """Bring the view up to date: nothing did while it was hidden."""
         self.tick()
 
     def on_view_asked(self, message: ViewAsked) -> None:
-        """A tab was clicked."""
+        """Open the view of the tab that was clicked."""
         message.stop()
         self.app.call_later(self.app.run_action, f"view('{message.view}')")
 
 
 class Leaf(View):
-    """A view whose escape leads to the overview."""
+    """A view that escape leaves for the overview."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.view('1')", "overview", show=False, id="view.back")
     ]
+
+
+class InputLine(Input):
+    """A line to type in, over a view and only while it is needed. The view handles escape and enter."""
+
+    def __init__(self, placeholder: str, *, id: str) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id, placeholder=placeholder, select_on_focus=False, classes="line")
+        self.cursor_blink = False  # nothing moves on a screen at rest
+
+    def open(self, text: str | None = None) -> None:
+        """Show it and take the keys."""
+        if text is not None:
+            self.value = text
+            self.cursor_position = len(text)
+        self.add_class("-open")
+        self.focus()
+
+    def close(self) -> None:
+        """Hide it and give the keys to the view's panels; the text stays."""
+        if self.has_focus:
+            self.screen.focus_next()
+        self.remove_class("-open")
+
+
+def record_of(entry: Event | ErrorEntry | DeadLetter | None) -> tuple[str, str] | None:
+    """Return the object and the record id that an entry names; an error may have the id in its text."""
+    match entry:
+        case Event(object=str(name), id=str(record)):
+            return name, record
+        case DeadLetter(object=str(name), record=str(record)):
+            return name, record
+        case ErrorEntry(object=str(name), message=text) if found := RECORD_ID.search(text):
+            return name, found.group()
+    return None
+
+
+def open_record(app: App[Any], entry: Event | ErrorEntry | DeadLetter | None) -> bool:
+    """Show the record that an entry names; return False if it names none."""
+    found = record_of(entry)
+    if found is None:
+        return False
+    app.call_later(app.run_action, f"record({found[0]!r}, {found[1]!r})")
+    return True

@@ -1,4 +1,4 @@
-"""The views of a few panels each: which panels, and what they say to each other."""
+"""The views that consist of a few panels: overview, objects, errors, quota."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from rtstui.filter import Filter, parse
 from rtstui.format import wrap
 from rtstui.messages import EventChosen, RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.screens.named import open_record
-from rtstui.screens.view import Leaf, View
+from rtstui.screens.view import Leaf, View, open_record
 from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
-from rtstui.widgets.pulse import Pulse
 from rtstui.widgets.quota import Calls, Limits, Quota
-from rtstui.widgets.stream import Stream
-from rtstui.widgets.usage import RANGES, CallsPlot, History, UsedPlot
+from rtstui.widgets.stream import Pulse, Stream
+from rtstui.widgets.usage import RANGES, CallsPlot, QuotaPlot, UsedPlot
 
 
 class Overview(View):
-    """Is it right, is it fresh, what did it cost; and what happens now."""
+    """Objects, events, quota and errors at a glance."""
 
     HELP = "Everything at a glance: the objects, the newest events, the quota and the errors."
     AUTO_FOCUS = "Stream"
@@ -34,7 +32,7 @@ class Overview(View):
     ]
 
     def body(self) -> ComposeResult:
-        """Facts and the stream; the style sheet places them by width."""
+        """Yield the panels; the style sheet places them by width."""
         yield Objects(id="objects")
         yield Stream(id="stream")
         yield Quota(id="quota")
@@ -44,40 +42,42 @@ class Overview(View):
         yield Pulse(id="pulse")
 
     async def action_filter(self) -> None:
-        """The filter stands in the event view."""
+        """Open the filter, which is in the event view."""
         await self.app.run_action("view('2')")
         self.app.call_later(self.app.run_action, "screen.filter")
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter on an object or an error opens its view."""
+        """Open the view of objects or errors."""
         self.app.call_later(self.app.run_action, "view('3')" if message.table == "objects" else "view('4')")
 
     def on_event_chosen(self, message: EventChosen) -> None:
-        """Enter on an entry opens its record, or the event view where it names none."""
+        """Open the record of an entry, or the event view if it names none."""
         if message.opened and not open_record(self.app, message.event):
             self.app.call_later(self.app.run_action, "view('2')")
 
 
 class ObjectsView(Leaf):
-    """Every object, the chosen one explained, and its events where there is room."""
+    """Every object, the chosen one in full, and its events if there is room."""
 
-    HELP = "Each mirrored object: its state, its rows, how complete, how fresh, what the last check found."
+    HELP = (
+        "Each mirrored object: its state, rows, completeness, freshness, and the findings of its last check."
+    )
     AUTO_FOCUS = "Objects"
     body_id = "objects-view"
     OPENS = frozenset({"objects"})
 
     def body(self) -> ComposeResult:
-        """The table and the card."""
+        """Yield the table, the card, the events."""
         yield Objects(id="objects")
         yield ObjectCard(id="object-card")
         yield Stream(id="its-events")
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter shows the object's events."""
+        """Show the object's events."""
         self.app.call_later(self.app.run_action, f"events_of({message.key!r})")
 
     def on_row_chosen(self, message: RowChosen) -> None:
-        """Explain the row under the cursor."""
+        """Show the object under the cursor in full."""
         card = self.query_one(ObjectCard)
         card.chosen = message.key
         card.tick()
@@ -85,10 +85,10 @@ class ObjectsView(Leaf):
 
 
 class Errors(Leaf):
-    """What failed, and what waits for a decision."""
+    """The error log and the dead letters."""
 
     HELP = (
-        "The error log, and the dead letters: what could not be applied, with its reason. "
+        "The error log, and the dead letters: changes that could not be applied, with the reason. "
         "Enter opens the record that a row names."
     )
     AUTO_FOCUS = "ErrorLog"
@@ -96,13 +96,13 @@ class Errors(Leaf):
     OPENS = frozenset({"errors", "letters"})
 
     def body(self) -> ComposeResult:
-        """Log, letters, the chosen one in full."""
+        """Yield the log, the letters, the chosen row in full."""
         yield ErrorLog(id="errors")
         yield DeadLetters(id="letters")
         yield TroubleCard(id="trouble-card")
 
     def on_row_chosen(self, message: RowChosen) -> None:
-        """Show the whole text of the row under the cursor."""
+        """Show the row under the cursor in full."""
         table = self.query_one(f"#{message.table}")
         if not table.has_focus:
             return
@@ -112,7 +112,7 @@ class Errors(Leaf):
         card.tick()
 
     def on_row_opened(self, message: RowOpened) -> None:
-        """Enter opens the record that the row names, else all of its text."""
+        """Open the record that the row names, else its whole text."""
         table = self.query_one(f"#{message.table}")
         if not isinstance(table, ErrorLog | DeadLetters):
             return
@@ -124,11 +124,11 @@ class Errors(Leaf):
 
 
 class QuotaView(Leaf):
-    """Who uses the org's daily limits, and whether they will last."""
+    """The org's daily limits: who uses them, and how long they last."""
 
     HELP = (
         "The org's daily limits: used by rtsd, by others, left; and when one runs out at the present rate. "
-        "The plots show the limit under the cursor, and what our own calls were for."
+        "The plots show the limit under the cursor, and our own calls by purpose."
     )
     AUTO_FOCUS = "Limits"
     body_id = "quota-view"
@@ -137,19 +137,19 @@ class QuotaView(Leaf):
     ]
 
     def body(self) -> ComposeResult:
-        """The limits, their use over time, our calls by purpose and by hour."""
+        """Yield the limits, their use over time, our calls by purpose and by hour."""
         yield Limits(id="limits")
         yield UsedPlot(id="used-plot")
         yield Calls(id="calls")
         yield CallsPlot(id="calls-plot")
 
     def on_row_chosen(self, message: RowChosen) -> None:
-        """Draw the limit under the cursor."""
+        """Plot the limit under the cursor."""
         plot = self.query_one(UsedPlot)
         plot.chosen = message.key
         plot.tick()
 
     def action_hours(self) -> None:
         """Show a day, or a week."""
-        History.hours = RANGES[1] if History.hours == RANGES[0] else RANGES[0]
+        QuotaPlot.hours = RANGES[1] if QuotaPlot.hours == RANGES[0] else RANGES[0]
         self.tick()

@@ -1,4 +1,4 @@
-"""What was proven: the drift of each object when it was last checked, and what audits found and did."""
+"""The proof that the mirror is right: each object's drift at its last check, and the findings of audits."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ from collections.abc import Sequence
 
 from rtsd.control.protocol import Audits, Event, RunningAudit
 from rtstui import documents
-from rtstui.answers import Answer
 from rtstui.clean import clean
+from rtstui.document_cache import CachedDocument
 from rtstui.format import UNKNOWN, age, clock, count, day_clock, fit, plural, right, span, wrap
 from rtstui.meaning import object_sign, tag
 from rtstui.rows import Row
 from rtstui.verdict import drift_of
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 100
-"""Cells from which the object's name has room and the check its clock."""
+"""Width in cells from which there is room for long object names."""
 
 
-def told(panel: Panel) -> Answer[Audits]:
-    """The audits that run, and what was found."""
-    return panel.answer(documents.audits())
+def audits_of(panel: Panel) -> CachedDocument[Audits]:
+    """The audits under way, and the findings."""
+    return panel.load(documents.audits())
 
 
 def running(panel: Panel) -> dict[str, RunningAudit]:
     """The audits under way, by object."""
-    answer = told(panel)
-    return {audit.object: audit for audit in answer.value.running} if answer.value else {}
+    document = audits_of(panel)
+    return {audit.object: audit for audit in document.value.running} if document.value else {}
 
 
 class Drift(Objects):
-    """One line per object: is it proven, and what its last check found. The acts are those of an object."""
+    """One line per object: its proof, and the findings of its last check. The keys are those of an object."""
 
     def titles(self) -> tuple[str, str]:
-        """How many records differ, in all."""
+        """The number of objects that are proven, and of records that differ."""
         status = self.state.status
         if status is None:
             return "Drift", ""
@@ -49,7 +48,7 @@ class Drift(Objects):
         return "Drift, by object", f"{part} · {said}" if part else said
 
     def header(self, width: int) -> Row:
-        """The columns' names; held back are changes that no sync condition watches."""
+        """The columns' names; held back are changes in fields that no sync condition watches."""
         name = 28 if width >= WIDE else 16
         titles = f"{fit('OBJECT', name)} {'STATE':<12} {'MISSING':>8} {'STALE':>7} {'ORPHAN':>7}"
         return ((f"{titles} {'HELD BACK':>9}  CHECKED", "head"),)
@@ -85,14 +84,14 @@ class Drift(Objects):
 
 
 class Findings(Table):
-    """What audits, fingerprints and repairs found and did, the newest first."""
+    """The findings of audits, fingerprints and repairs, newest first."""
 
     def _entries(self) -> dict[str, Event]:
-        answer = told(self)
-        return {str(event.seq): event for event in answer.value.findings} if answer.value else {}
+        document = audits_of(self)
+        return {str(event.seq): event for event in document.value.findings} if document.value else {}
 
     def find(self, key: str | None) -> Event | None:
-        """The entry of one row."""
+        """The entry of a row."""
         return self._entries().get(key or "")
 
     def keys(self) -> Sequence[str]:
@@ -100,21 +99,22 @@ class Findings(Table):
         return list(self._entries())
 
     def empty(self) -> str:
-        """None yet, or why they are not known."""
-        answer = told(self)
-        if answer.value is None:
-            return lacking(answer, self.state)
+        """There are none yet, or they are not loaded."""
+        document = audits_of(self)
+        if document.value is None:
+            return documents.stand_in(document, self.state)
         return "No audit has found or done anything yet. A on an object checks it now."
 
     def titles(self) -> tuple[str, str]:
-        """How many are kept, once that is known."""
-        answer, keys = told(self), self.keys()
-        if answer.value is None:
+        """The number of entries, once they are loaded."""
+        document, keys = audits_of(self), self.keys()
+        if document.value is None:
             return "Audits and repairs", ""
-        return "Audits and repairs", dated(answer, self.state) + self.part(keys) + plural(len(keys), "entry")
+        number = self.part(keys) + plural(len(keys), "entry")
+        return "Audits and repairs", documents.as_of(document, self.state) + number
 
     def row(self, key: str, width: int) -> Row:
-        """One finding in a line."""
+        """One finding on a line."""
         event = self._entries()[key]
         now, sign = self.state.now(), tag(event)
         when = f"{age(event.at, now):>5} " if self.ages else f"{day_clock(event.at, now):>11} "
@@ -126,7 +126,7 @@ class Findings(Table):
         )
 
     def full(self, key: str) -> list[Row]:
-        """All of one finding: its text, and the records that it names."""
+        """A finding in full: its text, and the records that it names."""
         event = self._entries()[key]
         rows: list[Row] = [((f"{clock(event.at)} · entry {event.seq} · {event.type}", "dim"),), ()]
         rows += [((line, ""),) for line in wrap(event.message or "", 70)]

@@ -13,7 +13,7 @@ from rtstui.widgets.panel import Panel
 
 
 class EventCard(Panel):
-    """The chosen entry, every field of it."""
+    """The chosen entry with all its fields."""
 
     event: Event | None = None
 
@@ -27,7 +27,7 @@ class EventCard(Panel):
         )
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Field by field."""
+        """A line or more for each field."""
         event = None if self.event is None else veiled(self.event, mask=self.masking)
         if event is None:
             return [(("No entry chosen.", "dim"),)]

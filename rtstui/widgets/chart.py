@@ -1,4 +1,4 @@
-"""Numbers over time as columns of blocks, in one style a series: a colour per cell would cost bandwidth."""
+"""Numbers over time as columns of blocks, one style per series: a colour per cell would cost bandwidth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AXIS = 6
 
 
 def columns(values: Sequence[float | None], height: int, top: float) -> list[str]:
-    """A line of text per row of cells, the highest first; a column per value.
+    """Return a line of text per row of cells, the highest first; a column per value.
 
-    Anything above 0 shows; a value that is not known leaves its column as dots on the ground.
+    Anything above 0 shows; an unknown value is a dot on the ground.
     """
     lines: list[str] = []
     for row in range(height - 1, -1, -1):
@@ -33,7 +33,7 @@ def columns(values: Sequence[float | None], height: int, top: float) -> list[str
 
 
 def resample(values: Sequence[float | None], width: int, *, total: bool) -> list[float | None]:
-    """`values` over `width` columns; where several share one, their sum if `total`, else the highest."""
+    """Return `values` in `width` columns; a shared column has their sum if `total`, else the highest."""
     if len(values) <= width:
         return [values[column * len(values) // width] for column in range(width)] if values else []
     shown: list[float | None] = []
@@ -47,7 +47,7 @@ def resample(values: Sequence[float | None], width: int, *, total: bool) -> list
 def plot(
     values: Sequence[float | None], height: int, *, top: float, role: str, mark: float | None = None
 ) -> list[Row]:
-    """The columns with their scale; `mark` draws a line at a value, such as a limit."""
+    """Return the columns with their scale; `mark` draws a line at a value, such as a limit."""
     lines = columns(values, height, top)
     rows: list[Row] = []
     for place, line in enumerate(lines):
@@ -61,7 +61,7 @@ def plot(
 
 
 def ticks(labels: Sequence[str], width: int) -> Row:
-    """Labels spread evenly under a plot of that width."""
+    """Return labels spread evenly under a plot of that width."""
     text = [" "] * width
     for place, label in enumerate(labels):
         start = place * width // len(labels)

@@ -1,4 +1,4 @@
-"""What frames every view: the top bar, the tabs, the verdict, the notice and the line of keys."""
+"""The frame of every view: the top bar, the tabs, the verdicts, the notice and the line of keys."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
-from rtstui.connection import Connection
+from rtstui.daemon_link import DaemonLink
 from rtstui.format import UNKNOWN, age, per_second, percent, plural, wrap
 from rtstui.format import short as short_number
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
-from rtstui.standing import worst
-from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share
+from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share, worst_role
 from rtstui.widgets.objects import WELL_STATES
 from rtstui.widgets.panel import Panel
 
@@ -34,26 +33,26 @@ VIEWS = {
     "9": ("Rules", "Rules"),
     "0": ("SQL", "SQL"),
 }
-"""The views by their key: their names, and what is left of them on a narrow screen."""
+"""The views by their key: their names, and short forms for a narrow screen."""
 
-Answers = tuple[tuple[str, Verdict], ...]
+Named = tuple[tuple[str, Verdict], ...]
 
 
-class Watching(Protocol):
-    """What the top bar asks of the app."""
+class HasLinks(Protocol):
+    """The part of the app that the top bar uses."""
 
     @property
-    def connections(self) -> Sequence[Connection]:
+    def links(self) -> Sequence[DaemonLink]:
         """Every daemon that is watched."""
 
 
 class TopBar(Panel):
-    """Connection, org, mode, rate, last push; the clock at the end."""
+    """Connection, org, mode, rate, last push; the clock on the right."""
 
     FRAMED = DATED = False
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """As much as there is room for, the most important first."""
+        """As many facts as fit, the most important first."""
         state = self.state
         sign = link_sign(state)
         left: list[Span] = [(" rts ", "bold"), (f" {sign.text} ", f"{sign.role}")]
@@ -79,11 +78,11 @@ class TopBar(Panel):
         return [spread(tuple(left), clock, width)]
 
     def _others(self) -> list[Span]:
-        """With several daemons: which one this is, and how many others are in trouble."""
-        states = [connection.state for connection in cast("Watching", self.app).connections]
+        """With several daemons: the place of this one, and the number of others in trouble."""
+        states = [link.state for link in cast("HasLinks", self.app).links]
         if len(states) < 2:
             return []
-        bad = sum(state is not self.state and worst(state) in {"warn", "error"} for state in states)
+        bad = sum(state is not self.state and worst_role(state) in {"warn", "error"} for state in states)
         spans = [(f"{states.index(self.state) + 1} of {len(states)}", "dim")]
         return [*spans, (f"▲ {plural(bad, 'other')}", "warn")] if bad else spans
 
@@ -96,7 +95,7 @@ def _facts(status: Status, *, live: bool) -> list[Span]:
 
 
 class Tabs(Panel):
-    """The views; a tab says where the trouble is."""
+    """The views; a mark on a tab shows trouble there."""
 
     FRAMED = False
 
@@ -117,10 +116,10 @@ class Tabs(Panel):
         return [row]
 
     _tabs: Sequence[tuple[int, str]] = ()
-    """Where each tab ends, for clicks."""
+    """The cell at which each tab ends, for clicks."""
 
     def _tab(self, key: str, names: tuple[str, str], form: int) -> Row:
-        """One tab: with its name, its short name, or (but for the one that is open) its key alone."""
+        """Return a tab with its name, its short name, or, unless it is the open one, its key alone."""
         short = form > 0
         mark, role = self._mark(key, short=short)
         active = self.app.current_mode == key
@@ -157,12 +156,12 @@ class Tabs(Panel):
 
 
 class Verdicts(Panel):
-    """Right, fresh, cost: the three answers, without a key press."""
+    """Right, fresh, cost: the three verdicts at a glance."""
 
     FRAMED = DATED = False
 
     def wanted(self) -> int:
-        """One line; the long form needs three columns of it."""
+        """One line."""
         return 1
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
@@ -171,23 +170,23 @@ class Verdicts(Panel):
         if status is None:
             return []
         now = self.state.now()
-        answers: Answers = (
+        verdicts: Named = (
             ("right", right(status, now)),
             ("fresh", fresh(status, now)),
             ("cost", cost(status)),
         )
         if not self.state.live:
-            answers = tuple((name, verdict._replace(role="off")) for name, verdict in answers)
+            verdicts = tuple((name, verdict._replace(role="off")) for name, verdict in verdicts)
         for form in ("full", "brief", "none"):
-            row = _answers(answers, form)
+            row = _verdicts(verdicts, form)
             if width_of(row) <= width:
                 break
         return [row]
 
 
-def _answers(answers: Answers, form: str) -> Row:
+def _verdicts(verdicts: Named, form: str) -> Row:
     spans: list[Span] = []
-    for name, verdict in answers:
+    for name, verdict in verdicts:
         said = {"full": verdict.full, "brief": verdict.brief}.get(form, "")
         spans += [
             (f" {GLYPHS[verdict.role]} ", verdict.role),
@@ -199,7 +198,7 @@ def _answers(answers: Answers, form: str) -> Row:
 
 
 class Notice(Panel):
-    """The one thing to know first; no line at all when there is none."""
+    """The one thing to know first; it takes no line when there is none."""
 
     FRAMED = DATED = False
 
@@ -210,7 +209,7 @@ class Notice(Panel):
         return min(2, len(wrap(said[0], max(10, width)))) if said else 0
 
     def tick(self) -> None:
-        """Take the line away when there is nothing to say."""
+        """Hide the line when there is nothing to say."""
         self.display = self.wanted() > 0 and self.state.status is not None
         super().tick()
 
@@ -225,20 +224,20 @@ class Notice(Panel):
 
 
 class KeyBar(Panel):
-    """What the keys do here and now, from the live bindings; whole hints only. A click does the same."""
+    """Hints on the keys that work now, from the live bindings; whole hints only. A click does the same."""
 
     FRAMED = DATED = False
 
     _spots: Sequence[tuple[int, ActiveBinding | None]] = ()
-    """Where each hint ends, and what it stands for."""
+    """The cell at which each hint ends, and its binding."""
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """As many as fit."""
+        """As many hints as fit."""
         blank = self.state.status is None
         shown = [active for active in live_bindings(self.screen) if active.binding.show]
-        if blank:  # the panels that the other keys are for cannot be seen
+        if blank:  # the panels of the other keys are hidden
             shown = [active for active in shown if active.node is self.app]
-        # Help, commands and quit come last and are always there: room is kept for them.
+        # Help, commands and quit come last and always have room.
         fixed = [(active, _hint(active)) for active in shown if active.binding.system]
         room = width - sum(width_of(tuple(hint)) for _, hint in fixed) - 1
         hints: list[tuple[ActiveBinding | None, list[Span]]] = []
@@ -257,14 +256,14 @@ class KeyBar(Panel):
         return [tuple(spans)]
 
     def on_click(self, event: events.Click) -> None:
-        """Do what the hint under the pointer says."""
+        """Run the action of the hint under the pointer."""
         active = next((active for end, active in self._spots if event.x < end), None)
         if active is not None and active.enabled:
             self.app.call_later(self.app.run_action, active.binding.action, active.node)
 
 
 def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
-    """What the keys do here and now: one binding per action, under its shortest key, in their order."""
+    """Return the bindings that work now: one per action, under its shortest key, in their order."""
     shortest: dict[str, ActiveBinding] = {}
     for active in screen.active_bindings.values():
         known = shortest.get(active.binding.action)
@@ -274,7 +273,7 @@ def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
 
 
 def key_name(active: ActiveBinding) -> str:
-    """How a binding's first key is written."""
+    """Return the first key of a binding as it is written."""
     return active.binding.key_display or format_key(active.binding.key)
 
 
@@ -282,5 +281,5 @@ def _hint(active: ActiveBinding) -> list[Span]:
     return _plain_hint(key_name(active), active.binding.description, enabled=active.enabled)
 
 
-def _plain_hint(key: str, what: str, *, enabled: bool = True) -> list[Span]:
-    return [(key, "bold" if enabled else "dim"), (f" {what}  ", "" if enabled else "dim")]
+def _plain_hint(key: str, action: str, *, enabled: bool = True) -> list[Span]:
+    return [(key, "bold" if enabled else "dim"), (f" {action}  ", "" if enabled else "dim")]

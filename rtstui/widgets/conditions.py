@@ -1,4 +1,4 @@
-"""Sync conditions: which fields make the org push, what is chosen and not applied yet; the package."""
+"""Sync conditions: the fields that make the org push, edits that are not applied yet; the package."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Conditions, PackageDetails
 from rtstui import documents
-from rtstui.answers import Answer
+from rtstui.document_cache import CachedDocument
 from rtstui.format import UNKNOWN, age, count, day_clock, fit, plural, right, wrap
 from rtstui.rows import Row, Span
 from rtstui.staging import Staged
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 
 @dataclass(slots=True)
 class Editing:
-    """Which object's conditions are looked at, and the edits of all of them; shared by the panels."""
+    """The chosen object, and the edits of all objects; shared by the panels."""
 
     chosen: str = ""
     staged: dict[str, Staged] = field(default_factory=dict)
 
-    def told(self, panel: Panel, name: str | None = None) -> Answer[Conditions] | None:
-        """What rtsd knows of an object's conditions; of the chosen one without a name."""
+    def document(self, panel: Panel, name: str | None = None) -> CachedDocument[Conditions] | None:
+        """The conditions of an object as rtsd knows them; without a name, of the chosen one."""
         name = name or self.chosen
-        answer = panel.answer(documents.conditions(name)) if name else None
-        if answer is not None and answer.value is not None:
-            self.of(name).rebase(answer.value.fields)
-        return answer
+        document = panel.load(documents.conditions(name)) if name else None
+        if document is not None and document.value is not None:
+            self.of(name).rebase(document.value.fields)
+        return document
 
     def of(self, name: str) -> Staged:
-        """The edits of one object."""
+        """The edits of an object."""
         return self.staged.setdefault(name, Staged())
 
 
 class Targets(Table):
-    """The objects, each with how many conditions it has."""
+    """The objects, each with the number of its conditions."""
 
     def __init__(self, editing: Editing, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
@@ -55,14 +54,14 @@ class Targets(Table):
         return "No objects chosen." if self.state.status else "Waiting for rtsd…"
 
     def titles(self) -> tuple[str, str]:
-        """How many."""
+        """The rows in sight."""
         return "Objects", self.part(self.keys()).removesuffix(" of ")
 
     def row(self, key: str, width: int) -> Row:
         """One object."""
-        told = self.editing.told(self, key)
+        document = self.editing.document(self, key)
         staged = self.editing.of(key)
-        known = told is not None and told.value is not None
+        known = document is not None and document.value is not None
         number = str(len(staged.wanted)) if staged.wanted else "any" if known else UNKNOWN
         mark = "*" if staged.changed else " "
         return ((fit(key, width - 6) + " ", "bold"), (right(number, 4), ""), (mark, "warn"))
@@ -88,37 +87,43 @@ class Fields(Table):
         return self.editing.of(self.editing.chosen)
 
     def keys(self) -> Sequence[str]:
-        """The fields: those that are chosen or were, then the others."""
-        told = self.editing.told(self)
-        if told is None or told.value is None:
+        """The fields: first those in force, then the others."""
+        document = self.editing.document(self)
+        if document is None or document.value is None:
             return []
         ours = self.staged.base | self.staged.wanted
-        return sorted({*told.value.available, *ours}, key=lambda name: (name not in self.staged.base, name))
+        every = {*document.value.available, *ours}
+        return sorted(every, key=lambda name: (name not in self.staged.base, name))
 
     def empty(self) -> str:
-        """Why there are none."""
-        told = self.editing.told(self)
-        if told is None:
+        """The reason why there are none."""
+        document = self.editing.document(self)
+        if document is None:
             return "Choose an object on the left."
-        return lacking(told, self.state) if told.value is None else "Its fields are not known yet."
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        return "Its fields are not known yet."
 
     def titles(self) -> tuple[str, str]:
-        """What is in force, and where that is known from."""
-        told = self.editing.told(self)
+        """The conditions in force, and their source."""
+        document = self.editing.document(self)
         name = self.editing.chosen
-        if told is None or told.value is None:
+        if document is None or document.value is None:
             return name or "Fields", ""
-        value = told.value
+        value = document.value
         above = (
             f"{name}: push when one of these changes" if self.staged.wanted else f"{name}: any change pushes"
         )
         source = "as in the org" if value.source == "org" else "by the configuration, not in the org"
         fields = plural(len(self.keys()), "field")
         when = f" {day_clock(value.as_of, self.state.now())}" if value.as_of else ""
-        return above, f"{dated(told, self.state)}{self.part(self.keys())}{fields} · {source}{when}"
+        return (
+            above,
+            f"{documents.as_of(document, self.state)}{self.part(self.keys())}{fields} · {source}{when}",
+        )
 
     def row(self, key: str, width: int) -> Row:
-        """One field: chosen or not, and what will become of it."""
+        """One field: chosen or not, and the change that awaits it."""
         staged = self.staged
         mark, role = ("[x]", "ok") if key in staged.wanted else ("[ ]", "dim")
         note = ""
@@ -133,7 +138,7 @@ class Fields(Table):
         )
 
     def action_pick(self) -> None:
-        """Choose the field, or not any more; nothing is sent."""
+        """Choose the field, or undo that; nothing is sent."""
         if self.cursor is not None:
             self.staged.toggle(self.cursor)
             self._edited()
@@ -159,30 +164,30 @@ class Fields(Table):
 
 
 class Pending(Panel):
-    """What is chosen and not applied yet."""
+    """The edits that are not applied yet."""
 
     def __init__(self, editing: Editing, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.editing = editing
 
     def titles(self) -> tuple[str, str]:
-        """How many changes."""
+        """The number of changes."""
         staged = self.editing.of(self.editing.chosen)
         number = len(staged.added) + len(staged.removed)
         return ("Not applied yet", plural(number, "change")) if number else ("No change", "")
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """The difference, and how to go on."""
+        """The difference, and the next step."""
         rows: list[Row] = []
         for line, role in difference(self.editing.of(self.editing.chosen)):
             rows += [((text, role),) for text in wrap(line, width)]
         if not rows:
-            return [(("space chooses a field; nothing is sent before enter and a question.", "dim"),)]
+            return [(("space chooses a field; enter asks before anything is sent.", "dim"),)]
         return [*rows, (("enter reviews and applies… · u undoes", "accent"),)]
 
 
 def difference(staged: Staged) -> list[tuple[str, str]]:
-    """What would change, in words and roles."""
+    """Return the changes in words, each with its role."""
     lines = []
     if staged.added:
         lines.append((f"+ {', '.join(staged.added)}", "ok"))
@@ -194,34 +199,35 @@ def difference(staged: Staged) -> list[tuple[str, str]]:
 
 
 class PackageCard(Panel):
-    """The Salesforce package: what is there, what is missing, what contradicts the configuration."""
+    """The Salesforce package: its state, missing triggers, contradictions of the configuration."""
 
-    def told(self) -> Answer[PackageDetails]:
-        """What is known of it."""
-        return self.answer(documents.package())
+    def document(self) -> CachedDocument[PackageDetails]:
+        """The known facts."""
+        return self.load(documents.package())
 
     def titles(self) -> tuple[str, str]:
-        """When that was."""
-        told = self.told()
-        if told.value is None:
+        """The last sign of it."""
+        document = self.document()
+        if document.value is None:
             return "Salesforce package", ""
-        seen = f"seen {age(told.value.last_seen_at, self.state.now())} ago" if told.value.last_seen_at else ""
-        return "Salesforce package", dated(told, self.state) + seen
+        at = document.value.last_seen_at
+        seen = f"seen {age(at, self.state.now())} ago" if at else ""
+        return "Salesforce package", documents.as_of(document, self.state) + seen
 
     def wanted(self) -> int:
-        """A line of facts, and one for each problem."""
-        told = self.told()
-        return 2 + min(3, len(told.value.problems)) if told.value else 2
+        """Two lines of facts, and one for each problem."""
+        document = self.document()
+        return 2 + min(3, len(document.value.problems)) if document.value else 2
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """State, triggers, what async Apex is left, problems."""
-        told = self.told()
-        if told.value is None:
-            return [((line, "dim"),) for line in wrap(lacking(told, self.state), width)]
-        known = told.value
+        """State, triggers, use of async Apex, problems."""
+        document = self.document()
+        if document.value is None:
+            return [((line, "dim"),) for line in wrap(documents.stand_in(document, self.state), width)]
+        known = document.value
         rows: list[Row] = [(self._state(known), *self._facts(known))]
-        missing = [one.object for one in known.triggers if one.installed is False]
-        unknown = [one.object for one in known.triggers if one.installed is None]
+        missing = [trigger.object for trigger in known.triggers if trigger.installed is False]
+        unknown = [trigger.object for trigger in known.triggers if trigger.installed is None]
         if missing:
             rows.append(
                 ((f"▲ no trigger for {', '.join(missing)}: its changes come by Interval Sync", "warn"),)

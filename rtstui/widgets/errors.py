@@ -15,7 +15,7 @@ from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 NARROW = 60
-"""Cells below which only the essential columns are shown."""
+"""Width in cells below which only the essential columns are shown."""
 
 
 class ErrorLog(Table):
@@ -25,7 +25,7 @@ class ErrorLog(Table):
         return {str(entry.seq): entry for entry in self.state.errors or ()}
 
     def find(self, key: str | None) -> ErrorEntry | None:
-        """The error of one row."""
+        """The error of a row."""
         return self._entries().get(key or "")
 
     def keys(self) -> Sequence[str]:
@@ -33,7 +33,7 @@ class ErrorLog(Table):
         return list(self._entries())
 
     def empty(self) -> str:
-        """No error is good news, and says so."""
+        """There are none, or they cannot be read."""
         state = self.state
         if state.errors is None:
             return (
@@ -42,14 +42,14 @@ class ErrorLog(Table):
         return "✔ No errors."
 
     def titles(self) -> tuple[str, str]:
-        """How many of today."""
+        """The number of errors in 24 hours, and of dead letters."""
         state = self.state
         below = f"{plural(state.status.errors_24h, 'error')} in 24 h" if state.status else ""
         letters = state.status.dead_letters if state.status else 0
         return "Errors", f"{below} · {plural(letters, 'dead letter')}" if letters else below
 
     def row(self, key: str, width: int) -> Row:
-        """One error: when, how often, what."""
+        """One error: time, kind, count, object, message."""
         entry = self._entries()[key]
         times = f"{count(entry.count)}x" if entry.count > 1 else ""
         name = f"{entry.object} " if entry.object else ""
@@ -65,7 +65,7 @@ class ErrorLog(Table):
 
 
 class DeadLetters(Table):
-    """What could not be used; rows can be chosen for a common retry or drop."""
+    """The dead letters; several can be chosen to be retried or dropped together."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pick", "choose", id="dead.pick"),
@@ -82,7 +82,7 @@ class DeadLetters(Table):
         return {str(letter.id): letter for letter in self.state.dead_letters or ()}
 
     def find(self, key: str | None) -> DeadLetter | None:
-        """The dead letter of one row."""
+        """The dead letter of a row."""
         return self._letters().get(key or "")
 
     def keys(self) -> Sequence[str]:
@@ -90,25 +90,25 @@ class DeadLetters(Table):
         return list(self._letters())
 
     def targets(self) -> list[int]:
-        """What an action is about: the rows chosen, else the one under the cursor."""
+        """The letters that an action takes: the chosen ones, else the one under the cursor."""
         picked = [int(key) for key in self.keys() if key in self.picked]
         return picked or ([int(self.cursor)] if self.cursor is not None else [])
 
     def empty(self) -> str:
-        """None is good news, and says so."""
+        """There are none, or they are not read yet."""
         if self.state.dead_letters is None:
             return "" if self.state.log_error else "Waiting for rtsd…"
-        return "✔ None. What cannot be applied is kept here with its reason, until it is retried or dropped."
+        return "✔ None. Pushes that cannot be applied stay here until they are retried or dropped."
 
     def titles(self) -> tuple[str, str]:
-        """How many there are and how many are chosen."""
+        """The number of letters, and of chosen ones."""
         letters = self._letters()
         chosen = len(self.picked & set(letters))
         below = f"{chosen} of {len(letters)} chosen" if chosen else plural(len(letters), "dead letter")
         return "Dead letters", below
 
     def header(self, width: int) -> Row | None:
-        """The columns' names, where there are rows."""
+        """The columns' names, if there are rows."""
         if not self._letters():
             return None
         if width < NARROW:
@@ -116,7 +116,7 @@ class DeadLetters(Table):
         return ((f"{'':4}{'ID':>6}  {'OBJECT':<14} {'RECORD':<18} {'TRIES':>5} {'AGE':>4}  REASON", "head"),)
 
     def row(self, key: str, width: int) -> Row:
-        """One letter; on a narrow panel without record, tries and age."""
+        """One letter; a narrow panel leaves out record, tries and age."""
         letter = self._letters()[key]
         picked = key in self.picked
         first: Row = (
@@ -137,13 +137,13 @@ class DeadLetters(Table):
         )
 
     def action_pick(self) -> None:
-        """Choose the row, or not any more."""
+        """Choose the row, or undo that."""
         if self.cursor is not None:
             self.picked ^= {self.cursor}
             self.action_move(1)
 
     def action_pick_all(self) -> None:
-        """Choose all rows, or none if all are."""
+        """Choose all rows, or none if all are chosen."""
         keys = set(self.keys())
         self.picked = set() if keys <= self.picked else keys
         self.tick()
@@ -155,13 +155,13 @@ class TroubleCard(Panel):
     chosen: ErrorEntry | DeadLetter | None = None
 
     def titles(self) -> tuple[str, str]:
-        """Its name."""
+        """The error's name, or the letter's id and reason."""
         if isinstance(self.chosen, ErrorEntry):
             return self.chosen.error, ""
         return (f"Dead letter {self.chosen.id}: {self.chosen.reason}", "") if self.chosen else ("Detail", "")
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """All of its message."""
+        """Its facts, and the whole message."""
         if self.chosen is None:
             return [(("Choose a row above: its whole text is shown here.", "dim"),)]
         about = [clock(self.chosen.at), self.chosen.object or "no object"]

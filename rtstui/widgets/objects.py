@@ -1,4 +1,4 @@
-"""The table of mirrored objects, and what is known of the chosen one."""
+"""The table of mirrored objects, and all facts about the chosen one."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 100
-"""Cells from which all three freshness percentiles and the expected rows have room."""
+"""Width in cells from which there is room for three percentiles of freshness and the expected rows."""
 
 ORDERS = ("configuration", "name", "rows", "last change", "trouble")
-"""What s sorts by, one after the other."""
+"""The orders that the key s steps through."""
 
 WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
-"""States of an object that nobody has to do anything about."""
+"""States of an object that need no action."""
 
 WIDE_BAR = 20
-"""Cells of a progress bar from which there is room for the rate beside it."""
+"""Width in cells of a progress bar from which there is room for the rate beside it."""
 
 
 class Objects(Table):
-    """One line per object: state, rows, how old, how fresh, what drifted."""
+    """One line per object: state, rows, age, freshness, drift."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "app.audit", "audit…", id="objects.audit"),
@@ -59,7 +59,7 @@ class Objects(Table):
         self._order = ORDERS[0]
 
     def find(self, name: str) -> Object | None:
-        """The object of one row."""
+        """The object of a row."""
         status = self.state.status
         return next((item for item in status.objects if item.name == name), None) if status else None
 
@@ -69,19 +69,19 @@ class Objects(Table):
         return [item.name for item in sorted(objects, key=_sorting(self._order))]
 
     def action_sort(self) -> None:
-        """The next order; the cursor stays on its object."""
+        """Sort by the next order; the cursor stays on its object."""
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
         self.notify(f"Sorted by {self._order}.", markup=False, timeout=2)
         self.tick()
 
     def empty(self) -> str:
-        """None are configured, or none are known."""
+        """None are configured, or none are known yet."""
         if self.state.status is None:
             return "Waiting for rtsd…"
         return "No objects chosen. Add [[objects]] to rtsd's configuration."
 
     def titles(self) -> tuple[str, str]:
-        """How many, and how old what is shown is."""
+        """The number of objects and rows, and the age of outdated facts."""
         state, keys = self.state, self.keys()
         if state.status is None or not keys:
             return "Objects", ""
@@ -97,7 +97,7 @@ class Objects(Table):
 
     @property
     def _tight(self) -> bool:
-        """Whether lines are so dear that the columns' names stand in the border."""
+        """True on a screen so small that the columns' names stand in the border."""
         return self.app.size.height < 30 and self.app.size.width < 110
 
     def header(self, width: int) -> Row | None:
@@ -138,7 +138,7 @@ class Objects(Table):
 
 
 class ObjectCard(Panel):
-    """The chosen object in sentences."""
+    """The chosen object in full."""
 
     chosen: str | None = None
 
@@ -147,9 +147,9 @@ class ObjectCard(Panel):
         return self.chosen or "Object", ""
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """What its state means, and every number there is."""
-        status = self.state.status
-        item = next((one for one in status.objects if one.name == self.chosen), None) if status else None
+        """The meaning of its state, and all its numbers."""
+        objects = self.state.status.objects if self.state.status else []
+        item = next((shown for shown in objects if shown.name == self.chosen), None)
         if item is None:
             return [(("Choose an object above.", "dim"),)]
         now = self.state.now()
@@ -179,7 +179,7 @@ class ObjectCard(Panel):
 
 
 def _sorting(order: str) -> Callable[[Object], Any]:
-    """What to sort objects by; the largest and the worst first."""
+    """Return the sort key of an order; the largest and the worst come first."""
     match order:
         case "name":
             return lambda item: item.name.lower()
@@ -210,7 +210,7 @@ def _progress(item: Object, width: int) -> list[Span]:
 
 
 def _drift(item: Object, table: Panel) -> list[Span]:
-    """What the last check found, or why there is nothing to say."""
+    """Return the findings of the last check, or the error."""
     if item.error:
         return [(item.error, "error")]
     if item.drift is None or item.drift.checked_at is None:

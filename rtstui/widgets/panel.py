@@ -1,7 +1,7 @@
-"""The one kind of widget the dashboard is made of: rows of role-marked text, painted line by line.
+"""The base of the dashboard's widgets: rows of text with roles, painted line by line.
 
-A panel computes its rows from the state on every tick and repaints only the lines that differ. It
-costs what changed on screen, not what happened in the org; nothing in it parses markup.
+A panel computes its rows from the state on every tick and repaints only the lines that differ, so its cost
+follows the changes on screen, not those in the org. Nothing in it parses markup.
 """
 
 from __future__ import annotations
@@ -16,50 +16,49 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from rtstui.answers import Answer, Question
 from rtstui.clean import clean
+from rtstui.document_cache import CachedDocument, DocumentRequest
 from rtstui.rows import BLANK, ROLES, Row, cut, plain, width_of
 from rtstui.state import State
 
 T = TypeVar("T")
 
 WELL = frozenset({"ok", "busy", "accent", "track"})
-"""Roles that say that something is going well now."""
-
+"""Roles that mean that something is going well now."""
 
 ROLE_CLASSES = frozenset(f"role--{role}" for role in ROLES)
-"""The style sheet's names for the roles. Screens have them, not panels: once each is twelve times cheaper."""
+"""The style sheet's names for the roles. Screens have them, not panels: so each is resolved once."""
 
 
 class HasState(Protocol):
-    """What a panel asks of its app."""
+    """The part of the app that panels use."""
 
     @property
     def state(self) -> State:
-        """The daemon being looked at."""
+        """The state of the selected daemon."""
 
     @property
     def masking(self) -> bool:
-        """Whether records' values shall not be seen."""
+        """True while records' values are hidden."""
 
     @property
     def ages(self) -> bool:
-        """Whether moments are shown as ages."""
+        """True while moments are shown as ages."""
 
-    def answer(self, question: Question[T]) -> Answer[T]:
-        """What came of a question, which is asked when it is due."""
+    def load(self, request: DocumentRequest[T]) -> CachedDocument[T]:
+        """Return a document from the cache, and load it when it is due."""
 
 
 class Panel(Widget):
-    """Rows of text. Subclasses say what is in them (`paint`) and what stands in the border."""
+    """Rows of text. Subclasses give the rows (`paint`) and the texts in the border (`titles`)."""
 
     ALLOW_SELECT = True
     ALLOW_MAXIMIZE = True
     FRAMED: ClassVar[bool] = True
-    """Whether it has a border with titles in it."""
+    """True if it has a border with titles in it."""
 
     DATED: ClassVar[bool] = FRAMED
-    """Whether it shows what the daemon said: then nothing in it looks well when that is old."""
+    """True if it shows facts from the daemon: outdated ones are then never painted as going well."""
 
     _rows: list[Row]
     _looks: dict[str, Style]
@@ -72,49 +71,49 @@ class Panel(Widget):
 
     @property
     def state(self) -> State:
-        """The daemon being looked at."""
+        """The state of the selected daemon."""
         return cast("HasState", self.app).state
 
     @property
     def masking(self) -> bool:
-        """Whether records' values shall not be seen, because somebody else looks at the screen."""
+        """True while records' values are hidden, because somebody else sees the screen."""
         return cast("HasState", self.app).masking
 
     @property
     def ages(self) -> bool:
-        """Whether moments are shown as ages."""
+        """True while moments are shown as ages."""
         return cast("HasState", self.app).ages
 
     def export(self) -> tuple[str, str]:
-        """What it shows, for a file: the file's suffix and the text."""
+        """Return its content for a file: the file's suffix and the text."""
         return "txt", "".join(plain(row).rstrip() + "\n" for row in self._rows)
 
-    def answer(self, question: Question[T]) -> Answer[T]:
-        """What came of a question, which is asked when it is due."""
-        return cast("HasState", self.app).answer(question)
+    def load(self, request: DocumentRequest[T]) -> CachedDocument[T]:
+        """Return a document from the cache, and load it when it is due."""
+        return cast("HasState", self.app).load(request)
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The rows to show in `width` by `height` cells; more are cut, fewer leave blank lines."""
+        """Return the rows for `width` by `height` cells; more are cut, fewer leave blank lines."""
         raise NotImplementedError
 
     def titles(self) -> tuple[str, str]:
-        """The texts in the upper and lower border."""
+        """Return the texts in the upper and the lower border."""
         return "", ""
 
     def wanted(self) -> int:
-        """How many rows there are to show, for panels whose height is `auto`."""
+        """Return the number of rows to show, for panels whose height is `auto`."""
         return 1
 
     @property
     def flows(self) -> bool:
-        """Whether the text moves by itself: then it cannot be selected, and need not say where it is."""
+        """True while the text moves by itself: then it cannot be selected, and lines need no offsets."""
         return False
 
     def tick(self) -> None:
-        """Compute again what is shown and repaint the lines that changed."""
+        """Compute the rows again and repaint the lines that changed."""
         if self.styles.is_auto_height and (tall := self.wanted()) != self._tall:
             self._tall = tall
-            # Textual (8.2) keeps the old height where a layout of before is still on its way.
+            # Textual (8.2) keeps the old height while an earlier layout is pending.
             self._layout_updates += 1
             self.refresh(layout=True)
         if not self.display or not self.size:
@@ -122,7 +121,7 @@ class Panel(Widget):
         titles = self.titles()
         if titles != self._titles:
             self._titles = titles
-            # Content, because a plain string would be read as markup.
+            # Content, because a plain string would be parsed as markup.
             self.border_title, self.border_subtitle = (_title(text) for text in titles)
         rows, old = self._painted(self.size), self._rows
         self._rows = rows
@@ -138,7 +137,7 @@ class Panel(Widget):
     def _painted(self, size: Size) -> list[Row]:
         try:
             rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
-        except Exception as error:  # noqa: BLE001 (one panel's mistake must not take the others' sight)
+        except Exception as error:  # noqa: BLE001 (a bug in one panel must not blank the others)
             self.log(error)
             rows = [((clean(f"This panel failed: {error!r}. ctrl+l redraws."), "error"),)]
         if self.DATED and not self.state.live:
@@ -156,11 +155,11 @@ class Panel(Widget):
         return self._tall
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002
-        """All there is."""
+        """All of the container's."""
         return container.width
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Work the roles' styles out once for all lines of a frame: that is half of a line's cost."""
+        """Resolve the roles' styles once for all lines of a frame: that is half of a line's cost."""
         base = self.rich_style
         self._looks = {"": base} | {
             role: base + self.screen.get_component_rich_style(f"role--{role}", partial=True) for role in ROLES
@@ -168,7 +167,7 @@ class Panel(Widget):
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        """One line, in the roles' styles."""
+        """Return a line in the roles' styles."""
         row = self._rows[y] if y < len(self._rows) else BLANK
         looks, width = self._looks, self.size.width
         segments = [Segment(text, looks[role]) for text, role in row if text]
@@ -190,11 +189,11 @@ class Panel(Widget):
         return Strip.join([before, inside.apply_style(style), after])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The text under a mouse selection, as it is shown."""
+        """Return the text under a mouse selection, as it is shown."""
         return selection.extract("\n".join(plain(row) for row in self._rows)), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
-        """Show what is selected."""
+        """Paint the selection."""
         self.refresh()
 
 

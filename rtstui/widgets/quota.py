@@ -1,4 +1,4 @@
-"""The org's daily limits: used by us, by others, left, and when one runs out."""
+"""The org's daily limits: used by rtsd, used by others, left; and when one runs out."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NAMES = {
     "DailyStreamingApiEvents": "streaming events",
     "DailyDeliveredPlatformEvents": "platform events",
 }
-"""Salesforce's names of its limits as people say them (REST API guide, Limits)."""
+"""Salesforce's names of its limits (REST API guide, Limits), and ours for people."""
 
 WIDE = 96
-"""Cells from which there is room for bars and for what is left."""
+"""Width in cells from which there is room for bars and for the rest of a limit."""
 
 NOT_READ = "No limits read yet: rtsd asks Salesforce soon."
 
@@ -31,12 +31,12 @@ WARN_MARKS = {"ok": " ", "warn": "▲", "error": "✖"}
 
 
 def limit_name(limit: Limit) -> str:
-    """A limit's name for people."""
+    """Return a limit's name for people."""
     return NAMES.get(limit.name, limit.name.removeprefix("Daily"))
 
 
 def split_bar(limit: Limit, width: int) -> list[Span]:
-    """A bar of `width` cells: our part, the others', what is left. A part above 0 has at least a cell."""
+    """Return a bar of `width` cells: our part, the others', the rest. A part above 0 has at least a cell."""
     if limit.max <= 0:
         return [("░" * width, "dim")]
     ours = min(width, _cells(limit.used_by_us / limit.max, width))
@@ -49,7 +49,7 @@ def split_bar(limit: Limit, width: int) -> list[Span]:
 
 
 def forecast(limit: Limit, panel: Panel) -> Span:
-    """When it runs out at the present rate."""
+    """Return when a limit runs out at the present rate."""
     if limit.remaining <= 0:
         return ("used up", "error")
     if limit.exhausted_at is None:
@@ -59,10 +59,10 @@ def forecast(limit: Limit, panel: Panel) -> Span:
 
 
 class Quota(Panel):
-    """The limits in short, for the overview."""
+    """The limits in brief, for the overview."""
 
     def titles(self) -> tuple[str, str]:
-        """What the bar's parts are."""
+        """The legend of the bars."""
         return "Quota, 24 h", "█ us ▓ others ░ left"
 
     def wanted(self) -> int:
@@ -71,7 +71,7 @@ class Quota(Panel):
         return max(1, len(status.quota.limits)) if status else 1
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The worst limits first, as many as there is room for."""
+        """The worst limits first, as many as fit."""
         status = self.state.status
         if status is None:
             return [(("Waiting for rtsd…", "dim"),)]
@@ -110,11 +110,11 @@ class Limits(Table):
         return list(self._limits())
 
     def empty(self) -> str:
-        """Not read yet."""
+        """They are not read yet."""
         return NOT_READ if self.state.status else "Waiting for rtsd…"
 
     def titles(self) -> tuple[str, str]:
-        """What the bar's parts are."""
+        """The legend of the bars."""
         return "Daily limits of the org", "█ us ▓ others ░ left"
 
     def header(self, width: int) -> Row:
@@ -124,7 +124,7 @@ class Limits(Table):
         return ((f"{'LIMIT':<16}{'OURS':>9}{'OTHERS':>10}{left}{'OF':>11}  {used}FORECAST", "head"),)
 
     def row(self, key: str, width: int) -> Row:
-        """One limit; on a narrow panel without what is left, which is the rest of the bar."""
+        """One limit; a narrow panel leaves out the bar and the rest of the limit."""
         limit = self._limits()[key]
         role = limit_role(limit)
         left: Row = ((right(count(limit.remaining), 11), ""),) if width >= WIDE else ()
@@ -141,12 +141,12 @@ class Limits(Table):
         )
 
     def _bar_width(self, width: int) -> int:
-        """What the columns leave, up to a bar that is long enough to read."""
+        """Return the width that the columns leave, up to a bar that is long enough to read."""
         return max(0, min(60, width - 59 - 8 - 22)) if width >= WIDE else 0
 
 
 class Calls(Panel):
-    """What our calls of the last 24 hours were for."""
+    """Our calls of the last 24 hours, by purpose."""
 
     def titles(self) -> tuple[str, str]:
         """The sum."""
@@ -178,5 +178,5 @@ class Calls(Panel):
 
 
 def _cells(share: float, width: int) -> int:
-    """Cells of a share; something is never nothing."""
+    """Return the cells of a share; a share above 0 has at least one."""
     return max(1 if share > 0 else 0, round(share * width))

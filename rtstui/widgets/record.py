@@ -1,4 +1,4 @@
-"""One record: its values, its past, and what touched it."""
+"""One record: its values, its history, and everything that touched it."""
 
 from __future__ import annotations
 
@@ -9,49 +9,48 @@ from typing import Any, ClassVar
 import msgspec
 from textual.binding import Binding, BindingType
 
+from rtsd.control.protocol import History, MirrorRecord, Version, Why
 from rtstui import documents
-from rtstui.answers import Answer
 from rtstui.clean import clean, masked
-from rtstui.documents import History, Standing, Version, Why
+from rtstui.document_cache import CachedDocument
 from rtstui.format import age, clock, day_clock, fit, plural, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 NULL = "null"
-"""An empty field, which is something else than an unknown one."""
+"""An empty field; an unknown one looks different."""
 
 
 @dataclass(slots=True)
 class Subject:
-    """Which record is looked at, shared by the panels about it. `objects`: those it may belong to."""
+    """The record that is shown, shared by the panels about it. `objects`: those it may belong to."""
 
     objects: tuple[str, ...] = ()
     record: str = ""
     compared: bool = False
-    """Whether the org was asked for it, too."""
+    """True if the org was asked for it, too."""
 
-    def history(self, panel: Panel) -> Answer[History] | None:
-        """Its past, as far as it came."""
-        return panel.answer(documents.history(self.objects, self.record)) if self.record else None
+    def history(self, panel: Panel) -> CachedDocument[History] | None:
+        """The record's history."""
+        return panel.load(documents.history(self.objects, self.record)) if self.record else None
 
     def name(self, panel: Panel) -> str:
-        """The object it belongs to, once that is known."""
-        told = self.history(panel)
-        if told is not None and told.value is not None:
-            return told.value.object
+        """The record's object, once it is known."""
+        document = self.history(panel)
+        if document is not None and document.value is not None:
+            return document.value.object
         return self.objects[0] if len(self.objects) == 1 else ""
 
-    def why(self, panel: Panel) -> Answer[Why] | None:
-        """What touched it, as far as it came."""
+    def why(self, panel: Panel) -> CachedDocument[Why] | None:
+        """Everything that touched the record."""
         name = self.name(panel)
-        return panel.answer(documents.why(name, self.record, ask_org=self.compared)) if name else None
+        return panel.load(documents.why(name, self.record, ask_org=self.compared)) if name else None
 
 
 def text_of(value: Any, *, mask: bool) -> str:
-    """A field's value as a line of text."""
+    """Return a field's value as a line of text."""
     if value is None:
         return NULL
     if mask:
@@ -60,7 +59,7 @@ def text_of(value: Any, *, mask: bool) -> str:
 
 
 class Values(Table):
-    """The fields of the record, and when each last changed as far as the journal goes back."""
+    """The fields of the record, and each one's last change in the journal."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "sparse", "hide empty", show=False, id="record.hide_empty"),
@@ -71,14 +70,14 @@ class Values(Table):
         self.subject = subject
         self._sparse = False
 
-    def _standing(self) -> Standing | None:
-        told = self.subject.history(self)
-        return told.value.now if told is not None and told.value is not None else None
+    def _record(self) -> MirrorRecord | None:
+        document = self.subject.history(self)
+        return document.value.now if document is not None and document.value is not None else None
 
     def values(self) -> dict[str, Any]:
-        """What the mirror has, by field; a deleted record's last values."""
-        standing = self._standing()
-        found = standing.values or {} if standing else {}
+        """The mirror's values by field; of a deleted record the last ones."""
+        record = self._record()
+        found = record.values or {} if record else {}
         return {name: value for name, value in found.items() if value is not None or not self._sparse}
 
     def keys(self) -> Sequence[str]:
@@ -86,29 +85,31 @@ class Values(Table):
         return list(self.values())
 
     def empty(self) -> str:
-        """How to choose a record, or why there is nothing of it."""
-        told = self.subject.history(self)
-        if told is None:
+        """How to choose a record, or the reason why it has no values."""
+        document = self.subject.history(self)
+        if document is None:
             return (
                 "Enter on an event, an error or a dead letter shows its record here; "
                 "/ types an object and an id."
             )
-        return lacking(told, self.state) if told.value is None else "Nothing is left of its values."
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        return "Nothing is left of its values."
 
     def titles(self) -> tuple[str, str]:
-        """Which record, how it stands."""
-        standing = self._standing()
+        """The record's name, and its state in the mirror."""
+        record = self._record()
         name = f"{self.subject.name(self)} {self.subject.record}".strip() or "Record"
-        if standing is None:
+        if record is None:
             return name, ""
-        seen = day_clock(standing.seen_at, self.state.now())
-        if standing.state == "deleted":
-            merged = f", merged into {standing.master}" if standing.master else ""
-            said = f"deleted {day_clock(standing.deleted_at, self.state.now())}{merged}"
+        seen = day_clock(record.seen_at, self.state.now())
+        if record.state == "deleted":
+            merged = f", merged into {record.master}" if record.master else ""
+            said = f"deleted {day_clock(record.deleted_at, self.state.now())}{merged}"
         else:
-            said = f"in the mirror, by {standing.source} {seen}"
+            said = f"in the mirror, by {record.source} {seen}"
         fields = self.part(self.keys()) + plural(len(self.keys()), "field")
-        return name, f"{dated(self.subject.history(self), self.state)}{fields} · {said}"
+        return name, f"{documents.as_of(self.subject.history(self), self.state)}{fields} · {said}"
 
     def header(self, width: int) -> Row | None:
         """The columns' names."""
@@ -135,13 +136,13 @@ class Values(Table):
         )
 
     def privacy(self) -> dict[str, str]:
-        """The fields that were made unreadable before they reached the mirror, and how."""
-        told = self.subject.why(self)
-        return told.value.mirrored.privacy if told is not None and told.value is not None else {}
+        """The fields that a privacy rule made unreadable, each with the rule."""
+        document = self.subject.why(self)
+        return document.value.mirrored.privacy if document is not None and document.value is not None else {}
 
     def _changed(self, name: str) -> Row:
-        told = self.subject.history(self)
-        versions = told.value.versions if told is not None and told.value is not None else []
+        document = self.subject.history(self)
+        versions = document.value.versions if document is not None and document.value is not None else []
         for version in reversed(versions):
             if name in version.changed:
                 sign = source_sign(version.source)
@@ -149,7 +150,7 @@ class Values(Table):
         return ()
 
     def full(self, key: str) -> list[Row]:
-        """All of one value."""
+        """A value in full."""
         value = text_of(self.values().get(key), mask=self.masking and key != "Id")
         return [((line, ""),) for line in wrap(value, 70)]
 
@@ -160,7 +161,7 @@ class Values(Table):
 
 
 class Versions(Table):
-    """What changed, when, and which source brought it; the newest first."""
+    """The record's changes, each with its time and source, newest first."""
 
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
@@ -168,8 +169,8 @@ class Versions(Table):
 
     def versions(self) -> dict[str, Version]:
         """The versions by their number in the journal."""
-        told = self.subject.history(self)
-        found = told.value.versions if told is not None and told.value is not None else []
+        document = self.subject.history(self)
+        found = document.value.versions if document is not None and document.value is not None else []
         return {str(version.seq): version for version in reversed(found)}
 
     def keys(self) -> Sequence[str]:
@@ -177,19 +178,21 @@ class Versions(Table):
         return list(self.versions())
 
     def empty(self) -> str:
-        """It has not changed, or it is not known."""
-        told = self.subject.history(self)
-        if told is None:
+        """It has not changed, or the history is not loaded."""
+        document = self.subject.history(self)
+        if document is None:
             return ""
-        return lacking(told, self.state) if told.value is None else "No change of it is in the journal."
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        return "No change of it is in the journal."
 
     def titles(self) -> tuple[str, str]:
-        """How many."""
+        """The number of changes."""
         keys = self.keys()
         return "History", self.part(keys) + plural(len(keys), "change") if keys else ""
 
     def row(self, key: str, width: int) -> Row:  # noqa: ARG002
-        """One change in a line."""
+        """One change on a line."""
         version = self.versions()[key]
         sign = source_sign(version.source)
         return (
@@ -201,14 +204,14 @@ class Versions(Table):
 
     def _changes(self, version: Version) -> list[str]:
         changes = [
-            f"{name}: {text_of(one.get('from'), mask=self.masking)} → "
-            f"{text_of(one.get('to'), mask=self.masking)}"
-            for name, one in version.changed.items()
+            f"{name}: {text_of(change.before, mask=self.masking)} → "
+            f"{text_of(change.after, mask=self.masking)}"
+            for name, change in version.changed.items()
         ]
         return [*changes, f"merged into {version.master}"] if version.master else changes
 
     def full(self, key: str) -> list[Row]:
-        """All of one change."""
+        """A change in full."""
         version = self.versions()[key]
         about = f"{clock(version.at, millis=True)} · entry {version.seq} · {version.op} by {version.source}"
         lines = [line for change in self._changes(version) for line in wrap(change, 70)]
@@ -216,27 +219,27 @@ class Versions(Table):
 
 
 class WhyCard(Panel):
-    """Why the record is as it is: the object's state, what waits, and whether the org shows the same."""
+    """The reasons for the record's state: its object, pending work, the comparison with the org."""
 
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.subject = subject
 
     def titles(self) -> tuple[str, str]:
-        """What it is about."""
-        told = self.subject.why(self)
-        return "Why", dated(told, self.state) + ("" if self.subject.compared else "c compares with the org…")
+        """The hint how to compare."""
+        hint = "" if self.subject.compared else "c compares with the org…"
+        return "Why", documents.as_of(self.subject.why(self), self.state) + hint
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """In sentences."""
-        told = self.subject.why(self)
-        if told is None:
+        """A sentence for each reason."""
+        document = self.subject.why(self)
+        if document is None:
             return []
-        if told.value is None:
-            return [((line, "dim"),) for line in wrap(lacking(told, self.state), width)]
+        if document.value is None:
+            return [((line, "dim"),) for line in wrap(documents.stand_in(document, self.state), width)]
         return [
             row
-            for text, role in self._said(told.value)
+            for text, role in self._said(document.value)
             for row in [((line, role),) for line in wrap(text, width)]
         ]
 

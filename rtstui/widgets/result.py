@@ -9,24 +9,23 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from rtsd.control.protocol import QueryResult
 from rtstui import documents
-from rtstui.answers import Answer
-from rtstui.documents import Result
+from rtstui.document_cache import CachedDocument
 from rtstui.format import fit, plural, wrap
 from rtstui.rows import Row
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.record import text_of
 from rtstui.widgets.table import Table
 
 WIDEST = 40
-"""Cells of a column at most; enter shows a row in full."""
+"""The widest column, in cells; enter shows a row in full."""
 
 MEASURED = 200
-"""Rows whose values decide how wide a column is."""
+"""Rows whose values decide the width of a column."""
 
 
 class ResultTable(Table):
-    """Rows and columns of an answer; left and right move over the columns."""
+    """The rows and columns of a result; left and right move over the columns."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "columns(-1)", "columns to the left", show=False, id="sql.left"),
@@ -37,20 +36,20 @@ class ResultTable(Table):
         super().__init__(id=id)
         self.sql = ""
         self._first = 0
-        self._sizes: tuple[Result | None, bool, list[int]] = (None, False, [])
+        self._sizes: tuple[QueryResult | None, bool, list[int]] = (None, False, [])
 
-    def told(self) -> Answer[Result] | None:
-        """What came of the query."""
-        return self.answer(documents.query(self.sql)) if self.sql else None
+    def document(self) -> CachedDocument[QueryResult] | None:
+        """The result of the query."""
+        return self.load(documents.query(self.sql)) if self.sql else None
 
-    def _result(self) -> Result:
-        answer = self.told()
-        return answer.value if answer is not None and answer.value is not None else Result()
+    def _result(self) -> QueryResult:
+        document = self.document()
+        return document.value if document is not None and document.value is not None else QueryResult()
 
     def ask(self, sql: str) -> None:
-        """Ask this."""
+        """Run a query."""
         self.sql, self._first, self.cursor = sql, 0, None
-        self.state.answers.renew("sql ")
+        self.state.documents.expire("sql ")
         self.tick()
 
     def keys(self) -> Sequence[str]:
@@ -58,24 +57,24 @@ class ResultTable(Table):
         return [str(number) for number in range(len(self._result().rows))]
 
     def empty(self) -> str:
-        """What to type, or what came of it."""
-        answer = self.told()
-        if answer is None:
+        """What to type, or the outcome."""
+        document = self.document()
+        if document is None:
             return (
                 "Type a SELECT with /, such as: SELECT Name, Email FROM Contact LIMIT 100. "
                 "It reads the mirror, costs no API call, and can change nothing."
             )
-        return lacking(answer, self.state) if answer.value is None else "No rows."
+        return documents.stand_in(document, self.state) if document.value is None else "No rows."
 
     def titles(self) -> tuple[str, str]:
-        """The query, and how much of its answer there is."""
-        answer, found = self.told(), self._result()
-        if answer is None or answer.value is None:
+        """The query, and the rows of its result."""
+        document, found = self.document(), self._result()
+        if document is None or document.value is None:
             return self.sql or "SQL, read-only", ""
         more = ", and more that are not shown" if found.truncated else ""
-        failed = f"✖ {answer.problem} · " if answer.problem else ""
-        rows = plural(len(found.rows), "row")
-        return self.sql, f"{failed}{dated(answer, self.state)}{self.part(self.keys())}{rows}{more}"
+        failed = f"✖ {document.problem} · " if document.problem else ""
+        rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}"
+        return self.sql, f"{failed}{documents.as_of(document, self.state)}{rows}{more}"
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002
         """The columns' names."""
@@ -116,7 +115,7 @@ class ResultTable(Table):
         self.tick()
 
     def full(self, key: str) -> list[Row]:
-        """All of one row, a field in a line or more."""
+        """A row in full, a line or more for each field."""
         found = self._result()
         rows: list[Row] = []
         for name, value in zip(found.columns, found.rows[int(key)], strict=True):
@@ -127,7 +126,7 @@ class ResultTable(Table):
         return rows
 
     def export(self) -> tuple[str, str]:
-        """Every row, as CSV."""
+        """Return every row, as CSV."""
         found, file = self._result(), io.StringIO()
         writer = csv.writer(file)
         writer.writerow(found.columns)

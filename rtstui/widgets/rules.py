@@ -1,4 +1,4 @@
-"""Rules and alerts: what fires, where it goes, how its deliveries fare."""
+"""Rules and alerts, their deliveries, and the test of a rule."""
 
 from __future__ import annotations
 
@@ -7,37 +7,36 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rtsd.control.protocol import Event, Rule, Rules, RuleTest
+from rtsd.control.protocol import Event, Rules, RuleStatus, RuleTest
 from rtstui import documents
-from rtstui.answers import Answer
+from rtstui.document_cache import CachedDocument
 from rtstui.format import UNKNOWN, age, count, day_clock, fit, plural, right, short, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row, Span
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 96
-"""Cells from which there is room for the target."""
+"""Width in cells from which there is room for the target."""
 
 
 class RuleTable(Table):
-    """Rules, or alerts: one line each."""
+    """Rules, or alerts, one line each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("T", "screen.test", "test", id="rules.test")]
 
     alerts: ClassVar[bool] = False
 
-    def told(self) -> Answer[Rules]:
-        """What rtsd knows of them."""
-        return self.answer(documents.rules())
+    def document(self) -> CachedDocument[Rules]:
+        """Rules and alerts as rtsd knows them."""
+        return self.load(documents.rules())
 
-    def _rules(self) -> dict[str, Rule]:
-        value = self.told().value
+    def _rules(self) -> dict[str, RuleStatus]:
+        value = self.document().value
         return {rule.name: rule for rule in (value.alerts if self.alerts else value.rules)} if value else {}
 
-    def find(self, key: str | None) -> Rule | None:
-        """The rule of one row."""
+    def find(self, key: str | None) -> RuleStatus | None:
+        """The rule of a row."""
         return self._rules().get(key or "")
 
     def keys(self) -> Sequence[str]:
@@ -45,23 +44,24 @@ class RuleTable(Table):
         return list(self._rules())
 
     def empty(self) -> str:
-        """None are configured, or why they are not known."""
-        told = self.told()
-        if told.value is None:
-            return lacking(told, self.state)
-        what = "[[alerts]]" if self.alerts else "[[rules]]"
-        return f"None. {what} in rtsd's configuration makes some; config/rtsd.toml has an example."
+        """None are configured, or they are not loaded."""
+        document = self.document()
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        section = "[[alerts]]" if self.alerts else "[[rules]]"
+        return f"None. {section} in rtsd's configuration makes some; config/rtsd.toml has an example."
 
     def titles(self) -> tuple[str, str]:
-        """How many, and how many have trouble."""
+        """The number of rules, and of those in trouble."""
         rules = self._rules()
         bad = sum(trouble(rule) is not None for rule in rules.values())
         name = "Alerts" if self.alerts else "Rules"
         said = plural(len(rules), name[:-1].lower()) + (f" · ▲ {bad} in trouble" if bad else "")
-        return name, dated(self.told(), self.state) + self.part(self.keys()) + (said if rules else "")
+        outdated = documents.as_of(self.document(), self.state)
+        return name, outdated + self.part(self.keys()) + (said if rules else "")
 
     def header(self, width: int) -> Row | None:
-        """The columns' names, where there are rows."""
+        """The columns' names, if there are rows."""
         if not self._rules():
             return None
         target = f"  {fit('TARGET', 26)}" if width >= WIDE else ""
@@ -70,7 +70,7 @@ class RuleTable(Table):
         return ((titles + target, "head"),)
 
     def row(self, key: str, width: int) -> Row:
-        """One rule with its last 24 hours."""
+        """One rule, and its last 24 hours."""
         rule = self._rules()[key]
         wrong = trouble(rule)
         on = f"{rule.object} " if rule.object else ""
@@ -90,29 +90,29 @@ class RuleTable(Table):
 
 
 class AlertTable(RuleTable):
-    """What the daemon's own events fire."""
+    """The alerts, which the daemon's own events fire."""
 
     alerts = True
 
 
-def trouble(rule: Rule) -> str | None:
-    """Why a rule does not do its work, in words; None while it does."""
+def trouble(rule: RuleStatus) -> str | None:
+    """Return why a rule does not work; None while it does."""
     if rule.error:
         return rule.error
     if rule.circuit != "closed":
-        return f"its target refuses everything (circuit {rule.circuit}); it is tried now and then"
+        return f"its target refuses everything (circuit {rule.circuit}); it is only probed"
     if rule.dead_letters:
-        return f"{plural(rule.dead_letters, 'delivery')} nobody took: see the dead letters (4)"
+        return f"{plural(rule.dead_letters, 'delivery')} failed for good: see the dead letters (4)"
     return None
 
 
 class RuleCard(Panel):
     """The chosen rule in full."""
 
-    chosen: Rule | None = None
+    chosen: RuleStatus | None = None
 
     def titles(self) -> tuple[str, str]:
-        """Its name."""
+        """The rule's name."""
         return (self.chosen.name if self.chosen else "Rule"), ""
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
@@ -141,23 +141,23 @@ def _labelled(label: str, text: str, width: int) -> list[Row]:
 
 
 class Tested(Table):
-    """What a rule would have fired on."""
+    """The changes that would have fired a rule."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.rule = self.since = ""
 
-    def told(self) -> Answer[RuleTest] | None:
-        """What came of the test."""
-        return self.answer(documents.rule_test(self.rule, self.since)) if self.rule else None
+    def document(self) -> CachedDocument[RuleTest] | None:
+        """The result of the test."""
+        return self.load(documents.rule_test(self.rule, self.since)) if self.rule else None
 
     def _entries(self) -> dict[str, Event]:
-        told = self.told()
-        found = told.value.entries if told is not None and told.value is not None else []
+        document = self.document()
+        found = document.value.entries if document is not None and document.value is not None else []
         return {str(event.seq): event for event in reversed(found)}
 
     def find(self, key: str | None) -> Event | None:
-        """The entry of one row."""
+        """The entry of a row."""
         return self._entries().get(key or "")
 
     def keys(self) -> Sequence[str]:
@@ -165,20 +165,20 @@ class Tested(Table):
         return list(self._entries())
 
     def empty(self) -> str:
-        """How to test, or what came of it."""
-        told = self.told()
-        if told is None:
-            return "T on a rule shows what it would have fired on. Nothing is sent."
-        if told.value is None:
-            return lacking(told, self.state)
-        return f"None of {plural(told.value.considered, 'change')} matches. Nothing was sent."
+        """How to test, or the outcome."""
+        document = self.document()
+        if document is None:
+            return "T on a rule shows the changes that would have fired it. Nothing is sent."
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        return f"None of {plural(document.value.considered, 'change')} matches. Nothing was sent."
 
     def titles(self) -> tuple[str, str]:
-        """Which rule, since when, how many."""
-        told = self.told()
-        if told is None or told.value is None:
+        """The rule, the time, and the number of changes."""
+        document = self.document()
+        if document is None or document.value is None:
             return "Test", ""
-        found = told.value
+        found = document.value
         more = ", older left out" if found.truncated else ""
         below = (
             f"{count(found.matched)} of {plural(found.considered, 'change')} match{more} · nothing was sent"

@@ -1,4 +1,4 @@
-"""The live event stream: newest wins, the view can be frozen, what is not shown is counted."""
+"""The live event stream: newest wins, the view can be frozen, entries that are not shown are counted."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
 from rtstui.filter import Filter
-from rtstui.format import age, clock, count, fit, millis, per_second, right, short
+from rtstui.format import UNKNOWN, age, clock, count, fit, millis, per_second, right, short, span, spark
 from rtstui.meaning import TROUBLE_TYPES, tag, veiled
 from rtstui.messages import EventChosen
 from rtstui.rows import Row, Span, plain, width_of
-from rtstui.state import RING, Gap, Line
+from rtstui.state import RATE_SECONDS, RING, Gap, Line
 from rtstui.widgets.panel import Panel
 
 WIDE = 110
-"""Cells from which there is room for milliseconds and long object names."""
+"""Width in cells from which there is room for milliseconds and long object names."""
 
 LEAST_FIELDS = 5
-"""Cells below which a list of fields says nothing and is left out."""
+"""Width in cells below which a list of fields is useless and left out."""
 
 
 class Stream(Panel, can_focus=True):
@@ -52,7 +52,7 @@ class Stream(Panel, can_focus=True):
         super().__init__(id=id)
         self.filter = Filter()
         self.wanted_line = Filter()
-        """What `find` looks for."""
+        """The filter of `find`."""
         self.frozen: list[Line] | None = None
         self.frozen_at: datetime | None = None
         self.cursor = 0
@@ -65,7 +65,7 @@ class Stream(Panel, can_focus=True):
     # -- what there is ---------------------------------------------------------------------------
 
     def set_filter(self, chosen: Filter) -> None:
-        """Show only entries that pass; begins with what the ring has."""
+        """Show only entries that pass, those in the ring first."""
         self.filter = chosen
         self._matching.clear()
         self._taken = 0
@@ -73,7 +73,7 @@ class Stream(Panel, can_focus=True):
         self.tick()
 
     def tick(self) -> None:
-        """Take what is new, then paint."""
+        """Take in new entries, then paint."""
         state = self.state
         if self.filter:
             if state.appended < self._taken:
@@ -87,7 +87,7 @@ class Stream(Panel, can_focus=True):
 
     @property
     def lines(self) -> Sequence[Line]:
-        """What passes the filter, oldest first."""
+        """The entries that pass the filter, oldest first."""
         if self.frozen is not None:
             return self.frozen
         return self._matching if self.filter else self.state.ring
@@ -98,7 +98,7 @@ class Stream(Panel, can_focus=True):
     # -- how it looks ----------------------------------------------------------------------------
 
     def titles(self) -> tuple[str, str]:
-        """The filter above; live or frozen and how much is not in sight below."""
+        """The filter above; below: live or frozen, and the number of entries out of sight."""
         above = f"Events · {self.filter.text}" if self.filter else "Events"
         state = self.state
         if self.frozen is not None and self.frozen_at is not None:
@@ -117,7 +117,7 @@ class Stream(Panel, can_focus=True):
         )
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The newest rows at the bottom, or the frozen page."""
+        """Return the newest rows, the newest at the bottom, or the frozen page."""
         lines = self.lines
         if not lines:
             return [((self._empty(), "dim"),)]
@@ -181,14 +181,14 @@ class Stream(Panel, can_focus=True):
         return line if isinstance(line, Event) else None
 
     def action_freeze(self) -> None:
-        """Hold the view still, or go on."""
+        """Freeze the view, or go live again."""
         if self.frozen is None:
             self._go(len(self.lines) - 1)
         else:
             self.action_follow()
 
     def action_follow(self) -> None:
-        """Show the newest and what comes."""
+        """Go live: show the newest entries as they come."""
         self._thaw()
         self.tick()
 
@@ -204,16 +204,16 @@ class Stream(Panel, can_focus=True):
         self.action_move(by * max(1, self.size.height - 1))
 
     def action_oldest(self) -> None:
-        """To the oldest entry that is kept."""
+        """Go to the oldest entry in the ring."""
         self._freeze()
         self._go(0)
 
     def action_trouble(self, by: int) -> None:
-        """To the next entry that tells of trouble."""
+        """Go to the next entry about trouble."""
         self._seek(by, lambda event: event.type in TROUBLE_TYPES, "No more errors this way.")
 
     def find(self, by: int) -> None:
-        """To the next entry that passes what is looked for."""
+        """Go to the next entry that matches the search."""
         if self.wanted_line:
             self._seek(by, self.wanted_line, f"No more of {self.wanted_line.text} this way.")
 
@@ -231,7 +231,7 @@ class Stream(Panel, can_focus=True):
         self.tick()
 
     def hold(self) -> None:
-        """Freeze, with the cursor on the newest entry unless it stands already."""
+        """Freeze, with the cursor on the newest entry unless the view is frozen already."""
         self._go(self.cursor if self.frozen is not None else len(self.lines) - 1)
 
     def action_open(self) -> None:
@@ -248,7 +248,7 @@ class Stream(Panel, can_focus=True):
             self.app.copy_to_clipboard(text)
 
     def export(self) -> tuple[str, str]:
-        """Every entry that passes the filter, one JSON document in a line."""
+        """Return every entry that passes the filter, one JSON document per line."""
         lines = [veiled(line, mask=self.masking) for line in self.lines if isinstance(line, Event)]
         return "jsonl", "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
 
@@ -258,7 +258,7 @@ class Stream(Panel, can_focus=True):
         self.action_move(-3)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Scrolling past the newest goes on live."""
+        """Scrolling past the newest entry goes live."""
         event.stop()
         if self.frozen is not None and self.cursor >= len(self.frozen) - 1:
             self.action_follow()
@@ -276,8 +276,24 @@ class Stream(Panel, can_focus=True):
                 self.post_message(EventChosen(self.chosen, opened=True))
 
 
+class Pulse(Panel):
+    """Entries per second as a line of blocks. In one style: a colour per block would cost bandwidth."""
+
+    def titles(self) -> tuple[str, str]:
+        """The scale: the time it covers, and the highest rate."""
+        seconds = min(RATE_SECONDS, self.size.width or RATE_SECONDS)
+        top = max(self.state.rates(seconds), default=0.0)
+        return "Events per second", f"last {span(seconds)} · highest {short(top)}/s"
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """The newest second on the right; nothing while the rate is unknown."""
+        if not self.state.live:
+            return [((UNKNOWN, "dim"),)]
+        return [((spark(self.state.rates(min(width, RATE_SECONDS)), width), "busy"),)]
+
+
 def _row(line: Line, width: int, now: datetime | None) -> Row:
-    """One line of the stream, as wide as there is room for; with `now`, its age in place of its time."""
+    """Return a line of the stream at this width; with `now`, its age in place of its time."""
     if isinstance(line, Gap):
         why = "came while disconnected" if line.missed else "too fast to show"
         return ((f"── {count(line.count)} entries {why} ".ljust(width, "─"), "dim"),)
@@ -305,12 +321,12 @@ def _row(line: Line, width: int, now: datetime | None) -> Row:
 
 
 def _outcome(event: Event) -> list[Span]:
-    """What came of a change, unless it simply was applied."""
+    """Return the outcome of a change, unless it was applied."""
     if event.outcome in {None, "applied"}:
         return []
     return [(f"{event.outcome} ", "warn" if event.outcome in {"unknown", "deferred"} else "off")]
 
 
 def _marked(row: Row) -> Row:
-    """The row under the cursor."""
+    """Return a row as the cursor shows it."""
     return tuple((text, "cursor") for text, _ in row)

@@ -1,4 +1,4 @@
-"""A table whose cursor follows the row, not the place: rows may be sorted or go while one looks at them."""
+"""A table whose cursor follows the row, not the place: rows may move or go at any time."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class Table(Panel, can_focus=True):
         self._top = 0
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Enter is only offered where the view makes something of it."""
+        """Offer enter only in views that open rows."""
         return action != "open" or self.id in getattr(self.screen, "OPENS", ())
 
     def keys(self) -> Sequence[str]:
-        """The rows there are, in order."""
+        """Return the keys of the rows, in order."""
         raise NotImplementedError
 
     def row(self, key: str, width: int) -> Row:
-        """The row of one key."""
+        """Return the row of a key."""
         raise NotImplementedError
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002
-        """The line above the rows; it does not scroll."""
+        """Return the line above the rows, which does not scroll."""
         return None
 
     def empty(self) -> str:
-        """What to say where there are no rows."""
+        """Return the text that stands in for rows."""
         return ""
 
     def part(self, keys: Sequence[str]) -> str:
-        """Which rows are in sight, where not all are: for the border."""
+        """Return the rows in sight as a text for the border, if not all are."""
         room = self.size.height - (self.header(self.size.width) is not None)
         if len(keys) <= room or room <= 0:
             return ""
@@ -66,7 +66,7 @@ class Table(Panel, can_focus=True):
         return max(1, len(self.keys())) + (self.header(self.size.width or 80) is not None)
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The header and the page the cursor is on."""
+        """The header, and the page of the cursor."""
         keys = self.keys()
         self._keep_place(keys)
         head = self.header(width)
@@ -83,7 +83,7 @@ class Table(Panel, can_focus=True):
         return rows
 
     def _keep_place(self, keys: Sequence[str]) -> None:
-        """Follow the key under the cursor; where it is gone, the row that took its place."""
+        """Follow the key under the cursor; if it is gone, take the row in its place."""
         if not keys:
             gone, self.cursor = self.cursor, None
         elif self.cursor in keys:
@@ -97,7 +97,7 @@ class Table(Panel, can_focus=True):
             self.post_message(RowChosen(self.id or "", self.cursor))
 
     def restart(self) -> None:
-        """Other rows come: begin at the first."""
+        """Begin at the first row: others come."""
         self.cursor, self._place, self._top = None, 0, 0
 
     def choose(self, key: str) -> None:
@@ -125,18 +125,18 @@ class Table(Panel, can_focus=True):
             self.app.copy_to_clipboard(plain(self.row(self.cursor, 300)).strip())
 
     def export(self) -> tuple[str, str]:
-        """Every row, also those out of sight."""
+        """Return every row, also those out of sight."""
         head = self.header(200)
         rows = [*([] if head is None else [head]), *(self.row(key, 200) for key in self.keys())]
         return "txt", "".join(plain(row).rstrip() + "\n" for row in rows)
 
     def on_focus(self) -> None:
-        """The cursor shows only where keys go; what is said of the row under it follows."""
+        """Show the cursor, and have the view follow the row under it."""
         self.tick()
         self.post_message(RowChosen(self.id or "", self.cursor))
 
     def on_blur(self) -> None:
-        """The cursor shows only where keys go."""
+        """Hide the cursor: keys go elsewhere."""
         self.tick()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -163,5 +163,5 @@ class Table(Panel, can_focus=True):
 
 
 def _filled(row: Row, width: int) -> Row:
-    """The row as wide as the panel, so that the cursor is a bar."""
+    """Return the row as wide as the panel, so that the cursor is a bar."""
     return (*row, (" " * max(0, width - len(plain(row))), ""))

@@ -1,4 +1,4 @@
-"""The quota over time: how much of a limit was used, and what our own calls were for, hour by hour."""
+"""The quota over time: the use of a limit, and our own calls hour by hour."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import ClassVar
 
 from rtsd.control.protocol import Limit, QuotaHistory
 from rtstui import documents
-from rtstui.answers import Answer
+from rtstui.document_cache import CachedDocument
 from rtstui.format import count, day_clock, moment, percent, short, until, wrap
 from rtstui.rows import Row
 from rtstui.verdict import limit_role, used_share
-from rtstui.widgets.asked import dated, lacking
 from rtstui.widgets.chart import AXIS, plot, resample, ticks
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.quota import limit_name
 
 RANGES = (24, 168)
-"""Hours that can be shown: a day, a week."""
+"""The spans that can be shown, in hours: a day, a week."""
 
 SCALE_ROOM = 1.1
-"""How much higher than the highest value the scale goes."""
+"""The top of the scale, as a multiple of the highest value."""
 
 
-class History(Panel):
-    """What both plots have: the daemon's history, and how far back it is shown."""
+class QuotaPlot(Panel):
+    """The base of both plots: the daemon's history, and the span that is shown."""
 
     hours: ClassVar[int] = RANGES[0]
 
-    def told(self) -> Answer[QuotaHistory]:
+    def document(self) -> CachedDocument[QuotaHistory]:
         """The last seven days."""
-        return self.answer(documents.quota_history())
+        return self.load(documents.quota_history())
 
     def empty(self) -> list[Row] | None:
-        """Why there is nothing to draw; None when there is."""
-        told = self.told()
-        if told.value is not None:
+        """Return the text that stands in for the plot; None if it can be drawn."""
+        document = self.document()
+        if document.value is not None:
             return None
-        return [((line, "dim"),) for line in wrap(lacking(told, self.state), max(10, self.size.width))]
+        text = documents.stand_in(document, self.state)
+        return [((line, "dim"),) for line in wrap(text, max(10, self.size.width))]
 
     def _labels(self, width: int) -> Row:
         now = self.state.now()
@@ -50,8 +50,8 @@ class History(Panel):
         return ticks(labels, width - AXIS)
 
 
-class UsedPlot(History):
-    """One limit's use of the last hours, with the limit drawn in, and when it will run out."""
+class UsedPlot(QuotaPlot):
+    """The use of a limit over the last hours, with the limit itself, and when it runs out."""
 
     chosen: str | None = None
 
@@ -62,7 +62,7 @@ class UsedPlot(History):
         return found or (limits[0] if limits else None)
 
     def titles(self) -> tuple[str, str]:
-        """Which limit, and what becomes of it."""
+        """The limit's name, its use, and its forecast."""
         limit = self._limit()
         if limit is None:
             return "Use over time", ""
@@ -76,16 +76,17 @@ class UsedPlot(History):
             else "lasts at the present rate"
         )
         said = f"{percent(used_share(limit))} used, {count(limit.remaining)} left · {end}"
-        return f"{limit_name(limit)}: used by everybody, {days}", dated(self.told(), self.state) + said
+        outdated = documents.as_of(self.document(), self.state)
+        return f"{limit_name(limit)}: used by everybody, {days}", outdated + said
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """The columns; in each the highest use of its time."""
+        """A column per stretch of time, as high as the highest use in it."""
         if (lack := self.empty()) is not None:
             return lack
-        limit, told = self._limit(), self.told().value
-        if limit is None or told is None:
+        limit, document = self._limit(), self.document().value
+        if limit is None or document is None:
             return []
-        samples = [(moment(one.at), one.used) for one in told.usage if one.name == limit.name]
+        samples = [(moment(sample.at), sample.used) for sample in document.usage if sample.name == limit.name]
         values = _slots(samples, self.state.now(), self.hours, slots=self.hours * 4)
         if not any(value is not None for value in values):
             return [(("No reading of this limit in that time.", "dim"),)]
@@ -98,34 +99,34 @@ class UsedPlot(History):
         return [*body, self._labels(width)]
 
 
-class CallsPlot(History):
-    """Our own calls, hour by hour, of every purpose or one."""
+class CallsPlot(QuotaPlot):
+    """Our own calls, hour by hour."""
 
     def titles(self) -> tuple[str, str]:
-        """How many in all."""
-        told = self.told().value
+        """The sums by purpose."""
+        document = self.document().value
         since = self.state.now() - timedelta(hours=self.hours)
-        hours = [one for one in told.hours if (at := moment(one.at)) and at >= since] if told else []
         sums: dict[str, int] = {}
-        for one in hours:
-            sums[one.purpose] = sums.get(one.purpose, 0) + one.calls
+        for hour in document.hours if document else ():
+            if (at := moment(hour.at)) and at >= since:
+                sums[hour.purpose] = sums.get(hour.purpose, 0) + hour.calls
         by = " · ".join(
             f"{name} {short(number)}" for name, number in sorted(sums.items(), key=lambda kv: -kv[1])
         )
         days = "24 h" if self.hours == RANGES[0] else "7 days"
-        return f"Our calls per hour, {days}", dated(self.told(), self.state) + by
+        return f"Our calls per hour, {days}", documents.as_of(self.document(), self.state) + by
 
     def paint(self, width: int, height: int) -> list[Row]:
         """A column per hour."""
         if (lack := self.empty()) is not None:
             return lack
-        told = self.told().value
-        if told is None:
+        document = self.document().value
+        if document is None:
             return []
         sums: dict[datetime, float] = {}
-        for one in told.hours:
-            if (at := moment(one.at)) is not None:
-                sums[at] = sums.get(at, 0.0) + one.calls
+        for hour in document.hours:
+            if (at := moment(hour.at)) is not None:
+                sums[at] = sums.get(at, 0.0) + hour.calls
         slots = _slots(list(sums.items()), self.state.now(), self.hours, slots=self.hours)
         values = [value or 0.0 for value in slots]
         if not any(values):
@@ -138,7 +139,7 @@ class CallsPlot(History):
 def _slots(
     samples: Sequence[tuple[datetime | None, float]], now: datetime, hours: int, slots: int
 ) -> list[float | None]:
-    """The highest sample of each of `slots` equal parts of the last hours; None where there is none."""
+    """Return the highest sample in each of `slots` equal parts of the last hours; None without one."""
     begin = now - timedelta(hours=hours)
     size = timedelta(hours=hours) / slots
     found: list[float | None] = [None] * slots
@@ -151,7 +152,7 @@ def _slots(
 
 
 def _carried(values: Sequence[float | None]) -> list[float | None]:
-    """Between two readings the earlier one stands; before the first nothing is known."""
+    """Return the values with gaps filled by the value before; before the first nothing is known."""
     shown: list[float | None] = []
     last: float | None = None
     for value in values:

@@ -1,4 +1,4 @@
-"""What is shown before the first word from a daemon: where we stand and what to do, never a blank screen."""
+"""The screen before the first status of a daemon: the state of the connection and what to do."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rtstui.widgets.panel import Panel
 
 
 class Welcome(Panel):
-    """The state of the connection in sentences, and the way on."""
+    """The state of the connection in sentences, and the next steps."""
 
     DATED = False
 
     def titles(self) -> tuple[str, str]:
-        """What can be done here."""
+        """The keys that work here."""
         return "Welcome to rtstui", "r try now · ? help · q quit"
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """What was tried, what came of it, what to do, what comes next."""
+        """The attempt, its outcome, the remedy, the next steps."""
         link = self.state.link
         sign = LINKS[link.phase]
         rows: list[Row] = [
@@ -31,13 +31,13 @@ class Welcome(Panel):
         ]
         if link.phase is Phase.CONNECTING:
             waited = (self.state.now() - link.since).total_seconds() if link.since else 0.0
-            rows.append(((f"Asking rtsd how things are… {span(waited)}", ""),))
+            rows.append(((f"Asking rtsd for its status… {span(waited)}", ""),))
         rows += [((line, ""),) for line in wrap(link.message, width - 2)]
         rows += [((line, "accent"),) for line in wrap(link.do, width - 2)]
         rows += self._retry()
         rows += [
             (),
-            (("The way from here", "bold"),),
+            (("Next steps", "bold"),),
             *(((f"  {number} ", "dim"), (text, "")) for number, text in enumerate(_STEPS, start=1)),
             (),
             (
@@ -57,16 +57,16 @@ class Welcome(Panel):
         return [
             (),
             (
-                (f"Attempt {link.attempt} failed. Next try {when}, then for ever; ", "dim"),
+                (f"Attempt {link.attempt} failed. Next try {when}; ", "dim"),
                 ("r", "bold"),
-                (" tries at once.", "dim"),
+                (" tries now.", "dim"),
             ),
         ]
 
 
 _STEPS = (
-    "rtsd answers here (`rtsd check` looks at its configuration)",
-    "rtsd logs in to Salesforce and reads how the objects look",
-    "the first full read fills the mirror, by the Bulk API, priced beforehand",
+    "rtsd answers here (`rtsd check` checks its configuration)",
+    "rtsd logs in to Salesforce and reads the objects' fields",
+    "the first full read fills the mirror through the Bulk API",
     "the Salesforce package pushes changes; quiet times cost no API call",
 )

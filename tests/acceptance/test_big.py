@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,11 +14,8 @@ import pytest
 from rtsd.sync.audit import PAGE
 from rtsd.workflows.demo.compare import compare
 from rtssim.process import SimulatedOrg
-
-sys.path.append(str(Path(__file__).parent.parent / "e2e"))
-
-from daemon import Daemon
-from rig import Rig, standing
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import Rig, standing
 
 MOST_RSS = 250_000_000
 LOAD_S = 1_800.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from stand import Standing
+
+from tests.support.inprocess.stand import Standing
 
 
 async def test_ac_01_rows_that_commit_late(stand: Standing) -> None:
@@ -38,7 +39,7 @@ async def test_ac_01_the_look_back_follows_how_late_rows_come(stand: Standing) -
             org.org.create(org.org.admin, "Lead", [{"LastName": f"{seconds}", "Company": "late"}])
         for _ in range(seconds // 30 + 1):
             org.advance(30)
-            await org.parts.controller._read_windows()
+            await org.parts.services.interval_sync.read()
     assert await org.equal("Lead") == 105
     assert (await org.calls())["bulk_jobs"] == 1
 
@@ -64,7 +65,7 @@ async def test_ac_03_a_hole_is_never_called_complete(stand: Standing) -> None:
     await org.stop()
     await org.start()
     (mirrored,) = org.parts.engine.catalog
-    assert await org.parts.controller.audit.prove(mirrored) is False
+    assert await org.parts.readers.audit.prove(mirrored) is False
     shown = await org.state("Lead")
     assert shown.state == "incomplete"
     assert shown.error is not None
@@ -99,16 +100,16 @@ async def test_ac_04_one_record_is_explained_and_healed_by_one_call(stand: Stand
     """A record that no window will ever bring is repaired by its id, for one call."""
     org = await (await stand({"Account": 50})).loaded()
     one = org.ids("Account")[7]
-    org.org.behaviour.quiet_edit_moves_stamp = False
-    org.org.quiet_update(org.org.admin, "Account", [{"Id": one, "Site": "moved without a stamp"}])
+    org.org.switches.untriggered_edit_moves_stamp = False
+    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Site": "moved without a stamp"}])
     org.advance(900)
     await org.read()
     assert org.sql("SELECT Site FROM Account WHERE Id = ?", one)[0][0] != "moved without a stamp"
     before = await org.calls()
     async with org.client() as client:
         done = await client.repair("Account", [one])
-    assert done["repaired"] == 1
-    assert await org.cost(before) == done["api_calls"] == 1
+    assert done.repaired == 1
+    assert await org.cost(before) == done.api_calls == 1
     assert await org.equal("Account") == 50
 
 
@@ -207,12 +208,12 @@ async def test_ac_11_a_new_column_rewrites_no_row(stand: Standing) -> None:
     org = await (await stand({"Account": 1_500}, describe_every="1h")).loaded()
     stamps = org.sql("SELECT Id, SystemModstamp, _rts_seen FROM Account ORDER BY Id")
     await org.simulated.control("schema", {"op": "add_field", "object": "Account", "field": _TEXT})
-    org.org.behaviour.quiet_edit_moves_stamp = False
+    org.org.switches.untriggered_edit_moves_stamp = False
     ids = org.ids("Account")[::2]
-    org.org.quiet_update(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
+    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
     org.advance(3_601)
     before = await org.calls()
-    await org.parts.controller.describer.step()
+    await org.parts.readers.describer.step()
     shown = await org.state("Account")
     assert (shown.state, shown.rows) == ("incomplete", 1_500)
     assert "Region__c" in (shown.error or "")

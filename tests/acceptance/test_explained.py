@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd.cli import main
+from tests.support.inprocess.stand import Stand, Standing
 
 
 class Said(NamedTuple):
@@ -46,7 +46,7 @@ async def test_ac_04_why_explains_and_repair_fixes(stand: Standing, rtsd: object
     before = await org.calls()
     async with org.client() as client:
         answer = await client.repair("Lead", [record])
-    assert answer["repaired"] == 1
+    assert answer.repaired == 1
     assert await org.cost(before) == 1
     said = await rtsd(org, "why", "Lead", record)
     assert said.status == 0

@@ -26,14 +26,14 @@ import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from stand import Stand
 
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
-from rtssim import auth
 from rtssim.clock import Clock
+from rtssim.login import accounts
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
+from tests.support.inprocess.stand import Stand
 
 RUNS = int(os.environ.get("RTS_MODEL_RUNS", "100"))
 STEPS = 12
@@ -67,7 +67,6 @@ def _new_org() -> Org:
 class Game(RuleBasedStateMachine):
     """One org, one daemon, and what may happen to them."""
 
-    current: Stand
     template: bytes
     """A loaded mirror of the org as every game begins."""
 
@@ -92,18 +91,16 @@ class Game(RuleBasedStateMachine):
         simulated = await self._stack.enter_async_context(serve(org))
         self.stand = Stand(simulated, org, self._place, {name: {} for name in OBJECTS}, {}, {}, {})
         self.stand.listen = "127.0.0.1:0"
-        Game.current = self.stand
         self.stand.mirror.touch(mode=0o600)
         self.stand.mirror.write_bytes(self.template)
         await self._start()
         await self.stand.install_package(*OBJECTS)
 
     async def _start(self) -> None:
+        self.stand.sleep = _at_once
         await self.stand.start()
         parts = self.stand.parts
-        parts.engine.client.exchange.retrier.sleep = _at_once
-        parts.controller.fingerprinter._sleep = _at_once
-        self._inbox = asyncio.create_task(parts.inbox.run())
+        self._inbox = asyncio.create_task(parts.runner.run(parts.services.inbox))
 
     async def _stop(self) -> None:
         assert self.stand.parts.gateway is not None
@@ -127,8 +124,8 @@ class Game(RuleBasedStateMachine):
     @initialize(logged=st.booleans())
     def org_kinds(self, logged: bool) -> None:  # noqa: FBT001
         """Whether hard and cascaded deletions are in the org's delete log, nobody documents."""
-        self.org.behaviour.hard_deletes_in_deleted_log = logged
-        self.org.behaviour.cascades_in_deleted_log = logged
+        self.org.switches.hard_deletes_in_deleted_log = logged
+        self.org.switches.cascades_in_deleted_log = logged
 
     # -- people work in the org -----------------------------------------------------------------------
     @property
@@ -189,7 +186,7 @@ class Game(RuleBasedStateMachine):
         """A mass edit that fires no trigger."""
         ids = dict.fromkeys(one for place in places if (one := self._id(name, place)))
         with self._saving():
-            self.org.quiet_update(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
+            self.org.update_untriggered(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
 
     @rule(place=places, parent=places, delay=delays)
     def create(self, place: int, parent: int, delay: float) -> None:
@@ -285,25 +282,25 @@ class Game(RuleBasedStateMachine):
 
     async def _take_pushes(self) -> None:
         await self.stand.simulated.control("package/drain", {})
-        while await self.stand.parts.controller.realtime.step():
+        while await self.stand.parts.services.realtime.apply_batch():
             pass
 
     @rule(name=names)
     def window(self, name: str) -> None:
         """Interval Sync reads."""
         parts = self.stand.parts
-        self._do(self._trying(parts.controller.interval.step(parts.engine.catalog[name])))
+        self._do(self._trying(parts.readers.interval.step(parts.engine.catalog[name])))
 
     @rule(name=names)
     def fingerprint(self, name: str) -> None:
         """A fingerprint, and its repairs."""
         parts = self.stand.parts
-        self._do(self._trying(parts.controller.check(parts.engine.catalog[name])))
+        self._do(self._trying(parts.services.checks.check(parts.engine.catalog[name])))
 
     @rule()
     def repair(self) -> None:
         """What waits to be fetched is fetched."""
-        self._do(self._trying(self.stand.parts.controller.repair.step()))
+        self._do(self._trying(self.stand.parts.readers.repair.step()))
 
     async def _trying(self, work: Coroutine[Any, Any, Any]) -> None:
         with contextlib.suppress(SalesforceError):
@@ -323,14 +320,14 @@ class Game(RuleBasedStateMachine):
         stand.advance(120)
         for mirrored in parts.engine.catalog:
             if windows:
-                await parts.controller.interval.step(mirrored)
-        await parts.controller.repair.step()
+                await parts.readers.interval.step(mirrored)
+        await parts.readers.repair.step()
         for mirrored in parts.engine.catalog:
-            await parts.controller.check(mirrored)
-            await parts.controller.columns.refresh(mirrored)
+            await parts.services.checks.check(mirrored)
+            await parts.readers.columns.refresh(mirrored)
         for _ in range(3):
             stand.advance(5)
-            await parts.controller.repair.step()
+            await parts.readers.repair.step()
         for name in OBJECTS:
             found = await compare(name, stand.truth(name, None, ()), stand.mirror)
             assert found.equal, found.examples
@@ -346,13 +343,8 @@ class Game(RuleBasedStateMachine):
 def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Load the mirror that every game begins with; make what is the same in each only once."""
     key = functools.cache(lambda: _RSA(public_exponent=65537, key_size=2048))
-    monkeypatch.setattr(auth.rsa, "generate_private_key", lambda **_options: key())
+    monkeypatch.setattr(accounts.rsa, "generate_private_key", lambda **_options: key())
 
-    def now() -> int:
-        return Game.current.now()
-
-    monkeypatch.setattr("rtsd.daemon.wall_ms", now)
-    monkeypatch.setattr("rtsd.daemon.monotonic_ms", now)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     async def load() -> bytes:
@@ -360,7 +352,6 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         try:
             async with serve(org) as simulated:
                 stand = Stand(simulated, org, tmp_path, {name: {} for name in OBJECTS}, {}, {}, {})
-                Game.current = stand
                 await stand.loaded()
                 await stand.stop()
                 return stand.mirror.read_bytes()
@@ -372,7 +363,7 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-_RSA = auth.rsa.generate_private_key
+_RSA = accounts.rsa.generate_private_key
 
 
 def test_the_mirror_ends_equal_to_the_org(games: None) -> None:

@@ -4,57 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from dataclasses import fields
 
 import pytest
-from stand import Stand, Standing
 
-from rtsd import daemon
+from rtsd.daemon.parts import Services
+from rtsd.daemon.run import run
 from rtsd.salesforce.transport import Timeouts
+from tests.support.inprocess.stand import Stand, Standing
 
-LOOPS = {
-    "inbox": "inbox.run",
-    "realtime": "controller.realtime.run",
-    "silence": "controller.watch_silence",
-    "loading": "controller.keep_loading",
-    "interval": "controller.keep_reading",
-    "repair": "controller.keep_repairing",
-    "fingerprint": "controller.keep_checking",
-    "systemd": "",
-    "storage": "",
-}
 RED_WITHIN_S = 10.0
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("field", [field.name for field in fields(Services)])
 @pytest.mark.parametrize("how", ["raises", "is cancelled"])
-async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, name: str, how: str) -> None:
-    """Whichever loop dies, in whatever way, the daemon ends loudly: nothing is green while broken."""
-    org = await (await stand({"Account": 1})).start()
-    if how == "raises" and LOOPS[name]:
-        _break(org.parts, LOOPS[name])
-    running = asyncio.create_task(daemon._run(org.parts, asyncio.Event()))
+async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, field: str, how: str) -> None:
+    """Whichever service dies, in whatever way, the daemon ends loudly: nothing is green while broken."""
+    org = await (await stand({"Account": 1}, listen="127.0.0.1:0")).start()
+    service = getattr(org.parts.services, field)
+    if how == "raises":
+        service.step = _fails
+    running = asyncio.create_task(run(org.parts, asyncio.Event()))
     await asyncio.sleep(0)
-    if how == "is cancelled" or not LOOPS[name]:
-        next(task for task in asyncio.all_tasks() if task.get_name() == name).cancel()
+    if how == "is cancelled":
+        next(task for task in asyncio.all_tasks() if task.get_name() == service.name).cancel()
     async with asyncio.timeout(RED_WITHIN_S):
         with pytest.raises(ExceptionGroup) as ended:
             await running
-    assert ended.group_contains(LookupError if how == "raises" and LOOPS[name] else RuntimeError)
+    assert ended.group_contains(LookupError if how == "raises" else RuntimeError)
 
 
-def _break(parts: daemon.Parts, path: str) -> None:
-    """Have one of the loops fail."""
-
-    async def fails() -> None:
-        await asyncio.sleep(0)
-        raise LookupError("a bug")
-
-    *owners, method = path.split(".")
-    owner: Any = parts
-    for name in owners:
-        owner = getattr(owner, name)
-    setattr(owner, method, fails)
+async def _fails() -> float:
+    """A step with a bug."""
+    await asyncio.sleep(0)
+    raise LookupError("a bug")
 
 
 HOSTILE = [

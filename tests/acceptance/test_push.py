@@ -17,9 +17,9 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-from stand import TOKEN, Row, Stand, Standing
 
 from rtsd.core.mode import Mode
+from tests.support.inprocess.stand import TOKEN, Row, Stand, Standing
 
 DAY_S = 86_400
 
@@ -58,7 +58,7 @@ async def push(org: Stand, body: bytes, webhook_id: str) -> dict[str, Any]:
 
 async def settle(org: Stand) -> None:
     """Apply what has come, and fetch what it asks for."""
-    while await org.parts.controller.realtime.step():
+    while await org.parts.services.realtime.apply_batch():
         pass
     await org.repair()
 
@@ -72,8 +72,7 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
     org.update("Lead", [one], Title="said once")
     (row,) = [row for row in org.org.snapshot("Lead") if row["Id"] == one]
     body = document(org, [{"object": "Lead", "op": "update", "id": one, "modstamp": row["SystemModstamp"]}])
-    taking = asyncio.create_task(org.parts.inbox.run())
-    try:
+    async with org.taking():
         host, _, port = org.parts.gateway.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = "".join(f"{name}: {value}\r\n" for name, value in signed(org, body, "msg_16").items())
@@ -85,8 +84,6 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
         assert (await reader.read(12)).startswith(b"HTTP/1.1 200")
         writer.transport.abort()
         again = await push(org, body, "msg_16")
-    finally:
-        taking.cancel()
     assert again == {"status": 200, "accepted": 0, "duplicate": True}
     await settle(org)
     assert len([event for event in await org.journal("change") if event.id == one]) == 2  # asked for, fetched
@@ -122,7 +119,6 @@ async def test_ac_17_18_20_after_four_days_nothing_is_lost(stand: Standing) -> N
 async def test_ac_18_a_window_that_is_refused_is_not_asked_for_in_a_loop(stand: Standing) -> None:
     """The org refuses every query for an hour: a try every 30 seconds at most, then all is caught up."""
     org = await (await stand({"Lead": 50}, interval="30s")).loaded()
-    controller = org.parts.controller
     org.advance(120)
     await org.read()
     org.update("Lead", org.ids("Lead")[:9], Title="while nobody could ask")
@@ -130,7 +126,7 @@ async def test_ac_18_a_window_that_is_refused_is_not_asked_for_in_a_loop(stand: 
     before = await org.calls()
     for _ in range(120):
         org.advance(30)
-        await controller._guarded(controller._read, 0)
+        await org.parts.runner.step(org.parts.services.interval_sync)
     assert 0 < await org.cost(before) <= 120
     assert (await org.parts.views.status()).mode == "unreachable"
     await org.simulated.control("faults", method="DELETE")
@@ -145,20 +141,20 @@ async def test_ac_19_installed_is_not_live(stand: Standing) -> None:
     org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")
     await org.simulated.control("package/settings", {"Token__c": "a token of somebody else"})
-    await org.parts.controller._look_for_package()
+    await org.parts.services.package_probe.step()
     org.advance(60)
     org.update("Lead", org.ids("Lead")[:3], Title="signed wrongly")
     await org.pushed()
     await org.beat()
     status = await org.parts.views.status()
-    assert org.parts.controller.mode is not Mode.REAL_TIME
+    assert org.parts.channel.mode.mode is not Mode.REAL_TIME
     assert (status.mode, status.push.last_at, status.push.rejected_24h > 0) == (status.mode, None, True)
     assert status.push.quiet != "live"
     await org.read()
     assert await org.equal("Lead") == 20
     await org.simulated.control("package/settings", {"Token__c": TOKEN})
     await org.beat()
-    assert org.parts.controller.mode is Mode.REAL_TIME
+    assert org.parts.channel.mode.mode is Mode.REAL_TIME
 
 
 async def test_ac_22_changes_without_fields(stand: Standing) -> None:
@@ -168,11 +164,8 @@ async def test_ac_22_changes_without_fields(stand: Standing) -> None:
     ids = org.ids("Lead")[:40]
     org.update("Lead", ids, Title="too large to send")
     bare = [{"object": "Lead", "op": "update", "id": one} for one in ids]
-    taking = asyncio.create_task(org.parts.inbox.run())
-    try:
+    async with org.taking():
         assert (await push(org, document(org, bare), "msg_22"))["accepted"] == 40
-    finally:
-        taking.cancel()
     before = await org.calls()
     await settle(org)
     assert await org.cost(before) == 1
@@ -184,13 +177,10 @@ async def test_ac_23_more_changes_than_can_be_sent(stand: Standing) -> None:
     org = await (await stand({"Lead": 10, "Account": 30}, listen="127.0.0.1:0")).loaded()
     org.advance(60)
     ids = org.create("Lead", 5_000)
-    taking = asyncio.create_task(org.parts.inbox.run())
-    try:
+    async with org.taking():
         for start in range(0, len(ids), 1_000):
             part = [{"object": "Lead", "op": "create", "id": one} for one in ids[start : start + 1_000]]
             assert (await push(org, document(org, part), f"msg_23_{start}"))["accepted"] == 1_000
-    finally:
-        taking.cancel()
     cursor = (await org.state("Account")).as_of
     before = await org.calls()
     await settle(org)
@@ -224,12 +214,9 @@ async def test_ac_25_ten_thousand_events_shuffled_and_doubled(stand: Standing) -
     rng.shuffle(sent)
     batches = [sent[start : start + 200] for start in range(0, len(sent), 200)] * 2
     rng.shuffle(batches)
-    taking = asyncio.create_task(org.parts.inbox.run())
-    try:
+    async with org.taking():
         for number, batch in enumerate(batches):
             assert (await push(org, document(org, batch), f"msg_25_{number}"))["status"] == 200
-    finally:
-        taking.cancel()
     await settle(org)
     while await org.waiting():
         await org.repair()
@@ -297,11 +284,8 @@ async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) 
         {**forged, "id": one, "fields": {"Id": one, "Title": "forged"}},
         {"object": "Lead", "op": "delete", "id": other, "modstamp": stamp},
     ]
-    taking = asyncio.create_task(org.parts.inbox.run())
-    try:
+    async with org.taking():
         assert (await push(org, document(org, changes), "msg_forged"))["accepted"] == 2
-    finally:
-        taking.cancel()
     await settle(org)
     assert org.sql("SELECT Title FROM Lead WHERE Id=?", one)[0]["Title"] == "forged"
     before = await org.calls()

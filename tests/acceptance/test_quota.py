@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode, Signal
@@ -16,6 +15,7 @@ from rtsd.salesforce.retry import Retrier, RetryPolicy
 from rtsd.store import quota
 from rtsd.sync import audit
 from rtsd.workflows import check
+from tests.support.inprocess.stand import Stand, Standing
 
 DAY_S = 24 * 3600
 HOUR_MS = 3_600_000
@@ -34,8 +34,8 @@ async def held(stand: Stand) -> list[tuple[str, str, bool]]:
 
 def used(stand: Stand, name: str = API_REQUESTS) -> int:
     """What everybody has used of a limit, by the org's own count."""
-    assert stand.simulated.service is not None
-    return stand.simulated.service.limits.used(name)
+    assert stand.simulated.server is not None
+    return stand.simulated.server.limits.used(name)
 
 
 async def test_ac_10_a_load_without_quota_is_neither_done_nor_failed(
@@ -85,7 +85,7 @@ async def test_ac_10_windows_without_quota_defer_and_the_mode_stays(stand: Stand
     lead = await one.state("Lead")
     assert (lead.state, lead.as_of) == ("deferred", as_of)
     assert "reserved for others" in str(lead.error)
-    assert one.parts.controller.mode is Mode.INTERVAL
+    assert one.parts.channel.mode.mode is Mode.INTERVAL
     assert await one.cost(before) == 0
     (entry,) = await held(one)
     assert entry == ("interval", API_REQUESTS, True)
@@ -234,10 +234,10 @@ async def test_ac_36_exhaustion_is_told_before_it_happens(stand: Standing) -> No
     assert status.quota.calls_24h["repair"] == 0
     async with one.client() as client:
         history = await client.quota_history()
-    samples = [sample for sample in history["usage"] if sample["name"] == API_REQUESTS]
+    samples = [sample for sample in history.usage if sample.name == API_REQUESTS]
     assert 10 <= len(samples) <= 14
-    assert samples[-1]["used"] - samples[0]["used"] > 5_000 > samples[-1]["used_by_us"]
-    assert sum(hour["calls"] for hour in history["hours"]) == sum(status.quota.calls_24h.values())
+    assert samples[-1].used - samples[0].used > 5_000 > samples[-1].used_by_us
+    assert sum(hour.calls for hour in history.hours) == sum(status.quota.calls_24h.values())
 
 
 async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_turn(
@@ -266,7 +266,7 @@ async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_tur
     assert used(one) <= 758, "windows leave a twentieth, but for a look whether there is room again"
     record = next(iter([row["Id"] async for row in one.simulated.rows("Account")]))
     async with one.client() as client:
-        assert (await client.repair("Account", [record]))["fetched"] == 1
+        assert (await client.repair("Account", [record])).fetched == 1
     await use(one, API_REQUESTS, 900 - used(one))
     before = await one.calls()
     for _ in range(10):
@@ -328,17 +328,17 @@ async def test_ac_38_a_day_on_which_nothing_happens_is_priced_too(
     one = await stand({"Lead": 20, "Account": 10})
     report = await check.inspect(one.configuration())
     await one.loaded()
-    controller = one.parts.controller
+    runner, services = one.parts.runner, one.parts.services
     if mode == "real_time":
         await one.read()
-        await controller.observe(Signal.PUSH)
-        assert controller.mode is Mode.REAL_TIME
-        await controller._guarded(controller._read, 0)
+        await one.parts.channel.mode.observe(Signal.PUSH)
+        assert one.parts.channel.mode.mode is Mode.REAL_TIME
+        await runner.step(services.interval_sync)
     before = await one.calls()
     for _ in range(288):
         one.advance(300)
-        for step in (controller._load, controller._read, controller._check):
-            await controller._guarded(step, 0)
+        for service in (services.loader, services.interval_sync, services.checks):
+            await runner.step(service)
     assert report.idle is not None
     bill = await one.cost(before)
     by_kind = dict(await one.calls() - before)

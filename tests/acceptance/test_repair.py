@@ -8,17 +8,27 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
+from rtsd.control.protocol import Estimate, Repaired
 from rtsd.errors import Conflict
+from tests.support.inprocess.stand import Stand, Standing
 
 
-async def asked(org: Stand, **named: Any) -> tuple[dict[str, Any], int]:
+async def asked(org: Stand, **named: Any) -> tuple[Repaired, int]:
     """`rtsd repair Lead …`, and what it cost by the org's own count."""
     before = await org.calls()
     async with org.client() as client:
         answer = await client.repair("Lead", **named)
     return answer, await org.cost(before)
+
+
+async def priced(org: Stand, **named: Any) -> tuple[Estimate, int]:
+    """`rtsd repair Lead … --dry-run`, and what that cost."""
+    before = await org.calls()
+    async with org.client() as client:
+        estimate = (await client.price_repair("Lead", **named)).estimate
+    assert estimate is not None
+    return estimate, await org.cost(before)
 
 
 async def test_a_stretch_of_time(stand: Standing) -> None:
@@ -36,11 +46,11 @@ async def test_a_stretch_of_time(stand: Standing) -> None:
     org.advance(900)
     await org.sabotage("UPDATE Lead SET Title='broken' WHERE Id IN (?, ?)", *inside[1:3])
     stretch = {"since": _iso(begun + 60_000), "until": _iso(ended - 60_000)}
-    priced, calls = await asked(org, **stretch, dry_run=True)
-    assert (priced["estimate"]["rows"], calls) == (6, 1)
+    price, calls = await priced(org, **stretch)
+    assert (price.rows, calls) == (6, 1)
     done, calls = await asked(org, **stretch)
-    assert (done["fetched"], done["repaired"], done["api_calls"]) == (6, 3, calls)
-    assert abs(calls - priced["estimate"]["api_calls"]) <= 2  # the one that is gone is looked for
+    assert (done.fetched, done.repaired, done.api_calls) == (6, 3, calls)
+    assert abs(calls - (price.api_calls or 0)) <= 2  # the one that is gone is looked for
     assert await org.equal("Lead") == 48
 
 
@@ -48,11 +58,11 @@ async def test_a_column(stand: Standing) -> None:
     """One Bulk job of Id and the column; only rows that differ are written; the journal says by whom."""
     org = await (await stand({"Lead": 300})).loaded()
     await org.sabotage("UPDATE Lead SET Email='broken' WHERE rowid % 10 = 0")
-    priced, _ = await asked(org, fields=["email"], dry_run=True)
+    price, _ = await priced(org, fields=["email"])
     done, calls = await asked(org, fields=["email"])
-    assert (done["repaired"], done["bulk_jobs"]) == (30, priced["estimate"]["bulk_jobs"])
-    assert abs(calls - priced["estimate"]["api_calls"]) <= 1
-    assert done["api_calls"] == calls
+    assert (done.repaired, done.bulk_jobs) == (30, price.bulk_jobs)
+    assert abs(calls - (price.api_calls or 0)) <= 1
+    assert done.api_calls == calls
     (entry,) = await org.journal("repair")
     assert (entry.source, entry.message) == ("repair", "Email read again for every row: 30 rows differed")
     assert await org.equal("Lead") == 300

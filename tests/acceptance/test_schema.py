@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from stand import Standing
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.workflows import check
 from rtssim.schema.fields import audit, ident, moment, text
 from rtssim.schema.model import ObjectType
+from tests.support.inprocess.stand import Standing
 
 
 async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> None:
@@ -43,9 +44,9 @@ async def test_ac_39_a_cross_object_formula_is_refreshed(stand: Standing) -> Non
 async def test_ac_40_fields_that_behave_like_formulas(stand: Standing) -> None:
     """A field that the user lists is refreshed like a formula."""
     org = await (await stand({"Account": 60}, objects={"Account": {"refresh": ["Rating"]}})).loaded()
-    org.org.behaviour.quiet_edit_moves_stamp = False
+    org.org.switches.untriggered_edit_moves_stamp = False
     rows = [{"Id": one, "Rating": "Warm"} for one in org.ids("Account")]
-    org.org.quiet_update(org.org.admin, "Account", rows)
+    org.org.update_untriggered(org.org.admin, "Account", rows)
     org.advance(24 * 3_600 + 60)
     await org.read()
     await org.load()
@@ -171,9 +172,9 @@ async def test_ac_44_an_object_of_800_fields(stand: Standing, *, bulk: bool) -> 
     """An object too wide for one query is read in parts joined on Id; rows that move meanwhile are whole."""
     org = await stand({}, objects={"Wide__c": {}})
     org.org.add_object(_wide(800))
-    org.org.behaviour.most_columns = 300
+    org.org.switches.most_columns = 300
     if not bulk:
-        org.org.behaviour.bulk_refuses = frozenset({"Wide__c"})
+        org.org.switches.bulk_refuses = frozenset({"Wide__c"})
     names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
     rows = [
         {"Name": f"row {n}", **{name: f"{n} in {name[13:17]}" for name in names[n % 3 :: 3]}}
@@ -196,22 +197,22 @@ async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None
     """A row edited between two parts of a read never shows the one's values under the other's stamp."""
     org = await stand({}, objects={"Wide__c": {}})
     org.org.add_object(_wide(60))
-    org.org.behaviour.most_columns = 30
+    org.org.switches.most_columns = 30
     names = [name for name in org.org.schema["Wide__c"].fields if name.startswith("Field_")]
     with org.org.transaction(org.org.admin):
         made = org.org.create(org.org.admin, "Wide__c", [{"Name": "x", names[0]: "1", names[-1]: "1"}] * 20)
     ids = [result.unwrap() for result in made]
     org.advance(30)
     await org.start()
-    filling = org.parts.controller.audit._columns.fill
+    filling = org.parts.readers.audit._columns.fill
 
     async def edited_meanwhile(mirrored: Any) -> None:
         org.advance(5)
         org.update("Wide__c", ids[:7], **{names[0]: "2", names[-1]: "2"})
-        org.parts.controller.audit._columns.fill = filling  # type: ignore[method-assign]
+        org.parts.readers.audit._columns.fill = filling  # type: ignore[method-assign]
         await filling(mirrored)
 
-    org.parts.controller.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
+    org.parts.readers.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
     await org.load()
     assert (await org.state("Wide__c")).state == "live"
     assert await org.equal("Wide__c") == 20
@@ -237,7 +238,7 @@ async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None
     org.advance(3 * 3_600)
     await org.read()
     await org.load()
-    await org.parts.controller._guarded(org.parts.controller._check, 0)
+    await org.parts.runner.step(org.parts.services.checks)
     assert (await org.state("Plain__c")).as_of == first, "not fresher than proven"
     org.advance(3 * 3_600)
     await org.load()
@@ -249,7 +250,7 @@ async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None
 async def test_objects_that_bulk_refuses_are_read_by_rest(stand: Standing) -> None:
     """They are read over REST by Id, and a kill costs one page at most."""
     org = await stand({"Lead": 5_000})
-    org.org.behaviour.bulk_refuses = frozenset({"Lead"})
+    org.org.switches.bulk_refuses = frozenset({"Lead"})
     await org.start()
     loading = asyncio.create_task(org.load())
     while await org.rows_read() < 3_000:  # noqa: ASYNC110 - the org has no event
@@ -278,7 +279,7 @@ async def test_a_full_read_that_was_resumed_finds_orphans_too(
             result.unwrap()
     org.org.purge_delete_log(org.org.clock.now())
     read = await org.rows_read()
-    reading = asyncio.create_task(org.parts.controller.audit.run(org.parts.engine.catalog["Lead"]))
+    reading = asyncio.create_task(org.parts.readers.audit.run(org.parts.engine.catalog["Lead"]))
     while await org.rows_read() < read + 1_000:  # noqa: ASYNC110 - the org has no event
         await asyncio.sleep(0.002)
     org.cut_off += 1
@@ -337,7 +338,7 @@ async def test_a_changed_filter_is_read_again_and_freezes_what_is_much(stand: St
     assert org.sql("SELECT COUNT(*) FROM Account")[0][0] == 500
     org.advance(3_600)
     async with org.client() as client:
-        await client.audit("Account", full=True, accept_missing=True, wait=True)
+        await client.audit("Account", full=True, accept_missing=True)
     assert (await org.state("Account")).state == "live"
     assert 0 < await org.equal("Account", _hot) < 500
 
@@ -357,7 +358,7 @@ async def test_pushes_of_rows_outside_the_filter_are_not_mirrored(stand: Standin
     await _push(org, [records[one] for one in changed])
     before = await org.calls()
     org.advance(20)
-    await org.parts.controller.repair.step(patiently=True)
+    await org.parts.readers.repair.step(patiently=True)
     assert await org.cost(before) <= 3
     assert await org.equal("Account", _hot) == rows - 3 + 2
 
@@ -367,7 +368,7 @@ async def _push(org: Any, records: list[dict[str, Any]]) -> None:
     import msgspec
 
     from rtsd.core.instant import to_iso
-    from rtsd.store.inbox import Arrival, Inbox
+    from rtsd.store.inbox import Arrival
 
     changes = [
         {
@@ -387,16 +388,8 @@ async def _push(org: Any, records: list[dict[str, Any]]) -> None:
         "read_at": to_iso(org.now()),
         "changes": changes,
     }
-    box: Inbox = org.parts.inbox
-    await _append(box, Arrival("push-1", org.now(), msgspec.json.encode(body)))
-    await org.parts.controller.realtime.step()
-
-
-async def _append(box: Any, arrival: Any) -> None:
-    import asyncio
-
-    committing = asyncio.create_task(box.run())
-    try:
-        await box.append(arrival)
-    finally:
-        committing.cancel()
+    async with org.taking():
+        await org.parts.services.inbox.append(
+            Arrival("push-1", org.now(), MaskedPush(msgspec.json.encode(body)))
+        )
+    await org.parts.services.realtime.apply_batch()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stand import Stand, Standing
-
 from rtsd.core.mode import Mode
+from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
 
@@ -16,20 +15,20 @@ async def pushing(stand: Standing, **options: object) -> Stand:
     org.advance(10)
     org.update("Lead", org.ids("Lead")[:1], Title="the channel works")
     await org.pushed()
-    assert org.parts.controller.mode is Mode.REAL_TIME
+    assert org.parts.channel.mode.mode is Mode.REAL_TIME
     org.advance(5)
     return org
 
 
 async def minutes(org: Stand, count: int) -> None:
     """Let so many minutes pass, with what the daemon's loops do in them."""
-    controller = org.parts.controller
+    services = org.parts.services
     for minute in range(count):
         org.advance(MINUTE_S)
-        await controller._notice_silence()
-        if minute % 5 == 0 or controller._to_read.is_set():
-            controller._to_read.clear()
-            await controller._read()
+        await services.silence_watch.step()
+        if minute % 5 == 0 or services.interval_sync.wake.is_set():
+            services.interval_sync.wake.clear()
+            await services.interval_sync.step()
 
 
 async def shown(org: Stand) -> tuple[str, str]:
@@ -71,7 +70,7 @@ async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing
     org.update("Lead", org.ids("Lead")[:1], Title="heard again")
     await org.pushed()
     assert (await shown(org))[0] == "live"
-    assert org.parts.controller.mode is Mode.REAL_TIME
+    assert org.parts.channel.mode.mode is Mode.REAL_TIME
 
 
 async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
@@ -97,7 +96,7 @@ async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
 async def test_heartbeats_are_signs_of_life(stand: Standing) -> None:
     """No change for a day, but heartbeats: the channel is live, and not one call is spent on proving it."""
     org = await pushing(stand)
-    await org.parts.controller._read()  # what the return of pushes owed
+    await org.parts.services.interval_sync.step()  # what the return of pushes owed
     before = await org.calls()
     for _ in range(96):
         await org.beat()
@@ -112,9 +111,9 @@ async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:
     """With Disable_RTS__c set, no push is expected: changes come by windows, and none is called missed."""
     org = await pushing(stand)
     await org.simulated.control("package/settings", {"Disable_RTS__c": True})
-    await org.parts.controller._look_for_package()
+    await org.parts.services.package_probe.step()
     await org.beat()
-    assert org.parts.controller.mode is Mode.DISABLED
+    assert org.parts.channel.mode.mode is Mode.DISABLED
     org.update("Lead", org.ids("Lead")[:9], Title="read, not pushed")
     await minutes(org, 45)
     assert (await org.parts.views.status()).push.missed_24h == 0
@@ -150,11 +149,11 @@ async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing) -> None:
     org.advance(120)
     org.update("Lead", lost[:1], Title="never heard of")
     await org.pushed()
-    await org.parts.controller.repair.step()
+    await org.parts.readers.repair.step()
     known = {row["Id"] for row in org.sql("SELECT Id FROM Lead")}
     assert lost[0] in known
     assert lost[1] not in known
-    await org.parts.controller._check()
+    await org.parts.services.checks.step()
     assert lost[1] in {row["Id"] for row in org.sql("SELECT Id FROM Lead")}
     assert await org.equal("Lead") == 42
     fault = await org.simulated.fault("push_lost")
@@ -164,8 +163,8 @@ async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing) -> None:
     org.update("Lead", lost, Title="never heard of either")
     await org.pushed()
     before = await org.calls()
-    await org.parts.controller._check()
+    await org.parts.services.checks.step()
     assert await org.cost(before) == 0
     org.advance(600)
-    await org.parts.controller._check()
+    await org.parts.services.checks.step()
     assert await org.cost(before) > 0

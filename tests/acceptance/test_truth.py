@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from stand import Stand, Standing
 
-from rtsd.store import inbox
+from tests.support.inprocess.stand import Stand, Standing
 
 DAY_S = 86_400
 
@@ -48,37 +47,23 @@ def drift(org: Stand, name: str = "Lead") -> Drifted:
     return Drifted(created, updated, deleted)
 
 
-async def spent(org: Stand, name: str = "Lead") -> tuple[dict[str, Any], int]:
-    """One audit, and what it cost by the org's own count."""
-    before = await org.calls()
-    result = await org.audit(name)
-    return result, await org.cost(before)
-
-
-async def sources(org: Stand, name: str, record_id: str) -> list[str]:
-    """The sources that the record's history names, oldest first."""
-    async with org.client() as client:
-        history = await client.history(name, record_id)
-    return [version["source"] for version in history["versions"]]
-
-
 @pytest.mark.parametrize("logged", [True, False], ids=["in the delete log", "in no log"])
 async def test_ten_changes_are_found_exactly(stand: Standing, logged: bool) -> None:  # noqa: FBT001
     """3 hard-deleted, 4 updated, 3 created: found in one pass and at most 20 calls, repaired, said."""
     org = await (await stand({"Lead": 5_000})).loaded()
-    org.org.behaviour.hard_deletes_in_deleted_log = logged
+    org.org.switches.hard_deletes_in_deleted_log = logged
     org.advance(3_600)
     drifted = drift(org)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     drifted.found_by(result)
     assert calls <= 20
     assert result["api_calls"] == calls
     assert await org.equal("Lead") == 5_000
     for one in (*drifted.created, *drifted.updated, *drifted.deleted):
-        assert (await sources(org, "Lead", one))[-1] == "repair"
+        assert (await org.sources("Lead", one))[-1] == "repair"
     org.advance(3_600)
     await org.audit("Lead")  # looks at the ten once more: they changed around the time of the proof
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert (result["repaired"], calls) == (0, 1)
 
 
@@ -88,7 +73,7 @@ async def test_nothing_wrong_costs_one_call(stand: Standing) -> None:
     org.advance(3_600)
     for name in ("Lead", "Account"):
         read = await org.rows_read()
-        result, calls = await spent(org, name)
+        result, calls = await org.audited(name)
         assert (result["repaired"], calls) == (0, 1)
         assert await org.rows_read() - read <= 2_000  # groups, not rows
     assert await org.journal("drift") == []
@@ -104,7 +89,7 @@ async def test_the_delete_log_explains_many_days(stand: Standing) -> None:
     org.org.hard_delete(org.org.admin, "Lead", gone)
     org.advance(300)
     read = await org.rows_read()
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert sorted(result["orphaned"]) == sorted(gone)
     assert calls <= 6
     assert await org.rows_read() - read <= 400  # the days' counts, no rows
@@ -131,161 +116,13 @@ async def test_nothing_is_proven_before_it_is_repaired(stand: Standing) -> None:
     assert await org.equal("Lead") == 100
 
 
-# -- operations that fire no trigger ----------------------------------------------------------------
-CRM = {"Account": 12, "Contact": 60, "Opportunity": 40, "Campaign": 3, "CampaignMember": 40, "Lead": 40}
-MIRRORED = ("Account", "Contact", "Opportunity", "CampaignMember", "Lead")
-
-
-def _parent(org: Stand, name: str, field_name: str, above: int = 1) -> str:
-    """A parent that has more than `above` children."""
-    counts: dict[str, int] = {}
-    for row in org.org.snapshot(name):
-        if row[field_name]:
-            counts[row[field_name]] = counts.get(row[field_name], 0) + 1
-    return next(one for one, count in sorted(counts.items()) if count > above)
-
-
-def cascade_delete(org: Stand) -> None:
-    """Delete an account: its contacts and opportunities go with it, unseen by triggers."""
-    org.org.delete(org.org.admin, "Account", [_parent(org, "Contact", "AccountId")])
-
-
-def undelete_of_children(org: Stand) -> None:
-    """Delete an account, find that, and take it out of the bin: its children come back with it."""
-    account = _parent(org, "Contact", "AccountId")
-    org.org.delete(org.org.admin, "Account", [account])
-    org.advance(10)
-    org.org.undelete(org.org.admin, "Account", [account])
-
-
-def merge_reparents(org: Stand) -> None:
-    """Merge two accounts: the loser's contacts move to the winner."""
-    loser = _parent(org, "Contact", "AccountId")
-    winner = next(one for one in org.ids("Account") if one != loser)
-    org.org.merge(org.org.admin, "Account", winner, [loser])
-
-
-def mass_transfer(org: Stand) -> None:
-    """Hand an account's contacts and opportunities to another owner."""
-    org.org.quiet.cascade_owner(_parent(org, "Contact", "AccountId"), org.org.user_ids[2])
-
-
-def picklist_rename(org: Stand) -> None:
-    """Rename a picklist value in every row."""
-    value = next(row["LeadSource"] for row in org.org.snapshot("Lead") if row["LeadSource"])
-    org.org.quiet.rename_picklist_value("Lead", "LeadSource", value, "Renamed")
-
-
-def mass_address(org: Stand) -> None:
-    """Replace a country in every address."""
-    value = next(row["MailingCountry"] for row in org.org.snapshot("Contact") if row["MailingCountry"])
-    org.org.quiet.mass_address_update("Contact", "MailingCountry", value, "Elsewhere")
-
-
-def mass_campaign_status(org: Stand) -> None:
-    """Set the status of every member of a campaign."""
-    org.org.quiet.mass_campaign_status(_parent(org, "CampaignMember", "CampaignId"), "Responded")
-
-
-def opportunity_product(org: Stand) -> None:
-    """Edit a product of an opportunity: its amount changes."""
-    org.org.quiet.opportunity_product_edit(org.ids("Opportunity")[0], 4_711.5)
-
-
-def mass_update(org: Stand) -> None:
-    """Edit rows by a mass action that bypasses triggers."""
-    rows = [{"Id": one, "Title": "Head of Nothing"} for one in org.ids("Contact")[:15]]
-    org.org.quiet_update(org.org.admin, "Contact", rows)
-
-
-QUIET: tuple[Callable[[Stand], None], ...] = (
-    cascade_delete,
-    undelete_of_children,
-    merge_reparents,
-    mass_transfer,
-    picklist_rename,
-    mass_address,
-    mass_campaign_status,
-    opportunity_product,
-    mass_update,
-)
-
-
-@dataclass
-class Watch:
-    """Which rows changed in the org, by whether that fired a trigger."""
-
-    loud: set[tuple[str, str]] = field(default_factory=set)
-    quiet: set[tuple[str, str]] = field(default_factory=set)
-
-    def saw(self, commit: Any) -> None:
-        """Take a commit."""
-        for change in commit.changes:
-            (self.loud if change.fires_trigger else self.quiet).add((change.object, change.id))
-
-
-@pytest.mark.parametrize("operation", QUIET, ids=lambda one: one.__name__)
-async def test_ac_49_what_fires_no_trigger(stand: Standing, operation: Callable[[Stand], None]) -> None:
-    """Push sees nothing of it, the fingerprint finds all of it, and history says who did."""
-    org = await stand(CRM, objects={name: {} for name in MIRRORED}, listen="127.0.0.1:0")
-    await org.loaded()
-    await org.install_package(*MIRRORED)
-    org.advance(3_600)
-    watch = Watch()
-    org.org.on_commit(watch.saw)
-    operation(org)
-    await org.pushed()
-    pushed = {(event.object, event.id) for event in await org.journal("change")}
-    unseen = {one for one in watch.quiet - watch.loud if one[0] in MIRRORED}
-    assert unseen, "the operation was to touch rows without a trigger"
-    assert pushed & unseen == set()
-    assert pushed >= {one for one in watch.loud if one[0] in MIRRORED}
-    org.advance(300)
-    found: set[tuple[str, str]] = set()
-    for name in MIRRORED:
-        result, calls = await spent(org, name)
-        assert calls <= 20
-        found |= {(name, one) for kind in ("missing", "stale", "orphaned") for one in result[kind]}
-    assert found == unseen
-    for name, record_id in unseen:
-        assert (await sources(org, name, record_id))[-1] == "repair"
-    for name in MIRRORED:
-        await org.equal(name, without=FORMULAS.get(name, ()))
-
-
-FORMULAS = {"Contact": ("Account_Tier__c",), "Account": ("Open_Pipeline__c",)}
-"""They move without a stamp: test_ac_39 looks at them."""
-
-
-async def test_ac_31_deletions_and_merges_in_history(stand: Standing) -> None:
-    """Delete, undelete and merge by pushes: each is in the record's history; a loser names its winner."""
-    org = await stand({"Account": 5}, listen="127.0.0.1:0")
-    await org.loaded()
-    await org.install_package("Account")
-    winner, loser = org.ids("Account")[:2]
-    for act in (
-        lambda: org.org.delete(org.org.admin, "Account", [loser]),
-        lambda: org.org.undelete(org.org.admin, "Account", [loser]),
-        lambda: org.org.merge(org.org.admin, "Account", winner, [loser]),
-    ):
-        org.advance(5)
-        act()
-        await org.pushed()
-    await org.repair()
-    async with org.client() as client:
-        versions = (await client.history("Account", loser))["versions"]
-    assert [one["op"] for one in versions] == ["delete", "undelete", "delete"]
-    assert versions[-1]["master"] == winner
-    assert await org.equal("Account", without=FORMULAS["Account"]) == 4
-
-
 # -- how the stamps lie ------------------------------------------------------------------------------
 @pytest.mark.parametrize(("step_s", "rows"), [(0, 400), (5, 400), (150, 400)], ids=["second", "hour", "day"])
 async def test_however_close_the_stamps_are(stand: Standing, step_s: int, rows: int) -> None:
     """Everything stamped in one second, one hour, one day: what differs is found all the same."""
     org = await stand({"Lead": 0})
     org.org.clock.freeze()
-    org.org.behaviour.hard_deletes_in_deleted_log = False
+    org.org.switches.hard_deletes_in_deleted_log = False
     if step_s:
         for _ in range(rows):
             org.create("Lead", 1)
@@ -295,7 +132,7 @@ async def test_however_close_the_stamps_are(stand: Standing, step_s: int, rows: 
     org.advance(2 * DAY_S)
     await org.loaded()
     drifted = drift(org)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     drifted.found_by(result)
     shown = (await org.state("Lead")).drift
     assert shown is not None
@@ -310,10 +147,10 @@ async def test_more_days_than_one_answer_holds(stand: Standing) -> None:
     _spread(org, "Lead")
     await org.loaded()
     org.advance(3_600)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert (result["repaired"], calls) == (0, 2)
     drifted = drift(org)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     drifted.found_by(result)
     assert calls <= 20
     assert await org.equal("Lead") == 2_600
@@ -329,7 +166,7 @@ async def test_many_days_that_the_mirror_does_not_have(stand: Standing) -> None:
         "DELETE FROM Lead WHERE SystemModstamp < (SELECT SystemModstamp FROM Lead"
         " ORDER BY SystemModstamp LIMIT 1 OFFSET 1000)"
     )
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert result["missing_count"] == 1_000
     assert calls <= 20
     assert await org.equal("Lead") == 2_600
@@ -337,7 +174,7 @@ async def test_many_days_that_the_mirror_does_not_have(stand: Standing) -> None:
 
 def _spread(org: Stand, name: str) -> None:
     """Give every row a day of its own."""
-    org.org.store.execute(
+    org.org.database.execute(
         f"UPDATE {name} SET SystemModstamp ="
         " strftime('%Y-%m-%dT12:00:00.000Z', 'now', '-' || rowid || ' days')"
     )
@@ -351,7 +188,7 @@ async def test_a_filter_is_part_of_the_proof(stand: Standing) -> None:
     await org.loaded()
     org.advance(3_600)
     await org.audit("Lead")  # the rows were made just before they were loaded: they are looked at again
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert (result["repaired"], calls) == (0, 1)
     outside = [one for one in org.ids("Lead") if one not in set(inside)]
     org.update("Lead", outside[:5], Title="still outside")
@@ -359,7 +196,7 @@ async def test_a_filter_is_part_of_the_proof(stand: Standing) -> None:
     org.update("Lead", inside[:2], Company="Outside")
     org.update("Lead", inside[2:6], Title="still inside")
     org.advance(300)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert sorted(result["missing"]) == sorted(outside[5:8])
     assert sorted(result["stale"]) == sorted(inside[2:6])
     assert sorted(result["orphaned"]) == sorted(inside[:2])
@@ -386,8 +223,10 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     """People save, pushes arrive, checks run, all at once: no check calls what is on its way drift."""
     org = await (await stand({"Lead": 600}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")
-    controller = org.parts.controller
-    loops = [asyncio.create_task(org.parts.inbox.run()), asyncio.create_task(controller.realtime.run())]
+    parts = org.parts
+    loops = [
+        asyncio.create_task(parts.runner.run(one)) for one in (parts.services.inbox, parts.services.realtime)
+    ]
     stop, at_work = asyncio.Event(), asyncio.Event()
     ids = org.ids("Lead")
 
@@ -412,17 +251,17 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
         at_work.set()
 
     async def until_applied() -> None:
-        if await inbox.count_pending(org.parts.database):
+        if org.parts.database.counts.pending:
             await asyncio.sleep(0.001)
             await until_applied()
 
-    controller.fingerprinter._sleep = grace
+    org.sleep = grace
     at_work.set()
     working = asyncio.create_task(people())
     try:
         for _ in range(6):
             org.advance(20)
-            await controller.check(org.parts.engine.catalog["Lead"])
+            await parts.services.checks.check(org.parts.engine.catalog["Lead"])
     finally:
         stop.set()
         at_work.set()
@@ -461,17 +300,17 @@ async def test_ac_32_rows_taken_out_of_sight_mid_run(stand: Standing) -> None:
     org.update("Lead", ids[:100], Title="seen by nobody soon")
     org.advance(300)
     (mirrored,) = org.parts.engine.catalog
-    result = await org.parts.controller.fingerprinter.step(mirrored)
+    result = await org.parts.readers.fingerprinter.step(mirrored)
     assert len(result.found.stale) == 100
     await org.simulated.control("visibility", {"hidden_records": ids[:100]})
-    await org.parts.controller.repair.step()
+    await org.parts.readers.repair.step()
     shown = await org.state("Lead")
     assert (shown.state, shown.rows) == ("incomplete", 400)
     assert "no longer visible" in (shown.error or "")
     assert "permissions" in (shown.error or "")
     assert org.sql("SELECT * FROM _rts_tombstone") == []
     await org.simulated.control("visibility", {"hidden_records": []})
-    await org.parts.controller.repair.step()
+    await org.parts.readers.repair.step()
     await org.load()
     assert (await org.state("Lead")).state == "live"
     assert await org.equal("Lead") == 400
@@ -482,11 +321,11 @@ async def test_a_million_rows(stand: Standing, measured: Callable[[str], None]) 
     """The ten changes among a million rows: one pass, at most 20 calls; nothing wrong: one call."""
     org = await (await stand({"Lead": 1_000_000})).loaded()
     org.advance(3_600)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     assert (result["repaired"], calls) == (0, 1)
     measured(f"fingerprint of 1,000,000 rows, nothing wrong: {calls} call, {result['seconds']:.2f} s")
     drifted = drift(org)
-    result, calls = await spent(org)
+    result, calls = await org.audited("Lead")
     drifted.found_by(result)
     assert calls <= 20
     assert result["bulk_jobs"] == 0

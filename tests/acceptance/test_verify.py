@@ -6,13 +6,13 @@ import asyncio
 import json
 from typing import Any
 
-from stand import Stand, Standing
-
 from rtsd.cli import main
+from rtsd.control.protocol import DriftCounts, Verification
 from rtsd.core.certificate import is_intact
+from tests.support.inprocess.stand import Stand, Standing
 
 
-async def verify(org: Stand, *, certify: bool = False) -> dict[str, Any]:
+async def verify(org: Stand, *, certify: bool = False) -> Verification:
     """Verify over the control socket."""
     async with org.client() as client:
         return await client.verify(certify=certify)
@@ -32,16 +32,16 @@ async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
     org = await (await stand({"Lead": 300, "Account": 50})).loaded()
     org.advance(3_600)
     first = await verify(org)
-    assert first["ok"]
+    assert first.ok
     before = await org.calls()
     second = await verify(org)
-    assert second["ok"]
+    assert second.ok
     assert await org.cost(before) == 2
-    assert [(one["name"], one["rows"], one["counted"], one["checksummed"]) for one in second["objects"]] == [
+    assert [(one.name, one.rows, one.counted, one.checksummed) for one in second.objects] == [
         ("Lead", 300, 300, 300),
         ("Account", 50, 50, 50),
     ]
-    assert second["faults"] == []
+    assert second.faults == []
     assert await org.equal("Lead") == 300
 
 
@@ -59,14 +59,14 @@ async def test_a_flipped_bit_is_found_and_repaired(stand: Standing) -> None:
     (wrong,) = org.sql("SELECT Description FROM Lead WHERE Id=?", marked)
     assert wrong["Description"].startswith("` value")
     found = await verify(org)
-    (lead,) = found["objects"]
-    assert lead["broken"] == [marked]
-    assert lead["repaired"] == 1
+    (lead,) = found.objects
+    assert lead.broken == [marked]
+    assert lead.repaired == 1
     assert await org.equal("Lead") == 200
     assert [event.detail for event in await org.journal("drift")] == [{"broken": [marked]}]
     found = await verify(org)
-    assert found["ok"]
-    assert found["objects"][0]["broken"] == []
+    assert found.ok
+    assert found.objects[0].broken == []
 
 
 async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
@@ -80,16 +80,16 @@ async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
     region = {"name": "Region__c", "type": "string", "length": 40}
     await org.simulated.control("schema", {"op": "add_field", "object": "Contact", "field": region})
     org.advance(3_601)
-    await org.parts.controller.describer.step()
-    assert (await verify(org))["objects"][1]["broken"] == []
+    await org.parts.readers.describer.step()
+    assert (await verify(org)).objects[1].broken == []
     await org.load()
     await org.read()
     for mirrored in org.parts.engine.catalog:
-        await org.parts.controller.columns.refresh(mirrored)
+        await org.parts.readers.columns.refresh(mirrored)
     for _ in range(2):
         found = await verify(org)
-        assert [one["broken"] for one in found["objects"]] == [[], []]
-        assert found["ok"]
+        assert [one.broken for one in found.objects] == [[], []]
+        assert found.ok
     assert await org.equal("Contact") == 55
 
 
@@ -99,14 +99,14 @@ async def test_counts_that_do_not_fit_are_said(stand: Standing) -> None:
     org.advance(3_600)
     await org.sabotage("DELETE FROM Lead WHERE Id=?", org.ids("Lead")[3])
     found = await verify(org)
-    (lead,) = found["objects"]
-    assert lead["drift"] == {"missing": 1, "stale": 0, "orphaned": 0}
-    assert lead["rows"] == 100
-    assert lead["counted"] == 101
-    assert not found["ok"]
+    (lead,) = found.objects
+    assert lead.drift == DriftCounts(missing=1)
+    assert lead.rows == 100
+    assert lead.counted == 101
+    assert not found.ok
     found = await verify(org)
-    assert found["ok"]
-    assert found["objects"][0]["counted"] == 100
+    assert found.ok
+    assert found.objects[0].counted == 100
 
 
 async def test_a_certificate_can_be_checked(stand: Standing, capsys: Any) -> None:

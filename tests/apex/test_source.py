@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import analysers
 import pytest
-from source_rules import findings, object_fields
+
+from tests.support.apex import analysers
+from tests.support.apex.source_rules import findings, object_fields
 
 CLASSES = "force-app/main/default/classes/"
 TRIGGERS = "force-app/main/default/triggers/"

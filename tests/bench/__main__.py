@@ -1,4 +1,4 @@
-"""`python tests/bench`: measures beside what it is compared with, in one run, and prints the ratios.
+"""`python -m tests.bench`: measures beside what it is compared with, in one run, and prints the ratios.
 
 Rounds alternate between the candidates, and medians count, so that other work on the machine disturbs
 all of them alike. The last line is the JSON of everything above it.
@@ -12,18 +12,8 @@ import json
 import os
 import platform
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
-
-import audit  # noqa: E402 - found through the path above
-import feed  # noqa: E402
-import memory  # noqa: E402
-import proof  # noqa: E402
-import pushes  # noqa: E402
-import rules  # noqa: E402
-import screen  # noqa: E402
+from tests.bench import audit, feed, memory, proof, pushes, rules, screen
 
 BENCHMARKS = {
     "audit": audit.run,

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from daemon import Daemon
-from report import Report, middle, ratio, rounded, spread
-from rig import Rig, standing
-from waiting import eventually
-
 from rtsd.store.sqlite import pysqlite3
 from rtssim.process import SimulatedOrg
+from tests.bench.report import Report, middle, ratio, rounded, spread
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import Rig, standing
+from tests.support.waiting import eventually
 
 FLOOR = 0.6
 """Of `.import` into the same table, which has its indexes."""
@@ -72,7 +71,7 @@ async def audited(rig: Rig, rows: int) -> Audited:
     daemon = await rig.start()
     await eventually(lambda: _described(rig), "the object is described")
     before = await _downloads(rig.org)
-    await daemon.client.audit(OBJECT, full=True)
+    await daemon.client.start_audit(OBJECT, full=True)
 
     async def downloading() -> float | None:
         return time.time() if await _downloads(rig.org) > before else None

@@ -6,11 +6,10 @@ import argparse
 import asyncio
 import time
 
-import load
-import pushes
-from report import Report, rounded
-from rig import standing
-from sender import Shot, firing
+from tests.bench import load, pushes
+from tests.bench.report import Report, rounded
+from tests.support.processes.rig import standing
+from tests.support.processes.sender import Shot, firing
 
 PACE = 200
 """Changes a second: far more than an org makes, far less than the most there is."""

@@ -11,13 +11,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "e2e"))
-
 import msgspec
-from sender import Shot, firing, signed
+
+from tests.support.processes.sender import Shot, firing, signed
 
 
 def shots(order: dict[str, Any]) -> list[Shot]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from report import Report, rounded
-from rig import standing
+from tests.bench.report import Report, rounded
+from tests.support.processes.rig import standing
 
 FEW = 10_000
 OBJECT = "Contact"

@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from report import Report, middle, rounded
-
 from rtsd.core.change import Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import indexes, mirror, objects, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
+from tests.bench.report import Report, middle, rounded
 
 FLOOR_S = 1.0
 CHUNK = 5_000

@@ -15,19 +15,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from daemon import Daemon
-from report import Report, middle, ratio, rounded, spread
-from rig import TOKEN, Rig, standing
+from tests.bench.report import Report, middle, ratio, rounded, spread
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import TOKEN, Rig, standing
 
 FLOOR = 0.4
 OBJECT = "Contact"
 RECORDS = 1_000
 CONNECTIONS = 32
 WARM_UP = 500
-HERE = Path(__file__).parent
 
 
 @dataclass
@@ -84,7 +82,9 @@ async def fire(what: dict[str, Any]) -> Fired:
     """Run the load generator once. `applied` is, for now, the seconds it took to sign."""
     begun = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "load.py"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.bench.load"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate(json.dumps(what).encode())
     whole = time.perf_counter() - begun
@@ -116,7 +116,7 @@ async def _all_applied(rig: Rig, daemon: Daemon, last: int) -> None:
 @asynccontextmanager
 async def _bare() -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "bare.py"), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.bench.bare"), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import load
 import msgspec
-import pushes
 from aiohttp import web
-from report import Report, middle, ratio, rounded
-from rig import Rig, standing
-from sender import Shot, firing
-from waiting import eventually
+
+from tests.bench import load, pushes
+from tests.bench.report import Report, middle, ratio, rounded
+from tests.support.processes.rig import Rig, standing
+from tests.support.processes.sender import Shot, firing
+from tests.support.waiting import eventually
 
 PACE = 50
 """Firing changes a second beside the load."""

@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from report import Report, middle, rounded
 
 from rtsd.control.protocol import Event, Frame
+from tests.bench.report import Report, middle, rounded
 
-TUI_TESTS = Path(__file__).parents[1] / "tui"
 SIZE = (200, 50)
 RATES = (0, 1_000, 5_000, 10_000)
 SECONDS = 6.0
@@ -120,7 +119,8 @@ async def daemon(per_second: float) -> AsyncIterator[Path]:
     with tempfile.TemporaryDirectory(prefix="rts") as directory:
         socket = Path(directory) / "s"
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(TUI_TESTS / "fake_daemon.py"), str(socket), "healthy", str(per_second)),
+            *(sys.executable, "-m", "tests.support.dashboard.fake_daemon", str(socket)),
+            *("healthy", str(per_second)),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
@@ -175,9 +175,8 @@ async def _measure(per_second: int, seconds: float) -> dict[str, float]:
 
 def _fold() -> dict[str, float]:
     """Events a second that can be folded, and frames painted, in one process without a terminal."""
-    sys.path.insert(0, str(TUI_TESTS))
-    from dashboard import filled, still_app
-    from scenarios import event, live
+    from tests.support.dashboard.app import filled, painted, still_app
+    from tests.support.dashboard.scenarios import event, live
 
     told = filled(live())
     frames = [
@@ -201,7 +200,7 @@ def _fold() -> dict[str, float]:
                 told.fold(msgspec.json.decode(line, type=Frame))
                 start = time.perf_counter()
                 app.screen.tick()  # type: ignore[attr-defined]
-                app.screen._compositor.render_strips()
+                painted(app)
                 spent += time.perf_counter() - start
             return spent / len(frames)
 
@@ -214,9 +213,8 @@ def _rows(event: Callable[[int], Event], last: int) -> list[Event]:
 
 def _million() -> dict[str, float]:
     """What a million events cost in memory: the ring is bounded."""
-    sys.path.insert(0, str(TUI_TESTS))
-    from dashboard import filled
-    from scenarios import event, live
+    from tests.support.dashboard.app import filled
+    from tests.support.dashboard.scenarios import event, live
 
     told, grown = filled(live()), 0.0
     before = 0
@@ -282,9 +280,12 @@ def _floors(found: dict[str, float]) -> str:
 
 async def _apart(part: str) -> dict[str, float]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"import json, screen; print(json.dumps(screen.{part}()))"),
+        *(
+            sys.executable,
+            "-c",
+            f"import json; from tests.bench import screen; print(json.dumps(screen.{part}()))",
+        ),
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
     )
     told, _ = await process.communicate()
     numbers: dict[str, float] = json.loads(told)

@@ -12,13 +12,14 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from second_org.data import ORG_ID
-from second_org.equality import differences
-from second_org.home import TOKEN, Home, home
-from second_org.org import CLIENT_ID
-from second_org.push import change, document, post
-from second_org.server import serving
-from waiting import eventually
+
+from tests.support.second_org.data import ORG_ID
+from tests.support.second_org.equality import differences
+from tests.support.second_org.home import TOKEN, Home, home
+from tests.support.second_org.org import CLIENT_ID
+from tests.support.second_org.push import change, document, post
+from tests.support.second_org.server import serving
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from simple_salesforce.api import Salesforce
@@ -17,8 +17,7 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
-if TYPE_CHECKING:
-    from conftest import Target
+from tests.support.salesforce.target import Target
 
 TEXT = 'Zeile 1\nZeile 2 "Zitat", Komma; Straße 東京 👩‍👩‍👧‍👦'
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from attackers import SLOW_BODY, SLOW_HEADERS, crowd, push_alone
-from rig import TOKEN, standing
-from sender import Shot, signed
-from waiting import eventually
+
+from tests.support.processes.attackers import SLOW_BODY, SLOW_HEADERS, crowd, push_alone
+from tests.support.processes.rig import TOKEN, standing
+from tests.support.processes.sender import Shot, signed
+from tests.support.waiting import eventually
 
 ATTACKERS = 3_000
 PUSHES = 600

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from barrage import OBJECT, Barrage
-from daemon import Daemon
-from rig import PII, Rig, standing
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import PII, Rig, standing
 
 ENOUGH = 200
 """Answered pushes before the backup is asked for."""

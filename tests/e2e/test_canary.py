@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import msgspec
-from attackers import push_alone
-from daemon import Daemon
-from rig import PII, TOKEN, Rig, standing
-from sender import Shot, signed
+
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import PII, TOKEN, Rig, standing
+from tests.support.processes.sender import Shot, signed
 
 BAD_TOKEN = "canary-wrong-token-51ab"
 MAIL = "canary.mail.83f1@example.com"

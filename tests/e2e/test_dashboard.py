@@ -7,26 +7,21 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from rig import TOKEN, Rig, standing
-from waiting import eventually
-
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
 from rtsd.workflows.demo.environment import UNMIRRORED as STRAY
 from rtsd.workflows.demo.environment import push_unmirrored
 from rtstui.app import RtsTui
-from rtstui.connection import Connection
+from rtstui.daemon_link import DaemonLink
+from rtstui.screens.view import InputLine
 from rtstui.state import Gap, State
-from rtstui.widgets.line import Line
+from tests.support.dashboard.app import notices, text
+from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.waiting import eventually
 
 OBJECT = "Contact"
 WITHIN_S = 2.0
 """So soon an operator has to be told that the daemon is gone."""
-
-
-def text(app: RtsTui) -> str:
-    """The screen, line by line."""
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def until(condition: Callable[[], object], seconds: float = 20.0) -> float:
@@ -41,7 +36,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> float
 def watched(rig: Rig) -> RtsTui:
     """The dashboard on the rig's daemon."""
     state = State(now=lambda: datetime.now(UTC), socket=str(rig.socket))
-    return RtsTui([Connection(ControlClient(rig.socket), state)])
+    return RtsTui([DaemonLink(ControlClient(rig.socket), state)])
 
 
 async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None:
@@ -65,7 +60,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await pilot.press("9")
             await until(lambda: "[[rules]]" in text(app))
             await pilot.press("0", "slash")
-            app.screen.query_one(Line).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
+            app.screen.query_one(InputLine).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
             await pilot.press("enter")
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
 
@@ -75,7 +70,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await until(lambda: STRAY in text(app))
             (letter,) = await daemon.client.dead_letters()
             await pilot.press("tab", "R", "y")
-            await until(lambda: "1 retried." in " ".join(note.message for note in app._notifications))
+            await until(lambda: "1 retried." in " ".join(notices(app)))
 
             async def back() -> bool:  # it fails again, and says so under a number of its own
                 return [one.id for one in await daemon.client.dead_letters()] not in ([], [letter.id])

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from attackers import push_alone
-from barrage import OBJECT, Barrage
-from rig import Rig, standing
-from sender import Shot
-from waiting import eventually
+
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.rig import Rig, standing
+from tests.support.processes.sender import Shot
+from tests.support.waiting import eventually
 
 FEWEST, MOST = 30, 400
 """Answers between two kills."""

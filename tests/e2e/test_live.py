@@ -8,9 +8,10 @@ from statistics import median
 
 import pytest
 import pytest_asyncio
-from daemon import Daemon
-from rig import PII, Rig, standing
-from waiting import eventually
+
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import PII, Rig, standing
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from attackers import push_alone
-from rig import TOKEN, standing
-from sender import signed
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.rig import TOKEN, standing
+from tests.support.processes.sender import signed
 
 
 async def test_each_doing_has_its_line() -> None:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from daemon import Daemon
-from rig import Rig, standing
-from waiting import eventually
+
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import Rig, standing
+from tests.support.waiting import eventually
 
 RECOGNISED_S = 30.0
 PUSHED_S = 60.0
@@ -127,7 +128,7 @@ async def is_aimed_elsewhere(scene: Scene) -> None:
     """A wrong Gateway URL is said; what was given up meanwhile is fetched once a heartbeat counts it."""
     rig, daemon = scene.rig, scene.daemon
     await rig.aim(f"http://127.0.0.1:{rig.port}/elsewhere")
-    problems = [one.what for one in (await daemon.client.package(look=True)).problems]
+    problems = [one.what for one in (await daemon.client.package(probe=True)).problems]
     assert any("/elsewhere" in one for one in problems), problems
     differing = await scene.rtsd("status")
     assert differing.status == 1

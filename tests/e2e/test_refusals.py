@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from rig import Rig, free_port, standing
+
+from tests.support.processes.rig import Rig, free_port, standing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

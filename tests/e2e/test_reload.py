@@ -6,12 +6,12 @@ import signal
 
 import aiohttp
 import pytest
-from rig import TOKEN, Rig, standing
-from sender import signed
-from waiting import eventually
 
 from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError
+from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.processes.sender import signed
+from tests.support.waiting import eventually
 
 NEW_TOKEN = "canary-rotated-token-0123456789ab"
 

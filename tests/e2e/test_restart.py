@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from rig import standing
-from waiting import eventually
-
 from rtsd.sync.audit import PAGE
+from tests.support.processes.rig import standing
+from tests.support.waiting import eventually
 
 OBJECT = "Lead"
 ROWS = PAGE + 10_000
@@ -24,7 +23,7 @@ async def test_stopped_and_killed_amid_load_and_pushes() -> None:
     async with standing({OBJECT: ROWS}, interval="2s") as rig:
         org = rig.org
         await rig.install_package()
-        await org.control("lively", {"rate": 30, "objects": [OBJECT], "seed": 4})
+        await org.control("activity", {"rate": 30, "objects": [OBJECT], "seed": 4})
         daemon = await rig.start()
 
         async def first_page() -> bool:
@@ -55,7 +54,7 @@ async def test_stopped_and_killed_amid_load_and_pushes() -> None:
 
         daemon = await rig.start()
         await daemon.live(within=90)
-        await org.control("lively", method="DELETE")
+        await org.control("activity", method="DELETE")
         await rig.ends_equal()
         stats = await org.stats()
         assert stats["bulk_jobs"] == 1

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from barrage import OBJECT, Barrage
-from rig import Rig, standing
-from waiting import eventually
 
 from rtsd.core.signature import sign
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.rig import Rig, standing
+from tests.support.waiting import eventually
 
 SECRET = "canary-hook-secret-c41d"
 SLOWLY_S = 0.02

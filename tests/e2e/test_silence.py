@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rig import PII, free_port, standing
-from waiting import eventually
+from tests.support.processes.rig import PII, free_port, standing
+from tests.support.waiting import eventually
 
 
 async def test_silence_and_back() -> None:

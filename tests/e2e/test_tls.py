@@ -15,9 +15,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from rig import TOKEN, Rig, standing
-from sender import signed
-from waiting import eventually
+
+from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.processes.sender import signed
+from tests.support.waiting import eventually
 
 
 def write_pair(place: Path, name: str) -> None:

@@ -16,10 +16,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import store_steps
 
 from rtsd.store import backup, migrations
 from rtsd.store.database import Database
+from tests.support.faults import store_steps
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="there is no strace to kill at a write"

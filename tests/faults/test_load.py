@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attackers import push_alone
-from barrage import OBJECT, Barrage
-from daemon import Daemon
-from rig import Rig, standing
-from sender import Shot, firing
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import Rig, standing
+from tests.support.processes.sender import Shot, firing
 
 SECONDS = 60
 WARM_UP_S = 15

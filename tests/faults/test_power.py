@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from barrage import OBJECT, Barrage
-from disks import loop_disk
-from rig import standing
+from tests.support.faults.disks import loop_disk
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.rig import standing
 
 CUTS = 3
 FEWEST, MOST = 300, 900

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from barrage import OBJECT, Barrage
-from disks import resize, small_disk
-from rig import standing
-from waiting import eventually
+
+from tests.support.faults.disks import resize, small_disk
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.rig import standing
+from tests.support.waiting import eventually
 
 EXIT_WITHIN_S = 5.0
 FIRST_FAULT_S = 10.0

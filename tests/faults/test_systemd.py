@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from attackers import push_alone
-from barrage import OBJECT, Barrage
-from machine import Machine, booted
-from rig import PII, TOKEN, Rig, standing
-from waiting import eventually
+from tests.support.faults.machine import Machine, booted
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.rig import PII, TOKEN, Rig, standing
+from tests.support.waiting import eventually
 
 UNITS = Path(__file__).parents[2] / "config"
 WATCHDOG_S = 6

@@ -7,13 +7,13 @@ from random import Random
 
 import msgspec
 import pytest
-from dashboard import text, until
 from textual.widgets import Button
-from watching import pressed, watching
 
 from rtstui import saving
 from rtstui.screens.dialogs import Confirm
 from rtstui.widgets.stream import Stream
+from tests.support.dashboard.app import notices, text, until
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_pause_asks_first_and_enter_means_no(socket: Path) -> None:
@@ -91,7 +91,7 @@ async def test_nothing_is_dropped_that_could_not_be_kept(
     monkeypatch.setattr(saving, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "4", "tab", "D", "1", "enter")
-        await until(lambda: any("No space left" in note.message for note in app._notifications))
+        await until(lambda: any("No space left" in note for note in notices(app)))
         assert daemon.requests == []
 
 
@@ -100,7 +100,7 @@ async def test_a_refusal_is_told_in_its_own_words(socket: Path) -> None:
     async with watching(socket) as (app, pilot, daemon):
         daemon.refuse = (429, "QuotaExhausted", "the reserve is [/] reached \x1b[2J")
         await pressed(pilot, "3", "P", "y")
-        await until(lambda: any("reserve is [/] reached ␛[2J" in note.message for note in app._notifications))
+        await until(lambda: any("reserve is [/] reached ␛[2J" in note for note in notices(app)))
 
 
 async def test_read_only_never_writes(socket: Path) -> None:
@@ -128,7 +128,7 @@ async def test_only_this_record_and_saved_as_lines(
         stream = app.screen.query_one(Stream)
         await until(lambda: len(stream.lines) == 1, pilot)
         await pressed(pilot, "w")
-        await until(lambda: any("Saved to" in note.message for note in app._notifications))
+        await until(lambda: any("Saved to" in note for note in notices(app)))
     assert msgspec.json.decode(kept(tmp_path))["seq"] == 399
 
 
@@ -142,7 +142,7 @@ async def test_copying_says_what_it_did_and_not_more(
         assert msgspec.json.decode(app.clipboard)["seq"] == 399
         await pressed(pilot, "y")
         assert app.clipboard.endswith("StageName,Amount,CloseDate") or "PUSH" in app.clipboard
-        assert not any("copied" in note.message.lower() for note in app._notifications)
+        assert not any("copied" in note.lower() for note in notices(app))
         app.copy_to_clipboard("x" * 80_000)
         assert len(kept(tmp_path)) == 80_000
 

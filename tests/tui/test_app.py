@@ -6,20 +6,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dashboard import Clock, answered, filled, running, still_app, text, until
-from fake_daemon import FakeDaemon
-from scenarios import event, events, healthy, live, silent
 from textual.widgets import Input
-from watching import pressed, watching
 
 from rtstui.app import RtsTui
-from rtstui.rows import plain
-from rtstui.screens.dialogs import Confirm, Help, Text
-from rtstui.widgets.chrome import VIEWS, KeyBar, Tabs
+from rtstui.screens.dialogs import Confirm
+from rtstui.widgets.chrome import VIEWS, Tabs
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.stream import Stream
+from tests.support.dashboard.app import Clock, answered, filled, running, still_app, text, until
+from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.scenarios import event, events, healthy, live, silent
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_the_overview_answers_without_a_key(socket: Path) -> None:
@@ -59,11 +58,11 @@ async def test_events_arrive_and_freeze_holds_the_view(socket: Path) -> None:
         await pressed(pilot, "2", "space")
         stream = app.screen.query_one(Stream)
         await until(lambda: "FROZEN" in text(app))
-        before = [list(row) for row in stream._rows]
+        before = stream.export()
         daemon.happen(events(401, 460))
         await until(lambda: app.state.newest == 460, pilot)
         await until(lambda: "60 new" in text(app))
-        assert [list(row) for row in stream._rows] == before
+        assert stream.export() == before
         await pressed(pilot, "space")
         await until(lambda: event(460).id in text(app))
 
@@ -175,75 +174,6 @@ async def test_no_daemon_is_a_page_not_a_blank(socket: Path) -> None:
             await until(lambda: "● LIVE" in text(app))
 
 
-async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
-    """From the live bindings: every shown action of the view is there."""
-    async with watching(socket, size=(120, 60)) as (app, pilot, _):
-        await pressed(pilot, "3", "question_mark")
-        assert isinstance(app.screen, Help)
-        await until(lambda: "EVERYWHERE" in text(app))
-        screen = text(app)
-        for words in ("audit…", "pause…", "next panel", "commands", "interval", "deferred"):
-            assert words in screen, words
-        await pressed(pilot, "escape")
-        assert not isinstance(app.screen, Help)
-
-
-async def test_help_and_palette_know_every_key_of_every_view() -> None:
-    """What works in a view is in its help and in its palette, under its own name."""
-    app = still_app(answered(filled(live())))
-    async with app.run_test(size=(120, 35)) as pilot:
-        for key in VIEWS:
-            await pressed(pilot, key)
-            active = {one.binding.description for one in app.screen.active_bindings.values()}
-            commands = {one.title for one in app.get_system_commands(app.screen)}
-            lacking = {name.capitalize() for name in active - {"commands"}} - commands
-            assert not lacking, (key, lacking)
-            await pressed(pilot, "question_mark")
-            assert isinstance(app.screen, Help)
-            said = "\n".join(plain(row) for row in app.screen.query_one(Text).text)
-            assert not {name for name in active if name not in said}, key
-            await pressed(pilot, "escape")
-
-
-async def test_the_palette_finds_and_runs_a_command(socket: Path) -> None:
-    """Typing part of a name and enter does what its key does."""
-    async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "colon")
-        await pressed(pilot, *"rts-light")
-        await pilot.pause(0.4)
-        await pressed(pilot, "enter")
-        await until(lambda: app.theme == "rts-light")
-
-
-async def test_q_quits_and_ctrl_c_quits_when_pressed_twice(socket: Path) -> None:
-    """One press of ctrl+c only says how."""
-    async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "ctrl+c")
-        assert app.is_running
-        await pilot.press("ctrl+c")
-        await until(lambda: app._exit)
-        assert app.return_code == 0
-    async with watching(socket) as (app, pilot, _):
-        await pilot.press("q")
-        await until(lambda: app._exit)
-        assert app.return_code == 0
-
-
-async def test_find_steps_through_matches_and_leaves_the_rest_in_sight(socket: Path) -> None:
-    """F looks upwards from the newest, n goes on, N comes back; nothing is filtered away."""
-    async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "2", "f", *"kind:error", "enter")
-        stream = app.screen.query_one(Stream)
-        found = [stream.chosen.seq if stream.chosen else 0]
-        for key in "nN":
-            await pressed(pilot, key)
-            found.append(stream.chosen.seq if stream.chosen else 0)
-        assert found == [376, 335, 376]
-        assert len(stream.lines) == 400
-        await pressed(pilot, *"NN")
-        assert any("No more of kind:error" in note.message for note in app._notifications)
-
-
 async def test_ages_zoom_and_sort(socket: Path) -> None:
     """T shows ages for times, z gives a panel the whole view and back, s sorts and the cursor stays."""
     async with watching(socket) as (app, pilot, _):
@@ -331,30 +261,6 @@ async def test_a_click_on_a_tab_opens_its_view(size: tuple[int, int]) -> None:
             await until(lambda key=key: app.current_mode == key, pilot)
 
 
-async def test_keys_can_be_changed_and_help_follows(socket: Path) -> None:
-    """The new key works, the old one does not, and the help shows the new one."""
-    async with watching(socket, size=(120, 70)) as (app, pilot, _):
-        app.set_keymap({"app.mask": "ctrl+x"})
-        await pressed(pilot, "m")
-        assert not app.masking
-        await pressed(pilot, "ctrl+x")
-        assert app.masking
-        await pressed(pilot, "question_mark")
-        await until(lambda: "^x" in text(app) or "ctrl+x" in text(app))
-
-
-async def test_the_line_of_keys_can_be_clicked(socket: Path) -> None:
-    """The mouse does what the key does; a click beside the hints does nothing."""
-    async with watching(socket) as (app, pilot, _):
-        await pressed(pilot, "2")
-        line = text(app).splitlines()[-1]
-        await pilot.click(KeyBar, offset=(line.index("freeze"), 0))
-        await until(lambda: app.screen.query_one(Stream).frozen is not None, pilot)
-        await pilot.click(KeyBar, offset=(118, 0))
-        await pilot.click(KeyBar, offset=(line.index("help"), 0))
-        await until(lambda: isinstance(app.screen, Help))
-
-
 async def test_the_cursor_follows_its_object_when_rows_move() -> None:
     """Sorting under the cursor does not change what a key acts on."""
     told = filled(live())
@@ -363,10 +269,11 @@ async def test_the_cursor_follows_its_object_when_rows_move() -> None:
         await pressed(pilot, "down", "down")
         table = app.screen.query_one(Objects)
         assert table.cursor == "Lead"
+        before = table.export()
         assert told.status is not None
         told.status.objects.sort(key=lambda item: item.rows)
         told.rev += 1
-        await until(lambda: table._place == 3)
+        await until(lambda: table.export() != before)
         assert table.cursor == "Lead"
         told.status.objects = [item for item in told.status.objects if item.name != "Lead"]
         told.rev += 1
@@ -418,7 +325,7 @@ async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     assert two.status is not None
     two.status.org.name = "Globex"
     app = still_app(one)
-    app.connections.append(still_app(two).connections[0])
+    app.links.append(still_app(two).links[0])
     async with app.run_test(size=(120, 35)) as pilot:
         await until(lambda: "Acme" in text(app))
         await pressed(pilot, "ctrl+o", "down", "enter")

@@ -29,10 +29,10 @@ PLACES = {
     "record": "Record",
     "rules": "Rules",
     "sql": "SQL",
-    "dialog": "Questions",
-    "reader": "Texts",
+    "dialog": "Dialogs",
+    "reader": "Text viewer",
     "help": "Help",
-    "orgs": "The list of daemons",
+    "orgs": "List of daemons",
 }
 """What the first part of a binding's name means, in the order of the page."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from scenarios import events
 
 from rtsd.control.protocol import Event
 from rtstui.filter import FilterMistake, parse
+from tests.support.dashboard.scenarios import events
 
 JOURNAL = events(1, 400)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from scenarios import NOW, ago
 
 from rtstui import format as form
 from rtstui.rows import cut, plain, spread, width_of
+from tests.support.dashboard.scenarios import NOW, ago
 
 TEXT = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=40)
 

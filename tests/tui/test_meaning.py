@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from dashboard import filled
-from scenarios import NOW, SCENARIOS, healthy, live
 
 from rtsd.control.protocol import Limit
 from rtsd.core.mode import Mode
@@ -12,6 +10,8 @@ from rtstui.format import wrap
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
 from rtstui.state import Phase
 from rtstui.verdict import cost, fresh, limit_role, right
+from tests.support.dashboard.app import filled
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, healthy, live
 
 
 def test_every_mode_of_the_daemon_has_a_sign() -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard import text, until
-from papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
-from scenarios import event
 from textual.pilot import Pilot
-from watching import pressed, watching
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm, Reader
-from rtstui.screens.named import record_of
 from rtstui.screens.record import RecordView
+from rtstui.screens.view import record_of
 from rtstui.widgets.record import Values
+from tests.support.dashboard.app import notices, text, until
+from tests.support.dashboard.papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
+from tests.support.dashboard.scenarios import event
+from tests.support.dashboard.watching import pressed, watching
 
 PATH = f"/v1/objects/Contact/records/{CONTACT}"
 
@@ -40,7 +40,7 @@ async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
     """A slip of the fingers is told, and the line stays open."""
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "8", "slash", *"003", "enter")
-        assert any("15 or 18" in note.message for note in app._notifications)
+        assert any("15 or 18" in note for note in notices(app))
         assert not [path for path in daemon.asked if "/records/" in path]
 
 
@@ -68,7 +68,7 @@ async def test_enter_on_a_dead_letter_opens_its_record(socket: Path) -> None:
     """What could not be applied leads to what is there."""
     async with watching(socket) as (app, pilot, daemon):
         daemon.letters[0].record = CONTACT
-        app.connection.read_log()
+        app.link.read_log()
         await pressed(pilot, "4", "tab")
         await until(lambda: CONTACT in text(app), pilot)
         await pressed(pilot, "enter")

@@ -14,9 +14,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from dashboard import until
-from fake_daemon import FakeDaemon
-from scenarios import events, live
+
+from tests.support.dashboard.app import until
+from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.scenarios import events, live
 
 DRIVER = shutil.which("chromedriver")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -13,11 +13,11 @@ from rich.segment import Segment
 from textual.color import Color
 
 from rtstui import saving, settings
-from rtstui.answers import KEPT, Answer, Answers, Question
+from rtstui.ascii_filter import AsciiFilter, to_ascii
 from rtstui.bindings import bindings
+from rtstui.document_cache import KEPT, CachedDocument, DocumentCache, DocumentRequest
 from rtstui.meaning import LINKS, MODES, OBJECTS
 from rtstui.pace import HIGH_S, SLOWEST, WINDOW, Pace
-from rtstui.plainly import Ascii, plainly
 from rtstui.staging import Staged
 from rtstui.verdict import GLYPHS
 from rtstui.widgets.chart import columns, plot, resample, ticks
@@ -89,7 +89,7 @@ def test_the_limit_is_drawn_into_the_plot() -> None:
 @given(st.text(max_size=40))
 def test_ascii_is_ascii_in_as_many_cells(text: str) -> None:
     """Whatever is painted, nothing above 0x7f reaches the terminal, and no column moves."""
-    said = plainly(text)
+    said = to_ascii(text)
     assert said.isascii()
     assert len(said) == cell_len(text) or not text.isprintable()
 
@@ -97,16 +97,16 @@ def test_ascii_is_ascii_in_as_many_cells(text: str) -> None:
 def test_states_can_be_told_apart_in_ascii() -> None:
     """Every sign of ours has a stand-in of its own meaning; none is a question mark."""
     for signs in (LINKS, MODES, OBJECTS):
-        texts = [plainly(sign.text) for sign in signs.values()]
+        texts = [to_ascii(sign.text) for sign in signs.values()]
         assert len(set(texts)) == len(texts)
         assert not any("?" in one for one in texts)
-    assert len({plainly(glyph) for glyph in GLYPHS.values()}) == len(GLYPHS)
+    assert len({to_ascii(glyph) for glyph in GLYPHS.values()}) == len(GLYPHS)
 
 
 def test_the_filter_leaves_styles_and_controls_alone() -> None:
     """Only texts change."""
     segments = [Segment("● live"), Segment("plain")]
-    assert [one.text for one in Ascii().apply(segments, Color(0, 0, 0))] == ["* live", "plain"]
+    assert [one.text for one in AsciiFilter().apply(segments, Color(0, 0, 0))] == ["* live", "plain"]
 
 
 # -- the pace ------------------------------------------------------------------------------------
@@ -186,30 +186,30 @@ def test_tmux_gets_the_clipboard_wrapped(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_question_is_due_when_it_is_old_and_never_twice_at_once() -> None:
     """An older daemon, which cannot know, is left in peace until it comes back."""
-    answer: Answer[int] = Answer("x")
-    assert answer.due(NOW, 5)
-    answer.asked_at, answer.asking = NOW, True
-    assert not answer.due(NOW + timedelta(hours=1), 5)
-    answer.asking = False
-    assert [answer.due(NOW + timedelta(seconds=age), 5) for age in (4, 5)] == [False, True]
-    assert not answer.due(NOW + timedelta(days=1), None)
-    answer.older = True
-    assert not answer.due(NOW + timedelta(days=1), 5)
+    answer: CachedDocument[int] = CachedDocument("x")
+    assert answer.is_due(NOW, 5)
+    answer.requested_at, answer.loading = NOW, True
+    assert not answer.is_due(NOW + timedelta(hours=1), 5)
+    answer.loading = False
+    assert [answer.is_due(NOW + timedelta(seconds=age), 5) for age in (4, 5)] == [False, True]
+    assert not answer.is_due(NOW + timedelta(days=1), None)
+    answer.unsupported = True
+    assert not answer.is_due(NOW + timedelta(days=1), 5)
 
 
 def test_answers_are_bounded_and_renewed_by_kind() -> None:
     """A day of looking at records costs no more memory than an hour."""
-    answers = Answers()
+    cache = DocumentCache()
 
     async def nothing(_: object) -> int:
         return 0
 
     for number in range(KEPT * 2):
-        answers.of(Question(f"record {number}", "x", nothing)).asked_at = NOW
-    kept = answers.of(Question(f"record {KEPT * 2 - 1}", "x", nothing))
-    assert kept.asked_at == NOW
-    assert answers.of(Question("record 0", "x", nothing)).asked_at is None
-    answers.renew("why")
-    assert kept.asked_at == NOW
-    answers.renew("record")
-    assert kept.asked_at is None
+        cache.get(DocumentRequest(f"record {number}", "x", nothing)).requested_at = NOW
+    kept = cache.get(DocumentRequest(f"record {KEPT * 2 - 1}", "x", nothing))
+    assert kept.requested_at == NOW
+    assert cache.get(DocumentRequest("record 0", "x", nothing)).requested_at is None
+    cache.expire("why")
+    assert kept.requested_at == NOW
+    cache.expire("record")
+    assert kept.requested_at is None

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import papers
 import pytest
-from dashboard import answered, filled, state, still_app
-from scenarios import NOW, SCENARIOS, events
 from textual.pilot import Pilot
 
 from rtstui import documents
@@ -20,6 +17,9 @@ from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.state import Phase, State
 from rtstui.widgets.result import ResultTable
+from tests.support.dashboard import papers
+from tests.support.dashboard.app import answered, filled, state, still_app
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, events
 
 SIZES = {"small": (80, 24), "medium": (120, 35), "large": (200, 50)}
 VIEWS = {
@@ -42,7 +42,7 @@ Before = Callable[[Pilot[int]], Awaitable[None]]
 def pictured(compare: Compare, app: RtsTui, size: str, run_before: Before | None = None) -> bool:
     """Whether the picture is the accepted one, of an app that did not crash on the way."""
     same = compare(app, terminal_size=SIZES[size], run_before=run_before or settled)
-    return same and app._exception is None
+    return same and app.return_code is None
 
 
 async def settled(pilot: Pilot[int]) -> None:
@@ -150,24 +150,24 @@ def test_keys(snap_compare: Compare, name: str) -> None:
 def older() -> State:
     """A daemon that has never heard of a question."""
     told = filled(SCENARIOS["live"]())
-    answer = told.answers.of(documents.audits())
-    answer.older, answer.asked_at = True, told.now()
+    document = told.documents.get(documents.audits())
+    document.unsupported, document.requested_at = True, told.now()
     return told
 
 
 def asking() -> State:
     """An answer that has not come yet."""
     told = filled(SCENARIOS["live"]())
-    answer = told.answers.of(documents.rules())
-    answer.asking, answer.asked_at = True, NOW - timedelta(seconds=4)
+    document = told.documents.get(documents.rules())
+    document.loading, document.requested_at = True, NOW - timedelta(seconds=4)
     return told
 
 
 def refused() -> State:
     """A question that was refused, with an old answer to show."""
     told = answered(filled(SCENARIOS["live"]()))
-    answer = told.answers.of(documents.quota_history())
-    answer.value, answer.problem = None, "StorageFailed: the disk is broken"
+    document = told.documents.get(documents.quota_history())
+    document.value, document.problem = None, "StorageFailed: the disk is broken"
     return told
 
 
@@ -199,9 +199,9 @@ def test_orgs(snap_compare: Compare) -> None:
         other = filled(SCENARIOS[scenario]())
         assert other.status is not None
         other.status.org.name = name
-        app.connections.append(still_app(other).connections[0])
+        app.links.append(still_app(other).links[0])
     gone = LINKS["lost"]()
-    app.connections.append(still_app(gone).connections[0])
+    app.links.append(still_app(gone).links[0])
 
     async def press(pilot: Pilot[int]) -> None:
         await settled(pilot)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from dashboard import Clock, state
 from hypothesis import given
 from hypothesis import strategies as st
-from scenarios import event, events, live
 
 from rtsd.control.protocol import Event, Frame, Snapshot
 from rtstui.state import RING, Gap, Phase, State
+from tests.support.dashboard.app import Clock, state
+from tests.support.dashboard.scenarios import event, events, live
 
 
 def frame(rows: list[Event], *, skipped: int = 0, seq: int | None = None, total: int = 0) -> Frame:
@@ -27,7 +27,7 @@ def shown(told: State) -> list[int | Gap]:
 
 def test_the_model_needs_no_textual() -> None:
     """The state, the connection and all that formats them run without the UI library."""
-    modules = ("state", "connection", "format", "verdict", "filter", "meaning", "clean", "rows")
+    modules = ("state", "daemon_link", "documents", "format", "verdict", "filter", "meaning", "clean", "rows")
     code = (
         "import sys, "
         + ", ".join(f"rtstui.{name}" for name in modules)

@@ -19,11 +19,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from dashboard import until
-from fake_daemon import FakeDaemon
-from scenarios import dead_letters, error_log, event, events, live
 
 from rtstui.clean import clean
+from tests.support.dashboard.app import until
+from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.scenarios import dead_letters, error_log, event, events, live
 
 TUI = [sys.executable, "-m", "rtstui"]
 DROPPED = ("NO_COLOR", "PYTEST_", "COLUMNS", "LINES")

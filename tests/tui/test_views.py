@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import text, until
-from papers import PACKAGE, RESULT, conditions
-from watching import pressed, watching
 
 from rtstui.screens.dialogs import Confirm, Reader
 from rtstui.widgets.conditions import Fields
+from tests.support.dashboard.app import notices, text, until
+from tests.support.dashboard.papers import PACKAGE, RESULT, conditions
+from tests.support.dashboard.watching import pressed, watching
 
 
 async def test_audits_show_what_runs_and_what_was_found(socket: Path) -> None:
@@ -36,9 +36,7 @@ async def test_verifying_asks_and_tells_what_was_wrong(socket: Path) -> None:
             "objects": [{"name": "Task", "broken": ["x"]}],
         }
         await pressed(pilot, "V", "y")
-        await until(
-            lambda: any("Not everything is right: Task" in note.message for note in app._notifications)
-        )
+        await until(lambda: any("Not everything is right: Task" in note for note in notices(app)))
 
 
 async def test_conditions_are_staged_reviewed_and_applied(socket: Path) -> None:
@@ -70,9 +68,7 @@ async def test_conditions_edited_in_salesforce_meanwhile_are_not_overwritten(soc
         await until(lambda: isinstance(app.screen, Confirm), pilot)
         daemon.papers["/v1/objects/Contact/conditions"] = conditions("Contact", ["Email", "Phone", "Title"])
         await pressed(pilot, *"Contact", "enter")
-        await until(
-            lambda: any("changed in Salesforce meanwhile" in note.message for note in app._notifications)
-        )
+        await until(lambda: any("changed in Salesforce meanwhile" in note for note in notices(app)))
         assert daemon.requests == []
         await until(lambda: "[x] Title" in text(app) and "[-] Email" in text(app))
 
@@ -108,7 +104,7 @@ async def test_a_rule_is_tested_without_sending_anything(socket: Path) -> None:
         await pressed(pilot, "9")
         await until(lambda: "webinar-sequence" in text(app) and "2 in trouble" in text(app), pilot)
         await pressed(pilot, "T", "x", "enter")
-        assert any("how far back" in note.message for note in app._notifications)
+        assert any("how far back" in note for note in notices(app))
         await pressed(pilot, "backspace", "enter")
         await until(lambda: "2 of 8,120 changes match" in text(app))
         assert "/v1/rules/webinar-sequence/test" in daemon.asked

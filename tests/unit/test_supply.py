@@ -1,35 +1,70 @@
-"""What rtsd stands on: versions without known holes, pinned by hash (docs/reliability.md 12, 41)."""
+"""What rtsd is built from: every package pinned by hash, without known holes (docs/reliability.md 12, 41)."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from aiohttp import http_parser
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from rtsd.errors import ConfigError, StoreError
 from rtsd.gateway.server import require_compiled_parser
 from rtsd.store.sqlite import require_sound
 
-LOCK = tomllib.loads((Path(__file__).parents[2] / "uv.lock").read_text())
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ENTRY = re.compile(
+    r"""(?mx)
+    ^(?P<name>[a-z0-9-]+)==(?P<version>[\w.]+)(?P<marker>\ ;\ [\w.\ '!=<>()]+)?\ \\\n
+    (?:\ {4}--hash=sha256:[0-9a-f]{64}\ \\\n)*
+    \ {4}--hash=sha256:[0-9a-f]{64}\n
+    """
+)
+"""A package of one version, with a hash for each of its files; nothing else, so no address either."""
+
+
+def pinned(name: str) -> list[Version]:
+    """The versions a package is locked at: several where markers tell them apart."""
+    return [Version(entry["version"]) for entry in ENTRY.finditer(LOCK) if entry["name"] == name]
+
+
+def wanted() -> list[Requirement]:
+    """Everything pyproject.toml asks for: to run, to develop, to build; extras as well."""
+    project = PROJECT["project"]
+    lists = [
+        project["dependencies"],
+        *project.get("optional-dependencies", {}).values(),
+        *PROJECT["dependency-groups"].values(),
+        PROJECT["build-system"]["requires"],
+    ]
+    return [Requirement(text) for texts in lists for text in texts]
 
 
 def test_every_package_is_locked_by_hash() -> None:
-    """From the public index alone, each file with its SHA-256."""
-    packages = [one for one in LOCK["package"] if "registry" in one["source"]]
-    assert len(packages) > 20
-    for package in packages:
-        assert package["source"] == {"registry": "https://pypi.org/simple"}
-        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
-        assert files, package["name"]
-        assert all(file["hash"].startswith("sha256:") for file in files)
+    """Packages, versions and hashes, and no line of another kind: no index, no host, no URL."""
+    assert len(ENTRY.findall(LOCK)) > 20
+    others = [line for line in ENTRY.sub("", LOCK).splitlines() if not line.startswith("#")]
+    assert others == []
+    assert "//" not in LOCK
+
+
+@pytest.mark.parametrize("requirement", wanted(), ids=lambda requirement: requirement.name)
+def test_the_lock_satisfies_the_project(requirement: Requirement) -> None:
+    """Each dependency is locked at a version that pyproject.toml allows; `make lock` sees to it."""
+    versions = pinned(canonicalize_name(requirement.name))
+    assert versions
+    assert all(version in requirement.specifier for version in versions)
 
 
 def test_the_http_parser_is_one_without_known_holes() -> None:
     """From aiohttp 3.14.1 on, with its compiled parser; the other is refused at the start."""
-    (aiohttp,) = [one for one in LOCK["package"] if one["name"] == "aiohttp"]
-    assert tuple(map(int, aiohttp["version"].split("."))) >= (3, 14, 1)
+    assert min(pinned("aiohttp")) >= Version("3.14.1")
     require_compiled_parser()
     with pytest.raises(ConfigError, match="compiled"):
         require_compiled_parser(http_parser.HttpRequestParserPy)

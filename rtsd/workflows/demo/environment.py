@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from rtsd.control.protocol import Status
 from rtsd.core.instant import to_iso
 from rtsd.core.signature import sign
 from rtsd.errors import DaemonUnreachable, RtsError
+from rtsd.machine import random_token, wall_ms
 from rtssim import process
 from rtssim.process import SimulatedOrg
 
@@ -127,7 +126,7 @@ async def install_package(demo: Environment, objects: list[str]) -> None:
 
 async def push_unmirrored(gateway: str, org: str, token: str) -> None:
     """Push a change of an object that is not mirrored, as the package would, for a dead letter to show."""
-    now = int(time.time() * 1000)
+    now = wall_ms()
     moment = to_iso(now)
     change: dict[str, Any] = {
         "object": UNMIRRORED,
@@ -184,7 +183,7 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
 
 def _write_files(place: Path, org: SimulatedOrg, records: Mapping[str, int], silence_ms: int) -> str:
     """Write the configuration and its secrets; return the push token."""
-    token = secrets.token_urlsafe(32)
+    token = random_token()
     for name, text in (("sf-secret", org.info["client_secret"]), ("push-token", token)):
         path = place / name
         path.touch(mode=0o600)

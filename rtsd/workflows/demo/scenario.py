@@ -144,7 +144,7 @@ async def _wait_until_loaded(demo: Environment, say: Say) -> None:
 async def _run_round(demo: Environment, options: Options, seconds: float, say: Say) -> None:
     """Run a round: edits and imports, a period of lost pushes, and pushes again."""
     org = demo.org
-    await org.control("lively", {"rate": options.rate, "objects": _edited_objects(options.records)})
+    await org.control("activity", {"rate": options.rate, "objects": _edited_objects(options.records)})
     say(f"lively    {options.rate:g} commits a second, for {seconds:g} s")
     try:
         await _with_imports(demo, options.records, seconds * 0.4, say)
@@ -155,7 +155,7 @@ async def _run_round(demo: Environment, options: Options, seconds: float, say: S
         say("silence   over: pushes arrive again")
         await _with_imports(demo, options.records, seconds * 0.3, say)
     finally:
-        await org.control("lively", method="DELETE")
+        await org.control("activity", method="DELETE")
 
 
 def _edited_objects(records: Mapping[str, int]) -> list[str]:

@@ -88,8 +88,7 @@ async def _part(found: Inventory, name: str, read: Callable[[], Awaitable[None]]
 
 
 async def _code(client: Client, found: Inventory, kind: str) -> None:
-    statement = f"SELECT Name, Body, Status FROM {kind} WHERE Name LIKE 'RTS%'"  # noqa: S608  SOQL
-    for row in (await client.tooling_query(statement, purpose=PURPOSE)).records:
+    for row in (await client.tooling_query(soql.apex_code(kind, "RTS%"), purpose=PURPOSE)).records:
         if str(row["Name"]).startswith("RTS_"):
             active = row.get("Status") in ("Active", None)
             found.code[kind, str(row["Name"])] = Source(row.get("Body"), active)
@@ -107,32 +106,23 @@ async def _fields(client: Client, found: Inventory, name: str) -> None:
 
 async def _remote_site(client: Client, found: Inventory) -> None:
     """Read the remote site (Tooling API guide, RemoteProxy)."""
-    where = f"SiteName = {soql.text(REMOTE_SITE)}"
-    statement = soql.select(("EndpointUrl", "IsActive"), "RemoteProxy", where)
-    for row in (await client.tooling_query(statement, purpose=PURPOSE)).records:
+    for row in (await client.tooling_query(soql.remote_site(REMOTE_SITE), purpose=PURPOSE)).records:
         if row.get("IsActive"):
             found.remote_site = str(row["EndpointUrl"])
 
 
 async def _permission_set(client: Client, found: Inventory) -> None:
-    where = f"Name = {soql.text(PERMISSION_SET)}"
-    rows = (await client.query(soql.select(("Id",), "PermissionSet", where), purpose=PURPOSE)).records
+    rows = (await client.query(soql.permission_set(PERMISSION_SET), purpose=PURPOSE)).records
     if not rows:
         return
     found.permission_set = str(rows[0]["Id"])
-    where = f"PermissionSetId = {soql.text(found.permission_set)}"
-    statement = soql.select(("Id", "AssigneeId"), "PermissionSetAssignment", where)
-    for row in (await client.query(statement, purpose=PURPOSE)).records:
+    for row in (await client.query(soql.assignments(found.permission_set), purpose=PURPOSE)).records:
         found.assignments[full_id(row["AssigneeId"])] = str(row["Id"])
 
 
 async def _jobs(client: Client, found: Inventory) -> None:
     """Read the scheduled jobs (Object Reference, CronTrigger and CronJobDetail)."""
-    statement = (
-        "SELECT Id, State, CronJobDetail.Name FROM CronTrigger "  # noqa: S608  SOQL
-        f"WHERE CronJobDetail.Name LIKE {soql.text(JOBS)}"
-    )
-    for row in (await client.query(statement, purpose=PURPOSE)).records:
+    for row in (await client.query(soql.scheduled_jobs(JOBS), purpose=PURPOSE)).records:
         detail: dict[str, Any] = row.get("CronJobDetail") or {}
         found.jobs[str(detail.get("Name"))] = str(row.get("State"))
 

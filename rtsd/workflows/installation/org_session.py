@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
@@ -12,9 +11,9 @@ from dataclasses import dataclass, field
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control.client import ControlClient
-from rtsd.core.instant import Millis
 from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import DaemonUnreachable, QuotaExhausted, RtsError, StoreError
+from rtsd.machine import wall_ms
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.store import quota
@@ -23,11 +22,6 @@ from rtsd.store.database import Database
 PURPOSE = "package"
 TIMEOUT_S = 60.0
 """Seconds for the daemon's answer, before which it probes the org itself."""
-
-
-def now_ms() -> Millis:
-    """The local time, for use on the command line."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass
@@ -67,8 +61,8 @@ class OrgSession:
 async def org_session(config: Config) -> AsyncIterator[OrgSession]:
     """Connect to the org. Afterwards report the calls to the daemon, or to its ledger if it does not run."""
     counter = CallCounter()
-    login = Session(credentials(config.org), counter, now_ms)
-    async with Client(login, counter, now_ms, api_version=config.org.api_version) as client:
+    login = Session(credentials(config.org), counter, wall_ms)
+    async with Client(login, counter, wall_ms, api_version=config.org.api_version) as client:
         session = OrgSession(client, counter)
         try:
             yield session
@@ -80,7 +74,7 @@ async def _report(config: Config, counts: Counter[str], *, probe: bool) -> None:
     """Report the calls to a running daemon and have it probe the package, or write to its ledger."""
     try:
         async with ControlClient(config.control.socket, timeout_s=TIMEOUT_S) as client:
-            await client.package_changed(dict(counts), look=probe)
+            await client.package_changed(dict(counts), probe=probe)
     except DaemonUnreachable:
         await _write_to_ledger(config, counts)
     except RtsError:
@@ -94,4 +88,4 @@ async def _write_to_ledger(config: Config, counts: Counter[str]) -> None:
         if path.exists() and path.stat().st_uid == os.geteuid():
             async with await Database.open(path) as database, database.transaction() as tx:
                 for resource, count in counts.items():
-                    await quota.spend(tx, now_ms(), PURPOSE, resource, count)
+                    await quota.spend(tx, wall_ms(), PURPOSE, resource, count)

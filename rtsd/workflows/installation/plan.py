@@ -110,8 +110,7 @@ async def _user(client: Client, username: str) -> tuple[str, str]:
     if not username:
         mine = await client.userinfo(purpose=PURPOSE)
         return mine.user_id, mine.username
-    statement = soql.select(("Id", "Username"), "User", f"Username = {soql.text(username)}")
-    rows = (await client.query(statement, purpose=PURPOSE)).records
+    rows = (await client.query(soql.user_named(username), purpose=PURPOSE)).records
     if not rows:
         raise UsageError(f"The org has no user {username}.", "Look the username up in Setup → Users.")
     return full_id(rows[0]["Id"]), str(rows[0]["Username"])

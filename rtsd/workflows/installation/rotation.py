@@ -10,7 +10,6 @@ Each step is idempotent.
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ from rtsd.control.client import ControlClient
 from rtsd.core.instant import DAY_MS, Millis, to_minute
 from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict, RtsError
+from rtsd.machine import random_token
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.workflows.installation.plan import Plan
 
 OVERLAP_MS: Millis = DAY_MS
 """The minimum time both tokens are accepted, as the package's retries may take hours."""
-_TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ async def begin(client: Client, plan: Plan, config: Config, now: Millis) -> Rota
             f"Run `rtsd package rotate-token --finish` from {_finish_after(path)} on.",
         )
     if len(tokens) == 1:  # otherwise an earlier run was interrupted here, and is continued
-        tokens.append(secrets.token_urlsafe(_TOKEN_BYTES))
+        tokens.append(random_token())
         logs.conceal(tokens)
         replace_secret(path, "\n".join(tokens))
     new = tokens[-1]

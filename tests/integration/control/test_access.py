@@ -10,14 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rtsd.control.views import Views
-
-if TYPE_CHECKING:
-    from conftest import Socket
+from tests.support.inprocess.control import Socket
 
 NOBODY = 65_534
 

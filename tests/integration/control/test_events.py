@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import aiohttp
 import pytest
 
 from rtsd.control import feed, stream
 from rtsd.control.feed import Feed
 from rtsd.control.protocol import Event
 from rtsd.store.journal import Note
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import aiohttp
-    from conftest import Rig, Socket
+from tests.support.inprocess.control import Socket
+from tests.support.inprocess.rig import Rig
 
 
 async def note(rig: Rig, text: str, name: str | None = None) -> None:
@@ -149,7 +147,7 @@ async def test_a_reader_who_reads_nothing_holds_nobody_up(socket: Socket) -> Non
         for number in range(40):
             await note(socket.rig, f"{number}" + "x" * 100_000)
         assert (await socket.ask("GET", "/v1/status"))[0] == 200
-    assert socket.rig.parts.feed.total >= 40
+    assert socket.rig.parts.base.publisher.feed.total >= 40
 
 
 async def test_a_reader_who_reads_nothing_is_closed(
@@ -159,10 +157,10 @@ async def test_a_reader_who_reads_nothing_is_closed(
     monkeypatch.setattr(stream, "WRITE_DEADLINE_S", 0.05)
     async with socket.following("/v1/events?follow=1") as content:
         await line(content)
-        assert len(socket.rig.parts.feed._followers) == 1
+        assert socket.rig.parts.base.publisher.feed.followers == 1
         for number in range(60):
             await note(socket.rig, f"{number}" + "x" * 100_000)
-        await until(lambda: not socket.rig.parts.feed._followers)
+        await until(lambda: socket.rig.parts.base.publisher.feed.followers == 0)
 
 
 async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None:

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-if TYPE_CHECKING:
-    from conftest import Rig, Socket, Start
+from tests.support.inprocess.control import Socket
+from tests.support.inprocess.rig import Rig, Start
 
 CONFIG = Path(__file__).parents[3] / "config"
 TOKENS = re.compile(r"\b(?:rtsd|process)_[a-z0-9_]+")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.sync.package import Wanted
-
-if TYPE_CHECKING:
-    from conftest import Socket
+from tests.support.inprocess.control import Socket
 
 PACKAGE_PERIOD_S = 3_600
 
@@ -18,7 +16,7 @@ PACKAGE_PERIOD_S = 3_600
 async def installed(socket: Socket) -> None:
     """Install the package, and let the daemon see it."""
     await socket.rig.install_package()
-    assert (await socket.ask("GET", "/v1/package?look=1"))[1]["state"] == "installed"
+    assert (await socket.ask("GET", "/v1/package?probe=1"))[1]["state"] == "installed"
 
 
 async def rows(socket: Socket) -> dict[str, bool]:
@@ -36,7 +34,7 @@ async def test_package_is_shown_as_far_as_it_is_known(socket: Socket) -> None:
     _, shown = await socket.ask("GET", "/v1/package")
     assert (shown["state"], shown["settings"]) == ("unknown", None)
     assert shown["triggers"] == [{"object": "Contact", "installed": None}]
-    assert (await socket.ask("GET", "/v1/package?look=1"))[1]["state"] == "missing"
+    assert (await socket.ask("GET", "/v1/package?probe=1"))[1]["state"] == "missing"
     await installed(socket)
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["triggers"] == [{"object": "Contact", "installed": True}]
@@ -46,12 +44,27 @@ async def test_package_is_shown_as_far_as_it_is_known(socket: Socket) -> None:
     assert socket.rig.mode is Mode.INTERVAL  # real_time only on the evidence of a push
 
 
+@pytest.mark.parametrize("name", ["probe", "look"])
+async def test_the_org_is_probed_on_request_only(socket: Socket, name: str) -> None:
+    """`probe`, or `look` as it was called: in the query, and in the report of a change."""
+    rig = socket.rig
+    before = await rig.calls()
+    await socket.ask("GET", f"/v1/package?{name}=0")
+    await socket.ask("POST", "/v1/package/changed", {"calls": {"DailyApiRequests": 1}, name: False})
+    assert await rig.calls() == before
+    _, shown = await socket.ask("GET", f"/v1/package?{name}=1")
+    assert shown["state"] == "missing"
+    await rig.install_package()
+    _, shown = await socket.ask("POST", "/v1/package/changed", {"calls": {}})
+    assert shown["state"] == "installed"
+
+
 async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -> None:
     """What contradicts the configuration is said, with what to do."""
     await socket.rig.sim.control(
         "package/install", {"objects": ["Lead"], "settings": {"Gateway_URL__c": "https://x.io"}}
     )
-    await socket.ask("GET", "/v1/package?look=1")
+    await socket.ask("GET", "/v1/package?probe=1")
     _, status = await socket.ask("GET", "/v1/status")
     told = [one["what"] for one in status["package"]["problems"]]
     assert told == [
@@ -74,12 +87,12 @@ async def test_the_gateways_address_is_compared(
     ours: str, theirs: str, problems: int, socket: Socket
 ) -> None:
     """With or without the path of pushes; without public_url there is nothing to compare with."""
-    watch = socket.rig.parts.controller.package
+    watch = socket.rig.parts.channel.package
     assert watch is not None
-    watch._wanted = Wanted(ours, ["Contact"])
+    watch.wanted = Wanted(ours, ["Contact"])
     await socket.rig.install_package()
     await socket.rig.sim.control("package/settings", {"Gateway_URL__c": theirs})
-    _, shown = await socket.ask("GET", "/v1/package?look=1")
+    _, shown = await socket.ask("GET", "/v1/package?probe=1")
     assert sum(one["what"].startswith("The package posts to") for one in shown["problems"]) == problems
 
 
@@ -90,7 +103,7 @@ async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> No
     for user in org.user_ids[:3]:
         org.create(org.admin, "RTS_Settings__c", [{"SetupOwnerId": user, "Disable_RTS__c": True}])[0].unwrap()
     await socket.rig.install_package()
-    _, shown = await socket.ask("GET", "/v1/package?look=1")
+    _, shown = await socket.ask("GET", "/v1/package?probe=1")
     assert shown["disabled"] is False
     assert socket.rig.mode is Mode.INTERVAL
 
@@ -109,7 +122,7 @@ async def test_disabled_and_enabled_by_an_operator(socket: Socket) -> None:
     )
     await socket.rig.settle()
     assert len(await socket.rig.differences()) == 1
-    await socket.rig.parts.controller._read()
+    await socket.rig.parts.services.interval_sync.step()
     assert await socket.rig.differences() == []
     status, shown = await socket.ask("POST", "/v1/package/enable")
     assert (shown["disabled"], shown["changed"], socket.rig.mode) == (False, True, Mode.INTERVAL)
@@ -160,6 +173,18 @@ async def test_conditions_are_written_to_the_org_and_obeyed(socket: Socket) -> N
     ]
 
 
+async def test_conditions_as_last_read_cost_no_call(socket: Socket) -> None:
+    """`?org=0` is what a dashboard asks for each object: the org is left alone."""
+    await installed(socket)
+    await socket.ask("PUT", "/v1/objects/Contact/conditions", {"fields": ["Email"]})
+    before = await socket.rig.calls()
+    _, shown = await socket.ask("GET", "/v1/objects/Contact/conditions?org=0")
+    assert (shown["fields"], shown["source"]) == (["Email"], "org")
+    assert await socket.rig.calls() == before
+    await socket.ask("GET", "/v1/objects/Contact/conditions")
+    assert await socket.rig.calls() != before
+
+
 @pytest.mark.parametrize("fields", [["Emial"], ["Email", "Nope__c"]])
 async def test_unknown_conditions_are_refused_with_what_is_allowed(fields: list[str], socket: Socket) -> None:
     """400, the allowed names; nothing was written."""
@@ -174,8 +199,9 @@ async def test_unknown_conditions_are_refused_with_what_is_allowed(fields: list[
 async def test_an_edit_in_salesforce_shows_up_within_a_describe_period(socket: Socket) -> None:
     """The org's rows are read again, for one call; then they are what the mirror reckons with."""
     await installed(socket)
-    controller = socket.rig.parts.controller
-    await controller._look_for_package()
+    probe = socket.rig.parts.services.package_probe
+    assert probe is not None
+    await probe.step()
     org = socket.rig.org
     edit: dict[str, Any] = {
         "Key__c": "Contact.Email",
@@ -184,14 +210,14 @@ async def test_an_edit_in_salesforce_shows_up_within_a_describe_period(socket: S
         "Condition__c": True,
     }
     org.create(org.admin, "RTS_Synced_Field__c", [edit])[0].unwrap()
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].conditions == ()
     socket.rig.advance(PACKAGE_PERIOD_S)
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].conditions == ("Email",)
     assert "sync conditions edited in Salesforce: Email" in await notes(socket)
     await socket.rig.sim.control("package/uninstall")
-    await controller._look_for_package()
+    await probe.step()
     assert socket.rig["Contact"].in_org is None
 
 
@@ -200,7 +226,7 @@ async def test_settings_that_the_sync_user_may_not_read_are_said_so(socket: Sock
     await socket.rig.install_package()
     await socket.rig.sim.control("visibility", {"hidden_fields": ["RTS_Settings__c.Disable_RTS__c"]})
     for _ in range(2):
-        await socket.rig.parts.controller._look_for_package()
+        await socket.rig.parts.services.package_probe.step()
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["state"] == "installed"
     assert [one["do"] for one in shown["problems"]] == [

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from rtsd.store import query
-
-if TYPE_CHECKING:
-    from conftest import Socket
+from tests.support.inprocess.control import Socket
 
 
 async def test_a_select_answers_columns_and_rows(socket: Socket) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import socket as sockets
 import stat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rtsd.control import access
 from rtsd.errors import AddressInUse
 from rtsd.store.objects import ObjectState
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from conftest import Rig, Socket, Start
+from tests.support.inprocess.control import Socket
+from tests.support.inprocess.rig import Rig, Start
 
 # Contract section 5, key by key; None stands for any value.
 STATUS: dict[str, Any] = {
@@ -181,7 +179,7 @@ async def test_a_record_and_its_tombstone(socket: Socket) -> None:
         assert found["values"]["Id"] == record
     rig.advance(30)
     await rig.dml("delete", "Contact", ids=[record])
-    await rig.parts.controller.interval.step(rig["Contact"])
+    await rig.parts.readers.interval.step(rig["Contact"])
     _, found = await socket.ask("GET", f"/v1/objects/Contact/records/{record}")
     assert (found["state"], found["values"]["Id"]) == ("deleted", record)
 
@@ -190,7 +188,7 @@ async def buried(rig: Rig) -> int:
     """Push an unknown object, and return the dead letter's id."""
     change = {"object": "Spaceship__c", "op": "create", "id": "a00000000000001AAA", "fields": {"Name": "x"}}
     await rig.push(rig.changes(change))
-    await rig.parts.controller.realtime.step()
+    await rig.parts.services.realtime.apply_batch()
     ((found,),) = await rig.rows("SELECT id FROM _rts_dead_letter")
     return int(found)
 
@@ -205,7 +203,7 @@ async def test_a_dead_letter_is_shown_retried_and_dropped(socket: Socket) -> Non
     _, shown = await socket.ask("GET", f"/v1/dead-letters/{letter}")
     assert shown["push"]["changes"][0]["fields"] == {"Name": "x"}
     assert (await socket.ask("POST", f"/v1/dead-letters/{letter}/retry"))[0] == 200
-    await socket.rig.parts.controller.realtime.step()
+    await socket.rig.parts.services.realtime.apply_batch()
     _, listed = await socket.ask("GET", "/v1/dead-letters")
     (again,) = listed["dead_letters"]
     assert (await socket.ask("POST", f"/v1/dead-letters/{again['id']}/drop"))[0] == 200

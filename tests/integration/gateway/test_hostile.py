@@ -7,16 +7,14 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtsd.gateway.body import MAX_BODY
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 STALL_S = 0.05
 """The longest that one request may keep the loop from everybody else."""

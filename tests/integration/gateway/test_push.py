@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.gateway.body import MAX_BODY
-from rtsd.store import inbox
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.full_disk import limit_pages
+from tests.support.inprocess.rig import Rig, Start
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ async def test_seen_before_is_said_so(rig: Rig) -> None:
     push = rig.changes(contact())
     assert (await rig.push(push))[0] == 200
     assert (await rig.push(push))[:2] == (200, {"accepted": 0, "duplicate": True})
-    await rig.parts.controller.realtime.step()
+    await rig.parts.services.realtime.apply_batch()
     assert (await rig.push(rig.changes()))[:2] == (200, {"accepted": 0, "duplicate": True})
     assert len(on_disk(rig)) == 1
 
@@ -90,7 +88,7 @@ async def test_what_is_not_signed_is_401(rig: Rig, headers: dict[str, str | None
     assert (status, answer["error"]) == (401, "BadSignature")
     assert on_disk(rig) == []
     assert rig.mode is not Mode.REAL_TIME
-    assert rig.parts.controller.push.rejected == 1
+    assert rig.parts.channel.push.rejected == 1
 
 
 @pytest.mark.parametrize(("off", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])
@@ -149,9 +147,9 @@ async def test_over_12_mib_is_413(rig: Rig) -> None:
 
 async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     """Charter 5: Retry-After, healthz says so, and both recover without a restart."""
-    writer = rig.parts.database._writer
+    database = rig.parts.database
     ((pages,),) = await rig.rows("PRAGMA page_count")
-    await writer.execute_fetchall(f"PRAGMA max_page_count={pages}")
+    await limit_pages(database, pages)
     big = rig.changes(contact(fields={"Name": "x" * 200_000}))
     for name in ("msg_1", "msg_2"):
         status, answer, headers = await rig.push(big, name=name)
@@ -160,7 +158,7 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     assert on_disk(rig) == []
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (503, "unavailable")
-    await writer.execute_fetchall("PRAGMA max_page_count=1000000")
+    await limit_pages(database)
     assert (await rig.push(big))[0] == 200
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (200, "ok")
@@ -169,9 +167,8 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
 async def fill_up(rig: Rig, table: str) -> None:
     """Let the database refuse rows of one table as a full disk does."""
     full = "SELECT RAISE(ABORT, 'database or disk is full')"
-    await rig.parts.database._writer.execute(
-        f"CREATE TEMP TRIGGER full BEFORE INSERT ON main.{table} BEGIN {full}; END"
-    )
+    async with rig.parts.database.transaction() as tx:
+        await tx.execute(f"CREATE TEMP TRIGGER full BEFORE INSERT ON main.{table} BEGIN {full}; END")
 
 
 async def test_a_push_that_is_on_the_disk_is_answered_so(rig: Rig) -> None:
@@ -253,7 +250,7 @@ async def test_load_takes_pushes_in_groups(rig: Rig) -> None:
     )
     assert {status for status, _, _ in answers} == {200}
     assert len(on_disk(rig)) == 200
-    assert await inbox.count_pending(rig.parts.database) == 200
+    assert rig.parts.database.counts.pending == 200
 
 
 async def test_other_routes_are_refused(rig: Rig) -> None:

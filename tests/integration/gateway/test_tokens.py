@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.store import dead_letters, error_log
-
-if TYPE_CHECKING:
-    from conftest import Rig
+from tests.support.inprocess.rig import Rig
 
 OLD = "push-token-of-the-tests-0001"
 NEW = "push-token-of-the-tests-0002"
@@ -75,7 +73,7 @@ async def test_the_org_signing_with_a_dropped_token_is_seen_and_read(contacts: R
     assert (await contacts.sim.stats())["pushes"]["answers"] == {"401": 1}
     assert await contacts.sim.count("RTS_Error__c") == 1
     assert await shown(contacts) == {"BadSignature": 1}
-    await contacts.parts.controller._read()
+    await contacts.parts.services.interval_sync.step()
     assert await contacts.differences() == []
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rtsd.control.client import ControlClient
 from rtsd.store import dead_letters
 from rtsd.store.objects import ObjectState
-
-if TYPE_CHECKING:
-    from conftest import Make, Receiver, Ruled
+from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 KINDS = '["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]'
 
@@ -22,9 +21,9 @@ def alert(receiver: Receiver, *, on: str = KINDS, more: str = "") -> str:
 async def look(one: Ruled) -> list[str]:
     """Look at the conditions twice, then deliver; return what has been told so far."""
     watch = one.rig.parts.rule_engine.watch
-    await watch.step()
+    await watch.check()
     one.rig.advance(6)
-    await watch.step()
+    await watch.check()
     await one.deliver()
     return [document["alert"] for document in one.receiver.documents]
 
@@ -39,7 +38,7 @@ async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
 async def test_an_alert_is_what_the_contract_says(ruled: Make, receiver: Receiver) -> None:
     """v, alert, at, message and status, signed as a rule's delivery."""
     one = await ruled(alert(receiver))
-    one.rig.parts.controller.unreachable = "the org is away"
+    one.rig.parts.channel.reachability.error = "the org is away"
     await look(one)
     (document,) = receiver.documents
     assert (document["v"], document["alert"], document["message"]) == (1, "unreachable", "the org is away")
@@ -55,21 +54,21 @@ async def test_it_is_told_once_while_it_lasts_and_again_when_it_comes_back(
 ) -> None:
     """On the transition, not on every look; by default its end is not told."""
     one = await ruled(alert(receiver))
-    controller = one.rig.parts.controller
+    reachability = one.rig.parts.channel.reachability
     for expected in (1, 2):
-        controller.unreachable = "the org is away"
+        reachability.error = "the org is away"
         for _ in range(3):
             await look(one)
-        controller.unreachable = None
+        reachability.error = None
         assert await look(one) == ["unreachable"] * expected
 
 
 async def test_the_end_is_told_if_that_is_asked(ruled: Make, receiver: Receiver) -> None:
     """`resolved` tells it apart."""
     one = await ruled(alert(receiver, more="resolved = true"))
-    one.rig.parts.controller.unreachable = "the org is away"
+    one.rig.parts.channel.reachability.error = "the org is away"
     await look(one)
-    one.rig.parts.controller.unreachable = None
+    one.rig.parts.channel.reachability.error = None
     await look(one)
     assert [(found["alert"], found["resolved"]) for found in receiver.documents] == [
         ("unreachable", False),
@@ -99,38 +98,37 @@ async def test_an_object_that_is_incomplete_for_a_moment_wakes_nobody(
     one = await ruled(alert(receiver, more="resolved = true"))
     watch = one.rig.parts.rule_engine.watch
     await set_state(one, ObjectState.INCOMPLETE, "the org counts 4 rows, the mirror has 3")
-    await watch.step()
+    await watch.check()
     one.rig.advance(2)
     await set_state(one, ObjectState.LIVE, None)
-    await watch.step()
+    await watch.check()
     assert await look(one) == []
 
 
 async def test_silence_is_told_and_idleness_is_not(ruled: Make, receiver: Receiver) -> None:
     """An org in which nothing happens is no reason to wake anybody; pushes that get lost are."""
     one = await ruled(alert(receiver, on='["silent"]'))
-    controller = one.rig.parts.controller
-    rig = one.rig
+    rig, services, push = one.rig, one.rig.parts.services, one.rig.parts.channel.push
     (record_id,) = await rig.dml("create", "Contact", rows=[{"LastName": "seen"}])
     await rig.settle()
     assert rig.mode == "real_time"
 
     async def fall_silent() -> None:
         rig.advance(1_900)
-        await controller._notice_silence()
+        await services.silence_watch.step()
         for _ in range(2):
-            await controller._read()
+            await services.interval_sync.step()
             rig.advance(300)
-        await controller._read()
+        await services.interval_sync.step()
 
     await fall_silent()
-    assert controller.push.quiet == "idle"
+    assert push.quiet == "idle"
     assert await look(one) == []
     await rig.sim.fault("push_lost", count=100)
     await rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "unseen"}])
     await rig.sim.control("package/drain", {})
     await fall_silent()
-    assert controller.push.quiet == "silent"
+    assert push.quiet == "silent"
     assert await look(one) == ["silent"]
 
 
@@ -142,7 +140,7 @@ async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Rec
     await one.rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
     await one.rig.settle()
     one.rig.advance(600)
-    await one.rig.parts.controller.check(one.rig["Contact"])
+    await one.rig.parts.services.checks.check(one.rig["Contact"])
     assert await look(one) == ["drift"]
     assert receiver.documents[0]["object"] == "Contact"
     assert "1 rows missing" in receiver.documents[0]["message"]
@@ -165,8 +163,9 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
     assert await look(one) == ["dead_letter"] * 2
     one.rig.advance(3_600)
     assert await look(one) == ["dead_letter"] * 2
-    for letter in await dead_letters.newest(one.rig.parts.database):
-        await one.rig.parts.control._operations.drop(letter.id)
+    async with ControlClient(one.rig.place / "rtsd.sock") as client:
+        for letter in await client.dead_letters():
+            await client.drop(letter.id)
     assert await look(one) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
     async with engine.unit_of_work() as unit:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtsd.store import dead_letters
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from conftest import Make, Receiver, Ruled
+from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 HOUR_S = 3_600
 
@@ -106,7 +103,7 @@ async def test_a_change_that_is_rolled_back_fires_nothing(ruled: Make, receiver:
 
     engine.applier.apply = apply_and_fail  # type: ignore[method-assign]
     with contextlib.suppress(RuntimeError):
-        await one.rig.parts.controller.realtime.step()
+        await one.rig.parts.services.realtime.apply_batch()
     assert await one.pending() == 0
     engine.applier.apply = original  # type: ignore[method-assign]
     await one.settle()
@@ -137,7 +134,7 @@ async def test_an_hour_of_outage_loses_nothing_and_keeps_the_order(ruled: Make, 
     for number in range(8):
         mine = [name for name in receiver.names if name.startswith(f"r{number} ")]
         assert mine == [f"r{number} {step}" for step in range(10, 70, 10)]
-    assert await dead_letters.count(one.rig.parts.database) == 0
+    assert one.rig.parts.database.counts.dead_letters == 0
 
 
 async def test_a_try_has_the_same_id_and_a_fresh_time(ruled: Make, receiver: Receiver) -> None:
@@ -220,7 +217,7 @@ async def test_410_drops_a_delivery_and_3xx_does_not(ruled: Make, receiver: Rece
     receiver.status = 204
     await one.deliver()
     assert await one.outcomes() == ["fired", "retrying", "dropped", "fired", "delivered"]
-    assert await dead_letters.count(one.rig.parts.database) == 0
+    assert one.rig.parts.database.counts.dead_letters == 0
 
 
 async def test_retry_after_is_honoured_in_both_forms(ruled: Make, receiver: Receiver) -> None:
@@ -257,7 +254,7 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     for _ in range(23 * 4):
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
-    assert await dead_letters.count(one.rig.parts.database) == 0
+    assert one.rig.parts.database.counts.dead_letters == 0
     for _ in range(6):
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
@@ -270,7 +267,7 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     await one.deliver()
     assert receiver.documents[-1] == receiver.documents[0]
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
-    assert await dead_letters.count(one.rig.parts.database) == 0
+    assert one.rig.parts.database.counts.dead_letters == 0
 
 
 async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, receiver: Receiver) -> None:
@@ -284,7 +281,7 @@ async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, rec
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
     assert await one.pending() == 0
-    assert await dead_letters.count(one.rig.parts.database) == 8
+    assert one.rig.parts.database.counts.dead_letters == 8
 
 
 async def test_a_slow_receiver_holds_up_nothing_else(
@@ -297,9 +294,9 @@ async def test_a_slow_receiver_holds_up_nothing_else(
         await create(one, f"c{number}")
     await one.rig.settle()
     deliverer = one.rig.parts.rule_engine.deliverer
-    await deliverer.step()
+    await deliverer.turn()
     await until(lambda: len(receiver.seen) == 16)
-    assert await deliverer.step() == 0
+    assert await deliverer.turn() == 0
     assert (len(receiver.seen), deliverer.under_way) == (16, 16)
     await create(one, "meanwhile")
     await one.rig.settle()
@@ -319,9 +316,9 @@ async def test_a_restart_between_try_and_note_sends_again_under_the_same_id(
         await one.begin()
         await create(one, "Ada")
         await rig.settle()
-        await rig.parts.rule_engine.deliverer.step()
+        await rig.parts.rule_engine.deliverer.turn()
         await until(lambda: len(receiver.seen) == 1)
-        await rig.parts.rule_engine.deliverer.close()
+        await rig.parts.rule_engine.deliverer.cancel_attempts()
     async with rig.running():
         await one.deliver()
         await rig.parts.rule_engine.deliverer.close()
@@ -340,16 +337,16 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     await rename(one, record_id, "second")
     book = one.rig.parts.rule_engine
     rules = book.rules
-    await book.deliverer.step()
+    await book.deliverer.turn()
     await until(lambda: len(receiver.seen) == 1)
-    book.set_rules([], [])
-    await book.deliverer.step()
+    book.replace([], [])
+    await book.deliverer.turn()
     receiver.held.set()
     await one.deliver()
     letters = await dead_letters.newest(one.rig.parts.database)
     assert await one.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
-    assert [letter.message for letter in letters] == ["watch: the rule is no longer configured"]
-    book.set_rules(rules, [])
+    assert [letter.message for letter in letters] == ["watch: the rule is not configured any more"]
+    book.replace(rules, [])
     await book.send_again(letters[0])
     await one.deliver()
     assert receiver.names == ["first", "second"]

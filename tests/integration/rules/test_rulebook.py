@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
 
 from rtsd import config
 from rtsd.core.instant import to_iso
-from rtsd.daemon.rules import take_up_again
+from rtsd.daemon.rules import replace
 from rtsd.errors import ConfigError
-
-if TYPE_CHECKING:
-    from conftest import Make, Receiver, Ruled
+from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 WRONG = 'when = "Emial IS NOT NULL"'
 
@@ -84,7 +82,7 @@ async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, recei
         assert (await shown(one))["error"] is None
         await rig.sim.control("schema", {"op": "remove_field", **field})
         rig.advance(4_000)
-        await rig.parts.controller.describer.describe(rig["Contact"])
+        await rig.parts.readers.describer.describe(rig["Contact"])
         await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
         await one.settle()
         assert receiver.seen == []
@@ -97,7 +95,7 @@ async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, recei
         add = {"op": "add_field", "object": "Contact", "field": {"name": "Department", "type": "string"}}
         await rig.sim.control("schema", add)
         rig.advance(4_000)
-        await rig.parts.controller.describer.describe(rig["Contact"])
+        await rig.parts.readers.describer.describe(rig["Contact"])
         assert (await shown(one))["error"] is None
 
 
@@ -113,7 +111,7 @@ async def test_a_change_that_a_window_found_fires_unless_it_is_not_asked_for(
     await one.settle()
     assert receiver.seen == []
     one.rig.advance(60)
-    await one.rig.parts.controller._read()
+    await one.rig.parts.services.interval_sync.step()
     await one.deliver()
     assert len(receiver.seen) == count
 
@@ -127,7 +125,7 @@ async def test_what_a_full_audit_finds_fires_only_if_asked_for(
     ((record_id,),) = await one.rig.rows("SELECT MIN(Id) FROM Contact")
     async with one.rig.parts.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
-    await one.rig.parts.controller.audit.run(one.rig["Contact"])
+    await one.rig.parts.readers.audit.run(one.rig["Contact"])
     await one.deliver()
     assert [document["record"]["Id"] for document in receiver.documents] == [record_id] * count
 
@@ -138,7 +136,7 @@ async def test_while_loading_only_what_is_new_fires(ruled: Make, receiver: Recei
     rig = one.rig
     async with rig.running():
         old = await rig.a_record("Contact")
-        await rig.parts.controller.describer.step()
+        await rig.parts.readers.describer.step()
         rig.advance(86_400)
         (new,) = await rig.dml("create", "Contact", rows=[{"LastName": "New"}])
         rig["Contact"].loaded_from = rig.now() - 60_000
@@ -227,7 +225,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     for name in ("first", "second"):
         await one.rig.dml("create", "Contact", rows=[{"LastName": name}])
     await one.rig.settle()
-    one.rig.parts.rule_engine.set_rules([], [])
+    one.rig.parts.rule_engine.replace([], [])
     await one.deliver()
     letters = (await ask(one, "GET", "/v1/dead-letters"))[1]["dead_letters"]
     assert [(letter["kind"], letter["rule"], letter["object"]) for letter in letters] == [
@@ -239,7 +237,7 @@ async def test_a_dead_letter_of_a_rule_is_shown_retried_and_dropped(ruled: Make,
     ] == "second"
     status, refusal = await ask(one, "POST", f"/v1/dead-letters/{latest}/retry")
     assert (status, refusal["error"]) == (409, "Conflict")
-    take_up_again(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
+    replace(one.rig.parts.rule_engine, config.load(one.rig.place / "rtsd.toml"))
     assert (await ask(one, "POST", f"/v1/dead-letters/{latest}/retry"))[0] == 200
     assert (await ask(one, "POST", f"/v1/dead-letters/{letters[1]['id']}/drop"))[0] == 200
     await one.settle()
@@ -257,7 +255,7 @@ async def test_what_waits_goes_where_its_rule_sends_now(ruled: Make, receiver: R
     await one.settle()
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace(":1/hook", f":{receiver.port}/hook"))
-    take_up_again(one.rig.parts.rule_engine, config.load(path))
+    replace(one.rig.parts.rule_engine, config.load(path))
     await one.deliver()
     assert receiver.names == ["first", "second"]
 
@@ -274,10 +272,10 @@ async def test_rules_that_come_to_send_to_one_place_keep_the_order(ruled: Make, 
     path = one.rig.place / "rtsd.toml"
     here = f":{receiver.port}/hook"
     path.write_text(path.read_text().replace(":1/hook", here).replace(":2/hook", here))
-    take_up_again(one.rig.parts.rule_engine, config.load(path))
+    replace(one.rig.parts.rule_engine, config.load(path))
     receiver.held = asyncio.Event()
     deliverer = one.rig.parts.rule_engine.deliverer
-    await deliverer.step()
+    await deliverer.turn()
     assert deliverer.under_way == 1
     receiver.held.set()
     await one.deliver()
@@ -290,7 +288,7 @@ async def test_a_reload_with_a_wrong_rule_changes_nothing(ruled: Make, receiver:
     path = one.rig.place / "rtsd.toml"
     path.write_text(path.read_text().replace("[rules.webhook]", f"{WRONG}\n[rules.webhook]"))
     with pytest.raises(ConfigError, match="mistake"):
-        take_up_again(one.rig.parts.rule_engine, config.load(path))
+        replace(one.rig.parts.rule_engine, config.load(path))
     await one.rig.dml("create", "Contact", rows=[{"LastName": "Ada"}])
     await one.settle()
     assert receiver.names == ["Ada"]

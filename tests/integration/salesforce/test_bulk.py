@@ -87,7 +87,7 @@ async def test_pages_and_chunks_hold_each_row_once(desk: Any) -> None:
 @pytest.mark.parametrize("header", ["typed", "canonical"])
 async def test_header_names_match_whatever_their_case(desk: Any, header: str) -> None:
     """Columns carry the names of the statement, as we typed them."""
-    desk.sim.service.org.behaviour.csv_header = header
+    desk.sim.server.org.switches.csv_header = header
     client = await desk.client()
     async with bulk.job(client, "SELECT id, LASTNAME FROM Contact", purpose="audit") as job:
         columns = [rows.columns async for rows in job.rows()]
@@ -97,14 +97,14 @@ async def test_header_names_match_whatever_their_case(desk: Any, header: str) ->
 @pytest.mark.parametrize("with_header", [True, False])
 async def test_no_rows_is_a_result_too(desk: Any, *, with_header: bool) -> None:
     """An empty object gives no rows, with or without a header line."""
-    desk.sim.service.switches.empty_result_has_header = with_header
+    desk.sim.server.switches.empty_result_has_header = with_header
     assert await ids_of(await desk.client(), "SELECT Id FROM Contact WHERE LastName = 'nobody'") == []
 
 
 async def test_the_job_is_deleted_at_the_end(desk: Any) -> None:
     """Also when the reader fails or is cancelled half way, and while the job still runs."""
     client = await desk.client()
-    jobs = desk.sim.service.bulk._jobs
+    jobs = desk.sim.server.bulk.jobs
     assert await ids_of(client)
     assert jobs == {}
 
@@ -156,7 +156,7 @@ async def test_an_expired_session_in_mid_result_is_renewed(desk: Any) -> None:
     async with bulk.job(client, IDS, purpose="audit", page_rows=300) as job:
         async for rows in job.rows():
             got += [row[0] for row in rows.rows]
-            desk.sim.service.accounts.expire_sessions()
+            desk.sim.server.accounts.expire_sessions()
     assert sorted(got) == await truth(desk.sim)
 
 
@@ -195,7 +195,7 @@ async def test_a_failed_job_is_an_error(desk: Any, *, told: bool) -> None:
     await desk.sim.fault("job_failed" if told else "job_failed_silent", path="Contact")
     with pytest.raises(BulkFailed, match="QUERY_TIMEOUT" if told else "no reason"):
         await ids_of(await desk.client())
-    assert desk.sim.service.bulk._jobs == {}
+    assert desk.sim.server.bulk.jobs == {}
 
 
 async def test_a_job_that_is_aborted_or_deleted_by_others_is_an_error(desk: Any) -> None:
@@ -232,7 +232,7 @@ async def test_our_own_cap_of_jobs_creates_none(desk: Any) -> None:
     desk.ledger.refuse.add("DailyBulkV2QueryJobs")
     with pytest.raises(QuotaExhausted, match="DailyBulkV2QueryJobs"):
         await ids_of(await desk.client())
-    assert desk.sim.service.bulk.created == 0
+    assert desk.sim.server.bulk.created == 0
 
 
 async def test_the_ledger_equals_the_org_s_bill(desk: Any) -> None:
@@ -240,7 +240,7 @@ async def test_the_ledger_equals_the_org_s_bill(desk: Any) -> None:
     client = await desk.client()
     await desk.sim.fault("503", count=2, path=RESULTS)
     assert await ids_of(client, page_rows=300)
-    limits = desk.sim.service.limits
+    limits = desk.sim.server.limits
     assert desk.ledger.total("DailyApiRequests") == limits.used("DailyApiRequests")
     assert desk.ledger.total("DailyBulkV2QueryJobs") == 1
     assert desk.ledger.total("DailyBulkV2QueryFileStorageMB") == 1
@@ -257,19 +257,19 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Any) -> None:
             if rows.next_page is not None:
                 point = bulk.ResumePoint(job.id, rows.next_page, rows.total)
                 break
-    served = desk.sim.service.bulk.rows_served
+    served = desk.sim.server.bulk.rows_served
     rest: list[str] = []
     async with bulk.resume(client, IDS, point, purpose="audit", page_rows=400) as job:
         async for rows in job.rows():
             rest += [row[0] for row in rows.rows]
     assert sorted(first + rest) == await truth(desk.sim)
-    assert desk.sim.service.bulk.rows_served == served + len(rest)
-    assert desk.sim.service.bulk._jobs == {}
+    assert desk.sim.server.bulk.rows_served == served + len(rest)
+    assert desk.sim.server.bulk.jobs == {}
 
 
 async def test_the_rows_were_read_within_the_observed_bounds(desk: Any) -> None:
     """A row changed before the job is in it, and the bounds enclose the job on the org's own clock."""
-    clock = desk.sim.service.org.clock
+    clock = desk.sim.server.org.clock
     clock.set_offset(7_200)
     client = await desk.client()
     before = clock.now().timestamp() * 1000
@@ -283,7 +283,7 @@ async def test_the_rows_were_read_within_the_observed_bounds(desk: Any) -> None:
 
 async def test_polls_slow_down(desk: Any) -> None:
     """A long job costs few calls: from a tenth of a second, doubling, up to a bound."""
-    desk.sim.service.switches.bulk_run_s = 0.3
+    desk.sim.server.switches.bulk_run_s = 0.3
     desk.pauses.real = 0.05
     await ids_of(await desk.client())
     assert desk.pauses.seconds[:3] == [0.1, 0.2, 0.4]

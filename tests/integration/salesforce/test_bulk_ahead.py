@@ -15,7 +15,7 @@ IDS = "SELECT Id FROM Contact"
 async def test_the_next_page_comes_while_the_last_is_stored(desk: Any) -> None:
     """The reader has asked for the second page before the caller asks for more than the first."""
     client = await desk.client()
-    served = desk.sim.service.bulk
+    served = desk.sim.server.bulk
     async with bulk.job(client, IDS, purpose="audit", page_rows=400) as job:
         async for _rows in job.rows():
             async with asyncio.timeout(5):
@@ -37,7 +37,7 @@ async def test_a_job_stays_until_its_last_rows_are_stored(desk: Any) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert len(desk.sim.service.bulk._jobs) == 1
+    assert len(desk.sim.server.bulk.jobs) == 1
     async with bulk.resume(client, IDS, start, purpose="audit") as job:
         assert [rows.next_page async for rows in job.rows()] == ["null"]
-    assert desk.sim.service.bulk._jobs == {}
+    assert desk.sim.server.bulk.jobs == {}

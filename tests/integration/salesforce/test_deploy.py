@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -13,9 +13,7 @@ from aiohttp import web
 from rtsd.errors import DeployFailed
 from rtsd.salesforce import deploy
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests, Progress
-
-if TYPE_CHECKING:
-    from conftest import Bench, Script
+from tests.support.salesforce.bench import Bench, Script
 
 REQUEST = "/services/data/v66.0/metadata/deployRequest"
 ID = "0Af000000000001AAA"

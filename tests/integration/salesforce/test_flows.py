@@ -40,7 +40,7 @@ async def test_wrong_credentials_say_which(desk: Any, case: tuple[Auth, dict[str
 
 async def test_rotation_survives_many_expiries(desk: Any) -> None:
     """ac_47: with rotation on, every refresh saves the next token, also under parallel calls."""
-    desk.sim.service.switches.rotate_refresh_tokens = True
+    desk.sim.server.switches.rotate_refresh_tokens = True
     saved: list[str] = []
 
     async def save(token: str) -> None:
@@ -49,7 +49,7 @@ async def test_rotation_survives_many_expiries(desk: Any) -> None:
     client = await desk.client(desk.session(desk.credentials(Auth.REFRESH_TOKEN, save_refresh_token=save)))
     for _ in range(4):
         await asyncio.gather(*(client.count("SELECT COUNT() FROM Contact", purpose="x") for _ in range(5)))
-        desk.sim.service.accounts.expire_sessions()
+        desk.sim.server.accounts.expire_sessions()
         desk.clock.advance(60)
     assert len(set(saved)) == 4
     later = desk.session(desk.credentials(Auth.REFRESH_TOKEN, refresh_token=saved[-1]))
@@ -58,7 +58,7 @@ async def test_rotation_survives_many_expiries(desk: Any) -> None:
 
 async def test_a_page_shorter_than_asked_is_not_taken_for_the_last(desk: Any) -> None:
     """ac_08: wide rows shrink pages; `done` says whether more is there, and keys lead on."""
-    desk.sim.service.switches.page_rows = 200
+    desk.sim.server.switches.page_rows = 200
     client = await desk.client()
     ids: list[str] = []
     done = False
@@ -75,7 +75,7 @@ async def test_deleted_records_are_in_the_log_and_in_query_all(desk: Any) -> Non
     client = await desk.client()
     (first, *_rest) = [row["Id"] async for row in desk.sim.rows("Contact")]
     await desk.sim.dml("delete", "Contact", ids=[first])
-    now = int(desk.sim.service.org.clock.now().timestamp() * 1000)
+    now = int(desk.sim.server.org.clock.now().timestamp() * 1000)
     log = await client.deleted("Contact", now - 600_000, now + 60_000, purpose="interval")
     assert [record[0] for record in log.records] == [first]
     where = f"WHERE Id = '{first}'"
@@ -97,7 +97,7 @@ async def test_a_long_statement_reads_like_a_short_one(desk: Any) -> None:
 async def test_too_many_ids_and_windows_out_of_reach_keep_their_reason(desk: Any) -> None:
     """Callers decide by Salesforce's own code."""
     client = await desk.client()
-    now = int(desk.sim.service.org.clock.now().timestamp() * 1000)
+    now = int(desk.sim.server.org.clock.now().timestamp() * 1000)
     with pytest.raises(SalesforceError) as caught:
         await client.deleted("Contact", now - 30 * 86_400_000, now, purpose="interval")
     assert caught.value.reason == "INVALID_REPLICATION_DATE"

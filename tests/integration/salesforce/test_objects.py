@@ -38,7 +38,7 @@ async def test_an_unchanged_object_is_not_sent_again(desk: Any) -> None:
     earlier = "Tue, 01 Jan 2008 00:00:00 GMT"
     assert await objects.describe(client, "Contact", modified_since=earlier) is not None
     assert desk.ledger.sent_by["describe", "DailyApiRequests"] == 3
-    assert desk.sim.service.limits.used("DailyApiRequests") == 3
+    assert desk.sim.server.limits.used("DailyApiRequests") == 3
 
 
 async def test_a_missing_or_hidden_object_is_said_to_be(desk: Any) -> None:
@@ -46,7 +46,7 @@ async def test_a_missing_or_hidden_object_is_said_to_be(desk: Any) -> None:
     client = await desk.client()
     with pytest.raises(ObjectUnavailable):
         await objects.describe(client, "Nonsense__c")
-    desk.sim.service.accounts.change_sight(hidden_objects=frozenset({"Contact"}))
+    desk.sim.server.accounts.change_visibility(hidden_objects=frozenset({"Contact"}))
     with pytest.raises(ObjectUnavailable):
         await objects.describe(client, "Contact")
     assert "Contact" not in await objects.list_objects(client)
@@ -54,7 +54,7 @@ async def test_a_missing_or_hidden_object_is_said_to_be(desk: Any) -> None:
 
 async def test_field_level_security_narrows_the_schema(desk: Any) -> None:
     """A hidden field is not in the schema, so it is not asked for."""
-    desk.sim.service.accounts.change_sight(hidden_fields=frozenset({("Contact", "Email")}))
+    desk.sim.server.accounts.change_visibility(hidden_fields=frozenset({("Contact", "Email")}))
     described = await objects.describe(await desk.client(), "Contact")
     assert "Email" not in described.schema.names
 
@@ -70,11 +70,11 @@ async def test_a_dead_session_is_renewed_once_for_many_describes(desk: Any) -> N
     """ac_33: parallel describes on a dead session make one login, never simple-salesforce's own loop."""
     client = await desk.client()
     await objects.describe(client, "Account")
-    desk.sim.service.accounts.expire_sessions()
+    desk.sim.server.accounts.expire_sessions()
     names = ["Account", "Contact", "Lead", "Opportunity", "Task"]
     described = await asyncio.gather(*(objects.describe(client, name) for name in names))
     assert [each.schema.name for each in described] == names
-    assert desk.sim.service.accounts.logins == 2
+    assert desk.sim.server.accounts.logins == 2
 
 
 async def test_a_persistent_401_ends(bench: Any, script: Any) -> None:
@@ -109,12 +109,12 @@ async def test_describes_obey_the_ledger(desk: Any) -> None:
     desk.ledger.refuse.add("DailyApiRequests")
     with pytest.raises(QuotaExhausted):
         await objects.describe(client, "Contact")
-    assert desk.sim.service.limits.used("DailyApiRequests") == 0
+    assert desk.sim.server.limits.used("DailyApiRequests") == 0
 
 
 async def test_usage_comes_with_describes_too(desk: Any) -> None:
     """The free header and the server's clock are read from simple-salesforce's answers."""
-    desk.sim.service.org.clock.set_offset(3_600)
+    desk.sim.server.org.clock.set_offset(3_600)
     client = await desk.client()
     described = await objects.describe(client, "Contact")
     assert desk.usage == [(1, 100_000)]

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
+from rtsd.services import repeat
 from rtsd.store import inbox
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
+from tests.support.full_disk import limit_pages
 
 
 def arrival(name: str, body: bytes = b"{}") -> Arrival:
     """A push on its way in."""
-    return Arrival(name, 1_772_359_200_000, body)
+    return Arrival(name, 1_772_359_200_000, MaskedPush(body))
 
 
 def on_disk(database: Database) -> Callable[[], set[str]]:
@@ -32,7 +35,7 @@ def on_disk(database: Database) -> Callable[[], set[str]]:
 @asynccontextmanager
 async def running(box: Inbox) -> AsyncIterator[None]:
     """Its loop."""
-    task = asyncio.create_task(box.run())
+    task = asyncio.create_task(repeat(box, box.step))
     try:
         yield
     finally:
@@ -46,7 +49,7 @@ async def appended(box: Inbox, *arrivals: Arrival) -> list[bool | BaseException]
     tasks = [asyncio.create_task(box.append(one)) for one in arrivals]
     await asyncio.sleep(0)
     while not all(task.done() for task in tasks):
-        await box.step()
+        await box.commit()
         await asyncio.sleep(0)
     return [task.exception() or task.result() for task in tasks]
 
@@ -83,8 +86,8 @@ async def test_one_commit_for_all_that_came_meanwhile(database: Database) -> Non
     box = Inbox(database)
     tasks = [asyncio.create_task(box.append(arrival(f"m{number}"))) for number in range(MAX_GROUP + 10)]
     await asyncio.sleep(0)
-    assert await box.step() == MAX_GROUP
-    assert await box.step() == 10
+    assert await box.commit() == MAX_GROUP
+    assert await box.commit() == 10
     assert await asyncio.gather(*tasks) == [True] * (MAX_GROUP + 10)
 
 
@@ -107,9 +110,9 @@ async def test_an_applied_push_is_remembered_until_it_is_purged(database: Databa
     async with database.transaction() as tx:
         await inbox.settle(tx, entries[:1])
     assert await appended(box, arrival("a")) == [False]
-    assert await inbox.count_pending(database) == 1
+    assert database.counts.pending == 1
     async with database.transaction() as tx:
-        await inbox.purge(tx, 1_772_359_200_001)
+        assert await inbox.purge(tx, 1_772_359_200_001, 10) == 1
     assert await appended(box, arrival("a"), arrival("b")) == [True, False]
 
 
@@ -123,7 +126,7 @@ async def test_a_crowd_is_turned_away_at_once(database: Database) -> None:
     assert caught.value.retry_after_s > 0
     async with running(box):
         assert all(await asyncio.gather(*waiting))
-    assert await inbox.count_pending(database) == MAX_WAITING
+    assert database.counts.pending == MAX_WAITING
 
 
 async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) -> None:
@@ -131,14 +134,14 @@ async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) ->
     box, committed = Inbox(database), on_disk(database)
     await appended(box, arrival("before"))
     ((pages,),) = await database.fetch("PRAGMA page_count")
-    await database._writer.execute_fetchall(f"PRAGMA max_page_count={pages}")
+    await limit_pages(database, pages)
     async with running(box):
         found = await asyncio.gather(
             *(box.append(arrival(f"m{number}", b"x" * 50_000)) for number in range(5)), return_exceptions=True
         )
         assert [type(one) for one in found] == [CannotCommit] * 5
         assert committed() == {"before"}
-        await database._writer.execute_fetchall("PRAGMA max_page_count=1000000")
+        await limit_pages(database)
         assert await box.append(arrival("m1", b"x" * 50_000))
     assert committed() == {"before", "m1"}
 
@@ -149,7 +152,7 @@ async def test_who_goes_away_takes_nobody_along(database: Database) -> None:
     one, two = asyncio.create_task(box.append(arrival("a"))), asyncio.create_task(box.append(arrival("b")))
     await asyncio.sleep(0)
     one.cancel()
-    await box.step()
+    await box.commit()
     assert await two
     assert on_disk(database)() == {"a", "b"}
 
@@ -180,10 +183,11 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
     """What was answered is there after SIGKILL of the process, uncheckpointed."""
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
+        "from rtsd.services import repeat\n"
         "from rtsd.store.database import Database; from rtsd.store.inbox import Arrival, Inbox\n"
         "async def main():\n"
         "    box = Inbox(await Database.open(Path(sys.argv[1])))\n"
-        "    task = asyncio.create_task(box.run())\n"
+        "    task = asyncio.create_task(repeat(box, box.step))\n"
         "    for n in range(20): await box.append(Arrival(f'm{n}', 0, b'{}'))\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
@@ -196,14 +200,14 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
 async def pending_in(path: Path) -> int:
     """How many pushes wait in a database."""
     async with await Database.open(path) as database:
-        return await inbox.count_pending(database)
+        return database.counts.pending
 
 
 async def test_nobody_waits_for_an_inbox_that_has_ended(database: Database) -> None:
     """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
     box, committed = Inbox(database), on_disk(database)
     async with database.transaction():  # the first group can't be committed now
-        loop = asyncio.create_task(box.run())
+        loop = asyncio.create_task(repeat(box, box.step))
         first = asyncio.create_task(box.append(arrival("first")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)

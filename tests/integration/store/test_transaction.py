@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
 from rtsd.store.journal import after as entries_after
+from rtsd.store.sqlite import aiosqlite
+from tests.support.full_disk import limit_pages
 
 
 async def write(database: Database, first: str, second: str) -> None:
@@ -72,18 +76,20 @@ async def test_a_cancellation_at_any_await_leaves_no_half(database: Database, st
 
 
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT", "COMMIT", "ROLLBACK"])
-async def test_a_cancellation_during_a_statement_leaves_no_half(database: Database, statement: str) -> None:
+async def test_a_cancellation_during_a_statement_leaves_no_half(
+    database: Database, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The statement goes on in SQLite's thread although nobody waits for it any more."""
     await write(database, "old", "old")
     started = asyncio.Event()
-    execute = database._writer.execute
+    execute = aiosqlite.Connection.execute
 
-    def noticing(sql: str, parameters: object = ()) -> object:
+    def noticing(connection: aiosqlite.Connection, sql: str, parameters: Iterable[Any] = ()) -> object:
         if sql.startswith(statement):
             started.set()
-        return execute(sql, parameters)  # type: ignore[arg-type]
+        return execute(connection, sql, parameters)
 
-    database._writer.execute = noticing  # type: ignore[assignment,method-assign]
+    monkeypatch.setattr(aiosqlite.Connection, "execute", noticing)
 
     async def work() -> None:
         async with database.transaction() as tx:
@@ -137,15 +143,14 @@ async def test_readers_see_only_what_is_committed(database: Database) -> None:
 
 async def test_a_full_disk_is_told_and_over_when_it_is_over(database: Database) -> None:
     """Charter 5: nothing kept, the reason shown, and no restart needed."""
-    async with database.transaction() as tx:
-        ((pages,),) = await tx.fetch("PRAGMA page_count")
-        await tx.fetch(f"PRAGMA max_page_count={pages}")
+    ((pages,),) = await database.fetch("PRAGMA page_count")
+    await limit_pages(database, pages)
     with pytest.raises(StorageFull) as caught:
         await write(database, "x" * 100_000, "x")
     assert "free some space" in caught.value.do
     assert database.failure
     assert await pair(database) == (None, None)
-    await database._writer.execute_fetchall("PRAGMA max_page_count=1000000")
+    await limit_pages(database)
     await write(database, "a", "a")
     assert database.failure is None
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.privacy import MaskedRows, MaskedValues
 from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
+from rtsd.rules.match import Matcher
 from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
@@ -84,10 +86,11 @@ class Bench:
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
     async with await Database.open(directory / "mirror.db") as database:
-        catalog = await Catalog.open(database, [ObjectConfig("Contact")])
+        catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes)
         async with database.transaction() as tx:
             await catalog.set_schema(tx, catalog["Contact"], SCHEMA, COLUMNS, "now")
-        yield Bench(database, catalog, Applier(catalog, await Journal.open(database)))
+        journal = await Journal.open(database)
+        yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ def edit(at: int, name: str, *, source: Source = Source.PUSH, seen: tuple[int, i
     stamp = to_iso((START + at) // 1000 * 1000)
     low, high = seen or (at, at)
     operation = Operation.UPDATE if source is Source.PUSH else Operation.READ
-    fields = {"Id": "", "Name": name, "SystemModstamp": stamp}
+    fields = MaskedValues({"Id": "", "Name": name, "SystemModstamp": stamp})
     return Change("Contact", "", operation, source, Version(stamp, START + low, START + high), fields)
 
 
@@ -125,7 +128,7 @@ def gone(at: int, **more: Any) -> Change:
 
 def of(record_id: str, change: Change) -> Change:
     """The same for a record."""
-    fields = {**change.fields, "Id": record_id} if change.fields is not None else None
+    fields = MaskedValues({**change.fields, "Id": record_id}) if change.fields is not None else None
     return replace(change, id=record_id, fields=fields)
 
 
@@ -171,7 +174,7 @@ def test_any_order_in_any_transactions_ends_at_the_newest(
             last = edit(2_500, name, source=Source.REPAIR, seen=(9_000, 9_900)) if name else gone(2_500)
             stamp = max(change.version.stamp for batch in batches for change in batch)
             version = Version(stamp, START + 9_000, START + 9_900)
-            fields = {**last.fields, "SystemModstamp": stamp} if last.fields else None
+            fields = MaskedValues({**last.fields, "SystemModstamp": stamp}) if last.fields else None
             await bench.apply(of(record_id, replace(last, version=version, fields=fields)))
         assert await bench.state(record_id) == name
         assert (await bench.tombstone(record_id) is None) == (name is not None)
@@ -279,8 +282,8 @@ async def test_audit_rows_that_are_known_are_judged(bench: Bench) -> None:
     rows = [[one, "old", stamp] for one in (newer, buried, fresh)]
     async with bench.database.transaction() as tx:
         version = Version("", START, START + 20_000)
-        met = await bench.applier.load(tx, bench.catalog["Contact"], COLUMNS, rows, version)
-    assert [row[0] for row in met] == [newer, buried]
+        met = await bench.applier.load(tx, bench.catalog["Contact"], MaskedRows(COLUMNS, rows), version)
+    assert met.ids == [newer, buried]
     assert await bench.state(fresh) == "old"
     assert await bench.state(newer) == "newer"
     assert await bench.state(buried) is None

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rtsd.store.objects import ObjectState
 from rtsd.sync import audit
-from rtssim.data.generate import DEFAULT_RECORDS
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from rtssim.sample_data.generator import DEFAULT_RECORDS
+from tests.support.inprocess.rig import Rig, Start
 
 
 async def bulk_served(rig: Rig) -> tuple[int, int]:
@@ -32,9 +29,9 @@ async def test_every_object_is_exact_in_every_field(start: Start) -> None:
 
 async def interrupted(rig: Rig) -> None:
     """Begin to load contacts, and stop as a kill would, just after the first page was stored."""
-    with rig.parts.feed.follow() as follower:
-        await rig.parts.controller.describer.step()
-        running = asyncio.create_task(rig.parts.controller.audit.run(rig["Contact"]))
+    with rig.parts.base.publisher.feed.follow() as follower:
+        await rig.parts.readers.describer.step()
+        running = asyncio.create_task(rig.parts.readers.audit.run(rig["Contact"]))
         async for batch in follower.batches():
             if any("a second" in (event.message or "") for event in batch):
                 break
@@ -70,8 +67,8 @@ async def test_a_vanished_job_is_made_anew(start: Start, small_pages: None) -> N
     rig = await start({"Contact": 200}, run=False)
     async with rig.running():
         await interrupted(rig)
-    assert rig.sim.service is not None
-    rig.sim.service.bulk._jobs.clear()
+    assert rig.sim.server is not None
+    rig.sim.server.bulk.jobs.clear()
     async with rig.running():
         await rig.load()
         assert rig["Contact"].state is ObjectState.LIVE
@@ -83,12 +80,12 @@ async def test_pushes_during_the_load_are_kept(start: Start) -> None:
     """Contract 3: taken and applied while the audit runs; the older Bulk rows do not undo them."""
     rig = await start({"Contact": 300})
     await rig.install_package()
-    await rig.parts.controller.describer.step()
+    await rig.parts.readers.describer.step()
     record = await rig.a_record("Contact")
     loading = asyncio.create_task(rig.load())
     for number in range(5):
         await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": f"while loading {number}"}])
-        await rig.parts.controller.realtime.step()
+        await rig.parts.services.realtime.apply_batch()
     await loading
     await rig.settle()
     assert rig["Contact"].state is ObjectState.LIVE
@@ -102,7 +99,7 @@ async def test_a_count_that_differs_is_not_live(start: Start) -> None:
     rig.advance(3_600)
     async with rig.parts.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=(SELECT MIN(Id) FROM Contact)")
-    assert not await rig.parts.controller.audit.prove(rig["Contact"])
+    assert not await rig.parts.readers.audit.prove(rig["Contact"])
     reason = "the org counts 30 rows, the mirror has 29"
     assert (rig["Contact"].state, rig["Contact"].error) == (ObjectState.INCOMPLETE, reason)
     assert reason in str((await rig.notes("audit"))[-1].message)
@@ -126,7 +123,7 @@ async def test_a_failed_job_is_told_and_not_live(start: Start) -> None:
 async def test_an_object_that_bulk_refuses_is_read_by_rest(start: Start) -> None:
     """Another way in, the same rows."""
     rig = await start({"Contact": 30, "Lead": 30})
-    rig.org.behaviour.bulk_refuses = frozenset({"Contact"})
+    rig.org.switches.bulk_refuses = frozenset({"Contact"})
     await rig.load()
     assert await rig.differences() == []
     assert (await bulk_served(rig))[0] == 1

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from rtsd.errors import SalesforceError
 from rtsd.store.objects import ObjectState
-from rtsd.sync import interval
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
-
-    from rtsd.sync.interval import WindowRead
+from rtsd.sync import interval, reading
+from rtsd.sync.interval import WindowRead
+from tests.support.inprocess.rig import Rig, Start
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ async def rig(start: Start) -> Rig:
 
 async def read(rig: Rig, name: str = "Contact") -> WindowRead:
     """One window, and what it asks to be fetched."""
-    done = await rig.parts.controller.interval.step(rig[name])
+    done = await rig.parts.readers.interval.step(rig[name])
     await rig.settle()
     return done
 
@@ -50,7 +46,7 @@ async def test_edits_and_new_records_are_found(rig: Rig) -> None:
 
 async def test_more_rows_of_one_stamp_than_a_page_holds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """ac_05, ac_06: ties across page boundaries are read once, all of them."""
-    monkeypatch.setattr(interval, "PAGE", 5)
+    monkeypatch.setattr(reading, "REST_PAGE", 5)
     await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(23)])
     done = await read(rig)
     assert done.applied == 23
@@ -59,14 +55,14 @@ async def test_more_rows_of_one_stamp_than_a_page_holds(rig: Rig, monkeypatch: p
 
 async def test_a_page_of_exactly_the_rest_is_the_last(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A multiple of the page size ends with an empty page, not with an error."""
-    monkeypatch.setattr(interval, "PAGE", 5)
+    monkeypatch.setattr(reading, "REST_PAGE", 5)
     await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(20)])
     assert (await read(rig)).applied == 20
 
 
 async def test_a_large_window_goes_over_to_bulk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer calls for many rows, deleted ones included."""
-    monkeypatch.setattr(interval, "PAGE", 5)
+    monkeypatch.setattr(reading, "REST_PAGE", 5)
     monkeypatch.setattr(interval, "BULK_ABOVE", 10)
     ids = await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(40)])
     await rig.dml("delete", "Contact", ids=ids[:4])
@@ -134,13 +130,13 @@ async def test_a_commit_that_becomes_visible_late(rig: Rig) -> None:
 
 async def test_the_cursor_stays_when_a_page_fails(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Charter 17: it moves with the window's last rows only, and the next step reads the window again."""
-    monkeypatch.setattr(interval, "PAGE", 5)
+    monkeypatch.setattr(reading, "REST_PAGE", 5)
     await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(12)])
     before = rig["Contact"].cursor
     seed = next(one for one in range(999) if _all_but_the_first(one))
     fault = await rig.sim.fault("query_timeout", path="queryAll", probability=0.8, seed=seed)
     with pytest.raises(SalesforceError):
-        await rig.parts.controller.interval.step(rig["Contact"])
+        await rig.parts.readers.interval.step(rig["Contact"])
     assert rig["Contact"].cursor == before
     ((stored,),) = await rig.rows("SELECT COUNT(*) FROM Contact")
     assert stored == 12 + 5
@@ -169,5 +165,5 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     import asyncio
 
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
-    done = await asyncio.gather(*(rig.parts.controller.interval.step(rig["Contact"]) for _ in range(3)))
+    done = await asyncio.gather(*(rig.parts.readers.interval.step(rig["Contact"]) for _ in range(3)))
     assert sorted(one.applied for one in done) == [0, 0, 1]

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
+from rtsd import services
 from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
 from rtsd.store import error_log
-from rtsd.sync import controller
-from rtsd.sync.package import EAGER_LOOKS, FIRST_PAUSE_S, LONGEST_PAUSE_S
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from conftest import Rig, Start
+from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S
+from tests.support.inprocess.rig import Rig, Start
 
 CONDITIONS = 'conditions = ["Email"]\n'
 HOUR_S = 3_600
 
 
-async def look(rig: Rig) -> float:
-    """One turn of the loop that looks after the package; returns how long it would sleep."""
-    return await rig.parts.controller._look_for_package()
-
-
-async def heartbeat(rig: Rig) -> None:
-    """Have the package send one."""
-    assert (await rig.sim.control("package/heartbeat"))["status"] == 200
+async def probe(rig: Rig) -> float:
+    """One step of the service that probes for the package; returns how long it would rest."""
+    return await rig.parts.services.package_probe.step()
 
 
 async def in_real_time(rig: Rig) -> None:
     """A push has come, and nothing is owed any more."""
     await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "pushed"}])
     await rig.settle()
-    await rig.parts.controller._read()
-    await look(rig)
+    await rig.parts.services.interval_sync.step()
+    await probe(rig)
     assert rig.mode is Mode.REAL_TIME
 
 
@@ -46,23 +38,23 @@ async def told(rig: Rig, kind: str) -> list[str]:
     return [str(note.message) for note in await rig.notes(kind)]
 
 
-async def test_looking_gets_ever_more_seldom(start: Start) -> None:
-    """Within 30 s while a deployment is likely, 24 calls a day in the end; the next look is shown."""
+async def test_probes_get_rarer(start: Start) -> None:
+    """Within 30 s while a deployment is likely, 24 calls a day in the end; the next probe is shown."""
     rig = await start({"Contact": 3})
     await rig.load()
-    pauses = [await look(rig) for _ in range(EAGER_LOOKS + 12)]
-    assert pauses[:EAGER_LOOKS] == [FIRST_PAUSE_S] * EAGER_LOOKS
+    pauses = [await probe(rig) for _ in range(EAGER_PROBES + 12)]
+    assert pauses[:EAGER_PROBES] == [FIRST_PAUSE_S] * EAGER_PROBES
     assert pauses[-1] == LONGEST_PAUSE_S
     assert sorted(pauses) == pauses
     assert rig.mode is Mode.AWAITING_PACKAGE
     shown = (await rig.parts.views.status()).package
-    assert shown.next_look_at == "2026-03-01T11:00:00.000Z"
+    assert shown.next_probe_at == "2026-03-01T11:00:00.000Z"
     await rig.install_package()
-    await heartbeat(rig)  # counts at once, however seldom it is looked
+    await rig.heartbeat()  # counts at once, however rare probes are
     assert rig.mode is Mode.REAL_TIME
     before = await rig.calls()
     for _ in range(3):
-        await look(rig)
+        await probe(rig)
     after = await rig.calls()
     assert {
         kind: after[kind] - before.get(kind, 0) for kind in after if after[kind] != before.get(kind, 0)
@@ -76,43 +68,43 @@ async def test_a_removal_is_noticed_at_once_when_somebody_says_so(contacts: Rig)
     await in_real_time(contacts)
     await contacts.sim.control("package/uninstall")
     await contacts.dml("create", "Contact", rows=[{"LastName": "Unpushed"}])
-    assert contacts.parts.controller.package is not None
-    contacts.parts.controller.package.look_soon()
-    await look(contacts)
+    assert contacts.parts.channel.package is not None
+    contacts.parts.channel.package.probe_soon()
+    await probe(contacts)
     assert contacts.mode is Mode.AWAITING_PACKAGE
     assert (await told(contacts, "mode"))[-2:] == [
-        "interval: the package is gone from the org",
+        "real_time: push received",
         "awaiting_package: package not in the org",
     ]
-    await contacts.parts.controller._read()
+    await contacts.parts.services.interval_sync.step()
     assert await contacts.differences() == []
 
 
 async def test_a_package_that_is_hidden_from_the_sync_user_is_not_taken_for_removed(contacts: Rig) -> None:
-    """The org answers alike for hidden and for absent: pushes are the proof, with one look at the first."""
+    """The org answers alike for hidden and for absent: pushes are the proof, with one probe at the first."""
     await contacts.sim.control("visibility", {"hidden_objects": ["RTS_Settings__c", "RTS_Synced_Field__c"]})
-    controller = contacts.parts.controller
+    silence_watch = contacts.parts.services.silence_watch
     await in_real_time(contacts)
     assert (await contacts.parts.views.status()).package.state == "installed"
     before = await contacts.calls()
-    await look(contacts)
+    await probe(contacts)
     assert await contacts.calls() == before
     contacts.advance(1_800)
-    await controller._notice_silence()
-    await look(contacts)
+    await silence_watch.step()
+    await probe(contacts)
     assert contacts.mode is Mode.INTERVAL
 
 
-async def test_silence_leads_to_one_look(contacts: Rig) -> None:
+async def test_silence_leads_to_one_probe(contacts: Rig) -> None:
     """Removed by another tool: after silence_after it is asked once, and then the mirror is read."""
-    controller = contacts.parts.controller
+    services = contacts.parts.services
     await in_real_time(contacts)
     await contacts.sim.control("package/uninstall")
     contacts.advance(1_800)
-    await controller._notice_silence()
-    assert controller.package is not None
-    assert controller.package.wake.is_set()
-    await look(contacts)
+    await services.silence_watch.step()
+    assert services.package_probe is not None
+    assert services.package_probe.wake.is_set()
+    await probe(contacts)
     assert contacts.mode is Mode.AWAITING_PACKAGE
 
 
@@ -120,11 +112,11 @@ async def test_a_push_under_way_does_not_hide_that_the_package_is_disabled(conta
     """It is evidence, so the mode is real_time; the setting is read again at once."""
     await in_real_time(contacts)
     await contacts.sim.control("package/settings", {"Disable_RTS__c": True})
-    await heartbeat(contacts)
+    await contacts.heartbeat()
     assert contacts.mode is Mode.DISABLED
     await contacts.push(contacts.changes(), name="late")
     assert contacts.mode is Mode.REAL_TIME
-    await look(contacts)
+    await probe(contacts)
     assert contacts.mode is Mode.DISABLED
 
 
@@ -139,16 +131,16 @@ async def test_an_object_without_a_trigger_is_read_in_real_time_too(start: Start
             "settings": {"Gateway_URL__c": rig.gateway, "Token__c": "push-token-of-the-tests-0001"},
         },
     )
-    assert rig.sim.service is not None
-    rig.sim.service.switches.push_timestamp_by_org_clock = True
-    await heartbeat(rig)
-    await rig.parts.controller._read()
+    assert rig.sim.server is not None
+    rig.sim.server.switches.push_timestamp_by_org_clock = True
+    await rig.heartbeat()
+    await rig.parts.services.interval_sync.step()
     rig.advance(120)
     await rig.dml("create", "Lead", rows=[{"LastName": "Novák", "Company": "Č"}])
     await rig.settle()
     before = await rig.calls()
     rig.advance(120)
-    await rig.parts.controller._read()
+    await rig.parts.services.interval_sync.step()
     assert await rig.differences() == []
     assert rig.mode is Mode.REAL_TIME
     spent = {kind: count - before.get(kind, 0) for kind, count in (await rig.calls()).items()}
@@ -175,8 +167,8 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     await contacts.settle()
     assert len(await contacts.differences()) == 1
     await error_row(contacts, [record], HTTP_Status__c=503, Message__c="Service Unavailable")
-    await heartbeat(contacts)
-    await look(contacts)
+    await contacts.heartbeat()
+    await probe(contacts)
     await contacts.settle()
     assert await contacts.differences() == []
     (logged,) = [
@@ -188,13 +180,13 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     )
     before = await contacts.calls()
     contacts.advance(900)
-    await heartbeat(contacts)
-    await look(contacts)
+    await contacts.heartbeat()
+    await probe(contacts)
     assert await contacts.calls() == before  # the same count: nothing is asked
     await error_row(contacts, [record], Message__c="x")
     contacts.advance(900)
-    await heartbeat(contacts)
-    await look(contacts)
+    await contacts.heartbeat()
+    await probe(contacts)
     assert [one.count for one in await error_log.newest(contacts.parts.database)] == [1, 1]
 
 
@@ -203,19 +195,19 @@ async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(star
     rig = await start({"Contact": 3})
     await rig.load()
     await rig.install_package()
-    await look(rig)
+    await probe(rig)
     record = await rig.a_record("Contact")
     await error_row(rig, [record], Message__c="shed")
     rig.advance(HOUR_S)
-    await look(rig)
+    await probe(rig)
     assert [one.message for one in await error_log.newest(rig.parts.database)] == [
         "The package could not push 1 record: shed"
     ]
     await rig.sim.control("package/settings", {"Error_Logging__c": False})
     await error_row(rig, [record], Message__c="not read")
-    await look(rig)
+    await probe(rig)
     rig.advance(HOUR_S)
-    await look(rig)
+    await probe(rig)
     assert len(await error_log.newest(rig.parts.database)) == 1
 
 
@@ -227,7 +219,7 @@ async def test_old_rows_of_the_error_log_are_deleted(start: Start) -> None:
     await error_row(rig, [], Message__c="old")
     rig.advance(31 * 24 * HOUR_S)
     young = await error_row(rig, [], Message__c="young")
-    await look(rig)
+    await probe(rig)
     left = [row["Id"] async for row in rig.sim.rows("RTS_Error__c")]
     assert left == [young]
     assert "1 old rows of RTS_Error__c deleted in the org" in await told(rig, "package")
@@ -242,7 +234,7 @@ async def test_conditions_that_the_org_has_are_not_seeded_over(start: Start) -> 
         await rig.install_package()
         own = {"Key__c": "Contact.Phone", "Object__c": "Contact", "Field__c": "Phone", "Condition__c": True}
         rig.org.create(rig.org.admin, "RTS_Synced_Field__c", [own])[0].unwrap()
-        await look(rig)
+        await probe(rig)
         assert rig["Contact"].conditions == ("Phone",)
     found = rig.org.query(rig.org.admin, "SELECT Field__c FROM RTS_Synced_Field__c")
     assert list(found.rows()) == [("Phone",)]
@@ -258,7 +250,7 @@ async def test_conditions_of_the_configuration_seed_the_org_once(start: Start) -
         rig.advance(HOUR_S)
         async with rig.running():
             await rig.load()
-            await look(rig)
+            await probe(rig)
         return list(rig.org.query(rig.org.admin, rows).rows())
 
     rig.objects = ()
@@ -267,7 +259,7 @@ async def test_conditions_of_the_configuration_seed_the_org_once(start: Start) -
         await rig.load()
         await rig.install_package()
     assert await run(contact + CONDITIONS) == [("Email", True)]
-    rig.org.store.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
+    rig.org.database.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
     assert await run(contact + CONDITIONS) == [("Email", False)]
     assert await run(contact + 'conditions = ["Phone"]\n') == [("Email", False), ("Phone", True)]
     assert await run(contact) == [("Email", False), ("Phone", False)]
@@ -284,31 +276,31 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
     rig = await start({"Contact": 3})
     await rig.load()
     await rig.install_package()
-    await heartbeat(rig)
-    await look(rig)
+    await rig.heartbeat()
+    await probe(rig)
     before = sum((await rig.calls()).values())
     for _ in range(96):
         rig.advance(900)
-        await heartbeat(rig)
-        await look(rig)
+        await rig.heartbeat()
+        await probe(rig)
     periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0)
     beside = idle_day(0, 0, periods, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
 
 
-async def test_a_look_that_is_refused_is_not_repeated_at_once(
+async def test_a_probe_that_is_refused_is_not_repeated_at_once(
     start: Start, monkeypatch: pytest.MonkeyPatch, until: Callable[[Callable[[], Any]], Awaitable[None]]
 ) -> None:
-    """Without access to the settings it is asked as seldom as for a package that is not there."""
+    """Without access to the settings it is probed as rarely as a package that is not there."""
     rig = await start({"Contact": 3})
     await rig.load()
     await rig.sim.fault("no_access", path="/query")
-    monkeypatch.setattr(controller, "RETRY_S", 0.0)  # what a loop with something to do waits
+    monkeypatch.setattr(services, "RETRY_S", 0.0)  # what a service with something to do waits
     before, seq = (await rig.calls())["query"], rig.parts.engine.journal.last_seq
-    watch = asyncio.create_task(rig.parts.controller.watch_package())
+    watch = asyncio.create_task(rig.parts.runner.run(rig.parts.services.package_probe))
     try:
         await until(lambda: rig.parts.engine.journal.last_seq > seq)
-        await asyncio.sleep(0.1)  # time enough for a hundred looks
+        await asyncio.sleep(0.1)  # time enough for a hundred probes
     finally:
         watch.cancel()
     assert (await rig.calls())["query"] == before + 1

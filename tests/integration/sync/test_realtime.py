@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from rtsd.control.client import ControlClient
 from rtsd.core.ids import full_id
 from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
 from rtsd.sync.realtime import MOST_UNKNOWN
 from rtssim.schema.model import Field
-
-if TYPE_CHECKING:
-    from conftest import Rig
+from tests.support.inprocess.rig import Rig
 
 
 async def letters(rig: Rig) -> list[tuple[Any, ...]]:
@@ -61,7 +60,9 @@ async def test_pushes_out_of_order_end_equal(contacts: Rig, fault: str) -> None:
 async def test_bare_pushes_are_fetched_in_one_call(contacts: Rig) -> None:
     """Ids of several pushes, some named twice: one request for all of them."""
     ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
-    await contacts.sim.dml("update", "Contact", quiet=True, rows=[{"Id": one, "Title": "new"} for one in ids])
+    await contacts.sim.dml(
+        "update", "Contact", untriggered=True, rows=[{"Id": one, "Title": "new"} for one in ids]
+    )
     before = await contacts.calls()
     for number in range(3):
         bare = [{"object": "Contact", "op": "update", "id": one} for one in (ids[number::3] + ids[:2])]
@@ -91,7 +92,7 @@ async def test_an_unknown_object_is_a_dead_letter(contacts: Rig) -> None:
     odd = {"object": "Spaceship__c", "op": "create", "id": "a00000000000001AAA", "fields": {"Name": "x"}}
     stamp = contacts.changes()["read_at"]
     await contacts.push(contacts.changes(odd, {**known, "modstamp": stamp}))
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert await letters(contacts) == [("UnknownObject", "Spaceship__c", "a00000000000001AAA")]
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
     ((body,),) = await contacts.rows("SELECT body FROM _rts_dead_letter")
@@ -132,7 +133,7 @@ async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
             {"object": "Contact", "op": "update", "id": one, "fields": {"Secret__c": number}} for one in ids
         ]
         await contacts.push(contacts.changes(*changes), name=f"msg_{number}")
-        await contacts.parts.controller.realtime.step()
+        await contacts.parts.services.realtime.apply_batch()
         spent.append((await contacts.calls()).get("describe", 0) - before)
     assert spent == [1, 1, 1]
     assert len(await letters(contacts)) == MOST_UNKNOWN
@@ -144,13 +145,13 @@ async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
     contacts.advance(120)
     await contacts.sim.fault("html_503", path="/services/")
     with pytest.raises(OrgUnreachable):
-        await contacts.parts.controller.describer.describe(contacts["Contact"])
+        await contacts.parts.readers.describer.describe(contacts["Contact"])
     contacts.advance(120)
     stamp = contacts.changes()["read_at"]
     fields = {"LastName": "known", "Nonsense__c": 1}
     change = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": fields}
     await contacts.push(contacts.changes(change))
-    assert await contacts.parts.controller.realtime.step() == 1
+    assert await contacts.parts.services.realtime.apply_batch() == 1
     assert await letters(contacts) == [("UnknownField", "Contact", record)]
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("known",)]
 
@@ -167,10 +168,10 @@ async def test_dead_letters_of_a_field_are_judged_again_when_its_column_comes(co
 
     contacts.org.add_field("Contact", Field("Shoe_Size__c", "Shoe size", "string", length=10))
     contacts.advance(120)
-    controller = contacts.parts.controller
-    await controller.describer.describe(contacts["Contact"])
-    await controller.columns.fill(contacts["Contact"])
-    assert await controller.realtime.step() == 1
+    parts = contacts.parts
+    await parts.readers.describer.describe(contacts["Contact"])
+    await parts.readers.columns.fill(contacts["Contact"])
+    assert await parts.services.realtime.apply_batch() == 1
     assert await letters(contacts) == []
 
 
@@ -203,7 +204,7 @@ async def test_a_value_that_does_not_fit_is_a_dead_letter(contacts: Rig, fields:
     bad = {**head, "id": "003000000000001AAA", "fields": fields}
     good = {**head, "id": record, "fields": {"LastName": "good"}}
     await contacts.push(contacts.changes(bad, good))
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert ("BadValue", "Contact", "003000000000001AAA") in await letters(contacts)
     assert await contacts.rows("SELECT LastName FROM Contact WHERE Id=?", record) == [("good",)]
 
@@ -216,27 +217,25 @@ async def test_another_orgs_push_that_was_taken_is_a_dead_letter(contacts: Rig) 
     change = {"object": "Contact", "op": "delete", "id": record, "modstamp": "2027-01-01T00:00:00Z"}
     assert (await contacts.push(contacts.changes(change, org="00D000000000001EAA")))[0] == 200
     engine.org_id = own
-    await contacts.parts.controller.realtime.step()
+    await contacts.parts.services.realtime.apply_batch()
     assert [reason for reason, _, _ in await letters(contacts)] == ["WrongOrg"]
     assert await contacts.differences() == []
 
 
 async def test_a_paused_object_catches_up(contacts: Rig) -> None:
     """Pushes meanwhile are taken and not applied; resumed, what they said is read, also in real time."""
-    from rtsd.control.operations import Operations
-
-    controller = contacts.parts.controller
-    parts = contacts.parts
-    operations = Operations(parts.engine, controller, parts.inbox, parts.ledger, parts.rule_engine)
+    services = contacts.parts.services
     await contacts.push({"v": 1, "kind": "test", "org": contacts.org.org_id})
-    await controller._read()
-    await operations.pause([contacts["Contact"]])
+    await services.interval_sync.step()
+    async with ControlClient(contacts.place / "rtsd.sock") as client:
+        await client.pause(["Contact"])
     await contacts.dml("create", "Contact", rows=[{"LastName": "while paused"}])
     await contacts.settle()
     assert len(await contacts.differences()) == 1
     (shown,) = (await contacts.parts.views.status()).objects
     assert shown.state == "paused"
-    await operations.resume([contacts["Contact"]])
+    async with ControlClient(contacts.place / "rtsd.sock") as client:
+        await client.resume(["Contact"])
     assert contacts.mode is Mode.REAL_TIME
-    await controller._read()
+    await services.interval_sync.step()
     assert await contacts.differences() == []

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from statistics import median
 
+from rtsd.core.instant import to_iso
 from rtsd.store import retention
 from rtsd.store.journal import Note
 from rtsd.sync.retention import Keep, Retention
-
-if TYPE_CHECKING:
-    from conftest import Rig, Start
+from tests.support.inprocess.rig import Rig, Start
 
 DAY_S = 86_400
 
 
 async def forget(rig: Rig, keep: Keep | None = None) -> int:
     """Forget what is due; how many steps it took."""
-    forgetting = Retention(rig.parts.engine, keep) if keep else rig.parts.retention
-    await forgetting.forget_pushes()
+    forgetting = Retention(rig.parts.engine, keep) if keep else rig.parts.services.retention
     steps = 0
-    while await forgetting.step():
+    while await forgetting.forget():
         steps += 1
     return steps
 
@@ -40,7 +40,7 @@ async def test_the_journal_goes_by_age(start: Start) -> None:
     await fill(rig, 10)
     assert await forget(rig, keep) == 0
     rig.advance(2 * DAY_S)
-    assert await forget(rig, keep) == 3
+    assert await forget(rig, keep) == 5_000 // retention.AT_ONCE
     ((first, count),) = await rig.rows("SELECT MIN(seq), COUNT(*) FROM _rts_journal")
     assert count == 10
     await fill(rig, 1)
@@ -64,7 +64,7 @@ async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
     rig = await start({"Contact": 1})
     await rig.load()
     await rig.push(rig.changes({"object": "Contact", "op": "delete", "id": "003000000000001AAA"}))
-    while await rig.parts.controller.realtime.step():
+    while await rig.parts.services.realtime.apply_batch():
         pass
     from rtsd.errors import SalesforceError
 
@@ -79,3 +79,85 @@ async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
     rig.advance(90 * DAY_S)
     await forget(rig)
     assert await rig.rows("SELECT COUNT(*) FROM _rts_error") == [(0,)]
+
+
+async def live_through(rig: Rig, days: int) -> None:
+    """Put the changes of some days into the journal, up to now."""
+    async with rig.parts.engine.unit_of_work() as unit:
+        for day in range(days):
+            notes = [
+                Note("change", "Contact", f"003{(day * 7919 + number) % 997:012}AAA", message="x" * 60)
+                for number in range(20)
+            ]
+            at = rig.now() - (days - day) * DAY_S * 1_000
+            await rig.parts.engine.journal.append(unit.tx, at, notes)
+
+
+async def pages(rig: Rig) -> int:
+    """How large the file is."""
+    ((count,),) = await rig.rows("PRAGMA page_count")
+    return int(count)
+
+
+async def push_times(rig: Rig, name: str) -> list[float]:
+    """Send ten pushes, one after the other; return how long each took."""
+    found: list[float] = []
+    for number in range(10):
+        began = time.perf_counter()
+        push = rig.changes({"object": "Contact", "op": "update", "id": await rig.a_record("Contact")})
+        assert (await rig.push(push, name=f"{name}-{number}"))[0] == 200
+        found.append(time.perf_counter() - began)
+    return found
+
+
+async def test_a_year_of_journal_ages_away_beside_pushes(start: Start) -> None:
+    """By what the daemon runs, in small steps: pushes stay quick, and from then on the file does not grow."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    await live_through(rig, 365)
+    before = await push_times(rig, "before")
+    oldest = to_iso(rig.now() - 90 * DAY_S * 1_000)
+    services, stop = rig.parts.services, asyncio.Event()
+    running = asyncio.create_task(
+        rig.parts.runner.run_all([one for one in services if one is not services.inbox], stop, _nothing)
+    )
+
+    async def left() -> int:
+        ((count,),) = await rig.rows("SELECT COUNT(*) FROM _rts_journal WHERE at < ?", oldest)
+        return int(count)
+
+    during: list[float] = []
+    async with asyncio.timeout(60):
+        while await left():
+            during += await push_times(rig, f"during-{len(during)}")
+    stop.set()
+    await running
+    assert len(during) >= 10
+    assert median(during) < 4 * median(before) + 0.1
+    size = await pages(rig)
+    for _ in range(20):
+        rig.advance(20 * DAY_S)
+        await live_through(rig, 20)
+        await forget(rig)
+    assert await pages(rig) <= size
+
+
+async def _nothing() -> None:
+    """Nothing is to be drained."""
+
+
+async def test_ids_of_pushes_go_a_few_at_a_time(start: Start) -> None:
+    """However many there are: a step looks at the oldest pushes only, and leaves what is not applied yet."""
+    rig = await start({"Contact": 1})
+    await rig.load()
+    async with rig.parts.database.transaction() as tx:
+        rows = [(f"msg_{number}", rig.now(), None if number else b"{}") for number in range(1_000)]
+        await tx.executemany("INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)", rows)
+    assert await rig.parts.services.retention.forget() == 0
+    rig.advance(8 * DAY_S)
+    steps = 0
+    while gone := await rig.parts.services.retention.forget():
+        assert gone <= retention.AT_ONCE
+        steps += 1
+    assert steps >= 1_000 // retention.AT_ONCE
+    assert await rig.rows("SELECT webhook_id FROM _rts_inbox") == [("msg_0",)]

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rtsd import config
 from rtsd.errors import ConfigError
-
-MINIMAL = """
-[org]
-login_url = "https://acme.my.salesforce.com"
-client_id = "app"
-client_secret = "s3cr3t-value"
-[gateway]
-token = "push-token-value"
-[[objects]]
-name = "Contact"
-"""
-
-Load = Callable[..., config.Config]
+from tests.support.configuration import MINIMAL, Load, Mistakes
 
 
 @pytest.fixture
@@ -37,7 +24,7 @@ def load(tmp_path: Path) -> Load:
 
 
 @pytest.fixture
-def mistakes(load: Load) -> Callable[..., tuple[str, ...]]:
+def mistakes(load: Load) -> Mistakes:
     """Load what must be refused and return its mistakes."""
 
     def refused(text: str = MINIMAL, more: str = "", **environ: str) -> tuple[str, ...]:

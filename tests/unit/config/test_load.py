@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from rtsd import config
-from rtsd.config.mistakes import _model_in
+from rtsd.config.mistakes import model_in
 from rtsd.errors import ConfigError
 
 Load = Callable[..., config.Config]
@@ -55,7 +55,7 @@ def test_the_shipped_file_has_every_key() -> None:
         found = set()
         for name, field in model.model_fields.items():
             try:
-                found |= keys(_model_in(field.annotation))
+                found |= keys(model_in(field.annotation))
             except TypeError:
                 found.add(name)
         return found
@@ -92,42 +92,43 @@ def test_it_is_frozen(load: Load) -> None:
         loaded.sync.interval = 1
 
 
+MISTAKEN = """
+[org]
+login_url = "http://acme.my.salesforce.com"
+client_idd = "x"
+api_version = 66.0
+[gateway]
+listen = "8787"
+[sync]
+silence_after = 3
+intervall = "3s"
+initial_audit = "maybe"
+interval = "0s"
+[quota]
+reserve = "120%"
+daily.api_requests = "5"
+[[objects]]
+name = "Contact"
+fields = ["*", "Name"]
+privacy = {Phone = "encrypt", Id = "drop"}
+[[objects]]
+name = "contact"
+[[objects]]
+exclude = "Name"
+[[rules]]
+name = "r"
+object = "Lead"
+on = ["created"]
+[[alerts]]
+on = []
+webhook.url = "ftp://x"
+[server]
+"""
+
+
 def test_all_mistakes_at_once(mistakes: Mistakes) -> None:
     """One run tells everything there is to correct, each with its key, what is wrong and what is allowed."""
-    found = mistakes(
-        """
-        [org]
-        login_url = "http://acme.my.salesforce.com"
-        client_idd = "x"
-        api_version = 66.0
-        [gateway]
-        listen = "8787"
-        [sync]
-        silence_after = 3
-        intervall = "3s"
-        initial_audit = "maybe"
-        interval = "0s"
-        [quota]
-        reserve = "120%"
-        daily.api_requests = "5"
-        [[objects]]
-        name = "Contact"
-        fields = ["*", "Name"]
-        privacy = {Phone = "encrypt", Id = "drop"}
-        [[objects]]
-        name = "contact"
-        [[objects]]
-        exclude = "Name"
-        [[rules]]
-        name = "r"
-        object = "Lead"
-        on = ["created"]
-        [[alerts]]
-        on = []
-        webhook.url = "ftp://x"
-        [server]
-        """
-    )
+    found = mistakes(MISTAKEN)
     assert {mistake.partition(": ")[0] for mistake in found} == {
         "org.login_url",
         "org.client_idd",

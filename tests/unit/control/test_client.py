@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from rtsd.control import connection as module
+from rtsd.control import socket_connection as module
 from rtsd.control.client import ControlClient, SocketForbidden, UnknownRoute, WrongProtocol, socket_path
 from rtsd.control.protocol import Event, Frame, Lagged, Snapshot
 from rtsd.errors import Conflict, DaemonUnreachable, NotFound, QuotaExhausted, RtsError
@@ -138,7 +138,7 @@ async def test_a_refusal_becomes_the_error_the_daemon_named(path: Path) -> None:
     async with serving(path, web.post("/v1/objects/{name}/audit", act)) as client:
         for name, (status, kind) in answers.items():
             with pytest.raises(kind, match=f"no {name}") as caught:
-                await client.audit(name)
+                await client.start_audit(name)
             assert type(caught.value) is kind
             assert caught.value.http_status == status
 
@@ -172,12 +172,12 @@ async def test_commands_send_what_the_contract_says(path: Path) -> None:
         await client.resume()
         await client.retry(3)
         await client.drop(4)
-        await client.audit("a/b", full=True, wait=True)
-        await client.audit("Lead", dry_run=True)
+        await client.audit("a/b", full=True)
+        await client.price_audit("Lead")
         await client.repair("Lead", ["00Q1"])
         await client.set_conditions("Lead", ["Email"])
         await client.query("SELECT 1")
-        await client.history("Lead", "00Q1", at="2026-01-01T00:00:00Z")
+        await client.record_at("Lead", "00Q1", "2026-01-01T00:00:00Z")
     assert seen == [
         ("POST", "/v1/pause", {"objects": ["Contact"]}),
         ("POST", "/v1/resume", {"objects": []}),

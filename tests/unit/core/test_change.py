@@ -21,6 +21,7 @@ from rtsd.core.change import (
     decide,
 )
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.privacy import MaskedValues
 
 START = from_iso("2026-03-01T10:00:00.000Z")
 COLUMNS = ("Id", "Name", "Note", "SystemModstamp")
@@ -57,7 +58,7 @@ def image(
     """A change that shows `state`; a deleted record has no fields."""
     if state.values is None:
         return Change("Contact", ID, Operation.DELETE, source, Version(state.stamp, *seen))
-    fields = {name: state.values[name] for name in keep}
+    fields = MaskedValues({name: state.values[name] for name in keep})
     named = Operation.READ if source is not Source.PUSH else operation or state.operation
     return Change("Contact", ID, named, source, Version(state.stamp, *seen), fields)
 
@@ -121,7 +122,8 @@ def all_sources(draw: st.DrawFn) -> tuple[list[State], list[Change]]:
         elif shape == "partial" and push.fields is not None:
             edited = {name for name in ("Name", "Note") if _differ(before, state, name)}
             kept = edited | draw(st.sets(st.sampled_from(("Name", "Note"))))
-            push = replace(push, fields={name: push.fields[name] for name in ("Id", *sorted(kept))})
+            fields = {name: push.fields[name] for name in ("Id", *sorted(kept))}
+            push = replace(push, fields=MaskedValues(fields))
         elif shape == "bare":
             push = replace(push, fields=None)
         elif shape == "quiet":  # nothing pushed it: a read saw it, some ms later

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.core.privacy import masks
+from rtsd.core.payload import Changes, PushedChange, read_push
+from rtsd.core.privacy import Privacy, convert, csv_rows, masked_push, masks
+from rtsd.core.schema import Field, Kind, ObjectSchema
 
 KEY = b"k" * 32
+RULES = {"Phone": "hash", "email": "last4", "Title": "drop"}
+PRIVACY = Privacy(RULES, KEY)
+SCHEMA = ObjectSchema(
+    "Contact",
+    tuple(Field(name, "string", Kind.TEXT) for name in ("Id", "Phone", "Email", "Title", "Name")),
+    cursor=None,
+)
 
 
 def test_a_hash_tells_equal_from_unequal_and_nothing_else() -> None:
@@ -30,3 +39,52 @@ def test_last4(value: str | None, kept: str | None) -> None:
 def test_a_dropped_field_needs_no_mask() -> None:
     """It has no column."""
     assert masks({"Phone": "drop"}, KEY) == {}
+
+
+def test_every_way_in_gives_the_same_values() -> None:
+    """JSON, CSV text and a push of one record: what is compared with each other later must be equal."""
+    values = {"Id": "1", "phone": "+49 30 1", "EMAIL": "a@b.example", "Title": "Dr", "Name": "n"}
+    record = convert(SCHEMA, PRIVACY.record(dict(values)))
+    (row,) = PRIVACY.rows(list(values), [list(values.values())]).records()
+    push = Changes(v=1, org="o", changes=[PushedChange(object="Contact", op="update", id="1", fields=values)])
+    pushed = read_push(masked_push(push, {"Contact": PRIVACY}.get))
+    assert isinstance(pushed, Changes)
+    assert record == convert(SCHEMA, row)
+    assert record.pop("Title") is None
+    assert pushed.changes[0].fields is not None
+    assert convert(SCHEMA, PRIVACY.record({})) == {}
+    assert {name.lower(): value for name, value in pushed.changes[0].fields.items()} == {
+        name.lower(): value for name, value in record.items()
+    }
+    assert record["Email"] == "mple"
+    assert len(str(record["Phone"])) == 32
+
+
+@pytest.mark.parametrize("empty", ["", None, "\0"])
+def test_what_is_empty_stays_empty(empty: str | None) -> None:
+    """Salesforce stores no empty text: its hash would differ from the NULL that a read brings."""
+    fields = {"Phone": empty, "Email": empty, "Title": empty}
+    PRIVACY.push(fields)
+    assert fields == {"Phone": None, "Email": None}
+    assert PRIVACY.rows(["Phone", "Email"], [["", ""]]).rows == [["", ""]]
+
+
+def test_what_orders_versions_stays() -> None:
+    """A read without its stamp or id could not go on; a push has both outside of its fields."""
+    privacy = Privacy({"SystemModstamp": "drop", "Id": "drop"}, KEY)
+    assert privacy.record({"Id": "1", "SystemModstamp": "s"}) == {"Id": "1", "SystemModstamp": "s"}
+
+
+def test_objects_that_are_not_mirrored_have_no_rules() -> None:
+    """Their pushes become dead letters as they came."""
+    change = PushedChange(object="Lead", op="update", id="1", fields={"Phone": "1"})
+    push = Changes(v=1, org="o", changes=[change, PushedChange(object="Contact", op="delete", id="2")])
+    assert read_push(masked_push(push, {"Contact": PRIVACY}.get)) == push
+
+
+def test_records_as_csv_rows() -> None:
+    """As the Bulk API writes values; masks are not applied twice."""
+    record = PRIVACY.record({"Id": "1", "Phone": "2", "A": True, "B": None, "C": 1.5, "D": {"x": "ü"}})
+    rows = csv_rows([record], ("Id", "A", "B", "C", "D", "Phone"))
+    assert rows.rows == [["1", "true", "", "1.5", '{"x": "ü"}', record["Phone"]]]
+    assert rows.ids == ["1"]

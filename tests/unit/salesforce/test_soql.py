@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+import rtsd
 from rtsd.salesforce import soql
+
+SOURCE = Path(rtsd.__file__).parent
+ELSEWHERE = ("store/", "apex/", "salesforce/soql.py", "workflows/demo/compare.py")
+"""SQL is another language, and so is Apex; the demo's comparison reads the mirror with SQL of its own."""
+STATEMENT = re.compile(r"\bselect\b.+\bfrom\b", re.IGNORECASE | re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +90,50 @@ def test_a_list_that_fits_is_one_part() -> None:
     assert list(soql.column_chunks(["Id", "A"], most_characters=100, always=("Id", "SystemModstamp"))) == [
         ["Id", "A"]
     ]
+
+
+def test_statements() -> None:
+    """Counts, groups and the setup objects are composed from the same parts."""
+    assert soql.count("Account") == "SELECT COUNT() FROM Account"
+    assert soql.by_day("Account", "SystemModstamp", "X = 1") == (
+        "SELECT DAY_ONLY(SystemModstamp) d,COUNT(Id) n,MAX(SystemModstamp) m FROM Account WHERE X = 1"
+        " GROUP BY DAY_ONLY(SystemModstamp)"
+    )
+    assert soql.by_hour("Account", "SystemModstamp", "X = 1").endswith("GROUP BY HOUR_IN_DAY(SystemModstamp)")
+    assert soql.earliest("Account", "SystemModstamp", "") == "SELECT MIN(SystemModstamp) m FROM Account"
+    assert soql.user_named("o'neill@x") == r"SELECT Id,Username FROM User WHERE Username = 'o\'neill@x'"
+    assert soql.between("X", 0, 60_000) == "(X >= 1970-01-01T00:00:00Z) AND (X < 1970-01-01T00:01:00Z)"
+    assert (soql.keyset_order(), soql.keyset_order("CreatedDate")) == ("Id", "CreatedDate,Id")
+
+
+@pytest.mark.parametrize("text", ['"SELECT Id FROM A"', 'f"select {x} from {y}"', '"SELECT x " "FROM y"'])
+def test_a_statement_in_code_is_found(text: str) -> None:
+    """However it is written; docstrings may speak of statements."""
+    assert list(_statements(f"x = {text}")) == [1]
+    assert not list(_statements('"""SELECT Id FROM A."""'))
+
+
+def test_soql_is_composed_in_one_module() -> None:
+    """Whoever looks for a statement, or changes how one is quoted, has one file to read."""
+    files = {path.relative_to(SOURCE).as_posix(): path for path in SOURCE.rglob("*.py")}
+    found = [
+        f"{name}:{line}"
+        for name, path in files.items()
+        if not name.startswith(ELSEWHERE)
+        for line in _statements(path.read_text())
+    ]
+    assert found == []
+
+
+def _statements(source: str) -> Iterator[int]:
+    """The lines with a SELECT … FROM in a string that is no docstring."""
+    tree = ast.parse(source)
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if id(node) in told | inside:
+            continue
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        text = "?".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+        if STATEMENT.search(text):
+            yield node.lineno if isinstance(node, ast.expr) else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,18 +13,14 @@ from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying
 from rtsd.workflows.installation.org_session import org_session
-from rtsd.workflows.installation.status import package_status
-
-if TYPE_CHECKING:
-    from conftest import Office
-
-    from rtsd.workflows.installation.status import PackageStatus
+from rtsd.workflows.installation.reports import InstallationReport, report
+from tests.support.installation import Office
 
 WAITING = "The package is sending pushes; waiting for its jobs."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
-def told(found: PackageStatus) -> list[str]:
+def told(found: InstallationReport) -> list[str]:
     """The differences as lines."""
     return [f"{one.part}: {one.what}" for one in found.differences]
 
@@ -79,7 +74,7 @@ async def test_what_was_changed_in_the_org_is_seen_and_put_right(
 ) -> None:
     """Each part alone; rows and jobs take no deployment."""
     await office.deploy()
-    office.org.store.execute(statement, values)
+    office.org.database.execute(statement, values)
     found = await office.status()
     assert {one.part for one in found.differences} == {part}, told(found)
     before = (await office.calls())["deploy_create"]
@@ -93,7 +88,7 @@ async def test_settings_of_the_administrators_own_stay(office: Office) -> None:
     """Disable RTS and error logging are no differences, and a deployment leaves them; so do conditions."""
     await office.deploy()
     await office.sim.control("package/settings", {"Disable_RTS__c": True, "Error_Logging__c": False})
-    office.org.store.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
+    office.org.database.execute("UPDATE RTS_Synced_Field__c SET Condition__c = 0")
     await office.sim.control("package/settings", {"Gateway_URL__c": "https://elsewhere.example"})
     assert (await office.status()).disabled is True
     assert (await office.deploy()).done[0].startswith("wrote the settings")
@@ -139,7 +134,7 @@ async def test_component_errors_name_file_and_line(office: Office) -> None:
 async def test_failed_redeployment_leaves_the_heartbeat_running(office: Office) -> None:
     """The jobs are ended for a deployment; when that fails they are scheduled as they were."""
     await office.deploy()
-    office.org.store.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    office.org.database.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
     await office.sim.fault("deploy_failed")
     with pytest.raises(DeployFailed):
         await office.deploy()
@@ -244,7 +239,7 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
         session.client.exchange.retrier.sleep = office.no_pause
         plan = await plans.make(session.client, settings, user=str(username))
         await Deploying(session.client, plan, plan.tests(), office.said.append, office.progress.append).run()
-        assert (await package_status(session.client, plan)).differences == []
+        assert (await report(session.client, plan)).differences == []
         with pytest.raises(UsageError, match="no user"):
             await plans.make(session.client, settings, user="nobody@acme.example")
     names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
@@ -257,7 +252,7 @@ async def test_pushes_under_way_are_waited_for(office: Office) -> None:
     ((sender,),) = office.select("SELECT Id FROM ApexClass WHERE Name = 'RTS_Sender'")
     job = {"ApexClassId": sender, "JobType": "Queueable", "Status": "Processing"}
     office.org.create(office.org.admin, "AsyncApexJob", [job])[0].unwrap()
-    office.org.store.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    office.org.database.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
     with pytest.raises(DeployFailed, match="check"):
         await office.deploy()
     waits = office.said.count(WAITING)
@@ -265,7 +260,7 @@ async def test_pushes_under_way_are_waited_for(office: Office) -> None:
 
     async def until_it_ends(seconds: float) -> None:
         if office.said.count(WAITING) > waits + 1:
-            office.org.store.execute(
+            office.org.database.execute(
                 "UPDATE AsyncApexJob SET Status = 'Completed' WHERE JobType = 'Queueable'"
             )
         await asyncio.sleep(0 * seconds)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from rtsd.errors import DeployFailed
-
-if TYPE_CHECKING:
-    from conftest import Office
+from tests.support.installation import Office
 
 
 async def test_nothing_is_left(office: Office) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -13,12 +12,10 @@ from aiohttp import web
 from rtsd import config
 from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict
+from rtsd.machine import wall_ms
 from rtsd.workflows.installation import rotation
-from rtsd.workflows.installation.org_session import now_ms
 from rtsd.workflows.installation.rotation import OVERLAP_MS, Rotated
-
-if TYPE_CHECKING:
-    from conftest import Office
+from tests.support.installation import Office
 
 
 def tokens(office: Office) -> list[str]:
@@ -37,7 +34,7 @@ async def rotate(office: Office, *, finish: bool = False, later_ms: int = 0) -> 
     settings = config.load(office.place / "rtsd.toml")
     async with office.session(settings) as (session, plan):
         step = rotation.finish if finish else rotation.begin
-        return await step(session.client, plan, settings, now_ms() + later_ms)
+        return await step(session.client, plan, settings, wall_ms() + later_ms)
 
 
 async def test_both_tokens_are_accepted_until_the_rotation_is_finished(office: Office) -> None:

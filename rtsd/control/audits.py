@@ -1,0 +1,230 @@
+"""Audits that operators ask for, their findings, and the verification of the whole mirror."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from rtsd.control import protocol
+from rtsd.control.documents import answer, body_of, is_on, object_of
+from rtsd.control.pricing import Pricing, Spending
+from rtsd.control.wire import event
+from rtsd.core import certificate
+from rtsd.core.cost import fingerprint, full_read
+from rtsd.core.instant import to_iso
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
+from rtsd.errors import RtsError
+from rtsd.store import audits, journal, mirror
+from rtsd.store.audits import AuditProgress
+from rtsd.store.objects import ObjectState
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.checks import Checks
+from rtsd.sync.describe import Describer
+from rtsd.sync.engine import Engine
+from rtsd.sync.estimate import measure
+from rtsd.sync.loading import Loader
+from rtsd.sync.verify import Verification, Verified, Verifier
+
+MOST_LISTED = 1_000
+"""Ids in one list of an answer; the counts are of all."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An audit that was asked for."""
+
+    number: int
+    result: asyncio.Task[protocol.AuditResult]
+
+
+class Audits:
+    """Runs audits, one of an object at a time, and prices them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pricing: Pricing,
+        *,
+        describer: Describer,
+        loader: Loader,
+        checks: Checks,
+        state_audit: StateAudit,
+    ) -> None:
+        self._engine = engine
+        self._pricing = pricing
+        self._describer = describer
+        self._loader = loader
+        self._checks = checks
+        self._state_audit = state_audit
+        self._runs = 0
+        self._running: dict[str, Run] = {}
+
+    def start(self, mirrored: MirroredObject, *, full: bool, accept_missing: bool = False) -> Run:
+        """Begin an audit of one object, or join the one that runs."""
+        running = self._running.get(mirrored.name)
+        if running is not None and not running.result.done():
+            return running
+        self._runs += 1
+        task = asyncio.create_task(
+            self._run(mirrored, full=full, accept_missing=accept_missing), name=f"audit {mirrored.name}"
+        )
+        task.add_done_callback(_take_exception)
+        run = Run(self._runs, task)
+        self._running[mirrored.name] = run
+        return run
+
+    async def price(self, mirrored: MirroredObject, *, full: bool) -> protocol.Priced:
+        """Price a fingerprint that finds nothing wrong, or a full read; the latter takes two calls."""
+        engine = self._engine
+        if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
+            rows = await mirror.count(engine.database, mirrored.described)
+            return await self._pricing.priced(fingerprint(rows))
+        if mirrored.table is None:
+            await self._describer.describe(mirrored)
+        schema, where = mirrored.described.schema, mirrored.config.where
+        size = await measure(engine.client, schema, where, purpose="estimate")
+        return await self._pricing.priced(full_read([size]))
+
+    async def _run(
+        self, mirrored: MirroredObject, *, full: bool, accept_missing: bool
+    ) -> protocol.AuditResult:
+        engine = self._engine
+        self._loader.refuse_while_loading(mirrored)
+        began, seq = engine.now(), engine.journal.last_seq
+        spending = await Spending.begin(engine.database, began)
+        try:
+            if full or not mirrored.loaded:
+                await self._loader.load(mirrored, accept_missing=accept_missing)
+                checked = mirrored.expected_rows or 0
+            else:
+                checked = (await self._checks.check(mirrored)).checked
+        except RtsError as error:
+            await engine.report(error, mirrored.name)
+            raise
+        if mirrored.state is not ObjectState.LIVE:
+            await self._state_audit.prove(mirrored)
+        spent = await spending.so_far()
+        audited = await self._found_since(mirrored, seq)
+        audited.checked = checked
+        audited.api_calls, audited.bulk_jobs = spent[API_REQUESTS], spent[BULK_JOBS]
+        audited.seconds = round((engine.now() - began) / 1000, 3)
+        return protocol.AuditResult(objects=[audited], api_calls=audited.api_calls)
+
+    async def _found_since(self, mirrored: MirroredObject, seq: int) -> protocol.AuditedObject:
+        """Return the corrections since an entry of the journal."""
+        by_operation: dict[str, list[str]] = {"create": [], "update": [], "delete": [], "undelete": []}
+        for operation, record_id in await journal.corrections(self._engine.database, mirrored.name, seq):
+            by_operation.setdefault(operation, []).append(record_id)
+        missing = by_operation["create"] + by_operation["undelete"]
+        stale, orphaned = by_operation["update"], by_operation["delete"]
+        return protocol.AuditedObject(
+            name=mirrored.name,
+            state=mirrored.state.value,
+            error=mirrored.error,
+            missing=missing[:MOST_LISTED],
+            stale=stale[:MOST_LISTED],
+            orphaned=orphaned[:MOST_LISTED],
+            missing_count=len(missing),
+            stale_count=len(stale),
+            orphaned_count=len(orphaned),
+            repaired=len(missing) + len(stale) + len(orphaned),
+        )
+
+
+class AuditRoutes:
+    """Answers `/v1/objects/{o}/audit`, `/v1/audits` and `/v1/verify`."""
+
+    def __init__(self, engine: Engine, operations: Audits, verifier: Verifier) -> None:
+        self._engine = engine
+        self._audits = operations
+        self._verifier = verifier
+        self._verifying = asyncio.Lock()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/v1/objects/{object}/audit", self._audit),
+            web.get("/v1/audits", self._list),
+            web.post("/v1/verify", self._verify),
+        ]
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        body = await body_of(request, protocol.AuditBody)
+        mirrored = object_of(request, self._engine.catalog)
+        if body.dry_run:
+            return answer(await self._audits.price(mirrored, full=body.full))
+        run = self._audits.start(mirrored, full=body.full, accept_missing=body.accept_missing is True)
+        if not is_on(request, "wait"):
+            return answer(protocol.AuditStarted(run=run.number), status=202)
+        return answer(await run.result)
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        database = self._engine.database
+        return answer(
+            protocol.Audits(
+                running=[_running(progress) for progress in await audits.under_way(database)],
+                findings=[event(entry) for entry in await journal.findings(database)],
+            )
+        )
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        """Verify the mirror, one request at a time."""
+        body = await body_of(request, protocol.VerifyBody)
+        async with self._verifying:
+            found = await self._verifier.verify()
+        shown = _verification(found)
+        if body.certificate:
+            shown.certificate = self._certify(shown)
+        return answer(shown)
+
+    def _certify(self, shown: protocol.Verification) -> msgspec.Raw:
+        document = {"v": 1, **msgspec.to_builtins(shown)}
+        return msgspec.Raw(msgspec.json.encode(certificate.sign(document, self._verifier.signing_key())))
+
+
+def _running(audit: AuditProgress) -> protocol.RunningAudit:
+    return protocol.RunningAudit(
+        object=audit.object, started_at=to_iso(audit.started_at), rows_read=audit.rows_read, job=audit.job
+    )
+
+
+def _verification(found: Verification) -> protocol.Verification:
+    return protocol.Verification(
+        ok=found.ok,
+        at=to_iso(found.at),
+        org=found.org,
+        faults=found.faults,
+        objects=[_verified(verified) for verified in found.objects],
+    )
+
+
+def _verified(found: Verified) -> protocol.VerifiedObject:
+    drift = None
+    if found.drift is not None:
+        missing, stale, orphaned = found.drift
+        drift = protocol.DriftCounts(missing=missing, stale=stale, orphaned=orphaned)
+    return protocol.VerifiedObject(
+        name=found.name,
+        state=found.state,
+        rows=found.rows,
+        counted=found.counted,
+        checksummed=found.checksummed,
+        broken=found.broken[:MOST_LISTED],
+        broken_count=len(found.broken),
+        repaired=found.repaired,
+        drift=drift,
+        error=found.error,
+        as_of=found.as_of,
+        proven_at=found.proven_at,
+        fingerprint=found.fingerprint,
+    )
+
+
+def _take_exception(task: asyncio.Task[protocol.AuditResult]) -> None:
+    """A failed run was reported already; nobody else may be waiting for it."""
+    if not task.cancelled():
+        task.exception()

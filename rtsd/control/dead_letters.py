@@ -1,0 +1,100 @@
+"""Dead letters on the control socket: listed, shown with their document, retried, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from rtsd.control import protocol
+from rtsd.control.documents import answer, whole_number
+from rtsd.core.instant import to_iso
+from rtsd.core.privacy import stored_push
+from rtsd.rules.engine import RuleEngine
+from rtsd.store import dead_letters
+from rtsd.store.database import Database
+from rtsd.store.dead_letters import DELIVERY
+from rtsd.store.inbox import Arrival, Inbox
+from rtsd.store.journal import Note
+from rtsd.sync.engine import Engine
+
+
+class DeadLetters:
+    """Retries and drops dead letters."""
+
+    def __init__(
+        self, engine: Engine, inbox: Inbox, rule_engine: RuleEngine, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._rule_engine = rule_engine
+        self._random_bytes = random_bytes
+
+    async def retry(self, letter_id: int) -> None:
+        """Put a push into the inbox again, under an id of its own; a delivery into the outbox.
+
+        Raises NotFound, and Conflict for a delivery whose rule is gone.
+        """
+        letter = await dead_letters.get(self._engine.database, letter_id)
+        if letter.kind == DELIVERY:
+            await self._rule_engine.send_again(letter)
+            return
+        webhook_id = f"retry-{letter_id}-{self._random_bytes(8).hex()}"
+        await self._inbox.append(Arrival(webhook_id, self._engine.now(), stored_push(letter.body)))
+        await self._delete(letter_id, "retried")
+
+    async def drop(self, letter_id: int) -> None:
+        """Delete a dead letter. Raises NotFound."""
+        await dead_letters.get(self._engine.database, letter_id)
+        await self._delete(letter_id, "dropped")
+
+    async def _delete(self, letter_id: int, how: str) -> None:
+        async with self._engine.unit_of_work() as unit:
+            await dead_letters.drop(unit.tx, letter_id)
+            message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
+            await unit.note(Note("dead_letter", message=message))
+
+
+class DeadLetterRoutes:
+    """Answers `/v1/dead-letters`."""
+
+    def __init__(self, database: Database, letters: DeadLetters) -> None:
+        self._database = database
+        self._letters = letters
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get("/v1/dead-letters", self._list),
+            web.get("/v1/dead-letters/{id}", self._show),
+            web.post("/v1/dead-letters/{id}/retry", self._retry),
+            web.post("/v1/dead-letters/{id}/drop", self._drop),
+        ]
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        found = await dead_letters.newest(self._database)
+        shown = msgspec.convert(found, list[protocol.DeadLetter], from_attributes=True)
+        return answer(protocol.DeadLetters(dead_letters=shown))
+
+    async def _show(self, request: web.Request) -> web.Response:
+        letter = await dead_letters.get(self._database, _id_of(request))
+        document = msgspec.Raw(letter.body)
+        shown = msgspec.convert(letter, protocol.DeadLetterDetails, from_attributes=True)
+        if letter.kind == DELIVERY:
+            shown.delivery = document
+        else:
+            shown.push = document
+        return answer(shown)
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        await self._letters.retry(_id_of(request))
+        return answer(protocol.Retried())
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        await self._letters.drop(_id_of(request))
+        return answer(protocol.Dropped())
+
+
+def _id_of(request: web.Request) -> int:
+    return whole_number(request.match_info["id"], "the dead letter's id")

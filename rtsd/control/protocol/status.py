@@ -1,0 +1,141 @@
+"""`GET /v1/status`: mode, push channel, objects, quota, at one moment."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rtsd.control.protocol.problems import Problem
+from rtsd.control.protocol.quota import Quota
+
+PROTOCOL = 1
+"""The version of this protocol, in `Status.protocol`."""
+
+
+class Org(msgspec.Struct, kw_only=True):
+    """The org behind the mirror; None where a fact is not known yet."""
+
+    id: str | None = None
+    name: str | None = None
+    instance_url: str | None = None
+    sandbox: bool | None = None
+    edition: str | None = None
+    apex: bool | None = None
+    user: str | None = None
+    reachable: bool | None = None
+    error: str | None = None
+    """Why the last call failed; None once a call succeeds."""
+
+
+class Gateway(msgspec.Struct, kw_only=True):
+    """Where pushes arrive. `listen` is the address in use, with the port that the system chose for port 0."""
+
+    listen: str | None = None
+    public_url: str | None = None
+
+
+class Package(msgspec.Struct, kw_only=True):
+    """The Salesforce package. `state`: unknown, missing, installed."""
+
+    state: str = "unknown"
+    version: str | None = None
+    disabled: bool | None = None
+    last_seen_at: str | None = None
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    """Known contradictions of the configuration: another gateway URL, a missing trigger."""
+    next_probe_at: str | None = msgspec.field(default=None, name="next_look_at")
+    """When the org is probed for it again, for one call; None in real-time mode."""
+
+
+class Push(msgspec.Struct, kw_only=True):
+    """The push channel. `quiet`: live, idle, filtered, silent, unknown."""
+
+    last_at: str | None = None
+    last_heartbeat_at: str | None = None
+    quiet: str = "unknown"
+    quiet_proof: str | None = None
+    received_24h: int = 0
+    rejected_24h: int = 0
+    missed_24h: int = 0
+    """Changes that Interval Sync or a fingerprint found and a push should have brought."""
+
+
+class Freshness(msgspec.Struct, kw_only=True):
+    """Percentiles of the time from the org's commit to the mirror's, in ms.
+
+    Stamps have whole seconds, so up to one second of it is rounding: never claimed fresher than proven.
+    """
+
+    p50: int
+    p95: int
+    p99: int
+
+
+class Drift(msgspec.Struct, kw_only=True):
+    """The findings of the last check."""
+
+    checked_at: str | None = None
+    missing: int = 0
+    stale: int = 0
+    orphaned: int = 0
+    held_back: int = 0
+    """Rows that had changed only in fields that no sync condition watches: expected, so no drift."""
+
+
+class Object(msgspec.Struct, kw_only=True):
+    """One mirrored object. `state`: pending, loading, live, incomplete, paused, deferred, error."""
+
+    name: str
+    state: str = "pending"
+    rows: int = 0
+    expected_rows: int | None = None
+    """The org's own count when it was last asked."""
+    where: str | None = None
+    """The filter that leaves rows out; None if every row belongs to the mirror."""
+    progress: float = 0.0
+    """0..1 of the initial audit."""
+    as_of: str | None = None
+    """The mirror shows everything committed before this."""
+    freshness_ms: Freshness | None = None
+    """Of the newest changes, from the org's commit to the mirror's."""
+    freshness_by_source: dict[str, Freshness] = msgspec.field(default_factory=dict)
+    """The same by source: push, interval, repair."""
+    drift: Drift | None = None
+    error: str | None = None
+    rate: float | None = None
+    """Rows per second while loading."""
+    eta_s: float | None = None
+    goes_on_at: str | None = None
+    """When a deferred object resumes, if that is known."""
+    last_change_at: str | None = None
+    formulas_as_of: str | None = None
+    """When the formula fields were last read for every row: they change without a trace."""
+
+
+class Inbox(msgspec.Struct, kw_only=True):
+    """Pushes that are durable and not applied yet."""
+
+    pending: int = 0
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """`GET /v1/status`. `storage`: ok, or the error of the last write."""
+
+    version: str
+    protocol: int = PROTOCOL
+    started_at: str
+    now: str
+    org: Org = msgspec.field(default_factory=Org)
+    gateway: Gateway = msgspec.field(default_factory=Gateway)
+    mode: str = "awaiting_package"
+    mode_since: str | None = None
+    mode_reason: str = ""
+    package: Package = msgspec.field(default_factory=Package)
+    push: Push = msgspec.field(default_factory=Push)
+    objects: list[Object] = msgspec.field(default_factory=list)
+    quota: Quota = msgspec.field(default_factory=Quota)
+    inbox: Inbox = msgspec.field(default_factory=Inbox)
+    dead_letters: int = 0
+    errors_24h: int = 0
+    storage: str = "ok"
+    last_seq: int = 0
+    """The newest entry of the journal; a follower that starts here misses nothing."""

@@ -1,0 +1,52 @@
+"""Values of the domain as wire types, where several routes need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rtsd.control import protocol
+from rtsd.core.cost import Cost
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.problem import Problem
+from rtsd.store.journal import Entry
+
+
+def iso(moment: Millis | None) -> str | None:
+    """Return a moment as text; None stays None."""
+    return to_iso(moment) if moment is not None else None
+
+
+def event(entry: Entry) -> protocol.Event:
+    """Return an entry of the journal."""
+    note = entry.note
+    return protocol.Event(
+        seq=entry.seq,
+        at=entry.at,
+        type=note.type,
+        object=note.object,
+        id=note.id,
+        op=note.op,
+        source=note.source,
+        outcome=note.outcome,
+        changed=list(note.changed) if note.changed is not None else None,
+        latency_ms=note.latency_ms,
+        message=note.message,
+        detail=dict(note.detail) if note.detail is not None else None,
+    )
+
+
+def problems(found: Iterable[Problem]) -> list[protocol.Problem]:
+    """Return problems."""
+    return [protocol.Problem(what=problem.what, do=problem.do) for problem in found]
+
+
+def estimate(cost: Cost, maxima: Mapping[str, int]) -> protocol.Estimate:
+    """Return a price; `maxima` are the daily limits by name."""
+    return protocol.Estimate(
+        rows=cost.rows,
+        api_calls=cost.api_calls,
+        bulk_jobs=cost.bulk_jobs,
+        mb=round(cost.mb, 2),
+        minutes=round(cost.minutes, 2),
+        share_of_daily=cost.share_of(maxima),
+    )

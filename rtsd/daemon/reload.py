@@ -1,0 +1,104 @@
+"""Reloading what can change while rtsd runs, on SIGHUP or when an operator asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from rtsd import systemd
+from rtsd.config import Config, load
+from rtsd.control import protocol
+from rtsd.core.instant import Millis
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
+from rtsd.core.signature import key_id
+from rtsd.daemon import rules
+from rtsd.daemon.gateway import Keys
+from rtsd.errors import ConfigError, RtsError
+from rtsd.logs import conceal
+from rtsd.rules.engine import RuleEngine
+from rtsd.services import Service
+from rtsd.sync.interval import Interval
+from rtsd.sync.ledger import Caps, StoredLedger
+from rtsd.sync.schedule import CurrentSchedule, Schedule
+
+FIXED = ("org", "store", "control", "objects")
+"""Tables of the configuration that need a restart."""
+FIXED_OF_GATEWAY = ("listen", "public_url")
+
+log = structlog.get_logger("rtsd")
+
+
+class Reloader:
+    """Reads the configuration again, and hands what has changed to the parts that go by it."""
+
+    def __init__(
+        self,
+        running: Config,
+        *,
+        keys: Keys,
+        rule_engine: RuleEngine,
+        schedule: CurrentSchedule,
+        interval: Interval,
+        ledger: StoredLedger,
+        services: Iterable[Service],
+        monotonic: Callable[[], Millis],
+    ) -> None:
+        self._running = running
+        self._keys = keys
+        self._rule_engine = rule_engine
+        self._schedule = schedule
+        self._interval = interval
+        self._ledger = ledger
+        self._services = tuple(services)
+        self._monotonic = monotonic
+
+    def reload(self) -> protocol.Reloaded:
+        """Reload tokens, certificate, rules, schedule and quota; return what needs a restart.
+
+        Raises ConfigError, and then nothing has changed.
+        """
+        config = load(self._running.path)
+        self._keys.replace_pair(config)
+        rules.replace(self._rule_engine, config)
+        conceal(secret.reveal() for secret in config.secrets())
+        self._keys.hmac = config.gateway.hmac_keys
+        self._schedule.replace(schedule(config))
+        self._interval.lookback = config.sync.lookback
+        self._ledger.caps = caps(config)
+        for service in self._services:
+            service.wake.set()
+        fixed = self._needs_restart(config)
+        log.info("reloaded", needs_restart=",".join(fixed))
+        return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in self._keys.hmac])
+
+    def on_signal(self) -> None:
+        """Reload on SIGHUP; a configuration with mistakes changes nothing."""
+        systemd.reloading(self._monotonic())
+        try:
+            self.reload()
+        except RtsError as error:
+            mistakes = error.mistakes if isinstance(error, ConfigError) else ()
+            log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
+        systemd.ready()
+
+    def _needs_restart(self, config: Config) -> list[str]:
+        running = self._running
+        fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
+        if any(getattr(config.gateway, key) != getattr(running.gateway, key) for key in FIXED_OF_GATEWAY):
+            fixed.append("gateway")
+        return fixed
+
+
+def schedule(config: Config) -> Schedule:
+    """Return how often things are due, from `[sync]`."""
+    sync = config.sync
+    return Schedule(
+        sync.silence_after, sync.interval, sync.fingerprint_every, sync.formula_refresh, sync.initial_audit
+    )
+
+
+def caps(config: Config) -> Caps:
+    """Return what is left alone of the org's limits, from `[quota]`."""
+    own = {API_REQUESTS: config.quota.daily.api_requests, BULK_JOBS: config.quota.daily.bulk_jobs}
+    return Caps(config.quota.reserve, {name: cap for name, cap in own.items() if cap is not None})

@@ -1,0 +1,74 @@
+"""Running the daemon: from its configuration to READY, and on SIGTERM to a drained end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+
+import structlog
+
+from rtsd import __version__, systemd
+from rtsd.config import Config
+from rtsd.daemon.compose import compose
+from rtsd.daemon.parts import Parts
+from rtsd.errors import RtsError
+from rtsd.logs import LoopFailures
+from rtsd.machine import Machine
+
+log = structlog.get_logger("rtsd")
+
+
+async def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises the RtsError that keeps it from starting, or that ended it."""
+    machine = Machine()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, int)  # nothing to reload yet, and no reason to die
+    loop.set_exception_handler(LoopFailures(machine.wall))
+    async with AsyncExitStack() as stack:
+        systemd.status("starting")
+        parts = await _unless(stop, compose(config, stack, machine))
+        if parts is None:
+            return
+        loop.add_signal_handler(signal.SIGHUP, parts.reloader.on_signal)
+        systemd.ready()
+        mode = parts.channel.mode.mode
+        log.info("ready", version=__version__, gateway=parts.views.gateway().listen, mode=mode)
+        try:
+            await run(parts, stop)
+        finally:
+            systemd.stopping()
+
+
+async def run(parts: Parts, stop: asyncio.Event) -> None:
+    """Run every service until `stop`, or until one of them fails: its RtsError is raised."""
+
+    async def drain() -> None:
+        """Finish the pushes in flight, while the inbox still commits."""
+        if parts.gateway is not None:
+            await parts.gateway.stop()
+
+    try:
+        await parts.runner.run_all(tuple(parts.services), stop, drain)
+    except BaseExceptionGroup as failures:
+        expected, unexpected = failures.split(RtsError)
+        if unexpected is None and expected is not None:
+            raise expected.exceptions[0] from None
+        raise
+
+
+async def _unless(stop: asyncio.Event, building: Coroutine[None, None, Parts]) -> Parts | None:
+    """Return what is being built, or None when `stop` comes before that is done."""
+    built, stopping = asyncio.create_task(building), asyncio.create_task(stop.wait())
+    await asyncio.wait({built, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if built.done():
+        return built.result()
+    built.cancel()
+    with suppress(asyncio.CancelledError):
+        await built
+    return None

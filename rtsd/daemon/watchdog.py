@@ -1,0 +1,34 @@
+"""Reports to systemd while the daemon runs: that it is alive, and a line about its state."""
+
+from __future__ import annotations
+
+from rtsd import systemd
+from rtsd.services import Service
+from rtsd.store.database import Database
+from rtsd.store.objects import ObjectState
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.mode import ModeMachine
+
+STATUS_LINE_S = 5.0
+"""Seconds between two status lines."""
+
+
+class Watchdog(Service):
+    """Feeds systemd's watchdog for as long as services run and the database answers."""
+
+    name = "systemd"
+
+    def __init__(self, database: Database, catalog: Catalog, mode: ModeMachine) -> None:
+        super().__init__()
+        self._database = database
+        self._catalog = catalog
+        self._mode = mode
+
+    async def step(self) -> float:
+        """Feed it once. Raises RtsError when the database does not answer any more."""
+        await self._database.pulse()
+        objects = list(self._catalog)
+        live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
+        systemd.status(f"{self._mode.mode}: {live} of {len(objects)} objects live")
+        systemd.watchdog()
+        return min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2)

@@ -1,0 +1,100 @@
+"""Fingerprint checks of all objects, as often as configured, and the repair of what each of them finds."""
+
+from __future__ import annotations
+
+import structlog
+
+from rtsd.core.instant import Millis, from_iso
+from rtsd.core.mode import Mode
+from rtsd.errors import Conflict
+from rtsd.services import Service
+from rtsd.store import journal
+from rtsd.store.objects import ObjectState
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.engine import Engine
+from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.repair import Repair
+from rtsd.sync.schedule import CurrentSchedule
+from rtsd.sync.silence import Silence
+
+DUE_CHECK_S = 5.0
+"""Seconds between checks for due work; they cost no call."""
+SUSPICION_PAUSE_MS: Millis = 600_000
+"""The shortest time between two fingerprints that contradictions make due."""
+
+log = structlog.get_logger("rtsd.checks")
+
+
+class Checks(Service):
+    """Checks every live object when it is due, and any object when asked to."""
+
+    name = "fingerprint"
+
+    def __init__(
+        self,
+        engine: Engine,
+        mode: ModeMachine,
+        schedule: CurrentSchedule,
+        *,
+        audit: StateAudit,
+        fingerprinter: Fingerprinter,
+        repair: Repair,
+        silence: Silence,
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._mode = mode
+        self._schedule = schedule
+        self._audit = audit
+        self._fingerprinter = fingerprinter
+        self._repair = repair
+        self._silence = silence
+        mode.subscribe(lambda _before, _after: self.wake.set())
+
+    async def step(self) -> float:
+        """Check the objects that are due, one after the other."""
+        for mirrored in self._engine.catalog:
+            if self._is_due(mirrored):
+                await self.check(mirrored)
+        return DUE_CHECK_S
+
+    def _is_due(self, mirrored: MirroredObject) -> bool:
+        """Whether an object is to be checked now; one without stamps is read whole every so often instead."""
+        period = self._schedule().fingerprint_every
+        if not period or self._mode.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
+            return False
+        if mirrored.state is not ObjectState.LIVE:
+            return False
+        if mirrored.table is None or mirrored.table.schema.cursor is None:
+            return False
+        last = from_iso(mirrored.checked_at) if mirrored.checked_at else 0
+        due = last + min(period, SUSPICION_PAUSE_MS if mirrored.suspicion else period)
+        return self._engine.now() >= due
+
+    async def check(self, mirrored: MirroredObject) -> Fingerprint:
+        """Fingerprint one object and repair what differs; return what the fingerprint found.
+
+        Raises Conflict for an object without stamps, and what the client raises.
+        """
+        if mirrored.described.schema.cursor is None:
+            raise Conflict(
+                f"{mirrored.name} has no field that orders its versions, so it has no fingerprint",
+                f"`rtsd audit {mirrored.name} --full` reads it again",
+            )
+        if mirrored.suspicion:
+            log.info("fingerprint before its time", object=mirrored.name, reason=mirrored.suspicion)
+        mirrored.suspicion = ""
+        result = await self._fingerprinter.step(mirrored)
+        if result.found or result.unsettled:
+            seq = await journal.newest_seq(self._engine.database)
+            await self._repair.step()
+            await self._fingerprinter.prove(mirrored, result)
+            await self._fingerprinter.tell_apart(mirrored, result, seq)
+        mirrored.contradicted = await self._fingerprinter.contradicted(mirrored, result)
+        if mirrored.contradicted:
+            reason = f"{mirrored.contradicted} rows have newer stamps than the org shows; they are read again"
+            await self._audit.doubt(mirrored, reason)
+        await self._silence.count()
+        return result

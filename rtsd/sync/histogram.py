@@ -1,0 +1,108 @@
+"""The org's counts of an object's rows by day and by hour of their stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from rtsd.core.instant import DAY_MS, Millis, from_iso, normal_iso, to_iso
+from rtsd.errors import SalesforceError
+from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.counting import TOO_SLOW
+from rtsd.store import mirror
+from rtsd.store.database import Database
+from rtsd.sync.catalog import MirroredObject
+
+GROUPS = 2_000
+"""An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
+TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
+"""... with this code, which is not documented."""
+SPARE_GROUPS = 50
+"""Days that only the org may have."""
+PARTS = (1, 16, 256)
+"""Parts in which an org is asked to count when one query takes too long."""
+
+log = structlog.get_logger("rtsd.fingerprint")
+
+
+@dataclass(frozen=True, slots=True)
+class OrgHistogram:
+    """Has the org count the rows of one object, in windows within its limits on grouping."""
+
+    client: Client
+    database: Database
+    mirrored: MirroredObject
+    purpose: str
+
+    async def by_day(self, before: str) -> tuple[dict[str, int], str]:
+        """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
+        for parts in PARTS:
+            try:
+                return await self._count_days(await self._windows(before, parts))
+            except SalesforceError as error:
+                if error.reason == TOO_MANY_GROUPS or "queryMore" in error.message:
+                    log.info("more days than the mirror has", object=self.mirrored.name)
+                    break
+                if error.reason not in TOO_SLOW or parts == PARTS[-1]:
+                    raise
+                log.info("counting took too long", object=self.mirrored.name, parts=parts)
+        return await self._count_days(await self._calendar(before))
+
+    async def by_hour(self, day: Millis) -> dict[str, int]:
+        """Counts by hour, `YYYY-MM-DDTHH` in UTC, of the day that begins at `day`."""
+        mirrored = self.mirrored
+        cursor = mirrored.described.schema.cursor or ""
+        where = soql.all_of(soql.between(cursor, day, day + DAY_MS), mirrored.config.where)
+        page = await self.client.query(soql.by_hour(mirrored.name, cursor, where), purpose=self.purpose)
+        date = to_iso(day)[:10]
+        return {f"{date}T{int(row['h']):02d}": int(row["n"]) for row in page.records}
+
+    async def _count_days(self, windows: Sequence[str]) -> tuple[dict[str, int], str]:
+        mirrored = self.mirrored
+        cursor = mirrored.described.schema.cursor or ""
+        counts: dict[str, int] = {}
+        newest = ""
+        for condition in windows:
+            where = soql.all_of(condition, mirrored.config.where)
+            page = await self.client.query(soql.by_day(mirrored.name, cursor, where), purpose=self.purpose)
+            for row in page.records:
+                counts[str(row["d"])] = int(row["n"])
+                newest = max(newest, normal_iso(str(row["m"])))
+        return counts, newest
+
+    async def _windows(self, before: str, parts: int) -> list[str]:
+        """Conditions that together cover every stamp before `before`, each with few enough days.
+
+        None has many more rows than its share, except for a single day with more.
+        """
+        table = self.mirrored.described
+        own = await mirror.histogram(self.database, table, before)
+        most, share = GROUPS - SPARE_GROUPS, sum(own.values()) / parts
+        borders, days, rows = [], 0, 0
+        for day in sorted(own):
+            if days and (days >= most or rows + own[day] > share):
+                borders.append(f"{day}T00:00:00.000Z")
+                days = rows = 0
+            days, rows = days + 1, rows + own[day]
+        return _between(table.schema.cursor or "", borders, before)
+
+    async def _calendar(self, before: str) -> list[str]:
+        """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""
+        mirrored = self.mirrored
+        cursor = mirrored.described.schema.cursor or ""
+        where = soql.all_of(soql.before(cursor, before), mirrored.config.where)
+        page = await self.client.query(soql.earliest(mirrored.name, cursor, where), purpose=self.purpose)
+        first = from_iso(normal_iso(str(page.records[0]["m"]))) // DAY_MS * DAY_MS
+        step = (GROUPS - SPARE_GROUPS) * DAY_MS
+        borders = [to_iso(day) for day in range(first + step, from_iso(before), step)]
+        return _between(cursor, borders, before)
+
+
+def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
+    """Conditions for the stretches between moments: before the first, ..., from the last to `end`."""
+    starts = ["", *(soql.since(cursor, border) for border in borders)]
+    ends = [soql.before(cursor, border) for border in (*borders, end)]
+    return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]

@@ -1,0 +1,125 @@
+"""Interval Sync of all objects: windows are read while the mode asks for it, and when some are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rtsd.core.mode import READS_BY_INTERVAL, Mode
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.services import Service
+from rtsd.store.objects import ObjectState
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.deferral import defer, undefer
+from rtsd.sync.describe import Describer
+from rtsd.sync.engine import Engine
+from rtsd.sync.interval import Interval
+from rtsd.sync.loading import show_failure
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.schedule import CurrentSchedule
+from rtsd.sync.silence import Silence
+
+
+class IntervalSync(Service):
+    """Reads one window of each object per step, and has the silence judged by what they held."""
+
+    name = "interval"
+
+    def __init__(
+        self,
+        engine: Engine,
+        mode: ModeMachine,
+        schedule: CurrentSchedule,
+        *,
+        interval: Interval,
+        audit: StateAudit,
+        describer: Describer,
+        silence: Silence,
+        package: PackageWatch | None,
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._mode = mode
+        self._schedule = schedule
+        self._interval = interval
+        self._audit = audit
+        self._describer = describer
+        self._silence = silence
+        self._package = package
+        self._is_owed = True
+        """Whether windows are to be read whatever the mode: after a start, and when pushes return."""
+        mode.subscribe(self._moved)
+
+    def _moved(self, before: Mode, after: Mode) -> None:
+        """What happened before pushes returned may have been pushed by nobody."""
+        self._is_owed |= after is Mode.REAL_TIME and before in READS_BY_INTERVAL
+        self.wake.set()
+
+    def catch_up(self) -> None:
+        """Read a window of every object now, whatever the mode."""
+        self._is_owed = True
+        self.wake.set()
+
+    async def step(self) -> float:
+        """Read the windows that the mode asks for, or that are owed."""
+        mode = self._mode.mode
+        if mode in READS_BY_INTERVAL or (self._is_owed and mode is not Mode.PAUSED):
+            self._is_owed = False
+            try:
+                await self.read()
+            except BaseException:
+                self._is_owed = True
+                raise
+        elif mode is Mode.REAL_TIME and self._package is not None:
+            await self._read_uncovered(self._package)
+        return self._schedule().interval / 1000
+
+    async def read(self) -> None:
+        """Read one window of every object; what they hold says whether the silence was idleness."""
+        before = self._mode.mode
+        is_complete = await self._read_windows(self._engine.catalog)
+        await self._silence.count()
+        if is_complete and before is self._mode.mode is Mode.INTERVAL:
+            await self._silence.judge()
+
+    async def _read_uncovered(self, package: PackageWatch) -> None:
+        """Read the objects that no Apex trigger pushes."""
+        uncovered = package.uncovered()
+        await self._read_windows(one for one in self._engine.catalog if one.name in uncovered)
+        await self._silence.count()
+
+    async def _read_windows(self, objects: Iterable[MirroredObject]) -> bool:
+        """Read one window of each object; return whether every one could be read.
+
+        Raises the refusal of one that has to wait for quota after the others were read.
+        """
+        is_complete = True
+        refused: QuotaExhausted | None = None
+        for mirrored in objects:
+            if not mirrored.loaded or mirrored.paused or mirrored.state is ObjectState.ERROR:
+                is_complete = False
+                continue
+            try:
+                is_complete &= await self._read_window(mirrored)
+            except QuotaExhausted as error:
+                refused = error
+        if refused is not None:
+            raise refused
+        return is_complete
+
+    async def _read_window(self, mirrored: MirroredObject) -> bool:
+        """Read one window of one object; return whether it could be read."""
+        try:
+            await self._interval.step(mirrored)
+        except QuotaExhausted as error:
+            await defer(self._engine, mirrored, error)
+            raise
+        except (OrgUnreachable, AuthenticationFailed):
+            raise
+        except SalesforceError as error:
+            await self._audit.doubt(mirrored, f"a window could not be read: {error}")
+            await show_failure(self._engine, self._describer, mirrored, error)
+            return False
+        await undefer(self._engine, mirrored)
+        return True

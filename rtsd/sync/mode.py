@@ -1,0 +1,86 @@
+"""The mode machine at work: it takes signals, journals each transition, and tells whom it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from rtsd.core.mode import Mode, Signal, next_mode
+from rtsd.store import meta
+from rtsd.store.journal import Note
+from rtsd.sync.engine import Engine
+from rtsd.sync.silence import Silence
+
+EXPECTS_PUSHES = {
+    Signal.PUSH: True,
+    Signal.PACKAGE_FOUND: True,
+    Signal.PACKAGE_ENABLED: True,
+    Signal.PACKAGE_MISSING: False,
+    Signal.PACKAGE_DISABLED: False,
+}
+"""Signals that tell whether the package is installed and enabled."""
+_PAUSED_KEY = "paused"
+
+Listener = Callable[[Mode, Mode], None]
+"""Called after a transition, with the mode before and the mode after it."""
+
+log = structlog.get_logger("rtsd.mode")
+
+
+class ModeMachine:
+    """Holds the mode, and moves it by the table of `core.mode`."""
+
+    def __init__(self, engine: Engine, silence: Silence, *, has_gateway: bool) -> None:
+        self._engine = engine
+        self._silence = silence
+        self._listeners: list[Listener] = []
+        self._turn = asyncio.Lock()
+        self.mode = Mode.AWAITING_PACKAGE if has_gateway else Mode.INTERVAL
+        self.since = engine.now()
+        self.reason = "started" if has_gateway else "no gateway is configured"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator has paused the sync."""
+        return self.mode is Mode.PAUSED
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` after every transition."""
+        self._listeners.append(listener)
+
+    async def observe(self, signal: Signal, reason: str = "") -> None:
+        """Take a signal. A transition goes into the journal with its reason, and is in force after that."""
+        if signal in EXPECTS_PUSHES:
+            await self._silence.expect(pushes=EXPECTS_PUSHES[signal])
+        async with self._turn:
+            before, target = self.mode, next_mode(self.mode, signal)
+            if target is before:
+                return
+            reason = reason or signal.value
+            detail = {"from": before.value, "to": target.value}
+            await self._engine.note(Note("mode", message=f"{target.value}: {reason}", detail=detail))
+            self.mode, self.since, self.reason = target, self._engine.now(), reason
+        log.info("mode", mode=target.value, before=before.value, reason=reason)
+        for listener in self._listeners:
+            listener(before, target)
+
+    async def pause(self) -> None:
+        """Stop reading and applying; pushes are still taken."""
+        await self.observe(Signal.PAUSE)
+        await self._remember_pause(paused=True)
+
+    async def resume(self) -> None:
+        """End a pause."""
+        await self.observe(Signal.RESUME)
+        await self._remember_pause(paused=False)
+
+    async def restore(self) -> None:
+        """Restore the pause of an earlier run."""
+        if await meta.get(self._engine.database, _PAUSED_KEY) == "1":
+            await self.observe(Signal.PAUSE)
+
+    async def _remember_pause(self, *, paused: bool) -> None:
+        async with self._engine.database.transaction() as tx:
+            await meta.put(tx, _PAUSED_KEY, "1" if paused else "0")

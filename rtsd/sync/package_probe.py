@@ -1,0 +1,75 @@
+"""Probing for the Salesforce package while that may tell something; its pushes tell the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from rtsd.core.mode import Mode, Signal
+from rtsd.core.problem import Problem
+from rtsd.services import Service
+from rtsd.store.journal import Note
+from rtsd.sync.conditions import Conditions
+from rtsd.sync.engine import Engine
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.package_errors import PackageErrors
+
+REAL_TIME_PROBE_S = 10.0
+"""Seconds between package probes in real-time mode; one that is not wanted costs no call."""
+
+log = structlog.get_logger("rtsd.package")
+
+
+class PackageProbe(Service):
+    """Probes at growing intervals, and reads the package's sync conditions and its error log."""
+
+    name = "package"
+
+    def __init__(
+        self,
+        engine: Engine,
+        mode: ModeMachine,
+        watch: PackageWatch,
+        conditions: Conditions,
+        errors: PackageErrors,
+    ) -> None:
+        super().__init__(watch.wake)
+        self._engine = engine
+        self._mode = mode
+        self.watch = watch
+        self._conditions = conditions
+        self._errors = errors
+        self._problems: Sequence[Problem] = ()
+        """What contradicted the configuration after the last probe."""
+
+    @property
+    def retry_s(self) -> float:
+        """A refused probe is repeated no sooner than one that found nothing."""
+        return self.watch.pause_s()
+
+    async def step(self) -> float:
+        """Probe if that is due or wanted."""
+        watch = self.watch
+        if self._mode.is_paused:
+            return REAL_TIME_PROBE_S
+        if self._mode.mode is not Mode.REAL_TIME or watch.is_wanted:
+            await self.take(await watch.probe())
+        await self._conditions.step(watch.known.state)
+        await self._errors.step(watch.known)
+        if self._mode.mode is Mode.REAL_TIME:
+            watch.next_probe_at = None
+            return REAL_TIME_PROBE_S
+        watch.next_probe_at = self._engine.now() + int(watch.pause_s() * 1000)
+        return watch.pause_s()
+
+    async def take(self, signal: Signal) -> None:
+        """Pass on what a probe found, and journal what contradicts the configuration, once."""
+        await self._mode.observe(signal)
+        problems = self.watch.problems()
+        for problem in problems:
+            if problem not in self._problems:
+                log.warning("package", problem=problem.what)
+                await self._engine.note(Note("package", message=f"{problem.what} {problem.do}"))
+        self._problems = problems

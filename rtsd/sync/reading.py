@@ -1,0 +1,260 @@
+"""Reading the rows of an object: keyset pages, the switch to a Bulk job, splits by width and by window.
+
+Whoever reads rows goes through a `Reader`, which masks them (core.privacy) before anybody sees them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import structlog
+
+from rtsd.core.change import Change, Source
+from rtsd.core.ids import full_id
+from rtsd.core.instant import normal_iso
+from rtsd.core.privacy import MaskedRecord, MaskedRows
+from rtsd.core.window import Window, halves
+from rtsd.errors import BulkRefused, SalesforceError
+from rtsd.salesforce import bulk, soql
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.ledger import Observed
+from rtsd.salesforce.responses import Page
+from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.rows import from_record
+
+REST_PAGE = 2_000
+"""Rows in one REST page, the most that Salesforce allows."""
+BULK_ABOVE = 20_000
+"""Rows above which a Bulk job costs fewer calls than REST pages."""
+NEVER = sys.maxsize
+"""As `bulk_after`: read by REST pages only."""
+CELLS = 100_000
+"""Values in one transaction: few enough that pushes wait some ms and memory stays small."""
+MOST_ROWS = 5_000
+"""Rows in one transaction, however narrow."""
+NARROWEST = 500
+"""Characters of a field list below which a refusal has another cause than its length."""
+TOO_WIDE = "QUERY_TOO_COMPLICATED"
+"""The refusal of a statement that selects too much. How much is too much depends on the fields: formulas
+expand inside a statement, so that a SELECT of 800 fields may be refused although it is far shorter than the
+limit of 100,000 characters (SOAP API guide, ExceptionCode)."""
+TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
+"""Refusals of a window whose halves may be accepted (SOAP API guide, ExceptionCode)."""
+
+Point = bulk.ResumePoint
+"""Where in a Bulk result to resume."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger("rtsd.reading")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Rows to read: their columns, the condition they meet, and the order of their pages."""
+
+    columns: Sequence[str]
+    where: str = ""
+    stamp: str = ""
+    """Pages go by (stamp, Id); empty: by Id alone."""
+    all_rows: bool = False
+    """Deleted and archived rows, too (queryAll)."""
+
+    def following(self, last: Mapping[str, Any]) -> str:
+        """The condition for the rows behind this one. A locator would end with its session (Client.query)."""
+        last_id = full_id(str(last["Id"]))
+        if not self.stamp:
+            return soql.after_id(last_id)
+        return soql.after_stamp(self.stamp, normal_iso(str(last[self.stamp])), last_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of one object, masked, and when Salesforce read them; there may be none."""
+
+    mirrored: MirroredObject
+    records: Sequence[MaskedRecord]
+    observed: Observed
+
+    def changes(self, source: Source) -> list[Change]:
+        """The records as changes. Raises SalesforceError for a value that does not fit its field."""
+        return [
+            from_record(self.mirrored, record, source=source, seen=self.observed) for record in self.records
+        ]
+
+    def stamps(self) -> dict[str, str]:
+        """The stamps by id."""
+        stamp = self.mirrored.described.schema.cursor or ""
+        return {full_id(str(record["Id"])): normal_iso(str(record[stamp])) for record in self.records}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a Bulk result, masked; with a page's last ones, the locator of the next page."""
+
+    rows: MaskedRows
+    observed: Observed
+    total: int
+    """Rows of the result up to and including these."""
+    next_page: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one object; `purpose` is that of its calls in the ledger.
+
+    Two refusals are remembered while the daemon runs: that the Bulk API does not read the object, and that
+    a statement selects too much of it.
+    """
+
+    client: Client
+    mirrored: MirroredObject
+    purpose: str
+
+    async def rows(
+        self, query: Query, *, bulk_after: int = NEVER, last_id: str = ""
+    ) -> AsyncGenerator[Batch]:
+        """Yield the rows by REST pages; after `bulk_after` of them the rest by a Bulk job, unless refused.
+
+        There is at least one batch; the last one may be empty. `last_id` is where pages by Id resume. Close
+        the generator: a Bulk job is deleted at its end.
+        """
+        following, read = soql.after_id(last_id), 0
+        while True:
+            rest = replace(query, where=soql.all_of(query.where, following))
+            if read >= bulk_after and not self.mirrored.rest_only:
+                try:
+                    async with aclosing(self._by_bulk(rest)) as batches:
+                        async for batch in batches:
+                            yield batch
+                except BulkRefused as refusal:
+                    self._remember(refusal)
+                else:
+                    return
+            page = await self._page(rest)
+            yield self._batch(page.records, page.observed)
+            if page.done and len(page.records) < REST_PAGE:
+                return
+            if not page.records:
+                raise SalesforceError(f"{self.mirrored.name}: a page came empty, but not as the last one")
+            read += len(page.records)
+            following = query.following(page.records[-1])
+
+    async def retrieve(self, ids: Sequence[str]) -> Batch:
+        """Records by id, whole however wide they are; those that are not there do not come."""
+        mirrored = self.mirrored
+        answer = await fitting(
+            mirrored,
+            lambda: self.client.retrieve(
+                mirrored.name,
+                ids,
+                mirrored.described.columns,
+                purpose=self.purpose,
+                most_characters=mirrored.most_characters,
+            ),
+        )
+        return self._batch((record for record in answer.records if record is not None), answer.observed)
+
+    async def start_job(self, query: Query) -> Point | None:
+        """Create a Bulk job whose result `result` reads; None where the Bulk API refuses the object."""
+        if self.mirrored.rest_only:
+            return None
+        try:
+            return await bulk.create(
+                self.client, self._statement(query), purpose=self.purpose, all_rows=query.all_rows
+            )
+        except BulkRefused as refusal:
+            self._remember(refusal)
+            return None
+
+    async def result(self, query: Query, point: Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
+        """Yield the result of a job from a point on; it is deleted once all was read. Close the generator.
+
+        Raises BulkFailed when the job failed or is gone; then it is deleted, too.
+        """
+        async with bulk.resume(
+            self.client, self._statement(query), point, purpose=self.purpose, page_rows=page_rows
+        ) as job:
+            async for part in job.rows(chunk_rows(len(job.columns))):
+                rows = self.mirrored.privacy.rows(part.columns, part.rows)
+                yield Chunk(rows, job.observed, part.total, part.next_page)
+
+    async def _page(self, query: Query) -> Page:
+        statement = soql.select(
+            query.columns,
+            self.mirrored.name,
+            query.where,
+            order_by=soql.keyset_order(query.stamp),
+            limit=REST_PAGE,
+        )
+        return await self.client.query(statement, purpose=self.purpose, all_rows=query.all_rows)
+
+    async def _by_bulk(self, query: Query) -> AsyncGenerator[Batch]:
+        statement = self._statement(query)
+        async with bulk.job(self.client, statement, purpose=self.purpose, all_rows=query.all_rows) as job:
+            async for part in job.rows(chunk_rows(len(job.columns))):
+                rows = self.mirrored.privacy.rows(part.columns, part.rows)
+                yield Batch(self.mirrored, list(rows.records()), job.observed)
+
+    def _statement(self, query: Query) -> str:
+        return soql.select(query.columns, self.mirrored.name, query.where)
+
+    def _batch(self, records: Iterable[dict[str, Any]], observed: Observed) -> Batch:
+        return Batch(self.mirrored, [self.mirrored.privacy.record(record) for record in records], observed)
+
+    def _remember(self, refusal: BulkRefused) -> None:
+        self.mirrored.rest_only = True
+        log.info("bulk refused", object=self.mirrored.name, reason=refusal.message)
+
+
+def chunk_rows(columns: int) -> int:
+    """Rows of so many columns in one transaction."""
+    return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
+
+
+def parts(mirrored: MirroredObject) -> list[list[str]]:
+    """The mirrored columns in as many parts as needed; Id and the stamp lead each of them."""
+    schema = mirrored.described.schema
+    return list(
+        soql.column_chunks(
+            schema.names,
+            most_characters=mirrored.most_characters,
+            always=("Id", *([schema.cursor] if schema.cursor else [])),
+        )
+    )
+
+
+async def fitting(mirrored: MirroredObject, read: Callable[[], Awaitable[T]]) -> T:
+    """Run `read`, again with half as much in a statement (`most_characters`) while that is refused."""
+    while True:
+        try:
+            return await read()
+        except SalesforceError as error:
+            if error.reason != TOO_WIDE or not _narrow(mirrored):
+                raise
+            log.info("too wide", object=mirrored.name, parts=len(parts(mirrored)))
+
+
+def _narrow(mirrored: MirroredObject) -> bool:
+    """Halve what one statement may select; False when that can't be the cause."""
+    longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
+    if longest <= NARROWEST:
+        return False
+    mirrored.most_characters = longest // 2
+    return True
+
+
+async def in_parts(name: str, window: Window, read: Callable[[Window], Awaitable[T]]) -> list[T]:
+    """Read a window of an object, or both of its halves where it is too much for one query."""
+    try:
+        return [await read(window)]
+    except SalesforceError as error:
+        found = halves(window) if error.reason in TOO_LARGE else None
+        if found is None:
+            raise
+        log.info("window halved", object=name, reason=error.reason)
+    return [result for part in found for result in await in_parts(name, part, read)]

@@ -1,0 +1,52 @@
+"""Noticing silence: no sign of life from the package for `silence_after`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtsd.core.instant import Millis
+from rtsd.core.mode import Mode, Signal
+from rtsd.core.silence import Quiet
+from rtsd.services import Service
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.package import PackageWatch
+from rtsd.sync.schedule import CurrentSchedule
+from rtsd.sync.silence import PushSeen
+
+SHORTEST_PAUSE_MS: Millis = 10
+LONGEST_PAUSE_MS: Millis = 1_000
+"""A reload may shorten `silence_after`, and the monotonic clock stands still while a machine sleeps."""
+
+
+class SilenceWatch(Service):
+    """Signals silence to the mode machine, and has the package probed then."""
+
+    name = "silence"
+
+    def __init__(
+        self,
+        push: PushSeen,
+        mode: ModeMachine,
+        schedule: CurrentSchedule,
+        package: PackageWatch | None,
+        monotonic: Callable[[], Millis],
+    ) -> None:
+        super().__init__()
+        self._push = push
+        self._mode = mode
+        self._schedule = schedule
+        self._package = package
+        self._monotonic = monotonic
+
+    async def step(self) -> float:
+        """Fall silent if it is time."""
+        left = self._push.heard + self._schedule().silence_after - self._monotonic()
+        if left > 0:
+            return min(max(left, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS) / 1000
+        if self._mode.mode is Mode.REAL_TIME:
+            self._push.quiet = Quiet.UNKNOWN
+            self._push.quiet_proof = "no sign of life: every object is being read"
+            await self._mode.observe(Signal.SILENCE)
+            if self._package is not None:
+                self._package.probe_soon()
+        return LONGEST_PAUSE_MS / 1000

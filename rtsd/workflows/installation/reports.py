@@ -1,0 +1,57 @@
+"""The state of the package in an org, as `rtsd package status` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rtsd import apex
+from rtsd.salesforce import package
+from rtsd.salesforce.client import Client
+from rtsd.workflows.installation.deploying import read_inventory
+from rtsd.workflows.installation.differences import Difference, differences, own_code, version_of
+from rtsd.workflows.installation.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationReport:
+    """The installed package compared with the plan."""
+
+    state: str
+    """installed or missing."""
+    version: str | None
+    expected_version: str
+    disabled: bool | None
+    error_logging: bool | None
+    gateway_url: str | None
+    triggers: list[str]
+    """Planned objects whose trigger is installed."""
+    untriggered: list[str]
+    jobs: dict[str, str]
+    differences: list[Difference]
+    unknown: list[str]
+    """Parts that the sync user may not read."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the status as JSON."""
+        return {**asdict(self), "equal": not self.differences}
+
+
+async def report(client: Client, plan: Plan) -> InstallationReport:
+    """Read the current state and compare it with the plan."""
+    found = await read_inventory(client, plan)
+    row = package.org_row(found.settings, plan.org.id)
+    names = apex.trigger_names(plan.objects)
+    return InstallationReport(
+        state="installed" if own_code(plan, found) or found.fields else "missing",
+        version=version_of(found),
+        expected_version=apex.VERSION,
+        disabled=row.disabled if row else None,
+        error_logging=row.error_logging if row else None,
+        gateway_url=row.gateway_url if row else None,
+        triggers=[name for name, trigger in names.items() if trigger in found.triggers],
+        untriggered=list(plan.untriggered),
+        jobs=found.jobs,
+        differences=differences(plan, found),
+        unknown=found.unknown,
+    )

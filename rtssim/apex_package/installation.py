@@ -1,0 +1,85 @@
+"""Direct installation and removal of the RTS package, without a metadata deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtssim.schema.setup_objects import package_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtssim.apex_package.pushes import ApexPackage
+    from rtssim.org import Org
+
+DEMO_OBJECTS = (
+    "Account",
+    "Contact",
+    "Lead",
+    "Opportunity",
+    "Task",
+    "Campaign",
+    "CampaignMember",
+    "User",
+    "Invoice__c",
+)
+CLASSES = ("RTS_Handler", "RTS_Sender", "RTS_Heartbeat", "RTS_Test")
+
+
+def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | None = None) -> list[str]:
+    """Add the package's objects, classes and a trigger per object; return the objects with a trigger.
+
+    A second installation replaces the triggers.
+    """
+    who = org.sync_user
+    triggerable = {entry["name"] for entry in org.describe_global(who) if entry["triggerable"]}
+    chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if name in triggerable]
+    org.add_package_objects()
+    _remove_apex(org, "ApexTrigger")
+    _remove_apex(org, "ApexClass")
+    org.create(who, "ApexClass", [{"Name": name, "Status": "Active", "ApiVersion": 62} for name in CLASSES])
+    triggers = [
+        {
+            "Name": f"RTS_{name.removesuffix('__c')}",
+            "TableEnumOrId": name,
+            "Status": "Active",
+            "ApiVersion": 62,
+        }
+        for name in chosen
+    ]
+    if triggers:
+        org.create(who, "ApexTrigger", triggers)
+    package.configuration.reload()
+    return chosen
+
+
+def uninstall_package(org: Org, package: ApexPackage) -> None:
+    """Remove everything that the package added, including its settings and error rows."""
+    _remove_apex(org, "ApexTrigger")
+    _remove_apex(org, "ApexClass")
+    present = {entry["name"] for entry in org.describe_global(org.sync_user)}
+    for described in package_objects():
+        if described.name in present:
+            org.remove_object(described.name)
+    package.configuration.reload()
+
+
+def put_settings(org: Org, package: ApexPackage, values: dict[str, Any]) -> str:
+    """Create or update the org's RTS_Settings__c row and return its id."""
+    who = org.sync_user
+    soql = f"SELECT Id FROM RTS_Settings__c WHERE SetupOwnerId = '{org.org_id}'"
+    found = org.first_column(soql)
+    if found:
+        org.update(who, "RTS_Settings__c", [{**values, "Id": found[0]}])
+        record_id = str(found[0])
+    else:
+        row = {"SetupOwnerId": org.org_id, **values}
+        record_id = org.create(who, "RTS_Settings__c", [row])[0].unwrap()
+    package.configuration.reload()
+    return record_id
+
+
+def _remove_apex(org: Org, kind: str) -> None:
+    ids = org.first_column(f"SELECT Id FROM {kind} WHERE Name LIKE 'RTS_%'")
+    if ids:
+        org.hard_delete(org.sync_user, kind, ids)

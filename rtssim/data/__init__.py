@@ -1,1 +1,0 @@
-"""Generated CRM data, and the lively edits a demo org sees."""

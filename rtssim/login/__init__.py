@@ -1,0 +1,1 @@
+"""Everything outside /services/data: OAuth, identity, SOAP login, and the sessions they open."""

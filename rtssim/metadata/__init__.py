@@ -1,0 +1,1 @@
+"""Metadata API: deployments of a zip, and the objects, fields and Apex that they create or remove."""

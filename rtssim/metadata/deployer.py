@@ -1,0 +1,234 @@
+"""Deployer: checks a deployment's members against the org, and adds or removes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtssim.clock import rest_stamp
+from rtssim.metadata.archive import Archive, Member, MetadataError, has, parse_xml, text_of
+from rtssim.metadata.sources import object_of, trigger_object
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rtssim.org import Org
+
+APEX = ("ApexClass", "ApexTrigger")
+FILES = {
+    "ApexClass": ("classes", "cls"),
+    "ApexTrigger": ("triggers", "trigger"),
+    "CustomObject": ("objects", "object"),
+    "PermissionSet": ("permissionsets", "permissionset"),
+    "RemoteSiteSetting": ("remoteSiteSettings", "remoteSite"),
+}
+"""Folder and extension of the files of a type."""
+ROWS = {
+    "ApexClass": ("ApexClass", "Name"),
+    "ApexTrigger": ("ApexTrigger", "Name"),
+    "PermissionSet": ("PermissionSet", "Name"),
+    "RemoteSiteSetting": ("RemoteProxy", "SiteName"),
+}
+"""Types whose components are rows: the object, and the field that holds the component's name."""
+REQUIRED = {"PermissionSet": ("label",), "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url")}
+REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
+JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+ASSIGNED = "You can't delete this permission set because it is assigned to users"
+
+
+@dataclass
+class Component:
+    """A component of a deployment and its outcome."""
+
+    type: str
+    name: str
+    file: str
+    deleted: bool = False
+    created: bool = False
+    problem: str | None = None
+    warning: bool = False
+
+    def message(self, at: datetime) -> dict[str, Any]:
+        """Return the DeployMessage."""
+        return {
+            "componentType": self.type,
+            "fullName": self.name,
+            "fileName": self.file,
+            "success": self.problem is None or self.warning,
+            "problem": self.problem,
+            "problemType": None if self.problem is None else ("Warning" if self.warning else "Error"),
+            "lineNumber": None,
+            "columnNumber": None,
+            "changed": True,
+            "created": self.created,
+            "deleted": self.deleted,
+            "createdDate": rest_stamp(at),
+        }
+
+
+class Deployer:
+    """Checks archives against the org and applies them."""
+
+    def __init__(self, org: Org) -> None:
+        self._org = org
+        self._system = org.sync_user
+        self._others: set[Member] = set()  # tabs and the like, known by name only
+
+    # -- check --------------------------------------------------------------------------------------
+    def check(self, archive: Archive) -> list[Component]:
+        """Return each component with its problem, if any, without a change to the org."""
+        objects = {member.name for member in archive.added if member.type == "CustomObject"}
+        added = [self._check_addition(member, archive, objects) for member in archive.added]
+        return added + [self._check_removal(member) for member in archive.removed]
+
+    def _check_removal(self, member: Member) -> Component:
+        kind, name = member.type, member.name
+        component = Component(kind, name, "destructiveChanges.xml", deleted=True)
+        if not self._exists(member):
+            component.problem = f"No {kind} named: {name} found"
+            component.warning = True
+        elif kind == "ApexClass" and self._has_jobs(name):
+            component.problem = JOBS_PENDING
+        elif kind == "PermissionSet" and self._is_assigned(name):
+            component.problem = ASSIGNED
+        return component
+
+    def _check_addition(self, member: Member, archive: Archive, objects: set[str]) -> Component:
+        kind, name = member.type, member.name
+        path = _path(member)
+        component = Component(kind, name, path, created=not self._exists(member))
+        if kind == "CustomField":
+            return component
+        if path not in archive.files:
+            matching = [file for file in archive.files if file.rpartition("/")[2].startswith(f"{name}.")]
+            if kind in FILES or not matching:
+                component.problem = (
+                    f"An object '{name}' of type {kind} was named in package.xml, but was not found"
+                )
+            return component
+        try:
+            component.problem = self._content_problem(member, archive, objects)
+        except MetadataError as problem:
+            component.problem = str(problem)
+        return component
+
+    def _content_problem(self, member: Member, archive: Archive, objects: set[str]) -> str | None:
+        kind, name, path = member.type, member.name, _path(member)
+        content = archive.files[path]
+        if kind not in APEX:
+            root = parse_xml(content, name)
+            if kind == "CustomObject":
+                object_of(name, content, "a0z")
+            missing = [part for part in REQUIRED.get(kind, ()) if not has(root, part)]
+            return f"Required field is missing: {missing[0]}" if missing else None
+        if f"{path}-meta.xml" not in archive.files:
+            return f"{name}.{FILES[kind][1]}-meta.xml is missing"
+        if kind == "ApexClass" and self._has_jobs(name):
+            return JOBS_PENDING
+        if kind == "ApexTrigger":
+            target = trigger_object(content)
+            if target is None or (target not in objects and not self._has_object(target)):
+                return f"Invalid type: {target}"
+        return None
+
+    # -- the org's components -----------------------------------------------------------------------
+    def _exists(self, member: Member) -> bool:
+        if member.type == "CustomObject":
+            return self._has_object(member.name)
+        if member.type == "CustomField":
+            obj, _, column = member.name.partition(".")
+            return self._has_object(obj) and column in self._columns(obj)
+        if member.type in ROWS:
+            return bool(self._row_ids(member))
+        return member in self._others
+
+    def _has_object(self, name: str) -> bool:
+        return any(entry["name"] == name for entry in self._org.describe_global(self._system))
+
+    def _columns(self, obj: str) -> set[str]:
+        return {field["name"] for field in self._org.describe(self._system, obj)[0]["fields"]}
+
+    def _has_jobs(self, name: str) -> bool:
+        unfinished = "('Holding', 'Queued', 'Preparing', 'Processing')"
+        soql = f"SELECT Id FROM AsyncApexJob WHERE ApexClass.Name = '{name}' AND Status IN {unfinished}"
+        return bool(self._org.first_column(soql))
+
+    def _is_assigned(self, name: str) -> bool:
+        soql = f"SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = '{name}'"
+        return bool(self._org.first_column(soql))
+
+    def _row_ids(self, member: Member) -> list[str]:
+        target, column = ROWS[member.type]
+        return self._org.first_column(f"SELECT Id FROM {target} WHERE {column} = '{member.name}'")
+
+    # -- apply --------------------------------------------------------------------------------------
+    def apply(self, archive: Archive) -> None:
+        """Apply a checked archive: removals first, then objects, then everything that refers to them."""
+        for member in sorted(archive.removed, key=_removal_rank):
+            if self._exists(member):
+                self._remove(member)
+        for member in archive.added:
+            if member.type == "CustomObject":
+                self._put_object(member.name, archive.files[_path(member)])
+        for member in archive.added:
+            if member.type in ROWS:
+                self._put_row(member, self._values(member, archive))
+            elif member.type not in ("CustomObject", "CustomField"):
+                self._others.add(member)
+
+    def _remove(self, member: Member) -> None:
+        if member.type == "CustomObject":
+            self._org.remove_object(member.name)
+        elif member.type == "CustomField":
+            obj, _, column = member.name.partition(".")
+            self._org.remove_field(obj, column)
+        elif member.type in ROWS:
+            self._org.hard_delete(self._system, ROWS[member.type][0], self._row_ids(member))
+        else:
+            self._others.discard(member)
+
+    def _put_object(self, name: str, content: bytes) -> None:
+        described = object_of(name, content, self._org.schema.free_prefix())
+        if not self._has_object(name):
+            self._org.add_object(described)
+            return
+        known = self._columns(name)
+        for column in described.fields.values():
+            if column.custom and column.name not in known:
+                self._org.add_field(name, column)
+
+    def _values(self, member: Member, archive: Archive) -> dict[str, Any]:
+        """Return the values of a component's row, without its name."""
+        path = _path(member)
+        content = archive.files[path]
+        if member.type == "PermissionSet":
+            return {"Label": text_of(parse_xml(content, member.name), "label", member.name)}
+        if member.type == "RemoteSiteSetting":
+            root = parse_xml(content, member.name)
+            return {"EndpointUrl": text_of(root, "url"), "IsActive": text_of(root, "isActive") == "true"}
+        meta = parse_xml(archive.files[f"{path}-meta.xml"], member.name)
+        values: dict[str, Any] = {
+            "Body": content.decode(errors="replace"),
+            "Status": text_of(meta, "status", "Active"),
+            "ApiVersion": int(float(text_of(meta, "apiVersion", "62.0"))),
+        }
+        if member.type == "ApexTrigger":
+            values["TableEnumOrId"] = trigger_object(content)
+        return values
+
+    def _put_row(self, member: Member, values: dict[str, Any]) -> None:
+        target, column = ROWS[member.type]
+        known = self._row_ids(member)
+        if known:
+            self._org.update(self._system, target, [{**values, "Id": known[0]}])[0].unwrap()
+        else:
+            self._org.create(self._system, target, [{**values, column: member.name}])[0].unwrap()
+
+
+def _path(member: Member) -> str:
+    folder, extension = FILES.get(member.type, (member.type, member.type))
+    return f"{folder}/{member.name}.{extension}"
+
+
+def _removal_rank(member: Member) -> int:
+    return REMOVAL_ORDER.index(member.type) if member.type in REMOVAL_ORDER else len(REMOVAL_ORDER)

@@ -1,0 +1,1 @@
+"""Rows of the org: DML, transactions, merges, replication, schema changes."""

@@ -1,0 +1,1 @@
+"""Resources below /services/data/vNN.0, one module per resource."""

@@ -1,0 +1,1 @@
+"""Generated rows for a new org."""

@@ -1,0 +1,157 @@
+"""Changes that fire no Apex trigger: push misses them, the fingerprint finds them, history names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.support.inprocess.stand import Stand, Standing
+
+CRM = {"Account": 12, "Contact": 60, "Opportunity": 40, "Campaign": 3, "CampaignMember": 40, "Lead": 40}
+MIRRORED = ("Account", "Contact", "Opportunity", "CampaignMember", "Lead")
+
+
+def _parent(org: Stand, name: str, field_name: str, above: int = 1) -> str:
+    """A parent that has more than `above` children."""
+    counts: dict[str, int] = {}
+    for row in org.org.snapshot(name):
+        if row[field_name]:
+            counts[row[field_name]] = counts.get(row[field_name], 0) + 1
+    return next(one for one, count in sorted(counts.items()) if count > above)
+
+
+def cascade_delete(org: Stand) -> None:
+    """Delete an account: its contacts and opportunities go with it, unseen by triggers."""
+    org.org.delete(org.org.admin, "Account", [_parent(org, "Contact", "AccountId")])
+
+
+def undelete_of_children(org: Stand) -> None:
+    """Delete an account, find that, and take it out of the bin: its children come back with it."""
+    account = _parent(org, "Contact", "AccountId")
+    org.org.delete(org.org.admin, "Account", [account])
+    org.advance(10)
+    org.org.undelete(org.org.admin, "Account", [account])
+
+
+def merge_reparents(org: Stand) -> None:
+    """Merge two accounts: the loser's contacts move to the winner."""
+    loser = _parent(org, "Contact", "AccountId")
+    winner = next(one for one in org.ids("Account") if one != loser)
+    org.org.merge(org.org.admin, "Account", winner, [loser])
+
+
+def mass_transfer(org: Stand) -> None:
+    """Hand an account's contacts and opportunities to another owner."""
+    org.org.untriggered.cascade_owner(_parent(org, "Contact", "AccountId"), org.org.user_ids[2])
+
+
+def picklist_rename(org: Stand) -> None:
+    """Rename a picklist value in every row."""
+    value = next(row["LeadSource"] for row in org.org.snapshot("Lead") if row["LeadSource"])
+    org.org.untriggered.rename_picklist_value("Lead", "LeadSource", value, "Renamed")
+
+
+def mass_address(org: Stand) -> None:
+    """Replace a country in every address."""
+    value = next(row["MailingCountry"] for row in org.org.snapshot("Contact") if row["MailingCountry"])
+    org.org.untriggered.mass_address_update("Contact", "MailingCountry", value, "Elsewhere")
+
+
+def mass_campaign_status(org: Stand) -> None:
+    """Set the status of every member of a campaign."""
+    org.org.untriggered.mass_campaign_status(_parent(org, "CampaignMember", "CampaignId"), "Responded")
+
+
+def opportunity_product(org: Stand) -> None:
+    """Edit a product of an opportunity: its amount changes."""
+    org.org.untriggered.opportunity_product_edit(org.ids("Opportunity")[0], 4_711.5)
+
+
+def mass_update(org: Stand) -> None:
+    """Edit rows by a mass action that bypasses triggers."""
+    rows = [{"Id": one, "Title": "Head of Nothing"} for one in org.ids("Contact")[:15]]
+    org.org.update_untriggered(org.org.admin, "Contact", rows)
+
+
+QUIET: tuple[Callable[[Stand], None], ...] = (
+    cascade_delete,
+    undelete_of_children,
+    merge_reparents,
+    mass_transfer,
+    picklist_rename,
+    mass_address,
+    mass_campaign_status,
+    opportunity_product,
+    mass_update,
+)
+
+
+@dataclass
+class Watch:
+    """Which rows changed in the org, by whether that fired a trigger."""
+
+    loud: set[tuple[str, str]] = field(default_factory=set)
+    quiet: set[tuple[str, str]] = field(default_factory=set)
+
+    def saw(self, commit: Any) -> None:
+        """Take a commit."""
+        for change in commit.changes:
+            (self.loud if change.fires_trigger else self.quiet).add((change.object, change.id))
+
+
+@pytest.mark.parametrize("operation", QUIET, ids=lambda one: one.__name__)
+async def test_ac_49_what_fires_no_trigger(stand: Standing, operation: Callable[[Stand], None]) -> None:
+    """Push sees nothing of it, the fingerprint finds all of it, and history says who did."""
+    org = await stand(CRM, objects={name: {} for name in MIRRORED}, listen="127.0.0.1:0")
+    await org.loaded()
+    await org.install_package(*MIRRORED)
+    org.advance(3_600)
+    watch = Watch()
+    org.org.on_commit(watch.saw)
+    operation(org)
+    await org.pushed()
+    pushed = {(event.object, event.id) for event in await org.journal("change")}
+    unseen = {one for one in watch.quiet - watch.loud if one[0] in MIRRORED}
+    assert unseen, "the operation was to touch rows without a trigger"
+    assert pushed & unseen == set()
+    assert pushed >= {one for one in watch.loud if one[0] in MIRRORED}
+    org.advance(300)
+    found: set[tuple[str, str]] = set()
+    for name in MIRRORED:
+        result, calls = await org.audited(name)
+        assert calls <= 20
+        found |= {(name, one) for kind in ("missing", "stale", "orphaned") for one in result[kind]}
+    assert found == unseen
+    for name, record_id in unseen:
+        assert (await org.sources(name, record_id))[-1] == "repair"
+    for name in MIRRORED:
+        await org.equal(name, without=FORMULAS.get(name, ()))
+
+
+FORMULAS = {"Contact": ("Account_Tier__c",), "Account": ("Open_Pipeline__c",)}
+"""They move without a stamp: test_ac_39 looks at them."""
+
+
+async def test_ac_31_deletions_and_merges_in_history(stand: Standing) -> None:
+    """Delete, undelete and merge by pushes: each is in the record's history; a loser names its winner."""
+    org = await stand({"Account": 5}, listen="127.0.0.1:0")
+    await org.loaded()
+    await org.install_package("Account")
+    winner, loser = org.ids("Account")[:2]
+    for act in (
+        lambda: org.org.delete(org.org.admin, "Account", [loser]),
+        lambda: org.org.undelete(org.org.admin, "Account", [loser]),
+        lambda: org.org.merge(org.org.admin, "Account", winner, [loser]),
+    ):
+        org.advance(5)
+        act()
+        await org.pushed()
+    await org.repair()
+    async with org.client() as client:
+        versions = (await client.history("Account", loser))["versions"]
+    assert [one["op"] for one in versions] == ["delete", "undelete", "delete"]
+    assert versions[-1]["master"] == winner
+    assert await org.equal("Account", without=FORMULAS["Account"]) == 4

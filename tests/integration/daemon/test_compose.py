@@ -1,0 +1,78 @@
+"""The composition root: whatever runs is in one list, and time and randomness come from outside."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import rtsd
+from rtsd.daemon.parts import Services
+from rtsd.services import Service
+from tests.support.inprocess.rig import Start
+
+
+def kinds() -> set[type[Service]]:
+    """Every service class there is in rtsd."""
+    home = Path(rtsd.__file__).parent
+    for path in home.rglob("*.py"):
+        if path.stem not in {"__init__", "__main__"} and "(Service)" in path.read_text():
+            import_module(".".join(("rtsd", *path.relative_to(home).with_suffix("").parts)))
+    return {kind for kind in Service.__subclasses__() if kind.__module__.startswith("rtsd.")}
+
+
+def existing() -> list[Service]:
+    """Every service object in this process."""
+    return [one for one in gc.get_objects() if isinstance(one, Service)]
+
+
+async def test_every_service_that_is_built_runs(start: Start) -> None:
+    """No object of a service class is anywhere in the daemon but in the list; retention once was."""
+    before = existing()
+    rig = await start({"Contact": 1})
+    built = [one for one in existing() if one not in before]
+    assert {id(one) for one in rig.parts.services} == {id(one) for one in built}
+    assert len(built) == len(fields(Services))
+
+
+async def test_every_kind_of_service_is_built(start: Start) -> None:
+    """A service that was written and is built nowhere would be dead code."""
+    rig = await start({"Contact": 1})
+    assert len(kinds()) > 10
+    assert {type(one) for one in rig.parts.services} == kinds()
+
+
+async def test_services_have_names_of_their_own(start: Start) -> None:
+    """They name tasks and log lines."""
+    rig = await start({"Contact": 1})
+    names = [one.name for one in rig.parts.services]
+    assert sorted(set(names)) == sorted(names)
+
+
+async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) -> None:
+    """Nothing could push; everything else runs as before."""
+    rig = await start({"Contact": 1}, run=False)
+    rig.listen = ""
+    async with rig.running() as parts:
+        running = {one.name for one in parts.services}
+    assert {field.name for field in fields(Services) if getattr(parts.services, field.name) is None} == {
+        "package_probe"
+    }
+    assert len(running) == len(fields(Services)) - 1
+
+
+async def test_random_bytes_are_the_machines(start: Start) -> None:
+    """The privacy key of a new mirror is drawn from the machine that compose is given."""
+    drawn: list[int] = []
+
+    def draw(count: int) -> bytes:
+        drawn.append(count)
+        return bytes(range(count))
+
+    rig = await start({"Contact": 1}, run=False)
+    rig.random_bytes = draw
+    async with rig.running():
+        ((key,),) = await rig.rows("SELECT value FROM _rts_meta WHERE key='privacy_key'")
+    assert key == bytes(range(32)).hex()
+    assert drawn == [32]

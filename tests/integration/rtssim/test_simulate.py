@@ -1,0 +1,88 @@
+"""`rtsd simulate` as a process: first line, behaviour, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+
+from rtssim.process import spawn
+
+LINE = {
+    "url",
+    "org_id",
+    "client_id",
+    "client_secret",
+    "username",
+    "password",
+    "security_token",
+    "refresh_token",
+    "private_key",
+    "control",
+}
+
+
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    """Start `rtsd simulate`."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "rtsd",
+        "simulate",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_first_line_and_end() -> None:
+    """The first line is JSON with url and credentials; SIGTERM ends it with status 0."""
+    process = await start("--records", "Contact=5")
+    assert process.stdout is not None
+    info = json.loads(await process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+    assert set(info) >= LINE
+
+
+async def test_port_in_use() -> None:
+    """A taken port is one clear line and status 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = await start("--records", "Contact=1", "--port", str(taken.getsockname()[1]))
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert "listen" in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
+async def test_bad_records() -> None:
+    """A malformed or unknown --records is a usage error that names the expected form."""
+    for value in ("Contact", "Nope=5"):
+        process = await start("--records", value)
+        _, errors = await process.communicate()
+        assert process.returncode == 2
+        assert "--records" in errors.decode()
+
+
+async def test_same_seed_same_org() -> None:
+    """The same seed gives the same rows."""
+    seen = []
+    for _ in range(2):
+        async with spawn(records={"Lead": 20}, seed=9) as org:
+            seen.append([row["Name"] async for row in org.rows("Lead")])
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 20
+
+
+async def test_activity() -> None:
+    """People at work change rows until they are sent home."""
+    async with spawn(records={"Account": 50, "Contact": 50}, seed=2) as org:
+        await org.control("activity", {"rate": 200, "seed": 4})
+        async with asyncio.timeout(20):
+            while sum((await org.stats())["activity"].values()) < 100:
+                pass
+        done = (await org.control("activity", method="DELETE"))["done"]
+    assert done["update"] > done["delete"] > 0
+    assert not [name for name in done if name.startswith("refused REQUIRED")]

@@ -1,0 +1,1 @@
+"""What the package's source is checked with."""

@@ -1,0 +1,1 @@
+"""rtstui on a fake daemon."""

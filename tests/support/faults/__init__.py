@@ -1,0 +1,1 @@
+"""What the slow tier breaks: machines, disks, steps of the store."""

@@ -1,0 +1,13 @@
+"""A database that has no room to grow, as on a full disk."""
+
+from __future__ import annotations
+
+from rtsd.store.database import Database
+
+ROOMY = 1_000_000
+
+
+async def limit_pages(database: Database, pages: int = ROOMY) -> None:
+    """Let the file grow to so many pages and no further; without a number it has room again."""
+    async with database.transaction() as tx:
+        await tx.fetch(f"PRAGMA max_page_count={pages}")

@@ -1,0 +1,1 @@
+"""A daemon's parts in this process, beside a simulated org."""

@@ -1,0 +1,333 @@
+"""An org in this process with a daemon's parts beside it: what every acceptance test stands on.
+
+The parts are put together by the daemon's own composition root, over real HTTP and a real database.
+Both sides live on the org's clock, which a test moves; the daemon's loops do not run, a test steps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rtsd import config
+from rtsd.control import protocol
+from rtsd.control.client import ControlClient
+from rtsd.daemon.compose import compose
+from rtsd.daemon.parts import Parts
+from rtsd.machine import Machine
+from rtsd.store import fetches, quota
+from rtsd.workflows.demo.compare import compare
+from rtssim.org import Org
+from rtssim.process import SimulatedOrg, serve
+
+Row = dict[str, Any]
+Keep = Callable[[Row], bool]
+
+TOKEN = "push-token-of-the-tests-0001"
+
+
+@dataclass
+class Stand:
+    """The org, and a daemon beside it that `start` builds and `stop` takes down."""
+
+    simulated: SimulatedOrg
+    org: Org
+    place: Path
+    objects: Mapping[str, Mapping[str, Any]]
+    sync: Mapping[str, str]
+    login: Mapping[str, str]
+    quota: Mapping[str, Any]
+    listen: str = ""
+    """Where the gateway listens; empty: there is none."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """How the daemon waits between retries, and for rows under way."""
+    parts: Parts = field(init=False)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    cut_off: int = 0
+    """How often a test has cut the daemon off in the middle: up to three calls are written down, not sent."""
+    _starts: int = 0
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.sleep(seconds)
+
+    # -- the daemon -----------------------------------------------------------------------------------
+    def now(self) -> int:
+        """The time on the org's clock, ms; the daemon's clock too."""
+        return int(self.org.clock.now().timestamp() * 1000)
+
+    @property
+    def mirror(self) -> Path:
+        """The database file."""
+        return self.place / "mirror.db"
+
+    def configuration(self) -> config.Config:
+        """Write and load the configuration."""
+        self.secret("sf-secret", self.simulated.info["client_secret"])
+        lines = [
+            "[org]",
+            f"login_url = {json.dumps(self.simulated.url)}",
+            f"client_id = {json.dumps(self.simulated.info['client_id'])}",
+            'client_secret_file = "sf-secret"',
+            *(f"{key} = {json.dumps(value)}" for key, value in self.login.items()),
+            f"[gateway]\nlisten = {json.dumps(self.listen)}",
+            *self._pushed_to(),
+            f"[store]\npath = {json.dumps(str(self.mirror))}",
+            f"[control]\nsocket = {json.dumps(str(self.place / 'rtsd.sock'))}",
+            "[sync]",
+            *(f"{key} = {json.dumps(value)}" for key, value in self.sync.items()),
+        ]
+        lines += ["[quota]", *(f"{key} = {json.dumps(value)}" for key, value in self.quota.items())]
+        for name, options in self.objects.items():
+            lines += ["[[objects]]", f"name = {json.dumps(name)}"]
+            lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
+        path = self.place / "rtsd.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return config.load(path)
+
+    def _pushed_to(self) -> list[str]:
+        if not self.listen:
+            return []
+        self.secret("push-token", TOKEN)
+        return ['public_url = "https://rts.example.com"', 'token_file = "push-token"']
+
+    def secret(self, name: str, text: str) -> Path:
+        """Write a secret's file."""
+        path = self.place / name
+        path.touch(mode=0o600)
+        path.write_text(text + "\n")
+        return path
+
+    async def start(self) -> Stand:
+        """Build the daemon's parts."""
+        machine = Machine(wall=self.now, monotonic=self.now, sleep=self._sleep)
+        self.parts = await compose(self.configuration(), self._stack, machine)
+        self._starts += 1
+        return self
+
+    async def stop(self) -> None:
+        """Take the parts down, in order."""
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[ControlClient]:
+        """The control API, as `rtsd` and `rtstui` use it."""
+        async with ControlClient(self.place / "rtsd.sock") as client:
+            yield client
+
+    # -- its steps ------------------------------------------------------------------------------------
+    async def load(self, *, past_pauses: bool = True) -> None:
+        """Describe, load and prove what is due; `past_pauses` does not wait after failures."""
+        if past_pauses:
+            for mirrored in self.parts.engine.catalog:
+                mirrored.retry_at = 0
+        await self.parts.runner.step(self.parts.services.loader)
+
+    async def loaded(self) -> Stand:
+        """Start, and load everything; every object has to be live."""
+        await self.start()
+        await self.load()
+        assert {name: one.state for name, one in (await self.states()).items()} == dict.fromkeys(
+            self.objects, "live"
+        )
+        return self
+
+    async def read(self) -> None:
+        """Read one window of every object, and fetch what it asks for."""
+        self.parts.services.interval_sync.catch_up()
+        await self.parts.runner.step(self.parts.services.interval_sync)
+        await self.repair()
+
+    async def repair(self) -> None:
+        """Fetch what waits to be fetched."""
+        self.advance(60)
+        await self.parts.readers.repair.step()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in the org and here."""
+        self.org.clock.advance(seconds)
+        self.org.settle()
+
+    async def install_package(self, *objects: str) -> None:
+        """Install the package in the org with triggers on `objects`, and let it push here."""
+        assert self.parts.gateway is not None
+        settings = {"Gateway_URL__c": f"http://{self.parts.gateway.address}", "Token__c": TOKEN}
+        quick = {"push_timestamp_by_org_clock": True, "push_retry_scale": 0.001}
+        await self.simulated.control("switches", quick)
+        await self.simulated.control("package/install", {"objects": objects, "settings": settings})
+
+    @asynccontextmanager
+    async def taking(self) -> AsyncIterator[None]:
+        """Take pushes while the block runs, and then judge what they are evidence of."""
+        running = asyncio.create_task(self.parts.runner.run(self.parts.services.inbox))
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        await self.parts.services.evidence.step()
+
+    async def beat(self) -> None:
+        """The package sends a heartbeat."""
+        async with self.taking():
+            await self.simulated.control("package/heartbeat", {})
+        while await self.parts.services.realtime.apply_batch():
+            pass
+
+    async def pushed(self) -> None:
+        """Wait for the pushes under way, and apply what has come."""
+        async with self.taking():
+            await self.simulated.control("package/drain", {})
+        while await self.parts.services.realtime.apply_batch():
+            pass
+
+    async def audit(self, name: str, *, full: bool = False) -> dict[str, Any]:
+        """`rtsd audit NAME [--full] --json`, over the control socket."""
+        async with self.client() as client:
+            (one,) = (await client.audit(name, full=full)).objects
+        return dict(msgspec.to_builtins(one))
+
+    async def audited(self, name: str) -> tuple[dict[str, Any], int]:
+        """One audit, and what it cost by the org's own count."""
+        before = await self.calls()
+        result = await self.audit(name)
+        return result, await self.cost(before)
+
+    async def sources(self, name: str, record_id: str) -> list[str]:
+        """The sources that the record's history names, oldest first."""
+        async with self.client() as client:
+            history = await client.history(name, record_id)
+        return [version.source or "" for version in history.versions]
+
+    async def states(self) -> dict[str, protocol.Object]:
+        """The objects of `rtsd status`, by name."""
+        return {one.name: one for one in (await self.parts.views.status()).objects}
+
+    async def state(self, name: str) -> protocol.Object:
+        """One object of `rtsd status`."""
+        return (await self.states())[name]
+
+    async def journal(self, kind: str = "") -> list[protocol.Event]:
+        """The journal's entries, oldest first."""
+        async with self.client() as client:
+            events = await client.events(0, limit=10_000)
+        return [event for event in events if kind in ("", event.type)]
+
+    # -- what it cost ---------------------------------------------------------------------------------
+    async def calls(self) -> Counter[str]:
+        """What the org counted: API calls by kind of route, `bulk_jobs` and `logins`."""
+        stats = await self.simulated.stats()
+        return Counter({**stats["calls"], "bulk_jobs": stats["bulk_jobs"], "logins": stats["logins"]})
+
+    async def rows_read(self) -> int:
+        """Rows that the org has served."""
+        served = (await self.simulated.stats())["rows_served"]
+        return int(served["query"] + served["bulk"])
+
+    async def cost(self, before: Counter[str]) -> int:
+        """API calls since `before`, by the org's own count."""
+        spent = await self.calls() - before
+        return sum(count for kind, count in spent.items() if kind not in ("bulk_jobs", "logins"))
+
+    async def waiting(self) -> int:
+        """Records on the list to be fetched."""
+        return await fetches.count(self.parts.database)
+
+    # -- the proof ------------------------------------------------------------------------------------
+    async def truth(self, name: str, keep: Keep | None, without: tuple[str, ...]) -> AsyncIterator[Row]:
+        """The org's rows that the mirror has to hold, with the fields it has to hold."""
+        async for row in self.simulated.rows(name):
+            if keep is None or keep(row):
+                for field_name in without:
+                    row.pop(field_name)
+                yield row
+
+    async def equal(self, name: str, keep: Keep | None = None, *, without: tuple[str, ...] = ()) -> int:
+        """Compare the mirror with the org, field by field, and the ledger with the org's own count.
+
+        `keep` says which rows the configuration's filter lets in, `without` which fields are not mirrored.
+        Return how many rows there are.
+        """
+        found = await compare(name, self.truth(name, keep, without), self.mirror)
+        assert found.equal, f"{found.missing} missing, {found.orphaned} orphaned, {found.stale} stale: " + (
+            "; ".join(found.examples)
+        )
+        assert await self.waiting() == 0
+        spent = await quota.spent_by_resource(self.parts.database, 0)
+        stats = await self.simulated.stats()
+        # The org counts neither who-am-I, asked at the first start, nor what came with an ended session.
+        surely = stats["api_calls"] + 1
+        more = self._starts - 1 + 3 * (stats["logins"] - self._starts) + 3 * self.cut_off
+        assert surely <= spent["DailyApiRequests"] <= surely + more, "ledger and org disagree"
+        return found.rows
+
+    def sql(self, statement: str, *parameters: object) -> list[sqlite3.Row]:
+        """Query the mirror as any other program would."""
+        with closing(sqlite3.connect(f"file:{self.mirror}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return database.execute(statement, parameters).fetchall()
+
+    async def sabotage(self, statement: str, *parameters: object) -> None:
+        """Break the mirror behind the daemon's back: what was lost before this test found out."""
+        async with self.parts.database.transaction() as tx:
+            await tx.execute(statement, parameters)
+
+    # -- the org --------------------------------------------------------------------------------------
+    def create(self, name: str, count: int, **values: Any) -> list[str]:
+        """Create leads and the like, in one transaction: they all share a stamp."""
+        required = {"Lead": {"LastName": "Novák", "Company": "Č & Syn"}, "Account": {"Name": "Č & Syn"}}
+        rows = [{**required.get(name, {}), **values} for _ in range(count)]
+        with self.org.transaction(self.org.admin):
+            return [str(result.unwrap()) for result in self.org.create(self.org.admin, name, rows)]
+
+    def update(self, name: str, ids: list[str], **values: Any) -> None:
+        """Update rows, in one transaction."""
+        with self.org.transaction(self.org.admin):
+            for result in self.org.update(
+                self.org.admin, name, [{"Id": one, **values} for one in ids], all_or_none=True
+            ):
+                result.unwrap()
+
+    def ids(self, name: str) -> list[str]:
+        """Ids of the org's live rows, in order."""
+        return [str(row["Id"]) for row in self.org.snapshot(name)]
+
+
+@asynccontextmanager
+async def standing(
+    place: Path,
+    records: Mapping[str, int],
+    *,
+    objects: Mapping[str, Mapping[str, Any]] | None = None,
+    login: Mapping[str, str] | None = None,
+    quota: Mapping[str, Any] | None = None,
+    listen: str = "",
+    **sync: str,
+) -> AsyncIterator[Stand]:
+    """An org with `records`; `objects` are the mirrored ones with their keys, `sync` that table's keys.
+
+    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`.
+    """
+    org = Org(records=records)
+    wanted = objects if objects is not None else {name: {} for name in records}
+    try:
+        async with serve(org) as simulated:
+            one = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
+            try:
+                yield one
+            finally:
+                await one.stop()
+    finally:
+        org.close()
+
+
+Standing = Callable[..., Awaitable[Stand]]
+"""The fixture `stand`: makes an org with a daemon beside it, `await stand({"Lead": 100})`; see standing."""

@@ -1,0 +1,1 @@
+"""Org and daemon as real processes, and those who push to them."""

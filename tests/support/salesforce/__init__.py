@@ -1,0 +1,1 @@
+"""The other end of the Salesforce adapter, and what foreign clients call."""
