@@ -15,18 +15,18 @@ from rtsd.control.wire import event
 from rtsd.core import certificate
 from rtsd.core.cost import fingerprint, full_read
 from rtsd.core.instant import to_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
-from rtsd.errors import RtsError
+from rtsd.errors import Conflict, RtsError
 from rtsd.store import audits, journal, mirror
 from rtsd.store.audits import AuditProgress
-from rtsd.store.objects import ObjectState
 from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.checks import Checks
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
 from rtsd.sync.loading import Loader
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.verify import Verification, Verified, Verifier
 
 MOST_LISTED = 1_000
@@ -83,8 +83,7 @@ class Audits:
         if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
             rows = await mirror.count(engine.database, mirrored.described)
             return await self._pricing.priced(fingerprint(rows))
-        if mirrored.table is None:
-            await self._describer.describe(mirrored)
+        await self._describe(mirrored)
         schema, where = mirrored.described.schema, mirrored.config.where
         size = await measure(engine.client, schema, where, purpose="estimate")
         return await self._pricing.priced(full_read([size]))
@@ -94,12 +93,13 @@ class Audits:
     ) -> protocol.AuditResult:
         engine = self._engine
         self._loader.refuse_while_loading(mirrored)
+        await self._describe(mirrored)
         began, seq = engine.now(), engine.journal.last_seq
         spending = await Spending.begin(engine.database, began)
         try:
             if full or not mirrored.loaded:
                 await self._loader.load(mirrored, accept_missing=accept_missing)
-                checked = mirrored.expected_rows or 0
+                checked = mirrored.stored.expected_rows or 0
             else:
                 checked = (await self._checks.check(mirrored)).checked
         except RtsError as error:
@@ -114,6 +114,14 @@ class Audits:
         audited.seconds = round((engine.now() - began) / 1000, 3)
         return protocol.AuditResult(objects=[audited], api_calls=audited.api_calls)
 
+    async def _describe(self, mirrored: MirroredObject) -> None:
+        """Describe an object that has no usable description. Raises Conflict that says why there is none."""
+        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
+            await self._describer.describe(mirrored)
+        if mirrored.table is None or mirrored.state is ObjectState.ERROR:
+            reason = mirrored.stored.error or f"{mirrored.name} has not been described."
+            raise Conflict(reason, "Then run it again.")
+
     async def _found_since(self, mirrored: MirroredObject, seq: int) -> protocol.AuditedObject:
         """Return the corrections since an entry of the journal."""
         by_operation: dict[str, list[str]] = {"create": [], "update": [], "delete": [], "undelete": []}
@@ -124,7 +132,7 @@ class Audits:
         return protocol.AuditedObject(
             name=mirrored.name,
             state=mirrored.state.value,
-            error=mirrored.error,
+            error=mirrored.stored.error,
             missing=missing[:MOST_LISTED],
             stale=stale[:MOST_LISTED],
             orphaned=orphaned[:MOST_LISTED],

@@ -10,43 +10,51 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
 from rtsd.store import query
-from rtsd.store.journal import Note
-from rtsd.sync.catalog import Catalog, MirroredObject
+from rtsd.sync import object_states
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.interval_sync import IntervalSync
+from rtsd.sync.loading import Loader
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 
 
 class Pausing:
     """Pauses and resumes the sync, all of it or some objects."""
 
-    def __init__(self, engine: Engine, mode: ModeMachine, interval_sync: IntervalSync) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        mode: ModeMachine,
+        *,
+        describer: Describer,
+        interval_sync: IntervalSync,
+        loader: Loader,
+    ) -> None:
         self._engine = engine
         self._mode = mode
+        self._describer = describer
         self._interval_sync = interval_sync
+        self._loader = loader
 
     async def pause(self, objects: Sequence[MirroredObject]) -> None:
         """Pause the whole sync; with objects, the reading of those."""
         if not objects:
             await self._mode.pause()
         for mirrored in objects:
-            await self._set_paused(mirrored, paused=True)
+            await object_states.pause(self._engine, mirrored)
 
     async def resume(self, objects: Sequence[MirroredObject]) -> None:
-        """Resume; without objects, everything."""
+        """Resume; without objects, everything. A resumed object is described, read and proven."""
         if not objects:
             await self._mode.resume()
         for mirrored in objects or self._engine.catalog:
-            await self._set_paused(mirrored, paused=False)
+            if mirrored.paused:
+                await object_states.resume(self._engine, mirrored)
+                self._describer.soon(mirrored)
         self._interval_sync.catch_up()
-
-    async def _set_paused(self, mirrored: MirroredObject, *, paused: bool) -> None:
-        if mirrored.paused == paused:
-            return
-        async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, paused=paused)
-            message = "paused by an operator" if paused else "resumed by an operator"
-            await unit.note(Note("mode", mirrored.name, message=message))
+        self._loader.wake.set()
 
 
 class CommandRoutes:

@@ -10,7 +10,8 @@ from aiohttp import web
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import NotFound, UsageError
-from rtsd.sync.catalog import Catalog, MirroredObject
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.mirrored_object import MirroredObject
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ from rtsd.salesforce.client import Client
 from rtsd.store import dead_letters, fetches, journal, mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Entry
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader
 from rtsd.sync.rows import DELETED, read_columns
 
@@ -87,6 +87,7 @@ class Explainer:
         record = await self.record(mirrored, record_id)
         entries = [entry for entry, _ in await journal.of_record(database, mirrored.name, record_id)]
         org = await self._in_org(mirrored, record_id) if mirrored.table and ask_org else None
+        proven_at = mirrored.stored.proven_at
         return protocol.Why(
             object=mirrored.name,
             id=record_id,
@@ -98,9 +99,9 @@ class Explainer:
             to_be_fetched=await fetches.reason_of(database, mirrored.name, record_id),
             mirrored=protocol.ObjectFacts(
                 state=mirrored.state.value,
-                error=mirrored.error,
-                as_of=mirrored.as_of,
-                proven_at=to_iso(mirrored.proven_at) if mirrored.proven_at else None,
+                error=mirrored.stored.error,
+                as_of=mirrored.stored.as_of,
+                proven_at=to_iso(proven_at) if proven_at else None,
                 conditions=list(mirrored.conditions),
                 where=mirrored.config.where,
                 privacy=dict(mirrored.config.privacy),

@@ -23,10 +23,10 @@ from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
+from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.errors import AddressInUse
 from rtsd.store import sqlite
-from rtsd.store.objects import ObjectState
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 

@@ -16,10 +16,11 @@ from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
 from rtsd.salesforce import package
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import Catalog, MirroredObject
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
 from rtsd.sync.package_probe import PackageProbe

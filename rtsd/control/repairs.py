@@ -18,11 +18,11 @@ from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
 from rtsd.store import mirror
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.columns import Columns
 from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
 from rtsd.sync.fingerprint import Fingerprinter
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.repair import Repair, ids_at_once
 
 MOST_RECORDS = 50_000

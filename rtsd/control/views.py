@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from rtsd import __version__
@@ -13,10 +13,9 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
-from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import LimitForecast, StoredLedger
+from rtsd.sync.mirrored_object import Latency, MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
@@ -142,58 +141,58 @@ def _limit(forecast: LimitForecast) -> protocol.Limit:
 
 
 def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object:
-    paused = mirrored.paused and mirrored.state is ObjectState.LIVE
-    state = ObjectState.PAUSED if paused else mirrored.state
+    stored, freshness = mirrored.stored, mirrored.freshness
     shown = protocol.Object(
         name=mirrored.name,
-        state=state.value,
+        state=stored.state.value,
         rows=rows,
-        expected_rows=mirrored.expected_rows,
+        expected_rows=stored.expected_rows,
         where=mirrored.config.where or None,
         progress=_progress(mirrored, rows),
-        as_of=mirrored.as_of,
-        freshness_ms=_freshness(late for _, late in mirrored.latencies),
-        freshness_by_source=_by_source(mirrored),
+        as_of=stored.as_of,
+        freshness_ms=_freshness(late for _, late in freshness.latencies),
+        freshness_by_source=_by_source(freshness.latencies),
         drift=_drift(mirrored),
-        error=mirrored.error,
-        last_change_at=mirrored.last_change_at,
-        formulas_as_of=mirrored.formulas_as_of,
+        error=stored.error,
+        last_change_at=freshness.last_change_at,
+        formulas_as_of=stored.formulas_as_of,
     )
-    if mirrored.state is ObjectState.DEFERRED and mirrored.deferred is not None:
+    if mirrored.deferred is not None:
         shown.goes_on_at = iso(mirrored.deferred.why.goes_on_at)
     loading = mirrored.loading
-    if loading is not None and mirrored.expected_rows is not None:
-        shown.progress = min(loading.rows / max(mirrored.expected_rows, 1), 1.0)
-        shown.rate = round(loading.rate(now), 1)
+    if loading is not None and stored.expected_rows is not None:
+        shown.progress = min(loading.rows / max(stored.expected_rows, 1), 1.0)
+        shown.rate = round(loading.rate(loading.rows, now), 1)
         if shown.rate:
-            shown.eta_s = round(max(mirrored.expected_rows - loading.rows, 0) / shown.rate, 1)
+            shown.eta_s = round(max(stored.expected_rows - loading.rows, 0) / shown.rate, 1)
     return shown
 
 
 def _progress(mirrored: MirroredObject, rows: int) -> float:
     """Return the share of the initial audit that is done; it stays while the audit waits."""
-    if mirrored.loaded or not mirrored.expected_rows:
+    expected = mirrored.stored.expected_rows
+    if mirrored.loaded or not expected:
         return 1.0 if mirrored.loaded else 0.0
-    return min(rows / mirrored.expected_rows, 1.0)
+    return min(rows / expected, 1.0)
 
 
 def _drift(mirrored: MirroredObject) -> protocol.Drift | None:
-    if mirrored.drift is None:
+    drift = mirrored.suspicions.drift
+    if drift is None:
         return None
-    missing, stale, orphaned = mirrored.drift
     return protocol.Drift(
-        checked_at=mirrored.checked_at,
-        missing=missing,
-        stale=stale,
-        orphaned=orphaned,
-        held_back=mirrored.held_back,
+        checked_at=mirrored.stored.checked_at,
+        missing=drift.missing,
+        stale=drift.stale,
+        orphaned=drift.orphaned,
+        held_back=drift.held_back,
     )
 
 
-def _by_source(mirrored: MirroredObject) -> dict[str, protocol.Freshness]:
+def _by_source(latencies: Collection[Latency]) -> dict[str, protocol.Freshness]:
     found = {
-        source.value: _freshness(late for other, late in mirrored.latencies if other is source)
-        for source in {source for source, _ in mirrored.latencies}
+        source.value: _freshness(late for other, late in latencies if other is source)
+        for source in {source for source, _ in latencies}
     }
     return {name: freshness for name, freshness in sorted(found.items()) if freshness}
 

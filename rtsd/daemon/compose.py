@@ -237,13 +237,12 @@ def _services(
 ) -> Services:
     """Build what runs."""
     engine, config, schedule, mode = base.engine, base.config, base.schedule, channel.mode
-    audit, describer = readers.audit, readers.describer
+    describer = readers.describer
     package, period = channel.package, config.sync.describe_every
     checks = Checks(
         engine,
         mode,
         schedule,
-        audit=audit,
         fingerprinter=readers.fingerprinter,
         repair=readers.repair,
         silence=channel.silence,
@@ -261,7 +260,6 @@ def _services(
             mode,
             schedule,
             interval=readers.interval,
-            audit=audit,
             describer=describer,
             silence=channel.silence,
             package=package,
@@ -270,7 +268,7 @@ def _services(
             engine,
             mode,
             schedule,
-            audit=audit,
+            audit=readers.audit,
             checks=checks,
             columns=readers.columns,
             describer=describer,

@@ -49,6 +49,13 @@ def control_server(
     package = PackageOperations(
         engine, base.ledger, mode=channel.mode, probe=services.package_probe, conditions=channel.conditions
     )
+    pausing = Pausing(
+        engine,
+        channel.mode,
+        describer=readers.describer,
+        interval_sync=services.interval_sync,
+        loader=services.loader,
+    )
     letters = DeadLetters(engine, services.inbox, rule_engine, machine.random_bytes)
     verifier = Verifier(engine, services.checks, readers.repair, machine.random_bytes)
     groups = (
@@ -60,7 +67,7 @@ def control_server(
         RepairRoutes(engine, readers.repair, readers.columns, readers.fingerprinter, pricing),
         rules,
         PackageRoutes(engine.catalog, package),
-        CommandRoutes(engine.catalog, database.path, Pausing(engine, channel.mode, services.interval_sync)),
+        CommandRoutes(engine.catalog, database.path, pausing),
         metrics,
     )
     routes = [route for group in groups for route in group.routes()]

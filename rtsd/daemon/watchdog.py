@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rtsd import systemd
+from rtsd.core.object_state import ObjectState
 from rtsd.services import Service
 from rtsd.store.database import Database
-from rtsd.store.objects import ObjectState
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mode import ModeMachine
 

@@ -19,16 +19,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 import msgspec
 
 from rtsd.core.instant import HOUR_MS, Millis, to_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.rules.match import new_webhook_id
 from rtsd.rules.rule import Alert
 from rtsd.services import Service
 from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
-from rtsd.store.objects import ObjectState
 from rtsd.store.outbox import NewDelivery
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.silence import PushSeen
 
@@ -198,12 +198,12 @@ class AlertWatch(Service):
 
 
 def _of_object(mirrored: MirroredObject) -> Iterator[tuple[str, str]]:
-    if mirrored.drift is not None and any(mirrored.drift):
-        missing, stale, orphaned = mirrored.drift
-        found = f"{missing} rows missing, {stale} stale, {orphaned} orphaned"
-        yield "drift", f"{mirrored.name}: {found} at {mirrored.checked_at}"
+    drift = mirrored.suspicions.drift
+    if drift:
+        found = f"{drift.missing} rows missing, {drift.stale} stale, {drift.orphaned} orphaned"
+        yield "drift", f"{mirrored.name}: {found} at {mirrored.stored.checked_at}"
     if mirrored.state in (ObjectState.INCOMPLETE, ObjectState.ERROR):
-        yield "incomplete", f"{mirrored.name}: {mirrored.error or mirrored.state.value}"
+        yield "incomplete", f"{mirrored.name}: {mirrored.stored.error or mirrored.state.value}"
 
 
 def _waits(waiting: Sequence[MirroredObject]) -> str:

@@ -19,7 +19,7 @@ from rtsd.store import journal, mirror
 from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.store.when import When
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 
 MAX_CONSIDERED = 50_000
 """The newest changes, evaluated within a few seconds."""

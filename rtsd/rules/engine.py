@@ -18,8 +18,8 @@ from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Note
 from rtsd.store.outbox import NewDelivery
 from rtsd.store.when import UnknownColumn, When
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 
 
 class _Event(msgspec.Struct):

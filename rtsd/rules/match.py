@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from rtsd.store.outbox import NewDelivery
 from rtsd.store.schema import Table
 from rtsd.store.when import When
 from rtsd.sync.apply import Occurrence
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 
 YIELD_EVERY = 200
 """Changes evaluated before the event loop gets its turn, a few milliseconds."""
@@ -44,6 +45,12 @@ class CompiledRule:
     table: Table | None = None
     when: When | None = None
     error: str | None = None
+    reported: bool = False
+    """Whether the error log has it."""
+
+    def evaluated(self, error: str | None) -> None:
+        """Take how the last evaluation ended, once that is committed."""
+        self.error, self.reported = error, error is not None
 
 
 def is_live(mirrored: MirroredObject, occurrence: Occurrence) -> bool:
@@ -55,7 +62,7 @@ def is_live(mirrored: MirroredObject, occurrence: Occurrence) -> bool:
     if mirrored.loaded or note.source == "push" or occurrence.old is not None:
         return True
     created = occurrence.new.get(_CREATED)
-    return bool(created) and from_iso(str(created)) >= mirrored.loaded_from > 0
+    return bool(created) and from_iso(str(created)) >= mirrored.freshness.loaded_from > 0
 
 
 class Matcher:
@@ -90,21 +97,26 @@ class Matcher:
         notes: list[Note] = []
         live = [occurrence for occurrence in found if is_live(mirrored, occurrence)]
         for compiled in self._compiled.get(mirrored.name.lower(), ()):
-            earlier_error = compiled.error
-            relevant = [occurrence for occurrence in live if applies_to(compiled.rule, occurrence.entry.note)]
-            failed = 0
+            rule = compiled.rule
+            relevant = [occurrence for occurrence in live if applies_to(rule, occurrence.entry.note)]
+            if not relevant:
+                continue
+            self.compile(compiled, mirrored.described)
+            errors = []
             for place, occurrence in enumerate(relevant, 1):
                 if place % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if not self._holds(compiled, mirrored.described, occurrence):
-                    failed += compiled.error is not None
-                    continue
-                deliveries.append(self._delivery(compiled.rule, occurrence))
-                notes.append(_fired(compiled.rule, occurrence))
-            if failed:
-                notes.append(_not_evaluated(compiled, mirrored, failed))
-                if earlier_error is None:
-                    await self._report(tx, compiled, mirrored, at)
+                holds, error = _evaluate(compiled, occurrence)
+                if holds:
+                    deliveries.append(self._delivery(rule, occurrence))
+                    notes.append(_fired(rule, occurrence))
+                errors.append(error)
+            reasons = [error for error in errors if error is not None]
+            if reasons:
+                notes.append(_not_evaluated(rule, mirrored.name, reasons))
+                if not compiled.reported:
+                    await _report(tx, rule, reasons[-1], mirrored.name, at)
+            tx.on_commit(partial(compiled.evaluated, errors[-1]))
         if deliveries:
             await outbox.add(tx, deliveries, at)
         return await self._journal.append(tx, at, notes) if notes else []
@@ -113,22 +125,11 @@ class Matcher:
         """Compile a rule for a table, or set its `error`."""
         if compiled.table is not table:
             compiled.table, compiled.when, compiled.error = table, None, None
+            compiled.reported = False
             try:
                 compiled.when = When(compiled.rule.when, table.schema)
             except ValueError as error:
                 compiled.error = str(error).partition(";")[0]
-
-    def _holds(self, compiled: CompiledRule, table: Table, occurrence: Occurrence) -> bool:
-        self.compile(compiled, table)
-        if compiled.when is None:
-            return False
-        try:
-            holds = compiled.when.holds(occurrence.new, occurrence.old)
-        except ValueError as error:
-            compiled.error = f"`when` cannot be evaluated: {error}"
-            return False
-        compiled.error = None
-        return holds
 
     def _delivery(self, rule: Rule, occurrence: Occurrence) -> NewDelivery:
         note = occurrence.entry.note
@@ -149,11 +150,21 @@ class Matcher:
             body=msgspec.json.encode(document),
         )
 
-    async def _report(self, tx: Tx, compiled: CompiledRule, mirrored: MirroredObject, at: Millis) -> None:
-        """Report a rule's first failure in the error log."""
-        message = f"rule {compiled.rule.name}: {compiled.error}"
-        log.warning("rule failed", rule=compiled.rule.name, object=mirrored.name)
-        await error_log.add(tx, to_iso(at), RuleFailed.__name__, message, mirrored.name)
+
+def _evaluate(compiled: CompiledRule, occurrence: Occurrence) -> tuple[bool, str | None]:
+    """Whether a rule's condition holds for a change, or the reason if it cannot be evaluated."""
+    if compiled.when is None:
+        return False, compiled.error
+    try:
+        return compiled.when.holds(occurrence.new, occurrence.old), None
+    except ValueError as error:
+        return False, f"`when` cannot be evaluated: {error}"
+
+
+async def _report(tx: Tx, rule: Rule, error: str, object_name: str, at: Millis) -> None:
+    """Report a rule's first failure in the error log."""
+    log.warning("rule failed", rule=rule.name, object=object_name)
+    await error_log.add(tx, to_iso(at), RuleFailed.__name__, f"rule {rule.name}: {error}", object_name)
 
 
 def applies_to(rule: Rule, note: Note) -> bool:
@@ -178,12 +189,12 @@ def _fired(rule: Rule, occurrence: Occurrence) -> Note:
     )
 
 
-def _not_evaluated(compiled: CompiledRule, mirrored: MirroredObject, failed: int) -> Note:
-    changes = "a change" if failed == 1 else f"{failed} changes"
+def _not_evaluated(rule: Rule, object_name: str, reasons: Sequence[str]) -> Note:
+    changes = "a change" if len(reasons) == 1 else f"{len(reasons)} changes"
     return Note(
         type="rule",
-        object=mirrored.name,
+        object=object_name,
         outcome="error",
-        message=f"{compiled.rule.name} could not be evaluated for {changes}: {compiled.error}",
-        detail={"rule": compiled.rule.name, "changes": failed},
+        message=f"{rule.name} could not be evaluated for {changes}: {reasons[-1]}",
+        detail={"rule": rule.name, "changes": len(reasons)},
     )

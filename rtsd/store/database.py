@@ -11,7 +11,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3 as standard_sqlite
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,19 @@ class Tx:
         self._connection = connection
         self.counts = Counts()
         """By how much the transaction changes the database's counts."""
+        self._callbacks: list[Callable[[], None]] = []
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once this has committed, before another transaction begins; never after a roll-back.
+
+        Memory that mirrors what is stored changes only here.
+        """
+        self._callbacks.append(callback)
+
+    def committed(self) -> None:
+        """Call back, in the order of the requests; only `Database.transaction` knows when."""
+        for callback in self._callbacks:
+            callback()
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement."""
@@ -183,14 +196,15 @@ class Database:
         await self.close()
 
     async def _commit(self, tx: Tx) -> None:
-        """Commit, and count; a commit that is cancelled goes through all the same, and is counted."""
+        """Commit, then count and call back; a commit that is cancelled goes through all the same."""
         committing = asyncio.ensure_future(self._writer.execute("COMMIT"))
-        committing.add_done_callback(partial(self._count, tx.counts))
+        committing.add_done_callback(partial(self._follow, tx))
         await asyncio.shield(committing)
 
-    def _count(self, changes: Counts, committing: asyncio.Future[Any]) -> None:
+    def _follow(self, tx: Tx, committing: asyncio.Future[Any]) -> None:
         if not committing.cancelled() and committing.exception() is None:
-            self.counts.add(changes)
+            self.counts.add(tx.counts)
+            tx.committed()
 
     async def _rollback(self) -> None:
         # A cancelled COMMIT still completes in SQLite's thread before this statement, which then has nothing

@@ -2,114 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from rtsd.core.schema import ObjectSchema
+from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.object_state import EXPLAINS, ObjectEvent, ObjectState, next_state
 from rtsd.store import schema as tables
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import Database, Row, Tx
+from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
 
 
-class ObjectState(StrEnum):
-    """Contract section 5. `LIVE` only once its rows were proven against the org's own count."""
-
-    PENDING = "pending"
-    LOADING = "loading"
-    LIVE = "live"
-    INCOMPLETE = "incomplete"
-    PAUSED = "paused"
-    DEFERRED = "deferred"
-    ERROR = "error"
-
-
 @dataclass(frozen=True, slots=True)
-class ObjectRecord:
-    """One row of `_rts_object`; moments are ISO text on Salesforce's clock."""
+class StoredObject:
+    """One row of `_rts_object`, but for `rows`, which are counted there. Moments are Salesforce's."""
 
     name: str
-    state: ObjectState
-    rows: int
-    cursor: str | None
-    as_of: str | None
-    expected_rows: int | None
-    counted_at: str | None
-    error: str | None
-    schema: ObjectSchema | None
-    described_at: str | None
-    paused: bool
-    to_fill: tuple[str, ...]
-    formulas_as_of: str | None
-    proven_at: str | None
-    checked_at: str | None
+    state: ObjectState = ObjectState.PENDING
+    error: str | None = None
+    """Why it is not live."""
+    table: Table | None = None
+    """Its table as the last describe made it; None before the first."""
+    described_at: str | None = None
+    """The describe's Last-Modified."""
+    cursor: Millis | None = None
+    """Windows have read everything stamped before this; None until the object was loaded."""
+    as_of: str | None = None
+    """The mirror shows everything committed before this."""
+    expected_rows: int | None = None
+    """The org's own count when it was last asked, at `counted_at` (local time)."""
+    counted_at: str | None = None
+    to_fill: tuple[str, ...] = ()
+    """Columns that came to a loaded table and are empty in old rows."""
+    formulas_as_of: str | None = None
+    proven_at: Millis = 0
+    """Up to here the rows were proven equal to the org's; 0: never."""
+    checked_at: str | None = None
+    """When the last fingerprint was taken (local time)."""
+
+    def after(self, event: ObjectEvent, reason: str | None = None) -> StoredObject:
+        """Return the object after an event, by the table; `reason` is why it is not live then."""
+        state = next_state(self.state, event)
+        if state is self.state and state is not EXPLAINS.get(event):
+            return self
+        return replace(self, state=state, error=reason)
 
 
 _SELECT = (
-    "SELECT name, state, rows, cursor, as_of, expected_rows, counted_at, error, schema, described_at, paused,"
-    " to_fill, formulas_as_of, proven_at, checked_at"
-    " FROM _rts_object"
+    "SELECT name, state, error, schema, described_at, cursor, as_of, expected_rows, counted_at, to_fill,"
+    " formulas_as_of, proven_at, checked_at FROM _rts_object"
 )
-_SETTABLE = frozenset(
-    {
-        "state",
-        "rows",
-        "cursor",
-        "as_of",
-        "expected_rows",
-        "counted_at",
-        "error",
-        "paused",
-        "to_fill",
-        "formulas_as_of",
-        "proven_at",
-        "checked_at",
-    }
+_UPDATE = (
+    "UPDATE _rts_object SET state=?, error=?, described_at=?, cursor=?, as_of=?, expected_rows=?,"
+    " counted_at=?, to_fill=?, formulas_as_of=?, proven_at=?, checked_at=? WHERE name=?"
 )
 
 
-async def all_records(database: Database) -> dict[str, ObjectRecord]:
-    """Every object that was ever mirrored here, by name."""
-    records = {}
-    for (
-        name,
-        state,
-        *facts,
-        schema,
-        described_at,
-        paused,
-        to_fill,
-        formulas,
-        proven,
-        checked,
-    ) in await database.fetch(_SELECT):
-        rows, cursor, as_of, expected_rows, counted_at, error = facts
-        records[name] = ObjectRecord(
-            name=name,
-            state=ObjectState(state),
-            rows=rows,
-            cursor=cursor,
-            as_of=as_of,
-            expected_rows=expected_rows,
-            counted_at=counted_at,
-            error=error,
-            schema=tables.decode_schema(schema) if schema else None,
-            described_at=described_at,
-            paused=bool(paused),
-            to_fill=msgspec.json.decode(to_fill, type=tuple[str, ...]),
-            formulas_as_of=formulas,
-            proven_at=proven,
-            checked_at=checked,
-        )
-    return records
+async def load(database: Database) -> dict[str, StoredObject]:
+    """Return every object that was ever mirrored here, by name."""
+    return {row[0]: _stored(row) for row in await database.fetch(_SELECT)}
 
 
-async def row_counts(database: Database) -> dict[str, int]:
-    """How many rows each object has, as counted in the transactions that moved them."""
-    return dict(await database.fetch("SELECT name, rows FROM _rts_object"))
+def _stored(row: Row) -> StoredObject:
+    name, state, error, schema, described_at, cursor, as_of, expected, counted_at, *rest = row
+    to_fill, formulas_as_of, proven_at, checked_at = rest
+    return StoredObject(
+        name=name,
+        state=ObjectState(state),
+        error=error,
+        table=Table(tables.decode_schema(schema)) if schema else None,
+        described_at=described_at,
+        cursor=from_iso(cursor) if cursor else None,
+        as_of=as_of,
+        expected_rows=expected,
+        counted_at=counted_at,
+        to_fill=msgspec.json.decode(to_fill, type=tuple[str, ...]),
+        formulas_as_of=formulas_as_of,
+        proven_at=from_iso(proven_at) if proven_at else 0,
+        checked_at=checked_at,
+    )
+
+
+async def save(tx: Tx, before: StoredObject, after: StoredObject) -> None:
+    """Write what has changed of one object's row."""
+    if after.table is not before.table and after.table is not None:
+        schema = tables.encode_schema(after.table.schema)
+        await tx.execute("UPDATE _rts_object SET schema=? WHERE name=?", (schema, after.name))
+    await tx.execute(
+        _UPDATE,
+        (
+            after.state.value,
+            after.error,
+            after.described_at,
+            to_iso(after.cursor) if after.cursor is not None else None,
+            after.as_of,
+            after.expected_rows,
+            after.counted_at,
+            msgspec.json.encode(after.to_fill).decode(),
+            after.formulas_as_of,
+            to_iso(after.proven_at) if after.proven_at else None,
+            after.checked_at,
+            after.name,
+        ),
+    )
 
 
 async def add(tx: Tx, name: str) -> None:
@@ -117,21 +113,9 @@ async def add(tx: Tx, name: str) -> None:
     await tx.execute("INSERT INTO _rts_object (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
 
 
-async def set_schema(tx: Tx, schema: ObjectSchema, described_at: str | None) -> None:
-    """Keep the describe that the table was made from."""
-    await tx.execute(
-        "UPDATE _rts_object SET schema=?, described_at=? WHERE name=?",
-        (tables.encode_schema(schema), described_at, schema.name),
-    )
-
-
-async def update(tx: Tx, name: str, values: Mapping[str, Any]) -> None:
-    """Set some of the columns of one object's row."""
-    unknown = values.keys() - _SETTABLE
-    if unknown:
-        raise ValueError(f"not settable: {sorted(unknown)}")
-    assignments = ", ".join(f"{column}=?" for column in values)
-    await tx.execute(f"UPDATE _rts_object SET {assignments} WHERE name=?", (*values.values(), name))
+async def row_counts(database: Database) -> dict[str, int]:
+    """How many rows each object has, as counted in the transactions that moved them."""
+    return dict(await database.fetch("SELECT name, rows FROM _rts_object"))
 
 
 async def add_rows(tx: Tx, name: str, difference: int) -> None:
@@ -141,6 +125,6 @@ async def add_rows(tx: Tx, name: str, difference: int) -> None:
 
 
 async def recount(tx: Tx, name: str) -> None:
-    """Count an object's rows anew."""
+    """Count an object's rows again."""
     rows = f"SELECT COUNT(*) FROM {quoted(name)}"
     await tx.execute(f"UPDATE _rts_object SET rows=({rows}) WHERE name=?", (name,))

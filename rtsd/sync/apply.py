@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from rtsd.core.change import (
@@ -23,13 +24,14 @@ from rtsd.core.change import (
 )
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedRows
-from rtsd.store import fetches, mirror
+from rtsd.store import fetches, mirror, mirror_writer
 from rtsd.store import objects as records
 from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
-from rtsd.store.mirror import MirrorRow, Tombstone
+from rtsd.store.mirror_writer import MirrorRow, Tombstone
 from rtsd.store.schema import Table
-from rtsd.sync.catalog import Catalog, MirroredObject
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.mirrored_object import Latency, MirroredObject
 
 _UNREMARKABLE = (Outcome.DUPLICATE, Outcome.STALE)
 """Outcomes of a read that are not worth a line: most rows of a look-back are known already."""
@@ -59,7 +61,7 @@ class Occurrence:
 
 
 class ChangeListener(Protocol):
-    """A listener for changes, called in the transaction that applies them."""
+    """The rules that changes fire, in the transaction that applies them."""
 
     def watches(self, object_name: str) -> bool:
         """Whether anything waits for changes of that object."""
@@ -91,6 +93,8 @@ class _Batch:
     table: Table
     records: dict[str, _Record]
     notes: list[Note] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+    suspicion: str = ""
     watched: list[tuple[Note, Mapping[str, Any], Mapping[str, Any] | None]] | None = None
     """What was applied, with the record after and before it; None where nothing waits for it."""
 
@@ -122,8 +126,7 @@ class Applier:
             batch = await self._judge(tx, self._catalog[name], own, salesforce_now)
             to_fetch += await _write(tx, batch, at)
             notes += [note for note in batch.notes if not (quietly and note.op == "create")]
-            if any(note.outcome == Outcome.APPLIED for note in batch.notes):
-                batch.mirrored.last_change_at = to_iso(at)
+            _remember(tx, batch, at)
             if batch.watched:
                 watched.append(batch)
         entries = await self._journal.append(tx, at, notes)
@@ -154,7 +157,7 @@ class Applier:
         """
         table = mirrored.described
         met, fresh = rows.split(await mirror.known_ids(tx, table, rows.ids))
-        await mirror.load(tx, table, fresh.columns, fresh.rows, version)
+        await mirror_writer.load(tx, table, fresh.columns, fresh.rows, version)
         await records.add_rows(tx, mirrored.name, len(fresh.rows))
         return met
 
@@ -164,7 +167,7 @@ class Applier:
         The columns follow Id and the stamp. Nothing of it is news of a record, so nothing goes into the
         journal.
         """
-        return await mirror.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
+        return await mirror_writer.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
 
     async def _judge(
         self, tx: Tx, mirrored: MirroredObject, changes: Sequence[Change], salesforce_now: Millis
@@ -186,9 +189,12 @@ class Applier:
             before = _take(record, change, decision, table)
             record.fetch = decision.fetch or record.fetch
             if contradicts:
-                mirrored.suspicion = f"an update of {change.id} came, which the mirror did not know"
+                batch.suspicion = f"an update of {change.id} came, which the mirror did not know"
             if change.source is Source.PUSH or decision.outcome not in _UNREMARKABLE:
-                batch.notes.append(_note(mirrored, change, decision, before, salesforce_now, revived=revived))
+                latency = _latency(change, decision, salesforce_now)
+                batch.notes.append(_note(change, decision, before, latency, revived=revived))
+                if latency is not None and _happened(change, mirrored):
+                    batch.latencies.append((change.source, latency))
                 if batch.watched is not None and decision.outcome is Outcome.APPLIED:
                     batch.watched.append((batch.notes[-1], record.known.row or {}, old))
         return batch
@@ -252,20 +258,35 @@ def _merged(known: StoredRecord, change: Change, table: Table) -> dict[str, Any]
     return values
 
 
+def _latency(change: Change, decision: Decision, salesforce_now: Millis) -> Millis | None:
+    """How late a change is in the mirror; None where it was not applied, or is a row of a full read."""
+    if decision.outcome is not Outcome.APPLIED or change.source is Source.AUDIT:
+        return None
+    return max(salesforce_now - from_iso(change.version.stamp), 0)
+
+
+def _happened(change: Change, mirrored: MirroredObject) -> bool:
+    """Whether a change was made since the object was loaded: what was made before was not late."""
+    return from_iso(change.version.stamp) >= mirrored.freshness.loaded_from
+
+
+def _remember(tx: Tx, batch: _Batch, at: Millis) -> None:
+    """Have memory follow the commit."""
+    mirrored = batch.mirrored
+    if any(note.outcome == Outcome.APPLIED for note in batch.notes):
+        tx.on_commit(partial(mirrored.freshness.applied, to_iso(at), batch.latencies))
+    if batch.suspicion:
+        tx.on_commit(partial(mirrored.suspicions.suspect, batch.suspicion))
+
+
 def _note(
-    mirrored: MirroredObject,
     change: Change,
     decision: Decision,
     before: dict[str, Any] | None,
-    salesforce_now: Millis,
+    latency: Millis | None,
     *,
     revived: bool,
 ) -> Note:
-    latency = None
-    if decision.outcome is Outcome.APPLIED and change.source is not Source.AUDIT:
-        latency = max(salesforce_now - from_iso(change.version.stamp), 0)
-        if from_iso(change.version.stamp) >= mirrored.loaded_from:
-            mirrored.latencies.append((change.source, latency))
     operation = change.operation
     if operation is Operation.READ:
         appeared = Operation.UNDELETE if revived else Operation.CREATE
@@ -293,12 +314,12 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
     stones = [record.write_stone for record in batch.records.values() if record.write_stone]
     if rows:
         standing = {record_id: one.stood for record_id, one in batch.records.items() if one.stood is not None}
-        await mirror.put(tx, batch.table, rows, standing)
+        await mirror_writer.put(tx, batch.table, rows, standing)
     back = [record_id for record_id, one in batch.records.items() if one.was_deleted and one.write_row]
     if back:
-        await mirror.unbury(tx, batch.table, back)
+        await mirror_writer.unbury(tx, batch.table, back)
     if stones:
-        await mirror.bury(tx, batch.table, stones)
+        await mirror_writer.bury(tx, batch.table, stones)
     came = sum(1 for record in batch.records.values() if record.write_row and record.stood is None)
     went = sum(1 for record in batch.records.values() if record.write_stone and record.stood is not None)
     await records.add_rows(tx, batch.mirrored.name, came - went)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import to_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
 from rtsd.salesforce.counting import count_rows
 from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.journal import Note
-from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import Loading, MirroredObject
+from rtsd.sync import object_states
 from rtsd.sync.columns import Columns
-from rtsd.sync.deferral import defer
-from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
+from rtsd.sync.mirrored_object import Loading, MirroredObject
 from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
 from rtsd.sync.repair import Repair
 
@@ -83,41 +83,36 @@ class StateAudit:
             await self._repair.step()
             await self.prove(mirrored)
         except QuotaExhausted as error:
-            await defer(self._engine, mirrored, error)
+            await object_states.defer(self._engine, mirrored, error)
             raise
         except RtsError as error:
-            await self._set(mirrored, ObjectState.INCOMPLETE, str(error))
+            await object_states.disprove(self._engine, mirrored, str(error))
             raise
         finally:
             mirrored.loading = None
 
-    async def doubt(self, mirrored: MirroredObject, reason: str) -> None:
-        """Call a live object incomplete until it is proven again."""
-        if mirrored.state is ObjectState.LIVE:
-            await self._set(mirrored, ObjectState.INCOMPLETE, reason)
-
     async def prove(self, mirrored: MirroredObject) -> bool:
         """Fill empty columns, catch up and compare counts until they agree: then the object is live."""
-        if mirrored.reread:
-            await self._set(mirrored, ObjectState.INCOMPLETE, f"it is to be read again: {mirrored.reread}")
+        engine, suspicions = self._engine, mirrored.suspicions
+        if suspicions.reread:
+            await object_states.disprove(engine, mirrored, f"it is to be read again: {suspicions.reread}")
             return False
-        if mirrored.contradicted:
+        if suspicions.contradicted or must_be_read_whole(mirrored):
             return False
         await self._columns.fill(mirrored)
         expected = found = -1
         for attempt in range(PROOFS):
+            resumes = mirrored.retry.resumes
             await self._interval.step(mirrored)
             expected, found = await self._counts(mirrored, settled=attempt > 0)
-            if expected == found:
-                mirrored.vanished = mirrored.unexplained = 0
-                await self._set(mirrored, ObjectState.LIVE, None)
+            if expected == found and await object_states.proven(engine, mirrored, resumes=resumes):
                 return True
         if not is_plausible(found - expected, found):
-            await guard_deletions(self._engine, mirrored, found - expected, found)
+            await object_states.guard_deletions(engine, mirrored, found - expected, found)
             return False
-        mirrored.vanished = 0
+        suspicions.vanished = 0
         reason = f"the org counts {expected} rows, the mirror has {found}"
-        await self._set(mirrored, ObjectState.INCOMPLETE, reason)
+        await object_states.disprove(engine, mirrored, reason)
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
@@ -129,7 +124,7 @@ class StateAudit:
         if progress is None:
             progress = await self._begin(mirrored)
             await self._clear(sweep)
-        await self._set(mirrored, ObjectState.LOADING, None)
+        await object_states.load_started(engine, mirrored)
         mirrored.loading = Loading(progress.rows_read, engine.now(), progress.rows_read)
         reading = _Reading(Reader(engine.client, mirrored, PURPOSE), progress, sweep)
         await fitting(mirrored, lambda: self._read_rows(reading))
@@ -146,19 +141,21 @@ class StateAudit:
         """Let windows read from the start of the audit on; look up the rows that were not read."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._engine.unit_of_work() as unit:
-            cursor = to_iso(progress.started_at)
-            await self._engine.catalog.update(
-                unit.tx,
+            since = to_iso(progress.started_at)
+            await unit.store(
                 mirrored,
-                cursor=cursor,
-                as_of=cursor,
-                formulas_as_of=cursor,
-                proven_at=cursor,
+                replace(
+                    unit.stored(mirrored),
+                    cursor=progress.started_at,
+                    as_of=since,
+                    formulas_as_of=since,
+                    proven_at=progress.started_at,
+                    checked_at=to_iso(self._engine.now()),
+                ),
             )
             await meta.put(unit.tx, f"filter {mirrored.name}", mirrored.config.where)
-            mirrored.reread = ""
-            await self._engine.catalog.update(unit.tx, mirrored, checked_at=to_iso(self._engine.now()))
-            mirrored.loaded_from = progress.started_at
+            unit.on_commit(mirrored.suspicions.read_whole)
+            unit.on_commit(partial(mirrored.freshness.loaded, progress.started_at))
             await audits.finish(unit.tx, mirrored.name)
             if sweep is not None:
                 orphans = await sweep.orphans(unit.tx, progress.started_at)
@@ -196,7 +193,7 @@ class StateAudit:
         progress = AuditProgress(mirrored.name, engine.salesforce_now() - CLOCK_MARGIN_MS)
         async with engine.unit_of_work() as unit:
             await audits.save(unit.tx, progress)
-            await self._engine.catalog.update(unit.tx, mirrored, expected_rows=expected)
+            await unit.store(mirrored, replace(unit.stored(mirrored), expected_rows=expected))
             message = f"state audit begins: {expected} rows to read, {left_out}"
             await unit.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
@@ -218,8 +215,8 @@ class StateAudit:
             first, *others = parts(mirrored)
             rest = tuple(name for part in others for name in part if name not in first)
             async with self._engine.unit_of_work() as unit:
-                await self._engine.catalog.update(unit.tx, mirrored, to_fill=rest)
-        columns = [name for name in mirrored.described.columns if name not in mirrored.to_fill]
+                await unit.store(mirrored, replace(unit.stored(mirrored), to_fill=rest))
+        columns = [name for name in mirrored.described.columns if name not in mirrored.stored.to_fill]
         return Query(columns, mirrored.config.where)
 
     async def _read_rows(self, reading: _Reading) -> None:
@@ -278,16 +275,15 @@ class StateAudit:
             await unit.apply(batch.changes(Source.AUDIT))
             if reading.sweep is not None:
                 await reading.sweep.add(unit.tx, chunk.rows.ids)
-            if mirrored.loading:
-                mirrored.loading.rows = chunk.total
             if chunk.next_page is not None:
                 await audits.save(unit.tx, reading.progress)
-                await unit.note(self._progress(mirrored))
+                await unit.note(self._progress(mirrored, chunk.total))
+        if mirrored.loading:
+            mirrored.loading.rows = chunk.total
 
-    def _progress(self, mirrored: MirroredObject) -> Note:
-        loading, expected = mirrored.loading, mirrored.expected_rows or 0
-        rate = loading.rate(self._engine.now()) if loading else 0.0
-        rows = loading.rows if loading else 0
+    def _progress(self, mirrored: MirroredObject, rows: int) -> Note:
+        loading, expected = mirrored.loading, mirrored.stored.expected_rows or 0
+        rate = loading.rate(rows, self._engine.now()) if loading else 0.0
         left = max(expected - rows, 0) / rate if rate else 0.0
         message = f"{rows:,} of {expected:,} rows, {rate:,.0f} a second, {left:.0f} s left"
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
@@ -333,16 +329,16 @@ class StateAudit:
         )
         if before is None:
             async with self._engine.unit_of_work() as unit:
-                await self._engine.catalog.update(
-                    unit.tx, mirrored, expected_rows=expected, counted_at=to_iso(self._engine.now())
-                )
+                counted_at = to_iso(self._engine.now())
+                stored = replace(unit.stored(mirrored), expected_rows=expected, counted_at=counted_at)
+                await unit.store(mirrored, stored)
         return expected, found
 
-    async def _set(self, mirrored: MirroredObject, state: ObjectState, error: str | None) -> None:
-        if (mirrored.state, mirrored.error) == (state, error):
-            return
-        async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, state=state, error=error)
-            message = f"{state.value}: {error}" if error else state.value
-            await unit.note(Note("audit", mirrored.name, message=message, detail={"state": state.value}))
-        log.info("object", object=mirrored.name, state=state.value, reason=error)
+
+def must_be_read_whole(mirrored: MirroredObject) -> bool:
+    """Whether an object without any stamp may have missed pushes, in a pause or an error.
+
+    Nothing but a full read shows its changes.
+    """
+    has_stamp = mirrored.described.schema.cursor is not None
+    return mirrored.loaded and mirrored.state is ObjectState.PENDING and not has_stamp

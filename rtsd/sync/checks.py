@@ -6,14 +6,14 @@ import structlog
 
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.mode import Mode
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import Conflict
 from rtsd.services import Service
 from rtsd.store import journal
-from rtsd.store.objects import ObjectState
-from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync import object_states
 from rtsd.sync.engine import Engine
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.repair import Repair
 from rtsd.sync.schedule import CurrentSchedule
@@ -38,7 +38,6 @@ class Checks(Service):
         mode: ModeMachine,
         schedule: CurrentSchedule,
         *,
-        audit: StateAudit,
         fingerprinter: Fingerprinter,
         repair: Repair,
         silence: Silence,
@@ -47,7 +46,6 @@ class Checks(Service):
         self._engine = engine
         self._mode = mode
         self._schedule = schedule
-        self._audit = audit
         self._fingerprinter = fingerprinter
         self._repair = repair
         self._silence = silence
@@ -63,15 +61,17 @@ class Checks(Service):
     def _is_due(self, mirrored: MirroredObject) -> bool:
         """Whether an object is to be checked now; one without stamps is read whole every so often instead."""
         period = self._schedule().fingerprint_every
-        if not period or self._mode.mode in (Mode.PAUSED, Mode.UNREACHABLE) or mirrored.paused:
+        if not period or self._mode.mode in (Mode.PAUSED, Mode.UNREACHABLE):
             return False
         if mirrored.state is not ObjectState.LIVE:
             return False
         if mirrored.table is None or mirrored.table.schema.cursor is None:
             return False
-        last = from_iso(mirrored.checked_at) if mirrored.checked_at else 0
-        due = last + min(period, SUSPICION_PAUSE_MS if mirrored.suspicion else period)
-        return self._engine.now() >= due
+        suspicions, checked_at = mirrored.suspicions, mirrored.stored.checked_at
+        if checked_at is None or suspicions.check_now:
+            return True
+        pause = min(period, SUSPICION_PAUSE_MS) if suspicions.reason else period
+        return self._engine.now() >= from_iso(checked_at) + pause
 
     async def check(self, mirrored: MirroredObject) -> Fingerprint:
         """Fingerprint one object and repair what differs; return what the fingerprint found.
@@ -83,18 +83,19 @@ class Checks(Service):
                 f"{mirrored.name} has no field that orders its versions, so it has no fingerprint",
                 f"`rtsd audit {mirrored.name} --full` reads it again",
             )
-        if mirrored.suspicion:
-            log.info("fingerprint before its time", object=mirrored.name, reason=mirrored.suspicion)
-        mirrored.suspicion = ""
+        suspicions = mirrored.suspicions
+        if suspicions.reason:
+            log.info("fingerprint before its time", object=mirrored.name, reason=suspicions.reason)
+        suspicions.reason = ""
         result = await self._fingerprinter.step(mirrored)
         if result.found or result.unsettled:
             seq = await journal.newest_seq(self._engine.database)
             await self._repair.step()
             await self._fingerprinter.prove(mirrored, result)
             await self._fingerprinter.tell_apart(mirrored, result, seq)
-        mirrored.contradicted = await self._fingerprinter.contradicted(mirrored, result)
-        if mirrored.contradicted:
-            reason = f"{mirrored.contradicted} rows have newer stamps than the org shows; they are read again"
-            await self._audit.doubt(mirrored, reason)
+        denied = suspicions.contradicted = await self._fingerprinter.contradicted(mirrored, result)
+        if denied:
+            reason = f"{denied} rows have newer stamps than the org shows; they are read again"
+            await object_states.doubt(self._engine, mirrored, reason)
         await self._silence.count()
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import csv_rows
@@ -11,8 +12,8 @@ from rtsd.salesforce import soql
 from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader, fitting
 
 
@@ -27,18 +28,19 @@ class Columns:
 
         Raises what the client raises; columns that were filled before stay filled.
         """
-        while mirrored.to_fill:
+        while mirrored.stored.to_fill:
             await fitting(mirrored, lambda: self._fill_some(mirrored))
 
     async def _fill_some(self, mirrored: MirroredObject) -> None:
         """Fill as many of the empty columns as fit into one query."""
         known = mirrored.described.schema.by_name
-        wanted = [name for name in mirrored.to_fill if name in known]
-        some = next(soql.column_chunks(wanted, most_characters=mirrored.most_characters, always=()))
+        wanted = [name for name in mirrored.stored.to_fill if name in known]
+        some = next(soql.column_chunks(wanted, most_characters=mirrored.learned.most_characters, always=()))
         rows = await self._read(mirrored, some, "schema") if some else 0
-        left = tuple(name for name in mirrored.to_fill if name in known and name not in some)
         async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, to_fill=left)
+            stored = unit.stored(mirrored)
+            left = tuple(name for name in stored.to_fill if name in known and name not in some)
+            await unit.store(mirrored, replace(stored, to_fill=left))
             # pushes that came before their column existed are applied again
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
             await inbox.requeue(unit.tx, self._engine.now(), letters)
@@ -51,7 +53,7 @@ class Columns:
         columns = mirrored.drifting
         changed = await self._read(mirrored, columns, "formula") if columns else 0
         async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, formulas_as_of=began)
+            await unit.store(mirrored, replace(unit.stored(mirrored), formulas_as_of=began))
             message = f"formula fields refreshed: {changed} rows differed"
             await unit.note(Note("repair", mirrored.name, source="audit", message=message))
 
@@ -61,7 +63,7 @@ class Columns:
 
     async def _reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
         changed = 0
-        for some in soql.column_chunks(columns, most_characters=mirrored.most_characters, always=()):
+        for some in soql.column_chunks(columns, most_characters=mirrored.learned.most_characters, always=()):
             changed += await self._read(mirrored, some, "repair")
         return changed
 

@@ -15,8 +15,8 @@ from rtsd.salesforce.client import Client
 from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.sync import deletions
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.histogram import OrgHistogram
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import BULK_ABOVE, NEVER, Query, Reader
 
 PURPOSE = "audit"
@@ -147,7 +147,7 @@ async def logged_deletions(
     client: Client, database: Database, mirrored: MirroredObject, now: Millis
 ) -> Differences:
     """Rows of the mirror that the org's delete log names since the last proof."""
-    window = deletions.kept(mirrored.proven_at - OVERLAP_MS, now)
+    window = deletions.kept(mirrored.stored.proven_at - OVERLAP_MS, now)
     logged = await deletions.read(client, mirrored, window, source=Source.AUDIT, purpose=PURPOSE)
     ids = [change.id for change in logged.changes] if logged else []
     return Differences(orphaned=set(await mirror.stamps_of(database, mirrored.described, ids)))

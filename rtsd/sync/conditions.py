@@ -17,9 +17,10 @@ from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import package
 from rtsd.salesforce.package import SyncedField
 from rtsd.store import meta
+from rtsd.store.database import Tx
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject, OrgConditions
 
 
 class _Kept(msgspec.Struct):
@@ -54,16 +55,16 @@ class Conditions:
         self._read_at: Millis = 0
 
     async def restore(self) -> None:
-        """Take up what an earlier run knew."""
+        """Restore what an earlier run knew."""
         for mirrored in self._engine.catalog:
             kept = await self._kept(mirrored)
-            mirrored.in_org, mirrored.conditions_as_of = _tuple(kept.in_org), kept.as_of
+            mirrored.in_org = OrgConditions(_tuple(kept.in_org), kept.as_of)
 
     async def step(self, package_state: str) -> bool:
         """Read the org's conditions if that is due: one call. Return whether it was."""
         if package_state == "missing":
             for mirrored in self._engine.catalog:
-                if mirrored.in_org is not None:
+                if mirrored.in_org.fields is not None:
                     await self._remember(mirrored, None, "")
         if package_state != "installed":
             return False
@@ -99,13 +100,13 @@ class Conditions:
 
     def known(self, mirrored: MirroredObject) -> Shown:
         """The same from what is known, for no call."""
-        in_org = mirrored.in_org
+        in_org = mirrored.in_org.fields
         return Shown(
             object=mirrored.name,
             fields=list(mirrored.conditions),
             source="config" if in_org is None else "org",
             in_org=None if in_org is None else list(in_org),
-            as_of=mirrored.conditions_as_of,
+            as_of=mirrored.in_org.as_of,
             available=_available(mirrored),
         )
 
@@ -137,7 +138,8 @@ class Conditions:
                 await self._engine.report(error, mirrored.name)
                 return
             await self._write(mirrored, rows, wanted, "from the configuration")
-        await self._keep(mirrored, configured=configured)
+        async with self._engine.database.transaction() as tx:
+            await self._keep(tx, mirrored, mirrored.in_org, configured)
 
     async def _write(
         self, mirrored: MirroredObject, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
@@ -148,33 +150,45 @@ class Conditions:
         await self._remember(mirrored, tuple(wanted), how)
 
     async def _remember(self, mirrored: MirroredObject, in_org: tuple[str, ...] | None, how: str) -> None:
-        before, known_before = mirrored.in_org, mirrored.conditions_as_of is not None
-        mirrored.in_org, mirrored.conditions_as_of = in_org, to_iso(self._engine.now())
-        await self._keep(mirrored)
-        same = before is not None and in_org is not None and sorted(before) == sorted(in_org)
-        if same or before is in_org or (not known_before and not in_org):
-            return
-        names = ", ".join(mirrored.conditions) or "none: every update is pushed"
-        message = (
-            f"sync conditions {how}: {names}" if how else f"sync conditions of the configuration: {names}"
-        )
-        detail = {
-            "conditions": list(mirrored.conditions),
-            "before": list(before) if before is not None else None,
-        }
-        await self._engine.note(Note("package", mirrored.name, message=message, detail=detail))
+        """Store what the org has, and journal it where it is news."""
+        before = mirrored.in_org
+        found = OrgConditions(in_org, to_iso(self._engine.now()))
+        async with self._engine.unit_of_work() as unit:
+            await self._keep(unit.tx, mirrored, found)
+            if _is_news(before, found):
+                conditions = mirrored.config.conditions if in_org is None else in_org
+                await unit.note(_changed(mirrored.name, before, conditions, how))
+        mirrored.in_org = found
 
     async def _kept(self, mirrored: MirroredObject) -> _Kept:
         text = await meta.get(self._engine.database, _key(mirrored))
         return msgspec.json.decode(text, type=_Kept) if text else _Kept()
 
-    async def _keep(self, mirrored: MirroredObject, configured: list[str] | None = None) -> None:
+    async def _keep(
+        self, tx: Tx, mirrored: MirroredObject, found: OrgConditions, configured: list[str] | None = None
+    ) -> None:
         kept = await self._kept(mirrored)
-        kept.in_org = None if mirrored.in_org is None else list(mirrored.in_org)
-        kept.as_of = mirrored.conditions_as_of
+        kept.in_org = None if found.fields is None else list(found.fields)
+        kept.as_of = found.as_of
         kept.configured = configured if configured is not None else kept.configured
-        async with self._engine.database.transaction() as tx:
-            await meta.put(tx, _key(mirrored), msgspec.json.encode(kept).decode())
+        await meta.put(tx, _key(mirrored), msgspec.json.encode(kept).decode())
+
+
+def _is_news(before: OrgConditions, found: OrgConditions) -> bool:
+    if before.fields is None or found.fields is None:
+        known_before = before.as_of is not None
+        return before.fields is not found.fields and (known_before or bool(found.fields))
+    return sorted(before.fields) != sorted(found.fields)
+
+
+def _changed(name: str, before: OrgConditions, conditions: Sequence[str], how: str) -> Note:
+    names = ", ".join(conditions) or "none: every update is pushed"
+    message = f"sync conditions {how}: {names}" if how else f"sync conditions of the configuration: {names}"
+    detail = {
+        "conditions": list(conditions),
+        "before": list(before.fields) if before.fields is not None else None,
+    }
+    return Note("package", name, message=message, detail=detail)
 
 
 def _key(mirrored: MirroredObject) -> str:

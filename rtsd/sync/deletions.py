@@ -12,7 +12,7 @@ from rtsd.core.window import Window
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError, SessionExpired
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.responses import Deletions
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import in_parts
 
 KEPT_MS: Millis = 14 * 24 * 3_600_000
@@ -56,7 +56,7 @@ async def read(
         raise
     except SalesforceError as error:
         log.warning("delete log", object=mirrored.name, reason=error.reason, message=error.message)
-        mirrored.checked_at = None  # a fingerprint is due: it finds what the log would have named
+        mirrored.suspicions.check_now = True  # a fingerprint finds what the log would have named
         return None
     return DeleteLog(
         changes=[

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rtsd.core.instant import Millis
+from rtsd.core.object_state import ObjectState
+from rtsd.core.schema import narrow
 from rtsd.errors import ObjectUnavailable
 from rtsd.salesforce import objects
+from rtsd.salesforce.objects import Described
+from rtsd.store import schema as tables
 from rtsd.store.journal import Note
-from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import MirroredObject
+from rtsd.store.schema import Table
+from rtsd.sync import object_states
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.mirrored_object import MirroredObject
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
 """A push with a field nobody knows asks for a describe, but not more often than this."""
@@ -60,44 +66,53 @@ class Describer:
             await self.describe(mirrored)
             hidden.update(names)
 
+    def soon(self, mirrored: MirroredObject) -> None:
+        """Have the next step describe the object: what it was found to be may have changed."""
+        self._last.pop(mirrored.name, None)
+
     async def describe(self, mirrored: MirroredObject) -> None:
         """Describe one object; its table follows.
 
         Raises what the client raises; an object that is gone or hidden is shown as such.
         """
         engine = self._engine
-        since = mirrored.described_at or "" if self._may_be_conditional(mirrored) else ""
+        since = mirrored.stored.described_at or "" if self._may_be_conditional(mirrored) else ""
         self._last[mirrored.name] = engine.now()
         try:
-            described = await objects.describe(engine.client, mirrored.name, modified_since=since)
-            if described is None:
-                return
-            existing = [field["name"] for field in described.raw["fields"]]
-            before = set(mirrored.table.columns) if mirrored.table else set()
-            async with engine.unit_of_work() as unit:
-                added = await engine.catalog.set_schema(
-                    unit.tx, mirrored, described.schema, existing, described.last_modified
-                )
-                if added:
-                    await self._to_fill(unit, mirrored, added)
-                lost = before.difference(mirrored.described.columns)
-                if lost:
-                    message = (
-                        f"no longer visible: {', '.join(sorted(lost))}; what was mirrored of it stays."
-                        " If it was not removed, give the sync user field-level access to it again"
-                    )
-                    await unit.note(Note("schema", mirrored.name, message=message))
-                if mirrored.state is ObjectState.ERROR:
-                    await engine.catalog.update(unit.tx, mirrored, state=ObjectState.PENDING, error=None)
+            found = await objects.describe(engine.client, mirrored.name, modified_since=since)
+            if found is not None:
+                await self._take(mirrored, found)
         except ObjectUnavailable as error:
             why = error.message.rstrip(".")
-            await self._unusable(
-                mirrored,
+            reason = (
                 f"{mirrored.name} cannot be described: {why}. If it was not removed, give the sync user"
-                f" the object permission Read on {mirrored.name} (permission set RTS_Sync).",
+                f" the object permission Read on {mirrored.name} (permission set RTS_Sync)."
             )
+            await object_states.unusable(engine, mirrored, reason)
         except ValueError as error:
-            await self._unusable(mirrored, str(error))
+            await object_states.unusable(engine, mirrored, str(error))
+
+    async def _take(self, mirrored: MirroredObject, found: Described) -> None:
+        """Store a describe: the table is made or widened.
+
+        Raises ValueError when the configuration names a field that the org does not show.
+        """
+        existing = [field["name"] for field in found.raw["fields"]]
+        table = Table(narrow(found.schema, mirrored.config, existing))
+        async with self._engine.unit_of_work() as unit:
+            before = unit.stored(mirrored)
+            added = await _columns_to_fill(unit, before.table, table)
+            await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
+            await object_states.described(unit, mirrored)
+            if added:
+                await _to_fill(unit, mirrored, added)
+            lost = set(before.table.columns if before.table else ()).difference(table.columns)
+            if lost:
+                message = (
+                    f"no longer visible: {', '.join(sorted(lost))}; what was mirrored of it stays."
+                    " If it was not removed, give the sync user field-level access to it again"
+                )
+                await unit.note(Note("schema", mirrored.name, message=message))
 
     def _may_be_conditional(self, mirrored: MirroredObject) -> bool:
         """Whether to ask only for what has changed in the definition.
@@ -110,22 +125,22 @@ class Describer:
         self._asked[mirrored.name] = asked + 1
         return asked % WHOLE_EVERY != 0 and mirrored.state is not ObjectState.ERROR
 
-    async def _to_fill(self, unit: UnitOfWork, mirrored: MirroredObject, added: list[str]) -> None:
-        """New columns are empty in old rows: until they are filled, the object is not complete."""
-        names = ", ".join(added)
-        await unit.note(Note("schema", mirrored.name, message=f"new columns: {names}"))
-        if mirrored.loaded or mirrored.loading is not None:
-            await self._engine.catalog.update(
-                unit.tx,
-                mirrored,
-                to_fill=tuple(dict.fromkeys((*mirrored.to_fill, *added))),
-                state=ObjectState.INCOMPLETE,
-                error=f"new columns are being filled: {names}",
-            )
 
-    async def _unusable(self, mirrored: MirroredObject, reason: str) -> None:
-        if mirrored.state is ObjectState.ERROR and mirrored.error == reason:
-            return
-        async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, state=ObjectState.ERROR, error=reason)
-            await unit.note(Note("error", mirrored.name, message=reason))
+async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> list[str]:
+    """Make or widen the table; return the columns that came to an old one.
+
+    A field that was out of sight for a while is among them: its column is there, but out of date.
+    """
+    added = await tables.ensure(unit.tx, table)
+    known = {*(before.columns if before else table.columns), *added}
+    return [*added, *(name for name in table.columns if name not in known)]
+
+
+async def _to_fill(unit: UnitOfWork, mirrored: MirroredObject, added: Sequence[str]) -> None:
+    """New columns are empty in old rows: until they are filled, the object is not complete."""
+    await unit.note(Note("schema", mirrored.name, message=f"new columns: {', '.join(added)}"))
+    if mirrored.loaded or mirrored.loading is not None:
+        stored = unit.stored(mirrored)
+        to_fill = tuple(dict.fromkeys((*stored.to_fill, *added)))
+        await unit.store(mirrored, replace(stored, to_fill=to_fill))
+        await object_states.columns_added(unit, mirrored, added)

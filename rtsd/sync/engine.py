@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -14,11 +15,13 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import RtsError
 from rtsd.salesforce.client import Client
-from rtsd.store import error_log, fetches
+from rtsd.store import error_log, fetches, objects
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Entry, Journal, Note
+from rtsd.store.objects import StoredObject
 from rtsd.sync.apply import Applier, ChangeListener
-from rtsd.sync.catalog import Catalog, MirroredObject
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.mirrored_object import MirroredObject
 
 log = structlog.get_logger("rtsd.sync")
 
@@ -81,6 +84,22 @@ class UnitOfWork:
     tx: Tx
     entries: list[Entry] = field(default_factory=list)
     to_fetch: int = 0
+    _pending: dict[str, StoredObject] = field(default_factory=dict)
+    """Objects as this transaction has stored them."""
+
+    def stored(self, mirrored: MirroredObject) -> StoredObject:
+        """Return what `_rts_object` holds of an object, as this transaction sees it."""
+        return self._pending.get(mirrored.name, mirrored.stored)
+
+    async def store(self, mirrored: MirroredObject, stored: StoredObject) -> None:
+        """Write an object's row; the object in memory follows with the commit."""
+        await objects.save(self.tx, self.stored(mirrored), stored)
+        self._pending[mirrored.name] = stored
+        self.on_commit(partial(mirrored.committed, stored))
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Change memory once this has committed; a roll-back leaves it as it was."""
+        self.tx.on_commit(callback)
 
     async def apply(self, changes: Sequence[Change], *, quietly: bool = False) -> list[Entry]:
         """Apply changes; their entries are published with the rest.

@@ -15,7 +15,7 @@ from rtsd.core.ids import full_id
 from rtsd.core.instant import normal_iso
 from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import Observed
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader
 
 AT_ONCE = 500

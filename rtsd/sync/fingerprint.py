@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
 from rtsd.core.change import Outcome, Source
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.fingerprint import Differences, differing
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import from_iso, to_iso
 from rtsd.core.silence import is_watched
 from rtsd.store import fetches, journal, mirror
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync import object_states
 from rtsd.sync.comparison import (
     OVERLAP_MS,
     PURPOSE,
@@ -29,9 +30,9 @@ from rtsd.sync.comparison import (
     logged_deletions,
     org_stamps,
 )
-from rtsd.sync.deletion_guard import guard_deletions
 from rtsd.sync.engine import Engine
 from rtsd.sync.histogram import OrgHistogram
+from rtsd.sync.mirrored_object import Drift, MirroredObject
 from rtsd.sync.reading import REST_PAGE
 
 MOST_NAMED = 1_000
@@ -118,7 +119,8 @@ class Fingerprinter:
         """Make a check the new proof, once nothing that it found is left to fetch."""
         async with self._engine.unit_of_work() as unit:
             if not await fetches.any_for(unit.tx, mirrored.name):
-                await self._engine.catalog.update(unit.tx, mirrored, proven_at=result.before)
+                proven_at = from_iso(result.before)
+                await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
 
     async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
         """Count the stale rows that still have, after their repair, a stamp that the org never showed."""
@@ -131,9 +133,9 @@ class Fingerprinter:
 
     async def _since(self, mirrored: MirroredObject) -> str:
         """Where the comparison row by row begins: the last proof, or a little before it if that is cheap."""
-        cautious = to_iso(max(mirrored.proven_at - OVERLAP_MS, 0))
+        cautious = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
         rows = await mirror.count_since(self._engine.database, mirrored.described, cautious)
-        return cautious if rows <= REST_PAGE else to_iso(mirrored.proven_at)
+        return cautious if rows <= REST_PAGE else to_iso(mirrored.stored.proven_at)
 
     async def _logged(self, mirrored: MirroredObject) -> Differences:
         engine = self._engine
@@ -143,15 +145,21 @@ class Fingerprinter:
         """Store the result; when nothing is wrong, it is the new proof."""
         found, engine = result.found, self._engine
         vanished = await self._vanished(mirrored, found)
-        mirrored.drift = (len(found.missing), len(found.stale), len(found.orphaned))
-        mirrored.held_back = 0
+        proven = not found and not result.unsettled
+        drift = Drift(len(found.missing), len(found.stale), len(found.orphaned))
         async with engine.unit_of_work() as unit:
-            await engine.catalog.update(
-                unit.tx, mirrored, checked_at=to_iso(engine.now()), expected_rows=result.checked
+            stored = unit.stored(mirrored)
+            proven_at = from_iso(result.before) if proven else stored.proven_at
+            checked_at, rows = to_iso(engine.now()), result.checked
+            await unit.store(
+                mirrored, replace(stored, checked_at=checked_at, expected_rows=rows, proven_at=proven_at)
             )
+            unit.on_commit(partial(mirrored.suspicions.checked, drift, proven=proven))
             if found:
                 await unit.fetch(mirrored, sorted(found.ids - vanished), "the fingerprint differs")
-                message = "fingerprint: {} missing, {} stale, {} orphaned".format(*mirrored.drift)
+                message = (
+                    f"fingerprint: {drift.missing} missing, {drift.stale} stale, {drift.orphaned} orphaned"
+                )
                 detail = {
                     "missing": sorted(found.missing)[:MOST_NAMED],
                     "stale": sorted(found.stale)[:MOST_NAMED],
@@ -161,12 +169,10 @@ class Fingerprinter:
                 await unit.note(Note(kind, mirrored.name, message=message, detail=detail))
             if result.unsettled:
                 await unit.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
-            if not found and not result.unsettled:
-                await engine.catalog.update(unit.tx, mirrored, proven_at=result.before)
-                mirrored.unexplained = 0
         if vanished:
-            await guard_deletions(engine, mirrored, len(vanished), result.checked + len(vanished))
-        log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=mirrored.drift)
+            rows = result.checked + len(vanished)
+            await object_states.guard_deletions(engine, mirrored, len(vanished), rows)
+        log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=drift)
 
     async def tell_apart(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
         """After the repair, take rows that changed only in unwatched fields out of the drift.
@@ -185,13 +191,11 @@ class Fingerprinter:
             and entry.note.outcome == Outcome.APPLIED
             and not is_watched(entry.note.op or "", entry.note.changed, mirrored.conditions)
         }
-        found, mirrored.held_back = result.found, len(held_back & result.found.stale)
-        stale = len(found.stale) - mirrored.held_back
-        mirrored.drift = (len(found.missing), stale, len(found.orphaned))
+        found, unwatched = result.found, len(held_back & result.found.stale)
+        stale = len(found.stale) - unwatched
+        mirrored.suspicions.drift = Drift(len(found.missing), stale, len(found.orphaned), unwatched)
         if stale and _may_be_held_back(mirrored, found):
-            message = (
-                f"fingerprint: {stale} stale; {mirrored.held_back} more changed in unwatched fields only"
-            )
+            message = f"fingerprint: {stale} stale; {unwatched} more changed in unwatched fields only"
             detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}
             await self._engine.note(Note("drift", mirrored.name, message=message, detail=detail))
 

@@ -14,7 +14,7 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import TOO_SLOW
 from rtsd.store import mirror
 from rtsd.store.database import Database
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 
 GROUPS = 2_000
 """An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -18,8 +18,8 @@ from rtsd.salesforce import soql
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync import deletions, filters
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import BULK_ABOVE, Query, Reader, fitting, in_parts, parts
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 
@@ -62,11 +62,11 @@ class Interval:
 
     async def _read(self, mirrored: MirroredObject) -> WindowRead:
         schema = mirrored.described.schema
-        if mirrored.cursor is None or schema.cursor is None:
+        if mirrored.stored.cursor is None or schema.cursor is None:
             return WindowRead()
         client, done = self._engine.client, WindowRead()
-        lookback = lookback_for(self.lookback, mirrored.late_by)
-        window = next_window(mirrored.cursor, self._engine.salesforce_now(), lookback)
+        lookback = lookback_for(self.lookback, mirrored.learned.late_by)
+        window = next_window(mirrored.stored.cursor, self._engine.salesforce_now(), lookback)
         # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
         # between is lost; apply it after them, because a row in the bin says more about its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
@@ -138,21 +138,22 @@ class Interval:
                 if entry.note.op == Operation.CREATE or cursor in (entry.note.before or ()):
                     moved.add(entry.note.id)
         stamps = [from_iso(change.version.stamp) for change in changes if change.id in moved]
-        if stamps and mirrored.cursor is not None:
-            done.late_by = max(done.late_by, mirrored.cursor - min(stamps))
+        if stamps and mirrored.stored.cursor is not None:
+            done.late_by = max(done.late_by, mirrored.stored.cursor - min(stamps))
 
     async def _finish(
         self, mirrored: MirroredObject, window: Window, covered: Millis, done: WindowRead
     ) -> None:
         now = window.end - 1000
-        mirrored.late_by = max(mirrored.late_by, done.late_by)
-        cursor = to_iso(next_cursor(mirrored.cursor or now, now, covered))
         async with self._engine.unit_of_work() as unit:
-            await self._engine.catalog.update(unit.tx, mirrored, cursor=cursor, as_of=to_iso(now))
+            stored = unit.stored(mirrored)
+            cursor = next_cursor(stored.cursor or now, now, covered)
+            await unit.store(mirrored, replace(stored, cursor=cursor, as_of=to_iso(now)))
             if done.applied:
                 message = f"window read: {done.rows} rows, {done.applied} changes"
                 await unit.note(Note("audit", mirrored.name, source="interval", message=message))
-        log.info("window", object=mirrored.name, rows=done.rows, applied=done.applied, cursor=cursor)
+        mirrored.learned.late_by = max(mirrored.learned.late_by, done.late_by)
+        log.info("window", object=mirrored.name, rows=done.rows, applied=done.applied, cursor=to_iso(cursor))
 
 
 def _columns(mirrored: MirroredObject) -> list[str]:

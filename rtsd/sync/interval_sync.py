@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rtsd.core.mode import READS_BY_INTERVAL, Mode
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.services import Service
-from rtsd.store.objects import ObjectState
-from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.deferral import defer, undefer
+from rtsd.sync import object_states
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
 from rtsd.sync.interval import Interval
 from rtsd.sync.loading import show_failure
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.schedule import CurrentSchedule
@@ -33,7 +32,6 @@ class IntervalSync(Service):
         schedule: CurrentSchedule,
         *,
         interval: Interval,
-        audit: StateAudit,
         describer: Describer,
         silence: Silence,
         package: PackageWatch | None,
@@ -43,7 +41,6 @@ class IntervalSync(Service):
         self._mode = mode
         self._schedule = schedule
         self._interval = interval
-        self._audit = audit
         self._describer = describer
         self._silence = silence
         self._package = package
@@ -97,7 +94,7 @@ class IntervalSync(Service):
         is_complete = True
         refused: QuotaExhausted | None = None
         for mirrored in objects:
-            if not mirrored.loaded or mirrored.paused or mirrored.state is ObjectState.ERROR:
+            if not mirrored.loaded or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
                 is_complete = False
                 continue
             try:
@@ -113,13 +110,13 @@ class IntervalSync(Service):
         try:
             await self._interval.step(mirrored)
         except QuotaExhausted as error:
-            await defer(self._engine, mirrored, error)
+            await object_states.defer(self._engine, mirrored, error)
             raise
         except (OrgUnreachable, AuthenticationFailed):
             raise
         except SalesforceError as error:
-            await self._audit.doubt(mirrored, f"a window could not be read: {error}")
+            await object_states.doubt(self._engine, mirrored, f"a window could not be read: {error}")
             await show_failure(self._engine, self._describer, mirrored, error)
             return False
-        await undefer(self._engine, mirrored)
+        await object_states.caught_up(self._engine, mirrored)
         return True

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -18,14 +19,13 @@ from rtsd.errors import (
 )
 from rtsd.services import Service
 from rtsd.store import audits
-from rtsd.store.objects import ObjectState
-from rtsd.sync.audit import StateAudit
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync import object_states
+from rtsd.sync.audit import StateAudit, must_be_read_whole
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
-from rtsd.sync.deferral import defer
 from rtsd.sync.describe import Describer
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.schedule import CurrentSchedule
@@ -86,7 +86,7 @@ class Loader(Service):
         except QuotaExhausted as refusal:
             for mirrored in self._engine.catalog:
                 if not mirrored.loaded and self._may_be_loaded(mirrored):
-                    await defer(self._engine, mirrored, refusal)
+                    await object_states.defer(self._engine, mirrored, refusal)
             raise
         due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
         places = asyncio.Semaphore(LOADS_AT_ONCE)
@@ -113,8 +113,6 @@ class Loader(Service):
             if not mirrored.loaded:
                 async with self._engine.database.transaction() as tx:
                     await audits.request(tx, mirrored.name, self._engine.now())
-            if mirrored.table is None:
-                await self._describer.describe(mirrored)
             await self._audit.run(mirrored, accept_missing=accept_missing)
 
     @contextmanager
@@ -128,18 +126,18 @@ class Loader(Service):
     async def _refresh_formulas(self) -> None:
         """A formula's value changes without the record's stamp moving: it is read again every so often."""
         for mirrored in self._engine.catalog:
-            as_of, period = mirrored.formulas_as_of, self._schedule().formula_refresh
-            if mirrored.state is not ObjectState.LIVE or not period or mirrored.paused:
+            as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
+            if mirrored.state is not ObjectState.LIVE or not period:
                 continue
             if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
                 continue
-            if mirrored.drifting and self._engine.now() >= mirrored.retry_at:
+            if mirrored.drifting and self._engine.now() >= mirrored.retry.not_before:
                 try:
                     await self._columns.refresh(mirrored)
                 except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
                     raise
                 except SalesforceError as error:
-                    mirrored.retry_at = self._engine.now() + REFRESH_PAUSE_MS
+                    mirrored.retry.not_before = self._engine.now() + REFRESH_PAUSE_MS
                     await show_failure(self._engine, self._describer, mirrored, error)
 
     def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
@@ -148,9 +146,9 @@ class Loader(Service):
 
     def _is_due(self, mirrored: MirroredObject) -> bool:
         """Whether the object has to be loaded or proven, and may be tried again by now."""
-        if mirrored.paused or mirrored.table is None or self._engine.now() < mirrored.retry_at:
+        if mirrored.table is None or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
             return False
-        if mirrored.name in self._under_way:
+        if mirrored.name in self._under_way or self._engine.now() < mirrored.retry.not_before:
             return False
         if not mirrored.loaded:
             return self._may_be_loaded(mirrored)
@@ -166,12 +164,13 @@ class Loader(Service):
             except (OrgUnreachable, AuthenticationFailed) as error:
                 return error
             except QuotaExhausted as error:
-                await defer(self._engine, mirrored, error)
+                await object_states.defer(self._engine, mirrored, error)
                 return None
             except SalesforceError as error:
                 await show_failure(self._engine, self._describer, mirrored, error)
-            mirrored.failures = 0 if mirrored.state is ObjectState.LIVE else mirrored.failures + 1
-            mirrored.retry_at = self._engine.now() + pause_ms(mirrored.failures) if mirrored.failures else 0
+            retry, live = mirrored.retry, mirrored.state is ObjectState.LIVE
+            retry.failures = 0 if live else retry.failures + 1
+            retry.not_before = 0 if live else self._engine.now() + pause_ms(retry.failures)
             return None
 
     async def _bring_up(self, mirrored: MirroredObject) -> None:
@@ -179,12 +178,14 @@ class Loader(Service):
 
         Of an object whose rows have vanished only counts are compared: more would cost, and tell nothing.
         """
-        if mirrored.loaded and not mirrored.reread and not self._is_outdated(mirrored):
-            if await self._audit.prove(mirrored) or mirrored.vanished:
+        suspicions = mirrored.suspicions
+        if mirrored.loaded and not suspicions.reread and not self._is_outdated(mirrored):
+            if await self._audit.prove(mirrored) or suspicions.vanished:
                 return
             if mirrored.described.schema.cursor is not None:
                 await self._checks.check(mirrored)
-                if mirrored.vanished or await self._audit.prove(mirrored) or mirrored.failures < PATIENCE:
+                settled = suspicions.vanished or await self._audit.prove(mirrored)
+                if settled or mirrored.retry.failures < PATIENCE:
                     return
         if mirrored.name not in self._under_way:  # an operator may have asked for the same meanwhile
             with self._reading_whole(mirrored):
@@ -192,7 +193,9 @@ class Loader(Service):
 
     def _is_outdated(self, mirrored: MirroredObject) -> bool:
         """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
-        as_of, period = mirrored.formulas_as_of, self._schedule().formula_refresh
+        if must_be_read_whole(mirrored):
+            return True
+        as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
         if mirrored.described.schema.cursor is not None or not period or as_of is None:
             return False
         return self._engine.salesforce_now() - from_iso(as_of) >= period

@@ -62,9 +62,9 @@ class OrgIdentity:
     async def _must_be(self, found: str) -> None:
         engine = self._engine
         if engine.org_id is None:
-            engine.org_id = found
             async with engine.database.transaction() as tx:
                 await meta.put(tx, ORG_ID, found)
+            engine.org_id = found
         elif engine.org_id != found:
             raise Conflict(
                 f"{engine.database.path} mirrors org {engine.org_id}, but the login leads to {found}",

@@ -8,6 +8,7 @@ The package deletes its rows after a month; where its heartbeat does not run, th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -109,7 +110,8 @@ class PackageErrors:
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
             if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
-                mirrored.suspicion = "the package's error log has no room for all records it could not push"
+                reason = "the package's error log has no room for all records it could not push"
+                unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None
         await error_log.add(unit.tx, to_iso(self._engine.now()), CODE, message, object_name)
         detail = {"error": CODE, "records": ids[:20], "attempt": row.get("Attempt__c"), "row": row["Id"]}

@@ -23,7 +23,7 @@ from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.responses import Page
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.rows import from_record
 
 REST_PAGE = 2_000
@@ -126,7 +126,7 @@ class Reader:
         following, read = soql.after_id(last_id), 0
         while True:
             rest = replace(query, where=soql.all_of(query.where, following))
-            if read >= bulk_after and not self.mirrored.rest_only:
+            if read >= bulk_after and not self.mirrored.learned.rest_only:
                 try:
                     async with aclosing(self._by_bulk(rest)) as batches:
                         async for batch in batches:
@@ -154,14 +154,14 @@ class Reader:
                 ids,
                 mirrored.described.columns,
                 purpose=self.purpose,
-                most_characters=mirrored.most_characters,
+                most_characters=mirrored.learned.most_characters,
             ),
         )
         return self._batch((record for record in answer.records if record is not None), answer.observed)
 
     async def start_job(self, query: Query) -> Point | None:
         """Create a Bulk job whose result `result` reads; None where the Bulk API refuses the object."""
-        if self.mirrored.rest_only:
+        if self.mirrored.learned.rest_only:
             return None
         try:
             return await bulk.create(
@@ -207,7 +207,7 @@ class Reader:
         return Batch(self.mirrored, [self.mirrored.privacy.record(record) for record in records], observed)
 
     def _remember(self, refusal: BulkRefused) -> None:
-        self.mirrored.rest_only = True
+        self.mirrored.learned.rest_only = True
         log.info("bulk refused", object=self.mirrored.name, reason=refusal.message)
 
 
@@ -222,7 +222,7 @@ def parts(mirrored: MirroredObject) -> list[list[str]]:
     return list(
         soql.column_chunks(
             schema.names,
-            most_characters=mirrored.most_characters,
+            most_characters=mirrored.learned.most_characters,
             always=("Id", *([schema.cursor] if schema.cursor else [])),
         )
     )
@@ -244,7 +244,7 @@ def _narrow(mirrored: MirroredObject) -> bool:
     longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
     if longest <= NARROWEST:
         return False
-    mirrored.most_characters = longest // 2
+    mirrored.learned.most_characters = longest // 2
     return True
 
 

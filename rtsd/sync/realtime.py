@@ -16,8 +16,8 @@ from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.rows import from_pushed
 

@@ -13,10 +13,9 @@ from rtsd.salesforce.client import MOST_IDS
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
-from rtsd.sync import deletions, filters
-from rtsd.sync.catalog import MirroredObject
-from rtsd.sync.deletion_guard import guard_deletions
+from rtsd.sync import deletions, filters, object_states
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader, chunk_rows
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 
@@ -130,7 +129,7 @@ class Repair:
         own = await mirror.stamps_of(self._engine.database, mirrored.described, ids)
         deleted: list[Change] = []
         gone: dict[str, Millis] = {}
-        observed = None
+        observed, taken = None, 0
         for start in range(0, len(asked), AT_ONCE):
             part = dict(asked[start : start + AT_ONCE])
             found, observed = await self._from_bin(reader, list(part))
@@ -142,18 +141,21 @@ class Repair:
             vanished = gone.keys() - {change.id for change in logged}
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
             lost = len(vanished & own.keys())
-            if not is_plausible(mirrored.unexplained + lost, rows):
+            unexplained = mirrored.suspicions.unexplained + lost
+            if not is_plausible(unexplained, rows):
                 # Not fetched again: that would cost calls without end, and show nothing new.
-                await guard_deletions(self._engine, mirrored, mirrored.unexplained + lost, rows)
+                await object_states.guard_deletions(self._engine, mirrored, unexplained, rows)
             else:
-                mirrored.unexplained += lost
+                taken = lost
                 at = Version(to_iso((observed.until - 1000) // 1000 * 1000), *observed)
                 deleted += [
                     Change(mirrored.name, record_id, Operation.DELETE, Source.REPAIR, at)
                     for record_id in sorted(vanished)
                 ]
             deleted += logged
-        return await self._apply(mirrored, deleted, asked)
+        changed = await self._apply(mirrored, deleted, asked)
+        mirrored.suspicions.unexplained += taken
+        return changed
 
     async def _from_bin(self, reader: Reader, ids: Sequence[str]) -> tuple[list[Change], Observed]:
         """The records that can still be read, deleted or not, and when they were read."""

@@ -9,7 +9,7 @@ from rtsd.core.payload import PushedChange
 from rtsd.core.privacy import MaskedRecord, convert, stored_fields
 from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 
 DELETED, MASTER = "IsDeleted", "MasterRecordId"
 

@@ -12,13 +12,13 @@ import msgspec
 
 from rtsd.core import certificate
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import Conflict, RtsError
 from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.journal import Note
-from rtsd.store.objects import ObjectState
-from rtsd.sync.catalog import MirroredObject
 from rtsd.sync.checks import Checks
 from rtsd.sync.engine import Engine
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.repair import Repair
 
 MOST_NAMED = 1_000
@@ -99,7 +99,7 @@ class Verifier:
     async def _object(self, mirrored: MirroredObject) -> Verified:
         found = Verified(mirrored.name, mirrored.state.value)
         if mirrored.table is None or not mirrored.loaded:
-            found.error = mirrored.error or "it is not loaded yet"
+            found.error = mirrored.stored.error or "it is not loaded yet"
             return found
         await self._values(mirrored, found)
         try:
@@ -112,14 +112,15 @@ class Verifier:
         if found.rows != found.counted:
             async with self._engine.unit_of_work() as unit:
                 await objects.recount(unit.tx, mirrored.name)
-        found.state, found.as_of = mirrored.state.value, mirrored.as_of
-        found.proven_at = to_iso(mirrored.proven_at) if mirrored.proven_at else None
+        proven_at = mirrored.stored.proven_at
+        found.state, found.as_of = mirrored.state.value, mirrored.stored.as_of
+        found.proven_at = to_iso(proven_at) if proven_at else None
         return found
 
     async def _values(self, mirrored: MirroredObject, found: Verified) -> None:
         """Compare the rows with their checksums; rows that do not match are fetched from the org."""
         table = mirrored.described
-        if mirrored.to_fill:  # a column is being filled, which moves no version
+        if mirrored.stored.to_fill:  # a column is being filled, which moves no version
             await row_checksums.forget(self._engine.database, table)
             return
         drifting = set(mirrored.drifting)

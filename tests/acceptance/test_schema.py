@@ -247,6 +247,25 @@ async def test_objects_without_any_stamp_are_read_again(stand: Standing) -> None
     assert await org.equal("Plain__c") == 51
 
 
+async def test_objects_without_any_stamp_are_read_again_after_a_pause(stand: Standing) -> None:
+    """Their pushes were not applied meanwhile, and no window shows what those said; also after a restart."""
+    org = await stand({}, objects={"Plain__c": {}}, formula_refresh="6h")
+    org.org.add_object(_stampless(""))
+    ids = org.create("Plain__c", 50, Name="a")
+    await org.loaded()
+    async with org.client() as client:
+        await client.pause(["Plain__c"])
+        org.update("Plain__c", ids[:9], Value__c="changed while paused")
+        org.advance(60)
+        await client.resume(["Plain__c"])
+    assert (await org.state("Plain__c")).state == "pending"
+    await org.stop()
+    await org.start()
+    await org.load()
+    assert (await org.state("Plain__c")).state == "live"
+    assert await org.equal("Plain__c") == 50
+
+
 async def test_objects_that_bulk_refuses_are_read_by_rest(stand: Standing) -> None:
     """They are read over REST by Id, and a kill costs one page at most."""
     org = await stand({"Lead": 5_000})

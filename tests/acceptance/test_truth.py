@@ -101,7 +101,7 @@ async def test_nothing_is_proven_before_it_is_repaired(stand: Standing) -> None:
     org = await (await stand({"Lead": 100})).loaded()
     org.advance(3_600)
     (mirrored,) = org.parts.engine.catalog
-    proven = mirrored.proven_at
+    proven = mirrored.stored.proven_at
     org.update("Lead", org.ids("Lead")[:3], Title="cannot be fetched yet")
     org.advance(300)
     await org.simulated.fault("query_timeout", path="composite")
@@ -109,10 +109,10 @@ async def test_nothing_is_proven_before_it_is_repaired(stand: Standing) -> None:
 
     with pytest.raises(SalesforceError):
         await org.audit("Lead")
-    assert mirrored.proven_at == proven
+    assert mirrored.stored.proven_at == proven
     await org.simulated.control("faults", method="DELETE")
     await org.audit("Lead")
-    assert mirrored.proven_at > proven
+    assert mirrored.stored.proven_at > proven
     assert await org.equal("Lead") == 100
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rtsd.core.change import Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store import indexes, mirror, objects, row_checksums
+from rtsd.store import indexes, mirror, mirror_writer, objects, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from tests.bench.report import Report, middle, rounded
@@ -90,7 +90,7 @@ async def _fill(database: Database, rows: int) -> None:
     for start in range(0, rows, CHUNK):
         some = [_row(number) for number in range(start, min(start + CHUNK, rows))]
         async with database.transaction() as tx:
-            await mirror.load(tx, TABLE, TABLE.columns, some, Version("", 1, 1))
+            await mirror_writer.load(tx, TABLE, TABLE.columns, some, Version("", 1, 1))
             await objects.add_rows(tx, TABLE.name, len(some))
     await indexes.build(database, TABLE)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rtsd.control import access
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import AddressInUse
-from rtsd.store.objects import ObjectState
 from tests.support.inprocess.control import Socket
 from tests.support.inprocess.rig import Rig, Start
 
@@ -293,6 +293,8 @@ async def test_pause_and_resume_are_idempotent(socket: Socket) -> None:
     await socket.ask("POST", "/v1/pause", {"objects": ["contact"]})
     assert (await socket.ask("GET", "/v1/status"))[1]["objects"][0]["state"] == "paused"
     await socket.ask("POST", "/v1/resume", {"objects": ["Contact"]})
+    assert (await socket.ask("GET", "/v1/status"))[1]["objects"][0]["state"] == "pending", "not proven yet"
+    await socket.rig.load()
     assert (await socket.ask("GET", "/v1/status"))[1]["objects"][0]["state"] == "live"
 
 

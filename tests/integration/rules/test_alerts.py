@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rtsd.control.client import ControlClient
+from rtsd.core.object_state import ObjectState
 from rtsd.store import dead_letters
-from rtsd.store.objects import ObjectState
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 KINDS = '["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]'
@@ -32,7 +33,8 @@ async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
     """Let the object stand so."""
     engine = one.rig.parts.engine
     async with engine.unit_of_work() as unit:
-        await engine.catalog.update(unit.tx, one.rig["Contact"], state=state, error=error)
+        contact = one.rig["Contact"]
+        await unit.store(contact, replace(unit.stored(contact), state=state, error=error))
 
 
 async def test_an_alert_is_what_the_contract_says(ruled: Make, receiver: Receiver) -> None:
@@ -176,9 +178,15 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
 async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> None:
     """One alert, whichever objects wait."""
     from rtsd.errors import QuotaExhausted
-    from rtsd.sync.deferral import defer
+    from rtsd.sync.object_states import defer
 
     one = await ruled(alert(receiver, on='["quota"]'))
     await defer(one.rig.parts.engine, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
     assert await look(one) == ["quota"]
     assert receiver.documents[0]["message"] == "Contact: waiting for quota: the reserve is reached"
+    one.rig.advance(3_600)
+    await one.rig.load()
+    assert one.rig["Contact"].state is ObjectState.LIVE
+    assert await look(one) == ["quota"]
+    await defer(one.rig.parts.engine, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    assert await look(one) == ["quota"] * 2, "it had ended with the wait"

@@ -12,7 +12,8 @@ import pytest
 from rtsd import config
 from rtsd.core.instant import to_iso
 from rtsd.daemon.rules import replace
-from rtsd.errors import ConfigError
+from rtsd.errors import ConfigError, StoreError
+from rtsd.store import error_log
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 WRONG = 'when = "Emial IS NOT NULL"'
@@ -99,6 +100,27 @@ async def test_a_column_that_vanishes_is_an_error_of_the_rule(ruled: Make, recei
         assert (await shown(one))["error"] is None
 
 
+async def test_a_rules_failure_is_reported_after_a_write_that_failed(ruled: Make, receiver: Receiver) -> None:
+    """The report was rolled back with the changes, so the next try reports it."""
+    one = await ruled(receiver.rule(more='when = "Department IS NULL"\n'))
+    rig = one.rig
+    await rig.sim.control("schema", {"op": "remove_field", "object": "Contact", "field": "Department"})
+    rig.advance(4_000)
+    await rig.parts.readers.describer.describe(rig["Contact"])
+    async with rig.parts.database.transaction() as tx:
+        await tx.execute("CREATE TRIGGER no BEFORE UPDATE ON _rts_inbox BEGIN SELECT RAISE(ABORT, 'no'); END")
+    await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
+    with pytest.raises(StoreError):
+        await one.settle()
+    async with rig.parts.database.transaction() as tx:
+        await tx.execute("DROP TRIGGER no")
+    for _ in range(2):
+        await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
+        await one.settle()
+    reports = await error_log.newest(rig.parts.database)
+    assert [(report.error, report.count) for report in reports] == [("RuleFailed", 1)]
+
+
 @pytest.mark.parametrize(("fire_on", "count"), [(None, 1), ('["push"]', 0), ('["interval"]', 1)])
 async def test_a_change_that_a_window_found_fires_unless_it_is_not_asked_for(
     ruled: Make, receiver: Receiver, fire_on: str | None, count: int
@@ -139,7 +161,7 @@ async def test_while_loading_only_what_is_new_fires(ruled: Make, receiver: Recei
         await rig.parts.readers.describer.step()
         rig.advance(86_400)
         (new,) = await rig.dml("create", "Contact", rows=[{"LastName": "New"}])
-        rig["Contact"].loaded_from = rig.now() - 60_000
+        rig["Contact"].freshness.loaded_from = rig.now() - 60_000
         ids = ({"object": "Contact", "op": "update", "id": one_id} for one_id in (old, new))
         assert (await rig.push(rig.changes(*ids)))[0] == 200
         await rig.settle()

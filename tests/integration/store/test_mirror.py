@@ -1,4 +1,4 @@
-"""UnitOfWork rows of the mirror: whole as they are to stand, and no more of them than changes."""
+"""Writing rows of the mirror: whole as they are to stand, and no more of them than changes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rtsd.core.change import Source, Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store import mirror
+from rtsd.store import mirror_writer
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
-from rtsd.store.mirror import MirrorRow
+from rtsd.store.mirror_writer import MirrorRow
 
 TABLE = tables.Table(
     ObjectSchema(
@@ -42,13 +42,13 @@ async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> 
     async with await Database.open(tmp_path / "mirror.db") as database:
         async with database.transaction() as tx:
             await tables.ensure(tx, TABLE)
-            await mirror.put(tx, TABLE, old, {})
+            await mirror_writer.put(tx, TABLE, old, {})
             await tx.execute(
                 "CREATE TRIGGER untouched AFTER UPDATE OF OwnerId ON Contact"
                 " BEGIN SELECT RAISE(ABORT, 'written'); END"
             )
         async with database.transaction() as tx:
-            await mirror.put(tx, TABLE, fresh, {row.values["Id"]: row.values for row in old})
+            await mirror_writer.put(tx, TABLE, fresh, {row.values["Id"]: row.values for row in old})
         found = await database.fetch(f"{TABLE.select} ORDER BY Id")
     assert found == [
         ("A", None, "owner of A", SECOND, 2, 2, "push", 0),

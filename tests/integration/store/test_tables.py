@@ -14,7 +14,7 @@ from rtsd.core.change import Version
 from rtsd.core.instant import to_iso
 from rtsd.core.schema import Field, Kind, ObjectSchema, kind_of
 from rtsd.core.values import mirror_value
-from rtsd.store import indexes, mirror
+from rtsd.store import indexes, mirror, mirror_writer
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
@@ -74,7 +74,7 @@ async def test_hostile_names_are_only_names(database: Database, name: str) -> No
     assert {name, f"{name}2"} <= set(await columns(database, name))
     async with database.transaction() as tx:
         row = ["003000000000001AAA", "v", "w", "2026-03-01T10:00:00.000Z"]
-        await mirror.load(tx, table, table.columns, [row], Version("", 1, 2))
+        await mirror_writer.load(tx, table, table.columns, [row], Version("", 1, 2))
         known = await mirror.known(tx, table, [row[0]])
     assert known[row[0]].row == dict(zip(table.columns, row, strict=True))
     assert await mirror.count(database, table) == 1
@@ -157,7 +157,7 @@ def test_csv_is_converted_as_json_is(
                 [f"003{place:012d}AAA", *(row[kind] for kind in Kind), stamp]
                 for place, row in enumerate(cells)
             ]
-            await mirror.load(tx, table, table.columns, rows, Version("", 1, 2))
+            await mirror_writer.load(tx, table, table.columns, rows, Version("", 1, 2))
         names = ", ".join(f'"{kind.name}"' for kind in Kind)
         return await database.fetch(f"SELECT {names} FROM Thing ORDER BY Id")
 

@@ -19,8 +19,10 @@ from rtsd.core.privacy import MaskedRows, MaskedValues
 from rtsd.core.schema import Field, Kind, ObjectConfig, ObjectSchema
 from rtsd.rules.match import Matcher
 from rtsd.store import mirror
+from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
+from rtsd.store.schema import Table
 from rtsd.sync.apply import Applied, Applier
 from rtsd.sync.catalog import Catalog
 
@@ -88,7 +90,9 @@ async def opened(directory: Path) -> AsyncIterator[Bench]:
     async with await Database.open(directory / "mirror.db") as database:
         catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes)
         async with database.transaction() as tx:
-            await catalog.set_schema(tx, catalog["Contact"], SCHEMA, COLUMNS, "now")
+            await tables.ensure(tx, Table(SCHEMA))
+        contact = catalog["Contact"]
+        contact.committed(replace(contact.stored, table=Table(SCHEMA)))
         journal = await Journal.open(database)
         yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rtsd.store.objects import ObjectState
+from rtsd.core.object_state import ObjectState
 from rtsd.sync import audit
 from rtssim.sample_data.generator import DEFAULT_RECORDS
 from tests.support.inprocess.rig import Rig, Start
@@ -24,7 +24,7 @@ async def test_every_object_is_exact_in_every_field(start: Start) -> None:
     await rig.load()
     assert await rig.differences() == []
     assert {one.state for one in rig.parts.engine.catalog} == {ObjectState.LIVE}
-    assert all(one.expected_rows for one in rig.parts.engine.catalog)
+    assert all(one.stored.expected_rows for one in rig.parts.engine.catalog)
 
 
 async def interrupted(rig: Rig) -> None:
@@ -101,7 +101,7 @@ async def test_a_count_that_differs_is_not_live(start: Start) -> None:
         await tx.execute("DELETE FROM Contact WHERE Id=(SELECT MIN(Id) FROM Contact)")
     assert not await rig.parts.readers.audit.prove(rig["Contact"])
     reason = "the org counts 30 rows, the mirror has 29"
-    assert (rig["Contact"].state, rig["Contact"].error) == (ObjectState.INCOMPLETE, reason)
+    assert (rig["Contact"].state, rig["Contact"].stored.error) == (ObjectState.INCOMPLETE, reason)
     assert reason in str((await rig.notes("audit"))[-1].message)
     (shown,) = (await rig.parts.views.status()).objects
     assert (shown.state, shown.error) == ("incomplete", reason)
@@ -113,7 +113,7 @@ async def test_a_failed_job_is_told_and_not_live(start: Start) -> None:
     await rig.sim.fault("job_failed", message="InvalidBatch: no luck", count=1)
     await rig.load()
     assert rig["Contact"].state is ObjectState.INCOMPLETE
-    assert "no luck" in str(rig["Contact"].error)
+    assert "no luck" in str(rig["Contact"].stored.error)
     rig.advance(3_600)
     await rig.load()
     assert rig["Contact"].state is ObjectState.LIVE

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from rtsd.core.object_state import ObjectState
 from rtsd.errors import SalesforceError
-from rtsd.store.objects import ObjectState
 from rtsd.sync import interval, reading
 from rtsd.sync.interval import WindowRead
 from tests.support.inprocess.rig import Rig, Start
@@ -132,18 +132,18 @@ async def test_the_cursor_stays_when_a_page_fails(rig: Rig, monkeypatch: pytest.
     """Charter 17: it moves with the window's last rows only, and the next step reads the window again."""
     monkeypatch.setattr(reading, "REST_PAGE", 5)
     await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(12)])
-    before = rig["Contact"].cursor
+    before = rig["Contact"].stored.cursor
     seed = next(one for one in range(999) if _all_but_the_first(one))
     fault = await rig.sim.fault("query_timeout", path="queryAll", probability=0.8, seed=seed)
     with pytest.raises(SalesforceError):
         await rig.parts.readers.interval.step(rig["Contact"])
-    assert rig["Contact"].cursor == before
+    assert rig["Contact"].stored.cursor == before
     ((stored,),) = await rig.rows("SELECT COUNT(*) FROM Contact")
     assert stored == 12 + 5
     await rig.sim.control(f"faults?id={fault}", method="DELETE")
     await read(rig)
     assert await rig.differences() == []
-    assert (rig["Contact"].cursor or 0) > (before or 0)
+    assert (rig["Contact"].stored.cursor or 0) > (before or 0)
 
 
 def _all_but_the_first(seed: int) -> bool:
@@ -156,7 +156,7 @@ async def test_the_cursor_is_kept_with_the_rows(rig: Rig) -> None:
     """A restart reads on where it was, and what happened meanwhile is found."""
     await read(rig)
     ((kept,),) = await rig.rows("SELECT cursor FROM _rts_object WHERE name='Contact'")
-    assert kept == rig["Contact"].as_of
+    assert kept == rig["Contact"].stored.as_of
     assert rig["Contact"].state is ObjectState.LIVE
 
 

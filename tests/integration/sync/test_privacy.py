@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rtsd
-from rtsd.store.objects import ObjectState
+from rtsd.core.object_state import ObjectState
 from rtsd.sync import interval
 from tests.support.inprocess.rig import Rig, Start
 

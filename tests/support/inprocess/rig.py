@@ -26,7 +26,7 @@ from rtsd.errors import StoreError
 from rtsd.machine import Machine
 from rtsd.store import journal
 from rtsd.store.journal import Note
-from rtsd.sync.catalog import MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.workflows.demo.compare import Difference, compare
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg

@@ -1,43 +1,56 @@
-"""The mode diagram of docs/architecture.md is the table of rtsd.core.mode.
+"""The diagrams of docs/architecture.md are the tables of rtsd.core.mode and rtsd.core.object_state.
 
-`python tests/unit/docs/test_architecture.py` writes it anew.
+`python tests/unit/docs/test_architecture.py` writes them again.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import rtsd
-from rtsd.core.mode import READS_BY_INTERVAL, TRANSITIONS, Mode
+from rtsd.core import mode, object_state
+from rtsd.core.mode import READS_BY_INTERVAL, Mode
+from rtsd.core.object_state import ObjectState
 
 DOC = Path(__file__).parents[3] / "docs" / "architecture.md"
 BLOCK = re.compile(r"(?s)```mermaid\nstateDiagram-v2\n.*?```")
 
 
-def diagram() -> str:
-    """The table as a diagram: an arrow for each pair of modes, with the signals that lead there."""
-    signals: dict[tuple[Mode, Mode], list[str]] = defaultdict(list)
-    for (mode, signal), target in TRANSITIONS.items():
-        if mode is not target:
-            signals[mode, target].append(signal.value)
-    order = list(Mode)
-    arrows = [
-        f"    {mode} --> {target}: {' / '.join(signals[mode, target])}"
-        for mode in order
-        for target in order
-        if (mode, target) in signals
+def diagrams() -> list[str]:
+    """The diagrams, in the document's order."""
+    notes = [f"    note left of {one}: Interval Sync reads" for one in Mode if one in READS_BY_INTERVAL]
+    return [
+        diagram(list(Mode), mode.TRANSITIONS, notes),
+        diagram(list(ObjectState), object_state.TRANSITIONS),
     ]
-    reads = [f"    note left of {mode}: Interval Sync reads" for mode in order if mode in READS_BY_INTERVAL]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, *reads, "```"])
 
 
-def test_the_diagram_is_the_table() -> None:
-    """A change of the table changes the document."""
-    found = BLOCK.search(DOC.read_text())
-    assert found is not None
-    assert found[0] == diagram()
+def diagram(
+    states: Sequence[StrEnum],
+    transitions: Mapping[tuple[StrEnum, StrEnum], StrEnum],
+    notes: Sequence[str] = (),
+) -> str:
+    """A table as a diagram: an arrow for each pair of states, with the events that lead there."""
+    events: dict[tuple[StrEnum, StrEnum], list[str]] = defaultdict(list)
+    for (state, event), target in transitions.items():
+        if state is not target:
+            events[state, target].append(event.value)
+    arrows = [
+        f"    {state} --> {target}: {' / '.join(events[state, target])}"
+        for state in states
+        for target in states
+        if (state, target) in events
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, *notes, "```"])
+
+
+def test_the_diagrams_are_the_tables() -> None:
+    """A change of a table changes the document."""
+    assert BLOCK.findall(DOC.read_text()) == diagrams()
 
 
 def test_the_map_is_the_package() -> None:
@@ -49,4 +62,5 @@ def test_the_map_is_the_package() -> None:
 
 
 if __name__ == "__main__":
-    DOC.write_text(BLOCK.sub(lambda _: diagram(), DOC.read_text()))
+    drawn = iter(diagrams())
+    DOC.write_text(BLOCK.sub(lambda _: next(drawn), DOC.read_text()))

@@ -1,0 +1,125 @@
+"""Writing the mirror: its rows and tombstones. Only `sync.apply` may import this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from rtsd.core.change import Source, Version
+from rtsd.core.values import MirrorValue
+from rtsd.store.database import Tx
+from rtsd.store.schema import Table
+from rtsd.store.sqlite import quoted
+
+_ROWS_AT_ONCE = 32
+"""Rows in one INSERT of a load: some tenths of a millisecond."""
+_MOST_PARAMETERS = 32_000
+"""Of one statement; SQLite takes 32,766 (sqlite.org/limits.html)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRow:
+    """A whole row, as it is to stand."""
+
+    values: dict[str, MirrorValue]
+    version: Version
+    source: Source
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deleted record: the version of its deletion and its last values."""
+
+    id: str
+    version: Version
+    deleted_at: str
+    master: str | None
+    values: dict[str, MirrorValue] | None
+
+
+async def put(
+    tx: Tx, table: Table, rows: Sequence[MirrorRow], standing: Mapping[str, Mapping[str, MirrorValue]]
+) -> None:
+    """Write whole rows; `standing` are those of them that the table holds now, by id.
+
+    Of a row that stands only the columns that change are written: each index that is left alone saves
+    more than the rest of the row costs.
+    """
+    new = [row for row in rows if row.values["Id"] not in standing]
+    if new:
+        await tx.executemany(table.put, [_record(row, table.columns) for row in new])
+    old = [row for row in rows if row.values["Id"] in standing]
+    if old:
+        changing: set[str] = set()
+        for row in old:
+            before = standing[str(row.values["Id"])]
+            changing.update(name for name, value in row.values.items() if before.get(name) != value)
+        columns = [name for name in table.columns if name in changing]
+        await tx.executemany(
+            table.update(columns), [(*_record(row, columns), row.values["Id"]) for row in old]
+        )
+
+
+def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
+    """The values of some columns, then our own."""
+    own = (row.version.seen, row.version.until, row.source.value, int(row.partial))
+    return (*map(row.values.get, columns), *own)
+
+
+async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
+    """Insert rows of CSV text that are new to the mirror; SQLite converts them.
+
+    Many rows go into one statement: while SQLite works on it, the next of the text is parsed (both share
+    Python's lock, which is free only within a statement).
+    """
+    own = (version.seen, version.until, Source.AUDIT.value, 0)
+    at_once = max(min(_ROWS_AT_ONCE, _MOST_PARAMETERS // len(columns)), 1)
+    whole = len(rows) // at_once * at_once
+    if whole:
+        batches = (rows[start : start + at_once] for start in range(0, whole, at_once))
+        many = ((*own, *chain.from_iterable(batch)) for batch in batches)
+        await tx.executemany(table.load(columns, at_once), many)
+    await tx.executemany(table.load(columns, 1), ((*own, *row) for row in rows[whole:]))
+
+
+async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]]) -> int:
+    """Set some columns from CSV text (Id, the stamp, the columns) of rows that show the same version.
+
+    Return how many rows differed.
+    """
+    return await tx.executemany(table.refresh(columns), rows)
+
+
+async def bury(tx: Tx, table: Table, stones: Sequence[Tombstone]) -> None:
+    """Take records out of their table and keep their tombstones."""
+    await tx.executemany(f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(stone.id,) for stone in stones])
+    await tx.executemany(
+        'INSERT INTO _rts_tombstone (object, id, deleted_at, stamp, seen, until, master, "values")'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " deleted_at=excluded.deleted_at, stamp=excluded.stamp, seen=excluded.seen, until=excluded.until,"
+        " master=COALESCE(excluded.master, master),"
+        ' "values"=COALESCE(excluded."values", "values")',
+        [
+            (
+                table.name,
+                stone.id,
+                stone.deleted_at,
+                *stone.version,
+                stone.master,
+                msgspec.json.encode(stone.values).decode() if stone.values is not None else None,
+            )
+            for stone in stones
+        ],
+    )
+
+
+async def unbury(tx: Tx, table: Table, ids: Sequence[str]) -> None:
+    """Drop the tombstones of records that are back."""
+    await tx.executemany(
+        "DELETE FROM _rts_tombstone WHERE object=? AND id=?", [(table.name, one) for one in ids]
+    )

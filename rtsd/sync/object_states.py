@@ -1,0 +1,157 @@
+"""The states of the objects: the one place that moves them, by the table of `core.object_state`.
+
+Each step is stored and journalled in one transaction, and shown in memory once that has committed. An event
+that does not move an object, a paused one for example, leaves no trace. (A restart's steps are in
+`Catalog.open`, before anything runs.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from rtsd.core.object_state import ObjectEvent, ObjectState
+from rtsd.errors import QuotaExhausted
+from rtsd.store.journal import Note
+from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.ledger import until
+from rtsd.sync.mirrored_object import Deferred, MirroredObject
+
+log = structlog.get_logger("rtsd.audit")
+
+
+async def load_started(engine: Engine, mirrored: MirroredObject) -> None:
+    """Record that a full read starts or resumes."""
+    async with engine.unit_of_work() as unit:
+        await _audited(unit, mirrored, ObjectEvent.LOAD_STARTED)
+
+
+async def proven(engine: Engine, mirrored: MirroredObject, *, resumes: int) -> bool:
+    """Record a proof: a window was read, then the org's count agreed with the mirror's.
+
+    `resumes` is how often the object had been resumed before that window. A proof that began before the last
+    resume is none, as pushes were not applied until then: False.
+    """
+    async with engine.unit_of_work() as unit:
+        if mirrored.retry.resumes != resumes:
+            return False
+        await _audited(unit, mirrored, ObjectEvent.PROVEN)
+        unit.on_commit(mirrored.suspicions.counted)
+    return True
+
+
+async def doubt(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+    """Record evidence against a proof: the object is incomplete until it is proven again."""
+    async with engine.unit_of_work() as unit:
+        await _audited(unit, mirrored, ObjectEvent.DOUBTED, reason)
+
+
+async def disprove(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+    """Record that a read or a proof failed."""
+    async with engine.unit_of_work() as unit:
+        await _audited(unit, mirrored, ObjectEvent.DISPROVEN, reason)
+
+
+async def guard_deletions(engine: Engine, mirrored: MirroredObject, vanished: int, rows: int) -> None:
+    """Record mass disappearance: `vanished` of the `rows` rows are not visible, and nothing explains it.
+
+    This is the deletion guard: nothing is deleted, and the object says so, until the org counts as many rows
+    as the mirror has, or an operator accepts that they are gone.
+    """
+    reason = (
+        f"{vanished} of {rows} rows are no longer visible, and nothing says they were deleted; none was"
+        " removed. Check the sync user's permissions and sharing, and the filter;"
+        f" if they are gone, `rtsd audit {mirrored.name} --full --accept-missing` removes them"
+    )
+    async with engine.unit_of_work() as unit:
+        unit.on_commit(partial(mirrored.suspicions.guard, vanished))
+        if await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason):
+            await unit.note(Note("drift", mirrored.name, message=reason, detail={"vanished": vanished}))
+
+
+async def defer(engine: Engine, mirrored: MirroredObject, error: QuotaExhausted) -> None:
+    """Record that quota is refused: the object says how far it has come, and when it goes on."""
+    if mirrored.deferred is not None and mirrored.deferred.why is error:
+        return
+    loading, expected = mirrored.loading, mirrored.stored.expected_rows
+    share = f" at {100 * min(loading.rows / expected, 1):.0f} %" if loading and expected else ""
+    message = f"deferred{share}: {error.message}{until(error)}"
+    async with engine.unit_of_work() as unit:
+        waits = mirrored.deferred is not None and mirrored.deferred.proof_stands
+        proof_stands = waits or unit.stored(mirrored).state is ObjectState.LIVE
+        unit.on_commit(partial(mirrored.retry.defer, Deferred(error, proof_stands)))
+        if await _move(unit, mirrored, ObjectEvent.QUOTA_REFUSED, message):
+            await unit.note(_waiting(mirrored, ObjectState.DEFERRED, message))
+
+
+async def caught_up(engine: Engine, mirrored: MirroredObject) -> None:
+    """Record that a window was read: an object of which only windows waited for quota is live again."""
+    if mirrored.deferred is None:
+        return
+    async with engine.unit_of_work() as unit:
+        proof_stands = mirrored.deferred is not None and mirrored.deferred.proof_stands
+        if proof_stands and await _move(unit, mirrored, ObjectEvent.CAUGHT_UP):
+            unit.on_commit(mirrored.retry.caught_up)
+            await unit.note(_waiting(mirrored, ObjectState.LIVE, "live again"))
+
+
+async def columns_added(unit: UnitOfWork, mirrored: MirroredObject, names: Sequence[str]) -> None:
+    """Record new columns, which are empty in old rows until they are filled."""
+    reason = f"new columns are being filled: {', '.join(names)}"
+    await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason)
+
+
+async def unusable(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+    """Record that the object cannot be described, or not as it is configured."""
+    async with engine.unit_of_work() as unit:
+        if await _move(unit, mirrored, ObjectEvent.UNUSABLE, reason):
+            await unit.note(Note("error", mirrored.name, message=reason))
+
+
+async def described(unit: UnitOfWork, mirrored: MirroredObject) -> None:
+    """Record that the object was described, so that it can be used."""
+    await _move(unit, mirrored, ObjectEvent.DESCRIBED)
+
+
+async def pause(engine: Engine, mirrored: MirroredObject) -> None:
+    """Pause the object for an operator."""
+    async with engine.unit_of_work() as unit:
+        if await _move(unit, mirrored, ObjectEvent.PAUSED):
+            await unit.note(Note("mode", mirrored.name, message=ObjectEvent.PAUSED.value))
+
+
+async def resume(engine: Engine, mirrored: MirroredObject) -> None:
+    """Resume the object for an operator: it is read and proven, at once, before it is live."""
+    async with engine.unit_of_work() as unit:
+        if await _move(unit, mirrored, ObjectEvent.RESUMED):
+            unit.on_commit(mirrored.retry.resumed)
+            await unit.note(Note("mode", mirrored.name, message=ObjectEvent.RESUMED.value))
+
+
+async def _audited(
+    unit: UnitOfWork, mirrored: MirroredObject, event: ObjectEvent, reason: str | None = None
+) -> None:
+    """Move an object, and journal it as the result of a read or a proof."""
+    if await _move(unit, mirrored, event, reason):
+        state = unit.stored(mirrored).state.value
+        message = f"{state}: {reason}" if reason else state
+        await unit.note(Note("audit", mirrored.name, message=message, detail={"state": state}))
+        unit.on_commit(partial(log.info, "object", object=mirrored.name, state=state, reason=reason))
+
+
+async def _move(
+    unit: UnitOfWork, mirrored: MirroredObject, event: ObjectEvent, reason: str | None = None
+) -> bool:
+    """Store the state and the reason after an event; False when that changes nothing."""
+    before = unit.stored(mirrored)
+    after = before.after(event, reason)
+    if after == before:
+        return False
+    await unit.store(mirrored, after)
+    return True
+
+
+def _waiting(mirrored: MirroredObject, state: ObjectState, message: str) -> Note:
+    return Note("quota", mirrored.name, message=message, detail={"state": state.value})

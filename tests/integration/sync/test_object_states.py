@@ -1,0 +1,163 @@
+"""Object states at work: what a pause holds back, what a resume has to prove, what a doubt undoes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rtsd.control.client import ControlClient
+from rtsd.core.object_state import ObjectState
+from rtsd.errors import Conflict, QuotaExhausted
+from rtsd.sync import object_states
+from tests.support.inprocess.rig import Rig, Start
+
+
+def operator(rig: Rig) -> ControlClient:
+    """The control API, as an operator's verbs use it."""
+    return ControlClient(rig.place / "rtsd.sock")
+
+
+async def stored_state(rig: Rig, name: str = "Contact") -> tuple[str, str | None]:
+    """State and reason as they are on disk."""
+    ((state, error),) = await rig.rows("SELECT state, error FROM _rts_object WHERE name=?", name)
+    return state, error
+
+
+async def states_told(rig: Rig) -> list[object]:
+    """The states that the journal tells of, in order."""
+    notes = [*await rig.notes("audit"), *await rig.notes("quota")]
+    return [(note.detail or {}).get("state") for note in notes if (note.detail or {}).get("state")]
+
+
+async def test_a_doubt_ends_a_proof_that_waits_for_quota(contacts: Rig) -> None:
+    """The window that is read later does not make the object live again: the doubt is to be settled first."""
+    engine, contact = contacts.parts.engine, contacts["Contact"]
+    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
+    assert contact.state is ObjectState.DEFERRED
+    await object_states.doubt(engine, contact, "rows have newer stamps than the org shows")
+    await object_states.defer(engine, contact, QuotaExhausted("no quota still"))
+    await object_states.caught_up(engine, contact)
+    assert contact.state is ObjectState.DEFERRED
+    contacts.advance(3_600)
+    await contacts.load()
+    assert contact.state is ObjectState.LIVE
+
+
+async def test_a_window_that_waited_brings_the_proof_back(contacts: Rig) -> None:
+    """Nothing has contradicted the rows meanwhile, so they need no proof."""
+    engine, contact = contacts.parts.engine, contacts["Contact"]
+    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
+    assert contact.deferred is not None
+    await object_states.caught_up(engine, contact)
+    assert (contact.state, contact.deferred) == (ObjectState.LIVE, None)
+    assert (await states_told(contacts))[-2:] == ["deferred", "live"]
+
+
+async def test_a_paused_object_stays_paused(contacts: Rig) -> None:
+    """Whatever is found, fails or is refused meanwhile; and nothing of it is told."""
+    engine, contact = contacts.parts.engine, contacts["Contact"]
+    await object_states.pause(engine, contact)
+    told = await states_told(contacts)
+    await object_states.doubt(engine, contact, "a window could not be read")
+    await object_states.disprove(engine, contact, "the org counts more")
+    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
+    await object_states.unusable(engine, contact, "hidden")
+    await object_states.load_started(engine, contact)
+    assert await object_states.proven(engine, contact, resumes=0)
+    assert contact.state is ObjectState.PAUSED
+    assert await stored_state(contacts) == ("paused", None)
+    assert await states_told(contacts) == told
+
+
+async def test_a_resumed_object_is_live_after_a_window_and_a_count(contacts: Rig) -> None:
+    """Its pushes were not applied meanwhile: until what they said was read, it does not say live."""
+    contact = contacts["Contact"]
+    async with operator(contacts) as client:
+        await client.pause(["Contact"])
+        await contacts.dml("create", "Contact", rows=[{"LastName": "while paused"}])
+        await contacts.settle()
+        await client.resume(["Contact"])
+    assert await stored_state(contacts) == ("pending", None)
+    await contacts.load()
+    assert contact.state is ObjectState.LIVE
+    assert await contacts.differences() == []
+
+
+async def test_a_proof_that_began_before_a_resume_is_none(contacts: Rig) -> None:
+    """Its window does not reach what was pushed during the pause."""
+    engine, contact = contacts.parts.engine, contacts["Contact"]
+    resumes = contact.retry.resumes
+    await object_states.pause(engine, contact)
+    await object_states.resume(engine, contact)
+    assert not await object_states.proven(engine, contact, resumes=resumes)
+    assert contact.state is ObjectState.PENDING
+
+
+async def test_a_resumed_object_is_tried_at_once(contacts: Rig) -> None:
+    """Whatever it waited for before the pause: described, as its schema may have changed, and proven."""
+    contact = contacts["Contact"]
+    refusal = QuotaExhausted("no quota")
+    refusal.try_at = contacts.now() + 3_600_000
+    await object_states.defer(contacts.parts.engine, contact, refusal)
+    async with operator(contacts) as client:
+        await client.pause(["Contact"])
+        await client.resume(["Contact"])
+    before = await contacts.calls()
+    await contacts.load()
+    assert (await contacts.calls())["describe"] == before["describe"] + 1
+    assert contact.state is ObjectState.LIVE
+
+
+async def test_a_paused_object_that_cannot_be_described_says_so_when_resumed(contacts: Rig) -> None:
+    """The resume has it described first, so what is broken is never green."""
+    contact = contacts["Contact"]
+    async with operator(contacts) as client:
+        await client.pause(["Contact"])
+        await contacts.sim.control("visibility", {"hidden_objects": ["Contact"]})
+        await contacts.parts.readers.describer.describe(contact)
+        assert contact.state is ObjectState.PAUSED
+        await client.resume(["Contact"])
+    await contacts.load()
+    assert contact.state is ObjectState.ERROR
+
+
+async def test_an_audit_of_what_cannot_be_described_says_so(start: Start) -> None:
+    """An operator is told the reason, also for a price; once the object is visible, the audit reads it."""
+    rig = await start({"Contact": 3})
+    await rig.sim.control("visibility", {"hidden_objects": ["Contact"]})
+    async with operator(rig) as client:
+        for dry_run in (False, True, False):
+            with pytest.raises(Conflict, match="Contact cannot be described"):
+                await client.audit("Contact", full=True, dry_run=dry_run, wait=True)
+        await rig.sim.control("visibility", {"hidden_objects": []})
+        await client.audit("Contact", full=True, wait=True)
+    assert rig["Contact"].state is ObjectState.LIVE
+
+
+@pytest.mark.parametrize(
+    ("left", "taken_up"), [("loading", "pending"), ("paused", "paused"), ("incomplete", "incomplete")]
+)
+async def test_a_restart_takes_up_the_state(start: Start, left: str, taken_up: str) -> None:
+    """A load that a kill interrupted is due again, a pause outlasts it; the row says what memory says."""
+    rig = await start({"Contact": 3}, run=False)
+    async with rig.running():
+        await rig.load()
+        engine, contact = rig.parts.engine, rig["Contact"]
+        async with engine.unit_of_work() as unit:
+            await unit.store(contact, replace(contact.stored, state=ObjectState(left)))
+    async with rig.running():
+        assert (rig["Contact"].state, await stored_state(rig)) == (taken_up, (taken_up, None))
+
+
+async def test_another_filter_is_on_disk_too(start: Start) -> None:
+    """Rows that the old filter let in prove nothing, and the row says so from the start on."""
+    rig = await start({"Contact": 3}, run=False)
+    async with rig.running():
+        await rig.load()
+    rig.objects = ()
+    rig.more = '[[objects]]\nname = "Contact"\nwhere = "LastName != \'x\'"\n'
+    async with rig.running():
+        assert await stored_state(rig) == ("incomplete", "its filter has changed; it is read again")
+        await rig.load()
+        assert await stored_state(rig) == ("live", None)
