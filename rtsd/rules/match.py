@@ -46,10 +46,10 @@ class CompiledRule:
     when: When | None = None
     error: str | None = None
     reported: bool = False
-    """Whether the error log has it."""
+    """Whether the error log contains the error."""
 
     def evaluated(self, error: str | None) -> None:
-        """Take how the last evaluation ended, once that is committed."""
+        """Set the result of the last evaluation, after its commit."""
         self.error, self.reported = error, error is not None
 
 

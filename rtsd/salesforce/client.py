@@ -15,9 +15,9 @@ from rtsd.salesforce.rest import RestConnection
 from rtsd.salesforce.retry import RetryPolicy
 from rtsd.salesforce.transport import Timeouts
 
-__all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
+__all__ = ["MAX_IDS", "Client", "RetryPolicy", "Timeouts"]
 
-MOST_IDS = 2_000
+MAX_IDS = 2_000
 """Records per composite/sobjects call (REST API guide, sObject Collections)."""
 _TORN_ATTEMPTS = 3
 
@@ -49,21 +49,21 @@ class Client(RestConnection):
         fields: Sequence[str],
         *,
         purpose: str,
-        most_characters: int = soql.MOST_COLUMNS,
+        max_characters: int = soql.MAX_FIELD_LIST,
     ) -> Retrieved:
         """Fetch records of an object by id, 2,000 ids per call (POST composite/sobjects).
 
-        A field list longer than `most_characters` is read in parts. If a record changes between two parts,
+        A field list longer than `max_characters` is read in parts. If a record changes between two parts,
         all parts are read again, so that no record mixes two versions.
         """
         chunks = list(
             soql.column_chunks(
-                ["Id", *fields], most_characters=most_characters, always=("Id", "SystemModstamp")
+                ["Id", *fields], max_characters=max_characters, always=("Id", "SystemModstamp")
             )
         )
         parts = [
-            await self._retrieve_whole(object_name, ids[start : start + MOST_IDS], chunks, purpose)
-            for start in range(0, len(ids), MOST_IDS)
+            await self._retrieve_whole(object_name, ids[start : start + MAX_IDS], chunks, purpose)
+            for start in range(0, len(ids), MAX_IDS)
         ]
         observed = parts[0].observed
         for part in parts[1:]:

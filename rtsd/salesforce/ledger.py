@@ -28,17 +28,17 @@ class Ledger(Protocol):
         """Record that Salesforce refused a call on `resources`, and set the times to retry in `error`."""
 
 
-class Uncounted:
-    """A ledger for calls that no mirror pays for: there is none yet."""
+class NullLedger:
+    """A ledger that records nothing, for calls before there is a mirror."""
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Let every call pass."""
+        """Allow every call."""
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write nothing down."""
+        """Record nothing."""
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Leave it at Salesforce's own words."""
+        """Leave the error as Salesforce worded it."""
 
 
 class Observed(NamedTuple):

@@ -10,7 +10,7 @@ from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.ledger import Clock, Ledger, Uncounted
+from rtsd.salesforce.ledger import Clock, Ledger, NullLedger
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
@@ -153,8 +153,8 @@ class Session:
 
 
 async def first_login(credentials: Credentials, clock: Clock) -> Login:
-    """Log in while there is no ledger to write that down. Raises as `Session.token` does."""
-    session = Session(credentials, Uncounted(), clock)
+    """Log in before there is a ledger. Raises as `Session.token`."""
+    session = Session(credentials, NullLedger(), clock)
     try:
         return await session.login()
     finally:

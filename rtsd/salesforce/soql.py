@@ -1,6 +1,6 @@
-"""Every SOQL statement that rtsd sends, as text: quoting, conditions, keyset pages, counts, named queries.
+"""Every SOQL statement of rtsd: quoting, conditions, keyset pages, counts, named queries.
 
-No other module writes SOQL. What an operator configures as a row filter (`where`) is joined in as it is.
+No other module builds SOQL. Configured row filters (`where`) are inserted unchanged.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rtsd.core.instant import Millis, from_iso, soql_literal
 
-MOST_COLUMNS = 50_000
+MAX_FIELD_LIST = 50_000
 """Characters of a field list, which leaves room for conditions and the ids of a call."""
 
 _ESCAPES = str.maketrans(
@@ -43,17 +43,17 @@ def one_of(field: str, values: Sequence[str]) -> str:
 
 
 def since(field: str, start: Millis | str) -> str:
-    """`field >= start`, for a moment."""
+    """`field >= start`, for a date-time."""
     return f"{field} >= {moment(start)}"
 
 
 def before(field: str, end: Millis | str) -> str:
-    """`field < end`, for a moment."""
+    """`field < end`, for a date-time."""
     return f"{field} < {moment(end)}"
 
 
 def between(field: str, start: Millis | str, end: Millis | str) -> str:
-    """From `start` up to, but not including, `end`."""
+    """From `start` up to but excluding `end`."""
     return all_of(since(field, start), before(field, end))
 
 
@@ -86,7 +86,7 @@ def select(
 
 
 def count(object_name: str, where: str = "") -> str:
-    """How many rows there are; the answer is the page's total."""
+    """The number of rows, returned as the page's total."""
     return select(("COUNT()",), object_name, where)
 
 
@@ -108,23 +108,23 @@ def earliest(object_name: str, stamp: str, where: str) -> str:
 
 
 def organization() -> str:
-    """The org's own record."""
-    return select(("Id", "Name", "OrganizationType", "IsSandbox", "InstanceName"), "Organization")
+    """The Organization record."""
+    return select(("Id", "Name", "OrganizationType", "IsSandbox"), "Organization")
 
 
 def user_named(username: str) -> str:
-    """The user of that name."""
+    """The user with that username."""
     return select(("Id", "Username"), "User", equals("Username", username))
 
 
 def view_all_data(user_id: str) -> str:
-    """Whether each permission set of a user grants View All Data; a profile is a permission set, too."""
+    """View All Data in each of a user's permission sets, which include the profile."""
     fields = ("PermissionSet.PermissionsViewAllData",)
     return select(fields, "PermissionSetAssignment", equals("AssigneeId", user_id))
 
 
 def permission_set(name: str) -> str:
-    """The permission set of that name."""
+    """The permission set with that name."""
     return select(("Id",), "PermissionSet", equals("Name", name))
 
 
@@ -141,7 +141,7 @@ def scheduled_jobs(pattern: str) -> str:
 
 
 def remote_site(name: str) -> str:
-    """The remote site of that name (Tooling API)."""
+    """The remote site with that name (Tooling API)."""
     return select(("EndpointUrl", "IsActive"), "RemoteProxy", equals("SiteName", name))
 
 
@@ -191,9 +191,9 @@ def after_stamp(field: str, stamp: Millis | str, last_id: str) -> str:
 
 
 def column_chunks(
-    fields: Sequence[str], *, most_characters: int, always: Sequence[str]
+    fields: Sequence[str], *, max_characters: int, always: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Split a field list into chunks of at most `most_characters` characters.
+    """Split a field list into chunks of at most `max_characters` characters.
 
     The `always` fields lead every chunk: Id joins the rows, and the stamp reveals a row that changed between
     two chunks.
@@ -204,7 +204,7 @@ def column_chunks(
     for name in fields:
         if name in lead:
             continue
-        if size + len(name) + 1 > most_characters and len(chunk) > len(lead):
+        if size + len(name) + 1 > max_characters and len(chunk) > len(lead):
             yield chunk
             chunk, size = list(lead), base
         chunk.append(name)

@@ -69,12 +69,12 @@ async def finish(tx: Tx, object_name: str) -> None:
 
 
 async def request(tx: Tx, object_name: str, at: Millis) -> None:
-    """Remember that an operator asked for an object's initial audit, until that is over."""
+    """Store an operator's request for an object's initial audit, until the audit is finished."""
     await meta.put(tx, _REQUEST + object_name, to_iso(at))
 
 
 async def requested(database: Database) -> set[str]:
-    """The objects whose initial audit an operator asked for, and that is not over."""
+    """The objects with a requested and unfinished initial audit."""
     keys = await database.fetch("SELECT key FROM _rts_meta WHERE key GLOB ?", (_REQUEST + "*",))
     return {str(key).removeprefix(_REQUEST) for (key,) in keys}
 

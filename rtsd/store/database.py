@@ -39,18 +39,18 @@ class Tx:
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self.counts = Counts()
-        """By how much the transaction changes the database's counts."""
+        """The transaction's changes of the database's counts."""
         self._callbacks: list[Callable[[], None]] = []
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call back once this has committed, before another transaction begins; never after a roll-back.
+        """Run a callback after the commit and before the next transaction, but not after a rollback.
 
-        Memory that mirrors what is stored changes only here.
+        Memory that reflects stored data changes only in such callbacks.
         """
         self._callbacks.append(callback)
 
     def committed(self) -> None:
-        """Call back, in the order of the requests; only `Database.transaction` knows when."""
+        """Run the callbacks in order; for `Database.transaction` only."""
         for callback in self._callbacks:
             callback()
 

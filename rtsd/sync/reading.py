@@ -154,7 +154,7 @@ class Reader:
                 ids,
                 mirrored.described.columns,
                 purpose=self.purpose,
-                most_characters=mirrored.learned.most_characters,
+                max_characters=mirrored.learned.max_characters,
             ),
         )
         return self._batch((record for record in answer.records if record is not None), answer.observed)
@@ -222,7 +222,7 @@ def parts(mirrored: MirroredObject) -> list[list[str]]:
     return list(
         soql.column_chunks(
             schema.names,
-            most_characters=mirrored.learned.most_characters,
+            max_characters=mirrored.learned.max_characters,
             always=("Id", *([schema.cursor] if schema.cursor else [])),
         )
     )
@@ -244,7 +244,7 @@ def _narrow(mirrored: MirroredObject) -> bool:
     longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
     if longest <= NARROWEST:
         return False
-    mirrored.learned.most_characters = longest // 2
+    mirrored.learned.max_characters = longest // 2
     return True
 
 

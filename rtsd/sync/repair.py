@@ -9,7 +9,7 @@ from rtsd.core.change import Change, Operation, Outcome, Source, Version
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.salesforce import soql
-from rtsd.salesforce.client import MOST_IDS
+from rtsd.salesforce.client import MAX_IDS
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
@@ -176,4 +176,4 @@ class Repair:
 
 def ids_at_once(mirrored: MirroredObject) -> int:
     """Records that one call fetches: wide rows make its answer large."""
-    return min(MOST_IDS, chunk_rows(len(mirrored.described.columns)))
+    return min(MAX_IDS, chunk_rows(len(mirrored.described.columns)))

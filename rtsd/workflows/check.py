@@ -28,7 +28,7 @@ from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.ledger import Uncounted
+from rtsd.salesforce.ledger import NullLedger
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
@@ -114,8 +114,8 @@ async def inspect(config: Config) -> Report:
     report = Report()
     _check_directory(config, report)
     _check_commands(config, report)
-    session = Session(credentials(config.org), Uncounted(), wall_ms)
-    async with Client(session, Uncounted(), wall_ms, api_version=config.org.api_version) as client:
+    session = Session(credentials(config.org), NullLedger(), wall_ms)
+    async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:
             await _check_org(client, config, report)
             await _check_objects(client, config.objects, report)
