@@ -38,7 +38,7 @@ class Session:
         timeouts: Timeouts | None = None,
         login: Login | None = None,
     ) -> None:
-        """`login` is one that was made already, and whose refresh token is saved."""
+        """`login` is an earlier login whose refresh token is saved."""
         self.credentials = credentials
         self.org_id: str | None = None
         """The org that every login must lead to, once known."""
@@ -55,7 +55,7 @@ class Session:
         self._failed_at: Millis = 0
 
     async def login(self) -> Login:
-        """Return the current token, with the refresh token to use next. Raises as `token` does."""
+        """Return the current token with the next refresh token. Raises as `token`."""
         return Login(await self.token(), self._refresh_token)
 
     async def token(self) -> Token:

@@ -97,7 +97,7 @@ class Database:
     ) -> None:
         self.path = path
         self.counts = counts
-        """What is committed, counted."""
+        """The counts of committed data."""
         self._lock_file = lock
         self._writer = writer
         self._reader = reader
@@ -196,7 +196,7 @@ class Database:
         await self.close()
 
     async def _commit(self, tx: Tx) -> None:
-        """Commit, then count and call back; a commit that is cancelled goes through all the same."""
+        """Commit, then update the counts and run the callbacks, even if cancelled."""
         committing = asyncio.ensure_future(self._writer.execute("COMMIT"))
         committing.add_done_callback(partial(self._follow, tx))
         await asyncio.shield(committing)

@@ -32,7 +32,7 @@ RECORDS: Mapping[str, int] = {
 }
 """The default org: 50,000 records."""
 IMPORT = 200
-"""Records per import: the maximum that Salesforce passes to a trigger, and thus one push."""
+"""Records per import: the maximum that Salesforce passes to an Apex trigger, and thus one push."""
 CYCLE_S = 60.0
 """The length of a round, which repeats in the dashboard."""
 SETTLE_S = 90.0
