@@ -1,4 +1,4 @@
-"""Every error rts raises on purpose: whose fault it is, and what to do about it.
+"""Every error that rts raises on purpose: whose fault it is and what to do.
 
 ::
 
@@ -6,28 +6,28 @@
     ├── ConfigError             the configuration file or a secret in it (exit 2)
     ├── UsageError              a command's arguments, or a bad control request (exit 2, HTTP 400)
     ├── NotFound                no such object, record, dead letter or run (HTTP 404)
-    ├── Conflict                the thing exists but is not in a state for this (HTTP 409)
-    ├── DaemonUnreachable       no rtsd behind the socket (exit 3)
-    ├── RuleFailed              a rule's `when` cannot be evaluated any more, as for a field that is gone
-    ├── AnotherInstance         somebody else holds the state directory (exit 75)
+    ├── Conflict                it exists, but its state does not allow this (HTTP 409)
+    ├── DaemonUnreachable       no rtsd answers on the control socket (exit 3)
+    ├── RuleFailed              a rule's `when` can no longer be evaluated, as for a removed field
+    ├── AnotherInstance         another rtsd holds the state directory (exit 75)
     ├── AddressInUse            the gateway's port or the socket's path is taken
     ├── StoreError              the database file
-    │   ├── ForeignDatabase     a SQLite file that is not ours
-    │   ├── NewerDatabase       written by a later rtsd
-    │   ├── CorruptDatabase     not readable as SQLite, or it fails its own checks
+    │   ├── ForeignDatabase     a SQLite file of another program
+    │   ├── NewerDatabase       written by a later version of rtsd
+    │   ├── CorruptDatabase     not readable as SQLite, or fails its integrity checks
     │   ├── StorageUnwritable   read-only, missing directory, no permission
     │   ├── StorageFull         no space left
-    │   └── StorageFailed       the disk answered with an I/O error
-    ├── SalesforceError         Salesforce answered with an error; code and status as it sent them
-    │   ├── AuthenticationFailed   it refused the login
+    │   └── StorageFailed       the disk reported an I/O error
+    ├── SalesforceError         Salesforce answered with an error; code and status as sent
+    │   ├── AuthenticationFailed   the login was refused
     │   ├── SessionExpired      the access token is no longer valid
-    │   ├── OrgUnreachable      no connection, time-out, or a 5xx that outlasted the retries
-    │   ├── QuotaExhausted      the daily allocation, or our reserve or own cap, is used up
-    │   ├── BulkRefused         the Bulk API will not read this object or query
-    │   ├── DeployFailed        a metadata deployment or anonymous Apex did not go through
-    │   ├── BulkFailed          a job ended Failed or Aborted, or its result is not whole
-    │   └── ObjectUnavailable   the object or field is gone or hidden from the sync user
-    └── PushError               a push the gateway will not take
+    │   ├── OrgUnreachable      no connection, a time-out, or a 5xx that outlasted the retries
+    │   ├── QuotaExhausted      the daily allocation, the reserve or a cap of rtsd's is used up
+    │   ├── BulkRefused         the Bulk API does not support this object or query
+    │   ├── DeployFailed        a metadata deployment or anonymous Apex failed
+    │   ├── BulkFailed          a job ended Failed or Aborted, or its result is incomplete
+    │   └── ObjectUnavailable   the object or field was removed or is hidden from the sync user
+    └── PushError               a push that the gateway rejects
         ├── MalformedPush       400
         ├── BadSignature        401
         ├── WrongOrg            403
@@ -78,7 +78,7 @@ __all__ = [
 
 
 def place(error: BaseException) -> str:
-    """Where an error came up, as `file.py:12`, for logs: its text may hold what nobody else is to read."""
+    """The place an error was raised, as `file.py:12`, for logs: its text may contain confidential data."""
     found = error.__traceback__
     while found is not None and found.tb_next is not None:
         found = found.tb_next
@@ -86,7 +86,7 @@ def place(error: BaseException) -> str:
 
 
 class RtsError(Exception):
-    """The root: what happened (`message`) and what the reader can do about it (`do`)."""
+    """The root of rts's errors: what happened (`message`) and what the reader can do about it (`do`)."""
 
     exit_status = 1
     http_status = 500
@@ -98,17 +98,17 @@ class RtsError(Exception):
 
     @property
     def code(self) -> str:
-        """The name that goes on the wire and into logs, e.g. `QuotaExhausted`."""
+        """The name on the wire and in logs, such as `QuotaExhausted`."""
         return type(self).__name__
 
     def __str__(self) -> str:
-        """What happened and what to do, as one text."""
+        """The message and the advice in one text."""
         ended = not self.do or self.message.endswith((".", "!", "?", ":"))
         return f"{self.message}{'' if ended else ';'} {self.do}".strip()
 
 
 class ConfigError(RtsError):
-    """The configuration cannot be used; `mistakes` holds every one of them, not only the first."""
+    """The configuration is not usable; `mistakes` lists every mistake, not only the first."""
 
     exit_status = 2
     http_status = 400
@@ -119,7 +119,7 @@ class ConfigError(RtsError):
 
 
 class UsageError(RtsError):
-    """The caller asked for something that makes no sense."""
+    """The caller's arguments are invalid."""
 
     exit_status = 2
     http_status = 400
@@ -132,20 +132,20 @@ class NotFound(RtsError):
 
 
 class Conflict(RtsError):
-    """It exists, but not in a state for this."""
+    """The target exists, but its state does not allow this."""
 
     http_status = 409
 
 
 class DaemonUnreachable(RtsError):
-    """No rtsd answers behind the control socket."""
+    """No rtsd answers on the control socket."""
 
     exit_status = 3
     http_status = 503
 
 
 class RuleFailed(RtsError):
-    """A rule's `when` cannot be evaluated: what it was to judge fired nothing."""
+    """A rule's `when` cannot be evaluated; the change fired nothing."""
 
 
 class AnotherInstance(RtsError):
@@ -159,25 +159,25 @@ class AddressInUse(RtsError):
 
 
 class StoreError(RtsError):
-    """The database file cannot be used as it is; nothing in it was touched."""
+    """The database file is not usable; it was left untouched."""
 
     http_status = 503
 
 
 class ForeignDatabase(StoreError):
-    """A SQLite file that rtsd did not make."""
+    """A SQLite file that rtsd did not create."""
 
 
 class NewerDatabase(StoreError):
-    """A database that a later rtsd has migrated."""
+    """A database migrated by a later version of rtsd."""
 
 
 class CorruptDatabase(StoreError):
-    """Not readable as SQLite, or it fails SQLite's own checks."""
+    """Not readable as SQLite, or fails SQLite's integrity checks."""
 
 
 class StorageUnwritable(StoreError):
-    """The directory or file is read-only, missing, or not ours."""
+    """The directory or file is read-only, missing, or owned by somebody else."""
 
 
 class StorageFull(StoreError):
@@ -185,13 +185,13 @@ class StorageFull(StoreError):
 
 
 class StorageFailed(StoreError):
-    """The disk answered with an I/O error: nothing more is promised until a restart has recovered."""
+    """The disk reported an I/O error: durability is not guaranteed until a restart has recovered."""
 
 
 class SalesforceError(RtsError):
     """Salesforce answered with an error.
 
-    `status` is the HTTP status (0: none came), `reason` its errorCode such as `INVALID_FIELD`.
+    `status` is the HTTP status (0 without a response), `reason` its errorCode such as `INVALID_FIELD`.
     """
 
     http_status = 502
@@ -203,7 +203,7 @@ class SalesforceError(RtsError):
 
 
 class AuthenticationFailed(SalesforceError):
-    """The login was refused; the message carries Salesforce's own reason."""
+    """Salesforce refused the login; the message carries its reason."""
 
 
 class SessionExpired(SalesforceError):
@@ -215,25 +215,25 @@ class OrgUnreachable(SalesforceError):
 
 
 class QuotaExhausted(SalesforceError):
-    """A daily allocation, our reserve of it, or our own cap is used up; work is deferred, not failed."""
+    """A daily allocation, the reserve or a cap of rtsd's is used up; the work is deferred, not failed."""
 
     http_status = 429
     goes_on_at: int | None = None
-    """When enough of what was spent leaves the rolling 24 hours (ms since 1970), as far as that is known."""
+    """The time at which enough usage leaves the rolling 24 hours (ms since 1970), if known."""
     try_at: int = 0
-    """When trying again makes sense: then, or earlier, to see whether others have left room."""
+    """The time of the next attempt (ms since 1970): `goes_on_at`, or earlier to probe for room."""
 
 
 class BulkRefused(SalesforceError):
-    """The Bulk API will not read this object or query; REST may."""
+    """The Bulk API does not support this object or query; REST may."""
 
 
 class BulkFailed(SalesforceError):
-    """A Bulk job ended Failed or Aborted, or what it delivered is not whole."""
+    """A Bulk job ended Failed or Aborted, or its result is incomplete."""
 
 
 class DeployFailed(SalesforceError):
-    """A metadata deployment or anonymous Apex did not go through; `details` has a line for each reason."""
+    """A metadata deployment or anonymous Apex failed; `details` has a line for each reason."""
 
     def __init__(self, message: str, do: str = "", details: tuple[str, ...] = ()) -> None:
         super().__init__(message, do)
@@ -241,11 +241,11 @@ class DeployFailed(SalesforceError):
 
 
 class ObjectUnavailable(SalesforceError):
-    """The object or a field is gone, or hidden from the sync user."""
+    """The object or a field was removed, or is hidden from the sync user."""
 
 
 class PushError(RtsError):
-    """A push that the gateway will not take; nothing of it was kept."""
+    """A push that the gateway rejects; nothing of it was stored."""
 
     http_status = 400
 
@@ -255,13 +255,13 @@ class MalformedPush(PushError):
 
 
 class BadSignature(PushError):
-    """The signature is missing or wrong, or the time-stamp is more than 300 s off."""
+    """The signature is missing or wrong, or its timestamp is more than 300 s off."""
 
     http_status = 401
 
 
 class WrongOrg(PushError):
-    """Rightly signed, but by another org: a sandbox copy that kept production's token."""
+    """Correctly signed, but for another org: a sandbox copy that kept production's token."""
 
     http_status = 403
 
@@ -285,7 +285,7 @@ class PushEncoded(PushError):
 
 
 class CannotCommit(PushError):
-    """The push cannot be made durable now: overload or storage. Nothing was kept; try again."""
+    """The push cannot be stored now, because of overload or storage. Nothing was kept; the sender retries."""
 
     http_status = 503
 

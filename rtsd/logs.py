@@ -1,7 +1,7 @@
-"""Log lines on stderr: text for people, JSON for programs, without secrets or control characters.
+"""Logging to stderr: text for people, JSON for programs, without secrets or control characters.
 
-`setup()` once, by the verb that runs; `conceal()` for every secret as it becomes known. Modules log with
-`structlog.get_logger()` or the standard library's `logging`: both end here.
+The running verb calls `setup()` once, and `conceal()` for every secret it loads. Modules log with
+`structlog.get_logger()` or the standard library's `logging`; both end here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rtsd.core.instant import Millis
-from rtsd.core.pace import Pace
+from rtsd.core.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,35 +30,35 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMS = ("auto", "text", "json")
 _FIRST = ("at", "level", "event")
 
-LOOP_FAILURES_A_SECOND = 5
+LOOP_FAILURES_PER_SECOND = 5
 
 _REDACTED = "[redacted]"
-_SHORTEST_SECRET = 4  # replacing shorter ones would riddle every line and reveal them by that
+_SHORTEST_SECRET = 4  # redacting shorter ones would garble every line and thereby reveal them
 _concealed: set[str] = set()
 
-# What journald files a line under, from its first characters (sd-daemon(3)).
+# The priority prefixes that journald reads (sd-daemon(3)).
 _PRIORITY = {"critical": "<2>", "error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}
 _UNSAFE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # ESC, bidi overrides, lone surrogates…
 
 
 def conceal(secrets: Iterable[str]) -> None:
-    """From now on, replace these texts, and the long lines of those that have several, in every log line."""
+    """Redact these texts, and the long lines of multi-line ones, in every log line from now on."""
     for secret in secrets:
-        lines = [secret, *(line for line in secret.splitlines() if len(line) >= 16)]  # a PEM key's
+        lines = [secret, *(line for line in secret.splitlines() if len(line) >= 16)]  # of a PEM key
         _concealed.update(line for line in lines if len(line) >= _SHORTEST_SECRET)
 
 
 def redact(text: str) -> str:
-    """Return `text` without any concealed secret; longer ones go first, as one may hold another."""
+    """Return `text` with every concealed secret redacted, longest first as one may contain another."""
     for secret in sorted(_concealed, key=len, reverse=True):
         text = text.replace(secret, _REDACTED)
     return text
 
 
 def clean(text: str) -> str:
-    """Return `text` as one line without characters that steer a terminal: they become escapes.
+    """Return `text` on one line, with terminal control characters escaped.
 
-    (CWE-150, CWE-117: a record's value must not write to the terminal, nor forge a log line.)
+    (CWE-150, CWE-117: a record's value must neither control the terminal nor forge a log line.)
     """
     if text.isascii() and text.isprintable():
         return text
@@ -71,10 +71,10 @@ def clean(text: str) -> str:
 def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = os.environ) -> None:
     """Send every log line of `level` and above to stderr, in one of FORMS.
 
-    `auto` is text on a terminal and JSON for whatever else reads it. Under journald (`$JOURNAL_STREAM`) a
-    line starts with its priority and leaves the time to journald.
+    `auto` means text on a terminal and JSON otherwise. Under journald (`$JOURNAL_STREAM`) each line starts
+    with its priority and carries no time, which journald records itself.
     """
-    import structlog  # noqa: PLC0415 - a third of a second, that verbs which only ask do not wait
+    import structlog  # noqa: PLC0415 - takes a third of a second, which verbs that only query avoid
 
     journald = "JOURNAL_STREAM" in environ
     shared: list[Processor] = [
@@ -115,21 +115,21 @@ def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = 
 
 
 class LoopFailures:
-    """The event loop's exception handler: says where something failed, not with what, and not without end."""
+    """The event loop's exception handler: logs the type of a failure, rate-limited and without its text."""
 
     def __init__(self, now: Callable[[], Millis]) -> None:
         self._now = now
-        self._pace = Pace(LOOP_FAILURES_A_SECOND)
+        self._rate_limit = RateLimit(LOOP_FAILURES_PER_SECOND)
 
     def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log one failure; its text is left out, for it may hold what somebody sent."""
-        held_back = self._pace.admit(self._now())
-        if held_back is None:
+        """Log a failure without its text, which may contain data that somebody sent."""
+        suppressed = self._rate_limit.admit(self._now())
+        if suppressed is None:
             return
         error = context.get("exception")
         name = type(error).__name__ if error is not None else None
         logging.getLogger("rtsd.loop").error(
-            "%s: %s%s", context.get("message"), name, f" (and {held_back} more)" if held_back else ""
+            "%s: %s%s", context.get("message"), name, f" (and {suppressed} more)" if suppressed else ""
         )
 
 
@@ -140,15 +140,15 @@ def _logfmt() -> Renderer:
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """One JSON object, the same keys first."""
+    """Render one JSON object, with the same keys first."""
     first = {key: event.pop(key) for key in _FIRST if key in event}
     return json.dumps({**first, **event})
 
 
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Make every value a number, or text that is safe to print; leave out what there is none of.
+    """Turn every value into a number or printable text, and drop missing values.
 
-    Redact before escaping: that changes how a secret looks.
+    Redact before escaping, which would alter a secret beyond recognition.
     """
     return {
         clean(redact(key)).replace(" ", "_"): value
@@ -160,7 +160,7 @@ def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 class _Line:
-    """The renderer, with journald's priority before it."""
+    """A renderer that prefixes journald's priority."""
 
     def __init__(self, renderer: Renderer, *, journald: bool) -> None:
         self._renderer = renderer

@@ -1,6 +1,6 @@
-"""What rtsd says to systemd, and what it takes from it: sd_notify(3) and sd_listen_fds(3), no library.
+"""The systemd protocols sd_notify(3) and sd_listen_fds(3), without a library.
 
-Outside systemd everything here does nothing.
+Outside systemd every function is a no-op.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
 
 def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Send `lines` such as `READY=1` to `$NOTIFY_SOCKET`; return whether anybody listens.
+    """Send `lines` such as `READY=1` to `$NOTIFY_SOCKET`; return whether they were sent.
 
-    A supervisor that is gone must not stop the daemon, so a failed send is only False.
+    A missing supervisor must not stop the daemon, so a failed send only returns False.
     """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -33,7 +33,7 @@ def notify(*lines: str, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def ready(text: str = "running") -> None:
-    """Say that start-up, or a reload, is over."""
+    """Report that start-up, or a reload, is complete."""
     notify("READY=1", f"STATUS={_one_line(text)}")
 
 
@@ -43,35 +43,35 @@ def status(text: str) -> None:
 
 
 def stopping() -> None:
-    """Say that the daemon is draining."""
+    """Report that the daemon is draining."""
     notify("STOPPING=1", "STATUS=stopping")
 
 
 def reloading(monotonic_ms: int) -> None:
-    """Say that the configuration is being read again; `ready()` ends it.
+    """Report the start of a reload, which ends with `ready()`.
 
-    systemd wants the time with it (Type=notify-reload), and none from before it asked: so it is rounded up.
+    systemd requires a monotonic time (Type=notify-reload) no earlier than its request, hence rounded up.
     """
     notify("RELOADING=1", f"MONOTONIC_USEC={(monotonic_ms + 1) * 1000}")
 
 
 def watchdog() -> None:
-    """Say that the event loop is alive."""
+    """Report that the event loop is alive."""
     notify("WATCHDOG=1")
 
 
 def watchdog_s(environ: Mapping[str, str] = os.environ) -> float | None:
-    """How often to call `watchdog()`, in seconds: half of what systemd grants; None unwatched."""
-    granted, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
-    if not granted.isdecimal() or int(granted) == 0 or pid not in {"", str(os.getpid())}:
+    """Seconds between calls of `watchdog()`, half of systemd's time-out; None without a watchdog."""
+    timeout_us, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not timeout_us.isdecimal() or int(timeout_us) == 0 or pid not in {"", str(os.getpid())}:
         return None
-    return int(granted) / 2_000_000
+    return int(timeout_us) / 2_000_000
 
 
 def listen_fds(environ: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
-    """Take the sockets that systemd opened for us; FileDescriptorName= does not matter.
+    """Take over the sockets that systemd opened, whatever their FileDescriptorName=.
 
-    The variables are removed, so that no child takes them too.
+    Removes the variables, so that no child process takes the sockets over as well.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", "")

@@ -1,8 +1,8 @@
-"""The Salesforce side of rtsd: its source, and the trees and zips made of it for a deployment.
+"""The Salesforce package: its source, and the file trees and zip archives generated for a deployment.
 
-`force-app` beside this file holds what is the same for every org; triggers, their tests and the remote
-site are written per org. Everything here is deterministic: the same input gives the same bytes, so a
-hash names what was deployed. Nothing here talks to an org.
+`force-app` contains the files that are the same for every org; triggers, their tests and the remote site are
+generated per org. Generation is deterministic, so that a hash identifies a deployment. Nothing here talks to
+an org.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Zips for `POST /metadata/deployRequest`: what to put into an org, and what to take out of it.
+"""Zip archives for `POST /metadata/deployRequest` that install or remove the package.
 
-Both are for `singlePackage: true`, so package.xml lies at the root (Metadata API guide, Deploy).
+Both use `singlePackage: true`, with package.xml at the root (Metadata API guide, Deploy).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _TYPES = {
     "triggers": ("ApexTrigger", ".trigger"),
 }
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Every entry's time: the same content is the same zip."""
+"""The time of every entry, to keep archives reproducible."""
 
 
 def components(objects: Iterable[str]) -> dict[str, list[str]]:
-    """Return what an org should hold for these objects: names by metadata type, sorted."""
+    """Return the components of the package for these objects: sorted names by metadata type."""
     return _members(metadata(objects, "https://gateway.example", "62.0"))
 
 
@@ -38,10 +38,10 @@ def metadata_zip(
     *,
     run_as: str = "",
 ) -> bytes:
-    """Return the zip that installs the package; triggers named in `obsolete_triggers` are deleted after it.
+    """Return the archive that installs the package and then deletes `obsolete_triggers`.
 
     `run_as` is the username of rtsd's user (see `sfdx_project`).
-    Raises ValueError for an object's or a URL's impossible name and an unknown version.
+    Raises ValueError for an invalid object name, URL or API version.
     """
     wanted = list(objects)
     tree = metadata(wanted, gateway_url, api_version, run_as=run_as)
@@ -53,10 +53,10 @@ def metadata_zip(
 
 
 def destructive_zip(objects: Iterable[str], api_version: str, more_triggers: Iterable[str] = ()) -> bytes:
-    """Return the zip that removes the package with everything it holds: rows, settings, triggers.
+    """Return the archive that removes the package with its rows, settings and triggers.
 
-    `more_triggers` are those of objects that are not among `objects` any more. Scheduled jobs have to be
-    ended before (`unschedule_script`). A component that is missing is a warning, no failure.
+    `more_triggers` are triggers of objects that are no longer among `objects`. Scheduled jobs must be aborted
+    first (`unschedule_script`). A missing component is a warning, not a failure.
     """
     members = components(objects)
     members["ApexTrigger"] = sorted({*members["ApexTrigger"], *more_triggers})

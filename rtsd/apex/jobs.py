@@ -1,6 +1,6 @@
-"""Anonymous Apex around the package: the heartbeat's scheduled jobs, and the test push.
+"""Anonymous Apex for the package: scheduling the heartbeat, and a test push.
 
-An unmanaged package has no install script, so whoever deploys it runs these through
+An unmanaged package has no install script, so a deployment runs these scripts through
 `GET /tooling/executeAnonymous` (Tooling API guide, executeAnonymous).
 """
 
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 HEARTBEAT_MINUTES = (3, 18, 33, 48)
-"""Every 15 minutes; a job's seconds and minutes take one number each (Apex guide, Apex Scheduler)."""
+"""Every 15 minutes: a job's schedule takes a single minute (Apex guide, Apex Scheduler)."""
 
 HEARTBEAT_JOBS = tuple(f"RTS Heartbeat {minute:02d}" for minute in HEARTBEAT_MINUTES)
 """Names of the scheduled jobs, unique in the org."""
 
 FEW_MINUTES = (3, 33)
-"""For Developer Edition, which takes five scheduled jobs in all."""
+"""For Developer Edition, which allows five scheduled jobs in total."""
 
 
 def schedule_script(minutes: Iterable[int] = HEARTBEAT_MINUTES) -> str:
-    """Return the anonymous Apex that schedules the heartbeats, those that are there replaced."""
+    """Return the anonymous Apex that schedules the heartbeats, replacing existing ones."""
     lines = [
         f"System.schedule('RTS Heartbeat {minute:02d}', '0 {minute} * * * ?', new RTS_Schedule());"
         for minute in sorted(set(minutes))
@@ -28,9 +28,9 @@ def schedule_script(minutes: Iterable[int] = HEARTBEAT_MINUTES) -> str:
 
 
 def unschedule_script() -> str:
-    """Return the anonymous Apex that ends the heartbeats.
+    """Return the anonymous Apex that aborts the scheduled heartbeats.
 
-    A class with a scheduled job can be neither replaced nor deleted (Metadata API guide, Deploy).
+    A class with a scheduled job cannot be replaced or deleted (Metadata API guide, Deploy).
     """
     return (
         "for (CronTrigger job : [SELECT Id FROM CronTrigger WHERE CronJobDetail.Name LIKE 'RTS Heartbeat %'])"
@@ -39,5 +39,5 @@ def unschedule_script() -> str:
 
 
 def test_script() -> str:
-    """Return the anonymous Apex that sends a test push at once."""
+    """Return the anonymous Apex that sends a test push."""
     return "RTS_Ping.send();"

@@ -1,4 +1,4 @@
-"""Names of the generated triggers: unique, legal Apex identifiers, at most 40 characters."""
+"""The names of the generated triggers: unique, valid Apex identifiers of at most 40 characters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 PREFIX = "RTS_"
-LONGEST = 40
-"""ApexTrigger's real maximum is not documented; objects' own names end at 40, so these do too."""
+MAX_LENGTH = 40
+"""The maximum of ApexTrigger is not documented; that of object names is 40 characters."""
 
 RESERVED = frozenset(
     {
@@ -20,30 +20,30 @@ RESERVED = frozenset(
         "rts_trigger_test", "rts_triggers", "rts_version",
     }
 )  # fmt: skip
-"""The package's own classes and triggers, in lower case: a trigger hides a class of its name from itself."""
+"""The package's own classes and triggers, in lower case: a trigger would hide a class of the same name."""
 
 _OBJECT = re.compile(r"[A-Za-z](?:_{0,2}[A-Za-z0-9])*", re.ASCII)
 
 
 def trigger_name(object_name: str) -> str:
-    """Return the trigger's name for an object, where no other object claims it: `RTS_Contact`.
+    """Return the preferred trigger name of an object, such as `RTS_Contact`.
 
-    `__c` is left off and a double underscore becomes one, as an identifier may not hold two in a row
-    (Apex Developer Guide, Variables). Raises ValueError for what is no API name.
+    `__c` is dropped and double underscores become single ones, as identifiers must not contain double ones
+    (Apex Developer Guide, Variables). Raises ValueError for an invalid API name.
     """
     if not _OBJECT.fullmatch(object_name):
         raise ValueError(f"{object_name!r} is not the API name of an object")
     name = PREFIX + object_name.removesuffix("__c").replace("__", "_")
-    if len(name) <= LONGEST and name.lower() not in RESERVED:
+    if len(name) <= MAX_LENGTH and name.lower() not in RESERVED:
         return name
     return _hashed(object_name)
 
 
 def trigger_names(objects: Iterable[str]) -> dict[str, str]:
-    """Return each object's trigger, sorted by object; raises ValueError as `trigger_name` does.
+    """Return the trigger name of each object, sorted by object. Raises ValueError as `trigger_name`.
 
-    Where two objects claim one name (`Invoice` and `Invoice__c`, `a__b__c` and `a_b__c`), those with a
-    double underscore get a hash of their whole name at the end.
+    If two objects prefer the same name (`Invoice` and `Invoice__c`, `a__b__c` and `a_b__c`), those with a
+    double underscore get a hash of their full name as a suffix.
     """
     wanted = {name: trigger_name(name) for name in sorted(set(objects))}
     claims = Counter(name.lower() for name in wanted.values())
@@ -55,5 +55,5 @@ def trigger_names(objects: Iterable[str]) -> dict[str, str]:
 
 def _hashed(object_name: str) -> str:
     digest = hashlib.sha256(object_name.encode()).hexdigest()[:8]
-    base = (PREFIX + object_name.removesuffix("__c").replace("__", "_"))[: LONGEST - len(digest) - 1]
+    base = (PREFIX + object_name.removesuffix("__c").replace("__", "_"))[: MAX_LENGTH - len(digest) - 1]
     return f"{base.rstrip('_')}_{digest}"

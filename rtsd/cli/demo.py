@@ -53,16 +53,16 @@ def demo(
     line is JSON: the comparison of mirror and org, field by field, and the effort. Exit status 1 when
     they differ.
     """
-    from rtsd.workflows.demo.story import RECORDS, Play, play_headless, play_on_screen  # noqa: PLC0415 - half a second
+    from rtsd.workflows.demo.scenario import RECORDS, Options, run_headless, run_with_dashboard  # noqa: PLC0415 - half a second
 
-    play = Play(records or RECORDS, rate, seconds, directory)
+    chosen = Options(records or RECORDS, rate, seconds, directory)
     if headless:
-        result = _run(play_headless(play, click.echo))
+        result = _run(run_headless(chosen, click.echo))
         click.echo(json.dumps(result))
         return 0 if result["equal"] else 1
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The dashboard needs a terminal.", "Use rtsd demo --headless here.")
-    return _run(play_on_screen(play, click.echo))
+    return _run(run_with_dashboard(chosen, click.echo))
 
 
 def _run(playing: Coroutine[None, None, T]) -> T:

@@ -20,9 +20,9 @@ from rtsd.machine import monotonic_ms, wall_ms
 if TYPE_CHECKING:
     from rtsd.config import Config
     from rtsd.salesforce.deploy import Progress
+    from rtsd.workflows.installation.org_session import OrgSession
     from rtsd.workflows.installation.plan import Plan
     from rtsd.workflows.installation.reports import InstallationReport
-    from rtsd.workflows.installation.visit import Visit
 
 T = TypeVar("T")
 
@@ -105,23 +105,25 @@ def deploy(
     settings = _load(config_path)
     from rtsd.workflows.installation.deploying import Deploying  # noqa: PLC0415 - as above
 
-    async def work(visit: Visit, plan: Plan) -> int:
+    async def work(session: OrgSession, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests)
-        outcome = await Deploying(visit.client, plan, tests, _say, _ProgressPrinter().show).run()
+        outcome = await Deploying(session.client, plan, tests, _say, _ProgressPrinter().show).run()
         left = [f"{difference.part}: {difference.what}" for difference in outcome.left]
         _warn(outcome.warnings, plan)
         if as_json:
             document = {"done": outcome.done, "warnings": outcome.warnings, "left": left}
-            click.echo(msgspec.json.encode({**document, "calls": visit.tally.calls}))
+            click.echo(msgspec.json.encode({**document, "calls": session.counter.calls}))
         elif not outcome.done and not left:
-            click.echo(f"Nothing to do: the org matches the configuration ({visit.tally.calls} API calls).")
+            click.echo(
+                f"Nothing to do: the org matches the configuration ({session.counter.calls} API calls)."
+            )
         elif left:
             click.echo("Still different: " + logs.clean("; ".join(left)))
         else:
-            click.echo(f"The package is in {logs.clean(plan.org.name)} ({visit.tally.calls} API calls).")
+            click.echo(f"The package is in {logs.clean(plan.org.name)} ({session.counter.calls} API calls).")
         return 1 if left else 0
 
-    return _visit(settings, work, user=user, changes=True)
+    return _with_session(settings, work, user=user, changes=True)
 
 
 @package.command(epilog=options.examples("rtsd package status", "rtsd package status --json"))
@@ -170,11 +172,11 @@ def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> No
     settings = _load(config_path)
     from rtsd.workflows.installation import rotation  # noqa: PLC0415 - as above
 
-    async def work(visit: Visit, plan: Plan) -> rotation.Rotated:
+    async def work(session: OrgSession, plan: Plan) -> rotation.Rotated:
         step = rotation.finish if finish else rotation.begin
-        return await step(visit.client, plan, settings, wall_ms())
+        return await step(session.client, plan, settings, wall_ms())
 
-    done = _visit(settings, work, changes=True)
+    done = _with_session(settings, work, changes=True)
     if as_json:
         click.echo(msgspec.json.encode(asdict(done)))
         return
@@ -198,10 +200,10 @@ def test(*, config_path: Path | None, as_json: bool) -> None:
     from rtsd import apex  # noqa: PLC0415 - as above
     from rtsd.salesforce.deploy import run_anonymous  # noqa: PLC0415 - as above
 
-    async def work(visit: Visit, _plan: Plan) -> None:
-        await run_anonymous(visit.client, apex.test_script())
+    async def work(session: OrgSession, _plan: Plan) -> None:
+        await run_anonymous(session.client, apex.test_script())
 
-    _visit(settings, work)
+    _with_session(settings, work)
     if as_json:
         click.echo(msgspec.json.encode({"sent": True}))
     else:
@@ -230,11 +232,13 @@ def remove(
     if not yes:
         click.confirm("Remove the package with its settings, conditions and error log?", abort=True, err=True)
 
-    async def work(visit: Visit, plan: Plan) -> int:
+    async def work(session: OrgSession, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests or plan.is_production)
-        removed = await remove_package(visit.client, plan, tests, say=_say, tell=_ProgressPrinter().show)
+        removed = await remove_package(
+            session.client, plan, tests, report=_say, on_progress=_ProgressPrinter().show
+        )
         if as_json:
-            document = {"removed": removed.done, "left": removed.left, "calls": visit.tally.calls}
+            document = {"removed": removed.done, "left": removed.left, "calls": session.counter.calls}
             click.echo(msgspec.json.encode(document))
         elif removed.left:
             click.echo("Still there: " + logs.clean("; ".join(removed.left)))
@@ -244,32 +248,32 @@ def remove(
             click.echo("Nothing to do: nothing of the package is in the org.")
         return 1 if removed.left else 0
 
-    return _visit(settings, work, pushes=False, changes=True)
+    return _with_session(settings, work, pushes=False, changes=True)
 
 
 def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
     settings = _load(config_path)
     from rtsd.workflows.installation.reports import report  # noqa: PLC0415 - as above
 
-    async def work(visit: Visit, plan: Plan) -> int:
-        found = await report(visit.client, plan)
+    async def work(session: OrgSession, plan: Plan) -> int:
+        found = await report(session.client, plan)
         if as_json:
-            click.echo(msgspec.json.encode({**found.document(), "calls": visit.tally.calls}))
+            click.echo(msgspec.json.encode({**found.document(), "calls": session.counter.calls}))
         else:
             click.echo("\n".join(_lines(found)))
         return 1 if found.differences else 0
 
-    return _visit(settings, work, user=user)
+    return _with_session(settings, work, user=user)
 
 
 def _switch(config_path: Path | None, *, disabled: bool, as_json: bool) -> None:
     settings = _load(config_path)
-    from rtsd.workflows.installation.switching import switch  # noqa: PLC0415 - as above
+    from rtsd.salesforce.package import set_disabled  # noqa: PLC0415 - as above
 
-    async def work(visit: Visit, plan: Plan) -> bool:
-        return await switch(visit.client, plan, disabled=disabled)
+    async def work(session: OrgSession, plan: Plan) -> bool:
+        return await set_disabled(session.client, plan.org.id, disabled=disabled)
 
-    changed = _visit(settings, work, pushes=False, changes=True)
+    changed = _with_session(settings, work, pushes=False, changes=True)
     if as_json:
         click.echo(msgspec.json.encode({"disabled": disabled, "changed": changed}))
         return
@@ -284,9 +288,9 @@ def _load(config_path: Path | None) -> Config:
     return settings
 
 
-def _visit(
+def _with_session(
     settings: Config,
-    work: Callable[[Visit, Plan], Awaitable[T]],
+    work: Callable[[OrgSession, Plan], Awaitable[T]],
     *,
     user: str = "",
     pushes: bool = True,
@@ -294,13 +298,13 @@ def _visit(
 ) -> T:
     """Connect, make the plan, and work; with `changes` a running daemon probes the package afterwards."""
     from rtsd.workflows.installation import plan as plans  # noqa: PLC0415 - as above
-    from rtsd.workflows.installation.visit import visiting  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.org_session import org_session  # noqa: PLC0415 - as above
 
     async def run() -> T:
-        async with visiting(settings) as visit:
-            plan = await plans.make(visit.client, settings, user=user, pushes=pushes)
-            visit.changes = changes
-            return await work(visit, plan)
+        async with org_session(settings) as session:
+            plan = await plans.make(session.client, settings, user=user, pushes=pushes)
+            session.changes = changes
+            return await work(session, plan)
 
     return asyncio.run(run())
 

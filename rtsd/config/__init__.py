@@ -1,14 +1,14 @@
-"""The configuration: found, read, checked as a whole, and handed out as frozen values.
+"""The configuration: loads, validates and returns it as frozen values.
 
 ::
 
-    load(path)   reads the file and every secret it names; all mistakes at once, as one ConfigError
-    find()       where the file is looked for
-    model        the values, one class per table          values     how one value is read
-    secrets      Secret, and the files secrets come from  mistakes   how a mistake is worded
-    consistency  what keys mean together
+    load(path)   reads the file and its secret files; raises one ConfigError for all mistakes
+    find()       the path of the file
+    model        the values, one class per table    values       parsers of single values
+    secrets      Secret, and secret files           mistakes     the wording of mistakes
+    consistency  rules across several keys          credentials  the org's credentials
 
-The only variables of the environment that count are `$RTSD_CONFIG` and `$CREDENTIALS_DIRECTORY`.
+The only environment variables that matter are `$RTSD_CONFIG` and `$CREDENTIALS_DIRECTORY`.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ _ORG_SECRETS = ("client_secret", "password", "security_token", "private_key", "r
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the configuration's path: `$RTSD_CONFIG`, else /etc, else the user's own.
+    """Return the configuration's path: `$RTSD_CONFIG`, or the file in /etc or ~/.config.
 
-    Raises ConfigError when there is none.
+    Raises ConfigError if there is none.
     """
     if environ.get("RTSD_CONFIG"):
         return Path(environ["RTSD_CONFIG"])
@@ -77,17 +77,17 @@ def find(environ: Mapping[str, str] = os.environ) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = " nor ".join(str(place) for place in places)
+    tried = " nor ".join(str(place) for place in places)
     raise ConfigError(
-        f"There is no configuration: neither {looked} exists.",
-        "Name one with -c FILE or $RTSD_CONFIG; config/rtsd.toml is one to start from.",
+        f"There is no configuration: neither {tried} exists.",
+        "Name one with -c FILE or $RTSD_CONFIG; start from config/rtsd.toml.",
     )
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read and check the configuration at `path`, or where `find()` finds it.
+    """Load and validate the configuration at `path`, by default that of `find()`.
 
-    Raises ConfigError, with every mistake in `mistakes`.
+    Raises ConfigError with every mistake in `mistakes`.
     """
     path = (path or find(environ)).absolute()
     raw = _read(path)
@@ -105,7 +105,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     consistency.check(raw, found)
     if config is None or len(found):
         raise config_error(path, tuple(found))
-    config._path = path  # noqa: SLF001 - private to this package: not a key of the file
+    config._path = path  # noqa: SLF001 - private to this package, not a key of the file
     config.org._refresh_token_path = refresh_token_path  # noqa: SLF001 - the same
     config.gateway._token_path = token_path  # noqa: SLF001 - the same
     return config
@@ -116,13 +116,13 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", "Name a file that this user can read with -c FILE."
+            f"{path} cannot be read: {error.strerror}.", "Name a readable file with -c FILE."
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not a text in UTF-8.", "TOML is always UTF-8; save it so.") from None
+        raise ConfigError(f"{path} is not UTF-8 text.", "Save it as UTF-8, which TOML requires.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path} is not TOML: {error}.", "Text stands in quotes; see https://toml.io"
+            f"{path} is not TOML: {error}.", "Put text in quotes; see https://toml.io"
         ) from None
 
 
@@ -132,7 +132,7 @@ def _file_path(raw: dict[str, Any], table: str, key: str, files: SecretFiles) ->
 
 
 def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) -> None:
-    """Replace every secret of the document by its `Secret`."""
+    """Replace every secret of the document with a `Secret`."""
     take_secrets(consistency.table(raw, "org"), "org", _ORG_SECRETS, files, found)
     gateway = consistency.table(raw, "gateway")
     take_secrets(gateway, "gateway", ("token",), files, found)
@@ -154,10 +154,10 @@ def _check_tls_key(gateway: dict[str, Any], files: SecretFiles, found: Mistakes)
         except ValueError as error:
             found.add("gateway.tls_private_key", str(error))
         except OSError:
-            pass  # not there: the value's own check says so
+            pass  # missing: the value's own check reports it
 
 
 def config_error(path: Path, mistakes: tuple[str, ...]) -> ConfigError:
-    """Return the error that tells all mistakes of a configuration."""
+    """Return the error that lists all mistakes of a configuration."""
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return ConfigError(f"{path} has {count}:", "", mistakes)

@@ -1,6 +1,6 @@
-"""What single values cannot tell: keys that need each other, names that must differ or exist.
+"""Rules across several keys: required combinations, unique names, references.
 
-Works on the raw document, so that these mistakes are found beside the others and not after them.
+Works on the raw document, so that these mistakes are reported together with those of single values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rtsd.config.mistakes import Mistakes, entry_key
 
 Raw = dict[str, Any]
 
-_NEEDED_BY = {
+_REQUIRED = {
     "client_credentials": ("client_id", "client_secret"),
     "jwt": ("client_id", "username", "private_key"),
     "refresh_token": ("client_id", "refresh_token"),
@@ -22,7 +22,7 @@ _SECRETS = frozenset({"client_secret", "private_key", "refresh_token", "password
 
 
 def entries(raw: Raw, table: str) -> Iterator[tuple[str, Raw]]:
-    """Yield the entries of `[[table]]`, each with the key it is reported by; skip what is no table."""
+    """Yield the entries of `[[table]]` with the keys used in messages; skip entries that are not tables."""
     listed = raw.get(table)
     for position, entry in enumerate(listed if isinstance(listed, list) else []):
         if isinstance(entry, dict):
@@ -30,13 +30,13 @@ def entries(raw: Raw, table: str) -> Iterator[tuple[str, Raw]]:
 
 
 def table(raw: Raw, name: str) -> Raw:
-    """Return the table `name`; an empty one where there is none."""
+    """Return the table `name`, or an empty one."""
     found = raw.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def check(raw: Raw, found: Mistakes) -> None:
-    """Add to `found` what is inconsistent in `raw`, whose secrets were taken already."""
+    """Add the inconsistencies of `raw`, whose secrets are already replaced, to `found`."""
     _check_login(raw, found)
     _check_gateway(raw, found)
     _check_objects(raw, found)
@@ -51,7 +51,7 @@ def _check_login(raw: Raw, found: Mistakes) -> None:
     if not org:
         return
     auth = org.get("auth", "client_credentials")
-    for name in _NEEDED_BY.get(auth, ()) if isinstance(auth, str) else ():
+    for name in _REQUIRED.get(auth, ()) if isinstance(auth, str) else ():
         if not org.get(name):
             as_file = f" as {name} or {name}_file" if name in _SECRETS else ""
             found.add(f"org.{name}", f'is missing; auth = "{auth}" needs it{as_file}')
@@ -64,32 +64,32 @@ def _check_gateway(raw: Raw, found: Mistakes) -> None:
     certificate, key = gateway.get("tls_certificate"), gateway.get("tls_private_key")
     if bool(certificate) != bool(key):
         name = "tls_private_key" if certificate else "tls_certificate"
-        found.add(f"gateway.{name}", "is missing; both files for TLS, neither behind a proxy")
+        found.add(f"gateway.{name}", "is missing; both files for TLS, or neither behind a proxy")
 
 
 def _check_objects(raw: Raw, found: Mistakes) -> None:
     if raw.get("objects", []) == []:
         found.add("objects", "is missing; at least one [[objects]] with a name")
-    _refuse_twice(raw, "objects", found)
+    _check_unique(raw, "objects", found)
 
 
-def _refuse_twice(raw: Raw, name: str, found: Mistakes) -> None:
-    """Salesforce's names do not tell upper from lower case, and neither do SQLite's tables."""
+def _check_unique(raw: Raw, name: str, found: Mistakes) -> None:
+    """Report duplicate names, ignoring case as Salesforce and SQLite do."""
     seen: set[str] = set()
     for key, entry in entries(raw, name):
         folded = str(entry.get("name")).casefold()
         if folded in seen and entry.get("name"):
-            found.add(key, "is there twice; each name once, whatever its case")
+            found.add(key, "is a duplicate; each name once, regardless of case")
         seen.add(folded)
 
 
 def _check_rules(raw: Raw, found: Mistakes) -> None:
-    _refuse_twice(raw, "rules", found)
+    _check_unique(raw, "rules", found)
     named = {str(entry.get("name")).casefold() for _, entry in entries(raw, "rules")}
     for key, entry in entries(raw, "alerts"):
         name = str(entry.get("name") or "").casefold()
         if name and name in named:
-            found.add(f"{key}.name", "is the name of another rule or alert; a name of its own")
+            found.add(f"{key}.name", "is the name of another rule or alert; a unique name")
         named.add(name)
     mirrored = {str(entry.get("name")).casefold() for _, entry in entries(raw, "objects")}
     for key, entry in entries(raw, "rules"):
@@ -105,4 +105,4 @@ def _check_action(key: str, entry: Raw, found: Mistakes) -> None:
         found.add(key, f"{wrong}; either a webhook with url and secret, or a command with argv")
     webhook = entry.get("webhook")
     if isinstance(webhook, dict) and not webhook.get("secret"):
-        found.add(f"{key}.webhook.secret", "is missing; secret or secret_file, which signs each delivery")
+        found.add(f"{key}.webhook.secret", "is missing; secret or secret_file, to sign each delivery")

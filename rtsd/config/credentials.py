@@ -1,6 +1,6 @@
-"""From [org] to what `rtsd.salesforce` logs in with, and a rotated refresh token back into its file.
+"""The credentials of [org] for `rtsd.salesforce`, and the replacement of secret files.
 
-Not loaded with `rtsd.config` itself: most who read a configuration do not log in.
+Not imported by `rtsd.config` itself, as most users of a configuration do not log in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rtsd.salesforce.credentials import Auth, Credentials
 
 
 def credentials(org: Org) -> Credentials:
-    """Return the credentials of `[org]`; a rotated refresh token is written back where it came from."""
+    """Return the credentials of `[org]`, which write a rotated refresh token back to its file."""
 
     async def save(token: str) -> None:
         if org.refresh_token_path is not None:
@@ -37,14 +37,14 @@ def credentials(org: Org) -> Credentials:
 
 
 def replace_secret(path: Path, text: str) -> None:
-    """Replace a secret's file: after a crash it holds the old text or the new one, never half of it.
+    """Replace a secret file atomically: after a crash it contains the old text or the new one.
 
-    Owner and group stay, and whether the group may read it: an administrator replaces what the daemon reads.
+    Keeps owner, group and the group's read permission, as an administrator may replace the daemon's file.
     """
     beside = path.with_name(f".{path.name}.new")
     before = path.stat() if path.exists() else None
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor that was never readable by others
+    with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor, never readable by others
         if before is not None and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(descriptor, before.st_uid, before.st_gid)
         os.fchmod(descriptor, 0o640 if before is not None and _is_of_a_group(before) else 0o600)
@@ -54,13 +54,13 @@ def replace_secret(path: Path, text: str) -> None:
     beside.replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(directory)  # the rename itself must survive too
+        os.fsync(directory)  # makes the rename durable
     finally:
         os.close(directory)
 
 
 def _is_of_a_group(file: os.stat_result) -> bool:
-    """Whether a secret is meant for a group, and not merely open to everybody."""
+    """Whether a secret is readable by its group but not by others."""
     return bool(file.st_mode & stat.S_IRGRP) and not file.st_mode & stat.S_IRWXO
 
 

@@ -1,4 +1,4 @@
-"""All mistakes of a configuration at once, each a line `key: what is wrong; what is allowed`."""
+"""The mistakes of a configuration, each a line `key: what is wrong; what is allowed`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WORDING = {
 
 
 class Mistakes:
-    """Collects mistakes; a key is reported once."""
+    """Collects mistakes, at most one per key."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the lines, those of one table together."""
+        """Yield the lines grouped by table."""
         tables = list(dict.fromkeys(_table(key) for key in self._by_key))
         keys = sorted(self._by_key, key=lambda key: tables.index(_table(key)))
         return (f"{key}: {self._by_key[key]}" for key in keys)
@@ -39,11 +39,11 @@ class Mistakes:
         return len(self._by_key)
 
     def add(self, key: str, text: str) -> None:
-        """Note that `key` is wrong; `text` is `what is wrong; what is allowed`."""
+        """Add a mistake of `key`; `text` is `what is wrong; what is allowed`."""
         self._by_key.setdefault(key, text)
 
     def add_errors(self, errors: Sequence[ErrorDetails], raw: dict[str, Any], model: type[BaseModel]) -> None:
-        """Note pydantic's `errors` about the document `raw`, in our words and with its names for places."""
+        """Add pydantic's `errors` about the document `raw`, in rtsd's wording."""
         for error in errors:
             key = _key(error["loc"], raw)
             if error["type"] == "extra_forbidden":
@@ -51,7 +51,7 @@ class Mistakes:
             elif error["type"] == "value_error":
                 self.add(key, str(error["ctx"]["error"]))
             elif error["type"] == "literal_error":
-                self.add(key, f"{error['input']!r} is not possible; {error['ctx']['expected']}")
+                self.add(key, f"{error['input']!r} is not allowed; {error['ctx']['expected']}")
             else:
                 self.add(key, _WORDING.get(error["type"], error["msg"]))
 
@@ -61,7 +61,7 @@ def _table(key: str) -> str:
 
 
 def entry_key(table: str, position: int, entry: object) -> str:
-    """How an entry of `[[table]]` is called: by its name where it has one, else by its position from 1."""
+    """The key of an entry of `[[table]]` in messages: its name, or else its position from 1."""
     name = entry.get("name") if isinstance(entry, dict) else None
     return f"{table}[{name if isinstance(name, str) and name else position + 1}]"
 
@@ -70,7 +70,7 @@ def _key(loc: tuple[int | str, ...], raw: Any) -> str:
     """`("objects", 0, "where")` -> `objects[Contact].where`."""
     key = ""
     for part in loc:
-        if part == "[key]":  # pydantic's word for "the name itself, not its value"
+        if part == "[key]":  # pydantic's marker for the key itself rather than its value
             break
         inner = raw[part] if _has(raw, part) else None
         if not isinstance(part, int):
@@ -90,7 +90,7 @@ def _has(raw: Any, part: int | str) -> bool:
 
 
 def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """Word an unknown key: the one that was probably meant, and all there are."""
+    """The text about an unknown key, with the closest match and all valid keys."""
     keys = _keys_at(loc[:-1], model)
     near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
     meant = f" (did you mean {near[0]}?)" if near else ""
@@ -98,7 +98,7 @@ def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
 
 
 def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """Return the keys that the table at `loc` may have, as a user writes them."""
+    """Return the valid keys of the table at `loc`, as written in the file."""
     for part in loc:
         if isinstance(part, str):
             model = model_in(model.model_fields[part].annotation)
@@ -120,4 +120,4 @@ def model_in(annotation: Any) -> type[BaseModel]:
     for inner in get_args(annotation):
         if inner is not type(None) and inner is not Ellipsis:
             return model_in(inner)
-    raise TypeError(f"{annotation!r} holds no table")
+    raise TypeError(f"{annotation!r} contains no table")

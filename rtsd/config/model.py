@@ -1,7 +1,7 @@
-"""The configuration as values, frozen: one class per table of rtsd.toml (contract section 2).
+"""The configuration as frozen values, with a class per table of rtsd.toml (contract section 2).
 
-Durations are milliseconds, shares 0..1, secrets `Secret`. Components take the values they need, or
-one of the small classes here, never `Config`.
+Durations are in milliseconds, sizes in bytes, shares in 0..1. Components take the values they need, or one of
+the small classes here, never `Config`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from rtsd.config.values import (
     Url,
     WebhookUrl,
 )
+from rtsd.core.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from rtsd.core.schema import ObjectConfig
 
 Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
@@ -41,7 +42,7 @@ Operation = Literal["create", "update", "delete", "undelete"]
 ChangeSource = Literal["push", "interval", "repair", "audit"]
 AlertKind = Literal["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]
 
-_ALWAYS_MIRRORED = frozenset({"id", "systemmodstamp"})  # they identify and order a record
+_ALWAYS_MIRRORED = frozenset({"id", "systemmodstamp"})  # identify a record and order its versions
 
 
 def _as_tuple(value: Any) -> Any:
@@ -52,12 +53,12 @@ _FromList = BeforeValidator(_as_tuple)
 
 
 def _secret() -> Any:
-    """A secret `x`, which may be given as `x_file` too (see `rtsd.config.secrets`)."""
+    """A secret `x`, which may also be given as `x_file` (see `rtsd.config.secrets`)."""
     return Field(default=None, json_schema_extra={"secret": True}, repr=False)
 
 
 def _fields(value: Any) -> Any:
-    """`["*"]` or names."""
+    """Accept `["*"]` or a list of names."""
     if isinstance(value, list) and "*" in value and len(value) > 1:
         raise ValueError('mixes "*" with names; ["*"] for all fields, or a list of names')
     if value in ([], ()):
@@ -66,10 +67,10 @@ def _fields(value: Any) -> Any:
 
 
 def _optional_fields(value: Any) -> Any:
-    """Names of fields that can be left out of the mirror or changed on their way to it."""
+    """Accept names of fields that may be excluded or masked."""
     kept = [name for name in value if str(name).lower() in _ALWAYS_MIRRORED] if _is_many(value) else []
     if kept:
-        raise ValueError(f"names {', '.join(kept)}, which rtsd itself needs; any other field")
+        raise ValueError(f"names {', '.join(kept)}, which rtsd requires; any other field")
     return _as_tuple(value)
 
 
@@ -78,13 +79,13 @@ def _is_many(value: Any) -> bool:
 
 
 class Table(BaseModel):
-    """What all tables share: frozen, typed strictly, unknown keys refused."""
+    """The base of all tables: frozen, strictly typed, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
 
 class Org(Table):
-    """The org, and how to log in to it. Which keys are needed depends on `auth`."""
+    """The org and its credentials, whose required keys depend on `auth`."""
 
     login_url: Url
     auth: Auth = "client_credentials"
@@ -101,12 +102,12 @@ class Org(Table):
 
     @property
     def refresh_token_path(self) -> Path | None:
-        """Where a rotated refresh token is written back; None when the token stands in the file itself."""
+        """The file for a rotated refresh token; None if the token is part of the configuration file."""
         return self._refresh_token_path
 
 
 class Gateway(Table):
-    """Where pushes are taken. `listen` None: no gateway."""
+    """The endpoint for pushes; `listen` None disables it."""
 
     listen: Address = Listen("127.0.0.1", 8787)
     public_url: OptionalUrl = ""
@@ -119,58 +120,58 @@ class Gateway(Table):
 
     @property
     def token_path(self) -> Path | None:
-        """The token file, for a rotation; None when the token stands in the configuration itself."""
+        """The token file, for a rotation; None if the token is part of the configuration file."""
         return self._token_path
 
     @property
     def hmac_keys(self) -> tuple[bytes, ...]:
-        """The keys that may sign a push, all accepted, so that a token can be rotated."""
+        """The keys accepted for signing pushes; several during a rotation."""
         return tuple(secret.reveal().encode() for secret in self.token)
 
 
 class Store(Table):
-    """The mirror's file, and how much of the past is in it; 0 is no limit."""
+    """The mirror's file, and the retention of its journal; 0 for no limit."""
 
     path: AnyPath = Path("/var/lib/rtsd/mirror.db")
-    journal_keep: Duration = 90 * 86_400_000
+    journal_keep: Duration = 90 * DAY_MS
     journal_max: Size = 1024**3
 
 
 class Control(Table):
-    """The Unix socket of the control API, and where metrics are served besides it."""
+    """The Unix socket of the control API, and an additional address for metrics."""
 
     socket: SocketPath = Path("/run/rtsd/rtsd.sock")
     metrics: LoopbackAddress = None
 
 
 class Sync(Table):
-    """When what is read. Milliseconds; 0 switches a periodic read off."""
+    """The schedule of reads in milliseconds; 0 disables a periodic read."""
 
-    silence_after: PositiveDuration = 1_800_000
-    interval: PositiveDuration = 300_000
-    lookback: Duration = 600_000
-    fingerprint_every: Duration = 21_600_000
-    describe_every: PositiveDuration = 3_600_000
-    formula_refresh: Duration = 86_400_000
+    silence_after: PositiveDuration = 30 * MINUTE_MS
+    interval: PositiveDuration = 5 * MINUTE_MS
+    lookback: Duration = 10 * MINUTE_MS
+    fingerprint_every: Duration = 6 * HOUR_MS
+    describe_every: PositiveDuration = HOUR_MS
+    formula_refresh: Duration = DAY_MS
     initial_audit: Literal["auto", "ask"] = "auto"
 
 
 class DailyCaps(Table):
-    """Own caps a day, besides the org's; None is no cap."""
+    """rtsd's own daily caps, besides the org's limits; None for no cap."""
 
     api_requests: Annotated[int | None, Field(ge=1)] = None
     bulk_jobs: Annotated[int | None, Field(ge=1)] = None
 
 
 class Quota(Table):
-    """What rtsd leaves untouched (`reserve`, a share of each daily limit), and its own caps."""
+    """The share of each daily limit that rtsd leaves unused (`reserve`), and its own caps."""
 
     reserve: Share = 0.2
     daily: DailyCaps = DailyCaps()
 
 
 class ObjectSection(Table):
-    """One object of the mirror; `("*",)` is every field."""
+    """A mirrored object; `("*",)` selects every field."""
 
     name: ApiName
     fields: Annotated[tuple[FieldOrAll, ...], BeforeValidator(_fields)] = ("*",)
@@ -181,7 +182,7 @@ class ObjectSection(Table):
     privacy: Annotated[dict[ApiName, Privacy], BeforeValidator(_optional_fields)] = {}
 
     def config(self) -> ObjectConfig:
-        """Return what the sync engine needs of it."""
+        """Return the configuration as the sync engine takes it."""
         return ObjectConfig(
             self.name,
             fields=self.fields,
@@ -194,7 +195,7 @@ class ObjectSection(Table):
 
 
 class Webhook(Table):
-    """Deliver by a signed POST, answered within `timeout` ms."""
+    """Delivery by a signed POST, with a time-out in ms."""
 
     url: WebhookUrl
     secret: Secret | None = _secret()
@@ -202,14 +203,14 @@ class Webhook(Table):
 
 
 class Command(Table):
-    """Deliver to a program's standard input; it is ended after `timeout` ms."""
+    """Delivery to a program's standard input; the program is killed after `timeout` ms."""
 
     argv: Annotated[tuple[Argument, ...], _FromList, Field(min_length=1)]
     timeout: PositiveDuration = 60_000
 
 
 class RuleSection(Table):
-    """What changes of an object trigger; either `webhook` or `command`."""
+    """A rule that changes of an object fire, with either `webhook` or `command`."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,80}$")]
     object: ApiName
@@ -225,7 +226,7 @@ class RuleSection(Table):
 
 
 class AlertSection(Table):
-    """What the daemon's own events trigger; either `webhook` or `command`."""
+    """An alert about conditions of the daemon, with either `webhook` or `command`."""
 
     name: Annotated[str, Field(pattern=r"^([\w.-]{1,80})?$")] = ""
     on: Annotated[tuple[AlertKind, ...], _FromList, Field(min_length=1)]
@@ -235,7 +236,7 @@ class AlertSection(Table):
 
 
 class Config(Table):
-    """The whole file, with every secret read."""
+    """The complete configuration with its secrets."""
 
     org: Org
     gateway: Gateway = Gateway()
@@ -250,11 +251,11 @@ class Config(Table):
 
     @property
     def path(self) -> Path:
-        """The file this was read from, to read it again on SIGHUP."""
+        """The configuration file, to be reloaded on SIGHUP."""
         return self._path
 
     def secrets(self) -> tuple[Secret, ...]:
-        """Return every secret in use, for the log's redaction."""
+        """Return every secret, for redaction in logs."""
         webhooks = [rule.webhook for rule in self.rules] + [alert.webhook for alert in self.alerts]
         hooks = [webhook.secret for webhook in webhooks if webhook]
         org = self.org

@@ -13,11 +13,11 @@ from rtsd.control.documents import answer, body_of, is_on, object_of
 from rtsd.control.pricing import Pricing, Spending
 from rtsd.control.wire import event
 from rtsd.core import certificate
+from rtsd.core.cost import fingerprint, full_read
 from rtsd.core.instant import to_iso
 from rtsd.core.object_state import ObjectState
-from rtsd.core.price import fingerprint, price
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import RtsError
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import audits, journal, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.sync.audit import StateAudit
@@ -86,7 +86,7 @@ class Audits:
         await self._describer.require(mirrored)
         schema, where = mirrored.described.schema, mirrored.config.where
         size = await measure(engine.client, schema, where, purpose="estimate")
-        return await self._pricing.priced(price([size]))
+        return await self._pricing.priced(full_read([size]))
 
     async def _run(
         self, mirrored: MirroredObject, *, full: bool, accept_missing: bool

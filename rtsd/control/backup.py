@@ -29,7 +29,7 @@ class Backups:
         self._database = database
         self._now = now
         self._progress: backup.Progress | None = None
-        backup.sweep(database.path)
+        backup.remove_leftovers(database.path)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""

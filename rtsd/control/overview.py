@@ -10,8 +10,7 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer
 from rtsd.control.views import Views
-from rtsd.core.instant import Millis, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.store import error_log, quota
 from rtsd.store.database import Database
 from rtsd.store.quota import Usage

@@ -6,9 +6,8 @@ from collections import Counter
 
 from rtsd.control import protocol
 from rtsd.control.wire import estimate
-from rtsd.core.instant import Millis
-from rtsd.core.price import Price
-from rtsd.core.quota import DAY_MS
+from rtsd.core.cost import Cost
+from rtsd.core.instant import DAY_MS, Millis
 from rtsd.store import quota
 from rtsd.store.database import Database
 from rtsd.sync.ledger import StoredLedger
@@ -20,7 +19,7 @@ class Pricing:
     def __init__(self, ledger: StoredLedger) -> None:
         self._ledger = ledger
 
-    async def priced(self, cost: Price) -> protocol.Priced:
+    async def priced(self, cost: Cost) -> protocol.Priced:
         """Return a price, and a problem for each limit that cannot bear it now."""
         usage = [forecast.usage for forecast in await self._ledger.forecasts()]
         limits = {limit.name: (limit.max, limit.max - limit.used) for limit in usage}

@@ -10,12 +10,12 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, moment, object_of
 from rtsd.control.pricing import Pricing, Spending
+from rtsd.core.cost import fetching, narrow_read
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.price import fetching, narrow_read
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.store import mirror
 from rtsd.store.journal import Note
 from rtsd.sync.columns import Columns

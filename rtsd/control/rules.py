@@ -9,8 +9,7 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, moment
 from rtsd.control.wire import event, iso
-from rtsd.core.instant import Millis, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.errors import Conflict, NotFound
 from rtsd.rules import dry_run
 from rtsd.rules.engine import RuleEngine

@@ -11,7 +11,7 @@ from rtsd.control import protocol
 from rtsd.control.wire import iso, problems
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
-from rtsd.salesforce.ledger import API_REQUESTS
+from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
 from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import LimitForecast, StoredLedger

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rtsd.control import protocol
+from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.price import Price
 from rtsd.core.problem import Problem
 from rtsd.store.journal import Entry
 
@@ -40,7 +40,7 @@ def problems(found: Iterable[Problem]) -> list[protocol.Problem]:
     return [protocol.Problem(what=problem.what, do=problem.do) for problem in found]
 
 
-def estimate(cost: Price, maxima: Mapping[str, int]) -> protocol.Estimate:
+def estimate(cost: Cost, maxima: Mapping[str, int]) -> protocol.Estimate:
     """Return a price; `maxima` are the daily limits by name."""
     return protocol.Estimate(
         rows=cost.rows,

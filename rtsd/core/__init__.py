@@ -1,1 +1,1 @@
-"""The rules of the domain: values in, values out; no I/O, no event loop, no clock."""
+"""The rules of the domain: pure functions and values, without I/O, event loop or clock."""

@@ -1,13 +1,10 @@
-"""Growing pauses between tries."""
+"""Exponential back-off."""
 
 from __future__ import annotations
 
-from rtsd.core.instant import Millis
-
-FIRST_MS: Millis = 30_000
-LONGEST_MS: Millis = 3_600_000
+from rtsd.core.instant import HOUR_MS, Millis
 
 
-def pause_ms(failures: int) -> Millis:
-    """How long to wait after so many failures in a row: doubling, from half a minute to an hour."""
-    return min(FIRST_MS << min(max(failures - 1, 0), 16), LONGEST_MS)
+def pause_ms(failures: int, first: Millis = 30_000, longest: Millis = HOUR_MS) -> Millis:
+    """The pause after `failures` failures in a row: `first`, then doubling up to `longest`."""
+    return min(first << min(max(failures - 1, 0), 16), longest)

@@ -1,4 +1,4 @@
-"""Certificates: a statement on the mirror, signed so that it cannot be changed unseen (Ed25519, RFC 8032).
+"""Certificates: a signed, tamper-evident statement about the mirror (Ed25519, RFC 8032).
 
 The signature covers the document without `signature`, as JSON with sorted keys and no spaces.
 """
@@ -24,7 +24,7 @@ def sign(document: Mapping[str, Any], key: bytes) -> dict[str, Any]:
 
 
 def is_intact(certificate: Mapping[str, Any]) -> bool:
-    """Whether the signature fits. Whose key it is, the reader has to know: compare `public_key`."""
+    """Whether the signature matches. To check who signed, compare `public_key` with the key you trust."""
     try:
         stated = {name: value for name, value in certificate.items() if name != "signature"}
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(certificate["public_key"]))

@@ -1,7 +1,7 @@
-"""A change of one record, and the one rule that says which of two changes stands.
+"""Changes of records, and the rule that decides which of two changes wins.
 
-Whatever the source, the order of arrival and the number of deliveries, the change with the greatest
-`Version` is what the mirror shows. `decide` is that rule; `sync.apply` is its only caller that writes.
+The mirror shows the change with the greatest `Version`, whatever the source, the order of arrival and the
+number of deliveries. `decide` is that rule; `sync.apply` is its only caller that writes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from rtsd.core.instant import Millis, from_iso
+from rtsd.core.instant import DAY_MS, MINUTE_MS, Millis, from_iso
 from rtsd.core.privacy import MaskedValues
 from rtsd.core.values import MirrorValue
 
 
 class Operation(StrEnum):
-    """What happened to the record. `READ` is not an event: it says how the record looked."""
+    """The operation on the record. `READ` is not an event but a snapshot of the record."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -27,7 +27,7 @@ class Operation(StrEnum):
 
 
 class Source(StrEnum):
-    """Where we learned of it."""
+    """The source of a change."""
 
     PUSH = "push"
     INTERVAL = "interval"
@@ -36,25 +36,25 @@ class Source(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What `apply` made of a change."""
+    """The result of applying a change."""
 
     APPLIED = "applied"
     DUPLICATE = "duplicate"
-    """The mirror shows exactly this already."""
+    """The mirror already shows exactly this."""
     STALE = "stale"
     """Older than what the mirror shows."""
     UNKNOWN = "unknown"
-    """It contradicts the mirror and does not carry enough to settle it: the record is fetched."""
+    """Contradicts the mirror and carries too little to resolve the conflict: the record is fetched."""
     DEFERRED = "deferred"
-    """It carries no fields, or waits for a describe: the record is fetched."""
+    """Carries no fields, or needs a new describe first: the record is fetched."""
 
 
 class Version(NamedTuple):
-    """When a record looked like this. Tuples compare in this order, the greatest stands.
+    """The version of a record. Versions compare field by field, and the greatest wins.
 
-    `stamp` is SystemModstamp (ISO, one-second resolution); two edits in one second share it, so the
-    moment of observation on Salesforce's clock decides next: it lies in `seen`..`until`. A push was
-    read back at exactly one moment, a Bulk row somewhere between the job's start and its download.
+    `stamp` is SystemModstamp (ISO, one-second resolution). Two edits within one second share it; then the
+    time of the read, on Salesforce's clock, decides. It lies within `seen`..`until` (ms): a single instant
+    for a push, the span from the job's start to its download for a Bulk row.
     """
 
     stamp: str
@@ -63,15 +63,15 @@ class Version(NamedTuple):
 
 
 NEVER = Version("", 0, 0)
-"""Older than every version."""
+"""Older than every other version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of one record, from any source.
 
-    `fields` holds masked mirror values by column; None where the change did not carry any. A column that
-    is absent from it keeps its value.
+    `fields` holds masked mirror values by column, or None if the change carries none. Columns absent from it
+    keep their values.
     """
 
     object: str
@@ -81,46 +81,46 @@ class Change:
     version: Version
     fields: MaskedValues | None = None
     changed: tuple[str, ...] = ()
-    """The fields the sender says were edited; empty when it did not say."""
+    """The edited fields according to the sender; empty if it did not list them."""
     master: str | None = None
-    """For the loser of a merge: the winner's id."""
+    """The winner's id, for the loser of a merge."""
     note: str = ""
-    """What the journal is to say of it, where that is not obvious."""
+    """An explanation for the journal, where one is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """What the mirror knows of a record: its row, or its tombstone, or neither."""
+    """A record in the mirror: its row, its tombstone, or neither."""
 
     version: Version = NEVER
     row: Mapping[str, MirrorValue] | None = None
     deleted: bool = False
     partial: bool = False
-    """The row was made from a change that did not carry every column."""
+    """The row was built from a change that did not carry every column."""
 
 
 class Decision(NamedTuple):
-    """What to do with a change: its outcome, the columns that differ, and whether to fetch the record."""
+    """The decision on a change: its outcome, the columns that differ, and the reason to fetch the record."""
 
     outcome: Outcome
     differing: tuple[str, ...] = ()
     fetch: str = ""
-    """Why the record has to be fetched; empty when it need not be."""
+    """The reason to fetch the record; empty for no fetch."""
     confirms: bool = False
-    """A duplicate that saw the same values later: the row's version moves up, or an older image of the
-    same second that arrives after it would win."""
+    """A duplicate that saw the same values later. It raises the row's version; otherwise an older image of
+    the same second that arrives after it would win."""
 
 
 UNKNOWN_RECORD = StoredRecord()
 
-CLOCKS_MS: Millis = 60_000
-"""By how much two clocks of Salesforce may differ at most."""
-LATE_MS: Millis = 24 * 3_600_000
-"""How late another image of the same second may still arrive: retries of the package end well before."""
+MAX_CLOCK_SKEW_MS: Millis = MINUTE_MS
+"""The greatest difference assumed between the clocks of two Salesforce servers."""
+LATE_MS: Millis = DAY_MS
+"""The longest delay of another image of the same second: the package stops retrying well before."""
 
 
 def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
-    """Judge `change` against what the mirror knows; `columns` is how many a whole row has."""
+    """Decide on `change` given the stored record; `columns` is the number of columns in a complete row."""
     if change.operation is Operation.DELETE:
         return _decide_delete(known, change)
     if known.deleted:
@@ -134,35 +134,35 @@ def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
 
 def _decide_delete(known: StoredRecord, change: Change) -> Decision:
     if not change.version.stamp:
-        return Decision(Outcome.DEFERRED, fetch="deleted, but the push does not say when")
+        return Decision(Outcome.DEFERRED, fetch="deleted, but the push carries no time of the deletion")
     if known.deleted:
         newer = change.version > known.version
         later = change.version.stamp > known.version.stamp or _recent(change.version)
-        confirms = (newer and later) or change.master is not None  # else an undelete before it would win
+        confirms = (newer and later) or change.master is not None  # otherwise an earlier undelete would win
         return Decision(Outcome.DUPLICATE, confirms=confirms)
     if known.row is None:
-        return Decision(Outcome.DUPLICATE, confirms=True)  # not here anyway; an older create must not come
+        return Decision(Outcome.DUPLICATE, confirms=True)  # keeps out an older create
     outcome = Outcome.STALE if change.version <= known.version else Outcome.APPLIED
     return Decision(outcome, fetch=_same_second(change.version, known.version))
 
 
 def _decide_after_delete(known: StoredRecord, change: Change, columns: int) -> Decision:
-    """A tombstone yields only to a newer undelete, or to a read that returned the row."""
+    """Keep the tombstone unless the change is a newer undelete, or a read that returned the row."""
     stamp, doubt = change.version.stamp, _same_second(known.version, change.version)
     if stamp and change.version <= known.version and not _is_back(known.version, change):
         return Decision(Outcome.STALE, fetch=doubt)
     if change.operation in (Operation.UNDELETE, Operation.READ):
         if change.fields is None or len(change.fields) < columns or not stamp:
-            return Decision(Outcome.DEFERRED, fetch="undeleted; its values are not all known")
+            return Decision(Outcome.DEFERRED, fetch="undeleted, but not all of its values are known")
         return Decision(Outcome.APPLIED, tuple(change.fields), fetch=doubt)
-    return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted here")
+    return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is deleted in the mirror")
 
 
 def _is_back(deletion: Version, change: Change) -> bool:
-    """Whether a read returned the row when its deletion was known already, whatever its stamp.
+    """Whether a read returned the row after its deletion was observed, whatever its stamp.
 
-    Then it was never deleted, but out of sight for a while: a lost permission, or a filter. An undelete
-    would have moved the stamp.
+    Such a row was never deleted but hidden for a while, by a lost permission or a filter. An undelete would
+    have moved the stamp.
     """
     return change.operation is Operation.READ and change.version.seen > deletion.until
 
@@ -171,7 +171,7 @@ def _decide_without_fields(known: StoredRecord, change: Change) -> Decision:
     stamp = change.version.stamp
     if known.row is not None and stamp and known.version.stamp > stamp:
         return Decision(Outcome.STALE)
-    return Decision(Outcome.DEFERRED, fetch="the push named the record without its fields")
+    return Decision(Outcome.DEFERRED, fetch="the push carries no fields of the record")
 
 
 def _decide_new(change: Change, columns: int) -> Decision:
@@ -186,9 +186,9 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
     fields: Mapping[str, MirrorValue] = change.fields or {}
     differing = tuple(name for name, value in fields.items() if row.get(name) != value)
     if not change.version.stamp:
-        return Decision(Outcome.DEFERRED, fetch="the push does not say which version it shows")
+        return Decision(Outcome.DEFERRED, fetch="the push carries no version")
     if change.version <= known.version:
-        if _denies(known.version, change):
+        if _contradicts(known.version, change):
             return Decision(Outcome.APPLIED, differing)
         return _decide_older(known, change, differing)
     if not differing:
@@ -196,13 +196,13 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
     return Decision(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
 
 
-def _denies(known: Version, change: Change) -> bool:
-    """Whether the org itself shows an older stamp than the mirror, and that by now.
+def _contradicts(known: Version, change: Change) -> bool:
+    """Whether a later read of the org shows an older stamp than the mirror.
 
-    A record's stamp never goes back: what the mirror has was never in the org. It was forged, or the org
-    was reset. Clocks of Salesforce's servers differ by less than the margin.
+    A record's stamp never decreases, so the mirror's version was never in the org: it was forged, or the org
+    was reset. The margin exceeds the skew between Salesforce's servers.
     """
-    return change.operation is Operation.READ and change.version.seen > known.until + CLOCKS_MS
+    return change.operation is Operation.READ and change.version.seen > known.until + MAX_CLOCK_SKEW_MS
 
 
 def _decide_older(known: StoredRecord, change: Change, differing: tuple[str, ...]) -> Decision:
@@ -211,27 +211,27 @@ def _decide_older(known: StoredRecord, change: Change, differing: tuple[str, ...
     if known.partial and not (
         change.operation is Operation.READ and change.version.seen > known.version.until
     ):
-        return Decision(Outcome.STALE, fetch="an older change may hold values that a newer one left out")
+        return Decision(Outcome.STALE, fetch="an older change may carry values that a newer one left out")
     return Decision(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
 
 
-def _ambiguity(one: Version, other: Version) -> str:
-    """Two different images of one stamp whose observations overlap: nobody can tell which is later."""
-    if one.stamp != other.stamp or one.seen > other.until or other.seen > one.until:
+def _ambiguity(first: Version, second: Version) -> str:
+    """A reason to fetch for two images of one stamp whose times of reading overlap; otherwise empty."""
+    if first.stamp != second.stamp or first.seen > second.until or second.seen > first.until:
         return ""
-    return "two images of the same second; which is the later one cannot be told"
+    return "two images of the same second, and their order is unknown"
 
 
 def _same_second(deletion: Version, image: Version) -> str:
-    """A deletion and an image of one stamp, unless the image was seen when the deletion was known already.
+    """A reason to fetch for a deletion and an image of one stamp; empty if the image was read afterwards.
 
-    What is seen of a deletion is later than the deletion itself, by as long as its push took.
+    A deletion is observed later than it happened, by the delay of its push.
     """
     if deletion.stamp != image.stamp or image.seen > deletion.until:
         return ""
-    return "deleted and edited in the same second; which came last cannot be told"
+    return "deleted and edited in the same second, and their order is unknown"
 
 
 def _recent(version: Version) -> bool:
-    """Whether another image of the version's second may still be on its way."""
+    """Whether another image of the same second may still arrive."""
     return version.seen - from_iso(version.stamp) < LATE_MS

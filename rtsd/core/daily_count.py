@@ -1,17 +1,15 @@
-"""Counts over the last 24 hours, kept by the minute: neither memory nor time grows with what is counted."""
+"""Counts over the last 24 hours, by minute, in constant memory and time."""
 
 from __future__ import annotations
 
-from rtsd.core.instant import Millis
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, MINUTE_MS, Millis
 
-MINUTE_MS: Millis = 60_000
-MOST_MINUTES = 1_500
-"""Minutes that are kept: a day, and some for a clock that was set back."""
+MAX_MINUTES = 1_500
+"""Minutes kept: a day, and some more in case the clock is set back."""
 
 
 class DailyCount:
-    """How often something happened in the last 24 hours, exact to a minute at their begin."""
+    """The number of events in the last 24 hours, whose start is accurate to a minute."""
 
     def __init__(self) -> None:
         self._minutes: dict[int, int] = {}
@@ -22,14 +20,14 @@ class DailyCount:
         return len(self._minutes)
 
     def add(self, at: Millis, count: int = 1) -> None:
-        """Count something that happened at a moment; a negative count takes it back."""
+        """Add events at a time (ms); a negative count removes them."""
         minute = at // MINUTE_MS
         self._minutes[minute] = self._minutes.get(minute, 0) + count
-        if len(self._minutes) > MOST_MINUTES:
+        if len(self._minutes) > MAX_MINUTES:
             del self._minutes[min(self._minutes)]
 
     def merge(self, other: DailyCount) -> None:
-        """Add everything that another one counted."""
+        """Add the events of another count."""
         for minute, count in other._minutes.items():
             self.add(minute * MINUTE_MS, count)
 

@@ -1,9 +1,9 @@
-"""Fingerprints: what an object's stamps look like, counted by day, in the org and in the mirror.
+"""Fingerprints: the number of an object's stamps per day, in the org and in the mirror.
 
-Why counts by day prove so much: suppose both sides held the same rows with the same stamps at some
-moment, the last proof. Since then a row can only have gone (deleted) or moved to a stamp after the
-proof (created, edited). So behind the proof, equal counts on a day mean equal rows; after it, where
-rows may have moved from one stamp to another of the same day, the rows themselves are compared.
+Why daily counts prove so much: suppose that both sides held the same rows with the same stamps at some
+instant, the last proof. Since then a row can only have vanished (deleted) or moved to a stamp after the
+proof (created, edited). Hence equal counts for a day before the proof mean equal rows. After the proof rows
+may have moved between stamps of the same day, so the rows themselves are compared.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Self
 
 Histogram = Mapping[str, int]
-"""Rows by the day of their stamp, `YYYY-MM-DD` in UTC."""
+"""Number of rows by the day of their stamp, `YYYY-MM-DD` in UTC."""
 
 
 @dataclass(slots=True)
 class Differences:
-    """How the mirror differs from the org, as ids."""
+    """The record ids by which mirror and org differ."""
 
     missing: set[str] = field(default_factory=set)
     """In the org, not in the mirror."""
@@ -29,7 +29,7 @@ class Differences:
 
     @property
     def ids(self) -> set[str]:
-        """All of them: the records to fetch."""
+        """All differing ids: the records to fetch."""
         return self.missing | self.stale | self.orphaned
 
     def __bool__(self) -> bool:
@@ -43,7 +43,7 @@ class Differences:
 
 
 def differing(org: Histogram, mirror: Histogram) -> dict[str, int]:
-    """Return the days whose counts differ, each with how many rows the org has more (or less)."""
+    """Return the days whose counts differ, with the org's count minus the mirror's."""
     return {
         day: org.get(day, 0) - mirror.get(day, 0)
         for day in sorted(org.keys() | mirror.keys())
@@ -51,13 +51,13 @@ def differing(org: Histogram, mirror: Histogram) -> dict[str, int]:
     }
 
 
-def explained(
+def unexplained_days(
     days: Mapping[str, int], found: Differences, mirror_stamps: Mapping[str, str]
 ) -> dict[str, int]:
-    """Return the days that differ still, once `found` is taken into account.
+    """Return the days that still differ after accounting for `found`.
 
-    A stale or orphaned row stands in the mirror under its old stamp, which explains one row too many on
-    that day; `mirror_stamps` gives these stamps by id.
+    A stale or orphaned row has its old stamp in the mirror, which explains one surplus row on that day;
+    `mirror_stamps` holds these stamps by id.
     """
     left = dict(days)
     for record_id in found.stale | found.orphaned:
@@ -68,9 +68,9 @@ def explained(
 
 
 def compare(org: Mapping[str, str], mirror: Mapping[str, str]) -> Differences:
-    """Compare two listings, id -> stamp, of the same stretch of stamps."""
+    """Compare two listings (id -> stamp) of the same range of stamps."""
     return Differences(
         missing=org.keys() - mirror.keys(),
-        stale={one for one, stamp in org.items() if mirror.get(one, stamp) != stamp},
+        stale={id_ for id_, stamp in org.items() if mirror.get(id_, stamp) != stamp},
         orphaned=mirror.keys() - org.keys(),
     )

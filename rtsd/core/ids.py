@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CHECKSUM = {f"{place:05b}"[::-1]: letter for place, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")}
-"""The letter for five characters, by which of them are upper case."""
+"""The checksum letter for five characters, by their case."""
 _CASES = str.maketrans(
     dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "1")
     | dict.fromkeys("abcdefghijklmnopqrstuvwxyz0123456789", "0")
@@ -19,12 +19,12 @@ def is_id(text: str) -> bool:
 
 
 def full_id(text: str) -> str:
-    """Return the 18-character form, the only one stored.
+    """Return the 18-character form, the only form stored.
 
-    The checksum letters encode which of the 15 are upper case, five a letter: not documented, but the
-    examples in Salesforce's guides hold to it. An 18-character id is rebuilt too, so a wrongly cased
-    suffix cannot name a second record.
-    Raises ValueError when it is no id.
+    Each of the three checksum letters encodes the case of five characters. That is not documented, but every
+    example in Salesforce's guides conforms. The suffix of an 18-character id is recomputed too, so that a
+    suffix in the wrong case cannot name a second record.
+    Raises ValueError if `text` is not an id.
     """
     if not is_id(text):
         raise ValueError(f"{text[:40]!r} is not a Salesforce id (15 or 18 letters and digits)")

@@ -1,14 +1,18 @@
-"""Moments: whole milliseconds since 1970 in UTC inside, one ISO form on disk and on the wire."""
+"""Instants: whole milliseconds since 1970 (UTC) in memory, one ISO form on disk and on the wire."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 Millis = int
-"""Milliseconds since 1970-01-01T00:00Z."""
+"""Milliseconds since 1970-01-01T00:00Z, or a duration in milliseconds."""
+
+MINUTE_MS: Millis = 60_000
+HOUR_MS: Millis = 60 * MINUTE_MS
+DAY_MS: Millis = 24 * HOUR_MS
 
 _Z_LENGTH = 24  # 2026-03-01T10:00:00.123Z
-_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, all that ISO text can say
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, the range of ISO text
 
 
 def to_iso(moment: Millis) -> str:
@@ -18,14 +22,14 @@ def to_iso(moment: Millis) -> str:
 
 
 def to_minute(moment: Millis) -> str:
-    """For people: `1772359200123` -> `2026-03-01 10:00 UTC`."""
+    """`1772359200123` -> `2026-03-01 10:00 UTC`, for people."""
     return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def from_iso(text: str) -> Millis:
-    """Read any ISO 8601 date-time with a zone, such as `…Z`, `…+0000` or `…+00:00`.
+    """Parse an ISO 8601 date-time with a zone, such as `…Z`, `…+0000` or `…+00:00`.
 
-    Raises ValueError when it is none, or has no zone.
+    Raises ValueError for anything else, also for a date-time without a zone.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -33,17 +37,17 @@ def from_iso(text: str) -> Millis:
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     found = (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
     if not _FIRST <= found <= _LAST:
-        raise ValueError(f"{text!r} is beyond the years 1 to 9999")
+        raise ValueError(f"{text!r} is outside the years 1 to 9999")
     return found
 
 
 def normal_iso(text: str) -> str:
     """Return `text` in the mirror's form `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
-    Salesforce's own two spellings take no conversion: `.000+0000` of REST (REST API guide, sObject Get
-    Updated), and `.000Z` (Bulk API 2.0 guide, Valid Date Format in Records). Which of them a Bulk result
-    has is not documented; rtsd takes both.
-    Raises ValueError when it is not a date-time.
+    Salesforce's two spellings take a fast path: `.000+0000` from REST (REST API guide, sObject Get Updated)
+    and `.000Z` (Bulk API 2.0 guide, Valid Date Format in Records). The docs do not say which of them Bulk
+    results use; rtsd accepts both.
+    Raises ValueError for text that is not a date-time.
     """
     if text[7:20:3] == "-T::.":
         if len(text) == _Z_LENGTH and text[-1] == "Z":
@@ -56,5 +60,5 @@ def normal_iso(text: str) -> str:
 
 
 def soql_literal(moment: Millis) -> str:
-    """A SOQL date-time literal in whole seconds (SOQL and SOSL Reference, Date Formats), as stamps are."""
+    """A SOQL date-time literal in whole seconds, the resolution of stamps (SOQL Reference, Date Formats)."""
     return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"

@@ -1,4 +1,4 @@
-"""The push document of contract section 3: from bytes to typed values, or MalformedPush."""
+"""The push document of contract section 3, parsed from bytes into typed values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Changes(_Document, tag_field="kind", tag="changes"):
 
 
 class Heartbeat(_Document, tag_field="kind", tag="heartbeat"):
-    """A sign of life of the package, with its settings."""
+    """The package's periodic sign of life, with its settings."""
 
     settings: dict[str, Any] = {}
     triggers: list[str] | None = None
@@ -51,13 +51,13 @@ class Heartbeat(_Document, tag_field="kind", tag="heartbeat"):
 
 
 class Test(_Document, tag_field="kind", tag="test"):
-    """An admin's ping: shown, changes nothing."""
+    """An administrator's ping: displayed, without any effect on the mirror."""
 
 
 Push = Changes | Heartbeat | Test
 
-MOST_DEPTH = 32
-"""How deep a value may be nested: it is encoded and parsed again later, within limits of their own."""
+MAX_DEPTH = 32
+"""The deepest nesting of a value, below the limits of the code that encodes and parses it again later."""
 
 _SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
@@ -67,7 +67,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def parse_push(body: bytes) -> Push:
-    """Read a push. Raises MalformedPush, naming the place, when it is not such a document."""
+    """Parse a push. Raises MalformedPush, which names the offending place."""
     try:
         push: Push = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -85,7 +85,7 @@ def parse_push(body: bytes) -> Push:
 
 
 def read_push(body: bytes) -> Push:
-    """Read a push that `encode_push` wrote. Raises MalformedPush: an older rtsd's differs."""
+    """Parse a push that `encode_push` wrote. Raises MalformedPush, as for the format of an older rtsd."""
     try:
         push: Push = _DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -94,19 +94,19 @@ def read_push(body: bytes) -> Push:
 
 
 def _check_keys(body: bytes) -> None:
-    """Refuse an object that has a key twice, and values nested too deep. Raises ValueError.
+    """Reject duplicate keys and values nested too deep. Raises ValueError.
 
-    Each key is followed by a colon: where there are as many quotes before a colon as keys were read, none
-    came twice. Only what does not add up, as text with a colon after a quote, is looked at closely.
+    Each key is followed by a colon, so if the body has as many quote-colon pairs as parsed keys, no key is
+    duplicated. Only a body whose counts differ, such as one with `":` inside a text, is parsed once more.
     """
     keys = _count_keys(_ANY_DECODER.decode(body), 0)
     if body.count(b'":') != keys or any(spaced in body for spaced in _SPACED_COLONS):
-        json.loads(body, object_pairs_hook=_without_doubles)
+        json.loads(body, object_pairs_hook=_reject_duplicates)
 
 
 def _count_keys(value: dict[str, Any] | list[Any], depth: int) -> int:
-    if depth > MOST_DEPTH:
-        raise ValueError(f"a value is nested deeper than {MOST_DEPTH} levels")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value is nested deeper than {MAX_DEPTH} levels")
     keys = len(value) if isinstance(value, dict) else 0
     for inner in value.values() if isinstance(value, dict) else value:
         if isinstance(inner, dict | list):
@@ -114,24 +114,24 @@ def _count_keys(value: dict[str, Any] | list[Any], depth: int) -> int:
     return keys
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> None:
-    """Refuse an object that has a key twice: which of the values is meant, parsers decide differently."""
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """Reject an object with a duplicate key: parsers differ on which value counts."""
     if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key comes twice in one object")
+        raise ValueError("an object has a duplicate key")
 
 
 def _malformed(error: Exception) -> MalformedPush:
-    """Say what is wrong and where, without the value, which is somebody's and would be in the error log."""
+    """The problem and its place, without the value: personal data must not reach the error log."""
     return MalformedPush(f"not a push document: {_QUOTED.sub('…', str(error))[:200]}")
 
 
 def encode_push(push: Push) -> bytes:
-    """The document as it is kept in the inbox."""
+    """Encode a push for the inbox."""
     return _ENCODER.encode(push)
 
 
 def observed_at(push: Changes, fallback: Millis) -> Millis:
-    """When its rows were read back, on Salesforce's clock; `fallback` if it does not say."""
+    """The time at which the package read the rows back, on Salesforce's clock; `fallback` if unstated."""
     moment = push.read_at or push.sent
     return from_iso(moment) if moment else fallback
 

@@ -1,7 +1,7 @@
-"""The one door for values: masked or dropped before they are stored (contract section 2, `privacy`).
+"""The single entry point for values, masked or dropped before storage (contract section 2, `privacy`).
 
 The inbox takes a MaskedPush, a change carries MaskedValues, loads and refreshes take MaskedRows. Only this
-module makes them, so a channel that forgets it does not pass the type checker::
+module creates them, so a channel that bypasses it does not pass the type checker::
 
     push ─ masked_push ─► MaskedPush ─► inbox ─ stored_fields ─► MaskedRecord ─ convert ─► MaskedValues
     REST ─ Privacy.record ─────────────────────────────────────► MaskedRecord ─ convert ─► MaskedValues
@@ -20,23 +20,23 @@ from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
 from rtsd.core.values import MirrorValue, mirror_value
 
 Mask = Callable[[MirrorValue], MirrorValue]
-"""Turns a value into what may be kept of it."""
+"""Turns a value into the form that may be stored."""
 
 MaskedPush = NewType("MaskedPush", bytes)
-"""A push document whose values are masked, encoded: what the inbox keeps."""
+"""An encoded push document with masked values, as stored in the inbox."""
 MaskedRecord = NewType("MaskedRecord", dict[str, Any])
-"""A record as Salesforce sends it, in JSON or as CSV text, with its values masked."""
+"""A record from Salesforce, in JSON or as CSV text, with masked values."""
 MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
-"""Mirror values by column, masked: what a change carries."""
+"""Masked mirror values by column, as carried by a change."""
 
 
 _ORDERING = {"id", *(name.lower() for name in CURSOR_PREFERENCE)}
-"""Fields by which reads are paged and versions ordered: they stay, whatever the rules say."""
+"""Fields that page reads and order versions, which rules cannot drop."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedRows:
-    """Masked rows of CSV text, cells in the order of `columns`: what a load or a refresh takes."""
+    """Masked rows of CSV text for loads and refreshes, with cells in the order of `columns`."""
 
     columns: Sequence[str]
     rows: list[list[str]]
@@ -48,7 +48,7 @@ class MaskedRows:
         return [row[place] for row in self.rows]
 
     def split(self, ids: Collection[str]) -> tuple[MaskedRows, MaskedRows]:
-        """The rows with these ids, and the others."""
+        """Split into the rows with these ids, and the others."""
         if not ids:
             return MaskedRows(self.columns, []), self
         place = self.columns.index("Id")
@@ -57,22 +57,22 @@ class MaskedRows:
         return MaskedRows(self.columns, inside), MaskedRows(self.columns, outside)
 
     def records(self) -> Iterator[MaskedRecord]:
-        """Every row by column name."""
+        """The rows as records, by column name."""
         return (MaskedRecord(dict(zip(self.columns, row, strict=True))) for row in self.rows)
 
 
 class Privacy:
-    """The privacy rules of one object, by field name in whatever case."""
+    """The privacy rules of an object, by field name regardless of case."""
 
     def __init__(self, rules: Mapping[str, str], key: bytes) -> None:
-        """`key` (up to 64 bytes) makes the hashes this mirror's own."""
+        """`key` (up to 64 bytes) makes hashes unique to this mirror."""
         self._dropped = {name.lower() for name, rule in rules.items() if rule == "drop"}
         self._masks = masks(rules, key)
-        # no column of these is left after a describe; until then they are read as empty
+        # a describe removes their columns; until then their values are read as empty
         self._masks |= dict.fromkeys(self._dropped - _ORDERING, _nothing)
 
     def record(self, record: dict[str, Any]) -> MaskedRecord:
-        """Mask a record that was read, in place."""
+        """Mask a record in place."""
         for name in record if self._masks else ():
             mask = self._masks.get(name.lower())
             if mask is not None:
@@ -80,7 +80,7 @@ class Privacy:
         return MaskedRecord(record)
 
     def rows(self, columns: Sequence[str], rows: list[list[str]]) -> MaskedRows:
-        """Mask rows of CSV text, in place."""
+        """Mask rows of CSV text in place."""
         for place, name in enumerate(columns):
             mask = self._masks.get(name.lower())
             if mask is not None:
@@ -89,14 +89,14 @@ class Privacy:
         return MaskedRows(columns, rows)
 
     def push(self, fields: dict[str, Any]) -> None:
-        """Mask the fields of a pushed change, in place; of dropped ones not even the name stays."""
+        """Mask the fields of a pushed change in place; dropped fields are removed with their names."""
         for name in [name for name in fields if name.lower() in self._dropped]:
             del fields[name]
         self.record(fields)
 
 
 def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> MaskedPush:
-    """A push as the inbox keeps it; `privacy_of` finds the rules of an object, if it is mirrored."""
+    """Mask and encode a push for the inbox; `privacy_of` returns the rules of a mirrored object."""
     for change in push.changes if isinstance(push, Changes) else ():
         privacy = privacy_of(change.object)
         if change.fields is not None and privacy is not None:
@@ -105,19 +105,19 @@ def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> Mask
 
 
 def stored_push(body: bytes) -> MaskedPush:
-    """A push, or a part of one, that was read from the store: it was masked on its way in."""
+    """A push, or part of one, from the store, which was masked before it was stored."""
     return MaskedPush(body)
 
 
 def stored_fields(fields: dict[str, Any]) -> MaskedRecord:
-    """The fields of a change that was read from the inbox: they were masked on their way in."""
+    """The fields of a change from the inbox, which were masked before they were stored."""
     return MaskedRecord(fields)
 
 
 def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
-    """Mirror values of the mirrored fields in a record, by the field's own spelling.
+    """Convert the mirrored fields of a record to mirror values, by canonical field name.
 
-    Raises ValueError or TypeError when a value is not of its field's type.
+    Raises ValueError or TypeError for a value that does not match its field's type.
     """
     converted: dict[str, MirrorValue] = {}
     for name, value in record.items():
@@ -128,7 +128,7 @@ def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
 
 
 def csv_rows(records: Sequence[MaskedRecord], columns: Sequence[str]) -> MaskedRows:
-    """Some columns of records as rows of CSV text, as the Bulk API would write them."""
+    """Convert some columns of records to rows of CSV text in the Bulk API's form."""
     return MaskedRows(columns, [[_cell(record.get(name)) for name in columns] for record in records])
 
 
@@ -137,9 +137,9 @@ def _cell(value: Any) -> str:
 
 
 def masks(rules: Mapping[str, str], key: bytes) -> dict[str, Mask]:
-    """The masks by lower-cased field name; `key` (up to 64 bytes) makes the hashes this mirror's own.
+    """The masks by lower-cased field name; `key` (up to 64 bytes) makes hashes unique to this mirror.
 
-    A dropped field has no column at all, so it needs no mask.
+    A dropped field has no column and therefore needs no mask.
     """
 
     def hashed(value: MirrorValue) -> MirrorValue:

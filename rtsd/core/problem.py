@@ -1,4 +1,4 @@
-"""A problem for an operator: what is wrong, and what to do about it."""
+"""Problems reported to operators, with the action to take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that does not work, or not fully, and the way to put it right."""
+    """A problem that prevents or limits operation, and what to do about it."""
 
     what: str
     do: str

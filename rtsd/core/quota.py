@@ -1,7 +1,7 @@
-"""What may be spent, and when more may: each purpose stops before a more urgent one, all before the reserve.
+"""The spending policy for Salesforce's daily limits.
 
-Salesforce counts a rolling 24 hours: what was spent frees its place a day later (Salesforce developer
-limits, API Request Limits and Allocations).
+Each purpose stops before the more urgent ones, and all stop before the reserve. Salesforce counts a rolling
+24 hours, so usage expires a day later (Salesforce developer limits, API Request Limits and Allocations).
 """
 
 from __future__ import annotations
@@ -9,57 +9,63 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import DAY_MS, HOUR_MS, Millis
 
-HOUR_MS: Millis = 3_600_000
-DAY_MS: Millis = 24 * HOUR_MS
+API_REQUESTS = "DailyApiRequests"
+"""One per HTTP call to the REST or Bulk API (Salesforce developer limits, API Request Limits)."""
+BULK_JOBS = "DailyBulkV2QueryJobs"
+"""One per Bulk query job created."""
+BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"
+"""Result files, in whole MB of CSV, rounded up per job."""
+LOGINS = "Logins"
+"""Calls of the token endpoint. The docs do not say whether they count against the daily requests."""
 
 LEFT_TO_OTHERS = {
-    "audit": 0.10,  # full reads wait best: what is mirrored stays right, and a load goes on where it stopped
-    "schema": 0.10,  # fills new columns, by a full read
-    "formula": 0.10,  # refreshes formulas, by a full read; their age is shown
-    "interval": 0.05,  # without windows the mirror grows old, and says so
-    "repair": 0.02,  # without repairs it is known to be wrong: they end last
-    # describe, package, estimate: so few, and so needed to go on at all, that they stop only at the reserve
+    "audit": 0.10,  # full reads can wait: the mirror stays correct, and a load resumes where it stopped
+    "schema": 0.10,  # fills new columns by a full read
+    "formula": 0.10,  # refreshes formulas by a full read; the status shows their age
+    "interval": 0.05,  # without windows the mirror ages, and the status reports it
+    "repair": 0.02,  # without repairs the mirror is known to be wrong: repairs stop last
+    # describe, package, estimate: few calls that everything depends on; they stop only at the reserve
 }
-"""How much of what rtsd may use each purpose leaves to the more urgent ones."""
-KEPT_FOR_LOOKS = 3
-"""Calls that are left to find out, without touching the reserve, whether there is room again."""
-ROOM_TO_GO_ON = 0.01
-"""So much has to be free before a purpose that was held back goes on, or it would stop again at once."""
+"""The share of rtsd's usable allocation that each purpose leaves to more urgent ones."""
+KEPT_FOR_PROBES = 3
+"""Calls set aside for probing, outside the reserve, whether the org has room again."""
+ROOM_TO_RESUME = 0.01
+"""The share that must be free before a deferred purpose resumes; with less it would stop again at once."""
 SHORTEST_SPAN_MS: Millis = HOUR_MS
-"""A rate over less than this is no rate: a start is always busy."""
+"""The shortest span for a meaningful rate: every start is busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Something that limits the use of a resource in 24 hours: the org's allocation, or rtsd's own cap."""
+    """A limit on a resource's usage in 24 hours: the org's allocation, or rtsd's own cap."""
 
     highest: int
     used: int
     reserve: int = 0
-    """Never touched by rtsd."""
+    """Never used by rtsd."""
     ours_alone: bool = False
-    """An own cap: nobody else draws on it, so what is left is known without asking."""
+    """Whether this is rtsd's own cap. Nobody else draws on it, so the rest is known without a probe."""
 
     @property
     def usable(self) -> int:
-        """Up to where rtsd may go."""
+        """The usage at which rtsd stops."""
         return max(self.highest - self.reserve, 0)
 
     def stop(self, purpose: str) -> int:
-        """Up to where a purpose may go."""
-        looks = 0 if self.ours_alone else min(KEPT_FOR_LOOKS, self.usable)
-        return self.usable - looks - int(self.usable * LEFT_TO_OTHERS.get(purpose, 0.0))
+        """The usage at which a purpose stops."""
+        probes = 0 if self.ours_alone else min(KEPT_FOR_PROBES, self.usable)
+        return self.usable - probes - int(self.usable * LEFT_TO_OTHERS.get(purpose, 0.0))
 
     def missing(self, purpose: str, count: int, *, held_back: bool = False) -> int:
-        """How many have to become free before `count` may be spent; 0: it may be."""
-        room = int(self.usable * ROOM_TO_GO_ON) if held_back else 0
+        """The number of units that must expire before `count` may be spent; 0 if it may be spent now."""
+        room = int(self.usable * ROOM_TO_RESUME) if held_back else 0
         return max(self.used + count + room - self.stop(purpose), 0)
 
 
 def frees_at(spent: Sequence[tuple[Millis, int]], missing: int) -> Millis | None:
-    """When enough of what was spent, as (moment, count) in order, has left the 24 hours; None: never."""
+    """The time by which `missing` units of `spent`, (time, count) in order, expire; None for never."""
     freed = 0
     for at, count in spent:
         freed += count
@@ -69,10 +75,9 @@ def frees_at(spent: Sequence[tuple[Millis, int]], missing: int) -> Millis | None
 
 
 def runs_out_at(usage: Sequence[tuple[Millis, int]], highest: int) -> Millis | None:
-    """When a limit is used up at the rate of `usage`, as (moment, used) in order, about an hour of it.
+    """The time at which a limit is exhausted at the rate of `usage`, about an hour of (time, used) in order.
 
-    None when that is not within a day. That old use frees its place meanwhile is left out: a warning
-    may come early, not late.
+    None if that is over a day away. Expiry of older usage is ignored: a warning may come early, not late.
     """
     if not usage:
         return None

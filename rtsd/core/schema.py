@@ -1,4 +1,4 @@
-"""What an object looks like: its fields, how each is kept in SQLite, which one orders its versions."""
+"""Object schemas: the fields, their SQLite types, and the field that orders versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 
 
 class Kind(Enum):
-    """How a field's value is kept in SQLite (contract section 4)."""
+    """The representation of a field's values in SQLite (contract section 4)."""
 
     TEXT = "text"
     BOOLEAN = "boolean"
@@ -40,53 +40,51 @@ _KIND_BY_TYPE = {
 }
 
 COMPOUND_TYPES = frozenset({"address", "location", "complexvalue"})
-"""Types whose components are fields of their own; the compound itself is not mirrored."""
+"""Types made of components that are fields themselves; the compound field is not mirrored."""
 
 BINARY_TYPES = frozenset({"base64", "byte"})
-"""Types left out: REST answers a URL (REST API guide, sObject Blob Get), Bulk refuses them."""
+"""Types that are not mirrored: REST returns a URL (REST API guide, sObject Blob Get), Bulk refuses them."""
 
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
 """Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
 
 
 def kind_of(salesforce_type: str) -> Kind:
-    """How a describe's `type` is kept; anything unknown is text."""
+    """The representation of a describe's `type`; text for unknown types."""
     return _KIND_BY_TYPE.get(salesforce_type, Kind.TEXT)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One mirrored field, as the describe tells it (REST API guide, sObject Describe)."""
+    """A mirrored field as described by Salesforce (REST API guide, sObject Describe)."""
 
     name: str
     type: str
     kind: Kind
     calculated: bool = False
-    """A formula or roll-up: it can change without the record's stamp moving.
+    """A formula or roll-up, which can change without the record's stamp moving.
 
-    Documented of formulas across objects; of the others it is what live orgs show.
+    Documented for formulas across objects, observed in live orgs for the others.
     """
     filterable: bool = True
-    reference_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ObjectSchema:
-    """One object as mirrored: the fields that become columns, in describe order."""
+    """An object as mirrored: the fields that become columns, in describe order."""
 
     name: str
     fields: tuple[Field, ...]
     cursor: str | None
-    """The field that orders versions; None when the object has none that can be filtered."""
-    key_prefix: str | None = None
+    """The field that orders versions; None if the object has no such field that can be filtered."""
     replicateable: bool = True
-    """Whether `deleted` and `updated` answer for it (REST API guide, sObject Get Updated)."""
+    """Whether the `deleted` and `updated` resources exist for it (REST API guide, sObject Get Updated)."""
     soft_deletes: bool = False
-    """Whether deleted rows stay readable for a while, told apart by IsDeleted."""
+    """Whether deleted rows stay readable for a while, marked by IsDeleted."""
     merges: bool = False
     """Whether MasterRecordId names the winner of a merge."""
     unmirrored: tuple[str, ...] = ()
-    """Fields that exist in the org but are left out here."""
+    """Fields of the org that are not mirrored."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -95,7 +93,7 @@ class ObjectSchema:
 
     @cached_property
     def by_lower_name(self) -> Mapping[str, Field]:
-        """The fields by lower-cased name: the case of CSV headers is not documented, rtsd takes any."""
+        """The fields by lower-cased name: the case of CSV headers is not documented, so rtsd accepts any."""
         return {field.name.lower(): field for field in self.fields}
 
     @property
@@ -104,14 +102,14 @@ class ObjectSchema:
         return tuple(field.name for field in self.fields)
 
     def drifting(self, also: Iterable[str]) -> tuple[str, ...]:
-        """Return the fields that change without the record's stamp moving: calculated ones, and `also`."""
+        """Return the fields that can change without the record's stamp moving: calculated ones and `also`."""
         named = {name.lower() for name in also}
         return tuple(field.name for field in self.fields if field.calculated or field.name.lower() in named)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectConfig:
-    """What the configuration wants mirrored of one object (contract section 2, `[[objects]]`)."""
+    """The configuration of a mirrored object (contract section 2, `[[objects]]`)."""
 
     name: str
     fields: tuple[str, ...] = ("*",)
@@ -119,18 +117,18 @@ class ObjectConfig:
     where: str = ""
     """A SOQL row filter; empty for every row."""
     conditions: tuple[str, ...] = ()
-    """Fields whose change makes the package push; empty for any."""
+    """Fields whose changes the package pushes; empty for all fields."""
     refresh: tuple[str, ...] = ()
-    """Fields that behave like formulas, as ContractLineItem.Status does: read again every so often."""
+    """Fields that behave like formulas, such as ContractLineItem.Status: refreshed periodically."""
     privacy: Mapping[str, str] = field(default_factory=dict)
-    """Field -> drop, hash or last4, before a value reaches the disk."""
+    """Field -> drop, hash or last4, applied before a value reaches the disk."""
 
 
 def narrow(schema: ObjectSchema, config: ObjectConfig, existing: Iterable[str]) -> ObjectSchema:
-    """Keep of a described object what is wished for; Id and the cursor always stay.
+    """Reduce a described object to the configured fields; Id and the cursor always stay.
 
-    `existing` names every field the org shows, those of types that are never mirrored included.
-    Raises ValueError that names the wished fields which the org does not show.
+    `existing` names every field visible in the org, including types that are never mirrored.
+    Raises ValueError if a configured field is not visible, or cannot be masked.
     """
     existing = tuple(existing)
     known = {name.lower() for name in existing}
@@ -152,7 +150,7 @@ def narrow(schema: ObjectSchema, config: ObjectConfig, existing: Iterable[str]) 
     ]
     if unfit:
         raise ValueError(
-            f"{config.name}: only text can be hashed or cut: drop {', '.join(unfit)}, or keep it"
+            f"{config.name}: hash and last4 work on text only: drop {', '.join(unfit)}, or store it as it is"
         )
     fields = tuple(
         field

@@ -1,19 +1,18 @@
-"""How far Salesforce's clock is ahead of ours, from the `Date` of its answers."""
+"""The offset of Salesforce's clock, estimated from the `Date` headers of its responses."""
 
 from __future__ import annotations
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import MINUTE_MS, Millis
 
-SECOND: Millis = 1_000
-KEPT: Millis = 10 * 60_000
-"""Bounds older than this are given up: clocks drift."""
+KEPT_MS: Millis = 10 * MINUTE_MS
+"""The maximum age of the bounds; older ones are discarded because clocks drift."""
 
 
 class ServerClock:
-    """Narrows the offset down: `Date` has whole seconds, but every answer bounds it from both sides.
+    """Narrows the offset down with every response, beyond the one-second resolution of `Date`.
 
-    An answer whose `Date` says D was written while the server's clock stood in D..D+1 s, and between the
-    moments at which we had sent the request and had the answer.
+    A response with `Date` D was written while the server's clock was within D..D+1 s and while ours was
+    between sending the request and receiving the response. That bounds the offset from both sides.
     """
 
     def __init__(self) -> None:
@@ -23,15 +22,15 @@ class ServerClock:
 
     @property
     def offset(self) -> Millis:
-        """The middle of what is possible, in ms; 0 before the first answer."""
+        """The midpoint of the bounds, in ms to add to our clock; 0 before the first response."""
         if self._low is None or self._high is None:
             return 0
         return (self._low + self._high) // 2
 
     def observe(self, date: Millis, sent: Millis, received: Millis) -> None:
-        """Take one answer: its `Date`, and our clock when it was asked for and when it came."""
-        low, high = date - received, date + SECOND - sent
-        fresh = self._low is None or self._high is None or received - self._since > KEPT
+        """Add a response: its `Date`, and our clock at sending the request and receiving the response."""
+        low, high = date - received, date + 1_000 - sent
+        fresh = self._low is None or self._high is None or received - self._since > KEPT_MS
         if fresh or low > (self._high or 0) or high < (self._low or 0):  # also when a clock was set
             self._low, self._high, self._since = low, high, received
             return

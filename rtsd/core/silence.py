@@ -1,12 +1,12 @@
-"""What it means that no push comes: the org is idle, its conditions filter, or pushes get lost.
+"""The meaning of silence: an idle org, filtered changes, or lost pushes.
 
 ::
 
-    live       a push or a heartbeat came within silence_after
-    idle       none came, and reading every object found that nothing changed
-    filtered   none came, and all that changed were fields that no sync condition watches
-    silent     none came, though changes were made that a push should have brought
-    unknown    nobody could look yet, or what was found may still be on its way
+    live       a push or a heartbeat arrived within silence_after
+    idle       none arrived, and a read of every object found no change
+    filtered   none arrived, and the changes touched only fields that no sync condition watches
+    silent     none arrived, although changes were made that a push should have delivered
+    unknown    nothing was read yet, or the pushes for the changes found may still arrive
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import MINUTE_MS, Millis, to_iso
 
-GRACE_MS: Millis = 60_000
-"""So long a push may take, if silence is not noticed sooner: what is found earlier is not missed yet."""
+GRACE_MS: Millis = MINUTE_MS
+"""The time a push may take, unless silence is noticed sooner: younger changes do not count as missed."""
 
 
 class Quiet(StrEnum):
-    """How the push channel stands (contract section 5, `push.quiet`)."""
+    """The state of the push channel (contract section 5, `push.quiet`)."""
 
     LIVE = "live"
     IDLE = "idle"
@@ -33,19 +33,19 @@ class Quiet(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unpushed:
-    """How many changes were found that no push brought."""
+    """The number of changes that no push delivered."""
 
     watched: int = 0
-    """A push should have brought these."""
+    """A push should have delivered these."""
     unwatched: int = 0
-    """The sync conditions held these back, as they should."""
+    """The sync conditions filtered these, as configured."""
     fresh: int = 0
-    """Made within the grace: their pushes may be on their way."""
+    """Made within the grace period: their pushes may still arrive."""
     beside: int = 0
-    """A push for the same record came at about the same time: it may have been for another edit."""
+    """A push for the same record arrived at about the same time, possibly for another edit."""
 
     def after(self, earlier: Unpushed) -> Unpushed:
-        """Both together; what was fresh then has been judged by now."""
+        """The sum with an `earlier` count, whose fresh changes have been judged by now."""
         return Unpushed(
             self.watched + earlier.watched,
             self.unwatched + earlier.unwatched,
@@ -55,7 +55,7 @@ class Unpushed:
 
 
 def is_watched(operation: str, changed: Sequence[str] | None, conditions: Iterable[str]) -> bool:
-    """Whether the package pushes such a change: every one but an update that no condition names."""
+    """Whether the package pushes such a change: any but an update of fields that no condition names."""
     watched = {name.lower() for name in conditions}
     if operation != "update" or not watched:
         return True
@@ -63,19 +63,19 @@ def is_watched(operation: str, changed: Sequence[str] | None, conditions: Iterab
 
 
 def judge(found: Unpushed, last: Millis | None, now: Millis) -> tuple[Quiet, str]:
-    """Return what it means that the last sign of life came at `last` (None: none yet), and the proof."""
+    """Classify a silence since `last` (None: no sign of life yet) and state the evidence."""
     sign = f"last push or heartbeat at {to_iso(last)}" if last is not None else "no push or heartbeat yet"
-    looked = f"{sign}, every object read at {to_iso(now)}"
+    evidence = f"{sign}, every object read at {to_iso(now)}"
     if found.watched:
-        return Quiet.SILENT, f"{_changes(found.watched)} came by no push ({looked})"
+        return Quiet.SILENT, f"no push delivered {_changes(found.watched)} ({evidence})"
     if found.fresh:
-        return Quiet.UNKNOWN, f"{_changes(found.fresh)} may still be pushed ({looked})"
+        return Quiet.UNKNOWN, f"{_changes(found.fresh)} may still be pushed ({evidence})"
     if found.beside:
-        return Quiet.UNKNOWN, f"{_changes(found.beside)} came beside a push of the same record ({looked})"
+        return Quiet.UNKNOWN, f"{_changes(found.beside)} came with a push of the same record ({evidence})"
     if found.unwatched:
         what = f"{_changes(found.unwatched)} touched only fields that no sync condition watches"
-        return Quiet.FILTERED, f"{what} ({looked})"
-    return Quiet.IDLE, f"nothing changed in the org ({looked})"
+        return Quiet.FILTERED, f"{what} ({evidence})"
+    return Quiet.IDLE, f"nothing changed in the org ({evidence})"
 
 
 def _changes(count: int) -> str:

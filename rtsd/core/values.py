@@ -1,4 +1,4 @@
-"""From Salesforce's values, in JSON or CSV, to the mirror's (contract section 4)."""
+"""Conversion of Salesforce's values, from JSON or CSV, to the mirror's (contract section 4)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rtsd.core.instant import normal_iso
 from rtsd.core.schema import Kind
 
 MirrorValue = str | int | float | None
-"""What a column holds. Salesforce stores no empty text: an empty string is NULL."""
+"""The value of a column. Salesforce stores no empty text: an empty string is NULL."""
 
 
 def _text(value: Any) -> MirrorValue:
     if isinstance(value, str):
-        return value.replace("\0", "") or None  # stray NULs occur on the wire, never in Salesforce
+        return value.replace("\0", "") or None  # stray NULs occur on the wire, never in Salesforce's data
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -32,14 +32,14 @@ def _boolean(value: Any) -> MirrorValue:
         return int(value.lower() == "true")
     if value in (0, 1):
         return int(value)
-    raise ValueError(f"{str(value)[:40]!r} is no boolean")
+    raise ValueError(f"{str(value)[:40]!r} is not a boolean")
 
 
 def _int(value: Any) -> MirrorValue:
     try:
         number = int(value) if isinstance(value, int | str) else _whole(value)
     except ValueError:
-        number = _whole(value)  # CSV prints ints as 0.0 at times
+        number = _whole(value)  # CSV sometimes prints integers as 0.0
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{str(value)[:40]} does not fit 64 bits")
     return number
@@ -48,7 +48,7 @@ def _int(value: Any) -> MirrorValue:
 def _whole(value: Any) -> int:
     number = float(value)
     if not number.is_integer():
-        raise ValueError(f"{str(value)[:40]!r} is no whole number")
+        raise ValueError(f"{str(value)[:40]!r} is not a whole number")
     return int(number)
 
 
@@ -58,7 +58,7 @@ def _real(value: Any) -> MirrorValue:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{str(value)[:40]!r} is no number that can be kept")
+        raise ValueError(f"{str(value)[:40]!r} is not a finite number")
     return number
 
 
@@ -93,12 +93,12 @@ _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
 def mirror_value(kind: Kind, value: Any) -> MirrorValue:
     """Convert one value from REST JSON, a push or a CSV cell.
 
-    Raises ValueError when Salesforce's own type rules forbid it.
+    Raises ValueError for a value that the field's type does not allow.
     """
     if value is None or value == "":
         return None
     try:
         return _CONVERT[kind](value)
-    except (ValueError, TypeError):  # says what it is and not the value, which is somebody's
+    except (ValueError, TypeError):  # the message names the type only: the value may be personal data
         size = f" of {len(value)} characters" if isinstance(value, str) else ""
-        raise ValueError(f"{type(value).__name__}{size} is no {kind.value}") from None
+        raise ValueError(f"{type(value).__name__}{size} is not a valid {kind.value}") from None

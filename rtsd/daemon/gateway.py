@@ -13,7 +13,7 @@ from rtsd.config.values import Listen
 from rtsd.core.instant import Millis
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
-from rtsd.gateway.server import GatewayServer, Intake
+from rtsd.gateway.server import GatewayDependencies, GatewayServer
 from rtsd.gateway.tls import Certificate
 from rtsd.store.inbox import Inbox
 from rtsd.sync.engine import Engine
@@ -54,7 +54,7 @@ def gateway_server(
     if not config.gateway.listen:
         return None
     return GatewayServer(
-        Intake(
+        GatewayDependencies(
             inbox=inbox,
             secrets=lambda: keys.hmac,
             now=now,

@@ -10,13 +10,13 @@ from rtsd import systemd
 from rtsd.config import Config, load
 from rtsd.control import protocol
 from rtsd.core.instant import Millis
-from rtsd.core.token import key_id
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS
+from rtsd.core.signature import key_id
 from rtsd.daemon import rules
 from rtsd.daemon.gateway import Keys
 from rtsd.errors import ConfigError, RtsError
 from rtsd.logs import conceal
 from rtsd.rules.engine import RuleEngine
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS
 from rtsd.services import Service
 from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger

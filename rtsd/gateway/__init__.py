@@ -1,1 +1,1 @@
-"""The door Salesforce calls: signed pushes, taken durably."""
+"""The HTTP endpoint that Salesforce calls: receives signed pushes and stores them durably."""

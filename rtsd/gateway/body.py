@@ -1,4 +1,4 @@
-"""A push's body: within its deadline, its size, and what all bodies together may take of memory."""
+"""The bodies of pushes: a deadline, a maximum size, and a limit on the memory of all together."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from aiohttp import ClientPayloadError, http, web
 
 from rtsd.errors import CannotCommit, MalformedPush, PushTimedOut, PushTooLarge
 
-MOST = 12 * 1024 * 1024
+MAX_BODY = 12 * 1024 * 1024
 DEADLINE_S = 10.0
-"""An Apex callout gives up after 10 s by default; nobody honest is slower."""
+"""The default time-out of an Apex callout: no genuine sender is slower."""
 SMALL = 64 * 1024
-"""Bodies up to this size are always let in: aiohttp buffers as much anyway."""
-MOST_IN_ALL = 96 * 1024 * 1024
-"""What larger bodies may hold together until they are answered: they are kept before anybody has signed."""
+"""Bodies up to this many bytes do not count towards the total: aiohttp buffers as much anyway."""
+MAX_TOTAL = 96 * 1024 * 1024
+"""Bytes that all larger bodies may hold until they are answered: they are buffered before verification."""
 
 
-class Bodies:
-    """Reads bodies, and keeps count of what they take."""
+class BodyReader:
+    """Reads bodies and tracks the memory they hold."""
 
     def __init__(self) -> None:
         self._held = 0
 
     @asynccontextmanager
     async def read(self, request: web.Request) -> AsyncIterator[bytes]:
-        """The whole body, which counts until the block ends.
+        """Read the complete body; its memory counts until the block ends.
 
-        Raises PushTooLarge, PushTimedOut and CannotCommit.
+        Raises PushTooLarge, PushTimedOut, MalformedPush and CannotCommit.
         """
-        if request.content_length is not None and request.content_length > MOST:
-            raise PushTooLarge("the body is over 12 MiB", "send fewer changes, or changes without fields")
+        if request.content_length is not None and request.content_length > MAX_BODY:
+            raise _too_large()
         body, counted = bytearray(), 0
         try:
             try:
@@ -43,18 +43,22 @@ class Bodies:
             except TimeoutError:
                 raise PushTimedOut(f"the body did not arrive within {DEADLINE_S:.0f} s") from None
             except (ClientPayloadError, ConnectionError, http.HttpProcessingError, web.RequestPayloadError):
-                raise MalformedPush("the body is not what its headers say") from None
+                raise MalformedPush("the body does not match its headers") from None
             yield bytes(body)
         finally:
             self._held -= counted
 
     def _count(self, size: int, counted: int) -> int:
-        """Count a body that has grown to `size`, of which `counted` was counted; return what now is."""
-        if size > MOST:
-            raise PushTooLarge("the body is over 12 MiB", "send fewer changes, or changes without fields")
+        """Count a body that has grown to `size` bytes, `counted` of them so far; return the new count."""
+        if size > MAX_BODY:
+            raise _too_large()
         if size <= SMALL:
             return counted
-        if self._held - counted + size > MOST_IN_ALL:
+        if self._held - counted + size > MAX_TOTAL:
             raise CannotCommit("too many large pushes at once", retry_after_s=2)
         self._held += size - counted
         return size
+
+
+def _too_large() -> PushTooLarge:
+    return PushTooLarge("the body is over 12 MiB", "send fewer changes, or changes without fields")

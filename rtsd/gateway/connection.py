@@ -1,4 +1,4 @@
-"""One connection to the gateway: aiohttp's, with a deadline for the first request, and our errors."""
+"""A connection to the gateway: aiohttp's, with a deadline for the first request and rtsd's error format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from rtsd.core.instant import Millis
-from rtsd.core.pace import Pace
+from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import place
 from rtsd.gateway.connection_limiter import ConnectionLimiter
 from rtsd.gateway.meters import Meters
@@ -23,109 +23,109 @@ if TYPE_CHECKING:
     from aiohttp.web_response import StreamResponse
 
 HEADERS_DEADLINE_S = 5.0
-"""From the connection to the end of the first request's headers."""
-LINES_A_SECOND = 5
-"""Log lines that strangers can cause, of each kind: what they cost must not depend on their number."""
+"""The time from connecting to the end of the first request's headers."""
+LINES_PER_SECOND = 5
+"""Log lines of each kind that unauthenticated senders can cause."""
 
 log = structlog.get_logger("rtsd.gateway")
 
 
-class House:
-    """What all connections share: who waits, what is counted, and how fast is logged."""
+class ConnectionContext:
+    """The state shared by all connections: metrics, the connection limiter, log rate limits."""
 
     def __init__(self, meters: Meters, now: Callable[[], Millis]) -> None:
         self.meters = meters
-        self.room = ConnectionLimiter(meters)
+        self.limiter = ConnectionLimiter(meters)
         self._now = now
-        self._malformed, self._bugs = Pace(LINES_A_SECOND), Pace(LINES_A_SECOND)
+        self._malformed, self._bugs = RateLimit(LINES_PER_SECOND), RateLimit(LINES_PER_SECOND)
 
     def malformed(self, status: int) -> None:
-        """Note what was no HTTP request, without a byte of it."""
+        """Count and log bytes that were not an HTTP request, without logging them."""
         self.meters.pushes.labels("MalformedRequest").inc()
-        held_back = self._malformed.admit(self._now())
-        if held_back is not None:
-            log.warning("not an HTTP request", status=status, held_back=held_back or None)
+        suppressed = self._malformed.admit(self._now())
+        if suppressed is not None:
+            log.warning("not an HTTP request", status=status, held_back=suppressed or None)
 
     def bug(self, error: BaseException) -> None:
-        """Note an error of ours: where it came up, and not its text, which may be a payload's."""
-        held_back = self._bugs.admit(self._now())
-        if held_back is None:
+        """Log a bug with its place but without its text, which may contain payload."""
+        suppressed = self._bugs.admit(self._now())
+        if suppressed is None:
             return
-        log.error("bug", error=type(error).__name__, where=place(error), held_back=held_back or None)
+        log.error("bug", error=type(error).__name__, where=place(error), held_back=suppressed or None)
 
 
-class Connection(RequestHandler):
-    """Waits in the room until a push was signed rightly; `proven()` lets it stay."""
+class PushConnection(RequestHandler):
+    """Counts as waiting in the limiter until a correctly signed push arrives (`proven`)."""
 
-    def __init__(self, house: House, server: web.Server, **options: Any) -> None:
+    def __init__(self, context: ConnectionContext, server: web.Server, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
-        self._house = house
+        self._context = context
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock."""
+        """Start the deadline and enter the limiter."""
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
-        self._late = loop.call_later(HEADERS_DEADLINE_S, self._too_late)
-        self._house.room.enter(self, self.abort)
+        self._late = loop.call_later(HEADERS_DEADLINE_S, self._time_out)
+        self._context.limiter.enter(self, self.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Leave the room."""
+        """Leave the limiter."""
         super().connection_lost(exc)
-        self.begun()
-        self._house.room.exit(self)
+        self.headers_received()
+        self._context.limiter.exit(self)
 
-    def begun(self) -> None:
-        """The headers are there: from now on the handler keeps the time."""
+    def headers_received(self) -> None:
+        """Cancel the deadline: from here on the handler limits the time."""
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
     def proven(self) -> None:
-        """Let it stay: it has signed a push rightly."""
-        self._house.room.prove(self)
+        """Exempt the connection from the limiter, after a correctly signed push."""
+        self._context.limiter.prove(self)
 
     def abort(self) -> None:
-        """End it without another word."""
+        """Close the connection without a response."""
         if self.transport is not None:
             self.transport.abort()
 
-    def _too_late(self) -> None:
-        self._house.room.drop(self, "headers")
+    def _time_out(self) -> None:
+        self._context.limiter.drop(self, "headers")
 
     def handle_error(
         self,
         request: BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - has bytes of the request in it
+        message: str | None = None,  # noqa: ARG002 - contains bytes of the request
     ) -> StreamResponse:
-        """Answer what never became a request, or what our own handler failed over, and close."""
+        """Answer bytes that are not a request, or a failure of the handler, and close."""
         if status < 500:
-            self._house.malformed(status)
-            answer = failure("MalformedPush", "this is not an HTTP/1.1 request", status)
+            self._context.malformed(status)
+            response = failure("MalformedPush", "this is not an HTTP/1.1 request", status)
         else:
-            self._house.bug(exc or RuntimeError())
-            answer = failure("InternalError", "rtsd has a bug here; its log says where", 500)
+            self._context.bug(exc or RuntimeError())
+            response = failure("InternalError", "this is a bug of rtsd; its log names the place", 500)
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun already")
-        answer.force_close()
-        return answer
+            raise ConnectionError("a response was already started")
+        response.force_close()
+        return response
 
 
-def of(request: web.Request) -> Connection:
-    """The connection that a request came over."""
-    return cast("Connection", request.protocol)
+def of(request: web.Request) -> PushConnection:
+    """The connection of a request."""
+    return cast("PushConnection", request.protocol)
 
 
 def failure(error: str, message: str, status: int) -> web.Response:
-    """An error's answer (contract section 3: every error has this shape)."""
+    """The response to an error (contract section 3)."""
     body = msgspec.json.encode({"error": error, "message": message})
     return web.Response(body=body, status=status, content_type="application/json", headers={"Server": "rtsd"})
 
 
 def quiet_logger() -> logging.Logger:
-    """Aiohttp logs malformed requests with their bytes: nothing of a payload belongs in a log."""
+    """A silenced logger for aiohttp, which would log malformed requests with their bytes."""
     logger = logging.getLogger("rtsd.gateway.http")
     logger.setLevel(logging.CRITICAL)
     logger.propagate = False

@@ -1,7 +1,7 @@
-"""The listening sockets of the gateway: accepts connections, and gives each its TLS and its deadline.
+"""The gateway's listening sockets: accepts connections and sets up their TLS and deadlines.
 
-asyncio's own accept loop has no say in who is let in, waits a minute for a TLS handshake, and when the
-descriptors are used up writes a hundred thousand log lines (CPython's `_accept_connection`); hence this one.
+asyncio's own accept loop cannot limit connections, waits a minute for a TLS handshake, and writes a hundred
+thousand log lines when descriptors run out (CPython's `_accept_connection`).
 """
 
 from __future__ import annotations
@@ -14,34 +14,33 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from rtsd.errors import AddressInUse
-from rtsd.gateway.connection import Connection, House
+from rtsd.gateway.connection import ConnectionContext, PushConnection
 
 HANDSHAKE_DEADLINE_S = 4.0
 BACKLOG = 4_096
-AT_ONCE = 32
-"""Connections that are accepted before those that are there get their turn."""
-BREATH_S = 0.05
-"""Before the next try to accept, when the descriptors are used up."""
+ACCEPTS_PER_TURN = 32
+"""Connections accepted before the event loop serves the existing ones."""
+ACCEPT_PAUSE_S = 0.05
+"""The pause before accepting again once descriptors have run out."""
+CLOSE_GRACE_S = 0.5
+"""The time a stop waits for arriving requests and for handshakes."""
 
-LAST_WORDS_S = 0.5
-"""How long a stop waits for requests that are on their way, and for handshakes."""
-
-_USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Listener:
-    """Accepts on sockets; `close` stops that, and leaves the connections as they are."""
+    """Accepts connections on sockets; `close` stops that and leaves existing connections open."""
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         tls: ssl.SSLContext | None,
-        house: House,
-        make: Callable[[], Connection],
+        context: ConnectionContext,
+        make: Callable[[], PushConnection],
     ) -> None:
         self._sockets = sockets
         self._tls = tls
-        self._house = house
+        self._context = context
         self._make = make
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -53,15 +52,15 @@ class Listener:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         for listening in self._sockets:
             listening.setblocking(False)
             self._watch(listening)
 
     async def close(self) -> None:
-        """Accept no more, and wait a moment for those who were let in and are still speaking.
+        """Stop accepting, and wait briefly for accepted connections that are still sending a request.
 
-        Who waits in the kernel's queue is for whoever holds the socket next.
+        Connections in the kernel's queue remain for the next owner of the socket.
         """
         if self._closed:
             return
@@ -70,51 +69,51 @@ class Listener:
             asyncio.get_running_loop().remove_reader(listening)
             listening.close()
         if self._opening:
-            await asyncio.wait(self._opening, timeout=LAST_WORDS_S)
+            await asyncio.wait(self._opening, timeout=CLOSE_GRACE_S)
         for task in self._opening:
             task.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
-                await self._house.room.empty()
+            async with asyncio.timeout(CLOSE_GRACE_S):
+                await self._context.limiter.empty()
 
     def _watch(self, listening: socket.socket) -> None:
         if not self._closed:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        """Take some of those who wait. Not a task: one that is cancelled could lose whom it has accepted."""
-        for _ in range(AT_ONCE):
+        """Accept some waiting connections. Not a task: a cancelled one could lose an accepted connection."""
+        for _ in range(ACCEPTS_PER_TURN):
             try:
                 accepted, _ = listening.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno in _USED_UP:
-                    self._house.room.drop_oldest("descriptors")
+                if error.errno in _EXHAUSTED:
+                    self._context.limiter.drop_oldest("descriptors")
                     loop = asyncio.get_running_loop()
                     loop.remove_reader(listening)
-                    loop.call_later(BREATH_S, self._watch, listening)
+                    loop.call_later(ACCEPT_PAUSE_S, self._watch, listening)
                     return
-                continue  # that one was gone before it was taken
+                continue  # the client disconnected before
             self._take(accepted)
 
     def _take(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        opening = self._open(accepted) if self._tls is None else self._shake(accepted)
-        task = asyncio.create_task(opening, name="open a connection")
+        opening = self._open(accepted) if self._tls is None else self._handshake(accepted)
+        task = asyncio.create_task(opening, name="open connection")
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _shake(self, accepted: socket.socket) -> None:
-        """Wait for the TLS handshake, in the room: a stranger who says nothing is thrown out first."""
-        room, me = self._house.room, asyncio.current_task()
-        if me is None:
+    async def _handshake(self, accepted: socket.socket) -> None:
+        """Perform the TLS handshake, as a waiting connection that may be dropped."""
+        limiter, task = self._context.limiter, asyncio.current_task()
+        if task is None:
             raise RuntimeError("not in a task")
-        room.enter(me, me.cancel)
+        limiter.enter(task, task.cancel)
         try:
             await self._open(accepted)
         finally:
-            room.exit(me)
+            limiter.exit(task)
 
     async def _open(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -128,13 +127,13 @@ class Listener:
                 ssl_shutdown_timeout=1.0 if deadline else None,
             )
         except (OSError, ssl.SSLError):
-            self._house.meters.dropped.labels("handshake").inc()
+            self._context.meters.dropped.labels("handshake").inc()
             with suppress(OSError):
                 accepted.close()
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Open the sockets of an address. Raises AddressInUse."""
+    """Open listening sockets for an address. Raises AddressInUse."""
     opened: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -152,6 +151,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
             listening.close()
         raise AddressInUse(
             f"cannot listen on {host}:{port}: {error.strerror}",
-            "stop what uses it, or set another [gateway] listen",
+            "stop the program that uses it, or change [gateway] listen",
         ) from error
     return opened

@@ -1,18 +1,18 @@
-"""What the gateway counts, for `GET /metrics`."""
+"""The gateway's metrics, for `GET /metrics`."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-# They would be a second series for each counter, which says when it was made.
+# avoid a second series per counter with its time of creation
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _ACK_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""An Apex callout gives up after 10 s; a commit takes milliseconds."""
+"""Seconds: a commit takes milliseconds, and an Apex callout times out after 10 s."""
 
 
 class Meters:
-    """Counters of the gateway since the start. Label values are few and fixed: no sender can add one."""
+    """The gateway's metrics since the start. Label values are fixed: no sender can add series."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pushes = Counter(
@@ -26,24 +26,24 @@ class Meters:
         self.changes = Counter("rtsd_pushed_changes", "Changes in accepted pushes.", registry=registry)
         self.seconds = Histogram(
             "rtsd_push_seconds",
-            "From a push's whole body to its answer; for accepted ones that is the commit.",
+            "Seconds from a push's complete body to its answer; for accepted pushes the time of the commit.",
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
         self.connections = Gauge("rtsd_gateway_connections", "Open connections.", registry=registry)
         self.pending = Gauge(
             "rtsd_gateway_pending_connections",
-            "Open connections that have not brought a whole, well signed request yet.",
+            "Open connections without a complete, correctly signed request so far.",
             registry=registry,
         )
         self.certificate = Gauge(
             "rtsd_certificate_ends_timestamp_seconds",
-            "When the gateway's TLS certificate ends; 0 without TLS.",
+            "The time at which the gateway's TLS certificate expires; 0 without TLS.",
             registry=registry,
         )
         self.dropped = Counter(
             "rtsd_gateway_dropped_connections",
-            "Connections that were closed unasked, by reason.",
+            "Connections closed by the gateway, by reason.",
             ["reason"],
             registry=registry,
         )

@@ -1,19 +1,19 @@
-"""Refused pushes: all are counted; of each kind, one a minute is reported."""
+"""Rejected pushes: all are counted, and one of each kind per minute is reported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
 from rtsd.sync.engine import Engine
 from rtsd.sync.silence import PushSeen
 
-REPORT_MS: Millis = 60_000
+REPORT_EVERY_MS: Millis = MINUTE_MS
 
 
 class Rejections:
-    """Tells the engine of refusals, at a pace that does not depend on who pushes."""
+    """Reports rejections to the engine, at a rate that senders cannot influence."""
 
     def __init__(self, engine: Engine, push: PushSeen, now: Callable[[], Millis]) -> None:
         self._engine = engine
@@ -22,9 +22,9 @@ class Rejections:
         self._reported: dict[str, Millis] = {}
 
     async def count(self, error: PushError) -> None:
-        """Count one; raises StoreError when it cannot be written down."""
+        """Count a rejection. Raises StoreError if it cannot be reported."""
         self._push.rejected += 1
         now = self._now()
-        if now - self._reported.get(error.code, 0) >= REPORT_MS and error.code != "CannotCommit":
+        if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now
             await self._engine.report(error)

@@ -1,4 +1,4 @@
-"""The HTTP door for pushes: `POST /v1/push`, answered 200 only after the commit, and `GET /healthz`."""
+"""The HTTP server for pushes: `POST /v1/push`, answered 200 only after the commit, and `GET /healthz`."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import structlog
 from aiohttp import HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
-from rtsd.core.pace import Pace
 from rtsd.core.payload import Changes, Push, parse_push
 from rtsd.core.privacy import MaskedPush
+from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
-from rtsd.gateway.body import MOST, Bodies
-from rtsd.gateway.connection import Connection, House, failure
+from rtsd.gateway.body import MAX_BODY, BodyReader
+from rtsd.gateway.connection import ConnectionContext, PushConnection, failure
 from rtsd.gateway.listener import Listener, listen
 from rtsd.gateway.meters import Meters
 from rtsd.store.inbox import Arrival, Inbox
 
 SHUTDOWN_S = 2.0
-"""How long a stop waits for requests in flight; a commit takes milliseconds, the rest is a slow sender."""
-LARGE = 256 * 1024
-"""Bytes that are verified and read in a thread, while the loop goes on."""
+"""The time a stop waits for requests in flight; a commit takes milliseconds, slow senders more."""
+THREAD_ABOVE = 256 * 1024
+"""Bytes beyond which a body is verified and parsed in a thread, to keep the event loop free."""
 KEEP_ALIVE_S = 75.0
-LINES_A_SECOND = 50
-"""Log lines about pushes taken; the next one says how many had none."""
+LINES_PER_SECOND = 50
+"""Log lines about accepted pushes; each counts the pushes before it that had none."""
 
 log = structlog.get_logger("rtsd.gateway")
 
@@ -49,31 +49,31 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Intake:
-    """What the gateway needs of the rest."""
+class GatewayDependencies:
+    """The values and callbacks that the gateway needs."""
 
     inbox: Inbox
     secrets: Callable[[], Sequence[bytes]]
-    """All that are accepted now: a rotation has two for a while."""
+    """The secrets accepted now; two during a rotation."""
     now: Callable[[], Millis]
     org_id: Callable[[], str | None]
-    """The org whose pushes are taken; None while it is not known, then the engine judges."""
+    """The org whose pushes are accepted; None while it is unknown, in which case the engine checks."""
     protect: Callable[[Push], MaskedPush]
-    """Applies the privacy rules, before anything reaches the disk."""
+    """Applies the privacy rules before the push reaches the disk."""
     on_push: Callable[[Push, Millis], None]
-    """Takes note of a push that is durable; whatever that entails, the sender does not wait for it."""
+    """Takes a push that is stored; the sender does not wait for its consequences."""
     on_rejected: Callable[[PushError], Awaitable[None]]
     healthy: Callable[[], bool]
     meters: Meters
 
 
 class GatewayServer:
-    """The listening gateway; `address` is `host:port` with the port that was given."""
+    """The gateway; `address` is the actual `host:port`."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._bodies = Bodies()
-        self._taken, self._refused = Pace(LINES_A_SECOND), Pace(connection.LINES_A_SECOND)
+    def __init__(self, dependencies: GatewayDependencies) -> None:
+        self._dependencies = dependencies
+        self._body_reader = BodyReader()
+        self._accepted, self._rejected = RateLimit(LINES_PER_SECOND), RateLimit(connection.LINES_PER_SECOND)
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
         self.address: str | None = None
@@ -85,11 +85,11 @@ class GatewayServer:
         tls: ssl.SSLContext | None = None,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """Listen at an address, or on `sockets` that somebody opened already. Raises AddressInUse."""
+        """Listen on an address, or on `sockets` that are already open. Raises AddressInUse, ConfigError."""
         require_compiled_parser()
         opened = sockets or listen(host, port)
-        app = web.Application(middlewares=[_shaped])
-        app.on_response_prepare.append(_unnamed)
+        app = web.Application(middlewares=[_shape_errors])
+        app.on_response_prepare.append(_hide_versions)
         app.router.add_post("/v1/push", self._push, expect_handler=_expect)
         app.router.add_get("/healthz", self._healthz)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -97,98 +97,99 @@ class GatewayServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner has no server after its setup")
-        house = House(self._intake.meters, self._intake.now)
+        context = ConnectionContext(self._dependencies.meters, self._dependencies.now)
         options = {**_OPTIONS, "logger": connection.quiet_logger()}
-        self._listener = Listener(opened, tls, house, lambda: Connection(house, server, **options))
+        self._listener = Listener(opened, tls, context, lambda: PushConnection(context, server, **options))
         self._listener.start()
         self.address = self._listener.address
 
     async def stop(self) -> None:
-        """Stop listening, after the requests in flight."""
+        """Finish the requests in flight and stop."""
         if self._listener is not None:
             await self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _push(self, request: web.Request) -> web.Response:
-        """Take a push, and log it in one line, without a byte of it."""
-        connection.of(request).begun()
-        meters, began = self._intake.meters, asyncio.get_running_loop().time()
+        """Receive a push, and log its result without its content."""
+        connection.of(request).headers_received()
+        meters, started = self._dependencies.meters, asyncio.get_running_loop().time()
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
-            async with self._bodies.read(request) as body:
+            async with self._body_reader.read(request) as body:
                 with meters.seconds.time():
-                    push, fresh = await self._take(request, body)
+                    push, fresh = await self._receive(request, body)
         except PushError as error:
             meters.pushes.labels(error.code).inc()
-            self._note(self._refused, error.code, began, status=error.http_status)
-            with suppress(StoreError):  # a refusal that cannot be written down is one all the same
-                await self._intake.on_rejected(error)
-            return _refusal(error)
+            self._log(self._rejected, error.code, started, status=error.http_status)
+            with suppress(StoreError):  # the push is rejected even if that cannot be reported
+                await self._dependencies.on_rejected(error)
+            return _rejection(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
         result = "accepted" if fresh else "duplicate"
         meters.pushes.labels(result).inc()
-        self._note(self._taken, result, began, kind=type(push).__name__.lower(), changes=accepted)
+        self._log(self._accepted, result, started, kind=type(push).__name__.lower(), changes=accepted)
         meters.changes.inc(accepted if fresh else 0)
-        answer = {"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True}
-        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+        response = {"accepted": accepted} if fresh else {"accepted": 0, "duplicate": True}
+        return web.Response(body=msgspec.json.encode(response), content_type="application/json")
 
-    def _note(self, pace: Pace, result: str, began: float, **more: object) -> None:
-        held_back = pace.admit(self._intake.now())
-        if held_back is not None:
-            ms = round((asyncio.get_running_loop().time() - began) * 1000, 1)
-            log.info("push", result=result, ms=ms, held_back=held_back or None, **more)
+    def _log(self, rate_limit: RateLimit, result: str, started: float, **more: object) -> None:
+        suppressed = rate_limit.admit(self._dependencies.now())
+        if suppressed is not None:
+            ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
+            log.info("push", result=result, ms=ms, held_back=suppressed or None, **more)
 
-    async def _take(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
-        """Verify and read a push, and make it durable."""
-        intake = self._intake
-        now = intake.now()
-        stamped = signature.Stamp.of(request.headers)
+    async def _receive(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
+        """Verify, parse and store a push; return whether it is new."""
+        dependencies = self._dependencies
+        now = dependencies.now()
+        signed = signature.SignatureHeaders.of(request.headers)
 
-        def judge() -> Push:
-            signature.verify(intake.secrets(), stamped, body, now)
+        def check() -> Push:
+            signature.verify(dependencies.secrets(), signed, body, now)
             return parse_push(body)
 
-        if len(body) > LARGE:
-            push = await asyncio.to_thread(judge)
+        if len(body) > THREAD_ABOVE:
+            push = await asyncio.to_thread(check)
         else:
-            push = judge()
+            push = check()
         connection.of(request).proven()
-        org_id = intake.org_id()
+        org_id = dependencies.org_id()
         if org_id is not None and push.org != org_id:
             raise WrongOrg(
-                f"signed rightly, but sent by org {push.org}: a copy of this org is pushing to it",
+                f"correctly signed, but sent by org {push.org}: a copy of this org is pushing to it",
                 "in that sandbox, clear Token__c in RTS_Settings__c",
             )
-        fresh = await intake.inbox.append(Arrival(stamped.webhook_id, now, intake.protect(push)))
-        intake.on_push(push, now)
+        arrival = Arrival(signed.webhook_id, now, dependencies.protect(push))
+        fresh = await dependencies.inbox.append(arrival)
+        dependencies.on_push(push, now)
         return push, fresh
 
     async def _healthz(self, request: web.Request) -> web.Response:
-        connection.of(request).begun()
-        healthy = self._intake.healthy()
-        answer = web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
-        answer.force_close()  # whoever has not signed anything does not stay
-        return answer
+        connection.of(request).headers_received()
+        healthy = self._dependencies.healthy()
+        response = web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
+        response.force_close()  # only senders of signed pushes keep their connection
+        return response
 
 
 @web.middleware
-async def _shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give what the router refuses the shape of every error."""
+async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the router's errors the gateway's error format."""
     try:
         return await handler(request)
-    except web.HTTPException as refused:
-        name = type(refused).__name__.removeprefix("HTTP")
-        answer = failure(name, "the gateway has POST /v1/push and GET /healthz", refused.status)
-        if "Allow" in refused.headers:
-            answer.headers["Allow"] = refused.headers["Allow"]
-        answer.force_close()
-        return answer
+    except web.HTTPException as error:
+        name = type(error).__name__.removeprefix("HTTP")
+        response = failure(name, "use POST /v1/push or GET /healthz", error.status)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        response.force_close()
+        return response
 
 
 def require_compiled_parser(parser: type = http_parser.HttpRequestParser) -> None:
-    """Refuse aiohttp's pure Python parser: it is the one that had the smuggling holes. Raises ConfigError."""
+    """Reject aiohttp's pure Python parser, which had request-smuggling holes. Raises ConfigError."""
     if parser is http_parser.HttpRequestParserPy:
         raise ConfigError(
             "aiohttp's compiled HTTP parser is missing",
@@ -196,27 +197,27 @@ def require_compiled_parser(parser: type = http_parser.HttpRequestParser) -> Non
         )
 
 
-async def _unnamed(_request: web.Request, answer: web.StreamResponse) -> None:
-    """Tell nobody which versions of what answer here."""
-    answer.headers["Server"] = "rtsd"
+async def _hide_versions(_request: web.Request, response: web.StreamResponse) -> None:
+    """Replace aiohttp's Server header, which reveals versions."""
+    response.headers["Server"] = "rtsd"
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:
-    """Ask for the body where a sender waits to be asked (`Expect: 100-continue`), unless it is too large."""
+    """Answer `Expect: 100-continue` with a request for the body, unless it is too large."""
     if request.headers["Expect"].lower() != "100-continue":
-        answer = failure("ExpectationFailed", "only Expect: 100-continue is known", 417)
-        answer.force_close()
-        return answer
-    if (request.content_length or 0) <= MOST and request.version == HttpVersion11:
+        response = failure("ExpectationFailed", "only Expect: 100-continue is supported", 417)
+        response.force_close()
+        return response
+    if (request.content_length or 0) <= MAX_BODY and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
+        request.writer.output_size = 0  # the response itself has not started
     return None
 
 
-def _refusal(error: PushError) -> web.Response:
-    answer = failure(error.code, str(error), error.http_status)
+def _rejection(error: PushError) -> web.Response:
+    response = failure(error.code, str(error), error.http_status)
     if isinstance(error, CannotCommit):
-        answer.headers["Retry-After"] = str(error.retry_after_s)
+        response.headers["Retry-After"] = str(error.retry_after_s)
     else:
-        answer.force_close()
-    return answer
+        response.force_close()
+    return response

@@ -1,4 +1,4 @@
-"""The gateway's certificate, which can be replaced while it runs."""
+"""The gateway's TLS certificate, which can be replaced at run time."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from rtsd.errors import ConfigError
 
 
 class Certificate:
-    """A TLS context; `load` puts another certificate into it, for handshakes from then on."""
+    """A TLS context whose certificate `load` replaces for subsequent handshakes."""
 
     def __init__(self, certificate: Path, key: Path | None) -> None:
-        """Raises ConfigError when the pair cannot be used."""
+        """Raises ConfigError if certificate and key are not usable."""
         self.ends_at = 0.0
-        """When the one in use ends, in unix seconds."""
+        """The time at which the current certificate expires, in unix seconds."""
         self.context = _context()
         self.load(certificate, key)
 
     def load(self, certificate: Path, key: Path | None) -> None:
-        """Take a certificate and its key. Raises ConfigError, and goes on with the ones it has."""
+        """Load a certificate and its key. Raises ConfigError and keeps the current pair."""
         try:
-            # A key that does not fit would leave the live context with half of the pair: try them elsewhere.
+            # a mismatched key would leave the live context with half of the pair: try a new context first
             for context in (_context(), self.context):
                 context.load_cert_chain(certificate, key)
             found = x509.load_pem_x509_certificates(certificate.read_bytes())
             self.ends_at = found[0].not_valid_after_utc.timestamp()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ConfigError(
-                f"gateway.tls_certificate cannot be used: {error}", "give a PEM certificate and its key"
+                f"gateway.tls_certificate cannot be used: {error}",
+                "set it to a PEM certificate that matches its key",
             ) from error
 
 

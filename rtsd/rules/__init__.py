@@ -1,11 +1,12 @@
-"""What changes and the daemon's own events trigger: matched in the transaction, delivered at least once.
+"""Rules fired by changes and alerts about the daemon: matched in the transaction, delivered at least once.
 
 ::
 
-    rule       what the configuration says, as values
-    match      which rules a change fires; puts their deliveries into the outbox
-    alerts     which conditions of the daemon began or ended
-    deliver    the loop that works the outbox off        circuit    when a destination is left alone
-    webhook    one try by HTTP                           command    one try by a program
-    dry_run    what would have fired, by the journal
+    engine     all rules and alerts, replaced on SIGHUP
+    rule       the configured rules, alerts and actions, as values
+    match      the rules that a change fires, whose deliveries go into the outbox
+    alerts     the daemon's conditions that began or ended
+    deliver    the loop that delivers the outbox          circuit    circuit breakers and retry schedule
+    webhook    an attempt by HTTP                         command    an attempt by running a program
+    dry_run    the changes in the journal that would have fired a rule
 """

@@ -1,15 +1,15 @@
-"""Alerts: conditions of the daemon, told once when one begins, and once more when it ends if that is asked.
+"""Alerts about conditions of the daemon, sent once when one begins and, if configured, when it ends.
 
 ::
 
-    silent        changes were made that a push should have brought (`push.quiet`), not mere idleness
+    silent        changes were made that a push should have delivered (`push.quiet`), not mere idleness
     unreachable   the org does not answer, or refuses the login
     quota         objects wait for quota
-    dead_letter   something could not be used or delivered; again when more came, once an hour at most
+    dead_letter   there are new dead letters; repeated for further ones, at most once an hour
     drift         the last check of an object found rows missing, stale or orphaned
     incomplete    an object is not proven, or cannot be read
 
-What was told is kept in the store: a restart repeats nothing.
+Sent alerts are stored, so that a restart does not repeat them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 
 import msgspec
 
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import HOUR_MS, Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.rules.match import new_webhook_id
@@ -26,26 +26,26 @@ from rtsd.rules.rule import Alert
 from rtsd.services import Service
 from rtsd.store import dead_letters, meta, outbox
 from rtsd.store.journal import Note
-from rtsd.store.outbox import Posting
+from rtsd.store.outbox import NewDelivery
 from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.silence import PushSeen
 
 CHECK_EVERY_S = 1.0
-"""Seconds between checks of the conditions: all but one are in memory."""
+"""Seconds between checks of the conditions, all but one of which are in memory."""
 GRACE_MS: Millis = 5_000
-"""So long an object may be incomplete before that is told: a proof is often on its way."""
-AGAIN_MS: Millis = 3_600_000
-"""How soon further dead letters are told."""
+"""The time an object may be incomplete before the alert, as its proof often follows."""
+REPEAT_AFTER_MS: Millis = HOUR_MS
+"""The minimum time between alerts about further dead letters."""
 _KEY = "alerts"
 
-ShownStatus = Callable[[], Awaitable[object]]
-"""`GET /v1/status`, as it goes on the wire."""
+RenderStatus = Callable[[], Awaitable[object]]
+"""Renders `GET /v1/status` for the wire."""
 
 
-class Condition(msgspec.Struct):
-    """A condition that holds: since when, whether it was told, and what tells more of it from the same."""
+class ActiveAlert(msgspec.Struct):
+    """A condition that holds: since when, when it was sent, and a `mark` that grows with new occurrences."""
 
     since: Millis
     message: str
@@ -54,7 +54,7 @@ class Condition(msgspec.Struct):
 
 
 class AlertWatch(Service):
-    """Checks the conditions, and puts alerts into the outbox."""
+    """Checks the conditions and adds alerts to the outbox."""
 
     name = "alerts"
 
@@ -63,7 +63,7 @@ class AlertWatch(Service):
         engine: Engine,
         push: PushSeen,
         reachability: Reachability,
-        status: ShownStatus,
+        status: RenderStatus,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         super().__init__()
@@ -73,10 +73,10 @@ class AlertWatch(Service):
         self._status = status
         self._random_bytes = random_bytes
         self._alerts: Sequence[Alert] = ()
-        self._known: dict[str, Condition] | None = None
+        self._known: dict[str, ActiveAlert] | None = None
 
     def set_alerts(self, alerts: Sequence[Alert]) -> None:
-        """Take alerts up, instead of those there were."""
+        """Replace all alerts."""
         self._alerts = alerts
 
     async def step(self) -> float:
@@ -85,26 +85,26 @@ class AlertWatch(Service):
         return CHECK_EVERY_S
 
     async def check(self) -> int:
-        """Tell what began or ended since the last check; return how many alerts that made."""
+        """Send alerts for conditions that began or ended since the last check; return their number."""
         if not self._alerts:
             return 0
         if self._known is None:
             self._known = await self._restore()
         now = self._engine.now()
         held = {key: found async for key, found in self._conditions()}
-        began = [key for key, found in held.items() if self._is_news(key, found, now)]
+        began = [key for key, found in held.items() if self._is_due(key, found, now)]
         ended = [key for key in self._known if key not in held]
-        told = [key for key in ended if self._known[key].told_at is not None]
+        resolved = [key for key in ended if self._known[key].told_at is not None]
         if not began and not ended:
             return 0
-        return await self._tell(began, told, held, now)
+        return await self._send(began, resolved, held, now)
 
-    async def _restore(self) -> dict[str, Condition]:
+    async def _restore(self) -> dict[str, ActiveAlert]:
         stored = await meta.get(self._engine.database, _KEY)
-        return msgspec.json.decode(stored, type=dict[str, Condition]) if stored else {}
+        return msgspec.json.decode(stored, type=dict[str, ActiveAlert]) if stored else {}
 
-    def _is_news(self, key: str, found: Condition, now: Millis) -> bool:
-        """Take note of a condition that holds; whether it is to be told now."""
+    def _is_due(self, key: str, found: ActiveAlert, now: Millis) -> bool:
+        """Record a condition that holds; return whether to send its alert now."""
         known = (self._known or {}).get(key)
         if known is None:
             known = found
@@ -113,30 +113,32 @@ class AlertWatch(Service):
         known.message = found.message
         if known.told_at is None:
             return now - known.since >= (GRACE_MS if key.startswith("incomplete") else 0)
-        return found.mark > known.mark and now - known.told_at >= AGAIN_MS
+        return found.mark > known.mark and now - known.told_at >= REPEAT_AFTER_MS
 
-    async def _tell(
-        self, began: Sequence[str], ended: Sequence[str], held: dict[str, Condition], now: Millis
+    async def _send(
+        self, began: Sequence[str], ended: Sequence[str], held: dict[str, ActiveAlert], now: Millis
     ) -> int:
-        """Put the alerts into the outbox, and remember that, in one transaction."""
+        """Add the alerts to the outbox and store that they were sent, in one transaction."""
         known = self._known or {}
-        status = await self._status() if began or ended else None  # else only what was not told has ended
+        status = (
+            await self._status() if began or ended else None
+        )  # otherwise only conditions without an alert ended
         count = 0
         async with self._engine.unit_of_work() as unit:
             for key in began:
                 count += await self._post(unit, key, known[key].message, status, resolved=False)
             for key in ended:
                 count += await self._post(unit, key, known[key].message, status, resolved=True)
-            kept = {key: one for key, one in known.items() if key in held}
+            kept = {key: active for key, active in known.items() if key in held}
             for key in began:
-                kept[key] = Condition(known[key].since, known[key].message, now, held[key].mark)
+                kept[key] = ActiveAlert(known[key].since, known[key].message, now, held[key].mark)
             await meta.put(unit.tx, _KEY, msgspec.json.encode(kept).decode())
         self._known = dict(kept)
         return count
 
     async def _post(self, unit: UnitOfWork, key: str, message: str, status: object, *, resolved: bool) -> int:
         kind, _, object_name = key.partition(" ")
-        wanted = [one for one in self._alerts if kind in one.on and (one.resolved or not resolved)]
+        wanted = [alert for alert in self._alerts if kind in alert.on and (alert.resolved or not resolved)]
         if not wanted:
             return 0
         now = self._engine.now()
@@ -162,7 +164,7 @@ class AlertWatch(Service):
                 detail=detail,
             )
             await unit.note(note)
-            posting = Posting(
+            delivery = NewDelivery(
                 webhook_id=new_webhook_id(self._random_bytes),
                 rule=alert.name,
                 destination=alert.action.destination,
@@ -171,26 +173,28 @@ class AlertWatch(Service):
                 event=unit.entries[-1].seq,
                 body=document,
             )
-            await outbox.add(unit.tx, [posting], now)
+            await outbox.add(unit.tx, [delivery], now)
         return len(wanted)
 
-    async def _conditions(self) -> AsyncIterator[tuple[str, Condition]]:
-        """Every condition that holds now, by `kind` or `kind object`."""
+    async def _conditions(self) -> AsyncIterator[tuple[str, ActiveAlert]]:
+        """The conditions that hold now, keyed `kind` or `kind object`."""
         now = self._engine.now()
         if self._push.quiet is Quiet.SILENT:
-            yield "silent", Condition(now, self._push.quiet_proof or "pushes get lost")
+            yield "silent", ActiveAlert(now, self._push.quiet_proof or "pushes are lost")
         if self._reachability.error is not None:
-            yield "unreachable", Condition(now, self._reachability.error)
+            yield "unreachable", ActiveAlert(now, self._reachability.error)
         for mirrored in self._engine.catalog:
             for kind, message in _of_object(mirrored):
-                yield f"{kind} {mirrored.name}", Condition(now, message)
-        waiting = [one for one in self._engine.catalog if one.deferred is not None]
+                yield f"{kind} {mirrored.name}", ActiveAlert(now, message)
+        waiting = [mirrored for mirrored in self._engine.catalog if mirrored.deferred is not None]
         if waiting:
-            yield "quota", Condition(now, _waits(waiting))
-        own = [alert.name for alert in self._alerts]  # an alert about its own dead letter would never end
+            yield "quota", ActiveAlert(now, _waits(waiting))
+        own = [
+            alert.name for alert in self._alerts
+        ]  # an alert about its own dead letter would repeat endlessly
         newest = await dead_letters.newest_id(self._engine.database, but_of=own)
         if newest:
-            yield "dead_letter", Condition(now, "there are dead letters: rtsd dead-letters", mark=newest)
+            yield "dead_letter", ActiveAlert(now, "there are dead letters: rtsd dead-letters", mark=newest)
 
 
 def _of_object(mirrored: MirroredObject) -> Iterator[tuple[str, str]]:
@@ -203,6 +207,6 @@ def _of_object(mirrored: MirroredObject) -> Iterator[tuple[str, str]]:
 
 
 def _waits(waiting: Sequence[MirroredObject]) -> str:
-    names = ", ".join(one.name for one in waiting)
-    why = next((one.deferred.why.message for one in waiting if one.deferred is not None), "")
+    names = ", ".join(mirrored.name for mirrored in waiting)
+    why = next((mirrored.deferred.why.message for mirrored in waiting if mirrored.deferred is not None), "")
     return f"{names}: waiting for quota: {why}"

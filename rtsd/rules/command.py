@@ -1,7 +1,7 @@
-"""One try to deliver to a program: the document on its standard input, exit status 0 ends it.
+"""A delivery to a program: the document on its standard input, exit status 0 for success.
 
-No shell is in between, nothing of the document is in arguments or environment, and what the program starts
-ends with it when it takes too long.
+No shell is involved, and nothing of the document is in arguments or environment. A program that exceeds its
+time-out is killed together with its child processes.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
-from rtsd.rules.rule import Command, Tried
+from rtsd.rules.rule import Command, DeliveryResult
 
 TAIL = 400
-"""Characters of what a program wrote to stderr that are kept, the last ones."""
+"""Characters kept from the end of stderr."""
 CLOSING_S = 1.0
-"""How long stderr may stay open after the program has ended: something it started may hold it."""
+"""The time to wait for the end of stderr, which a child of the program may hold open."""
 _KEPT = ("PATH", "LANG", "TZ")
-"""All that a program gets of our environment: it may hold secrets."""
+"""The variables passed on; others may contain secrets."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-async def run(command: Command, webhook_id: str, body: bytes) -> Tried:
-    """Run the program once, and say what came of it. `RTSD_DELIVERY_ID` tells one delivery's tries."""
+async def run(command: Command, webhook_id: str, body: bytes) -> DeliveryResult:
+    """Run the program once. `RTSD_DELIVERY_ID` is the same for all attempts of a delivery."""
     reading, writing = os.pipe()
     try:
         with _document(body) as document:
@@ -36,28 +36,28 @@ async def run(command: Command, webhook_id: str, body: bytes) -> Tried:
                 stderr=writing,
                 env=_environment(webhook_id),
                 cwd="/",
-                start_new_session=True,  # a process group of its own, to be ended as a whole
+                start_new_session=True,  # a separate process group, to be killed as a whole
             )
     except OSError as error:
         os.close(reading)
-        return Tried("failed", f"cannot be started: {error.strerror or error}", outage=True)
+        return DeliveryResult("failed", f"cannot start: {error.strerror or error}", outage=True)
     finally:
         os.close(writing)
-    said = asyncio.create_task(_tail(reading), name="stderr of a command")
+    stderr = asyncio.create_task(_tail(reading), name="stderr of a command")
     try:
         async with asyncio.timeout(command.timeout / 1000):
             ending = _ending(await process.wait())
     except TimeoutError:
-        _end(process)
-        ending = f"not done within {command.timeout / 1000:g} s, and ended"
+        _kill(process)
+        ending = f"killed after {command.timeout / 1000:g} s"
     except BaseException:
-        _end(process)
-        said.cancel()
+        _kill(process)
+        stderr.cancel()
         raise
     if process.returncode == 0:
-        said.cancel()
-        return Tried("delivered", ending)
-    return Tried("failed", f"{ending}{await _last(said)}")
+        stderr.cancel()
+        return DeliveryResult("delivered", ending)
+    return DeliveryResult("failed", f"{ending}{await _last_words(stderr)}")
 
 
 def _environment(webhook_id: str) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _environment(webhook_id: str) -> dict[str, str]:
 
 
 def _document(body: bytes) -> IO[bytes]:
-    """The document as a nameless file in memory: nobody has to wait for a program that does not read."""
+    """The document as an anonymous file in memory: writing never blocks on a program that does not read."""
     file = open(os.memfd_create("document"), "w+b")  # noqa: PTH123, SIM115 - closed by the caller
     file.write(body)
     file.seek(0)
@@ -74,10 +74,9 @@ def _document(body: bytes) -> IO[bytes]:
 
 
 async def _tail(descriptor: int) -> str:
-    """Read all of stderr, and keep the end of it.
+    """Read stderr and return its end.
 
-    It is no pipe of asyncio's own: until those are closed by all who have them, it does not tell that a
-    program has ended.
+    Not a pipe of asyncio's, which reports the end of a program only once all holders have closed the pipe.
     """
     stream = asyncio.StreamReader()
     pipe = open(descriptor, "rb", buffering=0)  # noqa: SIM115, ASYNC230 - closed with the transport
@@ -93,21 +92,21 @@ async def _tail(descriptor: int) -> str:
     return kept.decode(errors="replace")[-TAIL:]
 
 
-async def _last(said: asyncio.Task[str]) -> str:
-    """What the program said last, on one line and without characters that steer a terminal."""
+async def _last_words(stderr: asyncio.Task[str]) -> str:
+    """The end of stderr on one line, without control characters."""
     try:
-        done, _ = await asyncio.wait([said], timeout=CLOSING_S)
+        done, _ = await asyncio.wait([stderr], timeout=CLOSING_S)
     finally:
-        said.cancel()
+        stderr.cancel()
     if not done:
         return ""
-    text = "".join(char if char.isprintable() else " " for char in said.result())
+    text = "".join(char if char.isprintable() else " " for char in stderr.result())
     words = " ".join(text.split())
     return f": {words}" if words else ""
 
 
-def _end(process: asyncio.subprocess.Process) -> None:
-    """End the program and what it started, if it still runs."""
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill the program and its children, if it still runs."""
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -116,5 +115,5 @@ def _end(process: asyncio.subprocess.Process) -> None:
 def _ending(status: int) -> str:
     if status >= 0:
         return f"exit {status}"
-    names: Sequence[str] = [one.name for one in signal.Signals if one.value == -status]
-    return f"ended by {names[0] if names else -status}"
+    names: Sequence[str] = [known.name for known in signal.Signals if known.value == -status]
+    return f"killed by {names[0] if names else -status}"

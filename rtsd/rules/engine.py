@@ -16,7 +16,7 @@ from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Note
-from rtsd.store.outbox import Posting
+from rtsd.store.outbox import NewDelivery
 from rtsd.store.when import UnknownColumn, When
 from rtsd.sync.engine import Engine
 from rtsd.sync.mirrored_object import MirroredObject
@@ -27,13 +27,13 @@ class _Event(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    """What is read again of a delivery; an alert has no event."""
+    """The part of a delivery's document needed for a retry; an alert has no event."""
 
     event: _Event | None = None
 
 
 class RuleEngine:
-    """Holds what rules and alerts are made of."""
+    """Rules, alerts, and the components that run them."""
 
     def __init__(
         self,
@@ -53,45 +53,45 @@ class RuleEngine:
         self.alerts: Sequence[Alert] = ()
 
     def replace(self, rules: Sequence[Rule], alerts: Sequence[Alert]) -> None:
-        """Work with these from now on; what waits to be delivered goes where they say."""
+        """Replace all rules and alerts, and redirect pending deliveries accordingly."""
         self.rules, self.alerts = rules, alerts
-        self.matcher.set_rules(rules)
+        self.matcher.replace_rules(rules)
         self.watch.set_alerts(alerts)
         self.deliverer.set_actions(self._actions())
 
     def _actions(self) -> dict[str, Action]:
-        """Where each rule and alert sends, by its name."""
+        """The action of each rule and alert by name."""
         by_rule = {rule.name: rule.action for rule in self.rules}
         return by_rule | {alert.name: alert.action for alert in self.alerts}
 
     def mirrored(self, name: str) -> MirroredObject | None:
-        """The object of that name; None when it is not mirrored."""
+        """The object of that name; None if it is not mirrored."""
         return self._engine.catalog.find(name)
 
     def compiled(self) -> dict[str, CompiledRule]:
-        """Every rule by name, compiled for the columns its object has now."""
+        """All rules by name, compiled for their objects' current columns."""
         found = {}
         for compiled in self.matcher:
             mirrored = self._engine.catalog.find(compiled.rule.object)
             if mirrored is None:
-                compiled.error = f"{compiled.rule.object} is mirrored from the next start on"
+                compiled.error = f"{compiled.rule.object} is mirrored only after a restart"
             elif mirrored.table is not None:
                 self.matcher.compile(compiled, mirrored.table)
             found[compiled.rule.name] = compiled
         return found
 
     async def send_again(self, letter: DeadLetter) -> None:
-        """Put a delivery that nobody took into the outbox once more, under its old id.
+        """Return an undelivered message to the outbox under its old id.
 
-        Raises Conflict when its rule is not configured any more.
+        Raises Conflict if its rule is no longer configured.
         """
         action = self._actions().get(letter.rule or "")
         if action is None:
             raise Conflict(
-                f"{letter.rule} is not configured any more", "configure it again, or drop the letter"
+                f"{letter.rule} is no longer configured", "configure it again, or drop the dead letter"
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
-        posting = Posting(
+        delivery = NewDelivery(
             webhook_id=letter.webhook_id or new_webhook_id(self._random_bytes),
             rule=letter.rule or "",
             destination=action.destination,
@@ -102,52 +102,52 @@ class RuleEngine:
         )
         async with self._engine.unit_of_work() as unit:
             await dead_letters.drop(unit.tx, letter.id)
-            await outbox.add(unit.tx, [posting], self._engine.now())
+            await outbox.add(unit.tx, [delivery], self._engine.now())
             await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
         self.deliverer.wake.set()
 
     async def mistakes(self, rules: Sequence[Rule]) -> list[str]:
-        """What is wrong with conditions that name columns, each a line as configuration mistakes are.
+        """The mistakes in the rules' conditions, a line each as for configuration mistakes.
 
-        A column that the mirror once had is no mistake: the rule is in error, and shown, until it is back.
+        A column that the mirror once had is not a mistake; the rule reports an error until it returns.
         """
         found = []
         for rule in rules:
             mirrored = self._engine.catalog.find(rule.object)
             if mirrored is not None and mirrored.table is not None:
-                left = await tables.column_names(self._engine.database, mirrored.name)
-                found += mistake(rule, _as_wished(mirrored), left)
+                former = await tables.column_names(self._engine.database, mirrored.name)
+                found += mistakes_in(rule, _as_configured(mirrored), former)
         return found
 
     def new_mistakes(self, rules: Sequence[Rule]) -> list[str]:
-        """The same while running: a rule that ran until now is no mistake."""
-        running = {(one.name, one.object, one.when) for one in self.rules}
+        """The mistakes in rules other than those already running."""
+        running = {(rule.name, rule.object, rule.when) for rule in self.rules}
         found = []
         for rule in rules:
             mirrored = self._engine.catalog.find(rule.object)
             described = mirrored is not None and mirrored.table is not None
             if mirrored is not None and described and (rule.name, rule.object, rule.when) not in running:
-                found += mistake(rule, mirrored.described.schema, ())
+                found += mistakes_in(rule, mirrored.described.schema)
         return found
 
 
-def _as_wished(mirrored: MirroredObject) -> ObjectSchema:
-    """The object's columns as an earlier run left them, without those that are not wished for any more."""
+def _as_configured(mirrored: MirroredObject) -> ObjectSchema:
+    """The object's columns as left by an earlier run, reduced to the current configuration."""
     schema = mirrored.described.schema
     try:
         return narrow(schema, mirrored.config, (*schema.names, *schema.unmirrored))
     except ValueError:
-        return schema  # the next describe says what is wrong with the config
+        return schema  # the next describe reports the problem
 
 
-def mistake(rule: Rule, schema: ObjectSchema, left: Collection[str] = ()) -> list[str]:
-    """What is wrong with a rule's condition; `left` are columns that its object's table still has."""
+def mistakes_in(rule: Rule, schema: ObjectSchema, former: Collection[str] = ()) -> list[str]:
+    """The mistakes in a rule's condition; `former` are further columns in its object's table."""
     try:
         When(rule.when, schema)
     except UnknownColumn as error:
         lower = error.column.lower()
         in_org = {name.lower() for name in schema.unmirrored}
-        if lower in {name.lower() for name in left} and lower not in in_org:
+        if lower in {name.lower() for name in former} and lower not in in_org:
             return []
         return [f"rules[{rule.name}].when: {error}"]
     except ValueError as error:

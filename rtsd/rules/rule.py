@@ -1,4 +1,4 @@
-"""Rules, alerts and their actions, as the configuration gives them."""
+"""The configured rules and alerts, their actions, and the result of an action."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Webhook:
 
     @property
     def target(self) -> str:
-        """Where it goes, as people may see it: a query may hold a key."""
+        """The URL for display, without credentials and query, which may contain a key."""
         parts = urlsplit(self.url)
         return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     @property
     def destination(self) -> str:
-        """What tells one destination from another, without saying which it is."""
+        """A digest that identifies the destination without revealing it."""
         return _digest("webhook", self.url)
 
 
@@ -42,12 +42,12 @@ class Command:
 
     @property
     def target(self) -> str:
-        """The program; an argument may hold what is nobody's business."""
+        """The program for display, without arguments, which may contain secrets."""
         return self.argv[0]
 
     @property
     def destination(self) -> str:
-        """What tells one destination from another, without saying which it is."""
+        """A digest that identifies the destination without revealing it."""
         return _digest("command", *self.argv)
 
 
@@ -56,41 +56,41 @@ Action = Webhook | Command
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What changes of an object trigger."""
+    """A rule that changes of an object fire."""
 
     name: str
     object: str
     on: frozenset[str]
     """Operations: create, update, delete, undelete."""
     sources: frozenset[str]
-    """Where a change has to come from: push, interval, repair, audit."""
+    """Sources of a change: push, interval, repair, audit."""
     when: str
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a condition of the daemon triggers."""
+    """An alert about conditions of the daemon."""
 
     name: str
     on: frozenset[str]
     resolved: bool
-    """Whether the end of the condition is told, too."""
+    """Whether the end of the condition is reported too."""
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of one try to deliver."""
+class DeliveryResult:
+    """The result of an attempt to deliver."""
 
     outcome: str
-    """delivered, dropped (the receiver wants it no more), failed."""
+    """delivered, dropped (the receiver is permanently gone) or failed."""
     reason: str
-    """In a few words, such as `HTTP 503`; what a program wrote is made harmless."""
+    """A short text such as `HTTP 503`; a program's output without control characters."""
     outage: bool = False
-    """Whether the destination itself seems to be down, and not only this delivery unwelcome."""
-    config: Millis | None = None
-    """After how long the receiver wants it again."""
+    """Whether the destination itself seems to be down, rather than rejecting this delivery."""
+    retry_after: Millis | None = None
+    """The pause requested by the receiver."""
 
 
 def _digest(*parts: str) -> str:

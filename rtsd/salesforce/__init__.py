@@ -1,22 +1,25 @@
-"""What we ask of Salesforce, and what each answer is worth.
+"""Calls to Salesforce.
 
 ::
 
-    client.py        REST: query, retrieve, deleted, limits; what the engine holds
-    bulk.py          Bulk API 2.0 query jobs, streamed
-    objects.py       describes -> core.schema
-    answers.py       what the client's calls return
-    connection.py    requests and streams on one pooled connection
-    exchange.py      one call, whoever sends it: ledger, gate, login, retry, Observed
-    refusals.py      every error Salesforce sends, as a table: which of ours it is, what to do next
-    retry.py         retries with jitter, an hourly budget, and the concurrency gate
-    ledger.py        calls are written down before they are sent; when an answer was read
-    session.py       one access token for everybody: single flight, back-off, rotation
-    login.py         the four OAuth flows
-    credentials.py   how to log in, as configured
-    transport.py     TLS, proxies, and the `requests` session lent to simple-salesforce
-    csvstream.py     bytes -> rows, split at whole records
-    soql.py          every SOQL statement
+    client.py         REST queries, records by id, delete log, limits
+    bulk.py           Bulk API 2.0 query jobs, streamed
+    counting.py       row counts, also of objects too large for one query
+    objects.py        describes -> core.schema
+    package.py        the package's rows in the org: settings, synced fields, error log
+    deploy.py         metadata deployments
+    responses.py      the results of REST calls
+    rest.py           requests and streams over a connection pool
+    exchange.py       the lifecycle of a call: ledger, login, retries, response headers
+    error_mapping.py  error responses -> rtsd's errors and the next step, as a table
+    retry.py          retries with jitter and an hourly budget, the limit on concurrent calls
+    ledger.py         the interface to the ledger, which records calls before they are sent
+    session.py        the shared access token: single flight, back-off, rotation
+    login.py          the four OAuth flows
+    credentials.py    the configured credentials
+    transport.py      TLS, proxies, and the `requests` session for simple-salesforce
+    csvstream.py      bytes -> rows, split at whole records
+    soql.py           every SOQL statement
 
-Imports nothing of rtsd but `core` and `errors`.
+Imports only `core` and `errors` from rtsd.
 """

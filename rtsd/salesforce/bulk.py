@@ -1,4 +1,4 @@
-"""Bulk API 2.0 query jobs, streamed in constant memory and proven whole (Bulk API 2.0 guide, Query)."""
+"""Bulk API 2.0 query jobs, streamed in constant memory and checked for completeness (Bulk API 2.0 guide)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 import structlog
 
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
-from rtsd.salesforce.connection import Connection, Stream
-from rtsd.salesforce.csvstream import MalformedCsv, Records
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES, Observed
-from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.responses import Answer
+from rtsd.salesforce.csvstream import CsvParser, MalformedCsv
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
+from rtsd.salesforce.ledger import Observed
+from rtsd.salesforce.responses import Response
+from rtsd.salesforce.rest import RestConnection, Stream
 
 _ENDED = ("JobComplete", "Failed", "Aborted")
 _FIRST_POLL_S = 0.1
 _LONGEST_POLL_S = 3.0
 _SHARE_OF_WAIT = 16
-"""A long job is asked about less often: after a sixteenth of the time it has taken, up to…"""
+"""Polls of a long job become rarer: the pause is a sixteenth of the time so far, up to the next constant."""
 _LONGEST_LATE_POLL_S = 30.0
 _CLEAN_UP_S = 10.0
 _MEGABYTE = 1 << 20
@@ -34,22 +35,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some rows of a result: cells as text, empty for null, in the order of `columns`."""
+    """A chunk of a result's rows: cells as text, empty for null, in the order of `columns`."""
 
     columns: list[str]
     rows: list[list[str]]
     total: int
-    """Rows of the result up to and including these."""
+    """Number of rows up to and including these."""
     next_page: str | None = None
-    """With the last rows of a page, the locator of the next one: the point to go on from after a kill."""
+    """The locator of the next page, on the last chunk of a page: the point to resume from after a kill."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Where to go on reading a job's result: its pages before `locator` hold `rows` rows.
+class ResumePoint:
+    """The place to resume reading a job's result: the pages before `locator` hold `rows` rows.
 
-    A job and its result are kept for seven days (Bulk API 2.0 guide, Limits), and outlive the session
-    that made it (not documented; seen in live orgs, airbytehq/airbyte#84302).
+    Salesforce keeps a job and its result for seven days (Bulk API 2.0 guide, Limits), even beyond the session
+    that created it (not documented; seen in live orgs, airbytehq/airbyte#84302).
     """
 
     job: str
@@ -59,7 +60,7 @@ class Point:
 
 @dataclass(slots=True)
 class _Page:
-    """One result page: what was delivered of it before its download broke is not delivered again."""
+    """The progress on a result page, so that a repeated download skips rows already delivered."""
 
     locator: str = ""
     delivered: int = 0
@@ -72,20 +73,20 @@ class _Page:
 
 
 class Job:
-    """One query job: `rows` waits for it to complete, then streams its result once."""
+    """A query job: `rows` waits for its completion, then streams its result once."""
 
     def __init__(
-        self, connection: Connection, purpose: str, columns: list[str], start: Point, page_rows: int
+        self, connection: RestConnection, purpose: str, columns: list[str], start: ResumePoint, page_rows: int
     ) -> None:
         self.id = start.job
         self.columns = columns
-        """The SELECT list as typed; header names are matched to it without regard to case."""
+        """The SELECT list as written; header names match it regardless of case."""
         self.observed = Observed(0, 0)
-        """When the rows were read: from the job's creation to its completion, known with the first chunk."""
+        """The bounds of the read, from the job's creation to its completion; set before the first chunk."""
         self.processed: int | None = None
-        """numberRecordsProcessed, where the completed job tells it."""
+        """numberRecordsProcessed, if the completed job reports it."""
         self.ended = False
-        """Whether the job is in a state in which it can be deleted."""
+        """Whether the job's state allows its deletion."""
         self.done = False
         """Whether the whole result was delivered."""
         self._connection = connection
@@ -97,13 +98,13 @@ class Job:
         self._streaming: AsyncGenerator[Rows] | None = None
 
     async def wait(self) -> None:
-        """Poll until the job is complete. Raises BulkFailed when it ends otherwise."""
+        """Poll until the job is complete. Raises BulkFailed if it fails or is aborted."""
         started, pause = self._connection.clock(), _FIRST_POLL_S
         while True:
             answer = await self._poll()
             if answer.data["state"] in _ENDED:
                 break
-            await self._connection.exchange.patience.sleep(pause)
+            await self._connection.exchange.retrier.sleep(pause)
             pause = _next_pause(pause, self._connection.clock() - started)
         self.ended = True
         created = answer.data.get("createdDate")
@@ -115,21 +116,21 @@ class Job:
         self.processed = None if processed is None else int(processed)
 
     def rows(self, chunk_rows: int = 5000) -> AsyncIterator[Rows]:
-        """Yield the result in chunks of `chunk_rows` rows, no row twice, proven whole at the end.
+        """Yield the result in chunks of `chunk_rows` rows, each row once.
 
-        Raises BulkFailed when the job fails or its result is not whole, OrgUnreachable when the
-        download could not be resumed: what was yielded then is right, but not all.
+        Raises BulkFailed if the job fails or its result is incomplete, OrgUnreachable if the download cannot
+        be resumed. The rows yielded until then are correct but incomplete.
         """
-        self._streaming = self._ahead(self._rows(chunk_rows))
+        self._streaming = self._read_ahead(self._rows(chunk_rows))
         return self._streaming
 
     async def close(self) -> None:
-        """Stop the download if it is not over."""
+        """Stop a running download."""
         if self._streaming is not None:
             await self._streaming.aclose()
 
-    async def _ahead(self, parts: AsyncGenerator[Rows]) -> AsyncGenerator[Rows]:
-        """Read the next rows while the caller stores the last ones; the job is done when those are stored."""
+    async def _read_ahead(self, parts: AsyncGenerator[Rows]) -> AsyncGenerator[Rows]:
+        """Read the next rows while the caller stores the previous ones; done once all are stored."""
 
         async def read() -> Rows | None:
             return await anext(parts, None)
@@ -167,38 +168,38 @@ class Job:
             page = _Page(locator=page.following)
 
     def _check_progress(self, page: _Page, total: int) -> None:
-        """After a page: the result must end exactly with the last record that the job has read."""
+        """Check after each page that locators advance, and that the result has as many rows as the job."""
         if page.following == page.locator:
-            raise BulkFailed(f"The result of bulk job {self.id} repeats its locator {page.locator}.")
+            raise BulkFailed(f"The result of Bulk job {self.id} repeats its locator {page.locator}.")
         if page.following == "null" and self.processed not in (None, total):
             raise BulkFailed(
-                f"Bulk job {self.id} read {self.processed} records, its result has {total}.",
-                "It is read again; nothing that is missing was taken for deleted.",
+                f"Bulk job {self.id} read {self.processed} records, but its result has {total}.",
+                "rtsd reads it again; missing records were not taken for deleted.",
             )
 
-    async def _poll(self) -> Answer:
+    async def _poll(self) -> Response[Any]:
         try:
             return await self._connection.get(f"jobs/query/{self.id}", purpose=self._purpose)
         except ObjectUnavailable as gone:
             raise BulkFailed(
-                f"Bulk job {self.id} is gone: it was deleted in the org, or is older than seven days.",
-                "It is created again.",
+                f"Bulk job {self.id} no longer exists: it was deleted or is older than seven days.",
+                "rtsd creates it again.",
                 status=gone.status,
                 reason=gone.reason,
             ) from gone
 
     async def _whole_page(self, page: _Page) -> AsyncGenerator[list[list[str]]]:
-        """Download a page, again from its start after a break, until all of its rows were delivered."""
+        """Download a page, from its start again after an interruption, until all its rows are delivered."""
         failures, delivered = 0, 0
         while True:
             try:
                 async with aclosing(self._download(page)) as parts:
                     async for rows in parts:
                         yield rows
-            except (OrgUnreachable, MalformedCsv) as broken:
+            except (OrgUnreachable, MalformedCsv) as cause:
                 failures = 1 if page.delivered > delivered else failures + 1
                 delivered = page.delivered
-                await self._before_resuming(failures, broken)
+                await self._before_resuming(failures, cause)
             else:
                 return
 
@@ -206,37 +207,37 @@ class Job:
         params = {"maxRecords": str(self._page_rows)}
         if page.locator:
             params["locator"] = page.locator
-        # any other Accept-Encoding than exactly this means no compression (Bulk API 2.0 guide)
+        # Salesforce compresses for exactly this Accept-Encoding only (Bulk API 2.0 guide)
         headers = {"Accept": "text/csv", "Accept-Encoding": "gzip"}
         path = f"jobs/query/{self.id}/results"
         async with self._connection.stream(
             path, purpose=self._purpose, params=params, headers=headers
         ) as stream:
             self._read_headers(page, stream)
-            records = Records(compressed=stream.headers.get("Content-Encoding", "").lower() == "gzip")
+            parser = CsvParser(compressed=stream.headers.get("Content-Encoding", "").lower() == "gzip")
             page.read = 0
             async for chunk in stream.chunks:
-                # in a thread: the loop stays free while a megabyte is parsed
-                rows = await asyncio.to_thread(records.feed, chunk)
-                yield self._fresh(page, records, rows)
-            yield self._fresh(page, records, records.finish())
-        await self._count_bytes(records.bytes)
+                # in a thread, so that parsing does not block the event loop
+                rows = await asyncio.to_thread(parser.feed, chunk)
+                yield self._new_rows(page, parser, rows)
+            yield self._new_rows(page, parser, parser.finish())
+        await self._count_bytes(parser.bytes)
         if page.read != page.records:
-            raise MalformedCsv(f"{page.records} records were announced, {page.read} came")
+            raise MalformedCsv(f"{page.records} records were announced, {page.read} arrived")
 
     def _read_headers(self, page: _Page, stream: Stream) -> None:
         locator = stream.headers.get("Sforce-Locator", "")
         records = stream.headers.get("Sforce-NumberOfRecords", "")
         if not locator or not records.isdecimal():
-            # the end is said by the word null (Bulk API 2.0 guide, Get Results): taking a missing locator
-            # for it would lose the rest without a word
-            raise MalformedCsv("the page came without Sforce-Locator or Sforce-NumberOfRecords")
+            # the last page has the locator `null` (Bulk API 2.0 guide, Get Results): treating a missing
+            # locator as the end would silently lose the rest
+            raise MalformedCsv("the page has no Sforce-Locator or no Sforce-NumberOfRecords")
         page.following, page.records = locator, int(records)
 
-    def _fresh(self, page: _Page, records: Records, rows: list[list[str]]) -> list[list[str]]:
-        """Check the header, and drop what an earlier download of the page has delivered."""
-        if records.header:
-            self._check_header(records.header)
+    def _new_rows(self, page: _Page, parser: CsvParser, rows: list[list[str]]) -> list[list[str]]:
+        """Check the header and drop the rows that an earlier download of the page delivered."""
+        if parser.header:
+            self._check_header(parser.header)
         known = max(0, min(len(rows), page.delivered - page.read))
         page.read += len(rows)
         page.delivered = max(page.delivered, page.read)
@@ -245,8 +246,8 @@ class Job:
     def _check_header(self, header: list[str]) -> None:
         if [name.lower() for name in header] != [name.lower() for name in self.columns]:
             raise BulkFailed(
-                f"Bulk job {self.id} answered the columns {', '.join(header)[:300]} "
-                f"where {', '.join(self.columns)[:300]} were asked for."
+                f"Bulk job {self.id} returned the columns {', '.join(header)[:300]} "
+                f"instead of {', '.join(self.columns)[:300]}."
             )
 
     async def _count_bytes(self, count: int) -> None:
@@ -256,34 +257,34 @@ class Job:
             await self._connection.ledger.record(self._purpose, BULK_MEGABYTES, megabytes - self._megabytes)
         self._megabytes = megabytes
 
-    async def _before_resuming(self, failures: int, broken: Exception) -> None:
-        """Wait before the next download, by the policy and budget of any retry, or raise."""
-        if isinstance(broken, OrgUnreachable):
-            error: SalesforceError = broken
+    async def _before_resuming(self, failures: int, cause: Exception) -> None:
+        """Wait before the next download, within the policy and budget for retries, or raise."""
+        if isinstance(cause, OrgUnreachable):
+            error: SalesforceError = cause
         else:
             error = BulkFailed(
-                f"The result of bulk job {self.id} is not whole: {broken}.",
-                "It is read again; nothing that is missing was taken for deleted.",
+                f"The result of Bulk job {self.id} is incomplete: {cause}.",
+                "rtsd reads it again; missing records were not taken for deleted.",
             )
         try:
-            await self._connection.exchange.patience.pause(failures, Refused(error, Remedy.RETRY))
-        except Refused as refused:
-            raise refused.error from broken
+            await self._connection.exchange.retrier.pause(failures, CallFailed(error, Recovery.RETRY))
+        except CallFailed as failed:
+            raise failed.error from cause
 
 
 @asynccontextmanager
 async def job(
-    connection: Connection,
+    connection: RestConnection,
     statement: str,
     *,
     purpose: str,
     all_rows: bool = False,
     page_rows: int = 50_000,
 ) -> AsyncIterator[Job]:
-    """Create a query job for `statement`; it is deleted at the end, also after a failure or cancellation.
+    """Create a query job for `statement` and delete it at the end, also after a failure or cancellation.
 
-    Raises BulkRefused when the Bulk API does not read this object or query, QuotaExhausted when the
-    day's jobs are used up.
+    Raises BulkRefused if the Bulk API does not support this object or query, QuotaExhausted if the day's
+    jobs are used up.
     """
     start = await create(connection, statement, purpose=purpose, all_rows=all_rows)
     running = Job(connection, purpose, soql.select_list(statement), start, page_rows)
@@ -294,11 +295,10 @@ async def job(
         await _clean_up(connection, running, purpose)
 
 
-async def create(connection: Connection, statement: str, *, purpose: str, all_rows: bool = False) -> Point:
-    """Create a query job; its result begins at the returned point.
-
-    Raises BulkRefused, QuotaExhausted.
-    """
+async def create(
+    connection: RestConnection, statement: str, *, purpose: str, all_rows: bool = False
+) -> ResumePoint:
+    """Create a query job and return the start of its result. Raises BulkRefused or QuotaExhausted."""
     body = {"operation": "queryAll" if all_rows else "query", "query": statement}
     created = await connection.request(
         "POST",
@@ -308,17 +308,17 @@ async def create(connection: Connection, statement: str, *, purpose: str, all_ro
         bulk=True,
         resources={API_REQUESTS: 1, BULK_JOBS: 1},
     )
-    return Point(created.data["id"], "", 0)
+    return ResumePoint(created.data["id"], "", 0)
 
 
 @asynccontextmanager
-async def reading(
-    connection: Connection, statement: str, point: Point, *, purpose: str, page_rows: int = 50_000
+async def resume(
+    connection: RestConnection, statement: str, point: ResumePoint, *, purpose: str, page_rows: int = 50_000
 ) -> AsyncIterator[Job]:
-    """Read on in the job of `statement` from `point`.
+    """Resume reading the job of `statement` from `point`.
 
-    The job is deleted once its result was delivered, or proved useless; after any other end it stays,
-    to go on with. Rows raises BulkFailed when the job no longer exists.
+    Deletes the job once its result was delivered or proved unusable; otherwise the job remains, to be resumed
+    later. `rows` raises BulkFailed if the job no longer exists.
     """
     running = Job(connection, purpose, soql.select_list(statement), point, page_rows)
     useless = False
@@ -333,8 +333,8 @@ async def reading(
             await _clean_up(connection, running, purpose)
 
 
-async def _clean_up(connection: Connection, running: Job, purpose: str) -> None:
-    """Delete the job, aborting it first where it still runs. What fails here ends by itself in 7 days."""
+async def _clean_up(connection: RestConnection, running: Job, purpose: str) -> None:
+    """Delete the job, aborting it first if it still runs. A job left behind expires after 7 days."""
 
     async def delete() -> None:
         path = f"jobs/query/{running.id}"
@@ -346,7 +346,7 @@ async def _clean_up(connection: Connection, running: Job, purpose: str) -> None:
     try:
         await asyncio.shield(cleaning)
     except (SalesforceError, TimeoutError) as error:
-        log.info("bulk job not deleted", job=running.id, error=str(error))
+        log.info("Bulk job not deleted", job=running.id, error=str(error))
 
 
 def _next_pause(pause: float, waited: Millis) -> float:
@@ -355,10 +355,10 @@ def _next_pause(pause: float, waited: Millis) -> float:
 
 
 def _failure(data: dict[str, Any]) -> BulkFailed:
-    told = str(data.get("errorMessage") or "Salesforce tells no reason")
-    code = re.match(r"[A-Z][A-Z_]{3,}(?=:)", told)
+    message = str(data.get("errorMessage") or "Salesforce gives no reason")
+    code = re.match(r"[A-Z][A-Z_]{3,}(?=:)", message)
     return BulkFailed(
-        f"Bulk job {data['id']} ended {data['state']}: {told.rstrip('.')}.",
-        "A smaller range of records, or REST, may still read it.",
+        f"Bulk job {data['id']} ended {data['state']}: {message.rstrip('.')}.",
+        "A smaller range of records, or REST, may still work.",
         reason=code[0] if code else data["state"],
     )

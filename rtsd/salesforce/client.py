@@ -1,4 +1,4 @@
-"""What rtsd reads over REST: pages of rows, records by id, the delete log, facts about the org."""
+"""The REST client: query pages, records by id, the delete log, the org's limits and identity."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from rtsd.core.instant import Millis, from_iso, soql_literal
 from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
-from rtsd.salesforce.connection import Connection
-from rtsd.salesforce.responses import Answer, Deletions, Limit, Organization, Page, Retrieved, UserInfo
+from rtsd.salesforce.responses import Deletions, Limit, Organization, Page, Response, Retrieved, UserInfo
+from rtsd.salesforce.rest import RestConnection
 from rtsd.salesforce.retry import RetryPolicy
 from rtsd.salesforce.transport import Timeouts
 
-__all__ = ["MOST_IDS", "Client", "RetryPolicy", "Timeouts"]
+__all__ = ["MAX_IDS", "Client", "RetryPolicy", "Timeouts"]
 
-MOST_IDS = 2_000
-"""Records of one composite/sobjects call (REST API guide, sObject Collections)."""
-_TORN_TRIES = 3
+MAX_IDS = 2_000
+"""Records per composite/sobjects call (REST API guide, sObject Collections)."""
+_TORN_ATTEMPTS = 3
 
 
-class Client(Connection):
-    """Everything rtsd asks over REST."""
+class Client(RestConnection):
+    """The REST calls that rtsd makes; `RestConnection` documents the errors."""
 
     async def query(self, statement: str, *, purpose: str, all_rows: bool = False) -> Page:
         """Return the first page; `all_rows` includes deleted and archived rows (queryAll).
 
-        Further pages are asked for behind the last row, not by locator: a locator dies with the session
-        that opened it (not documented; seen in live orgs, airbytehq/airbyte#84302).
+        Query further pages by keyset, not by locator: a locator expires with the session that opened it (not
+        documented; seen in live orgs, airbytehq/airbyte#84302).
         """
         path = "queryAll" if all_rows else "query"
         return _page(await self.get_long(path, purpose=purpose, params={"q": statement}))
@@ -39,7 +39,7 @@ class Client(Connection):
         return _page(await self.get_long("tooling/query", purpose=purpose, params={"q": statement}))
 
     async def count(self, statement: str, *, purpose: str, all_rows: bool = False) -> int:
-        """Return the answer of a `soql.count` statement."""
+        """Return the result of a `soql.count` statement."""
         return (await self.query(statement, purpose=purpose, all_rows=all_rows)).total
 
     async def retrieve(
@@ -49,21 +49,21 @@ class Client(Connection):
         fields: Sequence[str],
         *,
         purpose: str,
-        most_characters: int = soql.MOST_COLUMNS,
+        max_characters: int = soql.MAX_FIELD_LIST,
     ) -> Retrieved:
-        """Fetch records of one object by id: one call per 2,000 ids (POST composite/sobjects).
+        """Fetch records of an object by id, 2,000 ids per call (POST composite/sobjects).
 
-        A field list of more than `most_characters` is read in parts; records that changed in between are
-        read again, so that no record mixes two versions.
+        A field list longer than `max_characters` is read in parts. If a record changes between two parts,
+        all parts are read again, so that no record mixes two versions.
         """
         chunks = list(
             soql.column_chunks(
-                ["Id", *fields], most_characters=most_characters, always=("Id", "SystemModstamp")
+                ["Id", *fields], max_characters=max_characters, always=("Id", "SystemModstamp")
             )
         )
         parts = [
-            await self._retrieve_whole(object_name, ids[start : start + MOST_IDS], chunks, purpose)
-            for start in range(0, len(ids), MOST_IDS)
+            await self._retrieve_whole(object_name, ids[start : start + MAX_IDS], chunks, purpose)
+            for start in range(0, len(ids), MAX_IDS)
         ]
         observed = parts[0].observed
         for part in parts[1:]:
@@ -74,7 +74,7 @@ class Client(Connection):
         self, object_name: str, ids: Sequence[str], chunks: Sequence[Sequence[str]], purpose: str
     ) -> Retrieved:
         whole = await self._retrieve(object_name, ids, chunks[0], purpose)
-        for _ in range(_TORN_TRIES):
+        for _ in range(_TORN_ATTEMPTS):
             torn = False
             for chunk in chunks[1:]:
                 part = await self._retrieve(object_name, ids, chunk, purpose)
@@ -85,68 +85,68 @@ class Client(Connection):
             whole = await self._retrieve(object_name, ids, chunks[0], purpose)
         raise SalesforceError(
             f"Some {object_name} records change faster than they can be read in {len(chunks)} parts.",
-            "It is tried again later; leave out fields that are not needed.",
+            "rtsd retries later; exclude fields that you do not need.",
         )
 
     async def _retrieve(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str], purpose: str
     ) -> Retrieved:
         body = {"ids": list(ids), "fields": list(fields)}
-        answer = await self.post(f"composite/sobjects/{object_name}", purpose=purpose, body=body)
-        if not isinstance(answer.data, list) or len(answer.data) != len(ids):
+        response = await self.post(f"composite/sobjects/{object_name}", purpose=purpose, body=body)
+        if not isinstance(response.data, list) or len(response.data) != len(ids):
             raise SalesforceError(
-                f"Salesforce answered {len(ids)} {object_name} ids with something other than their records.",
-                status=answer.status,
+                f"Salesforce did not return one record per id for {len(ids)} {object_name} ids.",
+                status=response.status,
             )
-        for wanted, record in zip(ids, answer.data, strict=True):
+        for wanted, record in zip(ids, response.data, strict=True):
             if record is not None:
                 record.pop("attributes", None)
                 if full_id(record["Id"]) != full_id(wanted):
-                    raise SalesforceError(f"Salesforce answered {object_name} {wanted} with {record['Id']}.")
-        return Retrieved(answer.data, answer.observed)
+                    raise SalesforceError(f"Salesforce returned {record['Id']} for {object_name} {wanted}.")
+        return Retrieved(response.data, response.observed)
 
     async def deleted(self, object_name: str, start: Millis, end: Millis, *, purpose: str) -> Deletions:
-        """Read the delete log of a window (REST API guide, sObject Get Deleted).
+        """Read the delete log of a window in ms (REST API guide, sObject Get Deleted).
 
-        Bounds count in whole minutes; a window under two minutes is widened to the past. Raises
-        SalesforceError with reason INVALID_REPLICATION_DATE where the log does not reach back so far
-        (15 days at most), EXCEEDED_ID_LIMIT over 600,000 records: ask for less.
+        Salesforce truncates the bounds to minutes; a window under two minutes is extended into the past.
+        Raises SalesforceError with reason INVALID_REPLICATION_DATE beyond the log's retention (15 days at
+        most), and EXCEEDED_ID_LIMIT for more than 600,000 records.
         """
         start = min(start, end - SHORTEST_MS)
         params = {"start": _offset_form(start), "end": _offset_form(end)}
-        answer = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
+        response = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
         return Deletions(
             records=[
                 (full_id(entry["id"]), from_iso(entry["deletedDate"]))
-                for entry in answer.data["deletedRecords"]
+                for entry in response.data["deletedRecords"]
             ],
-            earliest=from_iso(answer.data["earliestDateAvailable"]),
-            covered=from_iso(answer.data["latestDateCovered"]),
-            observed=answer.observed,
+            earliest=from_iso(response.data["earliestDateAvailable"]),
+            covered=from_iso(response.data["latestDateCovered"]),
+            observed=response.observed,
         )
 
     async def limits(self, *, purpose: str) -> dict[str, Limit]:
-        """Read `/limits`; it costs a call, the usage header of every answer does not.
+        """Read `/limits`, by name. It costs a call, unlike the usage header of every response.
 
-        Only `Max` and `Remaining` of each entry are read: more is nested in some (REST API guide, Limits).
+        Reads only `Max` and `Remaining`, as some entries nest further ones (REST API guide, Limits).
         """
-        answer = await self.get("limits/", purpose=purpose)
+        response = await self.get("limits/", purpose=purpose)
         return {
             name: Limit(int(entry["Max"]), int(entry["Remaining"]))
-            for name, entry in answer.data.items()
+            for name, entry in response.data.items()
             if isinstance(entry, dict) and "Max" in entry and "Remaining" in entry
         }
 
     async def organization(self, *, purpose: str) -> Organization:
-        """Read the org's own record."""
+        """Read the Organization record. Raises ObjectUnavailable if the org lacks the API version."""
         try:
             row = (await self.query(soql.organization(), purpose=purpose)).records[0]
         except ObjectUnavailable as error:
             if error.status != 404:
                 raise
-            raise ObjectUnavailable(  # every org has this object: it is the path that is not there
-                f"The org does not know version {self.api_version} of the API.",
-                "Set org.api_version to one that GET /services/data on its address lists.",
+            raise ObjectUnavailable(  # every org has this object, so the path is missing
+                f"The org does not support API version {self.api_version}.",
+                "Set org.api_version to a version listed by GET /services/data on the org's host.",
                 reason=error.reason,
                 status=error.status,
             ) from error
@@ -155,28 +155,26 @@ class Client(Connection):
             name=row["Name"],
             edition=row["OrganizationType"],
             sandbox=bool(row["IsSandbox"]),
-            instance=row.get("InstanceName") or "",
         )
 
     async def userinfo(self, *, purpose: str) -> UserInfo:
-        """Ask who we are (OAuth userinfo, on the org's host)."""
-        answer = await self.get("/services/oauth2/userinfo", purpose=purpose)
+        """Read the current user (OAuth userinfo, on the org's host)."""
+        response = await self.get("/services/oauth2/userinfo", purpose=purpose)
         return UserInfo(
-            user_id=full_id(answer.data["user_id"]),
-            organization_id=full_id(answer.data["organization_id"]),
-            username=str(answer.data.get("preferred_username") or ""),
+            user_id=full_id(response.data["user_id"]),
+            username=str(response.data.get("preferred_username") or ""),
         )
 
 
-def _page(answer: Answer) -> Page:
-    records = answer.data["records"]
+def _page(response: Response[Any]) -> Page:
+    records = response.data["records"]
     for record in records:
         record.pop("attributes", None)
-    return Page(records, answer.data["totalSize"], answer.data["done"], answer.observed)
+    return Page(records, response.data["totalSize"], response.data["done"], response.observed)
 
 
 def _join(whole: list[dict[str, Any] | None], part: list[dict[str, Any] | None]) -> bool:
-    """Add the part's columns to the rows; False when a row changed between the two reads."""
+    """Merge the columns of `part` into the rows; False if a row changed between the two reads."""
     for row, more in zip(whole, part, strict=True):
         if (row is None) != (more is None):
             return False

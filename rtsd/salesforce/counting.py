@@ -1,26 +1,26 @@
-"""How many rows an object has, also where one query is too slow to tell."""
+"""Row counts, also of objects that are too large for a single query."""
 
 from __future__ import annotations
 
-from rtsd.core.instant import Millis, from_iso
+from rtsd.core.instant import HOUR_MS, Millis, from_iso
 from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 
 TOO_SLOW = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
-"""Refusals that a smaller question may get around (SOQL runs for two minutes: Query Limits)."""
+"""Error codes that a smaller query may avoid (a SOQL query is limited to two minutes: Query Limits)."""
 FIRST: Millis = from_iso("1999-01-01T00:00:00.000Z")
 LAST: Millis = from_iso("2039-01-01T00:00:00.000Z")
-"""Where halving begins; what lies outside belongs to the first and the last part."""
-SHORTEST_MS: Millis = 3_600_000
-"""Rows of one hour are not counted in parts: that they are too many has another cause."""
+"""The initial range to halve; the first and last part include everything outside."""
+SHORTEST_MS: Millis = HOUR_MS
+"""The shortest range to halve: if counting an hour is too slow, rows are not the reason."""
 
 
 async def count_rows(client: Client, schema: ObjectSchema, where: str = "", *, purpose: str) -> int:
-    """Count the rows for which `where` holds: in one call, or half by half where that takes too long.
+    """Count the rows that match `where`, in one call or, if that is too slow, in halves.
 
-    Halves go by CreatedDate, which never changes, else by the stamp. Raises what the client raises.
+    Splits by CreatedDate, which never changes, or else by the stamp. Raises the client's errors.
     """
     try:
         return await client.count(soql.count(schema.name, where), purpose=purpose)

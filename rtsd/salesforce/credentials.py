@@ -1,4 +1,4 @@
-"""How to log in, as configured."""
+"""The configured credentials of the org."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 SaveRefreshToken = Callable[[str], Awaitable[None]]
-"""Keeps a rotated refresh token durably; awaited before the access token that came with it is used."""
+"""Stores a rotated refresh token durably; awaited before the accompanying access token is used."""
 
 
 class Auth(StrEnum):
@@ -20,17 +20,17 @@ class Auth(StrEnum):
     PASSWORD = "password"  # noqa: S105  likewise
 
 
-async def forget(_token: str) -> None:
-    """Keep a rotated refresh token nowhere: for orgs without rotation."""
+async def discard(_token: str) -> None:
+    """Do not store a rotated refresh token, for orgs without rotation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What one flow needs; what it does not need stays empty. Secrets are not in the repr.
+    """The credentials of one OAuth flow; unused fields stay empty. The repr omits secrets.
 
-    `login_url` is `https://login.salesforce.com`, `https://test.salesforce.com` or the org's My Domain,
-    `http://` on loopback only. `password` ends with the security token where the org wants one.
-    `ca_file` is a PEM file of trust roots in addition to the system's.
+    `login_url` is `https://login.salesforce.com`, `https://test.salesforce.com` or the org's My Domain, with
+    `http://` on loopback only. `password` ends with the security token if the org requires one. `ca_file` is
+    a PEM file of root certificates trusted in addition to the system's.
     """
 
     auth: Auth
@@ -42,12 +42,12 @@ class Credentials:
     private_key: str = field(default="", repr=False)
     """PEM, for JWT."""
     refresh_token: str = field(default="", repr=False)
-    save_refresh_token: SaveRefreshToken = field(default=forget, repr=False)
+    save_refresh_token: SaveRefreshToken = field(default=discard, repr=False)
     ca_file: str = ""
 
     @property
     def audience(self) -> str:
-        """The JWT's audience: the login or the test host, by what kind of org the host names.
+        """The JWT's audience, `login` or `test`, by the kind of org that the host names.
 
         Sandboxes and scratch orgs are `….sandbox.my.` and `….scratch.my.`, older sandboxes `acme--name.my.`.
         """

@@ -1,8 +1,8 @@
-"""Bytes of CSV -> rows, split at whole records, in constant memory.
+"""CSV bytes -> rows, split at whole records, in constant memory.
 
-Salesforce doubles the quotes inside a value, ends records with LF, and leaves line breaks in quotes
-(Bulk API 2.0 guide, Prepare CSV Files; that it quotes every value is seen in live orgs). So a newline
-ends a record exactly where the quotes before it are even in number, whatever the values hold.
+Salesforce doubles quotes inside a value, ends records with LF, and keeps line breaks inside quotes (Bulk API
+2.0 guide, Prepare CSV Files; it quotes every value in live orgs). So a newline ends a record if and only if
+the number of quotes before it is even, whatever the values contain.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ import io
 import zlib
 from collections.abc import Iterator
 
-MOST_RECORD = 64 * 1024 * 1024
-"""Bytes of one record: an unbalanced quote must not gather the whole file in memory."""
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""The longest record in bytes: an unbalanced quote must not collect the whole file in memory."""
 _PIECE = 64 * 1024
-"""Bytes parsed at a time: the csv module keeps Python's lock for all of it, and others wait."""
+"""Bytes parsed at a time: the csv module holds the GIL throughout, and other threads wait."""
 _BOM = b"\xef\xbb\xbf"
 
-csv.field_size_limit(2**31 - 1)  # cells hold up to 131,072 characters, the module's default is less
-# than what that many characters and a corrupt file can be; MOST_RECORD is the limit that matters
+csv.field_size_limit(2**31 - 1)  # a cell may exceed the default; MAX_RECORD_BYTES is the limit that matters
 
 
 class MalformedCsv(ValueError):
-    """The bytes are no such CSV."""
+    """The bytes are not valid CSV, or not complete."""
 
 
-class Records:
-    """Takes bytes in pieces of any size, gives back whole records; the first line is `header`.
+class CsvParser:
+    """An incremental parser: takes bytes in pieces of any size and returns whole records.
 
-    Not tied to a thread or an event loop: `feed` does the work where it is called.
+    The first line becomes `header`. `feed` does its work in the calling thread.
     """
 
     def __init__(self, *, compressed: bool = False) -> None:
         self.header: list[str] = []
         self.bytes = 0
-        """Uncompressed bytes so far."""
+        """Number of uncompressed bytes so far."""
         self._inflate = zlib.decompressobj(wbits=31) if compressed else None
         self._rest = b""
 
@@ -45,19 +44,21 @@ class Records:
         for piece in self._plain(data):
             block = self._rest + piece
             end = whole_records(block)
-            if len(block) - end > MOST_RECORD:
-                raise MalformedCsv(f"a record is longer than {MOST_RECORD >> 20} MiB, or a quote is missing")
+            if len(block) - end > MAX_RECORD_BYTES:
+                raise MalformedCsv(
+                    f"a record is longer than {MAX_RECORD_BYTES >> 20} MiB, or a quote is missing"
+                )
             self._rest = block[end:]
             rows += self._parse(block[:end])
         return rows
 
     def finish(self) -> list[list[str]]:
-        """Return what a last line without a newline holds. Raises MalformedCsv when the data is cut off."""
+        """Return the record of a last line without newline. Raises MalformedCsv for truncated data."""
         if self._inflate is not None and self.bytes and not self._inflate.eof:
-            raise MalformedCsv("the compressed data ends too early")
+            raise MalformedCsv("the compressed data is truncated")
         rest, self._rest = self._rest, b""
         if rest.count(b'"') % 2:
-            raise MalformedCsv("the data ends inside a value")
+            raise MalformedCsv("the data ends within a value")
         return self._parse(rest)
 
     def _plain(self, data: bytes) -> Iterator[bytes]:
@@ -74,10 +75,10 @@ class Records:
             self.bytes += len(piece)
             yield piece
             data = self._inflate.unconsumed_tail
-            more = bool(data) or len(piece) == _PIECE  # what did not fit may be held back inside
+            more = bool(data) or len(piece) == _PIECE  # the decompressor may hold back output
 
     def _parse(self, block: bytes) -> list[list[str]]:
-        if b"\0" in block:  # never in Salesforce, but seen on the wire: airbytehq/airbyte#8300
+        if b"\0" in block:  # never in Salesforce's data, but seen on the wire: airbytehq/airbyte#8300
             block = block.replace(b"\0", b"")
         try:
             if not self.header:
@@ -100,11 +101,11 @@ class Records:
 
 
 def whole_records(block: bytes) -> int:
-    """Return where the last whole record of `block` ends; `block` starts with a record."""
+    """Return the end of the last whole record of `block`, which starts with a record."""
     end = block.rfind(b"\n") + 1
     inside = block.count(b'"', 0, end) % 2
     while inside and end:
-        # that newline is part of a value: the next candidate lies before the quote that opened it
+        # this newline is inside a value: the next candidate precedes the opening quote
         quote = block.rfind(b'"', 0, end)
         candidate = block.rfind(b"\n", 0, quote) + 1
         inside ^= block.count(b'"', candidate, end) % 2

@@ -1,7 +1,7 @@
-"""Metadata deployments over REST: a zip goes in, and either all of it takes effect or none.
+"""Metadata deployments over REST: a zip archive takes effect completely or not at all.
 
-(Metadata API guide, Deploy and Retrieve Metadata with REST.) Parts of the answers are
-derived from SOAP: one object may stand where a list is meant, and booleans and numbers may be text.
+(Metadata API guide, Deploy and Retrieve Metadata with REST.) Parts of the responses derive from SOAP: a list
+with a single item may be a bare object, and booleans and numbers may be text.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from rtsd.errors import DeployFailed, SalesforceError
 from rtsd.salesforce.client import Client
 
 PURPOSE = "package"
-"""Under which the ledger counts every call of a deployment."""
+"""The ledger's purpose for every call of a deployment."""
 _PATH = "metadata/deployRequest"
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
-"""Each look at a deployment costs a call; one that runs an org's tests takes an hour."""
+"""Every poll costs a call, and a deployment that runs an org's tests can take an hour."""
 _CANCEL_S = 5.0
-MOST_TOLD = 50
-"""Reasons of a failure that are told; one mistake can have hundreds of consequences."""
+NO_REASON = "no reason was given"
+MAX_REASONS = 50
+"""Reasons listed for a failure; a single mistake can have hundreds of consequences."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApexTests:
-    """Which Apex tests a deployment runs (Metadata API guide, testLevel)."""
+    """The Apex tests that a deployment runs (Metadata API guide, testLevel)."""
 
     level: str
     classes: tuple[str, ...] = ()
 
 
 NO_TESTS = ApexTests("NoTestRun")
-"""Sandboxes, scratch orgs and Developer Edition need none; production refuses this level."""
+"""For sandboxes, scratch orgs and Developer Edition; production rejects this level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a deployment is."""
+    """The progress of a deployment."""
 
     check_only: bool
     status: str
@@ -52,12 +53,12 @@ class Progress:
     tests: int
     tests_total: int
     detail: str
-    """What it does now, in Salesforce's words; may be empty."""
+    """Salesforce's description of the current step; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A deployment that went through."""
+    """A successful deployment."""
 
     id: str
     components: int
@@ -69,18 +70,24 @@ OnProgress = Callable[[Progress], None]
 
 
 async def deploy(
-    client: Client, content: bytes, tests: ApexTests, *, check_only: bool, purge: bool, tell: OnProgress
+    client: Client,
+    content: bytes,
+    tests: ApexTests,
+    *,
+    check_only: bool,
+    purge: bool,
+    on_progress: OnProgress,
 ) -> Deployed:
-    """Deploy a zip for `singlePackage`, wait for the end, and tell how it goes.
+    """Deploy a zip archive in `singlePackage` layout and wait for the end, reporting progress.
 
-    `check_only` changes nothing in the org; `purge` deletes without a recycle bin (not in production).
-    Raises DeployFailed with every reason, and what the client raises. Cancelled, it cancels the deployment.
+    `check_only` changes nothing in the org; `purge` bypasses the recycle bin (not in production). Raises
+    DeployFailed with every reason, and the client's errors. Cancelling the task cancels the deployment.
     """
     options = {
         "allowMissingFiles": False,
         "autoUpdatePackage": False,
         "checkOnly": check_only,
-        "ignoreWarnings": True,  # a component that is to be removed and not there is a warning
+        "ignoreWarnings": True,  # removing a component that does not exist is a warning
         "performRetrieve": False,
         "purgeOnDelete": purge,
         "rollbackOnError": True,
@@ -90,14 +97,14 @@ async def deploy(
     if tests.classes:
         options["runTests"] = list(tests.classes)
     answer = await client.post_form(_PATH, purpose=PURPOSE, form=lambda: _form(options, content))
-    return await _follow(client, answer.data, tell)
+    return await _wait(client, answer.data, on_progress)
 
 
-async def deploy_validated(client: Client, validated_id: str, tell: OnProgress) -> Deployed:
-    """Deploy what a check with tests has validated, without running them again (Quick Deploy)."""
+async def deploy_validated(client: Client, validated_id: str, on_progress: OnProgress) -> Deployed:
+    """Deploy a validated check without running its tests again (Quick Deploy)."""
     body = {"validatedDeployRequestId": validated_id}
     answer = await client.post(_PATH, purpose=PURPOSE, body=body, repeatable=False)
-    return await _follow(client, answer.data, tell)
+    return await _wait(client, answer.data, on_progress)
 
 
 async def run_anonymous(client: Client, apex: str) -> None:
@@ -106,12 +113,12 @@ async def run_anonymous(client: Client, apex: str) -> None:
     result = (await client.get("tooling/executeAnonymous/", purpose=PURPOSE, params=params)).data
     if _flag(result.get("success")):
         return
-    where = f"line {result.get('line')}, column {result.get('column')}: "
-    reason = result.get("compileProblem") or result.get("exceptionMessage") or "no reason was given"
+    place = f"line {result.get('line')}, column {result.get('column')}: "
+    reason = result.get("compileProblem") or result.get("exceptionMessage") or NO_REASON
     raise DeployFailed(
         "Anonymous Apex did not run.",
         "The sync user needs the permission Author Apex, and the package has to be deployed.",
-        (where + str(reason),),
+        (place + str(reason),),
     )
 
 
@@ -123,25 +130,25 @@ def _form(options: Mapping[str, Any], content: bytes) -> aiohttp.FormData:
     return form
 
 
-async def _follow(client: Client, created: Mapping[str, Any], tell: OnProgress) -> Deployed:
-    """Wait for a deployment's end."""
+async def _wait(client: Client, created: Mapping[str, Any], on_progress: OnProgress) -> Deployed:
+    """Poll a deployment until its end."""
     deploy_id = str(created["id"])
     result: Mapping[str, Any] = created.get("deployResult") or {}
     pause = _FIRST_PAUSE_S
     try:
         while not _flag(result.get("done")):
-            await client.exchange.patience.sleep(pause)
+            await client.exchange.retrier.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_S)
             answer = await client.get(
                 f"{_PATH}/{deploy_id}", purpose=PURPOSE, params={"includeDetails": "true"}
             )
             result = answer.data["deployResult"]
-            tell(_progress(result))
+            on_progress(_progress(result))
     except asyncio.CancelledError:
         with suppress(SalesforceError, TimeoutError):
             await asyncio.wait_for(_cancel(client, deploy_id), _CANCEL_S)
         raise
-    return _judge(deploy_id, result)
+    return _deployed(deploy_id, result)
 
 
 async def _cancel(client: Client, deploy_id: str) -> None:
@@ -149,16 +156,16 @@ async def _cancel(client: Client, deploy_id: str) -> None:
     await client.request("PATCH", f"{_PATH}/{deploy_id}", purpose=PURPOSE, body=body, attempts=1)
 
 
-def _judge(deploy_id: str, result: Mapping[str, Any]) -> Deployed:
-    """Only `success` counts: too little coverage leaves no component in error (seen in live orgs)."""
+def _deployed(deploy_id: str, result: Mapping[str, Any]) -> Deployed:
+    """The result of a success. Only `success` counts: low coverage fails no component (seen in live orgs)."""
     details = result.get("details") or {}
     tests = details.get("runTestResult") or details.get("runTestResults") or {}
     if not _flag(result.get("success")):
         raise _failure(result, details, tests)
     warnings = [
-        _message(one)
-        for one in _many(details.get("componentSuccesses"))
-        if one.get("problemType") == "Warning"
+        _message(component)
+        for component in _many(details.get("componentSuccesses"))
+        if component.get("problemType") == "Warning"
     ]
     return Deployed(
         deploy_id,
@@ -169,40 +176,41 @@ def _judge(deploy_id: str, result: Mapping[str, Any]) -> Deployed:
 
 
 def _failure(result: Mapping[str, Any], details: Mapping[str, Any], tests: Mapping[str, Any]) -> DeployFailed:
-    reasons = [_message(one) for one in _many(details.get("componentFailures"))]
-    reasons += [_test_failure(one) for one in _many(tests.get("failures"))]
+    reasons = [_message(component) for component in _many(details.get("componentFailures"))]
+    reasons += [_test_failure(failure) for failure in _many(tests.get("failures"))]
     reasons += _coverage(tests)
     if result.get("errorMessage"):
         reasons.insert(0, str(result["errorMessage"]))
     what = "check" if _flag(result.get("checkOnly")) else "deployment"
-    told = tuple(reasons[:MOST_TOLD])
-    if len(reasons) > MOST_TOLD:
-        told += (f"and {len(reasons) - MOST_TOLD} more",)
+    listed = tuple(reasons[:MAX_REASONS])
+    if len(reasons) > MAX_REASONS:
+        listed += (f"and {len(reasons) - MAX_REASONS} more",)
     return DeployFailed(
         f"The {what} ended {result.get('status', 'Failed')}: nothing was changed in the org.",
-        "Correct what is named; Setup → Deployment Status shows the same.",
-        told,
+        "Correct the components below; Setup → Deployment Status lists them too.",
+        listed,
     )
 
 
-def _message(one: Mapping[str, Any]) -> str:
-    """`file:line:column: type name: problem`, as compilers say it."""
-    place = str(one.get("fileName") or "")
-    for number in (one.get("lineNumber"), one.get("columnNumber")):
+def _message(component: Mapping[str, Any]) -> str:
+    """`file:line:column: type name: problem`, the format of compilers."""
+    place = str(component.get("fileName") or "")
+    for number in (component.get("lineNumber"), component.get("columnNumber")):
         place += f":{_count(number)}" if number is not None else ""
-    name = " ".join(str(part) for part in (one.get("componentType"), one.get("fullName")) if part)
-    return ": ".join(part for part in (place, name, str(one.get("problem") or "no reason was given")) if part)
+    name = " ".join(str(part) for part in (component.get("componentType"), component.get("fullName")) if part)
+    return ": ".join(part for part in (place, name, str(component.get("problem") or NO_REASON)) if part)
 
 
-def _test_failure(one: Mapping[str, Any]) -> str:
-    stack = f" ({one['stackTrace']})" if one.get("stackTrace") else ""
-    return f"{one.get('name')}.{one.get('methodName')}: {one.get('message')}{stack}"
+def _test_failure(failure: Mapping[str, Any]) -> str:
+    stack = f" ({failure['stackTrace']})" if failure.get("stackTrace") else ""
+    return f"{failure.get('name')}.{failure.get('methodName')}: {failure.get('message')}{stack}"
 
 
 def _coverage(tests: Mapping[str, Any]) -> list[str]:
     warnings = _many(tests.get("codeCoverageWarnings"))
     return [
-        ": ".join(str(part) for part in (one.get("name"), one.get("message")) if part) for one in warnings
+        ": ".join(str(part) for part in (warning.get("name"), warning.get("message")) if part)
+        for warning in warnings
     ]
 
 

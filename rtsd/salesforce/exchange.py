@@ -1,4 +1,4 @@
-"""One call, whoever sends it: ledger, gate, login, retry, and what every answer tells on the side."""
+"""The lifecycle of a call: concurrency limit, ledger, login, retries, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -6,50 +6,35 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
 
 import structlog
 
 from rtsd.core.instant import Millis
+from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import OrgUnreachable, QuotaExhausted
-from rtsd.salesforce.ledger import API_REQUESTS, Clock, Ledger, Observed, OnServerTime
+from rtsd.salesforce.error_mapping import CallFailed, Recovery, map_error
+from rtsd.salesforce.ledger import Clock, Ledger, Observed, OnServerTime
 from rtsd.salesforce.login import Token
-from rtsd.salesforce.refusals import Refused, Remedy, refusal
-from rtsd.salesforce.retry import ConcurrencyLimit, Patience
+from rtsd.salesforce.responses import Response, T
+from rtsd.salesforce.retry import ConcurrencyLimit, Retrier
 from rtsd.salesforce.session import Session
-
-T = TypeVar("T")
 
 log = structlog.get_logger("rtsd.salesforce")
 
 ONE_CALL: Mapping[str, int] = {API_REQUESTS: 1}
 
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
-"""Not anchored at the end: more may follow, such as a per-app part (REST API guide, Limit Info Header)."""
-_WITHOUT_DATE: Millis = 300_000
-"""How far off the local clock may be where an answer has no Date: wide, so that doubt leads to a repair."""
-
-
-NOT_YET = Observed(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[T]):
-    """What came back: `text` of an error, `payload` of a success."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-    payload: T
-    observed: Observed = NOT_YET
+"""Not anchored at the end, as a per-app part may follow (REST API guide, Limit Info Header)."""
+_MAX_LOCAL_SKEW_MS: Millis = 300_000
+"""The local clock's assumed error for a response without Date: generous, so that doubt leads to a repair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is known of a call besides how it is sent.
+    """The properties of a call, apart from its request.
 
-    `resources` is what it costs. A call that is not `repeatable` is sent again only when it was surely
-    not processed. `bulk`: it creates a Bulk job. `attempts` overrides the policy's.
+    `resources` is its cost by limit name. A call that is not `repeatable` is retried only if Salesforce
+    certainly did not process it. `bulk` marks the creation of a Bulk job; `attempts` overrides the policy.
     """
 
     purpose: str
@@ -60,7 +45,7 @@ class Call:
 
 
 class Exchange:
-    """Runs calls: announced before they are sent, one login for all, retried by policy."""
+    """Runs calls: records each in the ledger first, logs in once for all, retries by policy."""
 
     def __init__(
         self,
@@ -68,70 +53,71 @@ class Exchange:
         ledger: Ledger,
         clock: Clock,
         *,
-        patience: Patience,
-        gate: ConcurrencyLimit,
+        retrier: Retrier,
+        concurrency: ConcurrencyLimit,
         on_usage: Callable[[int, int], None],
         on_server_time: OnServerTime,
     ) -> None:
-        self.patience = patience
+        self.retrier = retrier
         self._session = session
         self._ledger = ledger
         self._clock = clock
-        self._gate = gate
+        self._concurrency = concurrency
         self._on_usage = on_usage
         self._on_server_time = on_server_time
         self.answered = 0
-        """Calls that went well."""
+        """Number of successful calls."""
 
-    async def run(self, call: Call, send: Callable[[Token], Awaitable[Reply[T]]]) -> Reply[T]:
-        """Have `send` make the call with a valid token, until it works or nothing more can be done.
+    async def run(self, call: Call, send: Callable[[Token], Awaitable[Response[T]]]) -> Response[T]:
+        """Run `send` with a valid token until it succeeds or the policy ends the retries.
 
-        Raises the SalesforceError that the last refusal stands for.
+        Raises the SalesforceError of the last failure.
         """
         try:
-            async for attempt in self.patience.attempts(repeatable=call.repeatable, most=call.attempts):
+            async for attempt in self.retrier.attempts(repeatable=call.repeatable, most=call.attempts):
                 with attempt:
                     return await self._attempt(call, send)
-        except Refused as refused:
-            raise refused.error from refused.__cause__
+        except CallFailed as failed:
+            raise failed.error from failed.__cause__
         raise AssertionError("the attempts end with a return or an error")
 
-    async def _attempt(self, call: Call, send: Callable[[Token], Awaitable[Reply[T]]]) -> Reply[T]:
+    async def _attempt(self, call: Call, send: Callable[[Token], Awaitable[Response[T]]]) -> Response[T]:
         token = await self._token()
         try:
             return await self._once(call, send, token)
-        except Refused as refused:
-            if refused.remedy is not Remedy.LOG_IN:
+        except CallFailed as failed:
+            if failed.recovery is not Recovery.LOG_IN:
                 raise
-        self._session.expire(token)  # once: a second 401 with a fresh token is an answer, not a reason
+        self._session.expire(token)  # once only: a 401 with a fresh token is final
         return await self._once(call, send, await self._token())
 
     async def _token(self) -> Token:
         try:
             return await self._session.token()
         except OrgUnreachable as error:
-            raise Refused(error, Remedy.RETRY, processed=False) from error
+            raise CallFailed(error, Recovery.RETRY, processed=False) from error
 
-    async def _once(self, call: Call, send: Callable[[Token], Awaitable[Reply[T]]], token: Token) -> Reply[T]:
-        async with self._gate.passing():
+    async def _once(
+        self, call: Call, send: Callable[[Token], Awaitable[Response[T]]], token: Token
+    ) -> Response[T]:
+        async with self._concurrency.slot():
             for resource, count in call.resources.items():
                 await self._ledger.spend(call.purpose, resource, count)
             started = self._clock()
-            reply = await send(token)
-        log.info("call", purpose=call.purpose, status=reply.status, ms=self._clock() - started)
-        reply = replace(reply, observed=self._observe(reply.headers, started))
-        if reply.status < 300 or reply.status == 304:
-            self._gate.calm()
+            response = await send(token)
+        log.info("call", purpose=call.purpose, status=response.status, ms=self._clock() - started)
+        response = replace(response, observed=self._observe(response.headers, started))
+        if response.status < 300 or response.status == 304:
+            self._concurrency.succeeded()
             self.answered += 1
-            return reply
-        refused = refusal(
-            reply.status, reply.text, bulk=call.bulk, after_s=_retry_after(reply.headers, self._clock())
-        )
-        if refused.remedy is Remedy.SLOW_DOWN:
-            self._gate.narrow()
-        if isinstance(refused.error, QuotaExhausted):
-            await self._ledger.refused(call.purpose, call.resources, refused.error)
-        raise refused
+            return response
+        after_s = _retry_after(response.headers, self._clock())
+        failed = map_error(response.status, response.error_body, bulk=call.bulk, after_s=after_s)
+        if failed.recovery is Recovery.SLOW_DOWN:
+            self._concurrency.reduce()
+        if isinstance(failed.error, QuotaExhausted):
+            await self._ledger.refused(call.purpose, call.resources, failed.error)
+        raise failed
 
     def _observe(self, headers: Mapping[str, str], started: Millis) -> Observed:
         usage = _USAGE.search(headers.get("Sforce-Limit-Info", ""))
@@ -141,13 +127,13 @@ class Exchange:
         elapsed = max(0, ended - started)
         date = http_date(headers.get("Date", ""))
         if date is None:
-            return Observed(started - _WITHOUT_DATE, ended + _WITHOUT_DATE)
+            return Observed(started - _MAX_LOCAL_SKEW_MS, ended + _MAX_LOCAL_SKEW_MS)
         self._on_server_time(date, started, ended)
         return Observed(date - elapsed, date + 1000)
 
 
 def http_date(text: str) -> Millis | None:
-    """Read an HTTP date; None when it is none."""
+    """Parse an HTTP date; None for anything else."""
     try:
         return int(parsedate_to_datetime(text).timestamp()) * 1000
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Calls are announced before they are sent; an answer says when Salesforce read what it tells."""
+"""The interface to the ledger of calls, and the bounds of the time at which Salesforce read data."""
 
 from __future__ import annotations
 
@@ -9,69 +9,60 @@ from rtsd.core.instant import Millis
 from rtsd.errors import QuotaExhausted
 
 Clock = Callable[[], Millis]
-"""The local clock; only the composition root asks the operating system."""
-
-API_REQUESTS = "DailyApiRequests"
-"""One per HTTP call to the REST or Bulk API (Salesforce developer limits, API Request Limits)."""
-BULK_JOBS = "DailyBulkV2QueryJobs"
-"""One per Bulk query job created."""
-BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"
-"""Result files, in whole MB of CSV, rounded up per job."""
-LOGINS = "Logins"
-"""Calls of the token endpoint; whether they count against the daily requests is documented nowhere."""
+"""The local clock in ms; only the composition root reads the system's."""
 
 
 class Ledger(Protocol):
-    """Where every call is written down before it is sent. `resource` is a key of `/limits`, or `Logins`."""
+    """Records every call before it is sent. `resource` is a limit name of `core.quota`."""
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Write down what is sent next; retries one by one.
+        """Record a call about to be sent, once per attempt.
 
-        Raises QuotaExhausted when it may not be sent: then nothing was, and the work is deferred.
+        Raises QuotaExhausted if it must not be sent; the caller defers its work.
         """
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write down what was drawn already, such as the megabytes of a result."""
+        """Record usage that has already occurred, such as a result's megabytes."""
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Take it that Salesforce itself has refused a call on `resources`; say in `error` when to go on."""
+        """Record that Salesforce refused a call on `resources`, and set the times to retry in `error`."""
 
 
-class Uncounted:
-    """A ledger for calls that no mirror pays for: there is none yet."""
+class NullLedger:
+    """A ledger that records nothing, for calls before there is a mirror."""
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Let every call pass."""
+        """Allow every call."""
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write nothing down."""
+        """Record nothing."""
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Leave it at Salesforce's own words."""
+        """Leave the error as Salesforce worded it."""
 
 
 class Observed(NamedTuple):
-    """Bounds of the moment at which the server read the data, on Salesforce's clock.
+    """Bounds (ms, Salesforce's clock) of the time at which the server read the data.
 
-    A response's `Date` header is a whole second: the read lies between `Date` minus the time the call
-    took and `Date` plus one second. These are `seen` and `until` of a `core.change.Version`.
+    The `Date` header has whole seconds, so the read lies between `Date` minus the call's duration and `Date`
+    plus one second. They become `seen` and `until` of a `core.change.Version`.
     """
 
     seen: Millis
     until: Millis
 
     def union(self, other: Observed) -> Observed:
-        """The bounds of two reads together."""
+        """The bounds that cover both reads."""
         return Observed(min(self.seen, other.seen), max(self.until, other.until))
 
 
 def ignore_usage(_used: int, _maximum: int) -> None:
-    """Drop the usage that came with an answer."""
+    """Ignore the usage in a response's headers."""
 
 
 OnServerTime = Callable[[Millis, Millis, Millis], None]
-"""Takes an answer's `Date`, and our own clock when it was asked for and when it had come."""
+"""Takes a response's `Date`, and the local times of the request and the response, all in ms."""
 
 
 def ignore_server_time(_date: Millis, _sent: Millis, _received: Millis) -> None:
-    """Drop what an answer says of Salesforce's clock."""
+    """Ignore a response's `Date`."""

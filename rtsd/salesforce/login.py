@@ -1,7 +1,7 @@
 """The four OAuth flows (Salesforce Help, OAuth Authorization Flows).
 
-simple-salesforce does the three it knows, in a thread and with a session of ours; the refresh token
-flow, which it lacks, goes through aiohttp.
+simple-salesforce performs the three it supports, in a thread and with rtsd's session; the refresh token flow
+uses aiohttp.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 from rtsd.core.ids import full_id
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.refusals import Complaint, read_complaint
+from rtsd.salesforce.error_mapping import ErrorResponse, parse_error
 from rtsd.salesforce.transport import (
-    LentSession,
+    TargetSession,
     Timeouts,
     in_daemon_thread,
     is_loopback,
@@ -35,30 +35,30 @@ from rtsd.salesforce.transport import (
 
 _TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
 _PLACEHOLDER = "rtsd-login"
-"""The domain simple-salesforce is told; the lent session sends it to the login_url."""
+"""The domain passed to simple-salesforce; the session redirects it to the login_url."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Token:
-    """An access token and where it is good; two are the same only when they are one object."""
+    """An access token and its instance URL; compares by identity."""
 
     access_token: str = field(repr=False)
     instance_url: str
     org_id: str = ""
-    """Which org it is good for, 18 characters; empty when the answer did not say."""
+    """The 18-character id of its org; empty if the response did not name it."""
 
 
 class Login(NamedTuple):
-    """The answer to a login: the token, and with rotation a new refresh token (else empty)."""
+    """The result of a login: the token and, with rotation, a new refresh token (else empty)."""
 
     token: Token
     refresh_token: str
 
 
 async def log_in(credentials: Credentials, refresh_token: str, timeouts: Timeouts) -> Login:
-    """Ask for an access token. `refresh_token` is the newest one (it rotates).
+    """Request an access token; `refresh_token` is the newest one, as it may rotate.
 
-    Raises AuthenticationFailed with Salesforce's own reason, or OrgUnreachable.
+    Raises AuthenticationFailed with Salesforce's reason, or OrgUnreachable.
     """
     context = tls_context(credentials.ca_file)
     if credentials.auth is Auth.REFRESH_TOKEN:
@@ -85,7 +85,7 @@ async def _refresh(
             aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(ssl=context)) as http,
             http.post(url, data=form, proxy=proxy_for(url), allow_redirects=False) as response,
         ):
-            return read_answer(credentials, response.status, await response.text())
+            return read_login(credentials, response.status, await response.text())
     except (aiohttp.ClientError, TimeoutError, OSError) as cause:
         raise unreachable(url, cause).error from cause
 
@@ -93,27 +93,27 @@ async def _refresh(
 def _through_simple_salesforce(
     credentials: Credentials, context: ssl.SSLContext, timeouts: Timeouts
 ) -> Login:
-    def judge(response: requests.Response, *_args: Any, **_options: Any) -> None:
-        read_answer(credentials, response.status_code, response.text)
+    def check(response: requests.Response, *_args: Any, **_options: Any) -> None:
+        read_login(credentials, response.status_code, response.text)
 
-    with LentSession(credentials.login_url, context, timeouts) as session:
-        # judged as it comes: simple-salesforce trips over web pages and half answers
-        session.hooks["response"].append(judge)
+    with TargetSession(credentials.login_url, context, timeouts) as session:
+        # checked here first: simple-salesforce cannot handle web pages and incomplete responses
+        session.hooks["response"].append(check)
         try:
             SalesforceLogin(session=session, **_arguments(credentials))
         except requests.RequestException as cause:
             raise unreachable(credentials.login_url, cause).error from cause
         except SalesforceAuthenticationFailed as cause:
-            raise AuthenticationFailed(f"The login was not tried: {cause.auth_message}") from cause
+            raise AuthenticationFailed(f"The login was not attempted: {cause.auth_message}") from cause
         except (jwt.PyJWTError, ValueError, TypeError) as cause:
             raise _unusable_key(cause) from cause
         if session.last is None:
-            raise AuthenticationFailed("The login was not tried.")
-        return read_answer(credentials, session.last.status_code, session.last.text)
+            raise AuthenticationFailed("The login was not attempted.")
+        return read_login(credentials, session.last.status_code, session.last.text)
 
 
 def _arguments(credentials: Credentials) -> dict[str, Any]:
-    """Which of simple-salesforce's flows is taken follows from which arguments it gets."""
+    """Arguments for SalesforceLogin, which infers the flow from them."""
     common = {"consumer_key": credentials.client_id, "domain": _PLACEHOLDER}
     match credentials.auth:
         case Auth.JWT:
@@ -136,12 +136,12 @@ def _arguments(credentials: Credentials) -> dict[str, Any]:
 def _unusable_key(cause: Exception) -> AuthenticationFailed:
     return AuthenticationFailed(
         f"The private key cannot be used: {str(cause).splitlines()[0][:120]}",
-        "org.private_key_file has to be the PEM file of the RSA key whose certificate the app holds.",
+        "Set org.private_key_file to the PEM file of the RSA key that belongs to the app's certificate.",
     )
 
 
-def read_answer(credentials: Credentials, status: int, body: str) -> Login:
-    """Read the token endpoint's answer, or raise what it means."""
+def read_login(credentials: Credentials, status: int, body: str) -> Login:
+    """Parse the token endpoint's response. Raises AuthenticationFailed or OrgUnreachable."""
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError):
@@ -149,12 +149,12 @@ def read_answer(credentials: Credentials, status: int, body: str) -> Login:
     if status >= 500 or status in (420, 429):
         raise OrgUnreachable(f"The login host answered {status}.", status=status)
     if status != 200 or not isinstance(data, dict) or not data.get("access_token"):
-        raise _refusal(status, read_complaint(body), credentials)
+        raise _refusal(status, parse_error(body), credentials)
     instance_url = str(data.get("instance_url") or credentials.login_url).rstrip("/")
     if urlsplit(instance_url).scheme != "https" and not is_loopback(instance_url):
         raise AuthenticationFailed(
             f"The login host names {instance_url} as the org's address, which is not https.",
-            "Check org.login_url: this is not what Salesforce answers.",
+            "Check org.login_url: it does not lead to Salesforce.",
         )
     token = Token(data["access_token"], instance_url, _org_of(str(data.get("id") or "")))
     return Login(token, str(data.get("refresh_token") or ""))
@@ -168,18 +168,18 @@ def _org_of(identity: str) -> str:
 
 def _not_json(credentials: Credentials, status: int, body: str) -> SalesforceError:
     if status >= 500 or status in (420, 429):
-        title = read_complaint(body).message
+        title = parse_error(body).message
         return OrgUnreachable(
             f"The login host answered {status}" + (f" ({title})." if title else "."), status=status
         )
     return AuthenticationFailed(
-        f"{credentials.login_url} answered {status} with something that is not Salesforce's.",
+        f"{credentials.login_url} answered {status} with a response that is not Salesforce's.",
         "Check org.login_url.",
         status=status,
     )
 
 
-# error, a part of error_description, what to change
+# error, a part of error_description, advice
 _ADVICE = (
     ("invalid_grant", "expired access/refresh token", "Authorise again and store the new refresh token."),
     ("invalid_grant", "token validity expired", "Authorise again and store the new refresh token."),
@@ -191,9 +191,9 @@ _ADVICE = (
     (
         "invalid_grant",
         "audience",
-        "The key is for another kind of org: org.login_url has to be the sandbox's or production's own.",
+        "The token is for another kind of org: set org.login_url to the My Domain of this sandbox or org.",
     ),
-    ("invalid_grant", "expired authorization code", "The clock of this machine is wrong: set it (NTP)."),
+    ("invalid_grant", "expired authorization code", "Correct the clock of this machine (NTP)."),
     ("invalid_grant", "not supported on this domain", "Set org.login_url to the org's My Domain."),
     ("invalid_grant", "locked", "Unlock the sync user in Salesforce Setup."),
     ("invalid_grant", "ip restricted", "Allow this machine's address in the app's or profile's IP ranges."),
@@ -206,7 +206,7 @@ _ADVICE = (
     ("invalid_client", "", "Check org.client_id and org.client_secret."),
     ("invalid_client_id", "", "Check org.client_id (the consumer key)."),
     ("inactive_user", "", "Activate the sync user in Salesforce Setup."),
-    ("inactive_org", "", "The org is locked, closed or in maintenance: see Salesforce Trust."),
+    ("inactive_org", "", "The org is locked, closed or under maintenance: see Salesforce Trust."),
     (
         "unsupported_grant_type",
         "",
@@ -217,18 +217,18 @@ _ADVICE = (
         "not supported on this domain",
         "Set org.login_url to the org's My Domain: this flow is refused on login.salesforce.com.",
     ),
-    ("rate_limit_exceeded", "", "Too many logins for this user; rtsd waits before it tries again."),
+    ("rate_limit_exceeded", "", "Too many logins for this user; rtsd waits and retries."),
     ("", "", "Check the keys of [org] in the configuration."),
 )
 
 
-def _refusal(status: int, complaint: Complaint, credentials: Credentials) -> AuthenticationFailed:
-    description = complaint.message.lower()
-    do = next(do for code, part, do in _ADVICE if code in ("", complaint.code) and part in description)
-    detail = ": ".join(part for part in (complaint.code, complaint.message) if part)
+def _refusal(status: int, response: ErrorResponse, credentials: Credentials) -> AuthenticationFailed:
+    description = response.message.lower()
+    do = next(do for code, part, do in _ADVICE if code in ("", response.code) and part in description)
+    detail = ": ".join(part for part in (response.code, response.message) if part)
     return AuthenticationFailed(
         f"Salesforce refused the login ({credentials.auth}): {detail or f'status {status}, no reason'}.",
         do,
         status=status,
-        reason=complaint.code,
+        reason=response.code,
     )

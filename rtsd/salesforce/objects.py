@@ -1,4 +1,4 @@
-"""Describes -> core.schema. simple-salesforce asks; our session, time-outs and retries surround it."""
+"""Describes -> core.schema, queried with simple-salesforce over rtsd's session, time-outs and retries."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from rtsd.core.schema import (
     kind_of,
 )
 from rtsd.errors import ObjectUnavailable, OrgUnreachable
-from rtsd.salesforce.connection import Connection
-from rtsd.salesforce.exchange import ONE_CALL, Call, Reply
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
+from rtsd.salesforce.exchange import ONE_CALL, Call
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.login import Token
-from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.transport import LentSession, in_daemon_thread, unreachable
+from rtsd.salesforce.responses import Response
+from rtsd.salesforce.rest import RestConnection
+from rtsd.salesforce.transport import TargetSession, in_daemon_thread, unreachable
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One object's describe: the schema, the raw answer, and the `Last-Modified` to ask with next time."""
+    """An object's describe: the schema, the raw JSON, and `Last-Modified` for the next conditional call."""
 
     schema: ObjectSchema
     raw: dict[str, Any]
@@ -39,46 +40,40 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One object of the org, as the global describe lists it."""
+class ListedObject:
+    """An object of the org as listed by the global describe."""
 
     name: str
-    label: str
-    key_prefix: str | None
-    queryable: bool
-    replicateable: bool
-    createable: bool
     triggerable: bool
-    custom: bool
 
 
 async def describe(
-    connection: Connection, name: str, *, modified_since: str = "", purpose: str = "describe"
+    connection: RestConnection, name: str, *, modified_since: str = "", purpose: str = "describe"
 ) -> Described | None:
-    """Describe one object; None when it has not changed since `modified_since` (an earlier `last_modified`).
+    """Describe an object; None if it has not changed since `modified_since` (an earlier `last_modified`).
 
-    Conditional describes go by If-Modified-Since, not by ETag (REST API guide, sObject Describe). Raises
-    ObjectUnavailable when the org has no such object, hides it, or does not let it be queried.
+    Conditional describes use If-Modified-Since, not ETag (REST API guide, sObject Describe). Raises
+    ObjectUnavailable if the object is missing, hidden or not queryable.
     """
     headers = {"If-Modified-Since": modified_since} if modified_since else {}
 
-    def ask(session: LentSession, token: Token) -> Any:
+    def ask(session: TargetSession, token: Token) -> Any:
         host = urlsplit(token.instance_url).netloc
         version = connection.api_version
         kind = SFType(name, token.access_token, host, version, session=session, object_pairs_hook=dict)
         return kind.describe(headers=headers)
 
-    reply = await _through_simple_salesforce(connection, purpose, ask)
-    if reply.status == 304:
+    response = await _through_simple_salesforce(connection, purpose, ask)
+    if response.status == 304:
         return None
-    schema = read_schema(reply.payload)
-    return Described(schema, reply.payload, reply.headers.get("Last-Modified", ""), reply.observed)
+    schema = read_schema(response.data)
+    return Described(schema, response.data, response.headers.get("Last-Modified", ""), response.observed)
 
 
-async def list_objects(connection: Connection, *, purpose: str = "describe") -> dict[str, Listed]:
-    """Every object the sync user sees, by name (describeGlobal)."""
+async def list_objects(connection: RestConnection, *, purpose: str = "describe") -> dict[str, ListedObject]:
+    """The objects visible to the sync user, by name (describeGlobal)."""
 
-    def ask(session: LentSession, token: Token) -> Any:
+    def ask(session: TargetSession, token: Token) -> Any:
         return Salesforce(
             session_id=token.access_token,
             instance_url=token.instance_url,
@@ -87,39 +82,32 @@ async def list_objects(connection: Connection, *, purpose: str = "describe") -> 
             object_pairs_hook=dict,
         ).describe()
 
-    reply = await _through_simple_salesforce(connection, purpose, ask)
+    response = await _through_simple_salesforce(connection, purpose, ask)
     return {
-        entry["name"]: Listed(
+        entry["name"]: ListedObject(
             name=entry["name"],
-            label=str(entry.get("label") or entry["name"]),
-            key_prefix=entry.get("keyPrefix"),
-            queryable=bool(entry.get("queryable")),
-            replicateable=bool(entry.get("replicateable")),
-            createable=bool(entry.get("createable")),
             triggerable=bool(entry.get("triggerable", True)),
-            custom=bool(entry.get("custom")),
         )
-        for entry in reply.payload["sobjects"]
+        for entry in response.data["sobjects"]
     }
 
 
 def read_schema(raw: dict[str, Any]) -> ObjectSchema:
-    """Read a describe: the fields that can be mirrored, in its order, and the one that orders versions.
+    """Convert a describe: the fields that can be mirrored, in its order, and the field that orders versions.
 
-    Raises ObjectUnavailable when the object cannot be queried or has no Id.
+    Raises ObjectUnavailable if the object is not queryable or has no Id.
     """
     fields = tuple(_field(entry) for entry in raw["fields"] if _is_mirrored(entry))
     if not raw.get("queryable", True) or not any(field.name == "Id" for field in fields):
         raise ObjectUnavailable(
             f"{raw['name']} cannot be queried.",
-            "Take it out of [[objects]]: Salesforce offers no way to read it.",
+            "Remove it from [[objects]]: Salesforce does not allow reading it.",
         )
     filterable = {field.name for field in fields if field.filterable}
     return ObjectSchema(
         name=raw["name"],
         fields=fields,
         cursor=next((name for name in CURSOR_PREFERENCE if name in filterable), None),
-        key_prefix=raw.get("keyPrefix"),
         replicateable=bool(raw.get("replicateable", False)),
     )
 
@@ -131,12 +119,11 @@ def _field(entry: dict[str, Any]) -> Field:
         kind=kind_of(entry["type"]),
         calculated=bool(entry.get("calculated")),
         filterable=bool(entry.get("filterable", True)),
-        reference_to=tuple(entry.get("referenceTo") or ()),
     )
 
 
 def _is_mirrored(entry: dict[str, Any]) -> bool:
-    """Leave out compounds, binaries, and lists of ids or names (soapType `urn:…`).
+    """Whether the field can be mirrored: no compound, no binary, no list of ids or names (soapType `urn:…`).
 
     Bulk jobs refuse the first two and never return the lists (Bulk API 2.0 guide, Query).
     """
@@ -146,25 +133,25 @@ def _is_mirrored(entry: dict[str, Any]) -> bool:
 
 
 async def _through_simple_salesforce(
-    connection: Connection, purpose: str, ask: Callable[[LentSession, Token], Any]
-) -> Reply[Any]:
-    """Run one simple-salesforce call in a thread, as one exchange: it neither logs in nor retries itself."""
+    connection: RestConnection, purpose: str, ask: Callable[[TargetSession, Token], Any]
+) -> Response[Any]:
+    """Run a simple-salesforce call in a thread as one exchange, which handles login and retries."""
 
-    def blocking(token: Token) -> Reply[Any]:
-        with LentSession(token.instance_url, connection.context, connection.timeouts) as session:
+    def blocking(token: Token) -> Response[Any]:
+        with TargetSession(token.instance_url, connection.context, connection.timeouts) as session:
             try:
-                payload = ask(session, token)
+                data = ask(session, token)
             except SimpleSalesforceError:
-                payload = None  # the response itself is judged, in the exchange
+                data = None  # the exchange checks the response itself
             except ValueError as cause:
-                error = OrgUnreachable(f"{token.instance_url} answered with something that is not JSON.")
-                raise Refused(error, Remedy.RETRY) from cause
+                error = OrgUnreachable(f"{token.instance_url} sent a response that is not JSON.")
+                raise CallFailed(error, Recovery.RETRY) from cause
             except requests.RequestException as cause:
                 raise unreachable(token.instance_url, cause) from cause
             if session.last is None:
                 raise AssertionError("simple-salesforce returned without a call")
-            text = session.last.text if session.last.status_code >= 300 else ""
-            return Reply(session.last.status_code, session.last.headers, text, payload)
+            error_body = session.last.text if session.last.status_code >= 300 else ""
+            return Response(session.last.status_code, session.last.headers, data, error_body)
 
     return await connection.exchange.run(
         Call(purpose, ONE_CALL), lambda token: in_daemon_thread(lambda: blocking(token))

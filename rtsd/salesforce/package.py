@@ -1,8 +1,8 @@
-"""The package's rows in the org: settings, synced fields, triggers (contract section 6).
+"""The package's rows in the org: settings, synced fields, error log, triggers (contract section 6).
 
-Settings are a hierarchy custom setting: one row for the org, and perhaps rows for profiles and users,
-told apart by `SetupOwnerId` (Apex Developer Guide, Custom Settings). Sync conditions are
-rows of `RTS_Synced_Field__c` with `Condition__c`; no such row of an object, and every update is pushed.
+The settings are a hierarchy custom setting: a row for the org and optional rows for profiles and users,
+distinguished by `SetupOwnerId` (Apex Developer Guide, Custom Settings). Sync conditions are the rows of
+`RTS_Synced_Field__c` with `Condition__c`; for an object without any, the package pushes every update.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis
-from rtsd.errors import ObjectUnavailable, SalesforceError
+from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 
 PURPOSE = "package"
-"""Under which the ledger counts every call of this module."""
+"""The ledger's purpose for every call of this module."""
 SETTINGS = "RTS_Settings__c"
 SYNCED_FIELD = "RTS_Synced_Field__c"
 PERMISSION_SET = "RTS_Sync"
 ERROR = "RTS_Error__c"
-MOST_ERROR_IDS = 32_000
-"""Characters of `Record_Ids__c`, 32,768 at most, from which on it may have been cut."""
+MAX_ERROR_IDS = 32_000
+"""Characters of `Record_Ids__c` (32,768 at most) beyond which it may have been truncated."""
 KEY = "Key__c"
 """The external id of a synced field: `Object.Field`."""
-MOST_UPSERTED = 200
-"""Records of one collections call (REST API guide, sObject Collections)."""
+COLLECTION_SIZE = 200
+"""Records per collections call (REST API guide, sObject Collections)."""
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
 _ABSENT = ("INVALID_TYPE", "NOT_FOUND")
 _TRIGGER = re.compile(r"\s*trigger\s+\w+\s+on\s+(\w+)", re.IGNORECASE)
@@ -37,22 +37,22 @@ _TRIGGER = re.compile(r"\s*trigger\s+\w+\s+on\s+(\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One row of RTS_Settings__c; the token stays where it is unless it is asked for."""
+    """A row of RTS_Settings__c."""
 
     id: str
     owner: str
-    """The org, a profile or a user."""
+    """The id of the org, profile or user; empty for none."""
     disabled: bool
     error_logging: bool
     gateway_url: str
     org_id: str
     token: str | None = None
-    """None where it was not asked for."""
+    """None unless requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncedField:
-    """One row of RTS_Synced_Field__c."""
+    """A row of RTS_Synced_Field__c."""
 
     object: str
     field: str
@@ -60,12 +60,12 @@ class SyncedField:
 
 
 def is_absent(error: SalesforceError) -> bool:
-    """Whether the error says that there is no such object, or that it is hidden from the sync user."""
+    """Whether the error means that the object is missing, or hidden from the sync user."""
     return error.reason in _ABSENT or (isinstance(error, ObjectUnavailable) and error.status == 404)
 
 
 async def read_settings(client: Client, *, with_token: bool = False) -> list[Settings] | None:
-    """Return every row of the settings, the org's among them; None where the package is not in the org."""
+    """Return all rows of the settings; None if the package is not in the org."""
     fields = (*_FIELDS, "Token__c") if with_token else _FIELDS
     try:
         page = await client.query(soql.select(fields, SETTINGS), purpose=PURPOSE)
@@ -77,23 +77,23 @@ async def read_settings(client: Client, *, with_token: bool = False) -> list[Set
 
 
 async def org_settings(client: Client, org_id: str, *, with_token: bool = False) -> Settings | None:
-    """Return the org's row; None where there is none. Raises ObjectUnavailable without the package."""
+    """Return the org's row, if any. Raises ObjectUnavailable without the package."""
     rows = await read_settings(client, with_token=with_token)
     if rows is None:
         raise not_installed()
-    return row_of(rows, org_id)
+    return org_row(rows, org_id)
 
 
-def row_of(rows: Iterable[Settings], org_id: str) -> Settings | None:
-    """The org's own row: those of profiles and users say nothing of the org as a whole."""
+def org_row(rows: Iterable[Settings], org_id: str) -> Settings | None:
+    """The org's row, ignoring those of profiles and users."""
     return next((row for row in rows if row.owner in (org_id, "")), None)
 
 
 def not_installed() -> ObjectUnavailable:
-    """The error of every step that needs the package in the org."""
+    """The error of steps that need the package in the org."""
     return ObjectUnavailable(
         "The package is not in the org, or hidden from the sync user.",
-        "`rtsd package deploy` puts it there; permission set RTS_Sync lets the sync user see it.",
+        "Run `rtsd package deploy`, or give the sync user the permission set RTS_Sync.",
         reason="INVALID_TYPE",
     )
 
@@ -101,7 +101,7 @@ def not_installed() -> ObjectUnavailable:
 async def write_settings(
     client: Client, org_id: str, values: Mapping[str, Any], row: Settings | None
 ) -> None:
-    """Set fields of the org's default row: of `row`, or of a new one."""
+    """Set fields of the org's row, or of a new one if `row` is None."""
     if row is None:
         body = {"SetupOwnerId": org_id, **values}
         await client.post(f"sobjects/{SETTINGS}", purpose=PURPOSE, body=body, repeatable=False)
@@ -110,8 +110,20 @@ async def write_settings(
         await client.request("PATCH", path, purpose=PURPOSE, body=dict(values))
 
 
+async def set_disabled(client: Client, org_id: str, *, disabled: bool) -> bool:
+    """Set the org's `Disable_RTS__c`; return whether it changed. Raises Conflict without the package."""
+    rows = await read_settings(client)
+    if rows is None:
+        raise Conflict("The package is not in the org.", "Run `rtsd package deploy`.")
+    row = org_row(rows, org_id)
+    if (row is not None and row.disabled) is disabled:
+        return False
+    await write_settings(client, org_id, {"Disable_RTS__c": disabled}, row)
+    return True
+
+
 async def read_synced_fields(client: Client, objects: Sequence[str]) -> list[SyncedField] | None:
-    """Return the synced fields of these objects; None where the package is not in the org."""
+    """Return the synced fields of these objects; None if the package is not in the org."""
     columns = ("Id", "Object__c", "Field__c", "Condition__c")
     last_id, found = "", []
     while True:
@@ -130,22 +142,22 @@ async def read_synced_fields(client: Client, objects: Sequence[str]) -> list[Syn
 
 
 async def write_synced_fields(client: Client, fields: Sequence[SyncedField]) -> None:
-    """Upsert synced fields by their key, all of a call or none (sObject Collections, Upsert)."""
-    for start in range(0, len(fields), MOST_UPSERTED):
-        records = [_record(one) for one in fields[start : start + MOST_UPSERTED]]
+    """Upsert synced fields by key; each call is all-or-none (sObject Collections, Upsert)."""
+    for start in range(0, len(fields), COLLECTION_SIZE):
+        records = [_record(field) for field in fields[start : start + COLLECTION_SIZE]]
         path, body = f"composite/sobjects/{SYNCED_FIELD}/{KEY}", {"allOrNone": True, "records": records}
         try:
             answer = await client.request("PATCH", path, purpose=PURPOSE, body=body)
         except SalesforceError as error:
             if error.status not in (404, 405):
                 raise
-            await _write_singly(client, records)  # before API version 46 collections knew no upsert
+            await _write_singly(client, records)  # API versions before 46 have no collection upsert
         else:
-            _insist(answer.data)
+            _require_success(answer.data)
 
 
 def changed_rows(name: str, rows: Sequence[SyncedField], wanted: Sequence[str]) -> list[SyncedField]:
-    """Return the rows to write so that exactly `wanted` are conditions; others are switched off, and stay."""
+    """Return the rows to write so that exactly `wanted` are conditions; other rows are kept but disabled."""
     lower = {field.lower() for field in wanted}
     have = {row.field.lower() for row in rows if row.condition}
     on = [SyncedField(name, field, condition=True) for field in wanted if field.lower() not in have]
@@ -158,7 +170,7 @@ def changed_rows(name: str, rows: Sequence[SyncedField], wanted: Sequence[str]) 
 
 
 async def read_errors(client: Client, since: Millis) -> list[dict[str, Any]]:
-    """Return the rows of the package's error log created since then, oldest first, without payloads."""
+    """Return the package's error log since `since` (ms), oldest first, without payloads."""
     columns = (
         "Id",
         "CreatedDate",
@@ -181,30 +193,30 @@ async def read_errors(client: Client, since: Millis) -> list[dict[str, Any]]:
 
 
 async def delete_errors(client: Client, before: Millis) -> int:
-    """Delete the rows of the package's error log created before then; return how many.
+    """Delete the package's error log from before `before` (ms); return the number of rows.
 
-    (sObject Collections, Delete: 200 ids a call.)
+    (sObject Collections, Delete: 200 ids per call.)
     """
-    gone = 0
+    total = 0
     while True:
         old = soql.before("CreatedDate", before)
-        statement = soql.select(("Id",), ERROR, old, order_by="CreatedDate", limit=MOST_UPSERTED)
+        statement = soql.select(("Id",), ERROR, old, order_by="CreatedDate", limit=COLLECTION_SIZE)
         ids = [str(row["Id"]) for row in (await client.query(statement, purpose=PURPOSE)).records]
         if not ids:
-            return gone
+            return total
         path, params = "composite/sobjects", {"ids": ",".join(ids), "allOrNone": "false"}
         answer = await client.request("DELETE", path, purpose=PURPOSE, params=params)
-        deleted = sum(1 for one in answer.data if one.get("success"))
-        gone += deleted
+        deleted = sum(1 for result in answer.data if result.get("success"))
+        total += deleted
         if deleted < len(ids):
-            return gone  # what may not be deleted is no reason to try for ever
+            return total  # rows that cannot be deleted must not keep this loop running
 
 
 async def read_triggers(client: Client) -> dict[str, str]:
-    """Return the package's active triggers: object -> name.
+    """Return the package's active Apex triggers: object -> trigger name.
 
-    TableEnumOrId is an object's name, but for a custom object its id (Tooling API, ApexTrigger): then the
-    source tells the name.
+    TableEnumOrId is the object's name, or the id of a custom object (Tooling API, ApexTrigger), whose name is
+    then taken from the source.
     """
     page = await client.tooling_query(soql.active_apex_triggers("RTS%"), purpose=PURPOSE)
     found = {}
@@ -215,7 +227,7 @@ async def read_triggers(client: Client) -> dict[str, str]:
 
 
 async def _write_singly(client: Client, records: Iterable[Mapping[str, Any]]) -> None:
-    """Upsert records one by one, those switched on first: broken off, too much is pushed, not too little."""
+    """Upsert records singly, enabled ones first: an interruption then pushes too much, not too little."""
     for record in records:
         body = {name: value for name, value in record.items() if name not in ("attributes", KEY)}
         path = f"sobjects/{SYNCED_FIELD}/{KEY}/{record[KEY]}"
@@ -238,25 +250,25 @@ def _synced(row: Mapping[str, Any]) -> SyncedField:
     return SyncedField(row["Object__c"], row["Field__c"], row.get("Condition__c") is True)
 
 
-def _record(one: SyncedField) -> dict[str, Any]:
+def _record(synced: SyncedField) -> dict[str, Any]:
     return {
         "attributes": {"type": SYNCED_FIELD},
-        KEY: f"{one.object}.{one.field}",
-        "Object__c": one.object,
-        "Field__c": one.field,
-        "Condition__c": one.condition,
+        KEY: f"{synced.object}.{synced.field}",
+        "Object__c": synced.object,
+        "Field__c": synced.field,
+        "Condition__c": synced.condition,
     }
 
 
-def _insist(results: Iterable[Mapping[str, Any]]) -> None:
-    """A collections call answers 200 although rows were refused: raise the reason that counts."""
+def _require_success(results: Iterable[Mapping[str, Any]]) -> None:
+    """Raise SalesforceError if any row was refused; the call itself answers 200 nevertheless."""
     errors = [error for result in results if not result.get("success") for error in result.get("errors", [])]
     rolled_back = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
-    telling = next((one for one in errors if one.get("statusCode") != rolled_back), None)
-    if telling is not None:
-        code, message = telling.get("statusCode", ""), telling.get("message", "")
+    cause = next((error for error in errors if error.get("statusCode") != rolled_back), None)
+    if cause is not None:
+        code, message = cause.get("statusCode", ""), cause.get("message", "")
         raise SalesforceError(
             f"Salesforce refused the synced fields: {code}: {message}",
-            "Give the sync user permission set RTS_Sync, and look at the fields' names.",
+            "Give the sync user the permission set RTS_Sync, and check the field names.",
             reason=str(code),
         )

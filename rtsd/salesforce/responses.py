@@ -1,32 +1,36 @@
-"""What the client's calls return; each says when Salesforce read it."""
+"""The results of REST calls, each with the bounds of the time at which Salesforce read it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rtsd.core.instant import Millis
 from rtsd.salesforce.ledger import Observed
 
+T = TypeVar("T")
+
+UNKNOWN_TIME = Observed(0, 0)
+
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A good answer: `data` is the decoded JSON (None when there was no body)."""
+class Response(Generic[T]):
+    """An HTTP response: `data` is the decoded body of a success, `error_body` the text of an error."""
 
     status: int
-    data: Any
     headers: Mapping[str, str]
-    observed: Observed
+    data: T
+    error_body: str = ""
+    observed: Observed = UNKNOWN_TIME
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a query, rows as JSON objects without `attributes`.
+    """A page of a query, with rows as JSON objects without `attributes`.
 
-    `done` False means there are more rows: ask again behind the last one. A page may be shorter than
-    its LIMIT and than 2,000 rows without being the last (REST API guide, Query Options Header), so only
-    `done` says so.
+    If `done` is False, query on after the last row. Only `done` marks the last page: others may also be
+    shorter than LIMIT or 2,000 rows (REST API guide, Query Options Header).
     """
 
     records: list[dict[str, Any]]
@@ -37,7 +41,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Records by id: aligned with the ids asked for, None for what is not there or not visible."""
+    """Records in the order of the requested ids, None for missing or invisible ones."""
 
     records: list[dict[str, Any] | None]
     observed: Observed
@@ -45,10 +49,10 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """The delete log of one object and window: `(id18, deleted at)`.
+    """The delete log of an object for a window, as (18-character id, time of deletion).
 
-    The log is whole only from `earliest` up to `covered`: behind `covered` a transaction was still
-    running, and the next window starts there (REST API guide, sObject Get Deleted).
+    The log is complete from `earliest` to `covered` only. After `covered` a transaction was still running;
+    the next window starts there (REST API guide, sObject Get Deleted).
     """
 
     records: list[tuple[str, Millis]]
@@ -59,37 +63,35 @@ class Deletions:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One entry of `/limits`; `remaining` may be negative."""
+    """An entry of `/limits`; `remaining` may be negative."""
 
     maximum: int
     remaining: int
 
 
 WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials Edition", "Team Edition"})
-"""Editions that run no Apex of their own (not documented by name; the Apex guide lists those that do)."""
+"""Editions without custom Apex (not documented by name; the Apex guide lists those with it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The org's own record."""
+    """The org's Organization record."""
 
     id: str
     name: str
     edition: str
     """OrganizationType, such as `Enterprise Edition`."""
     sandbox: bool
-    instance: str
 
     @property
     def apex(self) -> bool:
-        """Whether the edition runs Apex, which the package is made of."""
+        """Whether the edition runs Apex, which the package needs."""
         return self.edition not in WITHOUT_APEX
 
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """Who we are logged in as."""
+    """The user that rtsd is logged in as."""
 
     user_id: str
-    organization_id: str
     username: str

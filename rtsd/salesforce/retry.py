@@ -1,4 +1,4 @@
-"""Retries with jitter and an hourly budget, and the gate that limits calls at a time."""
+"""Retries with jitter and an hourly budget, and the limit on concurrent calls."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import HOUR_MS, Millis
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
 from rtsd.salesforce.ledger import Clock
-from rtsd.salesforce.refusals import Refused, Remedy
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_HOUR: Millis = 3_600_000
 _LONGEST_RETRY_AFTER_S = 300.0
-"""Asked to wait longer, the caller is told instead of kept waiting."""
+"""The longest wait on request; beyond it, the call fails."""
 _SLOW_DOWN_FACTOR = 4
-_CALM_CALLS = 50
-"""Calls that went well before one more is let through at a time."""
+_SUCCESSES_TO_WIDEN = 50
+"""Successful calls before a reduced limit rises by one."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a call is tried, the first pause (doubling, with jitter), and retries per hour in all."""
+    """Attempts per call, pauses (doubling from the first to the longest, with jitter), retries per hour."""
 
     attempts: int = 5
     first_pause_s: float = 0.5
@@ -38,11 +37,11 @@ class RetryPolicy:
     per_hour: int = 200
 
 
-class Patience:
-    """Decides whether and when a refused call is tried again.
+class Retrier:
+    """Decides whether and when to retry a failed call.
 
-    Retries cost quota like any call, and an org in trouble can make every call fail: over the hourly
-    budget, calls fail at once instead.
+    Retries cost quota like any call, and an org in trouble can fail every call. Once the hourly budget is
+    exhausted, calls fail without a retry.
     """
 
     def __init__(self, policy: RetryPolicy, clock: Clock, sleep: Sleep) -> None:
@@ -56,12 +55,15 @@ class Patience:
         )
 
     def attempts(self, *, repeatable: bool, most: int | None = None) -> AsyncRetrying:
-        """Iterate over the attempts of one call; raises Refused when the last one failed."""
+        """Iterate over the attempts of a call, at most `most`; raises CallFailed if the last one fails.
 
-        def again(error: BaseException) -> bool:
+        A call that is not `repeatable` is retried only if Salesforce certainly did not process it.
+        """
+
+        def may_retry(error: BaseException) -> bool:
             return (
-                isinstance(error, Refused)
-                and error.remedy in (Remedy.RETRY, Remedy.SLOW_DOWN)
+                isinstance(error, CallFailed)
+                and error.recovery in (Recovery.RETRY, Recovery.SLOW_DOWN)
                 and (repeatable or not error.processed)
                 and (error.after_s or 0) <= _LONGEST_RETRY_AFTER_S
             )
@@ -70,68 +72,68 @@ class Patience:
             sleep=self.sleep,
             stop=stop_after_attempt(most or self.policy.attempts),
             wait=self._wait,
-            retry=retry_if_exception(again),
+            retry=retry_if_exception(may_retry),
             before_sleep=self._spend,
             reraise=True,
         )
 
-    async def pause(self, failures: int, refused: Refused) -> None:
-        """Wait after the `failures`-th failure in a row of something that is resumed, not repeated.
+    async def pause(self, failures: int, failed: CallFailed) -> None:
+        """Wait before resuming after the `failures`-th consecutive failure.
 
-        Raises `refused` when it failed too often, or the budget is used up.
+        Raises `failed` after too many failures, or if the budget is exhausted.
         """
         if failures >= self.policy.attempts:
-            raise refused
+            raise failed
         state = RetryCallState(AsyncRetrying(), None, (), {})
         state.attempt_number = failures
-        state.set_exception((Refused, refused, None))
+        state.set_exception((CallFailed, failed, None))
         self._spend(state)
         await self.sleep(self._wait(state))
 
     def _wait(self, state: RetryCallState) -> float:
-        refused = _failure(state)
-        pause = self._long_pause if refused.remedy is Remedy.SLOW_DOWN else self._pause
-        return max(pause(state), refused.after_s or 0.0)
+        failed = _failure(state)
+        pause = self._long_pause if failed.recovery is Recovery.SLOW_DOWN else self._pause
+        return max(pause(state), failed.after_s or 0.0)
 
     def _spend(self, state: RetryCallState) -> None:
-        refused = _failure(state)
+        failed = _failure(state)
         now = self._clock()
-        while self._spent and not 0 <= now - self._spent[0] < _HOUR:
+        while self._spent and not 0 <= now - self._spent[0] < HOUR_MS:
             self._spent.popleft()
         if len(self._spent) >= self.policy.per_hour:
-            refused.error.do = (
-                f"{self.policy.per_hour} retries in an hour are used up; it is not tried again now."
+            failed.error.do = (
+                f"The budget of {self.policy.per_hour} retries an hour is used up; this call is not retried."
             )
-            raise refused
+            raise failed
         self._spent.append(now)
-        log.info("retrying", attempt=state.attempt_number, error=refused.error.message)
+        log.info("retrying", attempt=state.attempt_number, error=failed.error.message)
 
 
-def _failure(state: RetryCallState) -> Refused:
+def _failure(state: RetryCallState) -> CallFailed:
     error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, Refused):
-        raise TypeError("only a Refused is retried") from error
+    if not isinstance(error, CallFailed):
+        raise TypeError("only a CallFailed is retried") from error
     return error
 
 
 class ConcurrencyLimit:
-    """Lets so many calls through at a time; fewer after `narrow`, and step by step more again."""
+    """Limits concurrent calls: `reduce` halves the limit, successful calls raise it step by step."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._max = most
         self._limit = most
         self._inside = 0
-        self._calm = 0
+        self._successes = 0
         self._freed = asyncio.Event()
 
     @property
     def limit(self) -> int:
-        """How many calls may run at a time now."""
+        """The current number of concurrent calls."""
         return self._limit
 
     @asynccontextmanager
-    async def passing(self) -> AsyncIterator[None]:
-        """Wait for a place, and keep it inside the block."""
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a free slot and hold it inside the block."""
         while self._inside >= self._limit:
             self._freed.clear()
             await self._freed.wait()
@@ -140,16 +142,16 @@ class ConcurrencyLimit:
             yield
         finally:
             self._inside -= 1
-            self._freed.set()  # wakes all who wait: one of them that is cancelled takes no other's turn
+            self._freed.set()  # wakes every waiter: a cancelled one must not consume the slot
 
-    def narrow(self) -> None:
-        """Salesforce said that too many calls run at once (ConcurrentRequests Limit exceeded)."""
+    def reduce(self) -> None:
+        """Halve the limit after Salesforce reported too many calls (ConcurrentRequests Limit exceeded)."""
         self._limit = max(1, self._limit // 2)
-        self._calm = 0
+        self._successes = 0
 
-    def calm(self) -> None:
-        """A call went well."""
-        self._calm += 1
-        if self._calm >= _CALM_CALLS and self._limit < self._most:
+    def succeeded(self) -> None:
+        """Count a successful call."""
+        self._successes += 1
+        if self._successes >= _SUCCESSES_TO_WIDEN and self._limit < self._max:
             self._limit += 1
-            self._calm = 0
+            self._successes = 0

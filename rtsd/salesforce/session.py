@@ -1,32 +1,32 @@
-"""One access token for everybody: single flight, back-off after refusals, rotation of refresh tokens."""
+"""The shared access token: one login at a time, back-off after failures, rotation of refresh tokens."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 
-from rtsd.core.instant import Millis
+from rtsd.core.backoff import pause_ms
+from rtsd.core.instant import MINUTE_MS, Millis
+from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.ledger import LOGINS, Clock, Ledger, Uncounted
+from rtsd.salesforce.ledger import Clock, Ledger, NullLedger
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
 _PURPOSE = "login"
 _TIMEOUTS = Timeouts(first_byte_s=30.0)
-_MINUTE: Millis = 60_000
-_MOST_PER_MINUTE = 6
-"""Sessions live 15 minutes at least (Salesforce Help, Session Security Settings): more logins are a loop."""
+_MAX_PER_MINUTE = 6
+"""Sessions last at least 15 minutes (Salesforce Help, Session Security Settings): more logins are a loop."""
 _REFUSED_PAUSE: Millis = 30_000
 _UNREACHABLE_PAUSE: Millis = 1_000
-_LONGEST_PAUSE: Millis = 15 * _MINUTE
+_LONGEST_PAUSE: Millis = 15 * MINUTE_MS
 
 
 class Session:
-    """Logs in when a token is needed, once for all who wait; never more than one login in flight.
+    """Logs in on demand, once for all concurrent callers.
 
-    How long a session lives is not told (no `expires_in` is seen in answers), so a token is used until it
-    is refused.
+    Responses carry no `expires_in` (seen in live orgs), so a token is used until Salesforce rejects it.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class Session:
         timeouts: Timeouts | None = None,
         login: Login | None = None,
     ) -> None:
-        """`login` is one that was made already, and whose refresh token is saved."""
+        """`login` is an earlier login whose refresh token is saved."""
         self.credentials = credentials
         self.org_id: str | None = None
-        """The org that every login has to lead to, once it is known."""
+        """The org that every login must lead to, once known."""
         self._ledger = ledger
         self._clock = clock
         self._timeouts = timeouts or _TIMEOUTS
@@ -49,37 +49,37 @@ class Session:
         self._login: asyncio.Task[Token] | None = None
         self._refresh_token = login.refresh_token if login else credentials.refresh_token
         self._unsaved: Login | None = None
-        self._recent: deque[Millis] = deque(maxlen=_MOST_PER_MINUTE)
+        self._recent: deque[Millis] = deque(maxlen=_MAX_PER_MINUTE)
         self._failure: SalesforceError | None = None
         self._failures = 0
         self._failed_at: Millis = 0
 
     async def login(self) -> Login:
-        """Return the current token, with the refresh token to use next. Raises as `token` does."""
+        """Return the current token with the next refresh token. Raises as `token`."""
         return Login(await self.token(), self._refresh_token)
 
     async def token(self) -> Token:
         """Return the current token, logging in if there is none.
 
-        Raises AuthenticationFailed (Salesforce's own reason, and what to change) or OrgUnreachable; for a
-        growing while after one of them it is raised again without asking Salesforce.
+        Raises AuthenticationFailed or OrgUnreachable. During the back-off after a failure it raises the same
+        error again without contacting Salesforce.
         """
         if self._token is not None:
             return self._token
         if self._login is None:
-            self._hold_back()
+            self._check_back_off()
             self._login = asyncio.create_task(self._log_in(), name="salesforce login")
             self._login.add_done_callback(_mark_seen)
-        # shielded: a caller that is cancelled must not cut off a rotation half way
+        # shielded: cancelling a caller must not interrupt a rotation half way
         return await asyncio.shield(self._login)
 
     def expire(self, token: Token) -> None:
-        """Salesforce refused `token`: the next `token()` logs in. A token already replaced is ignored."""
+        """Discard a token that Salesforce rejected, unless it was already replaced."""
         if self._token is token:
             self._token = None
 
     async def close(self) -> None:
-        """End a login that is under way; one that may rotate the refresh token is let finish."""
+        """Cancel a running login, or wait for it if it may rotate the refresh token."""
         if self._login is None:
             return
         if self.credentials.auth is not Auth.REFRESH_TOKEN:
@@ -101,12 +101,12 @@ class Session:
         return token
 
     def _require_org(self, token: Token) -> None:
-        """Refuse the token of another org: what is read with it must not reach the mirror."""
+        """Reject the token of another org, whose data must not reach the mirror."""
         if self.org_id and token.org_id and token.org_id != self.org_id:
             raise AuthenticationFailed(
-                f"The login leads to org {token.org_id} now, but this mirror is of org {self.org_id};"
+                f"The login now leads to org {token.org_id}, but this mirror is of org {self.org_id};"
                 " nothing of the other org was applied.",
-                "After a sandbox refresh, give [store] path a new file; else correct [org].",
+                "After a sandbox refresh, set [store] path to a new file; otherwise correct [org].",
             )
 
     async def _ask(self) -> Token:
@@ -116,8 +116,8 @@ class Session:
             self._unsaved = await log_in(self.credentials, self._refresh_token, self._timeouts)
         rotated = self._unsaved.refresh_token
         if rotated and rotated != self._refresh_token:
-            # the old one is dead now: presenting it again would revoke the new one (Salesforce Help,
-            # OAuth 2.0 Refresh Token Flow)
+            # the old token is void: using it again would revoke the new one (Salesforce Help, OAuth 2.0
+            # Refresh Token Flow)
             self._refresh_token = rotated
             await self._save(rotated)
         login, self._unsaved = self._unsaved, None
@@ -127,34 +127,34 @@ class Session:
         try:
             await self.credentials.save_refresh_token(rotated)
         except BaseException as error:
-            self._refresh_token = ""  # so that the next try saves it again, without a login
+            self._refresh_token = ""  # so that the next attempt saves it again, without a login
             if isinstance(error, OSError):
                 raise AuthenticationFailed(
                     f"The rotated refresh token could not be saved: {error}.",
-                    "Make org.refresh_token_file's directory writable and do not stop rtsd before: it has the"
-                    " only token that still works, and tries again.",
+                    "Make the directory of org.refresh_token_file writable before you stop rtsd, which holds"
+                    " the only valid token and retries.",
                 ) from error
             raise
 
-    def _hold_back(self) -> None:
-        """Raise instead of logging in: too soon after a failure, or too often."""
+    def _check_back_off(self) -> None:
+        """Raise if a login would come too soon after a failure, or too often."""
         now = self._clock()
         if self._failure is not None and 0 <= now - self._failed_at < self._pause():
             raise self._failure.with_traceback(None)
-        if len(self._recent) == _MOST_PER_MINUTE and 0 <= now - self._recent[0] < _MINUTE:
+        if len(self._recent) == _MAX_PER_MINUTE and 0 <= now - self._recent[0] < MINUTE_MS:
             raise AuthenticationFailed(
-                f"{_MOST_PER_MINUTE} logins within a minute: Salesforce ends every session at once.",
+                f"{_MAX_PER_MINUTE} logins within a minute: Salesforce ends each session immediately.",
                 "Check the org's session settings and the app's IP and session policies.",
             )
 
     def _pause(self) -> Millis:
         first = _REFUSED_PAUSE if isinstance(self._failure, AuthenticationFailed) else _UNREACHABLE_PAUSE
-        return min(first << min(self._failures - 1, 10), _LONGEST_PAUSE)
+        return pause_ms(self._failures, first, _LONGEST_PAUSE)
 
 
 async def first_login(credentials: Credentials, clock: Clock) -> Login:
-    """Log in while there is no ledger to write that down. Raises as `Session.token` does."""
-    session = Session(credentials, Uncounted(), clock)
+    """Log in before there is a ledger. Raises as `Session.token`."""
+    session = Session(credentials, NullLedger(), clock)
     try:
         return await session.login()
     finally:
@@ -162,6 +162,6 @@ async def first_login(credentials: Credentials, clock: Clock) -> Login:
 
 
 def _mark_seen(login: asyncio.Task[Token]) -> None:
-    """Every waiter may have been cancelled; their login's error is kept for the next one."""
+    """Retrieve the error, in case every waiter was cancelled; `Session` keeps it for the next caller."""
     if not login.cancelled():
         login.exception()  # noqa: LOG004  a task's, not a logger's

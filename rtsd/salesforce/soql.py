@@ -1,6 +1,6 @@
-"""Every SOQL statement that rtsd sends, as text: quoting, conditions, keyset pages, counts, named queries.
+"""Every SOQL statement of rtsd: quoting, conditions, keyset pages, counts, named queries.
 
-No other module writes SOQL. What an operator configures as a row filter (`where`) is joined in as it is.
+No other module builds SOQL. Configured row filters (`where`) are inserted unchanged.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from rtsd.core.instant import Millis, from_iso, soql_literal
 
-MOST_COLUMNS = 50_000
-"""Characters of a field list: leaves room for conditions, and for the ids of a call."""
+MAX_FIELD_LIST = 50_000
+"""Characters of a field list, which leaves room for conditions and the ids of a call."""
 
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -23,7 +23,7 @@ def text(value: str) -> str:
 
 
 def moment(value: Millis | str) -> str:
-    """A date-time literal (unquoted), from milliseconds or ISO text; whole seconds count."""
+    """A date-time literal (unquoted) in whole seconds, from milliseconds or ISO text."""
     return soql_literal(from_iso(value) if isinstance(value, str) else value)
 
 
@@ -43,22 +43,22 @@ def one_of(field: str, values: Sequence[str]) -> str:
 
 
 def since(field: str, start: Millis | str) -> str:
-    """`field >= start`, for a moment."""
+    """`field >= start`, for a date-time."""
     return f"{field} >= {moment(start)}"
 
 
 def before(field: str, end: Millis | str) -> str:
-    """`field < end`, for a moment."""
+    """`field < end`, for a date-time."""
     return f"{field} < {moment(end)}"
 
 
 def between(field: str, start: Millis | str, end: Millis | str) -> str:
-    """From `start` up to, but not including, `end`."""
+    """From `start` up to but excluding `end`."""
     return all_of(since(field, start), before(field, end))
 
 
 def all_of(*conditions: str) -> str:
-    """Join conditions with AND, each in brackets where it may hold an OR; empty ones are left out."""
+    """Join the non-empty conditions with AND, in parentheses as they may contain an OR."""
     present = [condition for condition in conditions if condition]
     return present[0] if len(present) == 1 else " AND ".join(f"({condition})" for condition in present)
 
@@ -72,7 +72,7 @@ def select(
     order_by: str = "",
     limit: int = 0,
 ) -> str:
-    """Build a SELECT; its optional clauses are left out when empty."""
+    """Build a SELECT; empty optional clauses are omitted."""
     statement = f"SELECT {','.join(fields)} FROM {object_name}"  # noqa: S608  SOQL, whose values `text` quotes
     if where:
         statement += f" WHERE {where}"
@@ -86,7 +86,7 @@ def select(
 
 
 def count(object_name: str, where: str = "") -> str:
-    """How many rows there are; the answer is the page's total."""
+    """The number of rows, returned as the page's total."""
     return select(("COUNT()",), object_name, where)
 
 
@@ -108,23 +108,23 @@ def earliest(object_name: str, stamp: str, where: str) -> str:
 
 
 def organization() -> str:
-    """The org's own record."""
-    return select(("Id", "Name", "OrganizationType", "IsSandbox", "InstanceName"), "Organization")
+    """The Organization record."""
+    return select(("Id", "Name", "OrganizationType", "IsSandbox"), "Organization")
 
 
 def user_named(username: str) -> str:
-    """The user of that name."""
+    """The user with that username."""
     return select(("Id", "Username"), "User", equals("Username", username))
 
 
 def view_all_data(user_id: str) -> str:
-    """Whether each permission set of a user grants View All Data; a profile is a permission set, too."""
+    """View All Data in each of a user's permission sets, which include the profile."""
     fields = ("PermissionSet.PermissionsViewAllData",)
     return select(fields, "PermissionSetAssignment", equals("AssigneeId", user_id))
 
 
 def permission_set(name: str) -> str:
-    """The permission set of that name."""
+    """The permission set with that name."""
     return select(("Id",), "PermissionSet", equals("Name", name))
 
 
@@ -141,7 +141,7 @@ def scheduled_jobs(pattern: str) -> str:
 
 
 def remote_site(name: str) -> str:
-    """The remote site of that name (Tooling API)."""
+    """The remote site with that name (Tooling API)."""
     return select(("EndpointUrl", "IsActive"), "RemoteProxy", equals("SiteName", name))
 
 
@@ -157,7 +157,7 @@ def active_apex_triggers(pattern: str) -> str:
 
 
 def select_list(soql: str) -> list[str]:
-    """The names between SELECT and FROM, as typed; for statements without functions and subqueries."""
+    """The names between SELECT and FROM as written, for statements without functions and subqueries."""
     head = soql.split(None, 1)[1]
     names = head[: _from_at(head)]
     return [name.strip() for name in names.split(",")]
@@ -176,27 +176,27 @@ def keyset_order(stamp: str = "") -> str:
 
 
 def after_id(last_id: str) -> str:
-    """The keyset condition for paging by Id."""
+    """The keyset condition for paging by Id; empty for the first page."""
     return f"Id > {text(last_id)}" if last_id else ""
 
 
 def after_stamp(field: str, stamp: Millis | str, last_id: str) -> str:
     """The keyset condition for paging by (stamp, Id).
 
-    Stamps are whole seconds, so a bulk edit gives thousands of rows the same one, and the stamp alone
-    would lose or repeat them (not documented; supaglue-labs/supaglue#532).
+    Stamps have whole seconds, so a bulk edit gives thousands of rows the same one; paging by the stamp alone
+    would lose or repeat rows (not documented; supaglue-labs/supaglue#532).
     """
     at = moment(stamp)
     return f"{field} > {at} OR ({field} = {at} AND Id > {text(last_id)})"
 
 
 def column_chunks(
-    fields: Sequence[str], *, most_characters: int, always: Sequence[str]
+    fields: Sequence[str], *, max_characters: int, always: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Split a field list so that no chunk's SELECT list exceeds `most_characters`.
+    """Split a field list into chunks of at most `max_characters` characters.
 
-    The `always` fields lead every chunk: Id joins the rows, the stamp shows a row that changed between
-    two chunks. Yields one chunk when all fields fit.
+    The `always` fields lead every chunk: Id joins the rows, and the stamp reveals a row that changed between
+    two chunks.
     """
     lead = [name for name in always if name in fields]
     base = sum(len(name) + 1 for name in lead)
@@ -204,7 +204,7 @@ def column_chunks(
     for name in fields:
         if name in lead:
             continue
-        if size + len(name) + 1 > most_characters and len(chunk) > len(lead):
+        if size + len(name) + 1 > max_characters and len(chunk) > len(lead):
             yield chunk
             chunk, size = list(lead), base
         chunk.append(name)

@@ -1,4 +1,4 @@
-"""TLS, proxies, time-outs, and the `requests` session lent to simple-salesforce."""
+"""TLS, proxies, time-outs, and the `requests` session that simple-salesforce uses."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from rtsd.errors import ConfigError, OrgUnreachable
-from rtsd.salesforce.refusals import Refused, Remedy
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: until connected, until the first byte (a query may run 2 minutes), between two bytes."""
+    """Time-outs in seconds: to connect, to the first byte (a query may run 2 minutes), between bytes."""
 
     connect_s: float = 10.0
     first_byte_s: float = 150.0
@@ -35,7 +35,7 @@ class Timeouts:
 
 @cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Trust the system's roots, and those of `ca_file` if one is given. Raises ConfigError."""
+    """Create a context that trusts the system's roots and those of `ca_file`, if any. Raises ConfigError."""
     context = ssl.create_default_context()
     try:
         if ca_file:
@@ -43,13 +43,13 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     except OSError as cause:  # missing, unreadable, or not PEM (ssl.SSLError is one)
         raise ConfigError(
             f"org.ca_file {ca_file} cannot be used: {_reason(cause)}.",
-            "It has to be a PEM file of trust roots.",
+            "Set it to a PEM file of trusted root certificates.",
         ) from cause
     return context
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` names this machine: only there is plain http allowed."""
+    """Whether `url` names this machine, the only place where plain http is allowed."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -58,35 +58,35 @@ def is_loopback(url: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """The environment's proxy for `url`. Passed on by hand: aiohttp's `trust_env` would read netrc too."""
+    """The environment's proxy for `url`. aiohttp's own `trust_env` would also read netrc."""
     parts = urlsplit(url)
     if is_loopback(url) or proxy_bypass(parts.hostname or ""):
         return None
     return getproxies().get(parts.scheme)
 
 
-def unreachable(url: str, cause: BaseException, *, processed: bool = True) -> Refused:
-    """Describe a call that got no whole answer."""
+def unreachable(url: str, cause: BaseException, *, processed: bool = True) -> CallFailed:
+    """The failure of a call without a complete response."""
     host = urlsplit(url).netloc
     if isinstance(cause, TimeoutError | requests.Timeout):
         text, do = f"{host} did not answer in time.", ""
     elif isinstance(cause, aiohttp.ClientPayloadError | ConnectionResetError):
-        text, do = f"The connection to {host} broke off.", ""
+        text, do = f"The connection to {host} was interrupted.", ""
     elif "certificate" in str(cause).lower():
-        text, do = f"{host} has a certificate that is not trusted here.", "Set org.ca_file to its trust root."
+        text, do = f"The certificate of {host} is not trusted.", "Set org.ca_file to its root certificate."
     else:
         text, do = f"No answer from {host}: {_reason(cause)}.", "Check org.login_url and the network."
-    return Refused(OrgUnreachable(text, do), Remedy.RETRY, processed=processed)
+    return CallFailed(OrgUnreachable(text, do), Recovery.RETRY, processed=processed)
 
 
 def _reason(cause: BaseException) -> str:
     return (str(cause) or type(cause).__name__).split("\n", 1)[0][:200].rstrip(".")
 
 
-class HostAdapter(HTTPAdapter):
-    """Sends every request to `target`: simple-salesforce insists on https://….salesforce.com.
+class TargetAdapter(HTTPAdapter):
+    """Sends every request to `target`, because simple-salesforce insists on https://….salesforce.com.
 
-    It also gives each request the time-outs that simple-salesforce does not pass (seen in 1.12.10).
+    Also adds time-outs, which simple-salesforce does not set (seen in 1.12.10).
     """
 
     def __init__(self, target: str, context: ssl.SSLContext, timeouts: Timeouts) -> None:
@@ -96,11 +96,11 @@ class HostAdapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Pool connections that trust our roots."""
+        """Create a pool whose connections trust the configured roots."""
         super().init_poolmanager(*args, ssl_context=self._context, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Pool connections through a proxy that trust our roots."""
+        """Create a proxy pool whose connections trust the configured roots."""
         return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
 
     def send(  # noqa: PLR0917  the base class's signature
@@ -126,16 +126,16 @@ class HostAdapter(HTTPAdapter):
         )
 
 
-class LentSession(requests.Session):
-    """What simple-salesforce works with: one target, our roots and time-outs, no redirects, no netrc."""
+class TargetSession(requests.Session):
+    """A session for simple-salesforce: one target, configured roots and time-outs, no redirects or netrc."""
 
     def __init__(self, target: str, context: ssl.SSLContext, timeouts: Timeouts) -> None:
         super().__init__()
-        self.mount("https://", HostAdapter(target, context, timeouts))
+        self.mount("https://", TargetAdapter(target, context, timeouts))
         self.max_redirects = 0
         self.auth = _keep_authorization
         self.last: requests.Response | None = None
-        """The last response, as it came."""
+        """The last response as received."""
         self.hooks["response"].append(self._remember)
 
     def _remember(self, response: requests.Response, *_args: Any, **_options: Any) -> None:
@@ -143,15 +143,15 @@ class LentSession(requests.Session):
 
 
 def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Take the place of netrc, which would replace the Authorization header."""
+    """Leave the Authorization header alone; without an auth hook, requests would take one from netrc."""
     return request
 
 
 async def in_daemon_thread(call: Callable[[], _T]) -> _T:
-    """Run a blocking call in a thread that does not hold up the end of the process.
+    """Run a blocking call in a thread that does not delay the end of the process.
 
-    A thread of the event loop's executor is waited for when the loop closes: a stalled describe would
-    delay SIGTERM by its whole time-out.
+    A closing event loop waits for its executor's threads: there, a stalled describe would delay SIGTERM by
+    its whole time-out.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()
@@ -162,16 +162,16 @@ async def in_daemon_thread(call: Callable[[], _T]) -> _T:
         if error is not None:
             done.set_exception(error)
         else:
-            done.set_result(result)  # type: ignore[arg-type]  # None only where the call returned it
+            done.set_result(result)  # type: ignore[arg-type]  # None only if the call returned None
 
     def run() -> None:
         result: _T | None = None
         error: BaseException | None = None
         try:
             result = call()
-        except BaseException as caught:  # noqa: BLE001  it is raised in the loop
+        except BaseException as caught:  # noqa: BLE001  re-raised in the loop
             error = caught
-        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+        with suppress(RuntimeError):  # the loop was closed in the meantime: nobody waits
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="simple-salesforce", daemon=True).start()

@@ -1,1 +1,1 @@
-"""The SQLite file: the only place with SQL."""
+"""The SQLite file; the only package with SQL."""

@@ -1,4 +1,4 @@
-"""How far a state audit has come: the point it goes on from after a kill."""
+"""The progress of state audits, from which they resume after a kill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REQUEST = "audit requested "
 
 @dataclass(frozen=True, slots=True)
 class AuditProgress:
-    """A state audit under way: `rows_read` rows are stored, every page before `locator`."""
+    """A running state audit: `rows_read` rows are stored, from all pages before `locator`."""
 
     object: str
     started_at: Millis
@@ -25,11 +25,11 @@ class AuditProgress:
     locator: str | None = None
     rows_read: int = 0
     last_id: str = ""
-    """Where the Bulk API refuses the object: every row up to this id is stored."""
+    """For objects that the Bulk API does not support: all rows up to this id are stored."""
 
 
 async def get(database: Database, object_name: str) -> AuditProgress | None:
-    """The audit under way, if there is one."""
+    """The running audit of an object, if any."""
     for name, started_at, *rest in await database.fetch(
         "SELECT object, started_at, job, locator, rows_read, last_id FROM _rts_audit WHERE object=?",
         (object_name,),
@@ -39,7 +39,7 @@ async def get(database: Database, object_name: str) -> AuditProgress | None:
 
 
 async def under_way(database: Database) -> list[AuditProgress]:
-    """Every audit under way."""
+    """All running audits, oldest first."""
     rows = await database.fetch(
         "SELECT object, started_at, job, locator, rows_read, last_id FROM _rts_audit ORDER BY started_at"
     )
@@ -47,7 +47,7 @@ async def under_way(database: Database) -> list[AuditProgress]:
 
 
 async def save(tx: Tx, progress: AuditProgress) -> None:
-    """Remember how far it has come, in the transaction that stored the rows."""
+    """Save the progress, in the transaction that stored the rows."""
     await tx.execute(
         "INSERT OR REPLACE INTO _rts_audit (object, started_at, job, locator, rows_read, last_id)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -63,41 +63,41 @@ async def save(tx: Tx, progress: AuditProgress) -> None:
 
 
 async def finish(tx: Tx, object_name: str) -> None:
-    """The audit is over, and so is the request for it."""
+    """Remove the progress of a finished audit, and the request for it."""
     await tx.execute("DELETE FROM _rts_audit WHERE object=?", (object_name,))
     await tx.execute("DELETE FROM _rts_meta WHERE key=?", (_REQUEST + object_name,))
 
 
 async def request(tx: Tx, object_name: str, at: Millis) -> None:
-    """Remember that an operator asked for an object's initial audit, until that is over."""
+    """Store an operator's request for an object's initial audit, until the audit is finished."""
     await meta.put(tx, _REQUEST + object_name, to_iso(at))
 
 
 async def requested(database: Database) -> set[str]:
-    """The objects whose initial audit an operator asked for, and that is not over."""
+    """The objects with a requested and unfinished initial audit."""
     keys = await database.fetch("SELECT key FROM _rts_meta WHERE key GLOB ?", (_REQUEST + "*",))
     return {str(key).removeprefix(_REQUEST) for (key,) in keys}
 
 
-class Sweep:
-    """The ids that a full read has seen, on disk: memory does not grow with them."""
+class SeenIds:
+    """The ids seen by a full read, on disk to keep memory constant."""
 
     def __init__(self, object_name: str) -> None:
         self._object = object_name
 
     async def clear(self, tx: Tx) -> None:
-        """Forget them: at the start, and when they have served."""
+        """Remove all ids of the object."""
         await tx.execute("DELETE FROM _rts_sweep WHERE object=?", (self._object,))
 
-    async def saw(self, tx: Tx, ids: Iterable[str]) -> None:
-        """Note rows that were read."""
+    async def add(self, tx: Tx, ids: Iterable[str]) -> None:
+        """Add the ids of rows that were read."""
         await tx.executemany(
             "INSERT OR IGNORE INTO _rts_sweep (object, id) VALUES (?, ?)",
-            ((self._object, one) for one in ids),
+            ((self._object, record_id) for record_id in ids),
         )
 
     async def orphans(self, tx: Tx, before: Millis) -> list[str]:
-        """Rows that the read did not return although the mirror knew them before it began."""
+        """The ids of mirrored rows, last observed before `before` (ms), that the read did not return."""
         rows = await tx.fetch(
             f"SELECT Id FROM {quoted(self._object)} AS row WHERE _rts_until < ? AND NOT EXISTS"
             " (SELECT 1 FROM _rts_sweep WHERE object=? AND id=row.Id)",

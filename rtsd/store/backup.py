@@ -1,7 +1,7 @@
-"""Backups: a copy of the database as of one moment, made while it is written to, and a check of such a copy.
+"""Online backups: a consistent copy of the database while it is in use, and the check of a copy.
 
-The copy is made page by page from one read transaction on a connection of its own: writers go on, and what
-they commit meanwhile is not in it. Until it is done the WAL cannot be reset, so it grows by what is written.
+The copy runs page by page in a read transaction on a separate connection. Writers continue; their commits are
+not in the copy. Meanwhile the WAL cannot be reset and grows with every write.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.errors import CorruptDatabase, StorageFull
-from rtsd.store import migrate
+from rtsd.store import migrations
 from rtsd.store.database import APPLICATION_ID, Database
 from rtsd.store.sqlite import Error, aiosqlite, pysqlite3, store_error
 
-PAGES_A_STEP = 1_024
-"""4 MiB: short enough to be stopped between two steps."""
+PAGES_PER_STEP = 1_024
+"""4 MiB, short enough to stop between two steps."""
 _SIZE = "SELECT page_count, page_count * page_size FROM pragma_page_count, pragma_page_size"
 SPARE = 16 << 20
-"""Bytes that a backup leaves free: the next push needs them more."""
+"""Free bytes that a backup must leave for pushes."""
 
 
 @dataclass
 class Progress:
-    """How far a copy is, in pages; setting `stop` ends it."""
+    """The progress of a copy, in pages; set `stop` to end it."""
 
     copied: int = 0
     pages: int = 0
@@ -34,14 +34,14 @@ class Progress:
 
 
 class Stopped(Exception):
-    """Ends a copy between two steps."""
+    """The copy ended at the request of `Progress.stop`."""
 
 
 async def copy(database: Database, progress: Progress) -> Path:
-    """Copy the database into a file beside it, 0600, which the caller removes; return its path.
+    """Copy the database into a file in its directory (mode 0600); the caller removes it. Return its path.
 
-    It has every commit that was over when this was called. Raises StorageFull before it takes the space
-    that pushes need, Stopped after `progress.stop`, and the StoreError that SQLite's refusal means.
+    The copy contains every commit made before the call. Raises StorageFull if too little space would be left,
+    Stopped after `progress.stop`, and StoreError for SQLite's errors.
     """
     target: Path | None = None
     try:
@@ -76,22 +76,22 @@ async def _copy_pages(source: aiosqlite.Connection, target: Path, progress: Prog
         if progress.stop:
             raise Stopped
 
-    # It is used by one thread at a time, but not by the one that opened it.
+    # used by one thread at a time, but not by the thread that opened it
     with closing(pysqlite3.connect(target, check_same_thread=False, isolation_level=None)) as copied:
-        copied.execute("PRAGMA journal_mode=OFF")  # a kill leaves half a copy, which nobody will use
-        copied.execute("PRAGMA synchronous=OFF")  # whoever keeps the copy syncs it
-        await source.backup(copied, pages=PAGES_A_STEP, progress=step, sleep=0)
-        copied.execute("PRAGMA journal_mode=DELETE")  # one file that opens anywhere, without a WAL beside it
+        copied.execute("PRAGMA journal_mode=OFF")  # a kill leaves a partial copy, which is never used
+        copied.execute("PRAGMA synchronous=OFF")  # the recipient syncs the copy
+        await source.backup(copied, pages=PAGES_PER_STEP, progress=step, sleep=0)
+        copied.execute("PRAGMA journal_mode=DELETE")  # a single file, without a WAL
 
 
-def sweep(path: Path) -> None:
-    """Remove what a kill left behind of copies of the database at `path`."""
-    for left in path.parent.glob(f".{path.name}.backup-*"):
-        left.unlink(missing_ok=True)
+def remove_leftovers(path: Path) -> None:
+    """Remove the partial copies of the database at `path` that a kill left behind."""
+    for leftover in path.parent.glob(f".{path.name}.backup-*"):
+        leftover.unlink(missing_ok=True)
 
 
 def check(path: Path) -> None:
-    """Check a finished copy: that it is rtsd's and whole. Raises CorruptDatabase."""
+    """Check that a copy is an intact mirror of this version of rtsd. Raises CorruptDatabase."""
     try:
         with closing(pysqlite3.connect(f"file:{path}?mode=ro", uri=True)) as found:
             (application,) = found.execute("PRAGMA application_id").fetchone()
@@ -99,12 +99,12 @@ def check(path: Path) -> None:
             faults = [fault for (fault,) in found.execute("PRAGMA integrity_check(3)") if fault != "ok"]
     except Error as error:
         raise store_error(error, str(path)) from error
-    if application != APPLICATION_ID or not 0 < version <= migrate.LATEST:
-        raise CorruptDatabase(f"{path} is not a mirror of this rtsd", "make the backup again")
+    if application != APPLICATION_ID or not 0 < version <= migrations.LATEST:
+        raise CorruptDatabase(f"{path} is not a mirror of this rtsd", "repeat the backup")
     if faults:
         raise CorruptDatabase(
             f"{path} is damaged: {'; '.join(faults)}",
-            "`rtsd verify` says whether the mirror is, too; keep the backups you have",
+            "check the mirror with `rtsd verify`; keep your earlier backups",
         )
 
 
@@ -113,6 +113,6 @@ def _require_space(directory: Path, size: int) -> None:
     free = found.f_bavail * found.f_frsize
     if free < size + SPARE:
         raise StorageFull(
-            f"a backup takes {size >> 20} MiB in {directory} while it is made, and {free >> 20} MiB are free",
+            f"a backup temporarily needs {size >> 20} MiB in {directory}, which has {free >> 20} MiB free",
             "free some space; nothing was copied",
         )

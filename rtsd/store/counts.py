@@ -1,6 +1,6 @@
-"""Counts that status shows every second, kept in memory: in SQL each of them reads a table.
+"""Counts for the status, kept in memory because counting in SQL would read tables every second.
 
-A transaction notes in `Tx.counts` by how much it changes them; the database adds that up after the commit.
+A transaction records its changes in `Tx.counts`; the database adds them after the commit.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtsd.core.daily_count import MINUTE_MS, MOST_MINUTES, DailyCount
-from rtsd.core.instant import Millis, from_iso
+from rtsd.core.daily_count import MAX_MINUTES, DailyCount
+from rtsd.core.instant import MINUTE_MS, Millis, from_iso
 
 Fetch = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 """Runs a query."""
@@ -21,17 +21,17 @@ class Counts:
     """The counts of a database, or the changes that a transaction makes to them."""
 
     pending: int = 0
-    """Pushes that are not applied yet."""
+    """Unapplied pushes."""
     dead_letters: int = 0
     received: DailyCount = field(default_factory=DailyCount)
-    """Pushes, by the time of their arrival."""
+    """Pushes by time of arrival."""
     errors: DailyCount = field(default_factory=DailyCount)
-    """Logged errors, each repetition at the time of the last one."""
+    """Logged errors; repetitions count at the time of the last one."""
     calls: dict[tuple[str, str], DailyCount] = field(default_factory=dict)
-    """Entries of the ledger, by purpose and by the limit that they draw on."""
+    """Ledger entries by purpose and limit."""
 
     def add(self, changes: Counts) -> None:
-        """Take in the changes of a transaction."""
+        """Add the changes of a transaction."""
         self.pending += changes.pending
         self.dead_letters += changes.dead_letters
         self.received.merge(changes.received)
@@ -40,7 +40,7 @@ class Counts:
             self.calls.setdefault(key, DailyCount()).merge(count)
 
     def called(self, at: Millis, purpose: str, resource: str, calls: int) -> None:
-        """Count an entry of the ledger."""
+        """Count a ledger entry."""
         self.calls.setdefault((purpose, resource), DailyCount()).add(at, calls)
 
     def calls_by_resource(self, now: Millis) -> dict[str, int]:
@@ -61,23 +61,23 @@ class Counts:
 
 
 async def restore(fetch: Fetch) -> Counts:
-    """Count what the database holds: at the start, and never again."""
+    """Count the stored data, once at the start."""
     counts = Counts()
     ((counts.pending,),) = await fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
     ((counts.dead_letters,),) = await fetch("SELECT COUNT(*) FROM _rts_dead_letter")
     for minute, number in await fetch(
         f"SELECT received_at / {MINUTE_MS}, COUNT(*) FROM _rts_inbox GROUP BY 1 ORDER BY 1 DESC"
-        f" LIMIT {MOST_MINUTES}"
+        f" LIMIT {MAX_MINUTES}"
     ):
         counts.received.add(minute * MINUTE_MS, number)
     for minute, number in await fetch(
         "SELECT substr(MIN(at), 1, 16), SUM(count) FROM _rts_error GROUP BY substr(at, 1, 16) ORDER BY 1 DESC"
-        f" LIMIT {MOST_MINUTES}"
+        f" LIMIT {MAX_MINUTES}"
     ):
         counts.errors.add(from_iso(f"{minute}Z"), number)
     for minute, purpose, resource, number in await fetch(
         f"SELECT at / {MINUTE_MS} AS minute, purpose, resource, SUM(calls) FROM _rts_ledger"
-        f" WHERE at / {MINUTE_MS} > (SELECT MAX(at) / {MINUTE_MS} - {MOST_MINUTES} FROM _rts_ledger)"
+        f" WHERE at / {MINUTE_MS} > (SELECT MAX(at) / {MINUTE_MS} - {MAX_MINUTES} FROM _rts_ledger)"
         " GROUP BY minute, purpose, resource"
     ):
         counts.called(minute * MINUTE_MS, purpose, resource, number)

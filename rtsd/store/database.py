@@ -1,8 +1,8 @@
-"""The database file: who may open it, how it is opened, and the one way to write.
+"""The database file: locking, opening and creating it, read connections, write transactions.
 
-One connection does every write and every checkpoint; readers have their own, read-only ones.
-Transactions begin IMMEDIATE: a deferred one that upgrades fails at once with BUSY_SNAPSHOT, whatever
-the busy time-out. WAL with synchronous=FULL: a commit survives a power cut, not only a kill.
+A single connection does every write and every checkpoint; readers have read-only connections. Transactions
+begin IMMEDIATE, because a deferred one that upgrades fails with BUSY_SNAPSHOT regardless of the busy
+time-out. In WAL mode with synchronous=FULL a commit survives a power cut, not only a kill.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageFailed, StorageUnwritable
-from rtsd.store import migrate
+from rtsd.store import migrations
 from rtsd.store.counts import Counts, restore
 from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
 
-APPLICATION_ID = 0x52545344  # "RTSD": `file` and we can tell our databases from others
+APPLICATION_ID = 0x52545344  # "RTSD": identifies the database, also to file(1)
 BUSY_MS = 5_000
 WAL_KEPT = 64 << 20
-"""Bytes of the WAL file that are kept for reuse: what a long reader has let it grow to is given back."""
+"""Bytes of the WAL file kept for reuse; growth due to a long-running reader is truncated."""
 PROBE_BYTES = 64 << 10
 _PROBE = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('probe', ?)"
 
@@ -34,49 +34,49 @@ Row = tuple[Any, ...]
 
 
 class Tx:
-    """A transaction in progress; only `Database.transaction` makes one."""
+    """A write transaction, created by `Database.transaction`."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self.counts = Counts()
-        """By how much the transaction changes the database's counts."""
+        """The transaction's changes of the database's counts."""
         self._callbacks: list[Callable[[], None]] = []
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call back once this has committed, before another transaction begins; never after a roll-back.
+        """Run a callback after the commit and before the next transaction, but not after a rollback.
 
-        Memory that mirrors what is stored changes only here.
+        Memory that reflects stored data changes only in such callbacks.
         """
         self._callbacks.append(callback)
 
     def committed(self) -> None:
-        """Call back, in the order of the requests; only `Database.transaction` knows when."""
+        """Run the callbacks in order; for `Database.transaction` only."""
         for callback in self._callbacks:
             callback()
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run one statement."""
+        """Run a statement."""
         await self._connection.execute(sql, parameters)
 
     async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Run one statement for every row; return how many rows it changed in all."""
+        """Run a statement for every row; return the total number of rows changed."""
         cursor = await self._connection.executemany(sql, rows)
         return int(cursor.rowcount)
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run a query, as the transaction sees the data."""
+        """Run a query inside the transaction."""
         return cast("list[Row]", await self._connection.execute_fetchall(sql, parameters))
 
 
 class Reader:
-    """A connection that only reads; only `Database.apart` makes one."""
+    """A separate read-only connection, created by `Database.apart`."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run a query. Raises the StoreError that SQLite's refusal means."""
+        """Run a query. Raises StoreError."""
         try:
             return cast("list[Row]", await self._connection.execute_fetchall(sql, parameters))
         except Error as error:
@@ -97,26 +97,26 @@ class Database:
     ) -> None:
         self.path = path
         self.counts = counts
-        """What is committed, counted."""
+        """The counts of committed data."""
         self._lock_file = lock
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()
         self.failure: str | None = None
-        """Why the last write failed, until one succeeds again."""
+        """The reason the last write failed; None once a write succeeds."""
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Open or create the database at `path`, and bring its tables up to date.
+        """Open or create the database at `path` and migrate its schema.
 
-        Raises AnotherInstance, ForeignDatabase, NewerDatabase, CorruptDatabase or StorageUnwritable
-        before anything was written.
+        Raises AnotherInstance, ForeignDatabase, NewerDatabase, CorruptDatabase or StorageUnwritable before
+        anything is written.
         """
         require_sound()
         _require_directory(path.parent)
         lock = _lock(path)
         try:
-            if not _is_there(path):
+            if not _exists(path):
                 await _create(path)
             writer = await _connect(path, read_only=False)
             reader = await _connect(path, read_only=True)
@@ -130,14 +130,11 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
-        """One write transaction; commits at the end, rolls back on any exception.
-
-        Raises the StoreError that SQLite's refusal means.
-        """
+        """Run a write transaction: commit at the end, roll back on any exception. Raises StoreError."""
         async with self._turn:
             try:
                 try:
-                    await self._writer.execute("BEGIN IMMEDIATE")  # cancelled, it begins all the same
+                    await self._writer.execute("BEGIN IMMEDIATE")  # begins even if cancelled
                     tx = Tx(self._writer)
                     yield tx
                     await self._commit(tx)
@@ -150,13 +147,13 @@ class Database:
             self.failure = None
 
     async def pulse(self) -> None:
-        """Return once a read was answered; a write that takes long does not matter. Raises RtsError."""
+        """Return once a read succeeded, even during a long write. Raises RtsError."""
         await self.fetch("SELECT 1")
-        if not self._writer._thread.is_alive():  # noqa: SLF001 - aiosqlite has no other way to ask
-            raise StorageFailed("the thread that writes has ended", "this is a bug; rtsd restarts")
+        if not self._writer._thread.is_alive():  # noqa: SLF001 - aiosqlite offers no other way
+            raise StorageFailed("the writer thread has ended", "this is a bug; rtsd restarts")
 
     async def probe(self) -> None:
-        """Try whether what failed works again, with more than a push needs. Raises StoreError."""
+        """Probe the storage after a failure, with more bytes than a push needs. Raises StoreError."""
         async with self.transaction() as tx:
             await tx.execute(_PROBE, (bytes(PROBE_BYTES),))
         async with self.transaction() as tx:
@@ -164,12 +161,12 @@ class Database:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Keep every writer of ours out while something else works on the file."""
+        """Block this process's writers while another process works on the file."""
         async with self._turn:
             yield
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Read what is committed, without waiting for writers."""
+        """Run a query on committed data, without waiting for writers. Raises StoreError."""
         try:
             return cast("list[Row]", await self._reader.execute_fetchall(sql, parameters))
         except Error as error:
@@ -177,7 +174,7 @@ class Database:
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Reader]:
-        """A connection of its own, for queries that take long: nobody else waits for them."""
+        """Open a separate connection for long queries, which do not block other readers."""
         connection = await _connect(self.path, read_only=True)
         try:
             yield Reader(connection, self.path)
@@ -185,7 +182,7 @@ class Database:
             await connection.close()
 
     async def close(self) -> None:
-        """Close; the last connection checkpoints the WAL and removes it."""
+        """Close the database; the last connection checkpoints and removes the WAL."""
         await self._reader.close()
         await self._writer.close()
         os.close(self._lock_file)
@@ -199,7 +196,7 @@ class Database:
         await self.close()
 
     async def _commit(self, tx: Tx) -> None:
-        """Commit, then count and call back; a commit that is cancelled goes through all the same."""
+        """Commit, then update the counts and run the callbacks, even if cancelled."""
         committing = asyncio.ensure_future(self._writer.execute("COMMIT"))
         committing.add_done_callback(partial(self._follow, tx))
         await asyncio.shield(committing)
@@ -210,8 +207,9 @@ class Database:
             tx.committed()
 
     async def _rollback(self) -> None:
-        # A cancelled COMMIT still goes through in SQLite's thread, before this; then there is nothing to
-        # roll back. Either way nobody gets the connection before its thread is done with this transaction.
+        # A cancelled COMMIT still completes in SQLite's thread before this statement, which then has nothing
+        # to roll back. Either way the connection stays reserved until its thread has finished the
+        # transaction.
         with suppress(Error):
             await asyncio.shield(self._writer.execute("ROLLBACK"))
 
@@ -225,7 +223,7 @@ async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
             await connection.execute("PRAGMA journal_mode=WAL")
             await connection.execute("PRAGMA synchronous=FULL")
             await connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
-            await migrate.run(connection)
+            await migrations.run(connection)
     except BaseException:
         await connection.close()
         raise
@@ -236,16 +234,16 @@ def _require_directory(directory: Path) -> None:
     try:
         exists = directory.is_dir()
     except OSError as error:
-        reason = f"{directory} is out of reach: {error.strerror}"
+        reason = f"{directory} is not accessible: {error.strerror}"
         raise StorageUnwritable(reason, "change its owner or mode") from error
     if not exists:
-        raise StorageUnwritable(f"{directory} does not exist", "create it, owned by the user rtsd runs as")
+        raise StorageUnwritable(f"{directory} does not exist", "create it, owned by the user that runs rtsd")
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise StorageUnwritable(f"{directory} is not writable for this user", "change its owner or mode")
+        raise StorageUnwritable(f"{directory} is not writable by this user", "change its owner or mode")
 
 
 def _lock(path: Path) -> int:
-    """Take the lock beside the database; the kernel drops it with the process, kill -9 included."""
+    """Acquire the lock file next to the database; the kernel releases it when the process ends."""
     try:
         descriptor = os.open(
             path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -257,17 +255,17 @@ def _lock(path: Path) -> int:
     except OSError:
         os.close(descriptor)
         raise AnotherInstance(
-            f"another rtsd is using {path}", "stop it, or give this one its own [store] path"
+            f"another rtsd is using {path}", "stop it, or set [store] path to another file for this one"
         ) from None
     return descriptor
 
 
-def _is_there(path: Path) -> bool:
-    """Look at an existing file without changing a byte of it; False when there is none, or an empty one."""
+def _exists(path: Path) -> bool:
+    """Check an existing file without changing it; False for a missing or empty file. Raises StoreError."""
     if not path.exists() or path.stat().st_size == 0:
         return False
     if not path.is_file():
-        raise StorageUnwritable(f"{path} is not a file", "give [store] path the name of a file")
+        raise StorageUnwritable(f"{path} is not a file", "set [store] path to a file")
     if path.stat().st_mode & 0o077:
         raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
     try:
@@ -281,26 +279,27 @@ def _is_there(path: Path) -> bool:
         raise store_error(error, str(path)) from error
     if application != APPLICATION_ID:
         raise ForeignDatabase(
-            f"{path} is a database that rtsd did not make",
-            "nothing was changed; give [store] path another file",
+            f"{path} is a database of another program",
+            "nothing was changed; set [store] path to another file",
         )
-    if found > migrate.LATEST:
+    if found > migrations.LATEST:
         raise NewerDatabase(
-            f"{path} was written by a newer rtsd (schema {found}, this one knows {migrate.LATEST})",
+            f"{path} was written by a newer rtsd (schema {found}, this one supports {migrations.LATEST})",
             "nothing was changed; run the newer version, or load into another file",
         )
     return True
 
 
 async def _create(path: Path) -> None:
-    """Make a new database elsewhere and give it its name when it is whole, 0600 as -wal and -shm will be.
+    """Create a new database under a temporary name and rename it when complete.
 
-    A kill during this must not leave a file that looks like somebody else's.
+    So a kill in between never leaves a partial database at `path`. Its mode 0600 applies to -wal and -shm
+    too.
     """
     unfinished = path.with_name(f".{path.name}.new")
     try:
-        for left in path.parent.glob(f"{unfinished.name}*"):
-            left.unlink()
+        for leftover in path.parent.glob(f"{unfinished.name}*"):
+            leftover.unlink()
         os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         await (await _connect(unfinished, read_only=False)).close()
         _sync(unfinished)

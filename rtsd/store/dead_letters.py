@@ -1,4 +1,4 @@
-"""Dead letters: pushes that could not be used and deliveries nobody took, kept with the reason, retryable."""
+"""Dead letters: unusable pushes and undeliverable messages, kept with the reason for a retry."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rtsd.errors import NotFound
 from rtsd.store.database import Database, Row, Tx
 
 UNKNOWN_FIELD = "UnknownField"
-"""The reason of a change that held a field nobody knew: it is judged again when the column comes."""
+"""The reason for a change with an unknown field; it is retried when the column is added."""
 
 DELIVERY = "delivery"
-"""The kind of what a rule or an alert sent and nobody took; the other kind is push."""
+"""The kind of an undelivered message of a rule or alert; the other kind is push."""
 
 _SELECT = (
     "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id"
@@ -25,9 +25,10 @@ _SELECT = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter; `body` is the push document that holds just what could not be used.
+    """A dead letter; `body` is a push document with just the unusable change.
 
-    Of a delivery it is the document that nobody took, `rule` whose it is, `webhook_id` its own id.
+    For a delivery, `body` is the undelivered document, `rule` the name of its rule or alert, and `webhook_id`
+    its id.
     """
 
     id: int
@@ -43,7 +44,7 @@ class DeadLetter:
     webhook_id: str | None = None
 
 
-async def bury(
+async def add(
     tx: Tx,
     at: str,
     reason: str,
@@ -53,7 +54,7 @@ async def bury(
     object_name: str | None,
     record: str | None,
 ) -> None:
-    """Keep what could not be used; the newest of one record and reason replaces the older ones."""
+    """Add an unusable push; it replaces an earlier one with the same record and reason."""
     ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
@@ -64,8 +65,8 @@ async def bury(
     tx.counts.dead_letters += attempts == 1
 
 
-async def bury_delivery(tx: Tx, letter: DeadLetter) -> None:
-    """Keep a delivery that nobody took; it gets an id of its own."""
+async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
+    """Add an undeliverable message under a new id."""
     await tx.execute(
         "INSERT INTO _rts_dead_letter"
         " (at, reason, message, object, record, attempts, body, kind, rule, webhook_id)"
@@ -87,19 +88,19 @@ async def bury_delivery(tx: Tx, letter: DeadLetter) -> None:
 
 
 async def newest(database: Database, limit: int = 1000) -> list[DeadLetter]:
-    """The newest dead letters."""
+    """The newest dead letters, newest first."""
     return [_letter(row) for row in await database.fetch(f"{_SELECT} ORDER BY id DESC LIMIT ?", (limit,))]
 
 
 async def get(database: Database, letter_id: int) -> DeadLetter:
-    """One dead letter. Raises NotFound."""
+    """A dead letter by id. Raises NotFound."""
     for row in await database.fetch(f"{_SELECT} WHERE id=?", (letter_id,)):
         return _letter(row)
-    raise NotFound(f"no dead letter {letter_id}", "`rtsd dead-letters list` shows those that exist")
+    raise NotFound(f"no dead letter {letter_id}", "list them with `rtsd dead-letters list`")
 
 
 async def count_by_rule(database: Database) -> dict[str, int]:
-    """How many deliveries of each rule or alert nobody took."""
+    """The number of undelivered messages by rule or alert."""
     rows = await database.fetch(
         "SELECT rule, COUNT(*) FROM _rts_dead_letter WHERE kind = 'delivery' GROUP BY rule"
     )
@@ -107,7 +108,7 @@ async def count_by_rule(database: Database) -> dict[str, int]:
 
 
 async def newest_id(database: Database, *, but_of: Collection[str] = ()) -> int:
-    """The newest one's id, leaving out deliveries of the rules named; 0 when there is none."""
+    """The newest id, excluding deliveries of the rules in `but_of`; 0 if there is none."""
     ((found,),) = await database.fetch(
         "SELECT COALESCE(MAX(id), 0) FROM _rts_dead_letter"
         " WHERE rule IS NULL OR rule NOT IN (SELECT value FROM json_each(?))",
@@ -117,7 +118,7 @@ async def newest_id(database: Database, *, but_of: Collection[str] = ()) -> int:
 
 
 async def count_of(database: Database, object_name: str, record: str) -> int:
-    """How many there are of one record."""
+    """The number of dead letters of a record."""
     ((number,),) = await database.fetch(
         "SELECT COUNT(*) FROM _rts_dead_letter WHERE object=? AND record=?", (object_name, record)
     )
@@ -125,7 +126,7 @@ async def count_of(database: Database, object_name: str, record: str) -> int:
 
 
 async def count_for(tx: Tx, object_name: str, reason: str) -> int:
-    """How many there are of one object and reason."""
+    """The number of dead pushes of an object with that reason."""
     found = (object_name, reason)
     rows = await tx.fetch(
         "SELECT COUNT(*) FROM _rts_dead_letter WHERE object=? AND reason=? AND kind='push'", found
@@ -134,7 +135,7 @@ async def count_for(tx: Tx, object_name: str, reason: str) -> int:
 
 
 async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedPush]]:
-    """Take out all of one object and reason, as (id, body): what stood in their way is gone."""
+    """Remove all of an object with that reason and return them as (id, body), to be retried."""
     found = (object_name, reason)
     rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
     await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)
@@ -143,7 +144,7 @@ async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedP
 
 
 async def drop(tx: Tx, letter_id: int) -> None:
-    """Forget one."""
+    """Delete a dead letter."""
     dropped = await tx.executemany("DELETE FROM _rts_dead_letter WHERE id=?", [(letter_id,)])
     tx.counts.dead_letters -= dropped
 

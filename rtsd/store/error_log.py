@@ -1,4 +1,4 @@
-"""The error log: what went wrong, counted instead of repeated."""
+"""The error log, which counts consecutive repetitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtsd.store.database import Database, Tx
 
 @dataclass(frozen=True, slots=True)
 class LoggedError:
-    """One kind of error, with how often it came since the one before it was another."""
+    """An error with the number of its consecutive occurrences; `at` is the last one."""
 
     seq: int
     at: str
@@ -21,7 +21,7 @@ class LoggedError:
 
 
 async def add(tx: Tx, at: str, error: str, message: str, object_name: str | None) -> None:
-    """Log an error; the same one right after itself only raises its count."""
+    """Log an error; a repetition of the newest entry increments its count."""
     newest = await tx.fetch(
         "SELECT error, message, object, seq, at, count FROM _rts_error ORDER BY seq DESC LIMIT 1",
     )
@@ -39,7 +39,7 @@ async def add(tx: Tx, at: str, error: str, message: str, object_name: str | None
 
 
 async def newest(database: Database, limit: int = 200) -> list[LoggedError]:
-    """The newest errors first."""
+    """The newest errors, newest first."""
     rows = await database.fetch(
         "SELECT seq, at, error, message, object, count FROM _rts_error ORDER BY seq DESC LIMIT ?", (limit,)
     )

@@ -1,4 +1,4 @@
-"""Whether the disk can be written, watched while it cannot."""
+"""Monitoring of the storage after a failed write."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class StorageWatch(Service):
         self._database = database
 
     async def step(self) -> float:
-        """Probe if a write has failed.
+        """Probe the storage if a write has failed.
 
-        Raises StorageFailed after an I/O error: then the kernel promises nothing, so rtsd stops and lets a
-        restart recover from the WAL (PostgreSQL does the same: data_sync_retry).
+        Raises StorageFailed after an I/O error: the kernel then guarantees nothing, so rtsd stops, and a
+        restart recovers from the WAL (as PostgreSQL does: data_sync_retry).
         """
         failure = self._database.failure
         if failure is not None:

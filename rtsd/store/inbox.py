@@ -1,4 +1,4 @@
-"""The inbox: pushes that are durable before anybody is told so, and not applied yet."""
+"""The inbox: pushes that are stored durably before they are acknowledged, until they are applied."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.store.database import Database, Tx
 
 MAX_WAITING = 1_000
-"""Pushes that may wait for a commit; beyond it the gateway answers 503 at once instead of holding them."""
+"""Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
-"""Pushes in one commit: one fsync for all that arrived during the last one."""
+"""Pushes per commit: one fsync covers all that arrived during the previous one."""
 
 
 class Entry(NamedTuple):
-    """One push in the inbox."""
+    """A push in the inbox."""
 
     seq: int
     webhook_id: str
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One push on its way into the inbox."""
+    """A push to be added to the inbox."""
 
     webhook_id: str
     received_at: Millis
@@ -38,7 +38,7 @@ class Arrival(NamedTuple):
 
 
 class Inbox(Service):
-    """Appends with group commit; it must be running for `append` to return."""
+    """Appends pushes with group commit; `append` returns only while it is running."""
 
     name = "inbox"
 
@@ -47,13 +47,13 @@ class Inbox(Service):
         self._database = database
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
-        """Set whenever there may be something to apply."""
+        """Set when there may be pushes to apply."""
         self._closed = False
 
     async def append(self, arrival: Arrival) -> bool:
-        """Make one push durable; False when its id was taken before.
+        """Store a push durably and return after the commit; False if its id was received before.
 
-        Returns only after the commit. Raises CannotCommit when it could not be kept; then nothing was.
+        Raises CannotCommit if it could not be stored.
         """
         if self._closed:
             raise _stopping()
@@ -66,12 +66,12 @@ class Inbox(Service):
         return await outcome
 
     async def step(self) -> float:
-        """Commit one group."""
+        """Commit a group."""
         self._closed = False
         return 0.0 if await self.commit() else UNTIL_WOKEN
 
     async def close(self) -> None:
-        """Refuse whoever waits for a commit that will not come."""
+        """Fail all waiting appends."""
         self._closed = True
         while not self._waiting.empty():
             _, outcome = self._waiting.get_nowait()
@@ -79,7 +79,7 @@ class Inbox(Service):
                 outcome.set_exception(_stopping())
 
     async def commit(self) -> int:
-        """Commit the pushes that wait, together; return how many that were."""
+        """Commit the waiting pushes together; return their number."""
         group = [self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), MAX_GROUP))]
         if not group:
             return 0
@@ -125,11 +125,11 @@ class Inbox(Service):
 
 
 def _stopping() -> CannotCommit:
-    return CannotCommit("rtsd is stopping", "it takes pushes again once it has restarted")
+    return CannotCommit("rtsd is stopping", "it accepts pushes again after the restart")
 
 
 async def pending(database: Database, limit: int) -> list[Entry]:
-    """The oldest pushes not applied yet."""
+    """The oldest unapplied pushes."""
     rows = await database.fetch(
         "SELECT seq, webhook_id, received_at, body FROM _rts_inbox"
         " WHERE body IS NOT NULL ORDER BY seq LIMIT ?",
@@ -138,8 +138,8 @@ async def pending(database: Database, limit: int) -> list[Entry]:
     return [Entry(*row) for row in rows]
 
 
-async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
-    """Put dead letters, as (id, body), into the inbox once more, under ids of their own."""
+async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
+    """Return dead letters, as (id, body), to the inbox under new ids."""
     await tx.executemany(
         "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
         [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
@@ -149,7 +149,7 @@ async def put_back(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]
 
 
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
-    """Mark pushes as applied, in the transaction that applied them. Their ids stay, to know a late retry."""
+    """Mark pushes as applied, in the transaction that applied them. Their ids stay to detect late retries."""
     settled = await tx.executemany(
         "UPDATE _rts_inbox SET body=NULL WHERE seq=? AND body IS NOT NULL",
         [(entry.seq,) for entry in entries],
@@ -158,15 +158,15 @@ async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
 
 
 def _count(tx: Tx, at: Millis) -> None:
-    """Count a push that is added."""
+    """Count an added push."""
     tx.counts.pending += 1
     tx.counts.received.add(at)
 
 
 async def purge(tx: Tx, before: Millis, most: int) -> int:
-    """Forget the ids of pushes that were applied and came before then, of the oldest `most` pushes.
+    """Delete ids of applied pushes from before `before` (ms) among the oldest `most`; return the number.
 
-    Only those are read, so that it takes as long whether there are many or few. Return how many went.
+    Reads only those, so that it takes the same time for any number of pushes.
     """
     oldest = f"SELECT seq, received_at, body FROM _rts_inbox ORDER BY seq LIMIT {most}"
     applied = f"SELECT seq FROM ({oldest}) WHERE body IS NULL AND received_at < ?"

@@ -1,9 +1,9 @@
-"""Building indexes without the memory for it: in a process of its own, while nothing else writes.
+"""Index builds in constant memory: in a separate process, while nothing else writes.
 
-The bundled SQLite is compiled to sort in memory (TEMP_STORE=3), so CREATE INDEX on millions of rows
-would take hundreds of megabytes of the daemon's. The standard library's SQLite spills to files. Two
-SQLite libraries must not meet in one process (POSIX locks are per process), and no other connection
-writes or checkpoints meanwhile, so the older library's WAL-reset bug has nothing to bite on.
+The bundled SQLite sorts in memory (compiled with TEMP_STORE=3), so CREATE INDEX on millions of rows would
+take hundreds of megabytes in the daemon. The standard library's SQLite sorts in files. One process must not
+use both libraries on the same file (POSIX locks are per process). No other connection writes or checkpoints
+meanwhile, so the older library's WAL-reset bug cannot occur.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rtsd.store.database import Database
 from rtsd.store.schema import Table
 
 SMALL = 200_000
-"""Rows whose keys are sorted in some 20 MB; up to there processes of their own take twice as long."""
+"""Up to this many rows, sorting takes some 20 MB, and separate processes would take twice as long."""
 
 _CHILD = """
 import sqlite3, sys
@@ -32,7 +32,7 @@ connection.close()
 
 
 async def build(database: Database, table: Table) -> None:
-    """Build what is missing, one index at a time, so that pushes get in between. Raises StoreError."""
+    """Build the missing indexes one at a time, so that pushes are written in between. Raises StoreError."""
     found = {
         row[0]
         for row in await database.fetch(
@@ -69,4 +69,4 @@ async def _run_child(arguments: Sequence[str]) -> None:
         raise
     if child.returncode:
         reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        raise StoreError(f"an index could not be built: {reason}", "it is tried again at the next audit")
+        raise StoreError(f"an index could not be built: {reason}", "rtsd retries at the next audit")

@@ -1,4 +1,4 @@
-"""The journal: what happened, in order. It feeds the live feed, `events`, `why` and history."""
+"""The journal of events, in order: the source of the feed, `rtsd events`, `rtsd why` and history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms,
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that happened, before it has its place in the journal."""
+    """An event before it gets its number in the journal."""
 
     type: str
     object: str | None = None
@@ -34,15 +34,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the journal; `seq` grows by one from entry to entry."""
+    """An entry of the journal, numbered by `seq`."""
 
     seq: int
     at: str
     note: Note
 
 
-class Found(NamedTuple):
-    """A change that was found without a push; `made_at` is its stamp on the local clock, ms."""
+class UnpushedChange(NamedTuple):
+    """A change that was found without a push; `made_at` is its stamp on the local clock, in ms."""
 
     seq: int
     made_at: Millis
@@ -50,24 +50,24 @@ class Found(NamedTuple):
     op: str
     changed: list[str] | None
     beside_push: bool
-    """A push for the same record came shortly before: perhaps for this change, perhaps for another."""
+    """Whether a push for the same record came shortly before, for this change or another."""
 
 
 class Journal:
-    """Gives entries their places. Only the writer's side needs an object; reading is functions below."""
+    """The writing side of the journal, which numbers entries; the functions below read it."""
 
     def __init__(self, last_seq: int) -> None:
         self.last_seq = last_seq
 
     @classmethod
     async def open(cls, database: Database) -> Journal:
-        """Continue after the newest entry."""
+        """Continue the numbering after the newest entry."""
         return cls(await newest_seq(database))
 
     async def append(self, tx: Tx, at: Millis, notes: Sequence[Note]) -> list[Entry]:
-        """Write entries in the caller's transaction. Publish them only after it has committed.
+        """Write entries in the caller's transaction; publish them only after it committed.
 
-        A roll-back leaves a gap in the numbers, never a number used twice: followers resume by it.
+        A rollback leaves a gap in the numbers. No number is used twice, because followers resume by number.
         """
         moment = to_iso(at)
         entries = [Entry(self.last_seq + place, moment, note) for place, note in enumerate(notes, 1)]
@@ -98,7 +98,7 @@ class Journal:
 
 
 async def newest_seq(database: Database) -> int:
-    """The newest committed entry; `Journal.last_seq` counts those of a running transaction too."""
+    """The number of the newest committed entry; `Journal.last_seq` includes uncommitted ones."""
     ((last,),) = await database.fetch("SELECT COALESCE(MAX(seq), 0) FROM _rts_journal")
     return int(last)
 
@@ -106,7 +106,7 @@ async def newest_seq(database: Database) -> int:
 async def after(
     database: Database, seq: int, *, object_name: str | None = None, limit: int = 1000
 ) -> list[Entry]:
-    """Entries after `seq`, oldest first."""
+    """The entries after `seq`, oldest first."""
     where, parameters = "seq > ?", [seq]
     if object_name:
         where, parameters = where + " AND object = ?", [seq, object_name]  # type: ignore[list-item]
@@ -117,7 +117,7 @@ async def after(
 
 
 async def corrections(database: Database, object_name: str, seq: int) -> list[tuple[str, str]]:
-    """What was corrected after entry `seq` without a push, as (operation, id)."""
+    """The changes applied without a push after entry `seq`, as (operation, id)."""
     rows = await database.fetch(
         "SELECT op, id FROM _rts_journal WHERE seq > ? AND object=? AND type='change'"
         " AND outcome='applied' AND source <> 'push' ORDER BY seq",
@@ -126,11 +126,11 @@ async def corrections(database: Database, object_name: str, seq: int) -> list[tu
     return [(str(operation), str(record_id)) for operation, record_id in rows]
 
 
-async def without_push(database: Database, seq: int, at: str) -> list[Found]:
-    """What windows, fingerprints and repairs applied after entry `seq` and moment `at`, and no push named.
+async def without_push(database: Database, seq: int, at: str) -> list[UnpushedChange]:
+    """Changes applied by windows, fingerprints and repairs after `seq` and `at` that no push announced.
 
-    A push named it if it came afterwards, or asked for the record to be fetched. One that was applied a
-    moment before may have been for another edit: stamps have whole seconds.
+    A push announced a change if it came afterwards, or requested a fetch of the record. A push applied
+    shortly before may concern another edit, because stamps have whole seconds.
     """
     pushed = (
         "SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object AND push.id=found.id"
@@ -147,22 +147,22 @@ async def without_push(database: Database, seq: int, at: str) -> list[Found]:
         (seq, at),
     )
     return [
-        Found(
-            one,
+        UnpushedChange(
+            number,
             from_iso(moment) - latency,
             name,
             op,
             msgspec.json.decode(changed) if changed else None,
             bool(beside),
         )
-        for one, moment, latency, name, op, changed, beside in rows
+        for number, moment, latency, name, op, changed, beside in rows
     ]
 
 
 async def applied_since(reader: Reader, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
-    """The newest changes of an object that were applied since then, newest first, with what they replaced.
+    """The changes of an object applied since `at`, newest first, each with the values it replaced.
 
-    It may read all of the journal.
+    May scan the whole journal.
     """
     rows = await reader.fetch(
         f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE at >= ? AND object=? AND type='change'"
@@ -173,7 +173,7 @@ async def applied_since(reader: Reader, object_name: str, at: str, limit: int) -
 
 
 async def of_record(database: Database, object_name: str, record_id: str) -> list[tuple[Entry, Any]]:
-    """Everything that touched one record, oldest first, each with the values it replaced."""
+    """All entries of a record, oldest first, each with the values it replaced."""
     rows = await database.fetch(
         f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE object=? AND id=? ORDER BY seq",
         (object_name, record_id),
@@ -182,7 +182,7 @@ async def of_record(database: Database, object_name: str, record_id: str) -> lis
 
 
 async def findings(database: Database, limit: int = 200) -> list[Entry]:
-    """What audits, fingerprints and repairs found and did, newest first."""
+    """The results of audits, fingerprints and repairs, newest first."""
     rows = await database.fetch(
         f"SELECT {_COLUMNS} FROM _rts_journal WHERE type IN ('audit', 'drift', 'repair')"
         " ORDER BY seq DESC LIMIT ?",

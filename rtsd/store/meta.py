@@ -1,4 +1,4 @@
-"""Small facts that outlive a restart, by key."""
+"""Key-value pairs that survive a restart."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from rtsd.store.database import Database, Tx
 
 
 async def get(database: Database, key: str) -> str | None:
-    """The value, or None."""
+    """The value of a key, or None."""
     for (value,) in await database.fetch("SELECT value FROM _rts_meta WHERE key=?", (key,)):
         return str(value)
     return None
 
 
 async def put(tx: Tx, key: str, value: str) -> None:
-    """Remember a value."""
+    """Set the value of a key."""
     await tx.execute("INSERT OR REPLACE INTO _rts_meta (key, value) VALUES (?, ?)", (key, value))

@@ -1,4 +1,4 @@
-"""Reading the mirror: its rows and tombstones."""
+"""Reads of the mirror's rows and tombstones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BY_IDS = "WHERE Id IN (SELECT value FROM json_each(?))"
 
 
 async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRecord]:
-    """What the mirror knows of these records; those it never heard of are absent."""
+    """The stored state of these records, without unknown ones."""
     wanted = msgspec.json.encode(list(ids)).decode()
     width = len(table.columns)
     cursor = table.columns.index(table.schema.cursor) if table.schema.cursor else None
@@ -30,7 +30,7 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRec
         values = msgspec.json.decode(stone[4]) if stone[4] else None
         found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
-        stamp = row[cursor] if cursor is not None else to_iso(row[width])  # as its changes are stamped
+        stamp = row[cursor] if cursor is not None else to_iso(row[width])  # the stamp of changes without one
         values = dict(zip(table.columns, row[:width], strict=True))
         found[values["Id"]] = StoredRecord(
             Version(stamp or "", row[width], row[width + 1]), values, partial=bool(row[width + 3])
@@ -39,7 +39,7 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRec
 
 
 async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
-    """Which of these records have a row or a tombstone."""
+    """The ids among these with a row or a tombstone."""
     wanted = msgspec.json.encode(ids).decode()
     rows = await tx.fetch(
         f"SELECT Id FROM {quoted(table.name)} {_BY_IDS}"
@@ -51,16 +51,16 @@ async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
 
 
 async def count(database: Database, table: Table, created_before: str | None = None) -> int:
-    """How many rows the object has, or how many of them were created before then."""
+    """The number of rows, or of those created before `created_before`."""
     where, parameters = ("WHERE CreatedDate < ?", (created_before,)) if created_before else ("", ())
     ((rows,),) = await database.fetch(f"SELECT COUNT(*) FROM {quoted(table.name)} {where}", parameters)
     return int(rows)
 
 
 async def histogram(database: Database, table: Table, before: str) -> dict[str, int]:
-    """Rows by the day of their stamp, those stamped before then.
+    """The number of rows per day of their stamp, for stamps before `before`.
 
-    It skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
+    Skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
     """
     cursor, name = quoted(table.schema.cursor or "Id"), quoted(table.name)
     rows = await database.fetch(
@@ -77,7 +77,7 @@ async def histogram(database: Database, table: Table, before: str) -> dict[str, 
 
 
 async def count_since(database: Database, table: Table, since: str, before: str = "9999") -> int:
-    """How many rows are stamped from `since` until before `before`."""
+    """The number of rows stamped from `since` up to but excluding `before`."""
     cursor = quoted(table.schema.cursor or "Id")
     ((rows,),) = await database.fetch(
         f"SELECT COUNT(*) FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?", (since, before)
@@ -86,7 +86,7 @@ async def count_since(database: Database, table: Table, since: str, before: str 
 
 
 async def stamps(database: Database, table: Table, since: str, before: str) -> dict[str, str]:
-    """The ids stamped from `since` until before `before`, with their stamps."""
+    """The stamps from `since` up to but excluding `before`, by id."""
     cursor = quoted(table.schema.cursor or "Id")
     rows = await database.fetch(
         f"SELECT Id, {cursor} FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?",
@@ -96,7 +96,7 @@ async def stamps(database: Database, table: Table, since: str, before: str) -> d
 
 
 async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, str]:
-    """The stamps of these records, those that are in the mirror."""
+    """The stamps of those records that are in the mirror, by id."""
     cursor = quoted(table.schema.cursor or "Id")
     wanted = msgspec.json.encode(list(ids)).decode()
     rows = await database.fetch(f"SELECT Id, {cursor} FROM {quoted(table.name)} {_BY_IDS}", (wanted,))
@@ -104,7 +104,7 @@ async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dic
 
 
 async def unsettled(database: Database, table: Table, since: str) -> set[str]:
-    """The rows stamped from `since` that were seen before the second of their stamp was over."""
+    """The ids of rows stamped from `since` that were read before the second of their stamp ended."""
     cursor = quoted(table.schema.cursor or "Id")
     rows = await database.fetch(
         f"SELECT Id FROM {quoted(table.name)} WHERE {cursor} >= ?"
@@ -115,17 +115,17 @@ async def unsettled(database: Database, table: Table, since: str) -> set[str]:
 
 
 async def versions_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, tuple[str, Millis]]:
-    """The stamps of these records, and when each was seen like that at the earliest (ms)."""
+    """The stamps of these records, each with the earliest time of that read (ms), by id."""
     cursor = quoted(table.schema.cursor or "Id")
     wanted = msgspec.json.encode(list(ids)).decode()
     rows = await database.fetch(
         f"SELECT Id, {cursor}, _rts_seen FROM {quoted(table.name)} {_BY_IDS}", (wanted,)
     )
-    return {one: (stamp or "", seen) for one, stamp, seen in rows}
+    return {record_id: (stamp or "", seen) for record_id, stamp, seen in rows}
 
 
 async def record(database: Database, table: Table, record_id: str) -> dict[str, Any] | None:
-    """One record as it stands: `{"state": "live" | "deleted", "values": …, …}`; None if never seen."""
+    """A record as stored: `{"state": "live" | "deleted", "values": …, …}`; None if never seen."""
     width = len(table.columns)
     for row in await database.fetch(f"{table.select} WHERE Id=?", (record_id,)):
         return {

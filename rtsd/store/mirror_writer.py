@@ -1,4 +1,4 @@
-"""Writing the mirror: its rows and tombstones. Only `sync.apply` may import this."""
+"""Writes of the mirror's rows and tombstones. Only `sync.apply` may import this module."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
 
 _ROWS_AT_ONCE = 32
-"""Rows in one INSERT of a load: some tenths of a millisecond."""
-_MOST_PARAMETERS = 32_000
-"""Of one statement; SQLite takes 32,766 (sqlite.org/limits.html)."""
+"""Rows per INSERT of a load, which takes tenths of a millisecond."""
+_MAX_PARAMETERS = 32_000
+"""Parameters per statement; SQLite's limit is 32,766 (sqlite.org/limits.html)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorRow:
-    """A whole row, as it is to stand."""
+    """A complete row to write."""
 
     values: dict[str, MirrorValue]
     version: Version
@@ -43,21 +43,21 @@ class Tombstone:
 
 
 async def put(
-    tx: Tx, table: Table, rows: Sequence[MirrorRow], standing: Mapping[str, Mapping[str, MirrorValue]]
+    tx: Tx, table: Table, rows: Sequence[MirrorRow], present: Mapping[str, Mapping[str, MirrorValue]]
 ) -> None:
-    """Write whole rows; `standing` are those of them that the table holds now, by id.
+    """Write complete rows; `present` holds those that the table already has, by id.
 
-    Of a row that stands only the columns that change are written: each index that is left alone saves
-    more than the rest of the row costs.
+    Of a present row only the changed columns are written: every untouched index saves more than the rest of
+    the row costs.
     """
-    new = [row for row in rows if row.values["Id"] not in standing]
+    new = [row for row in rows if row.values["Id"] not in present]
     if new:
         await tx.executemany(table.put, [_record(row, table.columns) for row in new])
-    old = [row for row in rows if row.values["Id"] in standing]
+    old = [row for row in rows if row.values["Id"] in present]
     if old:
         changing: set[str] = set()
         for row in old:
-            before = standing[str(row.values["Id"])]
+            before = present[str(row.values["Id"])]
             changing.update(name for name, value in row.values.items() if before.get(name) != value)
         columns = [name for name in table.columns if name in changing]
         await tx.executemany(
@@ -66,19 +66,18 @@ async def put(
 
 
 def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
-    """The values of some columns, then our own."""
+    """The values of some columns, then those of rtsd's own columns."""
     own = (row.version.seen, row.version.until, row.source.value, int(row.partial))
     return (*map(row.values.get, columns), *own)
 
 
 async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
-    """Insert rows of CSV text that are new to the mirror; SQLite converts them.
+    """Insert rows of CSV text that are new to the mirror; SQLite converts the values.
 
-    Many rows go into one statement: while SQLite works on it, the next of the text is parsed (both share
-    Python's lock, which is free only within a statement).
+    A statement inserts many rows: while SQLite executes it without the GIL, the next text is parsed.
     """
     own = (version.seen, version.until, Source.AUDIT.value, 0)
-    at_once = max(min(_ROWS_AT_ONCE, _MOST_PARAMETERS // len(columns)), 1)
+    at_once = max(min(_ROWS_AT_ONCE, _MAX_PARAMETERS // len(columns)), 1)
     whole = len(rows) // at_once * at_once
     if whole:
         batches = (rows[start : start + at_once] for start in range(0, whole, at_once))
@@ -88,16 +87,18 @@ async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str
 
 
 async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]]) -> int:
-    """Set some columns from CSV text (Id, the stamp, the columns) of rows that show the same version.
+    """Set some columns from CSV text (Id, the stamp, the columns) of rows with the same version.
 
-    Return how many rows differed.
+    Return the number of rows that differed.
     """
     return await tx.executemany(table.refresh(columns), rows)
 
 
-async def bury(tx: Tx, table: Table, stones: Sequence[Tombstone]) -> None:
-    """Take records out of their table and keep their tombstones."""
-    await tx.executemany(f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(stone.id,) for stone in stones])
+async def add_tombstones(tx: Tx, table: Table, tombstones: Sequence[Tombstone]) -> None:
+    """Delete records from their table and add their tombstones."""
+    await tx.executemany(
+        f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(tombstone.id,) for tombstone in tombstones]
+    )
     await tx.executemany(
         'INSERT INTO _rts_tombstone (object, id, deleted_at, stamp, seen, until, master, "values")'
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -107,19 +108,19 @@ async def bury(tx: Tx, table: Table, stones: Sequence[Tombstone]) -> None:
         [
             (
                 table.name,
-                stone.id,
-                stone.deleted_at,
-                *stone.version,
-                stone.master,
-                msgspec.json.encode(stone.values).decode() if stone.values is not None else None,
+                tombstone.id,
+                tombstone.deleted_at,
+                *tombstone.version,
+                tombstone.master,
+                msgspec.json.encode(tombstone.values).decode() if tombstone.values is not None else None,
             )
-            for stone in stones
+            for tombstone in tombstones
         ],
     )
 
 
-async def unbury(tx: Tx, table: Table, ids: Sequence[str]) -> None:
-    """Drop the tombstones of records that are back."""
+async def remove_tombstones(tx: Tx, table: Table, ids: Sequence[str]) -> None:
+    """Remove the tombstones of records that are back."""
     await tx.executemany(
-        "DELETE FROM _rts_tombstone WHERE object=? AND id=?", [(table.name, one) for one in ids]
+        "DELETE FROM _rts_tombstone WHERE object=? AND id=?", [(table.name, record_id) for record_id in ids]
     )

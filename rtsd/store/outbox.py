@@ -1,7 +1,7 @@
-"""The outbox: what rules and alerts send, durable with the change that made them send it.
+"""The outbox: deliveries of rules and alerts, stored in the transaction of the change that caused them.
 
-What goes to one destination about one record is a lane: only its oldest delivery is due, the others have no
-`due_at` until that one is done. So picking what is due never looks at what has to wait.
+The deliveries of one record to one destination form a lane. Only the oldest of a lane is due; the others have
+no `due_at` until it is done. So the query for due deliveries never reads those that must wait.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _PICK = (
 )
 
 
-class Posting(NamedTuple):
-    """Something to be sent: to whom, about what, and the document."""
+class NewDelivery(NamedTuple):
+    """A delivery to be added to the outbox."""
 
     webhook_id: str
     rule: str
@@ -36,7 +36,7 @@ class Posting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery that is not done; moments in ms."""
+    """A pending delivery; times in ms."""
 
     seq: int
     webhook_id: str
@@ -53,7 +53,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How the deliveries of one rule fare; all but `pending` and `last_fired_at` since some moment."""
+    """Counts of a rule's deliveries, since some time except for `pending` and `last_fired_at`."""
 
     fired: int
     delivered: int
@@ -62,22 +62,22 @@ class Count:
     last_fired_at: Millis | None
 
 
-async def add(tx: Tx, postings: Sequence[Posting], at: Millis) -> None:
-    """Put deliveries into the outbox, in the transaction of what made them; due unless others go first."""
+async def add(tx: Tx, deliveries: Sequence[NewDelivery], at: Millis) -> None:
+    """Add deliveries in the transaction of their cause; each is due unless its lane has earlier ones."""
     await tx.executemany(
         "INSERT INTO _rts_outbox"
         " (webhook_id, rule, destination, object, record, event, created_at, body, due_at)"
         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?8, ?7,"
         " CASE WHEN EXISTS (SELECT 1 FROM _rts_outbox WHERE destination=?3 AND object=?4 AND record=?5"
         " AND done_at IS NULL) THEN NULL ELSE ?8 END",
-        [(*posting, at) for posting in postings],
+        [(*delivery, at) for delivery in deliveries],
     )
 
 
 async def due(
     database: Database, destination: str, now: Millis, limit: int, under_way: Collection[int]
 ) -> list[Delivery]:
-    """What is to be tried now, the longest due first; not what is `under_way` (by seq)."""
+    """The deliveries due now, longest due first, except those `under_way` (by seq)."""
     rows = await database.fetch(
         f"{_PICK} WHERE destination=? AND due_at <= ? AND seq NOT IN (SELECT value FROM json_each(?))"
         " ORDER BY due_at, seq LIMIT ?",
@@ -87,9 +87,9 @@ async def due(
 
 
 async def finish(tx: Tx, delivery: Delivery, outcome: str, at: Millis, *, failed: bool = False) -> None:
-    """A delivery is done, one way or the other: the next one of its lane is due.
+    """Mark a delivery as done, whatever the outcome, and make the next one of its lane due.
 
-    Its body goes; the rest stays for a day, to be counted.
+    Its body is deleted; the rest stays for a day, for the counts.
     """
     await tx.execute(
         "UPDATE _rts_outbox SET done_at=?, outcome=?, tries=tries+1, due_at=NULL, body=NULL,"
@@ -105,7 +105,7 @@ async def finish(tx: Tx, delivery: Delivery, outcome: str, at: Millis, *, failed
 
 
 async def postpone(tx: Tx, delivery: Delivery, at: Millis, due_at: Millis) -> None:
-    """A try failed at `at`: the next one is due at `due_at`."""
+    """Record an attempt that failed at `at` and schedule the next for `due_at`."""
     await tx.execute(
         "UPDATE _rts_outbox SET tries=tries+1, first_tried_at=COALESCE(first_tried_at, ?), failed_at=?,"
         " due_at=? WHERE seq=?",
@@ -114,9 +114,9 @@ async def postpone(tx: Tx, delivery: Delivery, at: Millis, due_at: Millis) -> No
 
 
 async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
-    """Send what waits to where its rule sends now (`destinations` by rule): at once, if that is elsewhere.
+    """Redirect pending deliveries to the current destination of their rule (`destinations` by rule).
 
-    To be called whenever the rules may have changed; lanes are made anew.
+    A redirected delivery is due at once. Call it whenever the rules may have changed; it rebuilds the lanes.
     """
     wanted = msgspec.json.encode(destinations).decode()
     await tx.execute(
@@ -125,16 +125,16 @@ async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
         (at, wanted),
     )
     await tx.execute(
-        "UPDATE _rts_outbox AS one SET due_at = CASE WHEN due_at IS NULL THEN ? END"
+        "UPDATE _rts_outbox AS this SET due_at = CASE WHEN due_at IS NULL THEN ? END"
         " WHERE done_at IS NULL AND (due_at IS NULL) <> EXISTS (SELECT 1 FROM _rts_outbox AS earlier"
-        " WHERE earlier.destination=one.destination AND earlier.object=one.object"
-        " AND earlier.record=one.record AND earlier.done_at IS NULL AND earlier.seq < one.seq)",
+        " WHERE earlier.destination=this.destination AND earlier.object=this.object"
+        " AND earlier.record=this.record AND earlier.done_at IS NULL AND earlier.seq < this.seq)",
         (at,),
     )
 
 
 async def without_rule(database: Database, rules: Iterable[str], limit: int) -> list[Delivery]:
-    """Deliveries whose rule is none of these any more, oldest first."""
+    """Pending deliveries of rules other than `rules`, oldest first."""
     rows = await database.fetch(
         f"{_PICK} WHERE done_at IS NULL AND rule NOT IN (SELECT value FROM json_each(?))"
         " ORDER BY seq LIMIT ?",
@@ -144,7 +144,7 @@ async def without_rule(database: Database, rules: Iterable[str], limit: int) -> 
 
 
 async def older(database: Database, destination: str, before: Millis, limit: int) -> list[Delivery]:
-    """Deliveries to a destination that were made before then, oldest first."""
+    """Pending deliveries to a destination created before `before`, oldest first."""
     rows = await database.fetch(
         f"{_PICK} WHERE destination=? AND done_at IS NULL AND created_at < ? ORDER BY seq LIMIT ?",
         (destination, before, limit),
@@ -153,7 +153,7 @@ async def older(database: Database, destination: str, before: Millis, limit: int
 
 
 async def counts(database: Database, since: Millis) -> dict[str, Count]:
-    """How the deliveries of each rule fare that has any."""
+    """The counts of each rule with deliveries."""
     rows = await database.fetch(
         "SELECT rule, SUM(created_at >= ?1), SUM(outcome = 'delivered' AND done_at >= ?1),"
         " SUM(failed_at >= ?1), SUM(done_at IS NULL), MAX(created_at) FROM _rts_outbox GROUP BY rule",
@@ -166,9 +166,9 @@ async def counts(database: Database, since: Millis) -> dict[str, Count]:
 
 
 async def purge(tx: Tx, before: Millis) -> int:
-    """Forget deliveries that were done before then, a few thousand at a time; return how many.
+    """Delete deliveries done before `before`, a few thousand at a time; return their number.
 
-    The newest of each rule stays, which tells when it fired last.
+    The newest of each rule stays as the record of its last firing.
     """
     return await tx.executemany(
         "DELETE FROM _rts_outbox WHERE seq IN (SELECT seq FROM _rts_outbox WHERE done_at < ?"

@@ -1,20 +1,21 @@
-"""The ledger of API calls, and samples of how much of each limit is used in the org."""
+"""The ledger of API calls, and samples of the org's limit usage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import DAY_MS, Millis
+from rtsd.core.quota import API_REQUESTS
 from rtsd.store.database import Database, Tx
 
-KEPT_MS: Millis = 31 * 24 * 3_600_000
-"""How long calls and samples are kept."""
+KEPT_MS: Millis = 31 * DAY_MS
+"""The retention of calls and samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of a limit was used in the 24 hours before `at`, by everybody and by rtsd."""
+    """The usage of a limit in the 24 hours before `at`, in total and by rtsd."""
 
     name: str
     at: Millis
@@ -24,7 +25,7 @@ class Usage:
 
 
 async def spend(tx: Tx, at: Millis, purpose: str, resource: str, calls: int) -> None:
-    """Write calls into the ledger, before they are sent."""
+    """Record calls in the ledger before they are sent."""
     await tx.execute(
         "INSERT INTO _rts_ledger (at, purpose, resource, calls) VALUES (?, ?, ?, ?)",
         (at, purpose, resource, calls),
@@ -33,7 +34,7 @@ async def spend(tx: Tx, at: Millis, purpose: str, resource: str, calls: int) -> 
 
 
 async def spent_by_resource(source: Database | Tx, since: Millis) -> dict[str, int]:
-    """What was drawn since then on each limit."""
+    """Rtsd's usage of each limit since `since`."""
     rows = await source.fetch(
         "SELECT resource, SUM(calls) FROM _rts_ledger WHERE at >= ? GROUP BY resource", (since,)
     )
@@ -41,7 +42,7 @@ async def spent_by_resource(source: Database | Tx, since: Millis) -> dict[str, i
 
 
 async def spent_by_minute(source: Database | Tx, resource: str, since: Millis) -> list[tuple[Millis, int]]:
-    """What was drawn on a limit since then, minute by minute, oldest first: (its last moment, how much)."""
+    """Rtsd's usage of a limit since `since`, as (last call of the minute, count), oldest first."""
     rows = await source.fetch(
         "SELECT MAX(at), SUM(calls) FROM _rts_ledger WHERE at >= ? AND resource=? GROUP BY at / 60000"
         " ORDER BY 1",
@@ -51,27 +52,27 @@ async def spent_by_minute(source: Database | Tx, resource: str, since: Millis) -
 
 
 async def spent_by_hour(database: Database, since: Millis) -> list[tuple[Millis, str, int]]:
-    """API calls since then as (start of the hour, purpose, calls), oldest first."""
+    """API calls since `since` as (start of the hour, purpose, calls), oldest first."""
     rows = await database.fetch(
         "SELECT at - at % 3600000, purpose, SUM(calls) FROM _rts_ledger"
-        " WHERE at >= ? AND resource='DailyApiRequests' GROUP BY 1, 2 ORDER BY 1",
-        (since,),
+        " WHERE at >= ? AND resource=? GROUP BY 1, 2 ORDER BY 1",
+        (since, API_REQUESTS),
     )
     return [(int(hour), str(purpose), int(calls)) for hour, purpose, calls in rows]
 
 
 async def add_usage(tx: Tx, samples: Iterable[Usage], now: Millis) -> None:
-    """Keep samples, and drop what is too old to matter, of the ledger too."""
+    """Add samples, and delete expired samples and ledger entries."""
     await tx.executemany(
         "INSERT OR REPLACE INTO _rts_usage (name, at, max, used, ours) VALUES (?, ?, ?, ?, ?)",
-        [(one.name, one.at, one.max, one.used, one.ours) for one in samples],
+        [(sample.name, sample.at, sample.max, sample.used, sample.ours) for sample in samples],
     )
     for table in ("_rts_usage", "_rts_ledger"):
         await tx.execute(f"DELETE FROM {table} WHERE at < ?", (now - KEPT_MS,))
 
 
 async def usage(source: Database | Tx, since: Millis) -> list[Usage]:
-    """The samples since then, oldest first."""
+    """The samples since `since`, oldest first."""
     rows = await source.fetch(
         "SELECT name, at, max, used, ours FROM _rts_usage WHERE at >= ? ORDER BY at, name", (since,)
     )

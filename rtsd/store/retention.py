@@ -1,6 +1,6 @@
-"""Forgetting what is old enough, a little at a time, so that pushes never wait for it.
+"""Deletion of old entries in small batches, so that pushes do not wait.
 
-The space is used again by SQLite; the file does not shrink.
+SQLite reuses the space; the file does not shrink.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from rtsd.store import inbox
 from rtsd.store.database import Database
 
 AT_ONCE = 200
-"""Rows in one transaction: a few milliseconds, for an entry is in a random place of each index."""
+"""Rows per transaction, which takes a few milliseconds, as an entry is at a random place of each index."""
 SAMPLES = 400
-"""Entries whose size stands for the others'."""
+"""Entries sampled for the average size."""
 OVERHEAD = 90
-"""Bytes of an entry besides its texts: its number, its places in two indexes."""
+"""Bytes per entry besides its texts: its number and two index entries."""
 _TEXTS = ("at", "type", "object", "id", "op", "source", "outcome", "changed", "message", "detail", "before")
 
 
 async def forget_journal(database: Database, before: Millis) -> int:
-    """Delete the oldest entries of the journal that are older than `before`; return how many went."""
+    """Delete a batch of the journal's entries from before `before` (ms), oldest first; return its size."""
     return await _delete(database, "_rts_journal", before)
 
 
 async def forget_oldest(database: Database, count: int) -> int:
-    """Delete so many of the journal's oldest entries, at most AT_ONCE."""
+    """Delete the journal's oldest `count` entries, at most AT_ONCE; return their number."""
     async with database.transaction() as tx:
         ids = "SELECT seq FROM _rts_journal ORDER BY seq LIMIT ?"
         return await tx.executemany(
@@ -35,7 +35,7 @@ async def forget_oldest(database: Database, count: int) -> int:
 
 
 async def forget_errors(database: Database, before: Millis) -> int:
-    """Delete logged errors that did not come again since `before`."""
+    """Delete a batch of logged errors that last occurred before `before` (ms); return its size."""
     return await _delete(database, "_rts_error", before)
 
 
@@ -46,9 +46,9 @@ async def forget_push_ids(database: Database, before: Millis) -> int:
 
 
 async def journal_size(database: Database) -> tuple[int, int]:
-    """Return how many entries the journal has, and about how many bytes they take.
+    """Return the number of the journal's entries and their approximate size in bytes.
 
-    The bytes are reckoned from entries spread over the journal: to count them would read all of it.
+    The size is extrapolated from sampled entries: an exact one would take reading the whole journal.
     """
     ((first, last),) = await database.fetch("SELECT MIN(seq), MAX(seq) FROM _rts_journal")
     if first is None:

@@ -1,7 +1,7 @@
 """Row checksums: digests of stored rows that reveal a value that changed without a write.
 
-They are computed outside the write path: `rtsd verify` compares each row with its checksum, then computes one
-for every row written since. A row with the recorded version (Id and times of observation) must have the
+`rtsd verify` computes them, outside the write path: it compares each row with its checksum, then adds
+checksums for rows written since. A row with the recorded version (Id and times of observation) must have the
 recorded values.
 """
 
@@ -31,15 +31,15 @@ class Checked:
 
     rows: int = 0
     checksummed: int = 0
-    """Rows that had a checksum of their present version; the others get their first one now."""
+    """Rows that already had a checksum of their current version."""
     broken: list[str] = field(default_factory=list)
-    """Ids of rows whose values do not match their checksum, though nothing was written."""
+    """Ids of rows whose values changed without a write."""
 
 
 async def check(database: Database, table: Table, columns: Sequence[str]) -> Checked:
-    """Compare every row with its checksum, and add the missing ones.
+    """Compare every row with its checksum, and add missing checksums.
 
-    `columns` are those that only writes change.
+    `columns` are the columns that only rtsd's writes change.
     """
     signature = blake2b("\0".join(columns).encode(), digest_size=16).hexdigest()
     result = Checked()
@@ -59,7 +59,7 @@ async def check(database: Database, table: Table, columns: Sequence[str]) -> Che
 
 
 async def forget(database: Database, table: Table) -> None:
-    """Drop a table's checksums: columns were rewritten without new versions."""
+    """Delete a table's checksums, after columns were rewritten without new versions."""
     async with database.transaction() as tx:
         await tx.execute("DELETE FROM _rts_row_checksum WHERE object=?", (table.name,))
 
@@ -76,7 +76,7 @@ async def _rows(reader: Reader, table: Table, columns: Sequence[str], block: int
 def _compare(
     rows: list[tuple[Any, ...]], before: dict[int, tuple[bytes, bytes]], result: Checked
 ) -> dict[int, tuple[bytes, bytes]]:
-    """Return the block's checksums. A broken row keeps its old one, so it is reported until it is written."""
+    """Return the block's checksums. A broken row keeps its old one and is reported until it is written."""
     checksums = {}
     for row in rows:
         place = row[0] % BLOCK

@@ -1,4 +1,4 @@
-"""Typed tables from describes, and the SQL each needs, composed once."""
+"""The mirror's tables: typed columns from describes, and the SQL statements of each table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtsd.store.database import Database, Tx
 from rtsd.store.sqlite import quoted
 
 OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
-"""The trailing columns: when and by which source the row was observed, and whether wholly."""
+"""The trailing columns: when and by which source the row was observed, and whether it is partial."""
 
 _FROM_CSV = {
     Kind.TEXT: "NULLIF({},'')",
@@ -28,7 +28,7 @@ _FROM_CSV = {
 
 @dataclass(frozen=True)
 class Table:
-    """The table of one mirrored object, and its statements."""
+    """The table of a mirrored object and its statements."""
 
     schema: ObjectSchema
 
@@ -60,7 +60,7 @@ class Table:
 
     @cached_property
     def indexes(self) -> dict[str, str]:
-        """The indexes by name: one for each reference, one on the stamp for windows and fingerprints."""
+        """The indexes by name: one per reference, and one on the stamp for windows and fingerprints."""
         indexed = [field.name for field in self.schema.fields if field.type == "reference"]
         if self.schema.cursor:
             indexed.append(self.schema.cursor)
@@ -72,12 +72,12 @@ class Table:
 
     @cached_property
     def select(self) -> str:
-        """SELECT every field and our own columns, without a WHERE."""
+        """SELECT every field and rtsd's own columns, without a WHERE."""
         return f"SELECT {_list((*self.columns, *OWN_COLUMNS))} FROM {quoted(self.name)}"
 
     @cached_property
     def put(self) -> str:
-        """Upsert one whole row: the fields in order, then our own columns."""
+        """Upsert a complete row: the fields in order, then rtsd's own columns."""
         columns = (*self.columns, *OWN_COLUMNS)
         updates = ", ".join(f"{quoted(name)}=excluded.{quoted(name)}" for name in columns if name != "Id")
         marks = ", ".join("?" * len(columns))
@@ -87,23 +87,23 @@ class Table:
         )
 
     def update(self, columns: Sequence[str]) -> str:
-        """UPDATE some fields of one row: their values in order, our own columns, then the id."""
+        """UPDATE some fields of a row. Parameters: their values in order, rtsd's own columns, the id."""
         assignments = ", ".join(f"{quoted(name)}=?" for name in (*columns, *OWN_COLUMNS))
         return f"UPDATE {quoted(self.name)} SET {assignments} WHERE Id=?"
 
     def load(self, columns: Sequence[str], rows: int) -> str:
-        """INSERT some rows of CSV text, converted by SQLite itself: our own columns, then row after row."""
+        """INSERT rows of CSV text, converted by SQLite. Parameters: rtsd's own columns, then row by row."""
         own = len(OWN_COLUMNS)
         mine = ", ".join(f"?{place}" for place in range(1, own + 1))
         marks = (f"?{place}" for place in range(own + 1, own + 1 + rows * len(columns)))
         values = [[self._from_csv(name, next(marks)) for name in columns] for _ in range(rows)]
-        told = ", ".join(f"({', '.join(row)}, {mine})" for row in values)
-        return f"INSERT INTO {quoted(self.name)} ({_list((*columns, *OWN_COLUMNS))}) VALUES {told}"
+        tuples = ", ".join(f"({', '.join(row)}, {mine})" for row in values)
+        return f"INSERT INTO {quoted(self.name)} ({_list((*columns, *OWN_COLUMNS))}) VALUES {tuples}"
 
     def refresh(self, columns: Sequence[str]) -> str:
-        """UPDATE some columns of one row from CSV text: Id, the stamp, then the columns.
+        """UPDATE some columns of a row from CSV text. Parameters: Id, the stamp, then the columns.
 
-        Only a row that shows the same version is touched, and only if a value differs.
+        Changes only a row of the same version, and only if a value differs.
         """
         values = [(quoted(name), self._from_csv(name, f"?{place}")) for place, name in enumerate(columns, 3)]
         assignments = ", ".join(f"{name}={value}" for name, value in values)
@@ -121,12 +121,11 @@ def _list(names: Sequence[str]) -> str:
 
 
 class _StoredSchema(msgspec.Struct):
-    """An ObjectSchema in `_rts_object.schema`."""
+    """An ObjectSchema as stored in `_rts_object.schema`."""
 
     name: str
     fields: list[Field]
     cursor: str | None
-    key_prefix: str | None
     replicateable: bool
     soft_deletes: bool
     merges: bool
@@ -134,21 +133,21 @@ class _StoredSchema(msgspec.Struct):
 
 
 def encode_schema(schema: ObjectSchema) -> str:
-    """An ObjectSchema as the JSON kept beside the object, so that a start needs no org."""
+    """Encode a schema as JSON, stored with the object so that a start does not need the org."""
     stored = {name: getattr(schema, name) for name in _StoredSchema.__struct_fields__}
     return msgspec.json.encode(stored).decode()
 
 
 def decode_schema(text: str) -> ObjectSchema:
-    """Read what `encode_schema` wrote."""
+    """Decode the JSON of `encode_schema`."""
     stored = msgspec.structs.asdict(msgspec.json.decode(text, type=_StoredSchema))
     return ObjectSchema(**{**stored, "fields": tuple(stored["fields"])})
 
 
 async def ensure(tx: Tx, table: Table) -> list[str]:
-    """Create the table, or give an old one the columns it lacks; return those.
+    """Create the table, or add missing columns to an existing one; return the names of added columns.
 
-    A column whose declared type has changed is made anew: its values are to be read again.
+    A column whose declared type changed is dropped and added again; its values have to be reloaded.
     """
     rows = await tx.fetch(f"PRAGMA table_info({quoted(table.name)})")
     found = {row[1].lower(): row[2] for row in rows}
@@ -167,6 +166,6 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
 
 
 async def column_names(database: Database, object_name: str) -> list[str]:
-    """The columns that an object's table has, those of fields that are gone included."""
+    """The columns of an object's table, including those of removed fields."""
     rows = await database.fetch("SELECT name FROM pragma_table_info(?)", (object_name,))
     return [str(name) for (name,) in rows]

@@ -1,8 +1,8 @@
-"""The SQLite that everything here uses: pysqlite3's bundled one, under aiosqlite.
+"""The SQLite library used by the store: the one bundled with pysqlite3, through aiosqlite.
 
-SQLite before 3.51.3 can lose commits when two connections commit and checkpoint at the same moment
-(the WAL-reset bug, https://www.sqlite.org/wal.html#walresetbug); the standard library's may be older.
-aiosqlite takes whatever `import sqlite3` answers, so it is imported while that is pysqlite3.
+SQLite before 3.51.3 can lose commits when two connections commit and checkpoint at the same time (the
+WAL-reset bug, https://www.sqlite.org/wal.html#walresetbug), and the standard library's may be older.
+aiosqlite uses whatever `import sqlite3` returns, so it is imported while that is pysqlite3.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ finally:
 __all__ = ["Error", "aiosqlite", "pysqlite3", "quoted", "require_sound", "store_error", "version"]
 
 Error = pysqlite3.Error
-"""What SQLite raises."""
+"""The base class of SQLite's errors."""
 
 
 SOUND = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-"""The first version without the WAL-reset bug, and the first of two older branches that had it mended."""
+"""The first version without the WAL-reset bug, and the first fixed versions of two older branches."""
 
 
 def require_sound(found: tuple[int, ...] = pysqlite3.sqlite_version_info) -> None:
-    """Refuse a SQLite that can lose commits (see above). Raises StoreError."""
+    """Require a version without the WAL-reset bug. Raises StoreError."""
     if not (found >= SOUND[0] or any(found[:2] == branch[:2] and found >= branch for branch in SOUND[1:])):
         raise StoreError(
             f"SQLite {'.'.join(map(str, found))} can lose commits (its WAL-reset bug)",
-            "install pysqlite3 0.6.1 or later, which brings a sound one",
+            "install pysqlite3 0.6.1 or later, which bundles a fixed version",
         )
 
 
@@ -60,10 +60,10 @@ def quoted(name: str) -> str:
 
 
 def store_error(error: Exception, path: str) -> RtsError:
-    """Translate what SQLite raised into whose fault it is and what to do."""
+    """Translate an error of SQLite into one that says whose fault it is and what to do."""
     text = str(error).lower()
     if "full" in text:
-        return StorageFull(f"no space left for {path}: {error}", "free some space; rtsd goes on by itself")
+        return StorageFull(f"no space left for {path}: {error}", "free some space; rtsd continues by itself")
     if "i/o error" in text:
         return StorageFailed(f"the disk failed under {path}: {error}", "check the disk; rtsd restarts itself")
     if "readonly" in text or "unable to open" in text:
@@ -71,6 +71,6 @@ def store_error(error: Exception, path: str) -> RtsError:
     if "not a database" in text or "malformed" in text:
         return CorruptDatabase(
             f"{path} is damaged: {error}",
-            "nothing was changed; restore a backup, or move the file away to load afresh",
+            "nothing was changed; restore a backup, or move the file away to load again",
         )
     return StoreError(f"{path}: {error}")

@@ -69,7 +69,7 @@ class ChangeListener(Protocol):
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
     ) -> list[Entry]:
-        """Put what the changes fire into the outbox; return the journal's entries about it."""
+        """Add the deliveries of the fired rules to the outbox; return the journal entries about them."""
 
 
 @dataclass(slots=True)
@@ -317,9 +317,9 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
         await mirror_writer.put(tx, batch.table, rows, standing)
     back = [record_id for record_id, one in batch.records.items() if one.was_deleted and one.write_row]
     if back:
-        await mirror_writer.unbury(tx, batch.table, back)
+        await mirror_writer.remove_tombstones(tx, batch.table, back)
     if stones:
-        await mirror_writer.bury(tx, batch.table, stones)
+        await mirror_writer.add_tombstones(tx, batch.table, stones)
     came = sum(1 for record in batch.records.values() if record.write_row and record.stood is None)
     went = sum(1 for record in batch.records.values() if record.write_stone and record.stood is not None)
     await records.add_rows(tx, batch.mirrored.name, came - went)

@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
@@ -51,7 +51,7 @@ class _Reading:
 
     reader: Reader
     progress: AuditProgress
-    sweep: audits.Sweep | None
+    sweep: audits.SeenIds | None
     """The ids that were read, to find rows that are gone; None on the first read."""
 
     @property
@@ -107,7 +107,7 @@ class StateAudit:
             expected, found = await self._counts(mirrored, settled=attempt > 0)
             if expected == found and await object_states.proven(engine, mirrored, resumes=resumes):
                 return True
-        if not believable(found - expected, found):
+        if not is_plausible(found - expected, found):
             await object_states.guard_deletions(engine, mirrored, found - expected, found)
             return False
         suspicions.vanished = 0
@@ -120,7 +120,7 @@ class StateAudit:
         engine = self._engine
         began = engine.now()
         progress = await audits.get(engine.database, mirrored.name)
-        sweep = audits.Sweep(mirrored.name) if mirrored.loaded else None
+        sweep = audits.SeenIds(mirrored.name) if mirrored.loaded else None
         if progress is None:
             progress = await self._begin(mirrored)
             await self._clear(sweep)
@@ -131,7 +131,7 @@ class StateAudit:
         await self._finish(reading, accept_missing=accept_missing)
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
 
-    async def _clear(self, sweep: audits.Sweep | None) -> None:
+    async def _clear(self, sweep: audits.SeenIds | None) -> None:
         """Forget the ids that were read."""
         if sweep is not None:
             async with self._engine.database.transaction() as tx:
@@ -182,7 +182,7 @@ class StateAudit:
                     for record_id in orphans
                 ]
             )
-        elif believable(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
+        elif is_plausible(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
@@ -274,7 +274,7 @@ class StateAudit:
             batch = Batch(mirrored, list(known.records()), chunk.observed)
             await unit.apply(batch.changes(Source.AUDIT))
             if reading.sweep is not None:
-                await reading.sweep.saw(unit.tx, chunk.rows.ids)
+                await reading.sweep.add(unit.tx, chunk.rows.ids)
             if chunk.next_page is not None:
                 await audits.save(unit.tx, reading.progress)
                 await unit.note(self._progress(mirrored, chunk.total))
@@ -304,7 +304,7 @@ class StateAudit:
                 async with self._engine.unit_of_work() as unit:
                     await unit.apply(changes, quietly=not mirrored.loaded)
                     if reading.sweep is not None:
-                        await reading.sweep.saw(unit.tx, (change.id for change in changes))
+                        await reading.sweep.add(unit.tx, (change.id for change in changes))
                     await audits.save(unit.tx, reading.progress)
                 if mirrored.loading:
                     mirrored.loading.rows = reading.progress.rows_read

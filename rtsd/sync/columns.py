@@ -35,7 +35,7 @@ class Columns:
         """Fill as many of the empty columns as fit into one query."""
         known = mirrored.described.schema.by_name
         wanted = [name for name in mirrored.stored.to_fill if name in known]
-        some = next(soql.column_chunks(wanted, most_characters=mirrored.learned.most_characters, always=()))
+        some = next(soql.column_chunks(wanted, max_characters=mirrored.learned.max_characters, always=()))
         rows = await self._read(mirrored, some, "schema") if some else 0
         async with self._engine.unit_of_work() as unit:
             stored = unit.stored(mirrored)
@@ -43,7 +43,7 @@ class Columns:
             await unit.store(mirrored, replace(stored, to_fill=left))
             # pushes that came before their column existed are applied again
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
-            await inbox.put_back(unit.tx, self._engine.now(), letters)
+            await inbox.requeue(unit.tx, self._engine.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 
@@ -63,7 +63,7 @@ class Columns:
 
     async def _reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
         changed = 0
-        for some in soql.column_chunks(columns, most_characters=mirrored.learned.most_characters, always=()):
+        for some in soql.column_chunks(columns, max_characters=mirrored.learned.max_characters, always=()):
             changed += await self._read(mirrored, some, "repair")
         return changed
 

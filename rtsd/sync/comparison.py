@@ -8,9 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from rtsd.core.change import Source
-from rtsd.core.fingerprint import Differences, Histogram, compare, differing, explained
-from rtsd.core.instant import Millis, from_iso, to_iso
-from rtsd.core.quota import DAY_MS, HOUR_MS
+from rtsd.core.fingerprint import Differences, Histogram, compare, differing, unexplained_days
+from rtsd.core.instant import DAY_MS, HOUR_MS, Millis, from_iso, to_iso
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.store import mirror
@@ -73,7 +72,7 @@ class Comparison:
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
         """The days whose counts the differences found so far do not explain."""
         own = await mirror.stamps_of(self.database, self.mirrored.described, self.found.ids)
-        return explained(days, self.found, own)
+        return unexplained_days(days, self.found, own)
 
     async def stretches(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[Stretch]:
         """Stretches to read row by row: the differing hours of a few days; of many, whole days together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtsd.core.price import ObjectSize
+from rtsd.core.cost import ObjectSize
 from rtsd.core.schema import ObjectSchema
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from rtsd.core.change import Outcome, Source
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.fingerprint import Differences, differing
 from rtsd.core.instant import from_iso, to_iso
 from rtsd.core.silence import is_watched
@@ -202,7 +202,7 @@ class Fingerprinter:
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
         """Orphans that are too many to believe and that no delete log explains; otherwise none."""
         rows = await mirror.count(self._engine.database, mirrored.described)
-        if believable(len(found.orphaned), rows):
+        if is_plausible(len(found.orphaned), rows):
             return set()
         left = found.orphaned - (await self._logged(mirrored)).orphaned
-        return set() if believable(len(left), rows) else left
+        return set() if is_plausible(len(left), rows) else left

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import Millis, from_iso, normal_iso, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, from_iso, normal_iso, to_iso
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from rtsd.core.backoff import pause_ms
-from rtsd.core.instant import Millis, to_minute
-from rtsd.core.quota import DAY_MS, HOUR_MS, Bound, frees_at, runs_out_at
+from rtsd.core.instant import DAY_MS, HOUR_MS, Millis, to_minute
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES, LOGINS, Bound, frees_at, runs_out_at
 from rtsd.errors import QuotaExhausted
-from rtsd.salesforce.ledger import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES, LOGINS
 from rtsd.store import quota
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Note

@@ -6,11 +6,11 @@ import asyncio
 
 import structlog
 
-from rtsd.core.instant import Millis
-from rtsd.core.quota import HOUR_MS
+from rtsd.core.instant import HOUR_MS, Millis
+from rtsd.core.quota import BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.ledger import BULK_JOBS, BULK_MEGABYTES, Clock
+from rtsd.salesforce.ledger import Clock
 from rtsd.sync.ledger import StoredLedger
 
 TOLD_ONLY_THERE = (

@@ -136,7 +136,7 @@ class Retry:
 class Learned:
     """What reading the object has taught: limits of this org that nothing announces."""
 
-    most_characters: int = soql.MOST_COLUMNS
+    max_characters: int = soql.MAX_FIELD_LIST
     """Characters of a field list that the org is known to take in one statement of this object."""
     rest_only: bool = False
     """The Bulk API has refused the object."""

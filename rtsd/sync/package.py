@@ -132,7 +132,7 @@ class PackageWatch:
         if rows is None:
             return self._found_closed() if self._is_hidden() else self._missing()
         org_id = self._org_id()
-        row = package.row_of(rows, org_id) if org_id else None
+        row = package.org_row(rows, org_id) if org_id else None
         return self._found(row)
 
     async def probe_with_triggers(self) -> Signal:
@@ -159,7 +159,7 @@ class PackageWatch:
         if rows is None:
             self._missing()
             raise Conflict("The package is not in the org.", "`rtsd package deploy` puts it there.")
-        row = package.row_of(rows, org_id)
+        row = package.org_row(rows, org_id)
         changed = (row is not None and row.disabled) is not disabled
         if changed:
             await package.write_settings(self._client, org_id, {"Disable_RTS__c": disabled}, row)

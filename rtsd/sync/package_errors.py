@@ -15,8 +15,7 @@ import msgspec
 import structlog
 
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis, from_iso, to_iso
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.salesforce import package
 from rtsd.store import error_log, meta
 from rtsd.store.journal import Note
@@ -110,7 +109,7 @@ class PackageErrors:
         mirrored = self._engine.catalog.find(name)
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
-            if len(row.get("Record_Ids__c") or "") >= package.MOST_ERROR_IDS:
+            if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
                 reason = "the package's error log has no room for all records it could not push"
                 unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None

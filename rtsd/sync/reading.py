@@ -45,7 +45,7 @@ limit of 100,000 characters (SOAP API guide, ExceptionCode)."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 """Refusals of a window whose halves may be accepted (SOAP API guide, ExceptionCode)."""
 
-Point = bulk.Point
+Point = bulk.ResumePoint
 """Where in a Bulk result to resume."""
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class Reader:
                 ids,
                 mirrored.described.columns,
                 purpose=self.purpose,
-                most_characters=mirrored.learned.most_characters,
+                max_characters=mirrored.learned.max_characters,
             ),
         )
         return self._batch((record for record in answer.records if record is not None), answer.observed)
@@ -176,7 +176,7 @@ class Reader:
 
         Raises BulkFailed when the job failed or is gone; then it is deleted, too.
         """
-        async with bulk.reading(
+        async with bulk.resume(
             self.client, self._statement(query), point, purpose=self.purpose, page_rows=page_rows
         ) as job:
             async for part in job.rows(chunk_rows(len(job.columns))):
@@ -222,7 +222,7 @@ def parts(mirrored: MirroredObject) -> list[list[str]]:
     return list(
         soql.column_chunks(
             schema.names,
-            most_characters=mirrored.learned.most_characters,
+            max_characters=mirrored.learned.max_characters,
             always=("Id", *([schema.cursor] if schema.cursor else [])),
         )
     )
@@ -244,7 +244,7 @@ def _narrow(mirrored: MirroredObject) -> bool:
     longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
     if longest <= NARROWEST:
         return False
-    mirrored.learned.most_characters = longest // 2
+    mirrored.learned.max_characters = longest // 2
     return True
 
 

@@ -180,7 +180,7 @@ async def _bury(
     record: str | None = None,
 ) -> None:
     at = to_iso(unit.engine.now())
-    await dead_letters.bury(unit.tx, at, reason, message, body, object_name=object_name, record=record)
+    await dead_letters.add(unit.tx, at, reason, message, body, object_name=object_name, record=record)
     await unit.note(
         Note(type="dead_letter", object=object_name, id=record, message=message, detail={"error": reason})
     )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rtsd.core.change import Change, Operation, Outcome, Source, Version
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.salesforce import soql
-from rtsd.salesforce.client import MOST_IDS
+from rtsd.salesforce.client import MAX_IDS
 from rtsd.salesforce.ledger import Observed
 from rtsd.store import fetches, mirror, objects
 from rtsd.store.journal import Note
@@ -61,7 +61,7 @@ class Repair:
                     continue
                 changed += await self._work_off(mirrored, [(record_id, at) for record_id, _, at in waiting])
                 fetched += len(waiting)
-                more |= len(waiting) == fetches.MOST
+                more |= len(waiting) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
 
     def _may_wait(self, mirrored: MirroredObject, oldest: Millis) -> bool:
@@ -142,7 +142,7 @@ class Repair:
             rows = (await objects.row_counts(self._engine.database)).get(mirrored.name, 0)
             lost = len(vanished & own.keys())
             unexplained = mirrored.suspicions.unexplained + lost
-            if not believable(unexplained, rows):
+            if not is_plausible(unexplained, rows):
                 # Not fetched again: that would cost calls without end, and show nothing new.
                 await object_states.guard_deletions(self._engine, mirrored, unexplained, rows)
             else:
@@ -176,4 +176,4 @@ class Repair:
 
 def ids_at_once(mirrored: MirroredObject) -> int:
     """Records that one call fetches: wide rows make its answer large."""
-    return min(MOST_IDS, chunk_rows(len(mirrored.described.columns)))
+    return min(MAX_IDS, chunk_rows(len(mirrored.described.columns)))

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import Millis
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS, Millis
 from rtsd.services import Service
 from rtsd.store import retention
 from rtsd.sync.engine import Engine

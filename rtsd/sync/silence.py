@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.payload import Heartbeat, Push
-from rtsd.core.quota import DAY_MS
 from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
-from rtsd.store.journal import Found, Note
+from rtsd.store.journal import Note, UnpushedChange
 from rtsd.sync.engine import Engine
 from rtsd.sync.schedule import CurrentSchedule
 
@@ -140,6 +139,6 @@ class Silence:
     def _offset(self) -> Millis:
         return self._engine.server_clock.offset
 
-    def _is_watched(self, one: Found) -> bool:
+    def _is_watched(self, one: UnpushedChange) -> bool:
         mirrored = self._engine.catalog.find(one.object)
         return mirrored is not None and is_watched(one.op, one.changed, mirrored.conditions)

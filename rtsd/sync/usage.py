@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rtsd.core.backoff import pause_ms
-from rtsd.core.instant import Millis
-from rtsd.core.quota import DAY_MS
-from rtsd.salesforce.ledger import API_REQUESTS
+from rtsd.core.instant import DAY_MS, Millis
+from rtsd.core.quota import API_REQUESTS
 from rtsd.store.quota import Usage
 
 SAMPLE_EVERY_MS: Millis = 300_000

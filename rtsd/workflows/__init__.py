@@ -1,1 +1,1 @@
-"""What a verb does beyond one question to the daemon: check an org, deploy the package, play the demo."""
+"""Verbs that take more than one request to the daemon: check an org, deploy the package, run the demo."""

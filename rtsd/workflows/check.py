@@ -1,6 +1,6 @@
-"""What `rtsd check` finds before the first byte is read: login, org, permissions, objects, package, price.
+"""The preflight checks of `rtsd check`: login, org, permissions, objects, package, limits and cost.
 
-It reads a few rows and writes nothing, neither in the org nor here.
+It reads a few rows and writes nothing, neither in the org nor locally.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from rtsd.config.credentials import credentials
 from rtsd.control import wire
 from rtsd.control.protocol import Priced
 from rtsd.core import schema
-from rtsd.core.price import IdleDay, ObjectSize, Periods, Price, idle_day, price
+from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_day
 from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.daemon import rules as configured
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
 from rtsd.machine import wall_ms
-from rtsd.rules.engine import mistake
+from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.ledger import Uncounted
+from rtsd.salesforce.ledger import NullLedger
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
@@ -39,19 +39,19 @@ _PURPOSE = "check"
 
 @dataclass(frozen=True, slots=True)
 class CheckedObject:
-    """An object that can be mirrored: its rows as the sync user sees them, and how many fields."""
+    """An object that can be mirrored; its size covers the rows visible to the sync user."""
 
     name: str
     fields: int
     size: ObjectSize
     formulas: bool
-    """Whether it has fields that are read again every so often."""
+    """Whether it has fields that need periodic refreshes."""
     schema: ObjectSchema
 
 
 @dataclass(slots=True)
 class Report:
-    """Everything that was found. What could not be asked stays None."""
+    """The result of the checks. Values that could not be read stay None."""
 
     org: Organization | None = None
     user: str | None = None
@@ -59,21 +59,21 @@ class Report:
     package: str | None = None
     objects: list[CheckedObject] = field(default_factory=list)
     limits: dict[str, Limit] = field(default_factory=dict)
-    price: Price | None = None
+    cost: Cost | None = None
     idle: IdleDay | None = None
-    """What a day costs on which nothing changes."""
+    """The cost of a day without changes."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def apex(self) -> bool | None:
-        """Whether the org's edition runs Apex, which the package is made of."""
+        """Whether the org's edition runs Apex, which the package needs."""
         return None if self.org is None else self.org.apex
 
     def priced(self) -> Priced:
         """Return the price of the first audit, and every problem (contract section 5)."""
         maxima = {name: limit.maximum for name, limit in self.limits.items()}
         return Priced(
-            estimate=None if self.price is None else wire.estimate(self.price, maxima),
+            estimate=None if self.cost is None else wire.estimate(self.cost, maxima),
             problems=wire.problems(self.problems),
         )
 
@@ -94,59 +94,61 @@ class Report:
             },
             "package": {"state": self.package},
             "objects": [
-                {"name": one.name, "fields": one.fields, "rows": one.size.rows} for one in self.objects
+                {"name": found.name, "fields": found.fields, "rows": found.size.rows}
+                for found in self.objects
             ],
             "idle_day": None if self.idle is None else self.idle.document(),
             **msgspec.to_builtins(self.priced()),
         }
 
     def add(self, error: RtsError, what: str = "") -> None:
-        """Note an error as a problem."""
+        """Add an error as a problem, with `what` as a prefix."""
         self.problems.append(Problem(f"{what}{error.message}", error.do))
 
 
 async def inspect(config: Config) -> Report:
-    """Ask the org everything that matters before the start; what is wrong is in `problems`.
+    """Run all checks; what is wrong is in the report's `problems`.
 
-    Raises ConfigError for rules that name columns which their objects do not have.
+    Raises ConfigError for rules that name columns that their objects lack.
     """
     report = Report()
-    _look_at_disk(config, report)
-    _look_at_commands(config, report)
-    session = Session(credentials(config.org), Uncounted(), wall_ms)
-    async with Client(session, Uncounted(), wall_ms, api_version=config.org.api_version) as client:
+    _check_directory(config, report)
+    _check_commands(config, report)
+    session = Session(credentials(config.org), NullLedger(), wall_ms)
+    async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:
-            await _look_at_org(client, config, report)
-            await _look_at_objects(client, config.objects, report)
-            _refuse_unfit_rules(config, report.objects)
+            await _check_org(client, config, report)
+            await _check_objects(client, config.objects, report)
+            _check_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
-            await _look_at_limits(client, config, report)
+            await _check_limits(client, config, report)
         except (AuthenticationFailed, OrgUnreachable) as error:
             report.add(error)
         except SalesforceError as error:
-            report.add(error, "The org could not be looked at in full: ")
+            report.add(error, "The checks of the org are incomplete: ")
     return report
 
 
-def _look_at_disk(config: Config, report: Report) -> None:
+def _check_directory(config: Config, report: Report) -> None:
     directory = config.store.path.parent
     if not os.access(directory, os.W_OK | os.X_OK):
-        what = "cannot be written" if directory.is_dir() else "does not exist"
+        what = "is not writable" if directory.is_dir() else "does not exist"
         report.problems.append(
             Problem(
-                f"{directory}, the directory of [store] path, {what}.", "Create it for the user rtsd runs as."
+                f"{directory}, the directory of [store] path, {what}.",
+                "Create it, owned by the user that runs rtsd.",
             )
         )
 
 
-async def _look_at_org(client: Client, config: Config, report: Report) -> None:
-    user = await _who(client)
+async def _check_org(client: Client, config: Config, report: Report) -> None:
+    user = await _user(client)
     report.user = user.username if user else None
     report.org = await client.organization(purpose=_PURPOSE)
     if config.gateway.listen and not report.apex:
         report.problems.append(
             Problem(
-                f"{report.org.edition} runs no Apex, so nothing can push.",
+                f"{report.org.edition} runs no Apex, so the package cannot be installed.",
                 'Set listen = "" in [gateway]: Interval Sync reads the changes.',
             )
         )
@@ -154,20 +156,20 @@ async def _look_at_org(client: Client, config: Config, report: Report) -> None:
     if report.sees_all is False:
         report.problems.append(
             Problem(
-                f"{report.user} has no View All Data: records not shared with it do not exist for rtsd.",
-                "Give it View All Data, or View All Records on each object of [[objects]], or share with it"
-                " what is to be mirrored; Modify All Data is not needed.",
+                f"{report.user} lacks View All Data: rtsd cannot see records that are not shared with it.",
+                "Grant View All Data, or View All Records on each object of [[objects]], or share the records"
+                " to be mirrored; Modify All Data is not needed.",
             )
         )
-    wanted = Wanted(config.gateway.public_url, [one.name for one in config.objects])
+    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
     org_id = report.org.id
     package = PackageWatch(client, wanted, lambda: org_id, wall_ms)
     await package.probe()
     report.package = "disabled" if package.known.disabled else package.known.state
 
 
-async def _who(client: Client) -> UserInfo | None:
-    """Who the sync user is; None where the connected app's scopes do not let it ask."""
+async def _user(client: Client) -> UserInfo | None:
+    """The sync user; None if the connected app's scopes do not allow reading it."""
     try:
         return await client.userinfo(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
@@ -177,7 +179,7 @@ async def _who(client: Client) -> UserInfo | None:
 
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
-    """Whether a permission set or the profile grants View All Data; None where that may not be asked."""
+    """Whether a permission set or the profile grants View All Data; None if that cannot be read."""
     try:
         page = await client.query(soql.view_all_data(user_id), purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
@@ -186,57 +188,57 @@ async def _sees_all(client: Client, user_id: str) -> bool | None:
         return None
     granted = [row.get("PermissionSet") or {} for row in page.records]
     if not granted:
-        return None  # a profile is a permission set too, so there is one: it may not be seen
-    return any(one.get("PermissionsViewAllData") for one in granted)
+        return None  # every profile is a permission set, so an empty result means that it is not visible
+    return any(permissions.get("PermissionsViewAllData") for permissions in granted)
 
 
-async def _look_at_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
+async def _check_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
     names = {name.lower(): name for name in await objects.list_objects(client, purpose=_PURPOSE)}
-    for one in wanted:
-        if one.name.lower() not in names:
-            report.problems.append(_unseen(one.name, names))
+    for section in wanted:
+        if section.name.lower() not in names:
+            report.problems.append(_invisible(section.name, names))
             continue
         try:
-            report.objects.append(await _look_at_object(client, one))
+            report.objects.append(await _check_object(client, section))
         except (AuthenticationFailed, OrgUnreachable):
             raise
         except SalesforceError as error:
-            report.add(error, f"{one.name}: ")
+            report.add(error, f"{section.name}: ")
         except ValueError as error:
             do = (
                 "Correct [[objects]], or give the sync user Read Access to it: field-level security,"
                 " in permission set RTS_Sync."
             )
             report.problems.append(Problem(f"{error}.", do))
-    report.price = price((one.size for one in report.objects), from_start=True)
+    report.cost = full_read((found.size for found in report.objects), from_start=True)
 
 
-def _refuse_unfit_rules(config: Config, found: Sequence[CheckedObject]) -> None:
-    schemas = {one.name.lower(): one.schema for one in found}
+def _check_rules(config: Config, found: Sequence[CheckedObject]) -> None:
+    schemas = {checked.name.lower(): checked.schema for checked in found}
     wanted = [rule for rule in configured.rules(config) if rule.object.lower() in schemas]
     configured.refuse(
-        config, [line for rule in wanted for line in mistake(rule, schemas[rule.object.lower()])]
+        config, [line for rule in wanted for line in mistakes_in(rule, schemas[rule.object.lower()])]
     )
 
 
-def _look_at_commands(config: Config, report: Report) -> None:
-    """What rules and alerts start has to be there, for the user that checks at least."""
+def _check_commands(config: Config, report: Report) -> None:
+    """Check that the programs of rules and alerts exist and are executable by the current user."""
     actions = [rule.action for rule in configured.rules(config)]
     actions += [alert.action for alert in configured.alerts(config)]
-    for program in sorted({one.target for one in actions if one.kind == "command"}):
+    for program in sorted({action.target for action in actions if action.kind == "command"}):
         if shutil.which(program) is None:
-            what = f"{program}, which a rule or an alert starts, is no program that can be run."
+            what = f"{program}, the command of a rule or alert, is not an executable program."
             report.problems.append(Problem(what, "Correct argv, or its owner and mode."))
 
 
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     sync = config.sync
     periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
-    formulas, pushed = sum(one.formulas for one in found), config.gateway.listen is not None
+    formulas, pushed = sum(checked.formulas for checked in found), config.gateway.listen is not None
     return idle_day(len(found), formulas, periods, with_package=pushed)
 
 
-def _unseen(name: str, names: Mapping[str, str]) -> Problem:
+def _invisible(name: str, names: Mapping[str, str]) -> Problem:
     near = difflib.get_close_matches(name.lower(), names, n=1)
     meant = f" Did you mean {names[near[0]]}?" if near else ""
     return Problem(
@@ -246,50 +248,50 @@ def _unseen(name: str, names: Mapping[str, str]) -> Problem:
     )
 
 
-async def _look_at_object(client: Client, wanted: ObjectSection) -> CheckedObject:
-    """Describe, count and sample one object: three calls.
+async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
+    """Describe, count and sample an object, in three calls.
 
-    Raises SalesforceError, or ValueError that names the fields which the org does not show.
+    Raises SalesforceError, or ValueError for configured fields that are not visible.
     """
     described = await objects.describe(client, wanted.name, purpose=_PURPOSE)
     if described is None:
-        raise AssertionError("an unconditional describe has an answer")
+        raise AssertionError("an unconditional describe has a result")
     config = wanted.config()
     existing = [entry["name"] for entry in described.raw["fields"]]
     kept = schema.narrow(described.schema, config, existing)
-    _refuse_unknown_conditions(config, existing)
+    _check_conditions(config, existing)
     size = await measure(client, kept, config.where, purpose=_PURPOSE)
     return CheckedObject(
         kept.name, len(kept.fields), size, formulas=bool(kept.drifting(config.refresh)), schema=kept
     )
 
 
-def _refuse_unknown_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
+def _check_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
     known = {name.lower() for name in existing}
     unknown = [name for name in config.conditions if name.lower() not in known]
     if unknown:
         raise ValueError(
-            f"conditions of {config.name} name {', '.join(unknown)}, which the org does not show"
+            f"conditions of {config.name} name {', '.join(unknown)}, which the sync user cannot see"
         )
 
 
-async def _look_at_limits(client: Client, config: Config, report: Report) -> None:
-    """Compare the price with what is left today, less the reserve."""
+async def _check_limits(client: Client, config: Config, report: Report) -> None:
+    """Compare the cost with the remaining limits, less the reserve."""
     try:
         report.limits = await client.limits(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
         raise
     except SalesforceError as error:
-        what = f"The org does not tell its limits: {error.message}"
-        do = "Give the sync user View Setup and Configuration; till then rtsd knows no limit but your own."
+        what = f"The org does not reveal its limits: {error.message}"
+        do = "Give the sync user View Setup and Configuration; until then rtsd knows only your own limits."
         report.problems.append(Problem(what, do))
-    if report.price is None:
+    if report.cost is None:
         return
     limits = {name: (limit.maximum, limit.remaining) for name, limit in report.limits.items()}
-    for name, share, left in report.price.beyond(limits, config.quota.reserve):
+    for name, share, left in report.cost.beyond(limits, config.quota.reserve):
         report.problems.append(
             Problem(
-                f"The first audit takes {share:.1f} % of {name}; {left:.1f} % can be used today.",
-                "It pauses and goes on as calls free up; a lower [quota] reserve or fewer [[objects]] help.",
+                f"The first audit needs {share:.1f} % of {name}, of which {left:.1f} % are available today.",
+                "It pauses and resumes as usage expires; a lower [quota] reserve or fewer [[objects]] help.",
             )
         )

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from rtsd.core.instant import from_iso
-from rtsd.core.price import API_REQUESTS
+from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import Conflict, QuotaExhausted
 from rtsd.store import audits
 from rtsd.sync import audit

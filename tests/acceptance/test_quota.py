@@ -10,8 +10,8 @@ import pytest
 
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode, Signal
-from rtsd.core.price import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
-from rtsd.salesforce.retry import Patience, RetryPolicy
+from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
+from rtsd.salesforce.retry import Retrier, RetryPolicy
 from rtsd.store import quota
 from rtsd.sync import audit
 from rtsd.workflows import check
@@ -196,7 +196,7 @@ async def test_ac_35_retries_have_an_hourly_budget_and_are_counted(stand: Standi
     one = await (await stand({"Lead": 20})).loaded()
     exchange = one.parts.engine.client.exchange
     policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=0.001, per_hour=6)
-    exchange.patience = Patience(policy, one.now, asyncio.sleep)
+    exchange.retrier = Retrier(policy, one.now, asyncio.sleep)
     await one.simulated.fault("503")
     before = await one.calls()
     for _ in range(10):
@@ -310,14 +310,14 @@ async def test_ac_38_the_estimate_is_within_a_fifth_of_the_bill(
         "api_calls": await one.cost(before) + 1,
         "bulk_jobs": (await one.calls())["bulk_jobs"],
     }
-    assert report.price is not None
+    assert report.cost is not None
     drawn = await quota.spent_by_resource(one.parts.database, 0)
-    measured(f"{records}: {report.price} for {bill}, {drawn}")
-    assert report.price.rows == sum(records.values())
-    assert report.price.bulk_jobs == bill["bulk_jobs"] == drawn[BULK_JOBS]
-    assert report.price.api_calls == pytest.approx(bill["api_calls"], rel=0.2)
+    measured(f"{records}: {report.cost} for {bill}, {drawn}")
+    assert report.cost.rows == sum(records.values())
+    assert report.cost.bulk_jobs == bill["bulk_jobs"] == drawn[BULK_JOBS]
+    assert report.cost.api_calls == pytest.approx(bill["api_calls"], rel=0.2)
     assert drawn[API_REQUESTS] == bill["api_calls"]
-    assert report.price.mb == pytest.approx(drawn[BULK_MEGABYTES], rel=0.2, abs=len(records))
+    assert report.cost.mb == pytest.approx(drawn[BULK_MEGABYTES], rel=0.2, abs=len(records))
 
 
 @pytest.mark.parametrize("mode", ["real_time", "interval"])

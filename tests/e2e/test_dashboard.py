@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
-from rtsd.workflows.demo.stray import OBJECT as STRAY
-from rtsd.workflows.demo.stray import push_stray
+from rtsd.workflows.demo.environment import UNMIRRORED as STRAY
+from rtsd.workflows.demo.environment import push_unmirrored
 from rtstui.app import RtsTui
 from rtstui.daemon_link import DaemonLink
 from rtstui.screens.view import InputLine
@@ -65,7 +65,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
 
             status = await daemon.status()
-            await push_stray(str(status.gateway.listen), str(status.org.id), TOKEN)
+            await push_unmirrored(str(status.gateway.listen), str(status.org.id), TOKEN)
             await pilot.press("4")
             await until(lambda: STRAY in text(app))
             (letter,) = await daemon.client.dead_letters()

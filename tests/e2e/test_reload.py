@@ -7,7 +7,7 @@ import signal
 import aiohttp
 import pytest
 
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.processes.sender import signed

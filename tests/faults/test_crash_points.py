@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.store import backup, migrate
+from rtsd.store import backup, migrations
 from rtsd.store.database import Database
 from tests.support.faults import store_steps
 
@@ -82,7 +82,7 @@ def sound(mirror: Path) -> dict[str, int]:
     async def opened() -> dict[str, int]:
         async with await Database.open(mirror) as database:
             assert await database.fetch("PRAGMA integrity_check") == [("ok",)]
-            assert await database.fetch("PRAGMA user_version") == [(migrate.LATEST,)]
+            assert await database.fetch("PRAGMA user_version") == [(migrations.LATEST,)]
             ((entries,),) = await database.fetch("SELECT COUNT(*) FROM _rts_journal")
             ids = await database.fetch("SELECT webhook_id FROM _rts_inbox")
             return {"entries": entries, **{name: 1 for (name,) in ids}}
@@ -132,7 +132,7 @@ def test_killed_while_backing_up(tmp_path: Path) -> None:
                 process.kill()
         process.wait()
         assert sound(mirror)["entries"] == store_steps.ENTRIES
-        backup.sweep(mirror)
+        backup.remove_leftovers(mirror)
         assert list(tmp_path.glob(".*backup*")) == []
         copied = tmp_path / "copy.db"
         if copied.exists():

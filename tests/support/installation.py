@@ -13,10 +13,10 @@ from rtsd.config import Config
 from rtsd.salesforce.deploy import Progress
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying, Outcome
+from rtsd.workflows.installation.org_session import OrgSession, org_session
 from rtsd.workflows.installation.plan import Plan
 from rtsd.workflows.installation.removing import Removed, remove
 from rtsd.workflows.installation.reports import InstallationReport, report
-from rtsd.workflows.installation.visit import Visit, visiting
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg
 
@@ -47,7 +47,7 @@ async def _no_pause(_seconds: float) -> None:
 
 @dataclass
 class Office:
-    """The org and the configuration; each step is a visit of its own, as each command is."""
+    """The org and the configuration; each step has its own session, as each command has."""
 
     sim: SimulatedOrg
     org: Org
@@ -72,32 +72,34 @@ class Office:
         return config.load(path)
 
     @asynccontextmanager
-    async def visit(
+    async def session(
         self, settings: Config | None = None, *, pushes: bool = True
-    ) -> AsyncIterator[tuple[Visit, Plan]]:
+    ) -> AsyncIterator[tuple[OrgSession, Plan]]:
         """Connect, and make the plan."""
         settings = settings or self.configuration()
-        async with visiting(settings) as visit:
-            visit.client.exchange.patience.sleep = self.no_pause
-            yield visit, await plans.make(visit.client, settings, pushes=pushes)
+        async with org_session(settings) as session:
+            session.client.exchange.retrier.sleep = self.no_pause
+            yield session, await plans.make(session.client, settings, pushes=pushes)
 
     async def deploy(self, settings: Config | None = None) -> Outcome:
         """`rtsd package deploy`."""
-        async with self.visit(settings) as (visit, plan):
+        async with self.session(settings) as (session, plan):
             return await Deploying(
-                visit.client, plan, plan.tests(), self.said.append, self.progress.append
+                session.client, plan, plan.tests(), self.said.append, self.progress.append
             ).run()
 
     async def remove(self, settings: Config | None = None) -> Removed:
         """`rtsd package remove`."""
-        async with self.visit(settings, pushes=False) as (visit, plan):
+        async with self.session(settings, pushes=False) as (session, plan):
             tests = plan.tests(local=plan.is_production)
-            return await remove(visit.client, plan, tests, say=self.said.append, tell=self.progress.append)
+            return await remove(
+                session.client, plan, tests, report=self.said.append, on_progress=self.progress.append
+            )
 
     async def status(self, settings: Config | None = None) -> InstallationReport:
         """`rtsd package status`."""
-        async with self.visit(settings) as (visit, plan):
-            return await report(visit.client, plan)
+        async with self.session(settings) as (session, plan):
+            return await report(session.client, plan)
 
     async def calls(self) -> dict[str, int]:
         """API calls by kind, as the org counted them."""

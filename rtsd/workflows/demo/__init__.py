@@ -2,9 +2,8 @@
 
 ::
 
-    stage.py     the directory, its configuration, and the processes; all of them end with the stage
-    story.py     what happens on it: load, people at work, imports, a silent spell, and the reckoning
-    stray.py     a push that cannot be used: something for the dashboard's dead letters
-    watch.py     what the daemon's feed told meanwhile: changes, their latency, the modes
-    compare.py   the org's truth against the SQLite mirror, field by field
+    environment.py   the directory, its configuration, and the processes, which end with it
+    scenario.py      the sequence of events: load, edits, imports, lost pushes, and the comparison
+    feed.py          the statistics of the daemon's feed: changes, latencies, modes
+    compare.py       a comparison of the org with the SQLite mirror, field by field
 """

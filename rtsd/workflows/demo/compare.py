@@ -1,7 +1,7 @@
-"""The org's truth against the SQLite mirror, field by field.
+"""A comparison of the org with the SQLite mirror, field by field.
 
-It reads the mirror's file as any other program would, with the standard library, and goes by contract
-section 4 alone: what rtsd itself thinks a value should be is not asked.
+It reads the mirror's file with the standard library, as any other program would, and follows contract section
+4 alone, independent of rtsd's own conversion of values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EXAMPLES = 5
 
 @dataclass
 class Difference:
-    """What differs in one object. Counts are of records; `examples` shows some."""
+    """The differences of an object, as numbers of records with some examples."""
 
     name: str
     rows: int = 0
@@ -36,13 +36,13 @@ class Difference:
         return not (self.missing or self.orphaned or self.stale)
 
     def note(self, text: str) -> None:
-        """Keep some examples, for whoever looks for the cause."""
+        """Add an example, up to a few."""
         if len(self.examples) < _EXAMPLES:
             self.examples.append(text)
 
 
 async def compare(name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path) -> Difference:
-    """Walk through both in the order of Id and return what differs. Memory does not grow with the rows."""
+    """Compare both sides in the order of Id, in constant memory."""
     result = Difference(name)
     with closing(sqlite3.connect(f"file:{mirror}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
@@ -66,7 +66,7 @@ async def compare(name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path)
 
 
 def expected(value: Any) -> Any:
-    """Return what the mirror has to hold for a value of Salesforce's JSON (contract section 4)."""
+    """Return the mirror's value for a value of Salesforce's JSON (contract section 4)."""
     if value == "":
         return None
     if isinstance(value, str):
@@ -98,4 +98,4 @@ def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: sqlite3
 
 def _orphaned(result: Difference, ours: sqlite3.Row) -> None:
     result.orphaned += 1
-    result.note(f"{ours['Id']} is not in the org any more")
+    result.note(f"{ours['Id']} is no longer in the org")

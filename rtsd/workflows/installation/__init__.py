@@ -1,17 +1,16 @@
-"""The Salesforce package on its way into an org and out of it: what `rtsd package` does.
+"""Installation of the Salesforce package: the work of `rtsd package`.
 
 ::
 
-    plan.py          what should be in the org, out of the configuration and the org's own facts
-    inventory.py     what is there
-    differences.py   how the two differ, and whether that takes a deployment
-    deploying.py     make them equal: check, deploy, settings, conditions, jobs
-    removing.py      take everything out again, in the order in which Salesforce lets it go
-    switching.py     Disable RTS, off and on
-    exporting.py     the package as files, for another tool
-    reports.py       how an org stands
-    rotation.py      another token, without a moment in which a push is refused
-    visit.py         a connection to the org, and the running daemon told of what it cost
+    plan.py          the target state, from the configuration and the org's facts
+    inventory.py     the current state of the org
+    differences.py   the differences between both, and whether they require a deployment
+    deploying.py     resolve the differences: check, deploy, settings, conditions, jobs
+    removing.py      remove the package, in the order that Salesforce requires
+    exporting.py     the package as files, for another deployment tool
+    status.py        the state of the package in an org
+    rotation.py      rotation of the push token without rejecting a push
+    org_session.py   a connection to the org, whose calls are reported to the daemon
 
-Works with or without a running daemon: it talks to Salesforce itself, as `rtsd check` does.
+Independent of a running daemon: it calls Salesforce directly, as `rtsd check` does.
 """

@@ -1,4 +1,4 @@
-"""How an org's package differs from what should be there, and whether that takes a deployment."""
+"""Differences between an org's package and the plan, and whether they require a deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.salesforce import package
 from rtsd.sync.package import same_gateway
-from rtsd.workflows.installation.inventory import APEX, OURS, Inventory
+from rtsd.workflows.installation.inventory import APEX, HANDLER_CALL, Inventory
 from rtsd.workflows.installation.plan import Plan
 
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
@@ -19,12 +19,12 @@ _VERSION = re.compile(r"\bVALUE\s*=\s*'([^']+)'")
 _RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
 """States of a scheduled job that will run again (Object Reference, CronTrigger)."""
 METADATA = frozenset({"code", "objects", "remote site", "permission set"})
-"""Parts that a deployment brings; the others are rows and jobs."""
+"""Parts that only a deployment changes; the others are rows and jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it should be."""
+    """A difference between the org and the plan."""
 
     part: str
     """code, objects, remote site, permission set, assignment, settings, conditions or jobs."""
@@ -32,61 +32,70 @@ class Difference:
 
 
 def differences(plan: Plan, found: Inventory) -> list[Difference]:
-    """Return everything that differs; a part that could not be asked for is taken to be right."""
+    """Return all differences; parts that could not be read are assumed to be correct."""
     return [
         Difference(part, what)
-        for part, told in (
+        for part, found_differences in (
             ("code", _code(plan, found)),
             ("objects", _objects(plan, found)),
             ("remote site", _remote_site(plan, found)),
             ("permission set", _permission_set(found)),
             ("assignment", _assignment(plan, found)),
             ("settings", _settings(plan, found)),
-            ("conditions", (f"those of {name} are not in the org yet" for name in unseeded(plan, found))),
+            (
+                "conditions",
+                (f"those of {name} are not in the org yet" for name in without_conditions(plan, found)),
+            ),
             ("jobs", _jobs(plan, found)),
         )
-        for what in told
+        for what in found_differences
     ]
 
 
 def version_of(found: Inventory) -> str | None:
-    """The version that the installed code says it has."""
+    """The version of the installed code."""
     source = found.code.get(("ApexClass", "RTS_Version"))
-    told = _VERSION.search(source.body or "") if source else None
-    return told[1] if told else None
+    match = _VERSION.search(source.body or "") if source else None
+    return match[1] if match else None
 
 
 def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
-    """Triggers of ours whose objects are not mirrored any more."""
+    """The package's triggers of objects that are no longer mirrored."""
     wanted = {name for kind, name in _sources(plan) if kind == "ApexTrigger"}
     return sorted(
-        name for name, one in found.triggers.items() if name not in wanted and OURS in (one.body or "")
+        name
+        for name, trigger in found.triggers.items()
+        if name not in wanted and HANDLER_CALL in (trigger.body or "")
     )
 
 
-def ours(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
-    """Classes and triggers of this package, by kind and name; another's may have a similar name."""
+def own_code(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
+    """The classes and triggers of this package as (kind, name); another package's may have similar names."""
     wanted = _sources(plan)
-    return sorted(key for key, one in found.code.items() if key in wanted or OURS in (one.body or ""))
+    return sorted(
+        key for key, source in found.code.items() if key in wanted or HANDLER_CALL in (source.body or "")
+    )
 
 
-def unseeded(plan: Plan, found: Inventory) -> list[str]:
-    """Objects with conditions in the configuration of which the org has no synced field at all."""
+def without_conditions(plan: Plan, found: Inventory) -> list[str]:
+    """Objects with configured conditions but without any synced field in the org."""
     if "conditions" in found.unknown:
         return []
-    have = {one.object.lower() for one in found.synced}
+    have = {row.object.lower() for row in found.synced}
     return [name for name in plan.conditions if name.lower() not in have]
 
 
 def missing_rows(plan: Plan, found: Inventory) -> list[package.SyncedField]:
-    """The synced fields that seed what `unseeded` names."""
+    """The synced fields to write for the objects of `without_conditions`."""
     return [
-        row for name in unseeded(plan, found) for row in package.changed_rows(name, [], plan.conditions[name])
+        row
+        for name in without_conditions(plan, found)
+        for row in package.changed_rows(name, [], plan.conditions[name])
     ]
 
 
 def _sources(plan: Plan) -> dict[tuple[str, str], str]:
-    """Code that should be there, by kind and name."""
+    """The planned code by kind and name."""
     wanted = {}
     for path, content in plan.files.items():
         folder, _, file = path.partition("/")
@@ -100,34 +109,34 @@ def _code(plan: Plan, found: Inventory) -> Iterator[str]:
         if ("classes" if kind == "ApexClass" else "triggers") in found.unknown:
             continue
         what = kind.removeprefix("Apex").lower()
-        there = found.code.get((kind, name))
-        if there is None:
+        installed = found.code.get((kind, name))
+        if installed is None:
             yield f"{what} {name} is missing"
-        elif not there.active:
+        elif not installed.active:
             yield f"{what} {name} is not active"
-        elif there.body is not None and _plain(there.body) != _plain(body):
-            yield f"{what} {name} is another version"
+        elif installed.body is not None and _normalised(installed.body) != _normalised(body):
+            yield f"{what} {name} has another version"
     for name in obsolete_triggers(plan, found):
-        yield f"trigger {name} is left over from an object that is not mirrored"
+        yield f"trigger {name} belongs to an object that is no longer mirrored"
 
 
 def _objects(plan: Plan, found: Inventory) -> Iterator[str]:
     for name, fields in object_fields(plan.files).items():
         if f"object {name}" in found.unknown:
             continue
-        there = found.fields.get(name)
-        if there is None:
+        visible = found.fields.get(name)
+        if visible is None:
             yield f"{name} is missing, or hidden from the sync user"
-        elif lost := sorted(fields - there):
-            yield f"{name} lacks {', '.join(lost)}, or hides it from the sync user"
+        elif missing := sorted(fields - visible):
+            yield f"{name} lacks {', '.join(missing)}, or hides it from the sync user"
 
 
 def object_fields(files: dict[str, bytes]) -> dict[str, frozenset[str]]:
-    """Return the package's own objects with their fields, out of its `.object` files."""
+    """Return the package's own objects with their fields, from its `.object` files."""
     return {
         path.removeprefix("objects/").removesuffix(".object"): frozenset(
             element.findtext(f"{_NAMESPACE}fullName", "")
-            for element in ET.fromstring(content).iter(f"{_NAMESPACE}fields")  # noqa: S314 - our own files
+            for element in ET.fromstring(content).iter(f"{_NAMESPACE}fields")  # noqa: S314 - the package's own files
         )
         for path, content in files.items()
         if path.startswith("objects/")
@@ -135,7 +144,7 @@ def object_fields(files: dict[str, bytes]) -> dict[str, frozenset[str]]:
 
 
 def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
-    """The path of the gateway's URL does not count (Metadata API guide, RemoteSiteSetting)."""
+    """Compare the remote site, ignoring the path of the URL (Metadata API guide, RemoteSiteSetting)."""
     if "remote site" in found.unknown:
         return
     if found.remote_site is None:
@@ -157,20 +166,20 @@ def _assignment(plan: Plan, found: Inventory) -> Iterator[str]:
 def _settings(plan: Plan, found: Inventory) -> Iterator[str]:
     if "settings" in found.unknown:
         return
-    row = package.row_of(found.settings, plan.org.id)
+    row = package.org_row(found.settings, plan.org.id)
     if row is None:
         yield "RTS_Settings__c has no row for the org"
         return
     if not same_gateway(row.gateway_url, plan.gateway_url):
         yield f"Gateway_URL__c is {row.gateway_url or 'empty'}, not {plan.gateway_url}"
     if row.token not in plan.tokens:
-        yield f"Token__c is {'another one than the gateway accepts' if row.token else 'empty'}"
+        yield f"Token__c is {'not one that the gateway accepts' if row.token else 'empty'}"
     if row.org_id[:15] != plan.org.id[:15]:
         yield f"Org_Id__c is {row.org_id or 'empty'}, not {plan.org.id}"
 
 
 def _jobs(plan: Plan, found: Inventory) -> Iterator[str]:
-    """Developer Edition takes five scheduled jobs in all, so two of ours may have to do."""
+    """Compare the jobs. Developer Edition allows five in total, so two of the package's suffice there."""
     if "jobs" in found.unknown:
         return
     running = {name for name, state in found.jobs.items() if state in _RUNNING}
@@ -179,13 +188,13 @@ def _jobs(plan: Plan, found: Inventory) -> Iterator[str]:
         yield f"not scheduled: {', '.join(missing)}"
 
 
-def takes_deployment(found: Iterable[Difference]) -> bool:
-    """Whether metadata differs, and not only rows and jobs."""
-    return any(one.part in METADATA for one in found)
+def requires_deployment(found: Iterable[Difference]) -> bool:
+    """Whether a difference concerns metadata, not only rows and jobs."""
+    return any(difference.part in METADATA for difference in found)
 
 
-def _plain(body: str) -> str:
-    """Salesforce may end lines and files otherwise than we do."""
+def _normalised(body: str) -> str:
+    """The source without differences in line ends and trailing whitespace."""
     return "\n".join(line.rstrip() for line in body.splitlines()).strip()
 
 

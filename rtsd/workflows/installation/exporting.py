@@ -1,4 +1,4 @@
-"""The package as files, for an administrator who deploys with another tool."""
+"""Export of the package as files, for deployment with another tool."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.config import Config
 from rtsd.errors import ConfigError, UsageError
 
-_MARK = "sfdx-project.json"
+_MARKER = "sfdx-project.json"
 
 _README = """# RTS, the Salesforce package of rtsd {version}
 
-For {objects}; pushes go to {url}. `rtsd package deploy` does all of this by itself.
+For {objects}; pushes go to {url}. `rtsd package deploy` performs all of these steps.
 
 1. Deploy: `sf project deploy start --source-dir force-app`, in production with
    `--test-level RunSpecifiedTests {tests}`.
-2. Setup → Permission Sets → RTS Sync → Manage Assignments: the sync user.
-3. Setup → Custom Settings → RTS Settings → Manage → New (at the top, for the org): Gateway URL `{url}`,
-   Token a line of rtsd's token file, Org Id the org's own (Setup → Company Information), Error Logging on.
-4. Developer Console → Debug → Open Execute Anonymous Window; run this, which schedules the heartbeat:
+2. Setup → Permission Sets → RTS Sync → Manage Assignments: add the sync user.
+3. Setup → Custom Settings → RTS Settings → Manage → New (at the top, for the org). Gateway URL: `{url}`;
+   Token: a line of rtsd's token file; Org Id: see Setup → Company Information; Error Logging: on.
+4. Developer Console → Debug → Open Execute Anonymous Window: run this to schedule the heartbeat.
 
 ```apex
 {schedule}
 ```
 
-   Developer Edition takes five scheduled jobs in all; there two do, at the minutes {few}.
-5. The same window: `{ping}` sends a test push, and rtsd knows that the package is there.
+   Developer Edition allows five scheduled jobs in total; there, two suffice, at the minutes {few}.
+5. In the same window, run `{ping}`: it sends a test push, which tells rtsd that the package is installed.
 """
 
 
 def export(config: Config, directory: Path) -> int:
-    """Write a Salesforce DX project for the configuration's objects; return how many files.
+    """Write a Salesforce DX project for the configured objects; return the number of files.
 
-    Raises ConfigError without a public_url, UsageError where the directory holds something else.
+    Raises ConfigError without a public_url, UsageError if the directory contains anything else.
     """
     url = config.gateway.public_url
     if not url:
         raise ConfigError(
-            "public_url in [gateway] is empty: the remote site is made for it.",
+            "public_url in [gateway] is empty: the remote site needs it.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
-    names = [one.name for one in config.objects]
+    names = [section.name for section in config.objects]
     files = apex.sfdx_project(names, url, config.org.api_version, run_as=config.org.username)
     files["README.md"] = _readme(names, url).encode()
-    _clear(directory)
+    _make_room(directory)
     for path, content in files.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +66,12 @@ def _readme(names: list[str], url: str) -> str:
     )
 
 
-def _clear(directory: Path) -> None:
-    """Make room: triggers of an earlier export would be deployed again."""
+def _make_room(directory: Path) -> None:
+    """Delete an earlier export, whose triggers would be deployed again."""
     if not directory.exists():
         return
-    if any(directory.iterdir()) and not (directory / _MARK).is_file():
+    if any(directory.iterdir()) and not (directory / _MARKER).is_file():
         raise UsageError(
-            f"{directory} holds something else.", "Name an empty directory, or an earlier export."
+            f"{directory} contains other files.", "Name an empty directory, or an earlier export."
         )
     shutil.rmtree(directory / "force-app", ignore_errors=True)

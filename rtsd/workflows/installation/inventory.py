@@ -1,4 +1,4 @@
-"""What of the package is in an org: code, objects, remote site, permission set, jobs, rows."""
+"""The state of the package in an org: code, objects, remote site, permission set, jobs, rows."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from rtsd.salesforce.package import PERMISSION_SET, PURPOSE, Settings, SyncedFie
 
 REMOTE_SITE = "RTS_Gateway"
 JOBS = "RTS Heartbeat %"
-OURS = "RTS_Handler.run("
-"""What every trigger of ours calls: another's that only has a similar name is left alone."""
+HANDLER_CALL = "RTS_Handler.run("
+"""The call in every trigger of the package, which distinguishes them from others with similar names."""
 APEX = {"classes": "ApexClass", "triggers": "ApexTrigger"}
 """Folder of the metadata format -> Tooling object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A class or trigger as the org has it."""
+    """A class or trigger in the org."""
 
     body: str | None
-    """None where the org does not tell."""
+    """None if the org does not reveal it."""
     active: bool
 
 
 @dataclass
 class Inventory:
-    """What is there. A part that the sync user may not ask for is among `unknown`, and empty here."""
+    """The state of the org. Parts that the sync user may not read are listed in `unknown` and empty."""
 
     code: dict[tuple[str, str], Source] = field(default_factory=dict)
     """By (ApexClass or ApexTrigger, name)."""
     fields: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Fields of the package's objects, as the sync user sees them; only of objects that are there."""
+    """Fields of the package's objects that the sync user sees; without missing objects."""
     remote_site: str | None = None
     """The active remote site's URL."""
     permission_set: str | None = None
-    """Its id."""
+    """The id of the permission set RTS_Sync."""
     assignments: dict[str, str] = field(default_factory=dict)
-    """User id -> id of the assignment of RTS_Sync."""
+    """User id -> id of the permission set assignment."""
     jobs: dict[str, str] = field(default_factory=dict)
-    """Name of a scheduled job -> its state."""
+    """Name of a scheduled job -> state."""
     settings: list[Settings] = field(default_factory=list)
     synced: list[SyncedField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
     def triggers(self) -> dict[str, Source]:
-        """Our triggers, by name."""
-        return {name: one for (kind, name), one in self.code.items() if kind == "ApexTrigger"}
+        """The package's triggers by name."""
+        return {name: source for (kind, name), source in self.code.items() if kind == "ApexTrigger"}
 
 
-async def take(client: Client, objects: tuple[str, ...], mirrored: tuple[str, ...]) -> Inventory:
-    """Ask the org for all of it, each part for one call; `objects` are the package's own.
+async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[str, ...]) -> Inventory:
+    """Read all parts, each in one call; `objects` are the package's own.
 
-    Raises what the client raises, but where a single part is refused to the sync user.
+    Raises the client's errors, except if Salesforce refuses a single part.
     """
     found = Inventory()
     parts: dict[str, Callable[[], Awaitable[None]]] = {
@@ -73,14 +73,14 @@ async def take(client: Client, objects: tuple[str, ...], mirrored: tuple[str, ..
         "conditions": partial(_synced, client, found, mirrored),
     }
     parts |= {f"object {name}": partial(_fields, client, found, name) for name in objects}
-    await asyncio.gather(*(_part(found, name, ask) for name, ask in parts.items()))
+    await asyncio.gather(*(_part(found, name, read) for name, read in parts.items()))
     found.unknown.sort()
     return found
 
 
-async def _part(found: Inventory, name: str, ask: Callable[[], Awaitable[None]]) -> None:
+async def _part(found: Inventory, name: str, read: Callable[[], Awaitable[None]]) -> None:
     try:
-        await ask()
+        await read()
     except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
         raise
     except SalesforceError:
@@ -101,7 +101,7 @@ async def _fields(client: Client, found: Inventory, name: str) -> None:
         if package.is_absent(error):
             return
         raise
-    found.fields[name] = frozenset(str(one["name"]) for one in answer.data["fields"])
+    found.fields[name] = frozenset(str(entry["name"]) for entry in answer.data["fields"])
 
 
 async def _remote_site(client: Client, found: Inventory) -> None:

@@ -1,44 +1,43 @@
-"""What should be in the org, out of the configuration and of what the org says of itself."""
+"""The planned state of the package, from the configuration and the org's facts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from rtsd import apex
 from rtsd.config import Config
-from rtsd.config.values import is_loopback
 from rtsd.core.ids import full_id
 from rtsd.errors import ConfigError, Conflict, UsageError
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests
 from rtsd.salesforce.responses import Organization
+from rtsd.salesforce.transport import is_loopback
 
 PURPOSE = "package"
 NOWHERE = "https://gateway.invalid"
-"""Stands for the gateway's address where nothing is to be pushed (RFC 6761)."""
+"""A placeholder for the gateway's address if nothing is to be pushed (RFC 6761)."""
 _WITHOUT_TESTS = "Developer Edition"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The package as this org should have it."""
+    """The planned state of the package in an org."""
 
     org: Organization
     user_id: str
     user: str
-    """The sync user's name."""
+    """The sync user's username."""
     objects: tuple[str, ...]
-    """MirroredObject objects that can have a trigger."""
+    """Mirrored objects that support triggers."""
     untriggered: tuple[str, ...]
-    """MirroredObject objects that run no triggers: Interval Sync reads them."""
+    """Mirrored objects without support for triggers, which Interval Sync reads."""
     gateway_url: str
     api_version: str
     tokens: tuple[str, ...]
-    """Every token that the gateway accepts, the newest last."""
+    """The tokens that the gateway accepts, newest last."""
     conditions: Mapping[str, tuple[str, ...]]
 
     @cached_property
@@ -52,7 +51,7 @@ class Plan:
         return not self.org.sandbox and self.org.edition != _WITHOUT_TESTS
 
     def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> ApexTests:
-        """Which tests a deployment runs: in production the package's own, as a customer's may fail anyway."""
+        """The tests to run, in production by default only the package's: a customer's may fail anyway."""
         if classes:
             return ApexTests("RunSpecifiedTests", classes)
         if local:
@@ -61,77 +60,76 @@ class Plan:
 
 
 async def make(client: Client, config: Config, *, user: str = "", pushes: bool = True) -> Plan:
-    """Ask the org what the plan depends on, for three calls.
+    """Create the plan, with three calls to the org.
 
-    `user` is the username of rtsd's user, where somebody else is logged in; without `pushes` it is about
-    switching the package or removing it, which needs no gateway. Raises ConfigError where the configuration
-    has none to push to, Conflict where the edition runs no Apex, and what the client raises.
+    `user` is the username of rtsd's user if somebody else is logged in. Without `pushes` the plan needs no
+    gateway, as for disabling or removing the package. Raises ConfigError if the gateway is not configured,
+    Conflict if the edition runs no Apex, and the client's errors.
     """
     if pushes:
         _require_gateway(config)
     org = await client.organization(purpose=PURPOSE)
     if not org.apex:
         raise Conflict(
-            f"{org.edition} runs no Apex, so nothing in it can push, and the package cannot be deployed.",
-            'Set listen = "" in [gateway]: Interval Sync reads the changes, and the mirror is as right.',
+            f"{org.edition} runs no Apex, so the package cannot be deployed.",
+            'Set listen = "" in [gateway]: Interval Sync keeps the mirror just as correct.',
         )
     user_id, username = await _user(client, user)
-    listed = {
-        name.lower(): one for name, one in (await objects.list_objects(client, purpose=PURPOSE)).items()
-    }
-    missing = [one.name for one in config.objects if one.name.lower() not in listed]
+    visible = await objects.list_objects(client, purpose=PURPOSE)
+    listed = {name.lower(): entry for name, entry in visible.items()}
+    missing = [section.name for section in config.objects if section.name.lower() not in listed]
     if missing and pushes:
         raise ConfigError(
             f"The org has no object {', '.join(missing)}, or hides it from the sync user.",
             "Correct [[objects]], or give the sync user the object permission Read.",
         )
-    found = {one.name: listed[one.name.lower()] for one in config.objects if one.name not in missing}
+    found = {
+        section.name: listed[section.name.lower()]
+        for section in config.objects
+        if section.name not in missing
+    }
     return Plan(
         org=org,
         user_id=user_id,
         user=username,
-        objects=tuple(one.name for one in found.values() if one.triggerable),
-        untriggered=tuple(one.name for one in found.values() if not one.triggerable),
+        objects=tuple(entry.name for entry in found.values() if entry.triggerable),
+        untriggered=tuple(entry.name for entry in found.values() if not entry.triggerable),
         gateway_url=config.gateway.public_url or NOWHERE,
         api_version=config.org.api_version,
         tokens=tuple(secret.reveal() for secret in config.gateway.token),
         conditions={
-            found[one.name].name: one.conditions
-            for one in config.objects
-            if one.conditions and one.name in found
+            found[section.name].name: section.conditions
+            for section in config.objects
+            if section.conditions and section.name in found
         },
     )
 
 
 async def _user(client: Client, username: str) -> tuple[str, str]:
-    """Id and name of rtsd's user: who is logged in, or who is named. Raises UsageError."""
+    """The id and username of rtsd's user: the one named, or else the one logged in. Raises UsageError."""
     if not username:
         mine = await client.userinfo(purpose=PURPOSE)
         return mine.user_id, mine.username
     rows = (await client.query(soql.user_named(username), purpose=PURPOSE)).records
     if not rows:
-        raise UsageError(f"The org has no user {username}.", "Usernames are in Setup → Users.")
+        raise UsageError(f"The org has no user {username}.", "Look the username up in Setup → Users.")
     return full_id(rows[0]["Id"]), str(rows[0]["Username"])
 
 
 def _require_gateway(config: Config) -> None:
     gateway = config.gateway
-    if _is_here(gateway.public_url) and not _is_here(config.org.login_url):
+    if is_loopback(gateway.public_url) and not is_loopback(config.org.login_url):
         raise ConfigError(
-            f"public_url in [gateway] is {gateway.public_url}: Salesforce can't reach this machine by that.",
+            f"public_url in [gateway] is {gateway.public_url}, which Salesforce cannot reach.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
     if gateway.listen is None:
         raise ConfigError(
-            'listen = "" in [gateway]: this rtsd takes no pushes, so the package has nowhere to push to.',
+            'listen = "" in [gateway]: rtsd receives no pushes, so the package has nowhere to send them.',
             "Set listen, public_url and token_file in [gateway].",
         )
     if not gateway.public_url:
         raise ConfigError(
-            "public_url in [gateway] is empty: the package has to know where it pushes to.",
+            "public_url in [gateway] is empty: the package needs an address to push to.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
-
-
-def _is_here(url: str) -> bool:
-    return is_loopback(urlsplit(url).hostname or "")

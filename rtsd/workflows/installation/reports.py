@@ -1,4 +1,4 @@
-"""The report of `rtsd package status`: the installed package beside the configured one."""
+"""The state of the package in an org, as `rtsd package status` shows it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from rtsd import apex
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
-from rtsd.workflows.installation.deploying import look
-from rtsd.workflows.installation.differences import Difference, differences, ours, version_of
+from rtsd.workflows.installation.deploying import read_inventory
+from rtsd.workflows.installation.differences import Difference, differences, own_code, version_of
 from rtsd.workflows.installation.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationReport:
-    """The installed package, and its differences from the configured one."""
+    """The installed package compared with the plan."""
 
     state: str
     """installed or missing."""
@@ -25,32 +25,31 @@ class InstallationReport:
     error_logging: bool | None
     gateway_url: str | None
     triggers: list[str]
-    """Objects with a trigger that should have one."""
+    """Planned objects whose trigger is installed."""
     untriggered: list[str]
     jobs: dict[str, str]
     differences: list[Difference]
     unknown: list[str]
-    """Parts that the sync user may not ask for."""
+    """Parts that the sync user may not read."""
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the status as JSON."""
         return {**asdict(self), "equal": not self.differences}
 
 
 async def report(client: Client, plan: Plan) -> InstallationReport:
-    """Take stock of the org and compare."""
-    found = await look(client, plan)
-    row = package.row_of(found.settings, plan.org.id)
-    there = set(found.triggers)
+    """Read the current state and compare it with the plan."""
+    found = await read_inventory(client, plan)
+    row = package.org_row(found.settings, plan.org.id)
     names = apex.trigger_names(plan.objects)
     return InstallationReport(
-        state="installed" if ours(plan, found) or found.fields else "missing",
+        state="installed" if own_code(plan, found) or found.fields else "missing",
         version=version_of(found),
         expected_version=apex.VERSION,
         disabled=row.disabled if row else None,
         error_logging=row.error_logging if row else None,
         gateway_url=row.gateway_url if row else None,
-        triggers=[name for name, trigger in names.items() if trigger in there],
+        triggers=[name for name, trigger in names.items() if trigger in found.triggers],
         untriggered=list(plan.untriggered),
         jobs=found.jobs,
         differences=differences(plan, found),

@@ -1,11 +1,11 @@
-"""Another push token, without a moment in which a push is refused.
+"""Rotation of the push token without rejecting a push.
 
-1. `begin`: a second token is added to the token file, and a running daemon takes it up: both are accepted.
-2. The org's setting is switched to it. Pushes that wait for a retry are signed anew when they are sent, and
-   those under way with the old token are still accepted.
-3. `finish`, a day later or more: every token but the org's is dropped from the file, and by the daemon.
+1. `begin` adds a second token to the token file and has a running daemon reload it: both are accepted.
+2. It then writes the new token to the org's settings. Pushes waiting for a retry are signed when they are
+   sent; pushes in flight with the old token are still accepted.
+3. `finish`, a day later or more, removes every token but the org's from the file and the daemon.
 
-Each step may be done again: what was done already is left as it is.
+Each step is idempotent.
 """
 
 from __future__ import annotations
@@ -19,60 +19,58 @@ from rtsd import logs
 from rtsd.config import Config
 from rtsd.config.credentials import replace_secret
 from rtsd.control.client import ControlClient
-from rtsd.core.instant import Millis, to_minute
-from rtsd.core.token import key_id
+from rtsd.core.instant import DAY_MS, Millis, to_minute
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict, RtsError
 from rtsd.machine import random_token
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.workflows.installation.plan import Plan
 
-KEPT_MS: Millis = 24 * 3_600_000
-"""So long the old token is accepted at least: retries of the package may take hours."""
+OVERLAP_MS: Millis = DAY_MS
+"""The minimum time both tokens are accepted, as the package's retries may take hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation did; tokens by their ids."""
+    """The result of a rotation; tokens by id."""
 
     token_id: str
-    """The one that the org signs with now."""
+    """The token that the org now signs with."""
     dropped: list[str]
     daemon: bool
-    """Whether a running daemon has taken it up; one that starts later reads the file."""
+    """Whether a running daemon has reloaded its tokens; one that starts later reads the file."""
     finish_after: str | None
-    """When the old token may be dropped; None when there is none any more."""
+    """The time from which the old token may be dropped; None if there is none."""
 
 
 async def begin(client: Client, plan: Plan, config: Config, now: Millis) -> Rotated:
     """Add a token and have the org sign with it.
 
-    Raises Conflict while an earlier rotation is not finished, and where the daemon did not take it up.
+    Raises Conflict if an earlier rotation is unfinished, or if the daemon does not accept the new token.
     """
     path = _token_file(config)
     row = await package.org_settings(client, plan.org.id, with_token=True)
     tokens = list(plan.tokens)
     if row is None or row.token not in tokens:
-        raise Conflict(
-            "The org does not sign with a token of the token file.", "`rtsd package deploy` puts that right."
-        )
+        raise _foreign_token()
     if row.token != tokens[0] and len(tokens) > 1:
         raise Conflict(
-            f"A rotation is under way: {len(tokens)} tokens are accepted, and the org signs with a new one.",
-            f"`rtsd package rotate-token --finish` ends it, from {_finish_after(path)} on.",
+            f"A rotation is in progress: {len(tokens)} tokens are accepted, the org signs with the newer.",
+            f"Run `rtsd package rotate-token --finish` from {_finish_after(path)} on.",
         )
-    if len(tokens) == 1:  # else an earlier try came to here, and is taken up
+    if len(tokens) == 1:  # otherwise an earlier run was interrupted here, and is continued
         tokens.append(random_token())
         logs.conceal(tokens)
         replace_secret(path, "\n".join(tokens))
     new = tokens[-1]
-    daemon = await _take_up(config, new)
+    daemon = await _reload_daemon(config, new)
     await package.write_settings(client, plan.org.id, {"Token__c": new}, row)
-    return Rotated(key_id(new.encode()), [], daemon, to_minute(now + KEPT_MS))
+    return Rotated(key_id(new.encode()), [], daemon, to_minute(now + OVERLAP_MS))
 
 
 async def finish(client: Client, plan: Plan, config: Config, now: Millis) -> Rotated:
-    """Drop every token but the one that the org signs with; without another there is nothing to do.
+    """Drop all tokens but the one that the org signs with, if there are others.
 
     Raises Conflict within a day of the last change of the token file.
     """
@@ -80,36 +78,38 @@ async def finish(client: Client, plan: Plan, config: Config, now: Millis) -> Rot
     row = await package.org_settings(client, plan.org.id, with_token=True)
     tokens = list(plan.tokens)
     if row is None or row.token is None or row.token not in tokens:
-        raise Conflict(
-            "The org does not sign with a token of the token file.", "`rtsd package deploy` puts that right."
-        )
+        raise _foreign_token()
     dropped = [token for token in tokens if token != row.token]
     if dropped:
-        if now - _changed_at(path) < KEPT_MS:
+        if now - _changed_at(path) < OVERLAP_MS:
             raise Conflict(
-                "The old token was replaced less than a day ago: pushes signed with it may be on their way.",
-                f"Finish from {_finish_after(path)} on.",
+                "The old token was replaced less than a day ago; pushes signed with it may still arrive.",
+                f"Run it again from {_finish_after(path)} on.",
             )
         replace_secret(path, row.token)
-    daemon = await _take_up(config, row.token, dropped)
-    return Rotated(key_id(row.token.encode()), [key_id(one.encode()) for one in dropped], daemon, None)
+    daemon = await _reload_daemon(config, row.token, dropped)
+    return Rotated(key_id(row.token.encode()), [key_id(token.encode()) for token in dropped], daemon, None)
+
+
+def _foreign_token() -> Conflict:
+    return Conflict("The org does not sign with a token of the token file.", "Run `rtsd package deploy`.")
 
 
 def _token_file(config: Config) -> Path:
-    """Where tokens are written. Raises ConfigError where they cannot be."""
+    """The token file. Raises ConfigError without one."""
     path = config.gateway.token_path
     if path is None:
         raise ConfigError(
-            "The push token stands in the configuration itself, so it cannot be rotated.",
-            "Give it as token_file in [gateway].",
+            "The push token is part of the configuration file, so it cannot be rotated.",
+            "Move it to a file and set token_file in [gateway].",
         )
     return path
 
 
-async def _take_up(config: Config, token: str, dropped: Collection[str] = ()) -> bool:
-    """Have a running daemon read its tokens again; False where none runs.
+async def _reload_daemon(config: Config, token: str, dropped: Collection[str] = ()) -> bool:
+    """Have a running daemon reload its tokens; False if none is running.
 
-    Raises Conflict where one runs that does not accept the token now, or still one that was dropped.
+    Raises Conflict if the daemon then does not accept `token`, or still accepts a dropped one.
     """
     if not _listens(config.control.socket):
         return False
@@ -118,24 +118,24 @@ async def _take_up(config: Config, token: str, dropped: Collection[str] = ()) ->
             accepted = (await client.reload()).token_ids
     except RtsError as error:
         raise Conflict(
-            f"The daemon did not take the token up: {error.message}",
-            "The org was not switched, so nothing is refused. Put that right, and do the same again.",
+            f"The daemon did not reload its tokens: {error.message}",
+            "The org still signs with the old token, so no push is rejected. Correct the problem and repeat.",
         ) from error
     if key_id(token.encode()) not in accepted:
         raise Conflict(
             "The daemon does not accept the new token: it reads another file, or a systemd credential.",
-            "The org was not switched. Restart rtsd, which renews credentials, and do the same again.",
+            "The org still signs with the old token. Restart rtsd, which renews credentials, and repeat.",
         )
-    if any(key_id(one.encode()) in accepted for one in dropped):
+    if any(key_id(old.encode()) in accepted for old in dropped):
         raise Conflict(
-            "The file is right, but the daemon still accepts the old token: it reads a systemd credential.",
+            "The file is correct, but the daemon still accepts the old token: it reads a systemd credential.",
             "Restart rtsd, which renews credentials.",
         )
     return True
 
 
 def _listens(path: Path) -> bool:
-    """Whether somebody listens on a socket; one that this user may not use counts."""
+    """Whether a process listens on a socket, even one that this user may not use."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -151,4 +151,4 @@ def _changed_at(path: Path) -> Millis:
 
 
 def _finish_after(path: Path) -> str:
-    return to_minute(_changed_at(path) + KEPT_MS)
+    return to_minute(_changed_at(path) + OVERLAP_MS)

@@ -134,5 +134,5 @@ def test_metrics_are_not_for_the_network(address: str) -> None:
     """Whoever can reach the port can read the numbers, so it is open to this machine only."""
     from rtsd.config import values as parsers
 
-    with pytest.raises(ValueError, match="open to others"):
+    with pytest.raises(ValueError, match="reachable from outside"):
         parsers.loopback_listen(address)

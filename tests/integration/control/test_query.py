@@ -51,6 +51,6 @@ async def test_a_long_query_is_stopped(socket: Socket, monkeypatch: pytest.Monke
 
 async def test_rows_are_limited_and_it_says_so(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """More rows than are given are not hidden."""
-    monkeypatch.setattr(query, "MOST_ROWS", 3)
+    monkeypatch.setattr(query, "MAX_ROWS", 3)
     _, body = await socket.ask("POST", "/v1/query", {"sql": "SELECT Id FROM Contact"})
     assert (len(body["rows"]), body["truncated"]) == (3, True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtsd.gateway.body import MOST
+from rtsd.gateway.body import MAX_BODY
 from tests.support.inprocess.rig import Rig, Start
 
 STALL_S = 0.05
@@ -218,7 +218,7 @@ async def test_bombs_are_refused_before_they_hurt(bomb: bytes, rig: Rig) -> None
 
 async def test_large_bodies_share_what_memory_there_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unsigned megabytes are bounded in all, with 503 and Retry-After; small pushes go on beside them."""
-    monkeypatch.setattr("rtsd.gateway.body.MOST_IN_ALL", 2_000_000)
+    monkeypatch.setattr("rtsd.gateway.body.MAX_TOTAL", 2_000_000)
     released = asyncio.Event()
     begun = asyncio.Event()
 
@@ -244,5 +244,5 @@ async def test_a_gigabyte_in_a_megabyte_is_not_unpacked(rig: Rig) -> None:
     for encoding in ("gzip", "deflate", "br", "identity", "x"):
         status, answer, _ = await rig.push(b"\x1f\x8b" * 1_000, headers={"Content-Encoding": encoding})
         assert (status, answer["error"]) == (415, "PushEncoded")
-    status, _ = await raw(rig, HEAD + b"Content-Length: %d\r\n\r\nx" % (MOST + 1))
+    status, _ = await raw(rig, HEAD + b"Content-Length: %d\r\n\r\nx" % (MAX_BODY + 1))
     assert status == 413

@@ -156,7 +156,7 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
 
     async def bury(reason: str) -> None:
         async with engine.unit_of_work() as unit:
-            await dead_letters.bury(
+            await dead_letters.add(
                 unit.tx, "t", reason, "m", MaskedPush(b"{}"), object_name=None, record=None
             )
 
@@ -174,7 +174,7 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
     assert await look(one) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
     async with engine.unit_of_work() as unit:
-        await dead_letters.bury_delivery(unit.tx, own)
+        await dead_letters.add_delivery(unit.tx, own)
     assert await look(one) == ["dead_letter"] * 2
 
 

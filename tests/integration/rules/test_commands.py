@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rtsd.rules import command
-from rtsd.rules.rule import Command, Tried
+from rtsd.rules.rule import Command, DeliveryResult
 
 BODY = json.dumps({"v": 1, "record": {"LastName": "Ada $(id) `id`"}}).encode()
 
 
-async def run(source: str, *arguments: str, timeout_ms: int = 20_000, body: bytes = BODY) -> Tried:
+async def run(source: str, *arguments: str, timeout_ms: int = 20_000, body: bytes = BODY) -> DeliveryResult:
     """Run a Python program with these arguments."""
     argv = (sys.executable, "-c", source, *arguments)
     return await command.run(Command(argv, timeout_ms), "rts_1", body)
@@ -36,7 +36,7 @@ async def test_a_program_gets_the_document_on_its_standard_input(tmp_path: Path)
         "json.dump([sys.stdin.read(), sys.argv[1:], dict(os.environ)], open(sys.argv[1], 'w'))"
     )
     large = b'{"x": "' + b"x" * 3_000_000 + b'"}'
-    assert await run(source, str(out), "; exit 3", body=large) == Tried("delivered", "exit 0")
+    assert await run(source, str(out), "; exit 3", body=large) == DeliveryResult("delivered", "exit 0")
     text, arguments, environment = json.loads(out.read_text())
     assert text.encode() == large
     assert arguments == [str(out), "; exit 3"]
@@ -77,7 +77,7 @@ async def test_a_program_that_does_not_end_is_ended_with_all_it_started(tmp_path
         "time.sleep(600)"
     )
     tried = await run(source, str(pid_file), timeout_ms=1_500)
-    assert (tried.outcome, tried.reason) == ("failed", "not done within 1.5 s, and ended")
+    assert (tried.outcome, tried.reason) == ("failed", "killed after 1.5 s")
     child = int(pid_file.read_text())
     for _ in range(200):
         if is_gone(child):
@@ -90,7 +90,7 @@ async def test_something_left_behind_does_not_hold_up_the_end() -> None:
     """A program that leaves a child with its stderr open has ended all the same."""
     begun = time.monotonic()
     tried = await run("import subprocess, sys; subprocess.Popen(['sleep', '8']); sys.exit(1)")
-    assert tried == Tried("failed", "exit 1")
+    assert tried == DeliveryResult("failed", "exit 1")
     assert time.monotonic() - begun < 6
 
 
@@ -101,11 +101,11 @@ async def test_a_program_need_not_read() -> None:
 
 async def test_a_program_that_a_signal_ends_is_a_failure() -> None:
     """Its name is told."""
-    assert (await run("import os; os.kill(os.getpid(), 15)")).reason == "ended by SIGTERM"
+    assert (await run("import os; os.kill(os.getpid(), 15)")).reason == "killed by SIGTERM"
 
 
 async def test_a_program_that_is_not_there_is_told() -> None:
     """Not a crash, and not a success."""
     tried = await command.run(Command(("/nowhere/at-all",), 1_000), "rts_1", BODY)
     assert (tried.outcome, tried.outage) == ("failed", True)
-    assert tried.reason == "cannot be started: No such file or directory"
+    assert tried.reason == "cannot start: No such file or directory"

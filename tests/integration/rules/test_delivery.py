@@ -318,7 +318,7 @@ async def test_a_restart_between_try_and_note_sends_again_under_the_same_id(
         await rig.settle()
         await rig.parts.rule_engine.deliverer.turn()
         await until(lambda: len(receiver.seen) == 1)
-        await rig.parts.rule_engine.deliverer.break_off()
+        await rig.parts.rule_engine.deliverer.cancel_attempts()
     async with rig.running():
         await one.deliver()
         await rig.parts.rule_engine.deliverer.close()

@@ -30,7 +30,7 @@ async def test_a_job_stays_until_its_last_rows_are_stored(desk: Desk) -> None:
     start = await bulk.create(client, IDS, purpose="audit")
 
     async def fail() -> None:
-        async with bulk.reading(client, IDS, start, purpose="audit") as job:
+        async with bulk.resume(client, IDS, start, purpose="audit") as job:
             async for rows in job.rows():
                 assert rows.next_page == "null"
                 raise ZeroDivisionError
@@ -38,6 +38,6 @@ async def test_a_job_stays_until_its_last_rows_are_stored(desk: Desk) -> None:
     with pytest.raises(ZeroDivisionError):
         await fail()
     assert len(desk.server.bulk.jobs) == 1
-    async with bulk.reading(client, IDS, start, purpose="audit") as job:
+    async with bulk.resume(client, IDS, start, purpose="audit") as job:
         assert [rows.next_page async for rows in job.rows()] == ["null"]
     assert desk.server.bulk.jobs == {}

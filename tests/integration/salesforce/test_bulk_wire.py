@@ -78,14 +78,14 @@ async def test_a_result_with_fewer_rows_than_the_job_read_is_an_error(
 ) -> None:
     """ac_03: pages that agree with themselves may still not be all."""
     serve(bench, script, page(b'"Id","Name"\n"1","a"\n', 1), numberRecordsProcessed=2)
-    with pytest.raises(BulkFailed, match="read 2 records, its result has 1"):
+    with pytest.raises(BulkFailed, match="read 2 records, but its result has 1"):
         await read(await bench.client())
 
 
 async def test_other_columns_than_asked_for_are_refused(bench: Bench, script: type[Script]) -> None:
     """Columns in another order would put values under wrong names."""
     serve(bench, script, page(b'"Name","Id"\n"a","1"\n', 1))
-    with pytest.raises(BulkFailed, match="answered the columns Name, Id"):
+    with pytest.raises(BulkFailed, match="returned the columns Name, Id"):
         await read(await bench.client())
 
 

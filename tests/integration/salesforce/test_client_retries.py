@@ -167,5 +167,5 @@ async def test_a_login_that_fails_for_now_is_waited_for(bench: Bench, script: ty
         bench.clock.advance(seconds + 2)
 
     client = await bench.client()
-    client.exchange.patience.sleep = pause
+    client.exchange.retrier.sleep = pause
     assert await client.limits(purpose="x") == {}

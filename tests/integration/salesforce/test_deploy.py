@@ -38,7 +38,9 @@ async def run(
     """Deploy something."""
     client = await bench.client()
     told = progress if progress is not None else []
-    return await deploy.deploy(client, b"PK-zip", tests, check_only=False, purge=True, tell=told.append)
+    return await deploy.deploy(
+        client, b"PK-zip", tests, check_only=False, purge=True, on_progress=told.append
+    )
 
 
 async def test_zip_and_options_are_sent_and_every_call_is_in_the_ledger(
@@ -118,8 +120,8 @@ async def test_a_thousand_reasons_are_cut_short(bench: Bench, script: type[Scrip
     scripted(bench, script, result("Failed", details={"componentFailures": [FAILURE] * 1000}))
     with pytest.raises(DeployFailed) as caught:
         await run(bench)
-    assert len(caught.value.details) == deploy.MOST_TOLD + 1
-    assert caught.value.details[-1] == f"and {1000 - deploy.MOST_TOLD} more"
+    assert len(caught.value.details) == deploy.MAX_REASONS + 1
+    assert caught.value.details[-1] == f"and {1000 - deploy.MAX_REASONS} more"
 
 
 async def test_interrupted_it_cancels_what_it_began(bench: Bench, script: type[Script]) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.core.privacy import MaskedPush
-from rtsd.core.quota import DAY_MS
 from rtsd.store import dead_letters, error_log, inbox, quota
 from rtsd.store.counts import Counts
 from rtsd.store.database import Database, Tx
@@ -76,7 +75,7 @@ async def append(database: Database, *names: str, at: Millis = NOW) -> None:
 
 async def bury(tx: Tx, record: str | None, reason: str = "BadValue") -> None:
     """Keep a change that cannot be applied."""
-    await dead_letters.bury(
+    await dead_letters.add(
         tx, to_iso(NOW), reason, "m", MaskedPush(b"{}"), object_name="Contact", record=record
     )
 
@@ -95,13 +94,13 @@ async def fill(database: Database) -> None:
             await bury(tx, record)
         await bury(tx, "r3", dead_letters.UNKNOWN_FIELD)
         letter = DeadLetter(0, to_iso(NOW), "Undelivered", "m", "Contact", "r1", 9, b"{}", rule="crm")
-        await dead_letters.bury_delivery(tx, letter)
+        await dead_letters.add_delivery(tx, letter)
     async with agreeing(database) as tx:
         await dead_letters.drop(tx, 1)
         await dead_letters.drop(tx, 1)
         await dead_letters.drop(tx, 1_000)
     async with agreeing(database) as tx:
-        await inbox.put_back(tx, NOW, await dead_letters.take(tx, "Contact", dead_letters.UNKNOWN_FIELD))
+        await inbox.requeue(tx, NOW, await dead_letters.take(tx, "Contact", dead_letters.UNKNOWN_FIELD))
     for minutes_ago, error in ((2_000, "A"), (1_000, "A"), (30, "A"), (20, "B"), (10, "B"), (0, "A")):
         async with agreeing(database) as tx:
             await error_log.add(tx, to_iso(NOW - minutes_ago * 60_000), error, "m", None)

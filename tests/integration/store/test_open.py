@@ -21,7 +21,7 @@ from rtsd.errors import (
     RtsError,
     StorageUnwritable,
 )
-from rtsd.store import meta, migrate
+from rtsd.store import meta, migrations
 from rtsd.store.database import APPLICATION_ID, Database
 from rtsd.store.sqlite import pysqlite3
 
@@ -61,7 +61,7 @@ def newer(path: Path) -> None:
     """A database of a later rtsd."""
     with sqlite3.connect(path) as other:
         other.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        other.execute(f"PRAGMA user_version={migrate.LATEST + 1}")
+        other.execute(f"PRAGMA user_version={migrations.LATEST + 1}")
         other.execute("CREATE TABLE _rts_meta (key, value)")
     other.close()
 
@@ -213,7 +213,7 @@ async def test_migrations_run_once_and_are_counted(tmp_path: Path) -> None:
             return tables, version, application
 
     first = await schema()
-    assert first[1:] == (migrate.LATEST, APPLICATION_ID)
+    assert first[1:] == (migrations.LATEST, APPLICATION_ID)
     assert await schema() == first
 
 

@@ -106,7 +106,7 @@ async def test_references_and_stamps_are_indexed(
 
 def test_a_schema_survives_its_storage() -> None:
     """What a restart finds is what the describe said."""
-    field = Field("F", "reference", Kind.TEXT, calculated=True, filterable=False, reference_to=("A", "B"))
+    field = Field("F", "reference", Kind.TEXT, calculated=True, filterable=False)
     described = schema("Thing", field)
     assert tables.decode_schema(tables.encode_schema(described)) == described
 

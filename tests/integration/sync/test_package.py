@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rtsd import services
+from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
-from rtsd.core.price import Periods, idle_day
 from rtsd.store import error_log
 from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S
 from tests.support.inprocess.rig import Rig, Start

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rtsd.errors import QuotaExhausted, StoreError
-from rtsd.salesforce.package import MOST_ERROR_IDS
+from rtsd.salesforce.package import MAX_ERROR_IDS
 from rtsd.store.database import Tx
 from rtsd.sync import object_states
 from rtsd.sync.org import OrgIdentity
@@ -189,7 +189,7 @@ async def resume(rig: Rig) -> Act:
 
 async def package_errors(rig: Rig) -> Act:
     """The package's error log, too full to name every record."""
-    ids = ",".join([UNKNOWN] * MOST_ERROR_IDS)[:MOST_ERROR_IDS]
+    ids = ",".join([UNKNOWN] * MAX_ERROR_IDS)[:MAX_ERROR_IDS]
     row = {"Object__c": "Contact", "Operation__c": "update", "Record_Ids__c": ids, "Message__c": "x"}
     rig.org.create(rig.org.admin, "RTS_Error__c", [row])[0].unwrap()
     known = PackageState(state="installed", heartbeat_at=rig.now(), errors_24h=1)

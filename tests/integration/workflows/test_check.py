@@ -11,7 +11,7 @@ import pytest
 from rtsd import config
 from rtsd.config.credentials import replace_secret
 from rtsd.workflows import check
-from rtsd.workflows.demo.stage import stage, until_answering
+from rtsd.workflows.demo.environment import start, until_answering
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
 
@@ -94,8 +94,8 @@ async def test_too_little_quota_is_a_problem(org: SimulatedOrg, load: Load) -> N
     await org.control("limits", {"DailyApiRequests": 20})
     report = await check.inspect(load())
     (problem,) = report.problems
-    assert "of DailyApiRequests; " in problem.what
-    assert "can be used today" in problem.what
+    assert "of DailyApiRequests, " in problem.what
+    assert "available today" in problem.what
 
 
 async def test_a_missing_directory_is_a_problem(load: Load, tmp_path: Path) -> None:
@@ -106,15 +106,15 @@ async def test_a_missing_directory_is_a_problem(load: Load, tmp_path: Path) -> N
 
 async def test_the_price_is_near_the_bill() -> None:
     """What check says a load will cost is within 20 % of the calls the org counts for it."""
-    async with stage(None, {"Contact": 1_500, "Lead": 500}, silence_ms=60_000) as scene:
+    async with start(None, {"Contact": 1_500, "Lead": 500}, silence_ms=60_000) as scene:
         await until_answering(scene)
         status = await scene.status()
         while any(one.state != "live" for one in status.objects):
             status = await scene.status()
         bill = (await scene.org.stats())["api_calls"]
         report = await check.inspect(config.load(scene.directory / "rtsd.toml", {}))
-    assert report.price is not None
-    assert report.price.api_calls == pytest.approx(bill, rel=0.2)
+    assert report.cost is not None
+    assert report.cost.api_calls == pytest.approx(bill, rel=0.2)
 
 
 def test_a_rotated_token_replaces_its_file(tmp_path: Path) -> None:

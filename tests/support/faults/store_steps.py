@@ -9,7 +9,7 @@ from pathlib import Path
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import repeat
-from rtsd.store import backup, migrate, retention
+from rtsd.store import backup, migrations, retention
 from rtsd.store.database import Database
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
@@ -31,7 +31,7 @@ def prepare_old(path: Path) -> None:
     path.touch(mode=0o600)
     old = pysqlite3.connect(path, isolation_level=None)
     old.execute("PRAGMA journal_mode=WAL")
-    first = next(script for number, script in migrate.SCRIPTS if number == 1)
+    first = next(script for number, script in migrations.SCRIPTS if number == 1)
     old.executescript(f"BEGIN; {first.read_text()}; PRAGMA user_version=1; COMMIT")
     old.execute(_AN_ENTRY, ("2026-01-01T00:00:00.000Z", "kept"))
     old.close()

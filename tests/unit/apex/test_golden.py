@@ -13,7 +13,7 @@ from rtsd.apex import VERSION, metadata
 from rtsd.core import payload
 from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import Stamp, verify
+from rtsd.gateway.signature import SignatureHeaders, verify
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 KINDS = {"changes": payload.Changes, "heartbeat": payload.Heartbeat, "test": payload.Test}
@@ -59,7 +59,9 @@ def test_gateway_takes_it(name: str) -> None:
     headers, body, key = push["headers"], push["body"].encode(), push["token"].encode()
     stamp = int(headers["webhook-timestamp"])
     assert sign(key, headers["webhook-id"], stamp, body) == headers["webhook-signature"]
-    carried = Stamp(headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"])
+    carried = SignatureHeaders(
+        headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"]
+    )
     verify([b"another", key], carried, body, stamp * 1000)
     with pytest.raises(BadSignature):
         verify([key + b"\n"], carried, body, stamp * 1000)

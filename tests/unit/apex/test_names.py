@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsd.apex import trigger_name, trigger_names
-from rtsd.apex.names import LONGEST, RESERVED
+from rtsd.apex.names import MAX_LENGTH, RESERVED
 from rtsd.apex.source import metadata
 
 IDENTIFIER = re.compile(r"[A-Za-z](?:_?[A-Za-z0-9])*")
@@ -31,7 +31,7 @@ def test_names_are_legal_and_unique(objects: list[str]) -> None:
     """Whatever the objects are called, each has a trigger of its own that Apex accepts."""
     names = list(trigger_names(objects).values())
     assert len({name.lower() for name in names}) == len(objects)
-    assert all(IDENTIFIER.fullmatch(name) and len(name) <= LONGEST for name in names)
+    assert all(IDENTIFIER.fullmatch(name) and len(name) <= MAX_LENGTH for name in names)
 
 
 def test_claims_on_one_name_are_settled() -> None:

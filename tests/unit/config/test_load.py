@@ -192,11 +192,11 @@ def test_each_login_says_what_it_needs(auth: str, missing: list[str], mistakes: 
     [
         ('fields = ["Na me"]', "objects[Contact].fields[1]", "is not an API name"),
         ("fields = []", "objects[Contact].fields", "names no field"),
-        ('exclude = ["SystemModstamp"]', "objects[Contact].exclude", "which rtsd itself needs"),
+        ('exclude = ["SystemModstamp"]', "objects[Contact].exclude", "which rtsd requires"),
         ('privacy = {Phone = "md5"}', "objects[Contact].privacy.Phone", "'drop', 'hash' or 'last4'"),
         ('privacy = {"a b" = "hash"}', "objects[Contact].privacy.a b", "is not an API name"),
         ('where = "WHERE x = 1"', "objects[Contact].where", "the condition alone"),
-        ('[[objects]]\nname = "CONTACT"', "objects[CONTACT]", "is there twice"),
+        ('[[objects]]\nname = "CONTACT"', "objects[CONTACT]", "is a duplicate"),
         ('[store]\npath = ""', "store.path", "is not a path"),
         (f'[control]\nsocket = "/{"x" * 108}"', "control.socket", "too long for a Unix socket"),
         ("[quota.daily]\nbulk_jobs = 0", "quota.daily.bulk_jobs", "greater than or equal to 1"),
@@ -229,7 +229,7 @@ def test_rules_and_alerts_have_one_action_and_a_name(mistakes: Mistakes) -> None
         """
     )
     assert [mistake.split(";")[0] for mistake in found] == [
-        "rules[A]: is there twice",
+        "rules[A]: is a duplicate",
         "rules[a]: has two actions",
         "alerts[1]: has no action",
     ]
@@ -259,8 +259,8 @@ def test_rules_are_checked_as_far_as_that_goes_without_the_org(mistakes: Mistake
         """
     )
     assert [mistake.split(";")[0] for mistake in found] == [
-        "rules[a].when: is no condition: it ends too early",
-        "rules[b].fire_on[1]: 'bulk' is not possible",
+        "rules[a].when: is not a condition: it ends too early",
+        "rules[b].fire_on[1]: 'bulk' is not allowed",
         "rules[b].when: not authorized to use function: load_extension",
         "alerts[A].command.argv[1]: 'a\\x00b' is not an argument",
         "alerts[A].name: is the name of another rule or alert",
@@ -304,7 +304,7 @@ def test_tls_needs_both_files_and_a_private_key(mistakes: Mistakes, tmp_path: Pa
     (found,) = mistakes(minimal, 'tls_certificate = "cert.pem"\ntls_private_key = "key.pem"')
     assert "chmod 600" in found
     (found,) = mistakes(minimal, 'tls_certificate = "no.pem"\ntls_private_key = "no.pem"')[:1]
-    assert "is not there" in found
+    assert "does not exist" in found
 
 
 @pytest.mark.parametrize("text", [b"[org", b"\xff\xfe", b"a = 1\na = 2"])

@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_file_is_told(files: Path, mistakes: Callable[..., 
     assert empty.startswith("org.client_secret_file: ")
     assert "is empty" in empty
     assert missing == (
-        f"gateway.token_file: push-token is not in {files}; the name of a file that holds the secret"
+        f"gateway.token_file: push-token is not in {files}; the name of a file with the secret"
     )
     (files / "sf-secret").write_bytes(b"\xff\xfe")
     assert "is not text" in mistakes(FROM_FILES)[0]
@@ -114,9 +114,7 @@ def test_a_file_we_cannot_read_is_told(files: Path, mistakes: Callable[..., tupl
 def test_a_secret_is_given_once(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
     """Both forms of one secret leave open which is meant."""
     both = FROM_FILES.replace("client_secret_file", 'client_secret = "x"\nclient_secret_file')
-    assert mistakes(both) == (
-        "org.client_secret: is given twice; either client_secret or client_secret_file",
-    )
+    assert mistakes(both) == ("org.client_secret: is set twice; either client_secret or client_secret_file",)
 
 
 def test_a_refresh_token_knows_its_file(files: Path) -> None:

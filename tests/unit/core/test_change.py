@@ -252,7 +252,7 @@ def test_an_update_of_a_deleted_record_is_asked_about_not_believed() -> None:
     known, _ = take(UNKNOWN_RECORD, pushed(gone(0)))
     after, decision = take(known, pushed(edit(5_000, Name="x")))
     assert (decision.outcome, after.deleted) == (Outcome.UNKNOWN, True)
-    assert "deleted here" in decision.fetch
+    assert "deleted in the mirror" in decision.fetch
 
 
 def test_deleted_undeleted_and_deleted_within_a_second_stays_deleted() -> None:

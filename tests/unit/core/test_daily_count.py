@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rtsd.core.daily_count import MINUTE_MS, MOST_MINUTES, DailyCount
-from rtsd.core.quota import DAY_MS
+from rtsd.core.daily_count import MAX_MINUTES, DailyCount
+from rtsd.core.instant import DAY_MS, MINUTE_MS
 
 NOW = 1_772_359_200_000
 
@@ -23,10 +23,10 @@ def test_the_last_day_counts() -> None:
 def test_memory_is_bounded() -> None:
     """Years of counting keep a day of minutes, the newest ones."""
     count = DailyCount()
-    for minute in range(MOST_MINUTES * 3):
+    for minute in range(MAX_MINUTES * 3):
         count.add(NOW + minute * MINUTE_MS)
-    end = NOW + MOST_MINUTES * 3 * MINUTE_MS
-    assert count.minutes == MOST_MINUTES
+    end = NOW + MAX_MINUTES * 3 * MINUTE_MS
+    assert count.minutes == MAX_MINUTES
     assert count.last_day(end) == DAY_MS // MINUTE_MS
 
 

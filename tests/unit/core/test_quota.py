@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.core.quota import DAY_MS, HOUR_MS, LEFT_TO_OTHERS, Bound, frees_at, runs_out_at
+from rtsd.core.instant import DAY_MS, HOUR_MS
+from rtsd.core.quota import LEFT_TO_OTHERS, Bound, frees_at, runs_out_at
 
 PURPOSES = ("audit", "interval", "repair", "describe")
 

@@ -61,7 +61,7 @@ def test_a_field_that_is_not_there_is_named(config: dict[str, object]) -> None:
 @pytest.mark.parametrize("name", ["Amount", "SystemModstamp", "Id", "amount"])
 def test_only_text_is_masked(name: str, rule: str) -> None:
     """A hash does not fit a number's column, and a record without its Id or stamp cannot be kept."""
-    with pytest.raises(ValueError, match="only text"):
+    with pytest.raises(ValueError, match="text only"):
         narrow(DESCRIBED, ObjectConfig("Deal", privacy={name: rule}), EXISTING)
     assert names(ObjectConfig("Deal", privacy={"Phone": rule})) == list(NAMES)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.core.server_clock import KEPT, ServerClock
+from rtsd.core.server_clock import KEPT_MS, ServerClock
 
 
 def answer(clock: ServerClock, ahead: int, sent: int, there: int, back: int) -> None:
@@ -58,7 +58,8 @@ def test_drift_is_followed() -> None:
     """Old bounds are given up, though nothing contradicts them."""
     clock = ServerClock()
     answer(clock, 0, 0, 0, 0)
-    answer(clock, 400, KEPT + 500, 0, 0)
+    answer(clock, 400, KEPT_MS + 500, 0, 0)
     assert (
-        clock.offset == (KEPT // 1000 * 1000 - (KEPT + 500) + KEPT // 1000 * 1000 + 1000 - (KEPT + 500)) // 2
+        clock.offset
+        == (KEPT_MS // 1000 * 1000 - (KEPT_MS + 500) + KEPT_MS // 1000 * 1000 + 1000 - (KEPT_MS + 500)) // 2
     )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsd.core.backoff import pause_ms
-from rtsd.core.disappearance import believable
+from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.percentile import percentiles
 from rtsd.core.window import Window, next_cursor, next_window
 
@@ -72,8 +72,8 @@ def test_pauses_grow_and_end() -> None:
 
 def test_a_mass_disappearance_is_not_believed() -> None:
     """ac_32: a lost permission looks like a deletion of everything."""
-    assert believable(0, 0)
-    assert believable(20, 20)
-    assert not believable(21, 100)
-    assert believable(50, 1_000)
-    assert not believable(51, 1_000)
+    assert is_plausible(0, 0)
+    assert is_plausible(20, 20)
+    assert not is_plausible(21, 100)
+    assert is_plausible(50, 1_000)
+    assert not is_plausible(51, 1_000)

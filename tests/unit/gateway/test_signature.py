@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.signature import sign
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import Stamp, verify
+from rtsd.gateway.signature import SignatureHeaders, verify
 
 NOW = 1_772_359_200
 SECRET, OTHER = b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "zweiter-schlüssel".encode()
@@ -39,7 +39,7 @@ def check(secrets: tuple[bytes, ...] = (SECRET,), **changes: Any) -> None:
         "now": NOW * 1000,
     }
     all_ = {**given_, **changes}
-    stamp = Stamp(all_["webhook_id"], all_["timestamp"], all_["signatures"])
+    stamp = SignatureHeaders(all_["webhook_id"], all_["timestamp"], all_["signatures"])
     verify(secrets, stamp, all_["body"], all_["now"])
 
 
@@ -49,7 +49,7 @@ def test_a_vector_of_the_standard() -> None:
     signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     identity, timestamp = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330
     assert sign(secret, identity, timestamp, BODY) == signature
-    verify((secret,), Stamp(identity, str(timestamp), signature), BODY, timestamp * 1000)
+    verify((secret,), SignatureHeaders(identity, str(timestamp), signature), BODY, timestamp * 1000)
 
 
 @given(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rtsd.core.quota import DAY_MS
+from rtsd.core.instant import DAY_MS
 from rtsd.rules.circuit import (
-    GIVEN_UP_TRIES,
-    LONGEST_WISH_MS,
+    MAX_RETRY_AFTER_MS,
+    MIN_ATTEMPTS,
     OPENS_AFTER,
     PROBE_FIRST_MS,
-    PROBE_MOST_MS,
-    RETRY_MOST_MS,
+    PROBE_MAX_MS,
+    RETRY_MAX_MS,
     Circuit,
-    is_given_up,
+    is_abandoned,
     pause_ms,
 )
 
@@ -32,7 +32,7 @@ def test_pauses_grow_to_a_quarter_of_an_hour() -> None:
     pauses = [pause_ms(tries) for tries in range(1, 10)]
     assert pauses[:4] == [2_000, 4_000, 8_000, 16_000]
     assert pauses == sorted(pauses)
-    assert pause_ms(1_000) == RETRY_MOST_MS
+    assert pause_ms(1_000) == RETRY_MAX_MS
 
 
 def test_what_the_receiver_wishes_goes_before() -> None:
@@ -40,14 +40,14 @@ def test_what_the_receiver_wishes_goes_before() -> None:
     assert pause_ms(9, 5_000) == 5_000
     assert pause_ms(1, HOUR_MS) == HOUR_MS
     assert pause_ms(1, 0) == 1_000
-    assert pause_ms(1, 99 * DAY_MS) == LONGEST_WISH_MS
+    assert pause_ms(1, 99 * DAY_MS) == MAX_RETRY_AFTER_MS
 
 
 def test_a_delivery_is_given_up_after_a_day_and_enough_tries() -> None:
     """A machine that slept a weekend between two tries gives nothing up."""
-    assert not is_given_up(GIVEN_UP_TRIES, 0, DAY_MS - 1)
-    assert not is_given_up(2, 0, 3 * DAY_MS)
-    assert is_given_up(GIVEN_UP_TRIES, 0, DAY_MS)
+    assert not is_abandoned(MIN_ATTEMPTS, 0, DAY_MS - 1)
+    assert not is_abandoned(2, 0, 3 * DAY_MS)
+    assert is_abandoned(MIN_ATTEMPTS, 0, DAY_MS)
 
 
 def test_one_delivery_that_keeps_failing_opens_nothing() -> None:
@@ -84,7 +84,7 @@ def test_probes_become_rarer_and_never_cease() -> None:
         now = circuit.probe_at
         circuit.failed(probe, now)
     assert waits[:3] == [PROBE_FIRST_MS, 2 * PROBE_FIRST_MS, 4 * PROBE_FIRST_MS]
-    assert waits[-1] == PROBE_MOST_MS
+    assert waits[-1] == PROBE_MAX_MS
     assert circuit.has_been_open_for(now) == now
 
 

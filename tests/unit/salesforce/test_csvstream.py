@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsd.salesforce import csvstream
-from rtsd.salesforce.csvstream import MalformedCsv, Records, whole_records
+from rtsd.salesforce.csvstream import CsvParser, MalformedCsv, whole_records
 
 CELL = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12
@@ -30,7 +30,7 @@ def as_csv(rows: list[list[str]]) -> bytes:
 
 
 def read(data: bytes, cuts: list[int], *, compressed: bool = False) -> list[list[str]]:
-    records = Records(compressed=compressed)
+    records = CsvParser(compressed=compressed)
     rows: list[list[str]] = []
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
@@ -110,7 +110,7 @@ def test_what_is_no_such_csv_is_refused(data: bytes) -> None:
 def test_cut_or_damaged_compression_is_refused() -> None:
     """A gzip stream that ends early may look like whole CSV: it is an error all the same."""
     packed = gzip.compress(as_csv([["Id"], *([str(n)] for n in range(1000))]))
-    with pytest.raises(MalformedCsv, match="too early"):
+    with pytest.raises(MalformedCsv, match="truncated"):
         read(packed[:-9], [], compressed=True)
     with pytest.raises(MalformedCsv, match="damaged"):
         read(packed[:200] + b"\xff" * 50 + packed[250:], [], compressed=True)
@@ -127,8 +127,8 @@ def test_highly_compressed_data_comes_whole() -> None:
 
 def test_an_unbalanced_quote_does_not_gather_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that never ends is an error long before memory is."""
-    monkeypatch.setattr(csvstream, "MOST_RECORD", 10_000)
-    records = Records()
+    monkeypatch.setattr(csvstream, "MAX_RECORD_BYTES", 10_000)
+    records = CsvParser()
     assert records.feed(b'"x"\n"' + b"y" * 9_000) == []
     with pytest.raises(MalformedCsv, match="quote is missing"):
         records.feed(b"y" * 2_000)

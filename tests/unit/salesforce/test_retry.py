@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from rtsd.errors import OrgUnreachable
-from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.retry import ConcurrencyLimit, Patience, RetryPolicy
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
+from rtsd.salesforce.retry import ConcurrencyLimit, Retrier, RetryPolicy
 
 
 async def enter(gate: ConcurrencyLimit, inside: list[str], name: str, leave: asyncio.Event) -> None:
-    async with gate.passing():
+    async with gate.slot():
         inside.append(name)
         try:
             await leave.wait()
@@ -62,18 +62,18 @@ async def test_a_cancelled_waiter_takes_no_turn_along(steps: int) -> None:
 async def test_the_limit_narrows_at_once_and_widens_slowly() -> None:
     """Half as many after each refusal, never none; one more after fifty calls that went well."""
     gate = ConcurrencyLimit(8)
-    gate.narrow()
+    gate.reduce()
     assert gate.limit == 4
     for _ in range(5):
-        gate.narrow()
+        gate.reduce()
     assert gate.limit == 1
     for _ in range(49):
-        gate.calm()
+        gate.succeeded()
     assert gate.limit == 1
-    gate.calm()
+    gate.succeeded()
     assert gate.limit == 2
     for _ in range(50 * 20):
-        gate.calm()
+        gate.succeeded()
     assert gate.limit == 8
 
 
@@ -84,15 +84,15 @@ async def test_pauses_of_a_resumed_download_spend_the_same_budget() -> None:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    patience = Patience(RetryPolicy(attempts=3, per_hour=4), lambda: 0, sleep)
-    broken = Refused(OrgUnreachable("broken"), Remedy.RETRY)
-    await patience.pause(1, broken)
-    await patience.pause(2, broken)
-    with pytest.raises(Refused):
-        await patience.pause(3, broken)
-    await patience.pause(1, broken)
-    await patience.pause(1, broken)
-    with pytest.raises(Refused) as caught:
-        await patience.pause(1, broken)
-    assert "4 retries in an hour" in caught.value.error.do
+    retrier = Retrier(RetryPolicy(attempts=3, per_hour=4), lambda: 0, sleep)
+    broken = CallFailed(OrgUnreachable("broken"), Recovery.RETRY)
+    await retrier.pause(1, broken)
+    await retrier.pause(2, broken)
+    with pytest.raises(CallFailed):
+        await retrier.pause(3, broken)
+    await retrier.pause(1, broken)
+    await retrier.pause(1, broken)
+    with pytest.raises(CallFailed) as caught:
+        await retrier.pause(1, broken)
+    assert "4 retries an hour" in caught.value.error.do
     assert len(pauses) == 4

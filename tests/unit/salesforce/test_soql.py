@@ -78,7 +78,7 @@ def test_select_list() -> None:
 def test_wide_field_lists_are_split_with_id_and_stamp_in_each_part() -> None:
     """Every field is in exactly one part, the joining fields in all."""
     fields = ["Id", "SystemModstamp", *(f"Field_{number:03d}__c" for number in range(800))]
-    chunks = list(soql.column_chunks(fields, most_characters=4_000, always=("Id", "SystemModstamp")))
+    chunks = list(soql.column_chunks(fields, max_characters=4_000, always=("Id", "SystemModstamp")))
     assert all(chunk[:2] == ["Id", "SystemModstamp"] for chunk in chunks)
     assert all(len(",".join(chunk)) <= 4_000 for chunk in chunks)
     assert [name for chunk in chunks for name in chunk[2:]] == fields[2:]
@@ -87,7 +87,7 @@ def test_wide_field_lists_are_split_with_id_and_stamp_in_each_part() -> None:
 
 def test_a_list_that_fits_is_one_part() -> None:
     """Nothing is split without need, and a field that is asked for always but absent is not added."""
-    assert list(soql.column_chunks(["Id", "A"], most_characters=100, always=("Id", "SystemModstamp"))) == [
+    assert list(soql.column_chunks(["Id", "A"], max_characters=100, always=("Id", "SystemModstamp"))) == [
         ["Id", "A"]
     ]
 

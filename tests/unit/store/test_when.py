@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store.sqlite import pysqlite3
-from rtsd.store.when import LONGEST, UnknownColumn, When, check_syntax
+from rtsd.store.when import MAX_LENGTH, UnknownColumn, When, check_syntax
 
 COLUMNS = {
     "Id": Kind.TEXT,
@@ -115,33 +115,33 @@ def test_nothing_asked_always_holds() -> None:
     [
         ("Emial IS NULL", "has no column Emial in the mirror (did you mean Email?); Id, Email, Employees"),
         ("old.Nope = 1", "has no column Nope"),
-        ('Email = "Opne"', 'has no column "Opne"; text stands in single quotes'),
+        ('Email = "Opne"', 'has no column "Opne"; text in single quotes'),
         ("Email = [Opne]", "has no column"),
-        ("Email =", "is no condition"),
-        ("1) OR (1", "is no condition"),
-        ("1 THEN 1 END, (CASE WHEN 1", "is no condition"),
-        ("1 ORDER BY 1", "is no condition"),
-        ("/* never closed", "is no condition"),
-        ("Email = ?", "is no condition"),
-        ("1; DELETE FROM new", "is no condition"),
-        ("DELETE FROM new", "is no condition"),
-        ("ATTACH '/tmp/x' AS y", "is no condition"),
-        ("PRAGMA user_version", "is no condition"),
-        ("Email IN (SELECT Email FROM old)", "holds SELECT"),
-        ("EXISTS (VALUES (1))", "holds VALUES"),
+        ("Email =", "is not a condition"),
+        ("1) OR (1", "is not a condition"),
+        ("1 THEN 1 END, (CASE WHEN 1", "is not a condition"),
+        ("1 ORDER BY 1", "is not a condition"),
+        ("/* never closed", "is not a condition"),
+        ("Email = ?", "is not a condition"),
+        ("1; DELETE FROM new", "is not a condition"),
+        ("DELETE FROM new", "is not a condition"),
+        ("ATTACH '/tmp/x' AS y", "is not a condition"),
+        ("PRAGMA user_version", "is not a condition"),
+        ("Email IN (SELECT Email FROM old)", "contains SELECT"),
+        ("EXISTS (VALUES (1))", "contains VALUES"),
         (
             "1 IN (WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)",
-            "holds WITH",
+            "contains WITH",
         ),
-        ("Id IN sqlite_master", "is no condition"),
-        ("Id IN pragma_database_list", "is no condition"),
-        ("rowid = 1", "is no condition"),
+        ("Id IN sqlite_master", "is not a condition"),
+        ("Id IN pragma_database_list", "is not a condition"),
+        ("rowid = 1", "is not a condition"),
         ("load_extension('/tmp/x.so')", "functions"),
         ("randomblob(1000000000) IS NULL", "functions"),
         ("printf('%1000000000d', 1) IS NULL", "functions"),
         ("count(*) > 0", "functions"),
         ("nosuch(1)", "no such function"),
-        ("x" * (LONGEST + 1), "longer than"),
+        ("x" * (MAX_LENGTH + 1), "longer than"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, says: str) -> None:

@@ -12,11 +12,11 @@ from rtsd import apex, config
 from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying
+from rtsd.workflows.installation.org_session import org_session
 from rtsd.workflows.installation.reports import InstallationReport, report
-from rtsd.workflows.installation.visit import visiting
 from tests.support.installation import Office
 
-WAITING = "Pushes are being sent; waiting for them to end."
+WAITING = "The package is sending pushes; waiting for its jobs."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
@@ -111,7 +111,10 @@ async def test_an_object_that_is_not_mirrored_any_more_loses_its_trigger(office:
         ],
     )[0].unwrap()
     only = office.configuration('[[objects]]\nname = "Contact"\n')
-    assert any("RTS_Invoice is left over" in line for line in told(await office.status(only)))
+    assert any(
+        "RTS_Invoice belongs to an object that is no longer mirrored" in line
+        for line in told(await office.status(only))
+    )
     await office.deploy(only)
     names = [name for (name,) in office.select("SELECT Name FROM ApexTrigger ORDER BY Name")]
     assert names == ["RTS_Change_Event", "RTS_Contact", "RTS_Theirs"]
@@ -214,7 +217,7 @@ async def test_a_gateway_on_this_machine_is_no_address_for_a_real_org(office: Of
     path = office.place / "rtsd.toml"
     office.configuration()
     path.write_text(path.read_text().replace(office.sim.url, "https://acme.my.salesforce.com"))
-    with pytest.raises(ConfigError, match="can't reach"):
+    with pytest.raises(ConfigError, match="cannot reach"):
         await office.deploy(config.load(path))
 
 
@@ -232,13 +235,13 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
     """The permission set goes to whom it is for; a user that there is not is refused."""
     (username,) = [name for _, name in office.select("SELECT Id, Username FROM User") if "niamh" in str(name)]
     settings = office.configuration()
-    async with visiting(settings) as visit:
-        visit.client.exchange.patience.sleep = office.no_pause
-        plan = await plans.make(visit.client, settings, user=str(username))
-        await Deploying(visit.client, plan, plan.tests(), office.said.append, office.progress.append).run()
-        assert (await report(visit.client, plan)).differences == []
+    async with org_session(settings) as session:
+        session.client.exchange.retrier.sleep = office.no_pause
+        plan = await plans.make(session.client, settings, user=str(username))
+        await Deploying(session.client, plan, plan.tests(), office.said.append, office.progress.append).run()
+        assert (await report(session.client, plan)).differences == []
         with pytest.raises(UsageError, match="no user"):
-            await plans.make(visit.client, settings, user="nobody@acme.example")
+            await plans.make(session.client, settings, user="nobody@acme.example")
     names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
     assert names == [(username,)]
 

@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 
 from rtsd import config
-from rtsd.core.token import key_id
+from rtsd.core.signature import key_id
 from rtsd.errors import ConfigError, Conflict
 from rtsd.machine import wall_ms
 from rtsd.workflows.installation import rotation
-from rtsd.workflows.installation.rotation import KEPT_MS, Rotated
+from rtsd.workflows.installation.rotation import OVERLAP_MS, Rotated
 from tests.support.installation import Office
 
 
@@ -32,9 +32,9 @@ def in_org(office: Office) -> str:
 async def rotate(office: Office, *, finish: bool = False, later_ms: int = 0) -> Rotated:
     """`rtsd package rotate-token [--finish]`."""
     settings = config.load(office.place / "rtsd.toml")
-    async with office.visit(settings) as (visit, plan):
+    async with office.session(settings) as (session, plan):
         step = rotation.finish if finish else rotation.begin
-        return await step(visit.client, plan, settings, wall_ms() + later_ms)
+        return await step(session.client, plan, settings, wall_ms() + later_ms)
 
 
 async def test_both_tokens_are_accepted_until_the_rotation_is_finished(office: Office) -> None:
@@ -45,12 +45,12 @@ async def test_both_tokens_are_accepted_until_the_rotation_is_finished(office: O
     assert (old, in_org(office), done.token_id) == (office.token, new, key_id(new.encode()))
     assert stat.S_IMODE((office.place / "push-token").stat().st_mode) == 0o600
     assert (await office.status(config.load(office.place / "rtsd.toml"))).differences == []
-    with pytest.raises(Conflict, match="under way"):
+    with pytest.raises(Conflict, match="in progress"):
         await rotate(office)
     with pytest.raises(Conflict, match="less than a day"):
-        await rotate(office, finish=True, later_ms=KEPT_MS - 60_000)
+        await rotate(office, finish=True, later_ms=OVERLAP_MS - 60_000)
     assert tokens(office) == [old, new]
-    done = await rotate(office, finish=True, later_ms=KEPT_MS)
+    done = await rotate(office, finish=True, later_ms=OVERLAP_MS)
     assert (tokens(office), done.dropped) == ([new], [key_id(old.encode())])
     assert (await rotate(office, finish=True)).dropped == []
 
@@ -127,5 +127,5 @@ async def test_the_org_is_not_switched_before_the_daemon_accepts(office: Office)
     assert in_org(office) == both[1]
     async with a_daemon_that_accepts(office, *both):
         with pytest.raises(Conflict, match="still accepts the old"):
-            await rotate(office, finish=True, later_ms=KEPT_MS)
+            await rotate(office, finish=True, later_ms=OVERLAP_MS)
     assert tokens(office) == [both[1]]

@@ -1,4 +1,4 @@
-"""The demo's directory, its configuration, and its processes, which all end with the stage."""
+"""The demo's directory, configuration and processes, which end with the environment."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
+from rtsd.core.instant import to_iso
+from rtsd.core.signature import sign
 from rtsd.errors import DaemonUnreachable, RtsError
-from rtsd.machine import random_token
+from rtsd.machine import random_token, wall_ms
 from rtssim import process
 from rtssim.process import SimulatedOrg
 
 START_S = 30.0
 STOP_S = 15.0
-_LOOK_S = 0.1
+_POLL_S = 0.1
+UNMIRRORED, UNMIRRORED_RECORD = "Survey__c", "a0SQx0000000001AAA"
+"""An object that the demo does not mirror, and the id of a record."""
 
 _CONFIG = """\
-# What the demo runs with; `rtsd run -c` this file works while its simulated org runs.
+# The demo's configuration; `rtsd run -c` with this file works while the simulated org runs.
 [org]
 login_url = "{url}"
 client_id = "{client_id}"
@@ -47,8 +55,8 @@ lookback = "1m"
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where the demo plays: its directory, the org, and the daemon's process."""
+class Environment:
+    """The demo's directory, the simulated org, and the daemon's process."""
 
     directory: Path
     org: SimulatedOrg
@@ -71,17 +79,17 @@ class Stage:
         return self.directory / "rtsd.log"
 
     async def status(self) -> Status:
-        """Ask the daemon how it is; RtsError with the end of its log when it has died."""
+        """Query the daemon's status. Raises RtsError with the end of its log if it has ended."""
         if self.daemon.returncode is not None:
             raise RtsError(
                 f"The daemon ended with status {self.daemon.returncode}: {last_line(self.log)}",
-                f"All of its log is in {self.log}; --dir keeps it.",
+                f"See its log, {self.log}; --dir keeps it.",
             )
         async with ControlClient(self.socket) as client:
             return await client.status()
 
     def peak_memory_mb(self) -> float | None:
-        """Return the daemon's highest resident size so far, where the system tells it (Linux)."""
+        """Return the daemon's peak resident set size in MB, on Linux."""
         with suppress(OSError):
             for line in Path(f"/proc/{self.daemon.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
@@ -90,45 +98,69 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(directory: Path | None, records: Mapping[str, int], silence_ms: int) -> AsyncIterator[Stage]:
-    """Set the stage: an org with `records`, the daemon that mirrors them, the package installed.
+async def start(
+    directory: Path | None, records: Mapping[str, int], silence_ms: int
+) -> AsyncIterator[Environment]:
+    """Start an org with `records` and a daemon that mirrors it.
 
-    Without `directory` a temporary one is used and removed.
+    Without `directory`, a temporary one is used and removed.
     """
     async with AsyncExitStack() as stack:
         place = stack.enter_context(_directory(directory))
         try:
             org = await stack.enter_async_context(process.spawn(records=records))
         except RuntimeError as error:
-            raise RtsError(
-                f"The simulated org does not start: {error}.", "Its own words are above."
-            ) from error
+            raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
         token = _write_files(place, org, records, silence_ms)
         daemon = await stack.enter_async_context(_daemon(place))
-        yield Stage(place, org, token, daemon)
+        yield Environment(place, org, token, daemon)
 
 
-async def install_package(stage: Stage, objects: list[str]) -> None:
-    """Put the package into the org, set to post to the daemon, and have it say hello."""
-    gateway = (await stage.status()).gateway.listen
-    settings = {"Gateway_URL__c": f"http://{gateway}", "Token__c": stage.token}
-    await stage.org.control("package/install", {"objects": objects, "settings": settings})
-    await stage.org.control("package/heartbeat")
+async def install_package(demo: Environment, objects: list[str]) -> None:
+    """Install the package in the org, configured to push to the daemon, and send a heartbeat."""
+    gateway = (await demo.status()).gateway.listen
+    settings = {"Gateway_URL__c": f"http://{gateway}", "Token__c": demo.token}
+    await demo.org.control("package/install", {"objects": objects, "settings": settings})
+    await demo.org.control("package/heartbeat")
 
 
-async def until_answering(stage: Stage) -> Status:
-    """Wait for the daemon's first answer."""
+async def push_unmirrored(gateway: str, org: str, token: str) -> None:
+    """Push a change of an object that is not mirrored, as the package would, for a dead letter to show."""
+    now = wall_ms()
+    moment = to_iso(now)
+    change: dict[str, Any] = {
+        "object": UNMIRRORED,
+        "op": "create",
+        "id": UNMIRRORED_RECORD,
+        "modstamp": moment,
+    }
+    document = {"v": 1, "kind": "changes", "org": org, "pkg": "1.0.0", "attempt": 1, "sent": moment}
+    body = msgspec.json.encode({**document, "read_at": moment, "changes": [change]})
+    timestamp, webhook_id = now // 1000, f"stray-{now}"
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(token.encode(), webhook_id, timestamp, body),
+    }
+    url = f"http://{gateway}/v1/push"
+    async with aiohttp.ClientSession() as http, http.post(url, data=body, headers=headers) as response:
+        response.raise_for_status()
+
+
+async def until_answering(demo: Environment) -> Status:
+    """Wait for the daemon's first status."""
     async with asyncio.timeout(START_S):
         while True:
             with suppress(DaemonUnreachable):
-                return await stage.status()
-            await asyncio.sleep(_LOOK_S)
+                return await demo.status()
+            await asyncio.sleep(_POLL_S)
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log, for an error of one line."""
+    """Return the last non-empty line of a log."""
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it logged nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 @contextmanager
@@ -141,11 +173,11 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
         wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (wanted / "mirror.db").exists():
             raise RtsError(
-                f"{wanted} holds the mirror of an earlier demo, whose org is gone.",
-                "Name another directory with --dir, or remove that one.",
+                f"{wanted} contains the mirror of an earlier demo, whose org no longer exists.",
+                "Remove it, or name another directory with --dir.",
             )
     except OSError as error:
-        raise RtsError(f"{wanted}: {error.strerror}.", "Name a directory you can write with --dir.") from None
+        raise RtsError(f"{wanted}: {error.strerror}.", "Name a writable directory with --dir.") from None
     yield wanted.absolute()
 
 
@@ -164,7 +196,7 @@ def _write_files(place: Path, org: SimulatedOrg, records: Mapping[str, int], sil
 
 @asynccontextmanager
 async def _daemon(place: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the daemon; at the end it drains and stops, as a service would."""
+    """Run the daemon, and stop it at the end as a service manager would."""
     command = (sys.executable, "-m", "rtsd", "run", "-c", str(place / "rtsd.toml"))
     with (place / "rtsd.log").open("ab") as log:
         daemon = await asyncio.create_subprocess_exec(*command, stderr=log, stdout=log)

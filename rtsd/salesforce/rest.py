@@ -1,4 +1,4 @@
-"""REST over one pooled connection: requests, streams, and what each costs."""
+"""REST calls to one org over a connection pool: requests, streams, and their cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import msgspec
 from yarl import URL
 
 from rtsd.errors import OrgUnreachable
-from rtsd.salesforce.exchange import ONE_CALL, Call, Exchange, Reply
+from rtsd.salesforce.error_mapping import CallFailed, Recovery
+from rtsd.salesforce.exchange import ONE_CALL, Call, Exchange
 from rtsd.salesforce.ledger import (
     Clock,
     Ledger,
@@ -22,31 +23,30 @@ from rtsd.salesforce.ledger import (
     ignore_usage,
 )
 from rtsd.salesforce.login import Token
-from rtsd.salesforce.refusals import Refused, Remedy
-from rtsd.salesforce.responses import Answer
-from rtsd.salesforce.retry import ConcurrencyLimit, Patience, RetryPolicy, Sleep
+from rtsd.salesforce.responses import Response
+from rtsd.salesforce.retry import ConcurrencyLimit, Retrier, RetryPolicy, Sleep
 from rtsd.salesforce.session import Session
 from rtsd.salesforce.transport import Timeouts, proxy_for, tls_context, unreachable
 
-_MOST_URI = 16_384 - 1_000
-"""Bytes of URI and token: with all headers the org takes 16,384 (REST API guide, Status Codes)."""
+_MAX_URI = 16_384 - 1_000
+"""Bytes of URI and token. The org accepts 16,384 with all headers (REST API guide, Status Codes)."""
 _READ_BYTES = 256 * 1024
 
 
 class Stream(NamedTuple):
-    """A body that is still coming; an error on the way is OrgUnreachable."""
+    """A response whose body is still arriving; reading it raises OrgUnreachable on an interruption."""
 
     status: int
     headers: Mapping[str, str]
     observed: Observed
     chunks: AsyncIterator[bytes]
-    """The bytes as sent, still compressed if the headers say so."""
+    """The bytes as sent, compressed if the headers say so."""
 
 
-class Connection:
-    """Requests to one org. `async with` opens and closes the pool.
+class RestConnection:
+    """Requests to one org. `async with` opens and closes the connection pool.
 
-    Every call takes the `purpose` under which the ledger counts it. All of them raise QuotaExhausted,
+    Every call takes the `purpose` under which the ledger counts it. All calls raise QuotaExhausted,
     AuthenticationFailed, SessionExpired, OrgUnreachable, ObjectUnavailable, or SalesforceError with
     Salesforce's `reason` (QUERY_TIMEOUT, MALFORMED_QUERY, EXCEEDED_ID_LIMIT...).
     """
@@ -75,8 +75,8 @@ class Connection:
             session,
             ledger,
             clock,
-            patience=Patience(retries or RetryPolicy(), clock, sleep),
-            gate=ConcurrencyLimit(concurrency),
+            retrier=Retrier(retries or RetryPolicy(), clock, sleep),
+            concurrency=ConcurrencyLimit(concurrency),
             on_usage=on_usage,
             on_server_time=on_server_time,
         )
@@ -84,7 +84,7 @@ class Connection:
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self.context, limit=0),  # the gate limits
+            connector=aiohttp.TCPConnector(ssl=self.context, limit=0),  # ConcurrencyLimit does
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=self.timeouts.connect_s, sock_read=self.timeouts.first_byte_s
             ),
@@ -109,49 +109,48 @@ class Connection:
         bulk: bool = False,
         resources: Mapping[str, int] = ONE_CALL,
         attempts: int | None = None,
-    ) -> Answer:
-        """Call `path` below `/services/data/vNN.N` (or from the root when it starts with `/services/`).
+    ) -> Response[Any]:
+        """Call `path` below `/services/data/vNN.N`, or an absolute path that starts with `/services/`.
 
-        `body` is sent as JSON. A call that is not `repeatable` is tried again only when it was surely
-        not processed. `resources` is what it costs, `bulk` says that it creates a Bulk job.
+        `body` is sent as JSON. A call that is not `repeatable` is retried only if Salesforce certainly did
+        not process it. `resources` is its cost by limit name; `bulk` marks the creation of a Bulk job.
         """
 
-        async def send(token: Token) -> Reply[Any]:
+        async def send(token: Token) -> Response[Any]:
             url = self.url(token, path, params)
             async with self._open(method, url, token, body) as response:
                 return await self._read_json(response)
 
-        call = Call(purpose, resources, repeatable, bulk, attempts)
-        reply = await self.exchange.run(call, send)
-        return Answer(reply.status, reply.payload, reply.headers, reply.observed)
+        return await self.exchange.run(Call(purpose, resources, repeatable, bulk, attempts), send)
 
-    async def get(self, path: str, *, purpose: str, params: Mapping[str, str] | None = None) -> Answer:
+    async def get(self, path: str, *, purpose: str, params: Mapping[str, str] | None = None) -> Response[Any]:
         """GET `path`."""
         return await self.request("GET", path, purpose=purpose, params=params)
 
-    async def post(self, path: str, *, purpose: str, body: Any, repeatable: bool = True) -> Answer:
+    async def post(self, path: str, *, purpose: str, body: Any, repeatable: bool = True) -> Response[Any]:
         """POST `body` as JSON to `path`."""
         return await self.request("POST", path, purpose=purpose, body=body, repeatable=repeatable)
 
-    async def post_form(self, path: str, *, purpose: str, form: Callable[[], aiohttp.FormData]) -> Answer:
-        """POST multipart form data, made anew for each attempt; sent again only if surely not processed."""
+    async def post_form(
+        self, path: str, *, purpose: str, form: Callable[[], aiohttp.FormData]
+    ) -> Response[Any]:
+        """POST multipart form data, built for each attempt; retried only if certainly not processed."""
 
-        async def send(token: Token) -> Reply[Any]:
+        async def send(token: Token) -> Response[Any]:
             async with self._open("POST", self.url(token, path), token, form()) as response:
                 return await self._read_json(response)
 
-        reply = await self.exchange.run(Call(purpose, ONE_CALL, repeatable=False), send)
-        return Answer(reply.status, reply.payload, reply.headers, reply.observed)
+        return await self.exchange.run(Call(purpose, ONE_CALL, repeatable=False), send)
 
-    async def get_long(self, path: str, *, purpose: str, params: Mapping[str, str]) -> Answer:
-        """GET a path whose URI may be too long to send: then inside a composite call, for one call's price.
+    async def get_long(self, path: str, *, purpose: str, params: Mapping[str, str]) -> Response[Any]:
+        """GET a path whose URI may be too long to send: then as a composite call, which also counts once.
 
-        (REST API guide, Composite; the URI and headers of a request may have 16,384 bytes.)
+        (REST API guide, Composite; URI and headers of a request are limited to 16,384 bytes.)
         """
 
-        async def send(token: Token) -> Reply[Any]:
+        async def send(token: Token) -> Response[Any]:
             url = self.url(token, path, params)
-            if len(str(url)) + len(token.access_token) <= _MOST_URI:
+            if len(str(url)) + len(token.access_token) <= _MAX_URI:
                 async with self._open("GET", url, token, None) as response:
                     return await self._read_json(response)
             part = {"method": "GET", "url": url.raw_path_qs, "referenceId": "q"}
@@ -159,32 +158,31 @@ class Connection:
             async with self._open("POST", self.url(token, "composite"), token, body) as response:
                 return _only_part(await self._read_json(response))
 
-        reply = await self.exchange.run(Call(purpose, ONE_CALL), send)
-        return Answer(reply.status, reply.payload, reply.headers, reply.observed)
+        return await self.exchange.run(Call(purpose, ONE_CALL), send)
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, purpose: str, params: Mapping[str, str], headers: Mapping[str, str]
     ) -> AsyncIterator[Stream]:
-        """GET `path` and read its body while it comes, undecoded."""
+        """GET `path` and yield its body as it arrives, without decompression."""
         opened: list[aiohttp.ClientResponse] = []
 
-        async def send(token: Token) -> Reply[aiohttp.ClientResponse]:
+        async def send(token: Token) -> Response[aiohttp.ClientResponse]:
             url = self.url(token, path, params)
             response = await self._start("GET", url, token, None, headers, decode=False)
             opened.append(response)
             text = "" if response.status < 300 else await self._read_text(response)
-            return Reply(response.status, response.headers, text, response)
+            return Response(response.status, response.headers, response, text)
 
         try:
             reply = await self.exchange.run(Call(purpose, ONE_CALL), send)
-            yield Stream(reply.status, reply.headers, reply.observed, self._chunks(reply.payload))
+            yield Stream(reply.status, reply.headers, reply.observed, self._chunks(reply.data))
         finally:
             for response in opened:
                 response.close()
 
     def url(self, token: Token, path: str, params: Mapping[str, str] | None = None) -> URL:
-        """Where `path` is, on the org's own host."""
+        """The URL of `path` on the org's host."""
         base = path if path.startswith("/services/") else f"/services/data/v{self.api_version}/{path}"
         url = URL(token.instance_url + base)
         return url.with_query(params) if params else url
@@ -210,7 +208,7 @@ class Connection:
         decode: bool = True,
     ) -> aiohttp.ClientResponse:
         if self._http is None:
-            raise RuntimeError("the connection is not open")
+            raise RuntimeError("the connection pool is not open")
         sent = {"Authorization": f"Bearer {token.access_token}", **headers}
         data = body
         if body is not None and not isinstance(body, aiohttp.FormData):
@@ -231,30 +229,30 @@ class Connection:
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:
             raise unreachable(str(url), cause) from cause
 
-    async def _read_json(self, response: aiohttp.ClientResponse) -> Reply[Any]:
+    async def _read_json(self, response: aiohttp.ClientResponse) -> Response[Any]:
         text = await self._read_text(response)
         if response.status >= 300:
-            return Reply(response.status, response.headers, text, None)
+            return Response(response.status, response.headers, None, text)
         try:
             data = msgspec.json.decode(text) if text else None
         except msgspec.DecodeError as cause:  # a maintenance page sent as a success
             error = OrgUnreachable(
-                f"{response.url.host} answered with something that is not JSON.", status=response.status
+                f"{response.url.host} sent a response that is not JSON.", status=response.status
             )
-            raise Refused(error, Remedy.RETRY) from cause
-        return Reply(response.status, response.headers, "", data)
+            raise CallFailed(error, Recovery.RETRY) from cause
+        return Response(response.status, response.headers, data)
 
     async def _read_text(self, response: aiohttp.ClientResponse) -> str:
         parts: list[bytes] = []
         try:
             async for chunk in self._chunks(response):
-                parts.append(chunk)  # noqa: PERF401  a comprehension would lose what came before an error
+                parts.append(chunk)  # noqa: PERF401  a comprehension would lose the chunks before an error
         except OrgUnreachable as cause:
-            raise Refused(cause, Remedy.RETRY) from cause
+            raise CallFailed(cause, Recovery.RETRY) from cause
         return b"".join(parts).decode("utf-8", "replace")
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises OrgUnreachable when it stalls or breaks off."""
+        """Yield the body as it arrives. Raises OrgUnreachable if it stalls or ends early."""
         while True:
             try:
                 async with asyncio.timeout(self.timeouts.stall_s):
@@ -266,12 +264,12 @@ class Connection:
             yield chunk
 
 
-def _only_part(reply: Reply[Any]) -> Reply[Any]:
-    """Turn a composite answer with one part into that part's own answer."""
-    if reply.status >= 300:
-        return reply
-    part = reply.payload["compositeResponse"][0]
+def _only_part(response: Response[Any]) -> Response[Any]:
+    """Unwrap a composite response with a single part."""
+    if response.status >= 300:
+        return response
+    part = response.data["compositeResponse"][0]
     status, body = part["httpStatusCode"], part["body"]
     if status < 300:
-        return Reply(status, reply.headers, "", body)
-    return Reply(status, reply.headers, msgspec.json.encode(body).decode(), None)
+        return Response(status, response.headers, body)
+    return Response(status, response.headers, None, msgspec.json.encode(body).decode())

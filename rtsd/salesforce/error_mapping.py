@@ -1,8 +1,8 @@
-"""Every error Salesforce sends, as a table: which of ours it is, and what to do next.
+"""Mapping of Salesforce's error responses to rtsd's errors and to the client's next step, as a table.
 
-Four shapes come: REST arrays (REST API guide, Status Codes and Error Responses), OAuth objects (Salesforce
-Help, OAuth 2.0 Authorization Errors), Bulk v1 objects (Bulk API guide, Errors), and web pages from the edge
-(seen in live orgs). Status and code decide together, and at times only the message tells.
+Error bodies come in four shapes: REST arrays (REST API guide, Status Codes and Error Responses), OAuth
+objects (Salesforce Help, OAuth 2.0 Authorization Errors), Bulk v1 objects (Bulk API guide, Errors), and web
+pages from the edge (seen in live orgs). Status and code decide together; sometimes only the message does.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from rtsd.errors import (
 )
 
 
-class Remedy(Enum):
-    """What the client does about a refusal."""
+class Recovery(Enum):
+    """The client's next step after a failed call."""
 
-    GIVE_UP = auto()
+    NONE = auto()
     RETRY = auto()
     SLOW_DOWN = auto()
-    """Retry after seconds, with fewer calls at a time."""
+    """Retry after a longer pause, with fewer concurrent calls."""
     LOG_IN = auto()
 
 
-class Refused(Exception):
-    """A call that did not work: what the caller gets unless `remedy` helps. Never leaves the adapter."""
+class CallFailed(Exception):
+    """A failed call. Callers get `error` unless `recovery` succeeds; CallFailed stays in this package."""
 
     def __init__(
         self,
         error: SalesforceError,
-        remedy: Remedy,
+        recovery: Recovery,
         *,
         after_s: float | None = None,
         processed: bool = True,
     ) -> None:
         super().__init__(error.message)
         self.error = error
-        self.remedy = remedy
+        self.recovery = recovery
         self.after_s = after_s
-        """What Retry-After asked for."""
+        """Seconds requested by Retry-After."""
         self.processed = processed
-        """Whether the request may have had its effect."""
+        """Whether Salesforce may have processed the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """An error answer in whichever of the four shapes, read."""
+class ErrorResponse:
+    """A parsed error body of any shape."""
 
     code: str
     message: str
@@ -64,15 +64,15 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Which answers are meant (all that is given must hold), and what they are for us.
+class ErrorPattern:
+    """A pattern for error responses, all of whose criteria must match, and the error and recovery to use.
 
     `codes` are in capitals without underscores: INVALID_SESSION_ID, InvalidSessionId and INVALIDSESSIONID
-    are one code in three APIs. `text` is searched in the message regardless of case.
+    are the same code in three APIs. `text` is searched in the message, ignoring case.
     """
 
     error: type[SalesforceError]
-    remedy: Remedy = Remedy.GIVE_UP
+    recovery: Recovery = Recovery.NONE
     codes: tuple[str, ...] = ()
     text: str = ""
     statuses: tuple[int, ...] = ()
@@ -80,46 +80,46 @@ class Rule:
     do: str = ""
     processed: bool = True
 
-    def matches(self, status: int, complaint: Complaint, *, bulk: bool) -> bool:
-        """Whether the rule is about this answer."""
+    def matches(self, status: int, response: ErrorResponse, *, bulk: bool) -> bool:
+        """Whether the pattern matches this response; `bulk` for a call that creates a Bulk job."""
         return (
             (not self.bulk or bulk)
             and (not self.statuses or status in self.statuses)
-            and (not self.codes or _plain(complaint.code) in self.codes)
-            and (not self.text or re.search(self.text, complaint.message, re.IGNORECASE) is not None)
+            and (not self.codes or _plain(response.code) in self.codes)
+            and (not self.text or re.search(self.text, response.message, re.IGNORECASE) is not None)
         )
 
 
 _SERVER_ERRORS = tuple(range(500, 600))
 
-RULES = (
-    Rule(
+PATTERNS = (
+    ErrorPattern(
         AuthenticationFailed,
         text="not valid for use with the REST API",
         do="Give the app the OAuth scope 'api', and the sync user the permission 'API Enabled'.",
     ),
-    Rule(
+    ErrorPattern(
         AuthenticationFailed,
         text="Connected app is not attached to Agent",
         do="Use an app that is meant for API access.",
     ),
-    Rule(SessionExpired, Remedy.LOG_IN, codes=("INVALIDSESSIONID", "INVALIDAUTHHEADER")),
-    Rule(SessionExpired, Remedy.LOG_IN, text="^(Bad|Missing)_OAuth_Token"),
-    Rule(SessionExpired, Remedy.LOG_IN, statuses=(401,)),
-    Rule(
+    ErrorPattern(SessionExpired, Recovery.LOG_IN, codes=("INVALIDSESSIONID", "INVALIDAUTHHEADER")),
+    ErrorPattern(SessionExpired, Recovery.LOG_IN, text="^(Bad|Missing)_OAuth_Token"),
+    ErrorPattern(SessionExpired, Recovery.LOG_IN, statuses=(401,)),
+    ErrorPattern(
         OrgUnreachable,
-        Remedy.SLOW_DOWN,
+        Recovery.SLOW_DOWN,
         codes=("REQUESTLIMITEXCEEDED",),
         text="concurrent",
-        do="Too many long calls run in the org at once; rtsd goes on by itself.",
+        do="Too many long calls run in the org at once; rtsd continues by itself.",
         processed=False,
     ),
-    Rule(
+    ErrorPattern(
         QuotaExhausted,
         codes=("REQUESTLIMITEXCEEDED", "LIMITEXCEEDED", "EXCEEDEDQUOTA"),
-        do="The window is 24 hours and rolls: rtsd goes on as calls free up. Raise the limit or lower use.",
+        do="The limit covers a rolling 24 hours: rtsd continues as usage expires. Raise it or reduce usage.",
     ),
-    Rule(
+    ErrorPattern(
         BulkRefused,
         bulk=True,
         statuses=(400, 403),
@@ -129,19 +129,19 @@ RULES = (
         ),
         do="It is read over REST instead.",
     ),
-    Rule(
+    ErrorPattern(
         BulkRefused,
         bulk=True,
         codes=("INVALIDENTITY", "FEATURENOTENABLED", "APIERROR", "MALFORMEDQUERY", "ENTITYNOTQUERYABLE"),
         statuses=(400, 403),
         do="It is read over REST instead.",
     ),
-    Rule(
+    ErrorPattern(
         ObjectUnavailable,
         codes=("INVALIDFIELD", "INVALIDTYPE", "INVALIDTYPEFOROPERATION", "ENTITYNOTQUERYABLE"),
         do="It was removed, or the sync user may not see it: check field-level security.",
     ),
-    Rule(
+    ErrorPattern(
         ObjectUnavailable,
         codes=(
             "INSUFFICIENTACCESS",
@@ -151,19 +151,19 @@ RULES = (
         ),
         do="Give the sync user read access to it (permission set RTS_Sync).",
     ),
-    Rule(
+    ErrorPattern(
         AuthenticationFailed,
         codes=("APIDISABLEDFORORG", "CLIENTNOTACCESSIBLEFORUSER", "ORGLOCKED", "TRIALEXPIRED"),
         do="An administrator of the org has to allow API access for the sync user.",
     ),
-    Rule(
+    ErrorPattern(
         AuthenticationFailed,
         codes=("LOGINDURINGRESTRICTEDDOMAIN", "LOGINDURINGRESTRICTEDTIME"),
         do="Allow this machine's address and these hours in the sync user's profile.",
     ),
-    Rule(
+    ErrorPattern(
         OrgUnreachable,
-        Remedy.RETRY,
+        Recovery.RETRY,
         codes=(
             "SERVERUNAVAILABLE",
             "UNKNOWNEXCEPTION",
@@ -176,45 +176,49 @@ RULES = (
             "TOOMANYAPEXREQUESTS",
         ),
     ),
-    Rule(
+    ErrorPattern(
         SalesforceError,
         codes=("QUERYTIMEOUT", "OPERATIONTOOLARGE", "EXCEEDEDIDLIMIT"),
-        do="A smaller window is needed; OPERATION_TOO_LARGE ends with the permission 'View All Data'.",
+        do="Use a smaller window; the permission 'View All Data' avoids OPERATION_TOO_LARGE.",
     ),
-    Rule(SalesforceError, codes=("QUERYTOOCOMPLICATED",), do="Fewer fields a query are needed."),
-    Rule(
+    ErrorPattern(SalesforceError, codes=("QUERYTOOCOMPLICATED",), do="Use fewer fields per query."),
+    ErrorPattern(
         SalesforceError,
         codes=("UNSUPPORTEDAPIVERSION", "GONE"),
-        do="Set org.api_version to one the org still has.",
+        do="Set org.api_version to a version that the org still supports.",
     ),
-    Rule(SalesforceError, statuses=(410,), do="Set org.api_version to one the org still has."),
-    Rule(ObjectUnavailable, codes=("NOTFOUND", "ENTITYISDELETED")),
-    Rule(ObjectUnavailable, statuses=(404,)),
-    # passing faults of the edge: 420 has no route for the host (REST API guide, Status Codes), 406 is not
-    # documented (singer-io/tap-salesforce#184)
-    Rule(OrgUnreachable, Remedy.RETRY, statuses=(406, 408, 420)),
-    Rule(OrgUnreachable, Remedy.RETRY, statuses=(429,), processed=False),
-    Rule(OrgUnreachable, Remedy.RETRY, statuses=_SERVER_ERRORS),
-    Rule(
+    ErrorPattern(
+        SalesforceError,
+        statuses=(410,),
+        do="Set org.api_version to a version that the org still supports.",
+    ),
+    ErrorPattern(ObjectUnavailable, codes=("NOTFOUND", "ENTITYISDELETED")),
+    ErrorPattern(ObjectUnavailable, statuses=(404,)),
+    # transient faults of the edge: 420 means no route to the host (REST API guide, Status Codes), 406 is
+    # undocumented (singer-io/tap-salesforce#184)
+    ErrorPattern(OrgUnreachable, Recovery.RETRY, statuses=(406, 408, 420)),
+    ErrorPattern(OrgUnreachable, Recovery.RETRY, statuses=(429,), processed=False),
+    ErrorPattern(OrgUnreachable, Recovery.RETRY, statuses=_SERVER_ERRORS),
+    ErrorPattern(
         OrgUnreachable,
         statuses=tuple(range(300, 400)),
         do="The address redirects: set org.login_url to the org's own My Domain.",
     ),
-    Rule(SalesforceError),
+    ErrorPattern(SalesforceError),
 )
-"""The first that matches decides; the last matches everything."""
+"""The first match applies; the last pattern matches everything."""
 
 
-def refusal(status: int, body: str, *, bulk: bool = False, after_s: float | None = None) -> Refused:
-    """Judge an answer that is no success. `bulk`: it answers a call that creates a Bulk job."""
-    complaint = read_complaint(body)
-    rule = next(rule for rule in RULES if rule.matches(status, complaint, bulk=bulk))
-    error = rule.error(_sentence(status, complaint), rule.do, status=status, reason=complaint.code)
-    return Refused(error, rule.remedy, after_s=after_s, processed=rule.processed)
+def map_error(status: int, body: str, *, bulk: bool = False, after_s: float | None = None) -> CallFailed:
+    """Map an unsuccessful response; `bulk` for a call that creates a Bulk job."""
+    response = parse_error(body)
+    found = next(pattern for pattern in PATTERNS if pattern.matches(status, response, bulk=bulk))
+    error = found.error(_sentence(status, response), found.do, status=status, reason=response.code)
+    return CallFailed(error, found.recovery, after_s=after_s, processed=found.processed)
 
 
-def read_complaint(body: str) -> Complaint:
-    """Read an error body in any of the four shapes; never fails."""
+def parse_error(body: str) -> ErrorResponse:
+    """Parse an error body of any of the four shapes; never raises."""
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, ValueError):
@@ -222,11 +226,11 @@ def read_complaint(body: str) -> Complaint:
     if isinstance(data, list) and data:
         data = data[0]
     if not isinstance(data, dict):
-        return Complaint("", str(data)[:300] if data else "")
+        return ErrorResponse("", str(data)[:300] if data else "")
     for code, message in _KEYS:
         if code in data:
-            return Complaint(str(data[code]), str(data.get(message) or "").strip())
-    return Complaint("", str(data.get("message") or data)[:300])
+            return ErrorResponse(str(data[code]), str(data.get(message) or "").strip())
+    return ErrorResponse("", str(data.get("message") or data)[:300])
 
 
 _KEYS = (
@@ -237,17 +241,17 @@ _KEYS = (
 )
 
 
-def _from_text(body: str) -> Complaint:
+def _from_text(body: str) -> ErrorResponse:
     text = body.strip()
     if not text.startswith("<"):
-        return Complaint("", text[:300])
+        return ErrorResponse("", text[:300])
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return Complaint("", title[1].strip()[:300] if title else "", web_page=True)
+    return ErrorResponse("", title[1].strip()[:300] if title else "", web_page=True)
 
 
-def _sentence(status: int, complaint: Complaint) -> str:
-    detail = ": ".join(part for part in (complaint.code, complaint.message) if part)
-    if complaint.web_page:
+def _sentence(status: int, response: ErrorResponse) -> str:
+    detail = ": ".join(part for part in (response.code, response.message) if part)
+    if response.web_page:
         return f"Salesforce answered {status} with a web page" + (f" ({detail})." if detail else ".")
     return f"Salesforce answered {status}" + (f": {detail}" if detail else " without a reason.")
 

@@ -1,4 +1,4 @@
-"""What the daemon's feed told: how many changes, how fresh, and when the mode changed."""
+"""Statistics of the daemon's feed: number and latency of changes, and changes of the mode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rtsd.core.percentile import percentiles
 _SAMPLES = 100_000
 
 
-class Watch:
-    """Follows the feed; `say` is told what a person would want to see."""
+class FeedMonitor:
+    """Follows the feed and reports changes of the mode through `say`."""
 
     def __init__(self, socket: Path, say: Callable[[str], None]) -> None:
         self._socket = socket
@@ -24,7 +24,7 @@ class Watch:
         self.by_source: Counter[str] = Counter()
 
     async def run(self) -> None:
-        """Follow until the daemon ends the feed."""
+        """Follow the feed until the daemon ends it."""
         after: int | None = 0
         async with ControlClient(self._socket) as client:
             while after is not None:
@@ -33,14 +33,14 @@ class Watch:
                     if isinstance(message, Lagged):
                         after = message.after
                     elif isinstance(message, Event):
-                        self._take(message)
+                        self._count(message)
 
     def freshness(self) -> dict[str, int | None]:
-        """Return percentiles of the changes that pushes brought, from the org's commit to ours, in ms."""
+        """Return the percentiles in ms from the org's commit to the mirror's, for changes from pushes."""
         found = percentiles(self._latencies, (50, 95, 99))
         return dict(zip(("p50", "p95", "p99"), found or (None, None, None), strict=True))
 
-    def _take(self, event: Event) -> None:
+    def _count(self, event: Event) -> None:
         if event.type == "change":
             self.changes += event.outcome == "applied"
             self.by_source[f"{event.source}"] += 1
