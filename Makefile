@@ -29,7 +29,7 @@ demo: $(READY) ## A simulated org, the daemon and the dashboard; nothing else is
 test: $(READY) ## The fast tests
 	$(BIN)/pytest -m "not slow" -n auto --dist loadfile $(ARGS)
 
-check: $(READY) ## Lint, format, types, import layers
+check: $(READY) ## Lint, format, types of code and tests, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -44,7 +44,7 @@ faults: $(READY) ## The slow tests: kills, power cuts, hostile input, for minute
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
 	$(BIN)/python -m tests.bench $(ARGS)
 
-snap: $(READY) ## Take the dashboard's snapshots anew, after looking at what changed
+snap: $(READY) ## Update the dashboard's snapshots; look at what changed
 	$(BIN)/pytest tests/tui --snapshot-update $(ARGS)
 
 lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade takes newer versions

@@ -19,7 +19,7 @@ UNITS = ("rtsd.service", "rtsd@.service", "rtsd.socket")
 UNIT_DIRECTORY = Path("etc/systemd/system")
 CONFIG_DIRECTORY = Path("etc/rtsd")
 _SHIPPED_PATH = "/opt/rtsd/bin/rtsd"
-_HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 """Directories that ProtectHome= and PrivateTmp= hide from the service."""
 _SHOWN = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "UnitFileState")
 
@@ -113,7 +113,7 @@ def _program() -> Path:
     if not program.exists():
         raise UsageError(f"There is no {program}.", "Install rts into an environment: docs/install.md.")
     for place in (program, program.resolve(), Path(sys.executable).resolve()):
-        if any(hidden in place.parents for hidden in _HIDDEN):
+        if any(hidden in place.parents for hidden in HIDDEN):
             raise UsageError(
                 f"{place} is where a service may not look.",
                 "Install rts with the system's Python elsewhere, as /opt/rtsd: docs/install.md.",

@@ -14,6 +14,11 @@ class DailyCount:
     def __init__(self) -> None:
         self._minutes: dict[int, int] = {}
 
+    @property
+    def minutes(self) -> int:
+        """How many minutes are kept."""
+        return len(self._minutes)
+
     def add(self, at: Millis, count: int = 1) -> None:
         """Add events at a time (ms); a negative count removes them."""
         minute = at // MINUTE_MS

@@ -21,8 +21,8 @@ async def test_ac_28_hard_deletes_are_found_by_one_audit(stand: Standing, rows: 
     org.advance(3_600)
     gone = org.ids("Lead")[:: rows // 2 - 1]
     with org.org.transaction(org.org.admin):
-        for result in org.org.hard_delete(org.org.admin, "Lead", gone):
-            result.unwrap()
+        for deleted in org.org.hard_delete(org.org.admin, "Lead", gone):
+            deleted.unwrap()
     _forget(org)
     before, read = await org.calls(), await org.rows_read()
     result = await org.audit("Lead")
@@ -40,8 +40,8 @@ async def test_ac_29_extra_rows_are_warned_of(stand: Standing) -> None:
     org.advance(3_600)
     gone = org.ids("CampaignMember")[3:9]
     with org.org.transaction(org.org.admin):
-        for result in org.org.delete(org.org.admin, "CampaignMember", gone):
-            result.unwrap()
+        for deleted in org.org.delete(org.org.admin, "CampaignMember", gone):
+            deleted.unwrap()
     org.org.empty_bin("CampaignMember")
     _forget(org)
     result = await org.audit("CampaignMember", full=True)
@@ -172,8 +172,8 @@ async def test_ac_32_an_operator_may_accept_that_rows_are_gone(stand: Standing) 
     org = await (await stand({"Lead": 600})).loaded()
     gone = org.ids("Lead")[:200]
     with org.org.transaction(org.org.admin):
-        for result in org.org.hard_delete(org.org.admin, "Lead", gone):
-            result.unwrap()
+        for deleted in org.org.hard_delete(org.org.admin, "Lead", gone):
+            deleted.unwrap()
     _forget(org)
     org.advance(3_600)
     result = await org.audit("Lead")

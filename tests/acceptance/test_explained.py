@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,8 +21,11 @@ class Said(NamedTuple):
     out: str
 
 
+Rtsd = Callable[..., Awaitable[Said]]
+
+
 @pytest.fixture
-def rtsd(capsys: pytest.CaptureFixture[str]) -> object:
+def rtsd(capsys: pytest.CaptureFixture[str]) -> Rtsd:
     """Run `rtsd` against a stand's socket, in a thread: the daemon answers in this one."""
 
     async def run(org: Stand, *words: str) -> Said:
@@ -32,7 +36,7 @@ def rtsd(capsys: pytest.CaptureFixture[str]) -> object:
     return run
 
 
-async def test_ac_04_why_explains_and_repair_fixes(stand: Standing, rtsd: object) -> None:
+async def test_ac_04_why_explains_and_repair_fixes(stand: Standing, rtsd: Rtsd) -> None:
     """A record that is wrong: `why` shows the field and both values, `repair` mends it with one call."""
     org = await (await stand({"Lead": 20})).loaded()
     org.advance(60)
@@ -55,7 +59,7 @@ async def test_ac_04_why_explains_and_repair_fixes(stand: Standing, rtsd: object
     assert await org.equal("Lead") == 20
 
 
-async def test_ac_43_why_says_that_it_may_be_out_of_sight(stand: Standing, rtsd: object) -> None:
+async def test_ac_43_why_says_that_it_may_be_out_of_sight(stand: Standing, rtsd: Rtsd) -> None:
     """What the sync user cannot see does not exist for him: said so, and nothing is taken for deleted."""
     org = await (await stand({"Lead": 20})).loaded()
     record = org.ids("Lead")[4]
@@ -65,7 +69,7 @@ async def test_ac_43_why_says_that_it_may_be_out_of_sight(stand: Standing, rtsd:
     assert "may not see it" in said.out
 
 
-async def test_history_names_each_source(stand: Standing, rtsd: object) -> None:
+async def test_history_names_each_source(stand: Standing, rtsd: Rtsd) -> None:
     """Values by time, each with the source that brought it; `--at` shows the record as it was then."""
     org = await (await stand({"Lead": 5}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")

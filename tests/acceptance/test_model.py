@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -30,7 +31,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from rtsd.errors import SalesforceError
 from rtsd.workflows.demo.compare import compare
 from rtssim.clock import Clock
-from rtssim.login import accounts
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.stand import Stand
@@ -158,11 +158,11 @@ class Game(RuleBasedStateMachine):
     @contextlib.contextmanager
     def _running_loop(self) -> Iterator[None]:
         """Let the package spawn its pushes: it asks for the running loop."""
-        asyncio._set_running_loop(self._runner.get_loop())
+        asyncio._set_running_loop(self._runner.get_loop())  # noqa: SLF001 - as event loops do
         try:
             yield
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(None)  # noqa: SLF001
 
     @rule(name=names, place=places, text=texts, delay=delays)
     def edit(self, name: str, place: int, text: str, delay: float) -> None:
@@ -343,7 +343,7 @@ class Game(RuleBasedStateMachine):
 def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Load the mirror that every game begins with; make what is the same in each only once."""
     key = functools.cache(lambda: _RSA(public_exponent=65537, key_size=2048))
-    monkeypatch.setattr(accounts.rsa, "generate_private_key", lambda **_options: key())
+    monkeypatch.setattr(rsa, "generate_private_key", lambda **_options: key())
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -363,7 +363,7 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-_RSA = accounts.rsa.generate_private_key
+_RSA = rsa.generate_private_key
 
 
 def test_the_mirror_ends_equal_to_the_org(games: None) -> None:

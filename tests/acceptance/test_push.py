@@ -73,7 +73,8 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
     (row,) = [row for row in org.org.snapshot("Lead") if row["Id"] == one]
     body = document(org, [{"object": "Lead", "op": "update", "id": one, "modstamp": row["SystemModstamp"]}])
     async with org.taking():
-        host, _, port = org.parts.gateway.address.rpartition(":")
+        assert org.parts.gateway is not None
+        host, _, port = (org.parts.gateway.address or "").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = "".join(f"{name}: {value}\r\n" for name, value in signed(org, body, "msg_16").items())
         writer.write(
@@ -141,7 +142,7 @@ async def test_ac_19_installed_is_not_live(stand: Standing) -> None:
     org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
     await org.install_package("Lead")
     await org.simulated.control("package/settings", {"Token__c": "a token of somebody else"})
-    await org.parts.services.package_probe.step()
+    await org.probe_package()
     org.advance(60)
     org.update("Lead", org.ids("Lead")[:3], Title="signed wrongly")
     await org.pushed()
@@ -280,7 +281,7 @@ async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) 
     one, other = org.ids("Lead")[:2]
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(org.now() / 1000 + ahead_s))
     forged = {"object": "Lead", "op": "update", "modstamp": stamp}
-    changes = [
+    changes: list[Row] = [
         {**forged, "id": one, "fields": {"Id": one, "Title": "forged"}},
         {"object": "Lead", "op": "delete", "id": other, "modstamp": stamp},
     ]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rtsd.core.privacy import MaskedPush
+from rtsd.sync.columns import Columns
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.workflows import check
 from rtssim.schema.fields import audit, ident, moment, text
 from rtssim.schema.model import ObjectType
@@ -193,7 +195,9 @@ async def test_ac_44_an_object_of_800_fields(stand: Standing, *, bulk: bool) -> 
     assert await org.cost(before) <= 12
 
 
-async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None:
+async def test_ac_44_a_row_that_moves_between_two_parts(
+    stand: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row edited between two parts of a read never shows the one's values under the other's stamp."""
     org = await stand({}, objects={"Wide__c": {}})
     org.org.add_object(_wide(60))
@@ -204,15 +208,15 @@ async def test_ac_44_a_row_that_moves_between_two_parts(stand: Standing) -> None
     ids = [result.unwrap() for result in made]
     org.advance(30)
     await org.start()
-    filling = org.parts.readers.audit._columns.fill
+    filling = Columns.fill
 
-    async def edited_meanwhile(mirrored: Any) -> None:
+    async def edited_meanwhile(columns: Columns, mirrored: MirroredObject) -> None:
         org.advance(5)
         org.update("Wide__c", ids[:7], **{names[0]: "2", names[-1]: "2"})
-        org.parts.readers.audit._columns.fill = filling  # type: ignore[method-assign]
-        await filling(mirrored)
+        monkeypatch.setattr(Columns, "fill", filling)
+        await filling(columns, mirrored)
 
-    org.parts.readers.audit._columns.fill = edited_meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(Columns, "fill", edited_meanwhile)
     await org.load()
     assert (await org.state("Wide__c")).state == "live"
     assert await org.equal("Wide__c") == 20
@@ -315,7 +319,7 @@ HOT = "Rating = 'Hot' AND Type != 'Partner'"
 
 
 def _hot(row: dict[str, Any]) -> bool:
-    return row["Rating"] == "Hot" and row["Type"] != "Partner"
+    return bool(row["Rating"] == "Hot" and row["Type"] != "Partner")
 
 
 async def test_rows_enter_and_leave_a_filter(stand: Standing) -> None:

@@ -111,7 +111,7 @@ async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:
     """With Disable_RTS__c set, no push is expected: changes come by windows, and none is called missed."""
     org = await pushing(stand)
     await org.simulated.control("package/settings", {"Disable_RTS__c": True})
-    await org.parts.services.package_probe.step()
+    await org.probe_package()
     await org.beat()
     assert org.parts.channel.mode.mode is Mode.DISABLED
     org.update("Lead", org.ids("Lead")[:9], Title="read, not pushed")

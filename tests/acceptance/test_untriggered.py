@@ -151,7 +151,7 @@ async def test_ac_31_deletions_and_merges_in_history(stand: Standing) -> None:
         await org.pushed()
     await org.repair()
     async with org.client() as client:
-        versions = (await client.history("Account", loser))["versions"]
-    assert [one["op"] for one in versions] == ["delete", "undelete", "delete"]
-    assert versions[-1]["master"] == winner
+        versions = (await client.history("Account", loser)).versions
+    assert [one.op for one in versions] == ["delete", "undelete", "delete"]
+    assert versions[-1].master == winner
     assert await org.equal("Account", without=FORMULAS["Account"]) == 4

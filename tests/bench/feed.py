@@ -52,7 +52,7 @@ async def run(options: argparse.Namespace) -> Report:
 
 def _report(sent: list[float], answered: list[float], seen: list[float]) -> Report:
     report = Report(f"From push to feed, {PACE} single changes a second", ("", "p50 ms", "p99 ms", "most ms"))
-    numbers = {}
+    numbers: dict[str, float] = {}
     for name, key, moments in (("answered 200", "answer", answered), ("on the feed", "feed", seen)):
         took = sorted((then - begun) * 1e3 for begun, then in zip(sent, moments, strict=True))
         p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]

@@ -119,7 +119,7 @@ async def settled(place: Home) -> None:
     """Wait until no push waits to be applied."""
 
     async def probe() -> bool:
-        return (await place.get("/v1/status"))["inbox"]["pending"] == 0
+        return bool((await place.get("/v1/status"))["inbox"]["pending"] == 0)
 
     await eventually(probe, "no push is pending")
 

@@ -24,7 +24,7 @@ WITHIN_S = 2.0
 """So soon an operator has to be told that the daemon is gone."""
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> float:
+async def until(condition: Callable[..., object], seconds: float = 20.0) -> float:
     """Wait for a condition; return how long that took."""
     begun = time.monotonic()
     while not condition():

@@ -1,4 +1,7 @@
-"""Waiting for a condition instead of for a time."""
+"""Waiting for a condition instead of for a time.
+
+Conditions are called without arguments; `Callable[..., …]` admits a lambda that binds a loop's variable.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,27 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 LOOK_EVERY_S = 0.02
 
 
-async def eventually(
-    probe: Callable[[], T | Awaitable[T | None] | None], what: str, within: float = 15.0
-) -> T:
+@overload
+async def eventually(probe: Callable[..., Awaitable[T | None]], what: str, within: float = 15.0) -> T: ...
+
+
+@overload
+async def eventually(probe: Callable[..., T | None], what: str, within: float = 15.0) -> T: ...
+
+
+async def eventually(probe: Callable[..., Any], what: str, within: float = 15.0) -> Any:
     """Return the first true result of `probe`; AssertionError with the last one when none comes in time."""
     deadline = time.monotonic() + within
     while True:
         found = probe()
-        result: T | None = await found if inspect.isawaitable(found) else found
+        result = await found if inspect.isawaitable(found) else found
         if result:
             return result
         if time.monotonic() > deadline:

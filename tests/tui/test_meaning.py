@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.control.protocol import Limit
+from rtsd.control.protocol import Limit, Status
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
@@ -44,7 +44,7 @@ def test_silent_disabled_paused_and_unreachable_are_told_apart(mode: str) -> Non
         assert said not in others
 
 
-def _in_mode(mode: str):  # noqa: ANN202 (a status)
+def _in_mode(mode: str) -> Status:
     status = live()
     status.mode, status.mode_since = mode, status.started_at
     return status

@@ -45,7 +45,8 @@ def test_undo_takes_back_one_step_and_ends_at_what_stands() -> None:
     staged.rebase(["Email"])
     staged.choose(())
     staged.toggle("Phone")
-    for wanted in (frozenset(), {"Email"}, {"Email"}):
+    wished: list[set[str]] = [set(), {"Email"}, {"Email"}]
+    for wanted in wished:
         staged.undo()
         assert staged.wanted == wanted
     assert not staged.changed

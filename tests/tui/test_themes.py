@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.color import Color
+from textual.theme import Theme
 
 from rtstui.themes import CONTRAST, DARK, LIGHT, ROLE_DEFAULTS, THEMES
 
@@ -32,17 +33,17 @@ def _luminance(colour: Color) -> float:
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT, CONTRAST], ids=lambda theme: theme.name)
-def test_every_role_can_be_read(theme: object) -> None:
+def test_every_role_can_be_read(theme: Theme) -> None:
     """4.5:1 for text on the background and on the bars; the cursor's text on the cursor."""
     for role in (*ON_BACKGROUND, "foreground"):
-        colour = theme.foreground if role == "foreground" else theme.variables[role]
-        for ground in (theme.background, theme.variables["rts-bar"]):
+        colour = str(theme.foreground) if role == "foreground" else theme.variables[role]
+        for ground in (str(theme.background), theme.variables["rts-bar"]):
             assert contrast(colour, ground) >= 4.5, (role, ground)
     assert contrast(theme.variables["rts-on-cursor"], theme.variables["rts-cursor"]) >= 4.5
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
-def test_the_focus_ring_is_no_alarm(theme: object) -> None:
+def test_the_focus_ring_is_no_alarm(theme: Theme) -> None:
     """The ring's hue is far from those of warning and error."""
     focus = Color.parse(theme.variables["rts-focus"]).hsl.h
     for role in ("rts-warn", "rts-error"):
@@ -51,6 +52,6 @@ def test_the_focus_ring_is_no_alarm(theme: object) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_every_theme_has_every_role(theme: object) -> None:
+def test_every_theme_has_every_role(theme: Theme) -> None:
     """No role of ours is left to chance in a theme of ours."""
     assert set(ROLE_DEFAULTS) <= set(theme.variables)

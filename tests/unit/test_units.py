@@ -54,7 +54,7 @@ def test_both_services_are_the_same_but_for_the_name() -> None:
 
 def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Units, an example configuration and a closed directory for secrets; what was there is kept."""
-    monkeypatch.setattr(service, "_HIDDEN", ())
+    monkeypatch.setattr(service, "HIDDEN", ())
     assert main(["service", "install", "--root", str(tmp_path)]) == 0
     units = tmp_path / service.UNIT_DIRECTORY
     assert sorted(path.name for path in units.iterdir()) == sorted(service.UNITS)
@@ -79,7 +79,7 @@ def test_an_rtsd_that_a_service_could_not_see_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ProtectHome= hides it: that is said before, and not by a unit that fails."""
-    monkeypatch.setattr(service, "_HIDDEN", (Path("/"),))
+    monkeypatch.setattr(service, "HIDDEN", (Path("/"),))
     assert main(["service", "install", "--root", str(tmp_path)]) == 2
     assert "/opt/rtsd" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

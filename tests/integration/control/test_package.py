@@ -226,7 +226,7 @@ async def test_settings_that_the_sync_user_may_not_read_are_said_so(socket: Sock
     await socket.rig.install_package()
     await socket.rig.sim.control("visibility", {"hidden_fields": ["RTS_Settings__c.Disable_RTS__c"]})
     for _ in range(2):
-        await socket.rig.parts.services.package_probe.step()
+        await socket.rig.package_probe.step()
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["state"] == "installed"
     assert [one["do"] for one in shown["problems"]] == [

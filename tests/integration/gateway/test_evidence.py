@@ -7,6 +7,7 @@ import json
 
 from rtsd.core.mode import Mode
 from rtsd.core.signature import sign
+from tests.support.full_disk import accept_rows, refuse_rows
 from tests.support.inprocess.rig import TOKEN, Rig, Start
 
 ANSWER_S = 5.0
@@ -81,12 +82,10 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
 async def test_evidence_waits_for_space(start: Start) -> None:
     """A transition that cannot be journalled is made when it can, and not forgotten."""
     rig = await start({"Contact": 1})
-    writer = rig.parts.database._writer
-    full = "SELECT RAISE(ABORT, 'database or disk is full')"
-    await writer.execute(f"CREATE TEMP TRIGGER full BEFORE INSERT ON main._rts_journal BEGIN {full}; END")
+    await refuse_rows(rig.parts.database, "_rts_journal")
     assert (await rig.push({"v": 1, "kind": "test", "org": rig.org.org_id}))[0] == 200
     assert rig.mode is Mode.AWAITING_PACKAGE
-    await writer.execute("DROP TRIGGER full")
+    await accept_rows(rig.parts.database)
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
     assert [note.message for note in await rig.notes("mode")] == ["real_time: push received"]

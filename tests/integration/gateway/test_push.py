@@ -11,7 +11,7 @@ import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.gateway.body import MAX_BODY
-from tests.support.full_disk import limit_pages
+from tests.support.full_disk import limit_pages, refuse_rows
 from tests.support.inprocess.rig import Rig, Start
 
 
@@ -164,23 +164,16 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
         assert (health.status, await health.text()) == (200, "ok")
 
 
-async def fill_up(rig: Rig, table: str) -> None:
-    """Let the database refuse rows of one table as a full disk does."""
-    full = "SELECT RAISE(ABORT, 'database or disk is full')"
-    async with rig.parts.database.transaction() as tx:
-        await tx.execute(f"CREATE TEMP TRIGGER full BEFORE INSERT ON main.{table} BEGIN {full}; END")
-
-
 async def test_a_push_that_is_on_the_disk_is_answered_so(rig: Rig) -> None:
     """The disk fills up between the commit and the journal's note of the new mode: still 200."""
-    await fill_up(rig, "_rts_journal")
+    await refuse_rows(rig.parts.database, "_rts_journal")
     assert (await rig.push(rig.changes(contact())))[0] == 200
     assert on_disk(rig) == ["msg_1"]
 
 
 async def test_a_refusal_that_cannot_be_written_down_stays_a_refusal(rig: Rig) -> None:
     """401 is 401 on a full disk too."""
-    await fill_up(rig, "_rts_error")
+    await refuse_rows(rig.parts.database, "_rts_error")
     assert (await rig.push(rig.changes(contact()), token="wrong"))[0] == 401
 
 

@@ -23,7 +23,7 @@ async def job_of(api: Api, soql: str, **options: Any) -> dict[str, Any]:
     assert (status, job["state"]) == (200, "UploadComplete")
     while job["state"] in ("UploadComplete", "InProgress"):
         job = await api.get(f"{JOBS}/{job['id']}")
-    return job
+    return dict(job)
 
 
 def parsed(text: str) -> list[list[str]]:

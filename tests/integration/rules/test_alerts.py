@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsd.control.client import ControlClient
 from rtsd.core.object_state import ObjectState
+from rtsd.core.privacy import MaskedPush
 from rtsd.store import dead_letters
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
@@ -155,7 +156,9 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
 
     async def bury(reason: str) -> None:
         async with engine.unit_of_work() as unit:
-            await dead_letters.add(unit.tx, "t", reason, "m", b"{}", object_name=None, record=None)
+            await dead_letters.add(
+                unit.tx, "t", reason, "m", MaskedPush(b"{}"), object_name=None, record=None
+            )
 
     await bury("one")
     assert await look(one) == ["dead_letter"]

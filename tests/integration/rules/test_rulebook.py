@@ -231,11 +231,11 @@ async def test_the_list_shows_how_deliveries_fare(ruled: Make, receiver: Receive
         one.rig.advance(30)
         await one.deliver()
     rule = await shown(one)
-    names = ("fired_24h", "delivered_24h", "pending", "failed_24h", "dead_letters", "circuit", "error")
-    assert [rule[name] for name in names] == [6, 6, 0, 6, 0, "closed", None]
+    counted = ("fired_24h", "delivered_24h", "pending", "failed_24h", "dead_letters", "circuit", "error")
+    assert [rule[name] for name in counted] == [6, 6, 0, 6, 0, "closed", None]
     assert rule["last_fired_at"] <= to_iso(one.rig.now())
     one.rig.advance(90_000)
-    assert [(await shown(one))[name] for name in names[:4]] == [0, 0, 0, 0]
+    assert [(await shown(one))[name] for name in counted[:4]] == [0, 0, 0, 0]
     second = (await ask(one, "GET", "/v1/rules"))[1]["rules"][1]
     assert (second["name"], second["fired_24h"]) == ("second", 0)
     assert "secret" not in json.dumps(await ask(one, "GET", "/v1/rules"))

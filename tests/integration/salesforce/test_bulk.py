@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,7 +16,8 @@ from rtsd.errors import (
     OrgUnreachable,
     QuotaExhausted,
 )
-from rtsd.salesforce import bulk, objects, soql
+from rtsd.salesforce import bulk, soql
+from tests.support.salesforce.bench import Desk, Script, described
 
 RESULTS = "/results"
 IDS = "SELECT Id FROM Contact"
@@ -34,7 +35,7 @@ async def truth(sim: Any, name: str = "Contact") -> list[str]:
     return [row["Id"] async for row in sim.rows(name)]
 
 
-async def test_every_value_of_every_row(desk: Any) -> None:
+async def test_every_value_of_every_row(desk: Desk) -> None:
     """ac_45: all columns of all rows are what the org holds, hostile texts byte for byte."""
     hostile = [
         '"',
@@ -54,8 +55,7 @@ async def test_every_value_of_every_row(desk: Any) -> None:
         rows=[{"LastName": f"H{number}", "Description": text} for number, text in enumerate(hostile)],
     )
     client = await desk.client()
-    described = await objects.describe(client, "Contact")
-    schema = described.schema
+    schema = (await described(client)).schema
     mirror: dict[str, dict[str, Any]] = {}
     statement = soql.select(schema.names, "Contact")
     async with bulk.job(client, statement, purpose="audit", page_rows=400) as job:
@@ -72,7 +72,7 @@ def as_stored(schema: ObjectSchema, row: dict[str, Any]) -> dict[str, Any]:
     return {name: mirror_value(schema.by_name[name].kind, row[name]) for name in schema.names}
 
 
-async def test_pages_and_chunks_hold_each_row_once(desk: Any) -> None:
+async def test_pages_and_chunks_hold_each_row_once(desk: Desk) -> None:
     """Page and chunk borders lose and repeat nothing; the total is told with every chunk."""
     client = await desk.client()
     async with bulk.job(client, IDS, purpose="audit", page_rows=250) as job:
@@ -85,9 +85,11 @@ async def test_pages_and_chunks_hold_each_row_once(desk: Any) -> None:
 
 
 @pytest.mark.parametrize("header", ["typed", "canonical"])
-async def test_header_names_match_whatever_their_case(desk: Any, header: str) -> None:
+async def test_header_names_match_whatever_their_case(
+    desk: Desk, header: Literal["typed", "canonical"]
+) -> None:
     """Columns carry the names of the statement, as we typed them."""
-    desk.sim.server.org.switches.csv_header = header
+    desk.server.org.switches.csv_header = header
     client = await desk.client()
     async with bulk.job(client, "SELECT id, LASTNAME FROM Contact", purpose="audit") as job:
         columns = [rows.columns async for rows in job.rows()]
@@ -95,16 +97,16 @@ async def test_header_names_match_whatever_their_case(desk: Any, header: str) ->
 
 
 @pytest.mark.parametrize("with_header", [True, False])
-async def test_no_rows_is_a_result_too(desk: Any, *, with_header: bool) -> None:
+async def test_no_rows_is_a_result_too(desk: Desk, *, with_header: bool) -> None:
     """An empty object gives no rows, with or without a header line."""
-    desk.sim.server.switches.empty_result_has_header = with_header
+    desk.server.switches.empty_result_has_header = with_header
     assert await ids_of(await desk.client(), "SELECT Id FROM Contact WHERE LastName = 'nobody'") == []
 
 
-async def test_the_job_is_deleted_at_the_end(desk: Any) -> None:
+async def test_the_job_is_deleted_at_the_end(desk: Desk) -> None:
     """Also when the reader fails or is cancelled half way, and while the job still runs."""
     client = await desk.client()
-    jobs = desk.sim.server.bulk.jobs
+    jobs = desk.server.bulk.jobs
     assert await ids_of(client)
     assert jobs == {}
 
@@ -133,7 +135,7 @@ async def test_the_job_is_deleted_at_the_end(desk: Any) -> None:
     assert jobs == {}
 
 
-async def test_a_cut_download_goes_on_without_a_row_twice(desk: Any) -> None:
+async def test_a_cut_download_goes_on_without_a_row_twice(desk: Desk) -> None:
     """ac_46: connections that break in mid-body cost a download of that page, and no row."""
     client = await desk.client()
     await desk.sim.fault("cut", path=RESULTS, count=4, after_bytes=6_000)
@@ -141,7 +143,7 @@ async def test_a_cut_download_goes_on_without_a_row_twice(desk: Any) -> None:
     assert sorted(got) == await truth(desk.sim)
 
 
-async def test_a_stalled_download_goes_on(desk: Any, script: Any) -> None:
+async def test_a_stalled_download_goes_on(desk: Desk, script: type[Script]) -> None:
     """ac_46: a server that silently stops sending is noticed, and the page is read again."""
     client = await desk.client(timeouts=script.timeouts(stall_s=0.2))
     await desk.sim.fault("stall", path=RESULTS, count=2, after_bytes=6_000)
@@ -149,18 +151,18 @@ async def test_a_stalled_download_goes_on(desk: Any, script: Any) -> None:
     assert sorted(got) == await truth(desk.sim)
 
 
-async def test_an_expired_session_in_mid_result_is_renewed(desk: Any) -> None:
+async def test_an_expired_session_in_mid_result_is_renewed(desk: Desk) -> None:
     """ac_47: result locators belong to the job: a new session reads on where the old one ended."""
     client = await desk.client()
     got: list[str] = []
     async with bulk.job(client, IDS, purpose="audit", page_rows=300) as job:
         async for rows in job.rows():
             got += [row[0] for row in rows.rows]
-            desk.sim.server.accounts.expire_sessions()
+            desk.server.accounts.expire_sessions()
     assert sorted(got) == await truth(desk.sim)
 
 
-async def test_downloads_that_never_work_end(desk: Any) -> None:
+async def test_downloads_that_never_work_end(desk: Desk) -> None:
     """A download that breaks every time is given up after some tries, within the retry budget."""
     client = await desk.client()
     await desk.sim.fault("cut", path=RESULTS, after_bytes=0)
@@ -171,7 +173,7 @@ async def test_downloads_that_never_work_end(desk: Any) -> None:
     assert desk.ledger.total("DailyApiRequests") - before == 1 + polls + 5 + 1  # create, polls, tries, delete
 
 
-async def test_a_page_with_too_few_rows_is_not_believed(desk: Any) -> None:
+async def test_a_page_with_too_few_rows_is_not_believed(desk: Desk) -> None:
     """ac_09: Sforce-NumberOfRecords is checked; a wrong page is read again, and at last an error."""
     client = await desk.client()
     await desk.sim.fault("wrong_count", path=RESULTS, count=1)
@@ -181,7 +183,7 @@ async def test_a_page_with_too_few_rows_is_not_believed(desk: Any) -> None:
         await ids_of(client)
 
 
-async def test_a_missing_locator_is_not_the_end(desk: Any) -> None:
+async def test_a_missing_locator_is_not_the_end(desk: Desk) -> None:
     """A page without Sforce-Locator is an error: the rows behind it would be lost."""
     client = await desk.client()
     await desk.sim.fault("no_locator", path=RESULTS)
@@ -190,15 +192,15 @@ async def test_a_missing_locator_is_not_the_end(desk: Any) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_failed_job_is_an_error(desk: Any, *, told: bool) -> None:
+async def test_a_failed_job_is_an_error(desk: Desk, *, told: bool) -> None:
     """ac_09: Failed is never an empty result; the reason is passed on where Salesforce tells one."""
     await desk.sim.fault("job_failed" if told else "job_failed_silent", path="Contact")
     with pytest.raises(BulkFailed, match="QUERY_TIMEOUT" if told else "no reason"):
         await ids_of(await desk.client())
-    assert desk.sim.server.bulk.jobs == {}
+    assert desk.server.bulk.jobs == {}
 
 
-async def test_a_job_that_is_aborted_or_deleted_by_others_is_an_error(desk: Any) -> None:
+async def test_a_job_that_is_aborted_or_deleted_by_others_is_an_error(desk: Desk) -> None:
     """What an administrator does to the job in the org is seen at the next poll."""
     client = await desk.client()
     await desk.sim.fault("job_stuck", count=1)
@@ -213,7 +215,7 @@ async def test_a_job_that_is_aborted_or_deleted_by_others_is_an_error(desk: Any)
             await job.wait()
 
 
-async def test_refusals_say_whether_rest_may_help(desk: Any) -> None:
+async def test_refusals_say_whether_rest_may_help(desk: Desk) -> None:
     """What Bulk does not read, what does not exist, and what the day's quota forbids are three things."""
     client = await desk.client()
     with pytest.raises(BulkRefused):
@@ -227,26 +229,26 @@ async def test_refusals_say_whether_rest_may_help(desk: Any) -> None:
         await ids_of(client)
 
 
-async def test_our_own_cap_of_jobs_creates_none(desk: Any) -> None:
+async def test_our_own_cap_of_jobs_creates_none(desk: Desk) -> None:
     """The ledger's refusal comes before the job."""
     desk.ledger.refuse.add("DailyBulkV2QueryJobs")
     with pytest.raises(QuotaExhausted, match="DailyBulkV2QueryJobs"):
         await ids_of(await desk.client())
-    assert desk.sim.server.bulk.created == 0
+    assert desk.server.bulk.created == 0
 
 
-async def test_the_ledger_equals_the_org_s_bill(desk: Any) -> None:
+async def test_the_ledger_equals_the_org_s_bill(desk: Desk) -> None:
     """Every call and job that the org counts was written down, and nothing else."""
     client = await desk.client()
     await desk.sim.fault("503", count=2, path=RESULTS)
     assert await ids_of(client, page_rows=300)
-    limits = desk.sim.server.limits
+    limits = desk.server.limits
     assert desk.ledger.total("DailyApiRequests") == limits.used("DailyApiRequests")
     assert desk.ledger.total("DailyBulkV2QueryJobs") == 1
     assert desk.ledger.total("DailyBulkV2QueryFileStorageMB") == 1
 
 
-async def test_a_reader_goes_on_from_the_last_whole_page(desk: Any) -> None:
+async def test_a_reader_goes_on_from_the_last_whole_page(desk: Desk) -> None:
     """ac_47: after a kill the same job is read on, its finished pages are not read again."""
     client = await desk.client()
     start = await bulk.create(client, IDS, purpose="audit")
@@ -257,19 +259,19 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Any) -> None:
             if rows.next_page is not None:
                 point = bulk.ResumePoint(job.id, rows.next_page, rows.total)
                 break
-    served = desk.sim.server.bulk.rows_served
+    served = desk.server.bulk.rows_served
     rest: list[str] = []
     async with bulk.resume(client, IDS, point, purpose="audit", page_rows=400) as job:
         async for rows in job.rows():
             rest += [row[0] for row in rows.rows]
     assert sorted(first + rest) == await truth(desk.sim)
-    assert desk.sim.server.bulk.rows_served == served + len(rest)
-    assert desk.sim.server.bulk.jobs == {}
+    assert desk.server.bulk.rows_served == served + len(rest)
+    assert desk.server.bulk.jobs == {}
 
 
-async def test_the_rows_were_read_within_the_observed_bounds(desk: Any) -> None:
+async def test_the_rows_were_read_within_the_observed_bounds(desk: Desk) -> None:
     """A row changed before the job is in it, and the bounds enclose the job on the org's own clock."""
-    clock = desk.sim.server.org.clock
+    clock = desk.server.org.clock
     clock.set_offset(7_200)
     client = await desk.client()
     before = clock.now().timestamp() * 1000
@@ -281,9 +283,9 @@ async def test_the_rows_were_read_within_the_observed_bounds(desk: Any) -> None:
     assert before <= job.observed.until <= after + 1_500
 
 
-async def test_polls_slow_down(desk: Any) -> None:
+async def test_polls_slow_down(desk: Desk) -> None:
     """A long job costs few calls: from a tenth of a second, doubling, up to a bound."""
-    desk.sim.server.switches.bulk_run_s = 0.3
+    desk.server.switches.bulk_run_s = 0.3
     desk.pauses.real = 0.05
     await ids_of(await desk.client())
     assert desk.pauses.seconds[:3] == [0.1, 0.2, 0.4]

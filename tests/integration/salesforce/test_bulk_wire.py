@@ -11,6 +11,7 @@ from aiohttp import web
 
 from rtsd.errors import BulkFailed
 from rtsd.salesforce import bulk
+from tests.support.salesforce.bench import Bench, Script
 
 V = "/services/data/v66.0"
 JOB = f"{V}/jobs/query/750A"
@@ -22,7 +23,7 @@ def page(body: bytes, count: int, locator: str = "null") -> Any:
     return lambda _request: web.Response(body=body, headers=headers)
 
 
-def serve(bench: Any, script: Any, *pages: Any, **job: Any) -> None:
+def serve(bench: Bench, script: type[Script], *pages: Any, **job: Any) -> None:
     """Script a job that is complete at once, and its pages in turn."""
     bench.org.on(f"POST {V}/jobs/query", script.answer(200, {"id": "750A", "state": "UploadComplete"}))
     bench.org.on(f"GET {JOB}", script.answer(200, {**DONE, **job}))
@@ -35,7 +36,7 @@ async def read(client: Any, statement: str = "SELECT Id, Name FROM Account") -> 
         return [row async for rows in job.rows() for row in rows.rows]
 
 
-async def test_what_goes_over_the_wire(bench: Any, script: Any) -> None:
+async def test_what_goes_over_the_wire(bench: Bench, script: type[Script]) -> None:
     """One CSV form is asked for, compression with the one header that gets it, pages by locator."""
     serve(
         bench,
@@ -60,7 +61,7 @@ async def test_what_goes_over_the_wire(bench: Any, script: Any) -> None:
     assert bench.org.calls[-1].method == "DELETE"
 
 
-async def test_compressed_and_plain_pages_mix(bench: Any, script: Any) -> None:
+async def test_compressed_and_plain_pages_mix(bench: Bench, script: type[Script]) -> None:
     """Each page says for itself whether it is compressed."""
     packed = gzip.compress(b'"Id","Name"\n"2","b"\n')
 
@@ -72,21 +73,23 @@ async def test_compressed_and_plain_pages_mix(bench: Any, script: Any) -> None:
     assert await read(await bench.client()) == [["1", "a"], ["2", "b"]]
 
 
-async def test_a_result_with_fewer_rows_than_the_job_read_is_an_error(bench: Any, script: Any) -> None:
+async def test_a_result_with_fewer_rows_than_the_job_read_is_an_error(
+    bench: Bench, script: type[Script]
+) -> None:
     """ac_03: pages that agree with themselves may still not be all."""
     serve(bench, script, page(b'"Id","Name"\n"1","a"\n', 1), numberRecordsProcessed=2)
     with pytest.raises(BulkFailed, match="read 2 records, but its result has 1"):
         await read(await bench.client())
 
 
-async def test_other_columns_than_asked_for_are_refused(bench: Any, script: Any) -> None:
+async def test_other_columns_than_asked_for_are_refused(bench: Bench, script: type[Script]) -> None:
     """Columns in another order would put values under wrong names."""
     serve(bench, script, page(b'"Name","Id"\n"a","1"\n', 1))
     with pytest.raises(BulkFailed, match="returned the columns Name, Id"):
         await read(await bench.client())
 
 
-async def test_a_locator_that_repeats_is_no_endless_loop(bench: Any, script: Any) -> None:
+async def test_a_locator_that_repeats_is_no_endless_loop(bench: Bench, script: type[Script]) -> None:
     """A page that names itself as the next one ends the reading."""
     body = b'"Id","Name"\n"1","a"\n'
     serve(bench, script, page(body, 1, "L1"), page(body, 1, "L1"))
@@ -94,7 +97,7 @@ async def test_a_locator_that_repeats_is_no_endless_loop(bench: Any, script: Any
         await read(await bench.client())
 
 
-async def test_a_break_in_the_last_record_of_a_page(bench: Any, script: Any) -> None:
+async def test_a_break_in_the_last_record_of_a_page(bench: Bench, script: type[Script]) -> None:
     """What came before the break is delivered once, the rest comes from the second download."""
     rows = [[str(number), f'line\n"{number}"'] for number in range(50)]
     body = b'"Id","Name"\n' + b"".join(f'"{i}","line\n""{i}"""\n'.encode() for i in range(50))

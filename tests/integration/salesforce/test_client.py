@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,7 @@ from rtsd.errors import (
     SalesforceError,
     SessionExpired,
 )
+from tests.support.salesforce.bench import Bench, Script
 
 V = "/services/data/v66.0"
 LIMITS = f"GET {V}/limits/"
@@ -27,7 +29,7 @@ PAGE = {"totalSize": 1, "done": True, "records": [{"attributes": {"type": "A"}, 
 EXPIRED = (401, "INVALID_SESSION_ID", "Session expired or invalid")
 
 
-async def test_every_call_is_written_down_before_it_is_sent(bench: Any, script: Any) -> None:
+async def test_every_call_is_written_down_before_it_is_sent(bench: Bench, script: type[Script]) -> None:
     """A call is on the wire only when the ledger has it; retries count too."""
     seen: list[int] = []
 
@@ -42,7 +44,7 @@ async def test_every_call_is_written_down_before_it_is_sent(bench: Any, script: 
     assert bench.ledger.sent_by["check", "DailyApiRequests"] == 3
 
 
-async def test_a_refusal_of_the_ledger_costs_nothing(bench: Any) -> None:
+async def test_a_refusal_of_the_ledger_costs_nothing(bench: Bench) -> None:
     """QuotaExhausted comes from our own cap before a byte is sent, and is not retried."""
     client = await bench.client()
     bench.ledger.refuse.add("DailyApiRequests")
@@ -52,11 +54,13 @@ async def test_a_refusal_of_the_ledger_costs_nothing(bench: Any) -> None:
     assert bench.ledger.total("DailyApiRequests") == 0
 
 
-async def test_one_refresh_for_all_calls_that_find_the_session_dead(bench: Any, script: Any) -> None:
+async def test_one_refresh_for_all_calls_that_find_the_session_dead(
+    bench: Bench, script: type[Script]
+) -> None:
     """Twenty parallel calls on a dead session make one login, and all succeed."""
     alive = {"T2"}
 
-    def by_token(request: web.Request) -> web.Response:
+    def by_token(request: web.Request) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         good = request.headers["Authorization"].removeprefix("Bearer ") in alive
         return (script.answer(200, PAGE) if good else script.refused(*EXPIRED))(request)
 
@@ -68,7 +72,7 @@ async def test_one_refresh_for_all_calls_that_find_the_session_dead(bench: Any, 
     assert len(bench.org.paths("oauth2/token")) == 2
 
 
-async def test_a_second_401_is_an_answer(bench: Any, script: Any) -> None:
+async def test_a_second_401_is_an_answer(bench: Bench, script: type[Script]) -> None:
     """A fresh token that is refused as well ends the call: no login loop."""
     bench.org.on(LIMITS, script.refused(*EXPIRED))
     client = await bench.client()
@@ -78,7 +82,7 @@ async def test_a_second_401_is_an_answer(bench: Any, script: Any) -> None:
     assert len(bench.org.paths("/limits")) == 2
 
 
-async def test_a_401_that_a_login_does_not_help_makes_none(bench: Any, script: Any) -> None:
+async def test_a_401_that_a_login_does_not_help_makes_none(bench: Bench, script: type[Script]) -> None:
     """A token without the api scope is told as such."""
     message = "This session is not valid for use with the REST API"
     bench.org.on(LIMITS, script.refused(401, "INVALID_SESSION_ID", message))
@@ -89,7 +93,7 @@ async def test_a_401_that_a_login_does_not_help_makes_none(bench: Any, script: A
     assert len(bench.org.paths("oauth2/token")) == 1
 
 
-async def test_usage_and_clock_come_with_every_answer(bench: Any, script: Any) -> None:
+async def test_usage_and_clock_come_with_every_answer(bench: Bench, script: type[Script]) -> None:
     """The free header is read in both its forms, from errors too; Date tells how the clocks differ."""
     ahead = formatdate(bench.clock() / 1000 + 7200, usegmt=True)
     bench.org.on(
@@ -108,7 +112,7 @@ async def test_usage_and_clock_come_with_every_answer(bench: Any, script: Any) -
     assert all(abs(date - received - 7_200_000) < 2_000 for date, _, received in bench.offsets)
 
 
-async def test_an_answer_says_when_it_was_read(bench: Any, script: Any) -> None:
+async def test_an_answer_says_when_it_was_read(bench: Bench, script: type[Script]) -> None:
     """The true moment on Salesforce's clock lies within the bounds, and they are about a second apart."""
     server_now: list[int] = []
 
@@ -123,7 +127,7 @@ async def test_an_answer_says_when_it_was_read(bench: Any, script: Any) -> None:
     assert until - seen < 2_000
 
 
-async def test_without_a_date_the_bounds_are_wide(bench: Any, script: Any) -> None:
+async def test_without_a_date_the_bounds_are_wide(bench: Bench, script: type[Script]) -> None:
     """Where the server's clock is not told, doubt leads to a repair instead of a wrong order."""
     bench.org.on(QUERY, script.answer(200, PAGE, Date="soon"))
     client = await bench.client()
@@ -133,7 +137,7 @@ async def test_without_a_date_the_bounds_are_wide(bench: Any, script: Any) -> No
     assert until >= bench.clock() + 60_000
 
 
-async def test_a_silent_server_is_given_up(bench: Any, script: Any) -> None:
+async def test_a_silent_server_is_given_up(bench: Bench, script: type[Script]) -> None:
     """No first byte in time is a passing error, not a hang."""
     never = asyncio.Event()
 
@@ -146,7 +150,7 @@ async def test_a_silent_server_is_given_up(bench: Any, script: Any) -> None:
     never.set()
 
 
-async def test_a_stalled_or_broken_body_is_read_again(bench: Any, script: Any) -> None:
+async def test_a_stalled_or_broken_body_is_read_again(bench: Bench, script: type[Script]) -> None:
     """An answer that stops half way is not taken for whole."""
     never = asyncio.Event()
 
@@ -171,7 +175,7 @@ async def test_a_stalled_or_broken_body_is_read_again(bench: Any, script: Any) -
     never.set()
 
 
-async def test_a_redirect_does_not_get_the_token(bench: Any, script: Any) -> None:
+async def test_a_redirect_does_not_get_the_token(bench: Bench, script: type[Script]) -> None:
     """Another host is never shown the access token."""
     bench.org.on(LIMITS, script.answer(302, "", Location=f"{bench.org.url}/elsewhere"))
     client = await bench.client()
@@ -180,7 +184,7 @@ async def test_a_redirect_does_not_get_the_token(bench: Any, script: Any) -> Non
     assert bench.org.paths("elsewhere") == []
 
 
-async def test_long_queries_go_inside_a_composite_call(bench: Any, script: Any) -> None:
+async def test_long_queries_go_inside_a_composite_call(bench: Bench, script: type[Script]) -> None:
     """ac_44: a statement too long for a URI is one POST, with the part's own errors."""
     statement = f"SELECT {','.join(f'Field_{n}__c' for n in range(1500))} FROM Wide__c WHERE Name = 'a+b & ü'"
 
@@ -201,7 +205,7 @@ async def test_long_queries_go_inside_a_composite_call(bench: Any, script: Any) 
         await client.query(statement + " LIMIT 1", purpose="x")
 
 
-async def test_short_queries_arrive_as_they_were(bench: Any, script: Any) -> None:
+async def test_short_queries_arrive_as_they_were(bench: Bench, script: type[Script]) -> None:
     """Quotes, plus signs and foreign letters survive the URI."""
     bench.org.on(QUERY, script.answer(200, PAGE))
     client = await bench.client()
@@ -213,7 +217,7 @@ async def test_short_queries_arrive_as_they_were(bench: Any, script: Any) -> Non
 IDS = ["0015g00000Gh1IJAAZ", "0015g00000Gh1IKAAZ", "0015g00000Gh1ILAAZ"]
 
 
-async def test_retrieve_aligns_records_with_ids(bench: Any, script: Any) -> None:
+async def test_retrieve_aligns_records_with_ids(bench: Bench, script: type[Script]) -> None:
     """What is gone is None in its place; 15-character ids are the same records."""
     body = [
         {"attributes": {}, "Id": IDS[0], "Name": "a"},
@@ -227,16 +231,17 @@ async def test_retrieve_aligns_records_with_ids(bench: Any, script: Any) -> None
     assert json.loads(bench.org.bodies[-1])["fields"] == ["Id", "Name"]
 
 
-async def test_retrieve_refuses_records_that_do_not_align(bench: Any, script: Any) -> None:
+async def test_retrieve_refuses_records_that_do_not_align(bench: Bench, script: type[Script]) -> None:
     """A record in another's place would be written to the wrong row."""
     client = await bench.client()
-    for body in ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []}):
+    bodies: tuple[Any, ...] = ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []})
+    for body in bodies:
         bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
         with pytest.raises(SalesforceError, match=r"Salesforce (did not return|returned)"):
             await client.retrieve("Account", IDS[:2], ["Id"], purpose="repair")
 
 
-async def test_retrieve_takes_two_thousand_ids_a_call(bench: Any) -> None:
+async def test_retrieve_takes_two_thousand_ids_a_call(bench: Bench) -> None:
     """More ids are more calls, in order."""
 
     def echo(_request: Any) -> web.Response:
@@ -246,11 +251,11 @@ async def test_retrieve_takes_two_thousand_ids_a_call(bench: Any) -> None:
     client = await bench.client()
     ids = (IDS * 1334)[:4001]
     got = await client.retrieve("Account", ids, ["Id"], purpose="repair")
-    assert [record["Id"] for record in got.records] == ids
+    assert [record and record["Id"] for record in got.records] == ids
     assert bench.ledger.total("DailyApiRequests") == 3
 
 
-async def test_a_record_read_in_parts_never_mixes_two_versions(bench: Any) -> None:
+async def test_a_record_read_in_parts_never_mixes_two_versions(bench: Bench) -> None:
     """ac_44: when the stamp moves between two column parts, the record is read again."""
     edits = iter([1, 2, 2, 2, 2, 2])
 
@@ -264,11 +269,12 @@ async def test_a_record_read_in_parts_never_mixes_two_versions(bench: Any) -> No
     client = await bench.client()
     fields = ["SystemModstamp", *(f"{'x' * 30}_{n:04d}__c" for n in range(2000))]
     (record,) = (await client.retrieve("Wide__c", IDS[:1], fields, purpose="repair")).records
+    assert record is not None
     assert set(record) == {"Id", *fields}
     assert {value for name, value in record.items() if name.endswith("__c")} == {"v2"}
 
 
-async def test_deleted_reads_the_log_with_its_bounds(bench: Any, script: Any) -> None:
+async def test_deleted_reads_the_log_with_its_bounds(bench: Bench, script: type[Script]) -> None:
     """Ids become 18 characters, times milliseconds; a window too short is widened to the past."""
     bench.org.on(
         f"GET {V}/sobjects/Account/deleted/",
@@ -290,7 +296,7 @@ async def test_deleted_reads_the_log_with_its_bounds(bench: Any, script: Any) ->
     assert (query["start"], query["end"]) == ("2026-03-01T09:59:00+00:00", "2026-03-01T10:01:00+00:00")
 
 
-async def test_limits_reads_what_it_knows(bench: Any, script: Any) -> None:
+async def test_limits_reads_what_it_knows(bench: Bench, script: type[Script]) -> None:
     """Nested entries and keys of other shapes do no harm."""
     body = {
         "DailyApiRequests": {"Max": 5000, "Remaining": 4990, "Dataloader Bulk": {"Max": 0, "Remaining": 0}},

@@ -13,6 +13,7 @@ from rtsd.errors import (
     QuotaExhausted,
     SalesforceError,
 )
+from tests.support.salesforce.bench import Bench, Script
 
 V = "/services/data/v66.0"
 LIMITS = f"GET {V}/limits/"
@@ -30,7 +31,9 @@ PASSING = [
 
 
 @pytest.mark.parametrize("case", PASSING, ids=str)
-async def test_passing_errors_are_outlasted(bench: Any, script: Any, case: tuple[int, str]) -> None:
+async def test_passing_errors_are_outlasted(
+    bench: Bench, script: type[Script], case: tuple[int, str]
+) -> None:
     """The caller does not see an error that goes away by itself."""
     bench.org.on(LIMITS, script.refused(*case), script.refused(*case), script.answer(200, {}))
     client = await bench.client()
@@ -39,7 +42,7 @@ async def test_passing_errors_are_outlasted(bench: Any, script: Any, case: tuple
 
 
 @pytest.mark.parametrize("status", [406, 420, 502, 503, 200])
-async def test_web_pages_are_no_answers(bench: Any, script: Any, status: int) -> None:
+async def test_web_pages_are_no_answers(bench: Bench, script: type[Script], status: int) -> None:
     """HTML from the edge, whatever its status, is a passing error and ends as OrgUnreachable."""
     page = "<html><head><title>We are down for maintenance</title></head></html>"
     bench.org.on(LIMITS, script.answer(status, page))
@@ -49,7 +52,7 @@ async def test_web_pages_are_no_answers(bench: Any, script: Any, status: int) ->
     assert len(bench.org.paths("/limits")) == 5
 
 
-async def test_a_permanent_error_is_not_repeated(bench: Any, script: Any) -> None:
+async def test_a_permanent_error_is_not_repeated(bench: Bench, script: type[Script]) -> None:
     """What will not change by itself comes back at once, with Salesforce's code."""
     message = "\nSELECT X__c FROM A\n       ^\nERROR at Row:1:Column:8\nNo such column 'X__c'"
     bench.org.on(QUERY, script.refused(400, "INVALID_FIELD", message))
@@ -60,7 +63,7 @@ async def test_a_permanent_error_is_not_repeated(bench: Any, script: Any) -> Non
     assert len(bench.org.paths("/query")) == 1
 
 
-async def test_a_query_timeout_is_never_no_rows(bench: Any, script: Any) -> None:
+async def test_a_query_timeout_is_never_no_rows(bench: Bench, script: type[Script]) -> None:
     """ac_09: the caller is told, so that it can read a smaller window."""
     bench.org.on(QUERY, script.refused(400, "QUERY_TIMEOUT", "Your query request was running for too long."))
     client = await bench.client()
@@ -69,7 +72,7 @@ async def test_a_query_timeout_is_never_no_rows(bench: Any, script: Any) -> None
     assert caught.value.reason == "QUERY_TIMEOUT"
 
 
-async def test_retry_after_is_honoured(bench: Any, script: Any) -> None:
+async def test_retry_after_is_honoured(bench: Bench, script: type[Script]) -> None:
     """A pause that Salesforce asks for is kept; one of an hour is the caller's to decide."""
     bench.org.on(LIMITS, script.answer(429, "", Retry_After="120"), script.answer(200, {}))
     client = await bench.client()
@@ -81,7 +84,7 @@ async def test_retry_after_is_honoured(bench: Any, script: Any) -> None:
     assert bench.pauses.seconds == [120.0]
 
 
-async def test_retries_stop_when_the_hour_s_budget_is_spent(bench: Any, script: Any) -> None:
+async def test_retries_stop_when_the_hour_s_budget_is_spent(bench: Bench, script: type[Script]) -> None:
     """ac_35: an org in trouble does not make us spend without end; an hour later there is a new budget."""
     bench.org.on(LIMITS, script.answer(500, ""))
     client = await bench.client(retries=script.retries(per_hour=6))
@@ -96,7 +99,7 @@ async def test_retries_stop_when_the_hour_s_budget_is_spent(bench: Any, script: 
     assert len(bench.pauses.seconds) == 6 + 4
 
 
-async def test_pauses_grow_and_vary(bench: Any, script: Any) -> None:
+async def test_pauses_grow_and_vary(bench: Bench, script: type[Script]) -> None:
     """Each pause lies below a bound that doubles; not all clients come back at once."""
     bench.org.on(LIMITS, script.answer(500, ""))
     client = await bench.client(retries=script.retries(attempts=8, first_pause_s=1.0, longest_pause_s=20.0))
@@ -108,7 +111,7 @@ async def test_pauses_grow_and_vary(bench: Any, script: Any) -> None:
     assert len(set(bench.pauses.seconds)) == len(bounds)
 
 
-async def test_daily_and_concurrent_limit_are_told_apart(bench: Any, script: Any) -> None:
+async def test_daily_and_concurrent_limit_are_told_apart(bench: Bench, script: type[Script]) -> None:
     """One code, two meanings: the day's calls are gone, or there are too many long calls right now."""
     code = "REQUEST_LIMIT_EXCEEDED"
     concurrent = script.refused(403, code, "ConcurrentRequests (Concurrent API Requests) Limit exceeded.")
@@ -121,7 +124,7 @@ async def test_daily_and_concurrent_limit_are_told_apart(bench: Any, script: Any
     assert len(bench.org.paths("/limits")) == 3
 
 
-async def test_fewer_calls_at_a_time_after_the_concurrent_limit(bench: Any, script: Any) -> None:
+async def test_fewer_calls_at_a_time_after_the_concurrent_limit(bench: Bench, script: type[Script]) -> None:
     """The gate narrows, so the org sees fewer calls at once from then on."""
     inside, most = 0, 0
 
@@ -142,7 +145,7 @@ async def test_fewer_calls_at_a_time_after_the_concurrent_limit(bench: Any, scri
 
 
 async def test_a_call_that_must_not_repeat_is_repeated_only_when_it_was_not_processed(
-    bench: Any, script: Any
+    bench: Bench, script: type[Script]
 ) -> None:
     """A write that may have had its effect is not sent twice."""
     path = f"POST {V}/composite"
@@ -154,7 +157,7 @@ async def test_a_call_that_must_not_repeat_is_repeated_only_when_it_was_not_proc
     assert (await client.post("composite", purpose="x", body={}, repeatable=False)).data == {}
 
 
-async def test_a_login_that_fails_for_now_is_waited_for(bench: Any, script: Any) -> None:
+async def test_a_login_that_fails_for_now_is_waited_for(bench: Bench, script: type[Script]) -> None:
     """A login host that is down for a moment costs the caller a pause, not an error."""
     good = script.answer(200, script.token("T1", instance_url=bench.org.url))
     bench.org.on("POST /services/oauth2/token", script.answer(503, ""), good)

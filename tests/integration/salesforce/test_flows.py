@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce import package
 from rtsd.salesforce.credentials import Auth
+from tests.support.salesforce.bench import Desk
 
 
 @pytest.mark.parametrize("auth", list(Auth))
-async def test_every_flow_logs_in(desk: Any, auth: Auth) -> None:
+async def test_every_flow_logs_in(desk: Desk, auth: Auth) -> None:
     """The four flows end in a session that reads."""
     client = await desk.client(desk.session(desk.credentials(auth)))
     who = await client.userinfo(purpose="check")
@@ -30,7 +30,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("case", WRONG, ids=str)
-async def test_wrong_credentials_say_which(desk: Any, case: tuple[Auth, dict[str, str], str]) -> None:
+async def test_wrong_credentials_say_which(desk: Desk, case: tuple[Auth, dict[str, str], str]) -> None:
     """Each mistake names the key to look at."""
     auth, changes, advice = case
     with pytest.raises(AuthenticationFailed) as caught:
@@ -38,9 +38,9 @@ async def test_wrong_credentials_say_which(desk: Any, case: tuple[Auth, dict[str
     assert advice in caught.value.do
 
 
-async def test_rotation_survives_many_expiries(desk: Any) -> None:
+async def test_rotation_survives_many_expiries(desk: Desk) -> None:
     """ac_47: with rotation on, every refresh saves the next token, also under parallel calls."""
-    desk.sim.server.switches.rotate_refresh_tokens = True
+    desk.server.switches.rotate_refresh_tokens = True
     saved: list[str] = []
 
     async def save(token: str) -> None:
@@ -49,16 +49,16 @@ async def test_rotation_survives_many_expiries(desk: Any) -> None:
     client = await desk.client(desk.session(desk.credentials(Auth.REFRESH_TOKEN, save_refresh_token=save)))
     for _ in range(4):
         await asyncio.gather(*(client.count("SELECT COUNT() FROM Contact", purpose="x") for _ in range(5)))
-        desk.sim.server.accounts.expire_sessions()
+        desk.server.accounts.expire_sessions()
         desk.clock.advance(60)
     assert len(set(saved)) == 4
     later = desk.session(desk.credentials(Auth.REFRESH_TOKEN, refresh_token=saved[-1]))
     assert (await later.token()).instance_url == desk.sim.url
 
 
-async def test_a_page_shorter_than_asked_is_not_taken_for_the_last(desk: Any) -> None:
+async def test_a_page_shorter_than_asked_is_not_taken_for_the_last(desk: Desk) -> None:
     """ac_08: wide rows shrink pages; `done` says whether more is there, and keys lead on."""
-    desk.sim.server.switches.page_rows = 200
+    desk.server.switches.page_rows = 200
     client = await desk.client()
     ids: list[str] = []
     done = False
@@ -70,12 +70,12 @@ async def test_a_page_shorter_than_asked_is_not_taken_for_the_last(desk: Any) ->
     assert ids == [row["Id"] async for row in desk.sim.rows("Contact")]
 
 
-async def test_deleted_records_are_in_the_log_and_in_query_all(desk: Any) -> None:
+async def test_deleted_records_are_in_the_log_and_in_query_all(desk: Desk) -> None:
     """ac_28: a soft delete is seen by both ways, and retrieve gives None."""
     client = await desk.client()
     (first, *_rest) = [row["Id"] async for row in desk.sim.rows("Contact")]
     await desk.sim.dml("delete", "Contact", ids=[first])
-    now = int(desk.sim.server.org.clock.now().timestamp() * 1000)
+    now = int(desk.server.org.clock.now().timestamp() * 1000)
     log = await client.deleted("Contact", now - 600_000, now + 60_000, purpose="interval")
     assert [record[0] for record in log.records] == [first]
     where = f"WHERE Id = '{first}'"
@@ -84,7 +84,7 @@ async def test_deleted_records_are_in_the_log_and_in_query_all(desk: Any) -> Non
     assert (await client.retrieve("Contact", [first], ["LastName"], purpose="repair")).records == [None]
 
 
-async def test_a_long_statement_reads_like_a_short_one(desk: Any) -> None:
+async def test_a_long_statement_reads_like_a_short_one(desk: Desk) -> None:
     """ac_44: over 16,384 bytes of URI the same rows come through a composite call."""
     client = await desk.client()
     ids = [row["Id"] async for row in desk.sim.rows("Contact")][:800]
@@ -94,16 +94,16 @@ async def test_a_long_statement_reads_like_a_short_one(desk: Any) -> None:
     assert [record["Id"] for record in page.records] == ids
 
 
-async def test_too_many_ids_and_windows_out_of_reach_keep_their_reason(desk: Any) -> None:
+async def test_too_many_ids_and_windows_out_of_reach_keep_their_reason(desk: Desk) -> None:
     """Callers decide by Salesforce's own code."""
     client = await desk.client()
-    now = int(desk.sim.server.org.clock.now().timestamp() * 1000)
+    now = int(desk.server.org.clock.now().timestamp() * 1000)
     with pytest.raises(SalesforceError) as caught:
         await client.deleted("Contact", now - 30 * 86_400_000, now, purpose="interval")
     assert caught.value.reason == "INVALID_REPLICATION_DATE"
 
 
-async def test_the_org_describes_itself(desk: Any) -> None:
+async def test_the_org_describes_itself(desk: Desk) -> None:
     """Edition, sandbox and limits are there for `check`."""
     client = await desk.client()
     organization = await client.organization(purpose="check")
@@ -115,7 +115,7 @@ async def test_the_org_describes_itself(desk: Any) -> None:
     assert packages.done
 
 
-async def test_triggers_say_whose_they_are(desk: Any) -> None:
+async def test_triggers_say_whose_they_are(desk: Desk) -> None:
     """A custom object's trigger holds its object's id where the name is wanted: its source has the name."""
     client = await desk.client()
     for name, table, of in (

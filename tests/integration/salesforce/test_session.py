@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from rtsd.errors import AuthenticationFailed, OrgUnreachable
 from rtsd.salesforce.credentials import Auth
 from rtsd.salesforce.transport import Timeouts
+from tests.support.salesforce.bench import Bench, Script
 
 LOGINS = "/services/oauth2/token"
 
@@ -22,12 +23,12 @@ def form(body: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(body).items()}
 
 
-def rotating(bench: Any, save: Any) -> Any:
+def rotating(bench: Bench, save: Any) -> Any:
     """Credentials whose refresh token is R1 and changes with each login."""
     return bench.credentials(Auth.REFRESH_TOKEN, refresh_token="R1", save_refresh_token=save)
 
 
-async def test_client_credentials(bench: Any) -> None:
+async def test_client_credentials(bench: Bench) -> None:
     """The app's key and secret go in the Basic header; the answer's instance_url is used."""
     bench.org.logins({"access_token": "A1", "instance_url": "https://acme.my.salesforce.com/"})
     token = await bench.session().token()
@@ -37,7 +38,7 @@ async def test_client_credentials(bench: Any) -> None:
     assert "A1" not in repr(token)
 
 
-async def test_jwt(bench: Any) -> None:
+async def test_jwt(bench: Bench) -> None:
     """The assertion is signed with our key, for our user, for the right audience."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
@@ -53,7 +54,7 @@ async def test_jwt(bench: Any) -> None:
     assert (claims["iss"], claims["sub"]) == ("the-key", "o'sync@acme.com")
 
 
-async def test_password(bench: Any) -> None:
+async def test_password(bench: Bench) -> None:
     """User and password go as they are, whatever characters they hold."""
     credentials = bench.credentials(Auth.PASSWORD, username="sync@acme.com", password="p&<ß>+token")
     session = bench.session(credentials)
@@ -67,7 +68,7 @@ async def test_password(bench: Any) -> None:
 
 
 async def test_a_rotated_refresh_token_is_saved_before_the_access_token_is_used(
-    bench: Any, script: Any
+    bench: Bench, script: type[Script]
 ) -> None:
     """ac_47: each refresh presents the newest token, and nobody gets an access token before it is saved."""
     saved: list[str] = []
@@ -93,7 +94,7 @@ async def test_a_rotated_refresh_token_is_saved_before_the_access_token_is_used(
 
 
 async def test_a_token_that_could_not_be_saved_is_saved_again_without_a_login(
-    bench: Any, script: Any
+    bench: Bench, script: type[Script]
 ) -> None:
     """A full disk costs no second rotation: the old refresh token is never presented again."""
     tries: list[str] = []
@@ -113,7 +114,9 @@ async def test_a_token_that_could_not_be_saved_is_saved_again_without_a_login(
     assert len(bench.org.calls) == 1
 
 
-async def test_a_rotation_is_finished_though_everybody_stopped_waiting(bench: Any, script: Any) -> None:
+async def test_a_rotation_is_finished_though_everybody_stopped_waiting(
+    bench: Bench, script: type[Script]
+) -> None:
     """A cancelled caller does not lose the new refresh token half way."""
     saved: list[str] = []
     asked = asyncio.Event()
@@ -136,7 +139,7 @@ async def test_a_rotation_is_finished_though_everybody_stopped_waiting(bench: An
     assert saved == ["R2"]
 
 
-async def test_one_login_serves_all_who_wait(bench: Any) -> None:
+async def test_one_login_serves_all_who_wait(bench: Bench) -> None:
     """Fifty callers make one login, and fifty that hold the same dead token make one more."""
     session = bench.session()
     tokens = await asyncio.gather(*(session.token() for _ in range(50)))
@@ -168,7 +171,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: f"{refusal[1]}-{refusal[2]}")
 async def test_a_refusal_says_why_and_what_to_change(
-    bench: Any, script: Any, refusal: tuple[int, str, str | None, str]
+    bench: Bench, script: type[Script], refusal: tuple[int, str, str | None, str]
 ) -> None:
     """Salesforce's own words are kept, the remedy is added, no secret is told."""
     status, error, description, advice = refusal
@@ -198,7 +201,7 @@ ANSWERS = [
 @pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
 @pytest.mark.parametrize("case", ANSWERS, ids=str)
 async def test_whatever_the_login_host_sends_is_an_error_of_ours(
-    bench: Any, script: Any, auth: Auth, case: tuple[int, Any, type[Exception]]
+    bench: Bench, script: type[Script], auth: Auth, case: tuple[int, Any, type[Exception]]
 ) -> None:
     """Web pages, half answers and redirects are told apart: down, or not Salesforce at all."""
     status, body, error = case
@@ -208,7 +211,7 @@ async def test_whatever_the_login_host_sends_is_an_error_of_ours(
 
 
 @pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
-async def test_a_silent_login_host_is_given_up(bench: Any, auth: Auth) -> None:
+async def test_a_silent_login_host_is_given_up(bench: Bench, auth: Auth) -> None:
     """No login waits for ever."""
     never = asyncio.Event()
 
@@ -223,7 +226,7 @@ async def test_a_silent_login_host_is_given_up(bench: Any, auth: Auth) -> None:
 
 
 @pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
-async def test_nobody_listens(bench: Any, auth: Auth, unused_tcp_port: int) -> None:
+async def test_nobody_listens(bench: Bench, auth: Auth, unused_tcp_port: int) -> None:
     """A refused connection names the host and what to check."""
     url = f"http://127.0.0.1:{unused_tcp_port}"
     with pytest.raises(OrgUnreachable, match=f"127.0.0.1:{unused_tcp_port}") as caught:
@@ -231,7 +234,7 @@ async def test_nobody_listens(bench: Any, auth: Auth, unused_tcp_port: int) -> N
     assert "org.login_url" in caught.value.do
 
 
-async def test_an_unusable_key_is_said_to_be_one(bench: Any) -> None:
+async def test_an_unusable_key_is_said_to_be_one(bench: Bench) -> None:
     """A private key that is none costs no login and no traceback."""
     session = bench.session(bench.credentials(Auth.JWT, username="u", private_key="not a key"))
     with pytest.raises(AuthenticationFailed, match="private key") as caught:
@@ -240,14 +243,14 @@ async def test_an_unusable_key_is_said_to_be_one(bench: Any) -> None:
     assert bench.org.calls == []
 
 
-async def test_a_plain_http_instance_is_refused(bench: Any) -> None:
+async def test_a_plain_http_instance_is_refused(bench: Bench) -> None:
     """The access token never goes over the network in the clear."""
     bench.org.logins({"access_token": "A1", "instance_url": "http://acme.example"})
     with pytest.raises(AuthenticationFailed, match="not https"):
         await bench.session().token()
 
 
-async def test_no_storm_after_a_refusal(bench: Any, script: Any) -> None:
+async def test_no_storm_after_a_refusal(bench: Bench, script: type[Script]) -> None:
     """ac_47: a refused login is tried again after 30 s, 60 s, 120 s..., told from memory in between."""
     bench.org.on(f"POST {LOGINS}", script.answer(400, {"error": "invalid_grant"}))
     session = bench.session()
@@ -258,7 +261,7 @@ async def test_no_storm_after_a_refusal(bench: Any, script: Any) -> None:
         assert len(bench.org.calls) == logins
 
 
-async def test_an_unreachable_login_host_is_tried_again_soon(bench: Any, script: Any) -> None:
+async def test_an_unreachable_login_host_is_tried_again_soon(bench: Bench, script: type[Script]) -> None:
     """After a server error the pause is a second, and a good login forgets it."""
     good = script.answer(200, {"access_token": "A1", "instance_url": bench.org.url})
     bench.org.on(f"POST {LOGINS}", script.answer(503, ""), good)
@@ -271,7 +274,7 @@ async def test_an_unreachable_login_host_is_tried_again_soon(bench: Any, script:
     assert (await session.token()).access_token == "A1"
 
 
-async def test_sessions_that_die_at_once_do_not_make_a_storm(bench: Any) -> None:
+async def test_sessions_that_die_at_once_do_not_make_a_storm(bench: Bench) -> None:
     """Good logins whose every session is refused stop after six a minute, and go on a minute later."""
     session = bench.session()
     for _ in range(6):

@@ -7,7 +7,6 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rtsd.errors import ConfigError, OrgUnreachable
 from rtsd.salesforce.credentials import Auth
 from rtsd.salesforce.transport import tls_context
+from tests.support.salesforce.bench import Bench, Script
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def tls_url(bench: Any, certificate: Path) -> AsyncIterator[str]:
+async def tls_url(bench: Bench, certificate: Path) -> AsyncIterator[str]:
     """The scripted org behind TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
@@ -66,7 +66,7 @@ async def tls_url(bench: Any, certificate: Path) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
 async def test_an_own_trust_root(
-    bench: Any, script: Any, tls_url: str, certificate: Path, auth: Auth
+    bench: Bench, script: type[Script], tls_url: str, certificate: Path, auth: Auth
 ) -> None:
     """With ca_file the org is trusted, by every flow and for the calls after it."""
     bench.org.on("GET /services/data/v66.0/limits/", script.answer(200, {}))
@@ -76,7 +76,7 @@ async def test_an_own_trust_root(
 
 
 @pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
-async def test_without_it_nothing_is_sent(bench: Any, tls_url: str, auth: Auth) -> None:
+async def test_without_it_nothing_is_sent(bench: Bench, tls_url: str, auth: Auth) -> None:
     """An unknown certificate is refused before any secret is on the wire, and the key to set is named."""
     session = bench.session(bench.credentials(auth, refresh_token="R1"))
     with pytest.raises(OrgUnreachable, match="certificate") as caught:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rtsd.core.instant import DAY_MS, Millis, to_iso
+from rtsd.core.privacy import MaskedPush
 from rtsd.store import dead_letters, error_log, inbox, quota
 from rtsd.store.counts import Counts
 from rtsd.store.database import Database, Tx
@@ -65,7 +66,7 @@ async def agreeing(database: Database) -> AsyncIterator[Tx]:
 async def append(database: Database, *names: str, at: Millis = NOW) -> None:
     """Put pushes into the inbox, in one group."""
     box = Inbox(database)
-    tasks = [asyncio.create_task(box.append(Arrival(name, at, b"{}"))) for name in names]
+    tasks = [asyncio.create_task(box.append(Arrival(name, at, MaskedPush(b"{}")))) for name in names]
     await asyncio.sleep(0)
     while not all(task.done() for task in tasks):
         await box.step()
@@ -74,7 +75,9 @@ async def append(database: Database, *names: str, at: Millis = NOW) -> None:
 
 async def bury(tx: Tx, record: str | None, reason: str = "BadValue") -> None:
     """Keep a change that cannot be applied."""
-    await dead_letters.add(tx, to_iso(NOW), reason, "m", b"{}", object_name="Contact", record=record)
+    await dead_letters.add(
+        tx, to_iso(NOW), reason, "m", MaskedPush(b"{}"), object_name="Contact", record=record
+    )
 
 
 async def fill(database: Database) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rtsd.core.change import Source, Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.core.values import MirrorValue
 from rtsd.store import mirror_writer
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
@@ -27,7 +28,12 @@ FIRST, SECOND = "2026-03-01T10:00:00.000Z", "2026-03-01T10:00:01.000Z"
 
 
 def _row(record_id: str, name: str | None, stamp: str, seen: int, *, partial: bool = False) -> MirrorRow:
-    values = {"Id": record_id, "Name": name, "OwnerId": f"owner of {record_id}", "SystemModstamp": stamp}
+    values: dict[str, MirrorValue] = {
+        "Id": record_id,
+        "Name": name,
+        "OwnerId": f"owner of {record_id}",
+        "SystemModstamp": stamp,
+    }
     return MirrorRow(values, Version(stamp, seen, seen), Source.PUSH, partial)
 
 
@@ -48,7 +54,7 @@ async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> 
                 " BEGIN SELECT RAISE(ABORT, 'written'); END"
             )
         async with database.transaction() as tx:
-            await mirror_writer.put(tx, TABLE, fresh, {row.values["Id"]: row.values for row in old})
+            await mirror_writer.put(tx, TABLE, fresh, {str(row.values["Id"]): row.values for row in old})
         found = await database.fetch(f"{TABLE.select} ORDER BY Id")
     assert found == [
         ("A", None, "owner of A", SECOND, 2, 2, "push", 0),

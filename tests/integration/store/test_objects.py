@@ -62,8 +62,9 @@ def test_a_reason_is_renewed_where_the_state_is_what_it_explains() -> None:
 async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_path: Path) -> None:
     """The flag of earlier versions is taken up as the state."""
     path = tmp_path / "mirror.db"
+    migrations = files("rtsd.store.migrations").iterdir()
     scripts = sorted(
-        script for script in files("rtsd.store.migrations").iterdir() if script.name.endswith(".sql")
+        (script for script in migrations if script.name.endswith(".sql")), key=lambda it: it.name
     )
     with pysqlite3.connect(path) as old:
         for script in scripts:

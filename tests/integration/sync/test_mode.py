@@ -116,7 +116,7 @@ async def test_a_disabled_package_is_said_to_be_disabled(contacts: Rig) -> None:
 async def test_the_package_is_looked_for(start: Start) -> None:
     """Missing, deployed, switched off, switched on: each look says what is there."""
     rig = await start({"Contact": 2})
-    look = rig.parts.services.package_probe.step
+    look = rig.package_probe.step
     await look()
     assert rig.mode is Mode.AWAITING_PACKAGE
     assert (await rig.parts.views.status()).package.state == "missing"
@@ -180,7 +180,7 @@ async def test_a_pause_holds_and_a_resume_catches_up(contacts: Rig) -> None:
     await contacts.sim.control("package/drain", {})
     services = parts.services
     run = asyncio.create_task(parts.runner.run(services.realtime))
-    for service in (services.interval_sync, services.loader, services.checks, services.package_probe):
+    for service in (services.interval_sync, services.loader, services.checks, contacts.package_probe):
         await service.step()
     assert await contacts.calls() == before
     assert contacts.parts.database.counts.pending >= 1

@@ -21,7 +21,7 @@ HOUR_S = 3_600
 
 async def probe(rig: Rig) -> float:
     """One step of the service that probes for the package; returns how long it would rest."""
-    return await rig.parts.services.package_probe.step()
+    return await rig.package_probe.step()
 
 
 async def in_real_time(rig: Rig) -> None:
@@ -297,7 +297,7 @@ async def test_a_probe_that_is_refused_is_not_repeated_at_once(
     await rig.sim.fault("no_access", path="/query")
     monkeypatch.setattr(services, "RETRY_S", 0.0)  # what a service with something to do waits
     before, seq = (await rig.calls())["query"], rig.parts.engine.journal.last_seq
-    watch = asyncio.create_task(rig.parts.runner.run(rig.parts.services.package_probe))
+    watch = asyncio.create_task(rig.parts.runner.run(rig.package_probe))
     try:
         await until(lambda: rig.parts.engine.journal.last_seq > seq)
         await asyncio.sleep(0.1)  # time enough for a hundred probes

@@ -65,7 +65,7 @@ async def window(rig: Rig) -> None:
 async def wide_window(rig: Rig) -> None:
     """Whole rows of an object that is too wide for one statement."""
     await changed(rig)
-    rig["Contact"].max_characters = 200
+    rig["Contact"].learned.max_characters = 200
     await rig.parts.readers.interval.step(rig["Contact"])
 
 

@@ -45,7 +45,7 @@ async def test_a_refusal_is_remembered(rig: Rig) -> None:
         await rig.parts.readers.columns.reread(rig["Contact"], ["Phone"])
     await rig.parts.readers.audit.run(rig["Contact"])
     assert await jobs_asked_for(rig) == before + 1
-    assert rig["Contact"].rest_only
+    assert rig["Contact"].learned.rest_only
     assert await rig.differences() == []
 
 

@@ -116,7 +116,7 @@ async def running(
 
 
 async def until(
-    condition: Callable[[], object], pilot: Pilot[int] | None = None, seconds: float = 20.0
+    condition: Callable[..., object], pilot: Pilot[int] | None = None, seconds: float = 20.0
 ) -> None:
     """Wait for a condition, and fail when it does not come."""
     deadline = asyncio.get_running_loop().time() + seconds
@@ -135,9 +135,9 @@ def text(app: RtsTui) -> str:
 
 def painted(app: RtsTui) -> list[Strip]:
     """The screen as it is painted."""
-    return app.screen._compositor.render_strips()
+    return app.screen._compositor.render_strips()  # noqa: SLF001 - no other way to see it as text
 
 
 def notices(app: RtsTui) -> list[str]:
     """What the app has notified of and still shows."""
-    return [note.message for note in app._notifications]
+    return [note.message for note in app._notifications]  # noqa: SLF001 - no other way to see them

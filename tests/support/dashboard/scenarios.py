@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rtsd.control.protocol import (
     DeadLetter,
@@ -31,7 +32,7 @@ def ago(seconds: float) -> str:
 
 
 def _object(name: str, rows: int, *, seconds: float = 2, **more: object) -> Object:
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "name": name,
         "state": "live",
         "rows": rows,

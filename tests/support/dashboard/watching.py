@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -15,7 +16,7 @@ from tests.support.dashboard.scenarios import dead_letters, error_log, events, l
 
 
 @asynccontextmanager
-async def watching(socket: Path, **options: object) -> AsyncIterator[tuple[RtsTui, Pilot[int], FakeDaemon]]:
+async def watching(socket: Path, **options: Any) -> AsyncIterator[tuple[RtsTui, Pilot[int], FakeDaemon]]:
     """The dashboard, live on a fake daemon with errors and dead letters."""
     async with FakeDaemon(socket, live(), events(1, 400)) as daemon:
         daemon.errors, daemon.letters = error_log(), dead_letters()

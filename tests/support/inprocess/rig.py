@@ -27,6 +27,7 @@ from rtsd.machine import Machine
 from rtsd.store import journal
 from rtsd.store.journal import Note
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.package_probe import PackageProbe
 from rtsd.workflows.demo.compare import Difference, compare
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg
@@ -146,6 +147,12 @@ class Rig:
     def __getitem__(self, name: str) -> MirroredObject:
         """A mirrored object."""
         return self.parts.engine.catalog[name]
+
+    @property
+    def package_probe(self) -> PackageProbe:
+        """The service that probes for the package."""
+        assert self.parts.services.package_probe is not None
+        return self.parts.services.package_probe
 
     @property
     def mode(self) -> Mode:

@@ -175,6 +175,11 @@ class Stand:
             await asyncio.gather(running, return_exceptions=True)
         await self.parts.services.evidence.step()
 
+    async def probe_package(self) -> None:
+        """Probe for the package once."""
+        assert self.parts.services.package_probe is not None
+        await self.parts.services.package_probe.step()
+
     async def beat(self) -> None:
         """The package sends a heartbeat."""
         async with self.taking():

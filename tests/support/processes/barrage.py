@@ -54,7 +54,7 @@ class Barrage:
         self,
         then: Callable[[], None],
         *,
-        when: Callable[[], bool],
+        when: Callable[..., bool],
         until: Callable[[], bool] = bool,
         count: int = 100_000,
     ) -> None:

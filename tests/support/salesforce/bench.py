@@ -13,9 +13,13 @@ from typing import Any
 from aiohttp import web
 
 from rtsd.errors import QuotaExhausted
+from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client, RetryPolicy, Timeouts
 from rtsd.salesforce.credentials import Auth, Credentials
+from rtsd.salesforce.objects import Described
 from rtsd.salesforce.session import Session
+from rtssim.process import SimulatedOrg
+from rtssim.server import OrgServer
 from tests.support.clocks import ManualClock
 
 Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
@@ -160,6 +164,13 @@ class Bench:
         return await self.stack.enter_async_context(client)
 
 
+async def described(client: Client, name: str = "Contact") -> Described:
+    """An object as the org describes it; it is there."""
+    found = await objects.describe(client, name)
+    assert found is not None
+    return found
+
+
 @asynccontextmanager
 async def served(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     """Serve a handler on a free port of the loopback; yields its URL."""
@@ -178,7 +189,13 @@ async def served(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Desk(Bench):
     """The adapter under test beside a simulated org."""
 
-    sim: Any = None
+    sim: SimulatedOrg = field(kw_only=True)
+
+    @property
+    def server(self) -> OrgServer:
+        """The inside of the org, which is served by this process."""
+        assert self.sim.server is not None
+        return self.sim.server
 
     def credentials(self, auth: Auth = Auth.CLIENT_CREDENTIALS, **more: Any) -> Credentials:
         """Good credentials for the simulated org."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from tests.support.second_org.records import Field, Records, SObject, long_id
 
@@ -172,7 +173,7 @@ def fill(records: Records, contacts: int) -> None:
         )
 
 
-def _account(number: int) -> dict[str, object]:
+def _account(number: int) -> dict[str, Any]:
     return {
         "Name": HOSTILE[number % len(HOSTILE)] + str(number),
         "OwnerId": USER_ID,
@@ -186,7 +187,7 @@ def _account(number: int) -> dict[str, object]:
     }
 
 
-def _contact(number: int, account: str) -> dict[str, object]:
+def _contact(number: int, account: str) -> dict[str, Any]:
     first, last = ("Zoë", f"O'Neil {number}")
     return {
         "Name": f"{first} {last}",
@@ -201,7 +202,7 @@ def _contact(number: int, account: str) -> dict[str, object]:
     }
 
 
-def _device(number: int, about: str) -> dict[str, object]:
+def _device(number: int, about: str) -> dict[str, Any]:
     return {
         "Name": f"D-{number:05}",
         "Reading__c": (number - 20) / 3,

@@ -20,7 +20,7 @@ def stored(value: Value, kind: Field) -> Any:
         return value.isoformat()
     if isinstance(value, bool):
         return int(value)
-    return float(value) if DECLARED.get(kind.type) == "REAL" and value is not None else value  # type: ignore[arg-type]
+    return float(value) if DECLARED.get(kind.type) == "REAL" and value is not None else value
 
 
 def columns(home: Home, name: str) -> list[str]:

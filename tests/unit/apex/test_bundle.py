@@ -37,9 +37,10 @@ def read(content: bytes) -> dict[str, bytes]:
 
 def members(manifest: bytes) -> dict[str, list[str]]:
     """A manifest's members by type."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for types in ET.fromstring(manifest).iter(f"{NAMESPACE}types"):
-        found[types.findtext(f"{NAMESPACE}name")] = [m.text for m in types.iter(f"{NAMESPACE}members")]
+        members = [member.text or "" for member in types.iter(f"{NAMESPACE}members")]
+        found[types.findtext(f"{NAMESPACE}name", "")] = members
     return found
 
 

@@ -16,9 +16,9 @@ COMMAND = re.compile(r"(?:^\$ |`)rtsd ((?:[a-z][a-z-]*)(?: [a-z-][\w./-]*)*)", r
 
 def command(name: str) -> click.Command:
     """A verb of rtsd."""
-    found = app.rtsd.get_command(click.Context(app.rtsd), name)  # type: ignore[attr-defined]
+    found = app.rtsd.get_command(click.Context(app.rtsd), name)
     assert found is not None, f"there is no rtsd {name}"
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def named_in(document: str) -> list[list[str]]:

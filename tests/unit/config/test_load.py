@@ -89,7 +89,7 @@ def test_it_is_frozen(load: Load) -> None:
     """Nobody changes the configuration behind the others' back."""
     loaded = load()
     with pytest.raises(ValidationError):
-        loaded.sync.interval = 1
+        loaded.sync.interval = 1  # type: ignore[misc]
 
 
 MISTAKEN = """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rtsd.core.daily_count import MAX_MINUTES, MINUTE_MS, DailyCount
-from rtsd.core.instant import DAY_MS
+from rtsd.core.daily_count import MAX_MINUTES, DailyCount
+from rtsd.core.instant import DAY_MS, MINUTE_MS
 
 NOW = 1_772_359_200_000
 
@@ -26,7 +26,7 @@ def test_memory_is_bounded() -> None:
     for minute in range(MAX_MINUTES * 3):
         count.add(NOW + minute * MINUTE_MS)
     end = NOW + MAX_MINUTES * 3 * MINUTE_MS
-    assert len(count._minutes) == MAX_MINUTES
+    assert count.minutes == MAX_MINUTES
     assert count.last_day(end) == DAY_MS // MINUTE_MS
 
 

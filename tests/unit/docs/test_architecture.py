@@ -10,11 +10,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import rtsd
 from rtsd.core import mode, object_state
 from rtsd.core.mode import READS_BY_INTERVAL, Mode
 from rtsd.core.object_state import ObjectState
+
+State = TypeVar("State", bound=StrEnum)
+Event = TypeVar("Event", bound=StrEnum)
 
 DOC = Path(__file__).parents[3] / "docs" / "architecture.md"
 BLOCK = re.compile(r"(?s)```mermaid\nstateDiagram-v2\n.*?```")
@@ -30,12 +34,12 @@ def diagrams() -> list[str]:
 
 
 def diagram(
-    states: Sequence[StrEnum],
-    transitions: Mapping[tuple[StrEnum, StrEnum], StrEnum],
+    states: Sequence[State],
+    transitions: Mapping[tuple[State, Event], State],
     notes: Sequence[str] = (),
 ) -> str:
     """A table as a diagram: an arrow for each pair of states, with the events that lead there."""
-    events: dict[tuple[StrEnum, StrEnum], list[str]] = defaultdict(list)
+    events: dict[tuple[State, State], list[str]] = defaultdict(list)
     for (state, event), target in transitions.items():
         if state is not target:
             events[state, target].append(event.value)

@@ -57,7 +57,7 @@ def test_agrees_with_rest(crm: Org, obj: str) -> None:
     assert len(parsed) == len(rest) > 0
     for line, row in zip(parsed, rest, strict=True):
         for name, value in zip(names, row, strict=True):
-            shown = {True: "true", False: "false", None: ""}.get(value, str(value))  # type: ignore[call-overload]
+            shown = {True: "true", False: "false", None: ""}.get(value, str(value))
             if isinstance(value, float) and not isinstance(value, bool):
                 assert float(line[name]) == value
             elif crm.schema[obj].fields[name].type == "datetime":

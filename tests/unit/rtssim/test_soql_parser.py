@@ -104,7 +104,10 @@ def test_tree() -> None:
         "SELECT Account.Name n, COUNT(Id) FROM Contact c WHERE NOT (a = 1) GROUP BY Account.Name"
         " ORDER BY COUNT(Id) DESC NULLS LAST LIMIT 7 OFFSET 2 ALL ROWS"
     )
-    assert [str(item.operand) for item in query.items] == ["Account.Name", "COUNT(Id)"]
+    assert [str(item.operand) for item in query.items if isinstance(item, ast.Item)] == [
+        "Account.Name",
+        "COUNT(Id)",
+    ]
     assert (query.alias, query.limit, query.offset, query.all_rows) == ("c", 7, 2, True)
     assert isinstance(query.where, ast.Negation)
     assert (query.order[0].descending, query.order[0].nulls) == (True, "LAST")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from rtssim.org import Org
 
 TEXTS = [None, "a", "A", "b", "ä", "Ä", "a'b", "%", "x_y", "\\", "Ω"]
 NUMBERS = [None, -1.5, 0.0, 2.0, 7.25]
-COMPARE = {
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a is not None and a < b,

@@ -16,7 +16,7 @@ from rtsd.salesforce import csvstream
 from rtsd.salesforce.csvstream import CsvParser, MalformedCsv, whole_records
 
 CELL = st.text(
-    st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12
 ) | st.sampled_from(
     ['"', '""', ",", "\n", "\r\n", "\r", '"\n"', "a\nb,c", "\x0b\x0c\x1c\u2028\u0085", "😀\n", "'"]
 )

@@ -28,7 +28,8 @@ async def settle() -> None:
 
 async def test_no_more_than_the_limit_are_inside() -> None:
     """Who comes later waits for a place, and gets it."""
-    gate, inside, leave = ConcurrencyLimit(2), [], asyncio.Event()
+    gate, leave = ConcurrencyLimit(2), asyncio.Event()
+    inside: list[str] = []
     tasks = [asyncio.create_task(enter(gate, inside, str(n), leave)) for n in range(5)]
     await settle()
     assert inside == ["0", "1"]

@@ -184,7 +184,7 @@ async def test_configuration_without_a_gateway_is_refused_before_any_call(office
     """Nothing to push to, or nobody knows where: exit 2, and the org is not asked."""
     for wrong in ({"listen": ""}, {"public_url": ""}):
         with pytest.raises(ConfigError):
-            await office.deploy(office.configuration(**wrong))  # type: ignore[arg-type]
+            await office.deploy(office.configuration(**wrong))
     assert await office.calls() == {}
 
 

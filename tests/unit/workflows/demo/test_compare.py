@@ -12,7 +12,7 @@ import pytest
 
 from rtsd.workflows.demo.compare import Difference, compare, expected
 
-TRUTH = [
+TRUTH: list[dict[str, Any]] = [
     {"Id": "a", "Name": "Zoë\n😀", "Amount": 5.0, "Active": True, "At": "2026-03-01T10:00:00.000+0000"},
     {"Id": "b", "Name": "", "Amount": None, "Active": False, "At": None},
     {"Id": "c", "Name": "x", "Amount": 1.5, "Active": False, "At": None},
