@@ -42,7 +42,7 @@ Before = Callable[[Pilot[int]], Awaitable[None]]
 def pictured(compare: Compare, app: RtsTui, size: str, run_before: Before | None = None) -> bool:
     """Whether the picture is the accepted one, of an app that did not crash on the way."""
     same = compare(app, terminal_size=SIZES[size], run_before=run_before or settled)
-    return same and app.return_code is None
+    return same and not app.return_code
 
 
 async def settled(pilot: Pilot[int]) -> None:
