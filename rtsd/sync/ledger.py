@@ -54,7 +54,7 @@ class StoredLedger:
     """Writes every call down before it is sent (salesforce.ledger.Ledger), and refuses what may not be.
 
     Everything it decides by is in the database, so a restart changes nothing. Each purpose that is held
-    back, and goes on again, is told once.
+    back, or resumes, is journalled once.
     """
 
     def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis], tell: Tell) -> None:
@@ -129,7 +129,7 @@ class StoredLedger:
         self.org.saw(name, used, highest, self._spent.get(name, 0), self._now())
 
     async def limit_read_at(self, name: str) -> Millis | None:
-        """When one of the org's limits was last told, to this run or an earlier one; None: never."""
+        """Time of the last figure for a limit, in this run or an earlier one; None: never."""
         self.org.restore(await quota.usage(self._database, self._now() - DAY_MS))
         return self.org.read_at(name)
 

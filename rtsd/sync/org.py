@@ -36,7 +36,7 @@ class OrgIdentity:
         self.facts = OrgFacts()
 
     async def restore(self) -> bool:
-        """Take up what an earlier run learnt; False at a first start."""
+        """Restore the org of an earlier run; False at a first start."""
         self._engine.org_id = await meta.get(self._engine.database, ORG_ID)
         return self._engine.org_id is not None
 

@@ -120,7 +120,7 @@ class RealTime(Service):
             await unit.note(note)
             return None
         if mirrored.config.where:
-            pushed.fields = None  # whether the filter lets it in is for the org to say: it is asked for by id
+            pushed.fields = None  # only the org can evaluate the filter: the record is fetched by id
         try:
             change = from_pushed(mirrored, pushed, read_at)
         except (ValueError, TypeError) as error:

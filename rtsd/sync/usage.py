@@ -1,4 +1,4 @@
-"""How much of each of the org's limits is used: what Salesforce told, and our own calls since."""
+"""Usage of the org's limits: the last figures from Salesforce, and our own calls since."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Known:
 
 
 class OrgUsage:
-    """What is known of the org's limits, by Salesforce's names; a limit that was never told is unknown."""
+    """Known limits of the org, by Salesforce's names; a limit that Salesforce never reported is unknown."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
@@ -42,7 +42,7 @@ class OrgUsage:
         self._probe_at: Millis = 0
 
     def restore(self, samples: Iterable[Usage]) -> None:
-        """Take up the samples of an earlier run, oldest first; what was told meanwhile is newer."""
+        """Restore the samples of an earlier run, oldest first; figures received meanwhile are newer."""
         if self._restored:
             return
         self._restored = True
@@ -66,14 +66,14 @@ class OrgUsage:
             known.others.popleft()
 
     def read_at(self, name: str) -> Millis | None:
-        """When a limit was last told; None: never."""
+        """Time of the last figure for a limit; None: never."""
         known = self._known.get(name)
         return known.at if known else None
 
     def now_used(self, name: str, ours: int, now: Millis) -> tuple[int, int] | None:
         """How much of a limit is used now, by us and others, and out of how much; None: not known.
 
-        What was told more than a day ago says nothing any more.
+        A figure older than a day no longer counts.
         """
         known = self._known.get(name)
         if known is None or now - known.at >= DAY_MS:
@@ -88,7 +88,7 @@ class OrgUsage:
         ]
 
     def due_samples(self, ours: Mapping[str, int], now: Millis, *, refused: bool) -> list[Usage]:
-        """Samples to keep now: of what was told since the last one, every few minutes or at a refusal."""
+        """Samples to keep now: of figures received since the last one, every few minutes or at a refusal."""
         due = {
             name
             for name, known in self._known.items()

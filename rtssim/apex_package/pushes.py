@@ -84,7 +84,7 @@ class ApexPackage:
         self._spawn(work, "push")
 
     def _spawn(self, work: Any, name: str = "package") -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(work, name=f"simulated org: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

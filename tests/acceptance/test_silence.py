@@ -58,7 +58,7 @@ async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing
     await minutes(org, 31)
     quiet, proof = await shown(org)
     assert quiet == "silent"
-    assert proof.startswith("7 changes came by no push")
+    assert proof.startswith("no push delivered 7 changes")
     status = await org.parts.views.status()
     assert (status.mode, status.push.missed_24h) == ("interval", 7)
     (entry,) = [event for event in await org.journal("package") if (event.detail or {}).get("quiet")]

@@ -104,7 +104,9 @@ async def test_a_filter_acts_while_typing_and_on_what_comes(socket: Path) -> Non
         assert app.current_mode == "2"
         assert {line.object for line in stream.lines if isinstance(line, Event)} == {"Lead"}
         daemon.happen(events(401, 412))
-        await until(lambda: [line.seq for line in stream.lines[-1:] if isinstance(line, Event)] == [409])
+        await until(
+            lambda: [line.seq for line in list(stream.lines)[-1:] if isinstance(line, Event)] == [409]
+        )
         await pressed(pilot, *" /(/")
         assert "missing )" in text(app)
         assert stream.filter.text == "obj:lead"

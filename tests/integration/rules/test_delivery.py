@@ -345,7 +345,7 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     await one.deliver()
     letters = await dead_letters.newest(one.rig.parts.database)
     assert await one.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
-    assert [letter.message for letter in letters] == ["watch: the rule is not configured any more"]
+    assert [letter.message for letter in letters] == ["watch: the rule is no longer configured"]
     book.replace(rules, [])
     await book.send_again(letters[0])
     await one.deliver()
