@@ -83,8 +83,8 @@ class ApexPackage:
         """Run a sending job in the background, after the current transaction (System.enqueueJob)."""
         self._spawn(work, "push")
 
-    def _spawn(self, work: Any, name: str = "package") -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"simulated org: {name}")
+    def _spawn(self, work: Any, name: str = "simulated package") -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
