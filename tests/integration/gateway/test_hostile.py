@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator
@@ -156,15 +157,19 @@ async def test_fuzzed_requests_do_no_harm(rig: Rig) -> None:
 
 @asynccontextmanager
 async def stall_meter() -> AsyncIterator[list[float]]:
-    """Measure for how long the loop let nobody else have a turn."""
+    """Measure how much work this process did, in seconds of CPU, while the loop let nobody else have a turn.
+
+    CPU time, because other processes keep the loop waiting too. Garbage of earlier tests is collected first.
+    """
     stalls: list[float] = [0.0]
 
     async def tick() -> None:
         while True:
-            began = time.perf_counter()
+            began = time.process_time()
             await asyncio.sleep(0.001)
-            stalls.append(time.perf_counter() - began - 0.001)
+            stalls.append(time.process_time() - began)
 
+    gc.collect()
     ticking = asyncio.create_task(tick())
     try:
         yield stalls
@@ -212,7 +217,7 @@ async def test_bombs_are_refused_before_they_hurt(bomb: bytes, rig: Rig) -> None
         status, answer, _ = await rig.push(body)
     assert (status, answer["error"]) == (400, "MalformedPush")
     assert len(answer["message"]) < 400
-    assert max(stalls) < STALL_S * 4, "some of it may be the machine's other work, but not all"
+    assert max(stalls) < STALL_S * 4
     assert await rig.rows("SELECT * FROM _rts_inbox") == []
 
 
