@@ -32,8 +32,10 @@ def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis)
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
     if not schema.cursor:  # only the time of the read orders its versions
         stamp = to_iso(read_at)
-    if fields and schema.cursor and fields.get(schema.cursor):
-        stamp = max(stamp, str(fields[schema.cursor]))
+    if fields is not None and schema.cursor:  # it may stand in the fields, beside them, or in both
+        stamp = max(stamp, str(fields.get(schema.cursor) or ""))
+        if stamp:
+            fields[schema.cursor] = stamp
     return Change(
         object=mirrored.name,
         id=pushed.id,

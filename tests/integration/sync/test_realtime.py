@@ -45,6 +45,17 @@ async def test_whatever_is_done_in_the_org_arrives(contacts: Rig) -> None:
     assert masters == [(ids[5],)] * 2
 
 
+async def test_a_push_that_changes_nothing_but_the_stamp_moves_it(contacts: Rig) -> None:
+    """The stamp stands outside `fields`, and all the fields that came are known already."""
+    record = await contacts.a_record("Contact")
+    contacts.advance(5)
+    stamp = contacts.org.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    push = {"object": "Contact", "op": "update", "id": record, "modstamp": stamp, "fields": {"Id": record}}
+    await contacts.push(contacts.changes(push))
+    await contacts.settle()
+    assert await contacts.rows("SELECT SystemModstamp FROM Contact WHERE Id = ?", record) == [(stamp,)]
+
+
 @pytest.mark.parametrize("fault", ["push_late", "push_doubled", "push_reordered"])
 async def test_pushes_out_of_order_end_equal(contacts: Rig, fault: str) -> None:
     """Edits of one record in one second, delivered late, twice or the wrong way round."""
@@ -212,11 +223,11 @@ async def test_a_value_that_does_not_fit_is_a_dead_letter(contacts: Rig, fields:
 async def test_another_orgs_push_that_was_taken_is_a_dead_letter(contacts: Rig) -> None:
     """Taken while our own org was not known: judged when it is."""
     record = await contacts.a_record("Contact")
-    engine = contacts.parts.engine
-    own, engine.org_id = engine.org_id, None
+    org = contacts.parts.base.org
+    own, org.id = org.id, None
     change = {"object": "Contact", "op": "delete", "id": record, "modstamp": "2027-01-01T00:00:00Z"}
     assert (await contacts.push(contacts.changes(change, org="00D000000000001EAA")))[0] == 200
-    engine.org_id = own
+    org.id = own
     await contacts.parts.services.realtime.apply_batch()
     assert [reason for reason, _, _ in await letters(contacts)] == ["WrongOrg"]
     assert await contacts.differences() == []

@@ -122,7 +122,7 @@ def all_sources(draw: st.DrawFn) -> tuple[list[State], list[Change]]:
         elif shape == "partial" and push.fields is not None:
             edited = {name for name in ("Name", "Note") if _differ(before, state, name)}
             kept = edited | draw(st.sets(st.sampled_from(("Name", "Note"))))
-            fields = {name: push.fields[name] for name in ("Id", *sorted(kept))}
+            fields = {name: push.fields[name] for name in ("Id", *sorted(kept), "SystemModstamp")}
             push = replace(push, fields=MaskedValues(fields))
         elif shape == "bare":
             push = replace(push, fields=None)
