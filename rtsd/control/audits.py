@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -14,19 +15,23 @@ from rtsd.control.pricing import Pricing, Spending
 from rtsd.control.wire import event
 from rtsd.core import certificate
 from rtsd.core.cost import fingerprint, full_read
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import RtsError
+from rtsd.salesforce.client import Client
 from rtsd.store import audits, journal, mirror
 from rtsd.store.audits import AuditProgress
+from rtsd.store.database import Database
+from rtsd.store.journal import Journal
 from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
 from rtsd.sync.loading import Loader
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.unit_of_work import UnitsOfWork
 from rtsd.sync.verify import Verification, Verified, Verifier
 
 MOST_LISTED = 1_000
@@ -46,15 +51,23 @@ class Audits:
 
     def __init__(
         self,
-        engine: Engine,
-        pricing: Pricing,
+        client: Client,
+        database: Database,
+        work: UnitsOfWork,
         *,
+        journal: Journal,
+        now: Callable[[], Millis],
+        pricing: Pricing,
         describer: Describer,
         loader: Loader,
         checks: Checks,
         state_audit: StateAudit,
     ) -> None:
-        self._engine = engine
+        self._client = client
+        self._database = database
+        self._work = work
+        self._journal = journal
+        self._now = now
         self._pricing = pricing
         self._describer = describer
         self._loader = loader
@@ -79,22 +92,20 @@ class Audits:
 
     async def price(self, mirrored: MirroredObject, *, full: bool) -> protocol.Priced:
         """Price a fingerprint that finds nothing wrong, or a full read; the latter takes two calls."""
-        engine = self._engine
         if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
-            rows = await mirror.count(engine.database, mirrored.described)
+            rows = await mirror.count(self._database, mirrored.described)
             return await self._pricing.priced(fingerprint(rows))
         await self._describer.require(mirrored)
         schema, where = mirrored.described.schema, mirrored.config.where
-        size = await measure(engine.client, schema, where, purpose="estimate")
+        size = await measure(self._client, schema, where, purpose="estimate")
         return await self._pricing.priced(full_read([size]))
 
     async def _run(
         self, mirrored: MirroredObject, *, full: bool, accept_missing: bool
     ) -> protocol.AuditResult:
-        engine = self._engine
         self._loader.refuse_while_loading(mirrored)
-        began, seq = engine.now(), engine.journal.last_seq
-        spending = await Spending.begin(engine.database, began)
+        began, seq = self._now(), self._journal.last_seq
+        spending = await Spending.begin(self._database, began)
         try:
             if full or not mirrored.loaded:
                 await self._loader.load(mirrored, accept_missing=accept_missing)
@@ -102,7 +113,7 @@ class Audits:
             else:
                 checked = (await self._checks.check(mirrored)).checked
         except RtsError as error:
-            await engine.report(error, mirrored.name)
+            await self._work.report(error, mirrored.name)
             raise
         if mirrored.state is not ObjectState.LIVE:
             await self._state_audit.prove(mirrored)
@@ -110,13 +121,13 @@ class Audits:
         audited = await self._found_since(mirrored, seq)
         audited.checked = checked
         audited.api_calls, audited.bulk_jobs = spent[API_REQUESTS], spent[BULK_JOBS]
-        audited.seconds = round((engine.now() - began) / 1000, 3)
+        audited.seconds = round((self._now() - began) / 1000, 3)
         return protocol.AuditResult(objects=[audited], api_calls=audited.api_calls)
 
     async def _found_since(self, mirrored: MirroredObject, seq: int) -> protocol.AuditedObject:
         """Return the corrections since an entry of the journal."""
         by_operation: dict[str, list[str]] = {"create": [], "update": [], "delete": [], "undelete": []}
-        for operation, record_id in await journal.corrections(self._engine.database, mirrored.name, seq):
+        for operation, record_id in await journal.corrections(self._database, mirrored.name, seq):
             by_operation.setdefault(operation, []).append(record_id)
         missing = by_operation["create"] + by_operation["undelete"]
         stale, orphaned = by_operation["update"], by_operation["delete"]
@@ -137,8 +148,9 @@ class Audits:
 class AuditRoutes:
     """Answers `/v1/objects/{o}/audit`, `/v1/audits` and `/v1/verify`."""
 
-    def __init__(self, engine: Engine, operations: Audits, verifier: Verifier) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, catalog: Catalog, operations: Audits, verifier: Verifier) -> None:
+        self._database = database
+        self._catalog = catalog
         self._audits = operations
         self._verifier = verifier
         self._verifying = asyncio.Lock()
@@ -153,7 +165,7 @@ class AuditRoutes:
 
     async def _audit(self, request: web.Request) -> web.Response:
         body = await body_of(request, protocol.AuditBody)
-        mirrored = object_of(request, self._engine.catalog)
+        mirrored = object_of(request, self._catalog)
         if body.dry_run:
             return answer(await self._audits.price(mirrored, full=body.full))
         run = self._audits.start(mirrored, full=body.full, accept_missing=body.accept_missing is True)
@@ -162,7 +174,7 @@ class AuditRoutes:
         return answer(await run.result)
 
     async def _list(self, _request: web.Request) -> web.Response:
-        database = self._engine.database
+        database = self._database
         return answer(
             protocol.Audits(
                 running=[_running(progress) for progress in await audits.under_way(database)],

@@ -13,11 +13,11 @@ from rtsd.store import query
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.loading import Loader
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Pausing:
@@ -25,14 +25,16 @@ class Pausing:
 
     def __init__(
         self,
-        engine: Engine,
+        catalog: Catalog,
+        work: UnitsOfWork,
         mode: ModeMachine,
         *,
         describer: Describer,
         interval_sync: IntervalSync,
         loader: Loader,
     ) -> None:
-        self._engine = engine
+        self._catalog = catalog
+        self._work = work
         self._mode = mode
         self._describer = describer
         self._interval_sync = interval_sync
@@ -43,15 +45,15 @@ class Pausing:
         if not objects:
             await self._mode.pause()
         for mirrored in objects:
-            await object_states.pause(self._engine, mirrored)
+            await object_states.pause(self._work, mirrored)
 
     async def resume(self, objects: Sequence[MirroredObject]) -> None:
         """Resume; without objects, everything. A resumed object is described, read and proven."""
         if not objects:
             await self._mode.resume()
-        for mirrored in objects or self._engine.catalog:
+        for mirrored in objects or self._catalog:
             if mirrored.paused:
-                await object_states.resume(self._engine, mirrored)
+                await object_states.resume(self._work, mirrored)
                 self._describer.soon(mirrored)
         self._interval_sync.catch_up()
         self._loader.wake.set()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer, whole_number
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.privacy import stored_push
 from rtsd.rules.engine import RuleEngine
 from rtsd.store import dead_letters
@@ -17,16 +17,25 @@ from rtsd.store.database import Database
 from rtsd.store.dead_letters import DELIVERY
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class DeadLetters:
     """Retries and drops dead letters."""
 
     def __init__(
-        self, engine: Engine, inbox: Inbox, rule_engine: RuleEngine, random_bytes: Callable[[int], bytes]
+        self,
+        database: Database,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        inbox: Inbox,
+        rule_engine: RuleEngine,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._engine = engine
+        self._database = database
+        self._work = work
+        self._now = now
         self._inbox = inbox
         self._rule_engine = rule_engine
         self._random_bytes = random_bytes
@@ -36,23 +45,23 @@ class DeadLetters:
 
         Raises NotFound, and Conflict for a delivery whose rule is gone.
         """
-        letter = await dead_letters.get(self._engine.database, letter_id)
+        letter = await dead_letters.get(self._database, letter_id)
         if letter.kind == DELIVERY:
             await self._rule_engine.send_again(letter)
             return
         webhook_id = f"retry-{letter_id}-{self._random_bytes(8).hex()}"
-        await self._inbox.append(Arrival(webhook_id, self._engine.now(), stored_push(letter.body)))
+        await self._inbox.append(Arrival(webhook_id, self._now(), stored_push(letter.body)))
         await self._delete(letter_id, "retried")
 
     async def drop(self, letter_id: int) -> None:
         """Delete a dead letter. Raises NotFound."""
-        await dead_letters.get(self._engine.database, letter_id)
+        await dead_letters.get(self._database, letter_id)
         await self._delete(letter_id, "dropped")
 
     async def _delete(self, letter_id: int, how: str) -> None:
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             await dead_letters.drop(unit.tx, letter_id)
-            message = f"dead letter {letter_id} {how} at {to_iso(self._engine.now())}"
+            message = f"dead letter {letter_id} {how} at {to_iso(self._now())}"
             await unit.note(Note("dead_letter", message=message))
 
 

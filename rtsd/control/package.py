@@ -18,12 +18,12 @@ from rtsd.salesforce import package
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.conditions import Conditions
-from rtsd.sync.engine import Engine
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageSettings, PackageState, PackageWatch
 from rtsd.sync.package_probe import PackageProbe
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class PackageOperations:
@@ -31,14 +31,16 @@ class PackageOperations:
 
     def __init__(
         self,
-        engine: Engine,
+        catalog: Catalog,
+        work: UnitsOfWork,
         ledger: StoredLedger,
         *,
         mode: ModeMachine,
         probe: PackageProbe | None,
         conditions: Conditions,
     ) -> None:
-        self._engine = engine
+        self._catalog = catalog
+        self._work = work
         self._ledger = ledger
         self._mode = mode
         self._probe = probe
@@ -69,7 +71,7 @@ class PackageOperations:
         verb = "disabled" if disabled else "enabled"
         if changed:
             detail = {"disabled": disabled}
-            await self._engine.note(Note("package", message=f"{verb} by an operator", detail=detail))
+            await self._work.note(Note("package", message=f"{verb} by an operator", detail=detail))
         signal = Signal.PACKAGE_DISABLED if disabled else Signal.PACKAGE_ENABLED
         await self._mode.observe(signal, f"{verb} by an operator")
         details = self._details(watch)
@@ -112,7 +114,7 @@ class PackageOperations:
             protocol.PackageTrigger(
                 object=mirrored.name, installed=None if have is None else mirrored.name.lower() in covered
             )
-            for mirrored in self._engine.catalog
+            for mirrored in self._catalog
         ]
 
 

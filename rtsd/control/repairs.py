@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from aiohttp import web
@@ -14,16 +14,20 @@ from rtsd.core.cost import fetching, narrow_read
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
 from rtsd.store import mirror
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.columns import Columns
-from rtsd.sync.engine import Engine
 from rtsd.sync.estimate import measure
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.repair import Repair, ids_at_once
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 MOST_RECORDS = 50_000
 """Above this a full audit takes fewer calls than fetching by id."""
@@ -36,9 +40,25 @@ class RepairRoutes:
     """Answers `POST /v1/objects/{o}/repair`."""
 
     def __init__(
-        self, engine: Engine, repair: Repair, columns: Columns, fingerprinter: Fingerprinter, pricing: Pricing
+        self,
+        client: Client,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
+        repair: Repair,
+        columns: Columns,
+        fingerprinter: Fingerprinter,
+        pricing: Pricing,
     ) -> None:
-        self._engine = engine
+        self._client = client
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
         self._repair = repair
         self._columns = columns
         self._fingerprinter = fingerprinter
@@ -49,7 +69,7 @@ class RepairRoutes:
         return [web.post("/v1/objects/{object}/repair", self._answer)]
 
     async def _answer(self, request: web.Request) -> web.Response:
-        mirrored = object_of(request, self._engine.catalog)
+        mirrored = object_of(request, self._catalog)
         return answer(await self._run(mirrored, await body_of(request, protocol.RepairBody)))
 
     async def _run(self, mirrored: MirroredObject, body: protocol.RepairBody) -> Outcome:
@@ -67,7 +87,7 @@ class RepairRoutes:
         if body.since is None:
             return await self._fetch(mirrored, [_id(text) for text in body.ids], dry_run=body.dry_run)
         since = moment(body.since, "since")
-        until = moment(body.until, "until") if body.until else self._engine.salesforce_now()
+        until = moment(body.until, "until") if body.until else self._server_clock.now()
         if until <= since:
             raise UsageError(f"{body.until} is not after {body.since}.", "Give an earlier --since.")
         return await self._fetch_stretch(mirrored, since, until, dry_run=body.dry_run)
@@ -106,35 +126,35 @@ class RepairRoutes:
     async def _count(self, mirrored: MirroredObject, since: Millis, until: Millis) -> int:
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.between(cursor, since, until), mirrored.config.where)
-        theirs = await self._engine.client.count(soql.count(mirrored.name, where), purpose="repair")
+        theirs = await self._client.count(soql.count(mirrored.name, where), purpose="repair")
         table = mirrored.described
-        ours = await mirror.count_since(self._engine.database, table, to_iso(since), to_iso(until))
+        ours = await mirror.count_since(self._database, table, to_iso(since), to_iso(until))
         return max(theirs, ours)
 
     async def _read_columns(
         self, mirrored: MirroredObject, columns: Sequence[str], *, dry_run: bool
     ) -> Outcome:
         """Read the columns of every row again."""
-        engine, schema = self._engine, mirrored.described.schema
+        schema = mirrored.described.schema
         if dry_run:
             wanted = ("Id", schema.cursor, *columns)
             narrow = replace(schema, fields=tuple(field for field in schema.fields if field.name in wanted))
-            size = await measure(engine.client, narrow, mirrored.config.where, purpose="estimate")
+            size = await measure(self._client, narrow, mirrored.config.where, purpose="estimate")
             return await self._pricing.priced(narrow_read(size))
         spending = await self._spending()
         changed = await self._columns.reread(mirrored, columns)
         message = f"{', '.join(columns)} read again for every row: {changed} rows differed"
-        await engine.note(Note("repair", mirrored.name, source="repair", message=message))
+        await self._work.note(Note("repair", mirrored.name, source="repair", message=message))
         spent = await spending.so_far()
         return protocol.Repaired(
-            fetched=await mirror.count(engine.database, mirrored.described),
+            fetched=await mirror.count(self._database, mirrored.described),
             repaired=changed,
             api_calls=spent[API_REQUESTS],
             bulk_jobs=spent[BULK_JOBS],
         )
 
     async def _spending(self) -> Spending:
-        return await Spending.begin(self._engine.database, self._engine.now())
+        return await Spending.begin(self._database, self._now())
 
 
 def _id(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Status and journal entries as wire types, from the facts of the engine and the store."""
+"""Status and journal entries as wire types, from what the sync and the store know."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
-from rtsd.sync.engine import Engine
+from rtsd.store.database import Database
+from rtsd.sync.catalog import Catalog
+from rtsd.sync.freshness import Latency
 from rtsd.sync.ledger import LimitForecast, StoredLedger
-from rtsd.sync.mirrored_object import Latency, MirroredObject
+from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.missed_pushes import MissedPushes, PushSeen
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.reachability import Reachability
-from rtsd.sync.silence import PushSeen, Silence
 
 RECENT_S = 1.0
 """Age up to which a status is new enough for a screen."""
@@ -32,12 +34,14 @@ PURPOSES = ("audit", "interval", "repair", "describe", "package")
 class Views:
     """Makes the status out of the parts that know its facts."""
 
-    engine: Engine
+    database: Database
+    catalog: Catalog
+    now: Callable[[], Millis]
     mode: ModeMachine
     reachability: Reachability
     org: OrgIdentity
     push: PushSeen
-    silence: Silence
+    missed_pushes: MissedPushes
     package: PackageWatch | None
     ledger: StoredLedger
     gateway: Callable[[], protocol.Gateway]
@@ -56,9 +60,7 @@ class Views:
 
     async def status(self) -> protocol.Status:
         """Return the status as of now."""
-        engine, mode = self.engine, self.mode
-        now = engine.now()
-        database = engine.database
+        now, database, mode = self.now(), self.database, self.mode
         counts, rows = database.counts, await objects.row_counts(database)
         return protocol.Status(
             version=__version__,
@@ -71,7 +73,7 @@ class Views:
             mode_reason=mode.reason,
             package=self._package(),
             push=self._push(now),
-            objects=[_object(mirrored, rows.get(mirrored.name, 0), now) for mirrored in engine.catalog],
+            objects=[_object(mirrored, rows.get(mirrored.name, 0), now) for mirrored in self.catalog],
             quota=await self._quota(now),
             inbox=protocol.Inbox(pending=counts.pending),
             dead_letters=counts.dead_letters,
@@ -83,14 +85,14 @@ class Views:
     def _org(self) -> protocol.Org:
         facts = self.org.facts
         return protocol.Org(
-            id=self.engine.org_id,
+            id=self.org.id,
             name=facts.name,
             instance_url=facts.instance_url,
             sandbox=facts.sandbox,
             edition=facts.edition,
             apex=facts.apex,
             user=facts.user,
-            reachable=self.reachability.error is None if self.engine.org_id else None,
+            reachable=self.reachability.error is None if self.org.id else None,
             error=self.reachability.error,
         )
 
@@ -115,13 +117,13 @@ class Views:
             last_heartbeat_at=iso(push.last_heartbeat_at),
             quiet=push.quiet.value,
             quiet_proof=push.quiet_proof,
-            received_24h=self.engine.database.counts.received.last_day(now),
+            received_24h=self.database.counts.received.last_day(now),
             rejected_24h=push.rejected,
-            missed_24h=self.silence.missed_24h(),
+            missed_24h=self.missed_pushes.missed_24h(),
         )
 
     async def _quota(self, now: Millis) -> protocol.Quota:
-        spent = self.engine.database.counts.calls_by_purpose(API_REQUESTS, now)
+        spent = self.database.counts.calls_by_purpose(API_REQUESTS, now)
         return protocol.Quota(
             limits=[_limit(forecast) for forecast in await self.ledger.forecasts()],
             calls_24h=dict.fromkeys(PURPOSES, 0) | spent,

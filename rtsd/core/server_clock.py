@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rtsd.core.instant import MINUTE_MS, Millis
 
 KEPT_MS: Millis = 10 * MINUTE_MS
@@ -15,10 +17,15 @@ class ServerClock:
     between sending the request and receiving the response. That bounds the offset from both sides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, local: Callable[[], Millis]) -> None:
+        self._local = local
         self._low: Millis | None = None
         self._high: Millis | None = None
         self._since: Millis = 0
+
+    def now(self) -> Millis:
+        """The time on Salesforce's clock in ms, as well as it is known."""
+        return self._local() + self.offset
 
     @property
     def offset(self) -> Millis:

@@ -20,6 +20,7 @@ from rtsd.daemon.control import control_server
 from rtsd.daemon.gateway import Keys, gateway_server, open_gateway
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
+from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.watchdog import Watchdog
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.server import GatewayServer
@@ -35,33 +36,20 @@ from rtsd.store.database import Database
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
-from rtsd.sync.audit import StateAudit
+from rtsd.sync.apply import Applier
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
-from rtsd.sync.columns import Columns
-from rtsd.sync.conditions import Conditions
-from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
-from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.fingerprint import Fingerprinter
-from rtsd.sync.interval import Interval
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
-from rtsd.sync.limits import Limits
 from rtsd.sync.loading import Loader
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.package import PackageWatch, Wanted
-from rtsd.sync.package_errors import PackageErrors
-from rtsd.sync.package_probe import PackageProbe
-from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repair
-from rtsd.sync.repairing import Repairing
+from rtsd.sync.repair import Repairing
 from rtsd.sync.retention import Keep, Retention
 from rtsd.sync.schedule import CurrentSchedule
-from rtsd.sync.silence import PushSeen, Silence
 from rtsd.sync.silence_watch import SilenceWatch
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Parts:
@@ -71,29 +59,31 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     """
     keys = Keys(config)
     base = await _base(config, stack, machine)
-    readers = _readers(base)
-    channel = _channel(base)
-    inbox = Inbox(base.engine.database)
+    readers = readers_of(base)
+    channel = channel_of(base)
+    inbox = Inbox(base.database)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     meters = Meters(registry)
     gateway = gateway_server(
         config,
         keys,
-        base.engine,
+        database=base.database,
+        catalog=base.catalog,
+        work=base.work,
+        org=base.org,
         inbox=inbox,
         evidence=channel.evidence,
         push=channel.push,
         meters=meters,
         now=machine.wall,
     )
-    shown = _views(base, readers, channel, gateway)
+    shown = _views(base, channel, gateway)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(base, readers, channel, rule_engine, inbox)
     reloader = _reloader(base, readers, rule_engine, keys, services)
-    database = base.engine.database
-    shown_rules = RuleRoutes(database, rule_engine, machine.wall)
-    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, database.path)
+    shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
+    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.database.path)
     parts = Parts(
         base=base,
         readers=readers,
@@ -141,7 +131,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         publisher(entries)
 
     ledger = StoredLedger(database, reload.caps(config), machine.wall, tell)
-    clock = ServerClock()
+    server_clock = ServerClock(machine.wall)
     client = await stack.enter_async_context(
         Client(
             Session(access, ledger, machine.wall, login=login),
@@ -149,17 +139,31 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
             machine.wall,
             api_version=config.org.api_version,
             on_usage=ledger.saw_usage,
-            on_server_time=clock.observe,
+            on_server_time=server_clock.observe,
             sleep=machine.sleep,
         )
     )
     objects = [section.config() for section in config.objects]
     catalog = await Catalog.open(database, objects, machine.random_bytes)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
+    applier = Applier(catalog, journal, matcher)
     return Base(
         config=config,
         machine=machine,
-        engine=Engine(database, client, catalog, journal, machine.wall, publisher, clock, matcher),
+        database=database,
+        client=client,
+        server_clock=server_clock,
+        catalog=catalog,
+        journal=journal,
+        work=UnitsOfWork(
+            database,
+            applier=applier,
+            journal=journal,
+            publish=publisher,
+            now=machine.wall,
+            server_clock=server_clock,
+        ),
+        org=OrgIdentity(client, database),
         ledger=ledger,
         matcher=matcher,
         publisher=publisher,
@@ -167,53 +171,21 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     )
 
 
-def _readers(base: Base) -> Readers:
-    engine, sync = base.engine, base.config.sync
-    interval = Interval(engine, sync.lookback)
-    return Readers(
-        org=OrgIdentity(engine),
-        describer=Describer(engine, sync.describe_every),
-        interval=interval,
-        audit=StateAudit(engine, interval, Limits(engine.client, base.ledger, engine.now)),
-        columns=Columns(engine),
-        fingerprinter=Fingerprinter(engine, base.machine.sleep),
-        repair=Repair(engine),
-    )
-
-
-def _channel(base: Base) -> Channel:
-    engine, config, monotonic = base.engine, base.config, base.machine.monotonic
-    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
-    package = None
-    if config.gateway.listen:
-        package = PackageWatch(engine.client, wanted, lambda: engine.org_id, engine.now)
-    push = PushSeen(heard=monotonic())
-    silence = Silence(engine, push, base.schedule, package.uncovered if package else list)
-    mode = ModeMachine(engine, silence, has_gateway=package is not None)
-    return Channel(
-        push=push,
-        package=package,
-        conditions=Conditions(engine, config.sync.describe_every),
-        silence=silence,
-        mode=mode,
-        evidence=PushEvidence(push, mode, package, monotonic),
-        reachability=Reachability(engine, mode),
-    )
-
-
-def _views(base: Base, readers: Readers, channel: Channel, gateway: GatewayServer | None) -> Views:
+def _views(base: Base, channel: Channel, gateway: GatewayServer | None) -> Views:
     def address() -> protocol.Gateway:
         if gateway is None:
             return protocol.Gateway()
         return protocol.Gateway(listen=gateway.address, public_url=base.config.gateway.public_url or None)
 
     return Views(
-        base.engine,
+        base.database,
+        base.catalog,
+        base.machine.wall,
         mode=channel.mode,
         reachability=channel.reachability,
-        org=readers.org,
+        org=base.org,
         push=channel.push,
-        silence=channel.silence,
+        missed_pushes=channel.missed_pushes,
         package=channel.package,
         ledger=base.ledger,
         gateway=address,
@@ -222,12 +194,25 @@ def _views(base: Base, readers: Readers, channel: Channel, gateway: GatewayServe
 
 
 def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
-    engine, random_bytes = base.engine, base.machine.random_bytes
+    database, catalog, work = base.database, base.catalog, base.work
+    now, random_bytes = base.machine.wall, base.machine.random_bytes
     return RuleEngine(
-        engine,
+        database,
+        catalog,
+        work,
+        now,
         matcher=base.matcher,
-        deliverer=Deliverer(engine, base.publisher.fired),
-        watch=AlertWatch(engine, channel.push, channel.reachability, shown.status, random_bytes),
+        deliverer=Deliverer(database, work, now, base.publisher.fired),
+        watch=AlertWatch(
+            database,
+            catalog,
+            work,
+            now=now,
+            push=channel.push,
+            reachability=channel.reachability,
+            status=shown.status,
+            random_bytes=random_bytes,
+        ),
         random_bytes=random_bytes,
     )
 
@@ -236,51 +221,73 @@ def _services(
     base: Base, readers: Readers, channel: Channel, rule_engine: RuleEngine, inbox: Inbox
 ) -> Services:
     """Build what runs."""
-    engine, config, schedule, mode = base.engine, base.config, base.schedule, channel.mode
-    describer = readers.describer
-    package, period = channel.package, config.sync.describe_every
-    checks = Checks(
-        engine,
-        mode,
-        schedule,
-        fingerprinter=readers.fingerprinter,
-        repair=readers.repair,
-        silence=channel.silence,
-    )
+    database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
+    config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
+    checks = _checks(base, readers, channel)
     return Services(
         inbox=inbox,
         evidence=channel.evidence,
-        realtime=RealTime(engine, inbox, mode, describer.describe_for_push),
-        silence_watch=SilenceWatch(channel.push, mode, schedule, package, base.machine.monotonic),
-        package_probe=PackageProbe(engine, mode, package, channel.conditions, PackageErrors(engine, period))
-        if package
-        else None,
+        realtime=RealTime(
+            database,
+            catalog,
+            work,
+            server_clock=base.server_clock,
+            org=base.org,
+            box=inbox,
+            mode=mode,
+            describe=describer.describe_for_push,
+        ),
+        silence_watch=SilenceWatch(channel.push, mode, schedule, channel.package, base.machine.monotonic),
+        package_probe=package_probe(base, channel),
         interval_sync=IntervalSync(
-            engine,
+            catalog,
+            work,
             mode,
             schedule,
-            interval=readers.interval,
+            windows=readers.windows,
             describer=describer,
-            silence=channel.silence,
-            package=package,
+            missed_pushes=channel.missed_pushes,
+            package=channel.package,
         ),
-        loader=Loader(
-            engine,
-            mode,
-            schedule,
-            audit=readers.audit,
-            checks=checks,
-            columns=readers.columns,
-            describer=describer,
-            org=readers.org,
-        ),
+        loader=_loader(base, readers, mode, checks),
         checks=checks,
-        repairing=Repairing(engine, mode, readers.repair),
+        repairing=Repairing(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
-        retention=Retention(engine, Keep(config.store.journal_keep, config.store.journal_max)),
-        storage_watch=StorageWatch(engine.database),
-        watchdog=Watchdog(engine.database, engine.catalog, mode),
+        retention=Retention(database, now, Keep(config.store.journal_keep, config.store.journal_max)),
+        storage_watch=StorageWatch(database),
+        watchdog=Watchdog(database, catalog, mode),
+    )
+
+
+def _checks(base: Base, readers: Readers, channel: Channel) -> Checks:
+    return Checks(
+        base.database,
+        base.catalog,
+        base.work,
+        now=base.machine.wall,
+        mode=channel.mode,
+        schedule=base.schedule,
+        fingerprinter=readers.fingerprinter,
+        repair=readers.repair,
+        missed_pushes=channel.missed_pushes,
+    )
+
+
+def _loader(base: Base, readers: Readers, mode: ModeMachine, checks: Checks) -> Loader:
+    return Loader(
+        base.database,
+        base.catalog,
+        base.work,
+        now=base.machine.wall,
+        server_clock=base.server_clock,
+        mode=mode,
+        schedule=base.schedule,
+        audit=readers.audit,
+        checks=checks,
+        columns=readers.columns,
+        describer=readers.describer,
+        org=base.org,
     )
 
 
@@ -292,7 +299,7 @@ def _reloader(
         keys=keys,
         rule_engine=rule_engine,
         schedule=base.schedule,
-        interval=readers.interval,
+        windows=readers.windows,
         ledger=base.ledger,
         services=services,
         monotonic=base.machine.monotonic,
@@ -301,9 +308,9 @@ def _reloader(
 
 async def _restore(parts: Parts) -> None:
     """Restore what an earlier run knew; a first start has to learn which org it is."""
-    if not await parts.readers.org.restore():
-        await parts.readers.org.learn()
-    await parts.channel.silence.restore()
+    if not await parts.base.org.restore():
+        await parts.base.org.learn()
+    await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()
 

@@ -36,39 +36,80 @@ def control_server(
     reloader: Reloader,
 ) -> ControlServer:
     """Build the control API, closed."""
-    engine, database, machine = base.engine, base.engine.database, base.machine
+    client, database, catalog, work = base.client, base.database, base.catalog, base.work
+    now, random_bytes = base.machine.wall, base.machine.random_bytes
     pricing = Pricing(base.ledger)
-    audits = Audits(
-        engine,
-        pricing,
-        describer=readers.describer,
-        loader=services.loader,
-        checks=services.checks,
-        state_audit=readers.audit,
-    )
     package = PackageOperations(
-        engine, base.ledger, mode=channel.mode, probe=services.package_probe, conditions=channel.conditions
+        catalog,
+        work,
+        base.ledger,
+        mode=channel.mode,
+        probe=services.package_probe,
+        conditions=channel.conditions,
     )
     pausing = Pausing(
-        engine,
+        catalog,
+        work,
         channel.mode,
         describer=readers.describer,
         interval_sync=services.interval_sync,
         loader=services.loader,
     )
-    letters = DeadLetters(engine, services.inbox, rule_engine, machine.random_bytes)
-    verifier = Verifier(engine, services.checks, readers.repair, machine.random_bytes)
+    letters = DeadLetters(
+        database, work, now=now, inbox=services.inbox, rule_engine=rule_engine, random_bytes=random_bytes
+    )
     groups = (
-        OverviewRoutes(views, database, machine.wall),
-        EventStream(base.publisher.feed, database, engine.catalog, views),
+        OverviewRoutes(views, database, now),
+        EventStream(base.publisher.feed, database, catalog, views),
         DeadLetterRoutes(database, letters),
-        RecordRoutes(engine.catalog, Explainer(database, engine.client)),
-        AuditRoutes(engine, audits, verifier),
-        RepairRoutes(engine, readers.repair, readers.columns, readers.fingerprinter, pricing),
+        RecordRoutes(catalog, Explainer(database, client)),
+        _audit_routes(base, readers, services, pricing),
+        _repair_routes(base, readers, pricing),
         rules,
-        PackageRoutes(engine.catalog, package),
-        CommandRoutes(engine.catalog, database.path, pausing),
+        PackageRoutes(catalog, package),
+        CommandRoutes(catalog, database.path, pausing),
         metrics,
     )
     routes = [route for group in groups for route in group.routes()]
-    return ControlServer(routes, Backups(database, machine.wall), reloader.reload)
+    return ControlServer(routes, Backups(database, now), reloader.reload)
+
+
+def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pricing) -> AuditRoutes:
+    audits = Audits(
+        base.client,
+        base.database,
+        base.work,
+        journal=base.journal,
+        now=base.machine.wall,
+        pricing=pricing,
+        describer=readers.describer,
+        loader=services.loader,
+        checks=services.checks,
+        state_audit=readers.audit,
+    )
+    verifier = Verifier(
+        base.database,
+        base.catalog,
+        base.work,
+        now=base.machine.wall,
+        org=base.org,
+        checks=services.checks,
+        repair=readers.repair,
+        random_bytes=base.machine.random_bytes,
+    )
+    return AuditRoutes(base.database, base.catalog, audits, verifier)
+
+
+def _repair_routes(base: Base, readers: Readers, pricing: Pricing) -> RepairRoutes:
+    return RepairRoutes(
+        base.client,
+        base.database,
+        base.catalog,
+        base.work,
+        now=base.machine.wall,
+        server_clock=base.server_clock,
+        repair=readers.repair,
+        columns=readers.columns,
+        fingerprinter=readers.fingerprinter,
+        pricing=pricing,
+    )

@@ -15,10 +15,13 @@ from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayDependencies, GatewayServer
 from rtsd.gateway.tls import Certificate
+from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.silence import PushSeen
+from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.org import OrgIdentity
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Keys:
@@ -42,8 +45,11 @@ class Keys:
 def gateway_server(
     config: Config,
     keys: Keys,
-    engine: Engine,
     *,
+    database: Database,
+    catalog: Catalog,
+    work: UnitsOfWork,
+    org: OrgIdentity,
     inbox: Inbox,
     evidence: PushEvidence,
     push: PushSeen,
@@ -58,11 +64,11 @@ def gateway_server(
             inbox=inbox,
             secrets=lambda: keys.hmac,
             now=now,
-            org_id=lambda: engine.org_id,
-            protect=engine.catalog.protect,
+            org_id=lambda: org.id,
+            protect=catalog.protect,
             on_push=evidence.add,
-            on_rejected=Rejections(engine, push, now).count,
-            healthy=lambda: engine.database.failure is None,
+            on_rejected=Rejections(work, push, now).count,
+            healthy=lambda: database.failure is None,
             meters=meters,
         )
     )

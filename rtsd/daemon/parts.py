@@ -12,6 +12,7 @@ from rtsd.control.feed import Feed
 from rtsd.control.metrics import MetricsListener
 from rtsd.control.server import ControlServer
 from rtsd.control.views import Views
+from rtsd.core.server_clock import ServerClock
 from rtsd.daemon.gateway import Keys
 from rtsd.daemon.reload import Reloader
 from rtsd.daemon.watchdog import Watchdog
@@ -21,35 +22,36 @@ from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.match import Matcher
+from rtsd.salesforce.client import Client
 from rtsd.services import Runner, Service
 from rtsd.store.database import Database
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
-from rtsd.store.journal import Entry
+from rtsd.store.journal import Entry, Journal
 from rtsd.sync.audit import StateAudit
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
 from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
-from rtsd.sync.interval import Interval
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.loading import Loader
+from rtsd.sync.missed_pushes import MissedPushes, PushSeen
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_probe import PackageProbe
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repair
-from rtsd.sync.repairing import Repairing
+from rtsd.sync.repair import Repair, Repairing
 from rtsd.sync.retention import Retention
 from rtsd.sync.schedule import CurrentSchedule
-from rtsd.sync.silence import PushSeen, Silence
 from rtsd.sync.silence_watch import SilenceWatch
+from rtsd.sync.unit_of_work import UnitsOfWork
+from rtsd.sync.windows import Windows
 
 
 class Publisher:
@@ -73,7 +75,13 @@ class Base:
 
     config: Config
     machine: Machine
-    engine: Engine
+    database: Database
+    client: Client
+    server_clock: ServerClock
+    catalog: Catalog
+    journal: Journal
+    work: UnitsOfWork
+    org: OrgIdentity
     ledger: StoredLedger
     matcher: Matcher
     publisher: Publisher
@@ -84,9 +92,8 @@ class Base:
 class Readers:
     """What reads Salesforce for the mirror, one object at a time."""
 
-    org: OrgIdentity
     describer: Describer
-    interval: Interval
+    windows: Windows
     audit: StateAudit
     columns: Columns
     fingerprinter: Fingerprinter
@@ -101,7 +108,7 @@ class Channel:
     package: PackageWatch | None
     """None without a gateway: nothing is pushed then."""
     conditions: Conditions
-    silence: Silence
+    missed_pushes: MissedPushes
     mode: ModeMachine
     evidence: PushEvidence
     reachability: Reachability
@@ -147,13 +154,3 @@ class Parts:
     gateway: GatewayServer | None
     metrics: MetricsListener | None
     control: ControlServer
-
-    @property
-    def engine(self) -> Engine:
-        """What every part of the sync works with."""
-        return self.base.engine
-
-    @property
-    def database(self) -> Database:
-        """The open database."""
-        return self.base.engine.database

@@ -18,9 +18,9 @@ from rtsd.errors import ConfigError, RtsError
 from rtsd.logs import conceal
 from rtsd.rules.engine import RuleEngine
 from rtsd.services import Service
-from rtsd.sync.interval import Interval
 from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.schedule import CurrentSchedule, Schedule
+from rtsd.sync.windows import Windows
 
 FIXED = ("org", "store", "control", "objects")
 """Tables of the configuration that need a restart."""
@@ -39,7 +39,7 @@ class Reloader:
         keys: Keys,
         rule_engine: RuleEngine,
         schedule: CurrentSchedule,
-        interval: Interval,
+        windows: Windows,
         ledger: StoredLedger,
         services: Iterable[Service],
         monotonic: Callable[[], Millis],
@@ -48,7 +48,7 @@ class Reloader:
         self._keys = keys
         self._rule_engine = rule_engine
         self._schedule = schedule
-        self._interval = interval
+        self._windows = windows
         self._ledger = ledger
         self._services = tuple(services)
         self._monotonic = monotonic
@@ -64,7 +64,7 @@ class Reloader:
         conceal(secret.reveal() for secret in config.secrets())
         self._keys.hmac = config.gateway.hmac_keys
         self._schedule.replace(schedule(config))
-        self._interval.lookback = config.sync.lookback
+        self._windows.lookback = config.sync.lookback
         self._ledger.caps = caps(config)
         for service in self._services:
             service.wake.set()

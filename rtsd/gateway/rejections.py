@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
-from rtsd.sync.engine import Engine
-from rtsd.sync.silence import PushSeen
+from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 REPORT_EVERY_MS: Millis = MINUTE_MS
 
 
 class Rejections:
-    """Reports rejections to the engine, at a rate that senders cannot influence."""
+    """Reports rejections, at a rate that senders cannot influence."""
 
-    def __init__(self, engine: Engine, push: PushSeen, now: Callable[[], Millis]) -> None:
-        self._engine = engine
+    def __init__(self, work: UnitsOfWork, push: PushSeen, now: Callable[[], Millis]) -> None:
+        self._work = work
         self._push = push
         self._now = now
         self._reported: dict[str, Millis] = {}
@@ -27,4 +27,4 @@ class Rejections:
         now = self._now()
         if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now
-            await self._engine.report(error)
+            await self._work.report(error)

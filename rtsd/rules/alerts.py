@@ -25,12 +25,14 @@ from rtsd.rules.match import new_webhook_id
 from rtsd.rules.rule import Alert
 from rtsd.services import Service
 from rtsd.store import dead_letters, meta, outbox
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.store.outbox import NewDelivery
-from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.missed_pushes import PushSeen
 from rtsd.sync.reachability import Reachability
-from rtsd.sync.silence import PushSeen
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 CHECK_EVERY_S = 1.0
 """Seconds between checks of the conditions, all but one of which are in memory."""
@@ -60,14 +62,21 @@ class AlertWatch(Service):
 
     def __init__(
         self,
-        engine: Engine,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
         push: PushSeen,
         reachability: Reachability,
         status: RenderStatus,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
         self._push = push
         self._reachability = reachability
         self._status = status
@@ -90,7 +99,7 @@ class AlertWatch(Service):
             return 0
         if self._known is None:
             self._known = await self._restore()
-        now = self._engine.now()
+        now = self._now()
         held = {key: found async for key, found in self._conditions()}
         began = [key for key, found in held.items() if self._is_due(key, found, now)]
         ended = [key for key in self._known if key not in held]
@@ -100,7 +109,7 @@ class AlertWatch(Service):
         return await self._send(began, resolved, held, now)
 
     async def _restore(self) -> dict[str, ActiveAlert]:
-        stored = await meta.get(self._engine.database, _KEY)
+        stored = await meta.get(self._database, _KEY)
         return msgspec.json.decode(stored, type=dict[str, ActiveAlert]) if stored else {}
 
     def _is_due(self, key: str, found: ActiveAlert, now: Millis) -> bool:
@@ -124,7 +133,7 @@ class AlertWatch(Service):
             await self._status() if began or ended else None
         )  # otherwise only conditions without an alert ended
         count = 0
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             for key in began:
                 count += await self._post(unit, key, known[key].message, status, resolved=False)
             for key in ended:
@@ -141,7 +150,7 @@ class AlertWatch(Service):
         wanted = [alert for alert in self._alerts if kind in alert.on and (alert.resolved or not resolved)]
         if not wanted:
             return 0
-        now = self._engine.now()
+        now = self._now()
         document = msgspec.json.encode(
             {
                 "v": 1,
@@ -178,21 +187,21 @@ class AlertWatch(Service):
 
     async def _conditions(self) -> AsyncIterator[tuple[str, ActiveAlert]]:
         """The conditions that hold now, keyed `kind` or `kind object`."""
-        now = self._engine.now()
+        now = self._now()
         if self._push.quiet is Quiet.SILENT:
             yield "silent", ActiveAlert(now, self._push.quiet_proof or "pushes are lost")
         if self._reachability.error is not None:
             yield "unreachable", ActiveAlert(now, self._reachability.error)
-        for mirrored in self._engine.catalog:
+        for mirrored in self._catalog:
             for kind, message in _of_object(mirrored):
                 yield f"{kind} {mirrored.name}", ActiveAlert(now, message)
-        waiting = [mirrored for mirrored in self._engine.catalog if mirrored.deferred is not None]
+        waiting = [mirrored for mirrored in self._catalog if mirrored.deferred is not None]
         if waiting:
             yield "quota", ActiveAlert(now, _waits(waiting))
         own = [
             alert.name for alert in self._alerts
         ]  # an alert about its own dead letter would repeat endlessly
-        newest = await dead_letters.newest_id(self._engine.database, but_of=own)
+        newest = await dead_letters.newest_id(self._database, but_of=own)
         if newest:
             yield "dead_letter", ActiveAlert(now, "there are dead letters: rtsd dead-letters", mark=newest)
 

@@ -7,7 +7,7 @@ between, the attempt is repeated with the same webhook-id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,10 +21,11 @@ from rtsd.rules.circuit import Circuit
 from rtsd.rules.rule import Action, Command, DeliveryResult
 from rtsd.services import Service
 from rtsd.store import dead_letters, outbox
+from rtsd.store.database import Database
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Note
 from rtsd.store.outbox import Delivery
-from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 MAX_PARALLEL = {"webhook": 16, "command": 4}
 """Parallel deliveries to a destination, within the capacity of any receiver and machine."""
@@ -51,9 +52,13 @@ class Deliverer(Service):
 
     name = "deliveries"
 
-    def __init__(self, engine: Engine, fired: asyncio.Event) -> None:
+    def __init__(
+        self, database: Database, work: UnitsOfWork, now: Callable[[], Millis], fired: asyncio.Event
+    ) -> None:
         super().__init__(fired)
-        self._engine = engine
+        self._database = database
+        self._work = work
+        self._now = now
         self._actions: Mapping[str, Action] = {}
         self._destinations: dict[str, Destination] = {}
         self._ended: list[tuple[Delivery, DeliveryResult]] = []
@@ -108,7 +113,7 @@ class Deliverer(Service):
         if not self._arranged:
             done += await self._arrange()
         done += await self._settle()
-        now = self._engine.now()
+        now = self._now()
         for name, destination in list(self._destinations.items()):  # a reload may change them meanwhile
             done += await self._begin(name, destination, now)
         if now - self._purged_at >= PURGE_EVERY_MS:
@@ -118,10 +123,10 @@ class Deliverer(Service):
     async def _arrange(self) -> int:
         """Redirect pending deliveries according to the rules; those without a rule become dead letters."""
         self._arranged = True  # before the first await: a concurrent reload resets it
-        async with self._engine.database.transaction() as tx:
+        async with self._database.transaction() as tx:
             destinations = {name: action.destination for name, action in self._actions.items()}
-            await outbox.arrange(tx, destinations, self._engine.now())
-        found = await outbox.without_rule(self._engine.database, self._actions, BATCH)
+            await outbox.arrange(tx, destinations, self._now())
+        found = await outbox.without_rule(self._database, self._actions, BATCH)
         busy = self._busy()
         stray = [delivery for delivery in found if delivery.seq not in busy]
         await self._abandon(stray, "the rule is no longer configured")
@@ -142,7 +147,7 @@ class Deliverer(Service):
         room = destination.circuit.room(len(destination.under_way), destination.max_parallel, now)
         if not room:
             return 0
-        found = await outbox.due(self._engine.database, name, now, room, self._busy())
+        found = await outbox.due(self._database, name, now, room, self._busy())
         for delivery in found:
             task = asyncio.create_task(self._try(destination, delivery), name=f"delivery {delivery.seq}")
             destination.under_way[delivery.seq] = task
@@ -169,15 +174,15 @@ class Deliverer(Service):
         if isinstance(action, Command):
             return await command.run(action, delivery.webhook_id, delivery.body)
         self._http = self._http or webhook.client_session()
-        return await webhook.post(self._http, action, delivery.webhook_id, delivery.body, self._engine.now())
+        return await webhook.post(self._http, action, delivery.webhook_id, delivery.body, self._now())
 
     async def _settle(self) -> int:
         """Write the results of finished attempts in one transaction."""
         ended = list(self._ended)
         if not ended:
             return 0
-        now = self._engine.now()
-        async with self._engine.unit_of_work() as unit:
+        now = self._now()
+        async with self._work.begin() as unit:
             await unit.notes([await _write(unit, delivery, result, now) for delivery, result in ended])
         del self._ended[: len(ended)]
         for delivery, result in ended:
@@ -204,7 +209,7 @@ class Deliverer(Service):
     async def _abandon_old(self, destination: str, now: Millis) -> None:
         """Abandon a batch of deliveries as old as the outage, attempted or not."""
         before = now - circuit.ABANDON_AFTER_MS
-        found = await outbox.older(self._engine.database, destination, before, BATCH)
+        found = await outbox.older(self._database, destination, before, BATCH)
         busy = self._busy()
         old = [delivery for delivery in found if delivery.seq not in busy]
         await self._abandon(old, "the destination accepted nothing for a day")
@@ -212,12 +217,12 @@ class Deliverer(Service):
     async def _abandon(self, deliveries: Sequence[Delivery], reason: str) -> None:
         if not deliveries:
             return
-        async with self._engine.unit_of_work() as unit:
-            now = self._engine.now()
+        async with self._work.begin() as unit:
+            now = self._now()
             await unit.notes([await _dead_letter(unit, delivery, reason, now) for delivery in deliveries])
 
     async def _purge(self, now: Millis) -> None:
-        async with self._engine.database.transaction() as tx:
+        async with self._database.transaction() as tx:
             purged = await outbox.purge(tx, now - DAY_MS)
         if not purged:
             self._purged_at = now

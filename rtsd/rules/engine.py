@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from rtsd.core.instant import Millis
 from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
 from rtsd.rules.alerts import AlertWatch
@@ -14,12 +15,14 @@ from rtsd.rules.match import CompiledRule, Matcher, new_webhook_id
 from rtsd.rules.rule import Action, Alert, Rule
 from rtsd.store import dead_letters, outbox
 from rtsd.store import schema as tables
+from rtsd.store.database import Database
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.journal import Note
 from rtsd.store.outbox import NewDelivery
 from rtsd.store.when import UnknownColumn, When
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class _Event(msgspec.Struct):
@@ -37,14 +40,20 @@ class RuleEngine:
 
     def __init__(
         self,
-        engine: Engine,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        now: Callable[[], Millis],
         *,
         matcher: Matcher,
         deliverer: Deliverer,
         watch: AlertWatch,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
         self.matcher = matcher
         self.deliverer = deliverer
         self.watch = watch
@@ -66,13 +75,13 @@ class RuleEngine:
 
     def mirrored(self, name: str) -> MirroredObject | None:
         """The object of that name; None if it is not mirrored."""
-        return self._engine.catalog.find(name)
+        return self._catalog.find(name)
 
     def compiled(self) -> dict[str, CompiledRule]:
         """All rules by name, compiled for their objects' current columns."""
         found = {}
         for compiled in self.matcher:
-            mirrored = self._engine.catalog.find(compiled.rule.object)
+            mirrored = self._catalog.find(compiled.rule.object)
             if mirrored is None:
                 compiled.error = f"{compiled.rule.object} is mirrored only after a restart"
             elif mirrored.table is not None:
@@ -100,9 +109,9 @@ class RuleEngine:
             event=event.seq if event else 0,
             body=letter.body,
         )
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             await dead_letters.drop(unit.tx, letter.id)
-            await outbox.add(unit.tx, [delivery], self._engine.now())
+            await outbox.add(unit.tx, [delivery], self._now())
             await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
         self.deliverer.wake.set()
 
@@ -113,9 +122,9 @@ class RuleEngine:
         """
         found = []
         for rule in rules:
-            mirrored = self._engine.catalog.find(rule.object)
+            mirrored = self._catalog.find(rule.object)
             if mirrored is not None and mirrored.table is not None:
-                former = await tables.column_names(self._engine.database, mirrored.name)
+                former = await tables.column_names(self._database, mirrored.name)
                 found += mistakes_in(rule, _as_configured(mirrored), former)
         return found
 
@@ -124,7 +133,7 @@ class RuleEngine:
         running = {(rule.name, rule.object, rule.when) for rule in self.rules}
         found = []
         for rule in rules:
-            mirrored = self._engine.catalog.find(rule.object)
+            mirrored = self._catalog.find(rule.object)
             described = mirrored is not None and mirrored.table is not None
             if mirrored is not None and described and (rule.name, rule.object, rule.when) not in running:
                 found += mistakes_in(rule, mirrored.described.schema)

@@ -31,7 +31,8 @@ from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror_writer import MirrorRow, Tombstone
 from rtsd.store.schema import Table
 from rtsd.sync.catalog import Catalog
-from rtsd.sync.mirrored_object import Latency, MirroredObject
+from rtsd.sync.freshness import Latency
+from rtsd.sync.mirrored_object import MirroredObject
 
 _UNREMARKABLE = (Outcome.DUPLICATE, Outcome.STALE)
 """Outcomes of a read that are not worth a line: most rows of a look-back are known already."""

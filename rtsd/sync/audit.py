@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,22 +11,25 @@ import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.deletion_guard import is_plausible
-from rtsd.core.instant import to_iso
+from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
 from rtsd.store import audits, indexes, meta, mirror
 from rtsd.store.audits import AuditProgress
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import object_states
 from rtsd.sync.columns import Columns
-from rtsd.sync.engine import Engine, UnitOfWork
-from rtsd.sync.interval import Interval
 from rtsd.sync.limits import Limits
 from rtsd.sync.mirrored_object import Loading, MirroredObject
 from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
 from rtsd.sync.repair import Repair
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
+from rtsd.sync.windows import Windows
 
 PURPOSE = "audit"
 """The purpose of every call in the ledger."""
@@ -63,12 +67,28 @@ class _Reading:
 class StateAudit:
     """Fills the mirror, one object at a time."""
 
-    def __init__(self, engine: Engine, interval: Interval, limits: Limits) -> None:
-        self._engine = engine
-        self._interval = interval
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        work: UnitsOfWork,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
+        *,
+        windows: Windows,
+        limits: Limits,
+        columns: Columns,
+        repair: Repair,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
+        self._windows = windows
         self._limits = limits
-        self._columns = Columns(engine)
-        self._repair = Repair(engine)
+        self._columns = columns
+        self._repair = repair
 
     async def run(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
         """Read the object whole, catch up with what changed meanwhile, and prove the result.
@@ -79,23 +99,23 @@ class StateAudit:
         try:
             await self._limits.refresh(purpose=PURPOSE)
             await self._read(mirrored, accept_missing=accept_missing)
-            await indexes.build(self._engine.database, mirrored.described)
+            await indexes.build(self._database, mirrored.described)
             await self._repair.step()
             await self.prove(mirrored)
         except QuotaExhausted as error:
-            await object_states.defer(self._engine, mirrored, error)
+            await object_states.defer(self._work, mirrored, error)
             raise
         except RtsError as error:
-            await object_states.disprove(self._engine, mirrored, str(error))
+            await object_states.disprove(self._work, mirrored, str(error))
             raise
         finally:
             mirrored.loading = None
 
     async def prove(self, mirrored: MirroredObject) -> bool:
         """Fill empty columns, catch up and compare counts until they agree: then the object is live."""
-        engine, suspicions = self._engine, mirrored.suspicions
+        suspicions = mirrored.suspicions
         if suspicions.reread:
-            await object_states.disprove(engine, mirrored, f"it is to be read again: {suspicions.reread}")
+            await object_states.disprove(self._work, mirrored, f"it is to be read again: {suspicions.reread}")
             return False
         if suspicions.contradicted or must_be_read_whole(mirrored):
             return False
@@ -103,44 +123,43 @@ class StateAudit:
         expected = found = -1
         for attempt in range(PROOFS):
             resumes = mirrored.retry.resumes
-            await self._interval.step(mirrored)
+            await self._windows.step(mirrored)
             expected, found = await self._counts(mirrored, settled=attempt > 0)
-            if expected == found and await object_states.proven(engine, mirrored, resumes=resumes):
+            if expected == found and await object_states.proven(self._work, mirrored, resumes=resumes):
                 return True
         if not is_plausible(found - expected, found):
-            await object_states.guard_deletions(engine, mirrored, found - expected, found)
+            await object_states.guard_deletions(self._work, mirrored, found - expected, found)
             return False
         suspicions.vanished = 0
         reason = f"the org counts {expected} rows, the mirror has {found}"
-        await object_states.disprove(engine, mirrored, reason)
+        await object_states.disprove(self._work, mirrored, reason)
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
         """Read every row that exists at the start; resume where an earlier run stopped."""
-        engine = self._engine
-        began = engine.now()
-        progress = await audits.get(engine.database, mirrored.name)
+        began = self._now()
+        progress = await audits.get(self._database, mirrored.name)
         sweep = audits.SeenIds(mirrored.name) if mirrored.loaded else None
         if progress is None:
             progress = await self._begin(mirrored)
             await self._clear(sweep)
-        await object_states.load_started(engine, mirrored)
-        mirrored.loading = Loading(progress.rows_read, engine.now(), progress.rows_read)
-        reading = _Reading(Reader(engine.client, mirrored, PURPOSE), progress, sweep)
+        await object_states.load_started(self._work, mirrored)
+        mirrored.loading = Loading(progress.rows_read, self._now(), progress.rows_read)
+        reading = _Reading(Reader(self._client, mirrored, PURPOSE), progress, sweep)
         await fitting(mirrored, lambda: self._read_rows(reading))
         await self._finish(reading, accept_missing=accept_missing)
-        log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=engine.now() - began)
+        log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=self._now() - began)
 
     async def _clear(self, sweep: audits.SeenIds | None) -> None:
         """Forget the ids that were read."""
         if sweep is not None:
-            async with self._engine.database.transaction() as tx:
+            async with self._database.transaction() as tx:
                 await sweep.clear(tx)
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
         """Let windows read from the start of the audit on; look up the rows that were not read."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             since = to_iso(progress.started_at)
             await unit.store(
                 mirrored,
@@ -150,7 +169,7 @@ class StateAudit:
                     as_of=since,
                     formulas_as_of=since,
                     proven_at=progress.started_at,
-                    checked_at=to_iso(self._engine.now()),
+                    checked_at=to_iso(self._now()),
                 ),
             )
             await meta.put(unit.tx, f"filter {mirrored.name}", mirrored.config.where)
@@ -174,7 +193,7 @@ class StateAudit:
         detail = {"orphaned": orphans[:MOST_NAMED]}
         await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         if accept_missing:
-            now = self._engine.salesforce_now()
+            now = self._server_clock.now()
             at = Version(to_iso(now // 1000 * 1000), now, now)
             await unit.apply(
                 [
@@ -182,16 +201,15 @@ class StateAudit:
                     for record_id in orphans
                 ]
             )
-        elif is_plausible(len(orphans), await mirror.count(self._engine.database, mirrored.described)):
+        elif is_plausible(len(orphans), await mirror.count(self._database, mirrored.described)):
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
         """Count first: the answer tells how much there is to read, and Salesforce's time."""
-        engine = self._engine
         expected = await self._org_count(mirrored)
         left_out = await self._left_out(mirrored, expected)
-        progress = AuditProgress(mirrored.name, engine.salesforce_now() - CLOCK_MARGIN_MS)
-        async with engine.unit_of_work() as unit:
+        progress = AuditProgress(mirrored.name, self._server_clock.now() - CLOCK_MARGIN_MS)
+        async with self._work.begin() as unit:
             await audits.save(unit.tx, progress)
             await unit.store(mirrored, replace(unit.stored(mirrored), expected_rows=expected))
             message = f"state audit begins: {expected} rows to read, {left_out}"
@@ -202,7 +220,7 @@ class StateAudit:
         """What the configuration leaves out, in words, so that nobody has to find out by missing it."""
         if not mirrored.config.where:
             return "every row there is"
-        everything = await count_rows(self._engine.client, mirrored.described.schema, purpose=PURPOSE)
+        everything = await count_rows(self._client, mirrored.described.schema, purpose=PURPOSE)
         return f"{everything - expected} are left out by: {mirrored.config.where}"
 
     async def _select(self, reading: _Reading) -> Query:
@@ -214,7 +232,7 @@ class StateAudit:
         if reading.progress.job is None and not reading.progress.last_id:
             first, *others = parts(mirrored)
             rest = tuple(name for part in others for name in part if name not in first)
-            async with self._engine.unit_of_work() as unit:
+            async with self._work.begin() as unit:
                 await unit.store(mirrored, replace(unit.stored(mirrored), to_fill=rest))
         columns = [name for name in mirrored.described.columns if name not in mirrored.stored.to_fill]
         return Query(columns, mirrored.config.where)
@@ -235,7 +253,7 @@ class StateAudit:
             return Point(progress.job, progress.locator or "", progress.rows_read)
         point = await reading.reader.start_job(query)
         if point is not None:
-            async with self._engine.database.transaction() as tx:
+            async with self._database.transaction() as tx:
                 await audits.save(tx, replace(progress, job=point.job, locator="", rows_read=0))
         return point
 
@@ -260,17 +278,17 @@ class StateAudit:
     async def _forget_job(self, reading: _Reading) -> None:
         await self._clear(reading.sweep)
         reading.progress = AuditProgress(reading.mirrored.name, reading.progress.started_at)
-        async with self._engine.database.transaction() as tx:
+        async with self._database.transaction() as tx:
             await audits.save(tx, reading.progress)
 
     async def _store(self, reading: _Reading, chunk: Chunk) -> None:
         """Store some rows, and with the last rows of a page where to resume."""
         mirrored = reading.mirrored
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             known = chunk.rows  # in a later audit, a row that was missing goes into the journal
             if not mirrored.loaded:
                 version = Version("", *chunk.observed)
-                known = await self._engine.applier.load(unit.tx, mirrored, chunk.rows, version)
+                known = await unit.load(mirrored, chunk.rows, version)
             batch = Batch(mirrored, list(known.records()), chunk.observed)
             await unit.apply(batch.changes(Source.AUDIT))
             if reading.sweep is not None:
@@ -283,7 +301,7 @@ class StateAudit:
 
     def _progress(self, mirrored: MirroredObject, rows: int) -> Note:
         loading, expected = mirrored.loading, mirrored.stored.expected_rows or 0
-        rate = loading.rate(rows, self._engine.now()) if loading else 0.0
+        rate = loading.rate(rows, self._now()) if loading else 0.0
         left = max(expected - rows, 0) / rate if rate else 0.0
         message = f"{rows:,} of {expected:,} rows, {rate:,.0f} a second, {left:.0f} s left"
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
@@ -301,7 +319,7 @@ class StateAudit:
                     last_id=changes[-1].id,
                     rows_read=reading.progress.rows_read + len(changes),
                 )
-                async with self._engine.unit_of_work() as unit:
+                async with self._work.begin() as unit:
                     await unit.apply(changes, quietly=not mirrored.loaded)
                     if reading.sweep is not None:
                         await reading.sweep.add(unit.tx, (change.id for change in changes))
@@ -311,7 +329,7 @@ class StateAudit:
 
     async def _org_count(self, mirrored: MirroredObject, condition: str = "") -> int:
         where = soql.all_of(mirrored.config.where, condition)
-        return await count_rows(self._engine.client, mirrored.described.schema, where, purpose=PURPOSE)
+        return await count_rows(self._client, mirrored.described.schema, where, purpose=PURPOSE)
 
     async def _counts(self, mirrored: MirroredObject, *, settled: bool) -> tuple[int, int]:
         """The org's count and ours.
@@ -321,15 +339,13 @@ class StateAudit:
         """
         before = None
         if settled and "CreatedDate" in mirrored.described.schema.by_name:
-            before = self._engine.salesforce_now() // 1000 * 1000 - SETTLED_MS
+            before = self._server_clock.now() // 1000 * 1000 - SETTLED_MS
         condition = soql.before("CreatedDate", before) if before else ""
         expected = await self._org_count(mirrored, condition)
-        found = await mirror.count(
-            self._engine.database, mirrored.described, to_iso(before) if before else None
-        )
+        found = await mirror.count(self._database, mirrored.described, to_iso(before) if before else None)
         if before is None:
-            async with self._engine.unit_of_work() as unit:
-                counted_at = to_iso(self._engine.now())
+            async with self._work.begin() as unit:
+                counted_at = to_iso(self._now())
                 stored = replace(unit.stored(mirrored), expected_rows=expected, counted_at=counted_at)
                 await unit.store(mirrored, stored)
         return expected, found

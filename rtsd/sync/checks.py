@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from rtsd.core.instant import Millis, from_iso
@@ -10,14 +12,16 @@ from rtsd.core.object_state import ObjectState
 from rtsd.errors import Conflict
 from rtsd.services import Service
 from rtsd.store import journal
+from rtsd.store.database import Database
 from rtsd.sync import object_states
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.repair import Repair
 from rtsd.sync.schedule import CurrentSchedule
-from rtsd.sync.silence import Silence
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
@@ -34,26 +38,32 @@ class Checks(Service):
 
     def __init__(
         self,
-        engine: Engine,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
         mode: ModeMachine,
         schedule: CurrentSchedule,
-        *,
         fingerprinter: Fingerprinter,
         repair: Repair,
-        silence: Silence,
+        missed_pushes: MissedPushes,
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
         self._mode = mode
         self._schedule = schedule
         self._fingerprinter = fingerprinter
         self._repair = repair
-        self._silence = silence
+        self._missed_pushes = missed_pushes
         mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:
         """Check the objects that are due, one after the other."""
-        for mirrored in self._engine.catalog:
+        for mirrored in self._catalog:
             if self._is_due(mirrored):
                 await self.check(mirrored)
         return DUE_CHECK_S
@@ -71,7 +81,7 @@ class Checks(Service):
         if checked_at is None or suspicions.check_now:
             return True
         pause = min(period, SUSPICION_PAUSE_MS) if suspicions.reason else period
-        return self._engine.now() >= from_iso(checked_at) + pause
+        return self._now() >= from_iso(checked_at) + pause
 
     async def check(self, mirrored: MirroredObject) -> Fingerprint:
         """Fingerprint one object and repair what differs; return what the fingerprint found.
@@ -89,13 +99,13 @@ class Checks(Service):
         suspicions.reason = ""
         result = await self._fingerprinter.step(mirrored)
         if result.found or result.unsettled:
-            seq = await journal.newest_seq(self._engine.database)
+            seq = await journal.newest_seq(self._database)
             await self._repair.step()
             await self._fingerprinter.prove(mirrored, result)
             await self._fingerprinter.tell_apart(mirrored, result, seq)
         denied = suspicions.contradicted = await self._fingerprinter.contradicted(mirrored, result)
         if denied:
             reason = f"{denied} rows have newer stamps than the org shows; they are read again"
-            await object_states.doubt(self._engine, mirrored, reason)
-        await self._silence.count()
+            await object_states.doubt(self._work, mirrored, reason)
+        await self._missed_pushes.count()
         return result

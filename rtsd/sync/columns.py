@@ -8,20 +8,24 @@ from dataclasses import replace
 
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import csv_rows
+from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
 from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader, fitting
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Columns:
     """Reads Id, stamp and a few columns; rows that have changed meanwhile are left alone."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, client: Client, work: UnitsOfWork, server_clock: ServerClock) -> None:
+        self._client = client
+        self._work = work
+        self._server_clock = server_clock
 
     async def fill(self, mirrored: MirroredObject) -> None:
         """Fill the columns that are empty in old rows, as many at a time as one query takes.
@@ -37,22 +41,22 @@ class Columns:
         wanted = [name for name in mirrored.stored.to_fill if name in known]
         some = next(soql.column_chunks(wanted, max_characters=mirrored.learned.max_characters, always=()))
         rows = await self._read(mirrored, some, "schema") if some else 0
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             stored = unit.stored(mirrored)
             left = tuple(name for name in stored.to_fill if name in known and name not in some)
             await unit.store(mirrored, replace(stored, to_fill=left))
             # pushes that came before their column existed are applied again
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
-            await inbox.requeue(unit.tx, self._engine.now(), letters)
+            await inbox.requeue(unit.tx, unit.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 
     async def refresh(self, mirrored: MirroredObject) -> None:
         """Read formula fields, and fields that behave like them, again for every row."""
-        began = to_iso(self._engine.salesforce_now())
+        began = to_iso(self._server_clock.now())
         columns = mirrored.drifting
         changed = await self._read(mirrored, columns, "formula") if columns else 0
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             await unit.store(mirrored, replace(unit.stored(mirrored), formulas_as_of=began))
             message = f"formula fields refreshed: {changed} rows differed"
             await unit.note(Note("repair", mirrored.name, source="audit", message=message))
@@ -71,10 +75,10 @@ class Columns:
         """Read the columns of every row; return how many rows differed."""
         names = ("Id", mirrored.described.schema.cursor or "Id", *columns)
         query = Query(list(dict.fromkeys(names)), mirrored.config.where)
-        reader, changed = Reader(self._engine.client, mirrored, purpose), 0
+        reader, changed = Reader(self._client, mirrored, purpose), 0
         async with aclosing(reader.rows(query, bulk_after=0)) as batches:
             async for batch in batches:
-                async with self._engine.unit_of_work() as unit:
+                async with self._work.begin() as unit:
                     rows = csv_rows(batch.records, names)
-                    changed += await self._engine.applier.refresh(unit.tx, mirrored, rows)
+                    changed += await unit.refresh(mirrored, rows)
         return changed

@@ -7,7 +7,7 @@ made in Salesforce stays, and is known here within a describe period.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,12 +15,14 @@ import msgspec
 from rtsd.core.instant import Millis, to_iso
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import package
+from rtsd.salesforce.client import Client
 from rtsd.salesforce.package import SyncedField
 from rtsd.store import meta
-from rtsd.store.database import Tx
+from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject, OrgConditions
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class _Kept(msgspec.Struct):
@@ -49,26 +51,39 @@ class Shown:
 class Conditions:
     """Reads the org's synced fields, and writes them for operators and for the configuration."""
 
-    def __init__(self, engine: Engine, period_ms: Millis) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        period_ms: Millis,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
         self._period = period_ms
         self._read_at: Millis = 0
 
     async def restore(self) -> None:
         """Restore what an earlier run knew."""
-        for mirrored in self._engine.catalog:
+        for mirrored in self._catalog:
             kept = await self._kept(mirrored)
             mirrored.in_org = OrgConditions(_tuple(kept.in_org), kept.as_of)
 
     async def step(self, package_state: str) -> bool:
         """Read the org's conditions if that is due: one call. Return whether it was."""
         if package_state == "missing":
-            for mirrored in self._engine.catalog:
+            for mirrored in self._catalog:
                 if mirrored.in_org.fields is not None:
                     await self._remember(mirrored, None, "")
         if package_state != "installed":
             return False
-        now = self._engine.now()
+        now = self._now()
         if self._read_at and now - self._read_at < self._period:
             return False
         self._read_at = now
@@ -80,8 +95,8 @@ class Conditions:
 
         Raises what the client raises; without the package, the configuration's are all there is.
         """
-        catalog = list(self._engine.catalog)
-        rows = await package.read_synced_fields(self._engine.client, [one.name for one in catalog])
+        catalog = list(self._catalog)
+        rows = await package.read_synced_fields(self._client, [one.name for one in catalog])
         for mirrored in catalog:
             if rows is None:
                 await self._remember(mirrored, None, "")
@@ -93,7 +108,7 @@ class Conditions:
     async def show(self, mirrored: MirroredObject, *, installed: bool) -> Shown:
         """The conditions of one object, read now where the package is installed: one call."""
         if installed:
-            rows = await package.read_synced_fields(self._engine.client, [mirrored.name])
+            rows = await package.read_synced_fields(self._client, [mirrored.name])
             in_org = None if rows is None else _conditions(_rows_of(mirrored, rows))
             await self._remember(mirrored, in_org, "edited in Salesforce")
         return self.known(mirrored)
@@ -116,7 +131,7 @@ class Conditions:
         Raises UsageError for a field that is no condition, Conflict without the package.
         """
         wanted = _known_fields(mirrored, fields)
-        rows = await package.read_synced_fields(self._engine.client, [mirrored.name])
+        rows = await package.read_synced_fields(self._client, [mirrored.name])
         if rows is None:
             raise Conflict(
                 "The package is not in the org, so there are no sync conditions to change.",
@@ -135,25 +150,23 @@ class Conditions:
             try:
                 wanted = _known_fields(mirrored, configured)
             except UsageError as error:
-                await self._engine.report(error, mirrored.name)
+                await self._work.report(error, mirrored.name)
                 return
             await self._write(mirrored, rows, wanted, "from the configuration")
-        async with self._engine.database.transaction() as tx:
+        async with self._database.transaction() as tx:
             await self._keep(tx, mirrored, mirrored.in_org, configured)
 
     async def _write(
         self, mirrored: MirroredObject, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
     ) -> None:
-        await package.write_synced_fields(
-            self._engine.client, package.changed_rows(mirrored.name, rows, wanted)
-        )
+        await package.write_synced_fields(self._client, package.changed_rows(mirrored.name, rows, wanted))
         await self._remember(mirrored, tuple(wanted), how)
 
     async def _remember(self, mirrored: MirroredObject, in_org: tuple[str, ...] | None, how: str) -> None:
         """Store what the org has, and journal it where it is news."""
         before = mirrored.in_org
-        found = OrgConditions(in_org, to_iso(self._engine.now()))
-        async with self._engine.unit_of_work() as unit:
+        found = OrgConditions(in_org, to_iso(self._now()))
+        async with self._work.begin() as unit:
             await self._keep(unit.tx, mirrored, found)
             if _is_news(before, found):
                 conditions = mirrored.config.conditions if in_org is None else in_org
@@ -161,7 +174,7 @@ class Conditions:
         mirrored.in_org = found
 
     async def _kept(self, mirrored: MirroredObject) -> _Kept:
-        text = await meta.get(self._engine.database, _key(mirrored))
+        text = await meta.get(self._database, _key(mirrored))
         return msgspec.json.decode(text, type=_Kept) if text else _Kept()
 
     async def _keep(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from rtsd.core.instant import Millis
@@ -10,13 +10,15 @@ from rtsd.core.object_state import ObjectState
 from rtsd.core.schema import narrow
 from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import objects
+from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
 from rtsd.sync import object_states
-from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
 """A push with a field nobody knows asks for a describe, but not more often than this."""
@@ -28,8 +30,18 @@ WHOLE_EVERY = 2
 class Describer:
     """Describes objects, at most once a period each, whoever asks."""
 
-    def __init__(self, engine: Engine, period_ms: Millis) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        client: Client,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        now: Callable[[], Millis],
+        period_ms: Millis,
+    ) -> None:
+        self._client = client
+        self._catalog = catalog
+        self._work = work
+        self._now = now
         self._period = period_ms
         self._last: dict[str, Millis] = {}
         self._asked: dict[str, int] = {}
@@ -37,10 +49,10 @@ class Describer:
 
     async def step(self) -> int:
         """Describe what is due; return how many."""
-        now = self._engine.now()
+        now = self._now()
         due = [
             mirrored
-            for mirrored in self._engine.catalog
+            for mirrored in self._catalog
             if now - self._last.get(mirrored.name, 0) >= self._pause(mirrored)
         ]
         for mirrored in due:
@@ -62,7 +74,7 @@ class Describer:
         last, hidden = self._last.get(mirrored.name), self._hidden.setdefault(mirrored.name, set())
         is_news = not names or not hidden.issuperset(names)
         pause = UNKNOWN_FIELD_PAUSE_MS if is_news else self._period
-        if last is None or self._engine.now() - last >= pause:
+        if last is None or self._now() - last >= pause:
             await self.describe(mirrored)
             hidden.update(names)
 
@@ -83,11 +95,10 @@ class Describer:
 
         Raises what the client raises; an object that is gone or hidden is shown as such.
         """
-        engine = self._engine
         since = mirrored.stored.described_at or "" if self._may_be_conditional(mirrored) else ""
-        self._last[mirrored.name] = engine.now()
+        self._last[mirrored.name] = self._now()
         try:
-            found = await objects.describe(engine.client, mirrored.name, modified_since=since)
+            found = await objects.describe(self._client, mirrored.name, modified_since=since)
             if found is not None:
                 await self._take(mirrored, found)
         except ObjectUnavailable as error:
@@ -96,9 +107,9 @@ class Describer:
                 f"{mirrored.name} cannot be described: {why}. If it was not removed, give the sync user"
                 f" the object permission Read on {mirrored.name} (permission set RTS_Sync)."
             )
-            await object_states.unusable(engine, mirrored, reason)
+            await object_states.unusable(self._work, mirrored, reason)
         except ValueError as error:
-            await object_states.unusable(engine, mirrored, str(error))
+            await object_states.unusable(self._work, mirrored, str(error))
 
     async def _take(self, mirrored: MirroredObject, found: Described) -> None:
         """Store a describe: the table is made or widened.
@@ -107,7 +118,7 @@ class Describer:
         """
         existing = [field["name"] for field in found.raw["fields"]]
         table = Table(narrow(found.schema, mirrored.config, existing))
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             before = unit.stored(mirrored)
             added = await _columns_to_fill(unit, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))

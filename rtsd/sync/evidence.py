@@ -9,9 +9,9 @@ from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.payload import Heartbeat, Push
 from rtsd.services import UNTIL_WOKEN, Service
+from rtsd.sync.missed_pushes import PushSeen
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
-from rtsd.sync.silence import PushSeen
 
 
 class PushEvidence(Service):

@@ -17,9 +17,12 @@ import structlog
 from rtsd.core.change import Outcome, Source
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.fingerprint import Differences, differing
-from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import is_watched
+from rtsd.salesforce.client import Client
 from rtsd.store import fetches, journal, mirror
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import object_states
 from rtsd.sync.comparison import (
@@ -30,10 +33,10 @@ from rtsd.sync.comparison import (
     logged_deletions,
     org_stamps,
 )
-from rtsd.sync.engine import Engine
 from rtsd.sync.histogram import OrgHistogram
 from rtsd.sync.mirrored_object import Drift, MirroredObject
 from rtsd.sync.reading import REST_PAGE
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 MOST_NAMED = 1_000
 """Ids in one journal entry."""
@@ -69,8 +72,21 @@ def _may_be_held_back(mirrored: MirroredObject, found: Differences) -> bool:
 class Fingerprinter:
     """Compares one object at a time, and has the rows that differ fetched."""
 
-    def __init__(self, engine: Engine, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
         self._sleep = sleep
 
     async def step(self, mirrored: MirroredObject) -> Fingerprint:
@@ -78,13 +94,13 @@ class Fingerprinter:
 
         Raises what the client raises; then nothing was proven.
         """
-        engine, table = self._engine, mirrored.described
-        now = engine.salesforce_now()
+        table = mirrored.described
+        now = self._server_clock.now()
         before = to_iso(now // 1000 * 1000 + 1000)
         since = await self._since(mirrored)
-        org, newest = await OrgHistogram(engine.client, engine.database, mirrored, PURPOSE).by_day(before)
-        own = await mirror.histogram(engine.database, table, before)
-        comparison = Comparison(engine.client, engine.database, mirrored)
+        org, newest = await OrgHistogram(self._client, self._database, mirrored, PURPOSE).by_day(before)
+        own = await mirror.histogram(self._database, table, before)
+        comparison = Comparison(self._client, self._database, mirrored)
         days = left = differing(org, own)
         if newest >= since or any(day >= since[:10] for day in days):
             await comparison.compare(Stretch(since))
@@ -103,28 +119,28 @@ class Fingerprinter:
             found=found,
             stamps=comparison.stamps,
             theirs=comparison.theirs,
-            unsettled=await mirror.unsettled(engine.database, table, since),
+            unsettled=await mirror.unsettled(self._database, table, since),
         )
         await self._finish(mirrored, result)
         return result
 
     async def stamped(self, mirrored: MirroredObject, since: str, before: str) -> set[str]:
         """The ids of the records that either side has stamped from `since` until before `before`."""
-        client, database = self._engine.client, self._engine.database
+        client, database = self._client, self._database
         org = await org_stamps(client, database, mirrored, Stretch(since, before))
         own = await mirror.stamps(database, mirrored.described, since, before)
         return org.keys() | own.keys()
 
     async def prove(self, mirrored: MirroredObject, result: Fingerprint) -> None:
         """Make a check the new proof, once nothing that it found is left to fetch."""
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 proven_at = from_iso(result.before)
                 await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
 
     async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
         """Count the stale rows that still have, after their repair, a stamp that the org never showed."""
-        own = await mirror.stamps_of(self._engine.database, mirrored.described, result.found.stale)
+        own = await mirror.stamps_of(self._database, mirrored.described, result.found.stale)
         return sum(
             1
             for record_id, stamp in own.items()
@@ -134,23 +150,22 @@ class Fingerprinter:
     async def _since(self, mirrored: MirroredObject) -> str:
         """Where the comparison row by row begins: the last proof, or a little before it if that is cheap."""
         cautious = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
-        rows = await mirror.count_since(self._engine.database, mirrored.described, cautious)
+        rows = await mirror.count_since(self._database, mirrored.described, cautious)
         return cautious if rows <= REST_PAGE else to_iso(mirrored.stored.proven_at)
 
     async def _logged(self, mirrored: MirroredObject) -> Differences:
-        engine = self._engine
-        return await logged_deletions(engine.client, engine.database, mirrored, engine.salesforce_now())
+        return await logged_deletions(self._client, self._database, mirrored, self._server_clock.now())
 
     async def _finish(self, mirrored: MirroredObject, result: Fingerprint) -> None:
         """Store the result; when nothing is wrong, it is the new proof."""
-        found, engine = result.found, self._engine
+        found = result.found
         vanished = await self._vanished(mirrored, found)
         proven = not found and not result.unsettled
         drift = Drift(len(found.missing), len(found.stale), len(found.orphaned))
-        async with engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             stored = unit.stored(mirrored)
             proven_at = from_iso(result.before) if proven else stored.proven_at
-            checked_at, rows = to_iso(engine.now()), result.checked
+            checked_at, rows = to_iso(self._now()), result.checked
             await unit.store(
                 mirrored, replace(stored, checked_at=checked_at, expected_rows=rows, proven_at=proven_at)
             )
@@ -171,7 +186,7 @@ class Fingerprinter:
                 await unit.fetch(mirrored, sorted(result.unsettled - found.ids), UNSETTLED)
         if vanished:
             rows = result.checked + len(vanished)
-            await object_states.guard_deletions(engine, mirrored, len(vanished), rows)
+            await object_states.guard_deletions(self._work, mirrored, len(vanished), rows)
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=drift)
 
     async def tell_apart(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
@@ -181,9 +196,7 @@ class Fingerprinter:
         """
         if not mirrored.conditions or not result.found.stale:
             return
-        entries = await journal.after(
-            self._engine.database, seq, object_name=mirrored.name, limit=MOST_ENTRIES
-        )
+        entries = await journal.after(self._database, seq, object_name=mirrored.name, limit=MOST_ENTRIES)
         held_back = {
             entry.note.id
             for entry in entries
@@ -197,11 +210,11 @@ class Fingerprinter:
         if stale and _may_be_held_back(mirrored, found):
             message = f"fingerprint: {stale} stale; {unwatched} more changed in unwatched fields only"
             detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}
-            await self._engine.note(Note("drift", mirrored.name, message=message, detail=detail))
+            await self._work.note(Note("drift", mirrored.name, message=message, detail=detail))
 
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
         """Orphans that are too many to believe and that no delete log explains; otherwise none."""
-        rows = await mirror.count(self._engine.database, mirrored.described)
+        rows = await mirror.count(self._database, mirrored.described)
         if is_plausible(len(found.orphaned), rows):
             return set()
         left = found.orphaned - (await self._logged(mirrored)).orphaned

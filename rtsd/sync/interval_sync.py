@@ -9,15 +9,16 @@ from rtsd.core.object_state import ObjectState
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.services import Service
 from rtsd.sync import object_states
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
-from rtsd.sync.interval import Interval
 from rtsd.sync.loading import show_failure
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.schedule import CurrentSchedule
-from rtsd.sync.silence import Silence
+from rtsd.sync.unit_of_work import UnitsOfWork
+from rtsd.sync.windows import Windows
 
 
 class IntervalSync(Service):
@@ -27,22 +28,24 @@ class IntervalSync(Service):
 
     def __init__(
         self,
-        engine: Engine,
+        catalog: Catalog,
+        work: UnitsOfWork,
         mode: ModeMachine,
         schedule: CurrentSchedule,
         *,
-        interval: Interval,
+        windows: Windows,
         describer: Describer,
-        silence: Silence,
+        missed_pushes: MissedPushes,
         package: PackageWatch | None,
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._catalog = catalog
+        self._work = work
         self._mode = mode
         self._schedule = schedule
-        self._interval = interval
+        self._windows = windows
         self._describer = describer
-        self._silence = silence
+        self._missed_pushes = missed_pushes
         self._package = package
         self._is_owed = True
         """Whether windows are to be read whatever the mode: after a start, and when pushes return."""
@@ -75,16 +78,16 @@ class IntervalSync(Service):
     async def read(self) -> None:
         """Read one window of every object; what they hold says whether the silence was idleness."""
         before = self._mode.mode
-        is_complete = await self._read_windows(self._engine.catalog)
-        await self._silence.count()
+        is_complete = await self._read_windows(self._catalog)
+        await self._missed_pushes.count()
         if is_complete and before is self._mode.mode is Mode.INTERVAL:
-            await self._silence.judge()
+            await self._missed_pushes.judge()
 
     async def _read_uncovered(self, package: PackageWatch) -> None:
         """Read the objects that no Apex trigger pushes."""
         uncovered = package.uncovered()
-        await self._read_windows(one for one in self._engine.catalog if one.name in uncovered)
-        await self._silence.count()
+        await self._read_windows(one for one in self._catalog if one.name in uncovered)
+        await self._missed_pushes.count()
 
     async def _read_windows(self, objects: Iterable[MirroredObject]) -> bool:
         """Read one window of each object; return whether every one could be read.
@@ -108,15 +111,15 @@ class IntervalSync(Service):
     async def _read_window(self, mirrored: MirroredObject) -> bool:
         """Read one window of one object; return whether it could be read."""
         try:
-            await self._interval.step(mirrored)
+            await self._windows.step(mirrored)
         except QuotaExhausted as error:
-            await object_states.defer(self._engine, mirrored, error)
+            await object_states.defer(self._work, mirrored, error)
             raise
         except (OrgUnreachable, AuthenticationFailed):
             raise
         except SalesforceError as error:
-            await object_states.doubt(self._engine, mirrored, f"a window could not be read: {error}")
-            await show_failure(self._engine, self._describer, mirrored, error)
+            await object_states.doubt(self._work, mirrored, f"a window could not be read: {error}")
+            await show_failure(self._work, self._describer, mirrored, error)
             return False
-        await object_states.caught_up(self._engine, mirrored)
+        await object_states.caught_up(self._work, mirrored)
         return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.object_state import ObjectState
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -19,16 +20,18 @@ from rtsd.errors import (
 )
 from rtsd.services import Service
 from rtsd.store import audits
+from rtsd.store.database import Database
 from rtsd.sync import object_states
 from rtsd.sync.audit import StateAudit, must_be_read_whole
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.describe import Describer
-from rtsd.sync.engine import Engine
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.schedule import CurrentSchedule
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
@@ -47,10 +50,14 @@ class Loader(Service):
 
     def __init__(
         self,
-        engine: Engine,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
         mode: ModeMachine,
         schedule: CurrentSchedule,
-        *,
         audit: StateAudit,
         checks: Checks,
         columns: Columns,
@@ -58,7 +65,11 @@ class Loader(Service):
         org: OrgIdentity,
     ) -> None:
         super().__init__()
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
         self._mode = mode
         self._schedule = schedule
         self._audit = audit
@@ -79,16 +90,16 @@ class Loader(Service):
         """
         if self._mode.is_paused:
             return DUE_CHECK_S
-        self._requested = await audits.requested(self._engine.database)
+        self._requested = await audits.requested(self._database)
         try:
             await self._org.learn()
             await self._describer.step()
         except QuotaExhausted as refusal:
-            for mirrored in self._engine.catalog:
+            for mirrored in self._catalog:
                 if not mirrored.loaded and self._may_be_loaded(mirrored):
-                    await object_states.defer(self._engine, mirrored, refusal)
+                    await object_states.defer(self._work, mirrored, refusal)
             raise
-        due = [mirrored for mirrored in self._engine.catalog if self._is_due(mirrored)]
+        due = [mirrored for mirrored in self._catalog if self._is_due(mirrored)]
         places = asyncio.Semaphore(LOADS_AT_ONCE)
         lost = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
         for error in lost:
@@ -111,8 +122,8 @@ class Loader(Service):
         self.refuse_while_loading(mirrored)
         with self._reading_whole(mirrored):
             if not mirrored.loaded:
-                async with self._engine.database.transaction() as tx:
-                    await audits.request(tx, mirrored.name, self._engine.now())
+                async with self._database.transaction() as tx:
+                    await audits.request(tx, mirrored.name, self._now())
             await self._describer.require(mirrored)
             await self._audit.run(mirrored, accept_missing=accept_missing)
 
@@ -126,20 +137,20 @@ class Loader(Service):
 
     async def _refresh_formulas(self) -> None:
         """A formula's value changes without the record's stamp moving: it is read again every so often."""
-        for mirrored in self._engine.catalog:
+        for mirrored in self._catalog:
             as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
             if mirrored.state is not ObjectState.LIVE or not period:
                 continue
-            if as_of is None or self._engine.salesforce_now() - from_iso(as_of) < period:
+            if as_of is None or self._server_clock.now() - from_iso(as_of) < period:
                 continue
-            if mirrored.drifting and self._engine.now() >= mirrored.retry.not_before:
+            if mirrored.drifting and self._now() >= mirrored.retry.not_before:
                 try:
                     await self._columns.refresh(mirrored)
                 except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
                     raise
                 except SalesforceError as error:
-                    mirrored.retry.not_before = self._engine.now() + REFRESH_PAUSE_MS
-                    await show_failure(self._engine, self._describer, mirrored, error)
+                    mirrored.retry.not_before = self._now() + REFRESH_PAUSE_MS
+                    await show_failure(self._work, self._describer, mirrored, error)
 
     def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
         """Whether the initial audit needs no operator, or one has asked for it."""
@@ -149,7 +160,7 @@ class Loader(Service):
         """Whether the object has to be loaded or proven, and may be tried again by now."""
         if mirrored.table is None or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
             return False
-        if mirrored.name in self._under_way or self._engine.now() < mirrored.retry.not_before:
+        if mirrored.name in self._under_way or self._now() < mirrored.retry.not_before:
             return False
         if not mirrored.loaded:
             return self._may_be_loaded(mirrored)
@@ -165,13 +176,13 @@ class Loader(Service):
             except (OrgUnreachable, AuthenticationFailed) as error:
                 return error
             except QuotaExhausted as error:
-                await object_states.defer(self._engine, mirrored, error)
+                await object_states.defer(self._work, mirrored, error)
                 return None
             except SalesforceError as error:
-                await show_failure(self._engine, self._describer, mirrored, error)
+                await show_failure(self._work, self._describer, mirrored, error)
             retry, live = mirrored.retry, mirrored.state is ObjectState.LIVE
             retry.failures = 0 if live else retry.failures + 1
-            retry.not_before = 0 if live else self._engine.now() + pause_ms(retry.failures)
+            retry.not_before = 0 if live else self._now() + pause_ms(retry.failures)
             return None
 
     async def _bring_up(self, mirrored: MirroredObject) -> None:
@@ -199,13 +210,13 @@ class Loader(Service):
         as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
         if mirrored.described.schema.cursor is not None or not period or as_of is None:
             return False
-        return self._engine.salesforce_now() - from_iso(as_of) >= period
+        return self._server_clock.now() - from_iso(as_of) >= period
 
 
 async def show_failure(
-    engine: Engine, describer: Describer, mirrored: MirroredObject, error: SalesforceError
+    work: UnitsOfWork, describer: Describer, mirrored: MirroredObject, error: SalesforceError
 ) -> None:
     """Report that an object could not be read; where a field or the object is gone, describe it again."""
-    await engine.report(error, mirrored.name)
+    await work.report(error, mirrored.name)
     if isinstance(error, ObjectUnavailable):
         await describer.describe_for_push(mirrored)

@@ -6,11 +6,8 @@ The other parts are lost at a restart, which costs a proof, not correctness.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from rtsd.core.change import Source
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.privacy import Privacy
@@ -19,12 +16,7 @@ from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
-
-FRESHNESS_SAMPLES = 1_000
-"""Latencies kept for the percentiles of one object."""
-
-Latency = tuple[Source, Millis]
-"""How late a change was in the mirror, and which source brought it."""
+from rtsd.sync.freshness import Freshness
 
 
 @dataclass(slots=True)
@@ -142,25 +134,6 @@ class Learned:
     """The Bulk API has refused the object."""
     late_by: Millis = 0
     """By how much a row was visible later than its stamp says, at most."""
-
-
-@dataclass(slots=True)
-class Freshness:
-    """How late changes were in the mirror."""
-
-    latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=FRESHNESS_SAMPLES))
-    last_change_at: str | None = None
-    loaded_from: Millis = 0
-    """When this run began the initial audit: what changed before was not late."""
-
-    def applied(self, at: str, latencies: Iterable[Latency]) -> None:
-        """Take changes that were applied at a moment."""
-        self.last_change_at = at
-        self.latencies.extend(latencies)
-
-    def loaded(self, since: Millis) -> None:
-        """Measure changes since then."""
-        self.loaded_from = since
 
 
 @dataclass(frozen=True, slots=True)

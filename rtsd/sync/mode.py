@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import structlog
 
+from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal, next_mode
 from rtsd.store import meta
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine
-from rtsd.sync.silence import Silence
+from rtsd.sync.missed_pushes import MissedPushes
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 EXPECTS_PUSHES = {
     Signal.PUSH: True,
@@ -32,13 +34,23 @@ log = structlog.get_logger("rtsd.mode")
 class ModeMachine:
     """Holds the mode, and moves it by the table of `core.mode`."""
 
-    def __init__(self, engine: Engine, silence: Silence, *, has_gateway: bool) -> None:
-        self._engine = engine
-        self._silence = silence
+    def __init__(
+        self,
+        database: Database,
+        work: UnitsOfWork,
+        now: Callable[[], Millis],
+        missed_pushes: MissedPushes,
+        *,
+        has_gateway: bool,
+    ) -> None:
+        self._database = database
+        self._work = work
+        self._now = now
+        self._missed_pushes = missed_pushes
         self._listeners: list[Listener] = []
         self._turn = asyncio.Lock()
         self.mode = Mode.AWAITING_PACKAGE if has_gateway else Mode.INTERVAL
-        self.since = engine.now()
+        self.since = self._now()
         self.reason = "started" if has_gateway else "no gateway is configured"
 
     @property
@@ -53,15 +65,15 @@ class ModeMachine:
     async def observe(self, signal: Signal, reason: str = "") -> None:
         """Take a signal. A transition goes into the journal with its reason, and is in force after that."""
         if signal in EXPECTS_PUSHES:
-            await self._silence.expect(pushes=EXPECTS_PUSHES[signal])
+            await self._missed_pushes.expect(pushes=EXPECTS_PUSHES[signal])
         async with self._turn:
             before, target = self.mode, next_mode(self.mode, signal)
             if target is before:
                 return
             reason = reason or signal.value
             detail = {"from": before.value, "to": target.value}
-            await self._engine.note(Note("mode", message=f"{target.value}: {reason}", detail=detail))
-            self.mode, self.since, self.reason = target, self._engine.now(), reason
+            await self._work.note(Note("mode", message=f"{target.value}: {reason}", detail=detail))
+            self.mode, self.since, self.reason = target, self._now(), reason
         log.info("mode", mode=target.value, before=before.value, reason=reason)
         for listener in self._listeners:
             listener(before, target)
@@ -78,9 +90,9 @@ class ModeMachine:
 
     async def restore(self) -> None:
         """Restore the pause of an earlier run."""
-        if await meta.get(self._engine.database, _PAUSED_KEY) == "1":
+        if await meta.get(self._database, _PAUSED_KEY) == "1":
             await self.observe(Signal.PAUSE)
 
     async def _remember_pause(self, *, paused: bool) -> None:
-        async with self._engine.database.transaction() as tx:
+        async with self._database.transaction() as tx:
             await meta.put(tx, _PAUSED_KEY, "1" if paused else "0")

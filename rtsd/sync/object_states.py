@@ -15,26 +15,26 @@ import structlog
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.errors import QuotaExhausted
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine, UnitOfWork
 from rtsd.sync.ledger import until
 from rtsd.sync.mirrored_object import Deferred, MirroredObject
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 log = structlog.get_logger("rtsd.audit")
 
 
-async def load_started(engine: Engine, mirrored: MirroredObject) -> None:
+async def load_started(work: UnitsOfWork, mirrored: MirroredObject) -> None:
     """Record that a full read starts or resumes."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         await _audited(unit, mirrored, ObjectEvent.LOAD_STARTED)
 
 
-async def proven(engine: Engine, mirrored: MirroredObject, *, resumes: int) -> bool:
+async def proven(work: UnitsOfWork, mirrored: MirroredObject, *, resumes: int) -> bool:
     """Record a proof: a window was read, then the org's count agreed with the mirror's.
 
     `resumes` is how often the object had been resumed before that window. A proof that began before the last
     resume is none, as pushes were not applied until then: False.
     """
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         if mirrored.retry.resumes != resumes:
             return False
         await _audited(unit, mirrored, ObjectEvent.PROVEN)
@@ -42,19 +42,19 @@ async def proven(engine: Engine, mirrored: MirroredObject, *, resumes: int) -> b
     return True
 
 
-async def doubt(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+async def doubt(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
     """Record evidence against a proof: the object is incomplete until it is proven again."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         await _audited(unit, mirrored, ObjectEvent.DOUBTED, reason)
 
 
-async def disprove(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+async def disprove(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
     """Record that a read or a proof failed."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         await _audited(unit, mirrored, ObjectEvent.DISPROVEN, reason)
 
 
-async def guard_deletions(engine: Engine, mirrored: MirroredObject, vanished: int, rows: int) -> None:
+async def guard_deletions(work: UnitsOfWork, mirrored: MirroredObject, vanished: int, rows: int) -> None:
     """Record mass disappearance: `vanished` of the `rows` rows are not visible, and nothing explains it.
 
     This is the deletion guard: nothing is deleted, and the object says so, until the org counts as many rows
@@ -65,20 +65,20 @@ async def guard_deletions(engine: Engine, mirrored: MirroredObject, vanished: in
         " removed. Check the sync user's permissions and sharing, and the filter;"
         f" if they are gone, `rtsd audit {mirrored.name} --full --accept-missing` removes them"
     )
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         unit.on_commit(partial(mirrored.suspicions.guard, vanished))
         if await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason):
             await unit.note(Note("drift", mirrored.name, message=reason, detail={"vanished": vanished}))
 
 
-async def defer(engine: Engine, mirrored: MirroredObject, error: QuotaExhausted) -> None:
+async def defer(work: UnitsOfWork, mirrored: MirroredObject, error: QuotaExhausted) -> None:
     """Record that quota is refused: the object says how far it has come, and when it goes on."""
     if mirrored.deferred is not None and mirrored.deferred.why is error:
         return
     loading, expected = mirrored.loading, mirrored.stored.expected_rows
     share = f" at {100 * min(loading.rows / expected, 1):.0f} %" if loading and expected else ""
     message = f"deferred{share}: {error.message}{until(error)}"
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         waits = mirrored.deferred is not None and mirrored.deferred.proof_stands
         proof_stands = waits or unit.stored(mirrored).state is ObjectState.LIVE
         unit.on_commit(partial(mirrored.retry.defer, Deferred(error, proof_stands)))
@@ -86,11 +86,11 @@ async def defer(engine: Engine, mirrored: MirroredObject, error: QuotaExhausted)
             await unit.note(_waiting(mirrored, ObjectState.DEFERRED, message))
 
 
-async def caught_up(engine: Engine, mirrored: MirroredObject) -> None:
+async def caught_up(work: UnitsOfWork, mirrored: MirroredObject) -> None:
     """Record that a window was read: an object of which only windows waited for quota is live again."""
     if mirrored.deferred is None:
         return
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         proof_stands = mirrored.deferred is not None and mirrored.deferred.proof_stands
         if proof_stands and await _move(unit, mirrored, ObjectEvent.CAUGHT_UP):
             unit.on_commit(mirrored.retry.caught_up)
@@ -103,9 +103,9 @@ async def columns_added(unit: UnitOfWork, mirrored: MirroredObject, names: Seque
     await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason)
 
 
-async def unusable(engine: Engine, mirrored: MirroredObject, reason: str) -> None:
+async def unusable(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
     """Record that the object cannot be described, or not as it is configured."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.UNUSABLE, reason):
             await unit.note(Note("error", mirrored.name, message=reason))
 
@@ -115,16 +115,16 @@ async def described(unit: UnitOfWork, mirrored: MirroredObject) -> None:
     await _move(unit, mirrored, ObjectEvent.DESCRIBED)
 
 
-async def pause(engine: Engine, mirrored: MirroredObject) -> None:
+async def pause(work: UnitsOfWork, mirrored: MirroredObject) -> None:
     """Pause the object for an operator."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.PAUSED):
             await unit.note(Note("mode", mirrored.name, message=ObjectEvent.PAUSED.value))
 
 
-async def resume(engine: Engine, mirrored: MirroredObject) -> None:
+async def resume(work: UnitsOfWork, mirrored: MirroredObject) -> None:
     """Resume the object for an operator: it is read and proven, at once, before it is live."""
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.RESUMED):
             unit.on_commit(mirrored.retry.resumed)
             await unit.note(Note("mode", mirrored.name, message=ObjectEvent.RESUMED.value))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.salesforce.client import Client
 from rtsd.salesforce.responses import Organization
 from rtsd.store import meta
-from rtsd.sync.engine import Engine
+from rtsd.store.database import Database
 
 ORG_ID = "org_id"
 
@@ -31,14 +32,17 @@ class OrgFacts:
 class OrgIdentity:
     """Learns which org is behind the login."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, client: Client, database: Database) -> None:
+        self._client = client
+        self._database = database
+        self.id: str | None = None
+        """The org's 18-character id; None until the first login has told it."""
         self.facts = OrgFacts()
 
     async def restore(self) -> bool:
         """Restore the org of an earlier run; False at a first start."""
-        self._engine.org_id = await meta.get(self._engine.database, ORG_ID)
-        return self._engine.org_id is not None
+        self.id = await meta.get(self._database, ORG_ID)
+        return self.id is not None
 
     async def learn(self) -> None:
         """Ask the org who it is, if that is not known in full yet.
@@ -47,7 +51,7 @@ class OrgIdentity:
         """
         if self.facts.name is not None:
             return
-        client = self._engine.client
+        client = self._client
         token = await client.session.token()
         organization = await client.organization(purpose="describe")
         await self._must_be(organization.id)
@@ -60,17 +64,16 @@ class OrgIdentity:
             log.info("user unknown", message=error.message)
 
     async def _must_be(self, found: str) -> None:
-        engine = self._engine
-        if engine.org_id is None:
-            async with engine.database.transaction() as tx:
+        if self.id is None:
+            async with self._database.transaction() as tx:
                 await meta.put(tx, ORG_ID, found)
-            engine.org_id = found
-        elif engine.org_id != found:
+            self.id = found
+        elif self.id != found:
             raise Conflict(
-                f"{engine.database.path} mirrors org {engine.org_id}, but the login leads to {found}",
+                f"{self._database.path} mirrors org {self.id}, but the login leads to {found}",
                 "nothing was changed; correct [org], or give [store] path another file",
             )
-        engine.client.session.org_id = found  # from now on a login that leads elsewhere is refused
+        self._client.session.org_id = found  # from now on a login that leads elsewhere is refused
 
     def _take(self, organization: Organization, instance_url: str) -> None:
         facts = self.facts

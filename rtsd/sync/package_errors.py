@@ -7,7 +7,7 @@ The package deletes its rows after a month; where its heartbeat does not run, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,11 +16,15 @@ import structlog
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
+from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import package
+from rtsd.salesforce.client import Client
 from rtsd.store import error_log, meta
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.package import PackageState
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 KEPT_MS: Millis = 30 * DAY_MS
 """As long as the package itself keeps them."""
@@ -45,8 +49,23 @@ class _Kept(msgspec.Struct):
 class PackageErrors:
     """Reads the package's error log, and deletes what is old."""
 
-    def __init__(self, engine: Engine, period_ms: Millis) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
+        period_ms: Millis,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
         self._period = period_ms
         self._read_at: Millis = 0
         self._heartbeat_at: Millis = 0
@@ -59,7 +78,7 @@ class PackageErrors:
 
         Raises what the client raises.
         """
-        now = self._engine.now()
+        now = self._now()
         if not self._is_due(known, now):
             return 0
         self._read_at, self._heartbeat_at = now, known.heartbeat_at or 0
@@ -83,9 +102,9 @@ class PackageErrors:
     async def _read(self) -> int:
         """Take every row since the last time; what was taken before is known by its id."""
         kept = await self._kept()
-        rows = await package.read_errors(self._engine.client, from_iso(kept.since))
+        rows = await package.read_errors(self._client, from_iso(kept.since))
         fresh = [row for row in rows if row["Id"] not in kept.seen]
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             for row in fresh:
                 await self._take(unit, row)
             await meta.put(unit.tx, _KEY, _after(kept, rows))
@@ -94,10 +113,10 @@ class PackageErrors:
         return len(fresh)
 
     async def _kept(self) -> _Kept:
-        text = await meta.get(self._engine.database, _KEY)
+        text = await meta.get(self._database, _KEY)
         if text:
             return msgspec.json.decode(text, type=_Kept)
-        return _Kept(to_iso(self._engine.salesforce_now() - DAY_MS))  # as far back as heartbeats count
+        return _Kept(to_iso(self._server_clock.now() - DAY_MS))  # as far back as heartbeats count
 
     async def _take(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
         """Show one row, and have its records fetched."""
@@ -106,23 +125,23 @@ class PackageErrors:
         reason = str(row.get("Message__c") or "no reason was given")
         count = "1 record" if len(ids) == 1 else f"{len(ids)} records"
         message = f"The package could not push {count}{status}: {reason}"
-        mirrored = self._engine.catalog.find(name)
+        mirrored = self._catalog.find(name)
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
             if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
                 reason = "the package's error log has no room for all records it could not push"
                 unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None
-        await error_log.add(unit.tx, to_iso(self._engine.now()), CODE, message, object_name)
+        await error_log.add(unit.tx, to_iso(self._now()), CODE, message, object_name)
         detail = {"error": CODE, "records": ids[:20], "attempt": row.get("Attempt__c"), "row": row["Id"]}
         await unit.note(Note("error", object_name, message=message, detail=detail))
 
     async def _purge(self) -> None:
         """Delete rows that the package would have deleted by now."""
-        gone = await package.delete_errors(self._engine.client, self._engine.salesforce_now() - KEPT_MS)
+        gone = await package.delete_errors(self._client, self._server_clock.now() - KEPT_MS)
         if gone:
             message = f"{gone} old rows of RTS_Error__c deleted in the org"
-            await self._engine.note(Note("package", message=message, detail={"deleted": gone}))
+            await self._work.note(Note("package", message=message, detail={"deleted": gone}))
 
 
 def _after(kept: _Kept, rows: list[dict[str, Any]]) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.problem import Problem
 from rtsd.services import Service
 from rtsd.store.journal import Note
 from rtsd.sync.conditions import Conditions
-from rtsd.sync.engine import Engine
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_errors import PackageErrors
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 REAL_TIME_PROBE_S = 10.0
 """Seconds between package probes in real-time mode; one that is not wanted costs no call."""
@@ -29,14 +30,17 @@ class PackageProbe(Service):
 
     def __init__(
         self,
-        engine: Engine,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
         mode: ModeMachine,
         watch: PackageWatch,
         conditions: Conditions,
         errors: PackageErrors,
     ) -> None:
         super().__init__(watch.wake)
-        self._engine = engine
+        self._work = work
+        self._now = now
         self._mode = mode
         self.watch = watch
         self._conditions = conditions
@@ -61,7 +65,7 @@ class PackageProbe(Service):
         if self._mode.mode is Mode.REAL_TIME:
             watch.next_probe_at = None
             return REAL_TIME_PROBE_S
-        watch.next_probe_at = self._engine.now() + int(watch.pause_s() * 1000)
+        watch.next_probe_at = self._now() + int(watch.pause_s() * 1000)
         return watch.pause_s()
 
     async def take(self, signal: Signal) -> None:
@@ -71,5 +75,5 @@ class PackageProbe(Service):
         for problem in problems:
             if problem not in self._problems:
                 log.warning("package", problem=problem.what)
-                await self._engine.note(Note("package", message=f"{problem.what} {problem.do}"))
+                await self._work.note(Note("package", message=f"{problem.what} {problem.do}"))
         self._problems = problems

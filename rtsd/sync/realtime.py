@@ -10,16 +10,20 @@ from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, read_push
 from rtsd.core.privacy import MaskedPush, stored_push
+from rtsd.core.server_clock import ServerClock
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.services import Service
 from rtsd.store import dead_letters, inbox
+from rtsd.store.database import Database
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
-from rtsd.sync.engine import Engine, UnitOfWork
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
+from rtsd.sync.org import OrgIdentity
 from rtsd.sync.rows import from_pushed
+from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 BATCH = 256
 """Pushes applied in one transaction."""
@@ -43,9 +47,24 @@ class RealTime(Service):
 
     name = "realtime"
 
-    def __init__(self, engine: Engine, box: Inbox, mode: ModeMachine, describe: Describe) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        server_clock: ServerClock,
+        org: OrgIdentity,
+        box: Inbox,
+        mode: ModeMachine,
+        describe: Describe,
+    ) -> None:
         super().__init__(box.arrived)
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._server_clock = server_clock
+        self._org = org
         self._mode = mode
         self._describe = describe
         mode.subscribe(lambda _before, _after: self.wake.set())
@@ -58,12 +77,12 @@ class RealTime(Service):
 
     async def apply_batch(self) -> int:
         """Apply the oldest pushes; return how many that were."""
-        entries = await inbox.pending(self._engine.database, BATCH)
+        entries = await inbox.pending(self._database, BATCH)
         if not entries:
             return 0
         pushes = [(entry, self._read(entry)) for entry in entries]
         await self._learn_fields(pushes)
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             changes: list[Change] = []
             for entry, push in pushes:
                 changes += await self._changes(unit, entry, push)
@@ -82,34 +101,34 @@ class RealTime(Service):
         strange: dict[str, tuple[MirroredObject, set[str]]] = {}
         for _, push in pushes:
             for change in push.changes if isinstance(push, Changes) else ():
-                mirrored = self._engine.catalog.find(change.object)
+                mirrored = self._catalog.find(change.object)
                 if mirrored is not None and (unknown := _unknown_fields(mirrored, change)):
                     strange.setdefault(mirrored.name, (mirrored, set()))[1].update(unknown)
         for mirrored, names in strange.values():
             try:
                 await self._describe(mirrored, names)
             except SalesforceError as error:  # not the push's fault: it is applied as far as it is understood
-                await self._engine.report(error, mirrored.name)
+                await self._work.report(error, mirrored.name)
 
     async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
         """The changes of one push that can be applied; the rest is kept as dead letters."""
         if isinstance(push, MalformedPush):
             await _bury(unit, push.code, push.message, entry.body)
             return []
-        if self._engine.org_id is not None and push.org != self._engine.org_id:
+        if self._org.id is not None and push.org != self._org.id:
             await _bury(unit, "WrongOrg", f"pushed by org {push.org}", entry.body)
             return []
         if not isinstance(push, Changes):
             await unit.note(_sign_of_life(push))
             return []
-        read_at = observed_at(push, entry.received_at + self._engine.server_clock.offset)
+        read_at = observed_at(push, entry.received_at + self._server_clock.offset)
         found = [await self._change(unit, push, change, read_at) for change in push.changes]
         return [change for change in found if change is not None]
 
     async def _change(
         self, unit: UnitOfWork, push: Changes, pushed: PushedChange, read_at: Millis
     ) -> Change | None:
-        mirrored = self._engine.catalog.find(pushed.object)
+        mirrored = self._catalog.find(pushed.object)
         if mirrored is None:
             message = f"{pushed.object} is not among the configured [[objects]]"
             await _bury_change(unit, "UnknownObject", message, push, pushed)
@@ -128,7 +147,7 @@ class RealTime(Service):
             await _bury_change(unit, "BadValue", message, push, pushed)
             pushed.fields = None
             change = from_pushed(mirrored, pushed, read_at)
-        if change.version.stamp > to_iso(self._engine.salesforce_now() + FUTURE_MS):
+        if change.version.stamp > to_iso(self._server_clock.now() + FUTURE_MS):
             message = (
                 f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
             )
@@ -179,7 +198,7 @@ async def _bury(
     object_name: str | None = None,
     record: str | None = None,
 ) -> None:
-    at = to_iso(unit.engine.now())
+    at = to_iso(unit.now())
     await dead_letters.add(unit.tx, at, reason, message, body, object_name=object_name, record=record)
     await unit.note(
         Note(type="dead_letter", object=object_name, id=record, message=message, detail={"error": reason})

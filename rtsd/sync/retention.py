@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from rtsd.core.instant import DAY_MS, Millis
 from rtsd.services import Service
 from rtsd.store import retention
-from rtsd.sync.engine import Engine
+from rtsd.store.database import Database
 
 PUSH_IDS_KEPT_MS: Millis = 7 * DAY_MS
 """The package gives a push up within hours; its id is known for much longer."""
@@ -34,9 +35,10 @@ class Retention(Service):
 
     name = "retention"
 
-    def __init__(self, engine: Engine, keep: Keep) -> None:
+    def __init__(self, database: Database, now: Callable[[], Millis], keep: Keep) -> None:
         super().__init__()
-        self._engine = engine
+        self._database = database
+        self._now = now
         self._keep = keep
         self._forgotten = 0
         """Rows forgotten in this round."""
@@ -54,7 +56,7 @@ class Retention(Service):
 
     async def forget(self) -> int:
         """Forget a little of everything that is due; return how many rows went."""
-        database, now = self._engine.database, self._engine.now()
+        database, now = self._database, self._now()
         gone = await retention.forget_push_ids(database, now - PUSH_IDS_KEPT_MS)
         if self._keep.journal_ms:
             gone += await retention.forget_journal(database, now - self._keep.journal_ms)
@@ -65,8 +67,8 @@ class Retention(Service):
 
     async def _forget_surplus(self) -> int:
         """Forget the oldest entries of a journal that is too large."""
-        entries, size = await retention.journal_size(self._engine.database)
+        entries, size = await retention.journal_size(self._database)
         if size <= self._keep.journal_bytes:
             return 0
         surplus = entries - entries * self._keep.journal_bytes // size
-        return await retention.forget_oldest(self._engine.database, surplus)
+        return await retention.forget_oldest(self._database, surplus)

@@ -8,10 +8,10 @@ from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.silence import Quiet
 from rtsd.services import Service
+from rtsd.sync.missed_pushes import PushSeen
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.schedule import CurrentSchedule
-from rtsd.sync.silence import PushSeen
 
 SHORTEST_PAUSE_MS: Millis = 10
 LONGEST_PAUSE_MS: Millis = 1_000

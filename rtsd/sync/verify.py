@@ -15,11 +15,14 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import Conflict, RtsError
 from rtsd.store import mirror, objects, row_checksums
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
-from rtsd.sync.engine import Engine
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.org import OrgIdentity
 from rtsd.sync.repair import Repair
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 MOST_NAMED = 1_000
 MOST_FAULTS = 100
@@ -71,9 +74,22 @@ class Verifier:
     """Verifies the mirror."""
 
     def __init__(
-        self, engine: Engine, checks: Checks, repair: Repair, random_bytes: Callable[[int], bytes]
+        self,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        org: OrgIdentity,
+        checks: Checks,
+        repair: Repair,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
+        self._org = org
         self._checks = checks
         self._repair = repair
         self._random_bytes = random_bytes
@@ -81,18 +97,18 @@ class Verifier:
     async def verify(self) -> Verification:
         """Verify everything, and repair what can be repaired."""
         faults = await self._faults()
-        found = [await self._object(mirrored) for mirrored in self._engine.catalog]
+        found = [await self._object(mirrored) for mirrored in self._catalog]
         ok = not faults and all(verified.right for verified in found)
-        return Verification(ok, self._engine.now(), self._engine.org_id, faults, found)
+        return Verification(ok, self._now(), self._org.id, faults, found)
 
     def signing_key(self) -> bytes:
         """Return the key that certificates are signed with. Raises Conflict for a bad one."""
-        path = self._engine.database.path
+        path = self._database.path
         return signing_key(path.with_name(path.name + ".key"), self._random_bytes)
 
     async def _faults(self) -> list[str]:
         """What SQLite says of the file's structure; nothing when it is sound."""
-        async with self._engine.database.apart() as reader:
+        async with self._database.apart() as reader:
             rows = await reader.fetch(f"PRAGMA integrity_check({MOST_FAULTS})")
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
@@ -106,11 +122,11 @@ class Verifier:
             await self._fingerprint(mirrored, found)
         except RtsError as error:
             found.error = str(error)
-        database, table = self._engine.database, mirrored.described
+        database, table = self._database, mirrored.described
         found.counted = (await objects.row_counts(database)).get(mirrored.name, 0)
         found.rows = await mirror.count(database, table)
         if found.rows != found.counted:
-            async with self._engine.unit_of_work() as unit:
+            async with self._work.begin() as unit:
                 await objects.recount(unit.tx, mirrored.name)
         proven_at = mirrored.stored.proven_at
         found.state, found.as_of = mirrored.state.value, mirrored.stored.as_of
@@ -121,15 +137,15 @@ class Verifier:
         """Compare the rows with their checksums; rows that do not match are fetched from the org."""
         table = mirrored.described
         if mirrored.stored.to_fill:  # a column is being filled, which moves no version
-            await row_checksums.forget(self._engine.database, table)
+            await row_checksums.forget(self._database, table)
             return
         drifting = set(mirrored.drifting)
         columns = [name for name in table.columns if name not in drifting]
-        checked = await row_checksums.check(self._engine.database, table, columns)
+        checked = await row_checksums.check(self._database, table, columns)
         found.checksummed, found.broken = checked.checksummed, checked.broken
         if not checked.broken:
             return
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
             detail = {"broken": checked.broken[:MOST_NAMED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
@@ -141,7 +157,7 @@ class Verifier:
             return
         result = (await self._checks.check(mirrored)).found
         found.drift = len(result.missing), len(result.stale), len(result.orphaned)
-        days = await mirror.histogram(self._engine.database, mirrored.described, LAST)
+        days = await mirror.histogram(self._database, mirrored.described, LAST)
         found.fingerprint = sha256(msgspec.json.encode(sorted(days.items()))).hexdigest()
 
 

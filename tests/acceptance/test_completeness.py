@@ -64,7 +64,7 @@ async def test_ac_03_a_hole_is_never_called_complete(stand: Standing) -> None:
     await org.sabotage("DELETE FROM Lead WHERE rowid % 3 = 0")
     await org.stop()
     await org.start()
-    (mirrored,) = org.parts.engine.catalog
+    (mirrored,) = org.parts.base.catalog
     assert await org.parts.readers.audit.prove(mirrored) is False
     shown = await org.state("Lead")
     assert shown.state == "incomplete"

@@ -129,7 +129,7 @@ async def test_ac_32_rows_out_of_sight_freeze_deletes(stand: Standing, how: str)
     before = await org.calls()
     if how == "window":
         await org.read()
-        await org.parts.readers.audit.prove(org.parts.engine.catalog["Lead"])
+        await org.parts.readers.audit.prove(org.parts.base.catalog["Lead"])
     else:
         await org.audit("Lead", full=how == "full")
     for _ in range(4):

@@ -50,7 +50,7 @@ async def test_nothing_is_read_before_it_is_asked_for(stand: Standing) -> None:
     assert (lead.state, lead.rows) == ("pending", 0)
     await org.audit("Lead", full=True)
     assert (await org.state("Lead")).state == "live"
-    assert await audits.requested(org.parts.database) == set()
+    assert await audits.requested(org.parts.base.database) == set()
     assert await org.equal("Lead") == 30
 
 
@@ -78,10 +78,10 @@ async def test_an_audit_without_quota_for_its_first_call_is_resumed(stand: Stand
     """Nothing was read yet, and no progress is stored: the request is."""
     org = await asking(stand, 40)
     await org.simulated.control("limits", {"use": {API_REQUESTS: 85_000}})
-    await org.parts.engine.client.count("SELECT COUNT() FROM Lead", purpose="why")  # any answer tells
+    await org.parts.base.client.count("SELECT COUNT() FROM Lead", purpose="why")  # any answer tells
     with pytest.raises(QuotaExhausted):
         await org.audit("Lead", full=True)
-    assert await audits.under_way(org.parts.database) == []
+    assert await audits.under_way(org.parts.base.database) == []
     await org.stop()
     await org.start()
     await org.load()
@@ -122,6 +122,6 @@ async def test_an_audit_under_way_is_not_begun_twice(
     assert (await org.calls())["bulk_jobs"] == 1
     with pytest.raises(Conflict):
         await asyncio.gather(
-            org.parts.services.loader.load(org.parts.engine.catalog["Lead"]),
-            org.parts.services.loader.load(org.parts.engine.catalog["Lead"]),
+            org.parts.services.loader.load(org.parts.base.catalog["Lead"]),
+            org.parts.services.loader.load(org.parts.base.catalog["Lead"]),
         )

@@ -289,13 +289,13 @@ class Game(RuleBasedStateMachine):
     def window(self, name: str) -> None:
         """Interval Sync reads."""
         parts = self.stand.parts
-        self._do(self._trying(parts.readers.interval.step(parts.engine.catalog[name])))
+        self._do(self._trying(parts.readers.windows.step(parts.base.catalog[name])))
 
     @rule(name=names)
     def fingerprint(self, name: str) -> None:
         """A fingerprint, and its repairs."""
         parts = self.stand.parts
-        self._do(self._trying(parts.services.checks.check(parts.engine.catalog[name])))
+        self._do(self._trying(parts.services.checks.check(parts.base.catalog[name])))
 
     @rule()
     def repair(self) -> None:
@@ -318,11 +318,11 @@ class Game(RuleBasedStateMachine):
         stand.advance(LATEST_COMMIT_S + 1)
         await self._take_pushes()
         stand.advance(120)
-        for mirrored in parts.engine.catalog:
+        for mirrored in parts.base.catalog:
             if windows:
-                await parts.readers.interval.step(mirrored)
+                await parts.readers.windows.step(mirrored)
         await parts.readers.repair.step()
-        for mirrored in parts.engine.catalog:
+        for mirrored in parts.base.catalog:
             await parts.services.checks.check(mirrored)
             await parts.readers.columns.refresh(mirrored)
         for _ in range(3):

@@ -127,7 +127,7 @@ async def test_ac_46_a_stalled_download_goes_on_where_it_was(
     """Downloads that stall, break or lie are resumed at their page: no row twice, no second job."""
     monkeypatch.setattr("rtsd.sync.audit.PAGE", 2_000)
     org = await (await stand({"Lead": 10_000})).start()
-    org.parts.engine.client.timeouts = Timeouts(stall_s=0.3)
+    org.parts.base.client.timeouts = Timeouts(stall_s=0.3)
     for kind in ("stall", "cut", "wrong_count"):
         await org.simulated.fault(kind, count=1, path="results")
     await org.load()

@@ -301,7 +301,7 @@ async def test_a_full_read_that_was_resumed_finds_orphans_too(
             result.unwrap()
     org.org.purge_delete_log(org.org.clock.now())
     read = await org.rows_read()
-    reading = asyncio.create_task(org.parts.readers.audit.run(org.parts.engine.catalog["Lead"]))
+    reading = asyncio.create_task(org.parts.readers.audit.run(org.parts.base.catalog["Lead"]))
     while await org.rows_read() < read + 1_000:  # noqa: ASYNC110 - the org has no event
         await asyncio.sleep(0.002)
     org.cut_off += 1

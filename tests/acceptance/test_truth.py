@@ -100,7 +100,7 @@ async def test_nothing_is_proven_before_it_is_repaired(stand: Standing) -> None:
     """What was found could not be fetched: the proof stays where it was until it could."""
     org = await (await stand({"Lead": 100})).loaded()
     org.advance(3_600)
-    (mirrored,) = org.parts.engine.catalog
+    (mirrored,) = org.parts.base.catalog
     proven = mirrored.stored.proven_at
     org.update("Lead", org.ids("Lead")[:3], Title="cannot be fetched yet")
     org.advance(300)
@@ -251,7 +251,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
         at_work.set()
 
     async def until_applied() -> None:
-        if org.parts.database.counts.pending:
+        if org.parts.base.database.counts.pending:
             await asyncio.sleep(0.001)
             await until_applied()
 
@@ -261,7 +261,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     try:
         for _ in range(6):
             org.advance(20)
-            await parts.services.checks.check(org.parts.engine.catalog["Lead"])
+            await parts.services.checks.check(org.parts.base.catalog["Lead"])
     finally:
         stop.set()
         at_work.set()
@@ -299,7 +299,7 @@ async def test_ac_32_rows_taken_out_of_sight_mid_run(stand: Standing) -> None:
     ids = org.ids("Lead")
     org.update("Lead", ids[:100], Title="seen by nobody soon")
     org.advance(300)
-    (mirrored,) = org.parts.engine.catalog
+    (mirrored,) = org.parts.base.catalog
     result = await org.parts.readers.fingerprinter.step(mirrored)
     assert len(result.found.stale) == 100
     await org.simulated.control("visibility", {"hidden_records": ids[:100]})

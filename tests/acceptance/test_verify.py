@@ -84,7 +84,7 @@ async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
     assert (await verify(org)).objects[1].broken == []
     await org.load()
     await org.read()
-    for mirrored in org.parts.engine.catalog:
+    for mirrored in org.parts.base.catalog:
         await org.parts.readers.columns.refresh(mirrored)
     for _ in range(2):
         found = await verify(org)

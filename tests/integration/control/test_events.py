@@ -20,7 +20,7 @@ from tests.support.inprocess.rig import Rig
 
 async def note(rig: Rig, text: str, name: str | None = None) -> None:
     """Put an entry into the journal."""
-    await rig.parts.engine.note(Note("error", name, message=text))
+    await rig.parts.base.work.note(Note("error", name, message=text))
 
 
 async def line(content: aiohttp.StreamReader) -> dict[str, Any]:
@@ -69,14 +69,14 @@ async def test_following_begins_with_the_status(socket: Socket) -> None:
 
 async def test_a_follower_misses_nothing_that_was_being_written(socket: Socket) -> None:
     """An entry has its number before its commit: who comes in between hears of it all the same."""
-    async with socket.rig.parts.engine.unit_of_work() as unit:
+    async with socket.rig.parts.base.work.begin() as unit:
         await unit.note(Note("error", message="in between"))
         async with asyncio.timeout(5):
             following = socket.following("/v1/events?follow=1")
             content = await following.__aenter__()
             first = await line(content)
     assert (await line(content))["message"] == "in between"
-    assert first["status"]["last_seq"] < socket.rig.parts.engine.journal.last_seq
+    assert first["status"]["last_seq"] < socket.rig.parts.base.journal.last_seq
     await following.__aexit__(None, None, None)
 
 
@@ -103,11 +103,11 @@ async def test_a_slow_reader_lags_is_told_and_loses_nothing(
     got: list[int] = []
     async with socket.following("/v1/events?follow=1") as content:
         await line(content)
-        async with socket.rig.parts.engine.unit_of_work() as unit:
+        async with socket.rig.parts.base.work.begin() as unit:
             for number in range(15):
                 await unit.note(Note("error", message=f"first {number}"))
         entries = [*unit.entries]
-        async with socket.rig.parts.engine.unit_of_work() as unit:
+        async with socket.rig.parts.base.work.begin() as unit:
             for number in range(25):
                 await unit.note(Note("error", message=f"second {number}"))
         entries += unit.entries
@@ -168,7 +168,7 @@ async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None
     async with socket.following("/v1/events?follow=1&hz=50&rows=3") as content:
         snapshot = await line(content)
         assert snapshot["type"] == "snapshot"
-        async with socket.rig.parts.engine.unit_of_work() as unit:
+        async with socket.rig.parts.base.work.begin() as unit:
             for number in range(10):
                 await unit.note(Note("error", message=f"n{number}"))
         frame = await line(content)

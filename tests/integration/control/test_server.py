@@ -179,7 +179,7 @@ async def test_a_record_and_its_tombstone(socket: Socket) -> None:
         assert found["values"]["Id"] == record
     rig.advance(30)
     await rig.dml("delete", "Contact", ids=[record])
-    await rig.parts.readers.interval.step(rig["Contact"])
+    await rig.parts.readers.windows.step(rig["Contact"])
     _, found = await socket.ask("GET", f"/v1/objects/Contact/records/{record}")
     assert (found["state"], found["values"]["Id"]) == ("deleted", record)
 

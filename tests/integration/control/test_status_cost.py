@@ -19,7 +19,7 @@ BOUNDED = {"_rts_object"}
 
 async def plans(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The query plan of each statement that a status runs, on whichever connection."""
-    database, ran = socket.rig.parts.database, list[tuple[str, Any]]()
+    database, ran = socket.rig.parts.base.database, list[tuple[str, Any]]()
     fetch = database.fetch
 
     async def traced(sql: str, parameters: Any = ()) -> Any:

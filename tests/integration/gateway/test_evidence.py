@@ -29,7 +29,7 @@ def head_and_body(rig: Rig) -> bytes:
 async def test_a_busy_writer_delays_no_answer_after_the_commit(start: Start) -> None:
     """A long transaction comes right behind the push's commit: the 200 does not wait for it."""
     rig = await start({"Contact": 1})
-    database, over = rig.parts.database, asyncio.Event()
+    database, over = rig.parts.base.database, asyncio.Event()
     evidence = asyncio.create_task(rig.parts.runner.run(rig.parts.services.evidence))
 
     async def long_transaction() -> None:
@@ -64,7 +64,7 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
     rig = await start({"Contact": 1})
     assert rig.parts.gateway is not None
     host, _, port = str(rig.parts.gateway.address).rpartition(":")
-    async with rig.parts.database.alone():
+    async with rig.parts.base.database.alone():
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(head_and_body(rig))
         await writer.drain()
@@ -76,16 +76,16 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
             await asyncio.sleep(0.01)
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
-    assert rig.parts.database.counts.pending == 1
+    assert rig.parts.base.database.counts.pending == 1
 
 
 async def test_evidence_waits_for_space(start: Start) -> None:
     """A transition that cannot be journalled is made when it can, and not forgotten."""
     rig = await start({"Contact": 1})
-    await refuse_rows(rig.parts.database, "_rts_journal")
+    await refuse_rows(rig.parts.base.database, "_rts_journal")
     assert (await rig.push({"v": 1, "kind": "test", "org": rig.org.org_id}))[0] == 200
     assert rig.mode is Mode.AWAITING_PACKAGE
-    await accept_rows(rig.parts.database)
+    await accept_rows(rig.parts.base.database)
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
     assert [note.message for note in await rig.notes("mode")] == ["real_time: push received"]

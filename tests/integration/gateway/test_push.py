@@ -147,7 +147,7 @@ async def test_over_12_mib_is_413(rig: Rig) -> None:
 
 async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     """Charter 5: Retry-After, healthz says so, and both recover without a restart."""
-    database = rig.parts.database
+    database = rig.parts.base.database
     ((pages,),) = await rig.rows("PRAGMA page_count")
     await limit_pages(database, pages)
     big = rig.changes(contact(fields={"Name": "x" * 200_000}))
@@ -166,14 +166,14 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
 
 async def test_a_push_that_is_on_the_disk_is_answered_so(rig: Rig) -> None:
     """The disk fills up between the commit and the journal's note of the new mode: still 200."""
-    await refuse_rows(rig.parts.database, "_rts_journal")
+    await refuse_rows(rig.parts.base.database, "_rts_journal")
     assert (await rig.push(rig.changes(contact())))[0] == 200
     assert on_disk(rig) == ["msg_1"]
 
 
 async def test_a_refusal_that_cannot_be_written_down_stays_a_refusal(rig: Rig) -> None:
     """401 is 401 on a full disk too."""
-    await refuse_rows(rig.parts.database, "_rts_error")
+    await refuse_rows(rig.parts.base.database, "_rts_error")
     assert (await rig.push(rig.changes(contact()), token="wrong"))[0] == 401
 
 
@@ -243,7 +243,7 @@ async def test_load_takes_pushes_in_groups(rig: Rig) -> None:
     )
     assert {status for status, _, _ in answers} == {200}
     assert len(on_disk(rig)) == 200
-    assert rig.parts.database.counts.pending == 200
+    assert rig.parts.base.database.counts.pending == 200
 
 
 async def test_other_routes_are_refused(rig: Rig) -> None:

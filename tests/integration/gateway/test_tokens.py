@@ -22,7 +22,7 @@ def update(record: str, **fields: Any) -> dict[str, Any]:
 
 async def shown(rig: Rig) -> dict[str, int]:
     """The error log: what, how often."""
-    return {one.error: one.count for one in await error_log.newest(rig.parts.database)}
+    return {one.error: one.count for one in await error_log.newest(rig.parts.base.database)}
 
 
 async def titles(rig: Rig, record: str) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ async def test_a_sandbox_copy_that_kept_the_token_is_refused_and_shown(contacts:
     assert (await contacts.sim.stats())["pushes"]["answers"] == {"403": 1}
     assert await titles(contacts, record) == before
     assert contacts.mode is Mode.AWAITING_PACKAGE
-    (logged,) = await error_log.newest(contacts.parts.database)
+    (logged,) = await error_log.newest(contacts.parts.base.database)
     assert (logged.error, SANDBOX in logged.message) == ("WrongOrg", True)
     assert "Token__c" in logged.message
     assert [note.message for note in await contacts.notes("error")] == [logged.message]
@@ -129,7 +129,7 @@ async def test_a_push_for_an_unknown_object_is_kept(contacts: Rig) -> None:
     assert (await contacts.push(contacts.changes(stranger, known)))[1] == {"accepted": 2}
     await contacts.settle()
     assert await titles(contacts, record) == [("beside",)]
-    (letter,) = await dead_letters.newest(contacts.parts.database)
+    (letter,) = await dead_letters.newest(contacts.parts.base.database)
     assert (letter.reason, letter.object, letter.record) == (
         "UnknownObject",
         "Gadget__c",

@@ -32,8 +32,8 @@ async def look(one: Ruled) -> list[str]:
 
 async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
     """Let the object stand so."""
-    engine = one.rig.parts.engine
-    async with engine.unit_of_work() as unit:
+    work = one.rig.parts.base.work
+    async with work.begin() as unit:
         contact = one.rig["Contact"]
         await unit.store(contact, replace(unit.stored(contact), state=state, error=error))
 
@@ -152,10 +152,10 @@ async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Rec
 async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make, receiver: Receiver) -> None:
     """A flood of them is one alert; an alert that nobody takes makes no further ones."""
     one = await ruled(alert(receiver, on='["dead_letter"]'))
-    engine = one.rig.parts.engine
+    work = one.rig.parts.base.work
 
     async def bury(reason: str) -> None:
-        async with engine.unit_of_work() as unit:
+        async with work.begin() as unit:
             await dead_letters.add(
                 unit.tx, "t", reason, "m", MaskedPush(b"{}"), object_name=None, record=None
             )
@@ -173,7 +173,7 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
             await client.drop(letter.id)
     assert await look(one) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
-    async with engine.unit_of_work() as unit:
+    async with work.begin() as unit:
         await dead_letters.add_delivery(unit.tx, own)
     assert await look(one) == ["dead_letter"] * 2
 
@@ -184,12 +184,12 @@ async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> Non
     from rtsd.sync.object_states import defer
 
     one = await ruled(alert(receiver, on='["quota"]'))
-    await defer(one.rig.parts.engine, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    await defer(one.rig.parts.base.work, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
     assert await look(one) == ["quota"]
     assert receiver.documents[0]["message"] == "Contact: waiting for quota: the reserve is reached"
     one.rig.advance(3_600)
     await one.rig.load()
     assert one.rig["Contact"].state is ObjectState.LIVE
     assert await look(one) == ["quota"]
-    await defer(one.rig.parts.engine, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    await defer(one.rig.parts.base.work, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
     assert await look(one) == ["quota"] * 2, "it had ended with the wait"

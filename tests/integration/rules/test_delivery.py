@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
 from typing import Any
 
+import pytest
+
 from rtsd.store import dead_letters
+from rtsd.sync.apply import Applier
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 HOUR_S = 3_600
@@ -89,23 +92,23 @@ async def test_when_is_judged_over_new_and_old_values(ruled: Make, receiver: Rec
     assert [document["record"]["Email"] for document in receiver.documents] == ["a@b.co"]
 
 
-async def test_a_change_that_is_rolled_back_fires_nothing(ruled: Make, receiver: Receiver) -> None:
+async def test_a_change_that_is_rolled_back_fires_nothing(
+    ruled: Make, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The delivery is in the transaction of the change: both or neither."""
     one = await ruled()
     await create(one, "Ada")
     await one.rig.sim.control("package/drain", {})
-    engine = one.rig.parts.engine
-    original = engine.applier.apply
+    original = Applier.apply
 
     async def apply_and_fail(*arguments: Any, **named: Any) -> Any:
         await original(*arguments, **named)
         raise RuntimeError("pulled the plug")
 
-    engine.applier.apply = apply_and_fail  # type: ignore[method-assign]
-    with contextlib.suppress(RuntimeError):
+    with monkeypatch.context() as patched, contextlib.suppress(RuntimeError):
+        patched.setattr(Applier, "apply", apply_and_fail)
         await one.rig.parts.services.realtime.apply_batch()
     assert await one.pending() == 0
-    engine.applier.apply = original  # type: ignore[method-assign]
     await one.settle()
     assert receiver.names == ["Ada"]
 
@@ -134,7 +137,7 @@ async def test_an_hour_of_outage_loses_nothing_and_keeps_the_order(ruled: Make, 
     for number in range(8):
         mine = [name for name in receiver.names if name.startswith(f"r{number} ")]
         assert mine == [f"r{number} {step}" for step in range(10, 70, 10)]
-    assert one.rig.parts.database.counts.dead_letters == 0
+    assert one.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_a_try_has_the_same_id_and_a_fresh_time(ruled: Make, receiver: Receiver) -> None:
@@ -217,7 +220,7 @@ async def test_410_drops_a_delivery_and_3xx_does_not(ruled: Make, receiver: Rece
     receiver.status = 204
     await one.deliver()
     assert await one.outcomes() == ["fired", "retrying", "dropped", "fired", "delivered"]
-    assert one.rig.parts.database.counts.dead_letters == 0
+    assert one.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_retry_after_is_honoured_in_both_forms(ruled: Make, receiver: Receiver) -> None:
@@ -254,11 +257,11 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     for _ in range(23 * 4):
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
-    assert one.rig.parts.database.counts.dead_letters == 0
+    assert one.rig.parts.base.database.counts.dead_letters == 0
     for _ in range(6):
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
-    (letter,) = await dead_letters.newest(one.rig.parts.database)
+    (letter,) = await dead_letters.newest(one.rig.parts.base.database)
     assert (letter.kind, letter.rule, letter.reason) == ("delivery", "watch", "Undelivered")
     assert "HTTP 400" in letter.message
     assert await one.pending() == 0
@@ -267,7 +270,7 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     await one.deliver()
     assert receiver.documents[-1] == receiver.documents[0]
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
-    assert one.rig.parts.database.counts.dead_letters == 0
+    assert one.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, receiver: Receiver) -> None:
@@ -281,7 +284,7 @@ async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, rec
         one.rig.advance(HOUR_S / 4)
         await one.deliver()
     assert await one.pending() == 0
-    assert one.rig.parts.database.counts.dead_letters == 8
+    assert one.rig.parts.base.database.counts.dead_letters == 8
 
 
 async def test_a_slow_receiver_holds_up_nothing_else(
@@ -343,7 +346,7 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     await book.deliverer.turn()
     receiver.held.set()
     await one.deliver()
-    letters = await dead_letters.newest(one.rig.parts.database)
+    letters = await dead_letters.newest(one.rig.parts.base.database)
     assert await one.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
     assert [letter.message for letter in letters] == ["watch: the rule is no longer configured"]
     book.replace(rules, [])

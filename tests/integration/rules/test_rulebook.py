@@ -107,17 +107,17 @@ async def test_a_rules_failure_is_reported_after_a_write_that_failed(ruled: Make
     await rig.sim.control("schema", {"op": "remove_field", "object": "Contact", "field": "Department"})
     rig.advance(4_000)
     await rig.parts.readers.describer.describe(rig["Contact"])
-    async with rig.parts.database.transaction() as tx:
+    async with rig.parts.base.database.transaction() as tx:
         await tx.execute("CREATE TRIGGER no BEFORE UPDATE ON _rts_inbox BEGIN SELECT RAISE(ABORT, 'no'); END")
     await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
     with pytest.raises(StoreError):
         await one.settle()
-    async with rig.parts.database.transaction() as tx:
+    async with rig.parts.base.database.transaction() as tx:
         await tx.execute("DROP TRIGGER no")
     for _ in range(2):
         await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
         await one.settle()
-    reports = await error_log.newest(rig.parts.database)
+    reports = await error_log.newest(rig.parts.base.database)
     assert [(report.error, report.count) for report in reports] == [("RuleFailed", 1)]
 
 
@@ -145,7 +145,7 @@ async def test_what_a_full_audit_finds_fires_only_if_asked_for(
     """A row that only a full read brought may be years old."""
     one = await ruled(receiver.rule(more=f"fire_on = {fire_on}" if fire_on else ""))
     ((record_id,),) = await one.rig.rows("SELECT MIN(Id) FROM Contact")
-    async with one.rig.parts.database.transaction() as tx:
+    async with one.rig.parts.base.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
     await one.rig.parts.readers.audit.run(one.rig["Contact"])
     await one.deliver()

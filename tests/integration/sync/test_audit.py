@@ -23,8 +23,8 @@ async def test_every_object_is_exact_in_every_field(start: Start) -> None:
     rig = await start(dict.fromkeys(DEFAULT_RECORDS, 15), objects=(*DEFAULT_RECORDS, "User"))
     await rig.load()
     assert await rig.differences() == []
-    assert {one.state for one in rig.parts.engine.catalog} == {ObjectState.LIVE}
-    assert all(one.stored.expected_rows for one in rig.parts.engine.catalog)
+    assert {one.state for one in rig.parts.base.catalog} == {ObjectState.LIVE}
+    assert all(one.stored.expected_rows for one in rig.parts.base.catalog)
 
 
 async def interrupted(rig: Rig) -> None:
@@ -97,7 +97,7 @@ async def test_a_count_that_differs_is_not_live(start: Start) -> None:
     rig = await start({"Contact": 30})
     await rig.load()
     rig.advance(3_600)
-    async with rig.parts.database.transaction() as tx:
+    async with rig.parts.base.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=(SELECT MIN(Id) FROM Contact)")
     assert not await rig.parts.readers.audit.prove(rig["Contact"])
     reason = "the org counts 30 rows, the mirror has 29"

@@ -32,12 +32,12 @@ async def states_told(rig: Rig) -> list[object]:
 
 async def test_a_doubt_ends_a_proof_that_waits_for_quota(contacts: Rig) -> None:
     """The window that is read later does not make the object live again: the doubt is to be settled first."""
-    engine, contact = contacts.parts.engine, contacts["Contact"]
-    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
+    work, contact = contacts.parts.base.work, contacts["Contact"]
+    await object_states.defer(work, contact, QuotaExhausted("no quota"))
     assert contact.state is ObjectState.DEFERRED
-    await object_states.doubt(engine, contact, "rows have newer stamps than the org shows")
-    await object_states.defer(engine, contact, QuotaExhausted("no quota still"))
-    await object_states.caught_up(engine, contact)
+    await object_states.doubt(work, contact, "rows have newer stamps than the org shows")
+    await object_states.defer(work, contact, QuotaExhausted("no quota still"))
+    await object_states.caught_up(work, contact)
     assert contact.state is ObjectState.DEFERRED
     contacts.advance(3_600)
     await contacts.load()
@@ -46,25 +46,25 @@ async def test_a_doubt_ends_a_proof_that_waits_for_quota(contacts: Rig) -> None:
 
 async def test_a_window_that_waited_brings_the_proof_back(contacts: Rig) -> None:
     """Nothing has contradicted the rows meanwhile, so they need no proof."""
-    engine, contact = contacts.parts.engine, contacts["Contact"]
-    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
+    work, contact = contacts.parts.base.work, contacts["Contact"]
+    await object_states.defer(work, contact, QuotaExhausted("no quota"))
     assert contact.deferred is not None
-    await object_states.caught_up(engine, contact)
+    await object_states.caught_up(work, contact)
     assert (contact.state, contact.deferred) == (ObjectState.LIVE, None)
     assert (await states_told(contacts))[-2:] == ["deferred", "live"]
 
 
 async def test_a_paused_object_stays_paused(contacts: Rig) -> None:
     """Whatever is found, fails or is refused meanwhile; and nothing of it is told."""
-    engine, contact = contacts.parts.engine, contacts["Contact"]
-    await object_states.pause(engine, contact)
+    work, contact = contacts.parts.base.work, contacts["Contact"]
+    await object_states.pause(work, contact)
     told = await states_told(contacts)
-    await object_states.doubt(engine, contact, "a window could not be read")
-    await object_states.disprove(engine, contact, "the org counts more")
-    await object_states.defer(engine, contact, QuotaExhausted("no quota"))
-    await object_states.unusable(engine, contact, "hidden")
-    await object_states.load_started(engine, contact)
-    assert await object_states.proven(engine, contact, resumes=0)
+    await object_states.doubt(work, contact, "a window could not be read")
+    await object_states.disprove(work, contact, "the org counts more")
+    await object_states.defer(work, contact, QuotaExhausted("no quota"))
+    await object_states.unusable(work, contact, "hidden")
+    await object_states.load_started(work, contact)
+    assert await object_states.proven(work, contact, resumes=0)
     assert contact.state is ObjectState.PAUSED
     assert await stored_state(contacts) == ("paused", None)
     assert await states_told(contacts) == told
@@ -86,11 +86,11 @@ async def test_a_resumed_object_is_live_after_a_window_and_a_count(contacts: Rig
 
 async def test_a_proof_that_began_before_a_resume_is_none(contacts: Rig) -> None:
     """Its window does not reach what was pushed during the pause."""
-    engine, contact = contacts.parts.engine, contacts["Contact"]
+    work, contact = contacts.parts.base.work, contacts["Contact"]
     resumes = contact.retry.resumes
-    await object_states.pause(engine, contact)
-    await object_states.resume(engine, contact)
-    assert not await object_states.proven(engine, contact, resumes=resumes)
+    await object_states.pause(work, contact)
+    await object_states.resume(work, contact)
+    assert not await object_states.proven(work, contact, resumes=resumes)
     assert contact.state is ObjectState.PENDING
 
 
@@ -99,7 +99,7 @@ async def test_a_resumed_object_is_tried_at_once(contacts: Rig) -> None:
     contact = contacts["Contact"]
     refusal = QuotaExhausted("no quota")
     refusal.try_at = contacts.now() + 3_600_000
-    await object_states.defer(contacts.parts.engine, contact, refusal)
+    await object_states.defer(contacts.parts.base.work, contact, refusal)
     async with operator(contacts) as client:
         await client.pause(["Contact"])
         await client.resume(["Contact"])
@@ -143,8 +143,8 @@ async def test_a_restart_takes_up_the_state(start: Start, left: str, taken_up: s
     rig = await start({"Contact": 3}, run=False)
     async with rig.running():
         await rig.load()
-        engine, contact = rig.parts.engine, rig["Contact"]
-        async with engine.unit_of_work() as unit:
+        work, contact = rig.parts.base.work, rig["Contact"]
+        async with work.begin() as unit:
             await unit.store(contact, replace(contact.stored, state=ObjectState(left)))
     async with rig.running():
         assert (rig["Contact"].state, await stored_state(rig)) == (taken_up, (taken_up, None))

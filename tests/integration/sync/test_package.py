@@ -172,7 +172,7 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     await contacts.settle()
     assert await contacts.differences() == []
     (logged,) = [
-        one for one in await error_log.newest(contacts.parts.database) if one.error == "PackageError"
+        one for one in await error_log.newest(contacts.parts.base.database) if one.error == "PackageError"
     ]
     assert (logged.object, logged.message) == (
         "Contact",
@@ -187,7 +187,7 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     contacts.advance(900)
     await contacts.heartbeat()
     await probe(contacts)
-    assert [one.count for one in await error_log.newest(contacts.parts.database)] == [1, 1]
+    assert [one.count for one in await error_log.newest(contacts.parts.base.database)] == [1, 1]
 
 
 async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(start: Start) -> None:
@@ -200,7 +200,7 @@ async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(star
     await error_row(rig, [record], Message__c="shed")
     rig.advance(HOUR_S)
     await probe(rig)
-    assert [one.message for one in await error_log.newest(rig.parts.database)] == [
+    assert [one.message for one in await error_log.newest(rig.parts.base.database)] == [
         "The package could not push 1 record: shed"
     ]
     await rig.sim.control("package/settings", {"Error_Logging__c": False})
@@ -208,7 +208,7 @@ async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(star
     await probe(rig)
     rig.advance(HOUR_S)
     await probe(rig)
-    assert len(await error_log.newest(rig.parts.database)) == 1
+    assert len(await error_log.newest(rig.parts.base.database)) == 1
 
 
 async def test_old_rows_of_the_error_log_are_deleted(start: Start) -> None:
@@ -296,10 +296,10 @@ async def test_a_probe_that_is_refused_is_not_repeated_at_once(
     await rig.load()
     await rig.sim.fault("no_access", path="/query")
     monkeypatch.setattr(services, "RETRY_S", 0.0)  # what a service with something to do waits
-    before, seq = (await rig.calls())["query"], rig.parts.engine.journal.last_seq
+    before, seq = (await rig.calls())["query"], rig.parts.base.journal.last_seq
     watch = asyncio.create_task(rig.parts.runner.run(rig.package_probe))
     try:
-        await until(lambda: rig.parts.engine.journal.last_seq > seq)
+        await until(lambda: rig.parts.base.journal.last_seq > seq)
         await asyncio.sleep(0.1)  # time enough for a hundred probes
     finally:
         watch.cancel()

@@ -10,7 +10,7 @@ import pytest
 
 import rtsd
 from rtsd.core.object_state import ObjectState
-from rtsd.sync import interval
+from rtsd.sync import windows
 from tests.support.inprocess.rig import Rig, Start
 
 PRIVACY = (
@@ -59,14 +59,14 @@ async def audit(rig: Rig) -> None:
 async def window(rig: Rig) -> None:
     """REST pages of Interval Sync."""
     await changed(rig)
-    await rig.parts.readers.interval.step(rig["Contact"])
+    await rig.parts.readers.windows.step(rig["Contact"])
 
 
 async def wide_window(rig: Rig) -> None:
     """Whole rows of an object that is too wide for one statement."""
     await changed(rig)
     rig["Contact"].learned.max_characters = 200
-    await rig.parts.readers.interval.step(rig["Contact"])
+    await rig.parts.readers.windows.step(rig["Contact"])
 
 
 async def repair(rig: Rig) -> None:
@@ -80,7 +80,7 @@ async def deletion(rig: Rig) -> None:
     await window(rig)
     ((record,),) = await rig.rows("SELECT Id FROM Contact WHERE LastName=?", SEEN)
     await rig.dml("delete", "Contact", ids=[record])
-    await rig.parts.readers.interval.step(rig["Contact"])
+    await rig.parts.readers.windows.step(rig["Contact"])
 
 
 async def push(rig: Rig) -> None:
@@ -147,8 +147,8 @@ async def test_bulk_rows_of_a_window(start: Start, monkeypatch: pytest.MonkeyPat
     """A large window goes over to a Bulk job; the same value has the same hash by every way."""
     rig = await start({"Contact": 3, "Lead": 0}, objects=("Lead",), more=PRIVACY)
     record = await changed(rig)
-    monkeypatch.setattr(interval, "BULK_ABOVE", 0)
-    await rig.parts.readers.interval.step(rig["Contact"])
+    monkeypatch.setattr(windows, "BULK_ABOVE", 0)
+    await rig.parts.readers.windows.step(rig["Contact"])
     by_bulk = await rig.rows("SELECT LastName, Phone, Email FROM Contact WHERE Id=?", record)
     assert b"PRIVATE" not in stored(rig)
     await rig.dml("update", "Contact", rows=[{"Id": record, "Phone": None}])
@@ -165,7 +165,7 @@ async def test_a_field_that_is_dropped_from_now_on(start: Start) -> None:
         record = await changed(rig)
     rig.more, rig.objects = PRIVACY, ()
     async with rig.running():
-        await rig.parts.readers.interval.step(rig["Contact"])
+        await rig.parts.readers.windows.step(rig["Contact"])
         assert await rig.rows("SELECT LastName, Title FROM Contact WHERE Id=?", record) == [(SEEN, None)]
         assert b"PRIVATE" not in stored(rig)
 

@@ -52,7 +52,7 @@ async def test_a_refusal_is_remembered(rig: Rig) -> None:
 async def test_pages_by_id_resume_and_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every row once, in the order of ids, from a row on; a short page is the last, a full one is not."""
     monkeypatch.setattr(reading, "REST_PAGE", 5)
-    reader = Reader(rig.parts.engine.client, rig["Contact"], "audit")
+    reader = Reader(rig.parts.base.client, rig["Contact"], "audit")
     ids = sorted([str(row["Id"]) async for row in rig.sim.rows("Contact")])
     batches = [batch async for batch in reader.rows(Query(("Id",)))]
     assert [len(batch.records) for batch in batches] == [5, 5, 2]
@@ -64,13 +64,13 @@ async def test_pages_by_id_resume_and_end(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 async def test_an_empty_page_that_is_not_the_last(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing says where to go on: an error, not an endless loop and not a silent end."""
-    observed = (await rig.parts.engine.client.query("SELECT COUNT() FROM Contact", purpose="audit")).observed
+    observed = (await rig.parts.base.client.query("SELECT COUNT() FROM Contact", purpose="audit")).observed
 
     async def empty(*_statement: object, **_options: object) -> Page:
         return Page([], 1, done=False, observed=observed)
 
-    monkeypatch.setattr(rig.parts.engine.client, "query", empty)
-    reader = Reader(rig.parts.engine.client, rig["Contact"], "audit")
+    monkeypatch.setattr(rig.parts.base.client, "query", empty)
+    reader = Reader(rig.parts.base.client, rig["Contact"], "audit")
     with pytest.raises(SalesforceError, match="came empty"):
         _ = [batch async for batch in reader.rows(Query(("Id",)))]
 
@@ -78,7 +78,7 @@ async def test_an_empty_page_that_is_not_the_last(rig: Rig, monkeypatch: pytest.
 async def test_bulk_and_rest_bring_the_same_changes(rig: Rig) -> None:
     """Whichever API brings a row, JSON or CSV text: the values are equal."""
     columns = list(rig["Contact"].described.columns)
-    reader = Reader(rig.parts.engine.client, rig["Contact"], "audit")
+    reader = Reader(rig.parts.base.client, rig["Contact"], "audit")
 
     async def read(bulk_after: int) -> dict[str, object]:
         batches = [batch async for batch in reader.rows(Query(columns), bulk_after=bulk_after)]

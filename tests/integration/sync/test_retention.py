@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 async def forget(rig: Rig, keep: Keep | None = None) -> int:
     """Forget what is due; how many steps it took."""
-    forgetting = Retention(rig.parts.engine, keep) if keep else rig.parts.services.retention
+    forgetting = Retention(rig.parts.base.database, rig.now, keep) if keep else rig.parts.services.retention
     steps = 0
     while await forgetting.forget():
         steps += 1
@@ -26,9 +26,9 @@ async def forget(rig: Rig, keep: Keep | None = None) -> int:
 
 async def fill(rig: Rig, count: int, message: str = "x") -> None:
     """Write so many entries into the journal."""
-    async with rig.parts.engine.unit_of_work() as unit:
+    async with rig.parts.base.work.begin() as unit:
         notes = [Note("change", "Contact", f"{number:018}", message=message) for number in range(count)]
-        await rig.parts.engine.journal.append(unit.tx, rig.now(), notes)
+        await rig.parts.base.journal.append(unit.tx, rig.now(), notes)
 
 
 async def test_the_journal_goes_by_age(start: Start) -> None:
@@ -53,10 +53,10 @@ async def test_the_journal_goes_by_size(start: Start) -> None:
     rig = await start({"Contact": 1})
     await fill(rig, 9_000, "x" * 200)
     assert await forget(rig, Keep(0, 1_000_000)) > 1
-    entries, size = await retention.journal_size(rig.parts.database)
+    entries, size = await retention.journal_size(rig.parts.base.database)
     assert 800_000 < size <= 1_000_000
     ((newest, count),) = await rig.rows("SELECT MAX(seq), COUNT(*) FROM _rts_journal")
-    assert (count, newest) == (entries, rig.parts.engine.journal.last_seq)
+    assert (count, newest) == (entries, rig.parts.base.journal.last_seq)
 
 
 async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
@@ -68,7 +68,7 @@ async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
         pass
     from rtsd.errors import SalesforceError
 
-    await rig.parts.engine.report(SalesforceError("once"))
+    await rig.parts.base.work.report(SalesforceError("once"))
     rig.advance(6 * DAY_S)
     await forget(rig)
     assert await rig.rows("SELECT COUNT(*) FROM _rts_inbox") == [(1,)]
@@ -83,14 +83,14 @@ async def test_ids_of_pushes_and_errors_go_too(start: Start) -> None:
 
 async def live_through(rig: Rig, days: int) -> None:
     """Put the changes of some days into the journal, up to now."""
-    async with rig.parts.engine.unit_of_work() as unit:
+    async with rig.parts.base.work.begin() as unit:
         for day in range(days):
             notes = [
                 Note("change", "Contact", f"003{(day * 7919 + number) % 997:012}AAA", message="x" * 60)
                 for number in range(20)
             ]
             at = rig.now() - (days - day) * DAY_S * 1_000
-            await rig.parts.engine.journal.append(unit.tx, at, notes)
+            await rig.parts.base.journal.append(unit.tx, at, notes)
 
 
 async def pages(rig: Rig) -> int:
@@ -150,7 +150,7 @@ async def test_ids_of_pushes_go_a_few_at_a_time(start: Start) -> None:
     """However many there are: a step looks at the oldest pushes only, and leaves what is not applied yet."""
     rig = await start({"Contact": 1})
     await rig.load()
-    async with rig.parts.database.transaction() as tx:
+    async with rig.parts.base.database.transaction() as tx:
         rows = [(f"msg_{number}", rig.now(), None if number else b"{}") for number in range(1_000)]
         await tx.executemany("INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)", rows)
     assert await rig.parts.services.retention.forget() == 0

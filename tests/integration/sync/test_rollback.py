@@ -14,7 +14,7 @@ from rtsd.errors import QuotaExhausted, StoreError
 from rtsd.salesforce.package import MAX_ERROR_IDS
 from rtsd.store.database import Tx
 from rtsd.sync import object_states
-from rtsd.sync.org import OrgIdentity
+from rtsd.sync.org import OrgFacts
 from rtsd.sync.package import PackageState
 from rtsd.sync.package_errors import PackageErrors
 from tests.support.inprocess.rig import Rig
@@ -26,8 +26,8 @@ Act = Callable[["Rig"], Awaitable[object]]
 
 def memory(rig: Rig) -> list[Any]:
     """What is known in memory that must not be ahead of the disk."""
-    known: list[Any] = [rig.parts.engine.org_id, rig.parts.readers.org.facts.name]
-    for mirrored in rig.parts.engine.catalog:
+    known: list[Any] = [rig.parts.base.org.id, rig.parts.base.org.facts.name]
+    for mirrored in rig.parts.base.catalog:
         freshness = copy.copy(mirrored.freshness)
         freshness.latencies = freshness.latencies.copy()
         parts = (mirrored.suspicions, mirrored.retry, mirrored.learned, mirrored.loading)
@@ -46,10 +46,10 @@ class Refusals:
     def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         self._rig = rig
         self._task = asyncio.current_task()
-        self._begin = rig.parts.database.transaction
+        self._begin = rig.parts.base.database.transaction
         self.passing = 0
         """How many commit before the one that is refused."""
-        monkeypatch.setattr(rig.parts.database, "transaction", self._transaction)
+        monkeypatch.setattr(rig.parts.base.database, "transaction", self._transaction)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Tx]:
@@ -87,7 +87,7 @@ async def window(rig: Rig) -> Act:
     """A window with a change."""
     await rig.dml("create", "Contact", rows=[{"LastName": "new"}])
     rig.advance(5)
-    return lambda one: one.parts.readers.interval.step(one["Contact"])
+    return lambda one: one.parts.readers.windows.step(one["Contact"])
 
 
 async def full_read(rig: Rig) -> Act:
@@ -99,7 +99,7 @@ async def full_read(rig: Rig) -> Act:
 
 async def proof(rig: Rig) -> Act:
     """A proof."""
-    await object_states.doubt(rig.parts.engine, rig["Contact"], "a test")
+    await object_states.doubt(rig.parts.base.work, rig["Contact"], "a test")
     rig["Contact"].suspicions.unexplained = 3
     return lambda one: one.parts.readers.audit.prove(one["Contact"])
 
@@ -124,7 +124,7 @@ async def vanished_row(rig: Rig) -> Act:
     rig.org.switches.hard_deletes_in_deleted_log = False
     gone = await rig.a_record("Contact")
     rig.org.hard_delete(rig.org.admin, "Contact", [gone])[0].unwrap()
-    async with rig.parts.engine.unit_of_work() as unit:
+    async with rig.parts.base.work.begin() as unit:
         await unit.fetch(rig["Contact"], [gone], "a test")
     return lambda one: one.parts.readers.repair.step()
 
@@ -162,29 +162,29 @@ async def conditions(rig: Rig) -> Act:
 
 async def deferral(_rig: Rig) -> Act:
     """Quota is refused."""
-    return lambda one: object_states.defer(one.parts.engine, one["Contact"], QuotaExhausted("no quota"))
+    return lambda one: object_states.defer(one.parts.base.work, one["Contact"], QuotaExhausted("no quota"))
 
 
 async def caught_up(rig: Rig) -> Act:
     """Quota is back."""
-    await object_states.defer(rig.parts.engine, rig["Contact"], QuotaExhausted("no quota"))
-    return lambda one: object_states.caught_up(one.parts.engine, one["Contact"])
+    await object_states.defer(rig.parts.base.work, rig["Contact"], QuotaExhausted("no quota"))
+    return lambda one: object_states.caught_up(one.parts.base.work, one["Contact"])
 
 
 async def mass_disappearance(_rig: Rig) -> Act:
     """Many rows vanish."""
-    return lambda one: object_states.guard_deletions(one.parts.engine, one["Contact"], 9, 12)
+    return lambda one: object_states.guard_deletions(one.parts.base.work, one["Contact"], 9, 12)
 
 
 async def pause(_rig: Rig) -> Act:
     """A pause."""
-    return lambda one: object_states.pause(one.parts.engine, one["Contact"])
+    return lambda one: object_states.pause(one.parts.base.work, one["Contact"])
 
 
 async def resume(rig: Rig) -> Act:
     """A resume."""
-    await object_states.pause(rig.parts.engine, rig["Contact"])
-    return lambda one: object_states.resume(one.parts.engine, one["Contact"])
+    await object_states.pause(rig.parts.base.work, rig["Contact"])
+    return lambda one: object_states.resume(one.parts.base.work, one["Contact"])
 
 
 async def package_errors(rig: Rig) -> Act:
@@ -195,15 +195,25 @@ async def package_errors(rig: Rig) -> Act:
     known = PackageState(state="installed", heartbeat_at=rig.now(), errors_24h=1)
 
     async def act(one: Rig) -> None:
-        await PackageErrors(one.parts.engine, 60_000).step(known)
+        base = one.parts.base
+        errors = PackageErrors(
+            base.client,
+            base.database,
+            base.catalog,
+            base.work,
+            now=one.now,
+            server_clock=base.server_clock,
+            period_ms=60_000,
+        )
+        await errors.step(known)
 
     return act
 
 
 async def first_login(rig: Rig) -> Act:
     """The org's id, learned at the first login."""
-    rig.parts.engine.org_id = None
-    return lambda one: OrgIdentity(one.parts.engine).learn()
+    rig.parts.base.org.id, rig.parts.base.org.facts = None, OrgFacts()
+    return lambda one: one.parts.base.org.learn()
 
 
 ACTS = [
@@ -254,7 +264,7 @@ async def test_a_write_that_sqlite_refuses_leaves_memory_as_it_was(contacts: Rig
     """The same with a real failure in the middle: rows are written, and the journal can't be."""
     act = await pushed(contacts)
     before = memory(contacts)
-    database = contacts.parts.database
+    database = contacts.parts.base.database
     async with database.transaction() as tx:
         await tx.execute(
             "CREATE TRIGGER refused BEFORE INSERT ON _rts_journal BEGIN SELECT RAISE(ABORT, 'no'); END"

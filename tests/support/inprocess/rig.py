@@ -146,7 +146,7 @@ class Rig:
     # -- looking ------------------------------------------------------------------------------------
     def __getitem__(self, name: str) -> MirroredObject:
         """A mirrored object."""
-        return self.parts.engine.catalog[name]
+        return self.parts.base.catalog[name]
 
     @property
     def package_probe(self) -> PackageProbe:
@@ -166,11 +166,11 @@ class Rig:
 
     async def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What is in the mirror."""
-        return await self.parts.database.fetch(sql, parameters)
+        return await self.parts.base.database.fetch(sql, parameters)
 
     async def notes(self, kind: str) -> list[Note]:
         """The journal's entries of one type."""
-        entries = await journal.after(self.parts.database, 0, limit=100_000)
+        entries = await journal.after(self.parts.base.database, 0, limit=100_000)
         return [entry.note for entry in entries if entry.note.type == kind]
 
     async def calls(self) -> dict[str, int]:

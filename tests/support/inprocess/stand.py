@@ -127,7 +127,7 @@ class Stand:
     async def load(self, *, past_pauses: bool = True) -> None:
         """Describe, load and prove what is due; `past_pauses` does not wait after failures."""
         if past_pauses:
-            for mirrored in self.parts.engine.catalog:
+            for mirrored in self.parts.base.catalog:
                 mirrored.retry.not_before = 0
         await self.parts.runner.step(self.parts.services.loader)
 
@@ -244,7 +244,7 @@ class Stand:
 
     async def waiting(self) -> int:
         """Records on the list to be fetched."""
-        return await fetches.count(self.parts.database)
+        return await fetches.count(self.parts.base.database)
 
     # -- the proof ------------------------------------------------------------------------------------
     async def truth(self, name: str, keep: Keep | None, without: tuple[str, ...]) -> AsyncIterator[Row]:
@@ -266,7 +266,7 @@ class Stand:
             "; ".join(found.examples)
         )
         assert await self.waiting() == 0
-        spent = await quota.spent_by_resource(self.parts.database, 0)
+        spent = await quota.spent_by_resource(self.parts.base.database, 0)
         stats = await self.simulated.stats()
         # The org counts neither who-am-I, asked at the first start, nor what came with an ended session.
         surely = stats["api_calls"] + 1
@@ -282,7 +282,7 @@ class Stand:
 
     async def sabotage(self, statement: str, *parameters: object) -> None:
         """Break the mirror behind the daemon's back: what was lost before this test found out."""
-        async with self.parts.database.transaction() as tx:
+        async with self.parts.base.database.transaction() as tx:
             await tx.execute(statement, parameters)
 
     # -- the org --------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ ABOUT_APEX = {
     "rtsd/salesforce/package.py": "the Apex package",
     "rtsd/sync/package.py": "the Apex package",
     "rtsd/sync/realtime.py": "the heartbeat's key (contract section 3)",
-    "rtsd/sync/silence.py": "objects without an Apex trigger",
+    "rtsd/sync/missed_pushes.py": "objects without an Apex trigger",
     "rtsd/workflows/installation/": "the Apex package",
     "rtssim/": "the simulated org runs the Apex package and its triggers",
     "rtstui/documents.py": "the Apex package",

@@ -8,8 +8,8 @@ import pytest
 
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import SalesforceError
-from rtsd.sync import interval, reading
-from rtsd.sync.interval import WindowRead
+from rtsd.sync import reading, windows
+from rtsd.sync.windows import WindowRead
 from tests.support.inprocess.rig import Rig, Start
 
 
@@ -24,7 +24,7 @@ async def rig(start: Start) -> Rig:
 
 async def read(rig: Rig, name: str = "Contact") -> WindowRead:
     """One window, and what it asks to be fetched."""
-    done = await rig.parts.readers.interval.step(rig[name])
+    done = await rig.parts.readers.windows.step(rig[name])
     await rig.settle()
     return done
 
@@ -63,7 +63,7 @@ async def test_a_page_of_exactly_the_rest_is_the_last(rig: Rig, monkeypatch: pyt
 async def test_a_large_window_goes_over_to_bulk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer calls for many rows, deleted ones included."""
     monkeypatch.setattr(reading, "REST_PAGE", 5)
-    monkeypatch.setattr(interval, "BULK_ABOVE", 10)
+    monkeypatch.setattr(windows, "BULK_ABOVE", 10)
     ids = await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(40)])
     await rig.dml("delete", "Contact", ids=ids[:4])
     await read(rig)
@@ -136,7 +136,7 @@ async def test_the_cursor_stays_when_a_page_fails(rig: Rig, monkeypatch: pytest.
     seed = next(one for one in range(999) if _all_but_the_first(one))
     fault = await rig.sim.fault("query_timeout", path="queryAll", probability=0.8, seed=seed)
     with pytest.raises(SalesforceError):
-        await rig.parts.readers.interval.step(rig["Contact"])
+        await rig.parts.readers.windows.step(rig["Contact"])
     assert rig["Contact"].stored.cursor == before
     ((stored,),) = await rig.rows("SELECT COUNT(*) FROM Contact")
     assert stored == 12 + 5
@@ -165,5 +165,5 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     import asyncio
 
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
-    done = await asyncio.gather(*(rig.parts.readers.interval.step(rig["Contact"]) for _ in range(3)))
+    done = await asyncio.gather(*(rig.parts.readers.windows.step(rig["Contact"]) for _ in range(3)))
     assert sorted(one.applied for one in done) == [0, 0, 1]

@@ -10,15 +10,18 @@ import structlog
 
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.payload import Heartbeat, Push
+from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
+from rtsd.store.database import Database
 from rtsd.store.journal import Note, UnpushedChange
-from rtsd.sync.engine import Engine
+from rtsd.sync.catalog import Catalog
 from rtsd.sync.schedule import CurrentSchedule
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 _KEY = "pushes_expected_since"
 
-log = structlog.get_logger("rtsd.silence")
+log = structlog.get_logger("rtsd.missed_pushes")
 
 
 @dataclass(slots=True)
@@ -42,7 +45,7 @@ class PushSeen:
         self.quiet, self.quiet_proof = Quiet.LIVE, f"{sign} at {to_iso(at)}"
 
 
-class Silence:
+class MissedPushes:
     """Goes through the journal for what Interval Sync, fingerprints and repairs found, and no push brought.
 
     That counts as missed where it was made while the package was installed and enabled, and is not held
@@ -51,12 +54,21 @@ class Silence:
 
     def __init__(
         self,
-        engine: Engine,
+        database: Database,
+        catalog: Catalog,
+        work: UnitsOfWork,
+        *,
+        now: Callable[[], Millis],
+        server_clock: ServerClock,
         push: PushSeen,
         schedule: CurrentSchedule,
         uncovered: Callable[[], Collection[str]],
     ) -> None:
-        self._engine = engine
+        self._database = database
+        self._catalog = catalog
+        self._work = work
+        self._now = now
+        self._server_clock = server_clock
         self._schedule = schedule
         self._push = push
         self._uncovered = uncovered
@@ -70,7 +82,7 @@ class Silence:
 
     async def restore(self) -> None:
         """Restore what an earlier run knew, and count the last 24 hours again."""
-        since = await meta.get(self._engine.database, _KEY)
+        since = await meta.get(self._database, _KEY)
         self._expected_since = from_iso(since) if since else None
         await self.count()
 
@@ -78,13 +90,13 @@ class Silence:
         """Remember since when the package is installed and enabled; or that it is not."""
         if pushes == (self._expected_since is not None):
             return
-        self._expected_since = self._engine.salesforce_now() if pushes else None
-        async with self._engine.database.transaction() as tx:
+        self._expected_since = self._server_clock.now() if pushes else None
+        async with self._database.transaction() as tx:
             await meta.put(tx, _KEY, to_iso(self._expected_since) if self._expected_since else "")
 
     def missed_24h(self) -> int:
         """How many changes of the last 24 hours a push should have brought."""
-        while self._missed and self._missed[0][0] < self._engine.now() - DAY_MS:
+        while self._missed and self._missed[0][0] < self._now() - DAY_MS:
             self._missed.popleft()
         return sum(count for _, count in self._missed)
 
@@ -95,20 +107,20 @@ class Silence:
             push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is switched on"
             return
         before = push.quiet
-        push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._engine.now())
+        push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._now())
         if push.quiet is before:
             return
         detail = {"quiet": push.quiet.value, "missed": self._unpushed.watched}
-        await self._engine.note(Note("package", message=f"{push.quiet}: {push.quiet_proof}", detail=detail))
+        await self._work.note(Note("package", message=f"{push.quiet}: {push.quiet_proof}", detail=detail))
         if push.quiet is Quiet.SILENT:
             log.warning("silent", proof=push.quiet_proof)
 
     async def count(self) -> None:
         """Count what was found since the last time."""
-        now = self._engine.now()
+        now = self._now()
         grace = min(GRACE_MS, self._schedule().silence_after)
-        found = await journal.without_push(self._engine.database, self._seq, to_iso(now - DAY_MS))
-        seen = await journal.newest_seq(self._engine.database)
+        found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))
+        seen = await journal.newest_seq(self._database)
         watched = unwatched = fresh = beside = 0
         uncovered = self._uncovered()
         for one in found:
@@ -137,8 +149,8 @@ class Silence:
 
     @property
     def _offset(self) -> Millis:
-        return self._engine.server_clock.offset
+        return self._server_clock.offset
 
     def _is_watched(self, one: UnpushedChange) -> bool:
-        mirrored = self._engine.catalog.find(one.object)
+        mirrored = self._catalog.find(one.object)
         return mirrored is not None and is_watched(one.op, one.changed, mirrored.conditions)

@@ -13,15 +13,18 @@ import structlog
 from rtsd.core.change import Change, Operation, Outcome, Source
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.server_clock import ServerClock
 from rtsd.core.window import Window, lookback_for, next_cursor, next_window
 from rtsd.salesforce import soql
+from rtsd.salesforce.client import Client
 from rtsd.store import mirror
+from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import deletions, filters
-from rtsd.sync.engine import Engine
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import BULK_ABOVE, Query, Reader, fitting, in_parts, parts
 from rtsd.sync.rows import DELETED, MASTER, read_columns
+from rtsd.sync.unit_of_work import UnitsOfWork
 
 PURPOSE = "interval"
 """The purpose of every call in the ledger."""
@@ -43,11 +46,21 @@ class WindowRead:
     """Rows that pass the filter, for objects that have one."""
 
 
-class Interval:
+class Windows:
     """Reads one window of one object at a time."""
 
-    def __init__(self, engine: Engine, lookback: Millis) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        work: UnitsOfWork,
+        server_clock: ServerClock,
+        lookback: Millis,
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._work = work
+        self._server_clock = server_clock
         self.lookback = lookback
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
@@ -64,9 +77,9 @@ class Interval:
         schema = mirrored.described.schema
         if mirrored.stored.cursor is None or schema.cursor is None:
             return WindowRead()
-        client, done = self._engine.client, WindowRead()
+        client, done = self._client, WindowRead()
         lookback = lookback_for(self.lookback, mirrored.learned.late_by)
-        window = next_window(mirrored.stored.cursor, self._engine.salesforce_now(), lookback)
+        window = next_window(mirrored.stored.cursor, self._server_clock.now(), lookback)
         # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
         # between is lost; apply it after them, because a row in the bin says more about its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
@@ -100,7 +113,7 @@ class Interval:
     async def _whole(self, reader: Reader, keys: Sequence[Change]) -> list[Change]:
         """The whole rows of a wide object, from the keys that the window read; without unchanged rows."""
         table = reader.mirrored.described
-        own = await mirror.versions_of(self._engine.database, table, [key.id for key in keys])
+        own = await mirror.versions_of(self._database, table, [key.id for key in keys])
         changes = [key for key in keys if key.operation is Operation.DELETE]
         wanted = [key.id for key in keys if key.operation is not Operation.DELETE and not _settled(key, own)]
         for start in range(0, len(wanted), WIDE_AT_ONCE):
@@ -110,7 +123,7 @@ class Interval:
 
     async def _departures(self, reader: Reader, window: Window, done: WindowRead) -> None:
         """Remove rows that no longer pass the filter."""
-        mirrored, database = reader.mirrored, self._engine.database
+        mirrored, database = reader.mirrored, self._database
         cursor = mirrored.described.schema.cursor or ""
         query = Query(("Id", cursor), soql.between(cursor, window.start, window.end), stamp=cursor)
         async with aclosing(reader.rows(query)) as batches:
@@ -127,7 +140,7 @@ class Interval:
     async def _apply(self, mirrored: MirroredObject, changes: list[Change], done: WindowRead) -> None:
         if not changes:
             return
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             entries = await unit.apply(changes)
         done.rows += len(changes)
         cursor = mirrored.described.schema.cursor or ""
@@ -145,7 +158,7 @@ class Interval:
         self, mirrored: MirroredObject, window: Window, covered: Millis, done: WindowRead
     ) -> None:
         now = window.end - 1000
-        async with self._engine.unit_of_work() as unit:
+        async with self._work.begin() as unit:
             stored = unit.stored(mirrored)
             cursor = next_cursor(stored.cursor or now, now, covered)
             await unit.store(mirrored, replace(stored, cursor=cursor, as_of=to_iso(now)))

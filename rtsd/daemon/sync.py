@@ -1,0 +1,105 @@
+"""From [sync] and [gateway] to the parts that read Salesforce and watch the push channel."""
+
+from __future__ import annotations
+
+from rtsd.daemon.parts import Base, Channel, Readers
+from rtsd.sync.audit import StateAudit
+from rtsd.sync.columns import Columns
+from rtsd.sync.conditions import Conditions
+from rtsd.sync.describe import Describer
+from rtsd.sync.evidence import PushEvidence
+from rtsd.sync.fingerprint import Fingerprinter
+from rtsd.sync.limits import Limits
+from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.mode import ModeMachine
+from rtsd.sync.package import PackageWatch, Wanted
+from rtsd.sync.package_errors import PackageErrors
+from rtsd.sync.package_probe import PackageProbe
+from rtsd.sync.reachability import Reachability
+from rtsd.sync.repair import Repair
+from rtsd.sync.windows import Windows
+
+
+def readers_of(base: Base) -> Readers:
+    """Build what reads Salesforce for the mirror."""
+    client, database, catalog, work = base.client, base.database, base.catalog, base.work
+    now, server_clock, sync = base.machine.wall, base.server_clock, base.config.sync
+    windows = Windows(client, database, work, server_clock, sync.lookback)
+    columns = Columns(client, work, server_clock)
+    repair = Repair(client, database, catalog, work, now=now, server_clock=server_clock)
+    return Readers(
+        describer=Describer(client, catalog, work, now, sync.describe_every),
+        windows=windows,
+        audit=StateAudit(
+            client,
+            database,
+            work,
+            now,
+            server_clock,
+            windows=windows,
+            limits=Limits(client, base.ledger, now),
+            columns=columns,
+            repair=repair,
+        ),
+        columns=columns,
+        fingerprinter=Fingerprinter(
+            client, database, work, now=now, server_clock=server_clock, sleep=base.machine.sleep
+        ),
+        repair=repair,
+    )
+
+
+def channel_of(base: Base) -> Channel:
+    """Build what knows how changes arrive."""
+    config, monotonic, now = base.config, base.machine.monotonic, base.machine.wall
+    database, catalog, work = base.database, base.catalog, base.work
+    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
+    package = None
+    if config.gateway.listen:
+        package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
+    push = PushSeen(heard=monotonic())
+    missed_pushes = MissedPushes(
+        database,
+        catalog,
+        work,
+        now=now,
+        server_clock=base.server_clock,
+        push=push,
+        schedule=base.schedule,
+        uncovered=package.uncovered if package else list,
+    )
+    mode = ModeMachine(database, work, now, missed_pushes, has_gateway=package is not None)
+    return Channel(
+        push=push,
+        package=package,
+        conditions=Conditions(
+            base.client, database, catalog, work, now=now, period_ms=config.sync.describe_every
+        ),
+        missed_pushes=missed_pushes,
+        mode=mode,
+        evidence=PushEvidence(push, mode, package, monotonic),
+        reachability=Reachability(base.client.exchange, work, mode),
+    )
+
+
+def package_probe(base: Base, channel: Channel) -> PackageProbe | None:
+    """Build the probe for the package; None without a gateway."""
+    if channel.package is None:
+        return None
+    errors = PackageErrors(
+        base.client,
+        base.database,
+        base.catalog,
+        base.work,
+        now=base.machine.wall,
+        server_clock=base.server_clock,
+        period_ms=base.config.sync.describe_every,
+    )
+    return PackageProbe(
+        base.work,
+        now=base.machine.wall,
+        mode=channel.mode,
+        watch=channel.package,
+        conditions=channel.conditions,
+        errors=errors,
+    )
