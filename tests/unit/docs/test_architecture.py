@@ -1,11 +1,10 @@
 """The diagrams of docs/architecture.md are the tables of rtsd.core.mode and rtsd.core.object_state.
 
-`python tests/unit/docs/test_architecture.py` writes them again.
+`python -m tests.unit.docs.test_architecture` writes them again.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -16,24 +15,24 @@ import rtsd
 from rtsd.core import mode, object_state
 from rtsd.core.mode import READS_BY_INTERVAL, Mode
 from rtsd.core.object_state import ObjectState
+from tests.support.diagrams import DOC, diagram, draw, drawn, out_of_date
 
 State = TypeVar("State", bound=StrEnum)
 Event = TypeVar("Event", bound=StrEnum)
 
-DOC = Path(__file__).parents[3] / "docs" / "architecture.md"
-BLOCK = re.compile(r"(?s)```mermaid\nstateDiagram-v2\n.*?```")
+KIND = "stateDiagram-v2"
 
 
 def diagrams() -> list[str]:
     """The diagrams, in the document's order."""
-    notes = [f"    note left of {one}: Interval Sync reads" for one in Mode if one in READS_BY_INTERVAL]
+    notes = [f"note left of {state}: Interval Sync reads" for state in Mode if state in READS_BY_INTERVAL]
     return [
-        diagram(list(Mode), mode.TRANSITIONS, notes),
-        diagram(list(ObjectState), object_state.TRANSITIONS),
+        table(list(Mode), mode.TRANSITIONS, notes),
+        table(list(ObjectState), object_state.TRANSITIONS),
     ]
 
 
-def diagram(
+def table(
     states: Sequence[State],
     transitions: Mapping[tuple[State, Event], State],
     notes: Sequence[str] = (),
@@ -44,17 +43,17 @@ def diagram(
         if state is not target:
             events[state, target].append(event.value)
     arrows = [
-        f"    {state} --> {target}: {' / '.join(events[state, target])}"
+        f"{state} --> {target}: {' / '.join(events[state, target])}"
         for state in states
         for target in states
         if (state, target) in events
     ]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, *notes, "```"])
+    return diagram(KIND, [*arrows, *notes])
 
 
 def test_the_diagrams_are_the_tables() -> None:
     """A change of a table changes the document."""
-    assert BLOCK.findall(DOC.read_text()) == diagrams()
+    assert drawn(KIND) == diagrams(), out_of_date(__file__)
 
 
 def test_the_map_is_the_package() -> None:
@@ -66,5 +65,4 @@ def test_the_map_is_the_package() -> None:
 
 
 if __name__ == "__main__":
-    drawn = iter(diagrams())
-    DOC.write_text(BLOCK.sub(lambda _: next(drawn), DOC.read_text()))
+    draw(KIND, diagrams())
