@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import DAY_MS, HOUR_MS, Millis, to_minute
@@ -49,6 +50,10 @@ class _Closed:
     tried: bool = False
     """Whether a call went since, to find out."""
 
+    def probed(self) -> None:
+        """Note that a call goes, to find out."""
+        self.tried = True
+
 
 class StoredLedger:
     """Writes every call down before it is sent (salesforce.ledger.Ledger), and refuses what may not be.
@@ -93,9 +98,11 @@ class StoredLedger:
                 refusal = error
             else:
                 await self._write(tx, purpose, resource, count)
-            samples = self.org.due_samples(self._spent, self._now(), refused=refusal is not None)
+            ours = self._spent_with(resource, 0 if refusal else count)
+            samples = self.org.due_samples(ours, self._now(), refused=refusal is not None)
             if samples:
                 await quota.add_usage(tx, samples, self._now())
+                tx.on_commit(partial(self.org.kept, samples))
         if samples:
             await self._warn()
         if refusal is not None:
@@ -154,7 +161,7 @@ class StoredLedger:
         if closed is not None and now < closed.until:
             raise _refusal(closed.reason, None, closed.until)
         if closed is not None and not closed.tried:
-            closed.tried = True
+            tx.on_commit(closed.probed)
             return False
         held = (purpose, resource) in self._held
         for name, bound in self._bounds(resource):
@@ -187,7 +194,14 @@ class StoredLedger:
 
     async def _write(self, tx: Tx, purpose: str, resource: str, count: int) -> None:
         await quota.spend(tx, self._now(), purpose, resource, count)
-        self._spent[resource] = self._spent.get(resource, 0) + count
+        tx.on_commit(partial(self._count, resource, count))
+
+    def _count(self, resource: str, count: int) -> None:
+        self._spent = self._spent_with(resource, count)
+
+    def _spent_with(self, resource: str, count: int) -> dict[str, int]:
+        """The calls of 24 hours by resource, with some more of one."""
+        return {**self._spent, resource: self._spent.get(resource, 0) + count}
 
     async def _recount(self, tx: Tx) -> None:
         now = self._now()

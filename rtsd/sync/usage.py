@@ -94,9 +94,12 @@ class OrgUsage:
             for name, known in self._known.items()
             if known.at > known.kept_at and (refused or now - known.kept_at >= SAMPLE_EVERY_MS)
         }
-        for name in due:
-            self._known[name].kept_at = now
         return [one for one in self.samples(ours, now) if one.name in due]
+
+    def kept(self, samples: Iterable[Usage]) -> None:
+        """Note that samples were stored."""
+        for sample in samples:
+            self._known[sample.name].kept_at = sample.at
 
     @property
     def probe_at(self) -> Millis:

@@ -14,6 +14,7 @@ from rtsd.errors import QuotaExhausted, StoreError
 from rtsd.salesforce.package import MAX_ERROR_IDS
 from rtsd.store.database import Tx
 from rtsd.sync import object_states
+from rtsd.sync.ledger import Caps
 from rtsd.sync.org import OrgFacts
 from rtsd.sync.package import PackageState
 from rtsd.sync.package_errors import PackageErrors
@@ -278,3 +279,22 @@ async def test_a_write_that_sqlite_refuses_leaves_memory_as_it_was(contacts: Rig
     assert contacts["Contact"].freshness.last_change_at is not None
     assert UNKNOWN in contacts["Contact"].suspicions.reason
     assert len(contacts["Contact"].freshness.latencies) == 1
+
+
+async def test_a_call_whose_entry_is_refused_is_not_counted(
+    contacts: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cap has room for as many calls as before."""
+    ledger, resource = contacts.parts.base.ledger, "DailyStreamingApiEvents"
+    await ledger.spend("describe", resource, 1)
+    ledger.caps = Caps(0.0, {resource: 3})
+    refusals = Refusals(contacts, monkeypatch)
+    for _ in range(5):
+        refusals.passing = 0
+        with pytest.raises(RefusedError):
+            await ledger.spend("describe", resource, 1)
+    refusals.passing = 99
+    await ledger.spend("describe", resource, 1)
+    await ledger.spend("describe", resource, 1)
+    with pytest.raises(QuotaExhausted):
+        await ledger.spend("describe", resource, 1)
