@@ -26,7 +26,7 @@ BLOCK = re.compile(r"(?s)```mermaid\nstateDiagram-v2\n.*?```")
 
 def diagrams() -> list[str]:
     """The diagrams, in the document's order."""
-    notes = [f"    note left of {one}: Interval Sync reads" for one in Mode if one in READS_BY_INTERVAL]
+    notes = [f"    note left of {state}: Interval Sync reads" for state in Mode if state in READS_BY_INTERVAL]
     return [
         diagram(list(Mode), mode.TRANSITIONS, notes),
         diagram(list(ObjectState), object_state.TRANSITIONS),
