@@ -16,9 +16,11 @@ async def test_ac_01_rows_that_commit_late(stand: Standing) -> None:
     ids = org.ids("Lead")
     jobs = (await org.calls())["bulk_jobs"]
     for turn in range(12):
-        for one in rng.sample(ids, 20):
+        for record_id in rng.sample(ids, 20):
             with org.org.transaction(org.org.admin, commit_after=rng.uniform(1, 300)):
-                org.org.create(org.org.admin, "Lead", [{"LastName": f"late {turn} {one}", "Company": "L"}])
+                org.org.create(
+                    org.org.admin, "Lead", [{"LastName": f"late {turn} {record_id}", "Company": "L"}]
+                )
         org.update("Lead", rng.sample(ids, 100), Title=f"on time {turn}")
         org.advance(60)
         await org.read()
@@ -99,15 +101,15 @@ _TEXT = {"name": "Region__c", "type": "string", "length": 40}
 async def test_ac_04_one_record_is_explained_and_healed_by_one_call(stand: Standing) -> None:
     """A record that no window will ever bring is repaired by its id, for one call."""
     org = await (await stand({"Account": 50})).loaded()
-    one = org.ids("Account")[7]
+    account = org.ids("Account")[7]
     org.org.switches.untriggered_edit_moves_stamp = False
-    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Site": "moved without a stamp"}])
+    org.org.update_untriggered(org.org.admin, "Account", [{"Id": account, "Site": "moved without a stamp"}])
     org.advance(900)
     await org.read()
-    assert org.sql("SELECT Site FROM Account WHERE Id = ?", one)[0][0] != "moved without a stamp"
+    assert org.sql("SELECT Site FROM Account WHERE Id = ?", account)[0][0] != "moved without a stamp"
     before = await org.calls()
     async with org.client() as client:
-        done = await client.repair("Account", [one])
+        done = await client.repair("Account", [account])
     assert done.repaired == 1
     assert await org.cost(before) == done.api_calls == 1
     assert await org.equal("Account") == 50
@@ -158,7 +160,11 @@ async def test_ac_07_everything_is_the_default_and_the_range_is_said(stand: Stan
     shown = await org.states()
     assert shown["Lead"].where is None
     assert shown["Account"].where == "Rating = 'Hot'"
-    begun = {one.object: one.message for one in await org.journal("audit") if "begins" in (one.message or "")}
+    begun = {
+        event.object: event.message
+        for event in await org.journal("audit")
+        if "begins" in (event.message or "")
+    }
     assert begun["Lead"] == "state audit begins: 400 rows to read, every row there is"
     assert f"{hot} rows to read" in (begun["Account"] or "")
     assert f"{300 - hot} are left out by: Rating = 'Hot'" in (begun["Account"] or "")
@@ -210,7 +216,9 @@ async def test_ac_11_a_new_column_rewrites_no_row(stand: Standing) -> None:
     await org.simulated.control("schema", {"op": "add_field", "object": "Account", "field": _TEXT})
     org.org.switches.untriggered_edit_moves_stamp = False
     ids = org.ids("Account")[::2]
-    org.org.update_untriggered(org.org.admin, "Account", [{"Id": one, "Region__c": "Brno"} for one in ids])
+    org.org.update_untriggered(
+        org.org.admin, "Account", [{"Id": record_id, "Region__c": "Brno"} for record_id in ids]
+    )
     org.advance(3_601)
     before = await org.calls()
     await org.parts.readers.describer.step()
@@ -257,7 +265,7 @@ async def test_ac_13_one_failed_object_alone_is_loaded_again(stand: Standing) ->
     await org.start()
     fault = await org.simulated.fault("job_failed", path="Opportunity")
     await org.load()
-    states = {name: one.state for name, one in (await org.states()).items()}
+    states = {name: mirrored.state for name, mirrored in (await org.states()).items()}
     assert states.pop("Opportunity") == "incomplete"
     assert set(states.values()) == {"live"}
     await org.simulated.control(f"faults?id={fault}", method="DELETE")

@@ -55,17 +55,17 @@ async def test_ac_29_extra_rows_are_warned_of(stand: Standing) -> None:
 async def test_ac_30_a_tombstone_keeps_the_last_values(stand: Standing) -> None:
     """A soft delete is seen through queryAll, and the record's last good values stay."""
     org = await (await stand({"Lead": 30})).loaded()
-    one = org.ids("Lead")[4]
+    lead = org.ids("Lead")[4]
     async with org.client() as client:
-        was = (await client.record("Lead", one)).values
+        was = (await client.record("Lead", lead)).values
     org.advance(60)
     with org.org.transaction(org.org.admin):
-        org.org.delete(org.org.admin, "Lead", [one])[0].unwrap()
+        org.org.delete(org.org.admin, "Lead", [lead])[0].unwrap()
     org.advance(60)
     await org.read()
     assert await org.equal("Lead") == 29
     async with org.client() as client:
-        record = await client.record("Lead", one)
+        record = await client.record("Lead", lead)
     assert record.state == "deleted"
     assert record.values == was
     assert (await org.calls())["query"] >= 1
@@ -74,25 +74,25 @@ async def test_ac_30_a_tombstone_keeps_the_last_values(stand: Standing) -> None:
 async def test_ac_31_delete_undelete_and_merge_are_in_the_history(stand: Standing) -> None:
     """What happened to a record is told in order, the winner of a merge included."""
     org = await (await stand({"Lead": 30})).loaded()
-    one, winner = org.ids("Lead")[4:6]
+    loser, winner = org.ids("Lead")[4:6]
     admin = org.org.admin
     org.advance(60)
-    org.org.delete(admin, "Lead", [one])[0].unwrap()
+    org.org.delete(admin, "Lead", [loser])[0].unwrap()
     org.advance(60)
     await org.read()
-    org.org.undelete(admin, "Lead", [one])[0].unwrap()
+    org.org.undelete(admin, "Lead", [loser])[0].unwrap()
     org.advance(60)
     await org.read()
     assert await org.equal("Lead") == 30
-    org.org.merge(admin, "Lead", winner, [one])
+    org.org.merge(admin, "Lead", winner, [loser])
     org.advance(60)
     await org.read()
     assert await org.equal("Lead") == 29
-    changes = [event for event in await org.journal("change") if event.id == one]
+    changes = [event for event in await org.journal("change") if event.id == loser]
     assert [event.op for event in changes] == ["delete", "undelete", "delete"]
     assert (changes[-1].detail or {})["master"] == winner
     async with org.client() as client:
-        assert (await client.record("Lead", one)).master == winner
+        assert (await client.record("Lead", loser)).master == winner
 
 
 async def test_ac_32_a_lost_permission_deletes_nothing(stand: Standing) -> None:
@@ -189,13 +189,13 @@ async def test_ac_32_an_operator_may_accept_that_rows_are_gone(stand: Standing) 
 async def test_ac_32_ids_of_both_lengths_are_one_record(stand: Standing) -> None:
     """A record named by its 15 characters is the one that the mirror has under 18."""
     org = await (await stand({"Lead": 30})).loaded()
-    one = org.ids("Lead")[4]
+    lead = org.ids("Lead")[4]
     org.advance(60)
-    org.update("Lead", [one], Company="Renamed")
+    org.update("Lead", [lead], Company="Renamed")
     async with org.client() as client:
-        assert (await client.repair("Lead", [one[:15]])).repaired == 1
-        assert ((await client.record("Lead", one[:15])).values or {})["Company"] == "Renamed"
-    assert org.sql("SELECT COUNT(*) FROM Lead WHERE substr(Id, 1, 15) = ?", one[:15])[0][0] == 1
+        assert (await client.repair("Lead", [lead[:15]])).repaired == 1
+        assert ((await client.record("Lead", lead[:15])).values or {})["Company"] == "Renamed"
+    assert org.sql("SELECT COUNT(*) FROM Lead WHERE substr(Id, 1, 15) = ?", lead[:15])[0][0] == 1
     assert await org.equal("Lead") == 30
 
 

@@ -92,7 +92,7 @@ async def test_history_names_each_source(stand: Standing, rtsd: Rtsd) -> None:
     await org.audit("Lead")
     said = await rtsd(org, "history", "Lead", record, "--json")
     versions = json.loads(said.out)["versions"]
-    assert [one["source"] for one in versions] == ["push", "interval", "repair"]
+    assert [version["source"] for version in versions] == ["push", "interval", "repair"]
     said = await rtsd(org, "history", "Lead", record)
     assert said.status == 0
     for old, new in pairwise((company, "by push", "by window", "by fingerprint")):

@@ -19,7 +19,7 @@ async def test_rows_enter_and_leave_a_filter(stand: Standing) -> None:
     org = await (await stand({"Account": 400}, objects={"Account": {"where": HOT}})).loaded()
     rows = await org.equal("Account", _hot)
     inside = [row[0] for row in org.sql("SELECT Id FROM Account")]
-    outside = [one for one in org.ids("Account") if one not in set(inside)]
+    outside = [record_id for record_id in org.ids("Account") if record_id not in set(inside)]
     org.advance(60)
     org.update("Account", inside[:10], Rating="Cold")
     org.update("Account", inside[10:12], Type="Partner")
@@ -63,14 +63,14 @@ async def test_pushes_of_rows_outside_the_filter_are_not_mirrored(stand: Standin
     org = await (await stand({"Account": 200}, objects={"Account": {"where": HOT}})).loaded()
     rows = await org.equal("Account", _hot)
     inside = [row[0] for row in org.sql("SELECT Id FROM Account")]
-    outside = [one for one in org.ids("Account") if one not in set(inside)]
+    outside = [record_id for record_id in org.ids("Account") if record_id not in set(inside)]
     org.advance(60)
     org.update("Account", inside[:3], Rating="Cold")
     org.update("Account", outside[:4], Site="still cold")
     org.update("Account", outside[4:6], Rating="Hot", Type="Prospect")
     changed = [*inside[:3], *outside[:6]]
     records = {row["Id"]: row for row in org.org.snapshot("Account")}
-    await _push(org, [records[one] for one in changed])
+    await _push(org, [records[record_id] for record_id in changed])
     before = await org.calls()
     org.advance(20)
     await org.parts.readers.repair.step(patiently=True)

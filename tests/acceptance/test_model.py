@@ -184,9 +184,11 @@ class Game(RuleBasedStateMachine):
     @rule(name=names, places=st.lists(places, min_size=1, max_size=4), text=texts)
     def quiet(self, name: str, places: list[int], text: str) -> None:
         """A mass edit that fires no trigger."""
-        ids = dict.fromkeys(one for place in places if (one := self._id(name, place)))
+        ids = dict.fromkeys(record for place in places if (record := self._id(name, place)))
         with self._saving():
-            self.org.update_untriggered(self.org.admin, name, [{"Id": one, "Phone": text[:1]} for one in ids])
+            self.org.update_untriggered(
+                self.org.admin, name, [{"Id": record_id, "Phone": text[:1]} for record_id in ids]
+            )
 
     @rule(place=places, parent=places, delay=delays)
     def create(self, place: int, parent: int, delay: float) -> None:
@@ -229,10 +231,10 @@ class Game(RuleBasedStateMachine):
     @rule(name=names, winner=places, loser=places)
     def merge(self, name: str, winner: int, loser: int) -> None:
         """Merge two records; the children of the loser move without a trigger."""
-        one, other = self._id(name, winner), self._id(name, loser)
-        if one and other and one != other:
+        winner_id, loser_id = self._id(name, winner), self._id(name, loser)
+        if winner_id and loser_id and winner_id != loser_id:
             with self._saving():
-                self.org.merge(self.org.admin, name, one, [other])
+                self.org.merge(self.org.admin, name, winner_id, [loser_id])
 
     @rule(seconds=pauses)
     def wait(self, seconds: float) -> None:

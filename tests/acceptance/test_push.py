@@ -67,11 +67,11 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
     """The sender hangs up before it has the answer, and sends again: taken twice, applied once."""
     org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
     assert org.parts.gateway is not None
-    (one,) = org.ids("Lead")[:1]
+    (lead,) = org.ids("Lead")[:1]
     org.advance(60)
-    org.update("Lead", [one], Title="said once")
-    (row,) = [row for row in org.org.snapshot("Lead") if row["Id"] == one]
-    body = document(org, [{"object": "Lead", "op": "update", "id": one, "modstamp": row["SystemModstamp"]}])
+    org.update("Lead", [lead], Title="said once")
+    (row,) = [row for row in org.org.snapshot("Lead") if row["Id"] == lead]
+    body = document(org, [{"object": "Lead", "op": "update", "id": lead, "modstamp": row["SystemModstamp"]}])
     async with org.taking():
         assert org.parts.gateway is not None
         host, _, port = (org.parts.gateway.address or "").rpartition(":")
@@ -87,7 +87,8 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
         again = await push(org, body, "msg_16")
     assert again == {"status": 200, "accepted": 0, "duplicate": True}
     await settle(org)
-    assert len([event for event in await org.journal("change") if event.id == one]) == 2  # asked for, fetched
+    events = [event for event in await org.journal("change") if event.id == lead]
+    assert len(events) == 2  # asked for, fetched
     assert await org.equal("Lead") == 20
 
 
@@ -164,7 +165,7 @@ async def test_ac_22_changes_without_fields(stand: Standing) -> None:
     org.advance(60)
     ids = org.ids("Lead")[:40]
     org.update("Lead", ids, Title="too large to send")
-    bare = [{"object": "Lead", "op": "update", "id": one} for one in ids]
+    bare = [{"object": "Lead", "op": "update", "id": record_id} for record_id in ids]
     async with org.taking():
         assert (await push(org, document(org, bare), "msg_22"))["accepted"] == 40
     before = await org.calls()
@@ -180,7 +181,10 @@ async def test_ac_23_more_changes_than_can_be_sent(stand: Standing) -> None:
     ids = org.create("Lead", 5_000)
     async with org.taking():
         for start in range(0, len(ids), 1_000):
-            part = [{"object": "Lead", "op": "create", "id": one} for one in ids[start : start + 1_000]]
+            part = [
+                {"object": "Lead", "op": "create", "id": record_id}
+                for record_id in ids[start : start + 1_000]
+            ]
             assert (await push(org, document(org, part), f"msg_23_{start}"))["accepted"] == 1_000
     cursor = (await org.state("Account")).as_of
     before = await org.calls()
@@ -278,17 +282,17 @@ async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) 
     """
     org = await (await stand({"Lead": 40}, listen="127.0.0.1:0")).loaded()
     org.advance(3_600)
-    one, other = org.ids("Lead")[:2]
+    lead, other = org.ids("Lead")[:2]
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(org.now() / 1000 + ahead_s))
     forged = {"object": "Lead", "op": "update", "modstamp": stamp}
     changes: list[Row] = [
-        {**forged, "id": one, "fields": {"Id": one, "Title": "forged"}},
+        {**forged, "id": lead, "fields": {"Id": lead, "Title": "forged"}},
         {"object": "Lead", "op": "delete", "id": other, "modstamp": stamp},
     ]
     async with org.taking():
         assert (await push(org, document(org, changes), "msg_forged"))["accepted"] == 2
     await settle(org)
-    assert org.sql("SELECT Title FROM Lead WHERE Id=?", one)[0]["Title"] == "forged"
+    assert org.sql("SELECT Title FROM Lead WHERE Id=?", lead)[0]["Title"] == "forged"
     before = await org.calls()
     await org.audit("Lead")
     if (await org.state("Lead")).state != "live":

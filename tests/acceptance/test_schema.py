@@ -46,7 +46,7 @@ async def test_ac_40_fields_that_behave_like_formulas(stand: Standing) -> None:
     """A field that the user lists is refreshed like a formula."""
     org = await (await stand({"Account": 60}, objects={"Account": {"refresh": ["Rating"]}})).loaded()
     org.org.switches.untriggered_edit_moves_stamp = False
-    rows = [{"Id": one, "Rating": "Warm"} for one in org.ids("Account")]
+    rows = [{"Id": record_id, "Rating": "Warm"} for record_id in org.ids("Account")]
     org.org.update_untriggered(org.org.admin, "Account", rows)
     org.advance(24 * 3_600 + 60)
     await org.read()

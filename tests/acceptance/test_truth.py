@@ -35,12 +35,12 @@ def drift(org: Stand, name: str = "Lead") -> Drifted:
     ids = org.ids(name)
     step = len(ids) // 8
     deleted, updated = ids[: 3 * step : step], ids[3 * step : 7 * step : step]
-    for one in deleted:
-        for result in org.org.hard_delete(org.org.admin, name, [one]):
+    for record_id in deleted:
+        for result in org.org.hard_delete(org.org.admin, name, [record_id]):
             result.unwrap()
         org.advance(7)
-    for number, one in enumerate(updated):
-        org.update(name, [one], Title=f"changed {number}")
+    for number, record_id in enumerate(updated):
+        org.update(name, [record_id], Title=f"changed {number}")
         org.advance(7)
     created = [org.create(name, 1, Title=f"new {number}")[0] for number in range(3)]
     org.advance(300)
@@ -59,8 +59,8 @@ async def test_ten_changes_are_found_exactly(stand: Standing, logged: bool) -> N
     assert calls <= 20
     assert result["api_calls"] == calls
     assert await org.equal("Lead") == 5_000
-    for one in (*drifted.created, *drifted.updated, *drifted.deleted):
-        assert (await org.sources("Lead", one))[-1] == "repair"
+    for record_id in (*drifted.created, *drifted.updated, *drifted.deleted):
+        assert (await org.sources("Lead", record_id))[-1] == "repair"
     org.advance(3_600)
     await org.audit("Lead")  # looks at the ten once more: they changed around the time of the proof
     result, calls = await org.audited("Lead")
@@ -190,7 +190,7 @@ async def test_a_filter_is_part_of_the_proof(stand: Standing) -> None:
     await org.audit("Lead")  # the rows were made just before they were loaded: they are looked at again
     result, calls = await org.audited("Lead")
     assert (result["repaired"], calls) == (0, 1)
-    outside = [one for one in org.ids("Lead") if one not in set(inside)]
+    outside = [record_id for record_id in org.ids("Lead") if record_id not in set(inside)]
     org.update("Lead", outside[:5], Title="still outside")
     org.update("Lead", outside[5:8], Company="Inside")
     org.update("Lead", inside[:2], Company="Outside")
@@ -225,7 +225,8 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     await org.install_package("Lead")
     parts = org.parts
     loops = [
-        asyncio.create_task(parts.runner.run(one)) for one in (parts.services.inbox, parts.services.realtime)
+        asyncio.create_task(parts.runner.run(service))
+        for service in (parts.services.inbox, parts.services.realtime)
     ]
     stop, at_work = asyncio.Event(), asyncio.Event()
     ids = org.ids("Lead")

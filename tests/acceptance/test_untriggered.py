@@ -20,7 +20,7 @@ def _parent(org: Stand, name: str, field_name: str, above: int = 1) -> str:
     for row in org.org.snapshot(name):
         if row[field_name]:
             counts[row[field_name]] = counts.get(row[field_name], 0) + 1
-    return next(one for one, count in sorted(counts.items()) if count > above)
+    return next(parent for parent, count in sorted(counts.items()) if count > above)
 
 
 def cascade_delete(org: Stand) -> None:
@@ -39,7 +39,7 @@ def undelete_of_children(org: Stand) -> None:
 def merge_reparents(org: Stand) -> None:
     """Merge two accounts: the loser's contacts move to the winner."""
     loser = _parent(org, "Contact", "AccountId")
-    winner = next(one for one in org.ids("Account") if one != loser)
+    winner = next(account for account in org.ids("Account") if account != loser)
     org.org.merge(org.org.admin, "Account", winner, [loser])
 
 
@@ -72,7 +72,7 @@ def opportunity_product(org: Stand) -> None:
 
 def mass_update(org: Stand) -> None:
     """Edit rows by a mass action that bypasses triggers."""
-    rows = [{"Id": one, "Title": "Head of Nothing"} for one in org.ids("Contact")[:15]]
+    rows = [{"Id": record_id, "Title": "Head of Nothing"} for record_id in org.ids("Contact")[:15]]
     org.org.update_untriggered(org.org.admin, "Contact", rows)
 
 
@@ -102,7 +102,7 @@ class Watch:
             (self.loud if change.fires_trigger else self.quiet).add((change.object, change.id))
 
 
-@pytest.mark.parametrize("operation", QUIET, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("operation", QUIET, ids=lambda operation: operation.__name__)
 async def test_ac_49_what_fires_no_trigger(stand: Standing, operation: Callable[[Stand], None]) -> None:
     """Push sees nothing of it, the fingerprint finds all of it, and history says who did."""
     org = await stand(CRM, objects={name: {} for name in MIRRORED}, listen="127.0.0.1:0")
@@ -114,16 +114,16 @@ async def test_ac_49_what_fires_no_trigger(stand: Standing, operation: Callable[
     operation(org)
     await org.pushed()
     pushed = {(event.object, event.id) for event in await org.journal("change")}
-    unseen = {one for one in watch.quiet - watch.loud if one[0] in MIRRORED}
+    unseen = {row for row in watch.quiet - watch.loud if row[0] in MIRRORED}
     assert unseen, "the operation was to touch rows without a trigger"
     assert pushed & unseen == set()
-    assert pushed >= {one for one in watch.loud if one[0] in MIRRORED}
+    assert pushed >= {row for row in watch.loud if row[0] in MIRRORED}
     org.advance(300)
     found: set[tuple[str, str]] = set()
     for name in MIRRORED:
         result, calls = await org.audited(name)
         assert calls <= 20
-        found |= {(name, one) for kind in ("missing", "stale", "orphaned") for one in result[kind]}
+        found |= {(name, row_id) for kind in ("missing", "stale", "orphaned") for row_id in result[kind]}
     assert found == unseen
     for name, record_id in unseen:
         assert (await org.sources(name, record_id))[-1] == "repair"
@@ -152,6 +152,6 @@ async def test_ac_31_deletions_and_merges_in_history(stand: Standing) -> None:
     await org.repair()
     async with org.client() as client:
         versions = (await client.history("Account", loser)).versions
-    assert [one.op for one in versions] == ["delete", "undelete", "delete"]
+    assert [version.op for version in versions] == ["delete", "undelete", "delete"]
     assert versions[-1].master == winner
     assert await org.equal("Account", without=FORMULAS["Account"]) == 4

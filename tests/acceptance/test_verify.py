@@ -37,7 +37,9 @@ async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
     second = await verify(org)
     assert second.ok
     assert await org.cost(before) == 2
-    assert [(one.name, one.rows, one.counted, one.checksummed) for one in second.objects] == [
+    assert [
+        (verified.name, verified.rows, verified.counted, verified.checksummed) for verified in second.objects
+    ] == [
         ("Lead", 300, 300, 300),
         ("Account", 50, 50, 50),
     ]
@@ -88,7 +90,7 @@ async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:
         await org.parts.readers.columns.refresh(mirrored)
     for _ in range(2):
         found = await verify(org)
-        assert [one.broken for one in found.objects] == [[], []]
+        assert [verified.broken for verified in found.objects] == [[], []]
         assert found.ok
     assert await org.equal("Contact") == 55
 

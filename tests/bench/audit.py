@@ -183,7 +183,7 @@ def _remove(target: Path) -> None:
 def _report(
     rows: int, ours: list[Audited], imported: list[float], indexed: list[float], inserted: list[float]
 ) -> Report:
-    whole, complete = [one.whole for one in ours], [one.complete for one in ours]
+    whole, complete = [sample.whole for sample in ours], [sample.complete for sample in ours]
     report = Report(f"Initial audit of {rows:,} {OBJECT} rows", ("", "rows/s", "range", "ratio to ours"))
     numbers = {"rows": float(rows), "whole": middle(whole), "complete": middle(complete)}
     report.rows.append(("rtsd, whole path (the org makes the CSV)", *_cells(whole), ""))

@@ -130,31 +130,31 @@ def _report(ours: list[Fired], bare: list[Fired]) -> Report:
     head = ("", "pushes/s", "range", "p50 ms", "p99 ms", "applied/s", "client CPU")
     report = Report(f"Durable one-change pushes, {CONNECTIONS} connections", head)
     for name, rounds in (("rtsd, durable and applied", ours), ("bare aiohttp handler", bare)):
-        rates = [one.rate for one in rounds]
-        applied = middle([one.applied for one in rounds]) if rounds is ours else None
+        rates = [salvo.rate for salvo in rounds]
+        applied = middle([salvo.applied for salvo in rounds]) if rounds is ours else None
         report.rows.append(
             (
                 name,
                 f"{middle(rates):,.0f}",
                 spread(rates),
-                f"{middle([one.p50 for one in rounds]):.1f}",
-                f"{middle([one.p99 for one in rounds]):.1f}",
+                f"{middle([salvo.p50 for salvo in rounds]):.1f}",
+                f"{middle([salvo.p99 for salvo in rounds]):.1f}",
                 f"{applied:,.0f}" if applied else "",
-                f"{middle([one.client_busy for one in rounds]):.0%}",
+                f"{middle([salvo.client_busy for salvo in rounds]):.0%}",
             )
         )
-    share = ratio([one.rate for one in ours], [one.rate for one in bare])
+    share = ratio([salvo.rate for salvo in ours], [salvo.rate for salvo in bare])
     report.notes.append(
         f"ratio {share:.2f}; floor: {FLOOR} of the bare handler: {'met' if share >= FLOOR else 'MISSED'}"
     )
     report.numbers = rounded(
         {
-            "rtsd": middle([one.rate for one in ours]),
-            "bare": middle([one.rate for one in bare]),
+            "rtsd": middle([salvo.rate for salvo in ours]),
+            "bare": middle([salvo.rate for salvo in bare]),
             "ratio": share,
-            "p50_ms": middle([one.p50 for one in ours]),
-            "p99_ms": middle([one.p99 for one in ours]),
-            "applied": middle([one.applied for one in ours]),
+            "p50_ms": middle([salvo.p50 for salvo in ours]),
+            "p99_ms": middle([salvo.p99 for salvo in ours]),
+            "applied": middle([salvo.applied for salvo in ours]),
         }
     )
     return report

@@ -46,7 +46,7 @@ def spread(samples: Sequence[float]) -> str:
 
 def ratio(mine: Sequence[float], other: Sequence[float]) -> float:
     """Return the median of the ratios round by round: what disturbed both cancels out."""
-    return middle([one / two for one, two in zip(mine, other, strict=True)])
+    return middle([dividend / divisor for dividend, divisor in zip(mine, other, strict=True)])
 
 
 def rounded(numbers: Mapping[str, float]) -> dict[str, float]:

@@ -86,7 +86,7 @@ async def _costs(options: argparse.Namespace, receiver: Receiver, report: Report
         orders = [await pushes.order(rig) for rig in rigs]
         number = 0
         for turn in range(options.rounds + 1):  # the first one warms up
-            for place in sorted(range(len(rigs)), key=lambda one: (one + turn) % len(rigs)):
+            for place in sorted(range(len(rigs)), key=lambda index: (index + turn) % len(rigs)):
                 rig = rigs[place]
                 what = orders[place] | {"first": number, "count": options.pushes, "port": rig.port}
                 begun = time.perf_counter()
@@ -95,10 +95,10 @@ async def _costs(options: argparse.Namespace, receiver: Receiver, report: Report
                 fired.applied = options.pushes / (time.perf_counter() - begun - fired.applied)
                 rounds[place].append(fired)
             number += options.pushes
-    base = [one.applied for one in rounds[0][1:]]
+    base = [salvo.applied for salvo in rounds[0][1:]]
     for name, all_of_it in zip(NAMES, rounds, strict=True):
-        mine = [one.applied for one in all_of_it[1:]]
-        share, p99 = ratio(mine, base), middle([one.p99 for one in all_of_it[1:]])
+        mine = [salvo.applied for salvo in all_of_it[1:]]
+        share, p99 = ratio(mine, base), middle([salvo.p99 for salvo in all_of_it[1:]])
         report.rows.append((name, f"{middle(mine):,.0f}", f"{share:.2f}", f"{p99:.1f}", "", ""))
         report.numbers[name.replace(" ", "_")] = share
 

@@ -241,9 +241,9 @@ async def run(options: argparse.Namespace) -> Report:
     starts: list[float] = []
     for rate in RATES:
         rounds = [await _measure(rate, SECONDS) for _ in range(max(1, options.rounds // 2))]
-        starts += [one["start_ms"] for one in rounds]
-        shown = {name: middle([one[name] for one in rounds]) for name in rounds[0]}
-        best = min(one["key_p99_ms"] for one in rounds)
+        starts += [measured["start_ms"] for measured in rounds]
+        shown = {name: middle([measured[name] for measured in rounds]) for name in rounds[0]}
+        best = min(measured["key_p99_ms"] for measured in rounds)
         names = ("cpu_percent", "kb_s", "key_p50_ms", "key_p99_ms")
         row = (*(shown[name] for name in names), best, shown["waited_percent"])
         report.rows.append((f"{rate:,}", *(f"{value:.1f}" for value in row), f"{shown['rss_mb']:.0f}"))

@@ -32,9 +32,9 @@ async def pushed() -> AsyncIterator[Home]:
 async def test_the_load_equals_the_org_in_every_field(pushed: Home) -> None:
     """Every kind of object and field comes in, whichever API can read it; who may not be seen is an error."""
     assert differences(pushed, *NAMES) == []
-    assert [one for name in NAMES for one in columns(pushed, name)] == []
+    assert [difference for name in NAMES for difference in columns(pushed, name)] == []
     status = await pushed.get("/v1/status")
-    hidden = next(one for one in status["objects"] if one["name"] == "Payroll__c")
+    hidden = next(mirrored for mirrored in status["objects"] if mirrored["name"] == "Payroll__c")
     assert hidden["state"] == "error"
     assert "Payroll__c" in hidden["error"]
     table = pushed.read("SELECT name, state, rows, cursor, as_of FROM _rts_object WHERE name = 'Contact'")

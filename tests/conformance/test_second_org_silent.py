@@ -51,9 +51,9 @@ async def test_check_tells_what_it_may_not_see(silent: Home) -> None:
     told = ended.json()
     assert told["org"]["id"] == ORG_ID
     assert (told["org"]["user"], told["org"]["sees_all"]) == (None, None)
-    assert [one["name"] for one in told["objects"]] == list(NAMES)
+    assert [mirrored["name"] for mirrored in told["objects"]] == list(NAMES)
     assert told["estimate"]["rows"] == sum(len(silent.org.records.objects[name].rows) for name in NAMES)
-    assert any("View Setup and Configuration" in one["do"] for one in told["problems"])
+    assert any("View Setup and Configuration" in problem["do"] for problem in told["problems"])
 
 
 async def test_silence_makes_interval_sync_read_every_object(silent: Home) -> None:

@@ -98,9 +98,11 @@ def fits(value: Any, shape: Any, where: str = "") -> list[str]:
         missing = [f"{where}.{key} is missing" for key in shape if key not in value]
         return missing + [w for k in shape if k in value for w in fits(value[k], shape[k], f"{where}.{k}")]
     if isinstance(shape, list) and value:
-        return [wrong for n, one in enumerate(value) for wrong in fits(one, shape[0], f"{where}[{n}]")]
+        return [
+            wrong for n, element in enumerate(value) for wrong in fits(element, shape[0], f"{where}[{n}]")
+        ]
     if isinstance(shape, tuple):
-        right = any(not fits(value, one, where) for one in shape)
+        right = any(not fits(value, alternative, where) for alternative in shape)
     elif isinstance(shape, set):
         right = value in shape
     elif isinstance(shape, re.Pattern):
@@ -131,7 +133,7 @@ async def live(place: Home, *names: str) -> dict[str, Any]:
         except OSError:
             assert place.processes[-1].returncode is None, place.log
             return False
-        states = {one["name"]: one["state"] for one in last["objects"]}
+        states = {mirrored["name"]: mirrored["state"] for mirrored in last["objects"]}
         return set(states.values()) == {"live"} and states.keys() >= set(names)
 
     await eventually(probe, "live", 20)
@@ -157,7 +159,7 @@ async def test_status_has_every_key(place: Home) -> None:
     assert (status["org"]["edition"], status["org"]["apex"]) == ("Professional Edition", False)
     assert (status["mode"], status["push"]["quiet"]) == ("real_time", "live")
     assert status["push"]["received_24h"] == 1
-    contact = next(one for one in status["objects"] if one["name"] == "Contact")
+    contact = next(mirrored for mirrored in status["objects"] if mirrored["name"] == "Contact")
     assert fits(contact["freshness_ms"], dict.fromkeys(("p50", "p95", "p99"), int)) == []
     assert (contact["rows"], contact["expected_rows"], contact["progress"]) == (40, 40, 1.0)
     assert fits((await place.verb("status", "--json")).json(), STATUS) == []
@@ -190,7 +192,7 @@ async def test_the_feed_begins_with_a_snapshot_and_thins_to_frames(place: Home) 
     assert snapshot["type"] == "snapshot"
     assert fits(snapshot["status"], STATUS) == []
     assert (event["type"], event["id"]) == ("change", person)
-    frames = [one for one in await asyncio.wait_for(framed, 5) if one["type"] == "frame"]
+    frames = [line for line in await asyncio.wait_for(framed, 5) if line["type"] == "frame"]
     assert frames
     for frame in frames:
         assert fits(frame, {"seq": int, "counters": dict, "skipped": int}) == []
@@ -252,7 +254,7 @@ async def test_check_prices_and_tells_what_is_missing(place: Home) -> None:
     }
     assert fits(told, {"estimate": price, "problems": [{"what": str, "do": str}]}) == []
     assert told["estimate"]["rows"] == 47
-    assert any("Professional Edition" in one["what"] for one in told["problems"])
+    assert any("Professional Edition" in problem["what"] for problem in told["problems"])
 
 
 async def test_an_api_version_that_the_org_does_not_know(place: Home) -> None:
@@ -277,16 +279,16 @@ async def test_exit_statuses(place: Home) -> None:
         3: await Home(place.org, place.place / "elsewhere", {}).verb("status"),
         75: await second,
     }
-    assert {wanted: one.status for wanted, one in ended.items()} == {wanted: wanted for wanted in ended}
-    for one in ended.values():
-        assert "Traceback" not in one.err
-        assert 1 <= len(one.err.strip().splitlines()) <= 3, one.err
+    assert {wanted: verb.status for wanted, verb in ended.items()} == {wanted: wanted for wanted in ended}
+    for ended_verb in ended.values():
+        assert "Traceback" not in ended_verb.err
+        assert 1 <= len(ended_verb.err.strip().splitlines()) <= 3, ended_verb.err
 
 
 async def test_pause_and_resume(place: Home) -> None:
     """A paused object says so; a resumed one is live again, and what was pushed meanwhile is there."""
     assert (await place.verb("pause", "Contact")).status == 0
-    states = {one["name"]: one["state"] for one in (await place.get("/v1/status"))["objects"]}
+    states = {mirrored["name"]: mirrored["state"] for mirrored in (await place.get("/v1/status"))["objects"]}
     assert states == {"Contact": "paused", "CaseStatus": "live"}
     assert (await place.verb("resume", "Contact")).status == 0
     await live(place)

@@ -50,7 +50,9 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
         async with app.run_test(size=(160, 45)) as pilot:
             await until(lambda: app.state.live)
             await rig.org.dml("update", OBJECT, rows=[{"Id": record, "Title": "Keeper of Bees"}])
-            await until(lambda: any(isinstance(one, Event) and one.id == record for one in app.state.ring))
+            await until(
+                lambda: any(isinstance(entry, Event) and entry.id == record for entry in app.state.ring)
+            )
 
             app.action_record(OBJECT, record)
             await until(lambda: "Keeper of Bees" in text(app) and "Touched by" in text(app))
@@ -73,7 +75,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await until(lambda: "1 retried." in " ".join(notices(app)))
 
             async def back() -> bool:  # it fails again, and says so under a number of its own
-                return [one.id for one in await daemon.client.dead_letters()] not in ([], [letter.id])
+                return [buried.id for buried in await daemon.client.dead_letters()] not in ([], [letter.id])
 
             await eventually(back, "the dead letter is judged again", 10)
 
@@ -84,9 +86,9 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await rig.org.dml("update", OBJECT, rows=[{"Id": record, "Title": "Keeper of Time"}])
             await pilot.press("8")
             await until(lambda: "Keeper of Time" in text(app))
-        numbers = [one.seq for one in app.state.ring if isinstance(one, Event)]
+        numbers = [entry.seq for entry in app.state.ring if isinstance(entry, Event)]
         assert numbers == sorted(set(numbers))
-        assert not [one for one in app.state.ring if isinstance(one, Gap)]
+        assert not [entry for entry in app.state.ring if isinstance(entry, Gap)]
         journal = [row[0] for row in rig.read("SELECT seq FROM _rts_journal ORDER BY seq")]
         assert set(journal) >= set(numbers)
         assert set(numbers) >= {seq for seq in journal if seq <= numbers[-1]}

@@ -68,18 +68,18 @@ async def test_values_have_their_columns_types(rig: Rig, daemon: Daemon) -> None
 
 async def test_change_arrives_at_once(rig: Rig, daemon: Daemon, measured: Callable[[str], None]) -> None:
     """A change made in the org is in the mirror and on the followed feed in under a second."""
-    (one,) = await rig.org.dml("create", "Contact", rows=[{"LastName": PII}])
+    (contact,) = await rig.org.dml("create", "Contact", rows=[{"LastName": PII}])
     latencies = []
     async with daemon.following("Contact") as changes:
         for number in range(CHANGES):
             begun = time.perf_counter()
-            await rig.org.dml("update", "Contact", rows=[{"Id": one, "Title": f"No {number}"}])
+            await rig.org.dml("update", "Contact", rows=[{"Id": contact, "Title": f"No {number}"}])
             async for event in changes:
                 if "Title" in (event.changed or ()):
                     break
             latencies.append(time.perf_counter() - begun)
-            assert (event.id, event.op, event.source, event.outcome) == (one, "update", "push", "applied")
-            (row,) = rig.read("SELECT Title FROM Contact WHERE Id = ?", one)
+            assert (event.id, event.op, event.source, event.outcome) == (contact, "update", "push", "applied")
+            (row,) = rig.read("SELECT Title FROM Contact WHERE Id = ?", contact)
             assert row["Title"] == f"No {number}"
     measured(f"org to feed: median {median(latencies) * 1e3:.0f} ms, most {max(latencies) * 1e3:.0f} ms")
     assert median(latencies) < 1.0

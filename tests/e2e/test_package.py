@@ -58,14 +58,14 @@ class Scene(NamedTuple):
 
         async def came() -> bool:
             found = await self.daemon.events("change", seq)
-            return any(one.id == record and one.source == source for one in found)
+            return any(event.id == record and event.source == source for event in found)
 
         await eventually(came, f"{title!r} came by {source}", within)
         await self.rig.ends_equal()
 
     async def reasons(self) -> list[str]:
         """The journal's modes, each with its reason."""
-        return [str(one.message) for one in await self.daemon.events("mode")]
+        return [str(event.message) for event in await self.daemon.events("mode")]
 
 
 def with_public_url(rig: Rig) -> None:
@@ -128,8 +128,8 @@ async def is_aimed_elsewhere(scene: Scene) -> None:
     """A wrong Gateway URL is said; what was given up meanwhile is fetched once a heartbeat counts it."""
     rig, daemon = scene.rig, scene.daemon
     await rig.aim(f"http://127.0.0.1:{rig.port}/elsewhere")
-    problems = [one.what for one in (await daemon.client.package(probe=True)).problems]
-    assert any("/elsewhere" in one for one in problems), problems
+    problems = [problem.what for problem in (await daemon.client.package(probe=True)).problems]
+    assert any("/elsewhere" in problem for problem in problems), problems
     differing = await scene.rtsd("status")
     assert differing.status == 1
     assert "Gateway_URL__c is" in differing.out
@@ -141,8 +141,8 @@ async def is_aimed_elsewhere(scene: Scene) -> None:
     assert (await daemon.status()).package.problems == []
     await rig.org.control("package/heartbeat")
     await rig.ends_equal()
-    errors = [one for one in await daemon.client.errors() if one.error == "PackageError"]
-    assert [(one.object, "HTTP 404" in one.message) for one in errors] == [("Contact", True)]
+    errors = [error for error in await daemon.client.errors() if error.error == "PackageError"]
+    assert [(error.object, "HTTP 404" in error.message) for error in errors] == [("Contact", True)]
 
 
 async def gets_another_token(scene: Scene) -> None:

@@ -23,23 +23,23 @@ async def test_silence_and_back() -> None:
             return now - datetime.fromisoformat(since) > timedelta(seconds=2)
 
         await eventually(later, "the package has been known for longer than a stamp is coarse")
-        one = (await anext(rig.org.rows("Lead")))["Id"]
+        lead = (await anext(rig.org.rows("Lead")))["Id"]
         await rig.aim(f"http://127.0.0.1:{free_port()}")  # from now on nobody takes its pushes
-        await rig.org.dml("update", "Lead", rows=[{"Id": one, "Company": "B"}])
+        await rig.org.dml("update", "Lead", rows=[{"Id": lead, "Company": "B"}])
         await daemon.mode("interval")
 
         async def read() -> bool:
-            (row,) = rig.read("SELECT Company FROM Lead WHERE Id = ?", one)
+            (row,) = rig.read("SELECT Company FROM Lead WHERE Id = ?", lead)
             return bool(row["Company"] == "B")
 
         await eventually(read, "Interval Sync reads the change")
         brought = [
-            (event.source, event.outcome) for event in await daemon.events("change") if event.id == one
+            (event.source, event.outcome) for event in await daemon.events("change") if event.id == lead
         ]
         assert ("interval", "applied") in brought
         assert (await daemon.status()).push.quiet != "idle"
         await rig.aim(rig.push_url)
-        await rig.org.dml("update", "Lead", rows=[{"Id": one, "Company": "C"}])
+        await rig.org.dml("update", "Lead", rows=[{"Id": lead, "Company": "C"}])
         await daemon.mode("real_time")
         await rig.ends_equal(within=30)
 

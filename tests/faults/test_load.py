@@ -83,7 +83,7 @@ async def test_too_much_is_refused_at_once(measured: Callable[[str], None]) -> N
         await daemon.live()
         shots = list(itertools.islice(barrage.shots, MANY))
         found = await asyncio.gather(*(push_alone(rig.port, shot) for shot in shots), return_exceptions=True)
-        answers = Counter(one[0] if isinstance(one, tuple) else 0 for one in found)
+        answers = Counter(answer[0] if isinstance(answer, tuple) else 0 for answer in found)
         measured(f"{MANY} pushes at once: {dict(answers)}; peak memory {daemon.peak_rss >> 20} MiB")
         assert set(answers) <= {0, 200, 503}
         assert min(answers[200], answers[503]) > 100
@@ -94,8 +94,8 @@ async def test_too_much_is_refused_at_once(measured: Callable[[str], None]) -> N
         assert (status, seconds < 1) == (200, True)
         acked = {
             shot.id
-            for shot, one in zip(shots, found, strict=True)
-            if isinstance(one, tuple) and one[0] == 200
+            for shot, answer in zip(shots, found, strict=True)
+            if isinstance(answer, tuple) and answer[0] == 200
         }
         names = {row["webhook_id"] for row in rig.read("SELECT webhook_id FROM _rts_inbox")}
         assert acked <= names

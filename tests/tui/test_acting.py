@@ -115,7 +115,7 @@ async def test_read_only_never_writes(socket: Path) -> None:
                 app.simulate_key(key)
             await pilot.pause()
         assert daemon.requests == []
-        assert not [one for one in app.get_system_commands(app.screen) if "…" in one.title]
+        assert not [command for command in app.get_system_commands(app.screen) if "…" in command.title]
 
 
 async def test_only_this_record_and_saved_as_lines(
@@ -153,7 +153,7 @@ async def test_the_palette_says_why_something_cannot_be_done(socket: Path) -> No
         await pressed(pilot, "3")
         await daemon.stop()
         await until(lambda: not app.state.live, pilot)
-        (audit,) = [one for one in app.get_system_commands(app.screen) if one.title == "Audit…"]
+        (audit,) = [command for command in app.get_system_commands(app.screen) if command.title == "Audit…"]
         assert "not connected" in audit.help
         audit.callback()
         assert not isinstance(app.screen, Confirm)

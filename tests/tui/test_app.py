@@ -302,9 +302,9 @@ async def test_markup_and_control_characters_are_shown_as_they_are() -> None:
         item.error = f"broken {name}"
     status.org.name = "[b]Acme[/b]"
     journal = [event(number) for number in range(1, 41)]
-    for one in journal:
-        one.object = names[one.seq % 6]
-        one.message = names[one.seq % 5]
+    for entry in journal:
+        entry.object = names[entry.seq % 6]
+        entry.message = names[entry.seq % 5]
     app = still_app(filled(status, journal), view="1")
     async with app.run_test(size=(200, 50)) as pilot:
         for key in "12345":
@@ -334,11 +334,11 @@ async def test_a_panel_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     """ctrl+o looks at the next daemon; each keeps its own state."""
-    one, two = filled(live()), filled(silent())
-    assert two.status is not None
-    two.status.org.name = "Globex"
-    app = still_app(one)
-    app.links.append(still_app(two).links[0])
+    acme, globex = filled(live()), filled(silent())
+    assert globex.status is not None
+    globex.status.org.name = "Globex"
+    app = still_app(acme)
+    app.links.append(still_app(globex).links[0])
     async with app.run_test(size=(120, 35)) as pilot:
         await until(lambda: "Acme" in text(app))
         await pressed(pilot, "ctrl+o", "down", "enter")

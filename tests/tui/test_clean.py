@@ -18,7 +18,7 @@ BAD = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 def test_no_character_that_steers_survives(text: str) -> None:
     """Whatever comes in, only printable characters go out, and never more than is kept."""
     shown = clean(text)
-    assert {unicodedata.category(one) for one in shown}.isdisjoint(BAD)
+    assert {unicodedata.category(character) for character in shown}.isdisjoint(BAD)
     assert len(shown) <= LONGEST
 
 

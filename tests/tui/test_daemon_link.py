@@ -50,7 +50,7 @@ async def test_it_shows_what_was_before_and_follows_what_comes(socket: Path) -> 
         await until(lambda: told.newest == 403)
         assert numbers(told)[-3:] == [401, 402, 403]
         await until(lambda: told.errors)
-        assert [one.id for one in told.dead_letters or ()] == [8812, 8790, 8633]
+        assert [letter.id for letter in told.dead_letters or ()] == [8812, 8790, 8633]
         assert daemon.asked_hz == ["10"]
 
 

@@ -14,24 +14,27 @@ JOURNAL = events(1, 400)
 @pytest.mark.parametrize(
     ("words", "chosen"),
     [
-        ("", lambda one: True),
-        ("obj:contact", lambda one: one.object == "Contact"),
-        ("obj:Lead,Task op:delete", lambda one: one.object in {"Lead", "Task"} and one.op == "delete"),
-        ("kind:pull", lambda one: one.source == "interval"),
-        ("kind:error,audit", lambda one: one.type in {"error", "audit"}),
-        ("!kind:push", lambda one: one.source != "push"),
-        ("out:stale", lambda one: one.outcome == "stale"),
-        ("field:phone", lambda one: "Phone" in (one.changed or ())),
-        ("id:003", lambda one: (one.id or "").startswith("003")),
-        ("LOCK_ROW", lambda one: "LOCK_ROW" in (one.message or "")),
-        ("/^(PUSH|PULL) Lead/", lambda one: one.object == "Lead" and one.source in {"push", "interval"}),
-        ('"exclusive access"', lambda one: "exclusive access" in (one.message or "")),
+        ("", lambda event: True),
+        ("obj:contact", lambda event: event.object == "Contact"),
+        ("obj:Lead,Task op:delete", lambda event: event.object in {"Lead", "Task"} and event.op == "delete"),
+        ("kind:pull", lambda event: event.source == "interval"),
+        ("kind:error,audit", lambda event: event.type in {"error", "audit"}),
+        ("!kind:push", lambda event: event.source != "push"),
+        ("out:stale", lambda event: event.outcome == "stale"),
+        ("field:phone", lambda event: "Phone" in (event.changed or ())),
+        ("id:003", lambda event: (event.id or "").startswith("003")),
+        ("LOCK_ROW", lambda event: "LOCK_ROW" in (event.message or "")),
+        (
+            "/^(PUSH|PULL) Lead/",
+            lambda event: event.object == "Lead" and event.source in {"push", "interval"},
+        ),
+        ('"exclusive access"', lambda event: "exclusive access" in (event.message or "")),
     ],
 )
 def test_a_filter_chooses_what_it_says(words: str, chosen: object) -> None:
     """Every kind of word, alone and together."""
-    wanted = [one.seq for one in JOURNAL if chosen(one)]  # type: ignore[operator]
-    assert [one.seq for one in JOURNAL if parse(words)(one)] == wanted
+    wanted = [event.seq for event in JOURNAL if chosen(event)]  # type: ignore[operator]
+    assert [event.seq for event in JOURNAL if parse(words)(event)] == wanted
     assert wanted
 
 

@@ -32,8 +32,8 @@ async def test_help_and_palette_know_every_key_of_every_view() -> None:
     async with app.run_test(size=(120, 35)) as pilot:
         for key in VIEWS:
             await pressed(pilot, key)
-            active = {one.binding.description for one in app.screen.active_bindings.values()}
-            commands = {one.title for one in app.get_system_commands(app.screen)}
+            active = {shortcut.binding.description for shortcut in app.screen.active_bindings.values()}
+            commands = {command.title for command in app.get_system_commands(app.screen)}
             lacking = {name.capitalize() for name in active - {"commands"}} - commands
             assert not lacking, (key, lacking)
             await pressed(pilot, "question_mark")

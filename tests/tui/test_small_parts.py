@@ -100,14 +100,14 @@ def test_states_can_be_told_apart_in_ascii() -> None:
     for signs in (LINKS, MODES, OBJECTS):
         texts = [to_ascii(sign.text) for sign in signs.values()]
         assert len(set(texts)) == len(texts)
-        assert not any("?" in one for one in texts)
+        assert not any("?" in text for text in texts)
     assert len({to_ascii(glyph) for glyph in GLYPHS.values()}) == len(GLYPHS)
 
 
 def test_the_filter_leaves_styles_and_controls_alone() -> None:
     """Only texts change."""
     segments = [Segment("● live"), Segment("plain")]
-    assert [one.text for one in AsciiFilter().apply(segments, Color(0, 0, 0))] == ["* live", "plain"]
+    assert [segment.text for segment in AsciiFilter().apply(segments, Color(0, 0, 0))] == ["* live", "plain"]
 
 
 # -- the pace ------------------------------------------------------------------------------------
@@ -166,9 +166,9 @@ def test_a_broken_settings_file_is_one_warning(tmp_path: Path, content: bytes) -
 def test_files_are_new_private_and_never_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same name twice makes two files; where this directory is no place, the state directory is."""
     monkeypatch.chdir(tmp_path)
-    one, two = (saving.save("events", "txt", str(number), NOW) for number in (1, 2))
-    assert (one.read_text(), two.read_text()) == ("1", "2")
-    assert {path.stat().st_mode & 0o777 for path in (one, two)} == {0o600}
+    first, second = (saving.save("events", "txt", str(number), NOW) for number in (1, 2))
+    assert (first.read_text(), second.read_text()) == ("1", "2")
+    assert {path.stat().st_mode & 0o777 for path in (first, second)} == {0o600}
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(Path, "cwd", lambda: Path("/proc/none"))
     assert saving.save("events", "txt", "3", NOW).parent == tmp_path / "state" / "rts"

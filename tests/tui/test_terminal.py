@@ -189,7 +189,7 @@ async def test_no_byte_of_a_record_steers_the_terminal(socket: Path) -> None:
     assert b"\x1b" not in own, own[own.index(b"\x1b") - 40 :][:80]
     assert not re.search(rb"\x1b\[[0-9;]*5m", painted), "blinking"
     text = own.decode()
-    assert not {one for one in text if not one.isprintable()} - {"\r", "\n"}
+    assert not {character for character in text if not character.isprintable()} - {"\r", "\n"}
     assert "␛]52;c;cHduZWQ=␇" in text
     assert sum(f"Q{n}Q" in text for n in range(2_000)) > 1_900
 

@@ -20,9 +20,9 @@ ON_BACKGROUND = (
 )
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """The contrast ratio of two colours (WCAG 2.2)."""
-    high, low = sorted((_luminance(Color.parse(one)), _luminance(Color.parse(other))), reverse=True)
+    high, low = sorted((_luminance(Color.parse(colour)), _luminance(Color.parse(other))), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 

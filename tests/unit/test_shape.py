@@ -68,12 +68,28 @@ def privates(module: ast.AST) -> Iterator[str]:
             case ast.Attribute(attr=name) if is_private(name):
                 yield ast.unparse(node)
             case ast.ImportFrom(module=source, names=names):
-                yield from (f"{source}.{one.name}" for one in names if is_private(one.name))
+                yield from (f"{source}.{alias.name}" for alias in names if is_private(alias.name))
             case ast.Call(
                 func=ast.Name(id="getattr" | "setattr") | ast.Attribute(attr="setattr" | "delattr"), args=args
             ):
                 texts = (arg.value for arg in args if isinstance(arg, ast.Constant))
                 yield from (str(text) for text in texts if is_private(str(text).rpartition(".")[2]))
+
+
+def nameless(module: ast.AST) -> Iterator[int]:
+    """Lines where something gets the name `one`, which says nothing of what it is."""
+    for node in ast.walk(module):
+        match node:
+            case (
+                ast.Name(id="one", ctx=ast.Store())
+                | ast.arg(arg="one")
+                | ast.alias(asname="one")
+                | ast.ExceptHandler(name="one")
+                | ast.MatchAs(name="one")
+                | ast.MatchStar(name="one")
+                | ast.MatchMapping(rest="one")
+            ):
+                yield node.lineno
 
 
 def test_files_and_functions_are_short() -> None:
@@ -86,6 +102,11 @@ def test_tests_use_what_others_may_use() -> None:
     found = {f"{module}: {name}" for module in TESTS for name in privates(parsed(module))}
     assert found - ALLOWED.keys() == set(), "test it from outside, or make it public"
     assert ALLOWED.keys() - found == set(), "take it off the list"
+
+
+def test_names_say_what_they_name() -> None:
+    """A variable or parameter called `one` sends the reader to look up what it is one of."""
+    assert [f"{module}:{line}" for module in MODULES for line in nameless(parsed(module))] == []
 
 
 @pytest.mark.parametrize(
@@ -111,3 +132,16 @@ def test_the_rules_find_what_they_are_for() -> None:
         )
     )
     assert sorted(found) == ["_q", "a._m", "a.b._c", "x._y", "z.u._v"]
+
+
+def test_no_place_for_a_nameless_variable_is_overlooked() -> None:
+    """Every way to bind a name is found, and nothing that only reads it or is an attribute."""
+    found = nameless(
+        ast.parse(
+            "one = 1\n[x for one in y]\nlambda one: 1\ndef f(*, one): pass\nimport a as one\n"
+            "(one := 2)\ntry: pass\nexcept E as one: pass\n"
+            "match y:\n case [one, *_]: pass\n case {**one}: pass\n case [*one]: pass\n"
+            "print(one, x.one, 'one', f(one=1))\nx.one = 1\n"
+        )
+    )
+    assert sorted(found) == [1, 2, 3, 4, 5, 6, 8, 10, 11, 12]

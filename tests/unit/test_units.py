@@ -35,9 +35,9 @@ def test_the_service_is_well_enclosed(unit: str) -> None:
 @pytest.mark.parametrize("unit", [*SERVICES, "rtsd.socket"])
 def test_systemd_has_nothing_to_say_against_it(unit: str, tmp_path: Path) -> None:
     """No unknown key, no bad value; with a program that is there."""
-    for one in service.UNITS:
-        text = (CONFIG / one).read_text().replace("/opt/rtsd/bin/rtsd", shutil.which("true") or "")
-        (tmp_path / one.replace("@.", "@acme.")).write_text(text)
+    for file_name in service.UNITS:
+        text = (CONFIG / file_name).read_text().replace("/opt/rtsd/bin/rtsd", shutil.which("true") or "")
+        (tmp_path / file_name.replace("@.", "@acme.")).write_text(text)
     done = analyze("verify", "--man=no", str(tmp_path / unit.replace("@.", "@acme.")))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

@@ -33,12 +33,12 @@ async def test_pages_go_on_after_a_number(socket: Socket) -> None:
     for number in range(5):
         await note(socket.rig, f"n{number}", "Contact" if number % 2 else None)
     everything = await socket.lines("/v1/events")
-    numbers = [one["seq"] for one in everything]
+    numbers = [event["seq"] for event in everything]
     assert numbers == sorted(set(numbers))
     assert await socket.lines(f"/v1/events?after={numbers[2]}&limit=2") == everything[3:5]
     assert await socket.lines(f"/v1/events?after={numbers[-1]}") == []
     own = await socket.lines(f"/v1/events?object=contact&after={numbers[-6]}")
-    assert [one["message"] for one in own if one["type"] == "error"] == ["n1", "n3"]
+    assert [event["message"] for event in own if event["type"] == "error"] == ["n1", "n3"]
     assert await socket.lines("/v1/events?limit=0") == []
 
 
@@ -50,7 +50,7 @@ async def test_a_change_has_the_contracts_keys(socket: Socket) -> None:
     rig.advance(30)
     await rig.dml("update", "Contact", rows=[{"Id": record, "Email": "a@b.co"}])
     await rig.settle()
-    (change,) = [one for one in await socket.lines("/v1/events") if one["type"] == "change"]
+    (change,) = [event for event in await socket.lines("/v1/events") if event["type"] == "change"]
     wanted = {"object": "Contact", "id": record, "op": "update", "source": "push", "outcome": "applied"}
     assert {key: change[key] for key in wanted} == wanted
     assert change["changed"] == ["Email"]
@@ -118,7 +118,7 @@ async def test_a_slow_reader_lags_is_told_and_loses_nothing(
             got.append(found["seq"])
         assert await content.readline() == b""
     assert found["after"] == max(got, default=entries[0].seq - 1)
-    got += [one["seq"] for one in await socket.lines(f"/v1/events?after={found['after']}")]
+    got += [event["seq"] for event in await socket.lines(f"/v1/events?after={found['after']}")]
     assert got == [entry.seq for entry in entries]
 
 
@@ -173,12 +173,12 @@ async def test_frames_show_the_newest_and_count_the_rest(socket: Socket) -> None
                 await unit.note(Note("error", message=f"n{number}"))
         frame = await line(content)
         assert (frame["type"], frame["seq"]) == ("frame", snapshot["status"]["last_seq"] + 10)
-        assert [one["message"] for one in frame["rows"]] == ["n7", "n8", "n9"]
+        assert [row["message"] for row in frame["rows"]] == ["n7", "n8", "n9"]
         assert frame["skipped"] == 7
         assert frame["counters"]["error"] >= 10
         await note(socket.rig, "next")
         frame = await line(content)
-        assert [one["message"] for one in frame["rows"]] == ["next"]
+        assert [row["message"] for row in frame["rows"]] == ["next"]
         assert frame.get("skipped", 0) == 0
 
 

@@ -91,7 +91,7 @@ async def test_no_sender_can_add_a_series(socket: Socket) -> None:
             pass
     new = set(values(await scrape(socket))) - before
     assert {
-        one for one in new if not one.startswith(("rtsd_pushes_", "rtsd_journal_", "rtsd_gateway_"))
+        series for series in new if not series.startswith(("rtsd_pushes_", "rtsd_journal_", "rtsd_gateway_"))
     } == set()
     assert len(new) < 10
 

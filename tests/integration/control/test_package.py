@@ -66,12 +66,12 @@ async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -
     )
     await socket.ask("GET", "/v1/package?probe=1")
     _, status = await socket.ask("GET", "/v1/status")
-    told = [one["what"] for one in status["package"]["problems"]]
+    told = [problem["what"] for problem in status["package"]["problems"]]
     assert told == [
         "The package posts to https://x.io, not to https://rts.example.com.",
         "No trigger pushes Contact: Interval Sync reads them.",
     ]
-    assert all("rtsd package deploy" in one["do"] for one in status["package"]["problems"])
+    assert all("rtsd package deploy" in problem["do"] for problem in status["package"]["problems"])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,9 @@ async def test_the_gateways_address_is_compared(
     await socket.rig.install_package()
     await socket.rig.sim.control("package/settings", {"Gateway_URL__c": theirs})
     _, shown = await socket.ask("GET", "/v1/package?probe=1")
-    assert sum(one["what"].startswith("The package posts to") for one in shown["problems"]) == problems
+    assert (
+        sum(problem["what"].startswith("The package posts to") for problem in shown["problems"]) == problems
+    )
 
 
 async def test_settings_of_one_user_do_not_disable_the_org(socket: Socket) -> None:
@@ -229,7 +231,7 @@ async def test_settings_that_the_sync_user_may_not_read_are_said_so(socket: Sock
         await socket.rig.package_probe.step()
     _, shown = await socket.ask("GET", "/v1/package")
     assert shown["state"] == "installed"
-    assert [one["do"] for one in shown["problems"]] == [
+    assert [problem["do"] for problem in shown["problems"]] == [
         "Setup → Permission Sets → RTS Sync → Manage Assignments: add it."
     ]
     assert sum("may not read" in note for note in await notes(socket)) == 1

@@ -88,7 +88,7 @@ def fits(found: Any, wanted: Any, place: str = "status") -> list[str]:
     if isinstance(wanted, list):
         if not found:
             return [f"{place} is empty"]
-        return [line for one in found for line in fits(one, wanted[0], place)]
+        return [line for element in found for line in fits(element, wanted[0], place)]
     if isinstance(wanted, type) or hasattr(wanted, "__args__"):
         return [] if isinstance(found, wanted) else [f"{place} is {found!r}"]
     return (
@@ -197,9 +197,9 @@ async def test_a_dead_letter_is_shown_retried_and_dropped(socket: Socket) -> Non
     """With its reason and document; a retry that fails again is one letter, not two."""
     letter = await buried(socket.rig)
     _, listed = await socket.ask("GET", "/v1/dead-letters")
-    (one,) = listed["dead_letters"]
+    (entry,) = listed["dead_letters"]
     wanted = {"id": letter, "reason": "UnknownObject", "object": "Spaceship__c", "attempts": 1}
-    assert {key: one[key] for key in wanted} == wanted
+    assert {key: entry[key] for key in wanted} == wanted
     _, shown = await socket.ask("GET", f"/v1/dead-letters/{letter}")
     assert shown["push"]["changes"][0]["fields"] == {"Name": "x"}
     assert (await socket.ask("POST", f"/v1/dead-letters/{letter}/retry"))[0] == 200
@@ -233,7 +233,7 @@ async def test_an_audit_answers_at_once_or_when_it_is_done(socket: Socket) -> No
     assert (keys <= set(price["estimate"]), price["estimate"]["rows"], price["problems"]) == (True, 5, [])
     status, found = await socket.ask("POST", "/v1/objects/Contact/audit?wait=1", {"full": True})
     assert status == 200
-    (one,) = found["objects"]
+    (audited,) = found["objects"]
     named = {
         "name",
         "checked",
@@ -246,9 +246,14 @@ async def test_an_audit_answers_at_once_or_when_it_is_done(socket: Socket) -> No
         "seconds",
     }
     counts = {"missing_count", "stale_count", "orphaned_count"}
-    assert named | counts <= set(one)
-    assert (one["name"], one["checked"], one["stale"], one["stale_count"]) == ("Contact", 5, [record], 1)
-    assert found["api_calls"] == one["api_calls"] > 0
+    assert named | counts <= set(audited)
+    assert (audited["name"], audited["checked"], audited["stale"], audited["stale_count"]) == (
+        "Contact",
+        5,
+        [record],
+        1,
+    )
+    assert found["api_calls"] == audited["api_calls"] > 0
     status, found = await socket.ask("POST", "/v1/objects/Contact/audit", {})
     assert (status, list(found)) == (202, ["run"])
     assert rig["Contact"].state is ObjectState.LIVE
@@ -263,10 +268,10 @@ async def test_the_findings_of_audits_are_listed_newest_first(socket: Socket) ->
     await socket.ask("POST", "/v1/objects/Contact/audit?wait=1", {"full": True})
     status, found = await socket.ask("GET", "/v1/audits")
     assert (status, found["running"]) == (200, [])
-    numbers = [one["seq"] for one in found["findings"]]
+    numbers = [finding["seq"] for finding in found["findings"]]
     assert numbers == sorted(numbers, reverse=True)
-    assert {one["type"] for one in found["findings"]} <= {"audit", "drift", "repair"}
-    assert any("state audit begins" in one["message"] for one in found["findings"])
+    assert {finding["type"] for finding in found["findings"]} <= {"audit", "drift", "repair"}
+    assert any("state audit begins" in finding["message"] for finding in found["findings"])
 
 
 async def test_why_can_leave_the_org_out(socket: Socket) -> None:
@@ -302,7 +307,7 @@ async def test_errors_and_quota_history(socket: Socket) -> None:
     """What was refused is in the log, counted; what was spent is in the history, by hour and purpose."""
     await socket.rig.push(b"{}")
     _, found = await socket.ask("GET", "/v1/errors")
-    assert [(one["error"], one["count"]) for one in found["errors"]] == [("MalformedPush", 1)]
+    assert [(error["error"], error["count"]) for error in found["errors"]] == [("MalformedPush", 1)]
     _, found = await socket.ask("GET", "/v1/quota/history")
     assert {hour["purpose"] for hour in found["hours"]} >= {"audit", "describe"}
 

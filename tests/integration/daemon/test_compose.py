@@ -24,15 +24,15 @@ def kinds() -> set[type[Service]]:
 
 def existing() -> list[Service]:
     """Every service object in this process."""
-    return [one for one in gc.get_objects() if isinstance(one, Service)]
+    return [candidate for candidate in gc.get_objects() if isinstance(candidate, Service)]
 
 
 async def test_every_service_that_is_built_runs(start: Start) -> None:
     """No object of a service class is anywhere in the daemon but in the list; retention once was."""
     before = existing()
     rig = await start({"Contact": 1})
-    built = [one for one in existing() if one not in before]
-    assert {id(one) for one in rig.parts.services} == {id(one) for one in built}
+    built = [service for service in existing() if service not in before]
+    assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
     assert len(built) == len(fields(Services))
 
 
@@ -40,13 +40,13 @@ async def test_every_kind_of_service_is_built(start: Start) -> None:
     """A service that was written and is built nowhere would be dead code."""
     rig = await start({"Contact": 1})
     assert len(kinds()) > 10
-    assert {type(one) for one in rig.parts.services} == kinds()
+    assert {type(service) for service in rig.parts.services} == kinds()
 
 
 async def test_services_have_names_of_their_own(start: Start) -> None:
     """They name tasks and log lines."""
     rig = await start({"Contact": 1})
-    names = [one.name for one in rig.parts.services]
+    names = [service.name for service in rig.parts.services]
     assert sorted(set(names)) == sorted(names)
 
 
@@ -55,7 +55,7 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
     rig = await start({"Contact": 1}, run=False)
     rig.listen = ""
     async with rig.running() as parts:
-        running = {one.name for one in parts.services}
+        running = {service.name for service in parts.services}
     assert {field.name for field in fields(Services) if getattr(parts.services, field.name) is None} == {
         "package_probe"
     }

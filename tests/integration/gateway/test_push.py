@@ -239,7 +239,7 @@ async def test_load_takes_pushes_in_groups(rig: Rig) -> None:
     """Two hundred at once: each answered, each on the disk."""
     documents = [rig.changes(contact()) for _ in range(200)]
     answers = await asyncio.gather(
-        *(rig.push(one, name=f"msg_{number}") for number, one in enumerate(documents))
+        *(rig.push(document, name=f"msg_{number}") for number, document in enumerate(documents))
     )
     assert {status for status, _, _ in answers} == {200}
     assert len(on_disk(rig)) == 200

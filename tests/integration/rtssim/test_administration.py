@@ -21,8 +21,8 @@ async def test_new_field_shows_in_describe(org: SimulatedOrg, api: Api) -> None:
     status, _, described = await api.call("GET", path, headers=since)
     assert status == 200
     assert "Fitness__c" in [entry["name"] for entry in described["fields"]]
-    (one,) = await org.dml("create", "Contact", rows=[{"LastName": "x", "Fitness__c": 2.5}])
-    assert (await api.get(f"/sobjects/Contact/{one}?fields=Fitness__c"))["Fitness__c"] == 2.5
+    (record_id,) = await org.dml("create", "Contact", rows=[{"LastName": "x", "Fitness__c": 2.5}])
+    assert (await api.get(f"/sobjects/Contact/{record_id}?fields=Fitness__c"))["Fitness__c"] == 2.5
     await org.control("schema", {"op": "remove_field", "object": "Contact", "field": "Fitness__c"})
     status, _, body = await api.call("GET", "/query?q=SELECT+Fitness__c+FROM+Contact")
     assert (status, body[0]["errorCode"]) == (400, "INVALID_FIELD")

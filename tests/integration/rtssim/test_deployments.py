@@ -188,7 +188,7 @@ async def test_scheduled_jobs_block_their_class(api: Api, deploy: Deploy) -> Non
     twice = await run(api, once)
     assert (twice["success"], "already scheduled" in twice["exceptionMessage"]) == (False, True)
     result = await deploy(zipped(PACKAGE))
-    assert [one["problem"] for one in result["details"]["componentFailures"]] == [
+    assert [failure["problem"] for failure in result["details"]["componentFailures"]] == [
         "This schedulable class has jobs pending or in progress"
     ]
     abort = (
@@ -211,7 +211,7 @@ async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deplo
     await org.fault("test_failed", count=1)
     result = await deploy(zipped(PACKAGE), testLevel="RunSpecifiedTests", runTests=["RTS_Test"])
     failures = result["details"]["runTestResult"]["failures"]
-    assert (result["success"], [one["name"] for one in failures]) == (False, ["RTS_Test"])
+    assert (result["success"], [failure["name"] for failure in failures]) == (False, ["RTS_Test"])
     await org.fault("test_uncovered", count=1)
     result = await deploy(zipped(PACKAGE), testLevel="RunLocalTests")
     assert (result["success"], result["numberComponentErrors"]) == (False, 0)

@@ -80,15 +80,15 @@ async def test_rotation(org: SimulatedOrg, login: Login, with_token: Callable[[s
     """A rotated refresh token presented again ends its successor and the sessions it opened."""
     await org.control("switches", {"rotate_refresh_tokens": True})
     first = org.info["refresh_token"]
-    _, one = await login(grant_type="refresh_token", refresh_token=first)
-    _, two = await login(grant_type="refresh_token", refresh_token=one["refresh_token"])
-    assert len({first, one["refresh_token"], two["refresh_token"]}) == 3
-    assert (await with_token(one["access_token"]).call("GET", "/limits"))[0] == 401
-    assert (await with_token(two["access_token"]).call("GET", "/limits"))[0] == 200
-    status, answer = await login(grant_type="refresh_token", refresh_token=one["refresh_token"])
+    _, second = await login(grant_type="refresh_token", refresh_token=first)
+    _, third = await login(grant_type="refresh_token", refresh_token=second["refresh_token"])
+    assert len({first, second["refresh_token"], third["refresh_token"]}) == 3
+    assert (await with_token(second["access_token"]).call("GET", "/limits"))[0] == 401
+    assert (await with_token(third["access_token"]).call("GET", "/limits"))[0] == 200
+    status, answer = await login(grant_type="refresh_token", refresh_token=second["refresh_token"])
     assert (status, answer["error_description"]) == (400, "expired access/refresh token")
-    assert (await with_token(two["access_token"]).call("GET", "/limits"))[0] == 401
-    assert (await login(grant_type="refresh_token", refresh_token=two["refresh_token"]))[0] == 400
+    assert (await with_token(third["access_token"]).call("GET", "/limits"))[0] == 401
+    assert (await login(grant_type="refresh_token", refresh_token=third["refresh_token"]))[0] == 400
 
 
 async def test_sliding_lifetime(org: SimulatedOrg, api: Api) -> None:

@@ -40,17 +40,17 @@ async def test_signature(pushing: SimulatedOrg, gateway: Gateway) -> None:
 
 async def test_update_delete_undelete_merge(pushing: SimulatedOrg, gateway: Gateway) -> None:
     """Updates name the changed fields, deletes carry no fields, a merge's loser names its master."""
-    one, two = await pushing.dml("create", "Contact", rows=[{"LastName": "One"}, {"LastName": "Two"}])
-    await pushing.dml("update", "Contact", rows=[{"Id": one, "Title": "T"}])
-    await pushing.dml("delete", "Contact", ids=[one])
-    await pushing.dml("undelete", "Contact", ids=[one])
-    await pushing.dml("merge", "Contact", master=two, ids=[one])
+    loser, winner = await pushing.dml("create", "Contact", rows=[{"LastName": "One"}, {"LastName": "Two"}])
+    await pushing.dml("update", "Contact", rows=[{"Id": loser, "Title": "T"}])
+    await pushing.dml("delete", "Contact", ids=[loser])
+    await pushing.dml("undelete", "Contact", ids=[loser])
+    await pushing.dml("merge", "Contact", master=winner, ids=[loser])
     pushes = await gateway.wait(5)
-    by_op = {change["op"]: change for push in pushes for change in push["changes"] if change["id"] == one}
+    by_op = {change["op"]: change for push in pushes for change in push["changes"] if change["id"] == loser}
     assert by_op["update"]["changed"] == ["Title"]
     assert by_op["update"]["fields"]["Title"] == "T"
     assert "fields" not in by_op["delete"]
-    assert by_op["delete"]["master"] == two
+    assert by_op["delete"]["master"] == winner
     assert by_op["undelete"]["op"] == "undelete"
 
 
@@ -58,9 +58,9 @@ async def test_conditions(pushing: SimulatedOrg, gateway: Gateway) -> None:
     """With an active condition only updates of watched fields are pushed; creates always are."""
     row = {"Key__c": "Contact.Email", "Object__c": "Contact", "Field__c": "Email", "Condition__c": True}
     await pushing.dml("create", "RTS_Synced_Field__c", rows=[row])
-    (one,) = await pushing.dml("create", "Contact", rows=[{"LastName": "One"}])
-    await pushing.dml("update", "Contact", rows=[{"Id": one, "Title": "unwatched"}])
-    await pushing.dml("update", "Contact", rows=[{"Id": one, "Email": "a@b.co"}])
+    (record_id,) = await pushing.dml("create", "Contact", rows=[{"LastName": "One"}])
+    await pushing.dml("update", "Contact", rows=[{"Id": record_id, "Title": "unwatched"}])
+    await pushing.dml("update", "Contact", rows=[{"Id": record_id, "Email": "a@b.co"}])
     pushes = await gateway.wait(2)
     await pushing.control("package/drain")
     assert len(gateway.pushes) == 2

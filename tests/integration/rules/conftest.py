@@ -36,12 +36,12 @@ async def ruled(start: Start, receiver: Receiver) -> AsyncIterator[Make]:
     async def make(rules: str | None = None, *, records: int = 3, run: bool = True) -> Ruled:
         more = (receiver.rule() if rules is None else rules).replace("{", "{{").replace("}", "}}")
         rig = await start({"Contact": records}, more=more, run=run)
-        one = Ruled(rig, receiver)
+        sender = Ruled(rig, receiver)
         if run:
-            await one.begin()
-            made.append(one)
-        return one
+            await sender.begin()
+            made.append(sender)
+        return sender
 
     yield make
-    for one in made:
-        await one.rig.parts.rule_engine.deliverer.close()
+    for open_sender in made:
+        await open_sender.rig.parts.rule_engine.deliverer.close()

@@ -20,59 +20,59 @@ def alert(receiver: Receiver, *, on: str = KINDS, more: str = "") -> str:
     return f"[[alerts]]\non = {on}\n{more}\n[alerts.webhook]{hook}"
 
 
-async def look(one: Ruled) -> list[str]:
+async def look(sender: Ruled) -> list[str]:
     """Look at the conditions twice, then deliver; return what has been told so far."""
-    watch = one.rig.parts.rule_engine.watch
+    watch = sender.rig.parts.rule_engine.watch
     await watch.check()
-    one.rig.advance(6)
+    sender.rig.advance(6)
     await watch.check()
-    await one.deliver()
-    return [document["alert"] for document in one.receiver.documents]
+    await sender.deliver()
+    return [document["alert"] for document in sender.receiver.documents]
 
 
-async def set_state(one: Ruled, state: ObjectState, error: str | None) -> None:
+async def set_state(sender: Ruled, state: ObjectState, error: str | None) -> None:
     """Let the object stand so."""
-    work = one.rig.parts.base.work
-    async with work.begin() as unit:
-        contact = one.rig["Contact"]
+    engine = sender.rig.parts.engine
+    async with engine.unit_of_work() as unit:
+        contact = sender.rig["Contact"]
         await unit.store(contact, replace(unit.stored(contact), state=state, error=error))
 
 
 async def test_an_alert_is_what_the_contract_says(ruled: Make, receiver: Receiver) -> None:
     """v, alert, at, message and status, signed as a rule's delivery."""
-    one = await ruled(alert(receiver))
-    one.rig.parts.channel.reachability.error = "the org is away"
-    await look(one)
+    sender = await ruled(alert(receiver))
+    sender.rig.parts.channel.reachability.error = "the org is away"
+    await look(sender)
     (document,) = receiver.documents
     assert (document["v"], document["alert"], document["message"]) == (1, "unreachable", "the org is away")
     assert document["status"]["org"]["error"] == "the org is away"
     assert document["status"]["objects"][0]["name"] == "Contact"
     assert document["at"].endswith("Z")
     assert receiver.forged == 0
-    assert await one.outcomes() == ["fired", "delivered"]
+    assert await sender.outcomes() == ["fired", "delivered"]
 
 
 async def test_it_is_told_once_while_it_lasts_and_again_when_it_comes_back(
     ruled: Make, receiver: Receiver
 ) -> None:
     """On the transition, not on every look; by default its end is not told."""
-    one = await ruled(alert(receiver))
-    reachability = one.rig.parts.channel.reachability
+    sender = await ruled(alert(receiver))
+    reachability = sender.rig.parts.channel.reachability
     for expected in (1, 2):
         reachability.error = "the org is away"
         for _ in range(3):
-            await look(one)
+            await look(sender)
         reachability.error = None
-        assert await look(one) == ["unreachable"] * expected
+        assert await look(sender) == ["unreachable"] * expected
 
 
 async def test_the_end_is_told_if_that_is_asked(ruled: Make, receiver: Receiver) -> None:
     """`resolved` tells it apart."""
-    one = await ruled(alert(receiver, more="resolved = true"))
-    one.rig.parts.channel.reachability.error = "the org is away"
-    await look(one)
-    one.rig.parts.channel.reachability.error = None
-    await look(one)
+    sender = await ruled(alert(receiver, more="resolved = true"))
+    sender.rig.parts.channel.reachability.error = "the org is away"
+    await look(sender)
+    sender.rig.parts.channel.reachability.error = None
+    await look(sender)
     assert [(found["alert"], found["resolved"]) for found in receiver.documents] == [
         ("unreachable", False),
         ("unreachable", True),
@@ -81,37 +81,37 @@ async def test_the_end_is_told_if_that_is_asked(ruled: Make, receiver: Receiver)
 
 async def test_a_restart_repeats_nothing(ruled: Make, receiver: Receiver) -> None:
     """What was told is remembered; what ended meanwhile is told as an end."""
-    one = await ruled(alert(receiver, more="resolved = true"), run=False)
+    sender = await ruled(alert(receiver, more="resolved = true"), run=False)
     for _ in range(2):
-        async with one.rig.running():
-            await one.begin()
-            await set_state(one, ObjectState.INCOMPLETE, "two rows are missing")
-            assert await look(one) == ["incomplete"]
-            await one.rig.parts.rule_engine.deliverer.close()
-    async with one.rig.running():
-        await set_state(one, ObjectState.LIVE, None)
-        assert await look(one) == ["incomplete", "incomplete"]
-        await one.rig.parts.rule_engine.deliverer.close()
+        async with sender.rig.running():
+            await sender.begin()
+            await set_state(sender, ObjectState.INCOMPLETE, "two rows are missing")
+            assert await look(sender) == ["incomplete"]
+            await sender.rig.parts.rule_engine.deliverer.close()
+    async with sender.rig.running():
+        await set_state(sender, ObjectState.LIVE, None)
+        assert await look(sender) == ["incomplete", "incomplete"]
+        await sender.rig.parts.rule_engine.deliverer.close()
 
 
 async def test_an_object_that_is_incomplete_for_a_moment_wakes_nobody(
     ruled: Make, receiver: Receiver
 ) -> None:
     """A proof is often on its way."""
-    one = await ruled(alert(receiver, more="resolved = true"))
-    watch = one.rig.parts.rule_engine.watch
-    await set_state(one, ObjectState.INCOMPLETE, "the org counts 4 rows, the mirror has 3")
+    sender = await ruled(alert(receiver, more="resolved = true"))
+    watch = sender.rig.parts.rule_engine.watch
+    await set_state(sender, ObjectState.INCOMPLETE, "the org counts 4 rows, the mirror has 3")
     await watch.check()
-    one.rig.advance(2)
-    await set_state(one, ObjectState.LIVE, None)
+    sender.rig.advance(2)
+    await set_state(sender, ObjectState.LIVE, None)
     await watch.check()
-    assert await look(one) == []
+    assert await look(sender) == []
 
 
 async def test_silence_is_told_and_idleness_is_not(ruled: Make, receiver: Receiver) -> None:
     """An org in which nothing happens is no reason to wake anybody; pushes that get lost are."""
-    one = await ruled(alert(receiver, on='["silent"]'))
-    rig, services, push = one.rig, one.rig.parts.services, one.rig.parts.channel.push
+    sender = await ruled(alert(receiver, on='["silent"]'))
+    rig, services, push = sender.rig, sender.rig.parts.services, sender.rig.parts.channel.push
     (record_id,) = await rig.dml("create", "Contact", rows=[{"LastName": "seen"}])
     await rig.settle()
     assert rig.mode == "real_time"
@@ -126,33 +126,33 @@ async def test_silence_is_told_and_idleness_is_not(ruled: Make, receiver: Receiv
 
     await fall_silent()
     assert push.quiet == "idle"
-    assert await look(one) == []
+    assert await look(sender) == []
     await rig.sim.fault("push_lost", count=100)
     await rig.dml("update", "Contact", rows=[{"Id": record_id, "LastName": "unseen"}])
     await rig.sim.control("package/drain", {})
     await fall_silent()
     assert push.quiet == "silent"
-    assert await look(one) == ["silent"]
+    assert await look(sender) == ["silent"]
 
 
 async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Receiver) -> None:
     """Although it was repaired in the same breath: something was not seen."""
-    one = await ruled(alert(receiver, on='["drift"]'))
-    await one.rig.sim.fault("push_lost", count=1)
-    one.rig.advance(600)
-    await one.rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
-    await one.rig.settle()
-    one.rig.advance(600)
-    await one.rig.parts.services.checks.check(one.rig["Contact"])
-    assert await look(one) == ["drift"]
+    sender = await ruled(alert(receiver, on='["drift"]'))
+    await sender.rig.sim.fault("push_lost", count=1)
+    sender.rig.advance(600)
+    await sender.rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
+    await sender.rig.settle()
+    sender.rig.advance(600)
+    await sender.rig.parts.services.checks.check(sender.rig["Contact"])
+    assert await look(sender) == ["drift"]
     assert receiver.documents[0]["object"] == "Contact"
     assert "1 rows missing" in receiver.documents[0]["message"]
 
 
 async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make, receiver: Receiver) -> None:
     """A flood of them is one alert; an alert that nobody takes makes no further ones."""
-    one = await ruled(alert(receiver, on='["dead_letter"]'))
-    work = one.rig.parts.base.work
+    sender = await ruled(alert(receiver, on='["dead_letter"]'))
+    engine = sender.rig.parts.engine
 
     async def bury(reason: str) -> None:
         async with work.begin() as unit:
@@ -161,21 +161,21 @@ async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make,
             )
 
     await bury("one")
-    assert await look(one) == ["dead_letter"]
+    assert await look(sender) == ["dead_letter"]
     await bury("two")
-    assert await look(one) == ["dead_letter"]
-    one.rig.advance(3_600)
-    assert await look(one) == ["dead_letter"] * 2
-    one.rig.advance(3_600)
-    assert await look(one) == ["dead_letter"] * 2
-    async with ControlClient(one.rig.place / "rtsd.sock") as client:
+    assert await look(sender) == ["dead_letter"]
+    sender.rig.advance(3_600)
+    assert await look(sender) == ["dead_letter"] * 2
+    sender.rig.advance(3_600)
+    assert await look(sender) == ["dead_letter"] * 2
+    async with ControlClient(sender.rig.place / "rtsd.sock") as client:
         for letter in await client.dead_letters():
             await client.drop(letter.id)
-    assert await look(one) == ["dead_letter"] * 2
+    assert await look(sender) == ["dead_letter"] * 2
     own: Any = dead_letters.DeadLetter(0, "t", "Undelivered", "m", None, "x", 9, b"{}", rule="alerts[1]")
     async with work.begin() as unit:
         await dead_letters.add_delivery(unit.tx, own)
-    assert await look(one) == ["dead_letter"] * 2
+    assert await look(sender) == ["dead_letter"] * 2
 
 
 async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> None:
@@ -183,13 +183,13 @@ async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> Non
     from rtsd.errors import QuotaExhausted
     from rtsd.sync.object_states import defer
 
-    one = await ruled(alert(receiver, on='["quota"]'))
-    await defer(one.rig.parts.base.work, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
-    assert await look(one) == ["quota"]
+    sender = await ruled(alert(receiver, on='["quota"]'))
+    await defer(sender.rig.parts.engine, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    assert await look(sender) == ["quota"]
     assert receiver.documents[0]["message"] == "Contact: waiting for quota: the reserve is reached"
-    one.rig.advance(3_600)
-    await one.rig.load()
-    assert one.rig["Contact"].state is ObjectState.LIVE
-    assert await look(one) == ["quota"]
-    await defer(one.rig.parts.base.work, one.rig["Contact"], QuotaExhausted("the reserve is reached"))
-    assert await look(one) == ["quota"] * 2, "it had ended with the wait"
+    sender.rig.advance(3_600)
+    await sender.rig.load()
+    assert sender.rig["Contact"].state is ObjectState.LIVE
+    assert await look(sender) == ["quota"]
+    await defer(sender.rig.parts.engine, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    assert await look(sender) == ["quota"] * 2, "it had ended with the wait"

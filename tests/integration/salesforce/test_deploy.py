@@ -56,7 +56,7 @@ async def test_zip_and_options_are_sent_and_every_call_is_in_the_ledger(
     told: list[Progress] = []
     done = await run(bench, ApexTests("RunSpecifiedTests", ("RTS_Test",)), told)
     assert (done.components, done.tests) == (3, 2)
-    assert [(one.status, one.components, one.detail) for one in told] == [
+    assert [(progress.status, progress.components, progress.detail) for progress in told] == [
         ("InProgress", 1, "Processing"),
         ("Succeeded", 3, ""),
     ]

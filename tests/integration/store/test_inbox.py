@@ -46,7 +46,7 @@ async def running(box: Inbox) -> AsyncIterator[None]:
 
 async def appended(box: Inbox, *arrivals: Arrival) -> list[bool | BaseException]:
     """Append some at once, and step until all are answered."""
-    tasks = [asyncio.create_task(box.append(one)) for one in arrivals]
+    tasks = [asyncio.create_task(box.append(push)) for push in arrivals]
     await asyncio.sleep(0)
     while not all(task.done() for task in tasks):
         await box.commit()
@@ -99,7 +99,7 @@ async def test_the_same_id_is_taken_once(database: Database) -> None:
     again = Inbox(database)
     assert await appended(again, arrival("a")) == [False]
     entries = await inbox.pending(database, 10)
-    assert [(one.webhook_id, one.body) for one in entries] == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
+    assert [(entry.webhook_id, entry.body) for entry in entries] == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
 
 
 async def test_an_applied_push_is_remembered_until_it_is_purged(database: Database) -> None:
@@ -139,7 +139,7 @@ async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) ->
         found = await asyncio.gather(
             *(box.append(arrival(f"m{number}", b"x" * 50_000)) for number in range(5)), return_exceptions=True
         )
-        assert [type(one) for one in found] == [CannotCommit] * 5
+        assert [type(answer) for answer in found] == [CannotCommit] * 5
         assert committed() == {"before"}
         await limit_pages(database)
         assert await box.append(arrival("m1", b"x" * 50_000))
@@ -149,11 +149,14 @@ async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) ->
 async def test_who_goes_away_takes_nobody_along(database: Database) -> None:
     """A sender that hangs up does not undo its own push, nor its neighbours'."""
     box = Inbox(database)
-    one, two = asyncio.create_task(box.append(arrival("a"))), asyncio.create_task(box.append(arrival("b")))
+    leaving, neighbour = (
+        asyncio.create_task(box.append(arrival("a"))),
+        asyncio.create_task(box.append(arrival("b"))),
+    )
     await asyncio.sleep(0)
-    one.cancel()
+    leaving.cancel()
     await box.commit()
-    assert await two
+    assert await neighbour
     assert on_disk(database)() == {"a", "b"}
 
 

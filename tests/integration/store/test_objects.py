@@ -77,7 +77,10 @@ async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_
     path.chmod(0o600)
     async with await Database.open(path) as database:
         found = await objects.load(database)
-    assert [(one.state.value, one.error) for one in found.values()] == [("paused", None), ("incomplete", "x")]
+    assert [(stored.state.value, stored.error) for stored in found.values()] == [
+        ("paused", None),
+        ("incomplete", "x"),
+    ]
 
 
 async def test_a_call_back_follows_the_commit(tmp_path: Path) -> None:

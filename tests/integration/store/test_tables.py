@@ -164,4 +164,6 @@ def test_csv_is_converted_as_json_is(
     found = runner.run(load())
     expected = [tuple(mirror_value(kind, row[kind]) for kind in Kind) for row in cells]
     assert found == expected
-    assert [[type(one) for one in row] for row in found] == [[type(one) for one in row] for row in expected]
+    assert [[type(value) for value in row] for row in found] == [
+        [type(value) for value in row] for row in expected
+    ]

@@ -197,5 +197,5 @@ async def test_the_journal_reads_back_what_was_written(database: Database) -> No
     (entry,) = await entries_after(database, 0, object_name="Contact")
     assert (entry.seq, entry.at) == (1, "2026-03-01T10:00:00.123Z")
     assert entry.note == replace(note, before=None)  # what it replaced is read for a history only
-    assert [one.seq for one in await entries_after(database, 1)] == [2]
-    assert [one.seq for one in await entries_after(database, 0, limit=1)] == [1]
+    assert [event.seq for event in await entries_after(database, 1)] == [2]
+    assert [event.seq for event in await entries_after(database, 0, limit=1)] == [1]

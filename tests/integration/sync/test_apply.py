@@ -283,7 +283,7 @@ async def test_audit_rows_that_are_known_are_judged(bench: Bench) -> None:
     newer, buried, fresh = bench.fresh_id(), bench.fresh_id(), bench.fresh_id()
     await bench.apply(of(newer, edit(9_000, "newer")), of(buried, edit(0, "x")), of(buried, gone(9_000)))
     stamp = "2026-03-01T10:00:01.000Z"
-    rows = [[one, "old", stamp] for one in (newer, buried, fresh)]
+    rows = [[record_id, "old", stamp] for record_id in (newer, buried, fresh)]
     async with bench.database.transaction() as tx:
         version = Version("", START, START + 20_000)
         met = await bench.applier.load(tx, bench.catalog["Contact"], MaskedRows(COLUMNS, rows), version)

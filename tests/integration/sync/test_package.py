@@ -147,7 +147,7 @@ async def test_an_object_without_a_trigger_is_read_in_real_time_too(start: Start
     assert sum(spent.values()) <= 4  # Lead alone
     shown = await rig.parts.views.status()
     assert shown.push.missed_24h == 0
-    assert [one.what for one in shown.package.problems if "trigger" in one.what] == [
+    assert [problem.what for problem in shown.package.problems if "trigger" in problem.what] == [
         "No trigger pushes Lead: Interval Sync reads them."
     ]
 
@@ -172,7 +172,7 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     await contacts.settle()
     assert await contacts.differences() == []
     (logged,) = [
-        one for one in await error_log.newest(contacts.parts.base.database) if one.error == "PackageError"
+        error for error in await error_log.newest(contacts.parts.database) if error.error == "PackageError"
     ]
     assert (logged.object, logged.message) == (
         "Contact",
@@ -187,7 +187,7 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     contacts.advance(900)
     await contacts.heartbeat()
     await probe(contacts)
-    assert [one.count for one in await error_log.newest(contacts.parts.base.database)] == [1, 1]
+    assert [error.count for error in await error_log.newest(contacts.parts.database)] == [1, 1]
 
 
 async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(start: Start) -> None:
@@ -200,7 +200,7 @@ async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(star
     await error_row(rig, [record], Message__c="shed")
     rig.advance(HOUR_S)
     await probe(rig)
-    assert [one.message for one in await error_log.newest(rig.parts.base.database)] == [
+    assert [error.message for error in await error_log.newest(rig.parts.database)] == [
         "The package could not push 1 record: shed"
     ]
     await rig.sim.control("package/settings", {"Error_Logging__c": False})

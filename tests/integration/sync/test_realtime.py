@@ -72,11 +72,13 @@ async def test_bare_pushes_are_fetched_in_one_call(contacts: Rig) -> None:
     """Ids of several pushes, some named twice: one request for all of them."""
     ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
     await contacts.sim.dml(
-        "update", "Contact", untriggered=True, rows=[{"Id": one, "Title": "new"} for one in ids]
+        "update", "Contact", untriggered=True, rows=[{"Id": record_id, "Title": "new"} for record_id in ids]
     )
     before = await contacts.calls()
     for number in range(3):
-        bare = [{"object": "Contact", "op": "update", "id": one} for one in (ids[number::3] + ids[:2])]
+        bare = [
+            {"object": "Contact", "op": "update", "id": record_id} for record_id in (ids[number::3] + ids[:2])
+        ]
         await contacts.push(contacts.changes(*bare), name=f"bare_{number}")
     await contacts.settle()
     after = await contacts.calls()
@@ -141,7 +143,8 @@ async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
         contacts.advance(120)
         ids = [full_id(f"003{number:04d}{row:08d}") for row in range(50)]
         changes = [
-            {"object": "Contact", "op": "update", "id": one, "fields": {"Secret__c": number}} for one in ids
+            {"object": "Contact", "op": "update", "id": record_id, "fields": {"Secret__c": number}}
+            for record_id in ids
         ]
         await contacts.push(contacts.changes(*changes), name=f"msg_{number}")
         await contacts.parts.services.realtime.apply_batch()

@@ -119,7 +119,9 @@ async def test_a_year_of_journal_ages_away_beside_pushes(start: Start) -> None:
     oldest = to_iso(rig.now() - 90 * DAY_S * 1_000)
     services, stop = rig.parts.services, asyncio.Event()
     running = asyncio.create_task(
-        rig.parts.runner.run_all([one for one in services if one is not services.inbox], stop, _nothing)
+        rig.parts.runner.run_all(
+            [service for service in services if service is not services.inbox], stop, _nothing
+        )
     )
 
     async def left() -> int:

@@ -77,32 +77,38 @@ async def pushed(rig: Rig) -> Act:
     """A push of an edit, and of a record that should have been in the mirror."""
     stamp = rig.org.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     edits = [
-        {"object": "Contact", "op": "update", "id": one, "modstamp": stamp, "fields": {"LastName": "edited"}}
-        for one in (await rig.a_record("Contact"), UNKNOWN)
+        {
+            "object": "Contact",
+            "op": "update",
+            "id": record_id,
+            "modstamp": stamp,
+            "fields": {"LastName": "edited"},
+        }
+        for record_id in (await rig.a_record("Contact"), UNKNOWN)
     ]
     await rig.push(rig.changes(*edits))
-    return lambda one: one.parts.services.realtime.step()
+    return lambda subject: subject.parts.services.realtime.step()
 
 
 async def window(rig: Rig) -> Act:
     """A window with a change."""
     await rig.dml("create", "Contact", rows=[{"LastName": "new"}])
     rig.advance(5)
-    return lambda one: one.parts.readers.windows.step(one["Contact"])
+    return lambda subject: subject.parts.readers.interval.step(subject["Contact"])
 
 
 async def full_read(rig: Rig) -> Act:
     """A full read, its proof included."""
     rig["Contact"].suspicions.reread = "asked for"
     rig.advance(5)
-    return lambda one: one.parts.readers.audit.run(one["Contact"])
+    return lambda subject: subject.parts.readers.audit.run(subject["Contact"])
 
 
 async def proof(rig: Rig) -> Act:
     """A proof."""
     await object_states.doubt(rig.parts.base.work, rig["Contact"], "a test")
     rig["Contact"].suspicions.unexplained = 3
-    return lambda one: one.parts.readers.audit.prove(one["Contact"])
+    return lambda subject: subject.parts.readers.audit.prove(subject["Contact"])
 
 
 async def fingerprint(rig: Rig) -> Act:
@@ -110,14 +116,14 @@ async def fingerprint(rig: Rig) -> Act:
     await rig.sim.fault("push_lost", count=1)
     await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "LastName": "drifted"}])
     rig.advance(120)
-    return lambda one: one.parts.readers.fingerprinter.step(one["Contact"])
+    return lambda subject: subject.parts.readers.fingerprinter.step(subject["Contact"])
 
 
 async def clean_fingerprint(rig: Rig) -> Act:
     """A fingerprint that proves."""
     rig["Contact"].suspicions.unexplained = 3
     rig.advance(120)
-    return lambda one: one.parts.readers.fingerprinter.step(one["Contact"])
+    return lambda subject: subject.parts.readers.fingerprinter.step(subject["Contact"])
 
 
 async def vanished_row(rig: Rig) -> Act:
@@ -127,7 +133,7 @@ async def vanished_row(rig: Rig) -> Act:
     rig.org.hard_delete(rig.org.admin, "Contact", [gone])[0].unwrap()
     async with rig.parts.base.work.begin() as unit:
         await unit.fetch(rig["Contact"], [gone], "a test")
-    return lambda one: one.parts.readers.repair.step()
+    return lambda subject: subject.parts.readers.repair.step()
 
 
 async def new_column(rig: Rig) -> Act:
@@ -135,57 +141,59 @@ async def new_column(rig: Rig) -> Act:
     field = {"name": "Region__c", "type": "string", "length": 40}
     await rig.sim.control("schema", {"op": "add_field", "object": "Contact", "field": field})
     rig.advance(4_000)
-    return lambda one: one.parts.readers.describer.describe(one["Contact"])
+    return lambda subject: subject.parts.readers.describer.describe(subject["Contact"])
 
 
 async def filling(rig: Rig) -> Act:
     """The new field's values."""
     await (await new_column(rig))(rig)
-    return lambda one: one.parts.readers.columns.fill(one["Contact"])
+    return lambda subject: subject.parts.readers.columns.fill(subject["Contact"])
 
 
 async def hidden(rig: Rig) -> Act:
     """A describe that is refused."""
     await rig.sim.control("visibility", {"hidden_objects": ["Contact"]})
-    return lambda one: one.parts.readers.describer.describe(one["Contact"])
+    return lambda subject: subject.parts.readers.describer.describe(subject["Contact"])
 
 
 async def formulas(rig: Rig) -> Act:
     """Formulas, read again."""
     rig.advance(60)
-    return lambda one: one.parts.readers.columns.refresh(one["Contact"])
+    return lambda subject: subject.parts.readers.columns.refresh(subject["Contact"])
 
 
 async def conditions(rig: Rig) -> Act:
     """Sync conditions in the org."""
-    return lambda one: one.parts.channel.conditions.refresh()
+    return lambda subject: subject.parts.channel.conditions.refresh()
 
 
 async def deferral(_rig: Rig) -> Act:
     """Quota is refused."""
-    return lambda one: object_states.defer(one.parts.base.work, one["Contact"], QuotaExhausted("no quota"))
+    return lambda subject: object_states.defer(
+        subject.parts.engine, subject["Contact"], QuotaExhausted("no quota")
+    )
 
 
 async def caught_up(rig: Rig) -> Act:
     """Quota is back."""
-    await object_states.defer(rig.parts.base.work, rig["Contact"], QuotaExhausted("no quota"))
-    return lambda one: object_states.caught_up(one.parts.base.work, one["Contact"])
+    await object_states.defer(rig.parts.engine, rig["Contact"], QuotaExhausted("no quota"))
+    return lambda subject: object_states.caught_up(subject.parts.engine, subject["Contact"])
 
 
 async def mass_disappearance(_rig: Rig) -> Act:
     """Many rows vanish."""
-    return lambda one: object_states.guard_deletions(one.parts.base.work, one["Contact"], 9, 12)
+    return lambda subject: object_states.guard_deletions(subject.parts.engine, subject["Contact"], 9, 12)
 
 
 async def pause(_rig: Rig) -> Act:
     """A pause."""
-    return lambda one: object_states.pause(one.parts.base.work, one["Contact"])
+    return lambda subject: object_states.pause(subject.parts.engine, subject["Contact"])
 
 
 async def resume(rig: Rig) -> Act:
     """A resume."""
-    await object_states.pause(rig.parts.base.work, rig["Contact"])
-    return lambda one: object_states.resume(one.parts.base.work, one["Contact"])
+    await object_states.pause(rig.parts.engine, rig["Contact"])
+    return lambda subject: object_states.resume(subject.parts.engine, subject["Contact"])
 
 
 async def package_errors(rig: Rig) -> Act:
@@ -195,26 +203,16 @@ async def package_errors(rig: Rig) -> Act:
     rig.org.create(rig.org.admin, "RTS_Error__c", [row])[0].unwrap()
     known = PackageState(state="installed", heartbeat_at=rig.now(), errors_24h=1)
 
-    async def act(one: Rig) -> None:
-        base = one.parts.base
-        errors = PackageErrors(
-            base.client,
-            base.database,
-            base.catalog,
-            base.work,
-            now=one.now,
-            server_clock=base.server_clock,
-            period_ms=60_000,
-        )
-        await errors.step(known)
+    async def act(subject: Rig) -> None:
+        await PackageErrors(subject.parts.engine, 60_000).step(known)
 
     return act
 
 
 async def first_login(rig: Rig) -> Act:
     """The org's id, learned at the first login."""
-    rig.parts.base.org.id, rig.parts.base.org.facts = None, OrgFacts()
-    return lambda one: one.parts.base.org.learn()
+    rig.parts.engine.org_id = None
+    return lambda subject: OrgIdentity(subject.parts.engine).learn()
 
 
 ACTS = [

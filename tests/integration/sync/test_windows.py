@@ -103,7 +103,7 @@ async def test_a_merge_names_its_winner(rig: Rig) -> None:
     await read(rig)
     assert await rig.differences() == []
     masters = await rig.rows("SELECT id, master FROM _rts_tombstone ORDER BY id")
-    assert masters == [(one, ids[0]) for one in sorted(ids[1:])]
+    assert masters == [(loser, ids[0]) for loser in sorted(ids[1:])]
 
 
 async def test_a_cascade_is_found(rig: Rig) -> None:
@@ -133,7 +133,7 @@ async def test_the_cursor_stays_when_a_page_fails(rig: Rig, monkeypatch: pytest.
     monkeypatch.setattr(reading, "REST_PAGE", 5)
     await rig.dml("create", "Contact", rows=[{"LastName": f"n{number}"} for number in range(12)])
     before = rig["Contact"].stored.cursor
-    seed = next(one for one in range(999) if _all_but_the_first(one))
+    seed = next(number for number in range(999) if _all_but_the_first(number))
     fault = await rig.sim.fault("query_timeout", path="queryAll", probability=0.8, seed=seed)
     with pytest.raises(SalesforceError):
         await rig.parts.readers.windows.step(rig["Contact"])
@@ -165,5 +165,5 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     import asyncio
 
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
-    done = await asyncio.gather(*(rig.parts.readers.windows.step(rig["Contact"]) for _ in range(3)))
-    assert sorted(one.applied for one in done) == [0, 0, 1]
+    done = await asyncio.gather(*(rig.parts.readers.interval.step(rig["Contact"]) for _ in range(3)))
+    assert sorted(result.applied for result in done) == [0, 0, 1]

@@ -56,7 +56,10 @@ async def test_a_good_configuration_has_no_problems(org: SimulatedOrg, load: Loa
     assert report.apex is True
     assert report.user == org.info["username"]
     assert report.package == "missing"
-    assert {one.name: one.size.rows for one in report.objects} == {"Contact": 120, "Account": 30}
+    assert {inspected.name: inspected.size.rows for inspected in report.objects} == {
+        "Contact": 120,
+        "Account": 30,
+    }
     document = report.document()
     assert document["estimate"]["rows"] == 150
     assert document["estimate"]["bulk_jobs"] == 2
@@ -109,7 +112,7 @@ async def test_the_price_is_near_the_bill() -> None:
     async with start(None, {"Contact": 1_500, "Lead": 500}, silence_ms=60_000) as scene:
         await until_answering(scene)
         status = await scene.status()
-        while any(one.state != "live" for one in status.objects):
+        while any(mirrored.state != "live" for mirrored in status.objects):
             status = await scene.status()
         bill = (await scene.org.stats())["api_calls"]
         report = await check.inspect(config.load(scene.directory / "rtsd.toml", {}))

@@ -163,7 +163,7 @@ def _remove(cgroup: Path) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
     while cgroup.exists() and time.monotonic() < deadline:
-        for path in sorted((one for one in cgroup.rglob("*") if one.is_dir()), reverse=True):
+        for path in sorted((entry for entry in cgroup.rglob("*") if entry.is_dir()), reverse=True):
             with suppress(OSError):
                 path.rmdir()
         with suppress(OSError):

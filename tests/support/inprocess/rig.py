@@ -161,8 +161,8 @@ class Rig:
 
     async def differences(self) -> list[Difference]:
         """Where mirror and org differ, field by field."""
-        found = [await compare(one, self.sim.rows(one), self.place / "mirror.db") for one in self.objects]
-        return [one for one in found if not one.equal]
+        found = [await compare(name, self.sim.rows(name), self.place / "mirror.db") for name in self.objects]
+        return [difference for difference in found if not difference.equal]
 
     async def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What is in the mirror."""

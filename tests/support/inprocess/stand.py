@@ -135,7 +135,7 @@ class Stand:
         """Start, and load everything; every object has to be live."""
         await self.start()
         await self.load()
-        assert {name: one.state for name, one in (await self.states()).items()} == dict.fromkeys(
+        assert {name: mirrored.state for name, mirrored in (await self.states()).items()} == dict.fromkeys(
             self.objects, "live"
         )
         return self
@@ -197,8 +197,8 @@ class Stand:
     async def audit(self, name: str, *, full: bool = False) -> dict[str, Any]:
         """`rtsd audit NAME [--full] --json`, over the control socket."""
         async with self.client() as client:
-            (one,) = (await client.audit(name, full=full)).objects
-        return dict(msgspec.to_builtins(one))
+            (result,) = (await client.audit(name, full=full)).objects
+        return dict(msgspec.to_builtins(result))
 
     async def audited(self, name: str) -> tuple[dict[str, Any], int]:
         """One audit, and what it cost by the org's own count."""
@@ -214,7 +214,7 @@ class Stand:
 
     async def states(self) -> dict[str, protocol.Object]:
         """The objects of `rtsd status`, by name."""
-        return {one.name: one for one in (await self.parts.views.status()).objects}
+        return {mirrored.name: mirrored for mirrored in (await self.parts.views.status()).objects}
 
     async def state(self, name: str) -> protocol.Object:
         """One object of `rtsd status`."""
@@ -297,7 +297,7 @@ class Stand:
         """Update rows, in one transaction."""
         with self.org.transaction(self.org.admin):
             for result in self.org.update(
-                self.org.admin, name, [{"Id": one, **values} for one in ids], all_or_none=True
+                self.org.admin, name, [{"Id": record_id, **values} for record_id in ids], all_or_none=True
             ):
                 result.unwrap()
 
@@ -325,11 +325,11 @@ async def standing(
     wanted = objects if objects is not None else {name: {} for name in records}
     try:
         async with serve(org) as simulated:
-            one = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
+            stand = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
             try:
-                yield one
+                yield stand
             finally:
-                await one.stop()
+                await stand.stop()
     finally:
         org.close()
 

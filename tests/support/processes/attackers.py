@@ -71,16 +71,16 @@ async def crowd(port: int, begin: bytes, size: int) -> AsyncIterator[Crowd]:
             ]
             await asyncio.gather(*coming, return_exceptions=True)
             await asyncio.sleep(0.1)
-            for one in list(found.inside):
-                one.drip()
+            for attacker in list(found.inside):
+                attacker.drip()
 
     pressing = asyncio.create_task(press())
     try:
         yield found
     finally:
         pressing.cancel()
-        for one in list(found.inside):
-            one.leave()
+        for connection in list(found.inside):
+            connection.leave()
 
 
 async def push_alone(port: int, shot: Shot) -> tuple[int, float]:

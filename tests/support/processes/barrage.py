@@ -77,4 +77,4 @@ class Barrage:
     def lost(self) -> set[str]:
         """Return the pushes that were answered 200 and are not in the mirror, with their values."""
         names = {row["LastName"] for row in self.rig.read(f"SELECT LastName FROM {OBJECT}")}
-        return {one for one in self.acked if f"{PII}-{one}" not in names}
+        return {shot_id for shot_id in self.acked if f"{PII}-{shot_id}" not in names}

@@ -70,7 +70,7 @@ class Daemon:
 
     async def objects(self) -> dict[str, protocol.Object]:
         """The objects of its status, by name."""
-        return {one.name: one for one in (await self.status()).objects}
+        return {mirrored.name: mirrored for mirrored in (await self.status()).objects}
 
     async def live(self, within: float = 30.0) -> protocol.Status:
         """Wait until every object is proven live."""
@@ -78,8 +78,13 @@ class Daemon:
 
         async def probe() -> protocol.Status | None:
             status = await self.status()
-            shown.update({one.name: (one.state, one.rows, one.error) for one in status.objects})
-            return status if all(one.state == "live" for one in status.objects) else None
+            shown.update(
+                {
+                    mirrored.name: (mirrored.state, mirrored.rows, mirrored.error)
+                    for mirrored in status.objects
+                }
+            )
+            return status if all(mirrored.state == "live" for mirrored in status.objects) else None
 
         try:
             return await eventually(probe, "every object is live", within)

@@ -125,10 +125,12 @@ class Rig:
         """Say where mirror and org differ now, in any field of any row; empty when they are equal."""
         found = []
         for name in self.objects:
-            one = await compare(name, self.org.rows(name), self.mirror)
-            if not one.equal:
-                counts = f"{one.missing} missing, {one.orphaned} orphaned, {one.stale} stale"
-                found += [f"{name}: {counts}", *one.examples]
+            difference = await compare(name, self.org.rows(name), self.mirror)
+            if not difference.equal:
+                counts = (
+                    f"{difference.missing} missing, {difference.orphaned} orphaned, {difference.stale} stale"
+                )
+                found += [f"{name}: {counts}", *difference.examples]
         return found
 
     def read(self, sql: str, *parameters: object) -> list[sqlite3.Row]:

@@ -53,7 +53,7 @@ def _address(compound: str) -> list[Field]:
 def _object(
     name: str, prefix: str, fields: list[Field], *, bulk: bool = True, hidden: bool = False
 ) -> SObject:
-    return SObject(name, prefix, {one.name: one for one in fields}, bulk=bulk, hidden=hidden)
+    return SObject(name, prefix, {field.name: field for field in fields}, bulk=bulk, hidden=hidden)
 
 
 _ACCOUNT = [

@@ -65,37 +65,39 @@ _OPTIONAL = (
 
 def describe(entity: SObject, version: str, *, odd: bool = False) -> dict[str, Any]:
     """A describe (REST API guide, sObject Describe), with fields in another order than they were made in."""
-    fields = [_field(one) for one in sorted(entity.visible(), key=lambda one: one.name[::-1])]
+    fields = [_field(field) for field in sorted(entity.visible(), key=lambda field: field.name[::-1])]
     if odd:
-        fields = [{key: value for key, value in one.items() if key not in _OPTIONAL} for one in fields]
+        fields = [
+            {key: value for key, value in described.items() if key not in _OPTIONAL} for described in fields
+        ]
     return summary(entity, version) | {"fields": fields, "childRelationships": [], "recordTypeInfos": []}
 
 
-def _field(one: Field) -> dict[str, Any]:
-    numbers = one.type in ("double", "currency", "percent")
+def _field(field: Field) -> dict[str, Any]:
+    numbers = field.type in ("double", "currency", "percent")
     return {
-        "name": one.name,
-        "label": one.name.replace("_", " "),
-        "type": one.type,
-        "soapType": _SOAP.get(one.type, "xsd:string"),
-        "length": one.length,
-        "byteLength": one.length * 3,
+        "name": field.name,
+        "label": field.name.replace("_", " "),
+        "type": field.type,
+        "soapType": _SOAP.get(field.type, "xsd:string"),
+        "length": field.length,
+        "byteLength": field.length * 3,
         "precision": 18 if numbers else 0,
         "scale": 2 if numbers else 0,
-        "digits": 9 if one.type == "int" else 0,
-        "nillable": one.name == "Id",  # not to be trusted: tap-salesforce does not either
-        "calculated": one.formula,
-        "compoundFieldName": one.compound,
-        "custom": one.name.endswith("__c"),
-        "filterable": one.filterable,
-        "groupable": one.groupable,
-        "sortable": one.filterable,
-        "aggregatable": one.groupable,
-        "referenceTo": list(one.refers_to),
+        "digits": 9 if field.type == "int" else 0,
+        "nillable": field.name == "Id",  # not to be trusted: tap-salesforce does not either
+        "calculated": field.formula,
+        "compoundFieldName": field.compound,
+        "custom": field.name.endswith("__c"),
+        "filterable": field.filterable,
+        "groupable": field.groupable,
+        "sortable": field.filterable,
+        "aggregatable": field.groupable,
+        "referenceTo": list(field.refers_to),
         "relationshipName": None,
         "picklistValues": [],
         "createable": False,
-        "updateable": not one.formula,
-        "unique": one.name == "Id",
-        "encrypted": one.type == "encryptedstring",
+        "updateable": not field.formula,
+        "unique": field.name == "Id",
+        "encrypted": field.type == "encryptedstring",
     }

@@ -26,18 +26,18 @@ def stored(value: Value, kind: Field) -> Any:
 def columns(home: Home, name: str) -> list[str]:
     """How the columns of an object's table differ from what its describe says."""
     expected = {
-        one.name: DECLARED.get(one.type, "TEXT")
-        for one in home.org.records.objects[name].visible()
-        if one.type not in LEFT_OUT
+        field.name: DECLARED.get(field.type, "TEXT")
+        for field in home.org.records.objects[name].visible()
+        if field.type not in LEFT_OUT
     }
     found = home.read(f'PRAGMA table_info("{name}")')
-    declared = {one["name"]: one["type"] for one in found if not one["name"].startswith("_rts_")}
+    declared = {column["name"]: column["type"] for column in found if not column["name"].startswith("_rts_")}
     wrong = [
         f"{name}.{key}: {declared.get(key)}, not {expected.get(key)}"
         for key in sorted(expected | declared)
         if declared.get(key) != expected.get(key)
     ]
-    keys = [one["name"] for one in found if one["pk"]]
+    keys = [column["name"] for column in found if column["pk"]]
     return wrong + ([] if keys == ["Id"] else [f"{name}: primary key {keys}"])
 
 
@@ -46,7 +46,7 @@ def differences(home: Home, *names: str) -> list[str]:
     wrong = []
     for name in names:
         entity = home.org.records.objects[name]
-        kinds = [one for one in entity.visible() if one.type not in LEFT_OUT]
+        kinds = [field for field in entity.visible() if field.type not in LEFT_OUT]
         mirror = {
             row["Id"]: dict(zip(row.keys(), row, strict=True)) for row in home.read(f'SELECT * FROM "{name}"')
         }
@@ -56,8 +56,8 @@ def differences(home: Home, *names: str) -> list[str]:
             for key in mirror.keys() ^ org.keys()
         ]
         for key in mirror.keys() & org.keys():
-            for one in kinds:
-                value, expected = mirror[key][one.name], stored(org[key].get(one.name), one)
+            for kind in kinds:
+                value, expected = mirror[key][kind.name], stored(org[key].get(kind.name), kind)
                 if value != expected or type(value) is not type(expected):
-                    wrong.append(f"{name} {key} {one.name}: {value!r:.80}, not {expected!r:.80}")
+                    wrong.append(f"{name} {key} {kind.name}: {value!r:.80}, not {expected!r:.80}")
     return wrong

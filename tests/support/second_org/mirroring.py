@@ -25,7 +25,7 @@ async def reached(
         except OSError:
             assert place.processes[-1].returncode is None, place.log
             return False
-        return all(one["state"] == state for one in last["objects"] if one["name"] not in but)
+        return all(mirrored["state"] == state for mirrored in last["objects"] if mirrored["name"] not in but)
 
     try:
         await eventually(probe, f"every object is {state}", within)

@@ -98,7 +98,9 @@ class Org:
 
     def entity(self, name: str) -> SObject:
         """An object that the user sees; Refused when there is none."""
-        found = next((one for key, one in self.records.objects.items() if key.lower() == name.lower()), None)
+        found = next(
+            (entity for key, entity in self.records.objects.items() if key.lower() == name.lower()), None
+        )
         if found is None or found.hidden:
             raise no_object(name)
         return found
@@ -107,7 +109,7 @@ class Org:
         """A record as REST shows it, without attributes."""
         entity = self.records.objects[name]
         row = entity.rows[key]
-        return {one.name: as_rest(row, one, entity) for one in entity.visible()}
+        return {kind.name: as_rest(row, kind, entity) for kind in entity.visible()}
 
     def login(self, form: dict[str, str]) -> Answer:
         """The client credentials flow (Salesforce Help, OAuth Authorization Flows)."""
@@ -136,7 +138,9 @@ class Org:
     def answer(self, asked: Asked) -> Answer:
         """Answer a call to the instance."""
         if asked.path.rstrip("/") == "/services/data":
-            told = [{"label": "Any", "url": f"/services/data/v{one}", "version": one} for one in VERSIONS]
+            told = [
+                {"label": "Any", "url": f"/services/data/v{number}", "version": number} for number in VERSIONS
+            ]
             return Answer(told)
         self.calls[kind_of(asked)] += 1
         if asked.token not in self._sessions:
@@ -177,7 +181,7 @@ class Org:
         _, query, rows = self._cursors[key]
         end = start + (self.habits.page if start == 0 else max(200, self.habits.page // 2))
         told = [
-            as_record(query.entity, row, [one.field for one in query.items if one.field], version)
+            as_record(query.entity, row, [item.field for item in query.items if item.field], version)
             for row in rows[start:end]
         ]
         body = {"done": end >= len(rows), "totalSize": len(rows), "records": told}
@@ -208,20 +212,20 @@ def not_found() -> Refused:
     return Refused(404, "NOT_FOUND", "There is nothing here")
 
 
-def as_rest(row: Row, one: Field, entity: SObject) -> Any:
-    if one.type in ("address", "location"):
-        parts = [part for part in entity.fields.values() if part.compound == one.name]
+def as_rest(row: Row, kind: Field, entity: SObject) -> Any:
+    if kind.type in ("address", "location"):
+        parts = [part for part in entity.fields.values() if part.compound == kind.name]
         named = {
             re.sub(r"^.*?(?=[A-Z][a-z]+(__s)?$)", "", part.name).removesuffix("__s"): part for part in parts
         }
         values = {name[0].lower() + name[1:]: row.get(part.name) for name, part in named.items()}
         return values if any(value is not None for value in values.values()) else None
-    if one.type == "base64":
-        return f"/services/data/v66.0/sobjects/{entity.name}/{row['Id']}/{one.name}"
-    return as_json(row.get(one.name), one)
+    if kind.type == "base64":
+        return f"/services/data/v66.0/sobjects/{entity.name}/{row['Id']}/{kind.name}"
+    return as_json(row.get(kind.name), kind)
 
 
 def as_record(entity: SObject, row: Row, fields: list[Field], version: str) -> dict[str, Any]:
     url = f"/services/data/v{version}/sobjects/{entity.name}/{row['Id']}"
-    told = {one.name: as_rest(row, one, entity) for one in fields}
+    told = {kind.name: as_rest(row, kind, entity) for kind in fields}
     return {"attributes": {"type": entity.name, "url": url}} | told

@@ -54,18 +54,18 @@ class SObject:
 
     def visible(self) -> Iterator[Field]:
         """The fields that the sync user sees."""
-        return (one for one in self.fields.values() if not one.hidden)
+        return (kind for kind in self.fields.values() if not kind.hidden)
 
     def find(self, name: str) -> Field | None:
         """A field that the sync user sees, by its name in any case."""
-        return next((one for one in self.visible() if one.name.lower() == name.lower()), None)
+        return next((kind for kind in self.visible() if kind.name.lower() == name.lower()), None)
 
 
 class Records:
     """All objects, the deletion log, and a clock that is some seconds off."""
 
     def __init__(self, objects: list[SObject], *, skew_s: float = 0.0) -> None:
-        self.objects = {one.name: one for one in objects}
+        self.objects = {entity.name: entity for entity in objects}
         self.deletions: list[tuple[datetime, str, str]] = []
         self._skew = timedelta(seconds=skew_s)
         self._made = 0
@@ -83,7 +83,10 @@ class Records:
         entity = self.objects[name]
         self._made += 1
         key = key or long_id(f"{entity.prefix}Zq0000{_base62(self._made * 7919).rjust(6, '0')}")
-        row: Row = {one: (False if kind.type == "boolean" else None) for one, kind in entity.fields.items()}
+        row: Row = {
+            field_name: (False if kind.type == "boolean" else None)
+            for field_name, kind in entity.fields.items()
+        }
         row |= {"Id": key, **values}
         entity.rows[key] = row
         self._touch(row, at, "CreatedDate", "LastModifiedDate", STAMP)

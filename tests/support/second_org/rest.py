@@ -47,7 +47,7 @@ def limits(org: Org, _asked: Asked, _found: re.Match[str]) -> Answer:
 @route("GET", "/sobjects")
 def sobjects(org: Org, _asked: Asked, found: re.Match[str]) -> Answer:
     """Describe all objects."""
-    seen = [summary(one, found["version"]) for one in org.records.objects.values() if not one.hidden]
+    seen = [summary(entity, found["version"]) for entity in org.records.objects.values() if not entity.hidden]
     return Answer({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": seen})
 
 
@@ -128,17 +128,17 @@ def collection(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 def composite(org: Org, asked: Asked, _found: re.Match[str]) -> Answer:
     """Several calls in one."""
     told = []
-    for one in asked.body["compositeRequest"]:
-        parts = urlsplit(one["url"])
+    for request in asked.body["compositeRequest"]:
+        parts = urlsplit(request["url"])
         inner = Asked(
-            one["method"], parts.path, dict(parse_qsl(parts.query)), one.get("body"), {}, asked.token
+            request["method"], parts.path, dict(parse_qsl(parts.query)), request.get("body"), {}, asked.token
         )
         try:
             answer = org.answer(inner)
         except Refused as refused:
             answer = Answer(refused.body, refused.status)
         told.append({"body": answer.body, "httpHeaders": {}, "httpStatusCode": answer.status})
-        told[-1]["referenceId"] = one["referenceId"]
+        told[-1]["referenceId"] = request["referenceId"]
     return Answer({"compositeResponse": told})
 
 

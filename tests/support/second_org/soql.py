@@ -102,7 +102,7 @@ class Query:
         for item in self.items:
             if item.function in _AGGREGATES:
                 values = [_function(None, item.field)(row) for row in rows] if item.field else rows
-                value = _AGGREGATES[item.function]([one for one in values if one is not None])
+                value = _AGGREGATES[item.function]([operand for operand in values if operand is not None])
             else:
                 value = _function(item.function, item.field)(rows[0])
             name = item.alias or (item.field.name if item.field and not item.function else None)
@@ -161,10 +161,10 @@ class _Reader:
         self.at += 1
         return self.tokens[self.at - 1]
 
-    def list(self, one: Callable[[], Any]) -> list[Any]:
-        found = [one()]
+    def list(self, element: Callable[[], Any]) -> list[Any]:
+        found = [element()]
         while self.take(","):
-            found.append(one())
+            found.append(element())
         return found
 
     def query(self) -> Query:

@@ -88,12 +88,12 @@ def test_contract_parts() -> None:
 
 def test_the_same_bytes() -> None:
     """The order of objects changes nothing, and neither does time."""
-    one = metadata_zip(OBJECTS, URL, "62.0")
-    assert one == metadata_zip(OBJECTS[::-1], URL, "62.0")
-    assert {entry.date_time for entry in zipfile.ZipFile(io.BytesIO(one)).infolist()} == {
+    bundle = metadata_zip(OBJECTS, URL, "62.0")
+    assert bundle == metadata_zip(OBJECTS[::-1], URL, "62.0")
+    assert {entry.date_time for entry in zipfile.ZipFile(io.BytesIO(bundle)).infolist()} == {
         (1980, 1, 1, 0, 0, 0)
     }
-    assert one != metadata_zip(OBJECTS, "https://other.example", "62.0")
+    assert bundle != metadata_zip(OBJECTS, "https://other.example", "62.0")
 
 
 def test_remove_names_everything() -> None:

@@ -27,7 +27,7 @@ def named_in(document: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", *(f"docs/{one.name}" for one in (ROOT / "docs").glob("*.md"))]
+    "document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 )
 def test_every_command_and_option_that_is_shown_exists(document: str) -> None:
     """A reader who copies a line is not told that there is no such thing."""
@@ -38,7 +38,7 @@ def test_every_command_and_option_that_is_shown_exists(document: str) -> None:
             inner = shown.get_command(click.Context(shown), rest[0])
             assert inner is not None, f"{document}: rtsd {' '.join(words)}"
             shown = inner
-        options = {name for one in shown.params for name in one.opts} | {"--help", "--version"}
+        options = {name for parameter in shown.params for name in parameter.opts} | {"--help", "--version"}
         used = {word for word in rest if word.startswith("-")}
         assert used <= options, f"{document}: rtsd {' '.join(words)}"
 

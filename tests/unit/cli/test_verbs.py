@@ -58,7 +58,7 @@ def test_objects_are_a_table(rtsd: Rtsd, daemon: Any) -> None:
     column = lines[0].index("ROWS") + len("ROWS")
     assert lines[1][:column].endswith("1,234,567")
     assert lines[2][:column].endswith(" 5")
-    assert [one["name"] for one in json.loads(rtsd("objects", "--json").out)["objects"]] == [
+    assert [mirrored["name"] for mirrored in json.loads(rtsd("objects", "--json").out)["objects"]] == [
         "Contact",
         "Lead",
     ]
@@ -210,7 +210,7 @@ def test_an_audit_covers_all_objects_and_adds_up(rtsd: Rtsd, daemon: Any) -> Non
     status, out, _ = rtsd("audit", "--json")
     answer = json.loads(out)
     assert status == 0
-    assert [one["name"] for one in answer["objects"]] == ["Contact", "Lead"]
+    assert [mirrored["name"] for mirrored in answer["objects"]] == ["Contact", "Lead"]
     assert answer["api_calls"] == 6
     daemon.answers["POST /v1/objects/Lead/audit?wait=1"] = audited("Lead", missing=["00Q"], repaired=1)
     assert rtsd("audit", "Lead", "--full").status == 0

@@ -70,7 +70,7 @@ async def test_events_asks_for_its_page_and_types_it(path: Path) -> None:
 
     async with serving(path, web.get("/v1/events", events)) as client:
         found = await client.events(7, "Contact", 50)
-    assert [one.seq for one in found] == [8, 9]
+    assert [event.seq for event in found] == [8, 9]
     assert asked == [{"after": "7", "object": "Contact", "limit": "50"}]
 
 

@@ -78,7 +78,7 @@ def histories(draw: st.DrawFn) -> list[State]:
             operation = draw(st.sampled_from([Operation.UPDATE, Operation.UPDATE, Operation.DELETE]))
         values: dict[str, str | int | None] | None = None
         if operation is not Operation.DELETE:
-            last = next((one.values for one in reversed(history) if one.values), None)
+            last = next((state.values for state in reversed(history) if state.values), None)
             name = draw(st.sampled_from(["a", "b", None]))
             note = number if operation is not Operation.UNDELETE or last is None else last["Note"]
             values = {"Id": ID, "Name": name, "Note": note}
@@ -235,7 +235,7 @@ def test_two_edits_in_one_second_end_with_the_later() -> None:
 def test_a_reverted_edit_in_one_second_stays_reverted() -> None:
     """a, b, a in one second: the second a says nothing new, but an image of b after it is old."""
     states = [edit(100, Name="a"), edit(200, Name="b"), edit(300, Name="a")]
-    for order in permutations(pushed(one) for one in states):
+    for order in permutations(pushed(state) for state in states):
         assert shown(settle(order, states[-1])[0]) == states[-1].values
 
 
@@ -260,7 +260,7 @@ def test_deleted_undeleted_and_deleted_within_a_second_stays_deleted() -> None:
     life = [edit(0, Name="a"), gone(2_100)]
     back = replace(edit(2_300, Name="a"), operation=Operation.UNDELETE)
     end = gone(2_500)
-    for order in permutations([pushed(one) for one in (*life, back, end)]):
+    for order in permutations([pushed(state) for state in (*life, back, end)]):
         assert settle(order, end)[0].deleted
 
 

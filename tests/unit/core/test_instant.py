@@ -22,9 +22,9 @@ def test_round_trip(moment: int) -> None:
 
 
 @given(MOMENTS, MOMENTS)
-def test_text_sorts_as_time_does(one: int, other: int) -> None:
+def test_text_sorts_as_time_does(moment: int, other: int) -> None:
     """Versions are compared as text."""
-    assert (to_iso(one) < to_iso(other)) == (one < other)
+    assert (to_iso(moment) < to_iso(other)) == (moment < other)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_a_push_proves_that_push_works(mode: Mode) -> None:
     assert next_mode(mode, S.PUSH) is (M.PAUSED if mode is M.PAUSED else M.REAL_TIME)
 
 
-@pytest.mark.parametrize("signal", [one for one in Signal if one is not S.RESUME])
+@pytest.mark.parametrize("signal", [signal for signal in Signal if signal is not S.RESUME])
 def test_only_resume_ends_a_pause(signal: Signal) -> None:
     """An operator's pause holds against everything."""
     assert next_mode(M.PAUSED, signal) is M.PAUSED
@@ -35,7 +35,7 @@ def test_pause_is_possible_everywhere(mode: Mode) -> None:
     assert next_mode(M.PAUSED, S.RESUME) is M.INTERVAL
 
 
-@pytest.mark.parametrize("signal", [one for one in Signal if one is not S.PUSH])
+@pytest.mark.parametrize("signal", [signal for signal in Signal if signal is not S.PUSH])
 def test_nothing_but_a_push_leads_to_real_time(signal: Signal) -> None:
     """Real time is claimed only on the evidence of a push."""
     entered = {mode for mode in Mode if next_mode(mode, signal) is M.REAL_TIME}

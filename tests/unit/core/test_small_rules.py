@@ -57,9 +57,9 @@ def test_a_percentile_covers_its_share(sample: list[int], rank: int) -> None:
     """At least that share of the sample is not above it, and it is the least value that says so."""
     found = (percentiles(sample, (rank,)) or [-1])[0]
     assert found in sample
-    covered = sum(one <= found for one in sample)
+    covered = sum(number <= found for number in sample)
     assert covered * 100 >= rank * len(sample)
-    assert sum(one < found for one in sample) * 100 < rank * len(sample)
+    assert sum(number < found for number in sample) * 100 < rank * len(sample)
 
 
 def test_pauses_grow_and_end() -> None:

@@ -29,7 +29,7 @@ def tables_of(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in {tuple, UnionType}:
-        return [found for one in get_args(annotation) for found in tables_of(one)]
+        return [found for argument in get_args(annotation) for found in tables_of(argument)]
     return []
 
 

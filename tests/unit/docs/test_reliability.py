@@ -30,7 +30,7 @@ def test_the_tests_that_are_named_exist() -> None:
     """A test that is renamed or removed takes its promise along."""
     named = [(number, path, name) for number, _, proof in ROWS for path, name in NAMED.findall(proof)]
     assert len(named) > 50
-    assert [one for one in named if one[2] not in functions(ROOT / one[1])] == []
+    assert [mention for mention in named if mention[2] not in functions(ROOT / mention[1])] == []
 
 
 def test_every_case_has_its_tests() -> None:
@@ -38,7 +38,7 @@ def test_every_case_has_its_tests() -> None:
     assert [int(number) for number, _ in CASES] == list(range(1, 51))
     named = [(number, path, name) for number, tests in CASES for path, name in NAMED.findall(tests)]
     assert {number for number, _, _ in named} == {number for number, _ in CASES}
-    assert [one for one in named if one[2] not in functions(ROOT / one[1])] == []
+    assert [mention for mention in named if mention[2] not in functions(ROOT / mention[1])] == []
     there = {
         name
         for path in (ROOT / "tests").rglob("test_*.py")

@@ -180,10 +180,10 @@ def test_no_change_of_a_single_character_passes(secrets: tuple[bytes, ...]) -> N
             changed = {text[:place] + other + text[place:] for other in CHARACTERS}
             changed |= {text[:place] + other + text[place + 1 :] for other in CHARACTERS}
             changed |= {text[:place] + text[place + 1 :]}
-            for one in changed - {text}:
-                if name == "signatures" and GOOD in one.split(" "):
+            for variant in changed - {text}:
+                if name == "signatures" and GOOD in variant.split(" "):
                     continue  # an empty entry beside the right one
                 with pytest.raises(BadSignature):
-                    check(secrets, **{name: one})
+                    check(secrets, **{name: variant})
                 tried += 1
     assert tried > 1_000

@@ -152,14 +152,14 @@ def test_undelete_of_a_merge_loser_is_a_switch(org: Org) -> None:
 
 def test_merge_refusals(org: Org, commits: list[Commit]) -> None:
     """Only Account, Contact and Lead merge, with one or two others; a refusal changes nothing."""
-    one = make(org, "Lead", LastName="l", Company="c")
-    two = make(org, "Lead", LastName="l", Company="c")
+    winner = make(org, "Lead", LastName="l", Company="c")
+    loser = make(org, "Lead", LastName="l", Company="c")
     before = len(commits)
     for args in (
-        ("Campaign", one, [two]),
-        ("Lead", one, []),
-        ("Lead", one, [two, one]),
-        ("Lead", one, [two] * 3),
+        ("Campaign", winner, [loser]),
+        ("Lead", winner, []),
+        ("Lead", winner, [loser, winner]),
+        ("Lead", winner, [loser] * 3),
     ):
         with pytest.raises(OrgError):
             org.merge(org.sync_user, *args)

@@ -223,9 +223,11 @@ def test_blob(org: Org) -> None:
 
 def test_retrieve_is_aligned(org: Org) -> None:
     """Records keep the order of the ids, None for missing rows, repeats included; a bad field fails all."""
-    one, two = make(org, "Account", Name="a"), make(org, "Account", Name="b")
-    org.delete(org.sync_user, "Account", [two])
-    found = org.retrieve(org.sync_user, "Account", [one[:15], two, "001000000000001", one], ["name", "Id"])
+    kept, deleted = make(org, "Account", Name="a"), make(org, "Account", Name="b")
+    org.delete(org.sync_user, "Account", [deleted])
+    found = org.retrieve(
+        org.sync_user, "Account", [kept[:15], deleted, "001000000000001", kept], ["name", "Id"]
+    )
     assert [record and record["Name"] for record in found] == ["a", None, None, "a"]
     with pytest.raises(OrgError, match="No such column 'Nope'"):
-        org.retrieve(org.sync_user, "Account", [one], ["Nope"])
+        org.retrieve(org.sync_user, "Account", [kept], ["Nope"])

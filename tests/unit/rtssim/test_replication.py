@@ -108,11 +108,11 @@ def test_windows_that_are_refused(org: Org) -> None:
 
 def test_invisible_rows_are_left_out(org: Org) -> None:
     """Sharing applies to both calls."""
-    one, two = make(org, "Account", Name="a"), make(org, "Account", Name="b")
-    who = Principal(org.sync_user.user_id, hidden_records=frozenset({one}))
+    hidden, visible = make(org, "Account", Name="a"), make(org, "Account", Name="b")
+    who = Principal(org.sync_user.user_id, hidden_records=frozenset({hidden}))
     other = Principal(org.admin.user_id, view_all=False)
-    assert org.updated(who, "Account", NOW - HOUR, NOW + HOUR)["ids"] == [two]
+    assert org.updated(who, "Account", NOW - HOUR, NOW + HOUR)["ids"] == [visible]
     assert org.updated(other, "Account", NOW - HOUR, NOW + HOUR)["ids"] == []
-    org.delete(org.sync_user, "Account", [one, two])
+    org.delete(org.sync_user, "Account", [hidden, visible])
     found = org.deleted(who, "Account", NOW - HOUR, NOW + HOUR)["deletedRecords"]
-    assert [record["id"] for record in found] == [two]
+    assert [record["id"] for record in found] == [visible]

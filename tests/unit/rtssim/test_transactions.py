@@ -55,13 +55,13 @@ def test_late_commit(org: Org, commits: list[Commit]) -> None:
 
 def test_late_deletes_and_merges(org: Org) -> None:
     """Everything DML does can come late: the bin and the delete log with it."""
-    one, two = make(org, "Lead", LastName="1", Company="c"), make(org, "Lead", LastName="2", Company="c")
+    winner, loser = make(org, "Lead", LastName="1", Company="c"), make(org, "Lead", LastName="2", Company="c")
     with org.transaction(org.sync_user, commit_after=60):
-        org.merge(org.sync_user, "Lead", one, [two])
+        org.merge(org.sync_user, "Lead", winner, [loser])
     assert org.count("Lead") == 2
     org.clock.advance(61)
-    assert ids_of(org, "SELECT Id FROM Lead") == [one]
-    assert org.undelete(org.sync_user, "Lead", [two])[0].success
+    assert ids_of(org, "SELECT Id FROM Lead") == [winner]
+    assert org.undelete(org.sync_user, "Lead", [loser])[0].success
 
 
 def test_rows_of_a_late_transaction_are_locked(org: Org) -> None:

@@ -52,16 +52,16 @@ COMPARISONS = st.one_of(
     st.tuples(OPERANDS, OPERANDS, OPERANDS).map(
         lambda three: f"{three[0]} BETWEEN {three[1]} AND {three[2]}"
     ),
-    OPERANDS.map(lambda one: f"{one} IS NULL"),
-    OPERANDS.map(lambda one: f"lower(coalesce({one}, 'none')) = 'a'"),
-    OPERANDS.map(lambda one: f"CASE {one} WHEN 'a' THEN 1 WHEN 1 THEN NULL ELSE 0 END"),
+    OPERANDS.map(lambda operand: f"{operand} IS NULL"),
+    OPERANDS.map(lambda operand: f"lower(coalesce({operand}, 'none')) = 'a'"),
+    OPERANDS.map(lambda operand: f"CASE {operand} WHEN 'a' THEN 1 WHEN 1 THEN NULL ELSE 0 END"),
 )
 CONDITIONS = st.recursive(
     COMPARISONS,
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(lambda three: f"({' '.join(three)})"),
-        inner.map(lambda one: f"NOT ({one})"),
-        inner.map(lambda one: f"{one} -- and a comment"),
+        inner.map(lambda condition: f"NOT ({condition})"),
+        inner.map(lambda condition: f"{condition} -- and a comment"),
     ).map(lambda text: text + "\n"),
     max_leaves=5,
 )

@@ -22,7 +22,7 @@ FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM
 
 def told(found: InstallationReport) -> list[str]:
     """The differences as lines."""
-    return [f"{one.part}: {one.what}" for one in found.differences]
+    return [f"{difference.part}: {difference.what}" for difference in found.differences]
 
 
 async def test_first_deployment_makes_everything_right(office: Office) -> None:
@@ -40,7 +40,7 @@ async def test_first_deployment_makes_everything_right(office: Office) -> None:
     assert office.said.index("Checking the deployment; nothing changes yet.") < office.said.index(
         "Deploying."
     )
-    assert {one.check_only for one in office.progress} == {True, False}
+    assert {progress.check_only for progress in office.progress} == {True, False}
 
 
 async def test_second_deployment_has_nothing_to_do(office: Office) -> None:
@@ -76,7 +76,7 @@ async def test_what_was_changed_in_the_org_is_seen_and_put_right(
     await office.deploy()
     office.org.database.execute(statement, values)
     found = await office.status()
-    assert {one.part for one in found.differences} == {part}, told(found)
+    assert {difference.part for difference in found.differences} == {part}, told(found)
     before = (await office.calls())["deploy_create"]
     await office.deploy()
     assert told(await office.status()) == []
@@ -225,10 +225,10 @@ async def test_what_cannot_be_assigned_is_told_and_the_rest_goes_on(office: Offi
     """Without the right to assign permission sets an administrator has to; status says so until then."""
     await office.sim.fault("no_access", path="/sobjects/PermissionSetAssignment")
     outcome = await office.deploy()
-    assert [(one.part, one.what) for one in outcome.left] == [
+    assert [(leftover.part, leftover.what) for leftover in outcome.left] == [
         ("assignment", "RTS_Sync is not assigned to sync@acme.example")
     ]
-    assert any("Manage Assignments" in one for one in outcome.warnings)
+    assert any("Manage Assignments" in warning for warning in outcome.warnings)
 
 
 async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:

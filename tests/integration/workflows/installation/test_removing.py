@@ -21,7 +21,7 @@ async def test_nothing_is_left(office: Office) -> None:
     assert office.select("SELECT Id FROM CronTrigger") == []
     assert office.select("SELECT Id FROM RemoteProxy") == []
     assert office.select("SELECT Id FROM PermissionSetAssignment") == []
-    assert not [one.name for one in office.org.schema if one.name.startswith("RTS_")]
+    assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
     assert (await office.remove()).done == []
 
 
@@ -41,7 +41,7 @@ async def test_production_runs_tests_when_code_goes(office: Office) -> None:
     await office.deploy()
     office.progress.clear()
     assert (await office.remove()).left == []
-    assert any(one.tests_total for one in office.progress)
+    assert any(progress.tests_total for progress in office.progress)
 
 
 async def test_a_trigger_left_over_goes_too(office: Office) -> None:
