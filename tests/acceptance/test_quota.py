@@ -79,7 +79,7 @@ async def test_ac_10_windows_without_quota_defer_and_the_mode_stays(stand: Stand
     as_of = (await org.state("Lead")).as_of
     await use(org, API_REQUESTS, 85_000)
     org.advance(60)
-    await org.parts.engine.client.count("SELECT COUNT() FROM Lead", purpose="describe")  # any answer tells
+    await org.parts.base.client.count("SELECT COUNT() FROM Lead", purpose="describe")  # any answer tells
     before = await org.calls()
     await org.read()
     lead = await org.state("Lead")
@@ -194,7 +194,7 @@ async def test_ac_34_a_slow_job_is_asked_about_ever_less_often(stand: Standing) 
 async def test_ac_35_retries_have_an_hourly_budget_and_are_counted(stand: Standing) -> None:
     """An org that fails every call costs its first tries and the budget; the ledger has every one of them."""
     org = await (await stand({"Lead": 20})).loaded()
-    exchange = org.parts.engine.client.exchange
+    exchange = org.parts.base.client.exchange
     policy = RetryPolicy(first_pause_s=0.001, longest_pause_s=0.001, per_hour=6)
     exchange.retrier = Retrier(policy, org.now, asyncio.sleep)
     await org.simulated.fault("503")
@@ -205,7 +205,7 @@ async def test_ac_35_retries_have_an_hourly_budget_and_are_counted(stand: Standi
     spent = await org.cost(before)
     assert spent == 10 + policy.per_hour
     stats = await org.simulated.stats()
-    ledger = await quota.spent_by_resource(org.parts.database, 0)
+    ledger = await quota.spent_by_resource(org.parts.base.database, 0)
     assert ledger[API_REQUESTS] == stats["api_calls"] + 1, "who-am-I is not counted by the org"
     org.advance(3600)
     await org.read()
@@ -280,8 +280,8 @@ async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_tur
 async def test_ac_37_calls_at_once_do_not_pass_a_cap_together(stand: Standing) -> None:
     """Twenty calls at the same moment, five places: five go."""
     org = await (await stand({"Lead": 20}, quota={"daily.api_requests": 40})).loaded()
-    ledger = org.parts.engine.client.ledger
-    before = (await quota.spent_by_resource(org.parts.database, 0))[API_REQUESTS]
+    ledger = org.parts.base.client.ledger
+    before = (await quota.spent_by_resource(org.parts.base.database, 0))[API_REQUESTS]
     places = 40 - before
     results = await asyncio.gather(
         *(ledger.spend("describe", API_REQUESTS, 1) for _ in range(places + 15)), return_exceptions=True
@@ -311,7 +311,7 @@ async def test_ac_38_the_estimate_is_within_a_fifth_of_the_bill(
         "bulk_jobs": (await org.calls())["bulk_jobs"],
     }
     assert report.cost is not None
-    drawn = await quota.spent_by_resource(org.parts.database, 0)
+    drawn = await quota.spent_by_resource(org.parts.base.database, 0)
     measured(f"{records}: {report.cost} for {bill}, {drawn}")
     assert report.cost.rows == sum(records.values())
     assert report.cost.bulk_jobs == bill["bulk_jobs"] == drawn[BULK_JOBS]

@@ -22,7 +22,7 @@ def update(record: str, **fields: Any) -> dict[str, Any]:
 
 async def shown(rig: Rig) -> dict[str, int]:
     """The error log: what, how often."""
-    return {error.error: error.count for error in await error_log.newest(rig.parts.database)}
+    return {error.error: error.count for error in await error_log.newest(rig.parts.base.database)}
 
 
 async def titles(rig: Rig, record: str) -> list[tuple[Any, ...]]:

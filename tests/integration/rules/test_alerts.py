@@ -32,8 +32,8 @@ async def look(sender: Ruled) -> list[str]:
 
 async def set_state(sender: Ruled, state: ObjectState, error: str | None) -> None:
     """Let the object stand so."""
-    engine = sender.rig.parts.engine
-    async with engine.unit_of_work() as unit:
+    work = sender.rig.parts.base.work
+    async with work.begin() as unit:
         contact = sender.rig["Contact"]
         await unit.store(contact, replace(unit.stored(contact), state=state, error=error))
 
@@ -152,7 +152,7 @@ async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Rec
 async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make, receiver: Receiver) -> None:
     """A flood of them is one alert; an alert that nobody takes makes no further ones."""
     sender = await ruled(alert(receiver, on='["dead_letter"]'))
-    engine = sender.rig.parts.engine
+    work = sender.rig.parts.base.work
 
     async def bury(reason: str) -> None:
         async with work.begin() as unit:
@@ -184,12 +184,12 @@ async def test_waiting_for_quota_is_told(ruled: Make, receiver: Receiver) -> Non
     from rtsd.sync.object_states import defer
 
     sender = await ruled(alert(receiver, on='["quota"]'))
-    await defer(sender.rig.parts.engine, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    await defer(sender.rig.parts.base.work, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
     assert await look(sender) == ["quota"]
     assert receiver.documents[0]["message"] == "Contact: waiting for quota: the reserve is reached"
     sender.rig.advance(3_600)
     await sender.rig.load()
     assert sender.rig["Contact"].state is ObjectState.LIVE
     assert await look(sender) == ["quota"]
-    await defer(sender.rig.parts.engine, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
+    await defer(sender.rig.parts.base.work, sender.rig["Contact"], QuotaExhausted("the reserve is reached"))
     assert await look(sender) == ["quota"] * 2, "it had ended with the wait"

@@ -99,18 +99,16 @@ async def test_a_change_that_is_rolled_back_fires_nothing(
     sender = await ruled()
     await create(sender, "Ada")
     await sender.rig.sim.control("package/drain", {})
-    engine = sender.rig.parts.engine
-    original = engine.applier.apply
+    original = Applier.apply
 
     async def apply_and_fail(*arguments: Any, **named: Any) -> Any:
         await original(*arguments, **named)
         raise RuntimeError("pulled the plug")
 
-    engine.applier.apply = apply_and_fail  # type: ignore[method-assign]
-    with contextlib.suppress(RuntimeError):
+    with monkeypatch.context() as patched, contextlib.suppress(RuntimeError):
+        patched.setattr(Applier, "apply", apply_and_fail)
         await sender.rig.parts.services.realtime.apply_batch()
     assert await sender.pending() == 0
-    engine.applier.apply = original  # type: ignore[method-assign]
     await sender.settle()
     assert receiver.names == ["Ada"]
 
@@ -139,7 +137,7 @@ async def test_an_hour_of_outage_loses_nothing_and_keeps_the_order(ruled: Make, 
     for number in range(8):
         mine = [name for name in receiver.names if name.startswith(f"r{number} ")]
         assert mine == [f"r{number} {step}" for step in range(10, 70, 10)]
-    assert sender.rig.parts.database.counts.dead_letters == 0
+    assert sender.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_a_try_has_the_same_id_and_a_fresh_time(ruled: Make, receiver: Receiver) -> None:
@@ -222,7 +220,7 @@ async def test_410_drops_a_delivery_and_3xx_does_not(ruled: Make, receiver: Rece
     receiver.status = 204
     await sender.deliver()
     assert await sender.outcomes() == ["fired", "retrying", "dropped", "fired", "delivered"]
-    assert sender.rig.parts.database.counts.dead_letters == 0
+    assert sender.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_retry_after_is_honoured_in_both_forms(ruled: Make, receiver: Receiver) -> None:
@@ -259,11 +257,11 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     for _ in range(23 * 4):
         sender.rig.advance(HOUR_S / 4)
         await sender.deliver()
-    assert sender.rig.parts.database.counts.dead_letters == 0
+    assert sender.rig.parts.base.database.counts.dead_letters == 0
     for _ in range(6):
         sender.rig.advance(HOUR_S / 4)
         await sender.deliver()
-    (letter,) = await dead_letters.newest(sender.rig.parts.database)
+    (letter,) = await dead_letters.newest(sender.rig.parts.base.database)
     assert (letter.kind, letter.rule, letter.reason) == ("delivery", "watch", "Undelivered")
     assert "HTTP 400" in letter.message
     assert await sender.pending() == 0
@@ -272,7 +270,7 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     await sender.deliver()
     assert receiver.documents[-1] == receiver.documents[0]
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
-    assert sender.rig.parts.database.counts.dead_letters == 0
+    assert sender.rig.parts.base.database.counts.dead_letters == 0
 
 
 async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, receiver: Receiver) -> None:
@@ -286,7 +284,7 @@ async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, rec
         sender.rig.advance(HOUR_S / 4)
         await sender.deliver()
     assert await sender.pending() == 0
-    assert sender.rig.parts.database.counts.dead_letters == 8
+    assert sender.rig.parts.base.database.counts.dead_letters == 8
 
 
 async def test_a_slow_receiver_holds_up_nothing_else(
@@ -348,7 +346,7 @@ async def test_a_reload_while_tries_are_under_way_breaks_nothing(
     await book.deliverer.turn()
     receiver.held.set()
     await sender.deliver()
-    letters = await dead_letters.newest(sender.rig.parts.database)
+    letters = await dead_letters.newest(sender.rig.parts.base.database)
     assert await sender.outcomes() == ["fired", "fired", "dead_letter", "delivered"]
     assert [letter.message for letter in letters] == ["watch: the rule is no longer configured"]
     book.replace(rules, [])

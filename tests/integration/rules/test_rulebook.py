@@ -112,12 +112,12 @@ async def test_a_rules_failure_is_reported_after_a_write_that_failed(ruled: Make
     await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
     with pytest.raises(StoreError):
         await sender.settle()
-    async with rig.parts.database.transaction() as tx:
+    async with rig.parts.base.database.transaction() as tx:
         await tx.execute("DROP TRIGGER no")
     for _ in range(2):
         await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
         await sender.settle()
-    reports = await error_log.newest(rig.parts.database)
+    reports = await error_log.newest(rig.parts.base.database)
     assert [(report.error, report.count) for report in reports] == [("RuleFailed", 1)]
 
 
@@ -145,7 +145,7 @@ async def test_what_a_full_audit_finds_fires_only_if_asked_for(
     """A row that only a full read brought may be years old."""
     sender = await ruled(receiver.rule(more=f"fire_on = {fire_on}" if fire_on else ""))
     ((record_id,),) = await sender.rig.rows("SELECT MIN(Id) FROM Contact")
-    async with sender.rig.parts.database.transaction() as tx:
+    async with sender.rig.parts.base.database.transaction() as tx:
         await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
     await sender.rig.parts.readers.audit.run(sender.rig["Contact"])
     await sender.deliver()

@@ -23,8 +23,8 @@ async def test_every_object_is_exact_in_every_field(start: Start) -> None:
     rig = await start(dict.fromkeys(DEFAULT_RECORDS, 15), objects=(*DEFAULT_RECORDS, "User"))
     await rig.load()
     assert await rig.differences() == []
-    assert {mirrored.state for mirrored in rig.parts.engine.catalog} == {ObjectState.LIVE}
-    assert all(mirrored.stored.expected_rows for mirrored in rig.parts.engine.catalog)
+    assert {mirrored.state for mirrored in rig.parts.base.catalog} == {ObjectState.LIVE}
+    assert all(mirrored.stored.expected_rows for mirrored in rig.parts.base.catalog)
 
 
 async def interrupted(rig: Rig) -> None:

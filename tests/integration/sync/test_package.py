@@ -172,7 +172,9 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     await contacts.settle()
     assert await contacts.differences() == []
     (logged,) = [
-        error for error in await error_log.newest(contacts.parts.database) if error.error == "PackageError"
+        error
+        for error in await error_log.newest(contacts.parts.base.database)
+        if error.error == "PackageError"
     ]
     assert (logged.object, logged.message) == (
         "Contact",
@@ -187,7 +189,7 @@ async def test_what_the_package_gave_up_is_fetched_and_shown(contacts: Rig) -> N
     contacts.advance(900)
     await contacts.heartbeat()
     await probe(contacts)
-    assert [error.count for error in await error_log.newest(contacts.parts.database)] == [1, 1]
+    assert [error.count for error in await error_log.newest(contacts.parts.base.database)] == [1, 1]
 
 
 async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(start: Start) -> None:
@@ -200,7 +202,7 @@ async def test_without_heartbeats_the_error_log_is_read_on_its_own_schedule(star
     await error_row(rig, [record], Message__c="shed")
     rig.advance(HOUR_S)
     await probe(rig)
-    assert [error.message for error in await error_log.newest(rig.parts.database)] == [
+    assert [error.message for error in await error_log.newest(rig.parts.base.database)] == [
         "The package could not push 1 record: shed"
     ]
     await rig.sim.control("package/settings", {"Error_Logging__c": False})

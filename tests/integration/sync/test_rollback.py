@@ -94,7 +94,7 @@ async def window(rig: Rig) -> Act:
     """A window with a change."""
     await rig.dml("create", "Contact", rows=[{"LastName": "new"}])
     rig.advance(5)
-    return lambda subject: subject.parts.readers.interval.step(subject["Contact"])
+    return lambda subject: subject.parts.readers.windows.step(subject["Contact"])
 
 
 async def full_read(rig: Rig) -> Act:
@@ -170,30 +170,30 @@ async def conditions(rig: Rig) -> Act:
 async def deferral(_rig: Rig) -> Act:
     """Quota is refused."""
     return lambda subject: object_states.defer(
-        subject.parts.engine, subject["Contact"], QuotaExhausted("no quota")
+        subject.parts.base.work, subject["Contact"], QuotaExhausted("no quota")
     )
 
 
 async def caught_up(rig: Rig) -> Act:
     """Quota is back."""
-    await object_states.defer(rig.parts.engine, rig["Contact"], QuotaExhausted("no quota"))
-    return lambda subject: object_states.caught_up(subject.parts.engine, subject["Contact"])
+    await object_states.defer(rig.parts.base.work, rig["Contact"], QuotaExhausted("no quota"))
+    return lambda subject: object_states.caught_up(subject.parts.base.work, subject["Contact"])
 
 
 async def mass_disappearance(_rig: Rig) -> Act:
     """Many rows vanish."""
-    return lambda subject: object_states.guard_deletions(subject.parts.engine, subject["Contact"], 9, 12)
+    return lambda subject: object_states.guard_deletions(subject.parts.base.work, subject["Contact"], 9, 12)
 
 
 async def pause(_rig: Rig) -> Act:
     """A pause."""
-    return lambda subject: object_states.pause(subject.parts.engine, subject["Contact"])
+    return lambda subject: object_states.pause(subject.parts.base.work, subject["Contact"])
 
 
 async def resume(rig: Rig) -> Act:
     """A resume."""
-    await object_states.pause(rig.parts.engine, rig["Contact"])
-    return lambda subject: object_states.resume(subject.parts.engine, subject["Contact"])
+    await object_states.pause(rig.parts.base.work, rig["Contact"])
+    return lambda subject: object_states.resume(subject.parts.base.work, subject["Contact"])
 
 
 async def package_errors(rig: Rig) -> Act:
@@ -204,15 +204,25 @@ async def package_errors(rig: Rig) -> Act:
     known = PackageState(state="installed", heartbeat_at=rig.now(), errors_24h=1)
 
     async def act(subject: Rig) -> None:
-        await PackageErrors(subject.parts.engine, 60_000).step(known)
+        base = subject.parts.base
+        errors = PackageErrors(
+            base.client,
+            base.database,
+            base.catalog,
+            base.work,
+            now=subject.now,
+            server_clock=base.server_clock,
+            period_ms=60_000,
+        )
+        await errors.step(known)
 
     return act
 
 
 async def first_login(rig: Rig) -> Act:
     """The org's id, learned at the first login."""
-    rig.parts.engine.org_id = None
-    return lambda subject: OrgIdentity(subject.parts.engine).learn()
+    rig.parts.base.org.id, rig.parts.base.org.facts = None, OrgFacts()
+    return lambda subject: subject.parts.base.org.learn()
 
 
 ACTS = [

@@ -165,5 +165,5 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     import asyncio
 
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
-    done = await asyncio.gather(*(rig.parts.readers.interval.step(rig["Contact"]) for _ in range(3)))
+    done = await asyncio.gather(*(rig.parts.readers.windows.step(rig["Contact"]) for _ in range(3)))
     assert sorted(result.applied for result in done) == [0, 0, 1]
