@@ -25,7 +25,7 @@ KIND = "stateDiagram-v2"
 
 def diagrams() -> list[str]:
     """The diagrams, in the document's order."""
-    notes = [f"    note left of {state}: Interval Sync reads" for state in Mode if state in READS_BY_INTERVAL]
+    notes = [f"note left of {state}: Interval Sync reads" for state in Mode if state in READS_BY_INTERVAL]
     return [
         table(list(Mode), mode.TRANSITIONS, notes),
         table(list(ObjectState), object_state.TRANSITIONS),
