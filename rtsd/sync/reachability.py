@@ -10,7 +10,7 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Reachability:
-    """Learns from the steps of every service; `services.Guard` is what it offers."""
+    """Learns from the steps of every service; `services.StepObserver` is what it offers."""
 
     def __init__(self, exchange: Exchange, work: UnitsOfWork, mode: ModeMachine) -> None:
         self._exchange = exchange
