@@ -45,7 +45,7 @@ from rtsd.sync.loading import Loader
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repairing
+from rtsd.sync.repair import RepairService
 from rtsd.sync.retention import Keep, Retention
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.silence_watch import SilenceWatch
@@ -138,7 +138,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
             ledger,
             machine.wall,
             api_version=config.org.api_version,
-            on_usage=ledger.saw_usage,
+            on_usage=ledger.observe_usage,
             on_server_time=server_clock.observe,
             sleep=machine.sleep,
         )
@@ -251,7 +251,7 @@ def _services(
         ),
         loader=_loader(base, readers, mode, checks),
         checks=checks,
-        repairing=Repairing(readers.repair, mode, work.fetch_wanted),
+        repairs=RepairService(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
         retention=Retention(database, now, Keep(config.store.journal_keep, config.store.journal_max)),

@@ -19,7 +19,7 @@ from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -52,7 +52,7 @@ def gateway_server(
     org: OrgIdentity,
     inbox: Inbox,
     evidence: PushEvidence,
-    push: PushSeen,
+    push: PushActivity,
     meters: Meters,
     now: Callable[[], Millis],
 ) -> GatewayServer | None:

@@ -39,14 +39,14 @@ from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.loading import Loader
-from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_probe import PackageProbe
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repair, Repairing
+from rtsd.sync.repair import Repair, RepairService
 from rtsd.sync.retention import Retention
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.silence_watch import SilenceWatch
@@ -104,7 +104,7 @@ class Readers:
 class Channel:
     """The parts that track how changes arrive and the state of the package that pushes them."""
 
-    push: PushSeen
+    push: PushActivity
     package: PackageWatch | None
     """None without a gateway, as nothing is pushed then."""
     conditions: Conditions
@@ -126,7 +126,7 @@ class Services:
     interval_sync: IntervalSync
     loader: Loader
     checks: Checks
-    repairing: Repairing
+    repairs: RepairService
     deliverer: Deliverer
     alerts: AlertWatch
     retention: Retention

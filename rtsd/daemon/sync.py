@@ -10,7 +10,7 @@ from rtsd.sync.describe import Describer
 from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.limits import Limits
-from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch, Wanted
 from rtsd.sync.package_errors import PackageErrors
@@ -57,7 +57,7 @@ def channel_of(base: Base) -> Channel:
     package = None
     if config.gateway.listen:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
-    push = PushSeen(heard=monotonic())
+    push = PushActivity(active_at=monotonic())
     missed_pushes = MissedPushes(
         database,
         catalog,
