@@ -309,7 +309,7 @@ def _reloader(
 async def _restore(parts: Parts) -> None:
     """Restore the state of the last run; on a first start, ask the org for its identity."""
     if not await parts.base.org.restore():
-        await parts.base.org.learn()
+        await parts.base.org.identify()
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()

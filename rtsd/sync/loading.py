@@ -93,7 +93,7 @@ class Loader(Service):
             return DUE_CHECK_S
         self._requested = await audits.requested(self._database)
         try:
-            await self._org.learn()
+            await self._org.identify()
             await self._describer.step()
         except QuotaExhausted as refusal:
             for mirrored in self._catalog:

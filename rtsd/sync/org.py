@@ -44,7 +44,7 @@ class OrgIdentity:
         self.id = await meta.get(self._database, ORG_ID)
         return self.id is not None
 
-    async def learn(self) -> None:
+    async def identify(self) -> None:
         """Ask the org for its identity and facts, unless they are known.
 
         Raises Conflict if it is not the mirror's org, and the client's errors.

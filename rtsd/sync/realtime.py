@@ -81,7 +81,7 @@ class RealTime(Service):
         if not entries:
             return 0
         pushes = [(entry, self._read(entry)) for entry in entries]
-        await self._learn_fields(pushes)
+        await self._describe_unknown(pushes)
         async with self._work.begin() as unit:
             changes: list[Change] = []
             for entry, push in pushes:
@@ -96,7 +96,7 @@ class RealTime(Service):
         except MalformedPush as error:  # stored by an older version, which accepted it
             return error
 
-    async def _learn_fields(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
+    async def _describe_unknown(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
         """Describe objects whose pushes have unknown fields."""
         found: dict[str, tuple[MirroredObject, set[str]]] = {}
         for _, push in pushes:
