@@ -1,6 +1,6 @@
-# Every target sets up what it needs: with uv where it is installed, else with Python's venv and pip.
+# Every target installs what it needs, with uv if it is installed, else with Python's venv and pip.
 # Both install the packages of requirements.lock, each by its hash, and no others; `make UV=` uses pip despite uv.
-# `make demo ARGS="--headless --seconds 20"` hands options on, and so do the other targets.
+# Every target passes ARGS on, as in `make demo ARGS="--headless --seconds 20"`.
 
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(if $(UV),>=3.11,python3)
@@ -23,31 +23,31 @@ ARGS ?=
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 10
 
-demo: $(READY) ## A simulated org, the daemon and the dashboard; nothing else is needed
+demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing else is needed
 	@$(BIN)/rtsd demo $(ARGS)
 
-test: $(READY) ## The fast tests
+test: $(READY) ## Run the fast tests
 	$(BIN)/pytest -m "not slow" -n auto --dist loadfile $(ARGS)
 
-check: $(READY) ## Lint, format, types of code and tests, import contracts
+check: $(READY) ## Check lint, format, types of code and tests, and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-apex: $(READY) ## The Salesforce package's source, with apex-ls and PMD where Java and npm are
+apex: $(READY) ## Check the Salesforce package's source, with apex-ls and PMD if Java and npm are installed
 	$(BIN)/pytest -rs tests/apex $(ARGS)
 
-faults: $(READY) ## The slow tests: kills, power cuts, hostile input, for minutes
+faults: $(READY) ## Run the slow tests: kills, power cuts, hostile input, for minutes
 	$(BIN)/pytest -m slow $(ARGS)
 
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
 	$(BIN)/python -m tests.bench $(ARGS)
 
-snap: $(READY) ## Update the dashboard's snapshots; look at what changed
+snap: $(READY) ## Update the dashboard's snapshots; review the diff
 	$(BIN)/pytest tests/tui --snapshot-update $(ARGS)
 
-lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade takes newer versions
+lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade for newer versions
 ifdef UV
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --all-extras --generate-hashes \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
@@ -57,7 +57,7 @@ else
 	@exit 1
 endif
 
-clean: ## Remove what was built here
+clean: ## Remove everything that was built here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Runs again when the dependencies have changed. Without build isolation the build backend is a locked one, too.

@@ -1,8 +1,8 @@
-"""What runs: services, each one step at a time, and the runner that repeats them all.
+"""Services, and the runner that repeats their steps.
 
-A service does a piece of work per step and says how long to rest. Everything else is the runner's: it waits
-or is woken, retries what Salesforce refuses, waits for space on a full disk, and ends the daemon when a
-service fails in any other way or stops. A daemon that runs on without one would be green while broken.
+A step does one piece of work and returns how long to pause. The runner does the rest: it waits or is woken,
+retries calls that Salesforce refused, waits for space on a full disk, and ends the daemon if a service fails
+in any other way or returns. Without that service the daemon would look healthy while broken.
 """
 
 from __future__ import annotations
@@ -22,68 +22,69 @@ from rtsd.core.instant import Millis
 from rtsd.errors import QuotaExhausted, SalesforceError, StorageFull
 
 RETRY_S = 5.0
-"""The pause after a step that Salesforce refused; it doubles with every refusal in a row ..."""
+"""Seconds to pause after a step that Salesforce refused; doubled with every consecutive refusal ..."""
 LONGEST_RETRY_S = 60.0
-"""... up to this, so that an org that answers again is noticed within a minute."""
+"""... up to this, so that the daemon notices within a minute that the org answers again."""
 LONGEST_QUOTA_WAIT_S = 300.0
-"""Quota may free up sooner than reckoned: others use it too."""
+"""Quota may free up sooner than predicted, as others use it too."""
 FULL_DISK_PAUSE_S = 2.0
 UNTIL_WOKEN = math.inf
-"""The pause of a step that has nothing to wait for but its event."""
+"""The pause of a step that waits only for its event."""
 
 log = structlog.get_logger("rtsd.services")
 
 
 class Service(ABC):
-    """Something that runs for as long as the daemon does."""
+    """A component that runs for as long as the daemon does."""
 
     name: ClassVar[str]
 
     def __init__(self, wake: asyncio.Event | None = None) -> None:
         self.wake = wake or asyncio.Event()
-        """Ends the pause between two steps."""
+        """Ends the pause before the next step."""
 
     @abstractmethod
     async def step(self) -> float:
-        """Do what is due; return the seconds until the next step, 0 for at once."""
+        """Do the work that is due; return the seconds until the next step, 0 for immediately."""
 
     @property
     def retry_s(self) -> float:
-        """The shortest pause after a refused step, where the runner's own is too short."""
+        """Minimum seconds to pause after a refused step, if the runner's own pause is too short."""
         return 0.0
 
-    async def close(self) -> None:  # noqa: B027 - most services have nothing to do here
-        """Leave things in order after the last step."""
+    async def close(self) -> None:  # noqa: B027 - most services have nothing to clean up
+        """Clean up after the last step."""
 
 
-class Guard(Protocol):
-    """Learns how steps went."""
+class StepObserver(Protocol):
+    """Receives the result of every step."""
 
     async def refused(self, error: SalesforceError) -> None:
-        """Show what Salesforce refused."""
+        """Record a step that Salesforce refused."""
 
     async def succeeded(self) -> None:
-        """Take note of a step that went well."""
+        """Record a successful step."""
 
 
 class Runner:
-    """Runs services; see the module."""
+    """Runs services (see the module)."""
 
-    def __init__(self, guard: Guard, now: Callable[[], Millis]) -> None:
-        self._guard = guard
+    def __init__(self, observer: StepObserver, now: Callable[[], Millis]) -> None:
+        self._observer = observer
         self._now = now
         self._refusals: Counter[str] = Counter()
-        """Refused steps in a row, by service."""
+        """Consecutive refused steps, by service."""
 
     async def run_all(
         self, services: Sequence[Service], stop: asyncio.Event, drain: Callable[[], Awaitable[None]]
     ) -> None:
-        """Run them until `stop`, then drain while they still run, and end them.
+        """Run the services until `stop` is set, drain while they still run, then cancel them.
 
-        Raises an exception group with what one of them failed with, or RuntimeError if one just ended.
+        Raises an exception group with the error of a service that failed, or with a RuntimeError for one that
+        returned.
         """
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.run(one), name=one.name) for one in services]
+            tasks = [group.create_task(self.run(service), name=service.name) for service in services]
             await _until(stop, tasks)
             log.info("stopping")
             await drain()
@@ -95,26 +96,26 @@ class Runner:
         await repeat(service, partial(self.step, service))
 
     async def step(self, service: Service) -> float:
-        """Make one step of a service; return the seconds until the next one.
+        """Run one step of a service; return the seconds until the next one.
 
-        What Salesforce refuses is shown, and leads to a pause. Raises everything else.
+        Errors from Salesforce are reported and lead to a pause. Raises every other error.
         """
         try:
             pause = await service.step()
-        except QuotaExhausted as error:  # the journal says what is held back, once
+        except QuotaExhausted as error:  # the ledger has journalled it already
             wait = (error.try_at - self._now()) / 1000
             return min(max(wait, RETRY_S), LONGEST_QUOTA_WAIT_S)
         except SalesforceError as error:
             self._refusals[service.name] += 1
-            await self._guard.refused(error)
+            await self._observer.refused(error)
             return max(retry_pause_s(self._refusals[service.name]), service.retry_s)
         self._refusals[service.name] = 0
-        await self._guard.succeeded()
+        await self._observer.succeeded()
         return pause
 
 
 def retry_pause_s(refusals: int) -> float:
-    """How long to wait after so many refusals in a row."""
+    """Return the seconds to pause after `refusals` consecutive refusals."""
     return float(min(RETRY_S * 2 ** min(refusals - 1, 16), LONGEST_RETRY_S))
 
 
@@ -125,7 +126,7 @@ async def repeat(service: Service, step: Callable[[], Awaitable[float]]) -> None
             service.wake.clear()
             try:
                 pause = await step()
-            except StorageFull as error:  # space comes back, and nothing was lost
+            except StorageFull as error:  # nothing was lost: retry until there is space again
                 log.warning("storage full", service=service.name, message=str(error))
                 await asyncio.sleep(FULL_DISK_PAUSE_S)
             else:
@@ -135,7 +136,7 @@ async def repeat(service: Service, step: Callable[[], Awaitable[float]]) -> None
 
 
 async def _rest(wake: asyncio.Event, pause: float) -> None:
-    """Wait until the pause is over, or until woken."""
+    """Wait for `pause` seconds, or until woken."""
     if pause <= 0:
         await asyncio.sleep(0)
         return
@@ -145,9 +146,9 @@ async def _rest(wake: asyncio.Event, pause: float) -> None:
 
 
 async def _until(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for `stop`. Raises RuntimeError for a service that has ended.
+    """Wait for `stop`. Raises RuntimeError for a service that has returned.
 
-    If one fails, the task group cancels this.
+    If a service fails, the task group cancels this wait.
     """
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:

@@ -54,7 +54,7 @@ class Pausing:
         for mirrored in objects or self._catalog:
             if mirrored.paused:
                 await object_states.resume(self._work, mirrored)
-                self._describer.soon(mirrored)
+                self._describer.invalidate(mirrored)
         self._interval_sync.catch_up()
         self._loader.wake.set()
 

@@ -52,7 +52,7 @@ class PackageOperations:
             return protocol.PackageDetails(triggers=self._triggers(PackageState()))
         watch = self._probe.watch
         if probe:
-            await self._probe.take(await watch.probe_with_triggers())
+            await self._probe.handle(await watch.probe_with_triggers())
             await self._conditions.refresh()
         return self._details(watch)
 

@@ -18,7 +18,7 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.freshness import Latency
 from rtsd.sync.ledger import LimitForecast, StoredLedger
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
@@ -40,7 +40,7 @@ class Views:
     mode: ModeMachine
     reachability: Reachability
     org: OrgIdentity
-    push: PushSeen
+    push: PushActivity
     missed_pushes: MissedPushes
     package: PackageWatch | None
     ledger: StoredLedger

@@ -37,7 +37,7 @@ class ObjectEvent(StrEnum):
     DOUBTED = "something contradicts the proof"
     DISPROVEN = "a read or a proof failed, or values are missing"
     QUOTA_REFUSED = "no quota"
-    CAUGHT_UP = "a deferred window was read, and the earlier proof stands"
+    CAUGHT_UP = "a deferred window was read, and the earlier proof holds"
     UNUSABLE = "it cannot be described"
     DESCRIBED = "it was described"
     PAUSED = "paused by an operator"

@@ -1,11 +1,11 @@
-"""The composition root: the daemon is built here, runs, and is reloaded.
+"""The composition root, which builds, runs and reloads the daemon.
 
 ::
 
-    run       serves a configuration until it is stopped
-    compose   builds every part, once, in an order that needs no circle
-    parts     what a daemon consists of; what runs is `Services`
-    reload    reloads what can change meanwhile
-    control, gateway, rules   from a table of the configuration to the parts that serve it
-    watchdog  reports to systemd that the daemon is alive
+    run       runs the daemon until it is stopped
+    compose   builds every part, once, in dependency order
+    parts     the parts of a daemon; `Services` lists those that run
+    reload    reloads the settings that can change without a restart
+    control, gateway, rules, sync   build the parts that a table of the configuration describes
+    watchdog  reports the daemon's state to systemd
 """

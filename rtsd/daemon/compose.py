@@ -1,4 +1,4 @@
-"""Building every part, once, in an order that needs no circle: each takes what was built before it."""
+"""Construction of every part, once, in dependency order: a part receives only parts built before it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from rtsd.sync.loading import Loader
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repairing
+from rtsd.sync.repair import RepairService
 from rtsd.sync.retention import Keep, Retention
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.silence_watch import SilenceWatch
@@ -53,9 +53,9 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Parts:
-    """Build every part, restore what an earlier run left, and open the doors; the stack closes all of it.
+    """Build every part, restore the state of the last run, and open the listeners; `stack` closes them all.
 
-    Raises the RtsError that keeps the daemon from starting.
+    Raises the RtsError that prevents the daemon from starting.
     """
     keys = Keys(config)
     base = await _base(config, stack, machine)
@@ -115,9 +115,9 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
 
 
 async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base:
-    """Open the database, and what speaks to the org.
+    """Open the database and the connection to the org.
 
-    The first login comes before the first file: a first start with wrong credentials leaves nothing behind.
+    On a first start log in before creating files, so that wrong credentials leave nothing behind.
     """
     access = credentials(config.org)
     login = None if config.store.path.exists() else await first_login(access, machine.wall)
@@ -125,12 +125,12 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     journal = await Journal.open(database)
     publisher = Publisher()
 
-    async def tell(note: Note) -> None:
+    async def write_note(note: Note) -> None:
         async with database.transaction() as tx:
             entries = await journal.append(tx, machine.wall(), [note])
         publisher(entries)
 
-    ledger = StoredLedger(database, reload.caps(config), machine.wall, tell)
+    ledger = StoredLedger(database, reload.caps(config), machine.wall, write_note)
     server_clock = ServerClock(machine.wall)
     client = await stack.enter_async_context(
         Client(
@@ -138,7 +138,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
             ledger,
             machine.wall,
             api_version=config.org.api_version,
-            on_usage=ledger.saw_usage,
+            on_usage=ledger.observe_usage,
             on_server_time=server_clock.observe,
             sleep=machine.sleep,
         )
@@ -220,7 +220,7 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
 def _services(
     base: Base, readers: Readers, channel: Channel, rule_engine: RuleEngine, inbox: Inbox
 ) -> Services:
-    """Build what runs."""
+    """Build the services."""
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
@@ -251,7 +251,7 @@ def _services(
         ),
         loader=_loader(base, readers, mode, checks),
         checks=checks,
-        repairing=Repairing(readers.repair, mode, work.fetch_wanted),
+        repairs=RepairService(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
         retention=Retention(database, now, Keep(config.store.journal_keep, config.store.journal_max)),
@@ -307,20 +307,20 @@ def _reloader(
 
 
 async def _restore(parts: Parts) -> None:
-    """Restore what an earlier run knew; a first start has to learn which org it is."""
+    """Restore the state of the last run; on a first start, ask the org for its identity."""
     if not await parts.base.org.restore():
-        await parts.base.org.learn()
+        await parts.base.org.identify()
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()
 
 
 async def _open(parts: Parts, stack: AsyncExitStack, meters: Meters) -> None:
-    """Listen: for pushes on sockets that systemd opened, if it did, for scrapes, and for operators."""
+    """Listen for pushes (on sockets passed by systemd, if any), for scrapes and for operators."""
     config = parts.base.config
-    opened = [one for one in systemd.listen_fds() if one.family != socket.AF_UNIX]
+    inherited = [listener for listener in systemd.listen_fds() if listener.family != socket.AF_UNIX]
     if parts.gateway is not None and config.gateway.listen is not None:
-        await open_gateway(parts.gateway, config.gateway.listen, parts.keys, meters, opened)
+        await open_gateway(parts.gateway, config.gateway.listen, parts.keys, meters, inherited)
         stack.push_async_callback(parts.gateway.stop)
     if parts.metrics is not None and config.control.metrics is not None:
         stack.push_async_callback(parts.metrics.stop)

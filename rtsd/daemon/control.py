@@ -1,4 +1,4 @@
-"""The control API, put together from groups of routes."""
+"""Construction of the control API from its groups of routes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def control_server(
     rules: RuleRoutes,
     reloader: Reloader,
 ) -> ControlServer:
-    """Build the control API, closed."""
+    """Build the control API, not yet listening."""
     client, database, catalog, work = base.client, base.database, base.catalog, base.work
     now, random_bytes = base.machine.wall, base.machine.random_bytes
     pricing = Pricing(base.ledger)

@@ -1,6 +1,6 @@
-"""From [gateway] to a gateway, its secrets and its certificate.
+"""Construction of the gateway, its secrets and its certificate from `[gateway]`.
 
-Not part of `rtsd.config`: most who read a configuration open no gateway.
+Not part of `rtsd.config`, as most readers of a configuration open no gateway.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -28,7 +28,7 @@ class Keys:
     """The HMAC secrets and the TLS pair, as of the last reload."""
 
     def __init__(self, config: Config) -> None:
-        """Raises ConfigError when the TLS pair cannot be used."""
+        """Load the secrets and the TLS pair. Raises ConfigError if the TLS pair is unusable."""
         gateway = config.gateway
         self.hmac: Sequence[bytes] = gateway.hmac_keys
         self.certificate = (
@@ -36,7 +36,7 @@ class Keys:
         )
 
     def replace_pair(self, config: Config) -> None:
-        """Replace the TLS pair. Raises ConfigError, and then the old pair stays."""
+        """Replace the TLS pair. Raises ConfigError and keeps the old pair if the new one is unusable."""
         gateway = config.gateway
         if self.certificate is not None and gateway.tls_certificate is not None:
             self.certificate.load(gateway.tls_certificate, gateway.tls_private_key)
@@ -52,11 +52,11 @@ def gateway_server(
     org: OrgIdentity,
     inbox: Inbox,
     evidence: PushEvidence,
-    push: PushSeen,
+    push: PushActivity,
     meters: Meters,
     now: Callable[[], Millis],
 ) -> GatewayServer | None:
-    """Build the gateway, closed; None where none is configured."""
+    """Build the gateway, not yet listening; None if none is configured."""
     if not config.gateway.listen:
         return None
     return GatewayServer(
@@ -77,7 +77,7 @@ def gateway_server(
 async def open_gateway(
     gateway: GatewayServer, listen: Listen, keys: Keys, meters: Meters, sockets: Sequence[socket.socket]
 ) -> None:
-    """Open the gateway, on `sockets` where somebody opened them already. Raises AddressInUse."""
+    """Open the gateway, on the inherited `sockets` if there are any. Raises AddressInUse."""
     certificate = keys.certificate
     if certificate is not None:
         meters.certificate.set_function(lambda: certificate.ends_at)

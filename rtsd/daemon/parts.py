@@ -1,4 +1,4 @@
-"""What a running daemon consists of."""
+"""The parts of a running daemon."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.loading import Loader
-from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_probe import PackageProbe
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
-from rtsd.sync.repair import Repair, Repairing
+from rtsd.sync.repair import Repair, RepairService
 from rtsd.sync.retention import Retention
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.silence_watch import SilenceWatch
@@ -55,15 +55,15 @@ from rtsd.sync.windows import Windows
 
 
 class Publisher:
-    """Hands on journal entries once they are committed."""
+    """Publishes journal entries after their commit."""
 
     def __init__(self) -> None:
         self.feed = Feed()
         self.fired = asyncio.Event()
-        """Set when a rule or an alert has fired: there is something to deliver."""
+        """Set when a rule or an alert has fired, to wake the deliverer."""
 
     def __call__(self, entries: Sequence[Entry]) -> None:
-        """Publish entries to followers, and wake the deliveries."""
+        """Publish entries to followers of the feed, and wake the deliverer if a rule has fired."""
         self.feed.publish([wire.event(entry) for entry in entries])
         if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
             self.fired.set()
@@ -71,7 +71,7 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What every other part stands on."""
+    """The parts that every other part depends on."""
 
     config: Config
     machine: Machine
@@ -90,7 +90,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readers:
-    """What reads Salesforce for the mirror, one object at a time."""
+    """The parts that read Salesforce for the mirror, one object at a time."""
 
     describer: Describer
     windows: Windows
@@ -102,11 +102,11 @@ class Readers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """How changes arrive, and what is known of where they come from."""
+    """The parts that track how changes arrive and the state of the package that pushes them."""
 
-    push: PushSeen
+    push: PushActivity
     package: PackageWatch | None
-    """None without a gateway: nothing is pushed then."""
+    """None without a gateway, as nothing is pushed then."""
     conditions: Conditions
     missed_pushes: MissedPushes
     mode: ModeMachine
@@ -116,7 +116,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What runs: every field here, and nothing else."""
+    """The services: the daemon runs every field, and nothing else."""
 
     inbox: Inbox
     evidence: PushEvidence
@@ -126,7 +126,7 @@ class Services:
     interval_sync: IntervalSync
     loader: Loader
     checks: Checks
-    repairing: Repairing
+    repairs: RepairService
     deliverer: Deliverer
     alerts: AlertWatch
     retention: Retention
@@ -140,7 +140,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """A daemon, built and open."""
+    """A daemon that is built and listening."""
 
     base: Base
     readers: Readers

@@ -1,4 +1,4 @@
-"""Reloading what can change while rtsd runs, on SIGHUP or when an operator asks for it."""
+"""Reload of the settings that can change without a restart, on SIGHUP or an operator's request."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from rtsd.sync.schedule import CurrentSchedule, Schedule
 from rtsd.sync.windows import Windows
 
 FIXED = ("org", "store", "control", "objects")
-"""Tables of the configuration that need a restart."""
+"""Tables of the configuration whose changes require a restart."""
 FIXED_OF_GATEWAY = ("listen", "public_url")
+"""Keys of `[gateway]` whose changes require a restart."""
 
 log = structlog.get_logger("rtsd")
 
 
 class Reloader:
-    """Reads the configuration again, and hands what has changed to the parts that go by it."""
+    """Reads the configuration file again and passes new values to the parts that use them."""
 
     def __init__(
         self,
@@ -54,9 +55,9 @@ class Reloader:
         self._monotonic = monotonic
 
     def reload(self) -> protocol.Reloaded:
-        """Reload tokens, certificate, rules, schedule and quota; return what needs a restart.
+        """Reload tokens, certificate, rules, schedule and quota; return the changes that need a restart.
 
-        Raises ConfigError, and then nothing has changed.
+        Raises ConfigError, in which case nothing has changed.
         """
         config = load(self._running.path)
         self._keys.replace_pair(config)
@@ -73,7 +74,7 @@ class Reloader:
         return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in self._keys.hmac])
 
     def on_signal(self) -> None:
-        """Reload on SIGHUP; a configuration with mistakes changes nothing."""
+        """Reload on SIGHUP; log a configuration with mistakes and keep the current one."""
         systemd.reloading(self._monotonic())
         try:
             self.reload()
@@ -91,7 +92,7 @@ class Reloader:
 
 
 def schedule(config: Config) -> Schedule:
-    """Return how often things are due, from `[sync]`."""
+    """Return the schedule configured in `[sync]`."""
     sync = config.sync
     return Schedule(
         sync.silence_after, sync.interval, sync.fingerprint_every, sync.formula_refresh, sync.initial_audit
@@ -99,6 +100,6 @@ def schedule(config: Config) -> Schedule:
 
 
 def caps(config: Config) -> Caps:
-    """Return what is left alone of the org's limits, from `[quota]`."""
+    """Return the reserve and rtsd's own caps, as configured in `[quota]`."""
     own = {API_REQUESTS: config.quota.daily.api_requests, BULK_JOBS: config.quota.daily.bulk_jobs}
     return Caps(config.quota.reserve, {name: cap for name, cap in own.items() if cap is not None})

@@ -1,6 +1,6 @@
-"""From [[rules]] and [[alerts]] to the rules and alerts of `rtsd.rules`.
+"""Conversion of `[[rules]]` and `[[alerts]]` to the rules and alerts of `rtsd.rules`.
 
-Not part of `rtsd.config`: most who read a configuration run no rules.
+Not part of `rtsd.config`, as most readers of a configuration run no rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = structlog.get_logger("rtsd.rules")
 
 
 def rules(config: Config) -> list[Rule]:
-    """Return the rules."""
+    """Return the configured rules."""
     return [
         Rule(
             section.name,
@@ -34,7 +34,7 @@ def rules(config: Config) -> list[Rule]:
 
 
 def alerts(config: Config) -> list[Alert]:
-    """Return the alerts; one without a name is called by its place, such as `alerts[1]`."""
+    """Return the configured alerts; one without a name is named by its position, such as `alerts[1]`."""
     return [
         Alert(
             entry_key("alerts", place, {"name": section.name}),
@@ -53,14 +53,14 @@ def _action(section: RuleSection | AlertSection) -> Action:
         return Webhook(webhook.url, secret, webhook.timeout)
     if command is not None:
         return Command(command.argv, command.timeout)
-    raise AssertionError("a rule without an action is refused when it is read")
+    raise AssertionError("the parser of the configuration rejects a rule without an action")
 
 
 async def start(engine: RuleEngine, describer: Describer, config: Config) -> None:
-    """Put rules and alerts into force at the start, checked against the columns of their objects.
+    """Activate rules and alerts at startup, checked against the columns of their objects.
 
-    An object that was never described is described first, where the org can be asked; else its rules are
-    checked once it is. Raises ConfigError.
+    An object that was never described is described first. If the org does not answer, the object's rules are
+    checked after its first describe. Raises ConfigError for mistakes in the rules.
     """
     wanted = rules(config)
     for name in {rule.object for rule in wanted if rule.when}:
@@ -75,7 +75,7 @@ async def start(engine: RuleEngine, describer: Describer, config: Config) -> Non
 
 
 def replace(engine: RuleEngine, config: Config) -> None:
-    """Put rules and alerts into force while running. Raises ConfigError before anything has changed."""
+    """Replace rules and alerts at runtime. Raises ConfigError for mistakes; then nothing has changed."""
     wanted = rules(config)
     refuse(config, engine.new_mistakes(wanted))
     engine.replace(wanted, alerts(config))

@@ -1,4 +1,4 @@
-"""Running the daemon: from its configuration to READY, and on SIGTERM to a drained end."""
+"""The daemon's life: startup, readiness, and a drained exit on SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = structlog.get_logger("rtsd")
 
 
 async def serve(config: Config) -> None:
-    """Run until SIGTERM or SIGINT. Raises the RtsError that keeps it from starting, or that ended it."""
+    """Run until SIGTERM or SIGINT. Raises the RtsError that prevented the start or ended the daemon."""
     machine = Machine()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, int)  # nothing to reload yet, and no reason to die
+    loop.add_signal_handler(signal.SIGHUP, int)  # ignore: nothing to reload yet, but the default would exit
     loop.set_exception_handler(LoopFailures(machine.wall))
     async with AsyncExitStack() as stack:
         systemd.status("starting")
@@ -45,10 +45,10 @@ async def serve(config: Config) -> None:
 
 
 async def run(parts: Parts, stop: asyncio.Event) -> None:
-    """Run every service until `stop`, or until one of them fails: its RtsError is raised."""
+    """Run every service until `stop`. Raises the RtsError of a service that failed."""
 
     async def drain() -> None:
-        """Finish the pushes in flight, while the inbox still commits."""
+        """Finish the pushes in flight while the inbox still commits."""
         if parts.gateway is not None:
             await parts.gateway.stop()
 
@@ -62,7 +62,7 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
 
 
 async def _unless(stop: asyncio.Event, building: Coroutine[None, None, Parts]) -> Parts | None:
-    """Return what is being built, or None when `stop` comes before that is done."""
+    """Return the built parts, or None if `stop` is set before they are complete."""
     built, stopping = asyncio.create_task(building), asyncio.create_task(stop.wait())
     await asyncio.wait({built, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,4 +1,4 @@
-"""From [sync] and [gateway] to the parts that read Salesforce and watch the push channel."""
+"""Construction of the parts that read Salesforce and watch the push channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtsd.sync.describe import Describer
 from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.limits import Limits
-from rtsd.sync.missed_pushes import MissedPushes, PushSeen
+from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch, Wanted
 from rtsd.sync.package_errors import PackageErrors
@@ -21,7 +21,7 @@ from rtsd.sync.windows import Windows
 
 
 def readers_of(base: Base) -> Readers:
-    """Build what reads Salesforce for the mirror."""
+    """Build the parts that read Salesforce for the mirror."""
     client, database, catalog, work = base.client, base.database, base.catalog, base.work
     now, server_clock, sync = base.machine.wall, base.server_clock, base.config.sync
     windows = Windows(client, database, work, server_clock, sync.lookback)
@@ -50,14 +50,14 @@ def readers_of(base: Base) -> Readers:
 
 
 def channel_of(base: Base) -> Channel:
-    """Build what knows how changes arrive."""
+    """Build the parts that track how changes arrive."""
     config, monotonic, now = base.config, base.machine.monotonic, base.machine.wall
     database, catalog, work = base.database, base.catalog, base.work
     wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
     package = None
     if config.gateway.listen:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
-    push = PushSeen(heard=monotonic())
+    push = PushActivity(active_at=monotonic())
     missed_pushes = MissedPushes(
         database,
         catalog,
@@ -83,7 +83,7 @@ def channel_of(base: Base) -> Channel:
 
 
 def package_probe(base: Base, channel: Channel) -> PackageProbe | None:
-    """Build the probe for the package; None without a gateway."""
+    """Build the package probe; None without a gateway."""
     if channel.package is None:
         return None
     errors = PackageErrors(

@@ -1,4 +1,4 @@
-"""Reports to systemd while the daemon runs: that it is alive, and a line about its state."""
+"""Reports to systemd: the watchdog's keep-alive and a status line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUS_LINE_S = 5.0
 
 
 class Watchdog(Service):
-    """Feeds systemd's watchdog for as long as services run and the database answers."""
+    """Pings systemd's watchdog for as long as services run and the database answers."""
 
     name = "systemd"
 
@@ -25,7 +25,7 @@ class Watchdog(Service):
         self._mode = mode
 
     async def step(self) -> float:
-        """Feed it once. Raises RtsError when the database does not answer any more."""
+        """Ping the watchdog once. Raises RtsError if the database no longer answers."""
         await self._database.pulse()
         objects = list(self._catalog)
         live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)

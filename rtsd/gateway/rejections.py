@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 REPORT_EVERY_MS: Millis = MINUTE_MS
@@ -15,7 +15,7 @@ REPORT_EVERY_MS: Millis = MINUTE_MS
 class Rejections:
     """Reports rejections, at a rate that senders cannot influence."""
 
-    def __init__(self, work: UnitsOfWork, push: PushSeen, now: Callable[[], Millis]) -> None:
+    def __init__(self, work: UnitsOfWork, push: PushActivity, now: Callable[[], Millis]) -> None:
         self._work = work
         self._push = push
         self._now = now

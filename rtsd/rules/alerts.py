@@ -30,7 +30,7 @@ from rtsd.store.journal import Note
 from rtsd.store.outbox import NewDelivery
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
@@ -67,7 +67,7 @@ class AlertWatch(Service):
         work: UnitsOfWork,
         *,
         now: Callable[[], Millis],
-        push: PushSeen,
+        push: PushActivity,
         reachability: Reachability,
         status: RenderStatus,
         random_bytes: Callable[[int], bytes],

@@ -1,1 +1,1 @@
-"""The engine: every change, whatever its source, goes through one ordering rule into one mirror."""
+"""Synchronisation: changes from every source enter one mirror through one ordering rule."""

@@ -1,7 +1,7 @@
-"""The only writer of the mirror: every change, from every source, is judged here by one rule.
+"""The only writer of the mirror: applies every change, from every source, by one rule.
 
-`core.change.decide` says which of two changes stands. Rows, tombstones, counts, the journal and the
-list of records to fetch are written in the caller's transaction, so that all of it happens or nothing.
+`core.change.decide` decides which of two changes wins. Rows, tombstones, counts, the journal and the requests
+to fetch records are written in the caller's transaction, all or nothing.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from rtsd.sync.freshness import Latency
 from rtsd.sync.mirrored_object import MirroredObject
 
 _UNREMARKABLE = (Outcome.DUPLICATE, Outcome.STALE)
-"""Outcomes of a read that are not worth a line: most rows of a look-back are known already."""
+"""Outcomes of a read that are not journalled: the mirror already has most rows of a look-back."""
 
 _BOOKKEEPING = frozenset({"SystemModstamp", "LastModifiedDate", "LastModifiedById"})
-"""Fields that move with every edit: not worth naming among the changed ones."""
+"""Fields that change with every edit, and are therefore not listed among the changed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of some changes: the journal's entries, and how many records are to be fetched."""
+    """The result of applying changes: the journal entries, and the number of records to fetch."""
 
     entries: list[Entry]
     to_fetch: int
@@ -51,9 +51,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A change that was applied: its entry, and the record after and before it.
+    """An applied change: its journal entry, and the record after (`new`) and before it (`old`).
 
-    `old` is None where the mirror did not know the record; of a deletion both are its last values.
+    `old` is None for a record that was not in the mirror. For a deletion both are the record's last values.
     """
 
     entry: Entry
@@ -62,27 +62,27 @@ class Occurrence:
 
 
 class ChangeListener(Protocol):
-    """The rules that changes fire, in the transaction that applies them."""
+    """The rules that changes fire, matched in the transaction that applies the changes."""
 
     def watches(self, object_name: str) -> bool:
-        """Whether anything waits for changes of that object."""
+        """Return whether any rule matches changes of the object."""
 
     async def fire(
         self, tx: Tx, mirrored: MirroredObject, found: Sequence[Occurrence], at: Millis
     ) -> list[Entry]:
-        """Add the deliveries of the fired rules to the outbox; return the journal entries about them."""
+        """Add the deliveries of the fired rules to the outbox; return their journal entries."""
 
 
 @dataclass(slots=True)
 class _Record:
-    """One record within a batch: what is known of it, and what is to be written at the end."""
+    """One record within a batch: its current state, and the writes due at the end of the batch."""
 
     known: StoredRecord
-    stood: Mapping[str, Any] | None
-    """The row in the table when the batch began."""
+    initial_row: Mapping[str, Any] | None
+    """The row in the table at the start of the batch."""
     was_deleted: bool
     write_row: MirrorRow | None = None
-    write_stone: Tombstone | None = None
+    write_tombstone: Tombstone | None = None
     fetch: str = ""
 
 
@@ -97,11 +97,11 @@ class _Batch:
     latencies: list[Latency] = field(default_factory=list)
     suspicion: str = ""
     watched: list[tuple[Note, Mapping[str, Any], Mapping[str, Any] | None]] | None = None
-    """What was applied, with the record after and before it; None where nothing waits for it."""
+    """Applied changes as (note, new record, old record); None if no rule watches the object."""
 
 
 class Applier:
-    """Applies changes; see the module."""
+    """Applies changes (see the module)."""
 
     def __init__(self, catalog: Catalog, journal: Journal, listener: ChangeListener) -> None:
         self._catalog = catalog
@@ -111,11 +111,11 @@ class Applier:
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
     ) -> Applied:
-        """Judge and write `changes`, in the order given.
+        """Apply `changes` in the given order.
 
-        Publish the entries after the commit only. Every object must be in the catalog, with a table.
-        `at` is the local time for the journal, `salesforce_now` the same moment on Salesforce's clock.
-        `quietly` keeps rows that are new to the mirror out of the journal: a first load is no news.
+        The caller publishes the entries, after the commit. Every object must be in the catalog, with a table.
+        `at` is the local time for the journal, `salesforce_now` the same moment on Salesforce's clock, in ms.
+        `quietly` keeps new rows out of the journal, as during a first load.
         """
         by_object: dict[str, list[Change]] = {}
         for change in changes:
@@ -127,7 +127,7 @@ class Applier:
             batch = await self._judge(tx, self._catalog[name], own, salesforce_now)
             to_fetch += await _write(tx, batch, at)
             notes += [note for note in batch.notes if not (quietly and note.op == "create")]
-            _remember(tx, batch, at)
+            _update_on_commit(tx, batch, at)
             if batch.watched:
                 watched.append(batch)
         entries = await self._journal.append(tx, at, notes)
@@ -138,7 +138,7 @@ class Applier:
     async def _fire(
         self, tx: Tx, batches: Sequence[_Batch], entries: Sequence[Entry], at: Millis
     ) -> list[Entry]:
-        """Hand what was applied, and is in the journal, to what waits for it."""
+        """Pass journalled changes to the rules that watch them; return the entries of fired rules."""
         by_note = {id(entry.note): entry for entry in entries}
         fired: list[Entry] = []
         for batch in batches:
@@ -151,22 +151,21 @@ class Applier:
         return fired
 
     async def load(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
-        """Store rows of an audit that the mirror has never heard of; return the others.
+        """Insert the rows of an audit that the mirror does not know; return the others.
 
-        The others have a row or a tombstone already, so they go through `apply`. `version` gives the
-        bounds of the observation; the stamps are in the rows.
+        The others already have a row or a tombstone: pass them to `apply`. `version` gives the bounds of the
+        observation; the stamps are in the rows.
         """
         table = mirrored.described
-        met, fresh = rows.split(await mirror.known_ids(tx, table, rows.ids))
-        await mirror_writer.load(tx, table, fresh.columns, fresh.rows, version)
-        await records.add_rows(tx, mirrored.name, len(fresh.rows))
-        return met
+        known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
+        await mirror_writer.load(tx, table, new.columns, new.rows, version)
+        await records.add_rows(tx, mirrored.name, len(new.rows))
+        return known
 
     async def refresh(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows) -> int:
-        """Set some columns of rows that show the same version; return how many rows differed.
+        """Update some columns of rows whose version is unchanged; return the number of rows that differed.
 
-        The columns follow Id and the stamp. Nothing of it is news of a record, so nothing goes into the
-        journal.
+        The columns follow Id and the stamp. Nothing is journalled, as no record was edited in the org.
         """
         return await mirror_writer.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
 
@@ -187,14 +186,14 @@ class Applier:
             contradicts = _contradicts(record, change, mirrored)
             decision = decide(record.known, change, len(table.columns))
             revived, old = record.known.deleted, record.known.row
-            before = _take(record, change, decision, table)
+            before = _apply_decision(record, change, decision, table)
             record.fetch = decision.fetch or record.fetch
             if contradicts:
-                batch.suspicion = f"an update of {change.id} came, which the mirror did not know"
+                batch.suspicion = f"an update arrived for {change.id}, which is not in the mirror"
             if change.source is Source.PUSH or decision.outcome not in _UNREMARKABLE:
                 latency = _latency(change, decision, salesforce_now)
                 batch.notes.append(_note(change, decision, before, latency, revived=revived))
-                if latency is not None and _happened(change, mirrored):
+                if latency is not None and _is_since_load(change, mirrored):
                     batch.latencies.append((change.source, latency))
                 if batch.watched is not None and decision.outcome is Outcome.APPLIED:
                     batch.watched.append((batch.notes[-1], record.known.row or {}, old))
@@ -202,14 +201,16 @@ class Applier:
 
 
 def _contradicts(record: _Record, change: Change, mirrored: MirroredObject) -> bool:
-    """Whether a push edits what the mirror should have and has not: others may be missing too."""
+    """Return whether a push updates a record that should be in the mirror but is not."""
     unknown = record.known.row is None and not record.known.deleted
     edits = change.source is Source.PUSH and change.operation is Operation.UPDATE
     return unknown and edits and mirrored.loaded and not mirrored.config.where
 
 
-def _take(record: _Record, change: Change, decision: Decision, table: Table) -> dict[str, Any] | None:
-    """Let a record follow a decision; return the values that were replaced, None for a new record."""
+def _apply_decision(
+    record: _Record, change: Change, decision: Decision, table: Table
+) -> dict[str, Any] | None:
+    """Update a record as decided; return the values that were replaced, None for a new record."""
     known = record.known
     if decision.outcome is Outcome.DUPLICATE and decision.confirms:
         _confirm(record, change, table)
@@ -219,30 +220,30 @@ def _take(record: _Record, change: Change, decision: Decision, table: Table) -> 
     if change.operation is Operation.DELETE:
         record.write_row = None
         deleted_at = change.version.stamp
-        record.write_stone = Tombstone(
+        record.write_tombstone = Tombstone(
             change.id, change.version, deleted_at, change.master, dict(old) if old else None
         )
         record.known = StoredRecord(change.version, old, deleted=True)
         return dict(old) if old else None
     values = _merged(known, change, table)
     partial = len(change.fields or {}) < len(table.columns)
-    record.write_stone = None
+    record.write_tombstone = None
     record.write_row = MirrorRow(values, change.version, change.source, partial)
     record.known = StoredRecord(change.version, values, partial=partial)
     return {name: old.get(name) for name in decision.differing} if old and not known.deleted else None
 
 
 def _confirm(record: _Record, change: Change, table: Table) -> None:
-    """The same state was seen later: the version moves up, and with it how much of the row it covers.
+    """Raise the version of a record that was seen unchanged, and update the columns that it covers.
 
-    A deletion that names the winner of a merge adds it to the tombstone, whenever it was seen.
+    A deletion that names the winner of a merge adds it to the tombstone, even if it was observed earlier.
     """
     known = record.known
     version = max(known.version, change.version)
     deleted = known.row is None or known.deleted
     partial = len(change.fields or {}) < len(table.columns)
     if deleted:
-        record.write_stone = Tombstone(
+        record.write_tombstone = Tombstone(
             change.id, version, version.stamp, change.master, dict(known.row or {}) or None
         )
     else:
@@ -251,7 +252,7 @@ def _confirm(record: _Record, change: Change, table: Table) -> None:
 
 
 def _merged(known: StoredRecord, change: Change, table: Table) -> dict[str, Any]:
-    """The row after the change: an absent column keeps its value; the stamp is the version's."""
+    """Return the row after the change: absent columns keep their values; the stamp is the version's."""
     base = known.row or {}
     values = {**base, **(change.fields or {})}
     if table.schema.cursor:
@@ -260,19 +261,22 @@ def _merged(known: StoredRecord, change: Change, table: Table) -> dict[str, Any]
 
 
 def _latency(change: Change, decision: Decision, salesforce_now: Millis) -> Millis | None:
-    """How late a change is in the mirror; None where it was not applied, or is a row of a full read."""
+    """Return the delay from the org's commit to the mirror's in ms.
+
+    None for a change that was not applied, or that is a row of a full read.
+    """
     if decision.outcome is not Outcome.APPLIED or change.source is Source.AUDIT:
         return None
     return max(salesforce_now - from_iso(change.version.stamp), 0)
 
 
-def _happened(change: Change, mirrored: MirroredObject) -> bool:
-    """Whether a change was made since the object was loaded: what was made before was not late."""
+def _is_since_load(change: Change, mirrored: MirroredObject) -> bool:
+    """Return whether a change was made after the load began: the delay of earlier ones means nothing."""
     return from_iso(change.version.stamp) >= mirrored.freshness.loaded_from
 
 
-def _remember(tx: Tx, batch: _Batch, at: Millis) -> None:
-    """Have memory follow the commit."""
+def _update_on_commit(tx: Tx, batch: _Batch, at: Millis) -> None:
+    """Update freshness and suspicions in memory after the commit."""
     mirrored = batch.mirrored
     if any(note.outcome == Outcome.APPLIED for note in batch.notes):
         tx.on_commit(partial(mirrored.freshness.applied, to_iso(at), batch.latencies))
@@ -310,21 +314,26 @@ def _note(
 
 
 async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
-    """Write what the batch came to, each record at most once; return how many are to be fetched."""
-    rows = [record.write_row for record in batch.records.values() if record.write_row]
-    stones = [record.write_stone for record in batch.records.values() if record.write_stone]
+    """Write the results of the batch, each record at most once; return the number of records to fetch."""
+    by_id = batch.records
+    rows = [record.write_row for record in by_id.values() if record.write_row]
+    tombstones = [record.write_tombstone for record in by_id.values() if record.write_tombstone]
     if rows:
-        standing = {record_id: one.stood for record_id, one in batch.records.items() if one.stood is not None}
-        await mirror_writer.put(tx, batch.table, rows, standing)
-    back = [record_id for record_id, one in batch.records.items() if one.was_deleted and one.write_row]
-    if back:
-        await mirror_writer.remove_tombstones(tx, batch.table, back)
-    if stones:
-        await mirror_writer.add_tombstones(tx, batch.table, stones)
-    came = sum(1 for record in batch.records.values() if record.write_row and record.stood is None)
-    went = sum(1 for record in batch.records.values() if record.write_stone and record.stood is not None)
-    await records.add_rows(tx, batch.mirrored.name, came - went)
-    asked = [(record_id, record.fetch) for record_id, record in batch.records.items() if record.fetch]
-    if asked:
-        await fetches.ask(tx, batch.mirrored.name, asked, at)
-    return len(asked)
+        before = {
+            record_id: record.initial_row
+            for record_id, record in by_id.items()
+            if record.initial_row is not None
+        }
+        await mirror_writer.put(tx, batch.table, rows, before)
+    undeleted = [record_id for record_id, record in by_id.items() if record.was_deleted and record.write_row]
+    if undeleted:
+        await mirror_writer.remove_tombstones(tx, batch.table, undeleted)
+    if tombstones:
+        await mirror_writer.add_tombstones(tx, batch.table, tombstones)
+    added = sum(1 for record in by_id.values() if record.write_row and record.initial_row is None)
+    removed = sum(1 for record in by_id.values() if record.write_tombstone and record.initial_row is not None)
+    await records.add_rows(tx, batch.mirrored.name, added - removed)
+    requests = [(record_id, record.fetch) for record_id, record in by_id.items() if record.fetch]
+    if requests:
+        await fetches.ask(tx, batch.mirrored.name, requests, at)
+    return len(requests)

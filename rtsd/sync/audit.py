@@ -1,4 +1,4 @@
-"""The state audit: a full read of one object through the Bulk API, proven against the org's own count."""
+"""The state audit: a full read of an object through the Bulk API, proven by the org's own count."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from rtsd.sync import object_states
 from rtsd.sync.columns import Columns
 from rtsd.sync.limits import Limits
 from rtsd.sync.mirrored_object import Loading, MirroredObject
-from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, fitting, parts
+from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, parts, retry_narrower
 from rtsd.sync.repair import Repair
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 from rtsd.sync.windows import Windows
 
 PURPOSE = "audit"
-"""The purpose of every call in the ledger."""
+"""The purpose of its calls in the ledger."""
 PAGE = 100_000
-"""Rows in one page of a Bulk result: the most that a kill costs."""
+"""Rows per page of a Bulk result, and thus the most that are read again after a kill."""
 CLOCK_MARGIN_MS = 2_000
-"""Salesforce's clock is known to about a second (the Date header)."""
+"""Uncertainty of Salesforce's clock, which is known to about a second from the Date header."""
 SETTLED_MS = 10_000
-"""Rows created longer ago than this have arrived, by push or window."""
-PROOFS = 3
-"""Counts, each after catching up, before an object is called incomplete."""
+"""The age after which a created row has arrived, by push or window."""
+PROOF_ATTEMPTS = 3
+"""Comparisons of the counts, each after a window, before an object is incomplete."""
 
-MOST_NAMED = 1_000
-"""Ids in one journal entry."""
+MAX_LISTED = 1_000
+"""Ids listed in one journal entry."""
 ACCEPTED = "an operator accepted that it is gone"
 
 log = structlog.get_logger("rtsd.audit")
@@ -56,7 +56,7 @@ class _Reading:
     reader: Reader
     progress: AuditProgress
     sweep: audits.SeenIds | None
-    """The ids that were read, to find rows that are gone; None on the first read."""
+    """The ids that were read, to find orphaned rows; None on the first read."""
 
     @property
     def mirrored(self) -> MirroredObject:
@@ -91,10 +91,10 @@ class StateAudit:
         self._repair = repair
 
     async def run(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
-        """Read the object whole, catch up with what changed meanwhile, and prove the result.
+        """Read all rows of the object and the changes made meanwhile, and prove the result.
 
-        With `accept_missing`, rows that the read did not return are deleted, however many. Raises what the
-        client raises, after the state says why the object is not live.
+        `accept_missing` deletes the rows that the read did not return, however many. Raises the client's
+        errors, after storing the reason in the object's state.
         """
         try:
             await self._limits.refresh(purpose=PURPOSE)
@@ -112,16 +112,16 @@ class StateAudit:
             mirrored.loading = None
 
     async def prove(self, mirrored: MirroredObject) -> bool:
-        """Fill empty columns, catch up and compare counts until they agree: then the object is live."""
+        """Fill empty columns, then read windows until the counts agree; return whether the object is live."""
         suspicions = mirrored.suspicions
         if suspicions.reread:
-            await object_states.disprove(self._work, mirrored, f"it is to be read again: {suspicions.reread}")
+            await object_states.disprove(self._work, mirrored, f"it must be read again: {suspicions.reread}")
             return False
-        if suspicions.contradicted or must_be_read_whole(mirrored):
+        if suspicions.contradicted or needs_full_read(mirrored):
             return False
         await self._columns.fill(mirrored)
         expected = found = -1
-        for attempt in range(PROOFS):
+        for attempt in range(PROOF_ATTEMPTS):
             resumes = mirrored.retry.resumes
             await self._windows.step(mirrored)
             expected, found = await self._counts(mirrored, settled=attempt > 0)
@@ -136,7 +136,7 @@ class StateAudit:
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
-        """Read every row that exists at the start; resume where an earlier run stopped."""
+        """Read every row that exists at the start, or resume an interrupted read."""
         began = self._now()
         progress = await audits.get(self._database, mirrored.name)
         sweep = audits.SeenIds(mirrored.name) if mirrored.loaded else None
@@ -146,7 +146,7 @@ class StateAudit:
         await object_states.load_started(self._work, mirrored)
         mirrored.loading = Loading(progress.rows_read, self._now(), progress.rows_read)
         reading = _Reading(Reader(self._client, mirrored, PURPOSE), progress, sweep)
-        await fitting(mirrored, lambda: self._read_rows(reading))
+        await retry_narrower(mirrored, lambda: self._read_rows(reading))
         await self._finish(reading, accept_missing=accept_missing)
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=self._now() - began)
 
@@ -157,7 +157,7 @@ class StateAudit:
                 await sweep.clear(tx)
 
     async def _finish(self, reading: _Reading, *, accept_missing: bool) -> None:
-        """Let windows read from the start of the audit on; look up the rows that were not read."""
+        """Set the cursor to the start of the read, and look up the rows that it did not return."""
         mirrored, progress, sweep = reading.mirrored, reading.progress, reading.sweep
         async with self._work.begin() as unit:
             since = to_iso(progress.started_at)
@@ -173,24 +173,24 @@ class StateAudit:
                 ),
             )
             await meta.put(unit.tx, f"filter {mirrored.name}", mirrored.config.where)
-            unit.on_commit(mirrored.suspicions.read_whole)
+            unit.on_commit(mirrored.suspicions.fully_read)
             unit.on_commit(partial(mirrored.freshness.loaded, progress.started_at))
             await audits.finish(unit.tx, mirrored.name)
             if sweep is not None:
                 orphans = await sweep.orphans(unit.tx, progress.started_at)
                 await sweep.clear(unit.tx)
                 if orphans:
-                    await self._judge_orphans(unit, mirrored, orphans, accept_missing=accept_missing)
+                    await self._resolve_orphans(unit, mirrored, orphans, accept_missing=accept_missing)
 
-    async def _judge_orphans(
+    async def _resolve_orphans(
         self, unit: UnitOfWork, mirrored: MirroredObject, orphans: list[str], *, accept_missing: bool
     ) -> None:
-        """Look up the rows of the mirror that a full read did not return, unless they are many.
+        """Look up the rows of the mirror that a full read did not return, unless they are too many.
 
-        Then the counts differ as much, and the proof that follows keeps them from being deleted.
+        If they are, the counts differ by as many, and the proof that follows invokes the deletion guard.
         """
-        message = f"{len(orphans)} rows are in the mirror that the org does not show"
-        detail = {"orphaned": orphans[:MOST_NAMED]}
+        message = f"{len(orphans)} rows of the mirror are not visible in the org"
+        detail = {"orphaned": orphans[:MAX_LISTED]}
         await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         if accept_missing:
             now = self._server_clock.now()
@@ -205,9 +205,9 @@ class StateAudit:
             await unit.fetch(mirrored, orphans, "the state audit did not find it in the org")
 
     async def _begin(self, mirrored: MirroredObject) -> AuditProgress:
-        """Count first: the answer tells how much there is to read, and Salesforce's time."""
+        """Count the org's rows, which also yields Salesforce's time, and store the start of the read."""
         expected = await self._org_count(mirrored)
-        left_out = await self._left_out(mirrored, expected)
+        left_out = await self._describe_filter(mirrored, expected)
         progress = AuditProgress(mirrored.name, self._server_clock.now() - CLOCK_MARGIN_MS)
         async with self._work.begin() as unit:
             await audits.save(unit.tx, progress)
@@ -216,17 +216,17 @@ class StateAudit:
             await unit.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
 
-    async def _left_out(self, mirrored: MirroredObject, expected: int) -> str:
-        """What the configuration leaves out, in words, so that nobody has to find out by missing it."""
+    async def _describe_filter(self, mirrored: MirroredObject, expected: int) -> str:
+        """Describe how many rows the filter excludes, so that the journal shows it."""
         if not mirrored.config.where:
-            return "every row there is"
+            return "no filter"
         everything = await count_rows(self._client, mirrored.described.schema, purpose=PURPOSE)
-        return f"{everything - expected} are left out by: {mirrored.config.where}"
+        return f"{everything - expected} excluded by: {mirrored.config.where}"
 
     async def _select(self, reading: _Reading) -> Query:
-        """The columns that fit into one query; the others are filled afterwards.
+        """Return a query of the columns that fit into one statement; the others are filled afterwards.
 
-        A resumed job has the columns that it was created with: all but those to fill.
+        A resumed job returns the columns that it was created with: all but those to fill.
         """
         mirrored = reading.mirrored
         if reading.progress.job is None and not reading.progress.last_id:
@@ -238,16 +238,16 @@ class StateAudit:
         return Query(columns, mirrored.config.where)
 
     async def _read_rows(self, reading: _Reading) -> None:
-        """Read by a Bulk job, or by REST pages where the Bulk API refuses the object."""
+        """Read by a Bulk job, or by REST pages if the Bulk API refuses the object."""
         query = await self._select(reading)
-        point = await self._point(reading, query)
+        point = await self._resume_point(reading, query)
         if point is None:
             await self._read_by_rest(reading, query)
         else:
             await self._read_by_bulk(reading, query, point)
 
-    async def _point(self, reading: _Reading, query: Query) -> Point | None:
-        """Where to read: in the job of an earlier run, or in a new one, which is stored before it is read."""
+    async def _resume_point(self, reading: _Reading, query: Query) -> Point | None:
+        """Return the position in the last run's job, or in a new job, whose id is stored before the read."""
         progress = reading.progress
         if progress.job is not None:
             return Point(progress.job, progress.locator or "", progress.rows_read)
@@ -258,7 +258,7 @@ class StateAudit:
         return point
 
     async def _read_by_bulk(self, reading: _Reading, query: Query, point: Point) -> None:
-        """Stream the result of a Bulk job; after each of its pages the read can resume."""
+        """Stream the result of a Bulk job, storing after each page where to resume."""
         resumed = reading.progress.job is not None
         try:
             async with aclosing(reading.reader.result(query, point, page_rows=PAGE)) as chunks:
@@ -282,10 +282,10 @@ class StateAudit:
             await audits.save(tx, reading.progress)
 
     async def _store(self, reading: _Reading, chunk: Chunk) -> None:
-        """Store some rows, and with the last rows of a page where to resume."""
+        """Store some rows, and with the last rows of a page the position at which to resume."""
         mirrored = reading.mirrored
         async with self._work.begin() as unit:
-            known = chunk.rows  # in a later audit, a row that was missing goes into the journal
+            known = chunk.rows  # in a later audit even new rows are applied, which journals them
             if not mirrored.loaded:
                 version = Version("", *chunk.observed)
                 known = await unit.load(mirrored, chunk.rows, version)
@@ -303,11 +303,11 @@ class StateAudit:
         loading, expected = mirrored.loading, mirrored.stored.expected_rows or 0
         rate = loading.rate(rows, self._now()) if loading else 0.0
         left = max(expected - rows, 0) / rate if rate else 0.0
-        message = f"{rows:,} of {expected:,} rows, {rate:,.0f} a second, {left:.0f} s left"
+        message = f"{rows:,} of {expected:,} rows, {rate:,.0f}/s, {left:.0f} s left"
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
 
     async def _read_by_rest(self, reading: _Reading, query: Query) -> None:
-        """Read behind the last id; after each page the read can resume."""
+        """Read by REST pages, storing after each one where to resume."""
         mirrored = reading.mirrored
         async with aclosing(reading.reader.rows(query, last_id=reading.progress.last_id)) as batches:
             async for batch in batches:
@@ -332,10 +332,10 @@ class StateAudit:
         return await count_rows(self._client, mirrored.described.schema, where, purpose=PURPOSE)
 
     async def _counts(self, mirrored: MirroredObject, *, settled: bool) -> tuple[int, int]:
-        """The org's count and ours.
+        """Return the org's count and the mirror's.
 
-        In a busy org the two never stand still together, so the next attempts count only rows created a
-        while ago: CreatedDate never changes, and rows of that age rarely come or go.
+        In a busy org both keep changing. With `settled`, count only rows created at least `SETTLED_MS` ago:
+        CreatedDate never changes, and few rows of that age are deleted or undeleted.
         """
         before = None
         if settled and "CreatedDate" in mirrored.described.schema.by_name:
@@ -351,10 +351,10 @@ class StateAudit:
         return expected, found
 
 
-def must_be_read_whole(mirrored: MirroredObject) -> bool:
-    """Whether an object without any stamp may have missed pushes, in a pause or an error.
+def needs_full_read(mirrored: MirroredObject) -> bool:
+    """Return whether an object without stamps may have missed pushes, during a pause or an error.
 
-    Nothing but a full read shows its changes.
+    Only a full read finds its changes.
     """
     has_stamp = mirrored.described.schema.cursor is not None
     return mirrored.loaded and mirrored.state is ObjectState.PENDING and not has_stamp

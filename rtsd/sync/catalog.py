@@ -21,13 +21,13 @@ class Catalog:
 
     def __init__(self, mirrored: Mapping[str, MirroredObject]) -> None:
         self._objects = mirrored
-        self._lower = {name.lower(): one for name, one in mirrored.items()}
+        self._by_lower_name = {name.lower(): found for name, found in mirrored.items()}
 
     @classmethod
     async def open(
         cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
     ) -> Catalog:
-        """Restore what an earlier run left, and make rows for new objects."""
+        """Restore the state of the last run, and add rows for new objects."""
         key = await _privacy_key(database, random_bytes)
         known = await objects.load(database)
         mirrored = {}
@@ -40,9 +40,9 @@ class Catalog:
                     stored = stored.after(ObjectEvent.DISPROVEN, f"{reread}; it is read again")
                 await objects.add(tx, config.name)
                 await objects.save(tx, before, stored)
-                one = MirroredObject(config, Privacy(config.privacy, key), stored)
-                one.suspicions.reread = reread
-                mirrored[config.name] = one
+                restored = MirroredObject(config, Privacy(config.privacy, key), stored)
+                restored.suspicions.reread = reread
+                mirrored[config.name] = restored
         return cls(mirrored)
 
     def __iter__(self) -> Iterator[MirroredObject]:
@@ -52,11 +52,11 @@ class Catalog:
         return self._objects[name]
 
     def find(self, name: str) -> MirroredObject | None:
-        """The object of that name, whatever its case; None when it is not mirrored."""
-        return self._lower.get(name.lower())
+        """Return the object of that name, ignoring case; None if it is not mirrored."""
+        return self._by_lower_name.get(name.lower())
 
     def protect(self, push: Push) -> MaskedPush:
-        """Apply the privacy rules to a push, in place, before it reaches the disk."""
+        """Apply the privacy rules to a push, in place, before it is stored."""
         return masked_push(push, self._privacy_of)
 
     def _privacy_of(self, name: str) -> Privacy | None:
@@ -65,7 +65,7 @@ class Catalog:
 
 
 async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
-    """The key of this mirror's hashes, made once."""
+    """Return the key of this mirror's hashes, created on first use."""
     found = await meta.get(database, _PRIVACY_KEY)
     if found is None:
         found = random_bytes(32).hex()
@@ -75,7 +75,7 @@ async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes])
 
 
 async def _reason_to_reread(database: Database, config: ObjectConfig, stored: StoredObject) -> str:
-    """Rows that another filter has let in prove nothing: then the object has to be read again."""
+    """Return why the object must be read again, else "". Rows selected by another filter prove nothing."""
     if stored.cursor is None or await meta.get(database, f"filter {config.name}") == config.where:
         return ""
     return "its filter has changed"

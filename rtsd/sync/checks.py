@@ -1,4 +1,4 @@
-"""Fingerprint checks of all objects, as often as configured, and the repair of what each of them finds."""
+"""Fingerprint checks of all objects, as often as configured, and the repair of their findings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
 SUSPICION_PAUSE_MS: Millis = 600_000
-"""The shortest time between two fingerprints that contradictions make due."""
+"""Minimum time between two fingerprints of a suspected object."""
 
 log = structlog.get_logger("rtsd.checks")
 
 
 class Checks(Service):
-    """Checks every live object when it is due, and any object when asked to."""
+    """Checks live objects when they are due, and any object on request."""
 
     name = "fingerprint"
 
@@ -62,14 +62,14 @@ class Checks(Service):
         mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:
-        """Check the objects that are due, one after the other."""
+        """Check the objects that are due, one at a time."""
         for mirrored in self._catalog:
             if self._is_due(mirrored):
                 await self.check(mirrored)
         return DUE_CHECK_S
 
     def _is_due(self, mirrored: MirroredObject) -> bool:
-        """Whether an object is to be checked now; one without stamps is read whole every so often instead."""
+        """Return whether an object is due for a check; the loader rereads objects without stamps instead."""
         period = self._schedule().fingerprint_every
         if not period or self._mode.mode in (Mode.PAUSED, Mode.UNREACHABLE):
             return False
@@ -84,9 +84,9 @@ class Checks(Service):
         return self._now() >= from_iso(checked_at) + pause
 
     async def check(self, mirrored: MirroredObject) -> Fingerprint:
-        """Fingerprint one object and repair what differs; return what the fingerprint found.
+        """Fingerprint one object and repair the rows that differ; return the fingerprint's findings.
 
-        Raises Conflict for an object without stamps, and what the client raises.
+        Raises Conflict for an object without stamps, and the client's errors.
         """
         if mirrored.described.schema.cursor is None:
             raise Conflict(
@@ -95,17 +95,17 @@ class Checks(Service):
             )
         suspicions = mirrored.suspicions
         if suspicions.reason:
-            log.info("fingerprint before its time", object=mirrored.name, reason=suspicions.reason)
+            log.info("early fingerprint", object=mirrored.name, reason=suspicions.reason)
         suspicions.reason = ""
         result = await self._fingerprinter.step(mirrored)
         if result.found or result.unsettled:
             seq = await journal.newest_seq(self._database)
             await self._repair.step()
             await self._fingerprinter.prove(mirrored, result)
-            await self._fingerprinter.tell_apart(mirrored, result, seq)
+            await self._fingerprinter.classify_drift(mirrored, result, seq)
         denied = suspicions.contradicted = await self._fingerprinter.contradicted(mirrored, result)
         if denied:
-            reason = f"{denied} rows have newer stamps than the org shows; they are read again"
+            reason = f"{denied} rows have newer stamps than in the org; they are read again"
             await object_states.doubt(self._work, mirrored, reason)
         await self._missed_pushes.count()
         return result

@@ -1,4 +1,4 @@
-"""Narrow reads: some columns of every row, to fill new ones or to refresh formulas."""
+"""Reads of a few columns of every row, to fill new columns or to refresh formulas."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rtsd.store import dead_letters, inbox
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.reading import Query, Reader, fitting
+from rtsd.sync.reading import Query, Reader, retry_narrower
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Columns:
-    """Reads Id, stamp and a few columns; rows that have changed meanwhile are left alone."""
+    """Reads Id, stamp and a few columns; leaves rows alone that have changed meanwhile."""
 
     def __init__(self, client: Client, work: UnitsOfWork, server_clock: ServerClock) -> None:
         self._client = client
@@ -28,12 +28,12 @@ class Columns:
         self._server_clock = server_clock
 
     async def fill(self, mirrored: MirroredObject) -> None:
-        """Fill the columns that are empty in old rows, as many at a time as one query takes.
+        """Fill the columns that are empty in old rows, as many at a time as fit into one query.
 
-        Raises what the client raises; columns that were filled before stay filled.
+        Raises the client's errors; columns filled until then stay filled.
         """
         while mirrored.stored.to_fill:
-            await fitting(mirrored, lambda: self._fill_some(mirrored))
+            await retry_narrower(mirrored, lambda: self._fill_some(mirrored))
 
     async def _fill_some(self, mirrored: MirroredObject) -> None:
         """Fill as many of the empty columns as fit into one query."""
@@ -45,14 +45,14 @@ class Columns:
             stored = unit.stored(mirrored)
             left = tuple(name for name in stored.to_fill if name in known and name not in some)
             await unit.store(mirrored, replace(stored, to_fill=left))
-            # pushes that came before their column existed are applied again
+            # apply pushes again that arrived before their column existed
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
             await inbox.requeue(unit.tx, unit.now(), letters)
             message = f"columns filled in {rows} rows: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 
     async def refresh(self, mirrored: MirroredObject) -> None:
-        """Read formula fields, and fields that behave like them, again for every row."""
+        """Reread formula fields, and fields that behave like them, of every row."""
         began = to_iso(self._server_clock.now())
         columns = mirrored.drifting
         changed = await self._read(mirrored, columns, "formula") if columns else 0
@@ -62,8 +62,8 @@ class Columns:
             await unit.note(Note("repair", mirrored.name, source="audit", message=message))
 
     async def reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
-        """Read these columns of every row again; return how many rows differed."""
-        return await fitting(mirrored, lambda: self._reread(mirrored, columns))
+        """Reread these columns of every row; return the number of rows that differed."""
+        return await retry_narrower(mirrored, lambda: self._reread(mirrored, columns))
 
     async def _reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:
         changed = 0
@@ -72,7 +72,7 @@ class Columns:
         return changed
 
     async def _read(self, mirrored: MirroredObject, columns: Sequence[str], purpose: str) -> int:
-        """Read the columns of every row; return how many rows differed."""
+        """Read the columns of every row; return the number of rows that differed."""
         names = ("Id", mirrored.described.schema.cursor or "Id", *columns)
         query = Query(list(dict.fromkeys(names)), mirrored.config.where)
         reader, changed = Reader(self._client, mirrored, purpose), 0

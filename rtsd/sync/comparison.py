@@ -1,4 +1,4 @@
-"""Org against mirror, id by id, where their counts differ."""
+"""Comparison of org and mirror, id by id, where their counts differ."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import BULK_ABOVE, NEVER, Query, Reader
 
 PURPOSE = "audit"
-"""The purpose, in the ledger, of every call of a fingerprint."""
+"""The purpose of a fingerprint's calls in the ledger."""
 SETTLE_MS: Millis = 60_000
-"""Rows stamped in the last minute may still be on their way ..."""
+"""Rows stamped within this time may still be in flight ..."""
 GRACE_S = 2.0
-"""... and are given this long to arrive before they are called drift."""
+"""... and have this many seconds to arrive before they count as drift."""
 OVERLAP_MS: Millis = 600_000
-"""A transaction's rows carry stamps from before its commit: so far behind the last proof is read again."""
-FEW_DAYS = 8
-"""Differing days that are compared hour by hour; more are listed whole."""
-LISTED_AT_ONCE = 100_000
-"""Ids held in memory at a time."""
+"""The time before the last proof that is compared again: a transaction's stamps precede its commit."""
+MAX_DAYS_BY_HOUR = 8
+"""Up to this many differing days are compared by hour; more are listed in full."""
+MAX_IDS = 100_000
+"""Ids in memory at a time."""
 LAST = "9999"
-"""After every stamp."""
+"""Greater than every stamp."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Stamps from `since` until before `before`, ISO text; `before` empty: without an end."""
+class StampRange:
+    """A range of stamps (ISO, UTC), from `since` to `before`, exclusive; an empty `before` is open-ended."""
 
     since: str
     before: str = ""
@@ -56,11 +56,11 @@ class Comparison:
     theirs: dict[str, str] = field(default_factory=dict)
     """The org's stamps of missing and stale rows."""
 
-    async def compare(self, stretch: Stretch) -> None:
-        """Compare ids and stamps of a stretch."""
+    async def compare(self, span: StampRange) -> None:
+        """Compare the ids and stamps of a range."""
         table = self.mirrored.described
-        org = await org_stamps(self.client, self.database, self.mirrored, stretch)
-        own = await mirror.stamps(self.database, table, stretch.since, stretch.before or LAST)
+        org = await org_stamps(self.client, self.database, self.mirrored, span)
+        own = await mirror.stamps(self.database, table, span.since, span.before or LAST)
         own |= await mirror.stamps_of(self.database, table, org.keys() - own.keys())
         found = compare(org, own)
         self.found |= found
@@ -70,28 +70,28 @@ class Comparison:
         self.theirs |= {record_id: org[record_id] for record_id in found.ids if record_id in org}
 
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
-        """The days whose counts the differences found so far do not explain."""
+        """Return the days whose counts the differences found so far do not explain."""
         own = await mirror.stamps_of(self.database, self.mirrored.described, self.found.ids)
         return unexplained_days(days, self.found, own)
 
-    async def stretches(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[Stretch]:
-        """Stretches to read row by row: the differing hours of a few days; of many, whole days together."""
-        if len(days) <= FEW_DAYS:
-            return [stretch for day in days for stretch in await self._differing_hours(day)]
-        together: list[Stretch] = []
-        rows = LISTED_AT_ONCE
+    async def ranges(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[StampRange]:
+        """Return the ranges to compare by id: the differing hours of a few days, or runs of whole days."""
+        if len(days) <= MAX_DAYS_BY_HOUR:
+            return [span for day in days for span in await self._differing_hours(day)]
+        together: list[StampRange] = []
+        rows = MAX_IDS
         for day in sorted(days):
             start = from_iso(f"{day}T00:00:00.000Z")
             size = max(org.get(day, 0), own.get(day, 0))
-            if rows + size > LISTED_AT_ONCE:
-                together.append(Stretch(to_iso(start)))
+            if rows + size > MAX_IDS:
+                together.append(StampRange(to_iso(start)))
                 rows = 0
-            together[-1] = Stretch(together[-1].since, to_iso(start + DAY_MS))
+            together[-1] = StampRange(together[-1].since, to_iso(start + DAY_MS))
             rows += size
         return together
 
-    async def _differing_hours(self, day: str) -> list[Stretch]:
-        """The hours of a day whose counts differ."""
+    async def _differing_hours(self, day: str) -> list[StampRange]:
+        """Return the hours of a day whose counts differ."""
         start = from_iso(f"{day}T00:00:00.000Z")
         own = await mirror.stamps(
             self.database, self.mirrored.described, to_iso(start), to_iso(start + DAY_MS)
@@ -99,14 +99,14 @@ class Comparison:
         hours = Counter(stamp[:13] for stamp in own.values())
         org = await OrgHistogram(self.client, self.database, self.mirrored, PURPOSE).by_hour(start)
         begins = [from_iso(f"{hour}:00:00.000Z") for hour in differing(org, hours)]
-        return [Stretch(to_iso(begin), to_iso(begin + HOUR_MS)) for begin in begins]
+        return [StampRange(to_iso(begin), to_iso(begin + HOUR_MS)) for begin in begins]
 
-    async def let_settle(self, now: Millis, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Wait a moment, and drop the rows that arrive: only the others are drift.
+    async def discard_arrivals(self, now: Millis, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Wait `GRACE_S`, and drop the rows that arrive meanwhile: only the others are drift.
 
-        Nobody knows when an orphan was deleted, so every orphan is given that time. One that has moved to
-        another stamp by then was edited between two queries, and a row that the mirror learnt after the org
-        was queried, `now`, is no orphan either.
+        The time of an orphan's deletion is unknown, so every orphan is given that time. A row whose stamp has
+        changed by then was edited between two queries, and a row that reached the mirror after the query of
+        the org at `now` (ms) is no orphan either.
         """
         found, stamps = self.found, self.stamps
         settled, asked = to_iso(now - SETTLE_MS), to_iso(now // 1000 * 1000)
@@ -124,16 +124,16 @@ class Comparison:
 
 
 async def org_stamps(
-    client: Client, database: Database, mirrored: MirroredObject, stretch: Stretch
+    client: Client, database: Database, mirrored: MirroredObject, span: StampRange
 ) -> dict[str, str]:
-    """The org's ids and stamps of a stretch, by a Bulk job where the mirror has many rows of it."""
+    """Return the org's stamps in a range by id, read by a Bulk job if the mirror has many rows in it."""
     cursor = mirrored.described.schema.cursor or ""
     where = soql.all_of(
-        soql.since(cursor, stretch.since),
-        soql.before(cursor, stretch.before) if stretch.before else "",
+        soql.since(cursor, span.since),
+        soql.before(cursor, span.before) if span.before else "",
         mirrored.config.where,
     )
-    own = await mirror.count_since(database, mirrored.described, stretch.since, stretch.before or LAST)
+    own = await mirror.count_since(database, mirrored.described, span.since, span.before or LAST)
     query = Query(("Id", cursor), where, stamp=cursor)
     found: dict[str, str] = {}
     reader = Reader(client, mirrored, PURPOSE)
@@ -146,8 +146,8 @@ async def org_stamps(
 async def logged_deletions(
     client: Client, database: Database, mirrored: MirroredObject, now: Millis
 ) -> Differences:
-    """Rows of the mirror that the org's delete log names since the last proof."""
-    window = deletions.kept(mirrored.stored.proven_at - OVERLAP_MS, now)
+    """Return the rows of the mirror that the org's delete log has named since the last proof, as orphaned."""
+    window = deletions.retained(mirrored.stored.proven_at - OVERLAP_MS, now)
     logged = await deletions.read(client, mirrored, window, source=Source.AUDIT, purpose=PURPOSE)
     ids = [change.id for change in logged.changes] if logged else []
     return Differences(orphaned=set(await mirror.stamps_of(database, mirrored.described, ids)))

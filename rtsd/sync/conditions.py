@@ -1,8 +1,8 @@
-"""Sync conditions: the fields whose change makes the package push; in the org, and known here.
+"""Sync conditions: the fields whose change makes the package push, as read from and written to the org.
 
-Where the package is installed, its `RTS_Synced_Field__c` rows rule. The configuration's `conditions` seed
-them: they are written where an object has no row yet, and again when the configuration was changed. An edit
-made in Salesforce stays, and is known here within a describe period.
+While the package is installed, its `RTS_Synced_Field__c` rows apply. The configuration's `conditions` seed
+them: they are written for an object without rows, and again after a change of the configuration. An edit
+made in Salesforce is saved, and read within one describe period.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from rtsd.sync.mirrored_object import MirroredObject, OrgConditions
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 
-class _Kept(msgspec.Struct):
-    """What outlives a restart, of one object."""
+class _Saved(msgspec.Struct):
+    """The state of one object that survives a restart."""
 
     in_org: list[str] | None = None
     as_of: str | None = None
     configured: list[str] | None = None
-    """The configuration's conditions when they were last written to the org, or found there."""
+    """The configuration's conditions when the org's were last seeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The conditions of one object (contract section 5)."""
+    """The conditions of one object, as shown (contract section 5)."""
 
     object: str
     fields: list[str]
@@ -45,7 +45,7 @@ class Shown:
     in_org: list[str] | None
     as_of: str | None
     available: list[str]
-    """Fields that can be conditions: formulas are not, as they change without a save."""
+    """Fields that can be conditions; not formulas, which change without a save."""
 
 
 class Conditions:
@@ -70,13 +70,13 @@ class Conditions:
         self._read_at: Millis = 0
 
     async def restore(self) -> None:
-        """Restore what an earlier run knew."""
+        """Restore the conditions known to the last run."""
         for mirrored in self._catalog:
-            kept = await self._kept(mirrored)
-            mirrored.in_org = OrgConditions(_tuple(kept.in_org), kept.as_of)
+            saved = await self._saved(mirrored)
+            mirrored.in_org = OrgConditions(_tuple(saved.in_org), saved.as_of)
 
     async def step(self, package_state: str) -> bool:
-        """Read the org's conditions if that is due: one call. Return whether it was."""
+        """Read the org's conditions if that is due, in one call; return whether it was due."""
         if package_state == "missing":
             for mirrored in self._catalog:
                 if mirrored.in_org.fields is not None:
@@ -91,12 +91,12 @@ class Conditions:
         return True
 
     async def refresh(self) -> None:
-        """Read the conditions of every object now, and write those that the configuration is to seed.
+        """Read the conditions of every object now, and seed them from the configuration where needed.
 
-        Raises what the client raises; without the package, the configuration's are all there is.
+        Without the package, only the configuration's conditions remain. Raises the client's errors.
         """
         catalog = list(self._catalog)
-        rows = await package.read_synced_fields(self._client, [one.name for one in catalog])
+        rows = await package.read_synced_fields(self._client, [mirrored.name for mirrored in catalog])
         for mirrored in catalog:
             if rows is None:
                 await self._remember(mirrored, None, "")
@@ -106,7 +106,7 @@ class Conditions:
             await self._seed(mirrored, own)
 
     async def show(self, mirrored: MirroredObject, *, installed: bool) -> Shown:
-        """The conditions of one object, read now where the package is installed: one call."""
+        """Return the conditions of one object, read from the org in one call if the package is installed."""
         if installed:
             rows = await package.read_synced_fields(self._client, [mirrored.name])
             in_org = None if rows is None else _conditions(_rows_of(mirrored, rows))
@@ -114,7 +114,7 @@ class Conditions:
         return self.known(mirrored)
 
     def known(self, mirrored: MirroredObject) -> Shown:
-        """The same from what is known, for no call."""
+        """Return the last known conditions of one object, without a call."""
         in_org = mirrored.in_org.fields
         return Shown(
             object=mirrored.name,
@@ -126,26 +126,26 @@ class Conditions:
         )
 
     async def put(self, mirrored: MirroredObject, fields: Sequence[str]) -> Shown:
-        """Make these the conditions of an object, in the org; none, and every update is pushed.
+        """Write the conditions of an object to the org; without any, every update is pushed.
 
-        Raises UsageError for a field that is no condition, Conflict without the package.
+        Raises UsageError for a field that cannot be a condition, Conflict without the package.
         """
         wanted = _known_fields(mirrored, fields)
         rows = await package.read_synced_fields(self._client, [mirrored.name])
         if rows is None:
             raise Conflict(
                 "The package is not in the org, so there are no sync conditions to change.",
-                "`rtsd package deploy` puts it there, with the `conditions` of the configuration.",
+                "`rtsd package deploy` installs it, with the `conditions` of the configuration.",
             )
         await self._write(mirrored, _rows_of(mirrored, rows), wanted, "set by an operator")
         return self.known(mirrored)
 
     async def _seed(self, mirrored: MirroredObject, rows: Sequence[SyncedField]) -> None:
-        """Write the configuration's conditions where the org has none yet, or they were changed since."""
-        kept, configured = await self._kept(mirrored), list(mirrored.config.conditions)
-        if kept.configured == configured or mirrored.table is None:
+        """Write the configuration's conditions if the org has none, or if the configuration has changed."""
+        saved, configured = await self._saved(mirrored), list(mirrored.config.conditions)
+        if saved.configured == configured or mirrored.table is None:
             return
-        is_first = kept.configured is None
+        is_first = saved.configured is None
         if not is_first or (configured and not rows):
             try:
                 wanted = _known_fields(mirrored, configured)
@@ -154,7 +154,7 @@ class Conditions:
                 return
             await self._write(mirrored, rows, wanted, "from the configuration")
         async with self._database.transaction() as tx:
-            await self._keep(tx, mirrored, mirrored.in_org, configured)
+            await self._save(tx, mirrored, mirrored.in_org, configured)
 
     async def _write(
         self, mirrored: MirroredObject, rows: Sequence[SyncedField], wanted: Sequence[str], how: str
@@ -163,31 +163,31 @@ class Conditions:
         await self._remember(mirrored, tuple(wanted), how)
 
     async def _remember(self, mirrored: MirroredObject, in_org: tuple[str, ...] | None, how: str) -> None:
-        """Store what the org has, and journal it where it is news."""
+        """Store the org's conditions, and journal a change."""
         before = mirrored.in_org
         found = OrgConditions(in_org, to_iso(self._now()))
         async with self._work.begin() as unit:
-            await self._keep(unit.tx, mirrored, found)
-            if _is_news(before, found):
+            await self._save(unit.tx, mirrored, found)
+            if _has_changed(before, found):
                 conditions = mirrored.config.conditions if in_org is None else in_org
                 await unit.note(_changed(mirrored.name, before, conditions, how))
         mirrored.in_org = found
 
-    async def _kept(self, mirrored: MirroredObject) -> _Kept:
+    async def _saved(self, mirrored: MirroredObject) -> _Saved:
         text = await meta.get(self._database, _key(mirrored))
-        return msgspec.json.decode(text, type=_Kept) if text else _Kept()
+        return msgspec.json.decode(text, type=_Saved) if text else _Saved()
 
-    async def _keep(
+    async def _save(
         self, tx: Tx, mirrored: MirroredObject, found: OrgConditions, configured: list[str] | None = None
     ) -> None:
-        kept = await self._kept(mirrored)
-        kept.in_org = None if found.fields is None else list(found.fields)
-        kept.as_of = found.as_of
-        kept.configured = configured if configured is not None else kept.configured
-        await meta.put(tx, _key(mirrored), msgspec.json.encode(kept).decode())
+        saved = await self._saved(mirrored)
+        saved.in_org = None if found.fields is None else list(found.fields)
+        saved.as_of = found.as_of
+        saved.configured = configured if configured is not None else saved.configured
+        await meta.put(tx, _key(mirrored), msgspec.json.encode(saved).decode())
 
 
-def _is_news(before: OrgConditions, found: OrgConditions) -> bool:
+def _has_changed(before: OrgConditions, found: OrgConditions) -> bool:
     if before.fields is None or found.fields is None:
         known_before = before.as_of is not None
         return before.fields is not found.fields and (known_before or bool(found.fields))
@@ -229,7 +229,10 @@ def _available(mirrored: MirroredObject) -> list[str]:
 
 
 def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
-    """Return the fields as the org spells them, sorted. Raises UsageError that names what is allowed."""
+    """Return the fields as the org spells them, sorted.
+
+    Raises UsageError for a field that cannot be a condition, Conflict before the object's first describe.
+    """
     if mirrored.table is None:
         raise Conflict(f"{mirrored.name} has not been described yet.", "Wait until it is loading.")
     spelled = {name.lower(): name for name in _available(mirrored)}
@@ -237,6 +240,6 @@ def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
     if unknown:
         raise UsageError(
             f"{mirrored.name} has no field {', '.join(unknown)} that can be a sync condition.",
-            f"Allowed are, formulas left out: {', '.join(spelled.values())}.",
+            f"Allowed, without formulas: {', '.join(spelled.values())}.",
         )
     return sorted({spelled[name.lower()] for name in fields})

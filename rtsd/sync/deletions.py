@@ -15,34 +15,34 @@ from rtsd.salesforce.responses import Deletions
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import in_parts
 
-KEPT_MS: Millis = 14 * 24 * 3_600_000
-"""How far back to read: the log keeps 15 days, fewer once full (REST API guide, sObject Get Deleted)."""
+RETENTION_MS: Millis = 14 * 24 * 3_600_000
+"""How far back to read. The log keeps 15 days, or fewer once full (REST API guide, sObject Get Deleted)."""
 
 log = structlog.get_logger("rtsd.deletions")
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteLog:
-    """The deletions of a window."""
+    """The logged deletions of a window."""
 
     changes: list[Change]
     covered: Millis
-    """The end of what the log covers: from here on, a transaction was still running."""
+    """The end of the time that the log covers (ms): later transactions were still running."""
 
 
-def kept(since: Millis, end: Millis) -> Window:
-    """The time from `since` to `end`, as far as the log reaches back."""
-    return Window(max(since, end - KEPT_MS), end)
+def retained(since: Millis, end: Millis) -> Window:
+    """Return the window from `since` to `end` (ms), clamped to the log's retention."""
+    return Window(max(since, end - RETENTION_MS), end)
 
 
 async def read(
     client: Client, mirrored: MirroredObject, window: Window, *, source: Source, purpose: str
 ) -> DeleteLog | None:
-    """Read the log of a window, in parts where there are too many records for one answer.
+    """Read the log of a window, in parts if it has too many records for one response.
 
-    None when the log does not answer for the object, does not reach back so far, or was purged: then it is
-    no evidence, and a fingerprint is due. Raises OrgUnreachable, AuthenticationFailed or
-    QuotaExhausted.
+    Return None if the object has no log, or if Salesforce refuses the request, as when the log does not reach
+    back far enough or was purged. A refusal makes a fingerprint due. Raises OrgUnreachable,
+    AuthenticationFailed, SessionExpired or QuotaExhausted.
     """
     if not mirrored.described.schema.replicateable:
         return None
@@ -56,7 +56,7 @@ async def read(
         raise
     except SalesforceError as error:
         log.warning("delete log", object=mirrored.name, reason=error.reason, message=error.message)
-        mirrored.suspicions.check_now = True  # a fingerprint finds what the log would have named
+        mirrored.suspicions.check_now = True  # a fingerprint finds the deletions without the log
         return None
     return DeleteLog(
         changes=[

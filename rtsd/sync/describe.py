@@ -1,4 +1,4 @@
-"""Describes: how the org's schema reaches the tables."""
+"""Describes of the org's objects, which create and widen the mirror's tables."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
-"""A push with a field nobody knows asks for a describe, but not more often than this."""
-OUT_OF_SIGHT_PAUSE_MS: Millis = 600_000
-WHOLE_EVERY = 2
-"""Of so many describes of an object one is unconditional; a conditional one costs a call as well."""
+"""Minimum time between describes caused by pushes with unknown fields."""
+UNUSABLE_PAUSE_MS: Millis = 600_000
+"""Maximum time between describes of an object that cannot be used."""
+UNCONDITIONAL_EVERY = 2
+"""One in this many describes of an object is unconditional; a conditional one costs a call too."""
 
 
 class Describer:
-    """Describes objects, at most once a period each, whoever asks."""
+    """Describes each object once per period, and earlier on demand."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Describer:
         self._hidden: dict[str, set[str]] = {}
 
     async def step(self) -> int:
-        """Describe what is due; return how many."""
+        """Describe the objects that are due; return their number."""
         now = self._now()
         due = [
             mirrored
@@ -60,30 +61,30 @@ class Describer:
         return len(due)
 
     def _pause(self, mirrored: MirroredObject) -> Millis:
-        """How long after a describe the next one is due; an object out of sight is looked for more often."""
+        """Return the time between two describes in ms; it is shorter for an unusable object."""
         if _is_unusable(mirrored):
-            return min(self._period, OUT_OF_SIGHT_PAUSE_MS)
+            return min(self._period, UNUSABLE_PAUSE_MS)
         return self._period
 
     async def describe_for_push(self, mirrored: MirroredObject, names: Collection[str] = ()) -> None:
-        """Describe because a push held the unknown fields `names`, unless that was done a moment ago.
+        """Describe an object whose push had the unknown fields `names`, at most once a minute.
 
-        The package reads as the system, so fields that are hidden from the sync user come with every push:
-        for those that a describe did not show either, the regular one is soon enough.
+        The package reads in system mode, so its pushes carry fields that are hidden from the sync user. For
+        fields that an earlier describe did not show either, wait for the regular one.
         """
         last, hidden = self._last.get(mirrored.name), self._hidden.setdefault(mirrored.name, set())
-        is_news = not names or not hidden.issuperset(names)
-        pause = UNKNOWN_FIELD_PAUSE_MS if is_news else self._period
+        is_new = not names or not hidden.issuperset(names)
+        pause = UNKNOWN_FIELD_PAUSE_MS if is_new else self._period
         if last is None or self._now() - last >= pause:
             await self.describe(mirrored)
             hidden.update(names)
 
-    def soon(self, mirrored: MirroredObject) -> None:
-        """Have the next step describe the object: what it was found to be may have changed."""
+    def invalidate(self, mirrored: MirroredObject) -> None:
+        """Discard the last describe of an object, so that the next step repeats it."""
         self._last.pop(mirrored.name, None)
 
     async def require(self, mirrored: MirroredObject) -> None:
-        """Describe an object that has no usable description. Raises Conflict that says why there is none."""
+        """Ensure that an object is described. Raises Conflict with the reason if it cannot be."""
         if _is_unusable(mirrored):
             await self.describe(mirrored)
         if _is_unusable(mirrored):
@@ -91,16 +92,16 @@ class Describer:
             raise Conflict(reason, "Then run it again.")
 
     async def describe(self, mirrored: MirroredObject) -> None:
-        """Describe one object; its table follows.
+        """Describe one object and update its table.
 
-        Raises what the client raises; an object that is gone or hidden is shown as such.
+        A deleted or hidden object goes into state `error`. Raises the client's other errors.
         """
         since = mirrored.stored.described_at or "" if self._may_be_conditional(mirrored) else ""
         self._last[mirrored.name] = self._now()
         try:
             found = await objects.describe(self._client, mirrored.name, modified_since=since)
             if found is not None:
-                await self._take(mirrored, found)
+                await self._store(mirrored, found)
         except ObjectUnavailable as error:
             why = error.message.rstrip(".")
             reason = (
@@ -111,10 +112,10 @@ class Describer:
         except ValueError as error:
             await object_states.unusable(self._work, mirrored, str(error))
 
-    async def _take(self, mirrored: MirroredObject, found: Described) -> None:
-        """Store a describe: the table is made or widened.
+    async def _store(self, mirrored: MirroredObject, found: Described) -> None:
+        """Store a describe, and create or widen the table.
 
-        Raises ValueError when the configuration names a field that the org does not show.
+        Raises ValueError if the configuration names a field that the sync user cannot see.
         """
         existing = [field["name"] for field in found.raw["fields"]]
         table = Table(narrow(found.schema, mirrored.config, existing))
@@ -128,21 +129,21 @@ class Describer:
             lost = set(before.table.columns if before.table else ()).difference(table.columns)
             if lost:
                 message = (
-                    f"no longer visible: {', '.join(sorted(lost))}; what was mirrored of it stays."
+                    f"no longer visible: {', '.join(sorted(lost))}; the mirror keeps the values it has."
                     " If it was not removed, give the sync user field-level access to it again"
                 )
                 await unit.note(Note("schema", mirrored.name, message=message))
 
     def _may_be_conditional(self, mirrored: MirroredObject) -> bool:
-        """Whether to ask only for what has changed in the definition.
+        """Return whether to request the describe only if the object's definition has changed since the last.
 
-        Not the first time in a run: the configuration may want other fields than before. Not after the
-        object could not be used: that it can be seen again is no change of its definition. And not every
-        time: who may see a field is none either.
+        Not for the first describe of a run, as the configuration may name other fields than before. Not for
+        an unusable object, and not every time: permissions are not part of the definition, so a change of
+        what the sync user can see does not count as a modification.
         """
         asked = self._asked.get(mirrored.name, 0)
         self._asked[mirrored.name] = asked + 1
-        return asked % WHOLE_EVERY != 0 and mirrored.state is not ObjectState.ERROR
+        return asked % UNCONDITIONAL_EVERY != 0 and mirrored.state is not ObjectState.ERROR
 
 
 def _is_unusable(mirrored: MirroredObject) -> bool:
@@ -150,9 +151,9 @@ def _is_unusable(mirrored: MirroredObject) -> bool:
 
 
 async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> list[str]:
-    """Make or widen the table; return the columns that came to an old one.
+    """Create or widen the table; return the columns to fill in an existing one.
 
-    A field that was out of sight for a while is among them: its column is there, but out of date.
+    They include columns of fields that were hidden for a while, whose values are out of date.
     """
     added = await tables.ensure(unit.tx, table)
     known = {*(before.columns if before else table.columns), *added}
@@ -160,7 +161,7 @@ async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table)
 
 
 async def _to_fill(unit: UnitOfWork, mirrored: MirroredObject, added: Sequence[str]) -> None:
-    """New columns are empty in old rows: until they are filled, the object is not complete."""
+    """Journal new columns, and mark a loaded object as incomplete until they are filled in old rows."""
     await unit.note(Note("schema", mirrored.name, message=f"new columns: {', '.join(added)}"))
     if mirrored.loaded or mirrored.loading is not None:
         stored = unit.stored(mirrored)

@@ -1,4 +1,4 @@
-"""How much there is to read of an object: what its price is made of."""
+"""The size of an object in the org, from which the cost of reading it is estimated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
 
 SAMPLE = 2_000
-"""Rows that tell how wide a row is: one page, one call. Few rows mislead, as long texts are rare."""
+"""Rows sampled for the average row size: one page, one call. Fewer would mislead, as long texts are rare."""
 CELL_BYTES = 3
 """Quotes and a comma around each cell of the CSV."""
 
 
 async def measure(client: Client, schema: ObjectSchema, where: str, *, purpose: str) -> ObjectSize:
-    """Count an object's rows and look at a page of them: two calls. Raises what the client raises."""
+    """Count an object's rows and sample a page of them, in two calls. Raises the client's errors."""
     rows = await count_rows(client, schema, where, purpose=purpose)
     statement = soql.select(schema.names, schema.name, where, limit=SAMPLE)
     page = await client.query(statement, purpose=purpose)

@@ -1,4 +1,4 @@
-"""Evidence that pushes arrive: noted the moment one was taken, judged after its sender has the answer."""
+"""Evidence that pushes arrive: recorded when one is committed, evaluated after the gateway has answered."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.payload import Heartbeat, Push
 from rtsd.services import UNTIL_WOKEN, Service
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 
 
 class PushEvidence(Service):
-    """Tells the mode machine of pushes. The gateway hands them over and waits for nothing."""
+    """Signals pushes to the mode machine, without delaying the gateway."""
 
     name = "evidence"
 
     def __init__(
         self,
-        push: PushSeen,
+        push: PushActivity,
         mode: ModeMachine,
         package: PackageWatch | None,
         monotonic: Callable[[], Millis],
@@ -31,30 +31,30 @@ class PushEvidence(Service):
         self._mode = mode
         self._package = package
         self._monotonic = monotonic
-        self._taken: deque[tuple[Push, Millis]] = deque()
-        """Pushes that the mode machine does not know of yet, with the moments they came."""
+        self._pending: deque[tuple[Push, Millis]] = deque()
+        """Pushes that are not signalled yet, with their time of arrival (ms)."""
 
     def add(self, push: Push, at: Millis) -> None:
-        """Note a valid push that is in the inbox: the channel works."""
-        self._push.saw(push, at, self._monotonic())
-        self._taken.append((push, at))
+        """Record a valid push that is in the inbox."""
+        self._push.record(push, at, self._monotonic())
+        self._pending.append((push, at))
         self.wake.set()
 
     async def step(self) -> float:
-        """Judge what came since the last step."""
-        while self._taken:
-            push, at = self._taken.popleft()
+        """Evaluate the pushes since the last step."""
+        while self._pending:
+            push, at = self._pending.popleft()
             try:
                 await self._judge(push, at)
-            except BaseException:  # a full disk keeps a transition out of the journal: it is judged again
-                self._taken.appendleft((push, at))
+            except BaseException:  # such as a full disk, which cannot journal a transition: try it again
+                self._pending.appendleft((push, at))
                 raise
         return UNTIL_WOKEN
 
     async def _judge(self, push: Push, at: Millis) -> None:
         disabled = isinstance(push, Heartbeat) and push.settings.get("disabled") is True
         if self._package is not None:
-            self._package.heard_from(push, at)
+            self._package.observe(push, at)
             if self._mode.mode is Mode.DISABLED and not isinstance(push, Heartbeat):
-                self._package.probe_soon()  # on its way when it was switched off, or switched on again?
+                self._package.request_probe()  # sent before it was disabled, or is it enabled again?
         await self._mode.observe(Signal.PACKAGE_DISABLED if disabled else Signal.PUSH)

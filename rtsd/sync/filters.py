@@ -1,8 +1,8 @@
-"""Row filters (`where`): the org decides which records belong to the mirror.
+"""Row filters (`where`), which the org evaluates to decide which records belong to the mirror.
 
-SOQL has its own rules for NULL, case, dates and related fields, so a filter is never evaluated here.
-The cost: a window of a filtered object takes one more call per 2,000 changed rows, and pushed records
-wait some seconds for each other, to be queried by id in one call.
+SOQL has its own rules for NULL, case, dates and related fields, so rtsd never evaluates a filter itself.
+The cost: a window of a filtered object takes one more call per 2,000 changed rows, and pushed records are
+collected for some seconds and queried by id in one call.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rtsd.sync.reading import Query, Reader
 
 AT_ONCE = 500
 """Ids in one statement."""
-ANOTHER_REASON = "the filter of [[objects]] does not let it in"
+FILTERED_OUT = "it does not pass the filter of [[objects]]"
 
 
 async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
-    """The records that pass the filter now. Raises what the client raises."""
+    """Return the ids of the records that pass the filter now. Raises the client's errors."""
     found: set[str] = set()
     for start in range(0, len(ids), AT_ONCE):
         where = soql.all_of(soql.one_of("Id", ids[start : start + AT_ONCE]), reader.mirrored.config.where)
@@ -33,10 +33,10 @@ async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
     return found
 
 
-def departure(mirrored: MirroredObject, record: Mapping[str, Any], source: Source, seen: Observed) -> Change:
-    """The deletion of a record that no longer passes the filter, at the version that was read.
+def removal(mirrored: MirroredObject, record: Mapping[str, Any], source: Source, seen: Observed) -> Change:
+    """Return the deletion of a record that no longer passes the filter, at the version that was read.
 
-    It keeps the stamp of the record: should the unchanged record pass again, the later read has to win.
+    It has the record's stamp, so that a later read wins if the unchanged record passes again.
     """
     cursor = mirrored.described.schema.cursor
     stamp = normal_iso(str(record[cursor])) if cursor else ""
@@ -46,5 +46,5 @@ def departure(mirrored: MirroredObject, record: Mapping[str, Any], source: Sourc
         operation=Operation.DELETE,
         source=source,
         version=Version(stamp, *seen),
-        note=ANOTHER_REASON,
+        note=FILTERED_OUT,
     )

@@ -1,8 +1,8 @@
-"""The cheap audit: counts by stamp, org against mirror; only what differs is read more closely.
+"""The fingerprint, a cheap audit: compares counts by day in org and mirror, and reads only where they differ.
 
-One call per object when nothing has changed since the last proof. Otherwise the rows edited since then
-are compared by id and stamp (2,000 in a call), the delete log explains what is gone, and days that
-still differ are read by hour, then by id. Only ids that differ are fetched.
+It costs one call per object if nothing has changed since the last proof. Otherwise rows edited since then are
+compared by id and stamp (2,000 per call), the delete log accounts for missing rows, and days that still
+differ are compared by hour, then by id. Only records that differ are fetched.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rtsd.sync.comparison import (
     OVERLAP_MS,
     PURPOSE,
     Comparison,
-    Stretch,
+    StampRange,
     logged_deletions,
     org_stamps,
 )
@@ -38,11 +38,11 @@ from rtsd.sync.mirrored_object import Drift, MirroredObject
 from rtsd.sync.reading import REST_PAGE
 from rtsd.sync.unit_of_work import UnitsOfWork
 
-MOST_NAMED = 1_000
-"""Ids in one journal entry."""
-MOST_ENTRIES = 100_000
-"""Journal entries of a repair that are read to tell drift from unwatched fields."""
-UNSETTLED = "it was seen within the second of its stamp, and may have changed again in it"
+MAX_LISTED = 1_000
+"""Ids listed in one journal entry."""
+MAX_ENTRIES = 100_000
+"""Journal entries of a repair that are read to separate drift from changes in unwatched fields."""
+UNSETTLED = "it was read within the second of its stamp, and may have changed again in that second"
 
 log = structlog.get_logger("rtsd.fingerprint")
 
@@ -52,25 +52,25 @@ class Fingerprint:
     """The result of one check."""
 
     before: str
-    """The moment of the check, ISO, on Salesforce's clock."""
+    """The time of the check (ISO, UTC), on Salesforce's clock."""
     checked: int = 0
-    """Rows that were counted."""
+    """Rows counted in the org."""
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
-    """The newest stamp on either side of each row that differs."""
+    """The newer of both stamps of each row that differs."""
     theirs: dict[str, str] = field(default_factory=dict)
     """The org's stamps of missing and stale rows."""
     unsettled: set[str] = field(default_factory=set)
-    """Rows read within the second of their stamp, in which another edit would not show: fetched, too."""
+    """Rows read within the second of their stamp, which would hide another edit: they are fetched too."""
 
 
 def _may_be_held_back(mirrored: MirroredObject, found: Differences) -> bool:
-    """Whether sync conditions may explain all of it: only the values of the rows will tell."""
+    """Return whether sync conditions may explain all differences; only the rows' values can confirm it."""
     return bool(mirrored.conditions) and not found.missing and not found.orphaned
 
 
 class Fingerprinter:
-    """Compares one object at a time, and has the rows that differ fetched."""
+    """Compares one object at a time, and requests the records that differ."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Fingerprinter:
         self._sleep = sleep
 
     async def step(self, mirrored: MirroredObject) -> Fingerprint:
-        """Check one object, and put the rows that differ on the list of records to fetch.
+        """Check one object, and request the records that differ.
 
-        Raises what the client raises; then nothing was proven.
+        Raises the client's errors, in which case nothing is proven.
         """
         table = mirrored.described
         now = self._server_clock.now()
@@ -103,16 +103,16 @@ class Fingerprinter:
         comparison = Comparison(self._client, self._database, mirrored)
         days = left = differing(org, own)
         if newest >= since or any(day >= since[:10] for day in days):
-            await comparison.compare(Stretch(since))
+            await comparison.compare(StampRange(since))
             left = await comparison.unexplained(days)
         if left:
             comparison.found |= await self._logged(mirrored)
             left = await comparison.unexplained(days)
-        for stretch in await comparison.stretches(left, org, own):
-            await comparison.compare(stretch)
+        for span in await comparison.ranges(left, org, own):
+            await comparison.compare(span)
         found = comparison.found
-        found.orphaned -= found.stale  # it moved out of the stretch that was read
-        await comparison.let_settle(now, self._sleep)
+        found.orphaned -= found.stale  # an edit moved its stamp out of a range that was read
+        await comparison.discard_arrivals(now, self._sleep)
         result = Fingerprint(
             to_iso(now),
             checked=sum(org.values()),
@@ -125,21 +125,21 @@ class Fingerprinter:
         return result
 
     async def stamped(self, mirrored: MirroredObject, since: str, before: str) -> set[str]:
-        """The ids of the records that either side has stamped from `since` until before `before`."""
+        """Return the ids of records with a stamp from `since` to `before` (ISO, exclusive) on either side."""
         client, database = self._client, self._database
-        org = await org_stamps(client, database, mirrored, Stretch(since, before))
+        org = await org_stamps(client, database, mirrored, StampRange(since, before))
         own = await mirror.stamps(database, mirrored.described, since, before)
         return org.keys() | own.keys()
 
     async def prove(self, mirrored: MirroredObject, result: Fingerprint) -> None:
-        """Make a check the new proof, once nothing that it found is left to fetch."""
+        """Make a check the new proof if no record of the object is left to fetch."""
         async with self._work.begin() as unit:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 proven_at = from_iso(result.before)
                 await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
 
     async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
-        """Count the stale rows that still have, after their repair, a stamp that the org never showed."""
+        """Return the number of stale rows that have a newer stamp than in the org even after their repair."""
         own = await mirror.stamps_of(self._database, mirrored.described, result.found.stale)
         return sum(
             1
@@ -148,7 +148,7 @@ class Fingerprinter:
         )
 
     async def _since(self, mirrored: MirroredObject) -> str:
-        """Where the comparison row by row begins: the last proof, or a little before it if that is cheap."""
+        """Return the start of the comparison by id: the last proof, less an overlap if that is cheap."""
         cautious = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
         rows = await mirror.count_since(self._database, mirrored.described, cautious)
         return cautious if rows <= REST_PAGE else to_iso(mirrored.stored.proven_at)
@@ -157,7 +157,7 @@ class Fingerprinter:
         return await logged_deletions(self._client, self._database, mirrored, self._server_clock.now())
 
     async def _finish(self, mirrored: MirroredObject, result: Fingerprint) -> None:
-        """Store the result; when nothing is wrong, it is the new proof."""
+        """Store the result, as the new proof if nothing differs."""
         found = result.found
         vanished = await self._vanished(mirrored, found)
         proven = not found and not result.unsettled
@@ -176,9 +176,9 @@ class Fingerprinter:
                     f"fingerprint: {drift.missing} missing, {drift.stale} stale, {drift.orphaned} orphaned"
                 )
                 detail = {
-                    "missing": sorted(found.missing)[:MOST_NAMED],
-                    "stale": sorted(found.stale)[:MOST_NAMED],
-                    "orphaned": sorted(found.orphaned)[:MOST_NAMED],
+                    "missing": sorted(found.missing)[:MAX_LISTED],
+                    "stale": sorted(found.stale)[:MAX_LISTED],
+                    "orphaned": sorted(found.orphaned)[:MAX_LISTED],
                 }
                 kind = "audit" if _may_be_held_back(mirrored, found) else "drift"
                 await unit.note(Note(kind, mirrored.name, message=message, detail=detail))
@@ -189,14 +189,14 @@ class Fingerprinter:
             await object_states.guard_deletions(self._work, mirrored, len(vanished), rows)
         log.info("fingerprint", object=mirrored.name, checked=result.checked, drift=drift)
 
-    async def tell_apart(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
-        """After the repair, take rows that changed only in unwatched fields out of the drift.
+    async def classify_drift(self, mirrored: MirroredObject, result: Fingerprint, seq: int) -> None:
+        """After the repair, exclude rows from the drift that differed only in unwatched fields.
 
-        `seq` is the journal's newest entry before the repair.
+        `seq` is the newest journal entry before the repair.
         """
         if not mirrored.conditions or not result.found.stale:
             return
-        entries = await journal.after(self._database, seq, object_name=mirrored.name, limit=MOST_ENTRIES)
+        entries = await journal.after(self._database, seq, object_name=mirrored.name, limit=MAX_ENTRIES)
         held_back = {
             entry.note.id
             for entry in entries
@@ -208,12 +208,12 @@ class Fingerprinter:
         stale = len(found.stale) - unwatched
         mirrored.suspicions.drift = Drift(len(found.missing), stale, len(found.orphaned), unwatched)
         if stale and _may_be_held_back(mirrored, found):
-            message = f"fingerprint: {stale} stale; {unwatched} more changed in unwatched fields only"
-            detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}
+            message = f"fingerprint: {stale} stale; {unwatched} more changed only in unwatched fields"
+            detail = {"stale": sorted(found.stale - held_back)[:MAX_LISTED]}
             await self._work.note(Note("drift", mirrored.name, message=message, detail=detail))
 
     async def _vanished(self, mirrored: MirroredObject, found: Differences) -> set[str]:
-        """Orphans that are too many to believe and that no delete log explains; otherwise none."""
+        """Return the orphans that the delete log does not explain, if they are too many to be deletions."""
         rows = await mirror.count(self._database, mirrored.described)
         if is_plausible(len(found.orphaned), rows):
             return set()

@@ -1,4 +1,4 @@
-"""How late changes were in the mirror, per object."""
+"""Freshness: the delay from the org's commit to the mirror's, per object."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from rtsd.core.change import Source
 from rtsd.core.instant import Millis
 
 SAMPLES = 1_000
-"""Latencies kept for the percentiles of one object."""
+"""Latencies kept for one object's percentiles."""
 
 Latency = tuple[Source, Millis]
-"""How late a change was in the mirror, and which source brought it."""
+"""The source of a change, and its delay in ms."""
 
 
 @dataclass(slots=True)
 class Freshness:
-    """How late changes were in the mirror."""
+    """The delays of an object's latest changes."""
 
     latencies: deque[Latency] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     last_change_at: str | None = None
     loaded_from: Millis = 0
-    """When this run began the initial audit: what changed before was not late."""
+    """The start of the initial audit in this run: delays of earlier changes mean nothing."""
 
     def applied(self, at: str, latencies: Iterable[Latency]) -> None:
-        """Take changes that were applied at a moment."""
+        """Record changes that were applied at `at` (ISO, UTC)."""
         self.last_change_at = at
         self.latencies.extend(latencies)
 
     def loaded(self, since: Millis) -> None:
-        """Measure changes since then."""
+        """Measure only changes made from `since` (ms) on."""
         self.loaded_from = since

@@ -1,4 +1,4 @@
-"""The org's counts of an object's rows by day and by hour of their stamp."""
+"""The org's counts of an object's rows, by day and by hour of their stamp."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from rtsd.store.database import Database
 from rtsd.sync.mirrored_object import MirroredObject
 
 GROUPS = 2_000
-"""An aggregate query refuses more groups (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
+"""The most groups of an aggregate query (SOQL and SOSL Reference, Considerations for GROUP BY) ..."""
 TOO_MANY_GROUPS = "EXCEEDED_ID_LIMIT"
-"""... with this code, which is not documented."""
+"""... beyond which Salesforce refuses it with this undocumented code."""
 SPARE_GROUPS = 50
-"""Days that only the org may have."""
+"""Groups left free for days that only the org has."""
 PARTS = (1, 16, 256)
-"""Parts in which an org is asked to count when one query takes too long."""
+"""Numbers of queries over which to spread a count, tried in turn while one query takes too long."""
 
 log = structlog.get_logger("rtsd.fingerprint")
 
 
 @dataclass(frozen=True, slots=True)
 class OrgHistogram:
-    """Has the org count the rows of one object, in windows within its limits on grouping."""
+    """Has the org count the rows of one object, within the limits of aggregate queries."""
 
     client: Client
     database: Database
@@ -38,13 +38,16 @@ class OrgHistogram:
     purpose: str
 
     async def by_day(self, before: str) -> tuple[dict[str, int], str]:
-        """Counts by day, and the newest stamp before `before`; in windows where there are too many days."""
+        """Return the counts by day (`YYYY-MM-DD`, UTC), and the newest stamp before `before` (ISO, UTC).
+
+        Spread over several queries if there are too many days for one.
+        """
         for parts in PARTS:
             try:
                 return await self._count_days(await self._windows(before, parts))
             except SalesforceError as error:
                 if error.reason == TOO_MANY_GROUPS or "queryMore" in error.message:
-                    log.info("more days than the mirror has", object=self.mirrored.name)
+                    log.info("org has more days than the mirror", object=self.mirrored.name)
                     break
                 if error.reason not in TOO_SLOW or parts == PARTS[-1]:
                     raise
@@ -52,7 +55,7 @@ class OrgHistogram:
         return await self._count_days(await self._calendar(before))
 
     async def by_hour(self, day: Millis) -> dict[str, int]:
-        """Counts by hour, `YYYY-MM-DDTHH` in UTC, of the day that begins at `day`."""
+        """Return the counts by hour (`YYYY-MM-DDTHH`, UTC) of the day that begins at `day` (ms)."""
         mirrored = self.mirrored
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.between(cursor, day, day + DAY_MS), mirrored.config.where)
@@ -74,9 +77,9 @@ class OrgHistogram:
         return counts, newest
 
     async def _windows(self, before: str, parts: int) -> list[str]:
-        """Conditions that together cover every stamp before `before`, each with few enough days.
+        """Return conditions that together cover every stamp before `before`, each with few enough days.
 
-        None has many more rows than its share, except for a single day with more.
+        They have about the same number of rows, except for a single day with more.
         """
         table = self.mirrored.described
         own = await mirror.histogram(self.database, table, before)
@@ -90,7 +93,7 @@ class OrgHistogram:
         return _between(table.schema.cursor or "", borders, before)
 
     async def _calendar(self, before: str) -> list[str]:
-        """Conditions as `_windows`, for an org with days that the mirror does not know: by the calendar."""
+        """Return conditions as `_windows` does, by the calendar: the mirror lacks some of the org's days."""
         mirrored = self.mirrored
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.before(cursor, before), mirrored.config.where)
@@ -102,7 +105,7 @@ class OrgHistogram:
 
 
 def _between(cursor: str, borders: Sequence[str], end: str) -> list[str]:
-    """Conditions for the stretches between moments: before the first, ..., from the last to `end`."""
+    """Return conditions for the ranges between `borders`: before the first, ..., from the last to `end`."""
     starts = ["", *(soql.since(cursor, border) for border in borders)]
     ends = [soql.before(cursor, border) for border in (*borders, end)]
     return [soql.all_of(start, stop) for start, stop in zip(starts, ends, strict=True)]

@@ -1,4 +1,4 @@
-"""Interval Sync of all objects: windows are read while the mode asks for it, and when some are owed."""
+"""Interval Sync of all objects: reads windows while the mode requires it, and to catch up afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rtsd.sync.windows import Windows
 
 
 class IntervalSync(Service):
-    """Reads one window of each object per step, and has the silence judged by what they held."""
+    """Reads one window of each object per step, then classifies the silence by the changes found."""
 
     name = "interval"
 
@@ -47,36 +47,36 @@ class IntervalSync(Service):
         self._describer = describer
         self._missed_pushes = missed_pushes
         self._package = package
-        self._is_owed = True
-        """Whether windows are to be read whatever the mode: after a start, and when pushes return."""
-        mode.subscribe(self._moved)
+        self._must_catch_up = True
+        """True if windows are due whatever the mode: after a start, and when pushes resume."""
+        mode.subscribe(self._on_transition)
 
-    def _moved(self, before: Mode, after: Mode) -> None:
-        """What happened before pushes returned may have been pushed by nobody."""
-        self._is_owed |= after is Mode.REAL_TIME and before in READS_BY_INTERVAL
+    def _on_transition(self, before: Mode, after: Mode) -> None:
+        """Catch up when pushes resume: changes made before may not have been pushed."""
+        self._must_catch_up |= after is Mode.REAL_TIME and before in READS_BY_INTERVAL
         self.wake.set()
 
     def catch_up(self) -> None:
         """Read a window of every object now, whatever the mode."""
-        self._is_owed = True
+        self._must_catch_up = True
         self.wake.set()
 
     async def step(self) -> float:
-        """Read the windows that the mode asks for, or that are owed."""
+        """Read the windows that the mode requires, or that are due to catch up."""
         mode = self._mode.mode
-        if mode in READS_BY_INTERVAL or (self._is_owed and mode is not Mode.PAUSED):
-            self._is_owed = False
+        if mode in READS_BY_INTERVAL or (self._must_catch_up and mode is not Mode.PAUSED):
+            self._must_catch_up = False
             try:
                 await self.read()
             except BaseException:
-                self._is_owed = True
+                self._must_catch_up = True
                 raise
         elif mode is Mode.REAL_TIME and self._package is not None:
             await self._read_uncovered(self._package)
         return self._schedule().interval / 1000
 
     async def read(self) -> None:
-        """Read one window of every object; what they hold says whether the silence was idleness."""
+        """Read one window of every object, then classify the silence by the changes found."""
         before = self._mode.mode
         is_complete = await self._read_windows(self._catalog)
         await self._missed_pushes.count()
@@ -84,15 +84,15 @@ class IntervalSync(Service):
             await self._missed_pushes.judge()
 
     async def _read_uncovered(self, package: PackageWatch) -> None:
-        """Read the objects that no Apex trigger pushes."""
+        """Read the objects without an Apex trigger."""
         uncovered = package.uncovered()
-        await self._read_windows(one for one in self._catalog if one.name in uncovered)
+        await self._read_windows(mirrored for mirrored in self._catalog if mirrored.name in uncovered)
         await self._missed_pushes.count()
 
     async def _read_windows(self, objects: Iterable[MirroredObject]) -> bool:
-        """Read one window of each object; return whether every one could be read.
+        """Read one window of each object; return whether all could be read.
 
-        Raises the refusal of one that has to wait for quota after the others were read.
+        Raises QuotaExhausted if one lacks quota, after reading the others.
         """
         is_complete = True
         refused: QuotaExhausted | None = None

@@ -1,4 +1,4 @@
-"""The ledger at work: no call without its entry, none beyond the reserve or the operator's own caps."""
+"""The stored ledger: records every call, and refuses calls beyond the reserve or the operator's own caps."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from rtsd.store.quota import Usage
 from rtsd.sync.usage import OrgUsage
 
 RECOUNT_MS: Millis = 60_000
-"""How often the rolling 24 hours are summed up again."""
+"""Time between recounts of the last 24 hours' usage."""
 
-Tell = Callable[[Note], Awaitable[None]]
-"""Puts into the journal what is held back."""
+WriteNote = Callable[[Note], Awaitable[None]]
+"""Writes one entry into the journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What rtsd leaves alone: a share of each daily limit, and more than its own caps."""
+    """The limits on rtsd's usage: the reserve, a share of each daily limit, and the operator's own caps."""
 
     reserve: float
     daily: Mapping[str, int]
-    """Own caps by resource, per 24 hours."""
+    """Own caps per 24 hours, by resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitForecast:
-    """One of the org's limits now, and when it runs out at the rate of the last hour."""
+    """The usage of one of the org's limits, and the time it runs out at the last hour's rate (ms)."""
 
     usage: Usage
     runs_out_at: Millis | None
@@ -42,48 +42,51 @@ class LimitForecast:
 
 @dataclass(slots=True)
 class _Closed:
-    """Salesforce itself refuses a resource: nothing is sent until then."""
+    """A resource that Salesforce itself has refused: nothing is sent until `until` (ms)."""
 
     until: Millis
     times: int
+    """Consecutive refusals."""
     reason: str
-    tried: bool = False
-    """Whether a call went since, to find out."""
+    probed: bool = False
+    """True if a call was sent since, as a probe."""
 
-    def probed(self) -> None:
-        """Note that a call goes, to find out."""
-        self.tried = True
+    def probe(self) -> None:
+        """Note that a probe was sent."""
+        self.probed = True
 
 
 class StoredLedger:
-    """Writes every call down before it is sent (salesforce.ledger.Ledger), and refuses what may not be.
+    """Records every call before it is sent (salesforce.ledger.Ledger), and refuses calls beyond a limit.
 
-    Everything it decides by is in the database, so a restart changes nothing. Each purpose that is held
-    back, or resumes, is journalled once.
+    Its decisions depend only on the database, so a restart changes nothing. It journals once when a purpose
+    is held back, and once when it resumes.
     """
 
-    def __init__(self, database: Database, caps: Caps, now: Callable[[], Millis], tell: Tell) -> None:
+    def __init__(
+        self, database: Database, caps: Caps, now: Callable[[], Millis], write_note: WriteNote
+    ) -> None:
         self._database = database
         self.caps = caps
         self._now = now
-        self._tell = tell
+        self._write_note = write_note
         self.org = OrgUsage()
         self._spent: dict[str, int] = {}
         self._counted_at: Millis | None = None
         self._closed: dict[str, _Closed] = {}
         self._held: set[tuple[str, str]] = set()
-        """Which purposes are held back, each by which resource."""
+        """Held-back work as (purpose, resource)."""
         self._warned: set[str] = set()
 
     @property
     def reserve(self) -> float:
-        """The share of each daily limit that rtsd leaves alone."""
+        """The share of each daily limit that rtsd never uses."""
         return self.caps.reserve
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
-        """Write down what is sent next. Raises QuotaExhausted when it may not be; then nothing is.
+        """Record a call about to be sent. Raises QuotaExhausted if it is refused; then nothing is recorded.
 
-        Checked and written in one transaction: calls that come at once cannot pass a cap together.
+        One transaction checks and records, so that concurrent calls cannot exceed a cap together.
         """
         if resource == LOGINS:
             await self.record(purpose, resource, count)
@@ -102,23 +105,23 @@ class StoredLedger:
             samples = self.org.due_samples(ours, self._now(), refused=refusal is not None)
             if samples:
                 await quota.add_usage(tx, samples, self._now())
-                tx.on_commit(partial(self.org.kept, samples))
+                tx.on_commit(partial(self.org.stored, samples))
         if samples:
             await self._warn()
         if refusal is not None:
             await self._hold_back(purpose, resource, refusal)
             raise refusal
         if proven:
-            await self._let_go(purpose, resource)
+            await self._release(purpose, resource)
 
     async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Write down what was drawn."""
+        """Record usage that has occurred."""
         async with self._database.transaction() as tx:
             await self._recount(tx)
             await self._write(tx, purpose, resource, count)
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
-        """Salesforce itself has refused: the resource is closed for a while, ever longer."""
+        """Record a refusal by Salesforce itself, and close the resource for a growing time."""
         of_jobs = BULK_JOBS in resources and error.reason != "REQUEST_LIMIT_EXCEEDED"
         resource = BULK_JOBS if of_jobs else API_REQUESTS
         now, before = self._now(), self._closed.get(resource)
@@ -127,41 +130,41 @@ class StoredLedger:
         error.try_at = self._closed[resource].until
         await self._hold_back(purpose, resource, error)
 
-    def saw_usage(self, used: int, highest: int) -> None:
-        """Take the usage that came with an answer (Sforce-Limit-Info)."""
-        self.saw_limit(API_REQUESTS, used, highest)
+    def observe_usage(self, used: int, highest: int) -> None:
+        """Record the usage of API requests from a response's header (Sforce-Limit-Info)."""
+        self.observe_limit(API_REQUESTS, used, highest)
 
-    def saw_limit(self, name: str, used: int, highest: int) -> None:
-        """Take how much is used of one of the org's limits."""
-        self.org.saw(name, used, highest, self._spent.get(name, 0), self._now())
+    def observe_limit(self, name: str, used: int, highest: int) -> None:
+        """Record the usage of one of the org's limits."""
+        self.org.observe(name, used, highest, self._spent.get(name, 0), self._now())
 
     async def limit_read_at(self, name: str) -> Millis | None:
-        """Time of the last figure for a limit, in this run or an earlier one; None: never."""
+        """Return the time of a limit's last figure (ms), in this run or an earlier one; None without one."""
         self.org.restore(await quota.usage(self._database, self._now() - DAY_MS))
         return self.org.read_at(name)
 
     async def forecasts(self) -> list[LimitForecast]:
-        """Every limit that is known, as of now."""
+        """Return the forecast of every known limit."""
         now = self._now()
         kept = await quota.usage(self._database, now - DAY_MS)
         self.org.restore(kept)
         ours = self._database.counts.calls_by_resource(now)
         samples = self.org.samples(ours, now)
         hour: dict[str, list[tuple[Millis, int]]] = {}
-        for one in [*(one for one in kept if one.at >= now - HOUR_MS), *samples]:
-            hour.setdefault(one.name, []).append((one.at, one.used))
-        return [LimitForecast(one, runs_out_at(hour[one.name], one.max)) for one in samples]
+        for usage in [*(usage for usage in kept if usage.at >= now - HOUR_MS), *samples]:
+            hour.setdefault(usage.name, []).append((usage.at, usage.used))
+        return [LimitForecast(usage, runs_out_at(hour[usage.name], usage.max)) for usage in samples]
 
     async def _check(self, tx: Tx, purpose: str, resource: str, count: int) -> bool:
-        """Whether a call may be sent by all that is known; False: it is sent to find out.
+        """Return True if the known limits allow a call, False if it is sent only as a probe.
 
-        Raises QuotaExhausted.
+        Raises QuotaExhausted if it must not be sent.
         """
         now, closed = self._now(), self._closed.get(resource)
         if closed is not None and now < closed.until:
             raise _refusal(closed.reason, None, closed.until)
-        if closed is not None and not closed.tried:
-            tx.on_commit(closed.probed)
+        if closed is not None and not closed.probed:
+            tx.on_commit(closed.probe)
             return False
         held = (purpose, resource) in self._held
         for name, bound in self._bounds(resource):
@@ -173,21 +176,21 @@ class StoredLedger:
             goes_on_at = frees_at(await quota.spent_by_minute(tx, name, now - DAY_MS), missing)
             try_at = goes_on_at or now + HOUR_MS
             if not bound.ours_alone:
-                asked_at = self.org.probe_at if name == API_REQUESTS else now + HOUR_MS
-                try_at = min(try_at, asked_at)
+                probe_at = self.org.probe_at if name == API_REQUESTS else now + HOUR_MS
+                try_at = min(try_at, probe_at)
             raise _refusal(_sentence(name, bound, purpose), goes_on_at, try_at)
         if resource == API_REQUESTS:
-            self.org.found_room(now)
+            self.org.reset_probes(now)
         return True
 
     def _bounds(self, resource: str) -> Iterator[tuple[str, Bound]]:
-        """What limits a resource. A Bulk job draws on the megabytes of results too."""
+        """Yield the bounds of a resource, by name. A Bulk job also uses megabytes of results."""
         for name in (resource, BULK_MEGABYTES) if resource == BULK_JOBS else (resource,):
             ours = self._spent.get(name, 0)
             cap = self.caps.daily.get(name)
             if cap is not None:
                 yield name, Bound(cap, ours, ours_alone=True)
-            known = self.org.now_used(name, ours, self._now())
+            known = self.org.current(name, ours, self._now())
             if known is not None:
                 used, highest = known
                 yield name, Bound(highest, used, int(highest * self.caps.reserve))
@@ -215,39 +218,43 @@ class StoredLedger:
         if (purpose, resource) not in self._held:
             self._held.add((purpose, resource))
             message = f"{purpose} is held back: {refusal.message}{until(refusal)}"
-            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=True)))
+            await self._write_note(
+                Note("quota", message=message, detail=_detail(purpose, resource, held=True))
+            )
 
-    async def _let_go(self, purpose: str, resource: str) -> None:
+    async def _release(self, purpose: str, resource: str) -> None:
         if (purpose, resource) in self._held:
             self._held.remove((purpose, resource))
-            message = f"{purpose} goes on: there are {resource} again"
-            await self._tell(Note("quota", message=message, detail=_detail(purpose, resource, held=False)))
+            message = f"{purpose} resumes: {resource} are available again"
+            await self._write_note(
+                Note("quota", message=message, detail=_detail(purpose, resource, held=False))
+            )
 
     async def _warn(self) -> None:
-        """Say before it happens that a limit will be used up."""
-        for one in await self.forecasts():
-            name = one.usage.name
-            if one.runs_out_at is None:
+        """Journal a warning, once, for each limit that will run out."""
+        for forecast in await self.forecasts():
+            name = forecast.usage.name
+            if forecast.runs_out_at is None:
                 self._warned.discard(name)
             elif name not in self._warned:
                 self._warned.add(name)
                 message = (
-                    f"at the rate of the last hour all {one.usage.max} {name} of the org are used up"
-                    f" about {to_minute(one.runs_out_at)}"
+                    f"at the rate of the last hour all {forecast.usage.max} {name} of the org are used up"
+                    f" about {to_minute(forecast.runs_out_at)}"
                 )
-                await self._tell(Note("quota", message=message, detail={"limit": name}))
+                await self._write_note(Note("quota", message=message, detail={"limit": name}))
 
 
 def until(error: QuotaExhausted) -> str:
-    """When work that was refused goes on, as the end of a sentence."""
+    """Return the end of a sentence that says when refused work resumes."""
     if error.goes_on_at is not None:
-        return f"; goes on about {to_minute(error.goes_on_at)}"
-    return f"; it is tried again about {to_minute(error.try_at)}"
+        return f"; resumes about {to_minute(error.goes_on_at)}"
+    return f"; next attempt about {to_minute(error.try_at)}"
 
 
 def _refusal(message: str, goes_on_at: Millis | None, try_at: Millis) -> QuotaExhausted:
     error = QuotaExhausted(
-        message, "Nothing is lost. To go on sooner, raise the cap or lower [quota] reserve."
+        message, "Nothing is lost. To resume sooner, raise the cap or lower [quota] reserve."
     )
     error.goes_on_at, error.try_at = goes_on_at, try_at
     return error

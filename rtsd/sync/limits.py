@@ -1,4 +1,4 @@
-"""Reading `/limits`: only when work needs to know what no answer's header tells."""
+"""Reads of `/limits`, for limits that no response header reports."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import Clock
 from rtsd.sync.ledger import StoredLedger
 
-TOLD_ONLY_THERE = (
+ONLY_IN_LIMITS = (
     BULK_JOBS,
     BULK_MEGABYTES,
     "DailyAsyncApexExecutions",  # each push is one
     "DataStorageMB",
     "FileStorageMB",
 )
+"""Limits that only `/limits` reports, by Salesforce's names."""
 
 log = structlog.get_logger("rtsd.limits")
 
 
 class Limits:
-    """Asks for the org's limits before full reads, at most once an hour."""
+    """Reads the org's limits before full reads, at most once an hour."""
 
     def __init__(self, client: Client, ledger: StoredLedger, now: Clock) -> None:
         self._client = client
@@ -35,11 +36,11 @@ class Limits:
         self._asked_at: Millis | None = None
 
     async def refresh(self, *, purpose: str) -> None:
-        """Read them, unless that was done within the hour; also by an earlier run.
+        """Read the limits, unless this or an earlier run read them within the hour.
 
-        What the sync user may not see (it takes View Setup and Configuration, and Manage Users for
-        storage; REST API guide, Limits) stays unknown.
-        Raises QuotaExhausted, OrgUnreachable, AuthenticationFailed.
+        Limits that the sync user may not see stay unknown. They require View Setup and Configuration, and
+        those of storage Manage Users (REST API guide, Limits). Raises QuotaExhausted, OrgUnreachable,
+        AuthenticationFailed.
         """
         async with self._asking:
             if self._asked_at is None:
@@ -47,13 +48,13 @@ class Limits:
             if self._asked_at is not None and self._now() - self._asked_at < HOUR_MS:
                 return
             try:
-                told = await self._client.limits(purpose=purpose)
+                found = await self._client.limits(purpose=purpose)
             except (QuotaExhausted, OrgUnreachable, AuthenticationFailed):
                 raise
             except SalesforceError as error:
-                log.info("limits not told", reason=error.message)
-                told = {}
+                log.info("limits not readable", reason=error.message)
+                found = {}
             self._asked_at = self._now()
-            for name, limit in told.items():
-                if name in TOLD_ONLY_THERE:
-                    self._ledger.saw_limit(name, limit.maximum - limit.remaining, limit.maximum)
+            for name, limit in found.items():
+                if name in ONLY_IN_LIMITS:
+                    self._ledger.observe_limit(name, limit.maximum - limit.remaining, limit.maximum)

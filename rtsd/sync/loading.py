@@ -1,4 +1,4 @@
-"""Loading: what is not in the mirror yet is described and read, the rest is proven, by the cheapest way."""
+"""Loading: describes and reads objects that are not in the mirror yet, and proves the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rtsd.services import Service
 from rtsd.store import audits
 from rtsd.store.database import Database
 from rtsd.sync import object_states
-from rtsd.sync.audit import StateAudit, must_be_read_whole
+from rtsd.sync.audit import StateAudit, needs_full_read
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
@@ -36,11 +36,11 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
 LOADS_AT_ONCE = 3
-"""Objects loaded side by side: while one waits for its job, another streams."""
-PATIENCE = 2
-"""So many proofs may fail before an object is read whole again: rows may be on their way."""
+"""Objects loaded concurrently: while one waits for its job, another streams."""
+MAX_FAILED_PROOFS = 2
+"""Failed proofs after which an object is read in full again; fewer may mean that rows are in flight."""
 REFRESH_PAUSE_MS: Millis = 600_000
-"""Before formulas that could not be read are tried again."""
+"""The pause before a failed refresh of formulas is retried."""
 
 
 class Loader(Service):
@@ -78,21 +78,22 @@ class Loader(Service):
         self._describer = describer
         self._org = org
         self._under_way: set[str] = set()
-        """Objects that are being read whole now."""
+        """Objects with a full read in progress."""
         self._requested: set[str] = set()
-        """Objects whose initial audit an operator asked for."""
+        """Objects whose initial audit an operator has requested."""
         mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:
-        """Describe, load and prove what is due.
+        """Describe, load and prove the objects that are due.
 
-        Raises what concerns every object: a lost org, and what the limits hold back.
+        Raises the errors that concern every object: OrgUnreachable, AuthenticationFailed and, from the
+        describes, QuotaExhausted.
         """
         if self._mode.is_paused:
             return DUE_CHECK_S
         self._requested = await audits.requested(self._database)
         try:
-            await self._org.learn()
+            await self._org.identify()
             await self._describer.step()
         except QuotaExhausted as refusal:
             for mirrored in self._catalog:
@@ -101,26 +102,26 @@ class Loader(Service):
             raise
         due = [mirrored for mirrored in self._catalog if self._is_due(mirrored)]
         places = asyncio.Semaphore(LOADS_AT_ONCE)
-        lost = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
-        for error in lost:
+        errors = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
+        for error in errors:
             if error is not None:
                 raise error
         await self._refresh_formulas()
         return DUE_CHECK_S
 
     def refuse_while_loading(self, mirrored: MirroredObject) -> None:
-        """Raise Conflict while an object is being read whole."""
+        """Raise Conflict while a full read of the object is in progress."""
         if mirrored.name in self._under_way or mirrored.loading is not None:
             raise Conflict(f"{mirrored.name} is being loaded", "wait until it is live")
 
     async def load(self, mirrored: MirroredObject, *, accept_missing: bool = False) -> None:
-        """Read an object whole now, because an operator asked for it.
+        """Run a state audit of an object now, at an operator's request.
 
-        Whatever interrupts an initial audit, it is resumed, after a restart too. Raises Conflict while the
-        object is being loaded, and what an audit raises.
+        An interrupted initial audit resumes, even after a restart. Raises Conflict while the object is being
+        loaded, and the errors of an audit.
         """
         self.refuse_while_loading(mirrored)
-        with self._reading_whole(mirrored):
+        with self._full_read(mirrored):
             if not mirrored.loaded:
                 async with self._database.transaction() as tx:
                     await audits.request(tx, mirrored.name, self._now())
@@ -128,7 +129,7 @@ class Loader(Service):
             await self._audit.run(mirrored, accept_missing=accept_missing)
 
     @contextmanager
-    def _reading_whole(self, mirrored: MirroredObject) -> Iterator[None]:
+    def _full_read(self, mirrored: MirroredObject) -> Iterator[None]:
         self._under_way.add(mirrored.name)
         try:
             yield
@@ -136,7 +137,7 @@ class Loader(Service):
             self._under_way.discard(mirrored.name)
 
     async def _refresh_formulas(self) -> None:
-        """A formula's value changes without the record's stamp moving: it is read again every so often."""
+        """Reread formulas that are due, as their values change without a new stamp on the record."""
         for mirrored in self._catalog:
             as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
             if mirrored.state is not ObjectState.LIVE or not period:
@@ -153,11 +154,11 @@ class Loader(Service):
                     await show_failure(self._work, self._describer, mirrored, error)
 
     def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
-        """Whether the initial audit needs no operator, or one has asked for it."""
+        """Return whether the initial audit is automatic, or an operator has requested it."""
         return self._schedule().initial_audit == "auto" or mirrored.name in self._requested
 
     def _is_due(self, mirrored: MirroredObject) -> bool:
-        """Whether the object has to be loaded or proven, and may be tried again by now."""
+        """Return whether the object must be loaded or proven, and the pause before a retry is over."""
         if mirrored.table is None or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
             return False
         if mirrored.name in self._under_way or self._now() < mirrored.retry.not_before:
@@ -169,10 +170,10 @@ class Loader(Service):
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
     async def _load_one(self, mirrored: MirroredObject, places: asyncio.Semaphore) -> SalesforceError | None:
-        """Load or prove one object. A failure of its own is its own; a lost org is everybody's."""
+        """Load or prove one object; return an error that concerns every object, and report any other."""
         async with places:
             try:
-                await self._bring_up(mirrored)
+                await self._make_live(mirrored)
             except (OrgUnreachable, AuthenticationFailed) as error:
                 return error
             except QuotaExhausted as error:
@@ -185,10 +186,10 @@ class Loader(Service):
             retry.not_before = 0 if live else self._now() + pause_ms(retry.failures)
             return None
 
-    async def _bring_up(self, mirrored: MirroredObject) -> None:
-        """Make an object live by the cheapest way there is: proof, fingerprint, or a full read.
+    async def _make_live(self, mirrored: MirroredObject) -> None:
+        """Make an object live in the cheapest way: by a proof, a fingerprint, or a full read.
 
-        Of an object whose rows have vanished only counts are compared: more would cost, and tell nothing.
+        While the deletion guard holds, only compare counts: more would cost calls and show nothing new.
         """
         suspicions = mirrored.suspicions
         if mirrored.loaded and not suspicions.reread and not self._is_outdated(mirrored):
@@ -197,15 +198,15 @@ class Loader(Service):
             if mirrored.described.schema.cursor is not None:
                 await self._checks.check(mirrored)
                 settled = suspicions.vanished or await self._audit.prove(mirrored)
-                if settled or mirrored.retry.failures < PATIENCE:
+                if settled or mirrored.retry.failures < MAX_FAILED_PROOFS:
                     return
-        if mirrored.name not in self._under_way:  # an operator may have asked for the same meanwhile
-            with self._reading_whole(mirrored):
+        if mirrored.name not in self._under_way:  # an operator may have started one meanwhile
+            with self._full_read(mirrored):
                 await self._audit.run(mirrored)
 
     def _is_outdated(self, mirrored: MirroredObject) -> bool:
-        """Whether an object without any stamp is to be read whole again: nothing else shows its changes."""
-        if must_be_read_whole(mirrored):
+        """Return whether an object without stamps is due for a full read, which alone finds its changes."""
+        if needs_full_read(mirrored):
             return True
         as_of, period = mirrored.stored.formulas_as_of, self._schedule().formula_refresh
         if mirrored.described.schema.cursor is not None or not period or as_of is None:
@@ -216,7 +217,7 @@ class Loader(Service):
 async def show_failure(
     work: UnitsOfWork, describer: Describer, mirrored: MirroredObject, error: SalesforceError
 ) -> None:
-    """Report that an object could not be read; where a field or the object is gone, describe it again."""
+    """Report that an object could not be read; if it or a field of it is gone, describe it again."""
     await work.report(error, mirrored.name)
     if isinstance(error, ObjectUnavailable):
         await describer.describe_for_push(mirrored)

@@ -1,7 +1,7 @@
-"""One mirrored object, in parts: configured, stored, and what only this run knows of it.
+"""A mirrored object: its configuration, its stored state, and the state of this run.
 
-`stored` is what `_rts_object` holds: it is replaced by the commit that wrote the row, and by nothing else.
-The other parts are lost at a restart, which costs a proof, not correctness.
+`stored` mirrors the object's row of `_rts_object`. Only the commit that wrote the row replaces it. The other
+state is lost at a restart, which costs a proof, not correctness.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ class Loading:
     rows: int
     started_ms: Millis
     at_start: int
-    """Rows that had been read before, when it resumes."""
+    """Rows read before this read resumed."""
 
     def rate(self, rows: int, now: Millis) -> float:
-        """Rows per second, when `rows` were read by now."""
+        """Return the rows per second, given the `rows` read until `now` (ms)."""
         return (rows - self.at_start) / max((now - self.started_ms) / 1000, 0.001)
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """An object waits for quota."""
+    """Work on an object that waits for quota."""
 
     why: QuotaExhausted
-    proof_stands: bool
-    """Only windows wait: the rows were proven before, and nothing has contradicted that since."""
+    proof_holds: bool
+    """True if only windows wait, and nothing has contradicted the last proof."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Rows that the last fingerprint found different from the org's."""
+    """The numbers of rows that the last fingerprint found to differ from the org's."""
 
     missing: int = 0
     stale: int = 0
     orphaned: int = 0
     held_back: int = 0
-    """Stale rows that changed only in fields that no sync condition watches: they are no drift."""
+    """Stale rows that changed only in fields that no sync condition watches, which is not drift."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.stale or self.orphaned)
@@ -58,82 +58,82 @@ class Drift:
 
 @dataclass(slots=True)
 class Suspicions:
-    """Evidence against the mirror's rows, until a check or a proof has settled it."""
+    """Evidence against the mirror's rows, until a check or a proof resolves it."""
 
     reason: str = ""
-    """Why a fingerprint is due before its time; empty when it is not."""
+    """Why a fingerprint is due early; empty if it is not."""
     check_now: bool = False
-    """The delete log did not answer: a fingerprint finds what it would have named."""
+    """True if the delete log could not be read, so that a fingerprint has to find the deletions."""
     reread: str = ""
-    """Why the object has to be read whole again; empty when it need not be."""
+    """Why the object needs another full read; empty if it does not."""
     vanished: int = 0
-    """Rows that the org no longer counts, more than are believed to be deleted: nothing is, meanwhile."""
+    """Rows held by the deletion guard: the org no longer counts them, and they are too many to delete."""
     unexplained: int = 0
-    """Rows taken for deleted without a trace since the last proof: little by little is much, too."""
+    """Rows deleted without evidence since the last proof, so that the guard also counts gradual losses."""
     contradicted: int = 0
-    """Rows whose stamps the org denied when they were last checked: it is not live until they are right."""
+    """Rows with newer stamps than in the org at the last check; while any remain, the object is not live."""
     drift: Drift | None = None
     """The result of the last fingerprint in this run."""
 
     def suspect(self, reason: str) -> None:
-        """Note what contradicts the mirror."""
+        """Record a contradiction to the mirror."""
         self.reason = reason
 
     def guard(self, vanished: int) -> None:
-        """Note how many rows have vanished and are kept."""
+        """Record the number of rows held by the deletion guard."""
         self.vanished = vanished
 
     def checked(self, drift: Drift, *, proven: bool) -> None:
-        """Take the result of a fingerprint; one that found nothing is a proof."""
+        """Record the result of a fingerprint; `proven` if it found nothing."""
         self.drift, self.check_now = drift, False
         if proven:
             self.unexplained = 0
 
     def counted(self) -> None:
-        """The org's count agrees with the mirror's."""
+        """Record that the org's count agrees with the mirror's."""
         self.vanished = self.unexplained = 0
 
-    def read_whole(self) -> None:
-        """Every row was read."""
+    def fully_read(self) -> None:
+        """Record a complete full read."""
         self.reread, self.check_now = "", False
 
 
 @dataclass(slots=True)
 class Retry:
-    """When an object is loaded or proven again."""
+    """When the next attempt to load or prove an object is due."""
 
     failures: int = 0
-    """Loads and proofs that failed in a row."""
+    """Consecutive failed loads and proofs."""
     not_before: Millis = 0
-    """Local time."""
+    """Local time (ms) of the next attempt."""
     deferred: Deferred | None = None
     resumes: int = 0
-    """How often it was resumed after a pause: a proof that began before does not count."""
+    """Number of resumes after a pause; a proof that began before the last one is void."""
 
     def defer(self, deferred: Deferred) -> None:
         """Wait for quota."""
         self.deferred, self.not_before = deferred, deferred.why.try_at
 
     def caught_up(self) -> None:
-        """What waited for quota was read."""
+        """End the wait for quota, once the windows that waited were read."""
         self.not_before = 0
 
     def resumed(self) -> None:
-        """Try at once after a pause."""
+        """Allow an attempt immediately after a pause."""
         self.resumes += 1
         self.failures, self.not_before = 0, 0
 
 
 @dataclass(slots=True)
 class Learned:
-    """What reading the object has taught: limits of this org that nothing announces."""
+    """Undocumented limits of this org, learned by reading the object."""
 
     max_characters: int = soql.MAX_FIELD_LIST
-    """Characters of a field list that the org is known to take in one statement of this object."""
+    """The longest field list, in characters, that the org accepts in a statement on this object."""
     rest_only: bool = False
-    """The Bulk API has refused the object."""
+    """True if the Bulk API has refused the object."""
     late_by: Millis = 0
-    """By how much a row was visible later than its stamp says, at most."""
+    """The longest delay in ms between a row's stamp and its visibility."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class OrgConditions:
     """The sync conditions in the org."""
 
     fields: tuple[str, ...] | None = None
-    """None where it is not known that the package is there: then the configuration's count."""
+    """None unless the package is known to be installed; then the configuration's conditions apply."""
     as_of: str | None = None
 
 
@@ -166,46 +166,46 @@ class MirroredObject:
 
     @property
     def state(self) -> ObjectState:
-        """How far its rows are proven."""
+        """The object's state: how far its rows are proven."""
         return self.stored.state
 
     @property
     def paused(self) -> bool:
-        """Whether an operator has paused it."""
+        """True if an operator has paused the object."""
         return self.state is ObjectState.PAUSED
 
     @property
     def deferred(self) -> Deferred | None:
-        """Why it waits for quota, if it does."""
+        """The work that waits for quota, if any."""
         return self.retry.deferred if self.state is ObjectState.DEFERRED else None
 
     @property
     def table(self) -> Table | None:
-        """Its table; None before the first describe."""
+        """The object's table; None before its first describe."""
         return self.stored.table
 
     @property
     def described(self) -> Table:
-        """Its table; only for callers that run after the describe."""
+        """The object's table, for callers that run after the first describe."""
         if self.table is None:
             raise AssertionError(f"{self.name} has not been described yet")
         return self.table
 
     @property
     def drifting(self) -> tuple[str, ...]:
-        """The columns whose values change without the record's stamp moving."""
+        """The columns whose values change without a new stamp on the record."""
         return self.described.schema.drifting(self.config.refresh)
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The fields whose change makes the package push; none: any."""
+        """The fields whose change makes the package push an update; without any, every update is pushed."""
         return self.config.conditions if self.in_org.fields is None else self.in_org.fields
 
     @property
     def loaded(self) -> bool:
-        """Whether an initial audit has come to its end, so that windows make sense."""
+        """True once the initial audit has read every row, from which on windows are read."""
         return self.stored.cursor is not None
 
     def committed(self, stored: StoredObject) -> None:
-        """Take what a transaction has stored."""
+        """Replace the stored state by that of a committed transaction."""
         self.stored = stored

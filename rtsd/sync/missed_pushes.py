@@ -1,4 +1,4 @@
-"""Evidence on the push channel: which changes were found that a push should have brought."""
+"""Missed pushes: changes found by other sources that a push should have delivered."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ log = structlog.get_logger("rtsd.missed_pushes")
 
 
 @dataclass(slots=True)
-class PushSeen:
-    """What is known of the push channel."""
+class PushActivity:
+    """The observed activity of the push channel. Times are local, in ms."""
 
     last_at: Millis | None = None
     last_heartbeat_at: Millis | None = None
-    heard: Millis = 0
-    """Monotonic ms of the last sign of life, or of the start: silence is measured from here."""
+    active_at: Millis = 0
+    """Monotonic ms of the last push or heartbeat, or of the start. Silence is measured from here."""
     rejected: int = 0
     quiet: Quiet = Quiet.UNKNOWN
     quiet_proof: str | None = None
 
-    def saw(self, push: Push, at: Millis, monotonic: Millis) -> None:
-        """A valid push is evidence: the channel works. A heartbeat is one too."""
-        self.last_at, self.heard = at, monotonic
+    def record(self, push: Push, at: Millis, monotonic: Millis) -> None:
+        """Record a valid push or heartbeat: it proves that the channel works."""
+        self.last_at, self.active_at = at, monotonic
         sign = "push"
         if isinstance(push, Heartbeat):
             self.last_heartbeat_at, sign = at, "heartbeat"
@@ -46,10 +46,10 @@ class PushSeen:
 
 
 class MissedPushes:
-    """Goes through the journal for what Interval Sync, fingerprints and repairs found, and no push brought.
+    """Scans the journal for changes that Interval Sync, fingerprints and repairs found but no push delivered.
 
-    That counts as missed where it was made while the package was installed and enabled, and is not held
-    back by a sync condition.
+    They count as missed if they were made while the package was installed and enabled, and no sync condition
+    filtered them.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MissedPushes:
         *,
         now: Callable[[], Millis],
         server_clock: ServerClock,
-        push: PushSeen,
+        push: PushActivity,
         schedule: CurrentSchedule,
         uncovered: Callable[[], Collection[str]],
     ) -> None:
@@ -72,22 +72,22 @@ class MissedPushes:
         self._schedule = schedule
         self._push = push
         self._uncovered = uncovered
-        """Names the objects without a trigger: no push was to bring their changes."""
+        """Returns the names of objects without a trigger, whose changes are never pushed."""
         self._unpushed = Unpushed()
-        """What was found since the last sign of life."""
+        """Changes found since the last push or heartbeat."""
         self._since: Millis | None = None
         self._expected_since: Millis | None = None
         self._seq = 0
         self._missed: deque[tuple[Millis, int]] = deque()
 
     async def restore(self) -> None:
-        """Restore what an earlier run knew, and count the last 24 hours again."""
+        """Restore the state of the last run, and recount the last 24 hours."""
         since = await meta.get(self._database, _KEY)
         self._expected_since = from_iso(since) if since else None
         await self.count()
 
     async def expect(self, *, pushes: bool) -> None:
-        """Remember since when the package is installed and enabled; or that it is not."""
+        """Store from when on pushes are expected, or that none are: the package is missing or disabled."""
         if pushes == (self._expected_since is not None):
             return
         self._expected_since = self._server_clock.now() if pushes else None
@@ -95,16 +95,16 @@ class MissedPushes:
             await meta.put(tx, _KEY, to_iso(self._expected_since) if self._expected_since else "")
 
     def missed_24h(self) -> int:
-        """How many changes of the last 24 hours a push should have brought."""
+        """Return the number of changes in the last 24 hours that a push should have delivered."""
         while self._missed and self._missed[0][0] < self._now() - DAY_MS:
             self._missed.popleft()
         return sum(count for _, count in self._missed)
 
     async def judge(self) -> None:
-        """Say what the quiet is, now that every object was read. Only a sign of life ends silence."""
+        """Classify the silence after every object was read. Only a push or a heartbeat ends it."""
         push = self._push
         if self._expected_since is None:
-            push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is switched on"
+            push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is enabled"
             return
         before = push.quiet
         push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._now())
@@ -116,27 +116,27 @@ class MissedPushes:
             log.warning("silent", proof=push.quiet_proof)
 
     async def count(self) -> None:
-        """Count what was found since the last time."""
+        """Count the changes journalled since the last call."""
         now = self._now()
         grace = min(GRACE_MS, self._schedule().silence_after)
         found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._database)
         watched = unwatched = fresh = beside = 0
         uncovered = self._uncovered()
-        for one in found:
-            made = one.made_at
+        for change in found:
+            made = change.made_at
             if self._expected_since is None or made + self._offset < self._expected_since:
                 continue
             if now - made < grace:
                 fresh += 1
-                seen = min(seen, one.seq - 1)
-            elif one.seq > seen:  # it is counted later, together with a fresh one before it
+                seen = min(seen, change.seq - 1)
+            elif change.seq > seen:  # counted later, together with a fresh change before it
                 continue
-            elif one.beside_push:
+            elif change.beside_push:
                 beside += 1
-            elif one.object in uncovered:
+            elif change.object in uncovered:
                 continue
-            elif self._is_watched(one):
+            elif self._is_watched(change):
                 watched += 1
             else:
                 unwatched += 1
@@ -151,6 +151,6 @@ class MissedPushes:
     def _offset(self) -> Millis:
         return self._server_clock.offset
 
-    def _is_watched(self, one: UnpushedChange) -> bool:
-        mirrored = self._catalog.find(one.object)
-        return mirrored is not None and is_watched(one.op, one.changed, mirrored.conditions)
+    def _is_watched(self, change: UnpushedChange) -> bool:
+        mirrored = self._catalog.find(change.object)
+        return mirrored is not None and is_watched(change.op, change.changed, mirrored.conditions)

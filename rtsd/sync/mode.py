@@ -1,4 +1,4 @@
-"""The mode machine at work: it takes signals, journals each transition, and tells whom it concerns."""
+"""The mode machine: accepts signals, journals each transition, and notifies listeners."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ EXPECTS_PUSHES = {
     Signal.PACKAGE_MISSING: False,
     Signal.PACKAGE_DISABLED: False,
 }
-"""Signals that tell whether the package is installed and enabled."""
+"""Signals that show whether the package is installed and enabled."""
 _PAUSED_KEY = "paused"
 
 Listener = Callable[[Mode, Mode], None]
-"""Called after a transition, with the mode before and the mode after it."""
+"""Called after a transition, with the old and the new mode."""
 
 log = structlog.get_logger("rtsd.mode")
 
 
 class ModeMachine:
-    """Holds the mode, and moves it by the table of `core.mode`."""
+    """Holds the mode, and changes it by the table in `core.mode`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ModeMachine:
 
     @property
     def is_paused(self) -> bool:
-        """Whether an operator has paused the sync."""
+        """True if an operator has paused the sync."""
         return self.mode is Mode.PAUSED
 
     def subscribe(self, listener: Listener) -> None:
@@ -63,7 +63,7 @@ class ModeMachine:
         self._listeners.append(listener)
 
     async def observe(self, signal: Signal, reason: str = "") -> None:
-        """Take a signal. A transition goes into the journal with its reason, and is in force after that."""
+        """Handle a signal. A transition is journalled with its reason before it takes effect."""
         if signal in EXPECTS_PUSHES:
             await self._missed_pushes.expect(pushes=EXPECTS_PUSHES[signal])
         async with self._turn:
@@ -79,7 +79,7 @@ class ModeMachine:
             listener(before, target)
 
     async def pause(self) -> None:
-        """Stop reading and applying; pushes are still taken."""
+        """Stop reading and applying; the gateway still accepts pushes."""
         await self.observe(Signal.PAUSE)
         await self._remember_pause(paused=True)
 
@@ -89,7 +89,7 @@ class ModeMachine:
         await self._remember_pause(paused=False)
 
     async def restore(self) -> None:
-        """Restore the pause of an earlier run."""
+        """Restore the last run's pause, if any."""
         if await meta.get(self._database, _PAUSED_KEY) == "1":
             await self.observe(Signal.PAUSE)
 

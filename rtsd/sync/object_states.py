@@ -1,8 +1,8 @@
-"""The states of the objects: the one place that moves them, by the table of `core.object_state`.
+"""Transitions of the objects' states, by the table in `core.object_state`.
 
-Each step is stored and journalled in one transaction, and shown in memory once that has committed. An event
-that does not move an object, a paused one for example, leaves no trace. (A restart's steps are in
-`Catalog.open`, before anything runs.)
+No other module changes a state, except that `Catalog.open` applies a restart. A transition is stored and
+journalled in one transaction, and appears in memory after the commit. An event that changes nothing, such as
+one for a paused object, is not journalled.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ async def load_started(work: UnitsOfWork, mirrored: MirroredObject) -> None:
 async def proven(work: UnitsOfWork, mirrored: MirroredObject, *, resumes: int) -> bool:
     """Record a proof: a window was read, then the org's count agreed with the mirror's.
 
-    `resumes` is how often the object had been resumed before that window. A proof that began before the last
-    resume is none, as pushes were not applied until then: False.
+    `resumes` is the object's number of resumes before that window. Return False for a proof that began before
+    the last resume: it is void, as pushes were not applied until then.
     """
     async with work.begin() as unit:
         if mirrored.retry.resumes != resumes:
@@ -55,13 +55,13 @@ async def disprove(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> 
 
 
 async def guard_deletions(work: UnitsOfWork, mirrored: MirroredObject, vanished: int, rows: int) -> None:
-    """Record mass disappearance: `vanished` of the `rows` rows are not visible, and nothing explains it.
+    """Invoke the deletion guard: `vanished` of the `rows` rows are not visible, without any explanation.
 
-    This is the deletion guard: nothing is deleted, and the object says so, until the org counts as many rows
-    as the mirror has, or an operator accepts that they are gone.
+    Nothing is deleted and the object is incomplete, until the org counts as many rows as the mirror, or an
+    operator accepts the loss.
     """
     reason = (
-        f"{vanished} of {rows} rows are no longer visible, and nothing says they were deleted; none was"
+        f"{vanished} of {rows} rows are no longer visible, with no evidence of their deletion; none was"
         " removed. Check the sync user's permissions and sharing, and the filter;"
         f" if they are gone, `rtsd audit {mirrored.name} --full --accept-missing` removes them"
     )
@@ -72,27 +72,27 @@ async def guard_deletions(work: UnitsOfWork, mirrored: MirroredObject, vanished:
 
 
 async def defer(work: UnitsOfWork, mirrored: MirroredObject, error: QuotaExhausted) -> None:
-    """Record that quota is refused: the object says how far it has come, and when it goes on."""
+    """Record a lack of quota, with the progress so far and the time at which work resumes."""
     if mirrored.deferred is not None and mirrored.deferred.why is error:
         return
     loading, expected = mirrored.loading, mirrored.stored.expected_rows
     share = f" at {100 * min(loading.rows / expected, 1):.0f} %" if loading and expected else ""
     message = f"deferred{share}: {error.message}{until(error)}"
     async with work.begin() as unit:
-        waits = mirrored.deferred is not None and mirrored.deferred.proof_stands
-        proof_stands = waits or unit.stored(mirrored).state is ObjectState.LIVE
-        unit.on_commit(partial(mirrored.retry.defer, Deferred(error, proof_stands)))
+        waits = mirrored.deferred is not None and mirrored.deferred.proof_holds
+        proof_holds = waits or unit.stored(mirrored).state is ObjectState.LIVE
+        unit.on_commit(partial(mirrored.retry.defer, Deferred(error, proof_holds)))
         if await _move(unit, mirrored, ObjectEvent.QUOTA_REFUSED, message):
             await unit.note(_waiting(mirrored, ObjectState.DEFERRED, message))
 
 
 async def caught_up(work: UnitsOfWork, mirrored: MirroredObject) -> None:
-    """Record that a window was read: an object of which only windows waited for quota is live again."""
+    """Record that a window was read: the object is live again if only windows waited for quota."""
     if mirrored.deferred is None:
         return
     async with work.begin() as unit:
-        proof_stands = mirrored.deferred is not None and mirrored.deferred.proof_stands
-        if proof_stands and await _move(unit, mirrored, ObjectEvent.CAUGHT_UP):
+        proof_holds = mirrored.deferred is not None and mirrored.deferred.proof_holds
+        if proof_holds and await _move(unit, mirrored, ObjectEvent.CAUGHT_UP):
             unit.on_commit(mirrored.retry.caught_up)
             await unit.note(_waiting(mirrored, ObjectState.LIVE, "live again"))
 
@@ -104,7 +104,7 @@ async def columns_added(unit: UnitOfWork, mirrored: MirroredObject, names: Seque
 
 
 async def unusable(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
-    """Record that the object cannot be described, or not as it is configured."""
+    """Record that the object cannot be described, or lacks configured fields."""
     async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.UNUSABLE, reason):
             await unit.note(Note("error", mirrored.name, message=reason))
@@ -123,7 +123,7 @@ async def pause(work: UnitsOfWork, mirrored: MirroredObject) -> None:
 
 
 async def resume(work: UnitsOfWork, mirrored: MirroredObject) -> None:
-    """Resume the object for an operator: it is read and proven, at once, before it is live."""
+    """Resume the object for an operator: it is read and proven immediately, before it is live."""
     async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.RESUMED):
             unit.on_commit(mirrored.retry.resumed)
@@ -133,7 +133,7 @@ async def resume(work: UnitsOfWork, mirrored: MirroredObject) -> None:
 async def _audited(
     unit: UnitOfWork, mirrored: MirroredObject, event: ObjectEvent, reason: str | None = None
 ) -> None:
-    """Move an object, and journal it as the result of a read or a proof."""
+    """Apply an event, and journal the new state as the result of a read or a proof."""
     if await _move(unit, mirrored, event, reason):
         state = unit.stored(mirrored).state.value
         message = f"{state}: {reason}" if reason else state
@@ -144,7 +144,7 @@ async def _audited(
 async def _move(
     unit: UnitOfWork, mirrored: MirroredObject, event: ObjectEvent, reason: str | None = None
 ) -> bool:
-    """Store the state and the reason after an event; False when that changes nothing."""
+    """Store the state and the reason after an event; return False if neither changes."""
     before = unit.stored(mirrored)
     after = before.after(event, reason)
     if after == before:

@@ -1,4 +1,4 @@
-"""Which org the mirror is of: learnt at the first start, and never changed after."""
+"""The identity of the mirrored org: stored at the first start, and never changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger("rtsd.org")
 
 @dataclass(slots=True)
 class OrgFacts:
-    """What is known of the org; None where it could not be asked yet."""
+    """Facts about the org; None until the org has been asked."""
 
     name: str | None = None
     instance_url: str | None = None
@@ -30,40 +30,40 @@ class OrgFacts:
 
 
 class OrgIdentity:
-    """Learns which org is behind the login."""
+    """Identifies the org behind the login."""
 
     def __init__(self, client: Client, database: Database) -> None:
         self._client = client
         self._database = database
         self.id: str | None = None
-        """The org's 18-character id; None until the first login has told it."""
+        """The org's 18-character id; None until the first login."""
         self.facts = OrgFacts()
 
     async def restore(self) -> bool:
-        """Restore the org of an earlier run; False at a first start."""
+        """Restore the org's id from the last run; return False on a first start."""
         self.id = await meta.get(self._database, ORG_ID)
         return self.id is not None
 
-    async def learn(self) -> None:
-        """Ask the org who it is, if that is not known in full yet.
+    async def identify(self) -> None:
+        """Ask the org for its identity and facts, unless they are known.
 
-        Raises Conflict when it is another org than the mirror's, and what the client raises.
+        Raises Conflict if it is not the mirror's org, and the client's errors.
         """
         if self.facts.name is not None:
             return
         client = self._client
         token = await client.session.token()
         organization = await client.organization(purpose="describe")
-        await self._must_be(organization.id)
-        self._take(organization, token.instance_url)
+        await self._check_identity(organization.id)
+        self._store_facts(organization, token.instance_url)
         try:
             self.facts.user = (await client.userinfo(purpose="describe")).username
         except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
             raise
-        except SalesforceError as error:  # nice to know, no more
+        except SalesforceError as error:  # the username is only shown
             log.info("user unknown", message=error.message)
 
-    async def _must_be(self, found: str) -> None:
+    async def _check_identity(self, found: str) -> None:
         if self.id is None:
             async with self._database.transaction() as tx:
                 await meta.put(tx, ORG_ID, found)
@@ -73,9 +73,9 @@ class OrgIdentity:
                 f"{self._database.path} mirrors org {self.id}, but the login leads to {found}",
                 "nothing was changed; correct [org], or give [store] path another file",
             )
-        self._client.session.org_id = found  # from now on a login that leads elsewhere is refused
+        self._client.session.org_id = found  # refuse later logins that lead to another org
 
-    def _take(self, organization: Organization, instance_url: str) -> None:
+    def _store_facts(self, organization: Organization, instance_url: str) -> None:
         facts = self.facts
         facts.instance_url, facts.edition = instance_url, organization.edition
         facts.sandbox, facts.apex = organization.sandbox, organization.apex

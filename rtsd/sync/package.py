@@ -1,4 +1,4 @@
-"""Whether the Salesforce package is in the org, how it is set, and what contradicts the configuration."""
+"""The state of the Salesforce package in the org: its settings, and conflicts with the configuration."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
 FIRST_PAUSE_S = 20.0
-"""A deployment is recognised within 30 s while one is likely ..."""
+"""Seconds between probes while a deployment is likely, so that one is noticed within 30 s ..."""
 EAGER_PROBES = 30
-"""... that is, for the first ten minutes; then at growing intervals, as its first push tells anyway."""
+"""... for this many probes, ten minutes. Then the interval grows: the first push proves the package too."""
 LONGEST_PAUSE_S = 3600.0
-"""The longest interval between probes: 24 calls a day."""
+"""Maximum seconds between probes: 24 calls a day."""
 PUSH_PROVES_MS: Millis = 86_400_000
-"""A package that no probe ever saw, but that pushed within a day, is hidden from the sync user, not gone."""
+"""The time for which a push proves a package that no probe has found: it is hidden from the sync user."""
 
 
 @dataclass(slots=True)
 class PackageSettings:
-    """The org's settings, as a probe or a heartbeat told them; None is not known."""
+    """The org's settings, from a probe or a heartbeat; None if unknown. `as_of` is local time in ms."""
 
     as_of: Millis
     disabled: bool
@@ -37,7 +37,7 @@ class PackageSettings:
 
 @dataclass(slots=True)
 class PackageState:
-    """What is known: `state` is unknown, missing or installed."""
+    """The known state of the package: `state` is unknown, missing or installed. Times are local, in ms."""
 
     state: str = "unknown"
     version: str | None = None
@@ -45,29 +45,29 @@ class PackageState:
     last_seen_at: Millis | None = None
     settings: PackageSettings | None = None
     configured: bool | None = None
-    """Whether the org has a row of settings; None before the first probe."""
-    closed: bool = False
-    """Whether the settings are there, but their fields hidden from the sync user."""
+    """True if the org has a row of settings; None before the first probe."""
+    settings_hidden: bool = False
+    """True if the settings exist, but their fields are hidden from the sync user."""
     triggers: frozenset[str] | None = None
-    """Objects with a trigger of the package; None while nobody said."""
+    """Objects with a trigger of the package; None if unknown."""
     triggers_at: Millis = 0
     heartbeat_at: Millis | None = None
     errors_24h: int | None = None
-    """Rows of RTS_Error__c, as the last heartbeat counted them."""
+    """Rows of RTS_Error__c, as counted by the last heartbeat."""
     async_used: int | None = None
     async_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the configuration expects of the package."""
+    """The package's settings as the configuration requires them."""
 
     public_url: str
     objects: Sequence[str]
 
 
 class PackageWatch:
-    """Probes the org for the package, and remembers what its pushes say of it."""
+    """Tracks the package's state by probes and by its pushes."""
 
     def __init__(
         self, client: Client, wanted: Wanted, org_id: Callable[[], str | None], now: Callable[[], Millis]
@@ -78,29 +78,29 @@ class PackageWatch:
         self._now = now
         self._probes = 0
         self._was_seen = False
-        """Whether a probe ever found it: then its absence is no lack of permission."""
+        """True if a probe ever found it, so that its absence is not a lack of permission."""
         self.known = PackageState()
         self.wake = asyncio.Event()
-        """Set when a probe is due before its time."""
-        self.is_wanted = False
-        """Whether a probe is wanted although pushes come."""
+        """Set when a probe is due early."""
+        self.is_requested = False
+        """True if a probe is due even in real-time mode."""
         self.next_probe_at: Millis | None = None
 
-    def heard_from(self, push: Push, at: Millis) -> None:
-        """A push came: the package is there, whatever a probe said."""
+    def observe(self, push: Push, at: Millis) -> None:
+        """Record a push at `at` (local ms): it proves the package, even if a probe did not find it."""
         known = self.known
         if known.last_seen_at is None and not self._was_seen:
-            self.probe_soon()  # once: can the sync user see it, so that its absence would tell something?
+            self.request_probe()  # once: its absence is evidence only if the sync user can see it
         known.state, known.last_seen_at = "installed", at
         known.version = push.pkg or known.version
         if isinstance(push, Heartbeat):
-            self._take_heartbeat(push, at)
+            self._apply_heartbeat(push, at)
         elif isinstance(push, Changes):
             known.disabled = False
-            if known.triggers is not None:  # whoever pushes has a trigger, whatever was said
+            if known.triggers is not None:  # a pushed object has a trigger, whatever was reported
                 known.triggers |= {change.object for change in push.changes}
 
-    def _take_heartbeat(self, beat: Heartbeat, at: Millis) -> None:
+    def _apply_heartbeat(self, beat: Heartbeat, at: Millis) -> None:
         known = self.known
         if "disabled" in beat.settings:
             known.disabled = beat.settings["disabled"] is True
@@ -116,72 +116,72 @@ class PackageWatch:
         known.async_used, known.async_max = _number(beat.async_.get("used")), _number(beat.async_.get("max"))
 
     async def probe(self) -> Signal:
-        """Ask the org once: the settings tell whether the package is there and switched on.
+        """Read the package's settings in one call; return whether it is missing, found, enabled or disabled.
 
-        Raises what the client raises, but for a missing object: that is the answer.
+        Raises the client's errors, except that a missing object means a missing package.
         """
         self._probes += 1
-        self.is_wanted = False
+        self.is_requested = False
         try:
             rows = await package.read_settings(self._client)
         except ObjectUnavailable as error:
             if error.reason != "INVALID_FIELD":
                 raise
             self._was_seen = True
-            return self._found_closed()
+            return self._set_hidden()
         if rows is None:
-            return self._found_closed() if self._is_hidden() else self._missing()
+            return self._set_hidden() if self._is_hidden() else self._set_missing()
         org_id = self._org_id()
         row = package.org_row(rows, org_id) if org_id else None
-        return self._found(row)
+        return self._set_installed(row)
 
     async def probe_with_triggers(self) -> Signal:
-        """Probe, and read the triggers too: one call more."""
+        """Probe, and read the triggers in a second call."""
         signal = await self.probe()
         if self.known.state == "installed":
             try:
                 triggers = await package.read_triggers(self._client)
-            except ObjectUnavailable:  # the sync user may not use the Tooling API: heartbeats name them too
+            except ObjectUnavailable:  # without access to the Tooling API, rely on heartbeats
                 return signal
             self.known.triggers = frozenset(triggers)
             self.known.triggers_at = self._now()
         return signal
 
     async def set_disabled(self, *, disabled: bool) -> bool:
-        """Switch the package off or on for the whole org; return whether that changed anything.
+        """Disable or enable the package for the whole org; return whether that changed anything.
 
-        Raises Conflict where the package is not in the org, and what the client raises.
+        Raises Conflict if the package is not in the org, and the client's errors.
         """
         org_id = self._org_id()
         if org_id is None:
             raise Conflict("The org is not known yet.", "Wait until rtsd has logged in.")
         rows = await package.read_settings(self._client)
         if rows is None:
-            self._missing()
-            raise Conflict("The package is not in the org.", "`rtsd package deploy` puts it there.")
+            self._set_missing()
+            raise Conflict("The package is not in the org.", "`rtsd package deploy` installs it.")
         row = package.org_row(rows, org_id)
         changed = (row is not None and row.disabled) is not disabled
         if changed:
             await package.write_settings(self._client, org_id, {"Disable_RTS__c": disabled}, row)
-        self._found(row)
+        self._set_installed(row)
         self.known.disabled = disabled
         if self.known.settings is not None:
             self.known.settings.disabled = disabled
         return changed
 
     def pause_s(self) -> float:
-        """Seconds until the next probe."""
+        """Return the seconds until the next probe."""
         if self._probes <= EAGER_PROBES:
             return FIRST_PAUSE_S
         return min(FIRST_PAUSE_S * 2.0 ** (self._probes - EAGER_PROBES), LONGEST_PAUSE_S)
 
-    def probe_soon(self) -> None:
-        """Have the package probed once, now: something has changed."""
-        self.is_wanted = True
+    def request_probe(self) -> None:
+        """Request one probe now, as something has changed."""
+        self.is_requested = True
         self.wake.set()
 
     def uncovered(self) -> list[str]:
-        """Mirrored objects that are known to have no trigger: nothing pushes their changes."""
+        """Return the mirrored objects that are known to have no trigger, whose changes are not pushed."""
         triggers = self.known.triggers
         if self.known.state != "installed" or triggers is None:
             return []
@@ -189,12 +189,12 @@ class PackageWatch:
         return [name for name in self.wanted.objects if name.lower() not in covered]
 
     def problems(self) -> list[Problem]:
-        """What contradicts the configuration, as far as it is known."""
+        """Return the known conflicts with the configuration."""
         known, settings = self.known, self.known.settings
         if known.state != "installed":
             return []
         found = []
-        if known.closed:
+        if known.settings_hidden:
             found.append(
                 Problem(
                     "The sync user may not read the fields of RTS_Settings__c.",
@@ -220,7 +220,7 @@ class PackageWatch:
         if bound and bound[:15] != (self._org_id() or bound)[:15]:
             found.append(
                 Problem(
-                    f"The package is bound to org {bound}, so it keeps silent.", "Run `rtsd package deploy`."
+                    f"The package is bound to org {bound}, so it does not push.", "Run `rtsd package deploy`."
                 )
             )
         if names := self.uncovered():
@@ -233,29 +233,32 @@ class PackageWatch:
         return found
 
     def _is_hidden(self) -> bool:
-        """Whether its pushes prove that it is there: the org answers alike for hidden and for absent."""
-        heard = self.known.last_seen_at
-        return not self._was_seen and heard is not None and self._now() - heard < PUSH_PROVES_MS
+        """Return whether a recent push proves the package although probes miss it.
 
-    def _missing(self) -> Signal:
+        Salesforce answers alike for a hidden and for a missing object.
+        """
+        pushed_at = self.known.last_seen_at
+        return not self._was_seen and pushed_at is not None and self._now() - pushed_at < PUSH_PROVES_MS
+
+    def _set_missing(self) -> Signal:
         known = self.known
         known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
         known.triggers = known.errors_24h = None
-        known.closed = False
+        known.settings_hidden = False
         return Signal.PACKAGE_MISSING
 
-    def _found_closed(self) -> Signal:
+    def _set_hidden(self) -> Signal:
         known = self.known
-        known.state, known.closed = "installed", True
+        known.state, known.settings_hidden = "installed", True
         return Signal.PACKAGE_DISABLED if known.disabled else Signal.PACKAGE_FOUND
 
-    def _found(self, row: package.Settings | None) -> Signal:
+    def _set_installed(self, row: package.Settings | None) -> Signal:
         known = self.known
         self._was_seen = True
         was_disabled = known.disabled
         disabled = row is not None and row.disabled
         known.state, known.disabled, known.configured = "installed", disabled, row is not None
-        known.closed = False
+        known.settings_hidden = False
         known.settings = None
         if row is not None:
             known.settings = PackageSettings(
@@ -267,7 +270,7 @@ class PackageWatch:
 
 
 def same_gateway(url: str, public_url: str) -> bool:
-    """Whether both name one gateway: the setting may name the path of pushes too."""
+    """Return whether both URLs are of one gateway; either may include the path of pushes."""
     return _base(url) == _base(public_url)
 
 

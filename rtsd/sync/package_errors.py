@@ -1,8 +1,8 @@
-"""The package's error log in the org: what it could not push is read again here, and shown.
+"""The package's error log in the org: reports failed pushes, and fetches their records.
 
-Rows of `RTS_Error__c` name the records of a push that was given up or never sent. They are asked for when a
-heartbeat counts some, and otherwise once a describe period while error logging is on: one call each time.
-The package deletes its rows after a month; where its heartbeat does not run, this does.
+Rows of `RTS_Error__c` name the records of a push that was abandoned or never sent. They are read if a
+heartbeat counts any, and otherwise once per describe period while error logging is on, in one call. The
+package deletes its rows after a month; this module does so where its heartbeat does not run.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.package import PackageState
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
-KEPT_MS: Millis = 30 * DAY_MS
-"""As long as the package itself keeps them."""
+RETENTION_MS: Millis = 30 * DAY_MS
+"""The age at which rows are deleted, as the package itself does."""
 OVERLAP_MS: Millis = 900_000
-"""A row's stamp is that of its transaction's beginning, and Apex runs for ten minutes at most."""
+"""The time read again: a row has the time of its transaction's start, and Apex runs for up to ten minutes."""
 CODE = "PackageError"
-"""What these errors are called in the error log."""
+"""The code of these errors in the error log."""
 _KEY = "package errors"
 _REASON = "the package could not push it"
 
 log = structlog.get_logger("rtsd.package")
 
 
-class _Kept(msgspec.Struct):
-    """How far the error log was read; outlives a restart."""
+class _Position(msgspec.Struct):
+    """How far the error log was read; survives a restart."""
 
     since: str
     seen: list[str] = []
-    """Ids of rows behind `since` that were taken already."""
+    """Ids of rows from `since` on that were processed already."""
 
 
 class PackageErrors:
-    """Reads the package's error log, and deletes what is old."""
+    """Reads the package's error log, and deletes its old rows."""
 
     def __init__(
         self,
@@ -70,14 +70,11 @@ class PackageErrors:
         self._read_at: Millis = 0
         self._heartbeat_at: Millis = 0
         self._counted: int | None = None
-        """What the last heartbeat had counted when the rows were read."""
+        """The last heartbeat's count when the rows were read."""
         self._purged_at: Millis = 0
 
     async def step(self, known: PackageState) -> int:
-        """Read what is new, if that is due; return how many rows that were.
-
-        Raises what the client raises.
-        """
+        """Read new rows if that is due; return their number. Raises the client's errors."""
         now = self._now()
         if not self._is_due(known, now):
             return 0
@@ -93,33 +90,34 @@ class PackageErrors:
         if known.state != "installed":
             return False
         heartbeat_at = known.heartbeat_at or 0
-        if now - heartbeat_at < self._period:  # it tells how many there are: nothing else needs to be asked
-            told = known.errors_24h and heartbeat_at > self._heartbeat_at
-            return bool(told) and (known.errors_24h != self._counted or now - self._read_at >= self._period)
+        if now - heartbeat_at < self._period:  # read only if a new heartbeat has counted any
+            counted = known.errors_24h and heartbeat_at > self._heartbeat_at
+            is_new = known.errors_24h != self._counted or now - self._read_at >= self._period
+            return bool(counted) and is_new
         logs = known.settings is not None and known.settings.error_logging is True
         return logs and now - self._read_at >= self._period
 
     async def _read(self) -> int:
-        """Take every row since the last time; what was taken before is known by its id."""
-        kept = await self._kept()
-        rows = await package.read_errors(self._client, from_iso(kept.since))
-        fresh = [row for row in rows if row["Id"] not in kept.seen]
+        """Process the rows that are new since the last read; return their number."""
+        position = await self._position()
+        rows = await package.read_errors(self._client, from_iso(position.since))
+        new = [row for row in rows if row["Id"] not in position.seen]
         async with self._work.begin() as unit:
-            for row in fresh:
-                await self._take(unit, row)
-            await meta.put(unit.tx, _KEY, _after(kept, rows))
-        if fresh:
-            log.warning("the package could not push", rows=len(fresh))
-        return len(fresh)
+            for row in new:
+                await self._process(unit, row)
+            await meta.put(unit.tx, _KEY, _after(position, rows))
+        if new:
+            log.warning("the package could not push", rows=len(new))
+        return len(new)
 
-    async def _kept(self) -> _Kept:
+    async def _position(self) -> _Position:
         text = await meta.get(self._database, _KEY)
         if text:
-            return msgspec.json.decode(text, type=_Kept)
-        return _Kept(to_iso(self._server_clock.now() - DAY_MS))  # as far back as heartbeats count
+            return msgspec.json.decode(text, type=_Position)
+        return _Position(to_iso(self._server_clock.now() - DAY_MS))  # heartbeats count the last 24 hours
 
-    async def _take(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
-        """Show one row, and have its records fetched."""
+    async def _process(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+        """Report one row, and request its records."""
         ids, name = list(_ids(row.get("Record_Ids__c"))), str(row.get("Object__c") or "")
         status = f" (HTTP {row['HTTP_Status__c']:.0f})" if row.get("HTTP_Status__c") else ""
         reason = str(row.get("Message__c") or "no reason was given")
@@ -129,7 +127,7 @@ class PackageErrors:
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
             if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
-                reason = "the package's error log has no room for all records it could not push"
+                reason = "the package's error log has no room for all records that it could not push"
                 unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None
         await error_log.add(unit.tx, to_iso(self._now()), CODE, message, object_name)
@@ -138,22 +136,22 @@ class PackageErrors:
 
     async def _purge(self) -> None:
         """Delete rows that the package would have deleted by now."""
-        gone = await package.delete_errors(self._client, self._server_clock.now() - KEPT_MS)
-        if gone:
-            message = f"{gone} old rows of RTS_Error__c deleted in the org"
-            await self._work.note(Note("package", message=message, detail={"deleted": gone}))
+        deleted = await package.delete_errors(self._client, self._server_clock.now() - RETENTION_MS)
+        if deleted:
+            message = f"{deleted} old rows of RTS_Error__c deleted in the org"
+            await self._work.note(Note("package", message=message, detail={"deleted": deleted}))
 
 
-def _after(kept: _Kept, rows: list[dict[str, Any]]) -> str:
-    """Where to begin the next time, and what is known of there."""
-    newest = max((from_iso(row["CreatedDate"]) for row in rows), default=from_iso(kept.since))
-    since = max(newest - OVERLAP_MS, from_iso(kept.since))
+def _after(position: _Position, rows: list[dict[str, Any]]) -> str:
+    """Return the position after reading `rows`, as JSON."""
+    newest = max((from_iso(row["CreatedDate"]) for row in rows), default=from_iso(position.since))
+    since = max(newest - OVERLAP_MS, from_iso(position.since))
     seen = [row["Id"] for row in rows if from_iso(row["CreatedDate"]) >= since // 1000 * 1000]
-    return msgspec.json.encode(_Kept(to_iso(since), seen)).decode()
+    return msgspec.json.encode(_Position(to_iso(since), seen)).decode()
 
 
 def _ids(text: object) -> Iterable[str]:
-    """The ids of a row; the last of a text that was cut may be none."""
+    """Yield the ids of a row, skipping a truncated last one."""
     for part in str(text or "").split(","):
         try:
             yield full_id(part.strip())

@@ -1,4 +1,4 @@
-"""Probing for the Salesforce package while that may tell something; its pushes tell the rest."""
+"""Probes for the Salesforce package, while no push proves its state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 REAL_TIME_PROBE_S = 10.0
-"""Seconds between package probes in real-time mode; one that is not wanted costs no call."""
+"""Seconds between steps in real-time mode, in which only a requested probe costs a call."""
 
 log = structlog.get_logger("rtsd.package")
 
@@ -46,20 +46,20 @@ class PackageProbe(Service):
         self._conditions = conditions
         self._errors = errors
         self._problems: Sequence[Problem] = ()
-        """What contradicted the configuration after the last probe."""
+        """Conflicts with the configuration after the last probe."""
 
     @property
     def retry_s(self) -> float:
-        """A refused probe is repeated no sooner than one that found nothing."""
+        """Retry a refused probe no sooner than one that found nothing."""
         return self.watch.pause_s()
 
     async def step(self) -> float:
-        """Probe if that is due or wanted."""
+        """Probe if that is due or requested, then read conditions and errors if they are due."""
         watch = self.watch
         if self._mode.is_paused:
             return REAL_TIME_PROBE_S
-        if self._mode.mode is not Mode.REAL_TIME or watch.is_wanted:
-            await self.take(await watch.probe())
+        if self._mode.mode is not Mode.REAL_TIME or watch.is_requested:
+            await self.handle(await watch.probe())
         await self._conditions.step(watch.known.state)
         await self._errors.step(watch.known)
         if self._mode.mode is Mode.REAL_TIME:
@@ -68,8 +68,8 @@ class PackageProbe(Service):
         watch.next_probe_at = self._now() + int(watch.pause_s() * 1000)
         return watch.pause_s()
 
-    async def take(self, signal: Signal) -> None:
-        """Pass on what a probe found, and journal what contradicts the configuration, once."""
+    async def handle(self, signal: Signal) -> None:
+        """Pass a probe's signal to the mode machine, and journal each conflict found once."""
         await self._mode.observe(signal)
         problems = self.watch.problems()
         for problem in problems:

@@ -1,4 +1,4 @@
-"""Whether the org answers: lost by a step that it did not answer, found by any call that went well since."""
+"""Reachability of the org: lost when a step gets no answer, restored by any later call that succeeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Reachability:
-    """Learns from the steps of every service; `services.Guard` is what it offers."""
+    """Tracks whether the org answers, as the `services.StepObserver` of every service."""
 
     def __init__(self, exchange: Exchange, work: UnitsOfWork, mode: ModeMachine) -> None:
         self._exchange = exchange
@@ -19,10 +19,10 @@ class Reachability:
         self.error: str | None = None
         """Why the org cannot be reached; None while it can."""
         self._answered = 0
-        """Calls that had gone well when the org was lost."""
+        """The number of successful calls when the org became unreachable."""
 
     async def refused(self, error: SalesforceError) -> None:
-        """Show an error; the org is lost if it is one of the connection or the login."""
+        """Report an error; one of the connection or the login means that the org is unreachable."""
         if not isinstance(error, OrgUnreachable | AuthenticationFailed):
             await self._work.report(error)
             return
@@ -33,7 +33,7 @@ class Reachability:
         await self._mode.observe(Signal.ORG_UNREACHABLE, error.message)
 
     async def succeeded(self) -> None:
-        """Find the org again if a call went well; a step that asked nothing is no sign of it."""
+        """Record that the org answers again if a call has succeeded; a step without a call proves nothing."""
         if self.error is not None and self._exchange.answered > self._answered:
             self.error = None
             await self._mode.observe(Signal.ORG_REACHABLE)

@@ -1,6 +1,6 @@
-"""Reading the rows of an object: keyset pages, the switch to a Bulk job, splits by width and by window.
+"""Reads of an object's rows: keyset pages, the switch to a Bulk job, splits by width and by window.
 
-Whoever reads rows goes through a `Reader`, which masks them (core.privacy) before anybody sees them.
+Every read of rows goes through a `Reader`, which masks them (core.privacy) before it returns them.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ REST_PAGE = 2_000
 BULK_ABOVE = 20_000
 """Rows above which a Bulk job costs fewer calls than REST pages."""
 NEVER = sys.maxsize
-"""As `bulk_after`: read by REST pages only."""
-CELLS = 100_000
-"""Values in one transaction: few enough that pushes wait some ms and memory stays small."""
-MOST_ROWS = 5_000
+"""As `bulk_after`: only REST pages."""
+MAX_CELLS = 100_000
+"""Values in one transaction: few enough to delay pushes by only some ms, and to keep memory small."""
+MAX_ROWS = 5_000
 """Rows in one transaction, however narrow."""
-NARROWEST = 500
-"""Characters of a field list below which a refusal has another cause than its length."""
+MIN_FIELD_LIST = 500
+"""The length of a field list, in characters, below which a refusal must have another cause."""
 TOO_WIDE = "QUERY_TOO_COMPLICATED"
-"""The refusal of a statement that selects too much. How much is too much depends on the fields: formulas
-expand inside a statement, so that a SELECT of 800 fields may be refused although it is far shorter than the
-limit of 100,000 characters (SOAP API guide, ExceptionCode)."""
+"""The refusal of a statement that selects too much. The limit depends on the fields: formulas expand inside a
+statement, so a SELECT of 800 fields may be refused although it is far shorter than the limit of 100,000
+characters (SOAP API guide, ExceptionCode)."""
 TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 """Refusals of a window whose halves may be accepted (SOAP API guide, ExceptionCode)."""
 
 Point = bulk.ResumePoint
-"""Where in a Bulk result to resume."""
+"""A position in a Bulk result at which to resume."""
 
 T = TypeVar("T")
 
@@ -55,17 +55,17 @@ log = structlog.get_logger("rtsd.reading")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Rows to read: their columns, the condition they meet, and the order of their pages."""
+    """The rows to read: columns, condition, and the order of the pages."""
 
     columns: Sequence[str]
     where: str = ""
     stamp: str = ""
-    """Pages go by (stamp, Id); empty: by Id alone."""
+    """The field by which, with Id, pages are ordered; empty: by Id alone."""
     all_rows: bool = False
-    """Deleted and archived rows, too (queryAll)."""
+    """True to include deleted and archived rows (queryAll)."""
 
     def following(self, last: Mapping[str, Any]) -> str:
-        """The condition for the rows behind this one. A locator would end with its session (Client.query)."""
+        """Return the condition for rows after `last`. Locators expire with their session (Client.query)."""
         last_id = full_id(str(last["Id"]))
         if not self.stamp:
             return soql.after_id(last_id)
@@ -74,41 +74,42 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records of one object, masked, and when Salesforce read them; there may be none."""
+    """Masked records of one object, possibly none, and the time at which Salesforce read them."""
 
     mirrored: MirroredObject
     records: Sequence[MaskedRecord]
     observed: Observed
 
     def changes(self, source: Source) -> list[Change]:
-        """The records as changes. Raises SalesforceError for a value that does not fit its field."""
+        """Return the records as changes. Raises SalesforceError for a value that does not fit its field."""
         return [
             from_record(self.mirrored, record, source=source, seen=self.observed) for record in self.records
         ]
 
     def stamps(self) -> dict[str, str]:
-        """The stamps by id."""
+        """Return the stamps (ISO, UTC) by id."""
         stamp = self.mirrored.described.schema.cursor or ""
         return {full_id(str(record["Id"])): normal_iso(str(record[stamp])) for record in self.records}
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some rows of a Bulk result, masked; with a page's last ones, the locator of the next page."""
+    """Masked rows of a Bulk result."""
 
     rows: MaskedRows
     observed: Observed
     total: int
     """Rows of the result up to and including these."""
     next_page: str | None
+    """The locator of the next page with the last rows of a page, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads one object; `purpose` is that of its calls in the ledger.
+    """Reads one object; `purpose` is the purpose of its calls in the ledger.
 
-    Two refusals are remembered while the daemon runs: that the Bulk API does not read the object, and that
-    a statement selects too much of it.
+    It remembers two refusals until the daemon exits: the Bulk API does not support the object, and a
+    statement selects too much of it.
     """
 
     client: Client
@@ -118,10 +119,10 @@ class Reader:
     async def rows(
         self, query: Query, *, bulk_after: int = NEVER, last_id: str = ""
     ) -> AsyncGenerator[Batch]:
-        """Yield the rows by REST pages; after `bulk_after` of them the rest by a Bulk job, unless refused.
+        """Yield the rows by REST pages; after `bulk_after` rows, the rest by a Bulk job unless it is refused.
 
-        There is at least one batch; the last one may be empty. `last_id` is where pages by Id resume. Close
-        the generator: a Bulk job is deleted at its end.
+        Yields at least one batch; the last one may be empty. Pages by Id resume after `last_id`. Close the
+        generator, which deletes a Bulk job.
         """
         following, read = soql.after_id(last_id), 0
         while True:
@@ -140,14 +141,14 @@ class Reader:
             if page.done and len(page.records) < REST_PAGE:
                 return
             if not page.records:
-                raise SalesforceError(f"{self.mirrored.name}: a page came empty, but not as the last one")
+                raise SalesforceError(f"{self.mirrored.name}: a page before the last one is empty")
             read += len(page.records)
             following = query.following(page.records[-1])
 
     async def retrieve(self, ids: Sequence[str]) -> Batch:
-        """Records by id, whole however wide they are; those that are not there do not come."""
+        """Return records by id with all mirrored columns; missing records are left out."""
         mirrored = self.mirrored
-        answer = await fitting(
+        answer = await retry_narrower(
             mirrored,
             lambda: self.client.retrieve(
                 mirrored.name,
@@ -160,7 +161,7 @@ class Reader:
         return self._batch((record for record in answer.records if record is not None), answer.observed)
 
     async def start_job(self, query: Query) -> Point | None:
-        """Create a Bulk job whose result `result` reads; None where the Bulk API refuses the object."""
+        """Create a Bulk job for `result` to read; return None if the Bulk API refuses the object."""
         if self.mirrored.learned.rest_only:
             return None
         try:
@@ -172,9 +173,9 @@ class Reader:
             return None
 
     async def result(self, query: Query, point: Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
-        """Yield the result of a job from a point on; it is deleted once all was read. Close the generator.
+        """Yield the result of a job from `point` on, and delete the job at the end. Close the generator.
 
-        Raises BulkFailed when the job failed or is gone; then it is deleted, too.
+        Raises BulkFailed if the job failed, after deleting it, or if it no longer exists.
         """
         async with bulk.resume(
             self.client, self._statement(query), point, purpose=self.purpose, page_rows=page_rows
@@ -212,12 +213,12 @@ class Reader:
 
 
 def chunk_rows(columns: int) -> int:
-    """Rows of so many columns in one transaction."""
-    return max(min(CELLS // max(columns, 1), MOST_ROWS), 100)
+    """Return how many rows of `columns` columns to store in one transaction."""
+    return max(min(MAX_CELLS // max(columns, 1), MAX_ROWS), 100)
 
 
 def parts(mirrored: MirroredObject) -> list[list[str]]:
-    """The mirrored columns in as many parts as needed; Id and the stamp lead each of them."""
+    """Return the mirrored columns split to fit into statements; each part starts with Id and the stamp."""
     schema = mirrored.described.schema
     return list(
         soql.column_chunks(
@@ -228,8 +229,8 @@ def parts(mirrored: MirroredObject) -> list[list[str]]:
     )
 
 
-async def fitting(mirrored: MirroredObject, read: Callable[[], Awaitable[T]]) -> T:
-    """Run `read`, again with half as much in a statement (`most_characters`) while that is refused."""
+async def retry_narrower(mirrored: MirroredObject, read: Callable[[], Awaitable[T]]) -> T:
+    """Run `read`; while a statement is refused as too wide, halve `max_characters` and retry."""
     while True:
         try:
             return await read()
@@ -240,16 +241,16 @@ async def fitting(mirrored: MirroredObject, read: Callable[[], Awaitable[T]]) ->
 
 
 def _narrow(mirrored: MirroredObject) -> bool:
-    """Halve what one statement may select; False when that can't be the cause."""
+    """Halve the object's `max_characters`; return False if the width cannot be the cause."""
     longest = max(sum(len(name) + 1 for name in part) for part in parts(mirrored))
-    if longest <= NARROWEST:
+    if longest <= MIN_FIELD_LIST:
         return False
     mirrored.learned.max_characters = longest // 2
     return True
 
 
 async def in_parts(name: str, window: Window, read: Callable[[Window], Awaitable[T]]) -> list[T]:
-    """Read a window of an object, or both of its halves where it is too much for one query."""
+    """Read a window of an object, split into halves while it is too large; return the parts' results."""
     try:
         return [await read(window)]
     except SalesforceError as error:

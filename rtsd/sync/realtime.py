@@ -1,4 +1,4 @@
-"""From the inbox into the mirror: what was pushed, in the order it came."""
+"""Real-time sync: applies the pushes in the inbox to the mirror, in order of arrival."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 BATCH = 256
 """Pushes applied in one transaction."""
 FUTURE_MS: Millis = 24 * 3_600_000
-"""A stamp further ahead than this is no clock's error."""
+"""A stamp further in the future than this is not explained by an inaccurate clock."""
 BACKSTOP_S = 5.0
-"""The longest pause without a query of the inbox, should a wake-up get lost."""
+"""Maximum seconds between queries of the inbox, in case a wake-up is lost."""
 
 log = structlog.get_logger("rtsd.realtime")
 
-MOST_UNKNOWN = 100
-"""Dead letters kept of one object's unknown fields: a field that is hidden from the sync user may come with
-every push, and where it is shown one day, its column is filled for every row."""
+MAX_UNKNOWN = 100
+"""Dead letters kept for one object's unknown fields. A field that is hidden from the sync user may be in
+every push; once it is visible, its column is filled for every row anyway."""
 
 Describe = Callable[[MirroredObject, Collection[str]], Awaitable[None]]
-"""Describes an object again for some unknown fields, if that was not done a moment ago."""
+"""Describes an object again because of unknown fields, at a limited rate."""
 
 
 class RealTime(Service):
-    """Takes pushes out of the inbox and applies them."""
+    """Applies pushes from the inbox."""
 
     name = "realtime"
 
@@ -76,12 +76,12 @@ class RealTime(Service):
         return BACKSTOP_S
 
     async def apply_batch(self) -> int:
-        """Apply the oldest pushes; return how many that were."""
+        """Apply the oldest pushes; return their number."""
         entries = await inbox.pending(self._database, BATCH)
         if not entries:
             return 0
         pushes = [(entry, self._read(entry)) for entry in entries]
-        await self._learn_fields(pushes)
+        await self._describe_unknown(pushes)
         async with self._work.begin() as unit:
             changes: list[Change] = []
             for entry, push in pushes:
@@ -93,30 +93,30 @@ class RealTime(Service):
     def _read(self, entry: Entry) -> Push | MalformedPush:
         try:
             return read_push(entry.body)
-        except MalformedPush as error:  # it was well-formed when it was taken: an older rtsd's document
+        except MalformedPush as error:  # stored by an older version, which accepted it
             return error
 
-    async def _learn_fields(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
-        """Describe objects that were pushed with a field we have never heard of."""
-        strange: dict[str, tuple[MirroredObject, set[str]]] = {}
+    async def _describe_unknown(self, pushes: Sequence[tuple[Entry, Push | MalformedPush]]) -> None:
+        """Describe objects whose pushes have unknown fields."""
+        found: dict[str, tuple[MirroredObject, set[str]]] = {}
         for _, push in pushes:
             for change in push.changes if isinstance(push, Changes) else ():
                 mirrored = self._catalog.find(change.object)
                 if mirrored is not None and (unknown := _unknown_fields(mirrored, change)):
-                    strange.setdefault(mirrored.name, (mirrored, set()))[1].update(unknown)
-        for mirrored, names in strange.values():
+                    found.setdefault(mirrored.name, (mirrored, set()))[1].update(unknown)
+        for mirrored, names in found.values():
             try:
                 await self._describe(mirrored, names)
-            except SalesforceError as error:  # not the push's fault: it is applied as far as it is understood
+            except SalesforceError as error:  # apply the known fields of the push nevertheless
                 await self._work.report(error, mirrored.name)
 
     async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
-        """The changes of one push that can be applied; the rest is kept as dead letters."""
+        """Return the applicable changes of one push; keep the others as dead letters."""
         if isinstance(push, MalformedPush):
-            await _bury(unit, push.code, push.message, entry.body)
+            await _dead_letter(unit, push.code, push.message, entry.body)
             return []
         if self._org.id is not None and push.org != self._org.id:
-            await _bury(unit, "WrongOrg", f"pushed by org {push.org}", entry.body)
+            await _dead_letter(unit, "WrongOrg", f"pushed by org {push.org}", entry.body)
             return []
         if not isinstance(push, Changes):
             await unit.note(_sign_of_life(push))
@@ -131,10 +131,10 @@ class RealTime(Service):
         mirrored = self._catalog.find(pushed.object)
         if mirrored is None:
             message = f"{pushed.object} is not among the configured [[objects]]"
-            await _bury_change(unit, "UnknownObject", message, push, pushed)
+            await _dead_letter_change(unit, "UnknownObject", message, push, pushed)
             return None
         if mirrored.table is None or mirrored.paused:
-            # Read later: by the initial audit, which has not begun, or by the window after the pause.
+            # The initial audit, which has not started yet, or the window after the pause will read it.
             note = Note("change", pushed.object, pushed.id, pushed.op, "push", "deferred")
             await unit.note(note)
             return None
@@ -143,34 +143,32 @@ class RealTime(Service):
         try:
             change = from_pushed(mirrored, pushed, read_at)
         except (ValueError, TypeError) as error:
-            message = f"a value does not fit its field: {error}; the record is asked for by id"
-            await _bury_change(unit, "BadValue", message, push, pushed)
+            message = f"a value does not fit its field: {error}; the record is fetched by id"
+            await _dead_letter_change(unit, "BadValue", message, push, pushed)
             pushed.fields = None
             change = from_pushed(mirrored, pushed, read_at)
         if change.version.stamp > to_iso(self._server_clock.now() + FUTURE_MS):
-            message = (
-                f"modstamp {change.version.stamp} lies in the future: it would outrank every real change"
-            )
-            await _bury_change(unit, "BadValue", message, push, pushed)
+            message = f"modstamp {change.version.stamp} is in the future: it would outrank every real change"
+            await _dead_letter_change(unit, "BadValue", message, push, pushed)
             return None
         unknown = _unknown_fields(mirrored, pushed)
-        if unknown and await dead_letters.count_for(unit.tx, mirrored.name, UNKNOWN_FIELD) < MOST_UNKNOWN:
+        if unknown and await dead_letters.count_for(unit.tx, mirrored.name, UNKNOWN_FIELD) < MAX_UNKNOWN:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
-            await _bury_change(unit, UNKNOWN_FIELD, message, push, pushed)
+            await _dead_letter_change(unit, UNKNOWN_FIELD, message, push, pushed)
         return change
 
 
 def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]:
-    """Fields of the push that neither the mirror nor the last describe knows."""
+    """Return the fields of the push that are neither in the mirror nor in the last describe."""
     if mirrored.table is None or not pushed.fields:
         return []
     schema = mirrored.table.schema
     names = schema.by_name
-    strange = [name for name in pushed.fields if name not in names]
-    if not strange:
+    candidates = [name for name in pushed.fields if name not in names]
+    if not candidates:
         return []
     known = set(schema.by_lower_name) | {name.lower() for name in schema.unmirrored} | {"attributes"}
-    return [name for name in strange if name.lower() not in known]
+    return [name for name in candidates if name.lower() not in known]
 
 
 def _sign_of_life(push: Push) -> Note:
@@ -180,16 +178,16 @@ def _sign_of_life(push: Push) -> Note:
     return Note(type="package", source="push", message="test push received: the channel works")
 
 
-async def _bury_change(
+async def _dead_letter_change(
     unit: UnitOfWork, reason: str, message: str, push: Changes, change: PushedChange
 ) -> None:
-    """Keep one change of a push, as a push of its own."""
+    """Add a dead letter of one change, as a push of its own."""
     alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
     body = stored_push(encode_push(alone))
-    await _bury(unit, reason, message, body, object_name=change.object, record=change.id)
+    await _dead_letter(unit, reason, message, body, object_name=change.object, record=change.id)
 
 
-async def _bury(
+async def _dead_letter(
     unit: UnitOfWork,
     reason: str,
     message: str,
@@ -198,6 +196,7 @@ async def _bury(
     object_name: str | None = None,
     record: str | None = None,
 ) -> None:
+    """Add a dead letter, and journal it."""
     at = to_iso(unit.now())
     await dead_letters.add(unit.tx, at, reason, message, body, object_name=object_name, record=record)
     await unit.note(

@@ -1,4 +1,4 @@
-"""Fetching records by id, for incomplete pushes, contradictions and operators."""
+"""Repair: fetches records by id, for incomplete pushes, contradictions and operators."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from rtsd.sync.rows import DELETED, MASTER, read_columns
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 PURPOSE = "repair"
-"""The purpose of every call in the ledger."""
+"""The purpose of its calls in the ledger."""
 AT_ONCE = 200
-"""Records in one transaction, so that pushes wait a few ms; ids in one query, so that its URL is short."""
+"""Records per transaction, to delay pushes by only a few ms; ids per query, to keep its URL short."""
 SETTLE_S = 0.25
-"""Time to collect ids before they are fetched: one call for all that a burst of pushes named."""
+"""Seconds to collect ids before they are fetched, so that one call serves a burst of pushes."""
 PAUSE_S = 5.0
-"""Seconds between two rounds, for records of filtered objects that wait for more of them."""
+"""Seconds between steps, for filtered objects whose ids are still being collected."""
 FILTER_SETTLE_MS: Millis = 15_000
-"""Time to collect ids of a filtered object: every push of one costs a query."""
+"""The time to collect ids of a filtered object, as otherwise every push of one would cost a query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The result of one step."""
+    """The numbers of records that a step fetched, and that differed from the mirror."""
 
     fetched: int
     changed: int
 
 
 class Repair:
-    """Works off the list of records to fetch."""
+    """Fulfils the requests to fetch records."""
 
     def __init__(
         self,
@@ -66,10 +66,9 @@ class Repair:
         self._server_clock = server_clock
 
     async def step(self, *, patiently: bool = False) -> Repaired:
-        """Fetch the waiting records; return how many they were, and how many differed from the mirror.
+        """Fetch the requested records.
 
-        `patiently` lets records of a filtered object wait for more of them: every push of one takes a
-        query, so collecting them saves calls.
+        With `patiently`, first collect ids of filtered objects for `FILTER_SETTLE_MS`, which saves calls.
         """
         fetched = changed = 0
         more = True
@@ -81,7 +80,7 @@ class Repair:
                     continue
                 if patiently and self._may_wait(mirrored, waiting[0][2]):
                     continue
-                changed += await self._work_off(mirrored, [(record_id, at) for record_id, _, at in waiting])
+                changed += await self._fetch(mirrored, [(record_id, at) for record_id, _, at in waiting])
                 fetched += len(waiting)
                 more |= len(waiting) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
@@ -96,8 +95,11 @@ class Repair:
             await unit.note(Note("repair", mirrored.name, message=f"{len(ids)} records: {reason}"))
         return await self.step()
 
-    async def _work_off(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Fetch records; decide together about those that did not come."""
+    async def _fetch(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:
+        """Fetch records requested as (id, requested at); return how many differed from the mirror.
+
+        Missing records are resolved together at the end, as the deletion guard needs their total.
+        """
         changed = 0
         absent: list[tuple[str, Millis]] = []
         at_once = ids_at_once(mirrored)
@@ -106,21 +108,23 @@ class Repair:
             part = asked[start : start + at_once]
             batch = await reader.retrieve([record_id for record_id, _ in part])
             found = batch.changes(Source.REPAIR)
-            came = {change.id for change in found}
+            received = {change.id for change in found}
             if mirrored.config.where:
-                found = await self._let_in(reader, found, batch.observed)
-            absent += [ask for ask in part if ask[0] not in came]
+                found = await self._apply_filter(reader, found, batch.observed)
+            absent += [ask for ask in part if ask[0] not in received]
             kept = {change.id: change for change in found}
             for first in range(0, len(part), AT_ONCE):
-                some = [ask for ask in part[first : first + AT_ONCE] if ask[0] in came]
-                standing = [kept[record_id] for record_id, _ in some if record_id in kept]
-                changed += await self._apply(mirrored, standing, some)
+                some = [ask for ask in part[first : first + AT_ONCE] if ask[0] in received]
+                changes = [kept[record_id] for record_id, _ in some if record_id in kept]
+                changed += await self._apply(mirrored, changes, some)
         if absent:
-            changed += await self._judge_absent(reader, absent)
+            changed += await self._resolve_absent(reader, absent)
         return changed
 
-    async def _let_in(self, reader: Reader, found: Sequence[Change], observed: Observed) -> list[Change]:
-        """Changes that pass the filter, and departures of mirrored records that do not."""
+    async def _apply_filter(
+        self, reader: Reader, found: Sequence[Change], observed: Observed
+    ) -> list[Change]:
+        """Return the changes that pass the filter, and deletions of mirrored records that do not."""
         mirrored, ids = reader.mirrored, [change.id for change in found]
         kept = await filters.matching(reader, ids)
         own = await mirror.stamps_of(self._database, mirrored.described, set(ids) - kept)
@@ -129,7 +133,7 @@ class Repair:
             if change.id in kept:
                 changes.append(change)
             elif change.id in own:
-                changes.append(filters.departure(mirrored, change.fields or {}, Source.REPAIR, observed))
+                changes.append(filters.removal(mirrored, change.fields or {}, Source.REPAIR, observed))
         return changes
 
     async def _apply(
@@ -140,11 +144,11 @@ class Repair:
             entries = await unit.apply(changes)
         return sum(1 for entry in entries if entry.note.outcome == Outcome.APPLIED)
 
-    async def _judge_absent(self, reader: Reader, asked: Sequence[tuple[str, Millis]]) -> int:
-        """Decide about records that did not come: in the bin, deleted for good, or only hidden.
+    async def _resolve_absent(self, reader: Reader, asked: Sequence[tuple[str, Millis]]) -> int:
+        """Resolve records that Salesforce did not return: deleted, hard-deleted, or only hidden.
 
-        The recycle bin and the delete log are evidence. Records that neither knows count as deleted while
-        they are few; when many vanish at once nothing is deleted, and the object says so.
+        The recycle bin and the delete log are evidence of a deletion. A few records without evidence count as
+        deleted. If there are too many, the deletion guard keeps them. Return the number of changed records.
         """
         mirrored = reader.mirrored
         ids = [record_id for record_id, _ in asked]
@@ -165,7 +169,7 @@ class Repair:
             lost = len(vanished & own.keys())
             unexplained = mirrored.suspicions.unexplained + lost
             if not is_plausible(unexplained, rows):
-                # Not fetched again: that would cost calls without end, and show nothing new.
+                # Drop the requests: repeating them forever would cost calls and show nothing new.
                 await object_states.guard_deletions(self._work, mirrored, unexplained, rows)
             else:
                 taken = lost
@@ -180,7 +184,7 @@ class Repair:
         return changed
 
     async def _from_bin(self, reader: Reader, ids: Sequence[str]) -> tuple[list[Change], Observed]:
-        """The records that can still be read, deleted or not, and when they were read."""
+        """Return the records that queryAll still reads, deleted or not, and the time of the read."""
         schema = reader.mirrored.described.schema
         columns = [name for name in read_columns(schema) if name in ("Id", schema.cursor, DELETED, MASTER)]
         query = Query(columns, soql.one_of("Id", ids), all_rows=True)
@@ -188,14 +192,14 @@ class Repair:
         return [change for batch in batches for change in batch.changes(Source.REPAIR)], batches[-1].observed
 
     async def _from_delete_log(self, mirrored: MirroredObject, ids: Mapping[str, Millis]) -> list[Change]:
-        """Deletions of these records that the delete log names."""
-        window = deletions.kept(0, self._server_clock.now())
+        """Return the logged deletions of these records."""
+        window = deletions.retained(0, self._server_clock.now())
         logged = await deletions.read(self._client, mirrored, window, source=Source.REPAIR, purpose=PURPOSE)
         return [change for change in logged.changes if change.id in ids] if logged else []
 
 
-class Repairing(Service):
-    """Fetches records that are asked for, all that a burst of pushes names together."""
+class RepairService(Service):
+    """Fetches requested records, all those of a burst of pushes together."""
 
     name = "repair"
 
@@ -205,7 +209,7 @@ class Repairing(Service):
         self._repair = repair
 
     async def step(self) -> float:
-        """Let a burst settle, then fetch."""
+        """Wait for the rest of a burst, then fetch."""
         if not self._mode.is_paused:
             await asyncio.sleep(SETTLE_S)
             await self._repair.step(patiently=True)
@@ -213,5 +217,5 @@ class Repairing(Service):
 
 
 def ids_at_once(mirrored: MirroredObject) -> int:
-    """Records that one call fetches: wide rows make its answer large."""
+    """Return the number of records to fetch per call, fewer for wide rows to limit the response's size."""
     return min(MAX_IDS, chunk_rows(len(mirrored.described.columns)))

@@ -1,4 +1,4 @@
-"""Retention: journal, error log and the ids of pushes are kept for as long as configured, then forgotten."""
+"""Retention: deletes old journal entries, logged errors and push ids."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from rtsd.services import Service
 from rtsd.store import retention
 from rtsd.store.database import Database
 
-PUSH_IDS_KEPT_MS: Millis = 7 * DAY_MS
-"""The package gives a push up within hours; its id is known for much longer."""
+PUSH_ID_RETENTION_MS: Millis = 7 * DAY_MS
+"""Much longer than the package retries a push, which is hours."""
 PAUSE_S = 600.0
-"""Seconds between rounds that find nothing to forget."""
-BREATH_S = 0.05
-"""Seconds between two steps of a round, for whoever wants to write."""
+"""Seconds between rounds."""
+STEP_PAUSE_S = 0.05
+"""Seconds between two steps of a round, to let other writers proceed."""
 
 log = structlog.get_logger("rtsd.retention")
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How much is kept (contract section 2, `[store]`); 0 is without a limit."""
+    """The limits of age (ms) and size (bytes) of the journal (contract section 2, `[store]`); 0: no limit."""
 
     journal_ms: Millis
     journal_bytes: int
 
 
 class Retention(Service):
-    """Forgets a little per step, so that pushes never wait for it."""
+    """Deletes a few rows per step, so that pushes never wait for it."""
 
     name = "retention"
 
@@ -40,33 +40,33 @@ class Retention(Service):
         self._database = database
         self._now = now
         self._keep = keep
-        self._forgotten = 0
-        """Rows forgotten in this round."""
+        self._deleted = 0
+        """Rows deleted in this round."""
 
     async def step(self) -> float:
-        """Forget a little; a round ends when nothing is left to forget."""
-        gone = await self.forget()
-        self._forgotten += gone
-        if gone:
-            return BREATH_S
-        if self._forgotten:
-            log.info("forgotten", rows=self._forgotten)
-        self._forgotten = 0
+        """Delete some rows; a round ends when none are left to delete."""
+        deleted = await self.prune()
+        self._deleted += deleted
+        if deleted:
+            return STEP_PAUSE_S
+        if self._deleted:
+            log.info("retention", deleted=self._deleted)
+        self._deleted = 0
         return PAUSE_S
 
-    async def forget(self) -> int:
-        """Forget a little of everything that is due; return how many rows went."""
+    async def prune(self) -> int:
+        """Delete some of the rows that are due; return their number."""
         database, now = self._database, self._now()
-        gone = await retention.forget_push_ids(database, now - PUSH_IDS_KEPT_MS)
+        deleted = await retention.forget_push_ids(database, now - PUSH_ID_RETENTION_MS)
         if self._keep.journal_ms:
-            gone += await retention.forget_journal(database, now - self._keep.journal_ms)
-            gone += await retention.forget_errors(database, now - self._keep.journal_ms)
+            deleted += await retention.forget_journal(database, now - self._keep.journal_ms)
+            deleted += await retention.forget_errors(database, now - self._keep.journal_ms)
         if self._keep.journal_bytes:
-            gone += await self._forget_surplus()
-        return gone
+            deleted += await self._prune_surplus()
+        return deleted
 
-    async def _forget_surplus(self) -> int:
-        """Forget the oldest entries of a journal that is too large."""
+    async def _prune_surplus(self) -> int:
+        """Delete the oldest entries of a journal that is too large; return their number."""
         entries, size = await retention.journal_size(self._database)
         if size <= self._keep.journal_bytes:
             return 0

@@ -1,4 +1,4 @@
-"""From records, in JSON, CSV or a push, to changes."""
+"""Conversion of records, from JSON, CSV or a push, to changes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ DELETED, MASTER = "IsDeleted", "MasterRecordId"
 
 
 def read_columns(schema: ObjectSchema) -> list[str]:
-    """The columns of a read: the mirrored fields, and those that mark a deleted row."""
+    """Return the columns to read: the mirrored fields, and those that mark a deleted row."""
     extra = [DELETED] * schema.soft_deletes + [MASTER] * schema.merges
     return [*schema.names, *(name for name in extra if name not in schema.by_name)]
 
 
 def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis) -> Change:
-    """One pushed change from the inbox; fields that are not mirrored are left out.
+    """Convert a pushed change from the inbox, dropping fields that are not mirrored.
 
-    Raises ValueError or TypeError when a value is not of its field's type.
+    `read_at` is the time of the package's read on Salesforce's clock, in ms. Raises ValueError or TypeError
+    for a value that does not have its field's type.
     """
     schema, fields = mirrored.described.schema, None
     if pushed.fields is not None and pushed.op != "delete":
         fields = convert(schema, stored_fields(pushed.fields))
         fields["Id"] = pushed.id
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
-    if not schema.cursor:  # only the time of the read orders its versions
+    if not schema.cursor:  # then only the time of the read orders the versions
         stamp = to_iso(read_at)
-    if fields is not None and schema.cursor:  # it may stand in the fields, beside them, or in both
+    if fields is not None and schema.cursor:  # the stamp may be among the fields, beside them, or both
         stamp = max(stamp, str(fields.get(schema.cursor) or ""))
         if stamp:
             fields[schema.cursor] = stamp
@@ -51,9 +52,10 @@ def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis)
 def from_record(
     mirrored: MirroredObject, record: MaskedRecord, *, source: Source, seen: tuple[int, int]
 ) -> Change:
-    """One row that was read, as JSON or as CSV text: the record's values, or its deletion.
+    """Convert a row that was read as JSON or CSV to the record's values, or to its deletion.
 
-    Raises SalesforceError when a value is not of its field's type: such a row must not be skipped.
+    `seen` is the time of the read on Salesforce's clock, as (earliest, latest) in ms. Raises SalesforceError
+    for a value that does not have its field's type, as skipping the row would lose it.
     """
     schema = mirrored.described.schema
     try:

@@ -1,4 +1,4 @@
-"""How often things are due."""
+"""The schedule: how often rtsd reads what."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from rtsd.core.instant import Millis
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How often things are due, in ms (contract section 2, `[sync]`)."""
+    """The durations of `[sync]`, in ms (contract section 2)."""
 
     silence_after: Millis
     interval: Millis
     fingerprint_every: Millis
-    """0: only when an operator asks."""
+    """0: only at an operator's request."""
     formula_refresh: Millis
     """0: formulas are never refreshed."""
     initial_audit: str
-    """auto: load when there is nothing yet; ask: wait for an operator."""
+    """auto: load new objects immediately; ask: wait for an operator."""
 
 
 class CurrentSchedule:
-    """The schedule as of the last reload: call it to read it."""
+    """A callable that returns the schedule as of the last reload."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
@@ -32,5 +32,5 @@ class CurrentSchedule:
         return self._schedule
 
     def replace(self, schedule: Schedule) -> None:
-        """Go by another one from now on."""
+        """Replace the schedule."""
         self._schedule = schedule

@@ -1,4 +1,4 @@
-"""Noticing silence: no sign of life from the package for `silence_after`."""
+"""Detection of silence: no push or heartbeat from the package for `silence_after`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.silence import Quiet
 from rtsd.services import Service
-from rtsd.sync.missed_pushes import PushSeen
+from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.schedule import CurrentSchedule
 
 SHORTEST_PAUSE_MS: Millis = 10
 LONGEST_PAUSE_MS: Millis = 1_000
-"""A reload may shorten `silence_after`, and the monotonic clock stands still while a machine sleeps."""
+"""Short, as a reload may shorten `silence_after`, and the monotonic clock stops while the machine sleeps."""
 
 
 class SilenceWatch(Service):
-    """Signals silence to the mode machine, and has the package probed then."""
+    """Signals silence to the mode machine, and requests a probe of the package."""
 
     name = "silence"
 
     def __init__(
         self,
-        push: PushSeen,
+        push: PushActivity,
         mode: ModeMachine,
         schedule: CurrentSchedule,
         package: PackageWatch | None,
@@ -39,14 +39,14 @@ class SilenceWatch(Service):
         self._monotonic = monotonic
 
     async def step(self) -> float:
-        """Fall silent if it is time."""
-        left = self._push.heard + self._schedule().silence_after - self._monotonic()
+        """Signal silence if `silence_after` has passed."""
+        left = self._push.active_at + self._schedule().silence_after - self._monotonic()
         if left > 0:
             return min(max(left, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS) / 1000
         if self._mode.mode is Mode.REAL_TIME:
             self._push.quiet = Quiet.UNKNOWN
-            self._push.quiet_proof = "no sign of life: every object is being read"
+            self._push.quiet_proof = "no push or heartbeat: every object is being read"
             await self._mode.observe(Signal.SILENCE)
             if self._package is not None:
-                self._package.probe_soon()
+                self._package.request_probe()
         return LONGEST_PAUSE_MS / 1000

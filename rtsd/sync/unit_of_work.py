@@ -1,4 +1,4 @@
-"""The one way to change the mirror: a transaction whose journal entries are published after its commit."""
+"""Units of work: transactions that change the mirror, and publish their journal entries after the commit."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ class UnitOfWork:
     ) -> None:
         self.tx = tx
         self.now = now
-        """The local clock, in ms."""
+        """Returns the local time in ms."""
         self._applier = applier
         self._journal = journal
         self._server_clock = server_clock
         self.entries: list[Entry] = []
         """Journal entries of this transaction."""
         self.to_fetch = 0
-        """Records that this transaction put on the list of those to fetch."""
+        """The number of records that this transaction has requested."""
         self._pending: dict[str, StoredObject] = {}
         """Objects as this transaction has stored them."""
 
     def stored(self, mirrored: MirroredObject) -> StoredObject:
-        """Return what `_rts_object` holds of an object, as this transaction sees it."""
+        """Return the object's row of `_rts_object` as this transaction sees it."""
         return self._pending.get(mirrored.name, mirrored.stored)
 
     async def store(self, mirrored: MirroredObject, stored: StoredObject) -> None:
-        """Write an object's row; the object in memory follows with the commit."""
+        """Write the object's row; the commit updates the object in memory."""
         await objects.save(self.tx, self.stored(mirrored), stored)
         self._pending[mirrored.name] = stored
         self.on_commit(partial(mirrored.committed, stored))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Change memory once this has committed; a rollback leaves it as it was."""
+        """Call `callback` after the commit, to update memory; a rollback drops it."""
         self.tx.on_commit(callback)
 
     async def apply(self, changes: Sequence[Change], *, quietly: bool = False) -> list[Entry]:
-        """Apply changes; their entries are published with the rest.
+        """Apply changes; return their journal entries, which are published after the commit.
 
-        `quietly` keeps rows that are new to the mirror out of the journal: a first load is no news.
+        `quietly` keeps new rows out of the journal, as during a first load.
         """
         applied = await self._applier.apply(
             self.tx, changes, at=self.now(), salesforce_now=self._server_clock.now(), quietly=quietly
@@ -70,15 +70,15 @@ class UnitOfWork:
         return applied.entries
 
     async def load(self, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
-        """Store rows that the mirror has never heard of, without a journal; return the others."""
+        """Insert rows that the mirror does not know, without journalling them; return the others."""
         return await self._applier.load(self.tx, mirrored, rows, version)
 
     async def refresh(self, mirrored: MirroredObject, rows: MaskedRows) -> int:
-        """Set some columns of rows that show the same version; return how many rows differed."""
+        """Update some columns of rows whose version is unchanged; return the number of rows that differed."""
         return await self._applier.refresh(self.tx, mirrored, rows)
 
     async def fetch(self, mirrored: MirroredObject, ids: Sequence[str], reason: str) -> None:
-        """Ask for records to be fetched."""
+        """Request records to be fetched by id."""
         wanted = [(record_id, reason) for record_id in ids]
         await fetches.ask(self.tx, mirrored.name, wanted, self.now())
         self.to_fetch += len(ids)
@@ -112,11 +112,11 @@ class UnitsOfWork:
         self._now = now
         self._server_clock = server_clock
         self.fetch_wanted = asyncio.Event()
-        """Set when a unit of work put records on the list of those to fetch."""
+        """Set when a unit of work has requested records."""
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
-        """Commit at the end, then publish; an error rolls everything back."""
+        """Run a unit of work: commit and publish at the end, or roll back on an error."""
         async with self._database.transaction() as tx:
             unit = UnitOfWork(tx, self._applier, self._journal, self._now, self._server_clock)
             yield unit

@@ -1,4 +1,4 @@
-"""Usage of the org's limits: the last figures from Salesforce, and our own calls since."""
+"""Usage of the org's limits: the last figures from Salesforce, plus our own calls since."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from rtsd.core.quota import API_REQUESTS
 from rtsd.store.quota import Usage
 
 SAMPLE_EVERY_MS: Millis = 300_000
-"""How far apart samples are that are kept."""
-UNDER_WAY_MS: Millis = 60_000
-"""How long the most that others were seen to use stands: an answer may miss calls that are under way."""
+"""Minimum time between stored samples."""
+IN_FLIGHT_MS: Millis = 60_000
+"""The time for which the maximum of others' usage is used, as a figure may miss calls in flight."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """One limit: its allocation when last seen, and how much of it others use."""
+    """One limit: its last known maximum, and others' usage. Times are local, in ms."""
 
     at: Millis
     highest: int
     others: deque[tuple[Millis, int]] = field(default_factory=deque)
-    """Falling: the most of the last minute is the first."""
-    kept_at: Millis = 0
-    """When a sample of it was last kept."""
+    """(time, others' usage) in descending order of usage: the first is the maximum of the last minute."""
+    stored_at: Millis = 0
+    """Time of the last stored sample."""
 
     def others_use(self) -> int:
         return self.others[0][1]
 
 
 class OrgUsage:
-    """Known limits of the org, by Salesforce's names; a limit that Salesforce never reported is unknown."""
+    """The org's limits, by Salesforce's names, as far as Salesforce has reported them."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
@@ -42,38 +42,40 @@ class OrgUsage:
         self._probe_at: Millis = 0
 
     def restore(self, samples: Iterable[Usage]) -> None:
-        """Restore the samples of an earlier run, oldest first; figures received meanwhile are newer."""
+        """Restore the samples of the last run, oldest first; figures received since are newer."""
         if self._restored:
             return
         self._restored = True
         earlier = {
-            one.name: _Known(one.at, one.max, deque([(one.at, max(one.used - one.ours, 0))]), one.at)
-            for one in samples
+            usage.name: _Known(
+                usage.at, usage.max, deque([(usage.at, max(usage.used - usage.ours, 0))]), usage.at
+            )
+            for usage in samples
         }
         self._known = earlier | self._known
         if API_REQUESTS in earlier:
             self._probe_at = earlier[API_REQUESTS].at + pause_ms(0)
 
-    def saw(self, name: str, used: int, highest: int, ours: int, now: Millis) -> None:
-        """Take what Salesforce tells: how much everybody has used, out of how much."""
+    def observe(self, name: str, used: int, highest: int, ours: int, now: Millis) -> None:
+        """Record a figure from Salesforce: `used` of `highest` by everybody, of which `ours` by rtsd."""
         known = self._known.setdefault(name, _Known(now, highest))
         known.at, known.highest = now, highest
         others = max(used - ours, 0)
         while known.others and known.others[-1][1] <= others:
             known.others.pop()
         known.others.append((now, others))
-        while known.others[0][0] < now - UNDER_WAY_MS:
+        while known.others[0][0] < now - IN_FLIGHT_MS:
             known.others.popleft()
 
     def read_at(self, name: str) -> Millis | None:
-        """Time of the last figure for a limit; None: never."""
+        """Return the time of a limit's last figure (ms); None without one."""
         known = self._known.get(name)
         return known.at if known else None
 
-    def now_used(self, name: str, ours: int, now: Millis) -> tuple[int, int] | None:
-        """How much of a limit is used now, by us and others, and out of how much; None: not known.
+    def current(self, name: str, ours: int, now: Millis) -> tuple[int, int] | None:
+        """Return a limit's current usage, ours and others', and its maximum.
 
-        A figure older than a day no longer counts.
+        None if it is unknown, or if its last figure is older than a day.
         """
         known = self._known.get(name)
         if known is None or now - known.at >= DAY_MS:
@@ -81,40 +83,40 @@ class OrgUsage:
         return known.others_use() + ours, known.highest
 
     def samples(self, ours: Mapping[str, int], now: Millis) -> list[Usage]:
-        """Every known limit as of now."""
+        """Return the current usage of every known limit."""
         return [
             Usage(name, now, known.highest, known.others_use() + ours.get(name, 0), ours.get(name, 0))
             for name, known in sorted(self._known.items())
         ]
 
     def due_samples(self, ours: Mapping[str, int], now: Millis, *, refused: bool) -> list[Usage]:
-        """Samples to keep now: of figures received since the last one, every few minutes or at a refusal."""
+        """Return the samples to store: of limits with new figures, every few minutes or at a refusal."""
         due = {
             name
             for name, known in self._known.items()
-            if known.at > known.kept_at and (refused or now - known.kept_at >= SAMPLE_EVERY_MS)
+            if known.at > known.stored_at and (refused or now - known.stored_at >= SAMPLE_EVERY_MS)
         }
-        return [one for one in self.samples(ours, now) if one.name in due]
+        return [usage for usage in self.samples(ours, now) if usage.name in due]
 
-    def kept(self, samples: Iterable[Usage]) -> None:
+    def stored(self, samples: Iterable[Usage]) -> None:
         """Note that samples were stored."""
         for sample in samples:
-            self._known[sample.name].kept_at = sample.at
+            self._known[sample.name].stored_at = sample.at
 
     @property
     def probe_at(self) -> Millis:
-        """When a call goes next although it may not: nobody else would tell that others left room again."""
+        """The time of the next probe (ms): a call despite the limit, to learn whether usage has expired."""
         return self._probe_at
 
     def may_probe(self, now: Millis) -> bool:
-        """Whether it is time for such a call; if so, the next one is later: half a minute, … an hour."""
+        """Return whether a probe is due; if so, schedule the next after a growing pause, up to an hour."""
         if now < self._probe_at:
             return False
         self._probes += 1
         self._probe_at = now + pause_ms(self._probes)
         return True
 
-    def found_room(self, now: Millis) -> None:
-        """A call may go by what is known: should that change, the first probe comes soon."""
+    def reset_probes(self, now: Millis) -> None:
+        """Reset the pause between probes, as calls are allowed."""
         self._probes = 0
         self._probe_at = now + pause_ms(0)

@@ -1,4 +1,4 @@
-"""Verifying the mirror: the file, the counts, the stored values, and the org's fingerprint."""
+"""Verification of the mirror: the file, the counts, the stored values, and the org's fingerprint."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from rtsd.sync.org import OrgIdentity
 from rtsd.sync.repair import Repair
 from rtsd.sync.unit_of_work import UnitsOfWork
 
-MOST_NAMED = 1_000
-MOST_FAULTS = 100
+MAX_LISTED = 1_000
+MAX_FAULTS = 100
 LAST = "9999"
-BROKEN = "its stored values are not those that were written"
+BROKEN = "its stored values differ from those written"
 
 
 @dataclass(slots=True)
 class Verified:
-    """What was found of one object."""
+    """The findings of one object."""
 
     name: str
     state: str
     rows: int = 0
     counted: int = 0
-    """What `_rts_object` says; `rows` are there."""
+    """The number of rows according to `_rts_object`; `rows` is the actual one."""
     checksummed: int = 0
     broken: list[str] = field(default_factory=list)
-    """Ids of rows whose values had changed without a write."""
+    """Ids of rows whose values changed without a write."""
     repaired: int = 0
     drift: tuple[int, int, int] | None = None
-    """Missing, stale and orphaned before the repair; None where no fingerprint could be taken."""
+    """Numbers of missing, stale and orphaned rows before the repair; None without a fingerprint."""
     error: str | None = None
     as_of: str | None = None
     proven_at: str | None = None
@@ -52,15 +52,15 @@ class Verified:
     """SHA-256 of the rows' counts by the day of their stamp."""
 
     @property
-    def right(self) -> bool:
-        """Whether all is well now: what was wrong is repaired."""
+    def is_sound(self) -> bool:
+        """True if the object is live and correct, after repairs."""
         live = self.state == ObjectState.LIVE
         return live and self.error is None and self.rows == self.counted and self.repaired >= len(self.broken)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The findings of all objects. `ok`: everything is right now, repairs included."""
+    """The findings of all objects. `ok` is True if everything is correct, after repairs; `at` is in ms."""
 
     ok: bool
     at: Millis
@@ -95,21 +95,21 @@ class Verifier:
         self._random_bytes = random_bytes
 
     async def verify(self) -> Verification:
-        """Verify everything, and repair what can be repaired."""
+        """Verify everything, and repair as far as possible."""
         faults = await self._faults()
         found = [await self._object(mirrored) for mirrored in self._catalog]
-        ok = not faults and all(verified.right for verified in found)
+        ok = not faults and all(verified.is_sound for verified in found)
         return Verification(ok, self._now(), self._org.id, faults, found)
 
     def signing_key(self) -> bytes:
-        """Return the key that certificates are signed with. Raises Conflict for a bad one."""
+        """Return the key that signs certificates. Raises Conflict if others can read it or it is damaged."""
         path = self._database.path
         return signing_key(path.with_name(path.name + ".key"), self._random_bytes)
 
     async def _faults(self) -> list[str]:
-        """What SQLite says of the file's structure; nothing when it is sound."""
+        """Return SQLite's findings on the file's structure, none if it is sound."""
         async with self._database.apart() as reader:
-            rows = await reader.fetch(f"PRAGMA integrity_check({MOST_FAULTS})")
+            rows = await reader.fetch(f"PRAGMA integrity_check({MAX_FAULTS})")
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
     async def _object(self, mirrored: MirroredObject) -> Verified:
@@ -134,9 +134,9 @@ class Verifier:
         return found
 
     async def _values(self, mirrored: MirroredObject, found: Verified) -> None:
-        """Compare the rows with their checksums; rows that do not match are fetched from the org."""
+        """Compare the rows with their checksums, and fetch rows that do not match from the org."""
         table = mirrored.described
-        if mirrored.stored.to_fill:  # a column is being filled, which moves no version
+        if mirrored.stored.to_fill:  # filling a column changes values without a new version
             await row_checksums.forget(self._database, table)
             return
         drifting = set(mirrored.drifting)
@@ -146,8 +146,8 @@ class Verifier:
         if not checked.broken:
             return
         async with self._work.begin() as unit:
-            message = f"{len(checked.broken)} rows are not as they were written: the disk, or another program"
-            detail = {"broken": checked.broken[:MOST_NAMED]}
+            message = f"{len(checked.broken)} rows were changed by the disk or another program, not by rtsd"
+            detail = {"broken": checked.broken[:MAX_LISTED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         done = await self._repair.records(mirrored, checked.broken, BROKEN)
         found.repaired = done.changed
@@ -162,7 +162,10 @@ class Verifier:
 
 
 def signing_key(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
-    """Return the key in the file, made on first use, for its owner only. Raises Conflict for a bad one."""
+    """Return the key in the file, created on first use, readable only by its owner.
+
+    Raises Conflict if others can read it or it has the wrong length.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Interval Sync: reading the changes since the cursor while pushes are silent."""
+"""Windows of Interval Sync: reads of the changes since an object's cursor."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import deletions, filters
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.reading import BULK_ABOVE, Query, Reader, fitting, in_parts, parts
+from rtsd.sync.reading import BULK_ABOVE, Query, Reader, in_parts, parts, retry_narrower
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 PURPOSE = "interval"
-"""The purpose of every call in the ledger."""
+"""The purpose of its calls in the ledger."""
 WIDE_AT_ONCE = 200
-"""Rows of a wide object in one call: each is long."""
+"""Rows of a wide object per call, as each is long."""
 
 log = structlog.get_logger("rtsd.interval")
 
@@ -41,9 +41,9 @@ class WindowRead:
     rows: int = 0
     applied: int = 0
     late_by: Millis = 0
-    """The longest delay of a row behind the window that its stamp belongs to."""
+    """The longest time in ms by which a row's stamp lies before the cursor: it became visible late."""
     seen: set[str] = field(default_factory=set)
-    """Rows that pass the filter, for objects that have one."""
+    """Ids of rows that pass the filter, for objects that have one."""
 
 
 class Windows:
@@ -65,10 +65,10 @@ class Windows:
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     async def step(self, mirrored: MirroredObject) -> WindowRead:
-        """Read everything that changed since the cursor, then move it.
+        """Read everything that changed since the cursor, then advance it.
 
-        The cursor moves in the transaction that stored the window's last rows, never before. Raises
-        what the client raises; then the next step reads the same window again.
+        The cursor advances after all rows of the window are stored, never before. Raises the client's errors;
+        then the next step reads the same window again.
         """
         async with self._reading[mirrored.name]:
             return await self._read(mirrored)
@@ -81,7 +81,7 @@ class Windows:
         lookback = lookback_for(self.lookback, mirrored.learned.late_by)
         window = next_window(mirrored.stored.cursor, self._server_clock.now(), lookback)
         # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
-        # between is lost; apply it after them, because a row in the bin says more about its deletion.
+        # between is lost. Apply it after them, because a row in the recycle bin has more on its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
         reader = Reader(client, mirrored, PURPOSE)
         await in_parts(mirrored.name, window, lambda part: self._read_part(reader, part, done))
@@ -90,10 +90,10 @@ class Windows:
         return done
 
     async def _read_part(self, reader: Reader, window: Window, done: WindowRead) -> None:
-        """Read the rows of a window, or of a part of it."""
-        await fitting(reader.mirrored, lambda: self._rows(reader, window, done))
+        """Read the rows of a window or of a part of it, and delete those that no longer pass the filter."""
+        await retry_narrower(reader.mirrored, lambda: self._rows(reader, window, done))
         if reader.mirrored.config.where:
-            await self._departures(reader, window, done)
+            await self._delete_filtered_out(reader, window, done)
 
     async def _rows(self, reader: Reader, window: Window, done: WindowRead) -> None:
         """Apply every row that passes the filter, including deleted rows."""
@@ -107,11 +107,11 @@ class Windows:
                 if mirrored.config.where:
                     done.seen.update(change.id for change in changes)
                 if len(parts(mirrored)) > 1:
-                    changes = await self._whole(reader, changes)
+                    changes = await self._complete(reader, changes)
                 await self._apply(mirrored, changes, done)
 
-    async def _whole(self, reader: Reader, keys: Sequence[Change]) -> list[Change]:
-        """The whole rows of a wide object, from the keys that the window read; without unchanged rows."""
+    async def _complete(self, reader: Reader, keys: Sequence[Change]) -> list[Change]:
+        """Return complete rows of a wide object for the keys that the window read, without unchanged rows."""
         table = reader.mirrored.described
         own = await mirror.versions_of(self._database, table, [key.id for key in keys])
         changes = [key for key in keys if key.operation is Operation.DELETE]
@@ -121,8 +121,8 @@ class Windows:
             changes += batch.changes(Source.INTERVAL)
         return changes
 
-    async def _departures(self, reader: Reader, window: Window, done: WindowRead) -> None:
-        """Remove rows that no longer pass the filter."""
+    async def _delete_filtered_out(self, reader: Reader, window: Window, done: WindowRead) -> None:
+        """Delete rows that no longer pass the filter."""
         mirrored, database = reader.mirrored, self._database
         cursor = mirrored.described.schema.cursor or ""
         query = Query(("Id", cursor), soql.between(cursor, window.start, window.end), stamp=cursor)
@@ -132,7 +132,7 @@ class Windows:
                 own = await mirror.stamps_of(database, mirrored.described, changed.keys() - done.seen)
                 kept = await filters.matching(reader, sorted(own))
                 gone = [
-                    filters.departure(mirrored, changed[record_id], Source.INTERVAL, batch.observed)
+                    filters.removal(mirrored, changed[record_id], Source.INTERVAL, batch.observed)
                     for record_id in sorted(own.keys() - kept)
                 ]
                 await self._apply(mirrored, gone, done)
@@ -170,7 +170,7 @@ class Windows:
 
 
 def _columns(mirrored: MirroredObject) -> list[str]:
-    """The columns that a window selects: all of them, or only the keys of a wide object."""
+    """Return the columns that a window selects: all, or only the keys of a wide object."""
     schema = mirrored.described.schema
     columns = read_columns(schema)
     if len(parts(mirrored)) == 1:
@@ -179,6 +179,6 @@ def _columns(mirrored: MirroredObject) -> list[str]:
 
 
 def _settled(key: Change, own: Mapping[str, tuple[str, Millis]]) -> bool:
-    """Whether the mirror has the row at this stamp, read after the second of the stamp had ended."""
+    """Return whether the mirror has the row at this stamp, read after the end of the stamp's second."""
     stamp, seen = own.get(key.id, ("", 0))
     return stamp == key.version.stamp and seen >= from_iso(stamp) + 1000

@@ -1,1 +1,1 @@
-"""Verbs that take more than one request to the daemon: check an org, deploy the package, run the demo."""
+"""Verbs that are more than a request to the daemon: check an org, deploy the package, run the demo."""

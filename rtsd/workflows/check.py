@@ -45,7 +45,7 @@ class CheckedObject:
     fields: int
     size: ObjectSize
     formulas: bool
-    """Whether it has fields that need periodic refreshes."""
+    """True if it has fields that need periodic refreshes."""
     schema: ObjectSchema
 
 
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def apex(self) -> bool | None:
-        """Whether the org's edition runs Apex, which the package needs."""
+        """True if the org's edition runs Apex, which the package needs; None if unknown."""
         return None if self.org is None else self.org.apex
 
     def priced(self) -> Priced:
@@ -107,7 +107,7 @@ class Report:
 
 
 async def inspect(config: Config) -> Report:
-    """Run all checks; what is wrong is in the report's `problems`.
+    """Run all checks; the report's `problems` lists those that failed.
 
     Raises ConfigError for rules that name columns that their objects lack.
     """
@@ -169,7 +169,7 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
 
 
 async def _user(client: Client) -> UserInfo | None:
-    """The sync user; None if the connected app's scopes do not allow reading it."""
+    """Return the sync user; None if the connected app's scopes do not allow reading it."""
     try:
         return await client.userinfo(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):
@@ -179,7 +179,7 @@ async def _user(client: Client) -> UserInfo | None:
 
 
 async def _sees_all(client: Client, user_id: str) -> bool | None:
-    """Whether a permission set or the profile grants View All Data; None if that cannot be read."""
+    """Return whether a permission set or the profile grants View All Data; None if that cannot be read."""
     try:
         page = await client.query(soql.view_all_data(user_id), purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):

@@ -165,9 +165,9 @@ async def test_ac_07_everything_is_the_default_and_the_range_is_said(stand: Stan
         for event in await org.journal("audit")
         if "begins" in (event.message or "")
     }
-    assert begun["Lead"] == "state audit begins: 400 rows to read, every row there is"
+    assert begun["Lead"] == "state audit begins: 400 rows to read, no filter"
     assert f"{hot} rows to read" in (begun["Account"] or "")
-    assert f"{300 - hot} are left out by: Rating = 'Hot'" in (begun["Account"] or "")
+    assert f"{300 - hot} excluded by: Rating = 'Hot'" in (begun["Account"] or "")
 
 
 @pytest.mark.parametrize(

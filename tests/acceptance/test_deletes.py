@@ -47,7 +47,7 @@ async def test_ac_29_extra_rows_are_warned_of(stand: Standing) -> None:
     result = await org.audit("CampaignMember", full=True)
     assert sorted(result["orphaned"]) == gone
     (warning,) = [event for event in await org.journal("drift") if event.object == "CampaignMember"]
-    assert warning.message == "6 rows are in the mirror that the org does not show"
+    assert warning.message == "6 rows of the mirror are not visible in the org"
     assert (warning.detail or {})["orphaned"] == gone
     assert await org.equal("CampaignMember") == 194
 

@@ -53,7 +53,7 @@ async def test_ac_10_a_load_without_quota_is_neither_done_nor_failed(
     assert lead.error.startswith(f"deferred at {100 * lead.progress:.0f} %: 18 of rtsd's own cap of 20")
     assert 0.2 < lead.progress < 0.8
     assert lead.goes_on_at is not None
-    assert f"goes on about {lead.goes_on_at[:10]} {lead.goes_on_at[11:16]} UTC" in lead.error
+    assert f"resumes about {lead.goes_on_at[:10]} {lead.goes_on_at[11:16]} UTC" in lead.error
     assert 0 < from_iso(lead.goes_on_at) - org.now() <= DAY_S * 1000
     rows, before = await org.rows_read(), await org.calls()
     for _ in range(5):

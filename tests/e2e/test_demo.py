@@ -69,7 +69,7 @@ def test_stopping_the_demo_leaves_nothing_behind(number: signal.Signals, tmp_pat
     for line in demo.stdout:
         if line.startswith("daemon"):
             daemon = int(line.split()[2].strip(","))
-        if line.startswith("lively"):
+        if line.startswith("edits"):
             break
     demo.send_signal(number)
     _, errors = demo.communicate(timeout=90)

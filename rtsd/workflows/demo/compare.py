@@ -32,7 +32,7 @@ class Difference:
 
     @property
     def equal(self) -> bool:
-        """Whether mirror and org hold the same records with the same values."""
+        """True if mirror and org hold the same records with the same values."""
         return not (self.missing or self.orphaned or self.stale)
 
     def note(self, text: str) -> None:

@@ -118,7 +118,7 @@ async def _loaded_environment(
 
 
 def _silence_ms(seconds: float) -> int:
-    """The `silence_after` with which Interval Sync takes over during the lost pushes, 0.3 of the time."""
+    """Return a `silence_after` (ms) short enough for Interval Sync to start while pushes are lost."""
     return int(max(1.0, min(5.0, seconds * 0.1)) * 1000)
 
 
@@ -145,10 +145,10 @@ async def _run_round(demo: Environment, options: Options, seconds: float, say: S
     """Run a round: edits and imports, a period of lost pushes, and pushes again."""
     org = demo.org
     await org.control("activity", {"rate": options.rate, "objects": _edited_objects(options.records)})
-    say(f"lively    {options.rate:g} commits a second, for {seconds:g} s")
+    say(f"edits     {options.rate:g} commits/s for {seconds:g} s")
     try:
         await _with_imports(demo, options.records, seconds * 0.4, say)
-        say("silence   pushes are lost from now on")
+        say("silence   pushes are lost from here on")
         fault = await org.fault("push_lost")
         await asyncio.sleep(seconds * 0.3)
         await org.control(f"faults?id={fault}", method="DELETE")
@@ -159,7 +159,7 @@ async def _run_round(demo: Environment, options: Options, seconds: float, say: S
 
 
 def _edited_objects(records: Mapping[str, int]) -> list[str]:
-    """The objects to edit, without memberships and users."""
+    """Return the objects to edit, without memberships and users."""
     return [name for name in records if name not in {"CampaignMember", "User"}]
 
 

@@ -29,7 +29,7 @@ BUSY = "jobs pending or in progress"
 """Salesforce's error for a class with a pending job, which cannot be replaced or deleted yet."""
 BUSY_ATTEMPTS = 7
 BUSY_PAUSE_S = 10.0
-"""The package's jobs take seconds."""
+"""Seconds between attempts; the package's jobs run for seconds."""
 
 Report = Callable[[str], None]
 

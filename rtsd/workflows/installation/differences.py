@@ -53,14 +53,14 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
 
 
 def version_of(found: Inventory) -> str | None:
-    """The version of the installed code."""
+    """Return the version of the installed code; None if it is missing or not readable."""
     source = found.code.get(("ApexClass", "RTS_Version"))
     match = _VERSION.search(source.body or "") if source else None
     return match[1] if match else None
 
 
 def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
-    """The package's triggers of objects that are no longer mirrored."""
+    """Return the package's triggers of objects that are no longer mirrored, sorted by name."""
     wanted = {name for kind, name in _sources(plan) if kind == "ApexTrigger"}
     return sorted(
         name
@@ -70,7 +70,7 @@ def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
 
 
 def own_code(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
-    """The classes and triggers of this package as (kind, name); another package's may have similar names."""
+    """Return the package's classes and triggers as (kind, name); other packages may have similar names."""
     wanted = _sources(plan)
     return sorted(
         key for key, source in found.code.items() if key in wanted or HANDLER_CALL in (source.body or "")
@@ -78,7 +78,7 @@ def own_code(plan: Plan, found: Inventory) -> list[tuple[str, str]]:
 
 
 def without_conditions(plan: Plan, found: Inventory) -> list[str]:
-    """Objects with configured conditions but without any synced field in the org."""
+    """Return the objects with configured conditions but without any synced field in the org."""
     if "conditions" in found.unknown:
         return []
     have = {row.object.lower() for row in found.synced}
@@ -86,7 +86,7 @@ def without_conditions(plan: Plan, found: Inventory) -> list[str]:
 
 
 def missing_rows(plan: Plan, found: Inventory) -> list[package.SyncedField]:
-    """The synced fields to write for the objects of `without_conditions`."""
+    """Return the synced fields to write for the objects of `without_conditions`."""
     return [
         row
         for name in without_conditions(plan, found)
@@ -95,7 +95,7 @@ def missing_rows(plan: Plan, found: Inventory) -> list[package.SyncedField]:
 
 
 def _sources(plan: Plan) -> dict[tuple[str, str], str]:
-    """The planned code by kind and name."""
+    """Return the planned code by (kind, name)."""
     wanted = {}
     for path, content in plan.files.items():
         folder, _, file = path.partition("/")
@@ -189,12 +189,12 @@ def _jobs(plan: Plan, found: Inventory) -> Iterator[str]:
 
 
 def requires_deployment(found: Iterable[Difference]) -> bool:
-    """Whether a difference concerns metadata, not only rows and jobs."""
+    """Return whether any difference concerns metadata, not only rows and jobs."""
     return any(difference.part in METADATA for difference in found)
 
 
 def _normalised(body: str) -> str:
-    """The source without differences in line ends and trailing whitespace."""
+    """Return the source with normalised line ends, without trailing whitespace."""
     return "\n".join(line.rstrip() for line in body.splitlines()).strip()
 
 

@@ -54,7 +54,7 @@ class OrgSession:
     client: Client
     counter: CallCounter
     changes: bool = False
-    """Whether the session changes the package, so that the daemon has to probe it."""
+    """True if the session changes the package, so that the daemon has to probe it."""
 
 
 @asynccontextmanager

@@ -47,11 +47,11 @@ class Plan:
 
     @property
     def is_production(self) -> bool:
-        """Whether a deployment with Apex has to run tests (Metadata API guide, testLevel)."""
+        """True if a deployment with Apex has to run tests (Metadata API guide, testLevel)."""
         return not self.org.sandbox and self.org.edition != _WITHOUT_TESTS
 
     def tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> ApexTests:
-        """The tests to run, in production by default only the package's: a customer's may fail anyway."""
+        """Return the tests to run: in production by default only the package's, as others may fail."""
         if classes:
             return ApexTests("RunSpecifiedTests", classes)
         if local:
@@ -106,7 +106,7 @@ async def make(client: Client, config: Config, *, user: str = "", pushes: bool =
 
 
 async def _user(client: Client, username: str) -> tuple[str, str]:
-    """The id and username of rtsd's user: the one named, or else the one logged in. Raises UsageError."""
+    """Return (id, username) of the named user, or else of the one logged in. Raises UsageError."""
     if not username:
         mine = await client.userinfo(purpose=PURPOSE)
         return mine.user_id, mine.username

@@ -39,7 +39,7 @@ class Rotated:
     """The token that the org now signs with."""
     dropped: list[str]
     daemon: bool
-    """Whether a running daemon has reloaded its tokens; one that starts later reads the file."""
+    """True if a running daemon has reloaded its tokens; one that starts later reads the file."""
     finish_after: str | None
     """The time from which the old token may be dropped; None if there is none."""
 
@@ -96,7 +96,7 @@ def _foreign_token() -> Conflict:
 
 
 def _token_file(config: Config) -> Path:
-    """The token file. Raises ConfigError without one."""
+    """Return the path of the token file. Raises ConfigError without one."""
     path = config.gateway.token_path
     if path is None:
         raise ConfigError(
@@ -135,7 +135,7 @@ async def _reload_daemon(config: Config, token: str, dropped: Collection[str] = 
 
 
 def _listens(path: Path) -> bool:
-    """Whether a process listens on a socket, even one that this user may not use."""
+    """Return whether a process listens on a socket, even one that this user may not use."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

@@ -233,7 +233,7 @@ async def test_a_package_that_is_gone_is_no_silence(contacts: Rig) -> None:
     await probe.step()  # seen once, so that its absence tells something
     assert contacts.mode is Mode.REAL_TIME
     await contacts.sim.control("package/uninstall")
-    probe.watch.probe_soon()
+    probe.watch.request_probe()
     await probe.step()
     assert await modes(contacts) == ["real_time: push received", "awaiting_package: package not in the org"]
     assert contacts.parts.channel.push.quiet == "live", "nothing is known of silence"

@@ -69,7 +69,7 @@ async def test_a_removal_is_noticed_at_once_when_somebody_says_so(contacts: Rig)
     await contacts.sim.control("package/uninstall")
     await contacts.dml("create", "Contact", rows=[{"LastName": "Unpushed"}])
     assert contacts.parts.channel.package is not None
-    contacts.parts.channel.package.probe_soon()
+    contacts.parts.channel.package.request_probe()
     await probe(contacts)
     assert contacts.mode is Mode.AWAITING_PACKAGE
     assert (await told(contacts, "mode"))[-2:] == [

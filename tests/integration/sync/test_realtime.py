@@ -10,7 +10,7 @@ from rtsd.control.client import ControlClient
 from rtsd.core.ids import full_id
 from rtsd.core.mode import Mode
 from rtsd.errors import OrgUnreachable
-from rtsd.sync.realtime import MOST_UNKNOWN
+from rtsd.sync.realtime import MAX_UNKNOWN
 from rtssim.schema.model import Field
 from tests.support.inprocess.rig import Rig
 
@@ -150,7 +150,7 @@ async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
         await contacts.parts.services.realtime.apply_batch()
         spent.append((await contacts.calls()).get("describe", 0) - before)
     assert spent == [1, 1, 1]
-    assert len(await letters(contacts)) == MOST_UNKNOWN
+    assert len(await letters(contacts)) == MAX_UNKNOWN
 
 
 async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:

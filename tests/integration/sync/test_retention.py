@@ -19,7 +19,7 @@ async def forget(rig: Rig, keep: Keep | None = None) -> int:
     """Forget what is due; how many steps it took."""
     forgetting = Retention(rig.parts.base.database, rig.now, keep) if keep else rig.parts.services.retention
     steps = 0
-    while await forgetting.forget():
+    while await forgetting.prune():
         steps += 1
     return steps
 
@@ -155,10 +155,10 @@ async def test_ids_of_pushes_go_a_few_at_a_time(start: Start) -> None:
     async with rig.parts.base.database.transaction() as tx:
         rows = [(f"msg_{number}", rig.now(), None if number else b"{}") for number in range(1_000)]
         await tx.executemany("INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)", rows)
-    assert await rig.parts.services.retention.forget() == 0
+    assert await rig.parts.services.retention.prune() == 0
     rig.advance(8 * DAY_S)
     steps = 0
-    while gone := await rig.parts.services.retention.forget():
+    while gone := await rig.parts.services.retention.prune():
         assert gone <= retention.AT_ONCE
         steps += 1
     assert steps >= 1_000 // retention.AT_ONCE

@@ -222,7 +222,7 @@ async def package_errors(rig: Rig) -> Act:
 async def first_login(rig: Rig) -> Act:
     """The org's id, learned at the first login."""
     rig.parts.base.org.id, rig.parts.base.org.facts = None, OrgFacts()
-    return lambda subject: subject.parts.base.org.learn()
+    return lambda subject: subject.parts.base.org.identify()
 
 
 ACTS = [
