@@ -116,6 +116,7 @@ class Periods:
     describe: Millis
     fingerprint: Millis
     formula: Millis
+    silence: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +141,19 @@ def idle_day(objects: int, with_formulas: int, periods: Periods, *, with_package
     `with_package` adds the package's sync conditions once per describe period and, while nothing pushes, its
     error log and the package probes.
 
-    Pushes cost no calls. Conditional describes count like others: every call except the one for the API
-    versions counts (REST API guide, Limit Info Header).
+    Pushes cost no calls, but while only heartbeats arrive, every object is read once per `silence_after` to
+    prove that nothing was missed. Conditional describes count like others: every call except the one for the
+    API versions counts (REST API guide, Limit Info Header).
     """
     always = objects * (_a_day(periods.describe) + _a_day(periods.fingerprint))
     always += with_formulas * CALLS_PER_REFRESH * _a_day(periods.formula)
     windows = objects * CALLS_PER_WINDOW * _a_day(periods.interval)
+    proofs = 0.0
     if with_package:
+        proofs = objects * CALLS_PER_WINDOW * _a_day(periods.silence)
         always += _a_day(periods.describe)
         windows += _a_day(periods.describe) + PACKAGE_PROBES
-    return IdleDay(round(always), round(always + windows))
+    return IdleDay(round(always + proofs), round(always + windows))
 
 
 def _a_day(period: Millis) -> float:

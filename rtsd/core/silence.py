@@ -2,11 +2,13 @@
 
 ::
 
-    live       a push or a heartbeat arrived within silence_after
+    live       a push arrived within silence_after
     idle       none arrived, and a read of every object found no change
     filtered   none arrived, and the changes touched only fields that no sync condition watches
     silent     none arrived, although changes were made that a push should have delivered
     unknown    nothing was read yet, or the pushes for the changes found may still arrive
+
+A heartbeat is no push: it comes from a scheduled job, and arrives although an Apex trigger is dead.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ def is_watched(operation: str, changed: Sequence[str] | None, conditions: Iterab
 
 
 def judge(found: Unpushed, last: Millis | None, now: Millis) -> tuple[Quiet, str]:
-    """Classify a silence since `last` (None: no sign of life yet) and state the evidence."""
-    sign = f"last push or heartbeat at {to_iso(last)}" if last is not None else "no push or heartbeat yet"
+    """Classify a silence since the push at `last` (None: no push yet) and state the evidence."""
+    sign = f"last push at {to_iso(last)}" if last is not None else "no push yet"
     evidence = f"{sign}, every object read at {to_iso(now)}"
     if found.watched:
         return Quiet.SILENT, f"no push delivered {_changes(found.watched)} ({evidence})"

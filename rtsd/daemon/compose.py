@@ -224,6 +224,16 @@ def _services(
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
+    interval_sync = IntervalSync(
+        catalog,
+        work,
+        mode,
+        schedule,
+        windows=readers.windows,
+        describer=describer,
+        missed_pushes=channel.missed_pushes,
+        package=channel.package,
+    )
     return Services(
         inbox=inbox,
         evidence=channel.evidence,
@@ -235,20 +245,20 @@ def _services(
             org=base.org,
             box=inbox,
             mode=mode,
+            push=channel.push,
             describe=describer.describe_for_push,
         ),
-        silence_watch=SilenceWatch(channel.push, mode, schedule, channel.package, base.machine.monotonic),
-        package_probe=package_probe(base, channel),
-        interval_sync=IntervalSync(
-            catalog,
-            work,
+        silence_watch=SilenceWatch(
+            channel.push,
             mode,
             schedule,
-            windows=readers.windows,
-            describer=describer,
+            channel.package,
+            interval_sync=interval_sync,
             missed_pushes=channel.missed_pushes,
-            package=channel.package,
+            monotonic=base.machine.monotonic,
         ),
+        package_probe=package_probe(base, channel),
+        interval_sync=interval_sync,
         loader=_loader(base, readers, mode, checks),
         checks=checks,
         repairs=RepairService(readers.repair, mode, work.fetch_wanted),

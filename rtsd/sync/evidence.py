@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.payload import Heartbeat, Push
+from rtsd.core.silence import Quiet
 from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
@@ -52,9 +53,13 @@ class PushEvidence(Service):
         return UNTIL_WOKEN
 
     async def _judge(self, push: Push, at: Millis) -> None:
+        """Signal a push. A heartbeat is no evidence while changes are known that no push delivered."""
         disabled = isinstance(push, Heartbeat) and push.settings.get("disabled") is True
         if self._package is not None:
             self._package.observe(push, at)
             if self._mode.mode is Mode.DISABLED and not isinstance(push, Heartbeat):
                 self._package.request_probe()  # sent before it was disabled, or is it enabled again?
-        await self._mode.observe(Signal.PACKAGE_DISABLED if disabled else Signal.PUSH)
+        if disabled:
+            await self._mode.observe(Signal.PACKAGE_DISABLED)
+        elif not isinstance(push, Heartbeat) or self._push.quiet is not Quiet.SILENT:
+            await self._mode.observe(Signal.PUSH)

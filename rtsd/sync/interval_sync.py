@@ -67,21 +67,21 @@ class IntervalSync(Service):
         if mode in READS_BY_INTERVAL or (self._must_catch_up and mode is not Mode.PAUSED):
             self._must_catch_up = False
             try:
-                await self.read()
+                is_complete = await self.read()
             except BaseException:
                 self._must_catch_up = True
                 raise
+            if is_complete and mode is self._mode.mode is Mode.INTERVAL:
+                await self._missed_pushes.judge()
         elif mode is Mode.REAL_TIME and self._package is not None:
             await self._read_uncovered(self._package)
         return self._schedule().interval / 1000
 
-    async def read(self) -> None:
-        """Read one window of every object, then classify the silence by the changes found."""
-        before = self._mode.mode
+    async def read(self) -> bool:
+        """Read one window of every object, and count missed pushes; return whether all could be read."""
         is_complete = await self._read_windows(self._catalog)
         await self._missed_pushes.count()
-        if is_complete and before is self._mode.mode is Mode.INTERVAL:
-            await self._missed_pushes.judge()
+        return is_complete
 
     async def _read_uncovered(self, package: PackageWatch) -> None:
         """Read the objects without an Apex trigger."""

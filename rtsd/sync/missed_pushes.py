@@ -13,13 +13,14 @@ from rtsd.core.payload import Heartbeat, Push
 from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
-from rtsd.store.database import Database
+from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Note, UnpushedChange
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 _KEY = "pushes_expected_since"
+_LAST_PUSH_KEY = "last_push_at"
 
 log = structlog.get_logger("rtsd.missed_pushes")
 
@@ -29,20 +30,29 @@ class PushActivity:
     """The observed activity of the push channel. Times are local, in ms."""
 
     last_at: Millis | None = None
+    """The last push that was not a heartbeat, in this run or an earlier one."""
     last_heartbeat_at: Millis | None = None
     active_at: Millis = 0
-    """Monotonic ms of the last push or heartbeat, or of the start. Silence is measured from here."""
+    """Monotonic ms of the last such push or proof, or of the start. Silence is measured from here."""
+    beat_at: Millis | None = None
+    """Monotonic ms of the last heartbeat, which proves that the package runs, not that changes arrive."""
     rejected: int = 0
     quiet: Quiet = Quiet.UNKNOWN
     quiet_proof: str | None = None
 
     def record(self, push: Push, at: Millis, monotonic: Millis) -> None:
-        """Record a valid push or heartbeat: it proves that the channel works."""
-        self.last_at, self.active_at = at, monotonic
-        sign = "push"
+        """Record a valid push."""
         if isinstance(push, Heartbeat):
-            self.last_heartbeat_at, sign = at, "heartbeat"
-        self.quiet, self.quiet_proof = Quiet.LIVE, f"{sign} at {to_iso(at)}"
+            self.last_heartbeat_at, self.beat_at = at, monotonic
+            return
+        self.last_at, self.active_at = at, monotonic
+        self.quiet, self.quiet_proof = Quiet.LIVE, f"push at {to_iso(at)}"
+
+
+async def store_last_push(tx: Tx, push: PushActivity) -> None:
+    """Store the time of the last push, in the transaction that applies some."""
+    if push.last_at is not None:
+        await meta.put(tx, _LAST_PUSH_KEY, str(push.last_at))
 
 
 class MissedPushes:
@@ -74,7 +84,7 @@ class MissedPushes:
         self._uncovered = uncovered
         """Returns the names of objects without a trigger, whose changes are never pushed."""
         self._unpushed = Unpushed()
-        """Changes found since the last push or heartbeat."""
+        """Changes found since the last push."""
         self._since: Millis | None = None
         self._expected_since: Millis | None = None
         self._seq = 0
@@ -84,6 +94,8 @@ class MissedPushes:
         """Restore the state of the last run, and recount the last 24 hours."""
         since = await meta.get(self._database, _KEY)
         self._expected_since = from_iso(since) if since else None
+        last_push_at = await meta.get(self._database, _LAST_PUSH_KEY)
+        self._push.last_at = int(last_push_at) if last_push_at else None
         await self.count()
 
     async def expect(self, *, pushes: bool) -> None:
@@ -101,7 +113,7 @@ class MissedPushes:
         return sum(count for _, count in self._missed)
 
     async def judge(self) -> None:
-        """Classify the silence after every object was read. Only a push or a heartbeat ends it."""
+        """Classify the silence after every object was read. Only a push ends it."""
         push = self._push
         if self._expected_since is None:
             push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is enabled"

@@ -20,6 +20,7 @@ from rtsd.store.inbox import Entry, Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.missed_pushes import PushActivity, store_last_push
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.rows import from_pushed
@@ -57,6 +58,7 @@ class RealTime(Service):
         org: OrgIdentity,
         box: Inbox,
         mode: ModeMachine,
+        push: PushActivity,
         describe: Describe,
     ) -> None:
         super().__init__(box.arrived)
@@ -66,6 +68,7 @@ class RealTime(Service):
         self._server_clock = server_clock
         self._org = org
         self._mode = mode
+        self._push = push
         self._describe = describe
         mode.subscribe(lambda _before, _after: self.wake.set())
 
@@ -88,6 +91,7 @@ class RealTime(Service):
                 changes += await self._changes(unit, entry, push)
             await unit.apply(changes)
             await inbox.settle(unit.tx, entries)
+            await store_last_push(unit.tx, self._push)
         return len(entries)
 
     def _read(self, entry: Entry) -> Push | MalformedPush:

@@ -233,7 +233,9 @@ def _check_commands(config: Config, report: Report) -> None:
 
 def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     sync = config.sync
-    periods = Periods(sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh)
+    periods = Periods(
+        sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh, sync.silence_after
+    )
     formulas, pushed = sum(checked.formulas for checked in found), config.gateway.listen is not None
     return idle_day(len(found), formulas, periods, with_package=pushed)
 

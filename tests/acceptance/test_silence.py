@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtsd.core.cost import CALLS_PER_WINDOW
 from rtsd.core.mode import Mode
 from tests.support.inprocess.stand import Stand, Standing
 
@@ -93,18 +94,64 @@ async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
     assert await org.equal("Lead") == 40
 
 
-async def test_heartbeats_are_signs_of_life(stand: Standing) -> None:
-    """No change for a day, but heartbeats: the channel is live, and not one call is spent on proving it."""
+async def test_heartbeats_alone_are_proven_to_be_idleness(stand: Standing) -> None:
+    """No change for a day: every object is read once per silence_after, and the mode stays."""
     org = await pushing(stand)
     await org.parts.services.interval_sync.step()  # what the return of pushes owed
+    last_at = (await org.parts.views.status()).push.last_at
     before = await org.calls()
     for _ in range(96):
         await org.beat()
         await minutes(org, 15)
     quiet, proof = await shown(org)
-    assert quiet == "live"
-    assert proof.startswith("heartbeat at")
-    assert await org.cost(before) == 0
+    assert quiet == "idle"
+    assert proof.startswith("nothing changed in the org")
+    status = await org.parts.views.status()
+    assert (status.mode, status.push.last_at, status.push.missed_24h) == ("real_time", last_at, 0)
+    assert status.push.last_heartbeat_at is not None
+    assert await org.cost(before) <= 48 * CALLS_PER_WINDOW
+
+
+async def test_heartbeats_do_not_hide_a_dead_trigger(stand: Standing) -> None:
+    """The trigger is dead and the scheduled job goes on: silence, and only a push of changes ends it."""
+    org = await pushing(stand)
+    await org.simulated.fault("push_lost", count=10_000)
+    org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
+    for _ in range(3):
+        await org.beat()
+        await minutes(org, 15)
+    quiet, proof = await shown(org)
+    assert quiet == "silent"
+    assert proof.startswith("no push delivered 7 changes")
+    status = await org.parts.views.status()
+    assert (status.mode, status.push.missed_24h) == ("interval", 7)
+    assert await org.equal("Lead") == 40
+    for _ in range(8):
+        await org.beat()
+        await minutes(org, 15)
+        assert (await shown(org))[0] == "silent"
+        assert org.parts.channel.mode.mode is Mode.INTERVAL
+    await org.simulated.control("faults", method="DELETE")
+    org.update("Lead", org.ids("Lead")[:1], Title="heard again")
+    await org.pushed()
+    assert (await shown(org))[0] == "live"
+    assert org.parts.channel.mode.mode is Mode.REAL_TIME
+
+
+async def test_the_last_push_is_remembered_and_is_no_heartbeat(stand: Standing) -> None:
+    """`push.last_at` survives a restart; heartbeats are told apart."""
+    org = await pushing(stand)
+    last_at = (await org.parts.views.status()).push.last_at
+    assert last_at is not None
+    org.advance(MINUTE_S)
+    await org.beat()
+    push = (await org.parts.views.status()).push
+    assert (push.last_at, push.last_heartbeat_at) != (last_at, last_at)
+    assert push.last_at == last_at
+    await org.stop()
+    org.advance(MINUTE_S)
+    await org.start()
+    assert (await org.parts.views.status()).push.last_at == last_at
 
 
 async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:

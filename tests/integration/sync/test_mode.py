@@ -69,7 +69,7 @@ async def test_quiet_is_idle_only_when_it_was_proven(
     """ac_21: a window that found nothing is the proof; before it nobody knows."""
     parts = contacts.parts
     await contacts.heartbeat()
-    assert parts.channel.push.quiet == "live"
+    assert parts.channel.push.quiet == "unknown", "a heartbeat proves nothing of changes"
     contacts.advance(SILENCE_S)
     await watched(contacts, until, Mode.INTERVAL)
     assert parts.channel.push.quiet == "unknown"
@@ -236,7 +236,7 @@ async def test_a_package_that_is_gone_is_no_silence(contacts: Rig) -> None:
     probe.watch.request_probe()
     await probe.step()
     assert await modes(contacts) == ["real_time: push received", "awaiting_package: package not in the org"]
-    assert contacts.parts.channel.push.quiet == "live", "nothing is known of silence"
+    assert contacts.parts.channel.push.quiet == "unknown", "nothing is known of silence"
 
 
 async def test_pushes_that_return_to_an_unreachable_org_owe_a_window(contacts: Rig) -> None:

@@ -285,7 +285,7 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
         rig.advance(900)
         await rig.heartbeat()
         await probe(rig)
-    periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0)
+    periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0, silence=0)
     beside = idle_day(0, 0, periods, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
 
