@@ -13,7 +13,6 @@ from rtsd.errors import Conflict
 from rtsd.services import Service
 from rtsd.store import journal
 from rtsd.store.database import Database
-from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.mirrored_object import MirroredObject
@@ -103,9 +102,5 @@ class Checks(Service):
             await self._repair.step()
             await self._fingerprinter.prove(mirrored, result)
             await self._fingerprinter.classify_drift(mirrored, result, seq)
-        denied = suspicions.contradicted = await self._fingerprinter.contradicted(mirrored, result)
-        if denied:
-            reason = f"{denied} rows have newer stamps than in the org; they are read again"
-            await object_states.doubt(self._work, mirrored, reason)
         await self._missed_pushes.count()
         return result

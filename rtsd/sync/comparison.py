@@ -51,8 +51,8 @@ class Comparison:
     database: Database
     mirrored: MirroredObject
     found: Differences = field(default_factory=Differences)
-    stamps: dict[str, str] = field(default_factory=dict)
-    """The newest stamp on either side of each row that differs."""
+    ours: dict[str, str] = field(default_factory=dict)
+    """The mirror's stamps of stale and orphaned rows."""
     theirs: dict[str, str] = field(default_factory=dict)
     """The org's stamps of missing and stale rows."""
 
@@ -64,9 +64,7 @@ class Comparison:
         own |= await mirror.stamps_of(self.database, table, org.keys() - own.keys())
         found = compare(org, own)
         self.found |= found
-        self.stamps |= {
-            record_id: max(org.get(record_id, ""), own.get(record_id, "")) for record_id in found.ids
-        }
+        self.ours |= {record_id: own[record_id] for record_id in found.ids if record_id in own}
         self.theirs |= {record_id: org[record_id] for record_id in found.ids if record_id in org}
 
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
@@ -104,22 +102,29 @@ class Comparison:
     async def discard_arrivals(self, now: Millis, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Wait `GRACE_S`, and drop the rows that arrive meanwhile: only the others are drift.
 
-        The time of an orphan's deletion is unknown, so every orphan is given that time. A row whose stamp has
-        changed by then was edited between two queries, and a row that reached the mirror after the query of
-        the org at `now` (ms) is no orphan either.
+        A row that the mirror alone shows edited since the org was queried at `now` (ms) is no drift. One that
+        it shows edited before, as the org does not, is drift, however busy the org is. The time of an
+        orphan's deletion is unknown, so every orphan is given the time.
         """
-        found, stamps = self.found, self.stamps
+        found = self.found
         settled, asked = to_iso(now - SETTLE_MS), to_iso(now // 1000 * 1000)
-        found.orphaned -= {record_id for record_id, stamp in stamps.items() if stamp >= asked}
-        recent = any(stamps.get(record_id, "") >= settled for record_id in found.ids)
-        if not recent and not found.orphaned:
+        latest = to_iso(now + SETTLE_MS)
+        edited = {record_id for record_id, stamp in self.ours.items() if asked <= stamp <= latest}
+        found.orphaned -= edited
+        found.stale -= edited
+        newest = (max(self.ours.get(row, ""), self.theirs.get(row, "")) for row in found.ids)
+        if not found.orphaned and not any(stamp >= settled for stamp in newest):
             return
         await sleep(GRACE_S)
         own = await mirror.stamps_of(self.database, self.mirrored.described, found.ids)
-        arrived = {record_id for record_id, stamp in own.items() if stamp >= stamps.get(record_id, LAST)}
+        moved = {record_id for record_id, stamp in own.items() if stamp != self.ours.get(record_id, stamp)}
+        arrived = {
+            record_id
+            for record_id, stamp in own.items()
+            if stamp >= self.theirs.get(record_id, LAST) and stamp != self.ours.get(record_id)
+        }
         found.missing -= arrived
         found.stale -= arrived
-        moved = {record_id for record_id, stamp in own.items() if stamp != stamps.get(record_id, stamp)}
         found.orphaned &= own.keys() - moved
 
 

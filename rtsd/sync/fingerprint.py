@@ -35,7 +35,6 @@ from rtsd.sync.comparison import (
 )
 from rtsd.sync.histogram import OrgHistogram
 from rtsd.sync.mirrored_object import Drift, MirroredObject
-from rtsd.sync.reading import REST_PAGE
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 MAX_LISTED = 1_000
@@ -56,10 +55,6 @@ class Fingerprint:
     checked: int = 0
     """Rows counted in the org."""
     found: Differences = field(default_factory=Differences)
-    stamps: dict[str, str] = field(default_factory=dict)
-    """The newer of both stamps of each row that differs."""
-    theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of missing and stale rows."""
     unsettled: set[str] = field(default_factory=set)
     """Rows read within the second of their stamp, which would hide another edit: they are fetched too."""
 
@@ -97,7 +92,7 @@ class Fingerprinter:
         table = mirrored.described
         now = self._server_clock.now()
         before = to_iso(now // 1000 * 1000 + 1000)
-        since = await self._since(mirrored)
+        since = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
         org, newest = await OrgHistogram(self._client, self._database, mirrored, PURPOSE).by_day(before)
         own = await mirror.histogram(self._database, table, before)
         comparison = Comparison(self._client, self._database, mirrored)
@@ -117,8 +112,6 @@ class Fingerprinter:
             to_iso(now),
             checked=sum(org.values()),
             found=found,
-            stamps=comparison.stamps,
-            theirs=comparison.theirs,
             unsettled=await mirror.unsettled(self._database, table, since),
         )
         await self._finish(mirrored, result)
@@ -137,21 +130,6 @@ class Fingerprinter:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 proven_at = from_iso(result.before)
                 await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
-
-    async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
-        """Return the number of stale rows that have a newer stamp than in the org even after their repair."""
-        own = await mirror.stamps_of(self._database, mirrored.described, result.found.stale)
-        return sum(
-            1
-            for record_id, stamp in own.items()
-            if result.theirs.get(record_id, stamp) < stamp == result.stamps[record_id]
-        )
-
-    async def _since(self, mirrored: MirroredObject) -> str:
-        """Return the start of the comparison by id: the last proof, less an overlap if that is cheap."""
-        cautious = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
-        rows = await mirror.count_since(self._database, mirrored.described, cautious)
-        return cautious if rows <= REST_PAGE else to_iso(mirrored.stored.proven_at)
 
     async def _logged(self, mirrored: MirroredObject) -> Differences:
         return await logged_deletions(self._client, self._database, mirrored, self._server_clock.now())

@@ -70,8 +70,6 @@ class Suspicions:
     """Rows held by the deletion guard: the org no longer counts them, and they are too many to delete."""
     unexplained: int = 0
     """Rows deleted without evidence since the last proof, so that the guard also counts gradual losses."""
-    contradicted: int = 0
-    """Rows with newer stamps than in the org at the last check; while any remain, the object is not live."""
     drift: Drift | None = None
     """The result of the last fingerprint in this run."""
 

@@ -277,6 +277,46 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     await org.equal("Lead")
 
 
+async def test_a_late_commit_before_the_proof_is_found_however_much_is_recent(stand: Standing) -> None:
+    """2,600 rows are edited around the proof; an edit stamped before it is committed after it."""
+    org = await (await stand({"Lead": 3_000})).loaded()
+    ids = org.ids("Lead")
+    org.advance(1_000)
+    org.update("Lead", ids[:2_600], Title="recent")
+    await org.read()
+    with org.org.transaction(org.org.admin, commit_after=120):
+        org.org.update(org.org.admin, "Lead", [{"Id": ids[0], "Title": "late"}])[0].unwrap()
+    org.advance(30)
+    assert (await org.audit("Lead"))["stale"] == []
+    org.advance(300)
+    result = await org.audit("Lead")
+    assert (result["stale"], result["repaired"]) == ([ids[0]], 1)
+    assert await org.equal("Lead") == 3_000
+
+
+async def test_what_the_org_denies_is_repaired_in_a_busy_org_too(stand: Standing) -> None:
+    """Rows with a stamp that was never in the org, while others are edited at the same time."""
+    org = await (await stand({"Lead": 60})).loaded()
+    ids = org.ids("Lead")
+    org.advance(3_600)
+    forged = org.org.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    holders = ", ".join("?" * 5)
+    await org.sabotage(
+        f"UPDATE Lead SET SystemModstamp=?, Title='never' WHERE Id IN ({holders})", forged, *ids[:5]
+    )
+    org.advance(120)
+
+    async def people(_seconds: float) -> None:
+        org.update("Lead", ids[50:55], Title="busy")
+
+    org.sleep = people
+    org.update("Lead", ids[40:45], Title="busy")
+    result = await org.parts.services.checks.check(org.parts.base.catalog["Lead"])
+    assert result.found.ids >= {*ids[:5]}
+    await org.read()
+    assert await org.equal("Lead") == 60
+
+
 async def test_ac_32_an_object_taken_out_of_sight(stand: Standing) -> None:
     """The object cannot be read any more: nothing is deleted, and the error names the permission."""
     org = await (await stand({"Lead": 200})).loaded()
