@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from rtsd.core.instant import DAY_MS, MINUTE_MS, Millis, from_iso
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedValues
+from rtsd.core.server_clock import MAX_CLOCK_SKEW_MS
 from rtsd.core.values import MirrorValue
 
 
@@ -86,6 +87,10 @@ class Change:
     """The winner's id, for the loser of a merge."""
     note: str = ""
     """An explanation for the journal, where one is needed."""
+    expected: Version | None = None
+    """The mirror's version of the record when the read began, if that is known.
+
+    While it is still the mirror's version, the read is the later observation, whatever the clocks say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +118,14 @@ class Decision(NamedTuple):
 
 UNKNOWN_RECORD = StoredRecord()
 
-MAX_CLOCK_SKEW_MS: Millis = MINUTE_MS
-"""The greatest difference assumed between the clocks of two Salesforce servers."""
 LATE_MS: Millis = DAY_MS
 """The longest delay of another image of the same second: the package stops retrying well before."""
 
 
 def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
     """Decide on `change` given the stored record; `columns` is the number of columns in a complete row."""
+    if change.expected is not None and change.expected == known.version:
+        return _decide_later(known, change, columns)
     if change.operation is Operation.DELETE:
         return _decide_delete(known, change)
     if known.deleted:
@@ -130,6 +135,20 @@ def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
     if known.row is None:
         return _decide_new(change, columns)
     return _decide_image(known, change)
+
+
+def _decide_later(known: StoredRecord, change: Change, columns: int) -> Decision:
+    """Apply a read that is certainly later than the stored version, even if its stamp is older."""
+    deletes = change.operation is Operation.DELETE
+    if deletes and (known.deleted or known.row is None):
+        return _decide_delete(known, change)
+    if known.row is None:
+        return _decide_new(change, columns)
+    fields: Mapping[str, MirrorValue] = change.fields or {}
+    if deletes or known.deleted:
+        return Decision(Outcome.APPLIED, tuple(fields))
+    differing = tuple(name for name, value in fields.items() if known.row.get(name) != value)
+    return Decision(Outcome.APPLIED, differing) if differing else Decision(Outcome.DUPLICATE, confirms=True)
 
 
 def _decide_delete(known: StoredRecord, change: Change) -> Decision:
@@ -150,7 +169,7 @@ def _decide_after_delete(known: StoredRecord, change: Change, columns: int) -> D
     """Keep the tombstone unless the change is a newer undelete, or a read that returned the row."""
     stamp, doubt = change.version.stamp, _same_second(known.version, change.version)
     if stamp and change.version <= known.version and not _is_back(known.version, change):
-        return Decision(Outcome.STALE, fetch=doubt)
+        return Decision(Outcome.STALE, fetch=doubt or _denied(known.version, change))
     if change.operation in (Operation.UNDELETE, Operation.READ):
         if change.fields is None or len(change.fields) < columns or not stamp:
             return Decision(Outcome.DEFERRED, fetch="undeleted, but not all of its values are known")
@@ -212,7 +231,23 @@ def _decide_older(known: StoredRecord, change: Change, differing: tuple[str, ...
         change.operation is Operation.READ and change.version.seen > known.version.until
     ):
         return Decision(Outcome.STALE, fetch="an older change may carry values that a newer one left out")
-    return Decision(Outcome.STALE, fetch=_ambiguity(known.version, change.version))
+    return Decision(
+        Outcome.STALE, fetch=_ambiguity(known.version, change.version) or _denied(known.version, change)
+    )
+
+
+def _denied(known: Version, change: Change) -> str:
+    """Return a reason to fetch for a row of a full read that contradicts the mirror; empty if it may be old.
+
+    An edit made before the read began is in what was read, unless its transaction was still running, and no
+    edit is stamped after the read ended.
+    """
+    if change.source is not Source.AUDIT:
+        return ""
+    latest = to_iso(change.version.until + MAX_CLOCK_SKEW_MS)
+    if known.stamp and to_iso(change.version.seen) <= known.stamp <= latest:
+        return ""
+    return "a full read shows other values than the mirror"
 
 
 def _ambiguity(first: Version, second: Version) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.server_clock import MAX_CLOCK_SKEW_MS
 from rtsd.errors import MalformedPush
 
 
@@ -130,10 +131,15 @@ def encode_push(push: Push) -> bytes:
     return _ENCODER.encode(push)
 
 
-def observed_at(push: Changes, fallback: Millis) -> Millis:
-    """The time at which the package read the rows back, on Salesforce's clock; `fallback` if unstated."""
+def observed_at(push: Changes, arrived: Millis) -> Millis:
+    """The time at which the package read the rows back; all times are on Salesforce's clock (ms).
+
+    That of its arrival if the push does not state it, or states a later one than clocks explain: such a push
+    would outrank every other observation until then.
+    """
     moment = push.read_at or push.sent
-    return from_iso(moment) if moment else fallback
+    read_at = from_iso(moment) if moment else arrived
+    return read_at if read_at <= arrived + MAX_CLOCK_SKEW_MS else arrived
 
 
 def _normalise(push: Changes) -> None:

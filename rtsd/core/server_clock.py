@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from rtsd.core.instant import MINUTE_MS, Millis
 
+MAX_CLOCK_SKEW_MS: Millis = MINUTE_MS
+"""The greatest difference assumed between the clocks of two Salesforce servers."""
 KEPT_MS: Millis = 10 * MINUTE_MS
 """The maximum age of the bounds; older ones are discarded because clocks drift."""
 

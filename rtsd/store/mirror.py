@@ -38,6 +38,22 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRec
     return found
 
 
+async def versions(database: Database, table: Table, ids: Iterable[str]) -> dict[str, Version]:
+    """The versions of these records, those of tombstones included, without unknown records."""
+    wanted = msgspec.json.encode(list(ids)).decode()
+    cursor = quoted(table.schema.cursor) if table.schema.cursor else "NULL"
+    rows = await database.fetch(
+        "SELECT id, stamp, seen, until FROM _rts_tombstone"
+        " WHERE object=? AND id IN (SELECT value FROM json_each(?))"
+        f" UNION ALL SELECT Id, {cursor}, _rts_seen, _rts_until FROM {quoted(table.name)} {_BY_IDS}",
+        (table.name, wanted, wanted),
+    )
+    return {
+        record_id: Version(stamp or ("" if table.schema.cursor else to_iso(seen)), seen, until)
+        for record_id, stamp, seen, until in rows
+    }
+
+
 async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
     """The ids among these with a row or a tombstone."""
     wanted = msgspec.json.encode(ids).decode()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rtsd.core.change import Change, Operation, Outcome, Source, Version
+from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.server_clock import ServerClock
@@ -106,13 +106,15 @@ class Repair:
         reader = Reader(self._client, mirrored, PURPOSE)
         for start in range(0, len(asked), at_once):
             part = asked[start : start + at_once]
-            batch = await reader.retrieve([record_id for record_id, _ in part])
+            ids = [record_id for record_id, _ in part]
+            expected = await mirror.versions(self._database, mirrored.described, ids)
+            batch = await reader.retrieve(ids)
             found = batch.changes(Source.REPAIR)
             received = {change.id for change in found}
             if mirrored.config.where:
                 found = await self._apply_filter(reader, found, batch.observed)
             absent += [ask for ask in part if ask[0] not in received]
-            kept = {change.id: change for change in found}
+            kept = {change.id: change for change in _expecting(expected, found)}
             for first in range(0, len(part), AT_ONCE):
                 some = [ask for ask in part[first : first + AT_ONCE] if ask[0] in received]
                 changes = [kept[record_id] for record_id, _ in some if record_id in kept]
@@ -153,6 +155,7 @@ class Repair:
         mirrored = reader.mirrored
         ids = [record_id for record_id, _ in asked]
         own = await mirror.stamps_of(self._database, mirrored.described, ids)
+        expected = await mirror.versions(self._database, mirrored.described, ids)
         deleted: list[Change] = []
         gone: dict[str, Millis] = {}
         observed, taken = None, 0
@@ -179,7 +182,7 @@ class Repair:
                     for record_id in sorted(vanished)
                 ]
             deleted += logged
-        changed = await self._apply(mirrored, deleted, asked)
+        changed = await self._apply(mirrored, _expecting(expected, deleted), asked)
         mirrored.suspicions.unexplained += taken
         return changed
 
@@ -214,6 +217,11 @@ class RepairService(Service):
             await asyncio.sleep(SETTLE_S)
             await self._repair.step(patiently=True)
         return PAUSE_S
+
+
+def _expecting(expected: Mapping[str, Version], changes: Sequence[Change]) -> list[Change]:
+    """Return the changes with the versions that the mirror had when their read began."""
+    return [replace(change, expected=expected.get(change.id, NEVER)) for change in changes]
 
 
 def ids_at_once(mirrored: MirroredObject) -> int:

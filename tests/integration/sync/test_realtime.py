@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -54,6 +55,59 @@ async def test_a_push_that_changes_nothing_but_the_stamp_moves_it(contacts: Rig)
     await contacts.push(contacts.changes(push))
     await contacts.settle()
     assert await contacts.rows("SELECT SystemModstamp FROM Contact WHERE Id = ?", record) == [(stamp,)]
+
+
+async def forge(
+    rig: Rig, record: str, *, ahead_s: float, op: str = "update", stamp_ahead_s: float = 0
+) -> None:
+    """Push a value that was never in the org, with the right token, as if read some time from now."""
+    now = rig.org.clock.now()
+    moments = [now + timedelta(seconds=seconds) for seconds in (ahead_s, stamp_ahead_s)]
+    read_at, stamp = (f"{moment:%Y-%m-%dT%H:%M:%S}.000Z" for moment in moments)
+    change: dict[str, Any] = {"object": "Contact", "op": op, "id": record, "modstamp": stamp}
+    if op != "delete":
+        change["fields"] = {"Id": record, "LastName": "never", "SystemModstamp": stamp}
+    push = rig.changes(change, read_at=read_at)
+    assert (await rig.push(push, name=f"forged-{record}-{op}-{ahead_s}"))[0] == 200
+    await rig.settle()
+
+
+@pytest.mark.parametrize(
+    ("op", "ahead_s", "stamp_ahead_s"),
+    [
+        ("update", 0, 0),
+        ("update", 3_600, 0),
+        ("update", 3_600, 7_200),
+        ("delete", 0, 0),
+        ("delete", 3_600, 7_200),
+    ],
+)
+@pytest.mark.parametrize("by", ["repair", "full audit", "verify"])
+async def test_what_an_operator_orders_ends_as_the_org_says(
+    contacts: Rig, op: str, ahead_s: float, stamp_ahead_s: float, by: str
+) -> None:
+    """Whatever was pushed, and however far its times lie ahead."""
+    record = await contacts.a_record("Contact")
+    contacts.advance(120)
+    await forge(contacts, record, ahead_s=ahead_s, op=op, stamp_ahead_s=stamp_ahead_s)
+    assert await contacts.differences() != []
+    contacts.advance(2)
+    async with ControlClient(contacts.place / "rtsd.sock") as client:
+        if by == "repair":
+            await client.repair("Contact", ids=[record])
+        elif by == "full audit":
+            await client.audit("Contact", full=True)
+        else:
+            assert (await client.verify(certify=False)).ok
+    assert await contacts.differences() == []
+
+
+async def test_a_push_read_after_its_arrival_is_dated_by_its_arrival(contacts: Rig) -> None:
+    """Clocks differ by seconds; a push of 2099 would outrank everything until then."""
+    record = await contacts.a_record("Contact")
+    await forge(contacts, record, ahead_s=30_000_000)
+    ((seen,),) = await contacts.rows("SELECT _rts_seen FROM Contact WHERE Id = ?", record)
+    assert abs(seen - contacts.now()) < 60_000
 
 
 @pytest.mark.parametrize("fault", ["push_late", "push_doubled", "push_reordered"])

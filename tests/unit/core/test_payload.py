@@ -54,7 +54,7 @@ def test_the_contracts_example() -> None:
     assert first.fields == {"Id": CONTACT, "Email": "a@b.co", "Phone": None}
     assert (second.op, second.id, second.master) == ("delete", "00QC000000YwSzuMAF", "00QC000000YwSzuMAF")
     assert (third.fields, third.modstamp) == (None, None)
-    assert observed_at(push, 0) == 1_772_359_200_050
+    assert observed_at(push, 1_772_359_201_000) == 1_772_359_200_050
 
 
 def test_ids_are_made_whole_everywhere() -> None:
@@ -89,8 +89,10 @@ def test_what_is_kept_in_the_inbox_reads_the_same() -> None:
 
 
 def test_when_it_was_read_falls_back() -> None:
-    """`read_at`, else `sent`, else when it came."""
-    assert observed_at(parse(changes(sent="2026-03-01T10:00:00.123Z")), 7) == 1_772_359_200_123
+    """`read_at`, else `sent`, else when it came; also if they lie further ahead than clocks differ."""
+    sent = parse(changes(sent="2026-03-01T10:00:00.123Z"))
+    assert observed_at(sent, 1_772_359_200_000) == 1_772_359_200_123
+    assert observed_at(sent, 1_772_359_000_000) == 1_772_359_000_000
     assert observed_at(parse(changes()), 7) == 7
 
 
