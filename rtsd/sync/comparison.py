@@ -52,9 +52,9 @@ class Comparison:
     mirrored: MirroredObject
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
-    """The newest stamp on either side of each row that differs."""
+    """The newer of both stamps (ISO, UTC) of each row that differs, by id."""
     theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of missing and stale rows."""
+    """The org's stamps of missing and stale rows, by id."""
 
     async def compare(self, span: StampRange) -> None:
         """Compare the ids and stamps of a range."""

@@ -57,9 +57,9 @@ class Fingerprint:
     """Rows counted in the org."""
     found: Differences = field(default_factory=Differences)
     stamps: dict[str, str] = field(default_factory=dict)
-    """The newer of both stamps of each row that differs."""
+    """The newer of both stamps (ISO, UTC) of each row that differs, by id."""
     theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of missing and stale rows."""
+    """The org's stamps of missing and stale rows, by id."""
     unsettled: set[str] = field(default_factory=set)
     """Rows read within the second of their stamp, which would hide another edit: they are fetched too."""
 
