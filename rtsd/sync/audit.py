@@ -60,12 +60,12 @@ class _Reading:
 
     @property
     def mirrored(self) -> MirroredObject:
-        """The object."""
+        """The object that is read."""
         return self.reader.mirrored
 
 
 class StateAudit:
-    """Fills the mirror, one object at a time."""
+    """Runs state audits, which read all rows of an object."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class StateAudit:
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=self._now() - began)
 
     async def _clear(self, sweep: audits.SeenIds | None) -> None:
-        """Forget the ids that were read."""
+        """Clear the ids that were read."""
         if sweep is not None:
             async with self._database.transaction() as tx:
                 await sweep.clear(tx)

@@ -52,9 +52,9 @@ class Comparison:
     mirrored: MirroredObject
     found: Differences = field(default_factory=Differences)
     ours: dict[str, str] = field(default_factory=dict)
-    """The mirror's stamps of stale and orphaned rows."""
+    """The mirror's stamps of stale and orphaned rows (ISO, UTC), by id."""
     theirs: dict[str, str] = field(default_factory=dict)
-    """The org's stamps of missing and stale rows."""
+    """The org's stamps of missing and stale rows, by id."""
 
     async def compare(self, span: StampRange) -> None:
         """Compare the ids and stamps of a range."""

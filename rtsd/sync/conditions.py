@@ -41,7 +41,7 @@ class Shown:
     object: str
     fields: list[str]
     source: str
-    """org or config."""
+    """Which conditions apply: org or config."""
     in_org: list[str] | None
     as_of: str | None
     available: list[str]

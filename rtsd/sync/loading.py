@@ -44,7 +44,7 @@ REFRESH_PAUSE_MS: Millis = 600_000
 
 
 class Loader(Service):
-    """Brings every object to live, and keeps its formulas fresh."""
+    """Makes every object live, and refreshes its formulas."""
 
     name = "loading"
 

@@ -145,7 +145,7 @@ class OrgConditions:
 
 @dataclass
 class MirroredObject:
-    """One mirrored object."""
+    """A mirrored object (see the module)."""
 
     config: ObjectConfig
     privacy: Privacy

@@ -16,7 +16,7 @@ class Schedule:
     fingerprint_every: Millis
     """0: only at an operator's request."""
     formula_refresh: Millis
-    """0: formulas are never refreshed."""
+    """0: never."""
     initial_audit: str
     """auto: load new objects immediately; ask: wait for an operator."""
 

@@ -25,7 +25,7 @@ log = structlog.get_logger("rtsd.sync")
 
 
 class UnitOfWork:
-    """One transaction."""
+    """A transaction that applies changes, stores objects and writes journal entries."""
 
     def __init__(
         self, tx: Tx, applier: Applier, journal: Journal, now: Callable[[], Millis], server_clock: ServerClock

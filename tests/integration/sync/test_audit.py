@@ -33,7 +33,7 @@ async def interrupted(rig: Rig) -> None:
         await rig.parts.readers.describer.step()
         running = asyncio.create_task(rig.parts.readers.audit.run(rig["Contact"]))
         async for batch in follower.batches():
-            if any("a second" in (event.message or "") for event in batch):
+            if any(" s left" in (event.message or "") for event in batch):
                 break
         running.cancel()
         await asyncio.wait([running])

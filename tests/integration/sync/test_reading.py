@@ -71,7 +71,7 @@ async def test_an_empty_page_that_is_not_the_last(rig: Rig, monkeypatch: pytest.
 
     monkeypatch.setattr(rig.parts.base.client, "query", empty)
     reader = Reader(rig.parts.base.client, rig["Contact"], "audit")
-    with pytest.raises(SalesforceError, match="came empty"):
+    with pytest.raises(SalesforceError, match="is empty"):
         _ = [batch async for batch in reader.rows(Query(("Id",)))]
 
 
