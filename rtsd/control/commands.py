@@ -9,7 +9,9 @@ from aiohttp import web
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
+from rtsd.core.server_clock import ServerClock
 from rtsd.store import query
+from rtsd.store.inbox import Inbox
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
@@ -32,6 +34,8 @@ class Pausing:
         describer: Describer,
         interval_sync: IntervalSync,
         loader: Loader,
+        inbox: Inbox,
+        server_clock: ServerClock,
     ) -> None:
         self._catalog = catalog
         self._work = work
@@ -39,6 +43,8 @@ class Pausing:
         self._describer = describer
         self._interval_sync = interval_sync
         self._loader = loader
+        self._inbox = inbox
+        self._server_clock = server_clock
 
     async def pause(self, objects: Sequence[MirroredObject]) -> None:
         """Pause the whole sync; with objects, the reading of those."""
@@ -48,13 +54,17 @@ class Pausing:
             await object_states.pause(self._work, mirrored)
 
     async def resume(self, objects: Sequence[MirroredObject]) -> None:
-        """Resume; without objects, everything. A resumed object is described, read and proven."""
+        """Resume; without objects, everything.
+
+        A resumed object gets the pushes of the pause, is described, read and proven.
+        """
         if not objects:
             await self._mode.resume()
         for mirrored in objects or self._catalog:
             if mirrored.paused:
-                await object_states.resume(self._work, mirrored)
+                await object_states.resume(self._work, mirrored, self._server_clock.now())
                 self._describer.invalidate(mirrored)
+        self._inbox.arrived.set()
         self._interval_sync.catch_up()
         self._loader.wake.set()
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtsd.core.instant import HOUR_MS, Millis
+from rtsd.core.instant import HOUR_MS, MINUTE_MS, Millis
 
 SHORTEST_MS: Millis = 120_000
 """`deleted` refuses spans up to a minute and truncates bounds to minutes (REST API guide, Get Deleted)."""
 
+LOG_LAG_MS: Millis = MINUTE_MS + 1_000
+"""The delete log names deletions only up to the last full minute of a read (REST API guide, Get Deleted)."""
 LONGEST_TRANSACTION_MS: Millis = HOUR_MS
 """More than any limit on a transaction: Bulk loads commit in batches that take minutes."""
 
@@ -47,13 +49,17 @@ def next_window(cursor: Millis, now: Millis, lookback: Millis) -> Window:
     return Window(cursor - max(lookback, 0), now // 1000 * 1000 + 1000)
 
 
-def next_cursor(cursor: Millis, read_until: Millis, covered: Millis) -> Millis:
-    """Return the cursor after a window that was read up to `read_until`.
+def complete_until(read_until: Millis, covered: Millis) -> Millis:
+    """Return the time up to which a window that was read up to `read_until` shows every change.
 
     `covered` is the org's latestDateCovered. It stops at the start of the oldest running transaction, which
-    may still commit rows stamped from then on (REST API guide, sObject Get Updated). The cursor waits for it,
-    but no longer than a transaction can last: another tenant's transaction can block it for hours (Salesforce
-    Help, article 000199029).
+    may still commit rows stamped from then on (REST API guide, sObject Get Updated), but not for longer than
+    a transaction can last: another tenant's transaction can block it for hours (Salesforce Help, article
+    000199029).
     """
-    waits_until = max(covered, read_until - LONGEST_TRANSACTION_MS)
-    return max(cursor, min(read_until, waits_until))
+    return min(read_until, max(covered, read_until - LONGEST_TRANSACTION_MS))
+
+
+def next_cursor(cursor: Millis, read_until: Millis, covered: Millis) -> Millis:
+    """Return the cursor after a window that was read up to `read_until`; see `complete_until`."""
+    return max(cursor, complete_until(read_until, covered))

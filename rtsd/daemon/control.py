@@ -54,6 +54,8 @@ def control_server(
         describer=readers.describer,
         interval_sync=services.interval_sync,
         loader=services.loader,
+        inbox=services.inbox,
+        server_clock=base.server_clock,
     )
     letters = DeadLetters(
         database, work, now=now, inbox=services.inbox, rule_engine=rule_engine, random_bytes=random_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -129,10 +129,10 @@ def _stopping() -> CannotCommit:
 
 
 async def pending(database: Database, limit: int) -> list[Entry]:
-    """The oldest unapplied pushes."""
+    """The oldest unapplied pushes, without held ones."""
     rows = await database.fetch(
         "SELECT seq, webhook_id, received_at, body FROM _rts_inbox"
-        " WHERE body IS NOT NULL ORDER BY seq LIMIT ?",
+        " WHERE body IS NOT NULL AND held IS NULL ORDER BY seq LIMIT ?",
         (limit,),
     )
     return [Entry(*row) for row in rows]
@@ -146,6 +146,31 @@ async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]])
     )
     for _ in letters:
         _count(tx, at)
+
+
+async def hold(tx: Tx, entry: Entry, parts: Mapping[str, MaskedPush]) -> None:
+    """Keep parts of a push, by object, until `release`; in the transaction that applied the rest."""
+    (first, body), *others = parts.items()
+    await tx.execute("UPDATE _rts_inbox SET body=?, held=? WHERE seq=?", (body, first, entry.seq))
+    await tx.executemany(
+        "INSERT INTO _rts_inbox (webhook_id, received_at, body, held) VALUES (?, ?, ?, ?)",
+        [(f"held-{entry.seq}-{name}", entry.received_at, body, name) for name, body in others],
+    )
+    tx.counts.pending += len(others)
+
+
+async def release(tx: Tx, object_name: str) -> int:
+    """Let the held pushes of an object be applied, before those received later; return their number."""
+    return await tx.executemany("UPDATE _rts_inbox SET held=NULL WHERE held=?", [(object_name,)])
+
+
+async def release_all_but(tx: Tx, object_names: Collection[str]) -> None:
+    """Let the held pushes of all other objects be applied."""
+    kept = msgspec.json.encode(list(object_names)).decode()
+    await tx.execute(
+        "UPDATE _rts_inbox SET held=NULL WHERE held > '' AND held NOT IN (SELECT value FROM json_each(?))",
+        (kept,),
+    )
 
 
 async def settle(tx: Tx, entries: Sequence[Entry]) -> None:

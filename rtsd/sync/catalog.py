@@ -8,7 +8,7 @@ from rtsd.core.object_state import ObjectEvent
 from rtsd.core.payload import Push
 from rtsd.core.privacy import MaskedPush, Privacy, masked_push
 from rtsd.core.schema import ObjectConfig
-from rtsd.store import meta, objects
+from rtsd.store import inbox, meta, objects
 from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
 from rtsd.sync.mirrored_object import MirroredObject
@@ -43,6 +43,8 @@ class Catalog:
                 restored = MirroredObject(config, Privacy(config.privacy, key), stored)
                 restored.suspicions.reread = reread
                 mirrored[config.name] = restored
+            waiting = [restored.name for restored in mirrored.values() if restored.holds_pushes]
+            await inbox.release_all_but(tx, waiting)
         return cls(mirrored)
 
     def __iter__(self) -> Iterator[MirroredObject]:

@@ -12,6 +12,7 @@ from rtsd.errors import Conflict, ObjectUnavailable
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
+from rtsd.store import inbox
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
@@ -124,6 +125,8 @@ class Describer:
             added = await _columns_to_fill(unit, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
             await object_states.described(unit, mirrored)
+            if before.table is None:
+                await inbox.release(unit.tx, mirrored.name)
             if added:
                 await _to_fill(unit, mirrored, added)
             lost = set(before.table.columns if before.table else ()).difference(table.columns)

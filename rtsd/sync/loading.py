@@ -10,6 +10,7 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.server_clock import ServerClock
+from rtsd.core.window import LOG_LAG_MS
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -167,6 +168,10 @@ class Loader(Service):
             return self._may_be_loaded(mirrored)
         if mirrored.state is ObjectState.LIVE:
             return self._is_outdated(mirrored)
+        if mirrored.described.schema.replicateable and (
+            self._server_clock.now() < mirrored.retry.resumed_at + LOG_LAG_MS
+        ):
+            return False  # the delete log does not reach past the resume yet
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
     async def _load_one(self, mirrored: MirroredObject, places: asyncio.Semaphore) -> SalesforceError | None:

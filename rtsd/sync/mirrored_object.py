@@ -105,8 +105,8 @@ class Retry:
     not_before: Millis = 0
     """Local time (ms) of the next attempt."""
     deferred: Deferred | None = None
-    resumes: int = 0
-    """Number of resumes after a pause; a proof that began before the last one is void."""
+    resumed_at: Millis = 0
+    """The last resume after a pause in this run, on Salesforce's clock (ms): a proof has to reach past it."""
 
     def defer(self, deferred: Deferred) -> None:
         """Wait for quota."""
@@ -116,9 +116,9 @@ class Retry:
         """End the wait for quota, once the windows that waited were read."""
         self.not_before = 0
 
-    def resumed(self) -> None:
-        """Allow an attempt immediately after a pause."""
-        self.resumes += 1
+    def resumed(self, at: Millis) -> None:
+        """Allow an attempt immediately after a pause that ended `at` (ms, Salesforce's clock)."""
+        self.resumed_at = at
         self.failures, self.not_before = 0, 0
 
 
@@ -171,6 +171,11 @@ class MirroredObject:
     def paused(self) -> bool:
         """True if an operator has paused the object."""
         return self.state is ObjectState.PAUSED
+
+    @property
+    def holds_pushes(self) -> bool:
+        """Whether its pushes wait in the inbox: for the resume, or for a first describe to come."""
+        return self.paused or (self.table is None and self.state is not ObjectState.ERROR)
 
     @property
     def deferred(self) -> Deferred | None:

@@ -12,8 +12,10 @@ from functools import partial
 
 import structlog
 
+from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.errors import QuotaExhausted
+from rtsd.store import inbox
 from rtsd.store.journal import Note
 from rtsd.sync.ledger import until
 from rtsd.sync.mirrored_object import Deferred, MirroredObject
@@ -28,14 +30,14 @@ async def load_started(work: UnitsOfWork, mirrored: MirroredObject) -> None:
         await _audited(unit, mirrored, ObjectEvent.LOAD_STARTED)
 
 
-async def proven(work: UnitsOfWork, mirrored: MirroredObject, *, resumes: int) -> bool:
+async def proven(work: UnitsOfWork, mirrored: MirroredObject, *, until: Millis) -> bool:
     """Record a proof: a window was read, then the org's count agreed with the mirror's.
 
-    `resumes` is the object's number of resumes before that window. Return False for a proof that began before
-    the last resume: it is void, as pushes were not applied until then.
+    The window shows all changes `until` a time on Salesforce's clock (ms). A proof that does not reach to the
+    last resume is void, as pushes were not applied before: False.
     """
     async with work.begin() as unit:
-        if mirrored.retry.resumes != resumes:
+        if until < mirrored.retry.resumed_at:
             return False
         await _audited(unit, mirrored, ObjectEvent.PROVEN)
         unit.on_commit(mirrored.suspicions.counted)
@@ -122,11 +124,15 @@ async def pause(work: UnitsOfWork, mirrored: MirroredObject) -> None:
             await unit.note(Note("mode", mirrored.name, message=ObjectEvent.PAUSED.value))
 
 
-async def resume(work: UnitsOfWork, mirrored: MirroredObject) -> None:
-    """Resume the object for an operator: it is read and proven immediately, before it is live."""
+async def resume(work: UnitsOfWork, mirrored: MirroredObject, at: Millis) -> None:
+    """Resume the object for an operator at a time on Salesforce's clock (ms).
+
+    First the pushes of the pause are applied. It is read and proven immediately, before it is live.
+    """
     async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.RESUMED):
-            unit.on_commit(mirrored.retry.resumed)
+            await inbox.release(unit.tx, mirrored.name)
+            unit.on_commit(partial(mirrored.retry.resumed, at))
             await unit.note(Note("mode", mirrored.name, message=ObjectEvent.RESUMED.value))
 
 

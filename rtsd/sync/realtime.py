@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -87,10 +87,15 @@ class RealTime(Service):
         await self._describe_unknown(pushes)
         async with self._work.begin() as unit:
             changes: list[Change] = []
+            held: set[int] = set()
             for entry, push in pushes:
-                changes += await self._changes(unit, entry, push)
+                applicable, waiting = self._divide(push)
+                changes += await self._changes(unit, entry, applicable)
+                if isinstance(push, Changes) and waiting:
+                    await self._hold(unit, entry, push, waiting)
+                    held.add(entry.seq)
             await unit.apply(changes)
-            await inbox.settle(unit.tx, entries)
+            await inbox.settle(unit.tx, [entry for entry in entries if entry.seq not in held])
             await store_last_push(unit.tx, self._push)
         return len(entries)
 
@@ -113,6 +118,39 @@ class RealTime(Service):
                 await self._describe(mirrored, names)
             except SalesforceError as error:  # apply the known fields of the push nevertheless
                 await self._work.report(error, mirrored.name)
+
+    def _divide(
+        self, push: Push | MalformedPush
+    ) -> tuple[Push | MalformedPush, Mapping[str, list[PushedChange]]]:
+        """Return the part of a push to apply now, and by object the changes that wait.
+
+        Those of a paused object wait for the resume, and those of a new object for its describe.
+        """
+        waiting: dict[str, list[PushedChange]] = {}
+        if not isinstance(push, Changes):
+            return push, waiting
+        applicable = []
+        for change in push.changes:
+            mirrored = self._catalog.find(change.object)
+            if mirrored is not None and mirrored.holds_pushes:
+                waiting.setdefault(mirrored.name, []).append(change)
+            else:
+                applicable.append(change)
+        return (_part(push, applicable) if waiting else push), waiting
+
+    async def _hold(
+        self, unit: UnitOfWork, entry: Entry, push: Changes, waiting: Mapping[str, list[PushedChange]]
+    ) -> None:
+        """Keep the changes that wait in the inbox."""
+        parts = {name: stored_push(encode_push(_part(push, changes))) for name, changes in waiting.items()}
+        await inbox.hold(unit.tx, entry, parts)
+        await unit.notes(
+            [
+                Note("change", name, change.id, change.op, "push", "deferred")
+                for name, changes in waiting.items()
+                for change in changes
+            ]
+        )
 
     async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
         """Return the applicable changes of one push; keep the others as dead letters."""
@@ -137,8 +175,7 @@ class RealTime(Service):
             message = f"{pushed.object} is not among the configured [[objects]]"
             await _dead_letter_change(unit, "UnknownObject", message, push, pushed)
             return None
-        if mirrored.table is None or mirrored.paused:
-            # The initial audit, which has not started yet, or the window after the pause will read it.
+        if mirrored.table is None:  # the initial audit, which has not started yet, will read it
             note = Note("change", pushed.object, pushed.id, pushed.op, "push", "deferred")
             await unit.note(note)
             return None
@@ -160,6 +197,11 @@ class RealTime(Service):
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
             await _dead_letter_change(unit, UNKNOWN_FIELD, message, push, pushed)
         return change
+
+
+def _part(push: Changes, changes: list[PushedChange]) -> Changes:
+    """Return a push of some of the changes."""
+    return Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=changes)
 
 
 def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]:
@@ -186,8 +228,7 @@ async def _dead_letter_change(
     unit: UnitOfWork, reason: str, message: str, push: Changes, change: PushedChange
 ) -> None:
     """Add a dead letter of one change, as a push of its own."""
-    alone = Changes(v=1, org=push.org, sent=push.sent, pkg=push.pkg, read_at=push.read_at, changes=[change])
-    body = stored_push(encode_push(alone))
+    body = stored_push(encode_push(_part(push, [change])))
     await _dead_letter(unit, reason, message, body, object_name=change.object, record=change.id)
 
 

@@ -14,7 +14,7 @@ from rtsd.core.change import Change, Operation, Outcome, Source
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
-from rtsd.core.window import Window, lookback_for, next_cursor, next_window
+from rtsd.core.window import Window, complete_until, lookback_for, next_cursor, next_window
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.store import mirror
@@ -38,6 +38,8 @@ log = structlog.get_logger("rtsd.interval")
 class WindowRead:
     """The result of one window."""
 
+    until: Millis
+    """Salesforce's clock (ms): every change up to here was read."""
     rows: int = 0
     applied: int = 0
     late_by: Millis = 0
@@ -75,11 +77,12 @@ class Windows:
 
     async def _read(self, mirrored: MirroredObject) -> WindowRead:
         schema = mirrored.described.schema
+        now = self._server_clock.now()
         if mirrored.stored.cursor is None or schema.cursor is None:
-            return WindowRead()
-        client, done = self._client, WindowRead()
+            return WindowRead(until=now)
+        client, done = self._client, WindowRead(until=now)
         lookback = lookback_for(self.lookback, mirrored.learned.late_by)
-        window = next_window(mirrored.stored.cursor, self._server_clock.now(), lookback)
+        window = next_window(mirrored.stored.cursor, now, lookback)
         # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
         # between is lost. Apply it after them, because a row in the recycle bin has more on its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
@@ -87,6 +90,8 @@ class Windows:
         await in_parts(mirrored.name, window, lambda part: self._read_part(reader, part, done))
         await self._apply(mirrored, logged.changes if logged else [], done)
         await self._finish(mirrored, window, logged.covered if logged else window.end, done)
+        if logged:
+            done.until = complete_until(done.until, logged.covered)
         return done
 
     async def _read_part(self, reader: Reader, window: Window, done: WindowRead) -> None:

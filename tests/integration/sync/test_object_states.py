@@ -18,6 +18,9 @@ def operator(rig: Rig) -> ControlClient:
     return ControlClient(rig.place / "rtsd.sock")
 
 
+LOG_LAG_S = 62
+
+
 async def stored_state(rig: Rig, name: str = "Contact") -> tuple[str, str | None]:
     """State and reason as they are on disk."""
     ((state, error),) = await rig.rows("SELECT state, error FROM _rts_object WHERE name=?", name)
@@ -64,7 +67,7 @@ async def test_a_paused_object_stays_paused(contacts: Rig) -> None:
     await object_states.defer(work, contact, QuotaExhausted("no quota"))
     await object_states.unusable(work, contact, "hidden")
     await object_states.load_started(work, contact)
-    assert await object_states.proven(work, contact, resumes=0)
+    assert await object_states.proven(work, contact, until=contacts.now())
     assert contact.state is ObjectState.PAUSED
     assert await stored_state(contacts) == ("paused", None)
     assert await states_told(contacts) == told
@@ -79,22 +82,107 @@ async def test_a_resumed_object_is_live_after_a_window_and_a_count(contacts: Rig
         await contacts.settle()
         await client.resume(["Contact"])
     assert await stored_state(contacts) == ("pending", None)
+    contacts.advance(LOG_LAG_S)
     await contacts.load()
     assert contact.state is ObjectState.LIVE
+    assert await contacts.differences() == []
+
+
+async def test_pushes_of_a_pause_are_applied_at_the_resume(contacts: Rig) -> None:
+    """Edits, and hard deletions that no delete log names: kept in the inbox, whatever else is in the push."""
+    contacts.org.switches.hard_deletes_in_deleted_log = False
+    ids = [row["Id"] async for row in contacts.sim.rows("Contact")]
+    async with operator(contacts) as client:
+        await client.pause(["Contact"])
+        await contacts.dml("update", "Contact", rows=[{"Id": ids[0], "Title": "while paused"}])
+        contacts.org.hard_delete(contacts.org.admin, "Contact", ids[1:4])
+        await contacts.settle()
+        assert len(await contacts.rows("SELECT Id FROM Contact WHERE Title = 'while paused'")) == 0
+        shown = await contacts.parts.views.status()
+        assert shown.inbox.pending == 2
+        calls = await contacts.calls()
+        await client.resume(["Contact"])
+    await contacts.settle()
+    assert await contacts.differences() == []
+    assert await contacts.calls() == calls, "what was pushed is not read again"
+    assert (await contacts.parts.views.status()).inbox.pending == 0
+
+
+async def test_a_push_is_divided_between_objects(start: Start) -> None:
+    """The changes of the paused object wait, over a restart too; the others are applied."""
+    rig = await start({"Contact": 5, "Account": 5}, objects=("Contact", "Account"))
+    await rig.load()
+    contact, account = await rig.a_record("Contact"), await rig.a_record("Account")
+    async with operator(rig) as client:
+        await client.pause(["Contact"])
+    stamp = rig.org.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    rows = [
+        {
+            "object": name,
+            "op": "update",
+            "id": record,
+            "modstamp": stamp,
+            "fields": {"Id": record, field: "x"},
+        }
+        for name, record, field in (("Contact", contact, "Title"), ("Account", account, "Name"))
+    ]
+    assert (await rig.push(rig.changes(*rows)))[0] == 200
+    await rig.settle()
+    held = "SELECT held, body IS NULL FROM _rts_inbox"
+    assert await rig.rows("SELECT Name FROM Account WHERE Id = ?", account) == [("x",)]
+    assert await rig.rows(held) == [("Contact", 0)]
+    assert await rig.rows("SELECT Title FROM Contact WHERE Id = ?", contact) != [("x",)]
+    async with operator(rig) as client:
+        await client.resume(["Contact"])
+    await rig.settle()
+    assert await rig.rows("SELECT Title FROM Contact WHERE Id = ?", contact) == [("x",)]
+    assert await rig.rows(held) == [(None, 1)]
+
+
+async def test_pushes_before_the_first_describe_wait_for_it(start: Start) -> None:
+    """A record that is pushed and gone before the initial audit is in the mirror's history."""
+    rig = await start({"Contact": 5})
+    record = await rig.a_record("Contact")
+    await rig.push(rig.changes({"object": "Contact", "op": "update", "id": record, "modstamp": None}))
+    await rig.settle()
+    assert await rig.rows("SELECT held FROM _rts_inbox WHERE body IS NOT NULL") == [("Contact",)]
+    await rig.load()
+    await rig.settle()
+    assert await rig.rows("SELECT held FROM _rts_inbox WHERE body IS NOT NULL") == []
+    assert await rig.differences() == []
+
+
+async def test_live_waits_for_the_delete_log(contacts: Rig) -> None:
+    """The log stops where a transaction runs: a deletion of the pause may still come."""
+    contact, record = contacts["Contact"], await contacts.a_record("Contact")
+    async with operator(contacts) as client:
+        await client.pause(["Contact"])
+        contacts.advance(60)
+        with contacts.org.transaction(contacts.org.admin, commit_after=100):
+            contacts.org.update(contacts.org.admin, "Contact", [{"Id": record, "Title": "late"}])
+        contacts.advance(1)
+        await client.resume(["Contact"])
+    for seconds, state in (
+        (1, ObjectState.PENDING),
+        (LOG_LAG_S, ObjectState.PENDING),
+        (120, ObjectState.LIVE),
+    ):
+        contacts.advance(seconds)
+        await contacts.load()
+        assert contact.state is state
     assert await contacts.differences() == []
 
 
 async def test_a_proof_that_began_before_a_resume_is_none(contacts: Rig) -> None:
     """Its window does not reach what was pushed during the pause."""
     work, contact = contacts.parts.base.work, contacts["Contact"]
-    resumes = contact.retry.resumes
     await object_states.pause(work, contact)
-    await object_states.resume(work, contact)
-    assert not await object_states.proven(work, contact, resumes=resumes)
+    await object_states.resume(work, contact, contacts.now())
+    assert not await object_states.proven(work, contact, until=contacts.now() - 1)
     assert contact.state is ObjectState.PENDING
 
 
-async def test_a_resumed_object_is_tried_at_once(contacts: Rig) -> None:
+async def test_a_resumed_object_is_proven_as_soon_as_the_delete_log_can_tell(contacts: Rig) -> None:
     """Whatever it waited for before the pause: described, as its schema may have changed, and proven."""
     contact = contacts["Contact"]
     refusal = QuotaExhausted("no quota")
@@ -104,6 +192,7 @@ async def test_a_resumed_object_is_tried_at_once(contacts: Rig) -> None:
         await client.pause(["Contact"])
         await client.resume(["Contact"])
     before = await contacts.calls()
+    contacts.advance(LOG_LAG_S)
     await contacts.load()
     assert (await contacts.calls())["describe"] == before["describe"] + 1
     assert contact.state is ObjectState.LIVE

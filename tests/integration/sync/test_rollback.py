@@ -193,7 +193,7 @@ async def pause(_rig: Rig) -> Act:
 async def resume(rig: Rig) -> Act:
     """A resume."""
     await object_states.pause(rig.parts.base.work, rig["Contact"])
-    return lambda subject: object_states.resume(subject.parts.base.work, subject["Contact"])
+    return lambda subject: object_states.resume(subject.parts.base.work, subject["Contact"], subject.now())
 
 
 async def package_errors(rig: Rig) -> Act:
