@@ -1,17 +1,17 @@
-"""Row checksums: digests of stored rows that reveal a value that changed without a write.
+"""Row checksums: digests of stored rows that reveal what changed without a write.
 
 `rtsd verify` computes them, outside the write path: it compares each row with its checksum, then adds
-checksums for rows written since. A row with the recorded version (Id and times of observation) must have the
-recorded values.
+checksums for rows written since. A row with the recorded version (its times of observation) must have the
+recorded Id and values, and a record that rtsd deleted has left a tombstone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,8 +21,22 @@ from rtsd.store.sqlite import quoted
 
 BLOCK = 1_024
 
+
+class _Checksum(NamedTuple):
+    """The checksum of one row."""
+
+    id: str
+    version: bytes
+    values: bytes
+
+
+_Block = dict[int, _Checksum]
+"""Checksums by the row's place in its block."""
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[int, tuple[bytes, bytes]]).decode
+_decode = msgspec.msgpack.Decoder(_Block).decode
+_FORMAT = "id, version, values"
+"""Part of the signature, so that checksums of an earlier format are ignored."""
 
 
 @dataclass(slots=True)
@@ -33,7 +47,7 @@ class Checked:
     checksummed: int = 0
     """Rows that already had a checksum of their current version."""
     broken: list[str] = field(default_factory=list)
-    """Ids of rows whose values changed without a write."""
+    """Ids of rows that changed without a write: other values, another Id, or gone."""
 
 
 async def check(database: Database, table: Table, columns: Sequence[str]) -> Checked:
@@ -41,18 +55,21 @@ async def check(database: Database, table: Table, columns: Sequence[str]) -> Che
 
     `columns` are the columns that only rtsd's writes change.
     """
-    signature = blake2b("\0".join(columns).encode(), digest_size=16).hexdigest()
+    signature = blake2b("\0".join((_FORMAT, *columns)).encode(), digest_size=16).hexdigest()
     result = Checked()
     async with database.apart() as reader:
         ((last,),) = await reader.fetch(f"SELECT MAX(rowid) FROM {quoted(table.name)}")
-        for block in range((last or 0) // BLOCK + 1):
+        blocks = (last or 0) // BLOCK + 1
+        for block in range(max(blocks, await _blocks(reader, table, signature))):
             rows = await _rows(reader, table, columns, block)
             stored = await reader.fetch(
                 "SELECT checksums FROM _rts_row_checksum WHERE object=? AND block=? AND columns=?",
                 (table.name, block, signature),
             )
             before = _decode(stored[0][0]) if stored else {}
-            checksums = await asyncio.to_thread(_compare, rows, before, result)
+            checksums, displaced = await asyncio.to_thread(_compare, rows, before, result)
+            if displaced:
+                await _judge_displaced(reader, table, displaced, result)
             if checksums != before:
                 await _store(database, (table.name, block, signature, _encode(checksums)))
     return result
@@ -73,23 +90,56 @@ async def _rows(reader: Reader, table: Table, columns: Sequence[str], block: int
     )
 
 
-def _compare(
-    rows: list[tuple[Any, ...]], before: dict[int, tuple[bytes, bytes]], result: Checked
-) -> dict[int, tuple[bytes, bytes]]:
-    """Return the block's checksums. A broken row keeps its old one and is reported until it is written."""
-    checksums = {}
+async def _blocks(reader: Reader, table: Table, signature: str) -> int:
+    """Return the number of blocks with checksums: the last rows may be gone."""
+    ((last,),) = await reader.fetch(
+        "SELECT MAX(block) FROM _rts_row_checksum WHERE object=? AND columns=?", (table.name, signature)
+    )
+    return 0 if last is None else int(last) + 1
+
+
+def _compare(rows: list[tuple[Any, ...]], before: _Block, result: Checked) -> tuple[_Block, dict[str, str]]:
+    """Return the block's checksums, and the Ids that are not in their place, each with that which is.
+
+    A row with broken values keeps its old checksum and is reported until it is written.
+    """
+    checksums: _Block = {}
+    displaced = {checksum.id: "" for checksum in before.values()}
     for row in rows:
         place = row[0] % BLOCK
-        version, values = _digest(row[1:4]), _digest(row[4:])
+        found = _Checksum(row[1], _digest(row[2:4]), _digest(row[4:]))
         known = before.get(place)
-        if known is not None and known[0] == version:
-            result.checksummed += 1
-            if known[1] != values:
-                result.broken.append(row[1])
-                values = known[1]
-        checksums[place] = (version, values)
+        if known is not None and known.id == found.id:
+            displaced.pop(known.id)
+            if known.version == found.version:
+                result.checksummed += 1
+                if known.values != found.values:
+                    result.broken.append(found.id)
+                    found = known
+        elif known is not None and known.version == found.version:
+            displaced[known.id] = found.id
+        checksums[place] = found
     result.rows += len(rows)
-    return checksums
+    return checksums, displaced
+
+
+async def _judge_displaced(
+    reader: Reader, table: Table, displaced: Mapping[str, str], result: Checked
+) -> None:
+    """Report Ids that are gone although nothing deleted them, and the Ids that overwrote them."""
+    wanted = msgspec.json.encode(list(displaced)).decode()
+    explained = {
+        record_id
+        for (record_id,) in await reader.fetch(
+            f"SELECT Id FROM {quoted(table.name)} WHERE Id IN (SELECT value FROM json_each(?))"
+            " UNION ALL SELECT id FROM _rts_tombstone"
+            " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+            (wanted, table.name, wanted),
+        )
+    }
+    for record_id, instead in displaced.items():
+        if record_id not in explained:
+            result.broken += [record_id, instead] if instead else [record_id]
 
 
 def _digest(values: tuple[Any, ...]) -> bytes:

@@ -149,6 +149,7 @@ class Verifier:
             message = f"{len(checked.broken)} rows were changed by the disk or another program, not by rtsd"
             detail = {"broken": checked.broken[:MAX_LISTED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
+            await objects.recount(unit.tx, mirrored.name)
         done = await self._repair.records(mirrored, checked.broken, BROKEN)
         found.repaired = done.changed
 

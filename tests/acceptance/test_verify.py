@@ -111,6 +111,27 @@ async def test_counts_that_do_not_fit_are_said(stand: Standing) -> None:
     assert found.objects[0].counted == 100
 
 
+async def test_rows_that_are_gone_or_renamed_are_named(stand: Standing) -> None:
+    """Nothing wrote them: the last row is gone, another has an Id that the org does not have."""
+    org = await (await stand({"Lead": 100})).loaded()
+    org.advance(3_600)
+    assert (await verify(org)).ok
+    ids = org.ids("Lead")
+    bogus = ids[7][:-4] + "ZAAA"
+    await org.sabotage("DELETE FROM Lead WHERE Id IN (?, ?)", ids[3], ids[-1])
+    await org.sabotage("UPDATE Lead SET Id=? WHERE Id=?", bogus, ids[7])
+    found = await verify(org)
+    (lead,) = found.objects
+    assert sorted(lead.broken) == sorted([ids[3], ids[-1], ids[7], bogus])
+    assert (lead.repaired, lead.rows, lead.counted) == (4, 100, 100)
+    assert await org.equal("Lead") == 100
+    assert (await verify(org)).ok
+    org.org.delete(org.org.admin, "Lead", [ids[0], ids[50]])
+    await org.read()
+    found = await verify(org)
+    assert (found.ok, found.objects[0].broken) == (True, []), "what rtsd deleted is not missed"
+
+
 async def test_a_certificate_can_be_checked(stand: Standing, capsys: Any) -> None:
     """It is signed by a key that only its owner can read; whatever is changed in it shows."""
     org = await (await stand({"Lead": 100})).loaded()
