@@ -8,7 +8,10 @@ from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 
-TOO_SLOW = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
+QUERY_TIMEOUT = "QUERY_TIMEOUT"
+MAX_FUTILE_SPLITS = 2
+"""Divisions of a query that times out, if no part of it could be read: then the org is slow."""
+TOO_SLOW = (QUERY_TIMEOUT, "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
 """Error codes that a smaller query may avoid (a SOQL query is limited to two minutes: Query Limits)."""
 FIRST: Millis = from_iso("1999-01-01T00:00:00.000Z")
 LAST: Millis = from_iso("2039-01-01T00:00:00.000Z")
@@ -32,8 +35,9 @@ async def count_rows(client: Client, schema: ObjectSchema, where: str = "", *, p
 
 
 async def _in_halves(
-    client: Client, what: tuple[str, str, str], span: tuple[Millis, Millis], purpose: str
+    client: Client, what: tuple[str, str, str], span: tuple[Millis, Millis], purpose: str, futile: int = 1
 ) -> int:
+    """Count in two halves, each divided further while it is too slow; `futile` as in `sync.reading`."""
     name, stamp, where = what
     start, end = span
     middle = (start + end) // 2000 * 1000
@@ -47,7 +51,9 @@ async def _in_halves(
         try:
             total += await client.count(soql.count(name, condition), purpose=purpose)
         except SalesforceError as error:
-            if error.reason not in TOO_SLOW or before - since <= SHORTEST_MS:
+            slow = error.reason == QUERY_TIMEOUT and futile >= MAX_FUTILE_SPLITS
+            if error.reason not in TOO_SLOW or before - since <= SHORTEST_MS or slow:
                 raise
-            total += await _in_halves(client, what, (since, before), purpose)
+            total += await _in_halves(client, what, (since, before), purpose, futile + 1)
+        futile = 0
     return total

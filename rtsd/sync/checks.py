@@ -9,11 +9,12 @@ import structlog
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.mode import Mode
 from rtsd.core.object_state import ObjectState
-from rtsd.errors import Conflict
+from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.services import Service
 from rtsd.store import journal
 from rtsd.store.database import Database
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.describe import Describer
 from rtsd.sync.fingerprint import Fingerprint, Fingerprinter
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import MissedPushes
@@ -44,6 +45,7 @@ class Checks(Service):
         now: Callable[[], Millis],
         mode: ModeMachine,
         schedule: CurrentSchedule,
+        describer: Describer,
         fingerprinter: Fingerprinter,
         repair: Repair,
         missed_pushes: MissedPushes,
@@ -55,6 +57,7 @@ class Checks(Service):
         self._now = now
         self._mode = mode
         self._schedule = schedule
+        self._describer = describer
         self._fingerprinter = fingerprinter
         self._repair = repair
         self._missed_pushes = missed_pushes
@@ -64,15 +67,28 @@ class Checks(Service):
         """Check the objects that are due, one at a time."""
         for mirrored in self._catalog:
             if self._is_due(mirrored):
-                await self.check(mirrored)
+                await self._try(mirrored)
         return DUE_CHECK_S
+
+    async def _try(self, mirrored: MirroredObject) -> None:
+        """Check one object; a failure that concerns no other is reported, and retried later."""
+        backoff = mirrored.retry.checks
+        try:
+            await self.check(mirrored)
+        except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
+            raise
+        except SalesforceError as error:
+            backoff.failed(self._now())
+            await self._describer.report_failure(mirrored, error)
+        else:
+            backoff.succeeded()
 
     def _is_due(self, mirrored: MirroredObject) -> bool:
         """Return whether an object is due for a check; the loader rereads objects without stamps instead."""
         period = self._schedule().fingerprint_every
         if not period or self._mode.mode in (Mode.PAUSED, Mode.UNREACHABLE):
             return False
-        if mirrored.state is not ObjectState.LIVE:
+        if mirrored.state is not ObjectState.LIVE or self._now() < mirrored.retry.checks.not_before:
             return False
         if mirrored.table is None or mirrored.table.schema.cursor is None:
             return False

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.schema import narrow
-from rtsd.errors import Conflict, ObjectUnavailable
+from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
@@ -79,6 +79,12 @@ class Describer:
         if last is None or self._now() - last >= pause:
             await self.describe(mirrored)
             hidden.update(names)
+
+    async def report_failure(self, mirrored: MirroredObject, error: SalesforceError) -> None:
+        """Report that an object could not be read; describe it again where a field or the object is gone."""
+        await self._work.report(error, mirrored.name)
+        if isinstance(error, ObjectUnavailable):
+            await self.describe_for_push(mirrored)
 
     def invalidate(self, mirrored: MirroredObject) -> None:
         """Discard the last describe of an object, so that the next step repeats it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from rtsd.core.instant import Millis
 from rtsd.core.mode import READS_BY_INTERVAL, Mode
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
@@ -11,7 +12,6 @@ from rtsd.services import Service
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
-from rtsd.sync.loading import show_failure
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.mode import ModeMachine
@@ -33,6 +33,7 @@ class IntervalSync(Service):
         mode: ModeMachine,
         schedule: CurrentSchedule,
         *,
+        now: Callable[[], Millis],
         windows: Windows,
         describer: Describer,
         missed_pushes: MissedPushes,
@@ -43,6 +44,7 @@ class IntervalSync(Service):
         self._work = work
         self._mode = mode
         self._schedule = schedule
+        self._now = now
         self._windows = windows
         self._describer = describer
         self._missed_pushes = missed_pushes
@@ -97,7 +99,8 @@ class IntervalSync(Service):
         is_complete = True
         refused: QuotaExhausted | None = None
         for mirrored in objects:
-            if not mirrored.loaded or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
+            unreadable = not mirrored.loaded or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR)
+            if unreadable or self._now() < mirrored.retry.windows.not_before:
                 is_complete = False
                 continue
             try:
@@ -119,7 +122,9 @@ class IntervalSync(Service):
             raise
         except SalesforceError as error:
             await object_states.doubt(self._work, mirrored, f"a window could not be read: {error}")
-            await show_failure(self._work, self._describer, mirrored, error)
+            await self._describer.report_failure(mirrored, error)
+            mirrored.retry.windows.failed(self._now())
             return False
+        mirrored.retry.windows.succeeded()
         await object_states.caught_up(self._work, mirrored)
         return True

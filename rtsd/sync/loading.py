@@ -14,7 +14,6 @@ from rtsd.core.window import LOG_LAG_MS
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
-    ObjectUnavailable,
     OrgUnreachable,
     QuotaExhausted,
     SalesforceError,
@@ -152,7 +151,7 @@ class Loader(Service):
                     raise
                 except SalesforceError as error:
                     mirrored.retry.not_before = self._now() + REFRESH_PAUSE_MS
-                    await show_failure(self._work, self._describer, mirrored, error)
+                    await self._describer.report_failure(mirrored, error)
 
     def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
         """Return whether the initial audit is automatic, or an operator has requested it."""
@@ -185,7 +184,7 @@ class Loader(Service):
                 await object_states.defer(self._work, mirrored, error)
                 return None
             except SalesforceError as error:
-                await show_failure(self._work, self._describer, mirrored, error)
+                await self._describer.report_failure(mirrored, error)
             retry, live = mirrored.retry, mirrored.state is ObjectState.LIVE
             retry.failures = 0 if live else retry.failures + 1
             retry.not_before = 0 if live else self._now() + pause_ms(retry.failures)
@@ -217,12 +216,3 @@ class Loader(Service):
         if mirrored.described.schema.cursor is not None or not period or as_of is None:
             return False
         return self._server_clock.now() - from_iso(as_of) >= period
-
-
-async def show_failure(
-    work: UnitsOfWork, describer: Describer, mirrored: MirroredObject, error: SalesforceError
-) -> None:
-    """Report that an object could not be read; if it or a field of it is gone, describe it again."""
-    await work.report(error, mirrored.name)
-    if isinstance(error, ObjectUnavailable):
-        await describer.describe_for_push(mirrored)

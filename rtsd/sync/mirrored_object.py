@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.privacy import Privacy
@@ -97,6 +98,25 @@ class Suspicions:
 
 
 @dataclass(slots=True)
+class Backoff:
+    """Pauses that grow with the failures of one kind of work on one object."""
+
+    failures: int = 0
+    """Consecutive failures."""
+    not_before: Millis = 0
+    """Local time (ms) of the next attempt."""
+
+    def failed(self, now: Millis) -> None:
+        """Record a failure at a local time (ms)."""
+        self.failures += 1
+        self.not_before = now + pause_ms(self.failures)
+
+    def succeeded(self) -> None:
+        """Record a success."""
+        self.failures, self.not_before = 0, 0
+
+
+@dataclass(slots=True)
 class Retry:
     """When the next attempt to load or prove an object is due."""
 
@@ -104,6 +124,8 @@ class Retry:
     """Consecutive failed loads and proofs."""
     not_before: Millis = 0
     """Local time (ms) of the next attempt."""
+    windows: Backoff = field(default_factory=Backoff)
+    checks: Backoff = field(default_factory=Backoff)
     deferred: Deferred | None = None
     resumed_at: Millis = 0
     """The last resume after a pause in this run, on Salesforce's clock (ms): a proof has to reach past it."""

@@ -21,6 +21,7 @@ from rtsd.core.window import Window, halves
 from rtsd.errors import BulkRefused, SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.counting import MAX_FUTILE_SPLITS, QUERY_TIMEOUT
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.responses import Page
 from rtsd.sync.mirrored_object import MirroredObject
@@ -42,7 +43,7 @@ TOO_WIDE = "QUERY_TOO_COMPLICATED"
 """The refusal of a statement that selects too much. The limit depends on the fields: formulas expand inside a
 statement, so a SELECT of 800 fields may be refused although it is far shorter than the limit of 100,000
 characters (SOAP API guide, ExceptionCode)."""
-TOO_LARGE = ("QUERY_TIMEOUT", "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
+TOO_LARGE = (QUERY_TIMEOUT, "OPERATION_TOO_LARGE", "EXCEEDED_ID_LIMIT")
 """Refusals of a window whose halves may be accepted (SOAP API guide, ExceptionCode)."""
 
 Point = bulk.ResumePoint
@@ -249,13 +250,23 @@ def _narrow(mirrored: MirroredObject) -> bool:
     return True
 
 
-async def in_parts(name: str, window: Window, read: Callable[[Window], Awaitable[T]]) -> list[T]:
-    """Read a window of an object, split into halves while it is too large; return the parts' results."""
+async def in_parts(
+    name: str, window: Window, read: Callable[[Window], Awaitable[T]], *, futile: int = 0
+) -> list[T]:
+    """Read a window of an object, split into halves while it is too large; return the parts' results.
+
+    `futile` counts the divisions since the last part that could be read: if smaller parts time out as well,
+    the org is slow, and the window is not too large.
+    """
     try:
         return [await read(window)]
     except SalesforceError as error:
-        found = halves(window) if error.reason in TOO_LARGE else None
+        slow = error.reason == QUERY_TIMEOUT and futile >= MAX_FUTILE_SPLITS
+        found = halves(window) if error.reason in TOO_LARGE and not slow else None
         if found is None:
             raise
         log.info("window halved", object=name, reason=error.reason)
-    return [result for part in found for result in await in_parts(name, part, read)]
+    results: list[T] = []
+    for part in found:
+        results += await in_parts(name, part, read, futile=0 if results else futile + 1)
+    return results

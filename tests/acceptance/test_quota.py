@@ -240,6 +240,48 @@ async def test_ac_36_exhaustion_is_told_before_it_happens(stand: Standing) -> No
     assert sum(hour.calls for hour in history.hours) == sum(status.quota.calls_24h.values())
 
 
+async def test_a_minute_of_timeouts_costs_little(stand: Standing) -> None:
+    """Every query of four objects times out: each object backs off, and no query is divided in vain."""
+    objects = ("Lead", "Contact", "Account", "Task")
+    org = await (await stand(dict.fromkeys(objects, 50))).loaded()
+    await org.simulated.fault("query_timeout", path="query", count=100_000)
+    org.advance(600)
+    before = await org.calls()
+    services = org.parts.services
+    for _ in range(12):
+        org.advance(5)
+        await org.parts.runner.step(services.interval_sync)
+        await org.parts.runner.step(services.loader)
+        await org.parts.runner.step(services.checks)
+    spent = await org.cost(before)
+    assert spent <= 80, f"{spent} calls"
+    assert {shown.state for shown in (await org.states()).values()} == {"incomplete"}
+    await org.simulated.control("faults", method="DELETE")
+    org.advance(120)
+    await org.read()
+    await org.load()
+    assert {shown.state for shown in (await org.states()).values()} == {"live"}
+
+
+async def test_a_failing_fingerprint_holds_up_no_other(stand: Standing) -> None:
+    """The first object cannot be counted; the next one is checked all the same, and the first backs off."""
+    org = await (await stand({"Lead": 20, "Account": 20})).loaded()
+    org.advance(7 * 3_600)
+    await org.simulated.fault("query_timeout", path="query", count=3)
+    lead, account = org.parts.base.catalog
+    checked = lead.stored.checked_at, account.stored.checked_at
+    before = await org.calls()
+    for _ in range(5):
+        org.advance(5)
+        await org.parts.runner.step(org.parts.services.checks)
+    assert lead.stored.checked_at == checked[0]
+    assert account.stored.checked_at != checked[1]
+    assert (await org.calls() - before)["query"] == 4
+    org.advance(30)
+    await org.parts.runner.step(org.parts.services.checks)
+    assert lead.stored.checked_at != checked[0]
+
+
 async def test_ac_37_the_reserve_is_for_others_and_each_purpose_stops_in_its_turn(
     stand: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
