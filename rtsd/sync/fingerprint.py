@@ -137,6 +137,7 @@ class Fingerprinter:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 proven_at = from_iso(result.before)
                 await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
+                unit.on_commit(mirrored.suspicions.repaired)
 
     async def contradicted(self, mirrored: MirroredObject, result: Fingerprint) -> int:
         """Count the stale rows that still have, after their repair, a stamp that the org never showed."""
@@ -206,7 +207,10 @@ class Fingerprinter:
         }
         found, unwatched = result.found, len(held_back & result.found.stale)
         stale = len(found.stale) - unwatched
-        mirrored.suspicions.drift = Drift(len(found.missing), stale, len(found.orphaned), unwatched)
+        repaired = mirrored.suspicions.drift is not None and mirrored.suspicions.drift.repaired
+        mirrored.suspicions.drift = Drift(
+            len(found.missing), stale, len(found.orphaned), unwatched, repaired=repaired
+        )
         if stale and _may_be_held_back(mirrored, found):
             message = f"fingerprint: {stale} stale; {unwatched} more changed in unwatched fields only"
             detail = {"stale": sorted(found.stale - held_back)[:MOST_NAMED]}

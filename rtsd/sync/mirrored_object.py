@@ -6,7 +6,7 @@ The other parts are lost at a restart, which costs a proof, not correctness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
@@ -51,6 +51,8 @@ class Drift:
     orphaned: int = 0
     held_back: int = 0
     """Stale rows that changed only in fields that no sync condition watches: they are no drift."""
+    repaired: bool = False
+    """True once the object was proven as of the check that found it."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.stale or self.orphaned)
@@ -89,6 +91,11 @@ class Suspicions:
         if proven:
             self.unexplained = 0
 
+    def repaired(self) -> None:
+        """What the last fingerprint found was fetched, and nothing is left to fetch."""
+        if self.drift is not None:
+            self.drift = replace(self.drift, repaired=True)
+
     def counted(self) -> None:
         """The org's count agrees with the mirror's."""
         self.vanished = self.unexplained = 0
@@ -96,6 +103,7 @@ class Suspicions:
     def read_whole(self) -> None:
         """Every row was read."""
         self.reread, self.check_now = "", False
+        self.repaired()
 
 
 @dataclass(slots=True)
