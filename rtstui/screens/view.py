@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
+from rtstui.format import fit
 from rtstui.messages import ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
@@ -102,6 +103,7 @@ class InputLine(Input):
 
     def __init__(self, placeholder: str, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id, placeholder=placeholder, select_on_focus=False, classes="line")
+        self._hint = placeholder
         self.cursor_blink = False  # nothing moves on a screen at rest
 
     def open(self, text: str | None = None) -> None:
@@ -111,6 +113,10 @@ class InputLine(Input):
             self.cursor_position = len(text)
         self.add_class("-open")
         self.focus()
+
+    def on_resize(self) -> None:
+        """Cut the hint with an ellipsis where it does not fit."""
+        self.placeholder = fit(self._hint, self.content_size.width).rstrip()
 
     def close(self) -> None:
         """Hide it and give the keys to the view's panels; the text stays."""

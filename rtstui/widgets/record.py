@@ -232,7 +232,7 @@ class WhyCard(Panel):
 
     def titles(self) -> tuple[str, str]:
         """The hint how to compare."""
-        hint = "" if self.subject.compared else "c compares with the org…"
+        hint = "" if self.subject.compared or not self.subject.record else "c compares with the org…"
         return "Why", documents.as_of(self.subject.why(self), self.state) + hint
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002

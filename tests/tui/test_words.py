@@ -152,6 +152,14 @@ async def test_no_panel_ends_in_the_middle_of_a_sentence(view: str) -> None:
                         assert plain(shown[-1]).endswith("…"), (panel, size)
 
 
+async def test_a_hint_that_does_not_fit_is_cut_with_a_sign() -> None:
+    """The words of a filter are more than a narrow screen has room for."""
+    app = still_app(filled(live()), view="2")
+    async with app.run_test(size=(50, 16)) as pilot:
+        await pressed(pilot, "slash")
+        await until(lambda: any(line.rstrip().endswith("…") for line in text(app).splitlines()[2:6]), pilot)
+
+
 async def test_the_rules_that_are_not_there_are_explained_whole() -> None:
     """The sentence on 80 columns, from its first word to its last."""
     told = answered(filled(live()))
