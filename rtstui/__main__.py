@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NEEDS_A_TERMINAL = (
     "rtstui needs a terminal. For text use `rtsd status`, for a picture `rtstui --screenshot FILE.svg`."
 )
+DAEMON_STAYS = "rtsd keeps running."
+DEMO_ENDS = "The demo ends, and its rtsd and its org with it."
 WAIT_S = 5.0
 """Seconds a screenshot waits for the daemon's first status."""
 
@@ -51,6 +53,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )
+@click.option("--demo", is_flag=True, hidden=True, help="`rtsd demo` started it, and ends its rtsd with it.")
 @click.option("--size", callback=_size, default="120x35", metavar="WxH", help="The picture's size, in cells.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
 @click.pass_context
@@ -66,6 +69,7 @@ def main(
     read_only: bool,
     ascii_only: bool,
     no_mouse: bool,
+    demo: bool,
 ) -> None:
     """Watch a running rtsd: live events, objects, quota, errors. `?` inside shows the keys."""
     if context.invoked_subcommand is not None:
@@ -74,7 +78,15 @@ def main(
         click.echo(f"Error: {NEEDS_A_TERMINAL}", err=True)
         sys.exit(2)
     options = Options(
-        sockets, theme, fps, view, read_only=read_only, ascii_only=ascii_only, no_mouse=no_mouse
+        sockets,
+        theme,
+        fps,
+        view,
+        read_only=read_only,
+        ascii_only=ascii_only,
+        no_mouse=no_mouse,
+        picture=screenshot is not None,
+        demo=demo,
     )
     app, mouse = _app(options)
     if screenshot is not None:
@@ -128,12 +140,25 @@ class Options:
     read_only: bool
     ascii_only: bool
     no_mouse: bool
+    picture: bool
+    """True for a picture in place of a terminal."""
+    demo: bool
+    """True if the demo runs rtsd, and ends it with the dashboard."""
 
 
 def _is_terminal() -> bool:
     if "TEXTUAL_DRIVER" in os.environ:
         return True  # a browser is at the other end
     return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _is_ascii_terminal(options: Options) -> bool:
+    """Return True for a terminal without Unicode; browsers and pictures always have it."""
+    from rtstui import ascii_filter  # noqa: PLC0415
+
+    if options.picture or "TEXTUAL_DRIVER" in os.environ:
+        return False
+    return ascii_filter.is_needed(os.environ, utf8_mode=bool(sys.flags.utf8_mode))
 
 
 def _app(options: Options) -> tuple[RtsTui, bool]:
@@ -144,7 +169,7 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from rtsd.control.client import ControlClient, socket_path  # noqa: PLC0415
-    from rtstui import ascii_filter, settings  # noqa: PLC0415
+    from rtstui import settings  # noqa: PLC0415
     from rtstui.app import RtsTui  # noqa: PLC0415
     from rtstui.bindings import bindings  # noqa: PLC0415
     from rtstui.daemon_link import DaemonLink  # noqa: PLC0415
@@ -158,9 +183,10 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
         links,
         read_only=options.read_only,
         view=options.view,
-        ascii_only=options.ascii_only or own.ascii or ascii_filter.is_needed(),
+        ascii_only=options.ascii_only or own.ascii or _is_ascii_terminal(options),
         fps=options.fps or own.fps,
         warnings=own.warnings,
+        farewell=DEMO_ENDS if options.demo else DAEMON_STAYS,
     )
     app.set_keymap(own.keys)
     theme = options.theme or own.theme
@@ -168,7 +194,7 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
         known = ", ".join(sorted(app.available_themes))
         raise click.UsageError(f"There is no theme {theme!r}. There are: {known}.")
     if theme is not None:
-        app.theme = theme
+        app.choose_theme(theme)
     return app, own.mouse and not options.no_mouse
 
 

@@ -66,9 +66,17 @@ class ShowsRecord(Protocol):
         """Have its documents loaded again."""
 
 
+def _shown(app: Operator, view: ShowsRecord) -> list[tuple[str, str]]:
+    """Return the record that is shown; without one, say so."""
+    known = list(view.named())
+    if not known:
+        app.say("No record is shown yet: / types its id.")
+    return known
+
+
 async def compare(app: Operator, view: ShowsRecord) -> None:
     """Compare a record with the org, for one call."""
-    for name, record in view.named():
+    for name, record in _shown(app, view):
         rows: list[Row] = [(("One API call: reads it from Salesforce as it is now. Nothing changes.", ""),)]
         if await app.ask(f"Compare {name} {record} with the org?", rows, "Compare"):
             view.subject.compared = True
@@ -77,7 +85,7 @@ async def compare(app: Operator, view: ShowsRecord) -> None:
 
 async def repair(app: Operator, view: ShowsRecord) -> None:
     """Fetch a record from the org, and apply it."""
-    for name, record in view.named():
+    for name, record in _shown(app, view):
         rows: list[Row] = [
             (("One or two API calls: reads it from Salesforce and applies the differences.", ""),)
         ]

@@ -15,10 +15,12 @@ from rich.traceback import Traceback
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widget import AwaitMount
 
 from rtstui.ascii_filter import AsciiFilter
+from rtstui.contrast import BLACK
 from rtstui.daemon_link import DaemonLink
-from rtstui.operator_app import OperatorApp
+from rtstui.operator_app import NO_OBJECT, OperatorApp
 from rtstui.pace import Pace
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
@@ -30,7 +32,7 @@ from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
-from rtstui.themes import DARK, MONO, ROLE_DEFAULTS, THEMES
+from rtstui.themes import DARK, MONO, THEMES, role_colours
 from rtstui.widgets.stream import Stream
 
 HZ = 10
@@ -92,11 +94,14 @@ class RtsTui(OperatorApp):
         ascii_only: bool = False,
         fps: int | None = None,
         warnings: Sequence[str] = (),
+        farewell: str = "",
     ) -> None:
-        no_color = "NO_COLOR" in os.environ
-        super().__init__(ansi_color=True if no_color else None)
+        self.no_colours = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if self.no_colours else None)
+        self._ascii_only = ascii_only
         if ascii_only:
             self._filters.append(AsciiFilter())
+        self._farewell = farewell
         # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
         self._pace = Pace(HZ // max(1, min(wanted, HZ)))
@@ -111,27 +116,23 @@ class RtsTui(OperatorApp):
         self._tasks: set[asyncio.Task[None]] = set()
         for own in THEMES:
             self.register_theme(own)
-        self.theme = MONO.name if no_color else DARK.name
+        self.theme = MONO.name if self.no_colours else DARK.name
         self.animation_level = "none"
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Return the names of our roles, so that every theme parses; `get_css_variables` colours them."""
-        return dict.fromkeys(ROLE_DEFAULTS, "")
-
     def get_css_variables(self) -> dict[str, str]:
-        """Return our role colours, and Textual's for those that a theme lacks."""
+        """Return the theme's colours, and those of our roles."""
         variables = super().get_css_variables()
-        for role, default in ROLE_DEFAULTS.items():
-            if not variables.get(role):
-                variables[role] = variables[default]
-        return variables
+        return variables | role_colours(self.current_theme, variables)
+
+    def watch_theme(self, name: str) -> None:
+        """Tell the style sheet whether colours are there to tell roles apart."""
+        self.set_class(name == MONO.name, "-mono")
 
     # -- running ---------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
         """Open the first view, start following, start ticking."""
         self.switch_mode(self._view)
-        self.set_class(self.theme == MONO.name, "-mono")
         for link in self.links:
             self._start(link.run())
         self.set_interval(1 / HZ, self._tick)
@@ -190,10 +191,19 @@ class RtsTui(OperatorApp):
         """Show the place of a crash, never the values of variables: they hold records and secrets."""
         self.bell()
         traceback = Traceback(show_locals=False, width=None)
-        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        shown = self.console.render(traceback, self.console.options)
+        if self._ascii_only:
+            shown = AsciiFilter().apply(list(shown), BLACK)
+        self._exit_renderables.append(Segments(shown))
         self._close_messages_no_wait()
 
     # -- actions ---------------------------------------------------------------------------------
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Open a view, and leave no prompt open in the one before it."""
+        if isinstance(self.screen, View) and mode != self.current_mode:
+            self.screen.leave()
+        return super().switch_mode(mode)
 
     def action_view(self, view: str) -> None:
         """Open a numbered view."""
@@ -222,6 +232,7 @@ class RtsTui(OperatorApp):
     def action_conditions_of(self) -> None:
         """Open the sync conditions of the chosen object."""
         if (item := self.chosen_object()) is None:
+            self.say(NO_OBJECT)
             return
         self.switch_mode("6")
         screen = self.screen
@@ -249,8 +260,14 @@ class RtsTui(OperatorApp):
         """Change to the next of the dashboard's own themes; : finds the others."""
         names = [own.name for own in THEMES if own is not MONO]
         place = names.index(self.theme) + 1 if self.theme in names else 0
-        if self.theme != MONO.name:
-            self.theme = names[place % len(names)]
+        self.choose_theme(names[place % len(names)])
+
+    def choose_theme(self, name: str) -> None:
+        """Change to a theme; NO_COLOR leaves no choice."""
+        if self.no_colours and name != MONO.name:
+            self.say("There are no colours to choose: NO_COLOR is set.")
+        else:
+            self.theme = name
 
     def action_redraw(self) -> None:
         """Paint everything again, such as after another program wrote to the terminal."""
@@ -264,8 +281,8 @@ class RtsTui(OperatorApp):
             self.push_screen(Help(name, self.screen.HELP or "", bindings))
 
     async def action_quit(self) -> None:
-        """Exit; the daemon keeps running."""
-        self.exit(0, message="rtsd keeps running." if self.state.live else None)
+        """Exit; say what becomes of the daemon."""
+        self.exit(0, message=self._farewell if self._farewell and self.state.live else None)
 
     async def action_copy_or_quit(self) -> None:
         """Copy the selection; without one, exit on the second press."""
@@ -288,25 +305,17 @@ class RtsTui(OperatorApp):
                 continue
             seen.add(binding.action)
             key = binding.key_display or self.get_key_display(binding)
-            if not active.enabled:
-                reason = "not now: rtsd is not connected"
-                yield SystemCommand(
-                    binding.description.capitalize(), reason, lambda reason=reason: self.say(reason)
-                )
-                continue
+            reason = self.why_not(binding.action.partition("(")[0].removeprefix("app."))
             yield SystemCommand(
                 binding.description.capitalize(),
-                f"key {key}",
+                reason or f"key {key}",
                 lambda active=active: self._run(active.binding.action, active.node),
             )
         if not self.read_only and self.state.live:
             yield SystemCommand("Pause the whole sync", "asks first", self.action_pause_all)
             yield SystemCommand("Resume the whole sync", "asks first", self.action_resume_all)
-        for name in self.available_themes:
-            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: self._use_theme(name))
-
-    def _use_theme(self, name: str) -> None:
-        self.theme = name
+        for name in () if self.no_colours else self.available_themes:
+            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: self.choose_theme(name))
 
     def _run(self, action: str, node: Any) -> None:
         self.call_later(self.run_action, action, node)

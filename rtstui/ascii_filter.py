@@ -5,7 +5,6 @@ It filters the lines on their way to the terminal, so nothing that is painted ca
 
 from __future__ import annotations
 
-import locale
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -31,6 +30,10 @@ SIGNS: Mapping[str, str] = {
     **dict.fromkeys("╭╮╰╯┌┐└┘┏┓┗┛├┤┬┴┼", "+"),
     **dict.fromkeys("—", "-"),
     **dict.fromkeys("→", ">"),
+    "←": "<",
+    "↑": "^",
+    "↓": "v",
+    "⏎": "<",
     "…": "~",
 }
 """Replacements of the signs that the dashboard uses; each takes one cell, as the signs do."""
@@ -47,9 +50,23 @@ def to_ascii(text: str) -> str:
     )
 
 
-def is_needed() -> bool:
-    """Return True if the locale cannot show more than ASCII."""
-    return "utf" not in locale.getpreferredencoding(do_setlocale=False).lower()
+UTF8 = frozenset({"utf8", "utf-8"})
+COERCED = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
+"""The values of LC_CTYPE that Python sets itself in the C locale (PEP 538)."""
+
+
+def is_needed(environment: Mapping[str, str], *, utf8_mode: bool) -> bool:
+    """Return True if the user's locale has no more than ASCII.
+
+    The user's own words count, by the order of POSIX (Locale, Environment Variables). Python's encoding
+    is UTF-8 in the C locale, too: it then changes LC_CTYPE and runs in its UTF-8 mode (PEP 538, PEP 540).
+    """
+    ctype = environment.get("LC_CTYPE", "")
+    if utf8_mode and ctype in COERCED and "PYTHONUTF8" not in environment:
+        ctype = ""
+    name = environment.get("LC_ALL") or ctype or environment.get("LANG") or "C"
+    encoding = name.partition("@")[0].rpartition(".")[2]
+    return encoding.lower() not in UTF8
 
 
 class AsciiFilter(LineFilter):

@@ -17,7 +17,7 @@ from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
-from rtstui.screens.view import View
+from rtstui.screens.view import InputLine, View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.widgets.conditions import Fields
 from rtstui.widgets.errors import DeadLetters
@@ -50,7 +50,7 @@ VIEWS: tuple[type[View], ...] = (
     RulesView,
     QueryView,
 )
-DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs)
+DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, InputLine)
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:

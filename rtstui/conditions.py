@@ -24,6 +24,7 @@ async def read(app: Operator, view: EditsConditions) -> None:
     """Read an object's conditions from the org, for one call."""
     name = view.editing.chosen
     if not name:
+        app.say("There is no object whose conditions could be read.")
         return
     rows: list[Row] = [(("One API call: reads them from Salesforce as they are now.", ""),)]
     if await app.ask(f"Read the sync conditions of {name}?", rows, "Read"):

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from rtsd.control.client import ControlClient, UnknownRoute
 from rtsd.errors import RtsError
-from rtstui.clean import clean, cleaned
+from rtstui.clean import LONGEST_VALUE, clean, cleaned
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ async def load(
     """Load a document into the cache; a failure keeps the last good value."""
     document.loading, document.requested_at = True, now
     try:
-        value = cleaned(await request.load(client))
+        value = cleaned(await request.load(client), LONGEST_VALUE)
     except UnknownRoute as error:
         document.unsupported, document.problem = True, clean(str(error))
     except RtsError as error:

@@ -9,6 +9,9 @@ from rich.cells import cell_len, set_cell_size
 UNKNOWN = "—"
 """An unknown value is neither 0 nor empty, and looks like neither."""
 
+WIDEST_CELL = 4
+"""Characters that may share a cell: a letter and its combining marks, of which `clean` leaves two."""
+
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -45,23 +48,31 @@ def until(at: str | None, now: datetime) -> str:
     return UNKNOWN if when is None else span((when - now).total_seconds())
 
 
-def clock(at: str | None, *, millis: bool = False) -> str:
-    """Return the local time of day of a moment of the wire."""
+def zone_of(at: datetime) -> str:
+    """Return the name of the local time zone at a moment; one without a name is its distance from UTC."""
+    name = at.astimezone().tzname() or ""
+    return name if name[:1].isalpha() else f"UTC{name}"
+
+
+def clock(at: str | None, *, millis: bool = False, zone: bool = True) -> str:
+    """Return the local time of day of a moment of the wire; without its zone only if that stands above."""
     when = moment(at)
     if when is None:
         return UNKNOWN
     text = when.astimezone().strftime("%H:%M:%S")
-    return f"{text}.{when.microsecond // 1000:03d}" if millis else text
+    text = f"{text}.{when.microsecond // 1000:03d}" if millis else text
+    return f"{text} {zone_of(when)}" if zone else text
 
 
-def day_clock(at: str | None, now: datetime) -> str:
-    """Return the local time of day, with the date unless it is today."""
+def day_clock(at: str | None, now: datetime, *, zone: bool = True) -> str:
+    """Return the local time of day, with the date unless it is today; as for `clock`, with its zone."""
     when = moment(at)
     if when is None:
         return UNKNOWN
     local = when.astimezone()
     same_day = local.date() == now.astimezone().date()
-    return local.strftime("%H:%M" if same_day else "%m-%d %H:%M")
+    text = local.strftime("%H:%M" if same_day else "%m-%d %H:%M")
+    return f"{text} {zone_of(when)}" if zone else text
 
 
 def count(number: float | None) -> str:
@@ -128,8 +139,10 @@ def fit(text: str, width: int) -> str:
         return ""
     if text.isascii() and len(text) <= width:
         return text.ljust(width)
-    if cell_len(text) <= width:
+    most = width * WIDEST_CELL
+    if len(text) <= most and cell_len(text) <= width:
         return set_cell_size(text, width)
+    text = text[:most]  # a value may have 131,072 characters, and its row is painted ten times a second
     return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
 
 
@@ -143,19 +156,21 @@ def wrap(text: str, width: int) -> list[str]:
     """Return `text` in lines of at most `width` cells, broken at spaces if there are any."""
     lines: list[str] = []
     line = ""
+    most = max(1, width) * WIDEST_CELL
     for word in text.split():
-        rest = word
-        while rest:
-            candidate = f"{line} {rest}" if line else rest
-            if cell_len(candidate) <= width:
-                line, rest = candidate, ""
+        begin = 0
+        while begin < len(word):
+            part = word[begin : begin + most]  # a word may be longer than any line by far
+            candidate = f"{line} {part}" if line else part
+            if begin + len(part) == len(word) and cell_len(candidate) <= width:
+                line, begin = candidate, len(word)
             elif line:
                 lines.append(line)
                 line = ""
             else:
-                head = set_cell_size(rest, width).rstrip() or rest[0]
+                head = set_cell_size(part, width).rstrip() or part[0]
                 lines.append(head)
-                rest = rest[len(head) :]
+                begin += len(head)
     return [*lines, line] if line else lines
 
 

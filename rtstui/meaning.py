@@ -12,7 +12,7 @@ import msgspec
 
 from rtsd.control.protocol import Event, Status
 from rtstui.clean import masked
-from rtstui.format import age, clock, span
+from rtstui.format import age, clock, day_clock, span
 from rtstui.state import Phase, State
 
 
@@ -31,7 +31,7 @@ class Sign(NamedTuple):
 
 LINKS = {
     Phase.CONNECTING: Sign("◌", "CONNECTING", "busy"),
-    Phase.LIVE: Sign("●", "LIVE", "ok"),
+    Phase.LIVE: Sign("●", "connected", "dim"),
     Phase.LOST: Sign("✖", "LOST", "error"),
     Phase.ABSENT: Sign("✖", "NO DAEMON", "error"),
     Phase.FORBIDDEN: Sign("✖", "NO PERMISSION", "error"),
@@ -66,6 +66,10 @@ OBJECT_NOTES = {
     "deferred": "Reading it would eat into the quota's reserve: it waits until there is room again.",
     "error": "It cannot be read now.",
 }
+
+DIFFERS_NOTE = (
+    "Its last check found rows that differ, and not all of them are repaired yet. A checks it again."
+)
 
 _SOURCES = {"push": "PUSH", "interval": "PULL", "audit": "AUDIT", "repair": "REPAIR"}
 
@@ -144,14 +148,14 @@ def _link_notice(state: State, now: datetime) -> str:
     retry = ""
     if link.retry_at is not None:
         retry = f" Next try in {span((link.retry_at - now).total_seconds())} (r: now)."
-    since = f" since {link.since.astimezone():%H:%M:%S}" if link.since else ""
+    since = f" since {clock(link.since.isoformat())}" if link.since else ""
     if link.phase is Phase.LOST:
         return f"✖ Lost{since}. {link.message} What is shown is old.{retry}"
     return f"{LINKS[link.phase].glyph} {link.message} {link.do}{retry}".replace("  ", " ")
 
 
 def _mode_notice(status: Status, now: datetime) -> str:
-    since = clock(status.mode_since)
+    since = day_clock(status.mode_since, now)
     match status.mode:
         case "interval":
             last = status.push.last_at

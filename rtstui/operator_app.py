@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from textual.actions import ActionParseResult, parse
 from textual.app import App
+from textual.dom import DOMNode
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
@@ -42,6 +44,9 @@ CHANGING = frozenset(
     }
 )
 """Actions that change something in the daemon or the org."""
+
+NO_OBJECT = "There is no object to do that with."
+NO_LETTER = "There is no dead letter to do that with."
 
 
 class OperatorApp(App[int]):
@@ -119,6 +124,8 @@ class OperatorApp(App[int]):
         panel = self.focused
         if isinstance(panel, Panel):
             self.keep(panel.id or "panel", *panel.export())
+        else:
+            self.say("Choose a panel with tab first: w saves the one in focus.")
 
     def keep(self, stem: str, suffix: str, text: str) -> bool:
         """Write text to a new file, and report where; return True if it was written."""
@@ -161,10 +168,31 @@ class OperatorApp(App[int]):
         except RtsError as error:
             self.say(str(error), error=True)
 
+    def why_not(self, action: str) -> str:
+        """Return why an action cannot be done now, as a sentence; nothing if it can."""
+        if action not in CHANGING:
+            return ""
+        if self.read_only:
+            return "This dashboard only shows: it was started with --read-only."
+        return "" if self.state.live else "Not now: rtsd is not connected."
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action; say why, if it cannot be done now: a key that does nothing explains nothing."""
+        _, name, _ = parse(action) if isinstance(action, str) else action
+        if reason := self.why_not(name):
+            self.say(reason)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hide actions in read-only mode, and disable them while the data is outdated."""
         if action in CHANGING:
-            return False if self.read_only else (True if self.state.live else None)
+            return False if self.read_only else None if self.why_not(action) else True
         if action == "reconnect":
             return not self.state.live
         if action == "orgs":
@@ -183,11 +211,15 @@ class OperatorApp(App[int]):
         """Audit the chosen object."""
         if (item := self.chosen_object()) is not None:
             self._act(actions.audit(self, item.name, full=full))
+        else:
+            self.say(NO_OBJECT)
 
     def action_pause(self) -> None:
         """Pause or resume the chosen object."""
         if (item := self.chosen_object()) is not None:
             self._act(actions.pause(self, item))
+        else:
+            self.say(NO_OBJECT)
 
     def action_pause_all(self) -> None:
         """Pause the whole sync."""
@@ -201,11 +233,15 @@ class OperatorApp(App[int]):
         """Retry the chosen dead letters."""
         if targets := self._letters():
             self._act(actions.retry(self, targets))
+        else:
+            self.say(NO_LETTER)
 
     def action_drop(self) -> None:
         """Drop the chosen dead letters."""
         if targets := self._letters():
             self._act(actions.drop(self, targets))
+        else:
+            self.say(NO_LETTER)
 
     def action_compare(self) -> None:
         """Compare the record with the org."""

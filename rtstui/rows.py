@@ -40,6 +40,12 @@ def cut(row: Row, width: int) -> Row:
     return tuple(taken)
 
 
+def unfinished(row: Row, width: int) -> Row:
+    """Return the row with an ellipsis at its end: more rows belong below it."""
+    role = row[-1][1] if row else ""
+    return cut((*row, (" …", role)), width)
+
+
 def spread(left: Row, right: Row, width: int) -> Row:
     """Return a line with `left` and, at its end, `right` if there is room for it."""
     room = width - width_of(left)

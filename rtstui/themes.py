@@ -1,28 +1,65 @@
 """The dashboard's own themes, and the role colours every other theme is given.
 
 Meaning has its own hues, apart from the focus ring's: a focused panel must never look like an alarm.
-Every role reaches 4.5:1 on its theme's background; tests/tui computes it.
+Every role reaches 4.5:1 on its theme's backgrounds; tests/tui computes it from what is painted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
-ROLE_DEFAULTS = {
+from rtstui.contrast import readable
+
+TEXT_ROLES = {
+    "rts-text": "foreground",
     "rts-ok": "text-success",
     "rts-busy": "text-accent",
     "rts-warn": "text-warning",
     "rts-error": "text-error",
-    "rts-off": "text-muted",
-    "rts-dim": "text-muted",
+    "rts-off": "text-primary",
+    "rts-dim": "foreground",
     "rts-accent": "text-secondary",
     "rts-focus": "primary",
-    "rts-line": "border-blurred",
-    "rts-bar": "panel",
-    "rts-cursor": "block-cursor-background",
-    "rts-on-cursor": "block-cursor-foreground",
 }
-"""Textual's own colours for our roles, for themes that lack them."""
+"""The colours of texts, and the colours of a theme of Textual's that they are made of."""
+
+ROLES = (*TEXT_ROLES, "rts-line", "rts-bar", "rts-cursor", "rts-on-cursor")
+"""The names of our colours in the style sheet."""
+
+FADED = 0.4
+"""The share of the background in dim text, where that can still be read."""
+
+ANSI = {
+    True: {
+        "rts-ok": "ansi_bright_green",
+        "rts-busy": "ansi_bright_cyan",
+        "rts-warn": "ansi_bright_yellow",
+        "rts-error": "ansi_bright_red",
+        "rts-accent": "ansi_bright_magenta",
+        "rts-focus": "ansi_bright_cyan",
+        "rts-line": "ansi_bright_black",
+        "rts-cursor": "ansi_white",
+        "rts-on-cursor": "ansi_black",
+    },
+    False: {
+        "rts-ok": "ansi_blue",
+        "rts-busy": "ansi_blue",
+        "rts-warn": "ansi_magenta",
+        "rts-error": "ansi_red",
+        "rts-accent": "ansi_magenta",
+        "rts-focus": "ansi_blue",
+        "rts-line": "ansi_bright_black",
+        "rts-cursor": "ansi_blue",
+        "rts-on-cursor": "ansi_bright_white",
+    },
+}
+"""For themes of the terminal's own colours, on a dark ground and on a light one.
+
+Only those that terminals keep apart from that ground: green, cyan and yellow are pale on white.
+"""
 
 DARK = Theme(
     name="rts-dark",
@@ -37,6 +74,7 @@ DARK = Theme(
     surface="#151b24",
     panel="#1d2530",
     variables={
+        "rts-text": "#dbe2ea",
         "rts-ok": "#63d68f",
         "rts-busy": "#56d4dd",
         "rts-warn": "#f2b84b",
@@ -66,6 +104,7 @@ LIGHT = Theme(
     surface="#f3f3ef",
     panel="#e6e7e3",
     variables={
+        "rts-text": "#1b2430",
         "rts-ok": "#0a6b35",
         "rts-busy": "#00666f",
         "rts-warn": "#8a5200",
@@ -94,6 +133,7 @@ CONTRAST = Theme(
     surface="#000000",
     panel="#000000",
     variables={
+        "rts-text": "#ffffff",
         "rts-ok": "#00ff5f",
         "rts-busy": "#00ffff",
         "rts-warn": "#ffd700",
@@ -123,8 +163,45 @@ MONO = Theme(
     surface="ansi_default",
     panel="ansi_default",
     boost="ansi_default",
-    variables=dict.fromkeys((*BUILTIN_THEMES["ansi-dark"].variables, *ROLE_DEFAULTS), "ansi_default"),
+    variables={
+        **{name: "ansi_default" for name in BUILTIN_THEMES["ansi-dark"].variables if "style" not in name},
+        **dict.fromkeys(ROLES, "ansi_default"),
+        "input-cursor-text-style": "reverse",
+        "link-color": "ansi_default",
+    },
 )
 """For NO_COLOR: the terminal's own two colours; roles differ by bold, underline and reverse."""
 
 THEMES = (DARK, LIGHT, CONTRAST, MONO)
+
+
+def role_colours(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the colours of our roles in a theme; `variables` are the theme's own colours.
+
+    A theme of ours has them all. For another one they are made of its colours, and moved until a text
+    can be read on each of its backgrounds: a colour such as `auto 60%`, which depends on the background,
+    is white wherever the background is not known.
+    """
+    if theme.ansi:
+        plain = dict.fromkeys(ROLES, "ansi_default")
+        return plain | ANSI[theme.dark] | _given(theme)
+    grounds = [Color.parse(variables[name]) for name in ("background", "surface", "panel")]
+    made = {}
+    for role, name in TEXT_ROLES.items():
+        colour = Color.parse(variables[name])
+        if role == "rts-dim":
+            colour = colour.blend(grounds[0], FADED, 1.0)
+        made[role] = readable(colour, grounds).hex
+    cursor = Color.parse(variables["block-cursor-background"])
+    made |= {
+        "rts-line": variables["border-blurred"],
+        "rts-bar": variables["panel"],
+        "rts-cursor": cursor.hex,
+        "rts-on-cursor": readable(grounds[0], [cursor]).hex,
+    }
+    return made | _given(theme)
+
+
+def _given(theme: Theme) -> dict[str, str]:
+    """Return the roles that the theme has itself."""
+    return {name: value for name, value in theme.variables.items() if name in ROLES}

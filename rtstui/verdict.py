@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rtsd.control.protocol import Limit, Object, Status
 from rtstui.format import UNKNOWN, age, count, millis, percent, plural, short
-from rtstui.meaning import link_sign
+from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
 
 GLYPHS = {"ok": "✔", "busy": "◐", "warn": "▲", "error": "✖", "off": "○"}
@@ -17,39 +17,54 @@ WARN_AT, ERROR_AT = 0.70, 0.95
 
 
 class Verdict(NamedTuple):
-    """A verdict: its role, in a few words, and with its numbers."""
+    """A verdict: its role, in a few words, with its numbers, and in as few words as can be."""
 
     role: str
     brief: str
     full: str
+    tiny: str
+
+
+WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
+"""States of an object that need no action."""
+
+DIFFERS = Sign("▲", "differs", "warn")
+"""An object whose rows a check found wrong, and that are not repaired: `live` is no longer true."""
 
 
 def right(status: Status, now: datetime) -> Verdict:
     """Judge whether the mirror equals the org, as far as it was proven."""
     objects = status.objects
     if not objects:
-        return Verdict("off", "no objects", "no objects chosen in the configuration")
-    proven = sum(item.state == "live" for item in objects)
-    drift = sum(drift_of(item) for item in objects)
-    checked = [item.drift.checked_at for item in objects if item.drift and item.drift.checked_at]
+        return Verdict("off", "no objects", "no objects chosen in the configuration", "none")
+    proven = sum(is_proven(item) for item in objects)
     said = f"{proven}/{len(objects)} proven"
-    known = f"{proven} of {plural(len(objects), 'object')} proven"
-    if any(item.state == "error" for item in objects):
-        broken = ", ".join(item.name for item in objects if item.state == "error")
-        return Verdict("error", f"{said}, error", f"{known}; error: {broken}")
-    if drift:
-        return Verdict("warn", f"{said}, {short(drift)} drift", f"{known}; {plural(drift, 'record')} differ")
-    last = f", checked {age(min(checked), now)} ago" if checked else ", no check yet"
+    role, few, many = _rightness(status, now)
+    return Verdict(role, said + few, f"{proven} of {plural(len(objects), 'object')} proven{many}", said)
+
+
+def _rightness(status: Status, now: datetime) -> tuple[str, str, str]:
+    """Return the role of the worst fact, and what there is to add in a few words, and in more."""
+    objects = status.objects
+    broken = [item.name for item in objects if item.state == "error"]
+    if broken:
+        return "error", ", error", f"; error: {', '.join(broken)}"
+    if differing := sum(drift_of(item) for item in objects):
+        return "warn", f", {short(differing)} differ", f"; {plural(differing, 'record')} differ"
     if status.dead_letters:
-        letters = plural(status.dead_letters, "dead letter")
-        return Verdict("warn", f"{said}, {short(status.dead_letters)} dead", f"{known}; {letters}")
-    if proven < len(objects):
-        states = {item.state for item in objects}
-        role = "busy" if states <= {"live", "loading", "pending"} else "warn"
-        return Verdict(role, said, known + last)
-    return Verdict(
-        "ok", f"{said}, no drift" if checked else said, f"{known}, no drift{last}" if checked else known
-    )
+        return (
+            "warn",
+            f", {short(status.dead_letters)} dead",
+            f"; {plural(status.dead_letters, 'dead letter')}",
+        )
+    checked = [item.drift.checked_at for item in objects if item.drift and item.drift.checked_at]
+    last = f", checked {age(min(checked), now)} ago" if checked else ", no check yet"
+    if not all(is_proven(item) for item in objects):
+        waits = {item.state for item in objects} <= {"live", "loading", "pending"}
+        return "busy" if waits else "warn", "", last
+    if repaired := sum(found_by_check(item) for item in objects):
+        return "ok", f", {short(repaired)} repaired", f", {plural(repaired, 'record')} repaired{last}"
+    return ("ok", ", no drift", f", no drift{last}") if checked else ("ok", "", "")
 
 
 def fresh(status: Status, now: datetime) -> Verdict:
@@ -61,17 +76,18 @@ def fresh(status: Status, now: datetime) -> Verdict:
         status.push.quiet, ""
     )
     if status.mode == "unreachable":
-        return Verdict("error", "org unreachable", f"Salesforce does not answer; {last}")
+        return Verdict("error", "org unreachable", f"Salesforce does not answer; {last}", "unreachable")
     if status.mode == "paused":
-        return Verdict("off", f"paused, {last}", f"paused; {last}")
+        return Verdict("off", f"paused, {last}", f"paused; {last}", "paused")
     if status.inbox.pending > 1_000:
         waiting = f"{short(status.inbox.pending)} waiting"
-        return Verdict("busy", waiting, f"{count(status.inbox.pending)} pushes wait to be applied; {last}")
+        long = f"{count(status.inbox.pending)} pushes wait to be applied; {last}"
+        return Verdict("busy", waiting, long, waiting)
     if status.mode != "real_time":
-        return Verdict("warn", f"interval, {last}", f"by Interval Sync, {measured}; {last}")
+        return Verdict("warn", f"interval, {last}", f"by Interval Sync, {measured}; {last}", "interval")
     if worst is None:
-        return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}")
-    return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (measured, last, quiet))))
+        return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}", last)
+    return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (measured, last, quiet))), measured)
 
 
 def cost(status: Status) -> Verdict:
@@ -79,24 +95,51 @@ def cost(status: Status) -> Verdict:
     limit = next((item for item in status.quota.limits if item.name == "DailyApiRequests"), None)
     calls = sum(status.quota.calls_24h.values())
     if limit is None:
-        return Verdict("off", f"{short(calls)} calls", f"{count(calls)} calls in 24 h; limits not read yet")
-    share = used_share(limit)
+        few, many = f"{short(calls)} calls", f"{count(calls)} calls in 24 h; limits not read yet"
+        return Verdict("off", few, many, few)
+    share = percent(used_share(limit))
     return Verdict(
         limit_role(limit),
-        f"{short(limit.used_by_us)}/{short(limit.max)}",
+        f"{share} of {short(limit.max)}, {short(limit.used_by_us)} by us",
         f"{count(limit.used_by_us)} of {count(limit.max)} API calls by us, "
-        f"{count(limit.used_by_others)} by others ({percent(share)} used)",
+        f"{count(limit.used_by_others)} by others ({share} used)",
+        f"{share} used",
     )
 
 
-def drift_of(item: Object) -> int:
-    """Return the number of an object's records that its last check found wrong."""
+def found_by_check(item: Object) -> int:
+    """Return the number of an object's records that its last check found wrong, repaired or not."""
     return item.drift.missing + item.drift.stale + item.drift.orphaned if item.drift else 0
+
+
+def drift_of(item: Object) -> int:
+    """Return the number of an object's records that are known to differ: found, and not repaired."""
+    return 0 if item.drift is None or item.drift.repaired else found_by_check(item)
+
+
+def is_proven(item: Object) -> bool:
+    """Return True if every row was proven, and no later check found one that differs."""
+    return item.state == "live" and not drift_of(item)
+
+
+def in_trouble(item: Object) -> bool:
+    """Return True if an operator has to know of this object."""
+    return item.state not in WELL_STATES or drift_of(item) > 0
+
+
+def sign_of(item: Object) -> Sign:
+    """Return the sign of an object's state and its drift together."""
+    return DIFFERS if item.state == "live" and drift_of(item) else object_sign(item.state)
 
 
 def used_share(limit: Limit) -> float:
     """Return the used part of a limit, 0..1."""
-    return 1 - limit.remaining / limit.max if limit.max > 0 else 1.0
+    return used(limit) / limit.max if limit.max > 0 else 1.0
+
+
+def used(limit: Limit) -> int:
+    """Return how much of a limit is used, by everybody."""
+    return limit.max - limit.remaining
 
 
 def limit_role(limit: Limit) -> str:

@@ -14,6 +14,7 @@ from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
 from rtsd.store.database import Database
+from rtsd.store.objects import StoredObject
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.freshness import Latency
 from rtsd.sync.ledger import LimitForecast, StoredLedger
@@ -149,6 +150,7 @@ def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object
         state=stored.state.value,
         rows=rows,
         expected_rows=stored.expected_rows,
+        counted_at=_counted_at(stored),
         where=mirrored.config.where or None,
         progress=_progress(mirrored, rows),
         as_of=stored.as_of,
@@ -170,6 +172,13 @@ def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object
     return shown
 
 
+def _counted_at(stored: StoredObject) -> str | None:
+    """Return when the org last told its count: alone, or with a fingerprint."""
+    if stored.expected_rows is None:
+        return None
+    return max(filter(None, (stored.counted_at, stored.checked_at)), default=None)
+
+
 def _progress(mirrored: MirroredObject, rows: int) -> float:
     """Return the share of the initial audit that is done; it stays while the audit waits."""
     expected = mirrored.stored.expected_rows
@@ -188,6 +197,7 @@ def _drift(mirrored: MirroredObject) -> protocol.Drift | None:
         stale=drift.stale,
         orphaned=drift.orphaned,
         held_back=drift.held_back,
+        repaired=drift.repaired,
     )
 
 

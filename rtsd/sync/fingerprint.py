@@ -130,6 +130,7 @@ class Fingerprinter:
             if not await fetches.any_for(unit.tx, mirrored.name):
                 proven_at = from_iso(result.before)
                 await unit.store(mirrored, replace(unit.stored(mirrored), proven_at=proven_at))
+                unit.on_commit(mirrored.suspicions.repaired)
 
     async def _logged(self, mirrored: MirroredObject) -> Differences:
         return await logged_deletions(self._client, self._database, mirrored, self._server_clock.now())
@@ -184,7 +185,10 @@ class Fingerprinter:
         }
         found, unwatched = result.found, len(held_back & result.found.stale)
         stale = len(found.stale) - unwatched
-        mirrored.suspicions.drift = Drift(len(found.missing), stale, len(found.orphaned), unwatched)
+        repaired = mirrored.suspicions.drift is not None and mirrored.suspicions.drift.repaired
+        mirrored.suspicions.drift = Drift(
+            len(found.missing), stale, len(found.orphaned), unwatched, repaired=repaired
+        )
         if stale and _may_be_held_back(mirrored, found):
             message = f"fingerprint: {stale} stale; {unwatched} more changed only in unwatched fields"
             detail = {"stale": sorted(found.stale - held_back)[:MAX_LISTED]}

@@ -6,7 +6,7 @@ state is lost at a restart, which costs a proof, not correctness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis
@@ -52,6 +52,8 @@ class Drift:
     orphaned: int = 0
     held_back: int = 0
     """Stale rows that changed only in fields that no sync condition watches, which is not drift."""
+    repaired: bool = False
+    """True once the object was proven as of the check that found it."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.stale or self.orphaned)
@@ -88,6 +90,11 @@ class Suspicions:
         if proven:
             self.unexplained = 0
 
+    def repaired(self) -> None:
+        """Record that nothing that the last fingerprint found is left to fetch."""
+        if self.drift is not None:
+            self.drift = replace(self.drift, repaired=True)
+
     def counted(self) -> None:
         """Record that the org's count agrees with the mirror's."""
         self.vanished = self.unexplained = 0
@@ -95,6 +102,7 @@ class Suspicions:
     def fully_read(self) -> None:
         """Record a complete full read."""
         self.reread, self.check_now = "", False
+        self.repaired()
 
 
 @dataclass(slots=True)

@@ -9,14 +9,18 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from rtstui.format import wrap
 from rtstui.meaning import MODES, OBJECTS
-from rtstui.rows import Row
+from rtstui.rows import Row, width_of
 from rtstui.widgets.chrome import key_name
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
+
+LEAST_COLUMN = 12
+"""Width in cells below which a column is cut rather than broken into lines."""
 
 
 class Text(Panel):
@@ -27,14 +31,25 @@ class Text(Panel):
     def __init__(self, rows: Sequence[Row], *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.text = list(rows)
+        self._broken: tuple[int, list[Row]] = (0, [])
 
-    def wanted(self) -> int:
-        """All rows."""
-        return len(self.text)
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show other rows."""
+        self.text, self._broken = list(rows), (0, [])
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """All lines at this width."""
+        return len(self._lines(width))
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """The rows as they are."""
-        return self.text
+        """The rows, broken into lines where they are too long."""
+        return self._lines(width)
+
+    def _lines(self, width: int) -> list[Row]:
+        if self._broken[0] != width:
+            self._broken = (width, [line for row in self.text for line in _wrapped(row, width)])
+        return self._broken[1]
 
 
 class Dialog(ModalScreen[bool]):
@@ -68,7 +83,7 @@ class Confirm(Dialog):
         """Yield question, price, the word to type, the buttons."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._question)
-            yield Text([line for row in self._lines for line in _wrapped(row)])
+            yield Text(self._lines)
             if self._word is not None:
                 box.border_subtitle = Content(f"type {self._word} to go on · esc cancels")
                 yield Input(placeholder=f"type {self._word} to go on", id="word", select_on_focus=False)
@@ -99,6 +114,8 @@ class Confirm(Dialog):
         """Take enter only when the word is right."""
         if event.value.strip() == self._word:
             self.dismiss(True)
+        else:
+            self.notify(f"Nothing is done yet: type {self._word}, then enter.", markup=False, timeout=4)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Close with the button's answer."""
@@ -136,9 +153,7 @@ class Help(Reader):
 
     def on_mount(self) -> None:
         """Fill in the text: it needs the app, which is known only now."""
-        text = self.query_one(Text)
-        text.text = self._rows()
-        text.refresh(layout=True)
+        self.query_one(Text).show(self._rows())
 
     def _rows(self) -> list[Row]:
         here: list[Row] = []
@@ -155,7 +170,7 @@ class Help(Reader):
             )
             (everywhere if active.node is self.app else here).append(row)
         return [
-            *(((line, ""),) for line in wrap(self._about, 70)),
+            ((self._about, ""),),
             (),
             (("IN THIS VIEW", "head"),),
             *here,
@@ -188,9 +203,13 @@ def _legend() -> list[Row]:
     ]
 
 
-def _wrapped(row: Row) -> list[Row]:
-    """Break a row of one span into lines: it may be long."""
-    if len(row) == 1:
-        text, role = row[0]
-        return [((line, role),) for line in wrap(text, 70)]
-    return [row]
+def _wrapped(row: Row, width: int) -> list[Row]:
+    """Break the last span of a row into lines of this width; they stand under its beginning."""
+    if width_of(row) <= width or not row:
+        return [row]
+    *before, (text, role) = row
+    indent = width_of(tuple(before))
+    if width - indent < LEAST_COLUMN:
+        return [row]
+    first, *more = wrap(text, width - indent) or [""]
+    return [(*before, (first, role)), *(((" " * indent, ""), (line, role)) for line in more)]

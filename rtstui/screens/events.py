@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from rtstui.clean import clean
 from rtstui.filter import LEGEND, FilterMistake, parse
 from rtstui.messages import EventChosen
-from rtstui.screens.view import InputLine, View, open_record
+from rtstui.screens.view import FilterLine, InputLine, View, open_record
 from rtstui.widgets.card import EventCard
 from rtstui.widgets.stream import Stream
 
@@ -38,7 +38,7 @@ class Events(View):
 
     def body(self) -> ComposeResult:
         """Yield the lines to type in, the stream, the detail."""
-        yield InputLine(LEGEND, id="filter")
+        yield FilterLine(LEGEND, id="filter")
         yield InputLine("find: the words of a filter; n and N go on", id="find")
         yield Static(id="mistake", markup=False)
         yield Stream(id="stream")
@@ -112,16 +112,16 @@ class Events(View):
         chosen = self.stream.chosen
         if chosen is not None and chosen.id:
             self.only(f"id:{chosen.id[:15]}")
+        else:
+            self.notify("Choose an entry with a record first: up and down do.", markup=False, timeout=4)
 
     def action_back(self) -> None:
         """Close the detail, else the filter, else go live, else go to the overview."""
-        card, box = self.query_one(EventCard), self.query_one("#filter", InputLine)
+        card, box = self.query_one(EventCard), self.query_one("#filter", FilterLine)
         if card.has_class("-open"):
             card.remove_class("-open")
         elif box.has_class("-open"):
-            box.value = ""
-            box.remove_class("-open")
-            self.stream.focus()
+            box.action_close()
         elif self.stream.frozen is not None:
             self.stream.action_follow()
         else:

@@ -44,6 +44,8 @@ class QueryView(Leaf):
         table = self.query_one(ResultTable)
         if table.sql:
             table.ask(table.sql)
+        else:
+            self.notify("Nothing was run yet: / types a SELECT.", markup=False, timeout=4)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Run the query."""

@@ -104,6 +104,8 @@ class RecordView(Leaf):
         """Show the events of this record."""
         if self.subject.record:
             self.app.call_later(self.app.run_action, f"events_matching('id:{self.subject.record[:15]}')")
+        else:
+            self.notify("No record is shown yet: / types its id.", markup=False, timeout=4)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the object and id of the record, once they are known."""

@@ -54,6 +54,8 @@ class RulesView(Leaf):
             self.notify("Alerts fire on events of rtsd itself: only rules can be tested.", markup=False)
         elif self.query_one("#rules", RuleTable).cursor is not None:
             self.query_one(InputLine).open("24h")
+        else:
+            self.notify("There is no rule to test.", markup=False, timeout=4)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Test the rule under the cursor."""

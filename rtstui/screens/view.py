@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
+from rtstui.format import fit
 from rtstui.messages import ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
@@ -61,8 +62,8 @@ class View(Screen[None]):
 
     def tick(self) -> None:
         """Bring every panel up to date. Cheap when nothing changed."""
-        if not self.is_mounted:
-            return  # its panels are not there yet
+        if not self.is_mounted or not self.query(KeyBar):
+            return  # its panels are not there yet, or no longer: the last of them is missing first
         self.prepare()
         welcome = self.query_one(Welcome)
         self.set_class(welcome.state.status is None, "-blank")
@@ -81,6 +82,11 @@ class View(Screen[None]):
         message.stop()
         self.app.call_later(self.app.run_action, f"view('{message.view}')")
 
+    def leave(self) -> None:
+        """Close what is open to type in: it would keep the keys of a view that is shown again."""
+        for line in self.query(InputLine):
+            line.leave()
+
 
 class Leaf(View):
     """A view that escape leaves for the overview."""
@@ -91,10 +97,13 @@ class Leaf(View):
 
 
 class InputLine(Input):
-    """A line to type in, over a view and only while it is needed. The view handles escape and enter."""
+    """A line to type in, over a view and only while it is needed. The view handles enter."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="line.close")]
 
     def __init__(self, placeholder: str, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id, placeholder=placeholder, select_on_focus=False, classes="line")
+        self._hint = placeholder
         self.cursor_blink = False  # nothing moves on a screen at rest
 
     def open(self, text: str | None = None) -> None:
@@ -105,11 +114,37 @@ class InputLine(Input):
         self.add_class("-open")
         self.focus()
 
+    def on_resize(self) -> None:
+        """Cut the hint with an ellipsis where it does not fit."""
+        self.placeholder = fit(self._hint, self.content_size.width).rstrip()
+
     def close(self) -> None:
         """Hide it and give the keys to the view's panels; the text stays."""
         if self.has_focus:
-            self.screen.focus_next()
+            self.screen.focus_next(Panel)
         self.remove_class("-open")
+
+    def action_close(self) -> None:
+        """Close it without an effect."""
+        self.close()
+
+    def leave(self) -> None:
+        """Close it because another view is opened."""
+        self.close()
+
+
+class FilterLine(InputLine):
+    """A line whose text is in force while it is typed, and until it is closed."""
+
+    def action_close(self) -> None:
+        """Close it; nothing is filtered any more."""
+        self.value = ""
+        self.close()
+
+    def leave(self) -> None:
+        """Give the keys back; the filter stays in force, and in sight."""
+        if self.has_focus:
+            self.screen.focus_next(Panel)
 
 
 def record_of(entry: Event | ErrorEntry | DeadLetter | None) -> tuple[str, str] | None:

@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 
 from rtstui.clean import masked
 from rtstui.filter import Filter, parse
-from rtstui.format import wrap
 from rtstui.messages import EventChosen, RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
 from rtstui.screens.view import Leaf, View, open_record
@@ -119,8 +118,7 @@ class Errors(Leaf):
         found = table.find(message.key)
         if found is not None and not open_record(self.app, found):
             said = masked(found.message) if table.masking else found.message
-            rows = [((line, ""),) for line in wrap(said, 70)]
-            self.app.push_screen(Reader(f"{found.object or 'No object'} · {message.key}", rows))
+            self.app.push_screen(Reader(f"{found.object or 'No object'} · {message.key}", [((said, ""),)]))
 
 
 class QuotaView(Leaf):

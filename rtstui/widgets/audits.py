@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtsd.control.protocol import Audits, Event, RunningAudit
+from rtsd.control.protocol import Audits, Event, Object, RunningAudit
 from rtstui import documents
 from rtstui.clean import clean
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, clock, count, day_clock, fit, plural, right, span, wrap
-from rtstui.meaning import object_sign, tag
+from rtstui.format import UNKNOWN, age, count, day_clock, fit, plural, right, span
+from rtstui.meaning import tag
 from rtstui.rows import Row
-from rtstui.verdict import drift_of
+from rtstui.verdict import drift_of, found_by_check, is_proven, sign_of
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
@@ -40,7 +40,7 @@ class Drift(Objects):
         if status is None:
             return "Drift", ""
         wrong = sum(drift_of(item) for item in status.objects)
-        proven = sum(item.state == "live" for item in status.objects)
+        proven = sum(is_proven(item) for item in status.objects)
         said = (
             f"{proven} of {plural(len(status.objects), 'object')} proven · {plural(wrong, 'record')} differ"
         )
@@ -58,7 +58,7 @@ class Drift(Objects):
         item = self.find(key)
         if item is None:
             return ((key, "dim"),)
-        sign, found = object_sign(item.state), item.drift
+        sign, found = sign_of(item), item.drift
         known = found is not None and found.checked_at is not None
         wrong = "warn" if drift_of(item) else "dim"
         numbers = (found.missing, found.stale, found.orphaned) if found and known else (None,) * 3
@@ -71,16 +71,19 @@ class Drift(Objects):
                 for number, size in zip(numbers, (8, 7, 7), strict=True)
             ),
             (right(count(found.held_back) if found and known else UNKNOWN, 9) + "  ", "dim"),
-            *self._checked(key, found.checked_at if found else None, item.eta_s),
+            *self._checked(item),
         )
 
-    def _checked(self, name: str, at: str | None, eta: float | None) -> Row:
-        audit = running(self).get(name)
+    def _checked(self, item: Object) -> Row:
+        audit = running(self).get(item.name)
         if audit is not None:
             how = "by Bulk" if audit.job else "by REST"
-            left = f", eta {span(eta)}" if eta is not None else ""
+            left = f", eta {span(item.eta_s)}" if item.eta_s is not None else ""
             return ((f"◐ reading {how}, {count(audit.rows_read)} rows{left}", "busy"),)
-        return ((f"{age(at, self.state.now())} ago" if at else "never", "dim"),)
+        if item.drift is None or item.drift.checked_at is None:
+            return (("never", "dim"),)
+        repaired = ", repaired" if item.drift.repaired and found_by_check(item) else ""
+        return ((f"{age(item.drift.checked_at, self.state.now())} ago{repaired}", "dim"),)
 
 
 class Findings(Table):
@@ -111,13 +114,13 @@ class Findings(Table):
         if document.value is None:
             return "Audits and repairs", ""
         number = self.part(keys) + plural(len(keys), "entry")
-        return "Audits and repairs", documents.as_of(document, self.state) + number
+        return self.dated("Audits and repairs"), documents.as_of(document, self.state) + number
 
     def row(self, key: str, width: int) -> Row:
         """One finding on a line."""
         event = self._entries()[key]
         now, sign = self.state.now(), tag(event)
-        when = f"{age(event.at, now):>5} " if self.ages else f"{day_clock(event.at, now):>11} "
+        when = f"{age(event.at, now):>5} " if self.ages else f"{day_clock(event.at, now, zone=False):>11} "
         return (
             (when, "dim"),
             (sign.word.ljust(6) + " ", sign.role),
@@ -128,9 +131,12 @@ class Findings(Table):
     def full(self, key: str) -> list[Row]:
         """A finding in full: its text, and the records that it names."""
         event = self._entries()[key]
-        rows: list[Row] = [((f"{clock(event.at)} · entry {event.seq} · {event.type}", "dim"),), ()]
-        rows += [((line, ""),) for line in wrap(event.message or "", 70)]
+        rows: list[Row] = [
+            ((f"{day_clock(event.at, self.state.now())} · entry {event.seq} · {event.type}", "dim"),),
+            (),
+        ]
+        rows.append(((event.message or "", ""),))
         for name, value in (event.detail or {}).items():
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            rows += [(), ((name, "head"),), *(((line, ""),) for line in wrap(clean(text) or "none", 70))]
+            rows += [(), ((name, "head"),), ((clean(text) or "none", ""),)]
         return rows

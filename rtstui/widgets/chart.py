@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
-from rtstui.format import SPARKS, right, short
+from rtstui.format import SPARKS, fit, right, short
 from rtstui.rows import Row, Span
 
 AXIS = 6
@@ -44,27 +45,45 @@ def resample(values: Sequence[float | None], width: int, *, total: bool) -> list
     return shown
 
 
-def plot(
-    values: Sequence[float | None], height: int, *, top: float, role: str, mark: float | None = None
-) -> list[Row]:
+ROUND = (1, 2, 3, 4, 5, 6, 8)
+"""The first digits of round numbers: close enough together that a plot fills most of its height."""
+
+
+def round_up(value: float) -> int:
+    """Return the next round number, of one digit and zeros."""
+    size = int("1" + "0" * (len(str(ceil(max(value, 1)))) - 1))
+    return next(digit * size for digit in (*ROUND, 10) if digit * size >= value)
+
+
+def scale(highest: float, height: int) -> tuple[int, int]:
+    """Return the value between two ticks, which is round, and the rows between them."""
+    rows = max(1, height // 2)
+    return round_up(highest * rows / height), rows
+
+
+def plot(values: Sequence[float | None], height: int, *, role: str, mark: float | None = None) -> list[Row]:
     """Return the columns with their scale; `mark` draws a line at a value, such as a limit."""
+    highest = max([value for value in values if value is not None], default=0.0)
+    step, apart = scale(max(highest, mark or 0.0), height)
+    top = step * height / apart
     lines = columns(values, height, top)
     rows: list[Row] = []
     for place, line in enumerate(lines):
         level = top * (height - place) / height
-        scale = short(level) if place in (0, height // 2) else ""
+        ticked = (height - place) % apart == 0
+        text = short(round(level)) if ticked else ""
         body: list[Span] = [(line, role)]
         if mark is not None and level - top / height < mark <= level:
             body = [(line.replace(" ", "─"), "warn")]
-        rows.append(((right(scale, AXIS - 1) + " ", "dim"), *body))
+        rows.append(((right(text, AXIS - 1) + " ", "dim"), *body))
     return rows
 
 
-def ticks(labels: Sequence[str], width: int) -> Row:
-    """Return labels spread evenly under a plot of that width."""
-    text = [" "] * width
+def ticks(labels: Sequence[str], width: int, zone: str = "") -> Row:
+    """Return labels spread evenly under a plot of that width, those that fit; on the left their time zone."""
+    text = ""
     for place, label in enumerate(labels):
         start = place * width // len(labels)
-        for offset, character in enumerate(label[: width - start]):
-            text[start + offset] = character
-    return ((" " * AXIS + "".join(text), "dim"),)
+        if (not text or len(text) < start) and start + len(label) <= width:
+            text = text.ljust(start) + label
+    return ((fit(zone, AXIS - 1) + " " + text.ljust(width), "dim"),)

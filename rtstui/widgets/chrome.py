@@ -13,12 +13,12 @@ from textual.screen import Screen
 from rtsd.control.protocol import Status
 from rtstui.daemon_link import DaemonLink
 from rtstui.format import UNKNOWN, age, per_second, percent, plural, wrap
+from rtstui.format import clock as clock_of
 from rtstui.format import short as short_number
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
-from rtstui.verdict import GLYPHS, Verdict, cost, drift_of, fresh, limit_role, right, used_share, worst_role
-from rtstui.widgets.objects import WELL_STATES
+from rtstui.verdict import GLYPHS, Verdict, cost, fresh, in_trouble, limit_role, right, used_share, worst_role
 from rtstui.widgets.panel import Panel
 
 VIEWS = {
@@ -55,9 +55,10 @@ class TopBar(Panel):
         """As many facts as fit, the most important first."""
         state = self.state
         sign = link_sign(state)
-        left: list[Span] = [(" rts ", "bold"), (f" {sign.text} ", f"{sign.role}")]
+        # The sign is of rtsd alone: it says nothing about the org, so it is not green.
+        left: list[Span] = [(" rtsd ", "bold"), (f"{sign.text} ", sign.role)]
         facts = _facts(state.status, live=state.live) if state.status else [(state.socket, "dim")]
-        clock = ((f"{state.now().astimezone():%H:%M:%S} ", "dim"),)
+        clock = ((f"{clock_of(state.now().isoformat())} ", "dim"),)
         if state.status is not None:
             rate = f"{per_second(state.rate())} ev/s" if state.live else f"{UNKNOWN} ev/s"
             push = (
@@ -72,7 +73,7 @@ class TopBar(Panel):
                 facts.append((f"up {age(state.status.started_at, state.now())}", "dim"))
         facts[1:1] = self._others()
         for text, role in facts:
-            if width_of(tuple(left)) + len(text) + 2 + 10 > width:
+            if width_of(tuple(left)) + len(text) + 3 + width_of(clock) > width:
                 break
             left += [("  ", ""), (text, role)]
         return [spread(tuple(left), clock, width)]
@@ -135,7 +136,7 @@ class Tabs(Panel):
         if status is None:
             return "", ""
         if key == "3":
-            bad = sum(item.state not in WELL_STATES or drift_of(item) > 0 for item in status.objects)
+            bad = sum(in_trouble(item) for item in status.objects)
             return (f"▲{bad}", "warn") if bad else ("", "")
         if key == "4" and (status.errors_24h or status.dead_letters):
             return f"✖{short_number(status.errors_24h + status.dead_letters)}", "error"
@@ -177,24 +178,32 @@ class Verdicts(Panel):
         )
         if not self.state.live:
             verdicts = tuple((name, verdict._replace(role="off")) for name, verdict in verdicts)
-        for form in ("full", "brief", "none"):
-            row = _verdicts(verdicts, form)
-            if width_of(row) <= width:
-                break
-        return [row]
+        rows = (_verdicts(verdicts, forms) for forms in FORMS)
+        return [next((row for row in rows if width_of(row) <= width), _verdicts(verdicts, FORMS[-1]))]
 
 
-def _verdicts(verdicts: Named, form: str) -> Row:
+FORMS = (
+    ("full", "full", "full"),
+    ("brief", "brief", "brief"),
+    ("brief", "tiny", "brief"),
+    ("brief", "tiny", "tiny"),
+    ("tiny", "tiny", "tiny"),
+    ("none", "none", "none"),
+)
+"""The forms of the three verdicts, the longest first."""
+
+
+def _verdicts(verdicts: Named, forms: Sequence[str]) -> Row:
     spans: list[Span] = []
-    for name, verdict in verdicts:
-        said = {"full": verdict.full, "brief": verdict.brief}.get(form, "")
+    for (name, verdict), form in zip(verdicts, forms, strict=True):
+        said = {"full": verdict.full, "brief": verdict.brief, "tiny": verdict.tiny}.get(form, "")
         spans += [
             (f" {GLYPHS[verdict.role]} ", verdict.role),
             (f"{name} ", "bold"),
             (said, ""),
             ("   " if form == "full" else " ", ""),
         ]
-    return tuple(spans)
+    return tuple(spans[:-1])
 
 
 class Notice(Panel):
@@ -213,14 +222,14 @@ class Notice(Panel):
         self.display = self.wanted() > 0 and self.state.status is not None
         super().tick()
 
-    def paint(self, width: int, height: int) -> list[Row]:
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """The sentence."""
         said = notice(self.state)
         if said is None:
             return []
         text, role = said
         lines = wrap(text, max(10, width - 2))
-        return [((f" {line}", role),) for line in lines[: max(1, height)]]
+        return [((f" {line}", role),) for line in lines]
 
 
 class KeyBar(Panel):
@@ -258,7 +267,7 @@ class KeyBar(Panel):
     def on_click(self, event: events.Click) -> None:
         """Run the action of the hint under the pointer."""
         active = next((active for end, active in self._spots if event.x < end), None)
-        if active is not None and active.enabled:
+        if active is not None:
             self.app.call_later(self.app.run_action, active.binding.action, active.node)
 
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry
 from rtstui.clean import masked
-from rtstui.format import age, clock, count, fit, plural, right, wrap
+from rtstui.format import age, count, day_clock, fit, plural, right, wrap
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
@@ -46,7 +46,15 @@ class ErrorLog(Table):
         state = self.state
         below = f"{plural(state.status.errors_24h, 'error')} in 24 h" if state.status else ""
         letters = state.status.dead_letters if state.status else 0
-        return "Errors", f"{below} · {plural(letters, 'dead letter')}" if letters else below
+        above = self.dated("Errors") if self.keys() and self.size.width >= NARROW else "Errors"
+        return above, f"{below} · {plural(letters, 'dead letter')}" if letters else below
+
+    def _when(self, at: str, *, wide: bool) -> str:
+        """Return the age of an error, or its time, with the date of an older day."""
+        now = self.state.now()
+        if self.ages or not wide:
+            return f"{age(at, now):>4} "
+        return f"{day_clock(at, now, zone=False):>11} "
 
     def row(self, key: str, width: int) -> Row:
         """One error: time, kind, count, object, message."""
@@ -55,7 +63,7 @@ class ErrorLog(Table):
         name = f"{entry.object} " if entry.object else ""
         wide = width >= NARROW
         return (
-            (f"{clock(entry.at)} " if wide else right(age(entry.at, self.state.now()), 4) + " ", "dim"),
+            (self._when(entry.at, wide=wide), "dim"),
             ("✖ ", "error"),
             (fit(entry.error, 20) + " " if wide else f"{entry.error} ", "error"),
             (right(times, 5) + " " if wide else f"{times} " if times else "", "bold"),
@@ -164,7 +172,7 @@ class TroubleCard(Panel):
         """Its facts, and the whole message."""
         if self.chosen is None:
             return [(("Choose a row above: its whole text is shown here.", "dim"),)]
-        about = [clock(self.chosen.at), self.chosen.object or "no object"]
+        about = [day_clock(self.chosen.at, self.state.now()), self.chosen.object or "no object"]
         if isinstance(self.chosen, DeadLetter):
             about += [self.chosen.record or "no record", plural(self.chosen.attempts, "try")]
         elif self.chosen.count > 1:

@@ -24,20 +24,17 @@ from rtstui.format import (
     span,
     wrap,
 )
-from rtstui.meaning import OBJECT_NOTES, object_sign
+from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES
 from rtstui.rows import Row, Span, plain
-from rtstui.verdict import drift_of, freshness
+from rtstui.verdict import DIFFERS, drift_of, found_by_check, freshness, in_trouble, sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 100
 """Width in cells from which there is room for three percentiles of freshness and the expected rows."""
 
-ORDERS = ("configuration", "name", "rows", "last change", "trouble")
-"""The orders that the key s steps through."""
-
-WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
-"""States of an object that need no action."""
+ORDERS = ("trouble", "name", "rows", "last change", "configuration")
+"""The orders that the key s steps through. Trouble first: where there is room for few, those are needed."""
 
 WIDE_BAR = 20
 """Width in cells of a progress bar from which there is room for the rate beside it."""
@@ -106,8 +103,8 @@ class Objects(Table):
 
     def _columns(self, width: int) -> Row:
         wide = width >= WIDE
-        fresh = fit("FRESH p50/95/99", 24) if wide else right("p95", 7)
-        expected = f"{'ORG COUNTED':>13} " if wide else ""
+        fresh = fit("FRESH p50/95/99", 22) if wide else right("p95", 7)
+        expected = f"{'ORG COUNTED':>11} {'AGO':>4} " if wide else ""
         name = _name_width(width)
         text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {expected}{'AS OF':>6}  {fresh}  DRIFT"
         return ((text, "head"),)
@@ -117,7 +114,7 @@ class Objects(Table):
         item = self.find(key)
         if item is None:
             return ((key, "dim"),)
-        sign = object_sign(item.state)
+        sign = sign_of(item)
         first: list[Span] = [
             (fit(item.name, _name_width(width)) + " ", "bold"),
             (fit(sign.text, 12) + " ", sign.role),
@@ -125,12 +122,15 @@ class Objects(Table):
         ]
         if item.state in {"loading", "pending"} and item.progress < 1:
             return (*first, *_progress(item, max(8, min(30, width - _name_width(width) - 50))))
+        if item.error and item.as_of is None:  # there is nothing to measure: all room is the reason's
+            return (*first, (item.error, "error"))
         wide = width >= WIDE
         if wide:
-            first.append((right(count(item.expected_rows), 13) + " ", "dim"))
+            first.append((right(count(item.expected_rows), 11) + " ", "dim"))
+            first.append((right(age(item.counted_at, self.state.now()), 4) + " ", "dim"))
         first.append((right(age(item.as_of, self.state.now()), 6) + "  ", ""))
         if wide:
-            first.append((fit(freshness(item), 24) + "  ", ""))
+            first.append((fit(freshness(item), 22) + "  ", ""))
         else:
             fresh = millis(item.freshness_ms.p95) if item.freshness_ms else UNKNOWN
             first.append((right(fresh, 7) + "  ", ""))
@@ -153,16 +153,15 @@ class ObjectCard(Panel):
         if item is None:
             return [(("Choose an object above.", "dim"),)]
         now = self.state.now()
-        sign = object_sign(item.state)
-        note = item.error or OBJECT_NOTES.get(item.state, "")
+        sign = sign_of(item)
+        note = item.error or (DIFFERS_NOTE if sign is DIFFERS else OBJECT_NOTES.get(item.state, ""))
         rows: list[Row] = [((f"{sign.text}  ", sign.role),)]
         rows += [((f"  {line}", "error" if item.error else ""),) for line in wrap(note, width - 4)]
-        known = (
-            "the org has not been asked"
-            if item.expected_rows is None
-            else f"the org counted {count(item.expected_rows)} when last asked"
-        )
-        rows.append((("rows        ", "dim"), (f"{count(item.rows)} here, {known}", "")))
+        known = "the org has not been asked"
+        if item.expected_rows is not None:
+            when = f"{age(item.counted_at, now)} ago" if item.counted_at else "at a time that is not known"
+            known = f"the org counted {count(item.expected_rows)} {when}"
+        rows.append((("rows        ", "dim"), (f"{count(item.rows)} here now, {known}", "")))
         if item.state == "loading":
             rows.append((("loading     ", "dim"), *_progress(item, 24)))
         shown = (
@@ -188,7 +187,7 @@ def _sorting(order: str) -> Callable[[Object], Any]:
         case "last change":
             return lambda item: _reversed(item.last_change_at or "")
         case "trouble":
-            return lambda item: (item.state in WELL_STATES, -drift_of(item))
+            return lambda item: (not in_trouble(item), -drift_of(item), -found_by_check(item))
         case _:
             return lambda _: 0
 
@@ -215,9 +214,11 @@ def _drift(item: Object, table: Panel) -> list[Span]:
         return [(item.error, "error")]
     if item.drift is None or item.drift.checked_at is None:
         return [("not checked", "dim")]
-    checked = f"{age(item.drift.checked_at, table.state.now())} ago"
-    wrong = drift_of(item)
-    return [(f"✔ none, {checked}", "dim")] if not wrong else [(f"▲ {count(wrong)}, {checked}", "warn")]
+    checked = age(item.drift.checked_at, table.state.now())
+    if wrong := drift_of(item):
+        return [(f"▲ {count(wrong)}, {checked} ago", "warn")]
+    found = found_by_check(item)
+    return [(f"✔ {count(found)} repaired, {checked}" if found else f"✔ none, {checked} ago", "dim")]
 
 
 def _check(item: Object, card: Panel) -> list[Span]:
@@ -225,5 +226,6 @@ def _check(item: Object, card: Panel) -> list[Span]:
         return [("never", "")]
     found = item.drift
     text = f"{count(found.missing)} missing, {count(found.stale)} stale, {count(found.orphaned)} orphaned"
-    when = f"  {age(found.checked_at, card.state.now())} ago"
+    repaired = ", repaired" if found.repaired and found_by_check(item) else ""
+    when = f"  {age(found.checked_at, card.state.now())} ago{repaired}"
     return [(text, "warn" if drift_of(item) else "ok"), (when, "dim")]

@@ -18,7 +18,8 @@ from textual.widget import Widget
 
 from rtstui.clean import clean
 from rtstui.document_cache import CachedDocument, DocumentRequest
-from rtstui.rows import BLANK, ROLES, Row, cut, plain, width_of
+from rtstui.format import zone_of
+from rtstui.rows import BLANK, ROLES, Row, cut, plain, unfinished, width_of
 from rtstui.state import State
 
 T = TypeVar("T")
@@ -84,6 +85,10 @@ class Panel(Widget):
         """True while moments are shown as ages."""
         return cast("HasState", self.app).ages
 
+    def dated(self, title: str) -> str:
+        """Return a title with the time zone of the times below it."""
+        return title if self.ages else f"{title}, {zone_of(self.state.now())}"
+
     def export(self) -> tuple[str, str]:
         """Return its content for a file: the file's suffix and the text."""
         return "txt", "".join(plain(row).rstrip() + "\n" for row in self._rows)
@@ -136,7 +141,10 @@ class Panel(Widget):
 
     def _painted(self, size: Size) -> list[Row]:
         try:
-            rows = [cut(row, size.width) for row in self.paint(size.width, size.height)[: size.height]]
+            painted = self.paint(size.width, size.height)
+            rows = [cut(row, size.width) for row in painted[: size.height]]
+            if len(painted) > size.height:
+                rows[-1] = unfinished(rows[-1], size.width)
         except Exception as error:  # noqa: BLE001 (a bug in one panel must not blank the others)
             self.log(error)
             rows = [((clean(f"This panel failed: {error!r}. ctrl+l redraws."), "error"),)]

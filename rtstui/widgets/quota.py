@@ -25,6 +25,9 @@ NAMES = {
 WIDE = 96
 """Width in cells from which there is room for bars and for the rest of a limit."""
 
+FORECAST = 26
+"""Width in cells of the longest usual forecast."""
+
 NOT_READ = "No limits read yet: rtsd asks Salesforce soon."
 
 WARN_MARKS = {"ok": " ", "warn": "▲", "error": "✖"}
@@ -40,7 +43,7 @@ def split_bar(limit: Limit, width: int) -> list[Span]:
     if limit.max <= 0:
         return [("░" * width, "dim")]
     ours = min(width, _cells(limit.used_by_us / limit.max, width))
-    others = min(width - ours, _cells(max(0.0, used_share(limit) - limit.used_by_us / limit.max), width))
+    others = min(width - ours, _cells(max(0, limit.used_by_others) / limit.max, width))
     return [
         ("█" * ours, limit_role(limit)),
         ("▓" * others, "off"),
@@ -48,14 +51,16 @@ def split_bar(limit: Limit, width: int) -> list[Span]:
     ]
 
 
-def forecast(limit: Limit, panel: Panel) -> Span:
-    """Return when a limit runs out at the present rate."""
+def forecast(limit: Limit, panel: Panel, room: int) -> Span:
+    """Return when a limit runs out at the present rate, in the longest form that fits into `room` cells."""
     if limit.remaining <= 0:
         return ("used up", "error")
     if limit.exhausted_at is None:
         return ("lasts", "dim")
     now = panel.state.now()
-    return (f"out {day_clock(limit.exhausted_at, now)}, in {until(limit.exhausted_at, now)}", "warn")
+    at, left = day_clock(limit.exhausted_at, now), until(limit.exhausted_at, now)
+    forms = (f"out {at}, in {left}", f"out {at}", f"out in {left}", f"in {left}")
+    return (next((form for form in forms if len(form) <= room), left), "warn")
 
 
 class Quota(Panel):
@@ -94,7 +99,7 @@ class Quota(Panel):
             *split_bar(limit, size),
             (right(percent(used_share(limit)), 5) + " ", role),
             (WARN_MARKS[role] + " ", role),
-            forecast(limit, self),
+            forecast(limit, self, width - size - 24),
         )
 
 
@@ -137,12 +142,12 @@ class Limits(Table):
             *split_bar(limit, self._bar_width(width)),
             (right(percent(used_share(limit)), 5), role),
             (f" {WARN_MARKS[role]} ", role),
-            forecast(limit, self),
+            forecast(limit, self, max(FORECAST, width - 59 - 8 - self._bar_width(width))),
         )
 
     def _bar_width(self, width: int) -> int:
         """Return the width that the columns leave, up to a bar that is long enough to read."""
-        return max(0, min(60, width - 59 - 8 - 22)) if width >= WIDE else 0
+        return max(0, min(60, width - 59 - 8 - FORECAST)) if width >= WIDE else 0
 
 
 class Calls(Panel):

@@ -11,13 +11,16 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import History, MirrorRecord, Version, Why
 from rtstui import documents
-from rtstui.clean import clean, masked
+from rtstui.clean import LONGEST, clean, masked
 from rtstui.document_cache import CachedDocument
-from rtstui.format import age, clock, day_clock, fit, plural, wrap
+from rtstui.format import age, clock, day_clock, fit, plural, wrap, zone_of
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
+
+LONGEST_PART = 200
+"""Characters of a value in a sentence."""
 
 NULL = "null"
 """An empty field; an unknown one looks different."""
@@ -152,7 +155,7 @@ class Values(Table):
     def full(self, key: str) -> list[Row]:
         """A value in full."""
         value = text_of(self.values().get(key), mask=self.masking and key != "Id")
-        return [((line, ""),) for line in wrap(value, 70)]
+        return [((value, ""),)]
 
     def action_sparse(self) -> None:
         """Hide the fields without a value, or show them."""
@@ -189,17 +192,20 @@ class Versions(Table):
     def titles(self) -> tuple[str, str]:
         """The number of changes."""
         keys = self.keys()
-        return "History", self.part(keys) + plural(len(keys), "change") if keys else ""
+        if not keys:
+            return "History", ""
+        title = f"History, {zone_of(self.state.now())}"
+        return title, self.part(keys) + plural(len(keys), "change")
 
     def row(self, key: str, width: int) -> Row:  # noqa: ARG002
         """One change on a line."""
         version = self.versions()[key]
         sign = source_sign(version.source)
         return (
-            (f"{day_clock(version.at, self.state.now()):>11} ", "dim"),
+            (f"{day_clock(version.at, self.state.now(), zone=False):>11} ", "dim"),
             (sign.word.ljust(6) + " ", sign.role),
             (fit(version.op or "", 8) + " ", "error" if version.op == "delete" else ""),
-            ("; ".join(self._changes(version)), ""),
+            ("; ".join(self._changes(version))[:LONGEST], ""),
         )
 
     def _changes(self, version: Version) -> list[str]:
@@ -214,8 +220,7 @@ class Versions(Table):
         """A change in full."""
         version = self.versions()[key]
         about = f"{clock(version.at, millis=True)} · entry {version.seq} · {version.op} by {version.source}"
-        lines = [line for change in self._changes(version) for line in wrap(change, 70)]
-        return [((about, "dim"),), (), *(((line, ""),) for line in lines)]
+        return [((about, "dim"),), (), *(((change, ""),) for change in self._changes(version))]
 
 
 class WhyCard(Panel):
@@ -227,7 +232,7 @@ class WhyCard(Panel):
 
     def titles(self) -> tuple[str, str]:
         """The hint how to compare."""
-        hint = "" if self.subject.compared else "c compares with the org…"
+        hint = "" if self.subject.compared or not self.subject.record else "c compares with the org…"
         return "Why", documents.as_of(self.subject.why(self), self.state) + hint
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
@@ -268,6 +273,11 @@ class WhyCard(Panel):
             said.append((f"Unreadable here by a privacy rule: {hidden}.", "dim"))
         return said
 
+    def _part(self, value: Any) -> str:
+        """Return a value as a part of a sentence; one that is long is read above, in full."""
+        text = text_of(value, mask=self.masking)
+        return text if len(text) <= LONGEST_PART else text[: LONGEST_PART - 1] + "…"
+
     def _compared(self, why: Why) -> tuple[str, str]:
         if why.org is None:
             return "○ Not compared with the org: c does, for one API call.", "off"
@@ -280,8 +290,7 @@ class WhyCard(Panel):
         ours, theirs = (why.mirror.values or {}) if why.mirror else {}, why.org.values or {}
         differing = [name for name in theirs if ours.get(name) != theirs[name]]
         shown = "; ".join(
-            f"{name}: {text_of(ours.get(name), mask=self.masking)} here, "
-            f"{text_of(theirs[name], mask=self.masking)} there"
+            f"{name}: {self._part(ours.get(name))} here, {self._part(theirs[name])} there"
             for name in differing
         )
         return f"▲ It differs from the org in {shown or 'being here'}. R fetches it again.", "warn"

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from rtsd.control.protocol import QueryResult
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import fit, plural, wrap
+from rtstui.format import fit, plural
 from rtstui.rows import Row
 from rtstui.widgets.record import text_of
 from rtstui.widgets.table import Table
@@ -117,13 +117,10 @@ class ResultTable(Table):
     def full(self, key: str) -> list[Row]:
         """A row in full, a line or more for each field."""
         found = self._result()
-        rows: list[Row] = []
-        for name, value in zip(found.columns, found.rows[int(key)], strict=True):
-            lines = wrap(self._shown(value), 50) or [""]
-            rows += [
-                ((fit(name if not place else "", 20), "bold"), (line, "")) for place, line in enumerate(lines)
-            ]
-        return rows
+        return [
+            ((fit(name, 20) + " ", "bold"), (self._shown(value), ""))
+            for name, value in zip(found.columns, found.rows[int(key)], strict=True)
+        ]
 
     def export(self) -> tuple[str, str]:
         """Return every row, as CSV."""

@@ -191,7 +191,7 @@ class Tested(Table):
         event = self._entries()[key]
         sign = source_sign(event.source)
         return (
-            (f"{day_clock(event.at, self.state.now()):>11} ", "dim"),
+            (f"{day_clock(event.at, self.state.now(), zone=False):>11} ", "dim"),
             (sign.word.ljust(6) + " ", sign.role),
             (fit(event.op or "", 8) + " ", ""),
             (fit(event.id or "", 18) + " ", "dim"),

@@ -99,7 +99,7 @@ class Stream(Panel, can_focus=True):
 
     def titles(self) -> tuple[str, str]:
         """The filter above; below: live or frozen, and the number of entries out of sight."""
-        above = f"Events · {self.filter.text}" if self.filter else "Events"
+        above = self.dated("Events") + (f" · {self.filter.text}" if self.filter else "")
         state = self.state
         if self.frozen is not None and self.frozen_at is not None:
             new = state.newest - self._frozen_from
@@ -113,7 +113,7 @@ class Stream(Panel, can_focus=True):
         missing = f" · {short(state.unshown)} not shown" if state.unshown else ""
         return (
             above,
-            f"▶ live · newest {shown} of {of} · {per_second(state.rate())}/s{missing}",
+            f"▶ following · newest {shown} of {of} · {per_second(state.rate())}/s{missing}",
         )
 
     def paint(self, width: int, height: int) -> list[Row]:
@@ -216,6 +216,8 @@ class Stream(Panel, can_focus=True):
         """Go to the next entry that matches the search."""
         if self.wanted_line:
             self._seek(by, self.wanted_line, f"No more of {self.wanted_line.text} this way.")
+        else:
+            self.notify("There is nothing to find yet: f searches.", markup=False, timeout=4)
 
     def _seek(self, by: int, wanted: Callable[[Event], bool], none: str) -> None:
         beyond = self.frozen is None and by < 0
@@ -300,7 +302,7 @@ def _row(line: Line, width: int, now: datetime | None) -> Row:
     wide = width >= WIDE
     sign = tag(line)
     spans: list[Span] = [
-        (clock(line.at, millis=wide) + " " if now is None else f"{age(line.at, now):>5} ", "dim"),
+        (clock(line.at, millis=wide, zone=False) + " " if now is None else f"{age(line.at, now):>5} ", "dim"),
         (sign.word.ljust(6) + " ", sign.role),
     ]
     if line.type == "change":

@@ -62,8 +62,10 @@ class Table(Panel, can_focus=True):
         return f"{self._top + 1} to {self._top + room} of "
 
     def wanted(self) -> int:
-        """All rows and the header."""
-        return max(1, len(self.keys())) + (self.header(self.size.width or 80) is not None)
+        """All rows and the header; without rows, the lines of the text that stands in."""
+        width = self.size.width or max(10, self.app.size.width - 4)
+        rows = len(self.keys()) or len(wrap(self.empty(), width)) or 1
+        return rows + (self.header(width) is not None)
 
     def paint(self, width: int, height: int) -> list[Row]:
         """The header, and the page of the cursor."""

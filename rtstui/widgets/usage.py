@@ -9,9 +9,9 @@ from typing import ClassVar
 from rtsd.control.protocol import Limit, QuotaHistory
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import count, day_clock, moment, percent, short, until, wrap
+from rtstui.format import count, day_clock, moment, percent, short, until, wrap, zone_of
 from rtstui.rows import Row
-from rtstui.verdict import limit_role, used_share
+from rtstui.verdict import limit_role, used, used_share
 from rtstui.widgets.chart import AXIS, plot, resample, ticks
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.quota import limit_name
@@ -19,8 +19,8 @@ from rtstui.widgets.quota import limit_name
 RANGES = (24, 168)
 """The spans that can be shown, in hours: a day, a week."""
 
-SCALE_ROOM = 1.1
-"""The top of the scale, as a multiple of the highest value."""
+MARKED_FROM = 0.7
+"""The share of a limit from which its plot reaches up to the limit."""
 
 
 class QuotaPlot(Panel):
@@ -47,7 +47,7 @@ class QuotaPlot(Panel):
         begin = now - timedelta(hours=self.hours)
         form = "%H:%M" if self.hours <= 24 else "%a %d"
         labels = [(begin + step * place).astimezone().strftime(form) for place in range(number)]
-        return ticks(labels, width - AXIS)
+        return ticks(labels, width - AXIS, zone_of(now))
 
 
 class UsedPlot(QuotaPlot):
@@ -75,7 +75,9 @@ class UsedPlot(QuotaPlot):
             if limit.exhausted_at
             else "lasts at the present rate"
         )
-        said = f"{percent(used_share(limit))} used, {count(limit.remaining)} left · {end}"
+        said = (
+            f"{count(used(limit))} used ({percent(used_share(limit))}), {count(limit.remaining)} left · {end}"
+        )
         outdated = documents.as_of(self.document(), self.state)
         return f"{limit_name(limit)}: used by everybody, {days}", outdated + said
 
@@ -88,14 +90,12 @@ class UsedPlot(QuotaPlot):
             return []
         samples = [(moment(sample.at), sample.used) for sample in document.usage if sample.name == limit.name]
         values = _slots(samples, self.state.now(), self.hours, slots=self.hours * 4)
-        if not any(value is not None for value in values):
-            return [(("No reading of this limit in that time.", "dim"),)]
-        values = _carried(values)
-        top = max([value for value in values if value is not None], default=0.0) * SCALE_ROOM
-        mark = float(limit.max) if top >= limit.max * 0.8 else None
-        top = max(top, limit.max * SCALE_ROOM) if mark is not None else top
-        drawn = resample(values, width - AXIS, total=False)
-        body = plot(drawn, max(1, height - 1), top=top, role=limit_role(limit), mark=mark)
+        drawn = resample(_carried(values), width - AXIS, total=False)
+        # The newest sample may be an hour old: the last column is the use that the table shows.
+        drawn[-1:] = [float(used(limit))]
+        highest = max([value for value in drawn if value is not None], default=0.0)
+        mark = float(limit.max) if highest >= limit.max * MARKED_FROM else None
+        body = plot(drawn, max(1, height - 1), role=limit_role(limit), mark=mark)
         return [*body, self._labels(width)]
 
 
@@ -104,17 +104,25 @@ class CallsPlot(QuotaPlot):
 
     def titles(self) -> tuple[str, str]:
         """The sums by purpose."""
-        document = self.document().value
+        by = " · ".join(
+            f"{name} {short(number)}"
+            for name, number in sorted(self._sums().items(), key=lambda item: -item[1])
+            if number
+        )
+        days = "24 h" if self.hours == RANGES[0] else "7 days"
+        return f"Our calls per hour, {days}", documents.as_of(self.document(), self.state) + by
+
+    def _sums(self) -> dict[str, int]:
+        """Return the calls by purpose: of a day, the status's own figures, which stand in other panels."""
+        status, document = self.state.status, self.document().value
+        if self.hours == RANGES[0] and status is not None:
+            return status.quota.calls_24h
         since = self.state.now() - timedelta(hours=self.hours)
         sums: dict[str, int] = {}
         for hour in document.hours if document else ():
             if (at := moment(hour.at)) and at >= since:
                 sums[hour.purpose] = sums.get(hour.purpose, 0) + hour.calls
-        by = " · ".join(
-            f"{name} {short(number)}" for name, number in sorted(sums.items(), key=lambda kv: -kv[1])
-        )
-        days = "24 h" if self.hours == RANGES[0] else "7 days"
-        return f"Our calls per hour, {days}", documents.as_of(self.document(), self.state) + by
+        return sums
 
     def paint(self, width: int, height: int) -> list[Row]:
         """A column per hour."""
@@ -132,8 +140,7 @@ class CallsPlot(QuotaPlot):
         if not any(values):
             return [(("None in that time. A synchronised mirror costs no API call.", "dim"),)]
         drawn = resample(values, width - AXIS, total=True)
-        top = max(value or 0.0 for value in drawn) * SCALE_ROOM
-        return [*plot(drawn, max(1, height - 1), top=top, role="accent"), self._labels(width)]
+        return [*plot(drawn, max(1, height - 1), role="accent"), self._labels(width)]
 
 
 def _slots(

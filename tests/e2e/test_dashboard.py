@@ -82,7 +82,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await daemon.kill()
             assert await until(lambda: "LOST" in text(app)) < WITHIN_S
             daemon = await rig.start()
-            await until(lambda: "● LIVE" in text(app))
+            await until(lambda: "● connected" in text(app))
             await rig.org.dml("update", OBJECT, rows=[{"Id": record, "Title": "Keeper of Time"}])
             await pilot.press("8")
             await until(lambda: "Keeper of Time" in text(app))

@@ -86,9 +86,10 @@ def test_moments() -> None:
     assert form.age(ago(125), NOW) == "2m"
     assert form.until(ago(-125), NOW) == "2m"
     assert form.age(None, NOW) == form.age("soon", NOW) == form.clock("?") == form.UNKNOWN
-    assert form.clock(ago(0), millis=True) == "12:34:56.250"
-    assert form.day_clock(ago(0), NOW) == "12:34"
-    assert form.day_clock(ago(86_400), NOW) == "02-28 12:34"
+    assert form.clock(ago(0), millis=True) == "12:34:56.250 UTC"
+    assert form.day_clock(ago(0), NOW) == "12:34 UTC"
+    assert form.day_clock(ago(86_400), NOW) == "02-28 12:34 UTC"
+    assert form.day_clock(ago(86_400), NOW, zone=False) == "02-28 12:34"
     assert form.age("2026-03-01T12:34:00", NOW) == "56s"
     assert [form.millis(value) for value in (None, 640, 1_300, 42_000)] == ["—", "640ms", "1.3s", "42s"]
 

@@ -17,13 +17,13 @@ async def test_help_lists_the_keys_that_work_here(socket: Path) -> None:
     """From the live bindings: every shown action of the view is there."""
     async with watching(socket, size=(120, 60)) as (app, pilot, _):
         await pressed(pilot, "3", "question_mark")
-        assert isinstance(app.screen, Help)
+        await until(lambda: isinstance(app.screen, Help), pilot)
         await until(lambda: "EVERYWHERE" in text(app))
         screen = text(app)
         for words in ("audit…", "pause…", "next panel", "commands", "interval", "deferred"):
             assert words in screen, words
         await pressed(pilot, "escape")
-        assert not isinstance(app.screen, Help)
+        await until(lambda: not isinstance(app.screen, Help), pilot)
 
 
 async def test_help_and_palette_know_every_key_of_every_view() -> None:
@@ -37,7 +37,7 @@ async def test_help_and_palette_know_every_key_of_every_view() -> None:
             lacking = {name.capitalize() for name in active - {"commands"}} - commands
             assert not lacking, (key, lacking)
             await pressed(pilot, "question_mark")
-            assert isinstance(app.screen, Help)
+            await until(lambda: isinstance(app.screen, Help), pilot)
             said = "\n".join(plain(row) for row in app.screen.query_one(Text).text)
             assert not {name for name in active if name not in said}, key
             await pressed(pilot, "escape")
@@ -72,14 +72,12 @@ async def test_find_steps_through_matches_and_leaves_the_rest_in_sight(socket: P
     async with watching(socket) as (app, pilot, _):
         await pressed(pilot, "2", "f", *"kind:error", "enter")
         stream = app.screen.query_one(Stream)
-        found = [stream.chosen.seq if stream.chosen else 0]
-        for key in "nN":
-            await pressed(pilot, key)
-            found.append(stream.chosen.seq if stream.chosen else 0)
-        assert found == [376, 335, 376]
+        for key, seq in (("", 376), ("n", 335), ("N", 376)):
+            await pressed(pilot, *key)
+            await until(lambda seq=seq: stream.chosen is not None and stream.chosen.seq == seq, pilot)
         assert len(stream.lines) == 400
         await pressed(pilot, *"NN")
-        assert any("No more of kind:error" in note for note in notices(app))
+        await until(lambda: any("No more of kind:error" in note for note in notices(app)), pilot)
 
 
 async def test_keys_can_be_changed_and_help_follows(socket: Path) -> None:
@@ -89,7 +87,7 @@ async def test_keys_can_be_changed_and_help_follows(socket: Path) -> None:
         await pressed(pilot, "m")
         assert not app.masking
         await pressed(pilot, "ctrl+x")
-        assert app.masking
+        await until(lambda: app.masking, pilot)
         await pressed(pilot, "question_mark")
         await until(lambda: "^x" in text(app) or "ctrl+x" in text(app))
 

@@ -40,7 +40,7 @@ async def test_what_is_no_id_is_not_asked_for(socket: Path) -> None:
     """A slip of the fingers is told, and the line stays open."""
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "8", "slash", *"003", "enter")
-        assert any("15 or 18" in note for note in notices(app))
+        await until(lambda: any("15 or 18" in note for note in notices(app)), pilot)
         assert not [path for path in daemon.asked if "/records/" in path]
 
 
@@ -89,11 +89,12 @@ async def test_enter_shows_all_of_a_value(socket: Path) -> None:
     async with watching(socket) as (app, pilot, _):
         await typed(app, pilot, f"Contact {CONTACT}")
         await pressed(pilot, *["down"] * list(VALUES).index("Description"), "enter")
-        assert isinstance(app.screen, Reader)
+        await until(lambda: isinstance(app.screen, Reader), pilot)
         await until(lambda: "Fridays" in text(app))
         await pressed(pilot, "escape")
+        await until(lambda: isinstance(app.screen, RecordView), pilot)
         await pressed(pilot, "e")
-        assert "Phone" not in app.screen.query_one(Values).values()
+        await until(lambda: "Phone" not in app.screen.query_one(Values).values(), pilot)
 
 
 async def test_masking_hides_every_value_and_privacy_stays(socket: Path) -> None:
@@ -118,7 +119,7 @@ async def test_comparing_and_fetching_ask_first(socket: Path) -> None:
     async with watching(socket) as (app, pilot, daemon):
         await typed(app, pilot, CONTACT)
         await pressed(pilot, "c")
-        assert isinstance(app.screen, Confirm)
+        await until(lambda: isinstance(app.screen, Confirm), pilot)
         assert "One API call" in text(app)
         await pressed(pilot, "enter")
         assert f"{PATH}/why" not in daemon.asked

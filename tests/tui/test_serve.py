@@ -100,7 +100,7 @@ async def test_the_dashboard_runs_behind_the_page(socket: Path) -> None:
                         painted.extend(message.data)
 
             reading = asyncio.create_task(read())
-            await until(lambda: b"LIVE" in painted, seconds=15)
+            await until(lambda: b"connected" in painted, seconds=15)
             await page.send_json(["stdin", "5"])
             await until(lambda: b"Daily limits" in painted, seconds=10)
             reading.cancel()

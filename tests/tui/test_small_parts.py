@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.color import Color
 
 from rtstui import saving, settings
-from rtstui.ascii_filter import AsciiFilter, to_ascii
+from rtstui.ascii_filter import AsciiFilter, is_needed, to_ascii
 from rtstui.bindings import bindings
 from rtstui.document_cache import KEPT, CachedDocument, DocumentCache, DocumentRequest
 from rtstui.meaning import LINKS, MODES, OBJECTS
@@ -79,7 +79,7 @@ def test_resampling_loses_no_call_and_no_peak(values: list[float], width: int) -
 
 def test_the_limit_is_drawn_into_the_plot() -> None:
     """Once, at its height."""
-    rows = plot([1.0, 2.0], 4, top=10.0, role="ok", mark=9.0)
+    rows = plot([1.0, 2.0], 4, role="ok", mark=9.0)
     assert ["─" in row[1][0] for row in rows] == [True, False, False, False]
     assert ticks(["00:00", "12:00"], 20)[0][0].split() == ["00:00", "12:00"]
 
@@ -102,6 +102,30 @@ def test_states_can_be_told_apart_in_ascii() -> None:
         assert len(set(texts)) == len(texts)
         assert not any("?" in text for text in texts)
     assert len({to_ascii(glyph) for glyph in GLYPHS.values()}) == len(GLYPHS)
+
+
+@pytest.mark.parametrize(
+    ("environment", "utf8_mode", "needed"),
+    [
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True, True),  # Python has set LC_CTYPE
+        ({"LC_CTYPE": "C.UTF-8"}, True, True),
+        ({"LC_ALL": "C"}, True, True),
+        ({"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, True, True),
+        ({"LANG": "de_DE.ISO-8859-1", "LC_CTYPE": "C.UTF-8"}, True, True),
+        ({"LANG": "de_DE", "LC_ALL": ""}, False, True),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False, False),  # the user has
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C", "PYTHONUTF8": "1"}, True, False),
+        ({"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8"}, True, False),  # not installed here
+        ({"LANG": "ca_ES.utf8@valencia"}, False, False),
+    ],
+)
+def test_the_user_s_locale_decides_about_ascii(
+    environment: dict[str, str],
+    utf8_mode: bool,  # noqa: FBT001
+    needed: bool,  # noqa: FBT001
+) -> None:
+    """Not Python's encoding: that is UTF-8 even with LANG=C."""
+    assert is_needed(environment, utf8_mode=utf8_mode) is needed
 
 
 def test_the_filter_leaves_styles_and_controls_alone() -> None:

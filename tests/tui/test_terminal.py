@@ -23,11 +23,28 @@ import pytest
 from rtstui.clean import clean
 from tests.support.dashboard.app import until
 from tests.support.dashboard.fake_daemon import FakeDaemon
+from tests.support.dashboard.papers import CONTACT
 from tests.support.dashboard.scenarios import dead_letters, error_log, event, events, live
+from tests.support.dashboard.tour import STOPS
 
 TUI = [sys.executable, "-m", "rtstui"]
 DROPPED = ("NO_COLOR", "PYTEST_", "COLUMNS", "LINES")
 """What of the environment the program does not get: a test runner's is none of its business."""
+KEYS = {
+    "question_mark": b"?",
+    "colon": b":",
+    "slash": b"/",
+    "space": b" ",
+    "enter": b"\r",
+    "escape": b"\x1b[27u",
+    "tab": b"\t",
+    "up": b"\x1b[A",
+    "down": b"\x1b[B",
+    "ctrl+o": b"\x0f",
+}
+"""The bytes that a terminal sends for keys with a name; escape as kitty sends it, without a delay."""
+QUIET_S = 0.15
+"""Seconds without output after which a key has had its effect: longer than between two paints."""
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
 """The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
 
@@ -45,7 +62,9 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env=inherited | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | environment,
+            env=inherited
+            | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+            | environment,
         )
         os.close(slave)
         self.master = master
@@ -211,7 +230,7 @@ async def test_q_leaves_the_daemon_alone_and_says_so(socket: Path) -> None:
     """The last line tells that the daemon goes on; without a mouse none is asked for."""
     async with FakeDaemon(socket, live(), events(1, 400)) as daemon:
         async with terminal("--socket", str(socket), "--no-mouse") as opened:
-            await until(lambda: b"LIVE" in opened.output, seconds=15)
+            await until(lambda: b"connected" in opened.output, seconds=15)
             opened.press(b"q")
             assert await opened.ended() == 0
             assert b"rtsd keeps running" in opened.output
@@ -240,7 +259,7 @@ async def test_ascii_means_ascii(socket: Path) -> None:
     daemon = FakeDaemon(socket, live(), events(1, 400))
     daemon.status.org.name = "Ĝlobex 株式会社 😀"
     async with daemon, terminal("--socket", str(socket), "--ascii", size=(160, 45)) as opened:
-        await until(lambda: b"* LIVE" in opened.output, seconds=15)
+        await until(lambda: b"* connected" in opened.output, seconds=15)
         for key, mark in (
             (b"5", b"Daily limits"),
             (b"6", b"any change pushes"),
@@ -255,17 +274,70 @@ async def test_ascii_means_ascii(socket: Path) -> None:
     assert opened.output.isascii()
 
 
+async def test_a_locale_of_ascii_means_ascii(socket: Path) -> None:
+    """With LANG=C no byte above 0x7f reaches the terminal, from any view, prompt or dialog, to the end."""
+    daemon = FakeDaemon(socket, live(), events(1, 400))
+    daemon.errors, daemon.letters = error_log(), dead_letters()
+    daemon.letters[1].record = CONTACT
+    other = ("--socket", str(socket.with_name("other")))
+    async with (
+        daemon,
+        terminal("--socket", str(socket), *other, size=(80, 24), LC_ALL="", LC_CTYPE="", LANG="C") as opened,
+    ):
+        await until(lambda: b"real time" in opened.output, seconds=15)
+        for stop in STOPS[1:]:
+            start, mark = len(opened.output), stop.seen.encode()
+            for key in stop.keys:
+                opened.press(KEYS.get(key, key.encode()))
+                if key == stop.keys[0] and len(stop.keys) > 1:
+                    await quiet(opened)  # it opens what the others go to
+            try:
+                await until(lambda start=start, mark=mark: mark in opened.output[start:])
+            except AssertionError as error:
+                raise AssertionError(f"{stop.name}: {mark!r} is not painted") from error
+            for key in stop.back:
+                await quiet(opened)
+                opened.press(KEYS[key])
+            await quiet(opened)
+        opened.press(b"q")
+        assert await opened.ended() == 0
+    assert b"Row 1" in opened.output, "the tour has not arrived"
+    assert b"rtsd keeps running" in opened.output
+    assert not re.findall(rb"[ -~]{,20}[\x80-\xff]+", opened.output)
+
+
+async def quiet(opened: Terminal) -> None:
+    """Wait until a key has had its effect: for a moment nothing more is painted."""
+    before = -1
+    while len(opened.output) != before:
+        before = len(opened.output)
+        await asyncio.sleep(QUIET_S)
+
+
+async def test_the_demo_s_dashboard_does_not_claim_that_rtsd_goes_on(socket: Path) -> None:
+    """The demo ends its daemon with the dashboard; one that is lost is not said to run either."""
+    async with (
+        FakeDaemon(socket, live(), events(1, 400)),
+        terminal("--socket", str(socket), "--demo") as opened,
+    ):
+        await until(lambda: b"real time" in opened.output, seconds=15)
+        opened.press(b"q")
+        assert await opened.ended() == 0
+    assert b"keeps running" not in opened.output
+    assert b"The demo ends, and its rtsd" in opened.output
+
+
 async def test_a_killed_daemon_is_told_within_two_seconds(socket: Path) -> None:
     """On the screen itself, and its return needs no key."""
     daemon = FakeDaemon(socket, live(), events(1, 400))
     await daemon.start()
     async with terminal("--socket", str(socket)) as opened:
-        await until(lambda: b"LIVE" in opened.output and daemon.following, seconds=15)
+        await until(lambda: b"connected" in opened.output and daemon.following, seconds=15)
         await daemon.stop()
         await until(lambda: b"LOST" in opened.output, seconds=2)
         start = len(opened.output)
         await daemon.start()
-        await until(lambda: b"LIVE" in opened.output[start:], seconds=8)
+        await until(lambda: b"connected" in opened.output[start:], seconds=8)
     await daemon.stop()
 
 

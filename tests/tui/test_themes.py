@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
-from rtstui.themes import CONTRAST, DARK, LIGHT, ROLE_DEFAULTS, THEMES
-
-ON_BACKGROUND = (
-    "rts-ok",
-    "rts-busy",
-    "rts-warn",
-    "rts-error",
-    "rts-off",
-    "rts-dim",
-    "rts-accent",
-    "rts-focus",
-)
-
-
-def contrast(colour: str, other: str) -> float:
-    """The contrast ratio of two colours (WCAG 2.2)."""
-    high, low = sorted((_luminance(Color.parse(colour)), _luminance(Color.parse(other))), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(colour: Color) -> float:
-    parts = [part / 255 for part in (colour.r, colour.g, colour.b)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+from rtstui.contrast import BLACK, READABLE, WHITE, contrast, luminance, readable
+from rtstui.themes import CONTRAST, DARK, LIGHT, ROLES, TEXT_ROLES, THEMES, role_colours
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT, CONTRAST], ids=lambda theme: theme.name)
 def test_every_role_can_be_read(theme: Theme) -> None:
     """4.5:1 for text on the background and on the bars; the cursor's text on the cursor."""
-    for role in (*ON_BACKGROUND, "foreground"):
-        colour = str(theme.foreground) if role == "foreground" else theme.variables[role]
-        for ground in (str(theme.background), theme.variables["rts-bar"]):
-            assert contrast(colour, ground) >= 4.5, (role, ground)
-    assert contrast(theme.variables["rts-on-cursor"], theme.variables["rts-cursor"]) >= 4.5
+    colours = {role: Color.parse(colour) for role, colour in theme.variables.items()}
+    for role in TEXT_ROLES:
+        for ground in (Color.parse(str(theme.background)), colours["rts-bar"]):
+            assert contrast(colours[role], ground) >= 4.5, (role, ground)
+    assert contrast(colours["rts-on-cursor"], colours["rts-cursor"]) >= 4.5
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3), st.lists(st.integers(0, 255), min_size=1, max_size=2))
+def test_a_colour_becomes_readable_on_grounds_that_allow_it(
+    parts: tuple[int, int, int], greys: list[int]
+) -> None:
+    """Where black or white can be read on every ground, the result can; a readable colour stays."""
+    grounds = [Color(grey, grey, grey) for grey in greys]
+    made = readable(Color(*parts), grounds)
+    poles = max(min(contrast(pole, ground) for ground in grounds) for pole in (BLACK, WHITE))
+    assert min(contrast(made, ground) for ground in grounds) >= min(READABLE, poles)
+    assert readable(made, grounds) == made
+
+
+@pytest.mark.parametrize("theme", [theme for theme in BUILTIN_THEMES.values() if not theme.dark])
+def test_dim_text_is_not_white_on_white(theme: Theme) -> None:
+    """In a light theme every text is darker than its background."""
+    variables = theme.to_color_system().generate() | theme.variables
+    roles = role_colours(theme, variables)
+    assert "auto" not in " ".join(roles.values())
+    if not theme.ansi:
+        assert luminance(Color.parse(roles["rts-dim"])) < luminance(Color.parse(variables["background"])) / 2
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
@@ -54,4 +56,4 @@ def test_the_focus_ring_is_no_alarm(theme: Theme) -> None:
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 def test_every_theme_has_every_role(theme: Theme) -> None:
     """No role of ours is left to chance in a theme of ours."""
-    assert set(ROLE_DEFAULTS) <= set(theme.variables)
+    assert set(ROLES) <= set(theme.variables)

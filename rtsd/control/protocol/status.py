@@ -79,6 +79,8 @@ class Drift(msgspec.Struct, kw_only=True):
     orphaned: int = 0
     held_back: int = 0
     """Rows that had changed only in fields that no sync condition watches: expected, so no drift."""
+    repaired: bool = False
+    """True if nothing of it is left: the rows were fetched, and the object is proven as of that check."""
 
 
 class Object(msgspec.Struct, kw_only=True):
@@ -88,7 +90,8 @@ class Object(msgspec.Struct, kw_only=True):
     state: str = "pending"
     rows: int = 0
     expected_rows: int | None = None
-    """The org's own count when it was last asked."""
+    """The org's own count when it was last asked, at `counted_at`."""
+    counted_at: str | None = None
     where: str | None = None
     """The filter that leaves rows out; None if every row belongs to the mirror."""
     progress: float = 0.0

@@ -66,7 +66,7 @@ async def run_with_dashboard(options: Options, say: Say) -> int:
         say(f"The files are in {demo.directory}; starting the dashboard…")
         await until_answering(demo)
         await install_package(demo, list(options.records))
-        command = (sys.executable, "-m", "rtstui", "--socket", str(demo.socket))
+        command = (sys.executable, "-m", "rtstui", "--demo", "--socket", str(demo.socket))
         dashboard = await asyncio.create_subprocess_exec(*command)
         acting = asyncio.create_task(_run_rounds(demo, options))
         try:

@@ -250,3 +250,25 @@ async def test_another_filter_is_on_disk_too(start: Start) -> None:
         assert await stored_state(rig) == ("incomplete", "its filter has changed; it is read again")
         await rig.load()
         assert await stored_state(rig) == ("live", None)
+
+
+async def test_drift_is_called_repaired_once_it_is(start: Start) -> None:
+    """What a check found stays on record; whether it still differs is another fact."""
+    rig = await start({"Contact": 6})
+    await rig.load()
+    await rig.sim.fault("push_lost", count=1)
+    rig.advance(600)
+    await rig.dml("create", "Contact", rows=[{"LastName": "unseen"}])
+    await rig.settle()
+    rig.advance(600)
+    await rig.parts.readers.fingerprinter.step(rig["Contact"])
+    found = (await rig.parts.views.status()).objects[0]
+    assert found.drift is not None
+    assert (found.drift.missing, found.drift.repaired) == (1, False)
+    await rig.parts.services.checks.check(rig["Contact"])
+    assert rig["Contact"].suspicions.drift is not None
+    rig.advance(60)
+    found = (await rig.parts.views.status()).objects[0]
+    assert found.drift is not None
+    assert (found.drift.missing, found.drift.repaired) == (1, True)
+    assert found.counted_at == found.drift.checked_at

@@ -37,6 +37,7 @@ def _object(name: str, rows: int, *, seconds: float = 2, **more: object) -> Obje
         "state": "live",
         "rows": rows,
         "expected_rows": rows,
+        "counted_at": ago(3_900),
         "progress": 1.0,
         "as_of": ago(seconds),
         "freshness_ms": Freshness(p50=310, p95=640, p99=900),
@@ -166,7 +167,7 @@ def deferred() -> Status:
     status.quota.limits[0].remaining = 2_900
     status.quota.limits[0].used_by_others = 96_688
     status.quota.limits[0].exhausted_at = ago(-3_600)
-    status.quota.limits[1].remaining = 4_100
+    status.quota.limits[1].remaining, status.quota.limits[1].used_by_others = 4_100, 10_833
     return status
 
 
@@ -180,6 +181,26 @@ def paused() -> Status:
     return status
 
 
+def drifting() -> Status:
+    """The last object of eight has rows that a check found wrong and that are not repaired."""
+    status = healthy()
+    status.objects += [_object("Campaign", 403), _object("Case", 5_120)]
+    status.objects[7].drift = Drift(checked_at=ago(40), missing=20, stale=7, orphaned=1)
+    status.objects[7].expected_rows, status.objects[7].counted_at = 5_139, ago(40)
+    return status
+
+
+def repaired() -> Status:
+    """The same, after the repair; nothing is used of the limits by anybody else."""
+    status = drifting()
+    found = status.objects[7].drift
+    assert found is not None
+    found.repaired = True
+    for limit in status.quota.limits:
+        limit.used_by_others, limit.remaining = 0, limit.max - limit.used_by_us
+    return status
+
+
 SCENARIOS: dict[str, Callable[[], Status]] = {
     "live": live,
     "healthy": healthy,
@@ -189,6 +210,8 @@ SCENARIOS: dict[str, Callable[[], Status]] = {
     "error": error,
     "deferred": deferred,
     "paused": paused,
+    "drifting": drifting,
+    "repaired": repaired,
 }
 
 _OBJECTS = ("Contact", "Lead", "Account", "Task", "Opportunity", "Invoice_Line__c")

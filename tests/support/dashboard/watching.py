@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 
 from rtstui.app import RtsTui
 from tests.support.dashboard.app import running, until
@@ -26,6 +28,16 @@ async def watching(socket: Path, **options: Any) -> AsyncIterator[tuple[RtsTui, 
 
 
 async def pressed(pilot: Pilot[int], *keys: str) -> None:
-    """Press keys one after the other, as a person does."""
-    await pilot.press(*keys)
-    await pilot.pause()
+    """Press keys as a person does: each once the answer to the one before it is on the screen.
+
+    An action that asks the daemon first opens its dialog later; the next key belongs to that dialog.
+    """
+    for key in keys:
+        await pilot.press(key)
+        await until(lambda: answered(pilot.app), pilot)
+
+
+def answered(app: App[int]) -> bool:
+    """Whether a dialog is open, or no action is under way."""
+    acts = [worker for worker in app.workers if worker.group == "act"]
+    return isinstance(app.screen, ModalScreen) or all(worker.is_finished for worker in acts)

@@ -1,0 +1,126 @@
+"""Every view, prompt and dialog, opened by keys, in every look: it stands, and it can be read.
+
+A theme change costs a tenth of a second, so a tour in each theme would take minutes. One tour in a theme
+whose colours name themselves tells which colour is painted on which; each theme's colours are then compared
+in these pairs. The places with the most colours are also painted in every theme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.color import ColorType
+from textual.color import Color
+from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES, Theme
+
+from rtstui.app import RtsTui
+from rtstui.contrast import READABLE, contrast
+from rtstui.screens.view import View
+from rtstui.themes import CONTRAST, DARK, LIGHT, MONO, ROLES, role_colours
+from tests.support.dashboard.app import filled, still_app, text, until
+from tests.support.dashboard.contrast import TERMINALS, colours, segments, unreadable
+from tests.support.dashboard.papers import CONTACT
+from tests.support.dashboard.scenarios import silent
+from tests.support.dashboard.tour import tour
+from tests.support.dashboard.watching import pressed, watching
+
+GROUNDS = ("background", "surface", "panel")
+NAMED = {name: Color(1, 10 * place, 5).hex for place, name in enumerate((*GROUNDS, *ROLES))}
+PROBE = Theme(
+    name="probe",
+    primary="#ff0000",
+    foreground=NAMED["rts-text"],
+    background=NAMED["background"],
+    surface=NAMED["surface"],
+    panel=NAMED["panel"],
+    variables={name: colour for name, colour in NAMED.items() if name in ROLES},
+)
+"""A theme in which a painted colour tells its own name."""
+
+THEMES = (DARK, LIGHT, CONTRAST, *BUILTIN_THEMES.values())
+
+
+PLACES = (("3", "A", "type Account"), ("1", "colon", "key "))
+"""A view, a key there, and words that are on the screen then."""
+
+
+@asynccontextmanager
+async def toured(socket: Path, **options: Any) -> AsyncIterator[tuple[RtsTui, Pilot[int]]]:
+    """The dashboard, live on one daemon and with another to choose."""
+    async with watching(socket, size=(80, 24), **options) as (app, pilot, daemon):
+        daemon.letters[1].record = CONTACT
+        app.link.read_log()
+        app.links.append(still_app(filled(silent())).links[0])
+        yield app, pilot
+
+
+async def test_every_text_can_be_read_in_every_theme(socket: Path) -> None:
+    """No text of any view, prompt or dialog has a contrast under 4.5:1 in any theme there is."""
+    names = {Color.parse(colour): name for name, colour in NAMED.items()}
+    pairs: set[tuple[str, str]] = set()
+    async with toured(socket) as (app, pilot):
+        app.register_theme(PROBE)
+        app.theme = PROBE.name
+        async for stop in tour(app, pilot):
+            for segment in segments(app):
+                assert segment.style is not None
+                pair = colours(segment.style, TERMINALS[True])
+                assert names.keys() >= {*pair}, f"{stop.name}: {segment.text!r} has a colour of no theme"
+                pairs.add((names[pair[0]], names[pair[1]]))
+    assert len(pairs) > len(ROLES), "the tour has seen little"
+    bad = {theme.name: found for theme in THEMES if (found := too_weak(theme, pairs))}
+    assert bad == {}
+
+
+def too_weak(theme: Theme, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    """The pairs of colours that are too much alike in a theme."""
+    own = theme.to_color_system().generate() | theme.variables
+    own |= role_colours(theme, own)
+    shown = {name: on_screen(own[name], name, theme) for pair in pairs for name in pair}
+    ratios = {pair: contrast(shown[pair[0]], shown[pair[1]]) for pair in pairs}
+    return {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < READABLE}
+
+
+def on_screen(colour: str, name: str, theme: Theme) -> Color:
+    """A colour as a terminal shows it: the default ones, and those with a number, are its own."""
+    terminal = TERMINALS[theme.dark]
+    if colour in {"ansi_default", "transparent"}:
+        ground = name in {*GROUNDS, "rts-bar"}
+        return Color(*(terminal.background_color if ground else terminal.foreground_color))
+    parsed = Color.parse(colour)
+    return Color(*terminal.ansi_colors[parsed.ansi]) if parsed.ansi is not None else parsed
+
+
+async def test_every_theme_paints_texts_that_can_be_read(socket: Path) -> None:
+    """The same from what is painted: a prompt in a dialog, the list of commands."""
+    bad: dict[str, list[str]] = {}
+    async with toured(socket) as (app, pilot):
+        for view, key, seen in PLACES:
+            await pressed(pilot, view)
+            for theme in THEMES:
+                app.theme = theme.name
+                await pressed(pilot, key)
+                await until(lambda seen=seen: seen in text(app), pilot)
+                if found := unreadable(app):
+                    bad[f"{theme.name}: {key}"] = found
+                await pressed(pilot, "escape")
+                await until(lambda: isinstance(app.screen, View), pilot)
+    assert bad == {}
+
+
+async def test_without_colours_everything_stands(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR nothing crashes and nothing has a colour, in any view, prompt or dialog."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with toured(socket) as (app, pilot):
+        async for stop in tour(app, pilot):
+            assert "failed" not in text(app)
+            assert app.theme == MONO.name
+            for segment in segments(app):
+                style = segment.style
+                for colour in (style.color, style.bgcolor) if style else ():
+                    assert colour is None or colour.type is ColorType.DEFAULT, (stop.name, segment)
