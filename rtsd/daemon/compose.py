@@ -17,6 +17,7 @@ from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import reload, rules
 from rtsd.daemon.control import control_server
+from rtsd.daemon.first_start import ends_login, ends_start, patiently
 from rtsd.daemon.gateway import Keys, gateway_server, open_gateway
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
@@ -120,7 +121,9 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     The first login comes before the first file: a first start with wrong credentials leaves nothing behind.
     """
     access = credentials(config.org)
-    login = None if config.store.path.exists() else await first_login(access, machine.wall)
+    login = None
+    if not config.store.path.exists():
+        login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await Database.open(config.store.path))
     journal = await Journal.open(database)
     publisher = Publisher()
@@ -309,7 +312,7 @@ def _reloader(
 async def _restore(parts: Parts) -> None:
     """Restore what an earlier run knew; a first start has to learn which org it is."""
     if not await parts.base.org.restore():
-        await parts.base.org.learn()
+        await patiently(parts.base.org.learn, parts.base.machine.sleep, lasting=ends_start)
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()

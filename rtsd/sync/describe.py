@@ -116,8 +116,7 @@ class Describer:
 
         Raises ValueError when the configuration names a field that the org does not show.
         """
-        existing = [field["name"] for field in found.raw["fields"]]
-        table = Table(narrow(found.schema, mirrored.config, existing))
+        table = Table(narrow(found.schema, mirrored.config, found.existing))
         async with self._work.begin() as unit:
             before = unit.stored(mirrored)
             added = await _columns_to_fill(unit, before.table, table)

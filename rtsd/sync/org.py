@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ObjectUnavailable,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+)
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.login import Token
 from rtsd.salesforce.responses import Organization
 from rtsd.store import meta
 from rtsd.store.database import Database
@@ -38,6 +46,7 @@ class OrgIdentity:
         self.id: str | None = None
         """The org's 18-character id; None until the first login has told it."""
         self.facts = OrgFacts()
+        self._learnt = False
 
     async def restore(self) -> bool:
         """Restore the org of an earlier run; False at a first start."""
@@ -49,19 +58,30 @@ class OrgIdentity:
 
         Raises Conflict when it is another org than the mirror's, and what the client raises.
         """
-        if self.facts.name is not None:
+        if self._learnt:
             return
         client = self._client
         token = await client.session.token()
-        organization = await client.organization(purpose="describe")
+        organization = await self._organization(token)
         await self._must_be(organization.id)
         self._take(organization, token.instance_url)
+        self._learnt = True
         try:
             self.facts.user = (await client.userinfo(purpose="describe")).username
         except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
             raise
         except SalesforceError as error:  # nice to know, no more
             log.info("user unknown", message=error.message)
+
+    async def _organization(self, token: Token) -> Organization:
+        """The Organization record; only its id, as the login told it, where the sync user may not see it."""
+        try:
+            return await self._client.organization(purpose="describe")
+        except ObjectUnavailable as error:
+            if error.status == 404 or not token.org_id:
+                raise
+            log.info("organization hidden", message=error.message)
+            return Organization(token.org_id)
 
     async def _must_be(self, found: str) -> None:
         if self.id is None:

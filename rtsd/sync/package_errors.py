@@ -7,9 +7,8 @@ The package deletes its rows after a month; where its heartbeat does not run, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.package import ErrorRow
 from rtsd.store import error_log, meta
 from rtsd.store.database import Database
 from rtsd.store.journal import Note
@@ -103,7 +103,7 @@ class PackageErrors:
         """Take every row since the last time; what was taken before is known by its id."""
         kept = await self._kept()
         rows = await package.read_errors(self._client, from_iso(kept.since))
-        fresh = [row for row in rows if row["Id"] not in kept.seen]
+        fresh = [row for row in rows if row.Id not in kept.seen]
         async with self._work.begin() as unit:
             for row in fresh:
                 await self._take(unit, row)
@@ -118,22 +118,22 @@ class PackageErrors:
             return msgspec.json.decode(text, type=_Kept)
         return _Kept(to_iso(self._server_clock.now() - DAY_MS))  # as far back as heartbeats count
 
-    async def _take(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+    async def _take(self, unit: UnitOfWork, row: ErrorRow) -> None:
         """Show one row, and have its records fetched."""
-        ids, name = list(_ids(row.get("Record_Ids__c"))), str(row.get("Object__c") or "")
-        status = f" (HTTP {row['HTTP_Status__c']:.0f})" if row.get("HTTP_Status__c") else ""
-        reason = str(row.get("Message__c") or "no reason was given")
+        ids, name = list(_ids(row.Record_Ids__c)), row.Object__c or ""
+        status = f" (HTTP {row.HTTP_Status__c:.0f})" if row.HTTP_Status__c else ""
+        reason = row.Message__c or "no reason was given"
         count = "1 record" if len(ids) == 1 else f"{len(ids)} records"
         message = f"The package could not push {count}{status}: {reason}"
         mirrored = self._catalog.find(name)
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
-            if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
+            if len(row.Record_Ids__c or "") >= package.MAX_ERROR_IDS:
                 reason = "the package's error log has no room for all records it could not push"
                 unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None
         await error_log.add(unit.tx, to_iso(self._now()), CODE, message, object_name)
-        detail = {"error": CODE, "records": ids[:20], "attempt": row.get("Attempt__c"), "row": row["Id"]}
+        detail = {"error": CODE, "records": ids[:20], "attempt": row.Attempt__c, "row": row.Id}
         await unit.note(Note("error", object_name, message=message, detail=detail))
 
     async def _purge(self) -> None:
@@ -144,17 +144,17 @@ class PackageErrors:
             await self._work.note(Note("package", message=message, detail={"deleted": gone}))
 
 
-def _after(kept: _Kept, rows: list[dict[str, Any]]) -> str:
+def _after(kept: _Kept, rows: list[ErrorRow]) -> str:
     """Where to begin the next time, and what is known of there."""
-    newest = max((from_iso(row["CreatedDate"]) for row in rows), default=from_iso(kept.since))
+    newest = max((from_iso(row.CreatedDate) for row in rows), default=from_iso(kept.since))
     since = max(newest - OVERLAP_MS, from_iso(kept.since))
-    seen = [row["Id"] for row in rows if from_iso(row["CreatedDate"]) >= since // 1000 * 1000]
+    seen = [row.Id for row in rows if from_iso(row.CreatedDate) >= since // 1000 * 1000]
     return msgspec.json.encode(_Kept(to_iso(since), seen)).decode()
 
 
-def _ids(text: object) -> Iterable[str]:
+def _ids(text: str | None) -> Iterable[str]:
     """The ids of a row; the last of a text that was cut may be none."""
-    for part in str(text or "").split(","):
+    for part in (text or "").split(","):
         try:
             yield full_id(part.strip())
         except ValueError:
