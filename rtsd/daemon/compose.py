@@ -11,6 +11,7 @@ from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, wire
+from rtsd.control.access import require_free
 from rtsd.control.metrics import Metrics, MetricsListener
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
@@ -24,6 +25,7 @@ from rtsd.daemon.reload import Reloader
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.watchdog import Watchdog
 from rtsd.gateway.meters import Meters
+from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer
 from rtsd.machine import Machine
 from rtsd.rules.alerts import AlertWatch
@@ -33,7 +35,7 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
-from rtsd.store.database import Database
+from rtsd.store.database import Database, require_no_leftovers
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
@@ -65,21 +67,20 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     inbox = Inbox(base.database)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    meters = Meters(registry)
+    meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
     gateway = gateway_server(
         config,
         keys,
         database=base.database,
         catalog=base.catalog,
-        work=base.work,
         org=base.org,
         inbox=inbox,
         evidence=channel.evidence,
-        push=channel.push,
+        rejections=rejections,
         meters=meters,
         now=machine.wall,
     )
-    shown = _views(base, channel, gateway)
+    shown = _views(base, channel, gateway, rejections)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(base, readers, channel, rule_engine, inbox)
     reloader = _reloader(base, readers, rule_engine, keys, services)
@@ -123,8 +124,11 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     access = credentials(config.org)
     login = None
     if not config.store.path.exists():
+        require_no_leftovers(config.store.path)
+        require_free(config.control.socket)
         login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await Database.open(config.store.path))
+    require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
     journal = await Journal.open(database)
     publisher = Publisher()
 
@@ -174,7 +178,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     )
 
 
-def _views(base: Base, channel: Channel, gateway: GatewayServer | None) -> Views:
+def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejections: Rejections) -> Views:
     def address() -> protocol.Gateway:
         if gateway is None:
             return protocol.Gateway()
@@ -192,6 +196,7 @@ def _views(base: Base, channel: Channel, gateway: GatewayServer | None) -> Views
         package=channel.package,
         ledger=base.ledger,
         gateway=address,
+        rejected=rejections.last_day,
         started_at=base.machine.wall(),
     )
 
