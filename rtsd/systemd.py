@@ -10,7 +10,17 @@ import os
 import socket
 from collections.abc import Mapping, MutableMapping
 
-__all__ = ["listen_fds", "notify", "ready", "reloading", "status", "stopping", "watchdog", "watchdog_s"]
+__all__ = [
+    "extend_start",
+    "listen_fds",
+    "notify",
+    "ready",
+    "reloading",
+    "status",
+    "stopping",
+    "watchdog",
+    "watchdog_s",
+]
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
@@ -40,6 +50,11 @@ def ready(text: str = "running") -> None:
 def status(text: str) -> None:
     """Set the line that `systemctl status` shows."""
     notify(f"STATUS={_one_line(text)}")
+
+
+def extend_start(seconds: float) -> None:
+    """Ask for more time than TimeoutStartSec=: so many seconds from now."""
+    notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
 
 def stopping() -> None:

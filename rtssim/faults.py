@@ -39,7 +39,7 @@ HTML_PAGES = {
     "html_420": (420, "Edge: no route for this host"),
     "html_maintenance": (200, "Down For Maintenance"),
 }
-OTHER_CALLS = ("406", "reset", "expire_session", "slow_answer", "token_error", "token_html")
+OTHER_CALLS = ("406", "odd", "reset", "expire_session", "slow_answer", "token_error", "token_html")
 # Faults of a running answer: `cut` drops the connection in mid-body, `stall` stops sending.
 DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
@@ -51,6 +51,7 @@ PARAMETERS = {
     "seconds": "push_late, stall, slow_answer: duration (default 2); late_commit: longest delay",
     "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
+    "body": "odd: the text answered with status 200 (default: none)",
     "message": "job_failed, deploy_failed, test_failed: error message",
 }
 

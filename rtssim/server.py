@@ -176,7 +176,7 @@ class OrgServer:
         size = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
         if size > URI_AND_HEADERS:
             return web.Response(status=414 if len(request.raw_path) > URI_AND_HEADERS // 2 else 431)
-        fault = self.faults.hit((*HTML_PAGES, "406", "reset", "slow_answer"), request.path)
+        fault = self.faults.hit((*HTML_PAGES, "406", "odd", "reset", "slow_answer"), request.path)
         if fault is None:
             return None
         if fault.kind == "slow_answer":
@@ -187,9 +187,7 @@ class OrgServer:
         if fault.kind == "reset":
             _reset(request)
             return web.Response(status=500)
-        status, title = HTML_PAGES[fault.kind]
-        text = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-        return web.Response(status=status, text=text, content_type="text/html")
+        return _page(fault)
 
     # -- answers ------------------------------------------------------------------------------------
     async def _answer(
@@ -313,3 +311,12 @@ async def _send_broken(
     else:
         await asyncio.sleep(0.01)  # let the written bytes leave before the reset
     _reset(request)
+
+
+def _page(fault: Fault) -> web.Response:
+    """An answer that is none of the API's."""
+    if fault.kind == "odd":
+        return web.Response(text=str(fault.parameters.get("body", "")), content_type="application/json")
+    status, title = HTML_PAGES[fault.kind]
+    text = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return web.Response(status=status, text=text, content_type="text/html")

@@ -6,12 +6,15 @@ not reachable · 75 another instance holds the state · 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -106,6 +109,21 @@ def rtsd() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status; an error becomes one or two lines."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends
+    try:
+        status = _run(arguments)
+        _flush()
+    except Exception as error:
+        failed = _of_output(error)
+        if failed is None:
+            raise
+        return _output_failed(failed)
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911 - one return for each way to end
     try:
         outcome = rtsd.main(args=arguments, prog_name="rtsd", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
@@ -118,9 +136,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error.format_message(), "", 1)
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Exception as error:  # noqa: BLE001 - every error becomes lines here
+    except SystemExit:  # click's way to end when nobody reads its output any more
+        return 1
+    except Exception as error:
+        if _of_output(error) is not None:
+            raise
         return _report(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _of_output(error: BaseException | None) -> OSError | None:
+    """Return the failure to write to stdout that `error` is or contains: closed, full, or broken."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _of_output(inner))), None)
+    if not isinstance(error, OSError):
+        return None
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code if trace is not None else None
+    return error if code in (click.echo.__code__, _flush.__code__) else None
+
+
+def _output_failed(error: OSError) -> int:
+    """Say what is wrong with stdout; nothing where its reader went away, which is no mistake."""
+    with contextlib.suppress(OSError, ValueError):  # or the interpreter would fail at its last flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        return 1
+    return _say(f"The output cannot be written: {error.strerror}.", "Look at where stdout leads to.", 1)
 
 
 def _report(error: Exception) -> int:
@@ -151,5 +199,6 @@ def _known(error: BaseException) -> RtsError | None:
 def _say(message: str, do: str, status: int) -> int:
     lines = [f"rtsd: {logs.clean(logs.redact(message))}"]
     lines += [f"      {logs.clean(logs.redact(line))}" for line in do.splitlines()]
-    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - this is the command line's voice
+    with contextlib.suppress(OSError):  # it may be full, too: the status still tells
+        print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - this is the command line's voice
     return status

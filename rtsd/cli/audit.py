@@ -81,7 +81,8 @@ def _show_result(results: Sequence[AuditResult], *, as_json: bool) -> int:
         click.echo(table(_HEADERS, [_row(found) for found in audited]))
     incomplete = [found for found in audited if found.state != "live"]
     for found in incomplete:
-        click.echo(f"{found.name} is {found.state}: {found.error}", err=True)
+        why = f": {found.error}" if found.error else ""
+        click.echo(f"{found.name} is {found.state}{why}", err=True)
     return 1 if incomplete or any(sum(_counts(found)) > found.repaired for found in audited) else 0
 
 

@@ -44,11 +44,11 @@ def check(*, config_path: Path | None, as_json: bool) -> int:
 
 def _lines(report: Report) -> Iterator[str]:
     if report.org is not None:
-        kind = "sandbox" if report.org.sandbox else "production"
-        apex = "runs Apex" if report.apex else "no Apex"
-        yield logs.clean(
-            f"org       {report.org.name}, {report.org.id}, {kind}, {report.org.edition}, {apex}"
-        )
+        org = report.org
+        kind = {True: "sandbox", False: "production", None: "sandbox or production"}[org.sandbox]
+        apex = {True: "runs Apex", False: "no Apex", None: "Apex not known"}[report.apex]
+        known = (org.name or "name hidden", org.id, kind, org.edition or "edition hidden", apex)
+        yield logs.clean(f"org       {', '.join(known)}")
         sight = {True: "sees all records", False: "sees what is shared with it", None: "sight not known"}
         yield logs.clean(f"user      {report.user or 'not known'}, {sight[report.sees_all]}")
         yield f"package   {report.package or 'not known'}"

@@ -120,7 +120,8 @@ def deploy(
         elif left:
             click.echo("Still different: " + logs.clean("; ".join(left)))
         else:
-            click.echo(f"The package is in {logs.clean(plan.org.name)} ({session.counter.calls} API calls).")
+            where = logs.clean(plan.org.name or plan.org.id)
+            click.echo(f"The package is in {where} ({session.counter.calls} API calls).")
         return 1 if left else 0
 
     return _with_session(settings, work, user=user, changes=True)

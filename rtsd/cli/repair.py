@@ -11,7 +11,7 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.estimate import estimate_lines
-from rtsd.core.ids import full_id
+from rtsd.core.ids import checked_id
 from rtsd.errors import UsageError
 
 
@@ -52,7 +52,7 @@ def repair(
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since.")
     try:
-        records = [full_id(text) for text in ids]
+        records = [checked_id(text) for text in ids]
     except ValueError as error:
         raise UsageError(f"{error}.", "Copy it from the record's address in Salesforce.") from None
     if dry_run:

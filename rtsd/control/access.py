@@ -9,15 +9,22 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, web
+from aiohttp.web_protocol import RequestHandler
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer
-from rtsd.errors import AddressInUse, RtsError, place
+from rtsd.errors import AddressInUse, ConfigError, RtsError, place
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+NOT_HTTP = "this is not an HTTP/1.1 request"
 
 log = structlog.get_logger("rtsd.control")
 
@@ -31,16 +38,8 @@ def listen(path: Path) -> socket.socket:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_listen(path, error) from error
-    if path.exists():
-        if not path.is_socket():
-            raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink(missing_ok=True)
-            else:
-                raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
+    require_free(path)
+    path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX)
     mask = os.umask(0o117)
     try:
@@ -51,6 +50,20 @@ def listen(path: Path) -> socket.socket:
     finally:
         os.umask(mask)
     return listening
+
+
+def require_free(path: Path) -> None:
+    """Check, changing nothing, that nobody answers at `path`. Raises AddressInUse."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
 
 
 @web.middleware
@@ -69,19 +82,54 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
 @web.middleware
 async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give every refusal the same body; no traceback leaves the daemon."""
+    if request.version < HttpVersion10:
+        return answer(protocol.Failure(error="UsageError", message=NOT_HTTP), status=400)
     try:
         return await handler(request)
     except RtsError as error:
-        return answer(protocol.Failure(error=error.code, message=str(error)), status=error.http_status)
+        mistakes = error.mistakes if isinstance(error, ConfigError) else ()
+        message = " ".join((str(error), "; ".join(mistakes))).strip()
+        return answer(protocol.Failure(error=error.code, message=message), status=error.http_status)
     except web.HTTPException as error:
         return answer(protocol.Failure(error="UsageError", message=error.reason), status=error.status)
     except Exception as error:  # a bug here must not stop the daemon
+        if _has_hung_up(request, error):
+            raise
         # Its text may contain a record's values: the log gets the place only.
         log.error("bug", error=type(error).__name__, where=place(error))  # noqa: TRY400 - see above
         if request.writer.output_size:
             raise  # part of the answer is sent: only closing the connection shows the failure
         message = f"rtsd has a bug here ({type(error).__name__} at {place(error)}); please report it"
         return answer(protocol.Failure(error="InternalError", message=message), status=500)
+
+
+def _has_hung_up(request: web.Request, error: Exception) -> bool:
+    """Whether the client went away before the end of its answer."""
+    return isinstance(error, ConnectionError) and (
+        request.transport is None or request.transport.is_closing()
+    )
+
+
+class ControlConnection(RequestHandler):
+    """aiohttp's connection, whose answer to what is no request has the form of every other refusal."""
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - contains bytes of the request
+    ) -> web.StreamResponse:
+        """Answer bytes that are not a request, or a failure of the handler, and close."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a response was already started")
+        failed = protocol.Failure(error="UsageError", message=NOT_HTTP)
+        if status >= 500:
+            kind = type(exc).__name__ if exc is not None else "Exception"
+            failed = protocol.Failure(error="InternalError", message=f"rtsd has a bug here ({kind})")
+        response = answer(failed, status=status)
+        response.force_close()
+        return response
 
 
 def quiet_logger() -> logging.Logger:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from rtsd.core.ids import full_id
+from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import NotFound, UsageError
 from rtsd.sync.catalog import Catalog
@@ -51,7 +51,7 @@ def object_of(request: web.Request, catalog: Catalog) -> MirroredObject:
 def record_id_of(request: web.Request) -> str:
     """Return the record id in the request's path, with 18 characters. Raises UsageError."""
     try:
-        return full_id(request.match_info["id"])
+        return checked_id(request.match_info["id"])
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -11,7 +11,7 @@ from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, moment, object_of
 from rtsd.control.pricing import Pricing, Spending
 from rtsd.core.cost import fetching, narrow_read
-from rtsd.core.ids import full_id
+from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.core.server_clock import ServerClock
@@ -159,7 +159,7 @@ class RepairRoutes:
 
 def _id(text: str) -> str:
     try:
-        return full_id(text)
+        return checked_id(text)
     except ValueError as error:
         raise UsageError(f"{error}.", "Copy it from the record's address in Salesforce.") from None
 

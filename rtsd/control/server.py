@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -22,21 +24,29 @@ class ControlServer:
         self._backups = backups
         self._reload_configuration = reload
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
         self._path: Path | None = None
 
     async def start(self, path: Path) -> None:
         """Listen at `path`, for the owner and its group. Raises AddressInUse."""
         app = web.Application(middlewares=[access.shaped, access.admitted])
         app.add_routes(self._routes)
-        self._runner = web.AppRunner(app, access_log=None, logger=access.quiet_logger(), shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.SockSite(self._runner, access.listen(path))
-        await site.start()
+        server, loop = self._runner.server, asyncio.get_running_loop()
+        if server is None:
+            raise RuntimeError("the runner has no server after its setup")
+        options: dict[str, Any] = {"loop": loop, "access_log": None, "logger": access.quiet_logger()}
+        self._listening = await loop.create_server(
+            lambda: access.ControlConnection(server, **options), sock=access.listen(path)
+        )
         self._path = path
 
     async def stop(self) -> None:
         """Close the socket and its connections."""
         self._backups.stop()
+        if self._listening is not None:
+            self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._path is not None:

@@ -46,6 +46,7 @@ class Views:
     package: PackageWatch | None
     ledger: StoredLedger
     gateway: Callable[[], protocol.Gateway]
+    rejected: Callable[[], int]
     started_at: Millis
     _recent: protocol.Status | None = field(init=False, default=None)
     _recent_at: float = field(init=False, default=0.0)
@@ -119,7 +120,7 @@ class Views:
             quiet=push.quiet.value,
             quiet_proof=push.quiet_proof,
             received_24h=self.database.counts.received.last_day(now),
-            rejected_24h=push.rejected,
+            rejected_24h=self.rejected(),
             missed_24h=self.missed_pushes.missed_24h(),
         )
 

@@ -18,6 +18,21 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def checked_id(text: str) -> str:
+    """Return the 18-character form of an id that a person or another program gave.
+
+    Raises ValueError if `text` is not an id, or if its checksum belongs to another one: a mistyped id, or one
+    whose case was lost, would name another record.
+    """
+    found = full_id(text)
+    if text[15:] and text[15:].upper() != found[15:]:
+        raise ValueError(
+            f"{text!r} is not a Salesforce id: its last three characters do not fit (those of {text[:15]} are"
+            f" {found[15:]}), so a character is wrong, or upper and lower case were lost"
+        )
+    return found
+
+
 def full_id(text: str) -> str:
     """Return the 18-character form, the only form stored.
 

@@ -99,6 +99,7 @@ def mirror_value(kind: Kind, value: Any) -> MirrorValue:
         return None
     try:
         return _CONVERT[kind](value)
-    except (ValueError, TypeError):  # the message names the type only: the value may be personal data
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        # the message names the type only: the value may be personal data
         size = f" of {len(value)} characters" if isinstance(value, str) else ""
         raise ValueError(f"{type(value).__name__}{size} is not a valid {kind.value}") from None

@@ -11,18 +11,21 @@ from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.control import protocol, wire
+from rtsd.control.access import require_free
 from rtsd.control.metrics import Metrics, MetricsListener
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import reload, rules
 from rtsd.daemon.control import control_server
+from rtsd.daemon.first_start import ends_login, ends_start, patiently
 from rtsd.daemon.gateway import Keys, gateway_server, open_gateway
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.watchdog import Watchdog
 from rtsd.gateway.meters import Meters
+from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer
 from rtsd.machine import Machine
 from rtsd.rules.alerts import AlertWatch
@@ -32,7 +35,7 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
-from rtsd.store.database import Database
+from rtsd.store.database import Database, require_no_leftovers
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
@@ -64,21 +67,20 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     inbox = Inbox(base.database)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    meters = Meters(registry)
+    meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
     gateway = gateway_server(
         config,
         keys,
         database=base.database,
         catalog=base.catalog,
-        work=base.work,
         org=base.org,
         inbox=inbox,
         evidence=channel.evidence,
-        push=channel.push,
+        rejections=rejections,
         meters=meters,
         now=machine.wall,
     )
-    shown = _views(base, channel, gateway)
+    shown = _views(base, channel, gateway, rejections)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(base, readers, channel, rule_engine, inbox)
     reloader = _reloader(base, readers, rule_engine, keys, services)
@@ -120,8 +122,13 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     On a first start log in before creating files, so that wrong credentials leave nothing behind.
     """
     access = credentials(config.org)
-    login = None if config.store.path.exists() else await first_login(access, machine.wall)
+    login = None
+    if not config.store.path.exists():
+        require_no_leftovers(config.store.path)
+        require_free(config.control.socket)
+        login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await Database.open(config.store.path))
+    require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
     journal = await Journal.open(database)
     publisher = Publisher()
 
@@ -171,7 +178,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     )
 
 
-def _views(base: Base, channel: Channel, gateway: GatewayServer | None) -> Views:
+def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejections: Rejections) -> Views:
     def address() -> protocol.Gateway:
         if gateway is None:
             return protocol.Gateway()
@@ -189,6 +196,7 @@ def _views(base: Base, channel: Channel, gateway: GatewayServer | None) -> Views
         package=channel.package,
         ledger=base.ledger,
         gateway=address,
+        rejected=rejections.last_day,
         started_at=base.machine.wall(),
     )
 
@@ -321,7 +329,7 @@ def _reloader(
 async def _restore(parts: Parts) -> None:
     """Restore the state of the last run; on a first start, ask the org for its identity."""
     if not await parts.base.org.restore():
-        await parts.base.org.identify()
+        await patiently(parts.base.org.identify, parts.base.machine.sleep, lasting=ends_start)
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()

@@ -19,9 +19,7 @@ from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.unit_of_work import UnitsOfWork
 
 
 class Keys:
@@ -48,11 +46,10 @@ def gateway_server(
     *,
     database: Database,
     catalog: Catalog,
-    work: UnitsOfWork,
     org: OrgIdentity,
     inbox: Inbox,
     evidence: PushEvidence,
-    push: PushActivity,
+    rejections: Rejections,
     meters: Meters,
     now: Callable[[], Millis],
 ) -> GatewayServer | None:
@@ -67,7 +64,7 @@ def gateway_server(
             org_id=lambda: org.id,
             protect=catalog.protect,
             on_push=evidence.add,
-            on_rejected=Rejections(work, push, now).count,
+            on_rejected=rejections.count,
             healthy=lambda: database.failure is None,
             meters=meters,
         )

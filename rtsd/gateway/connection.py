@@ -85,6 +85,11 @@ class PushConnection(RequestHandler):
         """Exempt the connection from the limiter, after a correctly signed push."""
         self._context.limiter.prove(self)
 
+    def refuse(self) -> None:
+        """Count what was sent as malformed, and close the connection without a response."""
+        self._context.malformed(400)
+        self.abort()
+
     def abort(self) -> None:
         """Close the connection without a response."""
         if self.transport is not None:
@@ -101,6 +106,8 @@ class PushConnection(RequestHandler):
         message: str | None = None,  # noqa: ARG002 - contains bytes of the request
     ) -> StreamResponse:
         """Answer bytes that are not a request, or a failure of the handler, and close."""
+        if isinstance(exc, ConnectionError) and (self.transport is None or self.transport.is_closing()):
+            raise exc  # the client hung up, or was refused
         if status < 500:
             self._context.malformed(status)
             response = failure("MalformedPush", "this is not an HTTP/1.1 request", status)

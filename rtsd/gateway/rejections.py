@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtsd.core.daily_count import DailyCount
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
-from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 REPORT_EVERY_MS: Millis = MINUTE_MS
@@ -15,16 +15,20 @@ REPORT_EVERY_MS: Millis = MINUTE_MS
 class Rejections:
     """Reports rejections, at a rate that senders cannot influence."""
 
-    def __init__(self, work: UnitsOfWork, push: PushActivity, now: Callable[[], Millis]) -> None:
+    def __init__(self, work: UnitsOfWork, now: Callable[[], Millis]) -> None:
         self._work = work
-        self._push = push
         self._now = now
+        self._counted = DailyCount()
         self._reported: dict[str, Millis] = {}
 
     async def count(self, error: PushError) -> None:
         """Count a rejection. Raises StoreError if it cannot be reported."""
-        self._push.rejected += 1
         now = self._now()
+        self._counted.add(now)
         if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now
             await self._work.report(error)
+
+    def last_day(self) -> int:
+        """The rejections of the last 24 hours, of this run."""
+        return self._counted.last_day(self._now())

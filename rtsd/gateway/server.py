@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from aiohttp import HttpVersion11, http_parser, web
+from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
 
 from rtsd.core.instant import Millis
 from rtsd.core.payload import Changes, Push, parse_push
@@ -176,7 +176,10 @@ class GatewayServer:
 
 @web.middleware
 async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the router's errors the gateway's error format."""
+    """Give the router's errors the gateway's error format; leave HTTP/0.9 without an answer."""
+    if request.version < HttpVersion10:  # whoever sends it could not tell an error from a document
+        connection.of(request).refuse()
+        raise ConnectionError("HTTP/0.9")
     try:
         return await handler(request)
     except web.HTTPException as error:

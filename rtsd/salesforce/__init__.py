@@ -9,6 +9,7 @@
     package.py        the package's rows in the org: settings, synced fields, error log
     deploy.py         metadata deployments
     responses.py      the results of REST calls
+    shapes.py         the shape of every answer, checked before anything uses it
     rest.py           requests and streams over a connection pool
     exchange.py       the lifecycle of a call: ledger, login, retries, response headers
     error_mapping.py  error responses -> rtsd's errors and the next step, as a table

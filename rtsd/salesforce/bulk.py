@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -20,6 +19,7 @@ from rtsd.salesforce.error_mapping import CallFailed, Recovery
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.responses import Response
 from rtsd.salesforce.rest import RestConnection, Stream
+from rtsd.salesforce.shapes import JobShape
 
 _ENDED = ("JobComplete", "Failed", "Aborted")
 _FIRST_POLL_S = 0.1
@@ -29,6 +29,7 @@ _SHARE_OF_WAIT = 16
 _LONGEST_LATE_POLL_S = 30.0
 _CLEAN_UP_S = 10.0
 _MEGABYTE = 1 << 20
+_RECORDS = re.compile(r"[0-9]{1,15}")
 
 log = structlog.get_logger(__name__)
 
@@ -102,18 +103,17 @@ class Job:
         started, pause = self._connection.clock(), _FIRST_POLL_S
         while True:
             answer = await self._poll()
-            if answer.data["state"] in _ENDED:
+            if answer.data.state in _ENDED:
                 break
             await self._connection.exchange.retrier.sleep(pause)
             pause = _next_pause(pause, self._connection.clock() - started)
         self.ended = True
-        created = answer.data.get("createdDate")
+        created = answer.data.created_date
         earliest = from_iso(created) if created else answer.observed.seen
         self.observed = answer.observed.union(Observed(earliest, earliest))
-        if answer.data["state"] != "JobComplete":
+        if answer.data.state != "JobComplete":
             raise _failure(answer.data)
-        processed = answer.data.get("numberRecordsProcessed")
-        self.processed = None if processed is None else int(processed)
+        self.processed = answer.data.number_records_processed
 
     def rows(self, chunk_rows: int = 5000) -> AsyncIterator[Rows]:
         """Yield the result in chunks of `chunk_rows` rows, each row once.
@@ -177,9 +177,9 @@ class Job:
                 "rtsd reads it again; missing records were not taken for deleted.",
             )
 
-    async def _poll(self) -> Response[Any]:
+    async def _poll(self) -> Response[JobShape]:
         try:
-            return await self._connection.get(f"jobs/query/{self.id}", purpose=self._purpose)
+            return await self._connection.get(f"jobs/query/{self.id}", JobShape, purpose=self._purpose)
         except ObjectUnavailable as gone:
             raise BulkFailed(
                 f"Bulk job {self.id} no longer exists: it was deleted or is older than seven days.",
@@ -228,7 +228,7 @@ class Job:
     def _read_headers(self, page: _Page, stream: Stream) -> None:
         locator = stream.headers.get("Sforce-Locator", "")
         records = stream.headers.get("Sforce-NumberOfRecords", "")
-        if not locator or not records.isdecimal():
+        if not locator or not _RECORDS.fullmatch(records):
             # the last page has the locator `null` (Bulk API 2.0 guide, Get Results): treating a missing
             # locator as the end would silently lose the rest
             raise MalformedCsv("the page has no Sforce-Locator or no Sforce-NumberOfRecords")
@@ -303,12 +303,13 @@ async def create(
     created = await connection.request(
         "POST",
         "jobs/query",
+        JobShape,
         purpose=purpose,
         body=body | {"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF"},
         bulk=True,
         resources={API_REQUESTS: 1, BULK_JOBS: 1},
     )
-    return ResumePoint(created.data["id"], "", 0)
+    return ResumePoint(created.data.id, "", 0)
 
 
 @asynccontextmanager
@@ -339,8 +340,8 @@ async def _clean_up(connection: RestConnection, running: Job, purpose: str) -> N
     async def delete() -> None:
         path = f"jobs/query/{running.id}"
         if not running.ended:
-            await connection.request("PATCH", path, purpose=purpose, body={"state": "Aborted"}, attempts=1)
-        await connection.request("DELETE", path, purpose=purpose, attempts=1)
+            await connection.command("PATCH", path, purpose=purpose, body={"state": "Aborted"}, attempts=1)
+        await connection.command("DELETE", path, purpose=purpose, attempts=1)
 
     cleaning = asyncio.create_task(asyncio.wait_for(delete(), _CLEAN_UP_S), name="delete bulk job")
     try:
@@ -354,11 +355,11 @@ def _next_pause(pause: float, waited: Millis) -> float:
     return max(min(pause * 2, _LONGEST_POLL_S), late)
 
 
-def _failure(data: dict[str, Any]) -> BulkFailed:
-    message = str(data.get("errorMessage") or "Salesforce gives no reason")
+def _failure(ended: JobShape) -> BulkFailed:
+    message = ended.error_message or "Salesforce gives no reason"
     code = re.match(r"[A-Z][A-Z_]{3,}(?=:)", message)
     return BulkFailed(
-        f"Bulk job {data['id']} ended {data['state']}: {message.rstrip('.')}.",
+        f"Bulk job {ended.id} ended {ended.state}: {message.rstrip('.')}.",
         "A smaller range of records, or REST, may still work.",
-        reason=code[0] if code else data["state"],
+        reason=code[0] if code else ended.state,
     )

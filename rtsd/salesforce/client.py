@@ -13,6 +13,17 @@ from rtsd.salesforce import soql
 from rtsd.salesforce.responses import Deletions, Limit, Organization, Page, Response, Retrieved, UserInfo
 from rtsd.salesforce.rest import RestConnection
 from rtsd.salesforce.retry import RetryPolicy
+from rtsd.salesforce.shapes import (
+    DeletionsShape,
+    LimitShape,
+    OrganizationShape,
+    PageShape,
+    Row,
+    UserInfoShape,
+    odd,
+    require_columns,
+    shaped,
+)
 from rtsd.salesforce.transport import Timeouts
 
 __all__ = ["MAX_IDS", "Client", "RetryPolicy", "Timeouts"]
@@ -25,18 +36,32 @@ _TORN_ATTEMPTS = 3
 class Client(RestConnection):
     """The REST calls that rtsd makes; `RestConnection` documents the errors."""
 
-    async def query(self, statement: str, *, purpose: str, all_rows: bool = False) -> Page:
+    async def query(
+        self,
+        statement: str,
+        *,
+        purpose: str,
+        all_rows: bool = False,
+        columns: Sequence[str] = (),
+        stamp: str = "",
+    ) -> Page:
         """Return the first page; `all_rows` includes deleted and archived rows (queryAll).
+
+        With `columns`, an Id among them, each row is checked for them, and for its `stamp`.
 
         Query further pages by keyset, not by locator: a locator expires with the session that opened it (not
         documented; seen in live orgs, airbytehq/airbyte#84302).
         """
         path = "queryAll" if all_rows else "query"
-        return _page(await self.get_long(path, purpose=purpose, params={"q": statement}))
+        page = _page(await self.get_long(path, PageShape, purpose=purpose, params={"q": statement}))
+        if columns:
+            require_columns(page.records, columns, stamp)
+        return page
 
     async def tooling_query(self, statement: str, *, purpose: str) -> Page:
         """Return the first page of a Tooling API query."""
-        return _page(await self.get_long("tooling/query", purpose=purpose, params={"q": statement}))
+        params = {"q": statement}
+        return _page(await self.get_long("tooling/query", PageShape, purpose=purpose, params=params))
 
     async def count(self, statement: str, *, purpose: str, all_rows: bool = False) -> int:
         """Return the result of a `soql.count` statement."""
@@ -92,12 +117,14 @@ class Client(RestConnection):
         self, object_name: str, ids: Sequence[str], fields: Sequence[str], purpose: str
     ) -> Retrieved:
         body = {"ids": list(ids), "fields": list(fields)}
-        response = await self.post(f"composite/sobjects/{object_name}", purpose=purpose, body=body)
-        if not isinstance(response.data, list) or len(response.data) != len(ids):
+        path = f"composite/sobjects/{object_name}"
+        response = await self.post(path, list[Row | None], purpose=purpose, body=body)
+        if len(response.data) != len(ids):
             raise SalesforceError(
                 f"Salesforce did not return one record per id for {len(ids)} {object_name} ids.",
                 status=response.status,
             )
+        require_columns(response.data, fields, "SystemModstamp")
         for wanted, record in zip(ids, response.data, strict=True):
             if record is not None:
                 record.pop("attributes", None)
@@ -114,14 +141,13 @@ class Client(RestConnection):
         """
         start = min(start, end - SHORTEST_MS)
         params = {"start": _offset_form(start), "end": _offset_form(end)}
-        response = await self.get(f"sobjects/{object_name}/deleted/", purpose=purpose, params=params)
+        path = f"sobjects/{object_name}/deleted/"
+        response = await self.get(path, DeletionsShape, purpose=purpose, params=params)
+        told = response.data
         return Deletions(
-            records=[
-                (full_id(entry["id"]), from_iso(entry["deletedDate"]))
-                for entry in response.data["deletedRecords"]
-            ],
-            earliest=from_iso(response.data["earliestDateAvailable"]),
-            covered=from_iso(response.data["latestDateCovered"]),
+            records=[(full_id(entry.id), from_iso(entry.deleted_date)) for entry in told.deleted_records],
+            earliest=from_iso(told.earliest_date_available),
+            covered=from_iso(told.latest_date_covered),
             observed=response.observed,
         )
 
@@ -130,47 +156,58 @@ class Client(RestConnection):
 
         Reads only `Max` and `Remaining`, as some entries nest further ones (REST API guide, Limits).
         """
-        response = await self.get("limits/", purpose=purpose)
-        return {
-            name: Limit(int(entry["Max"]), int(entry["Remaining"]))
+        response = await self.get("limits/", Row, purpose=purpose)
+        limits = {
+            name: shaped(entry, LimitShape, what=f"limits, {name}")
             for name, entry in response.data.items()
             if isinstance(entry, dict) and "Max" in entry and "Remaining" in entry
         }
+        return {name: Limit(limit.Max, limit.Remaining) for name, limit in limits.items()}
 
     async def organization(self, *, purpose: str) -> Organization:
-        """Read the Organization record. Raises ObjectUnavailable if the org lacks the API version."""
-        try:
-            row = (await self.query(soql.organization(), purpose=purpose)).records[0]
-        except ObjectUnavailable as error:
-            if error.status != 404:
-                raise
-            raise ObjectUnavailable(  # every org has this object, so the path is missing
-                f"The org does not support API version {self.api_version}.",
-                "Set org.api_version to a version listed by GET /services/data on the org's host.",
-                reason=error.reason,
-                status=error.status,
-            ) from error
-        return Organization(
-            id=full_id(row["Id"]),
-            name=row["Name"],
-            edition=row["OrganizationType"],
-            sandbox=bool(row["IsSandbox"]),
+        """Read the Organization record; what the sync user may not see of it is None.
+
+        Raises ObjectUnavailable if the org lacks the API version, or hides the whole object.
+        """
+        fields = list(soql.ORGANIZATION)
+        while True:
+            try:
+                page = await self.query(soql.organization(fields), purpose=purpose)
+            except ObjectUnavailable as error:
+                if error.status == 404:
+                    raise self._unsupported_version(error) from error
+                hidden = [name for name in fields[1:] if f"'{name}'" in error.message] or fields[1:]
+                if error.reason != "INVALID_FIELD" or not hidden:
+                    raise
+                fields = [name for name in fields if name not in hidden]
+            else:
+                break
+        rows = page.rows(OrganizationShape)
+        if not rows:
+            raise odd("a query of Organization", "it has no row")
+        row = rows[0]
+        return Organization(full_id(row.Id), row.Name, row.OrganizationType, row.IsSandbox)
+
+    def _unsupported_version(self, error: ObjectUnavailable) -> ObjectUnavailable:
+        return ObjectUnavailable(  # every org has this object, so the path is missing
+            f"The org does not support API version {self.api_version}.",
+            "Set org.api_version to a version listed by GET /services/data on the org's host.",
+            reason=error.reason,
+            status=error.status,
         )
 
     async def userinfo(self, *, purpose: str) -> UserInfo:
         """Read the current user (OAuth userinfo, on the org's host)."""
-        response = await self.get("/services/oauth2/userinfo", purpose=purpose)
-        return UserInfo(
-            user_id=full_id(response.data["user_id"]),
-            username=str(response.data.get("preferred_username") or ""),
-        )
+        response = await self.get("/services/oauth2/userinfo", UserInfoShape, purpose=purpose)
+        told = response.data
+        return UserInfo(full_id(told.user_id), told.preferred_username or "")
 
 
-def _page(response: Response[Any]) -> Page:
-    records = response.data["records"]
-    for record in records:
+def _page(response: Response[PageShape]) -> Page:
+    page = response.data
+    for record in page.records:
         record.pop("attributes", None)
-    return Page(records, response.data["totalSize"], response.data["done"], response.observed)
+    return Page(page.records, page.total_size, page.done, response.observed)
 
 
 def _join(whole: list[dict[str, Any] | None], part: list[dict[str, Any] | None]) -> bool:

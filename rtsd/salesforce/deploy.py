@@ -17,6 +17,7 @@ import msgspec
 
 from rtsd.errors import DeployFailed, SalesforceError
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.shapes import DeploymentShape, DeployRequestShape, DetailsShape, Row, odd
 
 PURPOSE = "package"
 """The ledger's purpose for every call of a deployment."""
@@ -96,21 +97,23 @@ async def deploy(
     }
     if tests.classes:
         options["runTests"] = list(tests.classes)
-    answer = await client.post_form(_PATH, purpose=PURPOSE, form=lambda: _form(options, content))
+    answer = await client.post_form(
+        _PATH, DeployRequestShape, purpose=PURPOSE, form=lambda: _form(options, content)
+    )
     return await _wait(client, answer.data, on_progress)
 
 
 async def deploy_validated(client: Client, validated_id: str, on_progress: OnProgress) -> Deployed:
     """Deploy a validated check without running its tests again (Quick Deploy)."""
     body = {"validatedDeployRequestId": validated_id}
-    answer = await client.post(_PATH, purpose=PURPOSE, body=body, repeatable=False)
+    answer = await client.post(_PATH, DeployRequestShape, purpose=PURPOSE, body=body, repeatable=False)
     return await _wait(client, answer.data, on_progress)
 
 
 async def run_anonymous(client: Client, apex: str) -> None:
     """Run anonymous Apex (Tooling API guide, executeAnonymous). Raises DeployFailed with line and reason."""
     params = {"anonymousBody": apex}
-    result = (await client.get("tooling/executeAnonymous/", purpose=PURPOSE, params=params)).data
+    result = (await client.get("tooling/executeAnonymous/", Row, purpose=PURPOSE, params=params)).data
     if _flag(result.get("success")):
         return
     place = f"line {result.get('line')}, column {result.get('column')}: "
@@ -130,19 +133,20 @@ def _form(options: Mapping[str, Any], content: bytes) -> aiohttp.FormData:
     return form
 
 
-async def _wait(client: Client, created: Mapping[str, Any], on_progress: OnProgress) -> Deployed:
+async def _wait(client: Client, created: DeployRequestShape, on_progress: OnProgress) -> Deployed:
     """Poll a deployment until its end."""
-    deploy_id = str(created["id"])
-    result: Mapping[str, Any] = created.get("deployResult") or {}
+    deploy_id = created.id
+    result = created.deploy_result or DeploymentShape()
     pause = _FIRST_PAUSE_S
     try:
-        while not _flag(result.get("done")):
+        while not _flag(result.done):
             await client.exchange.retrier.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_S)
-            answer = await client.get(
-                f"{_PATH}/{deploy_id}", purpose=PURPOSE, params={"includeDetails": "true"}
-            )
-            result = answer.data["deployResult"]
+            path, params = f"{_PATH}/{deploy_id}", {"includeDetails": "true"}
+            answer = await client.get(path, DeployRequestShape, purpose=PURPOSE, params=params)
+            if answer.data.deploy_result is None:
+                raise odd("a deployment", "it has no deployResult")
+            result = answer.data.deploy_result
             on_progress(_progress(result))
     except asyncio.CancelledError:
         with suppress(SalesforceError, TimeoutError):
@@ -153,40 +157,40 @@ async def _wait(client: Client, created: Mapping[str, Any], on_progress: OnProgr
 
 async def _cancel(client: Client, deploy_id: str) -> None:
     body = {"deployResult": {"status": "Canceling"}}
-    await client.request("PATCH", f"{_PATH}/{deploy_id}", purpose=PURPOSE, body=body, attempts=1)
+    await client.command("PATCH", f"{_PATH}/{deploy_id}", purpose=PURPOSE, body=body, attempts=1)
 
 
-def _deployed(deploy_id: str, result: Mapping[str, Any]) -> Deployed:
+def _deployed(deploy_id: str, result: DeploymentShape) -> Deployed:
     """The result of a success. Only `success` counts: low coverage fails no component (seen in live orgs)."""
-    details = result.get("details") or {}
-    tests = details.get("runTestResult") or details.get("runTestResults") or {}
-    if not _flag(result.get("success")):
+    details = result.details or DetailsShape()
+    tests = details.run_test_result or details.run_test_results or {}
+    if not _flag(result.success):
         raise _failure(result, details, tests)
     warnings = [
         _message(component)
-        for component in _many(details.get("componentSuccesses"))
+        for component in _many(details.component_successes)
         if component.get("problemType") == "Warning"
     ]
     return Deployed(
         deploy_id,
-        components=_count(result.get("numberComponentsDeployed")),
-        tests=_count(result.get("numberTestsCompleted")),
+        components=_count(result.number_components_deployed),
+        tests=_count(result.number_tests_completed),
         warnings=(*warnings, *_coverage(tests)),
     )
 
 
-def _failure(result: Mapping[str, Any], details: Mapping[str, Any], tests: Mapping[str, Any]) -> DeployFailed:
-    reasons = [_message(component) for component in _many(details.get("componentFailures"))]
+def _failure(result: DeploymentShape, details: DetailsShape, tests: Mapping[str, Any]) -> DeployFailed:
+    reasons = [_message(component) for component in _many(details.component_failures)]
     reasons += [_test_failure(failure) for failure in _many(tests.get("failures"))]
     reasons += _coverage(tests)
-    if result.get("errorMessage"):
-        reasons.insert(0, str(result["errorMessage"]))
-    what = "check" if _flag(result.get("checkOnly")) else "deployment"
+    if result.error_message:
+        reasons.insert(0, str(result.error_message))
+    what = "check" if _flag(result.check_only) else "deployment"
     listed = tuple(reasons[:MAX_REASONS])
     if len(reasons) > MAX_REASONS:
         listed += (f"and {len(reasons) - MAX_REASONS} more",)
     return DeployFailed(
-        f"The {what} ended {result.get('status', 'Failed')}: nothing was changed in the org.",
+        f"The {what} ended {result.status or 'Failed'}: nothing was changed in the org.",
         "Correct the components below; Setup → Deployment Status lists them too.",
         listed,
     )
@@ -214,22 +218,23 @@ def _coverage(tests: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _progress(result: Mapping[str, Any]) -> Progress:
+def _progress(result: DeploymentShape) -> Progress:
     return Progress(
-        check_only=_flag(result.get("checkOnly")),
-        status=str(result.get("status") or ""),
-        components=_count(result.get("numberComponentsDeployed")),
-        components_total=_count(result.get("numberComponentsTotal")),
-        tests=_count(result.get("numberTestsCompleted")),
-        tests_total=_count(result.get("numberTestsTotal")),
-        detail=str(result.get("stateDetail") or ""),
+        check_only=_flag(result.check_only),
+        status=str(result.status or ""),
+        components=_count(result.number_components_deployed),
+        components_total=_count(result.number_components_total),
+        tests=_count(result.number_tests_completed),
+        tests_total=_count(result.number_tests_total),
+        detail=str(result.state_detail or ""),
     )
 
 
 def _many(value: Any) -> Sequence[Mapping[str, Any]]:
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [value]
+    return [item for item in found if isinstance(item, Mapping)]
 
 
 def _flag(value: Any) -> bool:
@@ -237,4 +242,8 @@ def _flag(value: Any) -> bool:
 
 
 def _count(value: Any) -> int:
-    return int(value) if value not in (None, "") else 0
+    """A number, which may be text; only shown, so that 0 stands for anything else."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0

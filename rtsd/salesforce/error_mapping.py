@@ -221,7 +221,7 @@ def parse_error(body: str) -> ErrorResponse:
     """Parse an error body of any of the four shapes; never raises."""
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return _from_text(body)
     if isinstance(data, list) and data:
         data = data[0]

@@ -23,7 +23,7 @@ log = structlog.get_logger("rtsd.salesforce")
 
 ONE_CALL: Mapping[str, int] = {API_REQUESTS: 1}
 
-_USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
+_USAGE = re.compile(r"(?:^|[;,\s])api-usage=([0-9]{1,15})/([0-9]{1,15})(?![0-9])")
 """Not anchored at the end, as a per-app part may follow (REST API guide, Limit Info Header)."""
 _MAX_LOCAL_SKEW_MS: Millis = 300_000
 """The local clock's assumed error for a response without Date: generous, so that doubt leads to a repair."""
@@ -136,7 +136,7 @@ def http_date(text: str) -> Millis | None:
     """Parse an HTTP date; None for anything else."""
     try:
         return int(parsedate_to_datetime(text).timestamp()) * 1000
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

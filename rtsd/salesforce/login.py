@@ -10,7 +10,6 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
@@ -23,6 +22,7 @@ from rtsd.core.ids import full_id
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.error_mapping import ErrorResponse, parse_error
+from rtsd.salesforce.shapes import LoginShape, shaped
 from rtsd.salesforce.transport import (
     TargetSession,
     Timeouts,
@@ -34,6 +34,7 @@ from rtsd.salesforce.transport import (
 )
 
 _TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  a path
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _PLACEHOLDER = "rtsd-login"
 """The domain passed to simple-salesforce; the session redirects it to the login_url."""
 
@@ -85,7 +86,8 @@ async def _refresh(
             aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(ssl=context)) as http,
             http.post(url, data=form, proxy=proxy_for(url), allow_redirects=False) as response,
         ):
-            return read_login(credentials, response.status, await response.text())
+            body = (await response.read()).decode("utf-8", "replace")  # text() fails on unknown charsets
+            return read_login(credentials, response.status, body)
     except (aiohttp.ClientError, TimeoutError, OSError) as cause:
         raise unreachable(url, cause).error from cause
 
@@ -106,7 +108,11 @@ def _through_simple_salesforce(
         except SalesforceAuthenticationFailed as cause:
             raise AuthenticationFailed(f"The login was not attempted: {cause.auth_message}") from cause
         except (jwt.PyJWTError, ValueError, TypeError) as cause:
-            raise _unusable_key(cause) from cause
+            if session.last is None:
+                raise _unusable_key(cause) from cause
+        except (AttributeError, LookupError):  # what it makes of an odd answer, which is judged below
+            if session.last is None:
+                raise
         if session.last is None:
             raise AuthenticationFailed("The login was not attempted.")
         return read_login(credentials, session.last.status_code, session.last.text)
@@ -144,20 +150,23 @@ def read_login(credentials: Credentials, status: int, body: str) -> Login:
     """Parse the token endpoint's response. Raises AuthenticationFailed or OrgUnreachable."""
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise _not_json(credentials, status, body) from None
     if status >= 500 or status in (420, 429):
         raise OrgUnreachable(f"The login host answered {status}.", status=status)
     if status != 200 or not isinstance(data, dict) or not data.get("access_token"):
         raise _refusal(status, parse_error(body), credentials)
-    instance_url = str(data.get("instance_url") or credentials.login_url).rstrip("/")
-    if urlsplit(instance_url).scheme != "https" and not is_loopback(instance_url):
+    told = shaped(data, LoginShape, what="the login")
+    instance_url = (told.instance_url or credentials.login_url).rstrip("/")
+    if not _ORIGIN.fullmatch(instance_url) or not (
+        instance_url.startswith("https://") or is_loopback(instance_url)
+    ):
         raise AuthenticationFailed(
             f"The login host names {instance_url} as the org's address, which is not https.",
             "Check org.login_url: it does not lead to Salesforce.",
         )
-    token = Token(data["access_token"], instance_url, _org_of(str(data.get("id") or "")))
-    return Login(token, str(data.get("refresh_token") or ""))
+    token = Token(told.access_token, instance_url, _org_of(told.id or ""))
+    return Login(token, told.refresh_token or "")
 
 
 def _org_of(identity: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from simple_salesforce import Salesforce, SFType
-from simple_salesforce.exceptions import SalesforceError as SimpleSalesforceError
 
 from rtsd.core.schema import (
     BINARY_TYPES,
@@ -19,22 +18,26 @@ from rtsd.core.schema import (
     ObjectSchema,
     kind_of,
 )
-from rtsd.errors import ObjectUnavailable, OrgUnreachable
+from rtsd.errors import ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce.error_mapping import CallFailed, Recovery
 from rtsd.salesforce.exchange import ONE_CALL, Call
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.responses import Response
 from rtsd.salesforce.rest import RestConnection
+from rtsd.salesforce.shapes import DescribeShape, FieldShape, ListShape, NotJson, decoded, odd
 from rtsd.salesforce.transport import TargetSession, in_daemon_thread, unreachable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """An object's describe: the schema, the raw JSON, and `Last-Modified` for the next conditional call."""
+    """An object's describe: the schema, and `Last-Modified` for the next conditional call."""
 
     schema: ObjectSchema
-    raw: dict[str, Any]
+    existing: tuple[str, ...]
+    """Every visible field, including those that are never mirrored."""
     last_modified: str
     observed: Observed
 
@@ -63,11 +66,15 @@ async def describe(
         kind = SFType(name, token.access_token, host, version, session=session, object_pairs_hook=dict)
         return kind.describe(headers=headers)
 
-    response = await _through_simple_salesforce(connection, purpose, ask)
+    response = await _through_simple_salesforce(connection, purpose, ask, DescribeShape)
     if response.status == 304:
         return None
-    schema = read_schema(response.data)
-    return Described(schema, response.data, response.headers.get("Last-Modified", ""), response.observed)
+    found = response.data
+    if found.name.lower() != name.lower():
+        raise odd(f"the describe of {name}", f"it describes {found.name}")
+    existing = tuple(field.name for field in found.fields)
+    last_modified = response.headers.get("Last-Modified", "")
+    return Described(read_schema(found), existing, last_modified, response.observed)
 
 
 async def list_objects(connection: RestConnection, *, purpose: str = "describe") -> dict[str, ListedObject]:
@@ -82,77 +89,87 @@ async def list_objects(connection: RestConnection, *, purpose: str = "describe")
             object_pairs_hook=dict,
         ).describe()
 
-    response = await _through_simple_salesforce(connection, purpose, ask)
-    return {
-        entry["name"]: ListedObject(
-            name=entry["name"],
-            triggerable=bool(entry.get("triggerable", True)),
-        )
-        for entry in response.data["sobjects"]
-    }
+    response = await _through_simple_salesforce(connection, purpose, ask, ListShape)
+    return {entry.name: ListedObject(entry.name, entry.triggerable) for entry in response.data.sobjects}
 
 
-def read_schema(raw: dict[str, Any]) -> ObjectSchema:
+def read_schema(found: DescribeShape) -> ObjectSchema:
     """Convert a describe: the fields that can be mirrored, in its order, and the field that orders versions.
 
     Raises ObjectUnavailable if the object is not queryable or has no Id.
     """
-    fields = tuple(_field(entry) for entry in raw["fields"] if _is_mirrored(entry))
-    if not raw.get("queryable", True) or not any(field.name == "Id" for field in fields):
+    fields = tuple(_field(entry) for entry in found.fields if _is_mirrored(entry))
+    if not found.queryable or not any(field.name == "Id" for field in fields):
         raise ObjectUnavailable(
-            f"{raw['name']} cannot be queried.",
+            f"{found.name} cannot be queried.",
             "Remove it from [[objects]]: Salesforce does not allow reading it.",
         )
     filterable = {field.name for field in fields if field.filterable}
     return ObjectSchema(
-        name=raw["name"],
+        name=found.name,
         fields=fields,
         cursor=next((name for name in CURSOR_PREFERENCE if name in filterable), None),
-        replicateable=bool(raw.get("replicateable", False)),
+        replicateable=found.replicateable,
     )
 
 
-def _field(entry: dict[str, Any]) -> Field:
+def _field(entry: FieldShape) -> Field:
     return Field(
-        name=entry["name"],
-        type=entry["type"],
-        kind=kind_of(entry["type"]),
-        calculated=bool(entry.get("calculated")),
-        filterable=bool(entry.get("filterable", True)),
+        name=entry.name,
+        type=entry.type,
+        kind=kind_of(entry.type),
+        calculated=entry.calculated,
+        filterable=entry.filterable,
     )
 
 
-def _is_mirrored(entry: dict[str, Any]) -> bool:
+def _is_mirrored(entry: FieldShape) -> bool:
     """Whether the field can be mirrored: no compound, no binary, no list of ids or names (soapType `urn:…`).
 
     Bulk jobs refuse the first two and never return the lists (Bulk API 2.0 guide, Query).
     """
-    return entry["type"] not in COMPOUND_TYPES | BINARY_TYPES and not str(
-        entry.get("soapType", "")
-    ).startswith("urn:")
+    return entry.type not in COMPOUND_TYPES | BINARY_TYPES and not entry.soap_type.startswith("urn:")
 
 
 async def _through_simple_salesforce(
-    connection: RestConnection, purpose: str, ask: Callable[[TargetSession, Token], Any]
-) -> Response[Any]:
+    connection: RestConnection,
+    purpose: str,
+    ask: Callable[[TargetSession, Token], Any],
+    shape: type[T],
+) -> Response[T]:
     """Run a simple-salesforce call in a thread as one exchange, which handles login and retries."""
 
-    def blocking(token: Token) -> Response[Any]:
+    def blocking(token: Token) -> Response[T]:
         with TargetSession(token.instance_url, connection.context, connection.timeouts) as session:
             try:
-                data = ask(session, token)
-            except SimpleSalesforceError:
-                data = None  # the exchange checks the response itself
-            except ValueError as cause:
-                error = OrgUnreachable(f"{token.instance_url} sent a response that is not JSON.")
-                raise CallFailed(error, Recovery.RETRY) from cause
+                ask(session, token)
             except requests.RequestException as cause:
-                raise unreachable(token.instance_url, cause) from cause
+                # one of them stands for a body that is not JSON, which is judged below
+                if session.last is None or not isinstance(cause, requests.JSONDecodeError):
+                    raise unreachable(token.instance_url, cause) from cause
+            except Exception:  # whatever it makes of an odd answer: that is judged below
+                if session.last is None:
+                    raise
             if session.last is None:
                 raise AssertionError("simple-salesforce returned without a call")
-            error_body = session.last.text if session.last.status_code >= 300 else ""
-            return Response(session.last.status_code, session.last.headers, data, error_body)
+            return _judged(session.last, shape)
 
     return await connection.exchange.run(
         Call(purpose, ONE_CALL), lambda token: in_daemon_thread(lambda: blocking(token))
     )
+
+
+def _judged(last: requests.Response, shape: type[T]) -> Response[T]:
+    """Read the response itself: simple-salesforce fails in many ways on bodies that it does not expect."""
+    if last.status_code >= 300:
+        failed: Response[Any] = Response(last.status_code, last.headers, None, last.text)
+        return failed
+    text = last.content.decode("utf-8", "replace")
+    try:
+        data = decoded(text, shape, what="a describe")
+    except NotJson as cause:
+        error = OrgUnreachable("Salesforce sent a describe that is not JSON.", status=last.status_code)
+        raise CallFailed(error, Recovery.RETRY) from cause
+    except SalesforceError as error:
+        raise CallFailed(error, Recovery.NONE) from error
+    return Response(last.status_code, last.headers, data)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
 
 from rtsd.core.ids import full_id
-from rtsd.core.instant import Millis
+from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.shapes import RecordId, ResultShape, odd
 
 PURPOSE = "package"
 """The ledger's purpose for every call of this module."""
@@ -32,6 +35,7 @@ COLLECTION_SIZE = 200
 """Records per collections call (REST API guide, sObject Collections)."""
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
 _ABSENT = ("INVALID_TYPE", "NOT_FOUND")
+_Row = TypeVar("_Row")
 _TRIGGER = re.compile(r"\s*trigger\s+\w+\s+on\s+(\w+)", re.IGNORECASE)
 
 
@@ -48,6 +52,48 @@ class Settings:
     org_id: str
     token: str | None = None
     """None unless requested."""
+
+
+class _SettingsShape(Struct):
+    Id: RecordId
+    SetupOwnerId: RecordId | None = None
+    Disable_RTS__c: bool | None = None
+    Error_Logging__c: bool | None = None
+    Gateway_URL__c: str | None = None
+    Org_Id__c: str | None = None
+    Token__c: str | UnsetType | None = UNSET
+
+
+class _SyncedShape(Struct):
+    Id: RecordId
+    Object__c: str | None
+    Field__c: str | None
+    Condition__c: bool | None = None
+
+
+class _TriggerShape(Struct):
+    Name: str
+    TableEnumOrId: str | None = None
+    Body: str | None = None
+
+
+class _IdShape(Struct):
+    Id: RecordId
+
+
+class ErrorRow(Struct):
+    """A row of the package's error log, without its payload."""
+
+    Id: RecordId
+    CreatedDate: str
+    Object__c: str | None = None
+    Record_Ids__c: str | None = None
+    HTTP_Status__c: float | None = None
+    Message__c: str | None = None
+    Attempt__c: float | None = None
+
+    def __post_init__(self) -> None:
+        from_iso(self.CreatedDate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +119,7 @@ async def read_settings(client: Client, *, with_token: bool = False) -> list[Set
         if is_absent(error):
             return None
         raise
-    return [_settings(row) for row in page.records]
+    return [_settings(row) for row in page.rows(_SettingsShape)]
 
 
 async def org_settings(client: Client, org_id: str, *, with_token: bool = False) -> Settings | None:
@@ -104,10 +150,10 @@ async def write_settings(
     """Set fields of the org's row, or of a new one if `row` is None."""
     if row is None:
         body = {"SetupOwnerId": org_id, **values}
-        await client.post(f"sobjects/{SETTINGS}", purpose=PURPOSE, body=body, repeatable=False)
+        await client.command("POST", f"sobjects/{SETTINGS}", purpose=PURPOSE, body=body, repeatable=False)
     else:
         path = f"sobjects/{SETTINGS}/{row.id}"
-        await client.request("PATCH", path, purpose=PURPOSE, body=dict(values))
+        await client.command("PATCH", path, purpose=PURPOSE, body=dict(values))
 
 
 async def set_disabled(client: Client, org_id: str, *, disabled: bool) -> bool:
@@ -135,10 +181,15 @@ async def read_synced_fields(client: Client, objects: Sequence[str]) -> list[Syn
             if is_absent(error):
                 return None
             raise
-        found += [_synced(row) for row in page.records if row["Object__c"] and row["Field__c"]]
+        rows = page.rows(_SyncedShape)
+        found += [
+            SyncedField(row.Object__c, row.Field__c, row.Condition__c is True)
+            for row in rows
+            if row.Object__c and row.Field__c
+        ]
         if page.done:
             return found
-        last_id = page.records[-1]["Id"]
+        last_id = _last(rows).Id
 
 
 async def write_synced_fields(client: Client, fields: Sequence[SyncedField]) -> None:
@@ -147,7 +198,7 @@ async def write_synced_fields(client: Client, fields: Sequence[SyncedField]) -> 
         records = [_record(field) for field in fields[start : start + COLLECTION_SIZE]]
         path, body = f"composite/sobjects/{SYNCED_FIELD}/{KEY}", {"allOrNone": True, "records": records}
         try:
-            answer = await client.request("PATCH", path, purpose=PURPOSE, body=body)
+            answer = await client.request("PATCH", path, list[ResultShape], purpose=PURPOSE, body=body)
         except SalesforceError as error:
             if error.status not in (404, 405):
                 raise
@@ -169,27 +220,21 @@ def changed_rows(name: str, rows: Sequence[SyncedField], wanted: Sequence[str]) 
     return on + off
 
 
-async def read_errors(client: Client, since: Millis) -> list[dict[str, Any]]:
+async def read_errors(client: Client, since: Millis) -> list[ErrorRow]:
     """Return the package's error log since `since` (ms), oldest first, without payloads."""
-    columns = (
-        "Id",
-        "CreatedDate",
-        "Object__c",
-        "Record_Ids__c",
-        "HTTP_Status__c",
-        "Message__c",
-        "Attempt__c",
-    )
-    found: list[dict[str, Any]] = []
+    found: list[ErrorRow] = []
     where = soql.since("CreatedDate", since)
     while True:
-        statement = soql.select(columns, ERROR, where, order_by=soql.keyset_order("CreatedDate"))
+        statement = soql.select(
+            ErrorRow.__struct_fields__, ERROR, where, order_by=soql.keyset_order("CreatedDate")
+        )
         page = await client.query(statement, purpose=PURPOSE)
-        found += page.records
+        rows = page.rows(ErrorRow)
+        found += rows
         if page.done:
             return found
-        last = page.records[-1]
-        where = soql.after_stamp("CreatedDate", last["CreatedDate"], last["Id"])
+        last = _last(rows)
+        where = soql.after_stamp("CreatedDate", last.CreatedDate, last.Id)
 
 
 async def delete_errors(client: Client, before: Millis) -> int:
@@ -198,15 +243,19 @@ async def delete_errors(client: Client, before: Millis) -> int:
     (sObject Collections, Delete: 200 ids per call.)
     """
     total = 0
+    asked: set[str] = set()
     while True:
         old = soql.before("CreatedDate", before)
         statement = soql.select(("Id",), ERROR, old, order_by="CreatedDate", limit=COLLECTION_SIZE)
-        ids = [str(row["Id"]) for row in (await client.query(statement, purpose=PURPOSE)).records]
+        ids = [row.Id for row in (await client.query(statement, purpose=PURPOSE)).rows(_IdShape)]
+        if not asked.isdisjoint(ids):
+            raise odd("a deletion", "rows that were deleted are still there")
+        asked.update(ids)
         if not ids:
             return total
         path, params = "composite/sobjects", {"ids": ",".join(ids), "allOrNone": "false"}
-        answer = await client.request("DELETE", path, purpose=PURPOSE, params=params)
-        deleted = sum(1 for result in answer.data if result.get("success"))
+        answer = await client.request("DELETE", path, list[ResultShape], purpose=PURPOSE, params=params)
+        deleted = sum(1 for result in answer.data if result.success)
         total += deleted
         if deleted < len(ids):
             return total  # rows that cannot be deleted must not keep this loop running
@@ -220,9 +269,9 @@ async def read_triggers(client: Client) -> dict[str, str]:
     """
     page = await client.tooling_query(soql.active_apex_triggers("RTS%"), purpose=PURPOSE)
     found = {}
-    for row in page.records:
-        head = _TRIGGER.match(row.get("Body") or "")
-        found[head[1] if head else str(row["TableEnumOrId"])] = str(row["Name"])
+    for row in page.rows(_TriggerShape):
+        head = _TRIGGER.match(row.Body or "")
+        found[head[1] if head else str(row.TableEnumOrId)] = row.Name
     return found
 
 
@@ -231,23 +280,26 @@ async def _write_singly(client: Client, records: Iterable[Mapping[str, Any]]) ->
     for record in records:
         body = {name: value for name, value in record.items() if name not in ("attributes", KEY)}
         path = f"sobjects/{SYNCED_FIELD}/{KEY}/{record[KEY]}"
-        await client.request("PATCH", path, purpose=PURPOSE, body=body)
+        await client.command("PATCH", path, purpose=PURPOSE, body=body)
 
 
-def _settings(row: Mapping[str, Any]) -> Settings:
+def _settings(row: _SettingsShape) -> Settings:
     return Settings(
-        id=row["Id"],
-        owner=full_id(row["SetupOwnerId"]) if row.get("SetupOwnerId") else "",
-        disabled=row.get("Disable_RTS__c") is True,
-        error_logging=row.get("Error_Logging__c") is True,
-        gateway_url=row.get("Gateway_URL__c") or "",
-        org_id=row.get("Org_Id__c") or "",
-        token=(row["Token__c"] or "") if "Token__c" in row else None,
+        id=row.Id,
+        owner=full_id(row.SetupOwnerId) if row.SetupOwnerId else "",
+        disabled=row.Disable_RTS__c is True,
+        error_logging=row.Error_Logging__c is True,
+        gateway_url=row.Gateway_URL__c or "",
+        org_id=row.Org_Id__c or "",
+        token=None if row.Token__c is UNSET else row.Token__c or "",
     )
 
 
-def _synced(row: Mapping[str, Any]) -> SyncedField:
-    return SyncedField(row["Object__c"], row["Field__c"], row.get("Condition__c") is True)
+def _last(rows: Sequence[_Row]) -> _Row:
+    """The row behind which the next page begins. Raises SalesforceError for a page without any."""
+    if not rows:
+        raise odd("a query", "a page is empty, but not the last one")
+    return rows[-1]
 
 
 def _record(synced: SyncedField) -> dict[str, Any]:
@@ -260,9 +312,9 @@ def _record(synced: SyncedField) -> dict[str, Any]:
     }
 
 
-def _require_success(results: Iterable[Mapping[str, Any]]) -> None:
+def _require_success(results: Iterable[ResultShape]) -> None:
     """Raise SalesforceError if any row was refused; the call itself answers 200 nevertheless."""
-    errors = [error for result in results if not result.get("success") for error in result.get("errors", [])]
+    errors = [error for result in results if not result.success for error in result.errors]
     rolled_back = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
     cause = next((error for error in errors if error.get("statusCode") != rolled_back), None)
     if cause is not None:

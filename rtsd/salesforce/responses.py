@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from rtsd.core.instant import Millis
 from rtsd.salesforce.ledger import Observed
+from rtsd.salesforce.shapes import shaped
 
 T = TypeVar("T")
 
@@ -37,6 +38,10 @@ class Page:
     total: int
     done: bool
     observed: Observed
+
+    def rows(self, shape: type[T]) -> list[T]:
+        """The records as this shape. Raises SalesforceError if one of them does not have it."""
+        return shaped(self.records, list[shape], what="a query")  # type: ignore[valid-type]  # a type at run time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +80,18 @@ WITHOUT_APEX = frozenset({"Professional Edition", "Group Edition", "Essentials E
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The org's Organization record."""
+    """The org's Organization record; None for what the sync user may not see."""
 
     id: str
-    name: str
-    edition: str
+    name: str | None = None
+    edition: str | None = None
     """OrganizationType, such as `Enterprise Edition`."""
-    sandbox: bool
+    sandbox: bool | None = None
 
     @property
-    def apex(self) -> bool:
+    def apex(self) -> bool | None:
         """Whether the edition runs Apex, which the package needs."""
-        return self.edition not in WITHOUT_APEX
+        return None if self.edition is None else self.edition not in WITHOUT_APEX
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from rtsd.errors import OrgUnreachable
+from rtsd.errors import OrgUnreachable, SalesforceError
 from rtsd.salesforce.error_mapping import CallFailed, Recovery
 from rtsd.salesforce.exchange import ONE_CALL, Call, Exchange
 from rtsd.salesforce.ledger import (
@@ -26,11 +27,14 @@ from rtsd.salesforce.login import Token
 from rtsd.salesforce.responses import Response
 from rtsd.salesforce.retry import ConcurrencyLimit, Retrier, RetryPolicy, Sleep
 from rtsd.salesforce.session import Session
+from rtsd.salesforce.shapes import CompositeShape, NotJson, decoded, shaped
 from rtsd.salesforce.transport import Timeouts, proxy_for, tls_context, unreachable
 
 _MAX_URI = 16_384 - 1_000
 """Bytes of URI and token. The org accepts 16,384 with all headers (REST API guide, Status Codes)."""
 _READ_BYTES = 256 * 1024
+
+T = TypeVar("T")
 
 
 class Stream(NamedTuple):
@@ -46,7 +50,8 @@ class Stream(NamedTuple):
 class RestConnection:
     """Requests to one org. `async with` opens and closes the connection pool.
 
-    Every call takes the `purpose` under which the ledger counts it. All calls raise QuotaExhausted,
+    Every call takes the `purpose` under which the ledger counts it, and the shape of the answer that it can
+    use (`shapes`): no other answer reaches a caller. All calls raise QuotaExhausted,
     AuthenticationFailed, SessionExpired, OrgUnreachable, ObjectUnavailable, or SalesforceError with
     Salesforce's `reason` (QUERY_TIMEOUT, MALFORMED_QUERY, EXCEEDED_ID_LIMIT...).
     """
@@ -101,6 +106,7 @@ class RestConnection:
         self,
         method: str,
         path: str,
+        shape: type[T],
         *,
         purpose: str,
         params: Mapping[str, str] | None = None,
@@ -109,54 +115,81 @@ class RestConnection:
         bulk: bool = False,
         resources: Mapping[str, int] = ONE_CALL,
         attempts: int | None = None,
-    ) -> Response[Any]:
+    ) -> Response[T]:
         """Call `path` below `/services/data/vNN.N`, or an absolute path that starts with `/services/`.
 
         `body` is sent as JSON. A call that is not `repeatable` is retried only if Salesforce certainly did
         not process it. `resources` is its cost by limit name; `bulk` marks the creation of a Bulk job.
         """
 
-        async def send(token: Token) -> Response[Any]:
+        async def send(token: Token) -> Response[T]:
             url = self.url(token, path, params)
             async with self._open(method, url, token, body) as response:
-                return await self._read_json(response)
+                return await self._read_json(response, shape)
 
         return await self.exchange.run(Call(purpose, resources, repeatable, bulk, attempts), send)
 
-    async def get(self, path: str, *, purpose: str, params: Mapping[str, str] | None = None) -> Response[Any]:
+    async def get(
+        self, path: str, shape: type[T], *, purpose: str, params: Mapping[str, str] | None = None
+    ) -> Response[T]:
         """GET `path`."""
-        return await self.request("GET", path, purpose=purpose, params=params)
+        return await self.request("GET", path, shape, purpose=purpose, params=params)
 
-    async def post(self, path: str, *, purpose: str, body: Any, repeatable: bool = True) -> Response[Any]:
+    async def post(
+        self, path: str, shape: type[T], *, purpose: str, body: Any, repeatable: bool = True
+    ) -> Response[T]:
         """POST `body` as JSON to `path`."""
-        return await self.request("POST", path, purpose=purpose, body=body, repeatable=repeatable)
+        return await self.request("POST", path, shape, purpose=purpose, body=body, repeatable=repeatable)
+
+    async def command(
+        self,
+        method: str,
+        path: str,
+        *,
+        purpose: str,
+        body: Any = None,
+        repeatable: bool = True,
+        attempts: int | None = None,
+    ) -> None:
+        """Call `path` for its effect; the body of a success tells nothing, and may be empty."""
+
+        async def send(token: Token) -> Response[None]:
+            async with self._open(method, self.url(token, path), token, body) as response:
+                text = await self._read_text(response)
+                if response.status < 300 and text:
+                    _data(response, text, object)
+                return Response(response.status, response.headers, None, text)
+
+        await self.exchange.run(Call(purpose, ONE_CALL, repeatable, attempts=attempts), send)
 
     async def post_form(
-        self, path: str, *, purpose: str, form: Callable[[], aiohttp.FormData]
-    ) -> Response[Any]:
+        self, path: str, shape: type[T], *, purpose: str, form: Callable[[], aiohttp.FormData]
+    ) -> Response[T]:
         """POST multipart form data, built for each attempt; retried only if certainly not processed."""
 
-        async def send(token: Token) -> Response[Any]:
+        async def send(token: Token) -> Response[T]:
             async with self._open("POST", self.url(token, path), token, form()) as response:
-                return await self._read_json(response)
+                return await self._read_json(response, shape)
 
         return await self.exchange.run(Call(purpose, ONE_CALL, repeatable=False), send)
 
-    async def get_long(self, path: str, *, purpose: str, params: Mapping[str, str]) -> Response[Any]:
+    async def get_long(
+        self, path: str, shape: type[T], *, purpose: str, params: Mapping[str, str]
+    ) -> Response[T]:
         """GET a path whose URI may be too long to send: then as a composite call, which also counts once.
 
         (REST API guide, Composite; URI and headers of a request are limited to 16,384 bytes.)
         """
 
-        async def send(token: Token) -> Response[Any]:
+        async def send(token: Token) -> Response[T]:
             url = self.url(token, path, params)
             if len(str(url)) + len(token.access_token) <= _MAX_URI:
                 async with self._open("GET", url, token, None) as response:
-                    return await self._read_json(response)
+                    return await self._read_json(response, shape)
             part = {"method": "GET", "url": url.raw_path_qs, "referenceId": "q"}
             body = {"allOrNone": False, "compositeRequest": [part]}
             async with self._open("POST", self.url(token, "composite"), token, body) as response:
-                return _only_part(await self._read_json(response))
+                return _only_part(await self._read_json(response, CompositeShape), shape)
 
         return await self.exchange.run(Call(purpose, ONE_CALL), send)
 
@@ -229,18 +262,12 @@ class RestConnection:
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:
             raise unreachable(str(url), cause) from cause
 
-    async def _read_json(self, response: aiohttp.ClientResponse) -> Response[Any]:
+    async def _read_json(self, response: aiohttp.ClientResponse, shape: type[T]) -> Response[T]:
+        """Read a whole response; the data of an error is nothing, as `Exchange` raises it."""
         text = await self._read_text(response)
         if response.status >= 300:
-            return Response(response.status, response.headers, None, text)
-        try:
-            data = msgspec.json.decode(text) if text else None
-        except msgspec.DecodeError as cause:  # a maintenance page sent as a success
-            error = OrgUnreachable(
-                f"{response.url.host} sent a response that is not JSON.", status=response.status
-            )
-            raise CallFailed(error, Recovery.RETRY) from cause
-        return Response(response.status, response.headers, data)
+            return _error(response.status, response.headers, text)
+        return Response(response.status, response.headers, _data(response, text, shape))
 
     async def _read_text(self, response: aiohttp.ClientResponse) -> str:
         parts: list[bytes] = []
@@ -264,12 +291,36 @@ class RestConnection:
             yield chunk
 
 
-def _only_part(response: Response[Any]) -> Response[Any]:
+def _error(status: int, headers: Mapping[str, str], text: str) -> Response[Any]:
+    return Response(status, headers, None, text)
+
+
+def _data(response: aiohttp.ClientResponse, text: str, shape: type[T]) -> T:
+    """Decode a success. Raises CallFailed for JSON of another shape, a maintenance page, or nothing."""
+    try:
+        return decoded(text, shape, what=_asked(response.url.path))
+    except SalesforceError as unusable:  # asked again at once, it would cost as much and say the same
+        raise CallFailed(unusable, Recovery.NONE) from unusable
+    except NotJson as cause:
+        what = "a response that is not JSON" if text else "an empty response"
+        error = OrgUnreachable(f"{response.url.host} sent {what}.", status=response.status)
+        raise CallFailed(error, Recovery.RETRY) from cause
+
+
+def _asked(path: str) -> str:
+    """What was asked for, without the version: `query`, `jobs/query/750...`."""
+    return re.sub(r"^/services/(data/v[0-9.]+/)?", "", path)
+
+
+def _only_part(response: Response[CompositeShape], shape: type[T]) -> Response[T]:
     """Unwrap a composite response with a single part."""
     if response.status >= 300:
-        return response
-    part = response.data["compositeResponse"][0]
-    status, body = part["httpStatusCode"], part["body"]
-    if status < 300:
-        return Response(status, response.headers, body)
-    return Response(status, response.headers, None, msgspec.json.encode(body).decode())
+        return _error(response.status, response.headers, response.error_body)
+    part = response.data.composite_response[0]
+    if part.http_status_code < 300:
+        try:
+            data = shaped(part.body, shape, what="composite")
+        except SalesforceError as error:
+            raise CallFailed(error, Recovery.NONE) from error
+        return Response(part.http_status_code, response.headers, data)
+    return _error(part.http_status_code, response.headers, msgspec.json.encode(part.body).decode())

@@ -107,9 +107,13 @@ def earliest(object_name: str, stamp: str, where: str) -> str:
     return select((f"MIN({stamp}) m",), object_name, where)
 
 
-def organization() -> str:
+ORGANIZATION = ("Id", "Name", "OrganizationType", "IsSandbox")
+"""What rtsd reads of the Organization record; all but the Id may be hidden from the sync user."""
+
+
+def organization(fields: Sequence[str] = ORGANIZATION) -> str:
     """The Organization record."""
-    return select(("Id", "Name", "OrganizationType", "IsSandbox"), "Organization")
+    return select(fields, "Organization")
 
 
 def user_named(username: str) -> str:

@@ -117,6 +117,7 @@ class Database:
         lock = _lock(path)
         try:
             if not _exists(path):
+                require_no_leftovers(path)
                 await _create(path)
             writer = await _connect(path, read_only=False)
             reader = await _connect(path, read_only=True)
@@ -288,6 +289,21 @@ def _exists(path: Path) -> bool:
             "nothing was changed; run the newer version, or load into another file",
         )
     return True
+
+
+def require_no_leftovers(path: Path) -> None:
+    """Refuse to create a database beside the journal of an earlier one, which SQLite would replay into it.
+
+    Raises StorageUnwritable, and changes nothing.
+    """
+    left = [Path(f"{path}{suffix}") for suffix in ("-wal", "-journal")]
+    if not any(file.exists() and file.stat().st_size for file in left):
+        return
+    raise StorageUnwritable(
+        f"{path} is missing, but {path.name}-wal or {path.name}-journal of an earlier mirror is there: SQLite"
+        " would replay it into a new one",
+        f"put {path.name} back, or remove {path}-wal, {path}-shm and {path}-journal to load the mirror again",
+    )
 
 
 async def _create(path: Path) -> None:

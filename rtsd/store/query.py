@@ -38,6 +38,8 @@ async def run(path: Path, sql: str) -> QueryResult:
 
     Raises UsageError for other statements, for SQLite's errors, and for a query that takes too long.
     """
+    if "\0" in sql:
+        raise UsageError("the query contains a NUL character", "remove it")
     connection = await aiosqlite.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
         await connection.set_authorizer(_only_reading)

@@ -124,8 +124,7 @@ class Describer:
 
         Raises ValueError if the configuration names a field that the sync user cannot see.
         """
-        existing = [field["name"] for field in found.raw["fields"]]
-        table = Table(narrow(found.schema, mirrored.config, existing))
+        table = Table(narrow(found.schema, mirrored.config, found.existing))
         async with self._work.begin() as unit:
             before = unit.stored(mirrored)
             added = await _columns_to_fill(unit, before.table, table)

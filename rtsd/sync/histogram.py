@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.core.instant import DAY_MS, Millis, from_iso, normal_iso, to_iso
+from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import TOO_SLOW
+from rtsd.salesforce.shapes import DayShape, EarliestShape, HourShape, odd
 from rtsd.store import mirror
 from rtsd.store.database import Database
 from rtsd.sync.mirrored_object import MirroredObject
@@ -61,7 +62,7 @@ class OrgHistogram:
         where = soql.all_of(soql.between(cursor, day, day + DAY_MS), mirrored.config.where)
         page = await self.client.query(soql.by_hour(mirrored.name, cursor, where), purpose=self.purpose)
         date = to_iso(day)[:10]
-        return {f"{date}T{int(row['h']):02d}": int(row["n"]) for row in page.records}
+        return {f"{date}T{row.h:02d}": row.n for row in page.rows(HourShape)}
 
     async def _count_days(self, windows: Sequence[str]) -> tuple[dict[str, int], str]:
         mirrored = self.mirrored
@@ -71,9 +72,9 @@ class OrgHistogram:
         for condition in windows:
             where = soql.all_of(condition, mirrored.config.where)
             page = await self.client.query(soql.by_day(mirrored.name, cursor, where), purpose=self.purpose)
-            for row in page.records:
-                counts[str(row["d"])] = int(row["n"])
-                newest = max(newest, normal_iso(str(row["m"])))
+            for row in page.rows(DayShape):
+                counts[row.d] = row.n
+                newest = max(newest, row.m)
         return counts, newest
 
     async def _windows(self, before: str, parts: int) -> list[str]:
@@ -98,7 +99,10 @@ class OrgHistogram:
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.before(cursor, before), mirrored.config.where)
         page = await self.client.query(soql.earliest(mirrored.name, cursor, where), purpose=self.purpose)
-        first = from_iso(normal_iso(str(page.records[0]["m"]))) // DAY_MS * DAY_MS
+        rows = page.rows(EarliestShape)
+        if not rows:
+            raise odd("a query", "an aggregate has no row")
+        first = from_iso(rows[0].m) // DAY_MS * DAY_MS
         step = (GROUPS - SPARE_GROUPS) * DAY_MS
         borders = [to_iso(day) for day in range(first + step, from_iso(before), step)]
         return _between(cursor, borders, before)

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ObjectUnavailable,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+)
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.login import Token
 from rtsd.salesforce.responses import Organization
 from rtsd.store import meta
 from rtsd.store.database import Database
@@ -38,6 +46,7 @@ class OrgIdentity:
         self.id: str | None = None
         """The org's 18-character id; None until the first login."""
         self.facts = OrgFacts()
+        self._identified = False
 
     async def restore(self) -> bool:
         """Restore the org's id from the last run; return False on a first start."""
@@ -49,19 +58,30 @@ class OrgIdentity:
 
         Raises Conflict if it is not the mirror's org, and the client's errors.
         """
-        if self.facts.name is not None:
+        if self._identified:
             return
         client = self._client
         token = await client.session.token()
-        organization = await client.organization(purpose="describe")
+        organization = await self._organization(token)
         await self._check_identity(organization.id)
         self._store_facts(organization, token.instance_url)
+        self._identified = True
         try:
             self.facts.user = (await client.userinfo(purpose="describe")).username
         except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
             raise
         except SalesforceError as error:  # the username is only shown
             log.info("user unknown", message=error.message)
+
+    async def _organization(self, token: Token) -> Organization:
+        """Return the Organization record; only its id, from the login, if the sync user cannot see it."""
+        try:
+            return await self._client.organization(purpose="describe")
+        except ObjectUnavailable as error:
+            if error.status == 404 or not token.org_id:
+                raise
+            log.info("organization hidden", message=error.message)
+            return Organization(token.org_id)
 
     async def _check_identity(self, found: str) -> None:
         if self.id is None:

@@ -7,9 +7,8 @@ package deletes its rows after a month; this module does so where its heartbeat 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -19,6 +18,7 @@ from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.package import ErrorRow
 from rtsd.store import error_log, meta
 from rtsd.store.database import Database
 from rtsd.store.journal import Note
@@ -101,7 +101,7 @@ class PackageErrors:
         """Process the rows that are new since the last read; return their number."""
         position = await self._position()
         rows = await package.read_errors(self._client, from_iso(position.since))
-        new = [row for row in rows if row["Id"] not in position.seen]
+        new = [row for row in rows if row.Id not in position.seen]
         async with self._work.begin() as unit:
             for row in new:
                 await self._process(unit, row)
@@ -116,22 +116,22 @@ class PackageErrors:
             return msgspec.json.decode(text, type=_Position)
         return _Position(to_iso(self._server_clock.now() - DAY_MS))  # heartbeats count the last 24 hours
 
-    async def _process(self, unit: UnitOfWork, row: Mapping[str, Any]) -> None:
+    async def _process(self, unit: UnitOfWork, row: ErrorRow) -> None:
         """Report one row, and request its records."""
-        ids, name = list(_ids(row.get("Record_Ids__c"))), str(row.get("Object__c") or "")
-        status = f" (HTTP {row['HTTP_Status__c']:.0f})" if row.get("HTTP_Status__c") else ""
-        reason = str(row.get("Message__c") or "no reason was given")
+        ids, name = list(_ids(row.Record_Ids__c)), row.Object__c or ""
+        status = f" (HTTP {row.HTTP_Status__c:.0f})" if row.HTTP_Status__c else ""
+        reason = row.Message__c or "no reason was given"
         count = "1 record" if len(ids) == 1 else f"{len(ids)} records"
         message = f"The package could not push {count}{status}: {reason}"
         mirrored = self._catalog.find(name)
         if mirrored is not None:
             await unit.fetch(mirrored, ids, _REASON)
-            if len(row.get("Record_Ids__c") or "") >= package.MAX_ERROR_IDS:
+            if len(row.Record_Ids__c or "") >= package.MAX_ERROR_IDS:
                 reason = "the package's error log has no room for all records that it could not push"
                 unit.on_commit(partial(mirrored.suspicions.suspect, reason))
         object_name = mirrored.name if mirrored else None
         await error_log.add(unit.tx, to_iso(self._now()), CODE, message, object_name)
-        detail = {"error": CODE, "records": ids[:20], "attempt": row.get("Attempt__c"), "row": row["Id"]}
+        detail = {"error": CODE, "records": ids[:20], "attempt": row.Attempt__c, "row": row.Id}
         await unit.note(Note("error", object_name, message=message, detail=detail))
 
     async def _purge(self) -> None:
@@ -142,17 +142,17 @@ class PackageErrors:
             await self._work.note(Note("package", message=message, detail={"deleted": deleted}))
 
 
-def _after(position: _Position, rows: list[dict[str, Any]]) -> str:
+def _after(position: _Position, rows: list[ErrorRow]) -> str:
     """Return the position after reading `rows`, as JSON."""
-    newest = max((from_iso(row["CreatedDate"]) for row in rows), default=from_iso(position.since))
+    newest = max((from_iso(row.CreatedDate) for row in rows), default=from_iso(position.since))
     since = max(newest - OVERLAP_MS, from_iso(position.since))
-    seen = [row["Id"] for row in rows if from_iso(row["CreatedDate"]) >= since // 1000 * 1000]
+    seen = [row.Id for row in rows if from_iso(row.CreatedDate) >= since // 1000 * 1000]
     return msgspec.json.encode(_Position(to_iso(since), seen)).decode()
 
 
-def _ids(text: object) -> Iterable[str]:
+def _ids(text: str | None) -> Iterable[str]:
     """Yield the ids of a row, skipping a truncated last one."""
-    for part in str(text or "").split(","):
+    for part in (text or "").split(","):
         try:
             yield full_id(part.strip())
         except ValueError:

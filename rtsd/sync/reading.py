@@ -193,7 +193,13 @@ class Reader:
             order_by=soql.keyset_order(query.stamp),
             limit=REST_PAGE,
         )
-        return await self.client.query(statement, purpose=self.purpose, all_rows=query.all_rows)
+        return await self.client.query(
+            statement,
+            purpose=self.purpose,
+            all_rows=query.all_rows,
+            columns=query.columns,
+            stamp=self.mirrored.described.schema.cursor or "",
+        )
 
     async def _by_bulk(self, query: Query) -> AsyncGenerator[Batch]:
         statement = self._statement(query)

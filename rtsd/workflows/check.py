@@ -37,6 +37,14 @@ from rtsd.sync.package import PackageWatch, Wanted
 _PURPOSE = "check"
 
 
+class _PermissionsShape(msgspec.Struct):
+    PermissionsViewAllData: bool = False
+
+
+class _AssignmentShape(msgspec.Struct):
+    PermissionSet: _PermissionsShape | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedObject:
     """An object that can be mirrored; its size covers the rows visible to the sync user."""
@@ -145,7 +153,7 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
     user = await _user(client)
     report.user = user.username if user else None
     report.org = await client.organization(purpose=_PURPOSE)
-    if config.gateway.listen and not report.apex:
+    if config.gateway.listen and report.apex is False:
         report.problems.append(
             Problem(
                 f"{report.org.edition} runs no Apex, so the package cannot be installed.",
@@ -182,14 +190,14 @@ async def _sees_all(client: Client, user_id: str) -> bool | None:
     """Return whether a permission set or the profile grants View All Data; None if that cannot be read."""
     try:
         page = await client.query(soql.view_all_data(user_id), purpose=_PURPOSE)
+        granted = page.rows(_AssignmentShape)
     except (AuthenticationFailed, OrgUnreachable):
         raise
     except SalesforceError:
         return None
-    granted = [row.get("PermissionSet") or {} for row in page.records]
     if not granted:
         return None  # every profile is a permission set, so an empty result means that it is not visible
-    return any(permissions.get("PermissionsViewAllData") for permissions in granted)
+    return any(row.PermissionSet is not None and row.PermissionSet.PermissionsViewAllData for row in granted)
 
 
 async def _check_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
@@ -259,9 +267,8 @@ async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
     if described is None:
         raise AssertionError("an unconditional describe has a result")
     config = wanted.config()
-    existing = [entry["name"] for entry in described.raw["fields"]]
-    kept = schema.narrow(described.schema, config, existing)
-    _check_conditions(config, existing)
+    kept = schema.narrow(described.schema, config, described.existing)
+    _check_conditions(config, described.existing)
     size = await measure(client, kept, config.where, purpose=_PURPOSE)
     return CheckedObject(
         kept.name, len(kept.fields), size, formulas=bool(kept.drifting(config.refresh)), schema=kept

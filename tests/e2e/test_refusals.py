@@ -138,6 +138,18 @@ async def test_control_socket_in_use(rig: Rig) -> None:
             asking.connect(str(rig.socket))
 
 
+async def test_a_taken_control_socket_costs_no_call(rig: Rig) -> None:
+    """A second rtsd with a mirror of its own is refused before its first login."""
+    before = await rig.org.stats()
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(rig.socket))
+        taken.listen()
+        await refused(rig, 1, says=rig.socket.name)
+    after = await rig.org.stats()
+    assert (after["calls"], after.get("logins")) == (before["calls"], before.get("logins"))
+    assert contents(rig.state) == {}
+
+
 async def test_control_socket_is_a_file(rig: Rig) -> None:
     """A file of somebody else's in the socket's place is not removed."""
     rig.socket.write_text("mine")

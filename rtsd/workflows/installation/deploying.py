@@ -112,7 +112,7 @@ class Deploying:
         body = {"AssigneeId": plan.user_id, "PermissionSetId": found.permission_set}
         path = "sobjects/PermissionSetAssignment"
         try:
-            await self._client.post(path, purpose=PURPOSE, body=body, repeatable=False)
+            await self._client.command("POST", path, purpose=PURPOSE, body=body, repeatable=False)
         except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
             raise
         except SalesforceError as error:

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+
+import msgspec
 
 from rtsd.core.ids import full_id
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.salesforce import package, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.package import PERMISSION_SET, PURPOSE, Settings, SyncedField
+from rtsd.salesforce.shapes import DescribeShape, RecordId
 
 REMOTE_SITE = "RTS_Gateway"
 JOBS = "RTS Heartbeat %"
@@ -20,6 +22,35 @@ HANDLER_CALL = "RTS_Handler.run("
 """The call in every trigger of the package, which distinguishes them from others with similar names."""
 APEX = {"classes": "ApexClass", "triggers": "ApexTrigger"}
 """Folder of the metadata format -> Tooling object."""
+
+
+class _CodeShape(msgspec.Struct):
+    Name: str
+    Body: str | None = None
+    Status: str | None = None
+
+
+class _SiteShape(msgspec.Struct):
+    EndpointUrl: str | None = None
+    IsActive: bool = False
+
+
+class _IdShape(msgspec.Struct):
+    Id: RecordId
+
+
+class _AssignmentShape(msgspec.Struct):
+    Id: RecordId
+    AssigneeId: RecordId
+
+
+class _JobDetailShape(msgspec.Struct):
+    Name: str | None = None
+
+
+class _JobShape(msgspec.Struct):
+    State: str | None = None
+    CronJobDetail: _JobDetailShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,43 +119,45 @@ async def _part(found: Inventory, name: str, read: Callable[[], Awaitable[None]]
 
 
 async def _code(client: Client, found: Inventory, kind: str) -> None:
-    for row in (await client.tooling_query(soql.apex_code(kind, "RTS%"), purpose=PURPOSE)).records:
-        if str(row["Name"]).startswith("RTS_"):
-            active = row.get("Status") in ("Active", None)
-            found.code[kind, str(row["Name"])] = Source(row.get("Body"), active)
+    page = await client.tooling_query(soql.apex_code(kind, "RTS%"), purpose=PURPOSE)
+    for row in page.rows(_CodeShape):
+        if row.Name.startswith("RTS_"):
+            found.code[kind, row.Name] = Source(row.Body, active=row.Status in ("Active", None))
 
 
 async def _fields(client: Client, found: Inventory, name: str) -> None:
     try:
-        answer = await client.get(f"sobjects/{name}/describe", purpose=PURPOSE)
+        answer = await client.get(f"sobjects/{name}/describe", DescribeShape, purpose=PURPOSE)
     except SalesforceError as error:
         if package.is_absent(error):
             return
         raise
-    found.fields[name] = frozenset(str(entry["name"]) for entry in answer.data["fields"])
+    found.fields[name] = frozenset(field.name for field in answer.data.fields)
 
 
 async def _remote_site(client: Client, found: Inventory) -> None:
     """Read the remote site (Tooling API guide, RemoteProxy)."""
-    for row in (await client.tooling_query(soql.remote_site(REMOTE_SITE), purpose=PURPOSE)).records:
-        if row.get("IsActive"):
-            found.remote_site = str(row["EndpointUrl"])
+    page = await client.tooling_query(soql.remote_site(REMOTE_SITE), purpose=PURPOSE)
+    for row in page.rows(_SiteShape):
+        if row.IsActive:
+            found.remote_site = row.EndpointUrl
 
 
 async def _permission_set(client: Client, found: Inventory) -> None:
-    rows = (await client.query(soql.permission_set(PERMISSION_SET), purpose=PURPOSE)).records
+    rows = (await client.query(soql.permission_set(PERMISSION_SET), purpose=PURPOSE)).rows(_IdShape)
     if not rows:
         return
-    found.permission_set = str(rows[0]["Id"])
-    for row in (await client.query(soql.assignments(found.permission_set), purpose=PURPOSE)).records:
-        found.assignments[full_id(row["AssigneeId"])] = str(row["Id"])
+    found.permission_set = rows[0].Id
+    page = await client.query(soql.assignments(found.permission_set), purpose=PURPOSE)
+    for row in page.rows(_AssignmentShape):
+        found.assignments[full_id(row.AssigneeId)] = row.Id
 
 
 async def _jobs(client: Client, found: Inventory) -> None:
     """Read the scheduled jobs (Object Reference, CronTrigger and CronJobDetail)."""
-    for row in (await client.query(soql.scheduled_jobs(JOBS), purpose=PURPOSE)).records:
-        detail: dict[str, Any] = row.get("CronJobDetail") or {}
-        found.jobs[str(detail.get("Name"))] = str(row.get("State"))
+    page = await client.query(soql.scheduled_jobs(JOBS), purpose=PURPOSE)
+    for row in page.rows(_JobShape):
+        found.jobs[str(row.CronJobDetail and row.CronJobDetail.Name)] = str(row.State)
 
 
 async def _settings(client: Client, found: Inventory) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
 from rtsd import apex
 from rtsd.config import Config
 from rtsd.core.ids import full_id
@@ -14,12 +16,18 @@ from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests
 from rtsd.salesforce.responses import Organization
+from rtsd.salesforce.shapes import RecordId
 from rtsd.salesforce.transport import is_loopback
 
 PURPOSE = "package"
 NOWHERE = "https://gateway.invalid"
 """A placeholder for the gateway's address if nothing is to be pushed (RFC 6761)."""
 _WITHOUT_TESTS = "Developer Edition"
+
+
+class _UserShape(msgspec.Struct):
+    Id: RecordId
+    Username: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ async def make(client: Client, config: Config, *, user: str = "", pushes: bool =
     if pushes:
         _require_gateway(config)
     org = await client.organization(purpose=PURPOSE)
-    if not org.apex:
+    if org.apex is False:
         raise Conflict(
             f"{org.edition} runs no Apex, so the package cannot be deployed.",
             'Set listen = "" in [gateway]: Interval Sync keeps the mirror just as correct.',
@@ -110,10 +118,10 @@ async def _user(client: Client, username: str) -> tuple[str, str]:
     if not username:
         mine = await client.userinfo(purpose=PURPOSE)
         return mine.user_id, mine.username
-    rows = (await client.query(soql.user_named(username), purpose=PURPOSE)).records
+    rows = (await client.query(soql.user_named(username), purpose=PURPOSE)).rows(_UserShape)
     if not rows:
         raise UsageError(f"The org has no user {username}.", "Look the username up in Setup → Users.")
-    return full_id(rows[0]["Id"]), str(rows[0]["Username"])
+    return full_id(rows[0].Id), rows[0].Username
 
 
 def _require_gateway(config: Config) -> None:

@@ -74,9 +74,10 @@ async def _unassign(client: Client, found: Inventory, undo: AsyncExitStack, repo
         report("Deleting the permission set's assignments.")
     for user_id, assignment in found.assignments.items():
         path = f"sobjects/PermissionSetAssignment/{assignment}"
-        await client.request("DELETE", path, purpose=PURPOSE)
+        await client.command("DELETE", path, purpose=PURPOSE)
         body = {"AssigneeId": user_id, "PermissionSetId": found.permission_set}
-        undo.push_async_callback(client.post, "sobjects/PermissionSetAssignment", purpose=PURPOSE, body=body)
+        again = "sobjects/PermissionSetAssignment"
+        undo.push_async_callback(client.command, "POST", again, purpose=PURPOSE, body=body)
 
 
 def _names(plan: Plan, found: Inventory) -> list[str]:

@@ -27,6 +27,8 @@ async def test_a_select_answers_columns_and_rows(socket: Socket) -> None:
         "SELECT nonsense FROM Contact",
         "VACUUM INTO '{place}/copy.db'",
         "",
+        "SELECT '\0'",
+        "SELECT 1\0",
     ],
 )
 async def test_anything_else_is_refused(socket: Socket, sql: str) -> None:

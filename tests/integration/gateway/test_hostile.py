@@ -251,3 +251,9 @@ async def test_a_gigabyte_in_a_megabyte_is_not_unpacked(rig: Rig) -> None:
         assert (status, answer["error"]) == (415, "PushEncoded")
     status, _ = await raw(rig, HEAD + b"Content-Length: %d\r\n\r\nx" % (MAX_BODY + 1))
     assert status == 413
+
+
+async def test_http_0_9_is_not_answered(rig: Rig) -> None:
+    """A request without a version could not tell an error from a document: the connection just ends."""
+    for target in (b"/healthz", b"/v1/push", b"/"):
+        assert await raw(rig, b"GET " + target + b"\r\n\r\n") == (0, b"")

@@ -88,7 +88,7 @@ async def test_what_is_not_signed_is_401(rig: Rig, headers: dict[str, str | None
     assert (status, answer["error"]) == (401, "BadSignature")
     assert on_disk(rig) == []
     assert rig.mode is not Mode.REAL_TIME
-    assert rig.parts.channel.push.rejected == 1
+    assert (await rig.parts.views.status()).push.rejected_24h == 1
 
 
 @pytest.mark.parametrize(("off", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])

@@ -135,3 +135,15 @@ async def test_a_push_for_an_unknown_object_is_kept(contacts: Rig) -> None:
         "Gadget__c",
         "a0B000000000001EAA",
     )
+
+
+async def test_rejections_are_those_of_a_day(contacts: Rig) -> None:
+    """As with received pushes, what was refused longer ago than 24 hours is not counted."""
+    record = await contacts.a_record("Contact")
+    for hours in (0, 20, 20):
+        contacts.advance(hours * 3600)
+        changes = contacts.changes(update(record, Title="forged"))
+        assert (await contacts.push(changes, token="forged"))[0] == 401
+    assert (await contacts.parts.views.status()).push.rejected_24h == 2
+    contacts.advance(25 * 3600)
+    assert (await contacts.parts.views.status()).push.rejected_24h == 0

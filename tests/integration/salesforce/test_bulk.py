@@ -205,12 +205,12 @@ async def test_a_job_that_is_aborted_or_deleted_by_others_is_an_error(desk: Desk
     client = await desk.client()
     await desk.sim.fault("job_stuck", count=1)
     async with bulk.job(client, IDS, purpose="audit") as job:
-        await client.request("PATCH", f"jobs/query/{job.id}", purpose="x", body={"state": "Aborted"})
+        await client.command("PATCH", f"jobs/query/{job.id}", purpose="x", body={"state": "Aborted"})
         with pytest.raises(BulkFailed, match="Aborted"):
             await job.wait()
     async with bulk.job(client, IDS, purpose="audit") as job:
         await job.wait()
-        await client.request("DELETE", f"jobs/query/{job.id}", purpose="x")
+        await client.command("DELETE", f"jobs/query/{job.id}", purpose="x")
         with pytest.raises(BulkFailed, match="no longer exists"):
             await job.wait()
 

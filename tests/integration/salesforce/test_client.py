@@ -237,7 +237,7 @@ async def test_retrieve_refuses_records_that_do_not_align(bench: Bench, script: 
     bodies: tuple[Any, ...] = ([{"Id": IDS[1]}, {"Id": IDS[0]}], [{"Id": IDS[0]}], {"records": []})
     for body in bodies:
         bench.org.on(f"POST {V}/composite/sobjects/Account", script.answer(200, body))
-        with pytest.raises(SalesforceError, match=r"Salesforce (did not return|returned)"):
+        with pytest.raises(SalesforceError, match=r"Salesforce (did not return|returned|sent an unusable)"):
             await client.retrieve("Account", IDS[:2], ["Id"], purpose="repair")
 
 

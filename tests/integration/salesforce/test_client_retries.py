@@ -13,6 +13,7 @@ from rtsd.errors import (
     QuotaExhausted,
     SalesforceError,
 )
+from rtsd.salesforce.shapes import Row
 from tests.support.salesforce.bench import Bench, Script
 
 V = "/services/data/v66.0"
@@ -152,9 +153,9 @@ async def test_a_call_that_must_not_repeat_is_repeated_only_when_it_was_not_proc
     bench.org.on(path, script.answer(503, ""), script.answer(200, {}))
     client = await bench.client()
     with pytest.raises(OrgUnreachable):
-        await client.post("composite", purpose="x", body={}, repeatable=False)
+        await client.command("POST", "composite", purpose="x", body={}, repeatable=False)
     bench.org.on(path, script.answer(429, ""), script.answer(200, {}))
-    assert (await client.post("composite", purpose="x", body={}, repeatable=False)).data == {}
+    assert (await client.post("composite", Row, purpose="x", body={}, repeatable=False)).data == {}
 
 
 async def test_a_login_that_fails_for_now_is_waited_for(bench: Bench, script: type[Script]) -> None:

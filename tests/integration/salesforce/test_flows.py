@@ -108,6 +108,7 @@ async def test_the_org_describes_itself(desk: Desk) -> None:
     client = await desk.client()
     organization = await client.organization(purpose="check")
     assert organization.id == desk.sim.info["org_id"]
+    assert organization.edition is not None
     assert organization.edition.endswith("Edition")
     limits = await client.limits(purpose="check")
     assert limits["DailyApiRequests"].maximum == 100_000
@@ -124,5 +125,5 @@ async def test_triggers_say_whose_they_are(desk: Desk) -> None:
     ):
         body = {"Name": name, "TableEnumOrId": table, "Status": "Active", "ApiVersion": 62}
         body["Body"] = f"trigger {name} on {of} (after insert) {{\n}}\n"
-        await client.post("tooling/sobjects/ApexTrigger", purpose="package", body=body, repeatable=False)
+        await client.command("POST", "tooling/sobjects/ApexTrigger", purpose="package", body=body)
     assert await package.read_triggers(client) == {"Contact": "RTS_Contact", "Invoice__c": "RTS_Invoice"}

@@ -260,3 +260,18 @@ async def test_the_wal_is_given_back_after_a_long_reader(
         assert grown > 10 << 20
         reader.close()
         assert await write(30) <= 6 << 20
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+async def test_the_journal_of_a_missing_mirror_is_not_replayed(tmp_path: Path, suffix: str) -> None:
+    """SQLite would apply an earlier mirror's pages to the new one: refused, and nothing changed."""
+    path = tmp_path / "mirror.db"
+    left = tmp_path / f"mirror.db{suffix}"
+    left.write_bytes(b"pages of an earlier mirror")
+    before = digests(tmp_path)
+    with pytest.raises(StorageUnwritable, match="earlier mirror") as caught:
+        await Database.open(path)
+    assert f"remove {path}-wal" in caught.value.do
+    assert digests(tmp_path) == before
+    left.write_bytes(b"")
+    await (await Database.open(path)).close()

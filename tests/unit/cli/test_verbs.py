@@ -327,3 +327,18 @@ def test_conditions_are_set_and_cleared(rtsd: Rtsd, daemon: Any) -> None:
         "rtsd: Contact has no field Emial. Allowed are: Email.\n",
     )
     assert rtsd("conditions", "set", "Contact").status == 2
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_pausing_speaks_json(rtsd: Rtsd, daemon: Any, verb: str) -> None:
+    """What was paused or resumed, as the daemon answers it."""
+    daemon.answers[f"POST /v1/{verb}"] = {f"{verb}d": ["Contact"]}
+    status, out, _ = rtsd(verb, "Contact", "--json")
+    assert (status, json.loads(out)) == (0, {f"{verb}d": ["Contact"]})
+
+
+def test_a_mistyped_id_is_told(rtsd: Rtsd, daemon: Any) -> None:
+    """The checksum shows it before anything is fetched."""
+    status, _, told = rtsd("repair", "Contact", "003xx000004TmiQAAT")
+    assert status == 2
+    assert "last three characters" in told

@@ -9,14 +9,15 @@ import pytest
 from rtsd.core.schema import Kind
 from rtsd.errors import ObjectUnavailable
 from rtsd.salesforce.objects import read_schema
+from rtsd.salesforce.shapes import DescribeShape, shaped
 
 
 def field(name: str, kind: str = "string", **more: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "soapType": "xsd:string", "filterable": True, **more}
 
 
-def describe(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
+def describe(*fields: dict[str, Any], **more: Any) -> DescribeShape:
+    raw = {
         "name": "Thing__c",
         "keyPrefix": "a00",
         "queryable": True,
@@ -24,6 +25,7 @@ def describe(*fields: dict[str, Any], **more: Any) -> dict[str, Any]:
         "fields": fields,
         **more,
     }
+    return shaped(raw, DescribeShape)
 
 
 def test_fields_are_read_in_order_with_what_the_mirror_needs() -> None:
