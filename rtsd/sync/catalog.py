@@ -11,6 +11,7 @@ from rtsd.core.schema import ObjectConfig
 from rtsd.store import meta, objects
 from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
+from rtsd.sync import selection
 from rtsd.sync.mirrored_object import MirroredObject
 
 _PRIVACY_KEY = "privacy_key"
@@ -34,7 +35,7 @@ class Catalog:
         async with database.transaction() as tx:
             for config in configs:
                 before = known.get(config.name) or StoredObject(config.name)
-                reread = await _reason_to_reread(database, config, before)
+                reread = await selection.reason_to_reread(database, config, before)
                 stored = before.after(ObjectEvent.RESTARTED)
                 if reread:
                     stored = stored.after(ObjectEvent.DISPROVEN, f"{reread}; it is read again")
@@ -72,10 +73,3 @@ async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes])
         async with database.transaction() as tx:
             await meta.put(tx, _PRIVACY_KEY, found)
     return bytes.fromhex(found)
-
-
-async def _reason_to_reread(database: Database, config: ObjectConfig, stored: StoredObject) -> str:
-    """Return why the object must be read again, else "". Rows selected by another filter prove nothing."""
-    if stored.cursor is None or await meta.get(database, f"filter {config.name}") == config.where:
-        return ""
-    return "its filter has changed"

@@ -117,6 +117,12 @@ class Stand:
         """Take the parts down, in order."""
         await self._stack.aclose()
 
+    async def restart(self, objects: Mapping[str, Mapping[str, Any]]) -> None:
+        """Stop, and start with other `[[objects]]`."""
+        await self.stop()
+        self.objects = objects
+        await self.start()
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[ControlClient]:
         """The control API, as `rtsd` and `rtstui` use it."""
