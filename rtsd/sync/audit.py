@@ -117,7 +117,7 @@ class StateAudit:
         if suspicions.reread:
             await object_states.disprove(self._work, mirrored, f"it must be read again: {suspicions.reread}")
             return False
-        if suspicions.contradicted or needs_full_read(mirrored):
+        if suspicions.contradicted or needs_full_read(mirrored) or mirrored.unchecked:
             return False
         await self._columns.fill(mirrored)
         expected = found = -1

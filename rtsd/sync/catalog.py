@@ -28,7 +28,10 @@ class Catalog:
     async def open(
         cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
     ) -> Catalog:
-        """Restore the state of the last run, and add rows for new objects."""
+        """Restore the state of the last run, and add rows for new objects.
+
+        Objects that are not configured any more lose their proof: nothing follows their changes now.
+        """
         key = await _privacy_key(database, random_bytes)
         known = await objects.load(database)
         mirrored = {}
@@ -44,6 +47,8 @@ class Catalog:
                 restored = MirroredObject(config, Privacy(config.privacy, key), stored)
                 restored.suspicions.reread = reread
                 mirrored[config.name] = restored
+            for name in known.keys() - mirrored.keys():
+                await objects.save(tx, known[name], known[name].left_out())
         return cls(mirrored)
 
     def __iter__(self) -> Iterator[MirroredObject]:
