@@ -36,15 +36,23 @@ def objects(*, socket: Path | None, as_json: bool) -> None:
 
 def objects_table(now: Status) -> str:
     """Return the objects of a status as a table."""
-    return table(_HEADERS, [_row(shown, now.now) for shown in now.objects])
+    return table(_HEADERS, [_row(shown, now.now, _state(shown, now)) for shown in now.objects])
 
 
-def _row(shown: Object, now: str) -> tuple[Cell, ...]:
+def _state(shown: Object, now: Status) -> str:
+    """Return the state; while the org is unreachable, `live` says as of when, as nothing proves more."""
+    if now.mode != "unreachable" or shown.state != "live" or shown.as_of is None:
+        return shown.state
+    day, time = shown.as_of[:10], shown.as_of[11:16]
+    return f"live as of {time} UTC" if day == now.now[:10] else f"live as of {day} {time} UTC"
+
+
+def _row(shown: Object, now: str, state: str) -> tuple[Cell, ...]:
     drift = shown.drift
     found = drift.missing + drift.stale + drift.orphaned if drift and drift.checked_at else None
     return (
         shown.name,
-        shown.state,
+        state,
         shown.rows,
         shown.expected_rows,
         ago(now, shown.as_of) if shown.as_of else None,

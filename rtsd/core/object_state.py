@@ -2,7 +2,7 @@
 
 ::
 
-    pending      nothing is proven yet: not loaded, resumed, or interrupted by a restart
+    pending      nothing is proven yet: not loaded, resumed, interrupted by a restart, or not configured
     loading      a full read is under way
     live         the org counts as many rows as the mirror has
     incomplete   rows or values are missing, or might be; the reason is shown beside it
@@ -43,6 +43,7 @@ class ObjectEvent(StrEnum):
     PAUSED = "paused by an operator"
     RESUMED = "resumed by an operator"
     RESTARTED = "rtsd restarted"
+    LEFT_OUT = "left out of the configuration"
 
 
 _N, _L, _V = ObjectState.PENDING, ObjectState.LOADING, ObjectState.LIVE
@@ -62,6 +63,7 @@ _TABLE: dict[ObjectEvent, tuple[ObjectState, ...]] = {
     ObjectEvent.PAUSED: (_P, _P, _P, _P, _P, _P, _P),
     ObjectEvent.RESUMED: (_N, _L, _V, _I, _N, _D, _E),  # what was missed meanwhile is proven first
     ObjectEvent.RESTARTED: (_N, _N, _V, _I, _P, _D, _E),
+    ObjectEvent.LEFT_OUT: (_N, _N, _N, _N, _P, _N, _E),  # nothing follows it until it is back
 }
 
 TRANSITIONS: Mapping[tuple[ObjectState, ObjectEvent], ObjectState] = {

@@ -306,6 +306,7 @@ def _loader(base: Base, readers: Readers, mode: ModeMachine, checks: Checks) -> 
         audit=readers.audit,
         checks=checks,
         columns=readers.columns,
+        windows=readers.windows,
         describer=readers.describer,
         org=base.org,
     )

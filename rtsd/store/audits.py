@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.store import meta
 from rtsd.store.database import Database, Tx
@@ -98,9 +100,33 @@ class SeenIds:
 
     async def orphans(self, tx: Tx, before: Millis) -> list[str]:
         """The ids of mirrored rows, last observed before `before` (ms), that the read did not return."""
-        rows = await tx.fetch(
-            f"SELECT Id FROM {quoted(self._object)} AS row WHERE _rts_until < ? AND NOT EXISTS"
-            " (SELECT 1 FROM _rts_sweep WHERE object=? AND id=row.Id)",
-            (before, self._object),
+        rows = await tx.fetch(f"SELECT Id {self._unseen} AND _rts_until < ?", (self._object, before))
+        return [row[0] for row in rows]
+
+    async def count_unseen(self, database: Database) -> int:
+        """The number of mirrored rows that the read did not return."""
+        ((number,),) = await database.fetch(f"SELECT COUNT(*) {self._unseen}", (self._object,))
+        return int(number)
+
+    async def unseen_after(self, database: Database, last_id: str, limit: int) -> list[str]:
+        """The ids of the next `limit` such rows after `last_id`."""
+        rows = await database.fetch(
+            f"SELECT Id {self._unseen} AND Id > ? ORDER BY Id LIMIT ?", (self._object, last_id, limit)
         )
         return [row[0] for row in rows]
+
+    async def unseen_of(self, database: Database, ids: Iterable[str]) -> dict[str, Millis]:
+        """Those among these ids, each with the time of its last observation (ms)."""
+        wanted = msgspec.json.encode(list(ids)).decode()
+        rows = await database.fetch(
+            f"SELECT Id, _rts_until {self._unseen} AND Id IN (SELECT value FROM json_each(?))",
+            (self._object, wanted),
+        )
+        return dict(rows)
+
+    @property
+    def _unseen(self) -> str:
+        return (
+            f"FROM {quoted(self._object)} AS row"
+            " WHERE NOT EXISTS (SELECT 1 FROM _rts_sweep WHERE object=? AND id=row.Id)"
+        )

@@ -15,3 +15,8 @@ async def get(database: Database, key: str) -> str | None:
 async def put(tx: Tx, key: str, value: str) -> None:
     """Set the value of a key."""
     await tx.execute("INSERT OR REPLACE INTO _rts_meta (key, value) VALUES (?, ?)", (key, value))
+
+
+async def remove(tx: Tx, key: str) -> None:
+    """Remove a key and its value."""
+    await tx.execute("DELETE FROM _rts_meta WHERE key=?", (key,))

@@ -39,7 +39,7 @@ class StoredObject:
     proven_at: Millis = 0
     """Up to here the rows were proven equal to the org's; 0: never."""
     checked_at: str | None = None
-    """When the last fingerprint was taken (local time)."""
+    """When the last fingerprint was taken (local time); None if one must precede the next proof."""
 
     def after(self, event: ObjectEvent, reason: str | None = None) -> StoredObject:
         """Return the object after an event, by the table; `reason` is why it is not live then."""
@@ -47,6 +47,10 @@ class StoredObject:
         if state is self.state and state is not EXPLAINS.get(event):
             return self
         return replace(self, state=state, error=reason)
+
+    def left_out(self) -> StoredObject:
+        """Return the object without its proof, as nothing follows its changes now."""
+        return replace(self.after(ObjectEvent.LEFT_OUT), checked_at=None)
 
 
 _SELECT = (

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rtsd.store.database import Database, Reader
+from rtsd.store.database import Database, Reader, Tx
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
 
@@ -78,7 +78,12 @@ async def check(database: Database, table: Table, columns: Sequence[str]) -> Che
 async def forget(database: Database, table: Table) -> None:
     """Delete a table's checksums, after columns were rewritten without new versions."""
     async with database.transaction() as tx:
-        await tx.execute("DELETE FROM _rts_row_checksum WHERE object=?", (table.name,))
+        await forget_in(tx, table.name)
+
+
+async def forget_in(tx: Tx, object_name: str) -> None:
+    """Delete a table's checksums in the transaction that rewrites columns without new versions."""
+    await tx.execute("DELETE FROM _rts_row_checksum WHERE object=?", (object_name,))
 
 
 async def _rows(reader: Reader, table: Table, columns: Sequence[str], block: int) -> list[tuple[Any, ...]]:

@@ -18,11 +18,11 @@ from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
-from rtsd.store import audits, indexes, meta, mirror
+from rtsd.store import audits, indexes, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.database import Database
 from rtsd.store.journal import Note
-from rtsd.sync import object_states
+from rtsd.sync import departures, object_states, selection
 from rtsd.sync.columns import Columns
 from rtsd.sync.limits import Limits
 from rtsd.sync.mirrored_object import Loading, MirroredObject
@@ -117,7 +117,7 @@ class StateAudit:
         if suspicions.reread:
             await object_states.disprove(self._work, mirrored, f"it must be read again: {suspicions.reread}")
             return False
-        if needs_full_read(mirrored):
+        if needs_full_read(mirrored) or mirrored.unchecked:
             return False
         await self._columns.fill(mirrored)
         expected = found = -1
@@ -139,8 +139,9 @@ class StateAudit:
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:
         """Read every row that exists at the start, or resume an interrupted read."""
         began = self._now()
-        progress = await audits.get(self._database, mirrored.name)
-        sweep = audits.SeenIds(mirrored.name) if mirrored.loaded else None
+        progress = await selection.resumable(self._database, mirrored.config)
+        replaces = mirrored.loaded or await selection.is_over_rows(self._database, mirrored.config)
+        sweep = audits.SeenIds(mirrored.name) if replaces else None
         if progress is None:
             progress = await self._begin(mirrored)
             await self._clear(sweep)
@@ -148,6 +149,10 @@ class StateAudit:
         mirrored.loading = Loading(progress.rows_read, self._now(), progress.rows_read)
         reading = _Reading(Reader(self._client, mirrored, PURPOSE), progress, sweep)
         await retry_narrower(mirrored, lambda: self._read_rows(reading))
+        if sweep is not None:
+            await departures.remove(
+                reading.reader, self._database, self._work, seen=sweep, before=progress.started_at
+            )
         await self._finish(reading, accept_missing=accept_missing)
         log.info("audit", object=mirrored.name, rows=mirrored.loading.rows, ms=self._now() - began)
 
@@ -173,7 +178,7 @@ class StateAudit:
                     checked_at=to_iso(self._now()),
                 ),
             )
-            await meta.put(unit.tx, f"filter {mirrored.name}", mirrored.config.where)
+            await selection.finished(unit.tx, mirrored.config)
             unit.on_commit(mirrored.suspicions.fully_read)
             unit.on_commit(partial(mirrored.freshness.loaded, progress.started_at))
             await audits.finish(unit.tx, mirrored.name)
@@ -212,6 +217,7 @@ class StateAudit:
         progress = AuditProgress(mirrored.name, self._server_clock.now() - CLOCK_MARGIN_MS)
         async with self._work.begin() as unit:
             await audits.save(unit.tx, progress)
+            await selection.begun(self._database, unit.tx, mirrored.config)
             await unit.store(mirrored, replace(unit.stored(mirrored), expected_rows=expected))
             message = f"state audit begins: {expected} rows to read, {left_out}"
             await unit.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))

@@ -11,6 +11,7 @@ from rtsd.core.schema import ObjectConfig
 from rtsd.store import inbox, meta, objects
 from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
+from rtsd.sync import selection
 from rtsd.sync.mirrored_object import MirroredObject
 
 _PRIVACY_KEY = "privacy_key"
@@ -27,14 +28,17 @@ class Catalog:
     async def open(
         cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
     ) -> Catalog:
-        """Restore the state of the last run, and add rows for new objects."""
+        """Restore the state of the last run, and add rows for new objects.
+
+        Objects that are not configured any more lose their proof: nothing follows their changes now.
+        """
         key = await _privacy_key(database, random_bytes)
         known = await objects.load(database)
         mirrored = {}
         async with database.transaction() as tx:
             for config in configs:
                 before = known.get(config.name) or StoredObject(config.name)
-                reread = await _reason_to_reread(database, config, before)
+                reread = await selection.reason_to_reread(database, config, before)
                 stored = before.after(ObjectEvent.RESTARTED)
                 if reread:
                     stored = stored.after(ObjectEvent.DISPROVEN, f"{reread}; it is read again")
@@ -43,6 +47,8 @@ class Catalog:
                 restored = MirroredObject(config, Privacy(config.privacy, key), stored)
                 restored.suspicions.reread = reread
                 mirrored[config.name] = restored
+            for name in known.keys() - mirrored.keys():
+                await objects.save(tx, known[name], known[name].left_out())
             waiting = [restored.name for restored in mirrored.values() if restored.holds_pushes]
             await inbox.release_all_but(tx, waiting)
         return cls(mirrored)
@@ -74,10 +80,3 @@ async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes])
         async with database.transaction() as tx:
             await meta.put(tx, _PRIVACY_KEY, found)
     return bytes.fromhex(found)
-
-
-async def _reason_to_reread(database: Database, config: ObjectConfig, stored: StoredObject) -> str:
-    """Return why the object must be read again, else "". Rows selected by another filter prove nothing."""
-    if stored.cursor is None or await meta.get(database, f"filter {config.name}") == config.where:
-        return ""
-    return "its filter has changed"

@@ -11,12 +11,15 @@ from rtsd.core.privacy import csv_rows
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
-from rtsd.store import dead_letters, inbox
+from rtsd.store import dead_letters, inbox, row_checksums
 from rtsd.store.dead_letters import UNKNOWN_FIELD
 from rtsd.store.journal import Note
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.reading import Query, Reader, retry_narrower
 from rtsd.sync.unit_of_work import UnitsOfWork
+
+REFRESH = "formula"
+"""The purpose of the calls that refresh formulas."""
 
 
 class Columns:
@@ -55,7 +58,7 @@ class Columns:
         """Reread formula fields, and fields that behave like them, of every row."""
         began = to_iso(self._server_clock.now())
         columns = mirrored.drifting
-        changed = await self._read(mirrored, columns, "formula") if columns else 0
+        changed = await self._read(mirrored, columns, REFRESH) if columns else 0
         async with self._work.begin() as unit:
             await unit.store(mirrored, replace(unit.stored(mirrored), formulas_as_of=began))
             message = f"formula fields refreshed: {changed} rows differed"
@@ -80,5 +83,8 @@ class Columns:
             async for batch in batches:
                 async with self._work.begin() as unit:
                     rows = csv_rows(batch.records, names)
-                    changed += await unit.refresh(mirrored, rows)
+                    differing = await unit.refresh(mirrored, rows)
+                    if differing and purpose != REFRESH:  # checksums leave out what is refreshed
+                        await row_checksums.forget_in(unit.tx, mirrored.name)
+                    changed += differing
         return changed

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
-from rtsd.core.schema import narrow
+from rtsd.core.schema import Field, narrow
 from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
-from rtsd.store import inbox
+from rtsd.store import inbox, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
@@ -127,13 +127,13 @@ class Describer:
         table = Table(narrow(found.schema, mirrored.config, found.existing))
         async with self._work.begin() as unit:
             before = unit.stored(mirrored)
-            added = await _columns_to_fill(unit, before.table, table)
+            to_fill = await _columns_to_fill(unit, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
             await object_states.described(unit, mirrored)
             if before.table is None:
                 await inbox.release(unit.tx, mirrored.name)
-            if added:
-                await _to_fill(unit, mirrored, added)
+            if to_fill:
+                await _note_to_fill(unit, mirrored, to_fill)
             lost = set(before.table.columns if before.table else ()).difference(table.columns)
             if lost:
                 message = (
@@ -158,21 +158,48 @@ def _is_unusable(mirrored: MirroredObject) -> bool:
     return mirrored.table is None or mirrored.state is ObjectState.ERROR
 
 
-async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> list[str]:
-    """Create or widen the table; return the columns to fill in an existing one.
+async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> dict[str, str]:
+    """Create or widen the table; return why each column of an existing one must be filled, by its name.
 
-    They include columns of fields that were hidden for a while, whose values are out of date.
+    A field that was hidden for a while is out of date, and so is one of another type: Salesforce converts its
+    values without new stamps, and SQLite may store both types alike.
     """
     added = await tables.ensure(unit.tx, table)
-    known = {*(before.columns if before else table.columns), *added}
-    return [*added, *(name for name in table.columns if name not in known)]
+    if before is None:
+        return dict.fromkeys(added, "new")
+    known = before.schema.by_name
+    reasons = {}
+    for field in table.schema.fields:
+        was = known.get(field.name)
+        if was is None:
+            reasons[field.name] = "new"
+        elif _values_differ(was, field) or field.name in added:
+            reasons[field.name] = f"{_type(was)} -> {_type(field)}"
+    return reasons
 
 
-async def _to_fill(unit: UnitOfWork, mirrored: MirroredObject, added: Sequence[str]) -> None:
-    """Journal new columns, and mark a loaded object as incomplete until they are filled in old rows."""
-    await unit.note(Note("schema", mirrored.name, message=f"new columns: {', '.join(added)}"))
+def _values_differ(was: Field, now: Field) -> bool:
+    """Return whether a describe shows another type: the values may differ although no stamp has moved."""
+    return (was.type, was.calculated) != (now.type, now.calculated)
+
+
+def _type(field: Field) -> str:
+    return f"formula of type {field.type}" if field.calculated else field.type
+
+
+async def _note_to_fill(unit: UnitOfWork, mirrored: MirroredObject, reasons: Mapping[str, str]) -> None:
+    """Journal new columns and types, and mark a loaded object as incomplete until old rows have the values.
+
+    An interrupted initial audit resumes with the columns that it began with, so the others are noted, too.
+    """
+    new = [name for name, reason in reasons.items() if reason == "new"]
+    changed = [f"{name} ({reason})" for name, reason in reasons.items() if reason != "new"]
+    said = [f"new columns: {', '.join(new)}"] * bool(new)
+    said += [f"other types: {', '.join(changed)}"] * bool(changed)
+    await unit.note(Note("schema", mirrored.name, message="; ".join(said)))
+    stored = unit.stored(mirrored)
+    to_fill = tuple(dict.fromkeys((*stored.to_fill, *reasons)))
+    await unit.store(mirrored, replace(stored, to_fill=to_fill))
+    await row_checksums.forget_in(unit.tx, mirrored.name)
     if mirrored.loaded or mirrored.loading is not None:
-        stored = unit.stored(mirrored)
-        to_fill = tuple(dict.fromkeys((*stored.to_fill, *added)))
-        await unit.store(mirrored, replace(stored, to_fill=to_fill))
-        await object_states.columns_added(unit, mirrored, added)
+        await object_states.columns_to_fill(unit, mirrored, list(reasons))

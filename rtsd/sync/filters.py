@@ -12,7 +12,7 @@ from typing import Any
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
-from rtsd.core.instant import normal_iso
+from rtsd.core.instant import normal_iso, to_iso
 from rtsd.salesforce import soql
 from rtsd.salesforce.ledger import Observed
 from rtsd.sync.mirrored_object import MirroredObject
@@ -36,10 +36,11 @@ async def matching(reader: Reader, ids: Sequence[str]) -> set[str]:
 def removal(mirrored: MirroredObject, record: Mapping[str, Any], source: Source, seen: Observed) -> Change:
     """Return the deletion of a record that no longer passes the filter, at the version that was read.
 
-    It has the record's stamp, so that a later read wins if the unchanged record passes again.
+    It has the record's stamp, so that a later read wins if the unchanged record passes again. Without stamps,
+    only the time of the read orders the versions.
     """
     cursor = mirrored.described.schema.cursor
-    stamp = normal_iso(str(record[cursor])) if cursor else ""
+    stamp = normal_iso(str(record[cursor])) if cursor else to_iso(seen[0])
     return Change(
         object=mirrored.name,
         id=full_id(str(record["Id"])),

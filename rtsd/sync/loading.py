@@ -32,6 +32,7 @@ from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.unit_of_work import UnitsOfWork
+from rtsd.sync.windows import Windows
 
 DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
@@ -61,6 +62,7 @@ class Loader(Service):
         audit: StateAudit,
         checks: Checks,
         columns: Columns,
+        windows: Windows,
         describer: Describer,
         org: OrgIdentity,
     ) -> None:
@@ -75,6 +77,7 @@ class Loader(Service):
         self._audit = audit
         self._checks = checks
         self._columns = columns
+        self._windows = windows
         self._describer = describer
         self._org = org
         self._under_way: set[str] = set()
@@ -197,6 +200,10 @@ class Loader(Service):
         """
         suspicions = mirrored.suspicions
         if mirrored.loaded and not suspicions.reread and not self._is_outdated(mirrored):
+            if mirrored.unchecked:
+                await self._columns.fill(mirrored)
+                await self._windows.step(mirrored)
+                await self._checks.check(mirrored)
             if await self._audit.prove(mirrored) or suspicions.vanished:
                 return
             if mirrored.described.schema.cursor is not None:

@@ -239,6 +239,16 @@ class MirroredObject:
         """True once the initial audit has read every row, from which on windows are read."""
         return self.stored.cursor is not None
 
+    @property
+    def unchecked(self) -> bool:
+        """True if a fingerprint must precede the next proof, as after a time outside the configuration.
+
+        The delete log may not reach back so far.
+        """
+        table = self.table
+        has_stamp = table is not None and table.schema.cursor is not None
+        return self.loaded and has_stamp and self.stored.checked_at is None
+
     def committed(self, stored: StoredObject) -> None:
         """Replace the stored state by that of a committed transaction."""
         self.stored = stored

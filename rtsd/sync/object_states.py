@@ -99,9 +99,9 @@ async def caught_up(work: UnitsOfWork, mirrored: MirroredObject) -> None:
             await unit.note(_waiting(mirrored, ObjectState.LIVE, "live again"))
 
 
-async def columns_added(unit: UnitOfWork, mirrored: MirroredObject, names: Sequence[str]) -> None:
-    """Record new columns, which are empty in old rows until they are filled."""
-    reason = f"new columns are being filled: {', '.join(names)}"
+async def columns_to_fill(unit: UnitOfWork, mirrored: MirroredObject, names: Sequence[str]) -> None:
+    """Record columns that are empty or out of date in old rows until they are filled."""
+    reason = f"columns are being filled: {', '.join(names)}"
     await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason)
 
 

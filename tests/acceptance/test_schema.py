@@ -96,6 +96,64 @@ async def test_ac_41_a_field_that_changes_its_type(stand: Standing) -> None:
     assert await org.equal("Account") == 80
 
 
+@pytest.mark.parametrize(
+    ("field", "was", "new"),
+    [
+        ("Flag__c", {"type": "boolean", "default": True}, {"type": "int"}),
+        ("Due__c", {"type": "string", "length": 40}, {"type": "date"}),
+        ("Size__c", {"type": "int"}, {"type": "double", "precision": 12, "scale": 2}),
+    ],
+)
+async def test_a_type_that_sqlite_stores_alike(
+    stand: Standing, field: str, was: dict[str, Any], new: dict[str, Any]
+) -> None:
+    """Salesforce converts the values without new stamps; the column is read again before it is live."""
+    org = await stand({"Account": 80}, describe_every="1h", fingerprint_every="1h")
+    change: dict[str, Any] = {"op": "add_field", "object": "Account", "field": {"name": field, **was}}
+    await org.simulated.control("schema", change)
+    value = {"Flag__c": True, "Due__c": "soon", "Size__c": 7}[field]
+    org.update("Account", org.ids("Account"), **{field: value})
+    org.advance(60)
+    await org.loaded()
+    async with org.client() as client:
+        assert (await client.verify()).ok
+    change = {"op": "change_field_type", "object": "Account", "field": {"name": field, **new}}
+    await org.simulated.control("schema", change)
+    org.advance(3_601)
+    await org.parts.readers.describer.step()
+    shown = await org.state("Account")
+    assert (shown.state, shown.error) == ("incomplete", f"columns are being filled: {field}")
+    await org.load()
+    assert (await org.state("Account")).state == "live"
+    assert await org.equal("Account") == 80
+    said = [event.message for event in await org.journal("schema")]
+    assert f"other types: {field} ({was['type']} -> {new['type']})" in said
+    async with org.client() as client:
+        assert [verified.broken for verified in (await client.verify()).objects] == [[]]
+
+
+async def test_a_field_that_comes_while_the_first_load_is_interrupted(
+    stand: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job was created without the field, so that its column is filled afterwards."""
+    monkeypatch.setattr("rtsd.sync.audit.PAGE", 500)
+    org = await (await stand({"Lead": 4_000})).start()
+    loading = asyncio.create_task(org.load())
+    while await org.rows_read() < 1_500:  # noqa: ASYNC110 - the org has no event
+        await asyncio.sleep(0.002)
+    org.cut_off += 1
+    loading.cancel()
+    await asyncio.gather(loading, return_exceptions=True)
+    await org.stop()
+    org.org.switches.new_field_default_moves_stamp = False
+    field = {"name": "Vip__c", "type": "boolean", "default": True}
+    await org.simulated.control("schema", {"op": "add_field", "object": "Lead", "field": field})
+    await org.start()
+    await org.load()
+    assert (await org.state("Lead")).state == "live"
+    assert await org.equal("Lead") == 4_000
+
+
 async def test_ac_42_widened_field_security_fills_old_rows(stand: Standing) -> None:
     """A field that comes into sight, again too, is filled in every row, by a narrow read."""
     org = await stand({"Account": 300}, describe_every="1h")

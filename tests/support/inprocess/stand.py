@@ -117,6 +117,12 @@ class Stand:
         """Take the parts down, in order."""
         await self._stack.aclose()
 
+    async def restart(self, objects: Mapping[str, Mapping[str, Any]]) -> None:
+        """Stop, and start with other `[[objects]]`."""
+        await self.stop()
+        self.objects = objects
+        await self.start()
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[ControlClient]:
         """The control API, as `rtsd` and `rtstui` use it."""
@@ -270,7 +276,7 @@ class Stand:
         stats = await self.simulated.stats()
         # The org counts neither who-am-I, asked at the first start, nor what came with an ended session.
         surely = stats["api_calls"] + 1
-        more = self._starts - 1 + 3 * (stats["logins"] - self._starts) + 3 * self.cut_off
+        more = self._starts - 1 + 3 * max(stats["logins"] - self._starts, 0) + 3 * self.cut_off
         assert surely <= spent["DailyApiRequests"] <= surely + more, "ledger and org disagree"
         return found.rows
 

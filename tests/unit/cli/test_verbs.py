@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -30,6 +31,20 @@ def test_status_tells_all_at_one_look(rtsd: Rtsd, daemon: Any) -> None:
     assert "\x1b" not in out + rtsd("objects").out
     assert "\x9b" not in out
     assert r"Acme\x1b[2J" in out
+
+
+def test_live_says_as_of_when_while_the_org_is_away(rtsd: Rtsd, daemon: Any) -> None:
+    """Nothing is proven meanwhile: the state is that of a moment, and it names it."""
+    shown = daemon.answers["GET /v1/status"] = deepcopy(daemon.answers["GET /v1/status"])
+    shown["mode"] = "unreachable"
+    for as_of, expected in [
+        ("2026-03-01T08:15:30.000Z", "live as of 08:15 UTC"),
+        ("2026-02-27T23:40:00.000Z", "live as of 2026-02-27 23:40 UTC"),
+    ]:
+        shown["objects"][0]["as_of"] = as_of
+        assert expected in rtsd("status").out
+        assert expected in rtsd("objects").out
+        assert "Lead     incomplete" in rtsd("status").out
 
 
 def test_json_is_what_the_daemon_sent(rtsd: Rtsd, daemon: Any) -> None:
