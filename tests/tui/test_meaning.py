@@ -25,7 +25,7 @@ def test_every_mode_of_the_daemon_has_a_sign() -> None:
 def test_a_notice_fits_two_lines_of_the_smallest_screen(scenario: str) -> None:
     """The one thing to know first is never cut in half."""
     said = notice(filled(SCENARIOS[scenario]()))
-    if scenario in {"live", "healthy"}:
+    if scenario in {"live", "healthy", "drifting", "repaired"}:
         assert said is None
     else:
         assert said is not None
@@ -69,6 +69,8 @@ def test_right_is_green_only_when_everything_is_proven() -> None:
         ("error", "error"),
         ("loading", "busy"),
         ("empty", "off"),
+        ("drifting", "warn"),
+        ("repaired", "ok"),
     ):
         assert right(SCENARIOS[scenario](), NOW).role == role, scenario
 
@@ -85,6 +87,8 @@ def test_fresh_is_green_only_in_real_time() -> None:
         "error": "error",
         "deferred": "warn",
         "paused": "off",
+        "drifting": "ok",
+        "repaired": "ok",
     }
 
 
