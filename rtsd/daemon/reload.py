@@ -22,7 +22,7 @@ from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.schedule import CurrentSchedule, Schedule
 from rtsd.sync.windows import Windows
 
-FIXED = ("org", "store", "control", "objects")
+FIXED = ("org", "store", "control", "objects", "webhooks")
 """Tables of the configuration that need a restart."""
 FIXED_OF_GATEWAY = ("listen", "public_url")
 
