@@ -80,7 +80,9 @@ class Reloader:
         except RtsError as error:
             mistakes = error.mistakes if isinstance(error, ConfigError) else ()
             log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
-        systemd.ready()
+            systemd.ready(f"not reloaded: {error.message} {'; '.join(mistakes)}")
+        else:
+            systemd.ready()
 
     def _needs_restart(self, config: Config) -> list[str]:
         running = self._running
