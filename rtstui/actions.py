@@ -157,7 +157,7 @@ async def retry(app: Operator, letters: Sequence[int]) -> None:
     rows: list[Row] = [(("Applied like new pushes; those that fail again return here.", ""),)]
     word = str(len(letters)) if len(letters) > ASK_THE_NUMBER else None
     if await app.ask(f"Retry {chosen}?", rows, "Retry", word):
-        await _each(app, letters, "retried")
+        await _each(app, letters, "tried again")
 
 
 async def drop(app: Operator, letters: Sequence[int]) -> None:
@@ -178,7 +178,7 @@ async def _each(app: Operator, letters: Sequence[int], done: str) -> None:
     refused: list[str] = []
     for letter in letters:
         try:
-            await (app.client.retry(letter) if done == "retried" else app.client.drop(letter))
+            await (app.client.retry(letter) if done == "tried again" else app.client.drop(letter))
         except DaemonUnreachable:
             raise
         except RtsError as error:

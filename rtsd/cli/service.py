@@ -13,6 +13,7 @@ import msgspec
 
 import rtsd
 from rtsd.cli import options
+from rtsd.cli.ask import ask
 from rtsd.errors import NotFound, RtsError, StorageUnwritable, UsageError
 
 UNITS = ("rtsd.service", "rtsd@.service", "rtsd.socket")
@@ -40,13 +41,30 @@ def service() -> None:
     """
 
 
-@service.command(epilog=options.examples("sudo rtsd service install", "rtsd service install --root ./image"))
+@service.command(
+    epilog=options.examples(
+        "sudo rtsd service install",
+        "sudo rtsd service install --socket",
+        "rtsd service install --root ./image",
+    )
+)
 @root_option
-def install(*, root: Path) -> None:
+@click.option(
+    "--socket",
+    "with_socket",
+    is_flag=True,
+    help="Then let systemd hold the gateway's address: stop rtsd, enable rtsd.socket, start rtsd.",
+)
+def install(*, root: Path, with_socket: bool) -> None:
     """Install the systemd units, and an example configuration if there is none.
 
-    Starts nothing. The units run the rtsd that this command belongs to.
+    Starts nothing, except with --socket. The units run the rtsd that this command belongs to.
     """
+    if with_socket and not (root / CONFIG_DIRECTORY / "rtsd.toml").exists():
+        raise UsageError(
+            f"There is no {root / CONFIG_DIRECTORY / 'rtsd.toml'} yet, so rtsd cannot start.",
+            "Run `rtsd service install`, edit that file, then run this again.",
+        )
     program = _program()
     shipped = _shipped()
     for name in UNITS:
@@ -56,11 +74,15 @@ def install(*, root: Path) -> None:
     _directory(root / CONFIG_DIRECTORY / "credentials", 0o700)
     if root == Path("/"):
         _systemctl("daemon-reload")
+    if with_socket:
+        if root == Path("/"):
+            _hand_over()
+        return
     click.echo(
         "Next:\n"
         "  1. edit /etc/rtsd/rtsd.toml\n"
         "  2. put the secrets into /etc/rtsd/credentials/sf-secret and push-token (0600)\n"
-        "  3. sudo systemctl enable --now rtsd          # or rtsd.socket first: docs/install.md\n"
+        "  3. sudo systemctl enable --now rtsd          # or rtsd service install --socket\n"
         "  4. rtsd service status"
     )
 
@@ -68,9 +90,12 @@ def install(*, root: Path) -> None:
 @service.command(epilog=options.examples("sudo rtsd service uninstall"))
 @root_option
 def uninstall(*, root: Path) -> None:
-    """Stop the service and remove its units. Configuration, secrets and the mirror stay."""
+    """Stop the service and its instances, and remove the units. Configuration, secrets and mirrors stay."""
     if root == Path("/"):
         _systemctl("disable", "--now", "rtsd.socket", "rtsd.service", tolerate=True)
+        for instance in _instances():
+            _systemctl("disable", "--now", instance, tolerate=True)
+            click.echo(f"stopped {instance}")
     removed = []
     for name in UNITS:
         path = root / UNIT_DIRECTORY / name
@@ -82,7 +107,11 @@ def uninstall(*, root: Path) -> None:
             removed.append(name)
     if root == Path("/"):
         _systemctl("daemon-reload")
-    click.echo(f"Removed {', '.join(removed) or 'nothing'}. /etc/rtsd and /var/lib/rtsd are unchanged.")
+    click.echo(f"Removed {', '.join(removed) or 'nothing'}.")
+    left = _left(root)
+    if left:
+        click.echo("These stay, with secrets and personal data; remove them yourself if nobody needs them:")
+        click.echo("\n".join(f"  {path}" for path in left))
 
 
 @service.command(epilog=options.examples("rtsd service status", "rtsd service status acme"))
@@ -105,6 +134,46 @@ def status(*, org: str, as_json: bool) -> int:
         click.echo(f"  {facts['StatusText'] or 'no status yet'}")
         click.echo(f"  pid {facts['MainPID']}, {facts['NRestarts']} restarts since it was started")
     return 0 if facts["ActiveState"] == "active" else 1
+
+
+@service.command(epilog=options.examples("rtsd service reload"))
+@options.socket
+def reload(*, socket: Path | None) -> None:
+    """Reload the configuration; exit status 2, with every mistake, when it has some.
+
+    The unit's ExecReload= runs it, so that `systemctl reload rtsd` fails with the mistakes in its journal.
+    """
+    done = ask(socket, lambda client: client.reload())
+    click.echo("Reloaded.")
+    if done.needs_restart:
+        click.echo(f"Only a restart applies the changes in {', '.join(done.needs_restart)}.")
+
+
+def _hand_over() -> None:
+    """Let systemd take the gateway's address: it can only while rtsd does not hold it."""
+    for step in (
+        ("stop", "rtsd.service"),
+        ("enable", "--now", "rtsd.socket"),
+        ("enable", "--now", "rtsd.service"),
+    ):
+        _systemctl(*step)
+        click.echo(f"systemctl {' '.join(step)}")
+
+
+def _instances() -> list[str]:
+    """The units of rtsd@.service that run or are enabled."""
+    listed = _systemctl("list-units", "--all", "--plain", "--no-legend", "rtsd@*.service", tolerate=True)
+    listed += _systemctl("list-unit-files", "--plain", "--no-legend", "rtsd@*.service", tolerate=True)
+    names = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    return sorted(name for name in names if name != "rtsd@.service")
+
+
+def _left(root: Path) -> list[Path]:
+    """The directories of rtsd that hold configurations, secrets and mirrors."""
+    state = root / "var/lib"
+    found = [root / CONFIG_DIRECTORY, *state.glob("private/rtsd"), *state.glob("private/rtsd-*")]
+    found += [path for path in (*state.glob("rtsd"), *state.glob("rtsd-*")) if not path.is_symlink()]
+    return sorted(path for path in found if path.is_dir())
 
 
 def _program() -> Path:

@@ -63,6 +63,8 @@ __all__ = [
     "load",
 ]
 
+SHORTEST_TOKEN = 16
+"""Bytes of a push token: 128 bits, if they are random."""
 _ORG_SECRETS = ("client_secret", "password", "security_token", "private_key", "refresh_token")
 
 
@@ -92,7 +94,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     path = (path or find(environ)).absolute()
     raw = _read(path)
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    files = SecretFiles(path.parent, Path(credentials) if credentials else None)
+    files = SecretFiles(path.parent, Path(credentials) if credentials else None, path)
     found = Mistakes()
     refresh_token_path = _file_path(raw, "org", "refresh_token_file", files)
     token_path = _file_path(raw, "gateway", "token_file", files)
@@ -139,11 +141,22 @@ def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) 
     if "token" in gateway:
         lines = (line.strip() for line in gateway["token"].reveal().splitlines())
         gateway["token"] = [Secret(line) for line in lines if line] or [Secret("")]
+        _check_tokens(gateway["token"], found)
     _check_tls_key(gateway, files, found)
     for name in ("rules", "alerts"):
         for key, entry in consistency.entries(raw, name):
             webhook = consistency.table(entry, "webhook")
             take_secrets(webhook, f"{key}.webhook", ("secret",), files, found)
+
+
+def _check_tokens(tokens: list[Secret], found: Mistakes) -> None:
+    """A short key can be guessed from one signed push, without asking the gateway."""
+    short = [token for token in tokens if 0 < len(token.reveal().encode()) < SHORTEST_TOKEN]
+    if short:
+        found.add(
+            "gateway.token",
+            f"has a line of fewer than {SHORTEST_TOKEN} bytes; such as the output of openssl rand -base64 32",
+        )
 
 
 def _check_tls_key(gateway: dict[str, Any], files: SecretFiles, found: Mistakes) -> None:

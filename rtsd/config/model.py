@@ -202,6 +202,12 @@ class Webhook(Table):
     timeout: PositiveDuration = 15_000
 
 
+class Webhooks(Table):
+    """What all webhooks share."""
+
+    addresses: Literal["public", "private", "any"] = "private"
+
+
 class Command(Table):
     """Delivery to a program's standard input; the program is killed after `timeout` ms."""
 
@@ -247,6 +253,7 @@ class Config(Table):
     objects: Annotated[tuple[ObjectSection, ...], _FromList]
     rules: Annotated[tuple[RuleSection, ...], _FromList] = ()
     alerts: Annotated[tuple[AlertSection, ...], _FromList] = ()
+    webhooks: Webhooks = Webhooks()
     _path: Path = PrivateAttr(default=Path())
 
     @property

@@ -47,6 +47,17 @@ class SecretFiles:
 
     base: Path
     credentials: Path | None = None
+    configuration: Path | None = None
+    """The configuration file, which may hold secrets itself."""
+
+    def check_inline(self) -> None:
+        """Reject a configuration that others can access, since it holds a secret. Raises ValueError."""
+        if self.configuration is None or self.configuration.parent == self.credentials:
+            return
+        try:
+            check_private(self.configuration)
+        except OSError as error:
+            raise ValueError(f"{self.configuration}: {error.strerror}; a readable file") from None
 
     def find(self, name: str) -> Path:
         """Return the path for `name`, which need not exist."""
@@ -107,6 +118,10 @@ def take_secrets(
             if text and file_name:
                 found.add(f"{key}.{name}", f"is set twice; either {name} or {name}_file")
             elif text:
+                try:
+                    files.check_inline()
+                except ValueError as error:
+                    found.add(f"{key}.{name}", f"is here in clear text, and {error}, or use {name}_file")
                 table[name] = Secret(text)
             elif file_name:
                 try:

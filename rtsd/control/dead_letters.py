@@ -43,15 +43,21 @@ class DeadLetters:
     async def retry(self, letter_id: int) -> None:
         """Put a push into the inbox again, under an id of its own; a delivery into the outbox.
 
+        A dead push keeps its number until it has been applied, and when it fails again.
+
         Raises NotFound, and Conflict for a delivery whose rule is gone.
         """
         letter = await dead_letters.get(self._database, letter_id)
         if letter.kind == DELIVERY:
             await self._rule_engine.send_again(letter)
             return
-        webhook_id = f"retry-{letter_id}-{self._random_bytes(8).hex()}"
+        async with self._work.begin() as unit:
+            if await dead_letters.is_being_retried(unit.tx, letter_id):
+                return
+            message = f"dead letter {letter_id} is tried again at {to_iso(self._now())}"
+            await unit.note(Note("dead_letter", message=message))
+        webhook_id = dead_letters.retry_id(letter, self._random_bytes(8).hex())
         await self._inbox.append(Arrival(webhook_id, self._now(), stored_push(letter.body)))
-        await self._delete(letter_id, "retried")
 
     async def drop(self, letter_id: int) -> None:
         """Delete a dead letter. Raises NotFound."""

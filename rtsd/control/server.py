@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,20 @@ from aiohttp import web
 from rtsd.control import access, protocol
 from rtsd.control.backup import Backups
 from rtsd.control.documents import answer
+from rtsd.errors import ConfigError, RtsError
 
 
 class ControlServer:
     """The listening socket and the routes behind it."""
 
     def __init__(
-        self, routes: Iterable[web.RouteDef], backups: Backups, reload: Callable[[], protocol.Reloaded]
+        self,
+        routes: Iterable[web.RouteDef],
+        backups: Backups,
+        reload: Callable[[], protocol.Reloaded],
+        report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
+        self._report = report
         self._routes = [*routes, *backups.routes(), web.post("/v1/reload", self._reload)]
         self._backups = backups
         self._reload_configuration = reload
@@ -53,4 +59,10 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _reload(self, _request: web.Request) -> web.Response:
-        return answer(self._reload_configuration())
+        """Reload, and journal what kept the configuration from being used."""
+        try:
+            return answer(self._reload_configuration())
+        except ConfigError as error:
+            mistakes = "; ".join(error.mistakes)
+            await self._report(ConfigError(f"not reloaded: {error.message} {mistakes}".strip(), error.do))
+            raise

@@ -210,7 +210,7 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
         work,
         now,
         matcher=base.matcher,
-        deliverer=Deliverer(database, work, now, base.publisher.fired),
+        deliverer=Deliverer(database, work, now, base.publisher.fired, base.config.webhooks.addresses),
         watch=AlertWatch(
             database,
             catalog,

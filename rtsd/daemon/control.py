@@ -73,7 +73,7 @@ def control_server(
         metrics,
     )
     routes = [route for group in groups for route in group.routes()]
-    return ControlServer(routes, Backups(database, now), reloader.reload)
+    return ControlServer(routes, Backups(database, now), reloader.reload, work.report)
 
 
 def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pricing) -> AuditRoutes:

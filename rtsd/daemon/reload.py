@@ -22,7 +22,7 @@ from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.schedule import CurrentSchedule, Schedule
 from rtsd.sync.windows import Windows
 
-FIXED = ("org", "store", "control", "objects")
+FIXED = ("org", "store", "control", "objects", "webhooks")
 """Tables of the configuration whose changes require a restart."""
 FIXED_OF_GATEWAY = ("listen", "public_url")
 """Keys of `[gateway]` whose changes require a restart."""
@@ -81,7 +81,9 @@ class Reloader:
         except RtsError as error:
             mistakes = error.mistakes if isinstance(error, ConfigError) else ()
             log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
-        systemd.ready()
+            systemd.ready(f"not reloaded: {error.message} {'; '.join(mistakes)}")
+        else:
+            systemd.ready()
 
     def _needs_restart(self, config: Config) -> list[str]:
         running = self._running

@@ -19,6 +19,7 @@ from rtsd.errors import StoreError
 from rtsd.rules import circuit, command, webhook
 from rtsd.rules.circuit import Circuit
 from rtsd.rules.rule import Action, Command, DeliveryResult
+from rtsd.rules.webhook import Addresses
 from rtsd.services import Service
 from rtsd.store import dead_letters, outbox
 from rtsd.store.database import Database
@@ -53,9 +54,15 @@ class Deliverer(Service):
     name = "deliveries"
 
     def __init__(
-        self, database: Database, work: UnitsOfWork, now: Callable[[], Millis], fired: asyncio.Event
+        self,
+        database: Database,
+        work: UnitsOfWork,
+        now: Callable[[], Millis],
+        fired: asyncio.Event,
+        addresses: Addresses = "private",
     ) -> None:
         super().__init__(fired)
+        self._addresses = addresses
         self._database = database
         self._work = work
         self._now = now
@@ -173,7 +180,7 @@ class Deliverer(Service):
     async def _send(self, action: Action, delivery: Delivery) -> DeliveryResult:
         if isinstance(action, Command):
             return await command.run(action, delivery.webhook_id, delivery.body)
-        self._http = self._http or webhook.client_session()
+        self._http = self._http or webhook.client_session(self._addresses)
         return await webhook.post(self._http, action, delivery.webhook_id, delivery.body, self._now())
 
     async def _settle(self) -> int:

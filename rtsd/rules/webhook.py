@@ -6,10 +6,15 @@ Redirects are not followed: the next host was not configured, and the signature 
 from __future__ import annotations
 
 import asyncio
+import errno
+import ipaddress
+import socket
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 import aiohttp
+from aiohttp.connector import AddrInfoType
 
 from rtsd import __version__
 from rtsd.core.instant import Millis
@@ -23,9 +28,39 @@ _OVERLOADED = frozenset({429, 503})
 _MAX_REASON = 200
 
 
-def client_session() -> aiohttp.ClientSession:
-    """Open the session for all deliveries: no cookies, no decompression, no proxy from the environment."""
+Addresses = Literal["public", "private", "any"]
+"""Where webhooks may lead to: the Internet; private networks, too; link-local addresses, too."""
+
+
+def refused(address: str, allowed: Addresses) -> str:
+    """Return what keeps a delivery from an IP address; empty if nothing does.
+
+    Link-local addresses are those of a cloud's metadata service, which hands out credentials.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if allowed != "any" and (ip.is_link_local or ip.is_multicast or ip.is_unspecified):
+        return "a link-local, multicast or unspecified address"
+    if allowed == "public" and not ip.is_global:
+        return "a private address"
+    return ""
+
+
+def client_session(allowed: Addresses = "private") -> aiohttp.ClientSession:
+    """Open the session for all deliveries: no cookies, no decompression, no proxy from the environment.
+
+    The address is judged when it is connected to, whatever the name resolved to before.
+    """
+
+    def open_socket(found: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = found
+        reason = refused(str(address[0]), allowed)
+        if reason:
+            raise PermissionError(errno.EACCES, f"{reason}, which [webhooks] addresses does not allow")
+        return socket.socket(family, kind, protocol)
+
     return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=open_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"User-Agent": f"rtsd/{__version__}"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,13 @@ UNKNOWN_FIELD = "UnknownField"
 
 DELIVERY = "delivery"
 """The kind of an undelivered message of a rule or alert; the other kind is push."""
+
+_IN_INBOX = (
+    "EXISTS (SELECT 1 FROM _rts_inbox WHERE body IS NOT NULL"
+    " AND webhook_id > 'retry-' || letter.id || '-' || letter.attempts || '-'"
+    " AND webhook_id < 'retry-' || letter.id || '-' || letter.attempts || '.')"
+)
+"""Whether a letter waits in the inbox; the range of ids uses the index, which LIKE would not."""
 
 _SELECT = (
     "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id"
@@ -54,7 +61,21 @@ async def add(
     object_name: str | None,
     record: str | None,
 ) -> None:
-    """Add an unusable push; it replaces an earlier one with the same record and reason."""
+    """Add an unusable push; it replaces an earlier one with the same record and reason.
+
+    One that is being retried keeps its number, and counts the try, whatever the reason is now.
+    """
+    letter_id = await _retried(tx, object_name, record)
+    if letter_id is not None:
+        same = "reason=? AND object IS ? AND record IS ? AND kind='push' AND id<>?"
+        tx.counts.dead_letters -= await tx.executemany(
+            f"DELETE FROM _rts_dead_letter WHERE {same}", [(reason, object_name, record, letter_id)]
+        )
+        await tx.execute(
+            "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
+            (at, reason, message, body, letter_id),
+        )
+        return
     ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
@@ -63,6 +84,38 @@ async def add(
         (at, reason, message, object_name, record, body),
     )
     tx.counts.dead_letters += attempts == 1
+
+
+def retry_id(letter: DeadLetter, unique: str) -> str:
+    """The id under which a dead push returns to the inbox; it names the letter and its tries so far."""
+    return f"retry-{letter.id}-{letter.attempts}-{unique}"
+
+
+async def is_being_retried(tx: Tx, letter_id: int) -> bool:
+    """Whether a dead push is in the inbox again."""
+    found = await tx.fetch(
+        "SELECT 1 FROM _rts_dead_letter AS letter WHERE id=? AND " + _IN_INBOX, (letter_id,)
+    )
+    return bool(found)
+
+
+async def _retried(tx: Tx, object_name: str | None, record: str | None) -> int | None:
+    rows = await tx.fetch(
+        "SELECT id FROM _rts_dead_letter AS letter"
+        " WHERE kind='push' AND object IS ? AND record IS ? AND " + _IN_INBOX,
+        (object_name, record),
+    )
+    return int(rows[0][0]) if rows else None
+
+
+async def settle_retries(tx: Tx, webhook_ids: Iterable[str]) -> None:
+    """Delete the letters whose retry has been applied; one that failed again has one more try by now."""
+    parts = [webhook_id.split("-") for webhook_id in webhook_ids if webhook_id.startswith("retry-")]
+    done = [(int(part[1]), int(part[2])) for part in parts if len(part) == 4 and part[1].isdecimal()]
+    if done:
+        tx.counts.dead_letters -= await tx.executemany(
+            "DELETE FROM _rts_dead_letter WHERE id=? AND attempts=? AND kind='push'", done
+        )
 
 
 async def add_delivery(tx: Tx, letter: DeadLetter) -> None:

@@ -12,6 +12,7 @@ from rtsd.core.instant import Millis
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import UNTIL_WOKEN, Service
+from rtsd.store import dead_letters
 from rtsd.store.database import Database, Tx
 
 MAX_WAITING = 1_000
@@ -180,6 +181,7 @@ async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
         [(entry.seq,) for entry in entries],
     )
     tx.counts.pending -= settled
+    await dead_letters.settle_retries(tx, (entry.webhook_id for entry in entries))
 
 
 def _count(tx: Tx, at: Millis) -> None:

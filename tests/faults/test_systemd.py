@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.faults.machine import Machine, booted
+import pytest
+
+from tests.support.faults.machine import PROGRAM, Machine, booted
 from tests.support.processes.attackers import push_alone
 from tests.support.processes.barrage import OBJECT, Barrage
 from tests.support.processes.rig import PII, TOKEN, Rig, standing
@@ -185,3 +187,57 @@ async def _no_push_is_refused(rig: Rig, machine: Machine, measured: Callable[[st
         "print(*[row[0] for row in mirror.execute('SELECT webhook_id FROM _rts_inbox')])"
     )
     assert set(acked) <= set(machine.run("/usr/bin/python3", "-c", query).split())
+
+
+def commands(page: str, heading: str) -> list[list[str]]:
+    """The commands of each console block below a heading of a page of the documentation."""
+    text = (UNITS.parent / "docs" / page).read_text().partition(f"{heading}\n")[2]
+    text = re.split(r"(?m)^##+ ", text)[0]
+    blocks = re.findall(r"(?s)```console\n(.*?)```", text)
+    return [re.findall(r"(?m)^# ([^#\n]+?)(?: +#.*)?$", block) for block in blocks]
+
+
+async def test_socket_activation_as_documented(tmp_path: Path, measured: Callable[[str], None]) -> None:
+    """The commands of docs/install.md, word for word, with rtsd running; then restarts refuse no push.
+
+    `systemctl edit` opens an editor: what one would write there lies there already.
+    """
+    by_verb, by_hand = commands("install.md", "### Restart without a refused push")
+    assert by_verb.pop(0) == "systemctl edit rtsd.socket"
+    assert "rtsd service install --socket" in by_verb
+    async with standing({OBJECT: 20}) as rig:
+        given = files(rig)
+        given["usr/bin/rtsd"] = PROGRAM
+        address = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{rig.port}\n"
+        given["etc/systemd/system/rtsd.socket.d/override.conf"] = address
+        with booted(tmp_path, given) as machine:
+            machine.run("chmod", "755", "/usr/bin/rtsd")
+            machine.systemctl("start", "rtsd")
+            for block in (by_verb, by_hand):
+                for command in block:
+                    machine.run("sh", "-c", command)
+                states = {unit: machine.show(unit, "ActiveState") for unit in ("rtsd.socket", "rtsd.service")}
+                assert states == {"rtsd.socket": "active", "rtsd.service": "active"}
+                await _no_push_is_refused(rig, machine, measured)
+                machine.systemctl("disable", "--now", "rtsd.socket", "rtsd.service")
+                machine.systemctl("start", "rtsd")
+            _reload_shows_mistakes(machine)
+            machine.run("mkdir", "-p", "/var/lib/rtsd-acme")
+            told = machine.run("/usr/bin/rtsd", "service", "uninstall")
+            assert machine.show("rtsd", "ActiveState") != "active"
+            assert "/var/lib/rtsd-acme" in told
+            assert "/etc/rtsd" in told
+
+
+def _reload_shows_mistakes(machine: Machine) -> None:
+    """`systemctl reload` fails with a mistake in the configuration, and rtsd runs on as before."""
+    pid = machine.show("rtsd", "MainPID")
+    machine.systemctl("reload", "rtsd")
+    machine.run("sh", "-c", "cp /etc/rtsd/rtsd.toml /root/good; echo '[qouta]' >> /etc/rtsd/rtsd.toml")
+    with pytest.raises(AssertionError):
+        machine.systemctl("reload", "rtsd")
+    assert machine.show("rtsd", "MainPID") == pid
+    assert machine.show("rtsd", "ActiveState") == "active"
+    assert "qouta" in machine.run("/usr/bin/rtsd", "errors")
+    machine.run("cp", "/root/good", "/etc/rtsd/rtsd.toml")
+    machine.systemctl("reload", "rtsd")

@@ -66,7 +66,7 @@ class DeadLetters(msgspec.Struct, kw_only=True):
 
 
 class Retried(msgspec.Struct, kw_only=True):
-    """`POST /v1/dead-letters/{id}/retry`."""
+    """`POST /v1/dead-letters/{id}/retry`: it is tried again; `GET /v1/dead-letters` tells if that failed."""
 
     retried: bool = True
 

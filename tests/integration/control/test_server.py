@@ -206,7 +206,28 @@ async def test_a_dead_letter_is_shown_retried_and_dropped(socket: Socket) -> Non
     await socket.rig.parts.services.realtime.apply_batch()
     _, listed = await socket.ask("GET", "/v1/dead-letters")
     (again,) = listed["dead_letters"]
+    assert (again["id"], again["attempts"]) == (letter, 2)
+    said = [note.message or "" for note in await socket.rig.notes("dead_letter")]
+    assert any("is tried again" in text for text in said)
+    assert not any("retried" in text for text in said)
     assert (await socket.ask("POST", f"/v1/dead-letters/{again['id']}/drop"))[0] == 200
+    assert (await socket.ask("GET", "/v1/dead-letters"))[1] == {"dead_letters": []}
+    assert (await socket.ask("GET", "/v1/status"))[1]["dead_letters"] == 0
+
+
+async def test_a_retried_dead_letter_goes_once_it_is_applied(socket: Socket) -> None:
+    """Asked for twice it is tried once; until it has been applied it is there, and then it is not."""
+    rig = socket.rig
+    letter = await buried(rig)
+    async with rig.parts.base.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE _rts_dead_letter SET body=replace(body, 'Spaceship__c', 'Contact') WHERE id=?", (letter,)
+        )
+    for _ in range(2):
+        assert (await socket.ask("POST", f"/v1/dead-letters/{letter}/retry"))[0] == 200
+    (listed,) = (await socket.ask("GET", "/v1/dead-letters"))[1]["dead_letters"]
+    assert (listed["id"], listed["attempts"]) == (letter, 1)
+    assert await rig.parts.services.realtime.apply_batch() == 1
     assert (await socket.ask("GET", "/v1/dead-letters"))[1] == {"dead_letters": []}
     assert (await socket.ask("GET", "/v1/status"))[1]["dead_letters"] == 0
 

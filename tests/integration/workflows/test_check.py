@@ -40,8 +40,9 @@ def load(org: SimulatedOrg, tmp_path: Path) -> Load:
         path.write_text(
             f'[org]\nlogin_url = "{org.url}"\nclient_id = "{org.info["client_id"]}"\n'
             f'client_secret = "{secret or org.info["client_secret"]}"\n'
-            f'[gateway]\ntoken = "t"\n[store]\npath = "{store}"\n{objects}\n'
+            f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\npath = "{store}"\n{objects}\n'
         )
+        path.chmod(0o600)
         return config.load(path, {})
 
     return write

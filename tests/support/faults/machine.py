@@ -57,7 +57,7 @@ mount --make-rshared /
 exec env -i container=x PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=rtsd-test.target
 """
-_PROGRAM = f"""#!{PYTHON}
+PROGRAM = f"""#!{PYTHON}
 import sys
 sys.path[:0] = ["{HOME}/src", "{HOME}/site"]
 from rtsd.__main__ import main
@@ -95,7 +95,7 @@ def booted(place: Path, files: Mapping[str, str]) -> Iterator[Machine]:
     _require()
     image = place / "files"
     for name, text in {
-        "opt/rtsd/bin/rtsd": _PROGRAM,
+        "opt/rtsd/bin/rtsd": PROGRAM,
         "etc/systemd/system/rtsd-test.target": _TARGET,
         **files,
     }.items():

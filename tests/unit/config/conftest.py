@@ -18,6 +18,7 @@ def load(tmp_path: Path) -> Load:
     def write_and_load(text: str = MINIMAL, more: str = "", **environ: str) -> config.Config:
         path = tmp_path / "rtsd.toml"
         path.write_text(text + more)
+        path.chmod(0o600)
         return config.load(path, environ)
 
     return write_and_load

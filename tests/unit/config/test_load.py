@@ -22,10 +22,11 @@ SHIPPED = Path(__file__).parents[3] / "config" / "rtsd.toml"
 def load_shipped(tmp_path: Path, text: str) -> config.Config:
     """Load `text` with the secrets that the shipped configuration names."""
     for name in ("sf-secret", "push-token"):
-        (tmp_path / name).write_text("secret")
+        (tmp_path / name).write_text("a secret of 22 bytes..")
         (tmp_path / name).chmod(0o600)
     path = tmp_path / "rtsd.toml"
     path.write_text(text)
+    path.chmod(0o600)
     return config.load(path, {})
 
 
@@ -297,7 +298,7 @@ def test_tls_needs_both_files_and_a_private_key(mistakes: Mistakes, tmp_path: Pa
         [[objects]]
         name = "Contact"
         [gateway]
-        token = "t"
+        token = "a token of 22 bytes..."
     """
     (found,) = mistakes(minimal, 'tls_certificate = "cert.pem"')
     assert found.startswith("gateway.tls_private_key: is missing")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtsd.config import Config, Secret, load
+from rtsd.errors import ConfigError
 
 FROM_FILES = """
 [org]
@@ -32,7 +33,7 @@ def put(path: Path, text: str, mode: int = 0o600) -> None:
 def files(tmp_path: Path) -> Path:
     """The directory of the configuration, with both secrets in it."""
     put(tmp_path / "sf-secret", "from-file\n")
-    put(tmp_path / "push-token", "new-token\n\n old-token \n")
+    put(tmp_path / "push-token", "new-token-of-16-bytes\n\n old-token-of-16-bytes \n")
     tmp_path.chmod(0o755)
     return tmp_path
 
@@ -56,8 +57,12 @@ def test_secrets_come_from_files_beside_the_configuration(files: Path, load: Cal
     """White space around a secret is not part of it; each line of token_file is a key."""
     loaded = load(FROM_FILES)
     assert loaded.org.client_secret == Secret("from-file")
-    assert loaded.gateway.hmac_keys == (b"new-token", b"old-token")
-    assert {secret.reveal() for secret in loaded.secrets()} == {"from-file", "new-token", "old-token"}
+    assert loaded.gateway.hmac_keys == (b"new-token-of-16-bytes", b"old-token-of-16-bytes")
+    assert {secret.reveal() for secret in loaded.secrets()} == {
+        "from-file",
+        "new-token-of-16-bytes",
+        "old-token-of-16-bytes",
+    }
 
 
 def test_the_credentials_directory_comes_first(
@@ -69,7 +74,7 @@ def test_the_credentials_directory_comes_first(
     credentials.chmod(0o700)
     loaded = load(FROM_FILES, CREDENTIALS_DIRECTORY=str(credentials))
     assert loaded.org.client_secret == Secret("from-systemd")
-    assert loaded.gateway.token[0] == Secret("new-token")
+    assert loaded.gateway.token[0] == Secret("new-token-of-16-bytes")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o620, 0o777])
@@ -129,3 +134,30 @@ def test_a_refresh_token_knows_its_file(files: Path) -> None:
     loaded = load(path, {})
     assert loaded.org.refresh_token == Secret("5Aep861")
     assert loaded.org.refresh_token_path == files / "refresh"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o620])
+def test_a_configuration_with_a_secret_is_one(tmp_path: Path, mode: int) -> None:
+    """Inline, a secret is refused like a file of the same mode: the chmod is named, not the secret."""
+    path = tmp_path / "rtsd.toml"
+    put(path, FROM_FILES.replace('client_secret_file = "sf-secret"', 'client_secret = "canary"'), mode)
+    put(tmp_path / "push-token", "a token of the right length\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith("org.client_secret: ")
+    assert f"chmod 600 {path}" in mistake
+    assert "canary" not in mistake
+    path.chmod(0o640)  # its group may read it
+    assert load(path, {}).org.client_secret == Secret("canary")
+    put(path, FROM_FILES, 0o644)  # names of files are no secrets
+    put(tmp_path / "sf-secret", "canary")
+    assert load(path, {}).org.client_secret == Secret("canary")
+
+
+def test_a_short_token_is_refused(files: Path, mistakes: Callable[..., tuple[str, ...]]) -> None:
+    """Every line counts: one that can be guessed opens the gateway."""
+    put(files / "push-token", "0123456789abcdef\n0123456789abcde\n")
+    (mistake,) = mistakes(FROM_FILES)
+    assert mistake.startswith("gateway.token")
+    assert "16 bytes" in mistake
