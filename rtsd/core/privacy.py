@@ -30,8 +30,10 @@ MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
 """Masked mirror values by column, as carried by a change."""
 
 
-_ORDERING = {"id", *(name.lower() for name in CURSOR_PREFERENCE)}
+ORDERING = frozenset({"id", *(name.lower() for name in CURSOR_PREFERENCE)})
 """Fields that page reads and order versions, which rules cannot drop."""
+_STATING = ORDERING | {"isdeleted", "masterrecordid"}
+"""Fields that every read needs, even if none of them is mirrored: they say that a row is deleted, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,21 @@ class MaskedRows:
 class Privacy:
     """The privacy rules of an object, by field name regardless of case."""
 
-    def __init__(self, rules: Mapping[str, str], key: bytes) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, str],
+        key: bytes,
+        *,
+        exclude: Collection[str] = (),
+        fields: Collection[str] = ("*",),
+    ) -> None:
         """`key` (up to 64 bytes) makes hashes unique to this mirror."""
         self._dropped = {name.lower() for name, rule in rules.items() if rule == "drop"}
+        self._dropped |= {name.lower() for name in exclude} - ORDERING
+        self._listed = None if "*" in fields else {name.lower() for name in fields} | ORDERING
         self._masks = masks(rules, key)
         # a describe removes their columns; until then their values are read as empty
-        self._masks |= dict.fromkeys(self._dropped - _ORDERING, _nothing)
+        self._masks |= dict.fromkeys(self._dropped - _STATING, _nothing)
 
     def record(self, record: dict[str, Any]) -> MaskedRecord:
         """Mask a record in place."""
@@ -89,17 +100,25 @@ class Privacy:
         return MaskedRows(columns, rows)
 
     def push(self, fields: dict[str, Any]) -> None:
-        """Mask the fields of a pushed change in place; dropped fields are removed with their names."""
-        for name in [name for name in fields if name.lower() in self._dropped]:
+        """Mask the fields of a pushed change in place; fields that are not mirrored are removed."""
+        for name in [name for name in fields if self._is_left_out(name.lower())]:
             del fields[name]
         self.record(fields)
 
+    def _is_left_out(self, name: str) -> bool:
+        return name in self._dropped or (self._listed is not None and name not in self._listed)
+
 
 def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> MaskedPush:
-    """Mask and encode a push for the inbox; `privacy_of` returns the rules of a mirrored object."""
+    """Mask and encode a push for the inbox; `privacy_of` returns the rules of a mirrored object.
+
+    Nothing is kept of the values of other objects: nobody has said what may be.
+    """
     for change in push.changes if isinstance(push, Changes) else ():
         privacy = privacy_of(change.object)
-        if change.fields is not None and privacy is not None:
+        if privacy is None:
+            change.fields = None
+        elif change.fields is not None:
             privacy.push(change.fields)
     return MaskedPush(encode_push(push))
 

@@ -39,8 +39,9 @@ from rtsd.store.database import Database, require_no_leftovers
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
+from rtsd.sync import privacy_change
 from rtsd.sync.apply import Applier
-from rtsd.sync.catalog import Catalog
+from rtsd.sync.catalog import Catalog, privacy_key
 from rtsd.sync.checks import Checks
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
@@ -151,7 +152,9 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         )
     )
     objects = [section.config() for section in config.objects]
-    catalog = await Catalog.open(database, objects, machine.random_bytes)
+    key = await privacy_key(database, machine.random_bytes)
+    await privacy_change.apply(database, objects, key, write_note)
+    catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
     applier = Applier(catalog, journal, matcher)
     return Base(

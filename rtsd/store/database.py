@@ -18,7 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageFailed, StorageUnwritable
+from rtsd.errors import (
+    AnotherInstance,
+    ForeignDatabase,
+    NewerDatabase,
+    StorageFailed,
+    StorageUnwritable,
+    StoreError,
+)
 from rtsd.store import migrations
 from rtsd.store.counts import Counts, restore
 from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
@@ -165,6 +172,16 @@ class Database:
         """Block this process's writers while another process works on the file."""
         async with self._turn:
             yield
+
+    async def truncate_wal(self) -> None:
+        """Copy the WAL into the file and empty it. Raises StoreError, also if a reader prevents it."""
+        async with self._turn:
+            try:
+                ((busy, *_),) = await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            except Error as error:
+                raise store_error(error, str(self.path)) from error
+        if busy:
+            raise StoreError("another program is reading the write-ahead log", "end it; then restart rtsd")
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query on committed data, without waiting for writers. Raises StoreError."""

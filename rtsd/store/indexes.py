@@ -46,11 +46,17 @@ async def build(database: Database, table: Table) -> None:
                 await tx.execute(statement)
         return
     for statement in missing:
-        async with database.alone():
-            await _run_child((str(database.path), statement))
+        if reason := await run_alone(database, statement):
+            raise StoreError(f"an index could not be built: {reason}", "rtsd retries at the next audit")
 
 
-async def _run_child(arguments: Sequence[str]) -> None:
+async def run_alone(database: Database, statement: str) -> str:
+    """Run a statement that sorts or copies much, in a process of its own; return why it failed, else ""."""
+    async with database.alone():
+        return await _run_child((str(database.path), statement))
+
+
+async def _run_child(arguments: Sequence[str]) -> str:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -67,6 +73,4 @@ async def _run_child(arguments: Sequence[str]) -> None:
         child.kill()
         await child.wait()
         raise
-    if child.returncode:
-        reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        raise StoreError(f"an index could not be built: {reason}", "rtsd retries at the next audit")
+    return errors.decode(errors="replace").strip().rpartition("\n")[2] if child.returncode else ""

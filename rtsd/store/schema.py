@@ -165,6 +165,12 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
     return [field.name for field in changed]
 
 
+async def own_columns(tx: Tx, object_name: str) -> list[str]:
+    """The columns of an object's table that hold its fields, including removed and excluded ones."""
+    rows = await tx.fetch("SELECT name FROM pragma_table_info(?)", (object_name,))
+    return [str(name) for (name,) in rows if name not in OWN_COLUMNS]
+
+
 async def column_names(database: Database, object_name: str) -> list[str]:
     """The columns of an object's table, including those of removed fields."""
     rows = await database.fetch("SELECT name FROM pragma_table_info(?)", (object_name,))

@@ -25,14 +25,11 @@ class Catalog:
         self._by_lower_name = {name.lower(): found for name, found in mirrored.items()}
 
     @classmethod
-    async def open(
-        cls, database: Database, configs: Sequence[ObjectConfig], random_bytes: Callable[[int], bytes]
-    ) -> Catalog:
-        """Restore the state of the last run, and add rows for new objects.
+    async def open(cls, database: Database, configs: Sequence[ObjectConfig], key: bytes) -> Catalog:
+        """Restore the state of the last run, and add rows for new objects. `key` is that of `privacy_key`.
 
         Objects that are not configured any more lose their proof: nothing follows their changes now.
         """
-        key = await _privacy_key(database, random_bytes)
         known = await objects.load(database)
         mirrored = {}
         async with database.transaction() as tx:
@@ -42,9 +39,12 @@ class Catalog:
                 stored = before.after(ObjectEvent.RESTARTED)
                 if reread:
                     stored = stored.after(ObjectEvent.DISPROVEN, f"{reread}; it is read again")
+                elif stored.cursor is not None and stored.to_fill:
+                    reason = f"columns are being filled: {', '.join(stored.to_fill)}"
+                    stored = stored.after(ObjectEvent.DISPROVEN, reason)
                 await objects.add(tx, config.name)
                 await objects.save(tx, before, stored)
-                restored = MirroredObject(config, Privacy(config.privacy, key), stored)
+                restored = MirroredObject(config, _privacy(config, key), stored)
                 restored.suspicions.reread = reread
                 mirrored[config.name] = restored
             for name in known.keys() - mirrored.keys():
@@ -72,7 +72,11 @@ class Catalog:
         return mirrored.privacy if mirrored else None
 
 
-async def _privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
+def _privacy(config: ObjectConfig, key: bytes) -> Privacy:
+    return Privacy(config.privacy, key, exclude=config.exclude, fields=config.fields)
+
+
+async def privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
     """Return the key of this mirror's hashes, created on first use."""
     found = await meta.get(database, _PRIVACY_KEY)
     if found is None:

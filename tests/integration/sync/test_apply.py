@@ -88,7 +88,7 @@ class Bench:
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
     async with await Database.open(directory / "mirror.db") as database:
-        catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes)
+        catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes(32))
         async with database.transaction() as tx:
             await tables.ensure(tx, Table(SCHEMA))
         contact = catalog["Contact"]

@@ -88,7 +88,7 @@ class Stand:
         lines += ["[quota]", *(f"{key} = {json.dumps(value)}" for key, value in self.quota.items())]
         for name, options in self.objects.items():
             lines += ["[[objects]]", f"name = {json.dumps(name)}"]
-            lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in options.items()]
         path = self.place / "rtsd.toml"
         path.write_text("\n".join(lines) + "\n")
         return config.load(path)
@@ -338,6 +338,12 @@ async def standing(
                 await stand.stop()
     finally:
         org.close()
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 Standing = Callable[..., Awaitable[Stand]]

@@ -88,3 +88,16 @@ def test_records_as_csv_rows() -> None:
     rows = csv_rows([record], ("Id", "A", "B", "C", "D", "Phone"))
     assert rows.rows == [["1", "true", "", "1.5", '{"x": "ü"}', record["Phone"]]]
     assert rows.ids == ["1"]
+
+
+def test_fields_that_are_not_mirrored_do_not_enter() -> None:
+    """A push loses what `exclude` names and `fields` does not; the deletion flag is still read."""
+    excluding = Privacy({"Title": "drop"}, KEY, exclude=("Phone", "IsDeleted"))
+    pushed = {"Id": "1", "phone": "p", "Title": "t", "Name": "n"}
+    excluding.push(pushed)
+    assert pushed == {"Id": "1", "Name": "n"}
+    read = excluding.record({"Id": "1", "Phone": "p", "IsDeleted": True})
+    assert dict(read) == {"Id": "1", "Phone": None, "IsDeleted": True}
+    listed = {"Id": "1", "Phone": "p", "SystemModstamp": "s", "Name": "n"}
+    Privacy({}, KEY, fields=("name",)).push(listed)
+    assert listed == {"Id": "1", "SystemModstamp": "s", "Name": "n"}

@@ -1,0 +1,124 @@
+"""Rewrites of stored values, place by place, in batches that resume where they ended.
+
+For a changed privacy rule only. It concerns every place where the value of a record lives: rows, tombstones,
+the journal, pushes, deliveries and dead letters. Versions stay as they are: no record has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtsd.errors import StoreError
+from rtsd.store import indexes
+from rtsd.store.database import Database, Tx
+from rtsd.store.sqlite import quoted
+
+ROWS_AT_ONCE = 2_000
+"""Rows of an object in one transaction."""
+
+Cursor = int | str
+Rewrite = Callable[[str | None, Any], Any]
+"""Takes the object's name, if the place knows it, and the content; returns the new content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place: rows as (key, object, content) after a key, and the update of one row by (content, key)."""
+
+    name: str
+    select: str
+    update: str
+    first: Cursor = 0
+    parameters: tuple[str, ...] = ()
+    """Of both statements, before the others."""
+    at_once: int = 1_000
+
+
+DOCUMENTS = (
+    Place(
+        "inbox",
+        "SELECT seq, NULL, body FROM _rts_inbox WHERE body IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
+        "UPDATE _rts_inbox SET body=? WHERE seq=?",
+        at_once=50,
+    ),
+    Place(
+        "dead letters",
+        "SELECT id, CASE kind WHEN 'delivery' THEN object END, body FROM _rts_dead_letter"
+        " WHERE id > ? ORDER BY id LIMIT ?",
+        "UPDATE _rts_dead_letter SET body=? WHERE id=?",
+        at_once=50,
+    ),
+    Place(
+        "outbox",
+        "SELECT seq, object, body FROM _rts_outbox WHERE body IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
+        "UPDATE _rts_outbox SET body=? WHERE seq=?",
+        at_once=50,
+    ),
+)
+"""Places whose contents are documents, of a push or a delivery."""
+JOURNAL = Place(
+    "journal",
+    "SELECT seq, object, before FROM _rts_journal WHERE before IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
+    "UPDATE _rts_journal SET before=? WHERE seq=?",
+)
+"""The values that journal entries replaced, as JSON."""
+
+
+def tombstones(object_name: str) -> Place:
+    """The last values of an object's deleted records, as JSON."""
+    return Place(
+        f"tombstones {object_name}",
+        'SELECT id, object, "values" FROM _rts_tombstone'
+        ' WHERE object=? AND "values" IS NOT NULL AND id > ? ORDER BY id LIMIT ?',
+        'UPDATE _rts_tombstone SET "values"=?2 WHERE object=?1 AND id=?3',
+        first="",
+        parameters=(object_name,),
+    )
+
+
+async def rewrite_documents(
+    tx: Tx, place: Place, after: Cursor, rewrite: Rewrite
+) -> tuple[int, Cursor | None]:
+    """Rewrite a batch of texts; return how many changed, and the last key, None at the end."""
+    rows = await tx.fetch(place.select, (*place.parameters, after, place.at_once))
+    new = [(key, content, rewrite(name, content)) for key, name, content in rows]
+    changed = [(*place.parameters, text, key) for key, content, text in new if text != content]
+    await tx.executemany(place.update, changed)
+    return len(changed), rows[-1][0] if rows else None
+
+
+async def rewrite_rows(
+    tx: Tx, table: str, rewrites: Sequence[tuple[str, Callable[[Any], Any]]], after: Cursor
+) -> tuple[int, Cursor | None]:
+    """Rewrite some columns of a batch of an object's rows; return as `rewrite_documents` does."""
+    columns = [quoted(name) for name, _ in rewrites]
+    rows = await tx.fetch(
+        f"SELECT rowid, {', '.join(columns)} FROM {quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (after, ROWS_AT_ONCE),
+    )
+    changed = []
+    for key, *values in rows:
+        new = [
+            value if value is None else rewrite(value)
+            for value, (_, rewrite) in zip(values, rewrites, strict=True)
+        ]
+        if new != values:
+            changed.append((*new, key))
+    assignments = ", ".join(f"{column}=?" for column in columns)
+    await tx.executemany(f"UPDATE {quoted(table)} SET {assignments} WHERE rowid=?", changed)
+    return len(changed), rows[-1][0] if rows else None
+
+
+async def erase_free_space(database: Database) -> None:
+    """Write the whole file again, so that nothing in its free pages or the WAL shows former values.
+
+    It takes as much free space as the file has, and the WAL as much again. Raises StoreError.
+    """
+    if reason := await indexes.run_alone(database, "VACUUM"):
+        raise StoreError(
+            f"former values could not be erased from the free pages of {database.path}: {reason}",
+            "free as much space as the mirror has, twice; rtsd repeats it at the next start",
+        )
+    await database.truncate_wal()

@@ -1,0 +1,200 @@
+"""A mirror that was loaded in the clear, and privacy that comes later: no file keeps what it may not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from rtsd.core.instant import to_iso
+from rtsd.store import indexes, rewriting
+from rtsd.store.database import Database
+from tests.support.inprocess.stand import Stand, Standing
+
+CANARY = {
+    "Phone": "CANARY-PHONE-1",
+    "Email": "CANARY-2@canary.example",
+    "Title": "CANARY-TITLE-3",
+    "Department": "CANARY-DEPARTMENT-4",
+}
+SEEN = "SEEN-5"
+PRIVACY = {"Phone": "hash", "Email": "last4", "Title": "drop"}
+RULES: list[dict[str, Any]] = [
+    {"privacy": PRIVACY, "exclude": ["Department"]},
+    {"exclude": list(CANARY)},
+    {"fields": ["Id", "LastName", "AccountId"]},
+    {"privacy": dict.fromkeys(CANARY, "hash")},
+]
+
+
+def _push(org: Stand, record: str, fields: dict[str, Any]) -> bytes:
+    now = to_iso(org.now())
+    stamp = now[:19] + ".000Z"
+    change = {"object": "contact", "op": "update", "id": record, "modstamp": stamp, "fields": fields}
+    head = {"v": 1, "kind": "changes", "org": org.org.org_id, "sent": now, "read_at": now}
+    return json.dumps({**head, "changes": [change]}, separators=(",", ":")).encode()
+
+
+async def _spread(stand: Standing) -> Stand:
+    """A mirror with the canary in every place where a value lives."""
+    org = await (await stand({"Contact": 60}, objects={"Contact": {}})).loaded()
+    org.advance(60)
+    ids = org.ids("Contact")
+    org.update("Contact", ids, LastName=SEEN, **CANARY)
+    org.advance(60)
+    await org.read()
+    org.update("Contact", ids[:20], Phone="+1")
+    org.org.delete(org.org.admin, "Contact", ids[40:50])
+    org.advance(60)
+    await org.read()
+    values = {"Id": ids[0], "LastName": SEEN, **CANARY}
+    pushed = "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)"
+    await org.sabotage(pushed, "1", org.now(), _push(org, ids[0], {**values, "Strange__c": 1}))
+    await org.parts.services.realtime.apply_batch()
+    await org.sabotage(pushed, "2", org.now(), _push(org, ids[1], {**values, "Id": ids[1]}))
+    document = json.dumps({"v": 1, "rule": "r", "event": {}, "record": values, "old": values}).encode()
+    delivery = "_rts_outbox (webhook_id, rule, destination, object, record, event, created_at, body)"
+    delivery = f"INSERT INTO {delivery} VALUES ('w', 'r', 'd', 'Contact', ?, 1, 0, ?)"
+    await org.sabotage(delivery, ids[0], document)
+    letter = "_rts_dead_letter (at, reason, message, object, record, body, kind, rule, webhook_id)"
+    letter = f"INSERT INTO {letter} VALUES ('', ?, '', ?, ?, ?, ?, 'r', 'w')"
+    await org.sabotage(letter, "x", "Contact", ids[0], document, "delivery")
+    await org.sabotage(letter, "y", None, None, b"CANARY-6 {", "push")
+    return org
+
+
+def _stored(org: Stand) -> bytes:
+    """Every byte of the store's files, backups included."""
+    return b"".join(path.read_bytes() for path in sorted(org.place.glob("*.db*")))
+
+
+async def _backed_up(org: Stand) -> None:
+    async with org.client() as client:
+        with (org.place / "copy.db").open("wb") as file:
+
+            def keep(chunk: bytes, _size: int) -> None:
+                file.write(chunk)
+
+            await client.backup(keep)
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["privacy", "exclude", "fields", "hash"])
+async def test_privacy_that_comes_later_reaches_every_place(stand: Standing, rules: dict[str, Any]) -> None:
+    """Table, tombstones, journal, inbox, outbox, dead letters, free pages, WAL, and backups made after."""
+    org = await _spread(stand)
+    assert _stored(org).count(b"CANARY") > 100
+    await org.restart({"Contact": rules})
+    await _backed_up(org)
+    content = _stored(org)
+    assert SEEN.encode() in content
+    assert b"CANARY" not in content
+    (said,) = await org.journal("schema")
+    assert "applied to everything that was stored before" in (said.message or "")
+    await org.parts.services.realtime.apply_batch()
+    await org.load()
+    assert (await org.state("Contact")).state == "live"
+    await org.audit("Contact", full=True)
+    assert b"CANARY" not in _stored(org)
+    masked = tuple(rules.get("privacy", ()))
+    if "fields" not in rules:
+        await _equal(org, rules, masked)
+
+
+async def _equal(org: Stand, rules: dict[str, Any], masked: tuple[str, ...]) -> None:
+    """What was rewritten is what a read brings: the full read found nothing to change."""
+    changes = "SELECT COUNT(*) FROM _rts_journal WHERE type='change' AND source='audit' AND op='update'"
+    assert org.sql(changes)[0][0] == 0
+    columns = {row[1] for row in org.sql("PRAGMA table_info(Contact)")}
+    assert columns >= set(CANARY), "views that name them stay alive"
+    for name in rules.get("exclude", ()):
+        assert org.sql(f"SELECT COUNT({name}) FROM Contact")[0][0] == 0
+    for name in masked:
+        assert (org.sql(f"SELECT COUNT({name}) FROM Contact")[0][0] > 0) is (rules["privacy"][name] != "drop")
+
+
+async def test_a_kill_in_between_repeats_the_rest(stand: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is killed, each value is hashed once, and nothing is left in the clear."""
+    monkeypatch.setattr(rewriting, "ROWS_AT_ONCE", 7)
+    org = await _spread(stand)
+    await org.stop()
+    org.objects = {
+        "Contact": {"privacy": {"Phone": "hash", "Email": "hash"}, "exclude": ["Title", "Department"]}
+    }
+    begin, left = Database.transaction, 0
+
+    def killed(database: Database) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise asyncio.CancelledError
+        return begin(database)
+
+    kills = 0
+    with monkeypatch.context() as deadly:
+        deadly.setattr(Database, "transaction", killed)
+        for allowed in [3] * 8 + [1_000_000]:
+            left = allowed
+            try:
+                await org.start()
+            except asyncio.CancelledError:
+                kills += 1
+                await org.stop()
+    assert kills == 8
+    assert b"CANARY" not in _stored(org)
+    await org.parts.services.realtime.apply_batch()
+    await org.load()
+    await org.audit("Contact", full=True)
+    changes = "SELECT COUNT(*) FROM _rts_journal WHERE type='change' AND source='audit' AND op='update'"
+    assert org.sql(changes)[0][0] == 0
+    assert (await org.state("Contact")).state == "live"
+
+
+async def test_what_no_rule_can_tell_is_read_again(stand: Standing) -> None:
+    """A value under another mask, and one that may be shown again: the object is incomplete until then."""
+    org = await (await stand({"Contact": 30}, objects={"Contact": {"privacy": PRIVACY}})).loaded()
+    org.advance(60)
+    for privacy in ({"Phone": "last4", "Title": "hash"}, {"Phone": "hash"}, {}):
+        await org.restart({"Contact": {"privacy": privacy}})
+        shown = await org.state("Contact")
+        assert shown.state == "incomplete"
+        assert "columns are being filled" in (shown.error or "")
+        await org.load()
+        assert (await org.state("Contact")).state == "live"
+        org.advance(3_600)
+    assert await org.equal("Contact") == 30
+
+
+async def test_values_of_other_objects_are_not_kept(stand: Standing) -> None:
+    """A push of what is not configured becomes a dead letter without values; excluded fields never get in."""
+    options = {"Contact": {"exclude": ["Phone"]}}
+    org = await (await stand({"Contact": 5}, objects=options, listen="127.0.0.1:0")).loaded()
+    await org.install_package("Contact", "Account")
+    org.advance(60)
+    org.update("Contact", org.ids("Contact"), LastName=SEEN, Phone="CANARY-7")
+    with org.org.transaction(org.org.admin):
+        org.org.create(org.org.admin, "Account", [{"Name": "CANARY-8"}])
+    await org.pushed()
+    assert SEEN.encode() in _stored(org)
+    assert [row[0] for row in org.sql("SELECT reason FROM _rts_dead_letter")] == ["UnknownObject"]
+    assert b"CANARY" not in _stored(org)
+
+
+async def test_too_little_space_is_said_and_repeated(
+    stand: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values are masked all the same; free pages are erased by the next start that can."""
+    org = await _spread(stand)
+
+    async def full(_database: Database, _statement: str) -> str:
+        return "database or disk is full"
+
+    with monkeypatch.context() as broken:
+        broken.setattr(indexes, "run_alone", full)
+        await org.restart({"Contact": RULES[0]})
+    said = [event.message or "" for event in await org.journal("error")]
+    assert any("could not be erased" in message for message in said)
+    assert org.sql("SELECT COUNT(*) FROM Contact WHERE Phone LIKE 'CANARY%'")[0][0] == 0
+    await org.restart({"Contact": RULES[0]})
+    assert b"CANARY" not in _stored(org)
