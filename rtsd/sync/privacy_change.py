@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from rtsd.core.kept import Kept, Rewriter, always_kept
+from rtsd.core.field_rules import FieldRules, Rewriter, always_mirrored
 from rtsd.core.payload import Changes, encode_push, read_push
 from rtsd.core.privacy import ORDERING
 from rtsd.core.schema import ObjectConfig
@@ -42,8 +42,8 @@ WriteNote = Callable[[Note], Awaitable[None]]
 class _Change(msgspec.Struct):
     """A change in progress."""
 
-    before: dict[str, Kept | None]
-    now: dict[str, Kept]
+    before: dict[str, FieldRules | None]
+    now: dict[str, FieldRules]
     place: str = ""
     """The place that is being rewritten; those before it are done."""
     after: Cursor | None = None
@@ -81,10 +81,10 @@ async def _changed(database: Database, configs: Sequence[ObjectConfig]) -> _Chan
     known = await objects.load(database)
     change = _Change({}, {})
     for config in configs:
-        found, now = await meta.get(database, _key(config.name)), Kept.of(config)
-        before = msgspec.json.decode(found, type=Kept) if found else None
+        found, now = await meta.get(database, _key(config.name)), FieldRules.of(config)
+        before = msgspec.json.decode(found, type=FieldRules) if found else None
         if before is None and (config.name not in known or known[config.name].table is None):
-            before = Kept()  # nothing was masked before it was mirrored
+            before = FieldRules()  # nothing was masked before it was mirrored
         if before != now or not found:
             change.before[config.name], change.now[config.name] = before, now
     return change if change.now else None
@@ -247,7 +247,7 @@ async def _erase(database: Database, write_note: WriteNote) -> None:
 
 def _always(stored: StoredObject | None) -> frozenset[str]:
     cursor = stored.table.schema.cursor if stored is not None and stored.table is not None else None
-    return always_kept(cursor, ORDERING)
+    return always_mirrored(cursor, ORDERING)
 
 
 def _key(name: str) -> str:

@@ -63,6 +63,6 @@ def test_what_follows_what(mode: Mode, signal: Signal, target: Mode) -> None:
     assert next_mode(mode, signal) is target
 
 
-def test_the_mirror_is_always_kept_right_by_something() -> None:
+def test_the_mirror_is_always_mirrored_right_by_something() -> None:
     """In every mode but real time and paused, windows are read; in unreachable that is the probe."""
     assert set(Mode) - READS_BY_INTERVAL == {M.REAL_TIME, M.PAUSED}

@@ -1,7 +1,7 @@
-"""What the mirror keeps of each field, and how a stricter rule is applied to values that are stored.
+"""Field rules: how much of each field's values the mirror stores, and how stricter rules apply to stored values.
 
-The rules come from `fields`, `exclude` and `privacy` of an object. The last run's are stored, so that a
-change is noticed at the next start (`sync.privacy_change`).
+`fields`, `exclude` and `privacy` of an object make its rules. Those of the last run are stored, so that the
+next start notices a change (`sync.privacy_change`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from rtsd.core.schema import Kind, ObjectConfig
 from rtsd.core.values import MirrorValue, mirror_value
 
 WHOLE, NOTHING = "whole", "nothing"
-"""What is kept of a field; the masks of `privacy` are the other answers."""
+"""The rules besides the masks of `privacy`."""
 
 Rewrite = Callable[[Any], MirrorValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FieldRules:
     """The rules of one object, by lower-cased field name."""
 
     fields: tuple[str, ...] = ("*",)
@@ -29,7 +29,7 @@ class Kept:
     masked: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, config: ObjectConfig) -> Kept:
+    def of(cls, config: ObjectConfig) -> FieldRules:
         """Return the rules of a configuration."""
         rules = {name.lower(): rule for name, rule in config.privacy.items()}
         dropped = {name for name, rule in rules.items() if rule == "drop"}
@@ -39,8 +39,8 @@ class Kept:
             tuple(sorted((name, rule) for name, rule in rules.items() if rule != "drop")),
         )
 
-    def of_field(self, name: str) -> str:
-        """Return what is kept of a field: `whole`, `nothing`, or its mask."""
+    def rule_of(self, name: str) -> str:
+        """Return the rule of a field: `whole`, `nothing`, or its mask."""
         lower = name.lower()
         if lower in self.left_out or ("*" not in self.fields and lower not in self.fields):
             return NOTHING
@@ -51,16 +51,16 @@ class Kept:
 class Rewriter:
     """Applies an object's rules to values that were stored by earlier ones."""
 
-    before: Kept | None
+    before: FieldRules | None
     """The earlier rules; None if they are unknown, as in a mirror of an older rtsd."""
-    now: Kept
+    now: FieldRules
     key: bytes
     always: frozenset[str]
     """Lower-cased names of fields that are always mirrored."""
 
     def is_idle(self) -> bool:
         """Return whether the rules ask for nothing that the earlier ones did not."""
-        return self.now in (self.before, Kept())
+        return self.now in (self.before, FieldRules())
 
     def values(self, values: Mapping[str, Any], *, is_push: bool = False) -> dict[str, Any]:
         """Return values by field as the rules keep them. A push leaves out what must be read again."""
@@ -69,7 +69,7 @@ class Rewriter:
             rewrite = self.rewrite(name)
             if rewrite is None:
                 kept[name] = value
-            elif self.now.of_field(name) != NOTHING and not (is_push and rewrite is _empty):
+            elif self.now.rule_of(name) != NOTHING and not (is_push and rewrite is _empty):
                 kept[name] = rewrite(value)
         return kept
 
@@ -77,8 +77,8 @@ class Rewriter:
         """Return what turns a stored value into what is kept of the field; None to leave it."""
         if name.lower() in self.always:
             return None
-        before = self.before.of_field(name) if self.before is not None else None
-        now = self.now.of_field(name)
+        before = self.before.rule_of(name) if self.before is not None else None
+        now = self.now.rule_of(name)
         if now == NOTHING:
             return _empty
         if now in (before, WHOLE):
@@ -91,7 +91,7 @@ class Rewriter:
     def dropped(self, names: Iterable[str]) -> set[str]:
         """Return those of these fields of which nothing is kept."""
         return {
-            name for name in names if name.lower() not in self.always and self.now.of_field(name) == NOTHING
+            name for name in names if name.lower() not in self.always and self.now.rule_of(name) == NOTHING
         }
 
     def to_read_again(self, names: Iterable[str]) -> list[str]:
@@ -99,15 +99,14 @@ class Rewriter:
         return [
             name
             for name in names
-            if self.now.of_field(name) != NOTHING
-            and (self.rewrite(name) is _empty or self._is_unmasked(name))
+            if self.now.rule_of(name) != NOTHING and (self.rewrite(name) is _empty or self._is_unmasked(name))
         ]
 
     def _is_unmasked(self, name: str) -> bool:
-        return self.before is not None and self.now.of_field(name) == WHOLE != self.before.of_field(name)
+        return self.before is not None and self.now.rule_of(name) == WHOLE != self.before.rule_of(name)
 
 
-def always_kept(cursor: str | None, otherwise: Collection[str]) -> frozenset[str]:
+def always_mirrored(cursor: str | None, otherwise: Collection[str]) -> frozenset[str]:
     """Return the fields that are always mirrored; `otherwise` if the cursor is not known yet."""
     return frozenset({"id", *([cursor.lower()] if cursor else otherwise)})
 
