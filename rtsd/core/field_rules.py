@@ -1,4 +1,4 @@
-"""Field rules: how much of each field's values the mirror stores, and how stricter rules apply to stored values.
+"""Field rules: how much of each field the mirror stores, and how stricter rules apply to stored values.
 
 `fields`, `exclude` and `privacy` of an object make its rules. Those of the last run are stored, so that the
 next start notices a change (`sync.privacy_change`).
