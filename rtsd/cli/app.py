@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "run": "Run the daemon in the foreground.",
         "check": "Check everything before the first byte is read, and price it.",
         "demo": "Play the main job: simulated org, daemon and dashboard.",
-        "service": "Run rtsd under systemd: install, uninstall, status.",
+        "service": "Run rtsd under systemd: install, uninstall, status, reload.",
         "simulate": "Run a simulated Salesforce org.",
     },
     "Look": {

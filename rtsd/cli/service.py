@@ -35,7 +35,7 @@ root_option = click.option(
 
 @click.group(epilog=options.examples("rtsd service status", "sudo rtsd service install"))
 def service() -> None:
-    """Run rtsd under systemd: install, uninstall, status.
+    """Run rtsd under systemd: install, uninstall, status, reload.
 
     The service has a user of its own, its state in /var/lib/rtsd, and access to little else.
     """

@@ -139,7 +139,8 @@ PATTERNS = (
     ErrorPattern(
         ObjectUnavailable,
         codes=("INVALIDFIELD", "INVALIDTYPE", "INVALIDTYPEFOROPERATION", "ENTITYNOTQUERYABLE"),
-        do="It was removed, or the sync user may not see it: check field-level security.",
+        do="It was removed, or the sync user may not see it: check field-level security, and the `where`"
+        " of the object in [[objects]].",
     ),
     ErrorPattern(
         ObjectUnavailable,
@@ -180,6 +181,11 @@ PATTERNS = (
         SalesforceError,
         codes=("QUERYTIMEOUT", "OPERATIONTOOLARGE", "EXCEEDEDIDLIMIT"),
         do="Use a smaller window; the permission 'View All Data' avoids OPERATION_TOO_LARGE.",
+    ),
+    ErrorPattern(
+        SalesforceError,
+        codes=("MALFORMEDQUERY",),
+        do="Correct the `where` of the object in [[objects]]: SOQL, as it stands after WHERE.",
     ),
     ErrorPattern(SalesforceError, codes=("QUERYTOOCOMPLICATED",), do="Use fewer fields per query."),
     ErrorPattern(

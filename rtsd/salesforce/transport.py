@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -75,8 +77,18 @@ def unreachable(url: str, cause: BaseException, *, processed: bool = True) -> Ca
     elif "certificate" in str(cause).lower():
         text, do = f"The certificate of {host} is not trusted.", "Set org.ca_file to its root certificate."
     else:
-        text, do = f"No answer from {host}: {_reason(cause)}.", "Check org.login_url and the network."
+        text = f"No answer from {host}: {_network_reason(cause)}."
+        do = "Check org.login_url, and the network, DNS and firewall between here and it."
     return CallFailed(OrgUnreachable(text, do), Recovery.RETRY, processed=processed)
+
+
+def _network_reason(cause: BaseException) -> str:
+    """The system's own words, such as `Connection refused`, out of the libraries' long ones."""
+    inner = getattr(cause, "os_error", cause)
+    if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
+        return os.strerror(inner.errno)
+    found = re.search(r"\[Errno -?[0-9]+\] ([^\])\"'\[]+)", str(cause))
+    return found[1].strip() if found else _reason(cause)
 
 
 def _reason(cause: BaseException) -> str:

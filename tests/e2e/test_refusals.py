@@ -117,7 +117,9 @@ async def test_wrong_secret(rig: Rig) -> None:
 async def test_unreachable_org(rig: Rig) -> None:
     """Nobody answers at login_url on a first start: exit status 1, no mirror is made."""
     rig.write_config(login_url=f"http://127.0.0.1:{free_port()}")
-    await refused(rig, 1, says="127.0.0.1")
+    told = await refused(rig, 1, says="127.0.0.1")
+    assert "Connection refused" in told
+    assert "Max retries" not in told
     assert contents(rig.state) == {}
 
 

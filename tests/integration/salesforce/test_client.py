@@ -309,3 +309,12 @@ async def test_limits_reads_what_it_knows(bench: Bench, script: type[Script]) ->
     assert set(limits) == {"DailyApiRequests", "MonthlyPlatformEventsUsageEntitlement"}
     assert limits["DailyApiRequests"].remaining == 4990
     assert limits["MonthlyPlatformEventsUsageEntitlement"].remaining == -3
+
+
+async def test_a_bad_row_filter_is_named(bench: Bench, script: type[Script]) -> None:
+    """The only part of a query that people write is `where`: a query that is refused says so."""
+    bench.org.on(QUERY, script.refused(400, "MALFORMED_QUERY", "unexpected token: FOO"))
+    client = await bench.client()
+    with pytest.raises(SalesforceError, match="unexpected token") as caught:
+        await client.query("SELECT Id FROM A WHERE FOO", purpose="x")
+    assert "`where` of the object" in caught.value.do
