@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class MissedPushes:
         self._since: Millis | None = None
         self._expected_since: Millis | None = None
         self._seq = 0
+        """The newest journal entry that was counted."""
+        self._counting = asyncio.Lock()
         self._missed: deque[tuple[Millis, int]] = deque()
 
     async def restore(self) -> None:
@@ -128,7 +131,11 @@ class MissedPushes:
             log.warning("silent", proof=push.quiet_proof)
 
     async def count(self) -> None:
-        """Count the changes journalled since the last call."""
+        """Count the changes journalled since the last call, which may not have ended yet."""
+        async with self._counting:
+            await self._count()
+
+    async def _count(self) -> None:
         now = self._now()
         grace = min(GRACE_MS, self._schedule().silence_after)
         found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rtsd.core.cost import CALLS_PER_WINDOW
 from rtsd.core.mode import Mode
 from tests.support.inprocess.stand import Stand, Standing
@@ -72,6 +74,18 @@ async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing
     await org.pushed()
     assert (await shown(org))[0] == "live"
     assert org.parts.channel.mode.mode is Mode.REAL_TIME
+
+
+async def test_a_missed_push_is_counted_once(stand: Standing) -> None:
+    """A window, a check and a proof may count at the same time."""
+    org = await pushing(stand)
+    await org.simulated.fault("push_lost", count=10_000)
+    org.update("Lead", org.ids("Lead")[:3], Title="nobody hears this")
+    org.advance(2 * MINUTE_S)
+    await org.parts.readers.windows.step(org.parts.base.catalog["Lead"])
+    missed = org.parts.channel.missed_pushes
+    await asyncio.gather(missed.count(), missed.count(), missed.count())
+    assert missed.missed_24h() == 3
 
 
 async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
