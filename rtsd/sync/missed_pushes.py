@@ -37,7 +37,6 @@ class PushActivity:
     """Monotonic ms of the last such push or proof, or of the start. Silence is measured from here."""
     beat_at: Millis | None = None
     """Monotonic ms of the last heartbeat, which proves that the package runs, not that changes arrive."""
-    rejected: int = 0
     quiet: Quiet = Quiet.UNKNOWN
     quiet_proof: str | None = None
 
