@@ -25,7 +25,7 @@ NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 """Public in spite of the underscore, so that no field can hide them."""
 
 ALLOWED = {
-    "tests/acceptance/test_model.py: asyncio._set_running_loop": "saves while the loop is at rest",
+    "tests/support/inprocess/board.py: asyncio._set_running_loop": "saves while the loop is at rest",
     "tests/support/dashboard/app.py: app._notifications": "Textual shows them, and tells them to nobody",
     "tests/support/dashboard/app.py: app.screen._compositor": "Textual's screen as text, in this one place",
     "tests/unit/apex/test_metadata_xml.py: etree._Element": "lxml calls the class of an element so",

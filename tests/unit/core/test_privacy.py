@@ -91,7 +91,7 @@ def test_records_as_csv_rows() -> None:
 
 
 def test_fields_that_are_not_mirrored_do_not_enter() -> None:
-    """A push loses what `exclude` names and `fields` does not; the deletion flag is still read."""
+    """A push loses what `exclude` names; what says that a row is deleted is still read."""
     excluding = Privacy({"Title": "drop"}, KEY, exclude=("Phone", "IsDeleted"))
     pushed = {"Id": "1", "phone": "p", "Title": "t", "Name": "n"}
     excluding.push(pushed)
