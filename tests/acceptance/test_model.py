@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
+from rtsd.sync import object_states
 from rtssim.process import serve
 from rtssim.schema.model import Field
 from tests.support.inprocess.board import FILTERS, LATEST_COMMIT_S, OBJECTS, Board, new_org
@@ -176,6 +177,28 @@ class Game(Board):
         name, field = which
         self.org.change_field_type(name, field, Field(field, field, "date"))
 
+    @rule(name=names)
+    def pause_or_resume(self, name: str) -> None:
+        """An operator pauses an object, or resumes it."""
+        parts = self.stand.parts
+        for mirrored in self.mirrored(name):
+            if mirrored.paused:
+                self.do(object_states.resume(parts.base.work, mirrored, self.stand.now()))
+            else:
+                self.do(object_states.pause(parts.base.work, mirrored))
+
+    # -- the package lives, or seems to ---------------------------------------------------------------
+    @rule()
+    def heartbeat(self) -> None:
+        """The scheduled job goes on, whether the triggers do or not."""
+        self.do(self.beat())
+
+    @rule()
+    def silence(self) -> None:
+        """Half an hour passes, and the daemon finds out what that means."""
+        self.advance(1_800)
+        self.do(self.trying(self.stand.parts.services.silence_watch.step()))
+
     # -- the daemon works -----------------------------------------------------------------------------
     @rule()
     def pushes_arrive(self) -> None:
@@ -187,14 +210,16 @@ class Game(Board):
         """Interval Sync reads."""
         parts = self.stand.parts
         for mirrored in self.mirrored(name):
-            self.do(self.trying(parts.readers.windows.step(mirrored)))
+            if not mirrored.paused:
+                self.do(self.trying(parts.readers.windows.step(mirrored)))
 
     @rule(name=names)
     def fingerprint(self, name: str) -> None:
         """A fingerprint, and its repairs."""
         parts = self.stand.parts
         for mirrored in self.mirrored(name):
-            self.do(self.trying(parts.services.checks.check(mirrored)))
+            if not mirrored.paused:
+                self.do(self.trying(parts.services.checks.check(mirrored)))
 
     @rule()
     def load(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import SalesforceError
+from rtsd.sync import object_states
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.workflows.demo.compare import compare
 from rtssim.clock import Clock
@@ -169,6 +170,11 @@ class Board(RuleBasedStateMachine):
         while await self.stand.parts.services.realtime.apply_batch():
             pass
 
+    async def beat(self) -> None:
+        """Send a heartbeat, and evaluate it."""
+        await self.stand.simulated.control("package/heartbeat", {})
+        await self.stand.parts.services.evidence.step()
+
     def mirrored(self, name: str) -> list[MirroredObject]:
         """Return the object, if it is configured."""
         return [mirrored for mirrored in self.stand.parts.base.catalog if mirrored.name == name]
@@ -182,6 +188,9 @@ class Board(RuleBasedStateMachine):
         """Let everything settle, prove it, and compare every field."""
         stand, parts = self.stand, self.stand.parts
         await stand.simulated.control("faults", method="DELETE")
+        for mirrored in parts.base.catalog:
+            if mirrored.paused:
+                await object_states.resume(parts.base.work, mirrored, stand.now())
         stand.advance(LATEST_COMMIT_S + 1)
         await self.take_pushes()
         stand.advance(120)
