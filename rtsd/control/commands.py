@@ -10,8 +10,8 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
 from rtsd.core.server_clock import ServerClock
-from rtsd.store import query
 from rtsd.store.inbox import Inbox
+from rtsd.store.query import Queries
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
@@ -74,7 +74,7 @@ class CommandRoutes:
 
     def __init__(self, catalog: Catalog, database: Path, pausing: Pausing) -> None:
         self._catalog = catalog
-        self._database = database
+        self._queries = Queries(database)
         self._pausing = pausing
 
     def routes(self) -> list[web.RouteDef]:
@@ -100,5 +100,5 @@ class CommandRoutes:
 
     async def _query(self, request: web.Request) -> web.Response:
         body = await body_of(request, protocol.QueryBody)
-        found = await query.run(self._database, body.sql)
-        return answer(protocol.QueryResult(columns=found.columns, rows=found.rows, truncated=found.truncated))
+        found = await self._queries.run(body.sql)
+        return web.Response(body=found, content_type="application/json")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from rtsd.errors import RtsError
 from tests.support.processes.attackers import push_alone
 from tests.support.processes.barrage import OBJECT, Barrage
 from tests.support.processes.daemon import Daemon
@@ -99,3 +102,44 @@ async def test_too_much_is_refused_at_once(measured: Callable[[str], None]) -> N
         }
         names = {row["webhook_id"] for row in rig.read("SELECT webhook_id FROM _rts_inbox")}
         assert acked <= names
+
+
+async def test_a_large_query_delays_no_push(measured: Callable[[str], None]) -> None:
+    """Charter 22: pushes beside queries for gigabytes; rtsd spends no processor time on the queries."""
+    async with standing({OBJECT: 20}) as rig:
+        barrage = await Barrage.of(rig)
+        daemon = await rig.start()
+        await daemon.live()
+        seconds: dict[bool, list[float]] = {False: [], True: []}
+        spent: dict[bool, float] = {}
+        peak = daemon.peak_rss
+        for beside in (False, True):
+            asking = asyncio.create_task(_ask_for_gigabytes(daemon)) if beside else None
+            before = cpu_of(daemon)
+            for shot in itertools.islice(barrage.shots, 200):
+                status, took = await push_alone(rig.port, shot)
+                assert status == 200
+                seconds[beside].append(took)
+            spent[beside] = cpu_of(daemon) - before
+            if asking is not None:
+                asking.cancel()
+        alone, beside_p99 = (sorted(found)[198] * 1e3 for found in seconds.values())
+        measured(
+            f"pushes beside queries for gigabytes: p99 {beside_p99:.0f} ms, alone {alone:.0f} ms; "
+            f"processor time {spent[True]:.2f} s, alone {spent[False]:.2f} s; "
+            f"memory +{(daemon.peak_rss - peak) >> 20} MiB"
+        )
+        assert spent[True] < 2 * spent[False] + 1, "the queries are answered by other processes"
+        assert daemon.peak_rss - peak < 100 << 20
+
+
+async def _ask_for_gigabytes(daemon: Daemon) -> None:
+    while True:
+        with suppress(RtsError):
+            await daemon.client.query("SELECT zeroblob(900000000), randomblob(900000000)")
+
+
+def cpu_of(daemon: Daemon) -> float:
+    """Seconds of processor time that the daemon itself has used."""
+    fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
