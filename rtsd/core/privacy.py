@@ -110,15 +110,10 @@ class Privacy:
 
 
 def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> MaskedPush:
-    """Mask and encode a push for the inbox; `privacy_of` returns the rules of a mirrored object.
-
-    Nothing is kept of the values of other objects: nobody has said what may be.
-    """
+    """Mask and encode a push for the inbox; `privacy_of` returns the rules of a mirrored object."""
     for change in push.changes if isinstance(push, Changes) else ():
         privacy = privacy_of(change.object)
-        if privacy is None:
-            change.fields = None
-        elif change.fields is not None:
+        if privacy is not None and change.fields is not None:
             privacy.push(change.fields)
     return MaskedPush(encode_push(push))
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtsd.core.instant import HOUR_MS, MINUTE_MS, Millis
+from rtsd.core.instant import HOUR_MS, Millis
 
 SHORTEST_MS: Millis = 120_000
 """`deleted` refuses spans up to a minute and truncates bounds to minutes (REST API guide, Get Deleted)."""
 
-LOG_LAG_MS: Millis = MINUTE_MS + 1_000
-"""The delete log names deletions only up to the last full minute of a read (REST API guide, Get Deleted)."""
 LONGEST_TRANSACTION_MS: Millis = HOUR_MS
 """More than any limit on a transaction: Bulk loads commit in batches that take minutes."""
 

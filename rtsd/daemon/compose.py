@@ -140,17 +140,8 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
 
     ledger = StoredLedger(database, reload.caps(config), machine.wall, write_note)
     server_clock = ServerClock(machine.wall)
-    client = await stack.enter_async_context(
-        Client(
-            Session(access, ledger, machine.wall, login=login),
-            ledger,
-            machine.wall,
-            api_version=config.org.api_version,
-            on_usage=ledger.observe_usage,
-            on_server_time=server_clock.observe,
-            sleep=machine.sleep,
-        )
-    )
+    session = Session(access, ledger, machine.wall, login=login)
+    client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
     await privacy_change.apply(database, objects, key, write_note)
@@ -178,6 +169,20 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         matcher=matcher,
         publisher=publisher,
         schedule=CurrentSchedule(reload.schedule(config)),
+    )
+
+
+def _client(
+    config: Config, machine: Machine, session: Session, ledger: StoredLedger, server_clock: ServerClock
+) -> Client:
+    return Client(
+        session,
+        ledger,
+        machine.wall,
+        api_version=config.org.api_version,
+        on_usage=ledger.observe_usage,
+        on_server_time=server_clock.observe,
+        sleep=machine.sleep,
     )
 
 

@@ -9,8 +9,6 @@ from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 
 QUERY_TIMEOUT = "QUERY_TIMEOUT"
-MAX_FUTILE_SPLITS = 2
-"""Divisions of a query that times out, if no part of it could be read: then the org is slow."""
 TOO_SLOW = (QUERY_TIMEOUT, "OPERATION_TOO_LARGE", "QUERY_TOO_COMPLICATED")
 """Error codes that a smaller query may avoid (a SOQL query is limited to two minutes: Query Limits)."""
 FIRST: Millis = from_iso("1999-01-01T00:00:00.000Z")
@@ -31,13 +29,15 @@ async def count_rows(client: Client, schema: ObjectSchema, where: str = "", *, p
         stamp = "CreatedDate" if "CreatedDate" in schema.by_name else schema.cursor
         if error.reason not in TOO_SLOW or not stamp:
             raise
+        if error.reason == QUERY_TIMEOUT:  # if the smallest count times out, too, the org is slow
+            smallest = soql.count(schema.name, soql.all_of(soql.before(stamp, FIRST), where))
+            await client.count(smallest, purpose=purpose)
     return await _in_halves(client, (schema.name, stamp, where), (FIRST, LAST), purpose)
 
 
 async def _in_halves(
-    client: Client, what: tuple[str, str, str], span: tuple[Millis, Millis], purpose: str, futile: int = 1
+    client: Client, what: tuple[str, str, str], span: tuple[Millis, Millis], purpose: str
 ) -> int:
-    """Count in two halves, each divided further while it is too slow; `futile` as in `sync.reading`."""
     name, stamp, where = what
     start, end = span
     middle = (start + end) // 2000 * 1000
@@ -51,9 +51,7 @@ async def _in_halves(
         try:
             total += await client.count(soql.count(name, condition), purpose=purpose)
         except SalesforceError as error:
-            slow = error.reason == QUERY_TIMEOUT and futile >= MAX_FUTILE_SPLITS
-            if error.reason not in TOO_SLOW or before - since <= SHORTEST_MS or slow:
+            if error.reason not in TOO_SLOW or before - since <= SHORTEST_MS:
                 raise
-            total += await _in_halves(client, what, (since, before), purpose, futile + 1)
-        futile = 0
+            total += await _in_halves(client, what, (since, before), purpose)
     return total

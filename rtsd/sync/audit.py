@@ -123,11 +123,12 @@ class StateAudit:
         expected = found = -1
         for attempt in range(PROOF_ATTEMPTS):
             window = await self._windows.step(mirrored)
+            mirrored.retry.read_until = window.until
+            if mirrored.retry.awaits_log:
+                return False
             expected, found = await self._counts(mirrored, settled=attempt > 0)
             if expected == found and await object_states.proven(self._work, mirrored, until=window.until):
                 return True
-        if expected == found:  # the delete log does not reach to the resume yet
-            return False
         if not is_plausible(found - expected, found):
             await object_states.guard_deletions(self._work, mirrored, found - expected, found)
             return False

@@ -10,7 +10,6 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.server_clock import ServerClock
-from rtsd.core.window import LOG_LAG_MS
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -38,6 +37,11 @@ DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
 LOADS_AT_ONCE = 3
 """Objects loaded concurrently: while one waits for its job, another streams."""
+FIRST_PAUSE_MS: Millis = 30_000
+"""Before the first retry of a load or a proof; it doubles with each failure."""
+LOG_PAUSE_MS: Millis = 5_000
+"""The same, while only the delete log has to reach past a resume: it goes by minutes (REST API guide, Get
+Deleted), and stops where a transaction runs."""
 MAX_FAILED_PROOFS = 2
 """Failed proofs after which an object is read in full again; fewer may mean that rows are in flight."""
 REFRESH_PAUSE_MS: Millis = 600_000
@@ -170,10 +174,6 @@ class Loader(Service):
             return self._may_be_loaded(mirrored)
         if mirrored.state is ObjectState.LIVE:
             return self._is_outdated(mirrored)
-        if mirrored.described.schema.replicateable and (
-            self._server_clock.now() < mirrored.retry.resumed_at + LOG_LAG_MS
-        ):
-            return False  # the delete log does not reach past the resume yet
         return mirrored.state in (ObjectState.INCOMPLETE, ObjectState.PENDING, ObjectState.DEFERRED)
 
     async def _load_one(self, mirrored: MirroredObject, places: asyncio.Semaphore) -> SalesforceError | None:
@@ -190,7 +190,8 @@ class Loader(Service):
                 await self._describer.report_failure(mirrored, error)
             retry, live = mirrored.retry, mirrored.state is ObjectState.LIVE
             retry.failures = 0 if live else retry.failures + 1
-            retry.not_before = 0 if live else self._now() + pause_ms(retry.failures)
+            first = LOG_PAUSE_MS if retry.awaits_log else FIRST_PAUSE_MS
+            retry.not_before = 0 if live else self._now() + pause_ms(retry.failures, first)
             return None
 
     async def _make_live(self, mirrored: MirroredObject) -> None:
@@ -204,7 +205,8 @@ class Loader(Service):
                 await self._columns.fill(mirrored)
                 await self._windows.step(mirrored)
                 await self._checks.check(mirrored)
-            if await self._audit.prove(mirrored) or suspicions.vanished:
+            proven = await self._audit.prove(mirrored)
+            if proven or suspicions.vanished or mirrored.retry.awaits_log:
                 return
             if mirrored.described.schema.cursor is not None:
                 await self._checks.check(mirrored)

@@ -138,6 +138,14 @@ class Retry:
     resumed_at: Millis = 0
     """The last resume after a pause in this run, on Salesforce's clock (ms): a proof has to reach past it."""
 
+    read_until: Millis = 0
+    """The end of the last window read for a proof, as far as the delete log is complete."""
+
+    @property
+    def awaits_log(self) -> bool:
+        """Whether the delete log did not reach past the resume yet when it was last read."""
+        return self.read_until < self.resumed_at
+
     def defer(self, deferred: Deferred) -> None:
         """Wait for quota."""
         self.deferred, self.not_before = deferred, deferred.why.try_at

@@ -46,7 +46,6 @@ class OrgIdentity:
         self.id: str | None = None
         """The org's 18-character id; None until the first login."""
         self.facts = OrgFacts()
-        self._identified = False
 
     async def restore(self) -> bool:
         """Restore the org's id from the last run; return False on a first start."""
@@ -58,14 +57,13 @@ class OrgIdentity:
 
         Raises Conflict if it is not the mirror's org, and the client's errors.
         """
-        if self._identified:
+        if self.facts.instance_url is not None:
             return
         client = self._client
         token = await client.session.token()
         organization = await self._organization(token)
         await self._check_identity(organization.id)
         self._store_facts(organization, token.instance_url)
-        self._identified = True
         try:
             self.facts.user = (await client.userinfo(purpose="describe")).username
         except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):

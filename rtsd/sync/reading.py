@@ -21,7 +21,7 @@ from rtsd.core.window import Window, halves
 from rtsd.errors import BulkRefused, SalesforceError
 from rtsd.salesforce import bulk, soql
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.counting import MAX_FUTILE_SPLITS, QUERY_TIMEOUT
+from rtsd.salesforce.counting import QUERY_TIMEOUT
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.responses import Page
 from rtsd.sync.mirrored_object import MirroredObject
@@ -257,22 +257,19 @@ def _narrow(mirrored: MirroredObject) -> bool:
 
 
 async def in_parts(
-    name: str, window: Window, read: Callable[[Window], Awaitable[T]], *, futile: int = 0
+    name: str, window: Window, read: Callable[[Window], Awaitable[T]], *, is_part: bool = False
 ) -> list[T]:
     """Read a window of an object, split into halves while it is too large; return the parts' results.
 
-    `futile` counts the divisions since the last part that could be read: if smaller parts time out as well,
-    the org is slow, and the window is not too large.
+    If a second of it times out, too, the org is slow: the window is not too large, and is not split.
     """
     try:
         return [await read(window)]
     except SalesforceError as error:
-        slow = error.reason == QUERY_TIMEOUT and futile >= MAX_FUTILE_SPLITS
-        found = halves(window) if error.reason in TOO_LARGE and not slow else None
+        found = halves(window) if error.reason in TOO_LARGE else None
         if found is None:
             raise
+        if error.reason == QUERY_TIMEOUT and not is_part:
+            await read(Window(window.start, window.start + 1_000))
         log.info("window halved", object=name, reason=error.reason)
-    results: list[T] = []
-    for part in found:
-        results += await in_parts(name, part, read, futile=0 if results else futile + 1)
-    return results
+    return [result for part in found for result in await in_parts(name, part, read, is_part=True)]

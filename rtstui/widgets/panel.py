@@ -85,6 +85,11 @@ class Panel(Widget):
         """True while moments are shown as ages."""
         return cast("HasState", self.app).ages
 
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are on the screen."""
+        return self._rows
+
     def dated(self, title: str) -> str:
         """Return a title with the time zone of the times below it."""
         return title if self.ages else f"{title}, {zone_of(self.state.now())}"

@@ -134,8 +134,8 @@ async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:
         body = [plain(row) for row in shown.paint(60, 5)]
         screen = text(app)
     assert "208 used (<1%), 99,792 left" in screen
-    assert [row[:AXIS].strip() for row in body[:-1]] == ["200", "", "100", ""]
-    assert [row[-1] for row in body[:-1]] == ["▁", "█", "█", "█"], "208 of the 200 that the scale ends at"
+    assert [row[:AXIS].strip() for row in body[:-1]] == ["400", "", "200", ""]
+    assert [row[-1] for row in body[:-1]] == [" ", "▁", "█", "█"], "208 of 400"
 
 
 @pytest.mark.parametrize("highest", [1, 2, 7, 9, 10, 73, 208, 229, 44_000, 73_000, 999_999])

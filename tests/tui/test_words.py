@@ -147,7 +147,7 @@ async def test_no_panel_ends_in_the_middle_of_a_sentence(view: str) -> None:
             for panel in app.screen.query(Panel):
                 if panel.display and panel.size:
                     painted = panel.paint(panel.size.width, panel.size.height)
-                    shown = panel._rows  # noqa: SLF001 - what it has painted
+                    shown = panel.rows
                     if len(painted) > panel.size.height:
                         assert plain(shown[-1]).endswith("…"), (panel, size)
 
