@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rtsd.core.backoff import pause_ms
+from rtsd.core.backoff import FIRST_MS
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.server_clock import ServerClock
@@ -37,11 +37,9 @@ DUE_CHECK_S = 5.0
 """Seconds between checks for due work; they cost no call."""
 LOADS_AT_ONCE = 3
 """Objects loaded concurrently: while one waits for its job, another streams."""
-FIRST_PAUSE_MS: Millis = 30_000
-"""Before the first retry of a load or a proof; it doubles with each failure."""
 LOG_PAUSE_MS: Millis = 5_000
-"""The same, while only the delete log has to reach past a resume: it goes by minutes (REST API guide, Get
-Deleted), and stops where a transaction runs."""
+"""The pause after a first failed proof for which only the delete log has to reach past a resume: it goes by
+minutes (REST API guide, Get Deleted), and stops where a transaction runs."""
 MAX_FAILED_PROOFS = 2
 """Failed proofs after which an object is read in full again; fewer may mean that rows are in flight."""
 REFRESH_PAUSE_MS: Millis = 600_000
@@ -151,13 +149,13 @@ class Loader(Service):
                 continue
             if as_of is None or self._server_clock.now() - from_iso(as_of) < period:
                 continue
-            if mirrored.drifting and self._now() >= mirrored.retry.not_before:
+            if mirrored.drifting and self._now() >= mirrored.retry.loads.not_before:
                 try:
                     await self._columns.refresh(mirrored)
                 except (OrgUnreachable, AuthenticationFailed, QuotaExhausted):
                     raise
                 except SalesforceError as error:
-                    mirrored.retry.not_before = self._now() + REFRESH_PAUSE_MS
+                    mirrored.retry.loads.not_before = self._now() + REFRESH_PAUSE_MS
                     await self._describer.report_failure(mirrored, error)
 
     def _may_be_loaded(self, mirrored: MirroredObject) -> bool:
@@ -168,7 +166,7 @@ class Loader(Service):
         """Return whether the object must be loaded or proven, and the pause before a retry is over."""
         if mirrored.table is None or mirrored.state in (ObjectState.PAUSED, ObjectState.ERROR):
             return False
-        if mirrored.name in self._under_way or self._now() < mirrored.retry.not_before:
+        if mirrored.name in self._under_way or self._now() < mirrored.retry.loads.not_before:
             return False
         if not mirrored.loaded:
             return self._may_be_loaded(mirrored)
@@ -189,9 +187,10 @@ class Loader(Service):
             except SalesforceError as error:
                 await self._describer.report_failure(mirrored, error)
             retry, live = mirrored.retry, mirrored.state is ObjectState.LIVE
-            retry.failures = 0 if live else retry.failures + 1
-            first = LOG_PAUSE_MS if retry.awaits_log else FIRST_PAUSE_MS
-            retry.not_before = 0 if live else self._now() + pause_ms(retry.failures, first)
+            if live:
+                retry.loads.succeeded()
+            else:
+                retry.loads.failed(self._now(), LOG_PAUSE_MS if retry.awaits_log else FIRST_MS)
             return None
 
     async def _make_live(self, mirrored: MirroredObject) -> None:
@@ -211,7 +210,7 @@ class Loader(Service):
             if mirrored.described.schema.cursor is not None:
                 await self._checks.check(mirrored)
                 settled = suspicions.vanished or await self._audit.prove(mirrored)
-                if settled or mirrored.retry.failures < MAX_FAILED_PROOFS:
+                if settled or mirrored.retry.loads.failures < MAX_FAILED_PROOFS:
                     return
         if mirrored.name not in self._under_way:  # an operator may have started one meanwhile
             with self._full_read(mirrored):

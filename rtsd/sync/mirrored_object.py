@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from rtsd.core.backoff import pause_ms
+from rtsd.core.backoff import FIRST_MS, pause_ms
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.privacy import Privacy
@@ -114,10 +114,10 @@ class Backoff:
     not_before: Millis = 0
     """Local time (ms) of the next attempt."""
 
-    def failed(self, now: Millis) -> None:
-        """Record a failure at a local time (ms)."""
+    def failed(self, now: Millis, first: Millis = FIRST_MS) -> None:
+        """Record a failure at a local time (ms); `first` is the pause after the first of them."""
         self.failures += 1
-        self.not_before = now + pause_ms(self.failures)
+        self.not_before = now + pause_ms(self.failures, first)
 
     def succeeded(self) -> None:
         """Record a success."""
@@ -126,18 +126,15 @@ class Backoff:
 
 @dataclass(slots=True)
 class Retry:
-    """When the next attempt to load or prove an object is due."""
+    """When the next attempt at each kind of work on an object is due."""
 
-    failures: int = 0
-    """Consecutive failed loads and proofs."""
-    not_before: Millis = 0
-    """Local time (ms) of the next attempt."""
+    loads: Backoff = field(default_factory=Backoff)
+    """Of loads and proofs."""
     windows: Backoff = field(default_factory=Backoff)
     checks: Backoff = field(default_factory=Backoff)
     deferred: Deferred | None = None
     resumed_at: Millis = 0
     """The last resume after a pause in this run, on Salesforce's clock (ms): a proof has to reach past it."""
-
     read_until: Millis = 0
     """The end of the last window read for a proof, as far as the delete log is complete."""
 
@@ -148,16 +145,16 @@ class Retry:
 
     def defer(self, deferred: Deferred) -> None:
         """Wait for quota."""
-        self.deferred, self.not_before = deferred, deferred.why.try_at
+        self.deferred, self.loads.not_before = deferred, deferred.why.try_at
 
     def caught_up(self) -> None:
         """End the wait for quota, once the windows that waited were read."""
-        self.not_before = 0
+        self.loads.not_before = 0
 
     def resumed(self, at: Millis) -> None:
         """Allow an attempt immediately after a pause that ended `at` (ms, Salesforce's clock)."""
         self.resumed_at = at
-        self.failures, self.not_before = 0, 0
+        self.loads.succeeded()
 
 
 @dataclass(slots=True)

@@ -31,8 +31,10 @@ def memory(rig: Rig) -> list[Any]:
     for mirrored in rig.parts.base.catalog:
         freshness = copy.copy(mirrored.freshness)
         freshness.latencies = freshness.latencies.copy()
-        parts = (mirrored.suspicions, mirrored.retry, mirrored.learned, mirrored.loading)
-        known += [mirrored.stored, mirrored.in_org, freshness, *map(copy.copy, parts)]
+        retry = mirrored.retry
+        parts = (mirrored.suspicions, mirrored.learned, mirrored.loading)
+        retries = (retry, retry.loads, retry.windows, retry.checks)
+        known += [mirrored.stored, mirrored.in_org, freshness, *map(copy.copy, (*parts, *retries))]
     known += [copy.copy(standing) for standing in rig.parts.rule_engine.matcher]
     return known
 

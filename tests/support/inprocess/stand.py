@@ -134,7 +134,7 @@ class Stand:
         """Describe, load and prove what is due; `past_pauses` does not wait after failures."""
         if past_pauses:
             for mirrored in self.parts.base.catalog:
-                mirrored.retry.not_before = 0
+                mirrored.retry.loads.not_before = 0
         await self.parts.runner.step(self.parts.services.loader)
 
     async def loaded(self) -> Stand:
