@@ -147,7 +147,7 @@ def _decide_later(known: StoredRecord, change: Change, columns: int) -> Decision
     fields: Mapping[str, MirrorValue] = change.fields or {}
     if deletes or known.deleted:
         return Decision(Outcome.APPLIED, tuple(fields))
-    differing = tuple(name for name, value in fields.items() if known.row.get(name) != value)
+    differing = _differing(known.row, fields)
     return Decision(Outcome.APPLIED, differing) if differing else Decision(Outcome.DUPLICATE, confirms=True)
 
 
@@ -203,7 +203,7 @@ def _decide_new(change: Change, columns: int) -> Decision:
 def _decide_image(known: StoredRecord, change: Change) -> Decision:
     row: Mapping[str, MirrorValue] = known.row or {}
     fields: Mapping[str, MirrorValue] = change.fields or {}
-    differing = tuple(name for name, value in fields.items() if row.get(name) != value)
+    differing = _differing(row, fields)
     if not change.version.stamp:
         return Decision(Outcome.DEFERRED, fetch="the push carries no version")
     if change.version <= known.version:
@@ -213,6 +213,11 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
     if not differing:
         return Decision(Outcome.DUPLICATE, confirms=_recent(change.version))
     return Decision(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
+
+
+def _differing(row: Mapping[str, MirrorValue], fields: Mapping[str, MirrorValue]) -> tuple[str, ...]:
+    """Return the columns of `fields` whose values the row does not have."""
+    return tuple(name for name, value in fields.items() if row.get(name) != value)
 
 
 def _contradicts(known: Version, change: Change) -> bool:

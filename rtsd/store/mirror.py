@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from rtsd.core.change import StoredRecord, Version
-from rtsd.core.instant import Millis, to_iso
-from rtsd.store.database import Database, Tx
+from rtsd.core.instant import to_iso
+from rtsd.store.database import Database, Reader, Tx
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
 
@@ -38,26 +38,10 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRec
     return found
 
 
-async def versions(database: Database, table: Table, ids: Iterable[str]) -> dict[str, Version]:
-    """The versions of these records, those of tombstones included, without unknown records."""
-    wanted = msgspec.json.encode(list(ids)).decode()
-    cursor = quoted(table.schema.cursor) if table.schema.cursor else "NULL"
-    rows = await database.fetch(
-        "SELECT id, stamp, seen, until FROM _rts_tombstone"
-        " WHERE object=? AND id IN (SELECT value FROM json_each(?))"
-        f" UNION ALL SELECT Id, {cursor}, _rts_seen, _rts_until FROM {quoted(table.name)} {_BY_IDS}",
-        (table.name, wanted, wanted),
-    )
-    return {
-        record_id: Version(stamp or ("" if table.schema.cursor else to_iso(seen)), seen, until)
-        for record_id, stamp, seen, until in rows
-    }
-
-
-async def known_ids(tx: Tx, table: Table, ids: Sequence[str]) -> set[str]:
+async def known_ids(reader: Tx | Reader, table: Table, ids: Sequence[str]) -> set[str]:
     """The ids among these with a row or a tombstone."""
     wanted = msgspec.json.encode(ids).decode()
-    rows = await tx.fetch(
+    rows = await reader.fetch(
         f"SELECT Id FROM {quoted(table.name)} {_BY_IDS}"
         " UNION ALL SELECT id FROM _rts_tombstone"
         " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
@@ -130,14 +114,26 @@ async def unsettled(database: Database, table: Table, since: str) -> set[str]:
     return {row[0] for row in rows}
 
 
-async def versions_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, tuple[str, Millis]]:
-    """The stamps of these records, each with the earliest time of that read (ms), by id."""
+async def row_versions(database: Database, table: Table, ids: Iterable[str]) -> dict[str, Version]:
+    """The versions of those records that have a row, by id."""
     cursor = quoted(table.schema.cursor or "Id")
     wanted = msgspec.json.encode(list(ids)).decode()
     rows = await database.fetch(
-        f"SELECT Id, {cursor}, _rts_seen FROM {quoted(table.name)} {_BY_IDS}", (wanted,)
+        f"SELECT Id, {cursor}, _rts_seen, _rts_until FROM {quoted(table.name)} {_BY_IDS}", (wanted,)
     )
-    return {record_id: (stamp or "", seen) for record_id, stamp, seen in rows}
+    if table.schema.cursor is None:  # the stamp of changes without one
+        return {record_id: Version(to_iso(seen), seen, until) for record_id, _, seen, until in rows}
+    return {record_id: Version(stamp or "", seen, until) for record_id, stamp, seen, until in rows}
+
+
+async def versions(database: Database, table: Table, ids: Sequence[str]) -> dict[str, Version]:
+    """The versions of those records that have a row or a tombstone, by id."""
+    stones = await database.fetch(
+        "SELECT id, stamp, seen, until FROM _rts_tombstone"
+        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+        (table.name, msgspec.json.encode(ids).decode()),
+    )
+    return {stone[0]: Version(*stone[1:]) for stone in stones} | await row_versions(database, table, ids)
 
 
 async def record(database: Database, table: Table, record_id: str) -> dict[str, Any] | None:

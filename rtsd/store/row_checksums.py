@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rtsd.store import mirror
 from rtsd.store.database import Database, Reader, Tx
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
@@ -132,16 +133,7 @@ async def _judge_displaced(
     reader: Reader, table: Table, displaced: Mapping[str, str], result: Checked
 ) -> None:
     """Report Ids that are gone although nothing deleted them, and the Ids that overwrote them."""
-    wanted = msgspec.json.encode(list(displaced)).decode()
-    explained = {
-        record_id
-        for (record_id,) in await reader.fetch(
-            f"SELECT Id FROM {quoted(table.name)} WHERE Id IN (SELECT value FROM json_each(?))"
-            " UNION ALL SELECT id FROM _rts_tombstone"
-            " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
-            (wanted, table.name, wanted),
-        )
-    }
+    explained = await mirror.known_ids(reader, table, list(displaced))
     for record_id, instead in displaced.items():
         if record_id not in explained:
             result.broken += [record_id, instead] if instead else [record_id]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from rtsd.core.change import Change, Operation, Outcome, Source
+from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
@@ -118,7 +118,7 @@ class Windows:
     async def _complete(self, reader: Reader, keys: Sequence[Change]) -> list[Change]:
         """Return complete rows of a wide object for the keys that the window read, without unchanged rows."""
         table = reader.mirrored.described
-        own = await mirror.versions_of(self._database, table, [key.id for key in keys])
+        own = await mirror.row_versions(self._database, table, [key.id for key in keys])
         changes = [key for key in keys if key.operation is Operation.DELETE]
         wanted = [key.id for key in keys if key.operation is not Operation.DELETE and not _settled(key, own)]
         for start in range(0, len(wanted), WIDE_AT_ONCE):
@@ -183,7 +183,7 @@ def _columns(mirrored: MirroredObject) -> list[str]:
     return [name for name in columns if name in ("Id", schema.cursor, DELETED, MASTER)]
 
 
-def _settled(key: Change, own: Mapping[str, tuple[str, Millis]]) -> bool:
+def _settled(key: Change, own: Mapping[str, Version]) -> bool:
     """Return whether the mirror has the row at this stamp, read after the end of the stamp's second."""
-    stamp, seen = own.get(key.id, ("", 0))
-    return stamp == key.version.stamp and seen >= from_iso(stamp) + 1000
+    version = own.get(key.id, NEVER)
+    return version.stamp == key.version.stamp and version.seen >= from_iso(version.stamp) + 1000
