@@ -15,7 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import click
 
@@ -165,8 +165,7 @@ def _of_output(error: BaseException | None) -> OSError | None:
 
 def _output_failed(error: OSError) -> int:
     """Say what is wrong with stdout; nothing where its reader went away, which is no mistake."""
-    with contextlib.suppress(OSError, ValueError):  # or the interpreter would fail at its last flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard(sys.stdout)
     if error.errno == errno.EPIPE:
         return 1
     return _say(f"The output cannot be written: {error.strerror}.", "Look at where stdout leads to.", 1)
@@ -200,6 +199,14 @@ def _known(error: BaseException) -> RtsError | None:
 def _say(message: str, do: str, status: int) -> int:
     lines = [f"rtsd: {logs.clean(logs.redact(message))}"]
     lines += [f"      {logs.clean(logs.redact(line))}" for line in do.splitlines()]
-    with contextlib.suppress(OSError):  # it may be full, too: the status still tells
-        print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - this is the command line's voice
+    try:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - this is the command line's voice
+    except OSError:  # it may be full, too: the status still tells
+        _discard(sys.stderr)
     return status
+
+
+def _discard(stream: TextIO) -> None:
+    """Lead a stream that cannot be written to nowhere, or the interpreter would fail at its last flush."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -109,6 +109,7 @@ async def test_read_only_never_writes(socket: Path) -> None:
     keys = [*"AFPRDVEXcsy1234567890anumz", "enter", "tab", "down", "space", "escape", "ctrl+s"]
     async with watching(socket, read_only=True) as (app, pilot, daemon):
         await pressed(pilot, "3")
+        await until(lambda: app.current_mode == "3", pilot)
         assert "audit" not in text(app)
         for _ in range(8):
             for key in random.choices(keys, k=50):

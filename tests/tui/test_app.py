@@ -102,7 +102,9 @@ async def test_a_filter_acts_while_typing_and_on_what_comes(socket: Path) -> Non
         await pressed(pilot, "slash", *"obj:lead")
         stream = app.screen.query_one(Stream)
         assert app.current_mode == "2"
-        assert {line.object for line in stream.lines if isinstance(line, Event)} == {"Lead"}
+        await until(
+            lambda: {line.object for line in stream.lines if isinstance(line, Event)} == {"Lead"}, pilot
+        )
         daemon.happen(events(401, 412))
         await until(
             lambda: [line.seq for line in list(stream.lines)[-1:] if isinstance(line, Event)] == [409]
@@ -193,7 +195,7 @@ async def test_ages_zoom_and_sort(socket: Path) -> None:
         await until(lambda: "Quota, 24 h" in text(app), pilot)
         await pressed(pilot, "3", "down", "s", "s")
         table = app.screen.query_one(Objects)
-        assert list(table.keys())[:2] == ["Task", "Contact"]
+        await until(lambda: list(table.keys())[:2] == ["Task", "Contact"], pilot)
         assert table.cursor == "Contact"
         await pressed(pilot, "E")
         await until(lambda: app.current_mode == "6" and "push when one of these" in text(app), pilot)
@@ -233,7 +235,7 @@ async def test_every_view_stands_at_every_size() -> None:
             for size in ((40, 10), (60, 16), (250, 70)):
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
-                assert "connected" in text(app).splitlines()[0], (key, size)
+                await until(lambda: "connected" in text(app).splitlines()[0], pilot)
                 assert "failed" not in text(app), (key, size)
 
 
@@ -282,7 +284,7 @@ async def test_the_cursor_follows_its_object_when_rows_move() -> None:
     async with app.run_test(size=(120, 35)) as pilot:
         await pressed(pilot, "down", "down")
         table = app.screen.query_one(Objects)
-        assert table.cursor == "Lead"
+        await until(lambda: table.cursor == "Lead", pilot)
         assert told.status is not None
         told.status.objects.sort(key=lambda item: item.rows)
         told.rev += 1

@@ -102,7 +102,7 @@ async def test_masking_hides_every_value_and_privacy_stays(socket: Path) -> None
     async with watching(socket, size=(200, 50)) as (app, pilot, daemon):
         daemon.papers[f"{PATH}/why"] = WHY_COMPARED
         await typed(app, pilot, CONTACT)
-        assert "sha256:9f2ac0 (hash)" in text(app)
+        await until(lambda: "sha256:9f2ac0 (hash)" in text(app), pilot)
         await pressed(pilot, "c", "y")
         await until(lambda: "differs from the org in Title" in text(app), pilot)
         await pressed(pilot, "m")
