@@ -64,7 +64,8 @@ def gateway_server(
             org_id=lambda: org.id,
             protect=catalog.protect,
             on_push=evidence.add,
-            on_rejected=rejections.count,
+            on_rejected=rejections.report,
+            on_refused=rejections.count,
             healthy=lambda: database.failure is None,
             meters=meters,
         )

@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler
 from rtsd.core.instant import Millis
 from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import place
+from rtsd.gateway.admission import REFUSAL, Admission, is_whole
 from rtsd.gateway.connection_limiter import ConnectionLimiter
 from rtsd.gateway.meters import Meters
 
@@ -31,13 +32,23 @@ log = structlog.get_logger("rtsd.gateway")
 
 
 class ConnectionContext:
-    """The state shared by all connections: metrics, the connection limiter, log rate limits."""
+    """The state shared by all connections: metrics, limits, log rate limits."""
 
-    def __init__(self, meters: Meters, now: Callable[[], Millis]) -> None:
+    def __init__(self, meters: Meters, now: Callable[[], Millis], on_refused: Callable[[], None]) -> None:
         self.meters = meters
         self.limiter = ConnectionLimiter(meters)
+        self.admission = Admission(asyncio.get_running_loop().time)
         self._now = now
-        self._malformed, self._bugs = RateLimit(LINES_PER_SECOND), RateLimit(LINES_PER_SECOND)
+        self._on_refused = on_refused
+        self._refused, self._malformed, self._bugs = (RateLimit(LINES_PER_SECOND) for _ in range(3))
+
+    def refused(self) -> None:
+        """Count and log a push that was refused unread."""
+        self._on_refused()
+        self.meters.pushes.labels("CannotCommit").inc()
+        suppressed = self._refused.admit(self._now())
+        if suppressed is not None:
+            log.warning("push", result="CannotCommit", status=503, held_back=suppressed or None)
 
     def malformed(self, status: int) -> None:
         """Count and log bytes that were not an HTTP request, without logging them."""
@@ -57,23 +68,61 @@ class ConnectionContext:
 class PushConnection(RequestHandler):
     """Counts as waiting in the limiter until a correctly signed push arrives (`proven`)."""
 
-    def __init__(self, context: ConnectionContext, server: web.Server, **options: Any) -> None:
+    def __init__(
+        self, context: ConnectionContext, server: web.Server, *, first: bytes, admitted: bool, **options: Any
+    ) -> None:
+        """Begin with the bytes that were read already; `admitted`: whether they are an admitted push."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._context = context
         self._late: asyncio.TimerHandle | None = None
+        self._first = first
+        self._inside = admitted
+        self._aligned = admitted or not first
+        """Whether the parser has seen whole pushes only, one after the other's answer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the deadline and enter the limiter."""
+        """Start the deadline, enter the limiter and parse the first bytes."""
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
         self._late = loop.call_later(HEADERS_DEADLINE_S, self._time_out)
         self._context.limiter.enter(self, self.abort)
+        if self._first:
+            super().data_received(self._first)
+            self._first = b""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Leave the limiter."""
         super().connection_lost(exc)
         self.headers_received()
+        self.answered()
         self._context.limiter.exit(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Admit or refuse a push that is whole; `admit` decides about one in pieces once it is complete."""
+        if self._inside or not is_whole(data):
+            self._aligned &= not data  # aiohttp passes nothing to go on with what it has
+            super().data_received(data)
+        elif self.admit():
+            super().data_received(data)
+        elif self.transport is not None:
+            self._context.refused()
+            self.transport.write(REFUSAL)
+            if not self._aligned:
+                self.close()
+                self.transport.close()
+
+    def admit(self) -> bool:
+        """Admit a push until it is `answered`, unless there are too many."""
+        if not self._inside and not self._context.admission.full:
+            self._inside = True
+            self._context.admission.enter()
+        return self._inside
+
+    def answered(self) -> None:
+        """Make room for the next push."""
+        if self._inside:
+            self._inside = False
+            self._context.admission.leave()
 
     def headers_received(self) -> None:
         """Cancel the deadline: from here on the handler limits the time."""

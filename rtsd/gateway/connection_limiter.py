@@ -57,6 +57,11 @@ class ConnectionLimiter:
             self._meters.dropped.labels(reason).inc()
             waiting[0]()
 
+    def renew(self, connection: object) -> None:
+        """Let a connection wait as if it had entered now."""
+        close, _ = self._waiting.pop(connection)
+        self._waiting[connection] = (close, asyncio.get_running_loop().time())
+
     def _oldest_since(self) -> float:
         return next(iter(self._waiting.values()))[1]
 

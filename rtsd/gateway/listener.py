@@ -15,11 +15,15 @@ from contextlib import suppress
 
 from rtsd.errors import AddressInUse
 from rtsd.gateway.connection import ConnectionContext, PushConnection
+from rtsd.gateway.lobby import Lobby
 
 HANDSHAKE_DEADLINE_S = 4.0
 BACKLOG = 4_096
-ACCEPTS_PER_TURN = 32
-"""Connections accepted before the event loop serves the existing ones."""
+ACCEPTS_PER_TURN = 256
+"""Connections accepted before the event loop serves the existing ones.
+
+Those that are left in the kernel's queue wait unseen: a small number would hide overload from the admission.
+"""
 ACCEPT_PAUSE_S = 0.05
 """The pause before accepting again once descriptors have run out."""
 CLOSE_GRACE_S = 0.5
@@ -36,12 +40,13 @@ class Listener:
         sockets: Sequence[socket.socket],
         tls: ssl.SSLContext | None,
         context: ConnectionContext,
-        make: Callable[[], PushConnection],
+        make: Callable[[bytes, bool], PushConnection],
     ) -> None:
         self._sockets = sockets
         self._tls = tls
         self._context = context
         self._make = make
+        self._lobby = Lobby(context, self._let_in, tls=tls is not None)
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -75,6 +80,7 @@ class Listener:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_GRACE_S):
                 await self._context.limiter.empty()
+        self._lobby.close()
 
     def _watch(self, listening: socket.socket) -> None:
         if not self._closed:
@@ -95,38 +101,42 @@ class Listener:
                     loop.call_later(ACCEPT_PAUSE_S, self._watch, listening)
                     return
                 continue  # the client disconnected before
-            self._take(accepted)
+            accepted.setblocking(False)
+            self._lobby.enter(accepted)
 
-    def _take(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        opening = self._open(accepted) if self._tls is None else self._handshake(accepted)
+    def _let_in(self, accepted: socket.socket, first: bytes, admitted: bool) -> None:  # noqa: FBT001 - a callback
+        connection = self._make(first, admitted)
+        opening = (
+            self._open(accepted, connection) if self._tls is None else self._handshake(accepted, connection)
+        )
         task = asyncio.create_task(opening, name="open connection")
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _handshake(self, accepted: socket.socket) -> None:
+    async def _handshake(self, accepted: socket.socket, connection: PushConnection) -> None:
         """Perform the TLS handshake, as a waiting connection that may be dropped."""
         limiter, task = self._context.limiter, asyncio.current_task()
         if task is None:
             raise RuntimeError("not in a task")
         limiter.enter(task, task.cancel)
         try:
-            await self._open(accepted)
+            await self._open(accepted, connection)
         finally:
             limiter.exit(task)
 
-    async def _open(self, accepted: socket.socket) -> None:
+    async def _open(self, accepted: socket.socket, connection: PushConnection) -> None:
         loop = asyncio.get_running_loop()
         deadline = HANDSHAKE_DEADLINE_S if self._tls is not None else None
         try:
             await loop.connect_accepted_socket(
-                self._make,
+                lambda: connection,
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=deadline,
                 ssl_shutdown_timeout=1.0 if deadline else None,
             )
         except (OSError, ssl.SSLError):
+            connection.answered()
             self._context.meters.dropped.labels("handshake").inc()
             with suppress(OSError):
                 accepted.close()

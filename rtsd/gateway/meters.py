@@ -30,6 +30,16 @@ class Meters:
             buckets=_ACK_BUCKETS,
             registry=registry,
         )
+        self.in_progress = Gauge(
+            "rtsd_gateway_pushes_in_progress",
+            "Pushes that have arrived completely and are not answered yet.",
+            registry=registry,
+        )
+        self.admitted = Gauge(
+            "rtsd_gateway_pushes_admitted",
+            "The most pushes that may be in progress; further ones are refused unread.",
+            registry=registry,
+        )
         self.connections = Gauge("rtsd_gateway_connections", "Open connections.", registry=registry)
         self.pending = Gauge(
             "rtsd_gateway_pending_connections",

@@ -21,10 +21,14 @@ class Rejections:
         self._counted = DailyCount()
         self._reported: dict[str, Millis] = {}
 
-    async def count(self, error: PushError) -> None:
-        """Count a rejection. Raises StoreError if it cannot be reported."""
+    def count(self) -> None:
+        """Count a rejection."""
+        self._counted.add(self._now())
+
+    async def report(self, error: PushError) -> None:
+        """Count a rejection and report it. Raises StoreError if that is impossible."""
+        self.count()
         now = self._now()
-        self._counted.add(now)
         if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now
             await self._work.report(error)

@@ -19,6 +19,7 @@ from rtsd.core.privacy import MaskedPush
 from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection, signature
+from rtsd.gateway.admission import RETRY_AFTER_S
 from rtsd.gateway.body import MAX_BODY, BodyReader
 from rtsd.gateway.connection import ConnectionContext, PushConnection, failure
 from rtsd.gateway.listener import Listener, listen
@@ -63,6 +64,8 @@ class GatewayDependencies:
     on_push: Callable[[Push, Millis], None]
     """Takes a push that is stored; the sender does not wait for its consequences."""
     on_rejected: Callable[[PushError], Awaitable[None]]
+    on_refused: Callable[[], None]
+    """Counts a push that is refused unread."""
     healthy: Callable[[], bool]
     meters: Meters
 
@@ -97,9 +100,18 @@ class GatewayServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner has no server after its setup")
-        context = ConnectionContext(self._dependencies.meters, self._dependencies.now)
+        context = ConnectionContext(
+            self._dependencies.meters, self._dependencies.now, self._dependencies.on_refused
+        )
+        meters, admission = context.meters, context.admission
+        meters.in_progress.set_function(lambda: admission.inside)
+        meters.admitted.set_function(lambda: admission.limit)
         options = {**_OPTIONS, "logger": connection.quiet_logger()}
-        self._listener = Listener(opened, tls, context, lambda: PushConnection(context, server, **options))
+
+        def make(first: bytes, admitted: bool) -> PushConnection:  # noqa: FBT001 - a callback
+            return PushConnection(context, server, first=first, admitted=admitted, **options)
+
+        self._listener = Listener(opened, tls, context, make)
         self._listener.start()
         self.address = self._listener.address
 
@@ -118,6 +130,8 @@ class GatewayServer:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
             async with self._body_reader.read(request) as body:
+                if not connection.of(request).admit():
+                    raise CannotCommit("too many pushes at once", retry_after_s=RETRY_AFTER_S)
                 with meters.seconds.time():
                     push, fresh = await self._receive(request, body)
         except PushError as error:
@@ -189,6 +203,8 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
             response.headers["Allow"] = error.headers["Allow"]
         response.force_close()
         return response
+    finally:
+        connection.of(request).answered()
 
 
 def require_compiled_parser(parser: type = http_parser.HttpRequestParser) -> None:

@@ -13,11 +13,12 @@ import os
 import platform
 import sys
 
-from tests.bench import audit, feed, memory, proof, pushes, rules, screen
+from tests.bench import audit, feed, memory, overload, proof, pushes, rules, screen
 
 BENCHMARKS = {
     "audit": audit.run,
     "pushes": pushes.run,
+    "overload": overload.run,
     "feed": feed.run,
     "rules": rules.run,
     "memory": memory.run,

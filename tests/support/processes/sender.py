@@ -37,6 +37,15 @@ def signed(token: str, webhook_id: str, body: bytes, path: str = "/v1/push") -> 
     return Shot(webhook_id, head.encode() + body)
 
 
+def status_of(received: bytes) -> int | None:
+    """Return the status of a response; None while it is incomplete."""
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator:
+        return None
+    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+    return int(head[9:12]) if len(body) >= length else None
+
+
 OnAnswer = Callable[[Shot, int], None]
 
 
@@ -58,14 +67,11 @@ class _Gun(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, separator, body = self._received.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(body) < length or self._shot is None:
+        status = status_of(self._received)
+        if status is None or self._shot is None:
             return
         self._received = b""
-        self._on_answer(self._shot, int(head[9:12]))
+        self._on_answer(self._shot, status)
         self._fire()
 
     def connection_lost(self, _error: Exception | None) -> None:
