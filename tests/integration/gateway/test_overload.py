@@ -134,11 +134,15 @@ async def test_a_refused_connection_is_kept(rig: Rig) -> None:
             assert (await client.answer())[0] == 200
 
 
-async def test_a_connection_whose_framing_is_unsure_is_closed(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "sizes", [{"large": READ_SIZE}, {"small": 0, "large": 1 << 20}], ids=["at once", "later"]
+)
+async def test_a_connection_whose_framing_is_unsure_is_closed(rig: Rig, sizes: dict[str, int]) -> None:
     """Where the parser may hold half a request, a refusal could be taken for the response to another."""
     async with clients(rig, 1) as (client,):
-        await client.send(push(rig, "first", size=READ_SIZE))
-        assert (await client.answer())[0] == 200
+        for name, size in sizes.items():
+            await client.send(push(rig, name, size=size))
+            assert (await client.answer())[0] == 200
         async with full(rig):
             await client.send(push(rig, "second"))
             assert (await client.answer())[0] == 503
