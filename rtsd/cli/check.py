@@ -61,3 +61,6 @@ def _lines(report: Report) -> Iterator[str]:
         pushed, read = report.idle.real_time, report.idle.interval
         yield f"idle      {pushed:,} API calls a day while pushes come, {read:,} by Interval Sync"
     yield from estimate_lines(report.priced())
+    for warning in report.warnings:
+        yield f"warning   {warning.what}"
+        yield f"          {warning.do}"

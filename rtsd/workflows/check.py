@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,8 @@ class Report:
     idle: IdleDay | None = None
     """The cost of a day without changes."""
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    """What works today, and is about to end."""
 
     @property
     def apex(self) -> bool | None:
@@ -107,6 +109,7 @@ class Report:
             ],
             "idle_day": None if self.idle is None else self.idle.document(),
             **msgspec.to_builtins(self.priced()),
+            "warnings": msgspec.to_builtins(wire.problems(self.warnings)),
         }
 
     def add(self, error: RtsError, what: str = "") -> None:
@@ -119,7 +122,7 @@ async def inspect(config: Config) -> Report:
 
     Raises ConfigError for rules that name columns that their objects lack.
     """
-    report = Report()
+    report = Report(warnings=list(_warnings(config)))
     _check_directory(config, report)
     _check_commands(config, report)
     session = Session(credentials(config.org), NullLedger(), wall_ms)
@@ -135,6 +138,14 @@ async def inspect(config: Config) -> Report:
         except SalesforceError as error:
             report.add(error, "The checks of the org are incomplete: ")
     return report
+
+
+def _warnings(config: Config) -> Iterator[Problem]:
+    if config.org.auth == "password":
+        yield Problem(
+            "Salesforce ends logins with user name and password in February 2027, and new orgs refuse them.",
+            'Use auth = "client_credentials" or auth = "jwt" with an external client app.',
+        )
 
 
 def _check_directory(config: Config, report: Report) -> None:

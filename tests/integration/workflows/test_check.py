@@ -34,12 +34,15 @@ def load(org: SimulatedOrg, tmp_path: Path) -> Load:
     """Write a configuration for the org, with `objects` at its end, and load it."""
 
     def write(
-        objects: str = '[[objects]]\nname = "Contact"', secret: str | None = None, store: str = "mirror.db"
+        objects: str = '[[objects]]\nname = "Contact"',
+        secret: str | None = None,
+        store: str = "mirror.db",
+        login: str = "",
     ) -> config.Config:
         path = tmp_path / "rtsd.toml"
         path.write_text(
             f'[org]\nlogin_url = "{org.url}"\nclient_id = "{org.info["client_id"]}"\n'
-            f'client_secret = "{secret or org.info["client_secret"]}"\n'
+            f'client_secret = "{secret or org.info["client_secret"]}"\n{login}'
             f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\npath = "{store}"\n{objects}\n'
         )
         path.chmod(0o600)
@@ -52,6 +55,7 @@ async def test_a_good_configuration_has_no_problems(org: SimulatedOrg, load: Loa
     """Org, user, package and rows are shown; nothing was written here."""
     report = await check.inspect(load('[[objects]]\nname = "Contact"\n[[objects]]\nname = "Account"'))
     assert report.problems == []
+    assert report.warnings == []
     assert report.org is not None
     assert report.org.id == org.info["org_id"]
     assert report.apex is True
@@ -139,3 +143,15 @@ async def test_a_program_that_is_not_there_is_a_problem(load: Load) -> None:
     )
     report = await check.inspect(load(f'[[objects]]\nname = "Contact"\n{told}'))
     assert [problem.what.split(",")[0] for problem in report.problems] == ["/nowhere/pager"]
+
+
+async def test_a_login_that_salesforce_ends_is_warned_of(org: SimulatedOrg, load: Load) -> None:
+    """It works today, so it is no problem: the exit status stays 0."""
+    name, password = org.info["username"], org.info["password"]
+    report = await check.inspect(
+        load(login=f'auth = "password"\nusername = "{name}"\npassword = "{password}"\n')
+    )
+    assert report.problems == []
+    (warning,) = report.document()["warnings"]
+    assert "February 2027" in warning["what"]
+    assert "client_credentials" in warning["do"]
