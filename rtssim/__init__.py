@@ -21,6 +21,7 @@ The map, from outside in; imports point down only (import-linter checks it)::
         deployments           states of a deployment, tests, coverage
         deployer              checks and applies the components
         archive, sources      the zip and its files
+        elements, references  wrong elements and values of a file · missing components that it names
         coverage              what the tests of a deployment reach
     apex_package          the RTS package once installed
         pushes                trigger, sender, retry, heartbeat
