@@ -35,7 +35,7 @@ check: $(READY) ## Check lint, format, types of code and tests, and import contr
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-apex: $(READY) ## Check the Salesforce package's source, with apex-ls and PMD if Java and npm are installed
+apex: $(READY) ## Check the Salesforce package's source; with Java and npm also by apex-ls, PMD and Salesforce's compiler
 	$(BIN)/pytest -rs tests/apex $(ARGS)
 
 faults: $(READY) ## Run the slow tests: kills, power cuts, hostile input, for minutes

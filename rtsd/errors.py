@@ -233,11 +233,18 @@ class BulkFailed(SalesforceError):
 
 
 class DeployFailed(SalesforceError):
-    """A metadata deployment or anonymous Apex failed; `details` has a line for each reason."""
+    """A metadata deployment or anonymous Apex failed; `details` has a line for each reason.
 
-    def __init__(self, message: str, do: str = "", details: tuple[str, ...] = ()) -> None:
+    `untested` are the classes and Apex triggers that the tests did not cover, and the test methods that
+    failed, as `Class.method`.
+    """
+
+    def __init__(
+        self, message: str, do: str = "", details: tuple[str, ...] = (), untested: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message, do)
         self.details = details
+        self.untested = untested
 
 
 class ObjectUnavailable(SalesforceError):

@@ -5,7 +5,7 @@ The map, from outside in; imports point down only (import-linter checks it)::
     process               starts an org: in this process, or as a process of its own
     server                HTTP server: sessions, quota, headers, compression, network faults
     switchboard           /_sim, which Salesforce lacks: controls the org in tests and in the demo
-        routes                faults, switches, clock, limits, data, package
+        routes                faults, switches, clock, limits, data, rules, package
         administration        schema changes, untriggered edits, another org id
         activity              simulated users
     login                 outside /services/data
@@ -21,6 +21,8 @@ The map, from outside in; imports point down only (import-linter checks it)::
         deployments           states of a deployment, tests, coverage
         deployer              checks and applies the components
         archive, sources      the zip and its files
+        elements, references  wrong elements and values of a file · missing components that it names
+        coverage              what the tests of a deployment reach
     apex_package          the RTS package once installed
         pushes                trigger, sender, retry, heartbeat
         payloads, callouts    content of a push · signed POSTs
@@ -33,6 +35,7 @@ The map, from outside in; imports point down only (import-linter checks it)::
     records               rows
         dml, merge, rows      create, update, upsert, delete, undelete · merge, lead conversion · single rows
         transactions          commits, some of them late
+        org_rules             validation rules and others of the org's own
         replication           /updated, /deleted and the delete log
         untriggered           mass edits that fire no Apex trigger
         schema_changes        objects and fields added, removed, retyped

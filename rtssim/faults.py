@@ -43,7 +43,7 @@ OTHER_CALLS = ("406", "odd", "reset", "expire_session", "slow_answer", "token_er
 # Faults of a running answer: `cut` drops the connection in mid-body, `stall` stops sending.
 DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
-DEPLOYMENTS = ("deploy_failed", "test_failed", "test_uncovered")
+DEPLOYMENTS = ("deploy_failed", "test_failed")
 COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
 KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)

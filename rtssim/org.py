@@ -16,6 +16,7 @@ from rtssim.database import OrgDatabase, quote
 from rtssim.interface import Commit, OrgError, Principal, RowChange, SaveResult, not_found
 from rtssim.records.dml import Dml
 from rtssim.records.merge import Merges
+from rtssim.records.org_rules import OrgRules
 from rtssim.records.replication import Replication
 from rtssim.records.rows import Rows
 from rtssim.records.schema_changes import SchemaChanges
@@ -78,7 +79,8 @@ class Org:
             self.database.index(obj)
         self.database.open_for_readers()
         self._described: dict[tuple[str, Principal, str], tuple[dict[str, Any], datetime]] = {}
-        self._dml = Dml(self._rows)
+        self.rules = OrgRules()
+        self._dml = Dml(self._rows, self.rules)
         self._merges = Merges(self._rows, self._dml)
         self._replication = Replication(self._rows, self.clock)
         self.untriggered = UntriggeredEdits(self._rows, self.admin)

@@ -70,6 +70,10 @@ class SimulatedOrg:
         """Activate a fault and return its id."""
         return int((await self.control("faults", {"kind": kind, **options}))["id"])
 
+    async def rule(self, obj: str, kind: str) -> None:
+        """Let a rule of the org's own refuse every save of an object; `records.org_rules` has the kinds."""
+        await self.control("rules", {"object": obj, "kind": kind})
+
     async def dml(self, op: str, name: str, **body: Any) -> list[str]:
         """Change rows in a commit and return their ids."""
         return list((await self.control("dml", {"object": name, "op": op, **body}))["ids"])

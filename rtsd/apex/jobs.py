@@ -33,7 +33,8 @@ def unschedule_script() -> str:
     A class with a scheduled job cannot be replaced or deleted (Metadata API guide, Deploy).
     """
     return (
-        "for (CronTrigger job : [SELECT Id FROM CronTrigger WHERE CronJobDetail.Name LIKE 'RTS Heartbeat %'])"
+        "for (Schema.CronTrigger job : [SELECT Id FROM CronTrigger"
+        " WHERE CronJobDetail.Name LIKE 'RTS Heartbeat %'])"
         " System.abortJob(job.Id);"
     )
 

@@ -7,6 +7,7 @@ are generated per org.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -28,6 +29,9 @@ OLDEST_API = 62.0
 TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Trigger_Test")
 """The tests for `runTests`, which together cover every class and trigger of the package."""
 
+TRIGGERS_CLASS = "RTS_Triggers"
+"""The generated class with the objects of the triggers."""
+
 DEFAULT = "force-app/main/default/"
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 _EVENTS = ("before insert", "after insert", "after update", "after delete", "after undelete")
@@ -38,20 +42,30 @@ _UNDELETED = frozenset(
     }
 )  # fmt: skip
 """Standard objects with an after undelete event, as custom objects have (Apex guide, Triggers)."""
-_NEVER_DELETED = frozenset({"User"})
+_LEFT_OUT = re.compile(r"\bLEFT_OUT = new Set<String>\{([^}]*)\}")
+_USER = "User"
+"""Users can't be deleted. Tests can change the one that runs them, but not rely on creating any."""
 
 
 def sfdx_project(
-    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = ""
+    objects: Iterable[str],
+    gateway_url: str,
+    api_version: str,
+    *,
+    run_as: str = "",
+    left_out: Iterable[str] = (),
 ) -> dict[str, bytes]:
     """Return the files of a Salesforce DX project (source format) by path, for any deployment tool.
 
     `run_as` is the username of rtsd's user, as whom the relay runs: pushes then contain the fields visible to
-    that user. Without it, the relay runs as Automated Process, and pushes contain every field.
+    that user. Without it, the relay runs as Automated Process, and pushes contain every field. `left_out` are
+    mirrored objects that get no trigger on purpose, which the org then remembers (`left_out_of`).
     Raises ValueError for an invalid object name, URL or API version.
     """
     version = apex_version(api_version)
-    tree = {path: content.encode() for path, content in _files(objects, gateway_url, version, run_as)}
+    tree = {
+        path: content.encode() for path, content in _files(objects, gateway_url, version, run_as, left_out)
+    }
     project = {
         "name": "rts",
         "packageDirectories": [{"path": "force-app", "default": True}],
@@ -63,12 +77,17 @@ def sfdx_project(
 
 
 def metadata(
-    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = ""
+    objects: Iterable[str],
+    gateway_url: str,
+    api_version: str,
+    *,
+    run_as: str = "",
+    left_out: Iterable[str] = (),
 ) -> dict[str, bytes]:
     """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`."""
     tree: dict[str, bytes] = {}
     parts: dict[str, dict[str, bytes]] = {}
-    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as):
+    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as, left_out):
         inner = path.removeprefix(DEFAULT)
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
@@ -101,7 +120,15 @@ def origin(gateway_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _files(objects: Iterable[str], gateway_url: str, version: str, run_as: str) -> Iterator[tuple[str, str]]:
+def left_out_of(triggers_class: str) -> tuple[str, ...]:
+    """Return the objects that an installed class RTS_Triggers says were left out on purpose."""
+    match = _LEFT_OUT.search(triggers_class)
+    return tuple(re.findall(r"'(\w+)'", match[1])) if match else ()
+
+
+def _files(
+    objects: Iterable[str], gateway_url: str, version: str, run_as: str, left_out: Iterable[str]
+) -> Iterator[tuple[str, str]]:
     """Yield all files in source format."""
     triggers = trigger_names(objects)
     values = {
@@ -116,7 +143,7 @@ def _files(objects: Iterable[str], gateway_url: str, version: str, run_as: str) 
         yield path, content
         yield from _companion(path, version)
     generated = {f"triggers/{name}.trigger": _trigger(name, obj) for obj, name in triggers.items()}
-    generated["classes/RTS_Triggers.cls"] = _catalog(triggers)
+    generated[f"classes/{TRIGGERS_CLASS}.cls"] = _catalog(triggers, sorted(left_out))
     generated["classes/RTS_Trigger_Test.cls"] = _tests(triggers)
     for inner, content in generated.items():
         yield DEFAULT + inner, content
@@ -181,26 +208,36 @@ def _companion(path: str, version: str) -> Iterator[tuple[str, str]]:
 def _trigger(name: str, obj: str) -> str:
     """Return the source of a trigger, a single call.
 
-    `before insert` is included because it fires even if a validation rule then refuses the row.
+    `before insert`, and `before update` for users, are there for the tests: they precede the checks of
+    required fields, validation rules and duplicate rules (Apex Developer Guide, Triggers and Order of
+    Execution).
     """
     unsupported = set()
     if obj not in _UNDELETED and not obj.endswith("__c"):
         unsupported.add("after undelete")
-    if obj in _NEVER_DELETED:
+    if obj == _USER:
         unsupported.add("after delete")
-    events = ", ".join(event for event in _EVENTS if event not in unsupported)
+    wanted = [event for event in _EVENTS if event not in unsupported]
+    if obj == _USER:
+        wanted.insert(1, "before update")
+    events = ", ".join(wanted)
     call = "RTS_Handler.run(Trigger.operationType, Trigger.new, Trigger.old);"
     return f"trigger {name} on {obj} ({events}) {{\n    {call}\n}}\n"
 
 
-def _catalog(triggers: Mapping[str, str]) -> str:
+def _catalog(triggers: Mapping[str, str], left_out: Iterable[str]) -> str:
     """Return the class that maps triggers to objects, as TableEnumOrId is an id for custom objects."""
     entries = ",\n".join(f"        '{name}' => '{obj}'" for obj, name in triggers.items())
     body = f"{{\n{entries}\n    }}" if entries else "()"
+    names = ", ".join(f"'{obj}'" for obj in left_out)
+    left = f"{{ {names} }}" if names else "()"
     return (
         "/** The objects of the triggers. Generated by rtsd. */\n"
-        "public without sharing class RTS_Triggers {\n"
-        f"    public static final Map<String, String> OBJECTS = new Map<String, String>{body};\n}}\n"
+        f"public without sharing class {TRIGGERS_CLASS} {{\n"
+        f"    public static final Map<String, String> OBJECTS = new Map<String, String>{body};\n"
+        "    /** Mirrored objects without a trigger, as named by `rtsd package deploy --without`. */\n"
+        f"    public static final Set<String> LEFT_OUT = new Set<String>{left};\n"
+        "}\n"
     )
 
 
@@ -208,7 +245,7 @@ def _tests(triggers: Mapping[str, str]) -> str:
     """Return a test class that runs every trigger; rules of the org cannot make it fail."""
     methods = "".join(
         f"\n    @IsTest\n    static void {name}() {{\n"
-        f"        System.assert(RTS_Test_Rows.exercise('{obj}'), 'the trigger let a save fail');\n    }}\n"
+        f"        System.assert(RTS_Test_Saves.exercise('{obj}'), 'the trigger let a save fail');\n    }}\n"
         for obj, name in triggers.items()
     )
     return (
@@ -216,5 +253,7 @@ def _tests(triggers: Mapping[str, str]) -> str:
         "private without sharing class RTS_Trigger_Test {\n"
         "    @IsTest\n    static void knowsTheirObjects() {\n"
         f"        System.assertEquals({len(triggers)}, RTS_Triggers.OBJECTS.size(), 'triggers');\n"
+        "        Set<String> objects = new Set<String>(RTS_Triggers.OBJECTS.values());\n"
+        "        System.assert(!objects.removeAll(RTS_Triggers.LEFT_OUT), 'left out');\n"
         f"    }}\n{methods}}}\n"
     )

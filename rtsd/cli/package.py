@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rtsd.config import Config
     from rtsd.salesforce.deploy import Progress
     from rtsd.workflows.installation.org_session import OrgSession
-    from rtsd.workflows.installation.plan import Plan
+    from rtsd.workflows.installation.plan import Choice, Plan
     from rtsd.workflows.installation.reports import InstallationReport
 
 T = TypeVar("T")
@@ -41,6 +41,19 @@ _USER = click.option(
     default="",
     metavar="USERNAME",
     help="The daemon's user, if the configuration logs in another one.",
+)
+_WITHOUT = click.option(
+    "--without",
+    multiple=True,
+    metavar="OBJECT",
+    help="Give this object no trigger: Interval Sync reads it. The org remembers it; repeatable.",
+)
+_WITH = click.option(
+    "--with",
+    "restored",
+    multiple=True,
+    metavar="OBJECT",
+    help="Give a trigger to an object that was left out; repeatable.",
 )
 _LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test of the org itself.")
 
@@ -69,22 +82,29 @@ def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> i
 @package.command(epilog=options.examples("rtsd package export ./salesforce", "sf project deploy start"))
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @options.config
-def export(*, directory: Path, config_path: Path | None) -> None:
+@_WITHOUT
+def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...]) -> None:
     """Write the package as a Salesforce DX project, for another tool to deploy.
 
     Needs no login: every object of the configuration gets a trigger, and objects for which Salesforce
-    runs no triggers have to be left out by hand. DIR may contain an earlier export, and nothing else.
+    runs no triggers have to be left out (--without). DIR may contain an earlier export, and nothing else.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
 
-    written = write(settings, directory)
+    written = write(settings, directory, without)
     click.echo(f"{written} files in {directory}; README.md there describes the steps after the deployment.")
 
 
-@package.command(epilog=options.examples("rtsd package deploy", "rtsd package deploy --local-tests"))
+@package.command(
+    epilog=options.examples(
+        "rtsd package deploy", "rtsd package deploy --local-tests", "rtsd package deploy --without Task"
+    )
+)
 @options.config
 @_USER
+@_WITHOUT
+@_WITH
 @_RUN_TEST
 @_LOCAL_TESTS
 @options.as_json
@@ -92,6 +112,8 @@ def deploy(
     *,
     config_path: Path | None,
     user: str,
+    without: tuple[str, ...],
+    restored: tuple[str, ...],
     run_tests: Sequence[str],
     local_tests: bool,
     as_json: bool,
@@ -100,10 +122,12 @@ def deploy(
 
     Compares first, and changes only differences: validates the deployment, deploys, then writes settings,
     sync conditions, the permission set's assignment and the heartbeat's jobs. A second run changes
-    nothing. Production runs the package's own tests, or those that you name.
+    nothing. Production runs the package's own tests, or those that you name. If the org's rules let no
+    test save an object, which production then refuses, leave its trigger out (--without).
     """
     settings = _load(config_path)
     from rtsd.workflows.installation.deploying import Deploying  # noqa: PLC0415 - as above
+    from rtsd.workflows.installation.plan import Choice  # noqa: PLC0415 - as above
 
     async def work(session: OrgSession, plan: Plan) -> int:
         tests = plan.tests(tuple(run_tests), local=local_tests)
@@ -124,7 +148,7 @@ def deploy(
             click.echo(f"The package is in {where} ({session.counter.calls} API calls).")
         return 1 if left else 0
 
-    return _with_session(settings, work, user=user, changes=True)
+    return _with_session(settings, work, user=user, changes=True, choice=Choice(without, restored))
 
 
 @package.command(epilog=options.examples("rtsd package status", "rtsd package status --json"))
@@ -134,7 +158,7 @@ def deploy(
 def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
     """Compare the installed package with the configuration.
 
-    Exit status 1 when something differs. About 15 API calls.
+    Exit status 1 when something differs. About 16 API calls.
     """
     return _status(config_path, user=user, as_json=as_json)
 
@@ -296,6 +320,7 @@ def _with_session(
     user: str = "",
     pushes: bool = True,
     changes: bool = False,
+    choice: Choice | None = None,
 ) -> T:
     """Connect, make the plan, and work; with `changes` a running daemon probes the package afterwards."""
     from rtsd.workflows.installation import plan as plans  # noqa: PLC0415 - as above
@@ -303,7 +328,9 @@ def _with_session(
 
     async def run() -> T:
         async with org_session(settings) as session:
-            plan = await plans.make(session.client, settings, user=user, pushes=pushes)
+            plan = await plans.make(
+                session.client, settings, user=user, pushes=pushes, choice=choice or plans.NO_CHOICE
+            )
             session.changes = changes
             return await work(session, plan)
 
@@ -319,6 +346,8 @@ def _warn(warnings: Sequence[str], plan: Plan) -> None:
         _say(f"Warning: {warning}")
     if plan.untriggered:
         _say(f"Salesforce runs no triggers for {', '.join(plan.untriggered)}: Interval Sync reads them.")
+    if plan.left_out:
+        _say(f"Left out: {', '.join(plan.left_out)}. Interval Sync reads them.")
 
 
 class _ProgressPrinter:
@@ -346,6 +375,8 @@ def _lines(found: InstallationReport) -> Iterator[str]:
     yield f"package   {coloured(found.state)} {logs.clean(version)}{wanted}"
     if found.disabled is not None:
         yield f"pushes    {'disabled (Disable RTS)' if found.disabled else 'enabled'}"
+    if found.left_out:
+        yield f"left out  {', '.join(found.left_out)}: Interval Sync reads them, until deploy --with OBJECT"
     if found.unknown:
         yield f"not seen  {', '.join(found.unknown)}: the sync user may not query them"
     if found.state == "missing":

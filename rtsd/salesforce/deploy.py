@@ -7,7 +7,7 @@ with a single item may be a bare object, and booleans and numbers may be text.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,8 @@ _LONGEST_PAUSE_S = 5.0
 """Every poll costs a call, and a deployment that runs an org's tests can take an hour."""
 _CANCEL_S = 5.0
 NO_REASON = "no reason was given"
+MIN_COVERAGE = 0.75
+"""Of each class and Apex trigger in a deployment with RunSpecifiedTests (Metadata API guide, testLevel)."""
 MAX_REASONS = 50
 """Reasons listed for a failure; a single mistake can have hundreds of consequences."""
 
@@ -193,7 +195,28 @@ def _failure(result: DeploymentShape, details: DetailsShape, tests: Mapping[str,
         f"The {what} ended {result.status or 'Failed'}: nothing was changed in the org.",
         "Correct the components below; Setup → Deployment Status lists them too.",
         listed,
+        tuple(_untested(tests)),
     )
+
+
+def _untested(tests: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of what has too little coverage, and of failed test methods.
+
+    A coverage warning without a name is about several components (Metadata API guide, CodeCoverageWarning):
+    then `codeCoverage` names them.
+    """
+    warnings = _many(tests.get("codeCoverageWarnings"))
+    yield from (str(warning["name"]) for warning in warnings if warning.get("name"))
+    if any(not warning.get("name") for warning in warnings):
+        yield from (str(code.get("name")) for code in _many(tests.get("codeCoverage")) if _is_uncovered(code))
+    for failure in _many(tests.get("failures")):
+        yield f"{failure.get('name')}.{failure.get('methodName')}"
+
+
+def _is_uncovered(code: Mapping[str, Any]) -> bool:
+    """Whether a CodeCoverageResult is below the coverage that Salesforce requires."""
+    total, missed = _count(code.get("numLocations")), _count(code.get("numLocationsNotCovered"))
+    return total > 0 and (total - missed) / total < MIN_COVERAGE
 
 
 def _message(component: Mapping[str, Any]) -> str:

@@ -227,7 +227,7 @@ class PackageWatch:
             found.append(
                 Problem(
                     f"No trigger pushes {', '.join(names)}: Interval Sync reads them.",
-                    "Run `rtsd package deploy`.",
+                    "Run `rtsd package deploy`; `rtsd package status` lists those left out on purpose.",
                 )
             )
         return found

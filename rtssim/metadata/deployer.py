@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtssim.clock import rest_stamp
-from rtssim.metadata.archive import Archive, Member, MetadataError, has, parse_xml, text_of
+from rtssim.metadata import elements, references
+from rtssim.metadata.archive import DESTRUCTIVE, Archive, Member, MetadataError, has, parse_xml, text_of
+from rtssim.metadata.references import names_of
 from rtssim.metadata.sources import object_of, trigger_object
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ FILES = {
     "ApexClass": ("classes", "cls"),
     "ApexTrigger": ("triggers", "trigger"),
     "CustomObject": ("objects", "object"),
+    "CustomPermission": ("customPermissions", "customPermission"),
+    "CustomTab": ("tabs", "tab"),
     "PermissionSet": ("permissionsets", "permissionset"),
+    "PlatformEventSubscriberConfig": ("PlatformEventSubscriberConfigs", "platformEventSubscriberConfig"),
     "RemoteSiteSetting": ("remoteSiteSettings", "remoteSite"),
 }
 """Folder and extension of the files of a type."""
@@ -33,6 +39,9 @@ ROWS = {
 REQUIRED = {"PermissionSet": ("label",), "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url")}
 REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
 JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+REFERENCED = (
+    "This {kind} is referenced elsewhere in salesforce.com. Remove the usage and try again. : {users}"
+)
 ASSIGNED = "You can't delete this permission set because it is assigned to users"
 
 
@@ -73,15 +82,19 @@ class Deployer:
         self._org = org
         self._system = org.sync_user
         self._others: set[Member] = set()  # tabs and the like, known by name only
+        self._adding: set[Member] = set()
+        """What the archive under check adds."""
 
     # -- check --------------------------------------------------------------------------------------
     def check(self, archive: Archive) -> list[Component]:
         """Return each component with its problem, if any, without a change to the org."""
         objects = {member.name for member in archive.added if member.type == "CustomObject"}
+        self._adding = names_of(archive)
         added = [self._check_addition(member, archive, objects) for member in archive.added]
-        return added + [self._check_removal(member) for member in archive.removed]
+        added += [_not_named(path) for path in _unnamed(archive)]
+        return added + [self._check_removal(member, archive) for member in archive.removed]
 
-    def _check_removal(self, member: Member) -> Component:
+    def _check_removal(self, member: Member, archive: Archive) -> Component:
         kind, name = member.type, member.name
         component = Component(kind, name, "destructiveChanges.xml", deleted=True)
         if not self._exists(member):
@@ -91,7 +104,19 @@ class Deployer:
             component.problem = JOBS_PENDING
         elif kind == "PermissionSet" and self._is_assigned(name):
             component.problem = ASSIGNED
+        elif kind == "ApexClass" and (users := self._users_of(name, archive)):
+            component.problem = REFERENCED.format(kind="apex class", users=", ".join(users))
         return component
+
+    def _users_of(self, name: str, archive: Archive) -> list[str]:
+        """Return the classes and triggers that name a class and stay in the org."""
+        going = set(archive.removed)
+        return [
+            f"{label} - {user}"
+            for kind, label in (("ApexClass", "Apex Class"), ("ApexTrigger", "Apex Trigger"))
+            for user, body in self._org.query(self._system, f"SELECT Name, Body FROM {kind}").rows()
+            if user != name and Member(kind, user) not in going and re.search(rf"\b{name}\b", body or "")
+        ]
 
     def _check_addition(self, member: Member, archive: Archive, objects: set[str]) -> Component:
         kind, name = member.type, member.name
@@ -103,7 +128,8 @@ class Deployer:
             matching = [file for file in archive.files if file.rpartition("/")[2].startswith(f"{name}.")]
             if kind in FILES or not matching:
                 component.problem = (
-                    f"An object '{name}' of type {kind} was named in package.xml, but was not found"
+                    f"An object '{name}' of type {kind} was named in package.xml,"
+                    " but was not found in zipped directory"
                 )
             return component
         try:
@@ -117,6 +143,9 @@ class Deployer:
         content = archive.files[path]
         if kind not in APEX:
             root = parse_xml(content, name)
+            wrong = [*elements.problems(root, kind), *references.problems(member, root, self._will_exist)]
+            if wrong:
+                return wrong[0]
             if kind == "CustomObject":
                 object_of(name, content, "a0z")
             missing = [part for part in REQUIRED.get(kind, ()) if not has(root, part)]
@@ -130,6 +159,10 @@ class Deployer:
             if target is None or (target not in objects and not self._has_object(target)):
                 return f"Invalid type: {target}"
         return None
+
+    def _will_exist(self, member: Member) -> bool:
+        """Return whether a component is in the org or in the archive; standard objects have their fields."""
+        return member in self._adding or self._exists(member)
 
     # -- the org's components -----------------------------------------------------------------------
     def _exists(self, member: Member) -> bool:
@@ -228,6 +261,23 @@ class Deployer:
 def _path(member: Member) -> str:
     folder, extension = FILES.get(member.type, (member.type, member.type))
     return f"{folder}/{member.name}.{extension}"
+
+
+def _not_named(path: str) -> Component:
+    folder, _, file = path.rpartition("/")
+    kinds = {folder: kind for kind, (folder, _) in FILES.items()}
+    return Component(kinds.get(folder, ""), file.partition(".")[0], path, problem="Not in package.xml")
+
+
+def _unnamed(archive: Archive) -> list[str]:
+    """Return the files of an archive that its package.xml does not name."""
+    named = {_path(member) for member in archive.added}
+    manifests = {"package.xml", *DESTRUCTIVE}
+    return sorted(
+        path
+        for path in archive.files
+        if path not in manifests and path not in named and path.removesuffix("-meta.xml") not in named
+    )
 
 
 def _removal_rank(member: Member) -> int:

@@ -17,6 +17,7 @@ import msgspec
 from rtssim.clock import rest_stamp
 from rtssim.interface import OrgError, not_found
 from rtssim.metadata.archive import Archive, MetadataError, read_zip
+from rtssim.metadata.coverage import Uncovered, uncovered
 from rtssim.metadata.deployer import Component, Deployer
 from rtssim.routing import Call, Reply, Router
 
@@ -45,8 +46,8 @@ class Deployment:
     error: str | None = None
     zip_bytes: bytes = b""
     test_failures: list[str] = field(default_factory=list)
-    coverage: list[str] = field(default_factory=list)
-    """Coverage shortfalls: they fail a deployment without a component error (seen in live orgs)."""
+    coverage: list[Uncovered] = field(default_factory=list)
+    """What lacks coverage, which fails a deployment without a component error (seen in live orgs)."""
     polls_left: int = 0
     take_effect: Callable[[], None] | None = None
     status: str = "Pending"
@@ -124,7 +125,10 @@ class Deployment:
 
 
 def _details(
-    messages: list[dict[str, Any]], tests: list[str], failures: list[dict[str, Any]], shortfalls: list[str]
+    messages: list[dict[str, Any]],
+    tests: list[str],
+    failures: list[dict[str, Any]],
+    shortfalls: list[Uncovered],
 ) -> dict[str, Any]:
     """Return the `details` of a deployResult."""
     return {
@@ -136,8 +140,11 @@ def _details(
             "totalTime": 10.0 * len(tests),
             "failures": failures,
             "successes": [{"name": name, "methodName": "all", "time": 10.0} for name in tests],
-            "codeCoverage": [],
-            "codeCoverageWarnings": [{"name": None, "message": message} for message in shortfalls],
+            "codeCoverage": [
+                {"name": each.name, "type": each.type, "numLocations": 1, "numLocationsNotCovered": 1}
+                for each in shortfalls
+            ],
+            "codeCoverageWarnings": [{"name": each.name, "message": each.message} for each in shortfalls],
         },
     }
 
@@ -197,7 +204,7 @@ class Deployments:
         except MetadataError as problem:
             deployment.error = str(problem)
             return
-        self._test(deployment)
+        self._test(deployment, archive)
         if not deployment.options.get("checkOnly"):
             deployment.take_effect = partial(self._apply, archive)
         asyncio.get_running_loop().call_later(UNPOLLED_S, deployment.end)
@@ -206,7 +213,7 @@ class Deployments:
         self._deployer.apply(archive)
         self._package.configuration.reload()
 
-    def _test(self, deployment: Deployment) -> None:
+    def _test(self, deployment: Deployment, archive: Archive) -> None:
         """Run tests by test level; production orgs require tests (Metadata API guide, testLevel)."""
         soql = "SELECT OrganizationType, IsSandbox FROM Organization"
         edition, sandbox = next(self._org.query(self._org.sync_user, soql).rows())
@@ -223,9 +230,10 @@ class Deployments:
         if failed is not None:
             message = str(failed.parameters.get("message", "System.AssertException: Assertion Failed"))
             deployment.test_failures = [message]
-        uncovered = self._faults.hit(("test_uncovered",))
-        if uncovered is not None:
-            deployment.coverage = ["Test coverage of selected Apex Trigger is 0%, at least 75% is required"]
+        if deployment.failures:
+            return
+        named = deployment.options.get("runTests") if level == "RunSpecifiedTests" else None
+        deployment.coverage = uncovered(archive, named, self._org)
 
     def _find(self, deployment_id: str) -> Deployment:
         for known in self._deployments.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -13,6 +14,7 @@ from rtssim.schema.model import Field, ObjectType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_EVENTS = re.compile(r"\bon\s+\w+\s*\(([^)]*)\)", re.IGNORECASE)
 _MAKERS: dict[str, Callable[..., Field]] = {
     "Text": make.text,
     "TextArea": make.area,
@@ -38,6 +40,12 @@ def trigger_object(content: bytes) -> str | None:
         if word.lower() == "on":
             return words[index + 1].partition("(")[0]
     return None
+
+
+def trigger_events(content: bytes) -> list[str]:
+    """Return the events of an Apex trigger, such as `before insert`."""
+    match = _EVENTS.search(content.decode(errors="replace"))
+    return [" ".join(event.lower().split()) for event in match[1].split(",")] if match else []
 
 
 def object_of(name: str, content: bytes, prefix: str) -> ObjectType:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rtssim.interface import Principal
+    from rtssim.records.org_rules import OrgRules
     from rtssim.records.rows import Row, Rows
     from rtssim.schema.model import Child, ObjectType
 
@@ -29,8 +30,9 @@ class _RollBack(Exception):
 class Dml:
     """DML on rows. A call opens a transaction unless it runs within one; results keep the request's order."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, rules: OrgRules) -> None:
         self._rows = rows
+        self._rules = rules
         self._schema = rows.schema
         self._transactions = rows.transactions
         self._rolled: set[str] = set()
@@ -137,6 +139,7 @@ class Dml:
     # -- single rows -----------------------------------------------------------------------------------
     def _create(self, who: Principal, obj: ObjectType, data: Mapping[str, Any]) -> SaveResult:
         values = self._rows.checked(who, obj, data, creating=True)
+        self._rules.check(obj.name)
         row: Row = {field.name: self._default(who, field.default) for field in obj.stored_fields()}
         row.update(values)
         row["Id"] = self._rows.new_id(obj)
@@ -173,6 +176,7 @@ class Dml:
     def _update(self, who: Principal, obj: ObjectType, data: Mapping[str, Any]) -> SaveResult:
         old = self._rows.live(who, obj, str(data.get("Id", "")))
         values = self._rows.checked(who, obj, data, creating=False)
+        self._rules.check(obj.name)
         self._rows.unique(obj, {**old, **values}, values)
         new = self._rows.update(obj, old, values)
         self._roll_up(obj, old, new)

@@ -21,7 +21,7 @@ SCHEDULE = re.compile(
     r"System\.schedule\(\s*'([^']*)'\s*,\s*'([^']*)'\s*,\s*new\s+(\w+)\(\)\s*\)", re.IGNORECASE
 )
 ABORT = re.compile(
-    r"for\s*\(\s*CronTrigger\s+(\w+)\s*:\s*\[\s*(SELECT[^\]]*)\]\s*\)\s*\{?\s*System\.abortJob\(\s*\1\.Id\s*\)",
+    r"for\s*\(\s*(?:Schema\.)?CronTrigger\s+(\w+)\s*:\s*\[\s*(SELECT[^\]]*)\]\s*\)\s*\{?\s*System\.abortJob\(\s*\1\.Id\s*\)",
     re.IGNORECASE,
 )
 PING = re.compile(r"RTS_Ping\.send\(\)")

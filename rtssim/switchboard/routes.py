@@ -51,6 +51,8 @@ class Switchboard:
             ("POST", "sessions/expire", self.expire),
             ("POST", "org", self.change_org),
             ("POST", "schema", self.schema),
+            ("POST", "rules", self.add_rule),
+            ("DELETE", "rules", self.remove_rules),
             ("POST", "hold", self.hold),
             ("POST", "dml", self.dml),
             ("POST", "untriggered", self.edit_untriggered),
@@ -191,6 +193,17 @@ class Switchboard:
         """Change objects and fields; see `administration.change_schema`."""
         change_schema(self._server.org, await _body(request))
         return _json({"described_at": self._server.org.described_at().isoformat()})
+
+    async def add_rule(self, request: web.Request) -> web.Response:
+        """Let a rule of the org's own refuse every save of an object: `{"object", "kind"}`."""
+        body = await _body(request)
+        self._server.org.rules.add(str(body["object"]), str(body["kind"]))
+        return _json({})
+
+    async def remove_rules(self, _request: web.Request) -> web.Response:
+        """Remove the org's own rules."""
+        self._server.org.rules.clear()
+        return _json({})
 
     async def hold(self, request: web.Request) -> web.Response:
         """Hold `latestDateCovered` at now for `{"seconds"}`, as a long transaction does."""

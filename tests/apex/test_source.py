@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.apex import analysers
 from tests.support.apex.source_rules import findings, object_fields
+from tests.support.apex.standard_names import shadowing_classes
 
 CLASSES = "force-app/main/default/classes/"
 TRIGGERS = "force-app/main/default/triggers/"
@@ -34,6 +35,14 @@ MUTANTS = [
 def java() -> None:
     """Skip, and say why, where the analysers can't run."""
     reason = analysers.missing()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def compiler() -> None:
+    """Skip, and say why, where the compiler can't run."""
+    reason = analysers.compiler_missing()
     if reason is not None:
         pytest.skip(reason)
 
@@ -74,6 +83,68 @@ def test_analysers_find_nothing(tree: dict[str, bytes], scripts: dict[str, bytes
     analysers.write({**tree, **scripts}, tmp_path)
     assert analysers.apex_ls(tmp_path) == []
     assert analysers.pmd(tmp_path, tree) == []
+
+
+@pytest.mark.usefixtures("compiler")
+def test_compiler_finds_nothing(tree: dict[str, bytes], scripts: dict[str, bytes], tmp_path: Path) -> None:
+    """Salesforce's own compiler front end takes source and scripts."""
+    analysers.write({**tree, **scripts}, tmp_path)
+    assert analysers.compile_apex(tmp_path) == []
+
+
+@pytest.mark.usefixtures("compiler")
+def test_no_class_of_an_orgs_own_is_in_the_way(
+    tree: dict[str, bytes], scripts: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The package compiles in an org with a class for every standard name that a class can have."""
+    shadows = shadowing_classes()
+    assert len(shadows) > 200
+    analysers.write({**tree, **scripts, **shadows}, tmp_path)
+    assert analysers.compile_apex(tmp_path) == []
+
+
+@pytest.mark.usefixtures("compiler")
+def test_classes_in_the_way_would_be_seen(tree: dict[str, bytes], tmp_path: Path) -> None:
+    """An unqualified name is an error beside the org's class, and a finding without it."""
+    path = CLASSES + "RTS_Ping.cls"
+    spoiled = {**tree, path: tree[path].replace(b"System.LoggingLevel", b"LoggingLevel")}
+    assert [finding.message for finding in findings(spoiled)] == ["LoggingLevel without its namespace"]
+    analysers.write({**spoiled, **shadowing_classes()}, tmp_path)
+    assert {finding.path for finding in analysers.compile_apex(tmp_path)} == {path}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("Integer left = Limits.getQueries();", "Limits"),
+        ("if (Test.isRunningTest()) { }", "Test"),
+        ("Account one = (SObject) null;", "Account"),
+        ("Object two = new Contact(LastName = 'Test');", "Contact"),
+        ("List<HttpRequest> sent = new List<System.HttpRequest>();", "HttpRequest"),
+        ("String text = Json.serialize(new Map<String, Object>());", "Json"),
+        ("Database.insert(rows);", "Database"),
+        ("Map<String, Schema.SObjectType> all = Schema.getGlobalDescribe();", "Schema"),
+        ("Object kind = DisplayType.ADDRESS;", "DisplayType"),
+        ("EventBus.publish(new List<SObject>());", "EventBus"),
+        ("try { run(); } catch (DmlException e) { }", "DmlException"),
+        ("String here = UserInfo.getOrganizationId();", "UserInfo"),
+        ("String uid = UUID.randomUUID().toString();", "UUID"),
+        ("Type kind = null;", "Type"),
+        ("Database.SaveResult result = null; EventBus.TriggerContext context = null;", None),
+        ("Schema.Account one = new Schema.Account(Site = 'Account'); // an Account", None),
+        ("String type = String.valueOf(Datetime.now()) + System.now();", None),
+        ("Object rows = [SELECT Id FROM Account WITH SYSTEM_MODE];", None),
+    ],
+)
+def test_standard_types_without_namespace_are_found(source: str, found: str | None) -> None:
+    """In every place of a name: type, constructor, static method, constant, generic, catch."""
+    text = f"public without sharing class RTS_X {{\n    private static void run() {{\n {source}\n    }}\n}}\n"
+    told = [
+        finding.message
+        for finding in findings({CLASSES + "RTS_X.cls": text.encode()})
+        if "namespace" in finding.message
+    ]
+    assert told == ([] if found is None else [f"{found} without its namespace"])
 
 
 @pytest.mark.usefixtures("java")

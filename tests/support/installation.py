@@ -14,7 +14,7 @@ from rtsd.salesforce.deploy import Progress
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying, Outcome
 from rtsd.workflows.installation.org_session import OrgSession, org_session
-from rtsd.workflows.installation.plan import Plan
+from rtsd.workflows.installation.plan import NO_CHOICE, Choice, Plan
 from rtsd.workflows.installation.removing import Removed, remove
 from rtsd.workflows.installation.reports import InstallationReport, report
 from rtssim.org import Org
@@ -73,17 +73,17 @@ class Office:
 
     @asynccontextmanager
     async def session(
-        self, settings: Config | None = None, *, pushes: bool = True
+        self, settings: Config | None = None, *, pushes: bool = True, choice: Choice = NO_CHOICE
     ) -> AsyncIterator[tuple[OrgSession, Plan]]:
         """Connect, and make the plan."""
         settings = settings or self.configuration()
         async with org_session(settings) as session:
             session.client.exchange.retrier.sleep = self.no_pause
-            yield session, await plans.make(session.client, settings, pushes=pushes)
+            yield session, await plans.make(session.client, settings, pushes=pushes, choice=choice)
 
-    async def deploy(self, settings: Config | None = None) -> Outcome:
+    async def deploy(self, settings: Config | None = None, choice: Choice = NO_CHOICE) -> Outcome:
         """`rtsd package deploy`."""
-        async with self.session(settings) as (session, plan):
+        async with self.session(settings, choice=choice) as (session, plan):
             return await Deploying(
                 session.client, plan, plan.tests(), self.said.append, self.progress.append
             ).run()

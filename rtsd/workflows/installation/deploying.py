@@ -83,19 +83,26 @@ class Deploying:
         plan = self._plan
         obsolete = obsolete_triggers(plan, found)
         content = apex.metadata_zip(
-            plan.objects, plan.gateway_url, plan.api_version, obsolete, run_as=plan.user
+            plan.objects,
+            plan.gateway_url,
+            plan.api_version,
+            obsolete,
+            run_as=plan.user,
+            left_out=plan.left_out,
         )
         async with AsyncExitStack() as undo:
             await abort_jobs(self._client, found, undo, self._report)
-            purge = not plan.is_production
-            deployed = await check_and_deploy(
-                self._client,
-                content,
-                self._tests,
-                purge=purge,
-                report=self._report,
-                on_progress=self._on_progress,
-            )
+            try:
+                deployed = await check_and_deploy(
+                    self._client,
+                    content,
+                    self._tests,
+                    purge=not plan.is_production,
+                    report=self._report,
+                    on_progress=self._on_progress,
+                )
+            except DeployFailed as error:
+                raise _with_way_out(error, plan) from error
             undo.pop_all()
         self._outcome.warnings += deployed.warnings
         tests = f" after {deployed.tests} tests" if deployed.tests else ""
@@ -170,6 +177,21 @@ class Deploying:
     def _done(self, what: str) -> None:
         self._outcome.done.append(what)
         self._report(what[0].upper() + what[1:] + ".")
+
+
+def _with_way_out(error: DeployFailed, plan: Plan) -> DeployFailed:
+    """Return the error, and what to do if the org keeps the test of a trigger from reaching it."""
+    objects = {name: obj for obj, name in apex.trigger_names(plan.objects).items()}
+    names = {name.rpartition(".")[2] for name in error.untested}
+    untested = sorted(objects[name] for name in names & objects.keys())
+    if not untested:
+        return error
+    options = " ".join(f"--without {name}" for name in untested)
+    reason = (
+        f"No test can save {', '.join(untested)}: rules, flows or triggers of the org stop the save first."
+    )
+    do = f"Deploy without them: rtsd package deploy {options}. Interval Sync then reads them."
+    return DeployFailed(error.message, do, (reason, *error.details), error.untested)
 
 
 async def read_inventory(client: Client, plan: Plan) -> Inventory:

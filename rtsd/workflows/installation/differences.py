@@ -60,7 +60,7 @@ def version_of(found: Inventory) -> str | None:
 
 
 def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:
-    """Return the package's triggers of objects that are no longer mirrored, sorted by name."""
+    """Return the package's triggers of objects without one in the plan, sorted by name."""
     wanted = {name for kind, name in _sources(plan) if kind == "ApexTrigger"}
     return sorted(
         name
@@ -116,8 +116,10 @@ def _code(plan: Plan, found: Inventory) -> Iterator[str]:
             yield f"{what} {name} is not active"
         elif installed.body is not None and _normalised(installed.body) != _normalised(body):
             yield f"{what} {name} has another version"
+    left_out = apex.trigger_names(plan.left_out).values()
     for name in obsolete_triggers(plan, found):
-        yield f"trigger {name} belongs to an object that is no longer mirrored"
+        why = "is to be left out" if name in left_out else "is no longer mirrored"
+        yield f"trigger {name} belongs to an object that {why}"
 
 
 def _objects(plan: Plan, found: Inventory) -> Iterator[str]:

@@ -32,8 +32,10 @@ For {objects}; pushes go to {url}. `rtsd package deploy` performs all of these s
 """
 
 
-def export(config: Config, directory: Path) -> int:
+def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> int:
     """Write a Salesforce DX project for the configured objects; return the number of files.
+
+    Objects in `without` get no trigger.
 
     Raises ConfigError without a public_url, UsageError if the directory contains anything else.
     """
@@ -43,8 +45,11 @@ def export(config: Config, directory: Path) -> int:
             "public_url in [gateway] is empty: the remote site needs it.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
         )
-    names = [section.name for section in config.objects]
-    files = apex.sfdx_project(names, url, config.org.api_version, run_as=config.org.username)
+    left_out = {name.lower() for name in without}
+    names = [section.name for section in config.objects if section.name.lower() not in left_out]
+    files = apex.sfdx_project(
+        names, url, config.org.api_version, run_as=config.org.username, left_out=without
+    )
     files["README.md"] = _readme(names, url).encode()
     _make_room(directory)
     for path, content in files.items():

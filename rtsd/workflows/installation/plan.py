@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,15 @@ import msgspec
 from rtsd import apex
 from rtsd.config import Config
 from rtsd.core.ids import full_id
-from rtsd.errors import ConfigError, Conflict, UsageError
+from rtsd.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    Conflict,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+    UsageError,
+)
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests
@@ -25,9 +33,25 @@ NOWHERE = "https://gateway.invalid"
 _WITHOUT_TESTS = "Developer Edition"
 
 
+class _CodeShape(msgspec.Struct):
+    Body: str | None = None
+
+
 class _UserShape(msgspec.Struct):
     Id: RecordId
     Username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Changes to the objects that get no trigger on purpose; the org remembers the others."""
+
+    without: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    """Objects that get their trigger back."""
+
+
+NO_CHOICE = Choice()
 
 
 @dataclass(frozen=True)
@@ -42,16 +66,21 @@ class Plan:
     """Mirrored objects that support triggers."""
     untriggered: tuple[str, ...]
     """Mirrored objects without support for triggers, which Interval Sync reads."""
+    left_out: tuple[str, ...]
+    """Mirrored objects that get no trigger on purpose, which Interval Sync reads, too."""
     gateway_url: str
     api_version: str
     tokens: tuple[str, ...]
     """The tokens that the gateway accepts, newest last."""
     conditions: Mapping[str, tuple[str, ...]]
+    """By object; only of those with a trigger."""
 
     @cached_property
     def files(self) -> dict[str, bytes]:
         """The package in metadata format, by path."""
-        return apex.metadata(self.objects, self.gateway_url, self.api_version, run_as=self.user)
+        return apex.metadata(
+            self.objects, self.gateway_url, self.api_version, run_as=self.user, left_out=self.left_out
+        )
 
     @property
     def is_production(self) -> bool:
@@ -67,12 +96,14 @@ class Plan:
         return ApexTests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
 
 
-async def make(client: Client, config: Config, *, user: str = "", pushes: bool = True) -> Plan:
-    """Create the plan, with three calls to the org.
+async def make(
+    client: Client, config: Config, *, user: str = "", pushes: bool = True, choice: Choice = NO_CHOICE
+) -> Plan:
+    """Create the plan, with four calls to the org.
 
     `user` is the username of rtsd's user if somebody else is logged in. Without `pushes` the plan needs no
     gateway, as for disabling or removing the package. Raises ConfigError if the gateway is not configured,
-    Conflict if the edition runs no Apex, and the client's errors.
+    UsageError for a choice of unknown objects, Conflict if the edition runs no Apex, and the client's errors.
     """
     if pushes:
         _require_gateway(config)
@@ -96,11 +127,15 @@ async def make(client: Client, config: Config, *, user: str = "", pushes: bool =
         for section in config.objects
         if section.name not in missing
     }
+    triggerable = [entry.name for entry in found.values() if entry.triggerable]
+    left_out = _left_out(triggerable, await _remembered(client), choice)
+    triggered = tuple(name for name in triggerable if name not in left_out)
     return Plan(
         org=org,
         user_id=user_id,
         user=username,
-        objects=tuple(entry.name for entry in found.values() if entry.triggerable),
+        objects=triggered,
+        left_out=left_out,
         untriggered=tuple(entry.name for entry in found.values() if not entry.triggerable),
         gateway_url=config.gateway.public_url or NOWHERE,
         api_version=config.org.api_version,
@@ -108,9 +143,35 @@ async def make(client: Client, config: Config, *, user: str = "", pushes: bool =
         conditions={
             found[section.name].name: section.conditions
             for section in config.objects
-            if section.conditions and section.name in found
+            if section.conditions and section.name in found and found[section.name].name in triggered
         },
     )
+
+
+async def _remembered(client: Client) -> tuple[str, ...]:
+    """Return the objects that the installed package leaves out on purpose; none if that can't be read."""
+    statement = soql.apex_code("ApexClass", apex.TRIGGERS_CLASS)
+    try:
+        rows = (await client.tooling_query(statement, purpose=PURPOSE)).rows(_CodeShape)
+    except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
+        raise
+    except SalesforceError:
+        return ()
+    return apex.left_out_of(rows[0].Body or "") if rows else ()
+
+
+def _left_out(names: Sequence[str], remembered: Iterable[str], choice: Choice) -> tuple[str, ...]:
+    """Return those of `names` that get no trigger. Raises UsageError for a choice that is not among them."""
+    known = {name.lower(): name for name in names}
+    for name in (*choice.without, *choice.restored):
+        if name.lower() not in known:
+            raise UsageError(
+                f"{name} is not among the mirrored objects with a trigger: {', '.join(names)}.",
+                "Name an object of [[objects]].",
+            )
+    wanted = {name.lower() for name in (*remembered, *choice.without)}
+    wanted -= {name.lower() for name in choice.restored}
+    return tuple(name for name in names if name.lower() in wanted)
 
 
 async def _user(client: Client, username: str) -> tuple[str, str]:

@@ -27,6 +27,8 @@ class InstallationReport:
     triggers: list[str]
     """Planned objects whose trigger is installed."""
     untriggered: list[str]
+    left_out: list[str]
+    """Mirrored objects that get no trigger on purpose, which Interval Sync reads."""
     jobs: dict[str, str]
     differences: list[Difference]
     unknown: list[str]
@@ -51,6 +53,7 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
         gateway_url=row.gateway_url if row else None,
         triggers=[name for name, trigger in names.items() if trigger in found.triggers],
         untriggered=list(plan.untriggered),
+        left_out=list(plan.left_out),
         jobs=found.jobs,
         differences=differences(plan, found),
         unknown=found.unknown,

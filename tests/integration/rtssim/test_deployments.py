@@ -7,6 +7,7 @@ import zipfile
 from typing import Any
 
 import aiohttp
+import pytest
 
 from rtssim.process import SimulatedOrg
 from tests.support.rtssim.api import Api, Deploy, Gateway
@@ -51,7 +52,7 @@ PACKAGE = {
     "package.xml": package(
         {
             "CustomObject": ["RTS_Settings__c", "RTS_Error__c"],
-            "ApexClass": ["RTS_Handler"],
+            "ApexClass": ["RTS_Handler", "RTS_Test"],
             "ApexTrigger": ["RTS_Contact"],
             "RemoteSiteSetting": ["RTS_Gateway"],
         }
@@ -60,6 +61,8 @@ PACKAGE = {
     "objects/RTS_Error__c.object": ERROR,
     "classes/RTS_Handler.cls": "public class RTS_Handler {}",
     "classes/RTS_Handler.cls-meta.xml": META.format("ApexClass"),
+    "classes/RTS_Test.cls": "@IsTest class RTS_Test { static void saves() { insert new Contact(); } }",
+    "classes/RTS_Test.cls-meta.xml": META.format("ApexClass"),
     "triggers/RTS_Contact.trigger": "trigger RTS_Contact on Contact (after insert) { RTS_Handler.run(); }",
     "triggers/RTS_Contact.trigger-meta.xml": META.format("ApexTrigger"),
     "remoteSiteSettings/RTS_Gateway.remoteSite": f"<RemoteSiteSetting {XMLNS}>{SITE}</RemoteSiteSetting>",
@@ -70,7 +73,7 @@ async def test_deployed_package_pushes(org: SimulatedOrg, api: Api, gateway: Gat
     """Objects, class and trigger are there after the deployment, and changes are pushed once configured."""
     result = await deploy(zipped(PACKAGE))
     assert (result["status"], result["success"], result["numberComponentErrors"]) == ("Succeeded", True, 0)
-    assert result["numberComponentsDeployed"] == 5
+    assert result["numberComponentsDeployed"] == 6
     found = await api.query("SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%'")
     assert [(row["Name"], row["TableEnumOrId"]) for row in found["records"]] == [("RTS_Contact", "Contact")]
     settings = {"SetupOwnerId": org.info["org_id"], "Gateway_URL__c": gateway.url, "Token__c": "t"}
@@ -202,21 +205,65 @@ async def test_scheduled_jobs_block_their_class(api: Api, deploy: Deploy) -> Non
     assert (await deploy(zipped(PACKAGE)))["success"] is True
 
 
-async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deploy) -> None:
-    """Production refuses NoTestRun; a failing test or missing coverage fails the deployment."""
+def become_production(org: SimulatedOrg) -> None:
+    """Turn the org into one that requires tests."""
     assert org.server is not None
     org.server.org.database.execute("UPDATE Organization SET OrganizationType = 'Enterprise Edition'")
+
+
+async def test_production_wants_tests_with_apex(org: SimulatedOrg, deploy: Deploy) -> None:
+    """Production refuses NoTestRun, and a failing test fails the deployment."""
+    become_production(org)
     result = await deploy(zipped(PACKAGE), testLevel="NoTestRun")
     assert "NoTestRun" in result["errorMessage"]
     await org.fault("test_failed", count=1)
     result = await deploy(zipped(PACKAGE), testLevel="RunSpecifiedTests", runTests=["RTS_Test"])
     failures = result["details"]["runTestResult"]["failures"]
     assert (result["success"], [failure["name"] for failure in failures]) == (False, ["RTS_Test"])
-    await org.fault("test_uncovered", count=1)
-    result = await deploy(zipped(PACKAGE), testLevel="RunLocalTests")
-    assert (result["success"], result["numberComponentErrors"]) == (False, 0)
-    assert result["details"]["runTestResult"]["codeCoverageWarnings"]
     assert (await deploy(zipped(PACKAGE)))["success"] is True
+
+
+BEFORE = "trigger RTS_Contact on Contact (before insert, after insert) { RTS_Handler.run(); }"
+
+
+CODES = {
+    "validation_rule": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+    "required_lookup": "REQUIRED_FIELD_MISSING",
+    "duplicate_rule": "DUPLICATES_DETECTED",
+    "before_trigger": "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+    "before_flow": "CANNOT_EXECUTE_FLOW_TRIGGER",
+}
+
+
+@pytest.mark.parametrize("kind", CODES)
+async def test_rules_of_the_orgs_own_stand_in_the_way(
+    kind: str, org: SimulatedOrg, api: Api, deploy: Deploy
+) -> None:
+    """A refused save reaches no after trigger, and before triggers only as the order of execution has it."""
+    become_production(org)
+    await org.rule("Contact", kind)
+    status, _, answer = await api.call("POST", "/sobjects/Contact", json={"LastName": "refused"})
+    assert (status, answer[0]["errorCode"]) == (400, CODES[kind])
+    reached = not kind.startswith("before_")
+    for trigger, covered in ((PACKAGE["triggers/RTS_Contact.trigger"], False), (BEFORE, reached)):
+        result = await deploy(
+            zipped({**PACKAGE, "triggers/RTS_Contact.trigger": trigger}),
+            checkOnly=True,
+            testLevel="RunSpecifiedTests",
+            runTests=["RTS_Test"],
+        )
+        assert (result["success"], result["numberComponentErrors"]) == (covered, 0)
+        names = [warning["name"] for warning in result["details"]["runTestResult"]["codeCoverageWarnings"]]
+        assert ("RTS_Contact" in names) is not covered
+
+
+async def test_what_no_test_names_is_not_covered(org: SimulatedOrg, deploy: Deploy) -> None:
+    """Tests of others reach neither class nor trigger."""
+    become_production(org)
+    result = await deploy(zipped(PACKAGE), testLevel="RunSpecifiedTests", runTests=["Customer_Test"])
+    warnings = result["details"]["runTestResult"]["codeCoverageWarnings"]
+    assert [warning["name"] for warning in warnings] == ["RTS_Handler", "RTS_Contact"]
+    assert "Apex Class is 0%" in warnings[0]["message"]
 
 
 async def test_a_users_own_settings_silence_that_user_only(

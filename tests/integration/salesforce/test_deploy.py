@@ -106,6 +106,33 @@ async def test_every_reason_is_told(
     assert told.startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("tests", "names"),
+    [
+        ({"codeCoverageWarnings": {"name": "RTS_X", "message": "0 %"}}, ("RTS_X",)),
+        (
+            {
+                "codeCoverageWarnings": [{"name": None, "message": "Average test coverage is 60%"}],
+                "codeCoverage": [
+                    {"name": "RTS_X", "numLocations": "4", "numLocationsNotCovered": "2"},
+                    {"name": "RTS_Y", "numLocations": 4, "numLocationsNotCovered": 1},
+                ],
+            },
+            ("RTS_X",),
+        ),
+        ({"failures": [TEST]}, ("RTS_Test.sends",)),
+    ],
+)
+async def test_what_the_tests_did_not_reach_is_named(
+    tests: dict[str, Any], names: tuple[str, ...], bench: Bench, script: type[Script]
+) -> None:
+    """By the warning, or by the coverage of each if the warning is about all; and failed methods."""
+    scripted(bench, script, result("Failed", details={"runTestResult": tests}))
+    with pytest.raises(DeployFailed) as caught:
+        await run(bench)
+    assert caught.value.untested == names
+
+
 async def test_only_success_counts(bench: Bench, script: type[Script]) -> None:
     """Done without errors in any component, but not a success: Salesforce's own word decides."""
     scripted(bench, script, result("Succeeded", success="false", numberComponentErrors=0))

@@ -1,8 +1,9 @@
-"""apex-ls (what a compiler would refuse) and PMD, which come as jars in one npm package."""
+"""apex-ls, PMD and Salesforce's own compiler front end, which come as jars in two npm packages."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -12,23 +13,33 @@ from tests.support.apex.source_rules import Finding
 
 HERE = Path(__file__).parents[2] / "apex"
 JARS = HERE / "node_modules/@salesforce/code-analyzer-pmd-engine/dist/java-lib"
+"""apex-ls, PMD, and the stubs of the standard library."""
+COMPILER_JARS = HERE / "node_modules/@salesforce/code-analyzer-sfge-engine/dist/java-lib"
+HARNESS = HERE / "compiler/CompileApex.java"
 INSTALL_S, RUN_S = 180, 120
 
 
 def missing() -> str | None:
     """Why the analysers can't run here, or None; installs them where npm can."""
     if shutil.which("java") is None:
-        return "apex-ls and PMD need Java"
-    if JARS.is_dir():
+        return "apex-ls, PMD and the Apex compiler need Java"
+    if JARS.is_dir() and COMPILER_JARS.is_dir():
         return None
     npm = shutil.which("npm")
     if npm is None:
-        return "apex-ls and PMD are installed with npm"
+        return "apex-ls, PMD and the Apex compiler are installed with npm"
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = _run(command, HERE, INSTALL_S)
     return (
-        f"npm ci could not install apex-ls and PMD: {done.stderr.strip()[-300:]}" if done.returncode else None
+        f"npm ci could not install the analysers: {done.stderr.strip()[-300:]}" if done.returncode else None
     )
+
+
+def compiler_missing() -> str | None:
+    """Why the Apex compiler can't run here, or None: its harness is Java source, which needs a JDK."""
+    if shutil.which("javac") is None:
+        return "the Apex compiler needs a JDK; this machine has no javac"
+    return missing()
 
 
 def write(tree: Mapping[str, bytes], folder: Path) -> None:
@@ -81,6 +92,23 @@ def pmd(folder: Path, paths: Iterable[str]) -> list[Finding]:
         )
         for found in result["violations"]
     ] + [Finding(str(error), 0, "not read by PMD") for error in result["processingErrors"]]
+
+
+def compile_apex(folder: Path) -> list[Finding]:
+    """What Salesforce's compiler has against the classes and triggers of a folder."""
+    stubs = [str(one_jar(f"{kind}-types-*.jar")) for kind in ("standard", "sobject")]
+    path = os.pathsep.join([f"{COMPILER_JARS}/*", *stubs])
+    done = _run(["java", "-cp", path, str(HARNESS), ".", *stubs], folder, RUN_S)
+    if done.returncode:
+        raise RuntimeError(f"the Apex compiler failed: {done.stderr[-2000:]}")
+    rows = (line.split("\t", 3) for line in done.stdout.splitlines())
+    return [Finding(path.removeprefix("./"), int(line), message) for path, line, _, message in rows]
+
+
+def one_jar(pattern: str) -> Path:
+    """The only jar of apex-ls that fits a pattern."""
+    (jar,) = JARS.glob(pattern)
+    return jar
 
 
 def _java(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

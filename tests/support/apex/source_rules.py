@@ -12,6 +12,8 @@ from pathlib import PurePath
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from tests.support.apex.standard_names import SHADOWS
+
 META = "{http://soap.sforce.com/2006/04/metadata}"
 EVENTS = {
     f"{moment} {event}"
@@ -34,6 +36,8 @@ KEYWORDS = {
 }  # fmt: skip
 IN_A_SAVE = {"Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay"}
 """Classes that run in the transaction of whoever saves, or in a trigger of a platform event."""
+NAMESPACES = {"Database", "EventBus", "Schema"}
+"""Names of namespaces that are names of classes, too."""
 ANNOTATIONS = {"istest", "testvisible", "suppresswarnings"}
 MOST_CHARACTERS = 1_000_000
 """Of one class (Apex guide, Governors)."""
@@ -43,6 +47,10 @@ _TRIGGER = re.compile(
 )
 _SOQL = re.compile(r"\[\s*(SELECT\b.*?)\]", re.DOTALL)
 _COMMENT = re.compile(r"('(?:[^'\\\n]|\\.)*')|/\*.*?\*/|//[^\n]*", re.DOTALL)
+_NAME = re.compile(r"(?<![\w.@])([A-Z]\w*)\b(?!\s*=[^=>])(?!\s*=$)")
+"""A name that starts with a capital and follows no dot; not that of a field in `new Account(Name = 'a')`."""
+_MEMBER_TYPE = re.compile(r"\.[A-Z]")
+_TEXT = re.compile(r"'(?:[^'\\\n]|\\.)*'")
 _CLASS = re.compile(r"\b(?:public|private|global)\b[\w ]*\bclass (\w+)( extends Exception)?")
 
 
@@ -106,6 +114,7 @@ def _of_class(path: str, text: str) -> Iterator[tuple[int, str]]:
     if not text.lstrip().startswith("@IsTest"):
         yield from _of_access(text)
     yield from _of_place(stem, text)
+    yield from _of_names(text)
 
 
 def _of_place(stem: str, text: str) -> Iterator[tuple[int, str]]:
@@ -125,6 +134,25 @@ def _of_access(text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), f"Database.{match[1]} without its access level"
     for match in re.finditer(r"^\s*(insert|update|upsert|delete|undelete|merge)\s+\w", text, re.MULTILINE):
         yield match.start(1), f"{match[1]} without its access level"
+
+
+def _of_names(text: str) -> Iterator[tuple[int, str]]:
+    """Standard types without their namespace, which a class of the org's own would hide.
+
+    `Database.SaveResult` and the like are types of the namespace Database, of which a class called Database
+    hides none (Apex Developer Guide, Type Resolution); its methods are those of System.Database.
+    """
+    plain = _SOQL.sub(_blank, _TEXT.sub(_blank, text))
+    standard = {name.lower(): name for name in SHADOWS}
+    for match in _NAME.finditer(plain):
+        name = standard.get(match[1].lower())
+        if name is None or (name in NAMESPACES and _MEMBER_TYPE.match(plain, match.end())):
+            continue
+        yield match.start(), f"{match[1]} without its namespace"
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
 
 
 def _of_soql(text: str, fields: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:

@@ -13,6 +13,7 @@ from rtsd.errors import ConfigError, Conflict, DeployFailed, UsageError
 from rtsd.workflows.installation import plan as plans
 from rtsd.workflows.installation.deploying import Deploying
 from rtsd.workflows.installation.org_session import org_session
+from rtsd.workflows.installation.plan import Choice
 from rtsd.workflows.installation.reports import InstallationReport, report
 from tests.support.installation import Office
 
@@ -141,21 +142,60 @@ async def test_failed_redeployment_leaves_the_heartbeat_running(office: Office) 
     assert len(office.select("SELECT Id FROM CronTrigger")) == len(apex.HEARTBEAT_JOBS)
 
 
-@pytest.mark.parametrize(
-    ("fault", "says"),
-    [("test_failed", "Class.RTS_Test.runs: line 12"), ("test_uncovered", "at least 75% is required")],
-)
-async def test_production_runs_the_packages_tests(fault: str, says: str, office: Office) -> None:
-    """A failing test and missing coverage are told, and nothing is installed."""
+async def test_production_runs_the_packages_tests(office: Office) -> None:
+    """A failing test is told, and nothing is installed."""
     office.become("Enterprise Edition")
-    await office.sim.fault(fault, count=1)
+    await office.sim.fault("test_failed", count=1)
     with pytest.raises(DeployFailed) as caught:
         await office.deploy()
-    assert says in "\n".join(caught.value.details)
+    assert "Class.RTS_Test.runs: line 12" in "\n".join(caught.value.details)
     assert (await office.status()).state == "missing"
     outcome = await office.deploy()
     assert f"after {len(apex.TEST_CLASSES)} tests" in outcome.done[0]
     assert told(await office.status()) == []
+
+
+THREE = "".join(f'[[objects]]\nname = "{name}"\n' for name in ("Contact", "Invoice__c", "User"))
+
+
+@pytest.mark.parametrize("kind", ["validation_rule", "required_lookup", "duplicate_rule"])
+async def test_rules_that_refuse_every_save_do_not_refuse_the_package(kind: str, office: Office) -> None:
+    """Before triggers run before such rules, also for users, whom tests only change."""
+    office.become("Enterprise Edition")
+    for name in ("Contact", "Invoice__c", "User"):
+        await office.sim.rule(name, kind)
+    settings = office.configuration(THREE)
+    await office.deploy(settings)
+    assert told(await office.status(settings)) == []
+
+
+@pytest.mark.parametrize("kind", ["before_trigger", "before_flow"])
+async def test_an_object_that_no_test_can_save_is_named_with_the_way_out(kind: str, office: Office) -> None:
+    """What throws before the package's trigger: the error says which object, and deploys without it."""
+    office.become("Enterprise Edition")
+    await office.sim.rule("Invoice__c", kind)
+    with pytest.raises(DeployFailed) as caught:
+        await office.deploy()
+    assert "No test can save Invoice__c" in caught.value.details[0]
+    assert "rtsd package deploy --without Invoice__c" in caught.value.do
+    assert (await office.status()).state == "missing"
+    await office.deploy(choice=Choice(without=("invoice__c",)))
+    found = await office.status()
+    assert (told(found), found.triggers, found.left_out) == ([], ["Contact"], ["Invoice__c"])
+
+
+async def test_the_org_remembers_what_was_left_out(office: Office) -> None:
+    """Later deployments leave it out as well, until it gets its trigger back."""
+    await office.deploy()
+    await office.deploy(choice=Choice(without=("Contact",)))
+    assert office.select("SELECT Name FROM ApexTrigger WHERE Name = 'RTS_Contact'") == []
+    assert (await office.deploy()).done == []
+    assert (await office.status()).left_out == ["Contact"]
+    await office.deploy(choice=Choice(restored=("Contact",)))
+    found = await office.status()
+    assert (told(found), found.triggers, found.left_out) == ([], ["Contact", "Invoice__c"], [])
+    with pytest.raises(UsageError, match="Nope is not among"):
+        await office.deploy(choice=Choice(without=("Nope",)))
 
 
 async def test_developer_edition_with_few_jobs_left_gets_two(office: Office) -> None:
