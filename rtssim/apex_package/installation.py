@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtssim.apex_package.pushes import VERSION
 from rtssim.schema.setup_objects import package_objects
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ DEMO_OBJECTS = (
     "User",
     "Invoice__c",
 )
-CLASSES = ("RTS_Handler", "RTS_Sender", "RTS_Heartbeat", "RTS_Test")
+CLASSES = {
+    "RTS_Handler": "",
+    "RTS_Sender": "",
+    "RTS_Heartbeat": "",
+    "RTS_Test": "",
+    "RTS_Version": f"public class RTS_Version {{ public static final String VALUE = '{VERSION}'; }}",
+}
+"""The source of each class, as far as anybody reads it."""
 
 
 def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | None = None) -> list[str]:
@@ -37,7 +45,10 @@ def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | Non
     org.add_package_objects()
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
-    org.create(who, "ApexClass", [{"Name": name, "Status": "Active", "ApiVersion": 62} for name in CLASSES])
+    classes = [
+        {"Name": name, "Status": "Active", "ApiVersion": 62, "Body": body} for name, body in CLASSES.items()
+    ]
+    org.create(who, "ApexClass", classes)
     triggers = [
         {
             "Name": f"RTS_{name.removesuffix('__c')}",
