@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtssim.apex_package.pushes import VERSION
+from rtssim.apex_package.settings import EVENT, TRIGGER
 from rtssim.schema.setup_objects import package_objects
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | Non
         }
         for name in chosen
     ]
-    if triggers:
-        org.create(who, "ApexTrigger", triggers)
+    relay = {"Name": TRIGGER, "TableEnumOrId": EVENT, "Status": "Active", "ApiVersion": 62}
+    org.create(who, "ApexTrigger", [*triggers, relay])
+    if not org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
+        runs_as = {"DeveloperName": TRIGGER, "MasterLabel": TRIGGER, "UserId": org.sync_user.user_id}
+        org.create(who, "PlatformEventSubscriberConfig", [runs_as])[0].unwrap()
     package.configuration.reload()
     return chosen
 
@@ -68,6 +72,8 @@ def uninstall_package(org: Org, package: ApexPackage) -> None:
     """Remove everything that the package added, including its settings and error rows."""
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
+    if configured := org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
+        org.hard_delete(org.sync_user, "PlatformEventSubscriberConfig", configured)
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
     for described in package_objects():
         if described.name in present:
