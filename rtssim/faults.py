@@ -45,14 +45,14 @@ DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
 DEPLOYMENTS = ("deploy_failed", "test_failed")
 COMMITS = ("late_commit",)
-PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered")
+PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered", "publish_refused")
 KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
 PARAMETERS = {
     "seconds": "push_late, stall, slow_answer: duration (default 2); late_commit: longest delay",
     "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
     "body": "odd: the text answered with status 200 (default: none)",
-    "message": "job_failed, deploy_failed, test_failed: error message",
+    "message": "job_failed, deploy_failed, test_failed, publish_refused: error message",
 }
 
 

@@ -78,6 +78,7 @@ class OrgServer:
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)
         self.queries = Queries(org, self.switches)
         self.package = ApexPackage(org, self.limits, self.faults, self.switches, heartbeat_s=heartbeat_s)
+        self.queries.before["eventbussubscriber"] = self.package.relay.before_query
         self.deployments = Deployments(org, self.package, self.faults, self.switches)
         self.router = Router()
         for part in (

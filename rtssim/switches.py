@@ -86,6 +86,10 @@ class ApiSwitches:
     - `bulk_queue_s`, `bulk_run_s`: seconds of a job in UploadComplete and, at least, in InProgress.
     - `deploy_poll_steps`: polls that a deployment answers with a state before the end.
     - `heartbeat_while_disabled`: the package still sends heartbeats when its settings disable it.
+    - `heartbeat_by_relay`: a heartbeat takes the way of the changes; otherwise a scheduled job sends it.
+    - `inactive_relay_user`: events of a relay whose user was deactivated get lost ("fails"), or its
+      subscription is suspended ("suspends").
+    - `old_subscriber_fields`: from version 66 on EventBusSubscriber still has Position and Tip.
     - `push_retry_scale`: factor on the package's retry delays of 1, 2, 5, 10 and 10 seconds.
     - `push_timestamp_by_org_clock`: webhook-timestamp follows the org's clock, its jumps included.
     """
@@ -115,6 +119,9 @@ class ApiSwitches:
     bulk_run_s: float = 0.0
     deploy_poll_steps: int = 1
     heartbeat_while_disabled: bool = True
+    heartbeat_by_relay: bool = True
+    inactive_relay_user: Literal["fails", "suspends"] = "fails"
+    old_subscriber_fields: bool = False
     push_retry_scale: float = 1.0
     push_timestamp_by_org_clock: bool = False
 

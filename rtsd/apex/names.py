@@ -15,8 +15,9 @@ RESERVED = frozenset(
     {
         "rts_answer", "rts_batch", "rts_change", "rts_change_event", "rts_conditions", "rts_config",
         "rts_difference", "rts_document", "rts_errors", "rts_exit", "rts_gateway", "rts_golden",
-        "rts_handler", "rts_heartbeat", "rts_mock", "rts_ping", "rts_relay", "rts_retry", "rts_rows",
-        "rts_schedule", "rts_sender", "rts_sending_test", "rts_test", "rts_test_rows", "rts_test_saves",
+        "rts_handler", "rts_heartbeat", "rts_heartbeat_test", "rts_mock", "rts_ping", "rts_probe",
+        "rts_relay", "rts_retry", "rts_rows", "rts_schedule", "rts_sender", "rts_sending_test",
+        "rts_status", "rts_subscription", "rts_test", "rts_test_rows", "rts_test_saves",
         "rts_trigger_test", "rts_triggers", "rts_version",
     }
 )  # fmt: skip

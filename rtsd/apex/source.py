@@ -26,11 +26,14 @@ NEWEST_API = 66.0
 OLDEST_API = 62.0
 """The first version with `UUID`, `Database.queryWithBinds` and access levels."""
 
-TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Trigger_Test")
+TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Heartbeat_Test", "RTS_Trigger_Test")
 """The tests for `runTests`, which together cover every class and trigger of the package."""
 
 TRIGGERS_CLASS = "RTS_Triggers"
 """The generated class with the objects of the triggers."""
+
+_RENAMED_API = 66.0
+"""From this version on EventBusSubscriber has LastProcessed and LastPublished (Object Reference)."""
 
 DEFAULT = "force-app/main/default/"
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
@@ -112,6 +115,11 @@ def apex_version(api_version: str) -> str:
     return f"{min(requested, NEWEST_API):.1f}"
 
 
+def position_fields(api_version: str) -> tuple[str, str]:
+    """Return the fields of EventBusSubscriber for the last event processed, and the last published."""
+    return ("LastProcessed", "LastPublished") if float(api_version) >= _RENAMED_API else ("Position", "Tip")
+
+
 def origin(gateway_url: str) -> str:
     """Return scheme, host and port of a URL, for a remote site. Raises ValueError for an invalid URL."""
     parts = urlsplit(gateway_url)
@@ -131,8 +139,11 @@ def _files(
 ) -> Iterator[tuple[str, str]]:
     """Yield all files in source format."""
     triggers = trigger_names(objects)
+    position, tip = position_fields(version)
     values = {
         "{{version}}": VERSION,
+        "{{position}}": position,
+        "{{tip}}": tip,
         "{{gateway}}": escape(origin(gateway_url)),
         "{{run_as}}": f"\n    <user>{escape(run_as)}</user>" if run_as else "",
     }

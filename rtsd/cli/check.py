@@ -58,8 +58,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield table(("OBJECT", "FIELDS", "ROWS"), rows)
         yield ""
     if report.idle is not None:
-        pushed, read = report.idle.real_time, report.idle.interval
-        yield f"idle      {pushed:,} API calls a day while pushes come, {read:,} by Interval Sync"
+        idle = report.idle
+        pushed, read = (
+            f"{idle.real_time:,} API calls a day while pushes come",
+            f"{idle.interval:,} by Interval Sync",
+        )
+        yield f"idle      {pushed}, {read}"
+        if idle.awaiting_package != idle.interval:
+            yield f"          {idle.awaiting_package:,} until the package is in the org"
     yield from estimate_lines(report.priced())
     for warning in report.warnings:
         yield f"warning   {warning.what}"

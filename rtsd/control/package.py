@@ -47,12 +47,12 @@ class PackageOperations:
         self._conditions = conditions
 
     async def details(self, *, probe: bool) -> protocol.PackageDetails:
-        """Return all that is known; `probe` asks the org first, for two calls."""
+        """Return all that is known; `probe` asks the org first, for three calls."""
         if self._probe is None:
             return protocol.PackageDetails(triggers=self._triggers(PackageState()))
         watch = self._probe.watch
         if probe:
-            await self._probe.handle(await watch.probe_with_triggers())
+            await self._probe.handle(await watch.probe_with_code())
             await self._conditions.refresh()
         return self._details(watch)
 

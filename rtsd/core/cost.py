@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rtsd.core.instant import DAY_MS, Millis
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
@@ -121,25 +121,36 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class IdleDay:
-    """API calls on a day without changes, in real-time mode and under Interval Sync."""
+    """API calls on a day without changes: in real-time mode, under Interval Sync, without the package."""
 
     real_time: int
     interval: int
+    awaiting_package: int
 
     def document(self) -> dict[str, int]:
         """Return it as JSON."""
-        return {"real_time": self.real_time, "interval": self.interval}
+        return asdict(self)
 
 
 PACKAGE_PROBES = 24
 """Package probes per day while nothing pushes, once their back-off has reached its maximum."""
+AWAITING_PROBES = 3_456
+"""Package probes per day, one every 25 s, while a package is awaited."""
 
 
-def idle_day(objects: int, with_formulas: int, periods: Periods, *, with_package: bool = False) -> IdleDay:
+def idle_day(
+    objects: int,
+    with_formulas: int,
+    periods: Periods,
+    *,
+    with_package: bool = False,
+    is_awaited: bool = False,
+) -> IdleDay:
     """Estimate a day without changes for `objects` objects, of which `with_formulas` need formula refreshes.
 
     `with_package` adds the package's sync conditions once per describe period and, while nothing pushes, its
-    error log and the package probes.
+    error log and the package probes. `is_awaited` means that its gateway is configured, so that while it is
+    missing rtsd probes for it often.
 
     Pushes cost no calls, but while only heartbeats arrive, every object is read once per `silence_after` to
     prove that nothing was missed. Conditional describes count like others: every call except the one for the
@@ -148,12 +159,16 @@ def idle_day(objects: int, with_formulas: int, periods: Periods, *, with_package
     always = objects * (_a_day(periods.describe) + _a_day(periods.fingerprint))
     always += with_formulas * CALLS_PER_REFRESH * _a_day(periods.formula)
     windows = objects * CALLS_PER_WINDOW * _a_day(periods.interval)
-    proofs = 0.0
-    if with_package:
-        proofs = objects * CALLS_PER_WINDOW * _a_day(periods.silence)
-        always += _a_day(periods.describe)
-        windows += _a_day(periods.describe) + PACKAGE_PROBES
-    return IdleDay(round(always + proofs), round(always + windows))
+    missing = round(always + windows)
+    if not with_package:
+        return IdleDay(round(always), missing, missing)
+    proofs = objects * CALLS_PER_WINDOW * _a_day(periods.silence)
+    conditions = error_log = _a_day(periods.describe)
+    return IdleDay(
+        real_time=round(always + conditions + proofs),
+        interval=round(always + conditions + windows + error_log + PACKAGE_PROBES),
+        awaiting_package=missing + (AWAITING_PROBES if is_awaited else PACKAGE_PROBES),
+    )
 
 
 def _a_day(period: Millis) -> float:

@@ -36,6 +36,9 @@ COLLECTION_SIZE = 200
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
 _ABSENT = ("INVALID_TYPE", "NOT_FOUND")
 _Row = TypeVar("_Row")
+VERSION_CLASS = "RTS_Version"
+"""The Apex class that states the package's version."""
+_VERSION = re.compile(r"\bVALUE\s*=\s*'([^']+)'")
 _TRIGGER = re.compile(r"\s*trigger\s+\w+\s+on\s+(\w+)", re.IGNORECASE)
 
 
@@ -74,6 +77,10 @@ class _SyncedShape(Struct):
 class _TriggerShape(Struct):
     Name: str
     TableEnumOrId: str | None = None
+    Body: str | None = None
+
+
+class _BodyShape(Struct):
     Body: str | None = None
 
 
@@ -273,6 +280,18 @@ async def read_triggers(client: Client) -> dict[str, str]:
         head = _TRIGGER.match(row.Body or "")
         found[head[1] if head else str(row.TableEnumOrId)] = row.Name
     return found
+
+
+async def read_version(client: Client) -> str | None:
+    """Return the version of the installed code (Tooling API, ApexClass); None if it cannot be read."""
+    page = await client.tooling_query(soql.apex_class_body(VERSION_CLASS), purpose=PURPOSE)
+    return next((version_in(row.Body) for row in page.rows(_BodyShape)), None)
+
+
+def version_in(body: str | None) -> str | None:
+    """Return the version that the source of `RTS_Version` states, if any."""
+    match = _VERSION.search(body or "")
+    return match[1] if match else None
 
 
 async def _write_singly(client: Client, records: Iterable[Mapping[str, Any]]) -> None:

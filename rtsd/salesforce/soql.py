@@ -154,6 +154,11 @@ def apex_code(kind: str, pattern: str) -> str:
     return select(("Name", "Body", "Status"), kind, like("Name", pattern))
 
 
+def apex_class_body(name: str) -> str:
+    """The source of an Apex class (Tooling API)."""
+    return select(("Body",), "ApexClass", equals("Name", name))
+
+
 def active_apex_triggers(pattern: str) -> str:
     """The active Apex triggers whose name is like `pattern` (Tooling API)."""
     active = all_of(like("Name", pattern), equals("Status", "Active"))

@@ -6,20 +6,28 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rtsd.core.instant import Millis
+from rtsd.core.cost import AWAITING_PROBES, PACKAGE_PROBES
+from rtsd.core.instant import DAY_MS, Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
 from rtsd.core.problem import Problem
-from rtsd.errors import Conflict, ObjectUnavailable
+from rtsd.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ObjectUnavailable,
+    OrgUnreachable,
+    QuotaExhausted,
+    SalesforceError,
+)
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
-FIRST_PAUSE_S = 20.0
-"""Seconds between probes while a deployment is likely, so that one is noticed within 30 s ..."""
+FIRST_PAUSE_S = DAY_MS / 1000 / AWAITING_PROBES
+"""Seconds between probes while the package is awaited, so that its deployment is noticed within 30 s."""
 EAGER_PROBES = 30
-"""... for this many probes, ten minutes. Then the interval grows: the first push proves the package too."""
-LONGEST_PAUSE_S = 3600.0
-"""Maximum seconds between probes: 24 calls a day."""
+"""Probes at these intervals in any other case. Then they get rarer: the first push proves the package too."""
+LONGEST_PAUSE_S = DAY_MS / 1000 / PACKAGE_PROBES
+"""Maximum seconds between probes, unless the package is awaited."""
 PUSH_PROVES_MS: Millis = 86_400_000
 """The time for which a push proves a package that no probe has found: it is hidden from the sync user."""
 
@@ -63,6 +71,7 @@ class Wanted:
     """The package's settings as the configuration requires them."""
 
     public_url: str
+    """The gateway's address; empty if nobody configured where a package should push to."""
     objects: Sequence[str]
 
 
@@ -91,6 +100,8 @@ class PackageWatch:
         known = self.known
         if known.last_seen_at is None and not self._was_seen:
             self.request_probe()  # once: its absence is evidence only if the sync user can see it
+        if None not in (push.pkg, known.version) and push.pkg != known.version:
+            self.request_probe()  # somebody deployed another version, perhaps with other settings
         known.state, known.last_seen_at = "installed", at
         known.version = push.pkg or known.version
         if isinstance(push, Heartbeat):
@@ -118,8 +129,23 @@ class PackageWatch:
     async def probe(self) -> Signal:
         """Read the package's settings in one call; return whether it is missing, found, enabled or disabled.
 
-        Raises the client's errors, except that a missing object means a missing package.
+        When the package is first found, two more calls read its version and triggers. Raises the client's
+        errors, except that a missing object means a missing package.
         """
+        before = self.known.state
+        signal = await self._probe_settings()
+        if self.known.state != before:
+            self._probes = 0
+            await self._read_code()
+        return signal
+
+    async def probe_with_code(self) -> Signal:
+        """Probe, and read version and triggers in two more calls."""
+        signal = await self._probe_settings()
+        await self._read_code()
+        return signal
+
+    async def _probe_settings(self) -> Signal:
         self._probes += 1
         self.is_requested = False
         try:
@@ -135,17 +161,18 @@ class PackageWatch:
         row = package.org_row(rows, org_id) if org_id else None
         return self._set_installed(row)
 
-    async def probe_with_triggers(self) -> Signal:
-        """Probe, and read the triggers in a second call."""
-        signal = await self.probe()
-        if self.known.state == "installed":
-            try:
-                triggers = await package.read_triggers(self._client)
-            except ObjectUnavailable:  # without access to the Tooling API, rely on heartbeats
-                return signal
-            self.known.triggers = frozenset(triggers)
-            self.known.triggers_at = self._now()
-        return signal
+    async def _read_code(self) -> None:
+        """Read version and triggers, if the package is installed and the Tooling API accessible."""
+        if self.known.state != "installed":
+            return
+        try:
+            self.known.version = await package.read_version(self._client) or self.known.version
+            triggers = await package.read_triggers(self._client)
+        except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
+            raise
+        except SalesforceError:  # without access to the Tooling API, rely on heartbeats
+            return
+        self.known.triggers, self.known.triggers_at = frozenset(triggers), self._now()
 
     async def set_disabled(self, *, disabled: bool) -> bool:
         """Disable or enable the package for the whole org; return whether that changed anything.
@@ -171,9 +198,14 @@ class PackageWatch:
 
     def pause_s(self) -> float:
         """Return the seconds until the next probe."""
-        if self._probes <= EAGER_PROBES:
+        if self._probes <= EAGER_PROBES or self.is_awaited:
             return FIRST_PAUSE_S
         return min(FIRST_PAUSE_S * 2.0 ** (self._probes - EAGER_PROBES), LONGEST_PAUSE_S)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a package is expected, as its gateway is configured, and not known to be in the org."""
+        return bool(self.wanted.public_url) and self.known.state != "installed"
 
     def request_probe(self) -> None:
         """Request one probe now, as something has changed."""
@@ -243,7 +275,7 @@ class PackageWatch:
     def _set_missing(self) -> Signal:
         known = self.known
         known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
-        known.triggers = known.errors_24h = None
+        known.triggers = known.errors_24h = known.version = None
         known.settings_hidden = False
         return Signal.PACKAGE_MISSING
 

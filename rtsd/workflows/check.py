@@ -255,8 +255,13 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     periods = Periods(
         sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh, sync.silence_after
     )
-    formulas, pushed = sum(checked.formulas for checked in found), config.gateway.listen is not None
-    return idle_day(len(found), formulas, periods, with_package=pushed)
+    return idle_day(
+        len(found),
+        sum(checked.formulas for checked in found),
+        periods,
+        with_package=config.gateway.listen is not None,
+        is_awaited=bool(config.gateway.public_url),
+    )
 
 
 def _invisible(name: str, names: Mapping[str, str]) -> Problem:

@@ -35,6 +35,7 @@ class PushStatistics:
     acked: int = 0
     failed: int = 0
     lost: int = 0
+    shed: int = 0  # changes that could leave neither as an event nor by a job
     heartbeats: int = 0
     filtered: int = 0  # updates that no sync condition matched
     suppressed: int = 0  # changes while the package was disabled or not set up

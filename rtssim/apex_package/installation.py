@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtssim.apex_package.pushes import VERSION
+from rtssim.apex_package.settings import EVENT, TRIGGER
 from rtssim.schema.setup_objects import package_objects
 
 if TYPE_CHECKING:
@@ -23,7 +25,14 @@ DEMO_OBJECTS = (
     "User",
     "Invoice__c",
 )
-CLASSES = ("RTS_Handler", "RTS_Sender", "RTS_Heartbeat", "RTS_Test")
+CLASSES = {
+    "RTS_Handler": "",
+    "RTS_Sender": "",
+    "RTS_Heartbeat": "",
+    "RTS_Test": "",
+    "RTS_Version": f"public class RTS_Version {{ public static final String VALUE = '{VERSION}'; }}",
+}
+"""The source of each class, as far as anybody reads it."""
 
 
 def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | None = None) -> list[str]:
@@ -37,7 +46,10 @@ def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | Non
     org.add_package_objects()
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
-    org.create(who, "ApexClass", [{"Name": name, "Status": "Active", "ApiVersion": 62} for name in CLASSES])
+    classes = [
+        {"Name": name, "Status": "Active", "ApiVersion": 62, "Body": body} for name, body in CLASSES.items()
+    ]
+    org.create(who, "ApexClass", classes)
     triggers = [
         {
             "Name": f"RTS_{name.removesuffix('__c')}",
@@ -47,8 +59,11 @@ def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | Non
         }
         for name in chosen
     ]
-    if triggers:
-        org.create(who, "ApexTrigger", triggers)
+    relay = {"Name": TRIGGER, "TableEnumOrId": EVENT, "Status": "Active", "ApiVersion": 62}
+    org.create(who, "ApexTrigger", [*triggers, relay])
+    if not org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
+        runs_as = {"DeveloperName": TRIGGER, "MasterLabel": TRIGGER, "UserId": org.sync_user.user_id}
+        org.create(who, "PlatformEventSubscriberConfig", [runs_as])[0].unwrap()
     package.configuration.reload()
     return chosen
 
@@ -57,6 +72,8 @@ def uninstall_package(org: Org, package: ApexPackage) -> None:
     """Remove everything that the package added, including its settings and error rows."""
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
+    if configured := org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
+        org.hard_delete(org.sync_user, "PlatformEventSubscriberConfig", configured)
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
     for described in package_objects():
         if described.name in present:

@@ -1,4 +1,4 @@
-"""The installed Apex package: trigger, handler, sender, retry, heartbeat.
+"""The installed Apex package: trigger, handler, sender, retry.
 
 Its configuration is data of the org: the `RTS_*` triggers, the org's `RTS_Settings__c` row and the
 `RTS_Synced_Field__c` rows. The package runs as the system, so it also sees rows hidden from the sync user.
@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtssim.apex_package.callouts import Callouts
+from rtssim.apex_package.heartbeats import Heartbeats
 from rtssim.apex_package.payloads import Push, PushBuilder, changed_fields
+from rtssim.apex_package.relay import Relay
 from rtssim.apex_package.settings import PackageConfiguration, PackageSettings
 from rtssim.interface import OrgError
 from rtssim.limits import ASYNC_APEX
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from rtssim.faults import Faults
     from rtssim.interface import Commit, RowChange
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from rtssim.switches import ApiSwitches
 
 VERSION = "1.0.0"
+JOBS = 10  # senders that a save starts itself where its events are refused
 INVOCATION = 200  # changes per trigger invocation, hence per push
 OPERATIONS = ("create", "update", "delete", "undelete")
 RETRY_DELAYS_S = (
@@ -53,6 +57,15 @@ class ApexPackage:
         self._callouts = Callouts(org.clock, switches)
         self._tasks: set[asyncio.Task[None]] = set()
         self.configuration = PackageConfiguration(org)
+        self.relay = Relay(org, faults, switches, self.configuration)
+        self._heartbeats = Heartbeats(
+            org,
+            limits,
+            switches,
+            relay=self.relay,
+            configuration=self.configuration,
+            post=self._post,
+        )
         self.heartbeat_s = heartbeat_s
         self.statistics = self._callouts.statistics
         org.on_commit(self._on_commit)
@@ -101,8 +114,23 @@ class ApexPackage:
             return
         kept = [change for change in fired if self._is_watched(change)]
         self.statistics.filtered += len(fired) - len(kept)
+        jobs = JOBS
         for start in range(0, len(kept), INVOCATION):
-            self._spawn(self._send(kept[start : start + INVOCATION], commit.by), "push")
+            jobs -= not self._leave(kept[start : start + INVOCATION], commit.by, jobs)
+
+    def _leave(self, changes: list[RowChange], by: str, jobs: int) -> bool:
+        """Publish an event with changes; return False if a job had to take them, of which `jobs` are left."""
+        send = partial(self._send, changes, by)
+        refused = self.relay.publish(lambda: self._spawn(send(), "push"))
+        if refused is None:
+            return True
+        if jobs > 0:
+            self._spawn(send(), "push")
+        else:
+            self.statistics.shed += len(changes)
+            reason = f"Not pushed: the event was not taken: {refused}"
+            self._log_error(changes, message=reason, status=None, attempt=0)
+        return False
 
     def _is_watched(self, change: RowChange) -> bool:
         watched = self.configuration.conditions.get(change.object)
@@ -142,22 +170,24 @@ class ApexPackage:
             retried = status == 0 or status >= 500 or status in RETRIED_STATUSES
             if not retried or delay is None:
                 self.statistics.failed += 1
-                self._log_error(settings, push, status, text, attempt)
+                self._log_error(push.changes, message=text, status=status, attempt=attempt, uid=push.id)
                 return
             await asyncio.sleep(delay * self._switches.push_retry_scale * random.uniform(0.8, 1.2))
 
-    def _log_error(self, settings: PackageSettings, push: Push, status: int, text: str, attempt: int) -> None:
-        if not settings.error_logging:
+    def _log_error(
+        self, changes: Sequence[RowChange], *, message: str, status: int | None, attempt: int, uid: str = ""
+    ) -> None:
+        settings = self.configuration.active()
+        if settings is None or not settings.error_logging:
             return
-        first = push.changes[0]
         row = {
-            "Object__c": first.object,
-            "Operation__c": first.op,
-            "Record_Ids__c": ",".join(change.id for change in push.changes)[:32_768],
+            "Object__c": changes[0].object,
+            "Operation__c": changes[0].op,
+            "Record_Ids__c": ",".join(change.id for change in changes)[:32_768],
             "HTTP_Status__c": status,
-            "Message__c": text[:255],
+            "Message__c": message[:255],
             "Attempt__c": attempt,
-            "Batch_Uid__c": push.id,
+            "Batch_Uid__c": uid,
         }
         try:
             self._org.create(self._org.sync_user, "RTS_Error__c", [row])
@@ -177,27 +207,10 @@ class ApexPackage:
             await self.heartbeat()
 
     async def heartbeat(self) -> int | None:
-        """Send a heartbeat; return the answer's status, or None if the package is not set up."""
-        settings, triggers = self.configuration.configured(), self.configuration.triggers
-        if settings is None or not triggers:
-            return None
-        if settings.disabled and not self._switches.heartbeat_while_disabled:
-            return None
-        self.statistics.heartbeats += 1
-        self._limits.use(ASYNC_APEX, 2)
-        errors = self.configuration.rows(
-            "SELECT COUNT(Id) FROM RTS_Error__c WHERE CreatedDate = LAST_N_DAYS:1"
-        )
-        document = {
-            "v": 1,
-            "kind": "heartbeat",
-            "org": self._org.org_id,
-            "settings": {"disabled": settings.disabled, "error_logging": settings.error_logging},
-            "triggers": sorted(triggers),
-            "async": {"used": self._limits.used(ASYNC_APEX), "max": self._limits.maximum[ASYNC_APEX]},
-            "errors_24h": errors[0][0] if errors else 0,
-        }
-        return (await self._post(settings, document))[0]
+        """Run the scheduled job now; return the answer to the heartbeat, None if none was sent."""
+        answer = await self._heartbeats.beat()
+        self.statistics.heartbeats = self._heartbeats.sent
+        return answer
 
     async def ping(self) -> int | None:
         """Send an admin's test push, disabled or not; return the answer's status, or None if not set up."""

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from rtssim.interface import Commit
     from rtssim.org import Org
 
+EVENT = "RTS_Change__e"
+TRIGGER = "RTS_Change_Event"
+"""The trigger of the platform event, the relay."""
+CONFIGURED_BY = ("ApexTrigger", "PlatformEventSubscriberConfig", "User")
+"""Objects beside the package's own that its configuration is read from."""
 COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c")
 
 
@@ -36,6 +41,8 @@ class _Loaded:
     triggers: frozenset[str]
     row: PackageSettings | None
     conditions: dict[str, frozenset[str]]
+    has_relay: bool
+    has_relay_user: bool
 
 
 class PackageConfiguration:
@@ -53,15 +60,31 @@ class PackageConfiguration:
 
     def observe(self, commit: Commit) -> None:
         """Reload if a commit changed the configuration."""
-        if any(c.object.startswith("RTS_") or c.object == "ApexTrigger" for c in commit.changes):
+        if any(c.object.startswith("RTS_") or c.object in CONFIGURED_BY for c in commit.changes):
             self.reload()
 
     def _load(self) -> _Loaded:
         if self._loaded is None:
             soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
-            triggers = frozenset(row[0] for row in self.rows(soql) if not row[0].endswith("__e"))
-            self._loaded = _Loaded(triggers, self._read_row(), self._read_conditions())
+            objects = frozenset(row[0] for row in self.rows(soql))
+            self._loaded = _Loaded(
+                objects - {EVENT},
+                self._read_row(),
+                self._read_conditions(),
+                has_relay=EVENT in objects,
+                has_relay_user=self._has_relay_user(),
+            )
         return self._loaded
+
+    def _has_relay_user(self) -> bool:
+        """Return False if the relay is configured to run as a user who has been deactivated."""
+        soql = f"SELECT UserId FROM PlatformEventSubscriberConfig WHERE DeveloperName = '{TRIGGER}'"
+        configured = [user for (user,) in self.rows(soql) if user]  # none: Automated Process
+        return all(
+            active
+            for user in configured
+            for (active,) in self.rows(f"SELECT IsActive FROM User WHERE Id = '{user}'")
+        )
 
     def _read_row(self) -> PackageSettings | None:
         rows = self.rows(
@@ -92,6 +115,16 @@ class PackageConfiguration:
     def triggers(self) -> frozenset[str]:
         """Objects that have an active trigger of the package."""
         return self._load().triggers
+
+    @property
+    def has_relay(self) -> bool:
+        """True if the platform event's trigger is active."""
+        return self._load().has_relay
+
+    @property
+    def has_relay_user(self) -> bool:
+        """True if the user is active as whom that trigger runs."""
+        return self._load().has_relay_user
 
     @property
     def row(self) -> PackageSettings | None:

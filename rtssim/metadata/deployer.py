@@ -14,6 +14,7 @@ from rtssim.metadata.sources import object_of, trigger_object
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from xml.etree import ElementTree as ET
 
     from rtssim.org import Org
 
@@ -33,10 +34,15 @@ ROWS = {
     "ApexClass": ("ApexClass", "Name"),
     "ApexTrigger": ("ApexTrigger", "Name"),
     "PermissionSet": ("PermissionSet", "Name"),
+    "PlatformEventSubscriberConfig": ("PlatformEventSubscriberConfig", "DeveloperName"),
     "RemoteSiteSetting": ("RemoteProxy", "SiteName"),
 }
 """Types whose components are rows: the object, and the field that holds the component's name."""
-REQUIRED = {"PermissionSet": ("label",), "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url")}
+REQUIRED = {
+    "PermissionSet": ("label",),
+    "PlatformEventSubscriberConfig": ("masterLabel", "platformEventConsumer"),
+    "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url"),
+}
 REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
 JOBS_PENDING = "This schedulable class has jobs pending or in progress"
 REFERENCED = (
@@ -148,8 +154,7 @@ class Deployer:
                 return wrong[0]
             if kind == "CustomObject":
                 object_of(name, content, "a0z")
-            missing = [part for part in REQUIRED.get(kind, ()) if not has(root, part)]
-            return f"Required field is missing: {missing[0]}" if missing else None
+            return self._xml_problem(kind, root)
         if f"{path}-meta.xml" not in archive.files:
             return f"{name}.{FILES[kind][1]}-meta.xml is missing"
         if kind == "ApexClass" and self._has_jobs(name):
@@ -163,6 +168,15 @@ class Deployer:
     def _will_exist(self, member: Member) -> bool:
         """Return whether a component is in the org or in the archive; standard objects have their fields."""
         return member in self._adding or self._exists(member)
+
+    def _xml_problem(self, kind: str, root: ET.Element) -> str | None:
+        missing = [part for part in REQUIRED.get(kind, ()) if not has(root, part)]
+        if missing:
+            return f"Required field is missing: {missing[0]}"
+        username = text_of(root, "user") if kind == "PlatformEventSubscriberConfig" else ""
+        if username and self._user_id(username) is None:
+            return f"In field: user - no User named {username} found"
+        return None
 
     # -- the org's components -----------------------------------------------------------------------
     def _exists(self, member: Member) -> bool:
@@ -189,6 +203,12 @@ class Deployer:
     def _is_assigned(self, name: str) -> bool:
         soql = f"SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = '{name}'"
         return bool(self._org.first_column(soql))
+
+    def _user_id(self, username: str) -> str | None:
+        """Return the id of an active user (Platform Events Guide: a trigger runs as any active user)."""
+        name = username.replace("'", "\\'")
+        found = self._org.first_column(f"SELECT Id FROM User WHERE Username = '{name}' AND IsActive = true")
+        return str(found[0]) if found else None
 
     def _row_ids(self, member: Member) -> list[str]:
         target, column = ROWS[member.type]
@@ -236,6 +256,15 @@ class Deployer:
         content = archive.files[path]
         if member.type == "PermissionSet":
             return {"Label": text_of(parse_xml(content, member.name), "label", member.name)}
+        if member.type == "PlatformEventSubscriberConfig":
+            root = parse_xml(content, member.name)
+            user = self._user_id(text_of(root, "user"))
+            label = text_of(root, "masterLabel")
+            return {
+                "MasterLabel": label,
+                "UserId": user,
+                "BatchSize": int(text_of(root, "batchSize", "2000")),
+            }
         if member.type == "RemoteSiteSetting":
             root = parse_xml(content, member.name)
             return {"EndpointUrl": text_of(root, "url"), "IsActive": text_of(root, "isActive") == "true"}

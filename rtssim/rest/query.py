@@ -15,7 +15,7 @@ from rtssim.routing import Call, Reply, Router
 from rtssim.soql.result_file import ResultFile, line_splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from rtssim.login.accounts import Session
@@ -80,6 +80,8 @@ class Queries:
     def __init__(self, org: Org, switches: ApiSwitches) -> None:
         self._org = org
         self._switches = switches
+        self.before: dict[str, Callable[[str, str], None]] = {}
+        """Called with statement and API version before a query of that object (lower case)."""
         self._cursors: dict[str, Cursor] = {}
         self._random = random.Random(1)
         self.rows_served = 0
@@ -100,7 +102,11 @@ class Queries:
         return self._start(call, all_rows=True)
 
     def _start(self, call: Call, *, all_rows: bool) -> Reply:
-        result = self._org.query(call.session.who, call.query.get("q", ""), all_rows=all_rows)
+        soql = call.query.get("q", "")
+        target = re.search(r"\bFROM\s+(\w+)", soql, re.IGNORECASE)
+        if target is not None and target[1].lower() in self.before:
+            self.before[target[1].lower()](soql, call.version)
+        result = self._org.query(call.session.who, soql, all_rows=all_rows)
         if result.is_count:
             return Reply({"totalSize": result.total_size, "done": True, "records": []})
         page_rows, total = self._page_rows(call, result), result.total_size

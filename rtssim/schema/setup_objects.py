@@ -198,6 +198,44 @@ def _remote_proxy() -> ObjectType:
     return _setup("RemoteProxy", "Remote Proxies", "0rp", fields, replicateable=False)
 
 
+def _event_bus() -> list[ObjectType]:
+    """Return the subscriptions of platform events (Object Reference; Tooling API guide)."""
+    subscriber = [
+        ident(),
+        text("ExternalId", 18),
+        text("Name", 80),
+        text("Topic", 80),
+        text("Type", 40),
+        picklist("Status", "Running;Error;Suspended;Repartitioning"),
+        text("LastError", 255),
+        integer("Retries", 9),
+        integer("Position", 9),
+        integer("Tip", 9),
+        text("LastProcessed", 40),
+        text("LastPublished", 40),
+        checkbox("IsPartitioned"),
+    ]
+    configuration = [
+        ident(),
+        text("DeveloperName", 80, nillable=False),
+        text("MasterLabel", 80, nillable=False),
+        text("PlatformEventConsumerId", 18),
+        reference("UserId", "User", None, "keep"),
+        integer("BatchSize", 9),
+        *audit(deletable=False),
+    ]
+    return [
+        _setup("EventBusSubscriber", "Event Bus Subscribers", "0eB", subscriber, replicateable=False),
+        _setup(
+            "PlatformEventSubscriberConfig",
+            "Platform Event Subscriber Configurations",
+            "9V2",
+            configuration,
+            replicateable=False,
+        ),
+    ]
+
+
 def _custom(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
     columns = [ident(), *audit(), *fields]
     return ObjectType(name, label_of(name), plural, prefix, {field.name: field for field in columns}, **flags)
@@ -235,6 +273,7 @@ def objects() -> list[ObjectType]:
         _apex("ApexTrigger", "Apex Triggers", "01q", table),
         *_jobs(),
         _remote_proxy(),
+        *_event_bus(),
         _invoice(),
     ]
 
@@ -273,7 +312,27 @@ def package_objects() -> list[ObjectType]:
         area("Payload__c", 131072),
         moment("Occurred_At__c"),
     ]
+    status = [
+        reference("OwnerId", "Group;User", None, "keep", nillable=False, default="$user"),
+        auto_number("Name", "Status Number"),
+        text("Key__c", 18, external_id=True, unique=True, nillable=False),
+        text("Summary__c", 255),
+        moment("Last_Heartbeat_At__c"),
+        moment("Last_Answer_At__c"),
+        text("Last_Answer__c", 255),
+        moment("Last_Relayed_At__c"),
+        moment("Unanswered_Since__c"),
+        text("Relay_Status__c", 40),
+        text("Relay_Error__c", 255),
+        integer("Waiting__c", 9),
+        integer("Errors_24h__c", 9),
+        url("Gateway__c"),
+        text("Channel__c", 20),
+        text("Version__c", 20),
+    ]
     return [
+        _custom("RTS_Change__e", "RTS Changes", "e00", [area("Payload__c", 131072)], undeletable=False),
+        _custom("RTS_Status__c", "RTS Status", "a04", status),
         _custom("RTS_Settings__c", "RTS Settings", "a01", settings, custom_setting=True, undeletable=False),
         _custom("RTS_Synced_Field__c", "RTS Synced Fields", "a02", synced),
         _custom("RTS_Error__c", "RTS Errors", "a03", error),

@@ -59,6 +59,7 @@ class Switchboard:
             ("POST", "package/install", self.install),
             ("POST", "package/uninstall", self.uninstall),
             ("POST", "package/settings", self.settings),
+            ("POST", "package/relay", self.relay),
             ("POST", "package/heartbeat", self.heartbeat),
             ("POST", "package/test", self.ping),
             ("POST", "package/drain", self.drain),
@@ -268,6 +269,12 @@ class Switchboard:
         """Set fields of the org's RTS_Settings__c row."""
         record_id = put_settings(self._server.org, self._server.package, await _body(request))
         return _json({"id": record_id})
+
+    async def relay(self, request: web.Request) -> web.Response:
+        """Suspend or resume the relay, or exhaust its retries: `{"action", "message"?}`; return its state."""
+        relay = self._server.package.relay
+        relay.act(**await _body(request))
+        return _json(relay.state())
 
     async def heartbeat(self, _request: web.Request) -> web.Response:
         """Send a heartbeat now; `status` is the gateway's answer, 0 without one, null if nothing was sent."""

@@ -29,7 +29,7 @@ class PackageSettings(msgspec.Struct, kw_only=True):
 class PackageDetails(msgspec.Struct, kw_only=True):
     """`GET /v1/package`, and the answer of `POST /v1/package/disable|enable|changed`.
 
-    `?probe=1` asks the org first, for two calls.
+    `?probe=1` asks the org first, for three calls.
     """
 
     state: str = "unknown"

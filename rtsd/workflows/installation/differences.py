@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
@@ -15,7 +14,6 @@ from rtsd.workflows.installation.inventory import APEX, HANDLER_CALL, Inventory
 from rtsd.workflows.installation.plan import Plan
 
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
-_VERSION = re.compile(r"\bVALUE\s*=\s*'([^']+)'")
 _RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
 """States of a scheduled job that will run again (Object Reference, CronTrigger)."""
 METADATA = frozenset({"code", "objects", "remote site", "permission set"})
@@ -54,9 +52,8 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
 
 def version_of(found: Inventory) -> str | None:
     """Return the version of the installed code; None if it is missing or not readable."""
-    source = found.code.get(("ApexClass", "RTS_Version"))
-    match = _VERSION.search(source.body or "") if source else None
-    return match[1] if match else None
+    source = found.code.get(("ApexClass", package.VERSION_CLASS))
+    return package.version_in(source.body) if source else None
 
 
 def obsolete_triggers(plan: Plan, found: Inventory) -> list[str]:

@@ -56,7 +56,8 @@ async def test_the_org_is_probed_on_request_only(socket: Socket, name: str) -> N
     assert shown["state"] == "missing"
     await rig.install_package()
     _, shown = await socket.ask("POST", "/v1/package/changed", {"calls": {}})
-    assert shown["state"] == "installed"
+    assert (shown["state"], shown["version"]) == ("installed", "1.0.0")  # before anything was pushed
+    assert shown["settings"]["gateway_url"] == rig.gateway
 
 
 async def test_another_gateway_and_a_missing_trigger_are_shown(socket: Socket) -> None:

@@ -12,11 +12,12 @@ from rtsd import services
 from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
 from rtsd.store import error_log
-from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S
+from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S, Wanted
 from tests.support.inprocess.rig import Rig, Start
 
 CONDITIONS = 'conditions = ["Email"]\n'
 HOUR_S = 3_600
+PERIODS = Periods(interval=0, describe=HOUR_S * 1000, fingerprint=0, formula=0, silence=0)
 
 
 async def probe(rig: Rig) -> float:
@@ -38,29 +39,80 @@ async def told(rig: Rig, kind: str) -> list[str]:
     return [str(note.message) for note in await rig.notes(kind)]
 
 
-async def test_probes_get_rarer(start: Start) -> None:
-    """Within 30 s while a deployment is likely, 24 calls a day in the end; the next probe is shown."""
+async def spent(rig: Rig, before: dict[str, int]) -> dict[str, int]:
+    """API calls by kind since `before`, as the org counted them."""
+    after = await rig.calls()
+    return {kind: after[kind] - before.get(kind, 0) for kind in after if after[kind] != before.get(kind, 0)}
+
+
+async def on_the_ledger(rig: Rig) -> int:
+    """Calls that the daemon's own ledger has for the package."""
+    return (await rig.parts.views.status()).quota.calls_24h["package"]
+
+
+async def test_an_awaited_package_is_noticed_within_30_s_at_the_price_stated(start: Start) -> None:
+    """However long it takes, where public_url is configured; ledger, org and `rtsd check` agree."""
     rig = await start({"Contact": 3})
     await rig.load()
+    before, ledger = await rig.calls(), await on_the_ledger(rig)
+    pauses: list[float] = []
+    while sum(pauses) < HOUR_S:
+        pauses.append(await probe(rig))
+        rig.advance(pauses[-1])
+    assert max(pauses) < 30
+    assert rig.mode is Mode.AWAITING_PACKAGE
+    priced = idle_day(0, 0, PERIODS, with_package=True, is_awaited=True).awaiting_package / 24
+    assert await spent(rig, before) == {"query": len(pauses)}
+    assert await on_the_ledger(rig) - ledger == len(pauses) == priced == 144
+    await rig.sim.control(
+        "package/install", {"objects": ["Contact"], "settings": {"Gateway_URL__c": rig.gateway}}
+    )
+    await probe(rig)
+    details = rig.package_probe.watch.known
+    assert (details.state, details.version) == ("installed", "1.0.0")
+    assert details.triggers is not None
+    assert "Contact" in details.triggers
+    assert details.settings is not None
+    assert details.settings.gateway_url == rig.gateway
+
+
+async def test_nothing_waits_for_a_package_that_was_given_no_address(start: Start) -> None:
+    """Without public_url probes get rarer, down to 24 calls a day; status shows the next."""
+    rig = await start({"Contact": 3})
+    await rig.load()
+    rig.package_probe.watch.wanted = Wanted("", ["Contact"])
     pauses = [await probe(rig) for _ in range(EAGER_PROBES + 12)]
     assert pauses[:EAGER_PROBES] == [FIRST_PAUSE_S] * EAGER_PROBES
     assert pauses[-1] == LONGEST_PAUSE_S
     assert sorted(pauses) == pauses
-    assert rig.mode is Mode.AWAITING_PACKAGE
     shown = (await rig.parts.views.status()).package
     assert shown.next_probe_at == "2026-03-01T11:00:00.000Z"
+
+
+async def test_real_time_costs_nothing_to_recognise(start: Start) -> None:
+    """The first heartbeat counts at once, however rare probes are, and has the package looked at once."""
+    rig = await start({"Contact": 3})
+    await rig.load()
     await rig.install_package()
-    await rig.heartbeat()  # counts at once, however rare probes are
+    await rig.heartbeat()
     assert rig.mode is Mode.REAL_TIME
-    before = await rig.calls()
+    before, ledger = await rig.calls(), await on_the_ledger(rig)
     for _ in range(3):
         await probe(rig)
-    after = await rig.calls()
-    assert {
-        kind: after[kind] - before.get(kind, 0) for kind in after if after[kind] != before.get(kind, 0)
-    } == {
-        "query": 2  # once: can it be seen, and the sync conditions
-    }
+    assert await spent(rig, before) == {"query": 2}  # once: can it be seen, and the sync conditions
+    assert await on_the_ledger(rig) - ledger == 2
+
+
+async def test_another_version_is_looked_at_once(contacts: Rig) -> None:
+    """Deployed by another tool: the next push says so, and the settings are read again."""
+    await in_real_time(contacts)
+    before = await contacts.calls()
+    beat = {"v": 1, "kind": "heartbeat", "org": contacts.org.org_id, "pkg": "1.1.0"}
+    for name in ("msg_1", "msg_2"):
+        assert (await contacts.push(beat, name=name))[0] == 200
+        await probe(contacts)
+    assert (await contacts.parts.views.status()).package.version == "1.1.0"
+    assert await spent(contacts, before) == {"query": 1}
 
 
 async def test_a_removal_is_noticed_at_once_when_somebody_says_so(contacts: Rig) -> None:
@@ -285,8 +337,7 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
         rig.advance(900)
         await rig.heartbeat()
         await probe(rig)
-    periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0, silence=0)
-    beside = idle_day(0, 0, periods, with_package=True)
+    beside = idle_day(0, 0, PERIODS, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
 
 

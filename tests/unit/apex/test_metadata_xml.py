@@ -111,7 +111,7 @@ def test_permission_set_is_small() -> None:
     granted = etree.fromstring(tree["permissionsets/RTS_Sync.permissionset"])
     assert {node.text for node in granted.iterfind(f"{META}userPermissions/{META}name")} == {"ApiEnabled"}
     objects = {node.text for node in granted.iterfind(f"{META}objectPermissions/{META}object")}
-    assert objects == {"RTS_Change__e", "RTS_Error__c", "RTS_Synced_Field__c"}
+    assert objects == {"RTS_Change__e", "RTS_Error__c", "RTS_Status__c", "RTS_Synced_Field__c"}
     fields = {node.text for node in granted.iterfind(f"{META}fieldPermissions/{META}field")}
     wanted = {
         f"{name}.{field.findtext(f'{META}fullName')}"
