@@ -50,6 +50,8 @@ class Comparison:
     client: Client
     database: Database
     mirrored: MirroredObject
+    before: str
+    """The end (ISO, UTC, exclusive) of the stamps that were counted."""
     found: Differences = field(default_factory=Differences)
     ours: dict[str, str] = field(default_factory=dict)
     """The mirror's stamps of stale and orphaned rows (ISO, UTC), by id."""
@@ -68,9 +70,18 @@ class Comparison:
         self.theirs |= {record_id: org[record_id] for record_id in found.ids if record_id in org}
 
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
-        """Return the days whose counts the differences found so far do not explain."""
-        own = await mirror.stamps_of(self.database, self.mirrored.described, self.found.ids)
-        return unexplained_days(days, self.found, own)
+        """Return the days whose counts the differences found so far do not explain.
+
+        A row edited in the org since the count was counted by its old stamp on both sides.
+        """
+        since = {record_id for record_id, stamp in self.theirs.items() if stamp >= self.before}
+        counted = self.found.ids - since
+        own = await mirror.stamps_of(self.database, self.mirrored.described, counted)
+        return unexplained_days(
+            days,
+            (stamp for stamp in own.values() if stamp < self.before),
+            (self.theirs[record_id] for record_id in counted & self.theirs.keys()),
+        )
 
     async def ranges(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[StampRange]:
         """Return the ranges to compare by id: the differing hours of a few days, or runs of whole days."""

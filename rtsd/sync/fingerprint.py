@@ -95,7 +95,7 @@ class Fingerprinter:
         since = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
         org, newest = await OrgHistogram(self._client, self._database, mirrored, PURPOSE).by_day(before)
         own = await mirror.histogram(self._database, table, before)
-        comparison = Comparison(self._client, self._database, mirrored)
+        comparison = Comparison(self._client, self._database, mirrored, before)
         days = left = differing(org, own)
         if newest >= since or any(day >= since[:10] for day in days):
             await comparison.compare(StampRange(since))
