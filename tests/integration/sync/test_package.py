@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rtsd import services
-from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
 from rtsd.store import error_log
+from rtsd.sync.estimate import Periods, idle_day
 from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S
 from tests.support.inprocess.rig import Rig, Start
 
@@ -286,7 +286,7 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
         await rig.heartbeat()
         await probe(rig)
     periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0, silence=0)
-    beside = idle_day(0, 0, periods, with_package=True)
+    beside = idle_day((), periods, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
 
 
