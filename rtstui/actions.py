@@ -7,9 +7,10 @@ from typing import Protocol
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Estimate, Object, Priced
+from rtsd.core.plural import plural
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtstui.clean import clean
-from rtstui.format import UNKNOWN, count, plural
+from rtstui.format import UNKNOWN, count
 from rtstui.rows import Row
 from rtstui.widgets.record import Subject
 
@@ -86,8 +87,10 @@ async def compare(app: Operator, view: ShowsRecord) -> None:
 async def repair(app: Operator, view: ShowsRecord) -> None:
     """Fetch a record from the org, and apply it."""
     for name, record in _shown(app, view):
+        price = (await app.client.price_repair(name, [record])).estimate or Estimate()
         rows: list[Row] = [
-            (("One or two API calls: reads it from Salesforce and applies the differences.", ""),)
+            (("Reads it from Salesforce and applies the differences.", ""),),
+            (("API calls   ", "dim"), (_calls(price), "")),
         ]
         if await app.ask(f"Fetch {name} {record} again?", rows, "Fetch"):
             done = await app.client.repair(name, [record])
@@ -100,12 +103,8 @@ async def verify(app: Operator) -> None:
     """Verify the whole mirror against the org."""
     rows: list[Row] = [
         (("Checks the file, every stored row and the counts per stamp against the org, and repairs.", ""),),
-        (
-            (
-                "It costs a few API calls per object and reads the whole file: minutes for millions.",
-                "",
-            ),
-        ),
+        (("It reads the whole file, which takes minutes for millions of rows.", ""),),
+        (("It takes one API call per object, more where rows differ: see `rtsd verify --dry-run`.", ""),),
     ]
     if await app.ask("Verify the whole mirror?", rows, "Verify"):
         app.say("Verifying. This may take minutes; the findings appear here.")
@@ -191,6 +190,14 @@ async def _each(app: Operator, letters: Sequence[int], done: str) -> None:
         app.say(f"{text}.")
 
 
+def _calls(estimate: Estimate) -> str:
+    """Return the API calls of a price, with those of repairs that may be needed."""
+    most = estimate.api_calls_with_repairs
+    if most is None or estimate.api_calls is None or most <= estimate.api_calls:
+        return count(estimate.api_calls)
+    return f"{count(estimate.api_calls)}, up to {count(most)} with repairs"
+
+
 def price_rows(price: Priced) -> list[Row]:
     """Return a price as a table, and its problems."""
     estimate = price.estimate or Estimate()
@@ -198,7 +205,7 @@ def price_rows(price: Priced) -> list[Row]:
     takes = UNKNOWN if minutes is None else "under a minute" if minutes < 1 else f"about {minutes:.0f} min"
     rows: list[Row] = [
         (("rows        ", "dim"), (count(estimate.rows), "")),
-        (("API calls   ", "dim"), (count(estimate.api_calls), "")),
+        (("API calls   ", "dim"), (_calls(estimate), "")),
         (("Bulk jobs   ", "dim"), (count(estimate.bulk_jobs), "")),
         (("download    ", "dim"), (UNKNOWN if estimate.mb is None else f"{estimate.mb:.1f} MB", "")),
         (("takes       ", "dim"), (takes, "")),

@@ -76,7 +76,7 @@ async def switch(app: Operator, view: EditsConditions) -> None:
     else:
         rows = [
             (("Nothing is pushed, for the whole org, until it is enabled again.", "warn"),),
-            (("The mirror stays right: Interval Sync reads what changes, which costs Bulk jobs.", ""),),
+            (("The mirror stays right: Interval Sync reads what changes, which costs API calls.", ""),),
         ]
         if await app.ask("Disable push in Salesforce?", rows, "Disable", "disable"):
             await app.client.set_package_disabled(disabled=True)

@@ -172,9 +172,3 @@ def wrap(text: str, width: int) -> list[str]:
                 lines.append(head)
                 begin += len(head)
     return [*lines, line] if line else lines
-
-
-def plural(number: int, word: str) -> str:
-    """Return a number with its noun: `1 object`, `3 objects`, `2 tries`."""
-    many = f"{word[:-1]}ies" if word.endswith("ry") else f"{word}s"
-    return f"{number:,} {word if number == 1 else many}"

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rtsd.control.protocol import Limit, Object, Status
-from rtstui.format import UNKNOWN, age, count, millis, percent, plural, short
+from rtsd.core.plural import plural
+from rtstui.format import UNKNOWN, age, count, millis, percent, short
 from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
 

@@ -10,7 +10,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
-from rtsd.cli.estimate import estimate_lines, sum_of
+from rtsd.cli.estimate import show_price, sum_of
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import AuditedObject, AuditResult, Priced
@@ -26,7 +26,7 @@ _HEADERS = ("OBJECT", "CHECKED", "MISSING", "STALE", "ORPHANED", "REPAIRED", "CA
     is_flag=True,
     help="With --full: delete every row that the org does not show, however many.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show the price.")
+@click.option("--dry-run", is_flag=True, help="Only show the price: one to three calls per object.")
 @options.socket
 @options.as_json
 def audit(
@@ -60,16 +60,8 @@ def audit(
     if accept_missing and not full:
         raise click.UsageError("--accept-missing goes with --full: only a full read shows what is missing.")
     if dry_run:
-        return _show_price(sum_of(ask(socket, price_each)), as_json=as_json)
+        return show_price(sum_of(ask(socket, price_each)), "audit", as_json=as_json)
     return _show_result(ask(socket, audit_each), as_json=as_json)
-
-
-def _show_price(priced: Priced, *, as_json: bool) -> int:
-    if as_json:
-        click.echo(msgspec.json.encode(priced))
-    else:
-        click.echo("\n".join(estimate_lines(priced)))
-    return 1 if priced.problems else 0
 
 
 def _show_result(results: Sequence[AuditResult], *, as_json: bool) -> int:

@@ -10,7 +10,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
-from rtsd.cli.estimate import estimate_lines
+from rtsd.cli.estimate import show_price
 from rtsd.core.ids import checked_id
 from rtsd.errors import UsageError
 
@@ -60,8 +60,7 @@ def repair(
             socket,
             lambda client: client.price_repair(name, records, fields=fields, since=since, until=until),
         )
-        click.echo(msgspec.json.encode(priced) if as_json else "\n".join(estimate_lines(priced, "repair")))
-        return 1 if priced.problems else 0
+        return show_price(priced, "repair", as_json=as_json)
     done = ask(socket, lambda client: client.repair(name, records, fields=fields, since=since, until=until))
     if as_json:
         click.echo(msgspec.json.encode(done))

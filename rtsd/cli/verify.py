@@ -11,6 +11,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.cli.estimate import show_price
 from rtsd.cli.output import table
 from rtsd.control.protocol import Verification, VerifiedObject
 from rtsd.core.certificate import is_intact
@@ -37,16 +38,22 @@ _HEADERS = ("OBJECT", "STATE", "ROWS", "COUNTED", "CHECKSUMMED", "BROKEN", "REPA
     metavar="FILE",
     help="Only check a certificate's signature; needs no daemon.",
 )
+@click.option("--dry-run", is_flag=True, help="Only show the price, for one call per object.")
 @options.socket
 @options.as_json
-def verify(*, certificate: Path | None, check: Path | None, socket: Path | None, as_json: bool) -> int:
+def verify(
+    *, certificate: Path | None, check: Path | None, dry_run: bool, socket: Path | None, as_json: bool
+) -> int:
     """Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.
 
     A value that changed without a write, such as by a flipped bit, is found from the second time on, and
-    fetched from the org. Costs about one call per object. Exit status 1 unless everything is right.
+    fetched from the org. Costs one call per object, more where rows differ. Exit status 1 unless everything
+    is right.
     """
     if check is not None:
         return _check(check)
+    if dry_run:
+        return show_price(ask(socket, lambda client: client.price_verification()), "verify", as_json=as_json)
     found = ask(socket, lambda client: client.verify(certify=certificate is not None))
     if certificate is not None and found.certificate is not msgspec.UNSET:
         certificate.write_bytes(msgspec.json.format(bytes(found.certificate)) + b"\n")

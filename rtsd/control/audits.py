@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -14,13 +14,11 @@ from rtsd.control.documents import answer, body_of, is_on, object_of
 from rtsd.control.pricing import Pricing, Spending
 from rtsd.control.wire import event
 from rtsd.core import certificate
-from rtsd.core.cost import fingerprint, full_read
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import RtsError
-from rtsd.salesforce.client import Client
-from rtsd.store import audits, journal, mirror
+from rtsd.store import audits, journal
 from rtsd.store.audits import AuditProgress
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal
@@ -28,7 +26,6 @@ from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.describe import Describer
-from rtsd.sync.estimate import measure
 from rtsd.sync.loading import Loader
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.unit_of_work import UnitsOfWork
@@ -51,7 +48,6 @@ class Audits:
 
     def __init__(
         self,
-        client: Client,
         database: Database,
         work: UnitsOfWork,
         *,
@@ -63,7 +59,6 @@ class Audits:
         checks: Checks,
         state_audit: StateAudit,
     ) -> None:
-        self._client = client
         self._database = database
         self._work = work
         self._journal = journal
@@ -91,14 +86,15 @@ class Audits:
         return run
 
     async def price(self, mirrored: MirroredObject, *, full: bool) -> protocol.Priced:
-        """Price a fingerprint that finds nothing wrong, or a full read; the latter takes two calls."""
-        if not full and mirrored.loaded and mirrored.described.schema.cursor is not None:
-            rows = await mirror.count(self._database, mirrored.described)
-            return await self._pricing.priced(fingerprint(rows))
+        """Price an audit by counts, or a full read. Raises Conflict, and the client's errors."""
+        if not full and _has_fingerprint(mirrored):
+            return await self._pricing.fingerprints([mirrored])
         await self._describer.require(mirrored)
-        schema, where = mirrored.described.schema, mirrored.config.where
-        size = await measure(self._client, schema, where, purpose="estimate")
-        return await self._pricing.priced(full_read([size]))
+        return await self._pricing.full_read(mirrored)
+
+    async def price_all(self, objects: Iterable[MirroredObject]) -> protocol.Priced:
+        """Price an audit by counts of every object that has a fingerprint, as a verification takes them."""
+        return await self._pricing.fingerprints(filter(_has_fingerprint, objects))
 
     async def _run(
         self, mirrored: MirroredObject, *, full: bool, accept_missing: bool
@@ -112,11 +108,11 @@ class Audits:
                 checked = mirrored.stored.expected_rows or 0
             else:
                 checked = (await self._checks.check(mirrored)).checked
+                if mirrored.state is not ObjectState.LIVE:
+                    await self._state_audit.prove(mirrored)
         except RtsError as error:
             await self._work.report(error, mirrored.name)
             raise
-        if mirrored.state is not ObjectState.LIVE:
-            await self._state_audit.prove(mirrored)
         spent = await spending.so_far()
         audited = await self._found_since(mirrored, seq)
         audited.checked = checked
@@ -183,8 +179,10 @@ class AuditRoutes:
         )
 
     async def _verify(self, request: web.Request) -> web.Response:
-        """Verify the mirror, one request at a time."""
+        """Verify the mirror, one request at a time, or price it."""
         body = await body_of(request, protocol.VerifyBody)
+        if body.dry_run:
+            return answer(await self._audits.price_all(self._catalog))
         async with self._verifying:
             found = await self._verifier.verify()
         shown = _verification(found)
@@ -195,6 +193,10 @@ class AuditRoutes:
     def _certify(self, shown: protocol.Verification) -> msgspec.Raw:
         document = {"v": 1, **msgspec.to_builtins(shown)}
         return msgspec.Raw(msgspec.json.encode(certificate.sign(document, self._verifier.signing_key())))
+
+
+def _has_fingerprint(mirrored: MirroredObject) -> bool:
+    return mirrored.loaded and mirrored.described.schema.cursor is not None
 
 
 def _running(audit: AuditProgress) -> protocol.RunningAudit:

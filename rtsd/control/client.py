@@ -141,7 +141,8 @@ class ControlClient(SocketConnection):
     async def price_audit(self, name: str, *, full: bool = False) -> protocol.Priced:
         """The price of an audit."""
         body = protocol.AuditBody(full=full, dry_run=True)
-        return await self._send("POST", f"{_object(name)}/audit", protocol.Priced, body)
+        path = f"{_object(name)}/audit"
+        return await self._send("POST", path, protocol.Priced, body, patience=FOREVER)
 
     async def repair(
         self,
@@ -173,6 +174,11 @@ class ControlClient(SocketConnection):
         """Verify the whole mirror, and wait for the end; `certify` adds a signed `certificate`."""
         body = protocol.VerifyBody(certify)
         return await self._send("POST", "/v1/verify", protocol.Verification, body, patience=FOREVER)
+
+    async def price_verification(self) -> protocol.Priced:
+        """The price of a verification."""
+        body = protocol.VerifyBody(dry_run=True)
+        return await self._send("POST", "/v1/verify", protocol.Priced, body, patience=FOREVER)
 
     # -- rules, the package, sync conditions -----------------------------------------------------
 

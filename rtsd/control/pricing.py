@@ -3,29 +3,71 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from rtsd.control import protocol
 from rtsd.control.wire import estimate
 from rtsd.core.cost import Cost
 from rtsd.core.instant import DAY_MS, Millis
-from rtsd.store import quota
+from rtsd.salesforce.client import Client
+from rtsd.store import mirror, quota
 from rtsd.store.database import Database
+from rtsd.sync.estimate import columns_cost, full_read_cost, measure, narrowed
+from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.limits import Limits
+from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.windows import Windows
 
 
 class Pricing:
-    """Compares prices with the org's limits."""
+    """Prices work on an object, and compares prices with the org's limits.
 
-    def __init__(self, ledger: StoredLedger) -> None:
+    The org is asked for the sizes, in at most three calls; a wide object needs more.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        ledger: StoredLedger,
+        *,
+        windows: Windows,
+        limits: Limits,
+        fingerprinter: Fingerprinter,
+    ) -> None:
+        self._client = client
+        self._database = database
         self._ledger = ledger
+        self._windows = windows
+        self._limits = limits
+        self._fingerprinter = fingerprinter
+
+    async def fingerprints(self, objects: Iterable[MirroredObject]) -> protocol.Priced:
+        """Return the price of audits by counts, which are taken now: one call for each object, or few."""
+        costs = [await self._fingerprinter.price(mirrored) for mirrored in objects]
+        return await self.priced(sum(costs, Cost()))
+
+    async def full_read(self, mirrored: MirroredObject) -> protocol.Priced:
+        """Return the price of a full audit of a described object."""
+        size = await measure(self._client, mirrored, self._windows.lookback_of(mirrored))
+        own = await mirror.count(self._database, mirrored.described)
+        reads_limits = await self._limits.is_due()
+        return await self.priced(full_read_cost(mirrored, size, own=own, reads_limits=reads_limits))
+
+    async def columns(self, mirrored: MirroredObject, columns: Sequence[str]) -> protocol.Priced:
+        """Return the price of reading columns of every row again."""
+        narrow = narrowed(mirrored, columns)
+        size = await measure(self._client, narrow, self._windows.lookback_of(mirrored))
+        return await self.priced(columns_cost(narrow, size))
 
     async def priced(self, cost: Cost) -> protocol.Priced:
-        """Return a price, and a problem for each limit that cannot bear it now."""
+        """Return a price, and a problem for each limit that may not bear it now."""
         usage = [forecast.usage for forecast in await self._ledger.forecasts()]
         limits = {limit.name: (limit.max, limit.max - limit.used) for limit in usage}
         problems = [
             protocol.Problem(
-                what=f"It takes {share:.1f} % of {name}; {left:.1f} % can be used now.",
+                what=f"It needs as much as {share:.1f} % of {name}; {left:.1f} % can be used now.",
                 do="It pauses and resumes as calls free up; a lower [quota] reserve helps.",
             )
             for name, share, left in cost.beyond(limits, self._ledger.reserve)

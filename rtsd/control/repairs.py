@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from aiohttp import web
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, moment, object_of
 from rtsd.control.pricing import Pricing, Spending
-from rtsd.core.cost import fetching, narrow_read
+from rtsd.core.cost import Cost
 from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
@@ -23,10 +22,10 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.columns import Columns
-from rtsd.sync.estimate import measure
+from rtsd.sync.comparison import listing_cost
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.repair import Repair, ids_at_once
+from rtsd.sync.repair import AT_ONCE, Repair, fetch_cost
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 MOST_RECORDS = 50_000
@@ -95,7 +94,7 @@ class RepairRoutes:
     async def _fetch(self, mirrored: MirroredObject, ids: Sequence[str], *, dry_run: bool) -> Outcome:
         """Fetch records by id."""
         if dry_run:
-            return await self._pricing.priced(fetching(len(ids), ids_at_once(mirrored)))
+            return await self._pricing.priced(_fetch_cost(mirrored, len(ids)))
         return await self._fetched(mirrored, ids, await self._spending())
 
     async def _fetched(
@@ -112,9 +111,11 @@ class RepairRoutes:
         if mirrored.described.schema.cursor is None:
             raise Conflict(f"{mirrored.name} has no stamps to go by", "name ids, or audit it with --full")
         spending = await self._spending()
-        rows = await self._count(mirrored, since, until)
+        theirs, ours = await self._counts(mirrored, since, until)
+        rows = max(theirs, ours)
         if dry_run:
-            return await self._pricing.priced(fetching(rows, ids_at_once(mirrored), listed=True))
+            listing = Cost(api_calls=1) + listing_cost(mirrored, theirs, ours)
+            return await self._pricing.priced(listing + _fetch_cost(mirrored, rows, rows - theirs))
         if rows > MOST_RECORDS:
             raise Conflict(
                 f"{rows:,} records of {mirrored.name} are stamped then: an audit takes fewer calls",
@@ -123,24 +124,21 @@ class RepairRoutes:
         ids = await self._fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
         return await self._fetched(mirrored, sorted(ids), spending)
 
-    async def _count(self, mirrored: MirroredObject, since: Millis, until: Millis) -> int:
+    async def _counts(self, mirrored: MirroredObject, since: Millis, until: Millis) -> tuple[int, int]:
+        """Return the org's number of records stamped then, and the mirror's."""
         cursor = mirrored.described.schema.cursor or ""
         where = soql.all_of(soql.between(cursor, since, until), mirrored.config.where)
         theirs = await self._client.count(soql.count(mirrored.name, where), purpose="repair")
         table = mirrored.described
         ours = await mirror.count_since(self._database, table, to_iso(since), to_iso(until))
-        return max(theirs, ours)
+        return theirs, ours
 
     async def _read_columns(
         self, mirrored: MirroredObject, columns: Sequence[str], *, dry_run: bool
     ) -> Outcome:
         """Read the columns of every row again."""
-        schema = mirrored.described.schema
         if dry_run:
-            wanted = ("Id", schema.cursor, *columns)
-            narrow = replace(schema, fields=tuple(field for field in schema.fields if field.name in wanted))
-            size = await measure(self._client, narrow, mirrored.config.where, purpose="estimate")
-            return await self._pricing.priced(narrow_read(size))
+            return await self._pricing.columns(mirrored, columns)
         spending = await self._spending()
         changed = await self._columns.reread(mirrored, columns)
         message = f"{', '.join(columns)} read again for every row: {changed} rows differed"
@@ -155,6 +153,13 @@ class RepairRoutes:
 
     async def _spending(self) -> Spending:
         return await Spending.begin(self._database, self._now())
+
+
+def _fetch_cost(mirrored: MirroredObject, records: int, gone: int = 0) -> Cost:
+    """Return the cost of fetching records by id, of which `gone` are missing in the org, or a batch more."""
+    known = fetch_cost(mirrored, records, gone)
+    most = fetch_cost(mirrored, records, min(records, gone + AT_ONCE))
+    return known.or_at_most(most) + Cost(rows=records)
 
 
 def _id(text: str) -> str:

@@ -45,6 +45,7 @@ def estimate(cost: Cost, maxima: Mapping[str, int]) -> protocol.Estimate:
     return protocol.Estimate(
         rows=cost.rows,
         api_calls=cost.api_calls,
+        api_calls_with_repairs=cost.most_calls,
         bulk_jobs=cost.bulk_jobs,
         mb=round(cost.mb, 2),
         minutes=round(cost.minutes, 2),

@@ -8,7 +8,8 @@ may have moved between stamps of the same day, so the rows themselves are compar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -52,19 +53,18 @@ def differing(org: Histogram, mirror: Histogram) -> dict[str, int]:
 
 
 def unexplained_days(
-    days: Mapping[str, int], found: Differences, mirror_stamps: Mapping[str, str]
+    days: Mapping[str, int], mirror_stamps: Iterable[str], org_stamps: Iterable[str]
 ) -> dict[str, int]:
-    """Return the days that still differ after accounting for `found`.
+    """Return the days that still differ after accounting for the rows that were found to differ.
 
-    A stale or orphaned row has its old stamp in the mirror, which explains one surplus row on that day;
-    `mirror_stamps` holds these stamps by id.
+    `mirror_stamps` are the mirror's stamps of stale and orphaned rows, each of which makes its day's count in
+    the mirror too high by one; `org_stamps` the org's of missing and stale rows, which make it too low. A
+    day whose counts agreed may differ then: one row went, another came.
     """
-    left = dict(days)
-    for record_id in found.stale | found.orphaned:
-        day = mirror_stamps.get(record_id, "")[:10]
-        if day in left:
-            left[day] += 1
-    return {day: count for day, count in left.items() if count}
+    left = Counter(days)
+    left.update(stamp[:10] for stamp in mirror_stamps)
+    left.subtract(stamp[:10] for stamp in org_stamps)
+    return {day: left[day] for day in sorted(left) if left[day]}
 
 
 def compare(org: Mapping[str, str], mirror: Mapping[str, str]) -> Differences:

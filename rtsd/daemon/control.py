@@ -38,7 +38,14 @@ def control_server(
     """Build the control API, not yet listening."""
     client, database, catalog, work = base.client, base.database, base.catalog, base.work
     now, random_bytes = base.machine.wall, base.machine.random_bytes
-    pricing = Pricing(base.ledger)
+    pricing = Pricing(
+        client,
+        database,
+        base.ledger,
+        windows=readers.windows,
+        limits=readers.limits,
+        fingerprinter=readers.fingerprinter,
+    )
     package = PackageOperations(
         catalog,
         work,
@@ -78,7 +85,6 @@ def control_server(
 
 def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pricing) -> AuditRoutes:
     audits = Audits(
-        base.client,
         base.database,
         base.work,
         journal=base.journal,

@@ -38,6 +38,7 @@ from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
+from rtsd.sync.limits import Limits
 from rtsd.sync.loading import Loader
 from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
@@ -94,6 +95,7 @@ class Readers:
 
     describer: Describer
     windows: Windows
+    limits: Limits
     audit: StateAudit
     columns: Columns
     fingerprinter: Fingerprinter

@@ -26,10 +26,12 @@ def readers_of(base: Base) -> Readers:
     now, server_clock, sync = base.machine.wall, base.server_clock, base.config.sync
     windows = Windows(client, database, work, server_clock, sync.lookback)
     columns = Columns(client, work, server_clock)
+    limits = Limits(client, base.ledger, now)
     repair = Repair(client, database, catalog, work, now=now, server_clock=server_clock)
     return Readers(
         describer=Describer(client, catalog, work, now, sync.describe_every),
         windows=windows,
+        limits=limits,
         audit=StateAudit(
             client,
             database,
@@ -37,7 +39,7 @@ def readers_of(base: Base) -> Readers:
             now,
             server_clock,
             windows=windows,
-            limits=Limits(client, base.ledger, now),
+            limits=limits,
             columns=columns,
             repair=repair,
         ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis, from_iso
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
@@ -28,6 +29,14 @@ _SHARE_OF_WAIT = 16
 """Polls of a long job become rarer: the pause is a sixteenth of the time so far, up to the next constant."""
 _LONGEST_LATE_POLL_S = 30.0
 _CLEAN_UP_S = 10.0
+PAGE_ROWS = 50_000
+"""Rows in a page of a result, unless the caller wants others."""
+_PREPARED_PER_S = 40_000
+"""The approximate number of rows that the org prepares in a second, for estimates."""
+_READ_PER_S = 10_000
+"""A conservative number of rows read in a second, for estimates."""
+_QUEUED_S = 3
+"""The time even a small job spends in the queue, for estimates."""
 _MEGABYTE = 1 << 20
 _RECORDS = re.compile(r"[0-9]{1,15}")
 
@@ -279,7 +288,7 @@ async def job(
     *,
     purpose: str,
     all_rows: bool = False,
-    page_rows: int = 50_000,
+    page_rows: int = PAGE_ROWS,
 ) -> AsyncIterator[Job]:
     """Create a query job for `statement` and delete it at the end, also after a failure or cancellation.
 
@@ -314,7 +323,12 @@ async def create(
 
 @asynccontextmanager
 async def resume(
-    connection: RestConnection, statement: str, point: ResumePoint, *, purpose: str, page_rows: int = 50_000
+    connection: RestConnection,
+    statement: str,
+    point: ResumePoint,
+    *,
+    purpose: str,
+    page_rows: int = PAGE_ROWS,
 ) -> AsyncIterator[Job]:
     """Resume reading the job of `statement` from `point`.
 
@@ -348,6 +362,23 @@ async def _clean_up(connection: RestConnection, running: Job, purpose: str) -> N
         await asyncio.shield(cleaning)
     except (SalesforceError, TimeoutError) as error:
         log.info("Bulk job not deleted", job=running.id, error=str(error))
+
+
+def job_cost(rows: int, page_rows: int = PAGE_ROWS) -> Cost:
+    """Estimate a job with so many rows: its creation, polls, pages and deletion."""
+    pages = max(1, -(-rows // page_rows))
+    calls = 2 + _polls(rows / _PREPARED_PER_S) + pages
+    return Cost(api_calls=calls, bulk_jobs=1, minutes=(rows / _READ_PER_S + _QUEUED_S) / 60)
+
+
+def _polls(seconds: float) -> int:
+    """Return the number of polls until a job is complete after that time: at once, then after each pause."""
+    polls, waited, pause = 1, 0.0, _FIRST_POLL_S
+    while waited + pause < seconds:
+        waited += pause
+        pause = _next_pause(pause, int(waited * 1000))
+        polls += 1
+    return polls
 
 
 def _next_pause(pause: float, waited: Millis) -> float:

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
+from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
@@ -29,7 +30,7 @@ from rtsd.sync.mirrored_object import Loading, MirroredObject
 from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, parts, retry_narrower
 from rtsd.sync.repair import Repair
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
-from rtsd.sync.windows import Windows
+from rtsd.sync.windows import Windows, window_cost
 
 PURPOSE = "audit"
 """The purpose of its calls in the ledger."""
@@ -357,6 +358,16 @@ class StateAudit:
                 stored = replace(unit.stored(mirrored), expected_rows=expected, counted_at=counted_at)
                 await unit.store(mirrored, stored)
         return expected, found
+
+
+def proof_cost(mirrored: MirroredObject, rows: int = 0, matching: int = 0) -> Cost:
+    """Return the cost of a proof: a window with so many rows, of which some match the filter, and a count."""
+    return window_cost(mirrored, rows, matching) + Cost(api_calls=1)
+
+
+def failed_proof_cost(mirrored: MirroredObject) -> Cost:
+    """Return the cost of a proof that fails."""
+    return sum([proof_cost(mirrored)] * PROOF_ATTEMPTS, Cost())
 
 
 def needs_full_read(mirrored: MirroredObject) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from rtsd.core.change import Source
+from rtsd.core.cost import Cost
 from rtsd.core.fingerprint import Differences, Histogram, compare, differing, unexplained_days
 from rtsd.core.instant import DAY_MS, HOUR_MS, Millis, from_iso, to_iso
 from rtsd.salesforce import soql
@@ -17,7 +18,7 @@ from rtsd.store.database import Database
 from rtsd.sync import deletions
 from rtsd.sync.histogram import OrgHistogram
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.reading import BULK_ABOVE, NEVER, Query, Reader
+from rtsd.sync.reading import BULK_ABOVE, NEVER, Query, Reader, read_cost
 
 PURPOSE = "audit"
 """The purpose of a fingerprint's calls in the ledger."""
@@ -50,6 +51,8 @@ class Comparison:
     client: Client
     database: Database
     mirrored: MirroredObject
+    before: str
+    """The end (ISO, UTC, exclusive) of the stamps that were counted."""
     found: Differences = field(default_factory=Differences)
     ours: dict[str, str] = field(default_factory=dict)
     """The mirror's stamps of stale and orphaned rows (ISO, UTC), by id."""
@@ -68,25 +71,24 @@ class Comparison:
         self.theirs |= {record_id: org[record_id] for record_id in found.ids if record_id in org}
 
     async def unexplained(self, days: Mapping[str, int]) -> dict[str, int]:
-        """Return the days whose counts the differences found so far do not explain."""
-        own = await mirror.stamps_of(self.database, self.mirrored.described, self.found.ids)
-        return unexplained_days(days, self.found, own)
+        """Return the days whose counts the differences found so far do not explain.
+
+        A row edited in the org since the count was counted by its old stamp on both sides.
+        """
+        since = {record_id for record_id, stamp in self.theirs.items() if stamp >= self.before}
+        counted = self.found.ids - since
+        own = await mirror.stamps_of(self.database, self.mirrored.described, counted)
+        return unexplained_days(
+            days,
+            (stamp for stamp in own.values() if stamp < self.before),
+            (self.theirs[record_id] for record_id in counted & self.theirs.keys()),
+        )
 
     async def ranges(self, days: Mapping[str, int], org: Histogram, own: Histogram) -> list[StampRange]:
         """Return the ranges to compare by id: the differing hours of a few days, or runs of whole days."""
         if len(days) <= MAX_DAYS_BY_HOUR:
             return [span for day in days for span in await self._differing_hours(day)]
-        together: list[StampRange] = []
-        rows = MAX_IDS
-        for day in sorted(days):
-            start = from_iso(f"{day}T00:00:00.000Z")
-            size = max(org.get(day, 0), own.get(day, 0))
-            if rows + size > MAX_IDS:
-                together.append(StampRange(to_iso(start)))
-                rows = 0
-            together[-1] = StampRange(together[-1].since, to_iso(start + DAY_MS))
-            rows += size
-        return together
+        return runs_of_days(days, org, own)
 
     async def _differing_hours(self, day: str) -> list[StampRange]:
         """Return the hours of a day whose counts differ."""
@@ -128,6 +130,30 @@ class Comparison:
         found.orphaned &= own.keys() - moved
 
 
+def runs_of_days(days: Iterable[str], org: Histogram, own: Histogram) -> list[StampRange]:
+    """Return ranges that together hold these days, each with at most `MAX_IDS` rows of them."""
+    runs: list[StampRange] = []
+    rows = MAX_IDS
+    for day in sorted(days):
+        start = from_iso(f"{day}T00:00:00.000Z")
+        size = max(org.get(day, 0), own.get(day, 0))
+        if rows + size > MAX_IDS:
+            runs.append(StampRange(to_iso(start)))
+            rows = 0
+        runs[-1] = StampRange(runs[-1].since, to_iso(start + DAY_MS))
+        rows += size
+    return runs
+
+
+def listing_cost(mirrored: MirroredObject, rows: int, own: int) -> Cost:
+    """Return the cost of listing a range in which the org has so many rows, and the mirror `own`."""
+    return read_cost(mirrored, rows, bulk_after=_bulk_after(own))
+
+
+def _bulk_after(own: int) -> int:
+    return 0 if own > BULK_ABOVE else NEVER
+
+
 async def org_stamps(
     client: Client, database: Database, mirrored: MirroredObject, span: StampRange
 ) -> dict[str, str]:
@@ -142,7 +168,7 @@ async def org_stamps(
     query = Query(("Id", cursor), where, stamp=cursor)
     found: dict[str, str] = {}
     reader = Reader(client, mirrored, PURPOSE)
-    async with aclosing(reader.rows(query, bulk_after=0 if own > BULK_ABOVE else NEVER)) as batches:
+    async with aclosing(reader.rows(query, bulk_after=_bulk_after(own))) as batches:
         async for batch in batches:
             found |= batch.stamps()
     return found

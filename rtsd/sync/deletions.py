@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from rtsd.core.change import Change, Operation, Source, Version
+from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.window import Window
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError, SessionExpired
@@ -18,7 +19,13 @@ from rtsd.sync.reading import in_parts
 RETENTION_MS: Millis = 14 * 24 * 3_600_000
 """How far back to read. The log keeps 15 days, or fewer once full (REST API guide, sObject Get Deleted)."""
 
+
 log = structlog.get_logger("rtsd.deletions")
+
+
+def log_cost(mirrored: MirroredObject) -> Cost:
+    """Return the cost of reading the log of a window."""
+    return Cost(api_calls=1 if mirrored.described.schema.replicateable else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from functools import partial
 import structlog
 
 from rtsd.core.change import Outcome, Source
+from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
-from rtsd.core.fingerprint import Differences, differing
+from rtsd.core.fingerprint import Differences
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import is_watched
@@ -33,7 +34,8 @@ from rtsd.sync.comparison import (
     logged_deletions,
     org_stamps,
 )
-from rtsd.sync.histogram import OrgHistogram
+from rtsd.sync.fingerprint_cost import fingerprint_cost
+from rtsd.sync.histogram import Counts, OrgHistogram
 from rtsd.sync.mirrored_object import Drift, MirroredObject
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -89,33 +91,44 @@ class Fingerprinter:
 
         Raises the client's errors, in which case nothing is proven.
         """
-        table = mirrored.described
-        now = self._server_clock.now()
-        before = to_iso(now // 1000 * 1000 + 1000)
-        since = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
-        org, newest = await OrgHistogram(self._client, self._database, mirrored, PURPOSE).by_day(before)
-        own = await mirror.histogram(self._database, table, before)
-        comparison = Comparison(self._client, self._database, mirrored)
-        days = left = differing(org, own)
-        if newest >= since or any(day >= since[:10] for day in days):
-            await comparison.compare(StampRange(since))
+        counts = await self._count(mirrored, PURPOSE)
+        comparison = Comparison(self._client, self._database, mirrored, counts.before)
+        days = left = counts.differing
+        if counts.reach_past_proof:
+            await comparison.compare(StampRange(counts.since))
             left = await comparison.unexplained(days)
         if left:
             comparison.found |= await self._logged(mirrored)
             left = await comparison.unexplained(days)
-        for span in await comparison.ranges(left, org, own):
+        for span in await comparison.ranges(left, counts.org.rows, counts.own):
             await comparison.compare(span)
         found = comparison.found
         found.orphaned -= found.stale  # an edit moved its stamp out of a range that was read
-        await comparison.discard_arrivals(now, self._sleep)
+        await comparison.discard_arrivals(counts.now, self._sleep)
         result = Fingerprint(
-            to_iso(now),
-            checked=sum(org.values()),
+            to_iso(counts.now),
+            checked=sum(counts.org.rows.values()),
             found=found,
-            unsettled=await mirror.unsettled(self._database, table, since),
+            unsettled=await mirror.unsettled(self._database, mirrored.described, counts.since),
         )
         await self._finish(mirrored, result)
         return result
+
+    async def price(self, mirrored: MirroredObject) -> Cost:
+        """Count as `step` does, and return what a check with its repairs would cost from there.
+
+        Raises the client's errors.
+        """
+        return await fingerprint_cost(self._database, mirrored, await self._count(mirrored, "estimate"))
+
+    async def _count(self, mirrored: MirroredObject, purpose: str) -> Counts:
+        """Count the rows by day on both sides."""
+        now = self._server_clock.now()
+        before = to_iso(now // 1000 * 1000 + 1000)
+        since = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))
+        org = await OrgHistogram(self._client, self._database, mirrored, purpose).by_day(before)
+        own = await mirror.histogram(self._database, mirrored.described, before)
+        return Counts(now, since, before, org, own)
 
     async def stamped(self, mirrored: MirroredObject, since: str, before: str) -> set[str]:
         """Return the ids of records with a stamp from `since` to `before` (ISO, exclusive) on either side."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from rtsd.core.fingerprint import differing
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.errors import SalesforceError
 from rtsd.salesforce import soql
@@ -30,6 +31,43 @@ log = structlog.get_logger("rtsd.fingerprint")
 
 
 @dataclass(frozen=True, slots=True)
+class DayCounts:
+    """The org's counts of an object's rows."""
+
+    rows: dict[str, int]
+    """By the day of their stamp (`YYYY-MM-DD`, UTC)."""
+    newest: str
+    """The newest stamp (ISO, UTC); empty without rows."""
+    queries: int
+    """The number of queries that it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The counts of both sides, with which a fingerprint begins. Times are ISO, UTC."""
+
+    now: Millis
+    """Salesforce's time when the org was asked, in ms."""
+    since: str
+    """From here on rows are compared one by one: the last proof, less an overlap."""
+    before: str
+    """The end of what was counted, exclusive."""
+    org: DayCounts
+    own: dict[str, int]
+    """The mirror's rows by the day of their stamp."""
+
+    @property
+    def differing(self) -> dict[str, int]:
+        """The days whose counts differ, with the org's count minus the mirror's."""
+        return differing(self.org.rows, self.own)
+
+    @property
+    def reach_past_proof(self) -> bool:
+        """Whether rows stamped since the last proof have to be compared one by one."""
+        return self.org.newest >= self.since or any(day >= self.since[:10] for day in self.differing)
+
+
+@dataclass(frozen=True, slots=True)
 class OrgHistogram:
     """Has the org count the rows of one object, within the limits of aggregate queries."""
 
@@ -38,10 +76,10 @@ class OrgHistogram:
     mirrored: MirroredObject
     purpose: str
 
-    async def by_day(self, before: str) -> tuple[dict[str, int], str]:
-        """Return the counts by day (`YYYY-MM-DD`, UTC), and the newest stamp before `before` (ISO, UTC).
+    async def by_day(self, before: str) -> DayCounts:
+        """Count the rows stamped before `before` (ISO, UTC) by day.
 
-        Spread over several queries if there are too many days for one.
+        The count is spread over several queries if there are too many days for one.
         """
         for parts in PARTS:
             try:
@@ -64,7 +102,7 @@ class OrgHistogram:
         date = to_iso(day)[:10]
         return {f"{date}T{row.h:02d}": row.n for row in page.rows(HourShape)}
 
-    async def _count_days(self, windows: Sequence[str]) -> tuple[dict[str, int], str]:
+    async def _count_days(self, windows: Sequence[str]) -> DayCounts:
         mirrored = self.mirrored
         cursor = mirrored.described.schema.cursor or ""
         counts: dict[str, int] = {}
@@ -75,7 +113,7 @@ class OrgHistogram:
             for row in page.rows(DayShape):
                 counts[row.d] = row.n
                 newest = max(newest, row.m)
-        return counts, newest
+        return DayCounts(counts, newest, len(windows))
 
     async def _windows(self, before: str, parts: int) -> list[str]:
         """Return conditions that together cover every stamp before `before`, each with few enough days.

@@ -35,6 +35,12 @@ class Limits:
         self._asking = asyncio.Lock()
         self._asked_at: Millis | None = None
 
+    async def is_due(self) -> bool:
+        """Return whether `refresh` would read the limits."""
+        if self._asked_at is None:
+            self._asked_at = await self._ledger.limit_read_at(BULK_JOBS)
+        return self._asked_at is None or self._now() - self._asked_at >= HOUR_MS
+
     async def refresh(self, *, purpose: str) -> None:
         """Read the limits, unless this or an earlier run read them within the hour.
 
@@ -43,9 +49,7 @@ class Limits:
         AuthenticationFailed.
         """
         async with self._asking:
-            if self._asked_at is None:
-                self._asked_at = await self._ledger.limit_read_at(BULK_JOBS)
-            if self._asked_at is not None and self._now() - self._asked_at < HOUR_MS:
+            if not await self.is_due():
                 return
             try:
                 found = await self._client.limits(purpose=purpose)

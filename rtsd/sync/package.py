@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rtsd.core.cost import AWAITING_PROBES, PACKAGE_PROBES
-from rtsd.core.instant import DAY_MS, Millis
+from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
 from rtsd.core.problem import Problem
@@ -22,11 +21,11 @@ from rtsd.errors import (
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 
-FIRST_PAUSE_S = DAY_MS / 1000 / AWAITING_PROBES
+FIRST_PAUSE_S = 25.0
 """Seconds between probes while the package is awaited, so that its deployment is noticed within 30 s."""
 EAGER_PROBES = 30
 """Probes at these intervals in any other case. Then they get rarer: the first push proves the package too."""
-LONGEST_PAUSE_S = DAY_MS / 1000 / PACKAGE_PROBES
+LONGEST_PAUSE_S = 3600.0
 """Maximum seconds between probes, unless the package is awaited."""
 PUSH_PROVES_MS: Millis = 86_400_000
 """The time for which a push proves a package that no probe has found: it is hidden from the sync user."""

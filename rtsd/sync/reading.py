@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from rtsd.core.change import Change, Source
+from rtsd.core.cost import Cost
 from rtsd.core.ids import full_id
 from rtsd.core.instant import normal_iso
 from rtsd.core.privacy import MaskedRecord, MaskedRows
@@ -217,6 +218,19 @@ class Reader:
     def _remember(self, refusal: BulkRefused) -> None:
         self.mirrored.learned.rest_only = True
         log.info("bulk refused", object=self.mirrored.name, reason=refusal.message)
+
+
+def read_cost(mirrored: MirroredObject, rows: int, *, bulk_after: int = NEVER) -> Cost:
+    """Return the cost of `Reader.rows` for a query that so many rows match."""
+    if mirrored.learned.rest_only or rows < bulk_after:
+        return Cost(api_calls=rows // REST_PAGE + 1)  # the last page is not full
+    first = -(-bulk_after // REST_PAGE)
+    return Cost(api_calls=first) + bulk.job_cost(max(rows - first * REST_PAGE, 0))
+
+
+def result_cost(mirrored: MirroredObject, rows: int, page_rows: int) -> Cost:
+    """Return the cost of reading so many rows by `Reader.result`, or by pages if Bulk refuses the object."""
+    return read_cost(mirrored, rows) if mirrored.learned.rest_only else bulk.job_cost(rows, page_rows)
 
 
 def chunk_rows(columns: int) -> int:

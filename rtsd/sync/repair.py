@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
+from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.server_clock import ServerClock
@@ -21,7 +22,7 @@ from rtsd.sync import deletions, filters, object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
-from rtsd.sync.reading import Query, Reader, chunk_rows
+from rtsd.sync.reading import Query, Reader, chunk_rows, parts
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -227,3 +228,25 @@ def _expecting(expected: Mapping[str, Version], changes: Sequence[Change]) -> li
 def ids_at_once(mirrored: MirroredObject) -> int:
     """Return the number of records to fetch per call, fewer for wide rows to limit the response's size."""
     return min(MAX_IDS, chunk_rows(len(mirrored.described.columns)))
+
+
+def fetch_cost(mirrored: MirroredObject, records: int, gone: int = 0) -> Cost:
+    """Return the cost of fetching records by id, of which `gone` are not in the org any more.
+
+    The recycle bin is asked for these, and the delete log.
+    """
+    chunks = [
+        chunk
+        for batch in _split(records, fetches.MAX_PENDING)
+        for chunk in _split(batch, ids_at_once(mirrored))
+    ]
+    calls = len(chunks) * len(parts(mirrored))
+    if mirrored.config.where:
+        calls += sum(len(_split(chunk, filters.AT_ONCE)) for chunk in chunks)
+    logs = len(_split(gone, fetches.MAX_PENDING)) * deletions.log_cost(mirrored).api_calls
+    return Cost(api_calls=calls + len(_split(gone, AT_ONCE)) + logs)
+
+
+def _split(number: int, at_once: int) -> list[int]:
+    """Split a number into parts of at most `at_once`."""
+    return [min(at_once, number - start) for start in range(0, number, at_once)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
+from rtsd.core.cost import Cost
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.server_clock import ServerClock
@@ -22,7 +23,7 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import deletions, filters
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.sync.reading import BULK_ABOVE, Query, Reader, in_parts, parts, retry_narrower
+from rtsd.sync.reading import BULK_ABOVE, Query, Reader, in_parts, parts, read_cost, retry_narrower
 from rtsd.sync.rows import DELETED, MASTER, read_columns
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -66,6 +67,10 @@ class Windows:
         self.lookback = lookback
         self._reading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
+    def lookback_of(self, mirrored: MirroredObject) -> Millis:
+        """Return how far behind the cursor the object's windows begin, in ms."""
+        return lookback_for(self.lookback, mirrored.learned.late_by)
+
     async def step(self, mirrored: MirroredObject) -> WindowRead:
         """Read everything that changed since the cursor, then advance it.
 
@@ -81,8 +86,7 @@ class Windows:
         if mirrored.stored.cursor is None or schema.cursor is None:
             return WindowRead(until=now)
         client, done = self._client, WindowRead(until=now)
-        lookback = lookback_for(self.lookback, mirrored.learned.late_by)
-        window = next_window(mirrored.stored.cursor, now, lookback)
+        window = next_window(mirrored.stored.cursor, now, self.lookback_of(mirrored))
         # A hard delete leaves no row to read. Read the log before the rows, or a transaction that ends in
         # between is lost. Apply it after them, because a row in the recycle bin has more on its deletion.
         logged = await deletions.read(client, mirrored, window, source=Source.INTERVAL, purpose=PURPOSE)
@@ -172,6 +176,19 @@ class Windows:
                 await unit.note(Note("audit", mirrored.name, source="interval", message=message))
         mirrored.learned.late_by = max(mirrored.learned.late_by, done.late_by)
         log.info("window", object=mirrored.name, rows=done.rows, applied=done.applied, cursor=to_iso(cursor))
+
+
+def window_cost(mirrored: MirroredObject, rows: int, matching: int) -> Cost:
+    """Return the cost of a window that so many rows lie in, which the mirror has already.
+
+    `matching` of them pass the filter.
+    """
+    if mirrored.described.schema.cursor is None:
+        return Cost()
+    cost = deletions.log_cost(mirrored) + read_cost(mirrored, matching, bulk_after=BULK_ABOVE)
+    if mirrored.config.where:
+        cost += read_cost(mirrored, rows)
+    return cost
 
 
 def _columns(mirrored: MirroredObject) -> list[str]:

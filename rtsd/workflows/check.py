@@ -19,9 +19,10 @@ from rtsd.config.credentials import credentials
 from rtsd.control import wire
 from rtsd.control.protocol import Priced
 from rtsd.core import schema
-from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_day
+from rtsd.core.cost import Cost
+from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
-from rtsd.core.schema import ObjectConfig, ObjectSchema
+from rtsd.core.schema import ObjectConfig
 from rtsd.daemon import rules as configured
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
 from rtsd.machine import wall_ms
@@ -31,7 +32,16 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import NullLedger
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
-from rtsd.sync.estimate import measure
+from rtsd.sync.estimate import (
+    IdleDay,
+    ObjectSize,
+    Periods,
+    first_load_cost,
+    idle_day,
+    measure,
+    unread,
+)
+from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.package import PackageWatch, Wanted
 
 _PURPOSE = "check"
@@ -49,12 +59,18 @@ class _AssignmentShape(msgspec.Struct):
 class CheckedObject:
     """An object that can be mirrored; its size covers the rows visible to the sync user."""
 
-    name: str
-    fields: int
+    mirrored: MirroredObject
     size: ObjectSize
-    formulas: bool
-    """True if it has fields that need periodic refreshes."""
-    schema: ObjectSchema
+
+    @property
+    def name(self) -> str:
+        """The object's name, as the org spells it."""
+        return self.mirrored.described.name
+
+    @property
+    def fields(self) -> int:
+        """The number of mirrored fields."""
+        return len(self.mirrored.described.columns)
 
 
 @dataclass(slots=True)
@@ -129,7 +145,7 @@ async def inspect(config: Config) -> Report:
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:
             await _check_org(client, config, report)
-            await _check_objects(client, config.objects, report)
+            await _check_objects(client, config, report)
             _check_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
             await _check_limits(client, config, report)
@@ -211,14 +227,14 @@ async def _sees_all(client: Client, user_id: str) -> bool | None:
     return any(row.PermissionSet is not None and row.PermissionSet.PermissionsViewAllData for row in granted)
 
 
-async def _check_objects(client: Client, wanted: Iterable[ObjectSection], report: Report) -> None:
+async def _check_objects(client: Client, config: Config, report: Report) -> None:
     names = {name.lower(): name for name in await objects.list_objects(client, purpose=_PURPOSE)}
-    for section in wanted:
+    for section in config.objects:
         if section.name.lower() not in names:
             report.problems.append(_invisible(section.name, names))
             continue
         try:
-            report.objects.append(await _check_object(client, section))
+            report.objects.append(await _check_object(client, section, config.sync.lookback))
         except (AuthenticationFailed, OrgUnreachable):
             raise
         except SalesforceError as error:
@@ -229,11 +245,11 @@ async def _check_objects(client: Client, wanted: Iterable[ObjectSection], report
                 " in permission set RTS_Sync."
             )
             report.problems.append(Problem(f"{error}.", do))
-    report.cost = full_read((found.size for found in report.objects), from_start=True)
+    report.cost = first_load_cost(_sized(report.objects), with_package=config.gateway.listen is not None)
 
 
 def _check_rules(config: Config, found: Sequence[CheckedObject]) -> None:
-    schemas = {checked.name.lower(): checked.schema for checked in found}
+    schemas = {checked.name.lower(): checked.mirrored.described.schema for checked in found}
     wanted = [rule for rule in configured.rules(config) if rule.object.lower() in schemas]
     configured.refuse(
         config, [line for rule in wanted for line in mistakes_in(rule, schemas[rule.object.lower()])]
@@ -256,12 +272,15 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
         sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh, sync.silence_after
     )
     return idle_day(
-        len(found),
-        sum(checked.formulas for checked in found),
+        _sized(found),
         periods,
         with_package=config.gateway.listen is not None,
         is_awaited=bool(config.gateway.public_url),
     )
+
+
+def _sized(found: Iterable[CheckedObject]) -> list[tuple[MirroredObject, ObjectSize]]:
+    return [(checked.mirrored, checked.size) for checked in found]
 
 
 def _invisible(name: str, names: Mapping[str, str]) -> Problem:
@@ -274,8 +293,8 @@ def _invisible(name: str, names: Mapping[str, str]) -> Problem:
     )
 
 
-async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
-    """Describe, count and sample an object, in three calls.
+async def _check_object(client: Client, wanted: ObjectSection, lookback: Millis) -> CheckedObject:
+    """Describe and measure an object.
 
     Raises SalesforceError, or ValueError for configured fields that are not visible.
     """
@@ -285,10 +304,8 @@ async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
     config = wanted.config()
     kept = schema.narrow(described.schema, config, described.existing)
     _check_conditions(config, described.existing)
-    size = await measure(client, kept, config.where, purpose=_PURPOSE)
-    return CheckedObject(
-        kept.name, len(kept.fields), size, formulas=bool(kept.drifting(config.refresh)), schema=kept
-    )
+    mirrored = unread(config, kept)
+    return CheckedObject(mirrored, await measure(client, mirrored, lookback, purpose=_PURPOSE))
 
 
 def _check_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:

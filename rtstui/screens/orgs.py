@@ -11,7 +11,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from rtstui.format import fit, per_second, plural
+from rtsd.core.plural import plural
+from rtstui.format import fit, per_second
 from rtstui.meaning import link_sign, mode_sign
 from rtstui.messages import RowOpened
 from rtstui.rows import Row, Span

@@ -11,8 +11,9 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
+from rtsd.core.plural import plural
 from rtstui.daemon_link import DaemonLink
-from rtstui.format import UNKNOWN, age, per_second, percent, plural, wrap
+from rtstui.format import UNKNOWN, age, per_second, percent, wrap
 from rtstui.format import clock as clock_of
 from rtstui.format import short as short_number
 from rtstui.meaning import link_sign, mode_sign, notice

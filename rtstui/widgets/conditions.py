@@ -9,9 +9,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Conditions, PackageDetails
+from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, count, day_clock, fit, plural, right, wrap
+from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, wrap
 from rtstui.rows import Row, Span
 from rtstui.staging import Staged
 from rtstui.widgets.panel import Panel

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Object
+from rtsd.core.plural import plural
 from rtstui.format import (
     UNKNOWN,
     age,
@@ -18,7 +19,6 @@ from rtstui.format import (
     fit,
     millis,
     percent,
-    plural,
     right,
     short,
     span,

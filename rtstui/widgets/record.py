@@ -10,10 +10,11 @@ import msgspec
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import History, MirrorRecord, Version, Why
+from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.clean import LONGEST, clean, masked
 from rtstui.document_cache import CachedDocument
-from rtstui.format import age, clock, day_clock, fit, plural, wrap, zone_of
+from rtstui.format import age, clock, day_clock, fit, wrap, zone_of
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel

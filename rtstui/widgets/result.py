@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import QueryResult
+from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import fit, plural
+from rtstui.format import fit
 from rtstui.rows import Row
 from rtstui.widgets.record import text_of
 from rtstui.widgets.table import Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from rtsd.core.cost import CALLS_PER_WINDOW
 from rtsd.core.mode import Mode
+from rtsd.sync.windows import window_cost
 from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
@@ -123,7 +123,8 @@ async def test_heartbeats_alone_are_proven_to_be_idleness(stand: Standing) -> No
     status = await org.parts.views.status()
     assert (status.mode, status.push.last_at, status.push.missed_24h) == ("real_time", last_at, 0)
     assert status.push.last_heartbeat_at is not None
-    assert await org.cost(before) <= 48 * CALLS_PER_WINDOW
+    (lead,) = org.parts.base.catalog
+    assert await org.cost(before) <= 48 * window_cost(lead, 0, 0).api_calls
 
 
 async def test_heartbeats_do_not_hide_a_dead_trigger(stand: Standing) -> None:

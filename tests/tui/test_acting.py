@@ -38,7 +38,7 @@ async def test_an_audit_shows_its_price_and_wants_the_name(socket: Path) -> None
     async with watching(socket) as (app, pilot, daemon):
         await pressed(pilot, "3", "down", "A")
         await until(lambda: isinstance(app.screen, Confirm), pilot)
-        await until(lambda: "663,102" in text(app) and "140" in text(app))
+        await until(lambda: "663,102" in text(app) and "140, up to 155 with repairs" in text(app))
         daemon.status.objects.reverse()
         daemon.send([], status=True)
         await pressed(pilot, *"Con", "enter")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from rtsd.control.protocol import Limit, Status
-from rtstui.format import count, percent, plural
+from rtsd.core.plural import plural
+from rtstui.format import count, percent
 from rtstui.rows import plain
 from rtstui.verdict import cost, is_proven
 from rtstui.widgets.chart import AXIS, plot, round_up, scale

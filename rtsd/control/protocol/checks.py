@@ -13,6 +13,9 @@ class Estimate(msgspec.Struct, kw_only=True):
 
     rows: int | None = None
     api_calls: int | None = None
+    """The calls that are certain: repairs of the differences that are known included."""
+    api_calls_with_repairs: int | None = None
+    """The calls if all differs that may differ; an older daemon does not know them."""
     bulk_jobs: int | None = None
     mb: float | None = None
     minutes: float | None = None
@@ -110,6 +113,7 @@ class VerifyBody(msgspec.Struct):
     """The body of `POST /v1/verify`."""
 
     certificate: bool = False
+    dry_run: bool = False
 
 
 class DriftCounts(msgspec.Struct, kw_only=True):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rtsd import services
-from rtsd.core.cost import Periods, idle_day
 from rtsd.core.mode import Mode
 from rtsd.store import error_log
+from rtsd.sync.estimate import Periods, idle_day
 from rtsd.sync.package import EAGER_PROBES, FIRST_PAUSE_S, LONGEST_PAUSE_S, Wanted
 from tests.support.inprocess.rig import Rig, Start
 
@@ -61,7 +61,7 @@ async def test_an_awaited_package_is_noticed_within_30_s_at_the_price_stated(sta
         rig.advance(pauses[-1])
     assert max(pauses) < 30
     assert rig.mode is Mode.AWAITING_PACKAGE
-    priced = idle_day(0, 0, PERIODS, with_package=True, is_awaited=True).awaiting_package / 24
+    priced = idle_day((), PERIODS, with_package=True, is_awaited=True).awaiting_package / 24
     assert await spent(rig, before) == {"query": len(pauses)}
     assert await on_the_ledger(rig) - ledger == len(pauses) == priced == 144
     await rig.sim.control(
@@ -337,7 +337,8 @@ async def test_a_day_beside_the_package_costs_what_rtsd_check_says(start: Start)
         rig.advance(900)
         await rig.heartbeat()
         await probe(rig)
-    beside = idle_day(0, 0, PERIODS, with_package=True)
+    periods = Periods(interval=300_000, describe=HOUR_S * 1000, fingerprint=0, formula=0, silence=0)
+    beside = idle_day((), periods, with_package=True)
     assert sum((await rig.calls()).values()) - before == beside.real_time == 24
 
 

@@ -25,6 +25,7 @@ ESTIMATE = {
     "estimate": {
         "rows": 663_102,
         "api_calls": 140,
+        "api_calls_with_repairs": 155,
         "bulk_jobs": 67,
         "mb": 212.5,
         "minutes": 4.2,

@@ -265,9 +265,26 @@ def test_an_audit_is_priced(rtsd: Rtsd, daemon: Any) -> None:
     status, out, _ = rtsd("audit", "Lead", "--dry-run")
     assert status == 0
     assert out.splitlines() == [
-        "audit     1,000 rows, 0.5 MB, 0.1 min, 7 API calls, 1 bulk jobs",
+        "audit     1,000 rows, 0.5 MB, 0.1 min, 7 API calls, 1 bulk job",
         "          0.25 % of DailyApiRequests a day",
     ]
+
+
+def test_a_price_has_the_calls_of_repairs_too(rtsd: Rtsd, daemon: Any) -> None:
+    """They are added up as well; of an older daemon, which has none, the calls are those it has."""
+    estimate = {"rows": 1, "api_calls": 1, "api_calls_with_repairs": 9, "bulk_jobs": 0}
+    daemon.answers["POST /v1/objects/Contact/audit"] = {"estimate": estimate}
+    daemon.answers["POST /v1/objects/Lead/audit"] = {"estimate": {"rows": 1, "api_calls": 2}}
+    status, out, _ = rtsd("audit", "Contact", "--dry-run")
+    assert (status, out) == (
+        0,
+        "audit     1 row, 0.0 MB, 0.0 min, 1 API call (up to 9 with repairs), 0 bulk jobs\n",
+    )
+    priced = json.loads(rtsd("audit", "--dry-run", "--json").out)["estimate"]
+    assert (priced["api_calls"], priced["api_calls_with_repairs"]) == (3, 11)
+    daemon.answers["POST /v1/verify"] = {"estimate": estimate}
+    assert rtsd("verify", "--dry-run").out.startswith("verify    1 row, 0.0 MB, 0.0 min, 1 API call (up to 9")
+    assert daemon.calls[-1].body["dry_run"] is True
 
 
 def test_repair_sends_whole_ids(rtsd: Rtsd, daemon: Any) -> None:
