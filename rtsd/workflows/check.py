@@ -19,6 +19,7 @@ from rtsd.config.credentials import credentials
 from rtsd.control import wire
 from rtsd.control.protocol import Priced
 from rtsd.core import schema
+from rtsd.core.condition_fields import unsuitable
 from rtsd.core.cost import Cost, IdleDay, ObjectSize, Periods, full_read, idle_day
 from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig, ObjectSchema
@@ -29,6 +30,7 @@ from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import NullLedger
+from rtsd.salesforce.objects import Described
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import measure
@@ -268,20 +270,22 @@ async def _check_object(client: Client, wanted: ObjectSection) -> CheckedObject:
         raise AssertionError("an unconditional describe has a result")
     config = wanted.config()
     kept = schema.narrow(described.schema, config, described.existing)
-    _check_conditions(config, described.existing)
+    _check_conditions(config, described)
     size = await measure(client, kept, config.where, purpose=_PURPOSE)
     return CheckedObject(
         kept.name, len(kept.fields), size, formulas=bool(kept.drifting(config.refresh)), schema=kept
     )
 
 
-def _check_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
-    known = {name.lower() for name in existing}
+def _check_conditions(config: ObjectConfig, described: Described) -> None:
+    known = {name.lower() for name in described.existing}
     unknown = [name for name in config.conditions if name.lower() not in known]
     if unknown:
         raise ValueError(
             f"conditions of {config.name} name {', '.join(unknown)}, which the sync user cannot see"
         )
+    if reasons := unsuitable(config.conditions, described.compounds):
+        raise ValueError(f"conditions of {config.name}: {'; '.join(reasons)}")
 
 
 async def _check_limits(client: Client, config: Config, report: Report) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rtssim.interface import Commit
     from rtssim.org import Org
 
+OWN = ("RTS_Change__e", "RTS_Synced_Field__c")
+"""The package's own objects that have a trigger, but are not pushed."""
 COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c")
 
 
@@ -59,7 +61,8 @@ class PackageConfiguration:
     def _load(self) -> _Loaded:
         if self._loaded is None:
             soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
-            triggers = frozenset(row[0] for row in self.rows(soql) if not row[0].endswith("__e"))
+            objects = (row[0] for row in self.rows(soql))
+            triggers = frozenset(name for name in objects if name not in OWN)
             self._loaded = _Loaded(triggers, self._read_row(), self._read_conditions())
         return self._loaded
 

@@ -34,16 +34,18 @@ KEYWORDS = {
     "select", "count", "from", "where", "and", "or", "not", "in", "like", "null", "true", "false",
     "with", "system_mode", "order", "by", "asc", "desc", "limit",
 }  # fmt: skip
-IN_A_SAVE = {"Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay"}
+IN_A_SAVE = {
+    "Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay", "Persons",
+}  # fmt: skip
 """Classes that run in the transaction of whoever saves, or in a trigger of a platform event."""
 NAMESPACES = {"Database", "EventBus", "Schema"}
 """Names of namespaces that are names of classes, too."""
-ANNOTATIONS = {"istest", "testvisible", "suppresswarnings"}
+ANNOTATIONS = {"istest", "testvisible", "suppresswarnings", "future"}
 MOST_CHARACTERS = 1_000_000
 """Of one class (Apex guide, Governors)."""
 
 _TRIGGER = re.compile(
-    r"trigger (?P<name>\w+) on \w+ \((?P<events>[\w ,]+)\) \{\s*RTS_\w+\.run\([\w., ]+\);\s*\}\s*"
+    r"trigger (?P<name>\w+) on \w+ \((?P<events>[\w ,]+)\) \{\s*RTS_\w+\.run\([\w., ]*\);\s*\}\s*"
 )
 _SOQL = re.compile(r"\[\s*(SELECT\b.*?)\]", re.DOTALL)
 _COMMENT = re.compile(r"('(?:[^'\\\n]|\\.)*')|/\*.*?\*/|//[^\n]*", re.DOTALL)
