@@ -15,6 +15,7 @@ from rtsd.apex.source import apex_version, metadata
 _TYPES = {
     "PlatformEventSubscriberConfigs": ("PlatformEventSubscriberConfig", ".platformEventSubscriberConfig"),
     "classes": ("ApexClass", ".cls"),
+    "customPermissions": ("CustomPermission", ".customPermission"),
     "objects": ("CustomObject", ".object"),
     "permissionsets": ("PermissionSet", ".permissionset"),
     "remoteSiteSettings": ("RemoteSiteSetting", ".remoteSite"),

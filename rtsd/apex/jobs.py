@@ -40,5 +40,9 @@ def unschedule_script() -> str:
 
 
 def test_script() -> str:
-    """Return the anonymous Apex that sends a test push."""
-    return "RTS_Ping.send();"
+    """Return the anonymous Apex that sends a test push.
+
+    It then notes in the settings which objects have sync conditions: after the callout, as a transaction with
+    uncommitted work makes none (Apex guide, Callout Limits and Limitations).
+    """
+    return "RTS_Ping.send();\nRTS_Conditions.run();"

@@ -375,6 +375,9 @@ def _lines(found: InstallationReport) -> Iterator[str]:
     yield f"package   {coloured(found.state)} {logs.clean(version)}{wanted}"
     if found.disabled is not None:
         yield f"pushes    {'disabled (Disable RTS)' if found.disabled else 'enabled'}"
+    if found.disabled_for:
+        owners = logs.clean(", ".join(found.disabled_for))
+        yield f"not for   {owners}: their rows of RTS Settings disable pushes"
     if found.left_out:
         yield f"left out  {', '.join(found.left_out)}: Interval Sync reads them, until deploy --with OBJECT"
     if found.unknown:

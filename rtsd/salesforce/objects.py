@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +38,8 @@ class Described:
     schema: ObjectSchema
     existing: tuple[str, ...]
     """Every visible field, including those that are never mirrored."""
+    compounds: Mapping[str, tuple[str, ...]]
+    """Compound field -> its components, such as MailingAddress -> MailingStreet, MailingCity, ..."""
     last_modified: str
     observed: Observed
 
@@ -74,7 +76,7 @@ async def describe(
         raise odd(f"the describe of {name}", f"it describes {found.name}")
     existing = tuple(field.name for field in found.fields)
     last_modified = response.headers.get("Last-Modified", "")
-    return Described(read_schema(found), existing, last_modified, response.observed)
+    return Described(read_schema(found), existing, _compounds(found), last_modified, response.observed)
 
 
 async def list_objects(connection: RestConnection, *, purpose: str = "describe") -> dict[str, ListedObject]:
@@ -111,6 +113,14 @@ def read_schema(found: DescribeShape) -> ObjectSchema:
         cursor=next((name for name in CURSOR_PREFERENCE if name in filterable), None),
         replicateable=found.replicateable,
     )
+
+
+def _compounds(found: DescribeShape) -> dict[str, tuple[str, ...]]:
+    compounds = [entry.name for entry in found.fields if entry.type in COMPOUND_TYPES]
+    return {
+        name: tuple(entry.name for entry in found.fields if entry.compound_field_name == name)
+        for name in compounds
+    }
 
 
 def _field(entry: FieldShape) -> Field:

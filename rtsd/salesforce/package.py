@@ -34,6 +34,10 @@ KEY = "Key__c"
 COLLECTION_SIZE = 200
 """Records per collections call (REST API guide, sObject Collections)."""
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
+_OWN = frozenset({SYNCED_FIELD, "RTS_Change__e"})
+"""The package's own objects that have an Apex trigger."""
+_OWNERS = {"005": "User", "00e": "Profile"}
+"""Key prefix -> object of the owners of settings besides the org."""
 _ABSENT = ("INVALID_TYPE", "NOT_FOUND")
 _Row = TypeVar("_Row")
 VERSION_CLASS = "RTS_Version"
@@ -82,6 +86,11 @@ class _TriggerShape(Struct):
 
 class _BodyShape(Struct):
     Body: str | None = None
+
+
+class _NamedShape(Struct):
+    Id: RecordId
+    Name: str | None = None
 
 
 class _IdShape(Struct):
@@ -140,6 +149,23 @@ async def org_settings(client: Client, org_id: str, *, with_token: bool = False)
 def org_row(rows: Iterable[Settings], org_id: str) -> Settings | None:
     """The org's row, ignoring those of profiles and users."""
     return next((row for row in rows if row.owner in (org_id, "")), None)
+
+
+async def disabled_owners(client: Client, rows: Iterable[Settings], org_id: str) -> list[str]:
+    """Return the users and profiles whose row of settings disables pushes, as `user Ann` or `profile Sales`.
+
+    One call per kind of owner, and none if there are no such rows. A row of the org is not among them.
+    """
+    owners = [row.owner for row in rows if row.disabled and row.owner not in (org_id, "")]
+    found = []
+    for prefix, kind in _OWNERS.items():
+        ids = [owner for owner in owners if owner.startswith(prefix)]
+        if ids:
+            statement = soql.select(("Id", "Name"), kind, soql.one_of("Id", ids))
+            page = await client.query(statement, purpose=PURPOSE)
+            names = {full_id(row.Id): row.Name or "" for row in page.rows(_NamedShape)}
+            found += [f"{kind.lower()} {names.get(owner) or owner}" for owner in ids]
+    return sorted(found)
 
 
 def not_installed() -> ObjectUnavailable:
@@ -269,7 +295,7 @@ async def delete_errors(client: Client, before: Millis) -> int:
 
 
 async def read_triggers(client: Client) -> dict[str, str]:
-    """Return the package's active Apex triggers: object -> trigger name.
+    """Return the package's active Apex triggers: object -> trigger name, without those of its own objects.
 
     TableEnumOrId is the object's name, or the id of a custom object (Tooling API, ApexTrigger), whose name is
     then taken from the source.
@@ -279,7 +305,7 @@ async def read_triggers(client: Client) -> dict[str, str]:
     for row in page.rows(_TriggerShape):
         head = _TRIGGER.match(row.Body or "")
         found[head[1] if head else str(row.TableEnumOrId)] = row.Name
-    return found
+    return {name: trigger for name, trigger in found.items() if name not in _OWN}
 
 
 async def read_version(client: Client) -> str | None:

@@ -119,6 +119,8 @@ class FieldShape(Struct, rename="camel"):
     calculated: bool = False
     filterable: bool = True
     soap_type: str = ""
+    compound_field_name: str | None = None
+    """The compound field that this one is a component of."""
 
 
 class DescribeShape(Struct):

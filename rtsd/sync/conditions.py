@@ -7,14 +7,15 @@ made in Salesforce is saved, and read within one describe period.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from rtsd.core.condition_fields import STAMPS, unsuitable
 from rtsd.core.instant import Millis, to_iso
 from rtsd.errors import Conflict, UsageError
-from rtsd.salesforce import package
+from rtsd.salesforce import objects, package
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.package import SyncedField
 from rtsd.store import meta
@@ -130,7 +131,7 @@ class Conditions:
 
         Raises UsageError for a field that cannot be a condition, Conflict without the package.
         """
-        wanted = _known_fields(mirrored, fields)
+        wanted = await self._suitable(mirrored, fields)
         rows = await package.read_synced_fields(self._client, [mirrored.name])
         if rows is None:
             raise Conflict(
@@ -140,6 +141,18 @@ class Conditions:
         await self._write(mirrored, _rows_of(mirrored, rows), wanted, "set by an operator")
         return self.known(mirrored)
 
+    async def _suitable(self, mirrored: MirroredObject, fields: Sequence[str]) -> list[str]:
+        """Return the fields as the org spells them. Raises UsageError for one that cannot be a condition."""
+        wanted = _known_fields(mirrored, fields)
+        unmirrored = set(mirrored.table.schema.unmirrored) if mirrored.table else set()
+        compounds: Mapping[str, Sequence[str]] = {}
+        if unmirrored.intersection(wanted):  # compound fields are among these
+            described = await objects.describe(self._client, mirrored.name, purpose=package.PURPOSE)
+            compounds = described.compounds if described else {}
+        if reasons := unsuitable(wanted, compounds):
+            raise UsageError(f"{mirrored.name}: {'; '.join(reasons)}.", "Name other fields, or none.")
+        return wanted
+
     async def _seed(self, mirrored: MirroredObject, rows: Sequence[SyncedField]) -> None:
         """Write the configuration's conditions if the org has none, or if the configuration has changed."""
         saved, configured = await self._saved(mirrored), list(mirrored.config.conditions)
@@ -148,7 +161,7 @@ class Conditions:
         is_first = saved.configured is None
         if not is_first or (configured and not rows):
             try:
-                wanted = _known_fields(mirrored, configured)
+                wanted = await self._suitable(mirrored, configured)
             except UsageError as error:
                 await self._work.report(error, mirrored.name)
                 return
@@ -225,7 +238,7 @@ def _available(mirrored: MirroredObject) -> list[str]:
         return []
     schema = mirrored.table.schema
     names = [field.name for field in schema.fields if not field.calculated]
-    return sorted({*names, *schema.unmirrored})
+    return sorted(name for name in {*names, *schema.unmirrored} if name.lower() not in STAMPS)
 
 
 def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
@@ -235,6 +248,8 @@ def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
     """
     if mirrored.table is None:
         raise Conflict(f"{mirrored.name} has not been described yet.", "Wait until it is loading.")
+    if reasons := unsuitable(fields, {}):
+        raise UsageError(f"{mirrored.name}: {'; '.join(reasons)}.", "Name other fields, or none.")
     spelled = {name.lower(): name for name in _available(mirrored)}
     unknown = [name for name in fields if name.lower() not in spelled]
     if unknown:

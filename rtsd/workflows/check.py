@@ -19,6 +19,7 @@ from rtsd.config.credentials import credentials
 from rtsd.control import wire
 from rtsd.control.protocol import Priced
 from rtsd.core import schema
+from rtsd.core.condition_fields import unsuitable
 from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
@@ -30,6 +31,7 @@ from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.ledger import NullLedger
+from rtsd.salesforce.objects import Described
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
 from rtsd.sync.estimate import (
@@ -303,18 +305,20 @@ async def _check_object(client: Client, wanted: ObjectSection, lookback: Millis)
         raise AssertionError("an unconditional describe has a result")
     config = wanted.config()
     kept = schema.narrow(described.schema, config, described.existing)
-    _check_conditions(config, described.existing)
+    _check_conditions(config, described)
     mirrored = unread(config, kept)
     return CheckedObject(mirrored, await measure(client, mirrored, lookback, purpose=_PURPOSE))
 
 
-def _check_conditions(config: ObjectConfig, existing: Iterable[str]) -> None:
-    known = {name.lower() for name in existing}
+def _check_conditions(config: ObjectConfig, described: Described) -> None:
+    known = {name.lower() for name in described.existing}
     unknown = [name for name in config.conditions if name.lower() not in known]
     if unknown:
         raise ValueError(
             f"conditions of {config.name} name {', '.join(unknown)}, which the sync user cannot see"
         )
+    if reasons := unsuitable(config.conditions, described.compounds):
+        raise ValueError(f"conditions of {config.name}: {'; '.join(reasons)}")
 
 
 async def _check_limits(client: Client, config: Config, report: Report) -> None:

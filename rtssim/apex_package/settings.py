@@ -16,6 +16,8 @@ TRIGGER = "RTS_Change_Event"
 """The trigger of the platform event, the relay."""
 CONFIGURED_BY = ("ApexTrigger", "PlatformEventSubscriberConfig", "User")
 """Objects beside the package's own that its configuration is read from."""
+OWN = (EVENT, "RTS_Synced_Field__c")
+"""The package's own objects that have a trigger, but are not pushed."""
 COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c")
 
 
@@ -68,7 +70,7 @@ class PackageConfiguration:
             soql = "SELECT TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%' AND Status = 'Active'"
             objects = frozenset(row[0] for row in self.rows(soql))
             self._loaded = _Loaded(
-                objects - {EVENT},
+                objects - frozenset(OWN),
                 self._read_row(),
                 self._read_conditions(),
                 has_relay=EVENT in objects,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtsd.apex import schedule_script, sfdx_project, test_script, unschedule_script
+from tests.support.apex import analysers
 
 OBJECTS = ["Account", "CampaignMember", "Contact", "Task", "User"]
 SCRIPTS = "force-app/main/default/classes/RTS_Scripts.cls"
@@ -28,3 +29,19 @@ def scripts(tree: dict[str, bytes]) -> dict[str, bytes]:
     code = "\n".join([schedule_script(), unschedule_script().replace("job", "other"), test_script()])
     meta = tree["force-app/main/default/classes/RTS_Ping.cls-meta.xml"]
     return {SCRIPTS: FRAME.format(code).encode(), f"{SCRIPTS}-meta.xml": meta}
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Skip, and say why, where the analysers can't run."""
+    reason = analysers.missing()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skip, and say why, where the compiler can't run."""
+    reason = analysers.compiler_missing()
+    if reason is not None:
+        pytest.skip(reason)

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
+from rtsd.core.condition_fields import unsuitable
 from rtsd.errors import AuthenticationFailed, DeployFailed, OrgUnreachable, QuotaExhausted, SalesforceError
-from rtsd.salesforce import deploy, package
+from rtsd.salesforce import deploy, objects, package
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests, Deployed, OnProgress
 from rtsd.salesforce.package import PURPOSE
 from rtsd.workflows.installation.differences import (
     Difference,
     differences,
-    missing_rows,
     object_fields,
     obsolete_triggers,
     requires_deployment,
+    rows_of_conditions,
     without_conditions,
 )
 from rtsd.workflows.installation.inventory import Inventory, read_parts
@@ -146,10 +147,16 @@ class Deploying:
     async def _write_conditions(self, found: Inventory) -> None:
         plan = self._plan
         found.synced = await package.read_synced_fields(self._client, plan.objects) or []
-        names = without_conditions(plan, found)
-        if names:
-            await package.write_synced_fields(self._client, missing_rows(plan, found))
-            self._done(f"wrote the sync conditions of {', '.join(names)}")
+        suitable = []
+        for name in without_conditions(plan, found):
+            described = await objects.describe(self._client, name, purpose=PURPOSE)
+            reasons = unsuitable(plan.conditions[name], described.compounds if described else {})
+            self._outcome.warnings += [f"Condition of {name}: {reason}." for reason in reasons]
+            if not reasons:
+                suitable.append(name)
+        if suitable:
+            await package.write_synced_fields(self._client, rows_of_conditions(plan, suitable))
+            self._done(f"wrote the sync conditions of {', '.join(suitable)}")
 
     async def _schedule(self, found: Inventory) -> None:
         if not any(difference.part == "jobs" for difference in differences(self._plan, found)):
@@ -181,9 +188,9 @@ class Deploying:
 
 def _with_way_out(error: DeployFailed, plan: Plan) -> DeployFailed:
     """Return the error, and what to do if the org keeps the test of a trigger from reaching it."""
-    objects = {name: obj for obj, name in apex.trigger_names(plan.objects).items()}
+    object_of = {name: obj for obj, name in apex.trigger_names(plan.objects).items()}
     names = {name.rpartition(".")[2] for name in error.untested}
-    untested = sorted(objects[name] for name in names & objects.keys())
+    untested = sorted(object_of[name] for name in names & object_of.keys())
     if not untested:
         return error
     options = " ".join(f"--without {name}" for name in untested)

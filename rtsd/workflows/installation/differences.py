@@ -82,13 +82,9 @@ def without_conditions(plan: Plan, found: Inventory) -> list[str]:
     return [name for name in plan.conditions if name.lower() not in have]
 
 
-def missing_rows(plan: Plan, found: Inventory) -> list[package.SyncedField]:
-    """Return the synced fields to write for the objects of `without_conditions`."""
-    return [
-        row
-        for name in without_conditions(plan, found)
-        for row in package.changed_rows(name, [], plan.conditions[name])
-    ]
+def rows_of_conditions(plan: Plan, names: Iterable[str]) -> list[package.SyncedField]:
+    """Return the synced fields to write for objects without any in the org."""
+    return [row for name in names for row in package.changed_rows(name, [], plan.conditions[name])]
 
 
 def _sources(plan: Plan) -> dict[tuple[str, str], str]:

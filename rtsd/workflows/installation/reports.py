@@ -22,6 +22,8 @@ class InstallationReport:
     version: str | None
     expected_version: str
     disabled: bool | None
+    disabled_for: list[str]
+    """Users and profiles whose own row of settings disables pushes of their saves."""
     error_logging: bool | None
     gateway_url: str | None
     triggers: list[str]
@@ -49,6 +51,7 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
         version=version_of(found),
         expected_version=apex.VERSION,
         disabled=row.disabled if row else None,
+        disabled_for=await package.disabled_owners(client, found.settings, plan.org.id),
         error_logging=row.error_logging if row else None,
         gateway_url=row.gateway_url if row else None,
         triggers=[name for name, trigger in names.items() if trigger in found.triggers],

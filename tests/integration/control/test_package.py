@@ -188,6 +188,26 @@ async def test_conditions_as_last_read_cost_no_call(socket: Socket) -> None:
     assert await socket.rig.calls() != before
 
 
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("MailingAddress", "name MailingStreet, MailingCity"),
+        ("mailingaddress", "MailingAddress is a compound field"),
+        ("LastModifiedDate", "changes with every save"),
+        ("SystemModstamp", "changes with every save"),
+        ("CreatedDate", "never changes"),
+    ],
+)
+async def test_fields_that_cannot_be_conditions_are_refused(field: str, says: str, socket: Socket) -> None:
+    """Compound fields with their components, and audit stamps; nothing is written."""
+    await installed(socket)
+    status, answer = await socket.ask("PUT", "/v1/objects/Contact/conditions", {"fields": ["Email", field]})
+    assert (status, says in answer["message"]) == (400, True), answer
+    _, shown = await socket.ask("GET", "/v1/objects/Contact/conditions")
+    assert shown["fields"] == []
+    assert field not in shown["available"] or field == "MailingAddress"
+
+
 @pytest.mark.parametrize("fields", [["Emial"], ["Email", "Nope__c"]])
 async def test_unknown_conditions_are_refused_with_what_is_allowed(fields: list[str], socket: Socket) -> None:
     """400, the allowed names; nothing was written."""

@@ -24,7 +24,8 @@ async def test_deployed_and_removed(org: SimulatedOrg, api: Api, gateway: Gatewa
     assert result["numberComponentsDeployed"] == sum(map(len, components(OBJECTS).values()))
     found = await api.query("SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Name LIKE 'RTS_%'")
     triggers = {row["TableEnumOrId"]: row["Name"] for row in found["records"]}
-    assert triggers == {**trigger_names(OBJECTS), "RTS_Change__e": "RTS_Change_Event"}
+    own = {"RTS_Change__e": "RTS_Change_Event", "RTS_Synced_Field__c": "RTS_Synced_Field"}
+    assert triggers == {**trigger_names(OBJECTS), **own}
 
     settings = {
         "SetupOwnerId": org.info["org_id"],

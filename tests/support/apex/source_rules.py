@@ -34,21 +34,25 @@ KEYWORDS = {
     "select", "count", "from", "where", "and", "or", "not", "in", "like", "null", "true", "false",
     "with", "system_mode", "order", "by", "asc", "desc", "limit",
 }  # fmt: skip
-IN_A_SAVE = {"Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay"}
+IN_A_SAVE = {
+    "Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay", "Persons",
+}  # fmt: skip
 """Classes that run in the transaction of whoever saves, or in a trigger of a platform event."""
 NAMESPACES = {"Database", "EventBus", "Schema"}
 """Names of namespaces that are names of classes, too."""
-ANNOTATIONS = {"istest", "testvisible", "suppresswarnings"}
+ANNOTATIONS = {"istest", "testvisible", "suppresswarnings", "future"}
 MOST_CHARACTERS = 1_000_000
 """Of one class (Apex guide, Governors)."""
 
 _TRIGGER = re.compile(
-    r"trigger (?P<name>\w+) on \w+ \((?P<events>[\w ,]+)\) \{\s*RTS_\w+\.run\([\w., ]+\);\s*\}\s*"
+    r"trigger (?P<name>\w+) on \w+ \((?P<events>[\w ,]+)\) \{\s*RTS_\w+\.run\([\w., ]*\);\s*\}\s*"
 )
 _SOQL = re.compile(r"\[\s*(SELECT\b.*?)\]", re.DOTALL)
 _COMMENT = re.compile(r"('(?:[^'\\\n]|\\.)*')|/\*.*?\*/|//[^\n]*", re.DOTALL)
 _NAME = re.compile(r"(?<![\w.@])([A-Z]\w*)\b(?!\s*=[^=>])(?!\s*=$)")
 """A name that starts with a capital and follows no dot; not that of a field in `new Account(Name = 'a')`."""
+_LOOP = re.compile(r"\b(?:for|while)\s*\(")
+_COSTLY = re.compile(r"System\.Database\.\w+|System\.EventBus\.publish|\[\s*SELECT\b")
 _MEMBER_TYPE = re.compile(r"\.[A-Z]")
 _TEXT = re.compile(r"'(?:[^'\\\n]|\\.)*'")
 _CLASS = re.compile(r"\b(?:public|private|global)\b[\w ]*\bclass (\w+)( extends Exception)?")
@@ -113,6 +117,7 @@ def _of_class(path: str, text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), f"no such annotation: {match[1]}"
     if not text.lstrip().startswith("@IsTest"):
         yield from _of_access(text)
+        yield from _of_loops(text)
     yield from _of_place(stem, text)
     yield from _of_names(text)
 
@@ -134,6 +139,28 @@ def _of_access(text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), f"Database.{match[1]} without its access level"
     for match in re.finditer(r"^\s*(insert|update|upsert|delete|undelete|merge)\s+\w", text, re.MULTILINE):
         yield match.start(1), f"{match[1]} without its access level"
+
+
+def _of_loops(text: str) -> Iterator[tuple[int, str]]:
+    """Queries and DML inside of loops, each of which counts against a limit. PMD misses `System.Database`."""
+    plain = _TEXT.sub(_blank, text)
+    for loop in _LOOP.finditer(plain):
+        start = _closing(plain, loop.end() - 1, "()") + 1
+        end = plain.find(";", start)
+        if plain[start:].lstrip().startswith("{"):
+            end = _closing(plain, plain.index("{", start), "{}")
+        for match in _COSTLY.finditer(plain, start, end):
+            yield match.start(), f"{match[0].strip()} in a loop"
+
+
+def _closing(text: str, start: int, pair: str) -> int:
+    """Return the position of the bracket that closes the one at `start`."""
+    depth = 0
+    for position in range(start, len(text)):
+        depth += (text[position] == pair[0]) - (text[position] == pair[1])
+        if depth == 0:
+            return position
+    return len(text)
 
 
 def _of_names(text: str) -> Iterator[tuple[int, str]]:

@@ -48,6 +48,7 @@ FILES = {
     "ApexClass": ["classes/{}.cls", "classes/{}.cls-meta.xml"],
     "ApexTrigger": ["triggers/{}.trigger", "triggers/{}.trigger-meta.xml"],
     "CustomObject": ["objects/{}.object"],
+    "CustomPermission": ["customPermissions/{}.customPermission"],
     "CustomTab": ["tabs/{}.tab"],
     "PlatformEventSubscriberConfig": ["PlatformEventSubscriberConfigs/{}.platformEventSubscriberConfig"],
     "PermissionSet": ["permissionsets/{}.permissionset"],
@@ -73,6 +74,7 @@ def test_contract_parts() -> None:
     assert set(trigger_names(OBJECTS).values()) <= set(named["ApexTrigger"])
     assert named["PermissionSet"] == ["RTS_Sync"]
     assert named["RemoteSiteSetting"] == ["RTS_Gateway"]
+    assert named["CustomPermission"] == ["RTS_Bypass"]
     assert set(TEST_CLASSES) <= set(named["ApexClass"])
     tree = metadata(OBJECTS, URL, "62.0")
     fields = {
@@ -82,6 +84,7 @@ def test_contract_parts() -> None:
     }  # fmt: skip
     assert fields["RTS_Settings__c"] == {
         "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c",
+        "Conditional_Objects__c",
     }  # fmt: skip
     assert fields["RTS_Synced_Field__c"] == {"Key__c", "Object__c", "Field__c", "Condition__c"}
 

@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 import pytest
-import simple_salesforce
 from lxml import etree
 
 from rtsd.apex import metadata, metadata_zip, sfdx_project
+from tests.support.apex.metadata_rules import META, schema_problems
 
-XSD = "{http://www.w3.org/2001/XMLSchema}"
-META = "{http://soap.sforce.com/2006/04/metadata}"
 OBJECTS = ["Contact", "User", "Invoice__c"]
 URL = "https://rts.example.com"
-
-
-@cache
-def schema() -> tuple[etree.XMLSchema, dict[str, list[tuple[str, str]]]]:
-    """The schema with an element for each type, and the declared children of each type, in their order."""
-    wsdl = etree.parse(Path(simple_salesforce.__file__).parent / "metadata.wsdl")
-    root = wsdl.find(f".//{XSD}schema")
-    types = {node.get("name"): node for node in root.iter(f"{XSD}complexType") if node.get("name")}
-    present = {node.get("name") for node in root.findall(f"{XSD}element")}
-    for name in types.keys() - present:
-        etree.SubElement(root, f"{XSD}element", name=name, type=f"tns:{name}")
-
-    def children(name: str) -> list[tuple[str, str]]:
-        node = types[name]
-        base = node.find(f".//{XSD}extension")
-        inherited = children(base.get("base").partition(":")[2]) if base is not None else []
-        own = [(e.get("name"), e.get("type", "").partition(":")[2]) for e in node.iter(f"{XSD}element")]
-        return inherited + own
-
-    order = {name: children(name) for name in types}
-    alone = etree.fromstring(etree.tostring(root))  # with the prefixes that the WSDL around it declares
-    return etree.XMLSchema(alone), order
-
-
-def ordered(element: etree._Element, kind: str) -> etree._Element:
-    """The element with its children in the schema's order: a file's order is free, a sequence's is not."""
-    _, order = schema()
-    declared = order.get(kind, [])
-    rank = {name: (number, child) for number, (name, child) in enumerate(declared)}
-    copy = etree.Element(element.tag)
-    copy.text = element.text
-    known = sorted(element, key=lambda child: rank.get(etree.QName(child).localname, (len(rank), ""))[0])
-    for child in known:
-        copy.append(ordered(child, rank.get(etree.QName(child).localname, (0, ""))[1]))
-    return copy
-
-
-def problems(content: bytes) -> list[str]:
-    """What the schema has against a file."""
-    root = etree.fromstring(content)
-    kind = etree.QName(root).localname
-    checker = schema()[0]
-    checker.validate(ordered(root, kind))
-    return [error.message for error in checker.error_log]
 
 
 def xml_files() -> dict[str, bytes]:
@@ -72,7 +23,7 @@ def test_every_file_is_valid() -> None:
     """No misspelt element, no value that is none, nothing missing, in any file of either format."""
     files = xml_files()
     assert len(files) > 60
-    assert {path: found for path, content in files.items() if (found := problems(content))} == {}
+    assert {path: found for path, content in files.items() if (found := schema_problems(content))} == {}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +43,7 @@ def test_mistakes_are_found(path: str, old: bytes, new: bytes) -> None:
     broken = content.replace(old, new)
     if new == b"<inlineHelp>":
         broken = broken.replace(b"</inlineHelpText>", b"</inlineHelp>")
-    assert problems(broken)
+    assert schema_problems(broken)
 
 
 def test_fields_have_help() -> None:

@@ -118,7 +118,7 @@ async def test_an_object_that_is_not_mirrored_any_more_loses_its_trigger(office:
     )
     await office.deploy(only)
     names = [name for (name,) in office.select("SELECT Name FROM ApexTrigger ORDER BY Name")]
-    assert names == ["RTS_Change_Event", "RTS_Contact", "RTS_Theirs"]
+    assert names == ["RTS_Change_Event", "RTS_Contact", "RTS_Synced_Field", "RTS_Theirs"]
     assert told(await office.status(only)) == []
 
 
@@ -269,6 +269,33 @@ async def test_what_cannot_be_assigned_is_told_and_the_rest_goes_on(office: Offi
         ("assignment", "RTS_Sync is not assigned to sync@acme.example")
     ]
     assert any("Manage Assignments" in warning for warning in outcome.warnings)
+
+
+async def test_conditions_that_cannot_work_are_not_written(office: Office) -> None:
+    """A compound field and an audit stamp of the configuration: named, with what to name instead."""
+    objects = '[[objects]]\nname = "Contact"\nconditions = ["MailingAddress", "LastModifiedDate"]\n'
+    outcome = await office.deploy(office.configuration(objects))
+    told_of = "\n".join(outcome.warnings)
+    assert "MailingAddress is a compound field: name MailingStreet, MailingCity" in told_of
+    assert "LastModifiedDate changes with every save" in told_of
+    assert office.select("SELECT Key__c FROM RTS_Synced_Field__c") == []
+    assert [difference.part for difference in outcome.left] == ["conditions"]
+
+
+async def test_users_and_profiles_without_pushes_are_listed(office: Office) -> None:
+    """A forgotten row of a data loader's user, or of a profile, explains changes that no push brings."""
+    await office.deploy()
+    assert (await office.status()).disabled_for == []
+    ((user, name, profile),) = office.select(
+        f"SELECT Id, Name, ProfileId FROM User WHERE Id = '{office.org.admin.user_id}'"
+    )
+    for owner, disabled in ((user, True), (profile, True)):
+        row = {"SetupOwnerId": owner, "Disable_RTS__c": disabled}
+        office.org.create(office.org.admin, "RTS_Settings__c", [row])[0].unwrap()
+    ((named,),) = office.select(f"SELECT Name FROM Profile WHERE Id = '{profile}'")
+    found = await office.status()
+    assert found.disabled_for == [f"profile {named}", f"user {name}"]
+    assert (found.disabled, told(found)) == (False, [])
 
 
 async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
