@@ -11,8 +11,9 @@ from rtsd.control import protocol
 from rtsd.control.documents import answer, whole_number
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.privacy import stored_push
+from rtsd.errors import Conflict
 from rtsd.rules.engine import RuleEngine
-from rtsd.store import dead_letters
+from rtsd.store import dead_letters, outbox
 from rtsd.store.database import Database
 from rtsd.store.dead_letters import DELIVERY
 from rtsd.store.inbox import Arrival, Inbox
@@ -43,7 +44,7 @@ class DeadLetters:
     async def retry(self, letter_id: int) -> None:
         """Put a push into the inbox again, under an id of its own; a delivery into the outbox.
 
-        A dead push keeps its number until it has been applied, and when it fails again.
+        A dead letter keeps its number until it has been applied or delivered, and when it fails again.
 
         Raises NotFound, and Conflict for a delivery whose rule is gone.
         """
@@ -60,14 +61,16 @@ class DeadLetters:
         await self._inbox.append(Arrival(webhook_id, self._now(), stored_push(letter.body)))
 
     async def drop(self, letter_id: int) -> None:
-        """Delete a dead letter. Raises NotFound."""
-        await dead_letters.get(self._database, letter_id)
-        await self._delete(letter_id, "dropped")
-
-    async def _delete(self, letter_id: int, how: str) -> None:
+        """Delete a dead letter. Raises NotFound, and Conflict for a delivery that is being sent again."""
+        letter = await dead_letters.get(self._database, letter_id)
         async with self._work.begin() as unit:
+            if letter.webhook_id is not None and await outbox.is_pending(unit.tx, letter.webhook_id):
+                raise Conflict(
+                    f"dead letter {letter_id} is being sent again",
+                    "wait until it has arrived or failed again; `rtsd rules` counts what is pending",
+                )
             await dead_letters.drop(unit.tx, letter_id)
-            message = f"dead letter {letter_id} {how} at {to_iso(self._now())}"
+            message = f"dead letter {letter_id} dropped at {to_iso(self._now())}"
             await unit.note(Note("dead_letter", message=message))
 
 

@@ -211,7 +211,7 @@ def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejectio
 
 def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
     database, catalog, work = base.database, base.catalog, base.work
-    now, random_bytes = base.machine.wall, base.machine.random_bytes
+    now = base.machine.wall
     return RuleEngine(
         database,
         catalog,
@@ -227,9 +227,8 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
             push=channel.push,
             reachability=channel.reachability,
             status=shown.status,
-            random_bytes=random_bytes,
+            random_bytes=base.machine.random_bytes,
         ),
-        random_bytes=random_bytes,
     )
 
 

@@ -240,6 +240,7 @@ async def _write(unit: UnitOfWork, delivery: Delivery, result: DeliveryResult, n
     attempts = delivery.tries + 1
     if result.outcome != "failed":
         await outbox.finish(unit.tx, delivery, result.outcome, now)
+        await dead_letters.settle_delivery(unit.tx, delivery.webhook_id)
         return _note(delivery, result.outcome, result.reason, now)
     if circuit.is_abandoned(attempts, delivery.first_tried_at or now, now):
         return await _dead_letter(

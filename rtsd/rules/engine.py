@@ -11,9 +11,9 @@ from rtsd.core.schema import ObjectSchema, narrow
 from rtsd.errors import Conflict
 from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
-from rtsd.rules.match import CompiledRule, Matcher, new_webhook_id
+from rtsd.rules.match import CompiledRule, Matcher
 from rtsd.rules.rule import Action, Alert, Rule
-from rtsd.store import dead_letters, outbox
+from rtsd.store import outbox
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.dead_letters import DeadLetter
@@ -48,7 +48,6 @@ class RuleEngine:
         matcher: Matcher,
         deliverer: Deliverer,
         watch: AlertWatch,
-        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._catalog = catalog
@@ -57,7 +56,6 @@ class RuleEngine:
         self.matcher = matcher
         self.deliverer = deliverer
         self.watch = watch
-        self._random_bytes = random_bytes
         self.rules: Sequence[Rule] = ()
         self.alerts: Sequence[Alert] = ()
 
@@ -90,9 +88,9 @@ class RuleEngine:
         return found
 
     async def send_again(self, letter: DeadLetter) -> None:
-        """Return an undelivered message to the outbox under its old id.
+        """Return an undelivered message to the outbox under its old id, unless it is there already.
 
-        Raises Conflict if its rule is no longer configured.
+        Its dead letter stays until it has arrived. Raises Conflict if its rule is no longer configured.
         """
         action = self._actions().get(letter.rule or "")
         if action is None:
@@ -101,7 +99,7 @@ class RuleEngine:
             )
         event = msgspec.json.decode(letter.body, type=_Document).event
         delivery = NewDelivery(
-            webhook_id=letter.webhook_id or new_webhook_id(self._random_bytes),
+            webhook_id=letter.webhook_id or "",
             rule=letter.rule or "",
             destination=action.destination,
             object=letter.object or "",
@@ -110,9 +108,11 @@ class RuleEngine:
             body=letter.body,
         )
         async with self._work.begin() as unit:
-            await dead_letters.drop(unit.tx, letter.id)
+            if await outbox.is_pending(unit.tx, delivery.webhook_id):
+                return
             await outbox.add(unit.tx, [delivery], self._now())
-            await unit.note(Note("dead_letter", message=f"dead letter {letter.id} retried: {letter.rule}"))
+            message = f"dead letter {letter.id} is sent again: {letter.rule}"
+            await unit.note(Note("dead_letter", message=message))
         self.deliverer.wake.set()
 
     async def mistakes(self, rules: Sequence[Rule]) -> list[str]:

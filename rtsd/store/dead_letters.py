@@ -24,6 +24,8 @@ _IN_INBOX = (
 )
 """Whether a letter waits in the inbox; the range of ids uses the index, which LIKE would not."""
 
+_DELIVERY = "kind = 'delivery' AND webhook_id=?"
+
 _SELECT = (
     "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id"
     " FROM _rts_dead_letter"
@@ -119,7 +121,14 @@ async def settle_retries(tx: Tx, webhook_ids: Iterable[str]) -> None:
 
 
 async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
-    """Add an undeliverable message under a new id."""
+    """Add an undeliverable message. One that was sent again keeps its number, and adds up its tries."""
+    known = await tx.executemany(
+        "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+?"
+        f" WHERE {_DELIVERY}",
+        [(letter.at, letter.reason, letter.message, letter.body, letter.attempts, letter.webhook_id)],
+    )
+    if known:
+        return
     await tx.execute(
         "INSERT INTO _rts_dead_letter"
         " (at, reason, message, object, record, attempts, body, kind, rule, webhook_id)"
@@ -138,6 +147,13 @@ async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
         ),
     )
     tx.counts.dead_letters += 1
+
+
+async def settle_delivery(tx: Tx, webhook_id: str) -> None:
+    """Delete the letter of a delivery that was sent again, now that it has arrived or is not wanted."""
+    tx.counts.dead_letters -= await tx.executemany(
+        f"DELETE FROM _rts_dead_letter WHERE {_DELIVERY}", [(webhook_id,)]
+    )
 
 
 async def newest(database: Database, limit: int = 1000) -> list[DeadLetter]:

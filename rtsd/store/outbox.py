@@ -86,6 +86,13 @@ async def due(
     return [Delivery(*row) for row in rows]
 
 
+async def is_pending(tx: Tx, webhook_id: str) -> bool:
+    """Whether a delivery with this id is not done yet."""
+    return bool(
+        await tx.fetch("SELECT 1 FROM _rts_outbox WHERE done_at IS NULL AND webhook_id=?", (webhook_id,))
+    )
+
+
 async def finish(tx: Tx, delivery: Delivery, outcome: str, at: Millis, *, failed: bool = False) -> None:
     """Mark a delivery as done, whatever the outcome, and make the next one of its lane due.
 

@@ -229,6 +229,49 @@ async def test_socket_activation_as_documented(tmp_path: Path, measured: Callabl
             assert "/etc/rtsd" in told
 
 
+def instances(rig: Rig, *names: str) -> dict[str, str]:
+    """What lies on the machine for instances of rtsd@.service, each with a mirror of its own."""
+    given = {
+        "etc/systemd/system/rtsd.service": (UNITS / "rtsd.service").read_text(),
+        "etc/systemd/system/rtsd@.service": (UNITS / "rtsd@.service").read_text(),
+        "usr/bin/rtsd": PROGRAM,
+    }
+    for name in names:
+        socket = f"/run/rtsd-{name}/rtsd.sock"
+        rig.write_config(path=f"/var/lib/rtsd-{name}/mirror.db", socket=socket, listen="")
+        given[f"etc/rtsd/{name}.toml"] = rig.config.read_text()
+        for secret in ("sf-secret", "push-token"):
+            given[f"etc/rtsd/credentials/{name}/{secret}"] = (rig.place / secret).read_text()
+    return given
+
+
+async def test_uninstall_stops_every_instance(tmp_path: Path) -> None:
+    """One that runs and is enabled, one that only runs, one that is enabled and has failed: none is left."""
+    async with standing({OBJECT: 20}) as rig:
+        given = instances(rig, "acme", "beta", "gamma")
+        given["etc/rtsd/gamma.toml"] += "[qouta]\n"
+        with booted(tmp_path, given) as machine:
+            machine.run("chmod", "755", "/usr/bin/rtsd")
+            machine.systemctl("enable", "--now", "rtsd@acme")
+            machine.systemctl("start", "rtsd@beta")
+            machine.systemctl("enable", "--now", "rtsd@gamma", check=False)
+            units = [f"rtsd@{name}.service" for name in ("acme", "beta", "gamma")]
+            states = [machine.show(unit, "ActiveState") for unit in units]
+            assert states == ["active", "active", "failed"]
+            told = machine.run("/usr/bin/rtsd", "service", "uninstall")
+            assert [line for line in told.splitlines() if line.startswith("stopped")] == [
+                f"stopped {unit}" for unit in units
+            ]
+            assert [machine.show(unit, "MainPID") for unit in units] == ["0"] * 3
+            assert {machine.show(unit, "LoadState") for unit in units} == {"not-found"}
+            assert machine.run("find", "/etc/systemd", "-name", "rtsd@*", "-o", "-name", "rtsd.s*") == ""
+            left = told.partition("These stay")[2]
+            mirrors = re.findall("/var/lib/private/rtsd-([a-z]+)", left)
+            assert mirrors == ["acme", "beta", "gamma"]
+            machine.run("test", "-s", "/var/lib/private/rtsd-acme/mirror.db")
+            assert "/etc/rtsd\n" in left
+
+
 def _reload_shows_mistakes(machine: Machine) -> None:
     """`systemctl reload` fails with a mistake in the configuration, and rtsd runs on as before."""
     pid = machine.show("rtsd", "MainPID")

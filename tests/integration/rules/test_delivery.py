@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from rtsd.control.client import ControlClient
+from rtsd.errors import Conflict
 from rtsd.store import dead_letters
 from rtsd.sync.apply import Applier
 from tests.support.inprocess.rules import Make, Receiver, Ruled
@@ -271,6 +273,47 @@ async def test_a_day_of_failures_ends_in_a_dead_letter_that_can_be_retried(
     assert receiver.documents[-1] == receiver.documents[0]
     assert len({headers["webhook-id"] for headers, _ in receiver.seen}) == 1
     assert sender.rig.parts.base.database.counts.dead_letters == 0
+
+
+async def test_a_dead_letter_that_fails_again_keeps_its_number_and_its_tries(
+    ruled: Make, receiver: Receiver
+) -> None:
+    """It stays in the list while it is sent again, once; only what has arrived leaves it."""
+    sender = await ruled()
+    letters = sender.rig.parts.base.database
+    receiver.status = 400
+    await create(sender, "Ada")
+    await sender.settle()
+    await _a_day_passes(sender)
+    (first,) = await dead_letters.newest(letters)
+    tried = len(receiver.seen)
+    assert first.attempts == tried
+    async with ControlClient(sender.rig.place / "rtsd.sock") as client:
+        await client.retry(first.id)
+        await client.retry(first.id)
+        assert (await sender.pending(), letters.counts.dead_letters) == (1, 1)
+        with pytest.raises(Conflict, match=f"dead letter {first.id} is being sent again"):
+            await client.drop(first.id)
+        await _a_day_passes(sender)
+        (again,) = await client.dead_letters()
+        assert (again.id, again.attempts) == (first.id, len(receiver.seen))
+        assert (len(receiver.seen) > tried, again.at > first.at) == (True, True)
+        assert "dead letter 1 is sent again" in await _said(sender)
+        receiver.status = 200
+        await client.retry(first.id)
+        await sender.deliver()
+        assert (await client.dead_letters(), letters.counts.dead_letters) == ([], 0)
+
+
+async def _a_day_passes(sender: Ruled) -> None:
+    for _ in range(25 * 4):
+        sender.rig.advance(HOUR_S / 4)
+        await sender.deliver()
+    assert await sender.pending() == 0
+
+
+async def _said(sender: Ruled) -> str:
+    return "; ".join(note.message or "" for note in await sender.rig.notes("dead_letter"))
 
 
 async def test_a_destination_that_is_gone_for_a_day_is_given_up(ruled: Make, receiver: Receiver) -> None:
