@@ -139,6 +139,8 @@ def notice(state: State) -> tuple[str, str] | None:
         return f"✖ Storage: {status.storage}. Pushes are refused until it can be written again.", "error"
     if status.org.reachable is False and status.mode != "unreachable":
         return f"✖ Salesforce does not answer rtsd: {status.org.error or 'no reason given'}.", "error"
+    if status.mode in ("interval", "real_time") and (text := _relay_notice(status)):
+        return text, "warn"
     text = _mode_notice(status, now)
     return (text, mode_sign(status.mode).role) if text else None
 
@@ -152,6 +154,13 @@ def _link_notice(state: State, now: datetime) -> str:
     if link.phase is Phase.LOST:
         return f"✖ Lost{since}. {link.message} What is shown is old.{retry}"
     return f"{LINKS[link.phase].glyph} {link.message} {link.do}{retry}".replace("  ", " ")
+
+
+def _relay_notice(status: Status) -> str:
+    relay = status.package.relay
+    if relay is None or relay.problem is None:
+        return ""
+    return f"▲ {relay.problem.what} {relay.problem.do}"
 
 
 def _mode_notice(status: Status, now: datetime) -> str:

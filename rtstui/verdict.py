@@ -84,8 +84,11 @@ def fresh(status: Status, now: datetime) -> Verdict:
         waiting = f"{short(status.inbox.pending)} waiting"
         long = f"{count(status.inbox.pending)} pushes wait to be applied; {last}"
         return Verdict("busy", waiting, long, waiting)
-    if status.mode != "real_time":
-        return Verdict("warn", f"interval, {last}", f"by Interval Sync, {measured}; {last}", "interval")
+    relay = status.package.relay
+    is_broken = relay is not None and relay.problem is not None
+    if is_broken or status.mode != "real_time":
+        word = "relay down" if is_broken else "interval"
+        return Verdict("warn", f"{word}, {last}", f"by Interval Sync, {measured}; {last}", word)
     if worst is None:
         return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}", last)
     return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (measured, last, quiet))), measured)

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from rtsd.apex.names import trigger_names
+from rtsd.core.relay import position_fields
 
 VERSION = "1.0.0"
 """The package's version, the `pkg` of every push."""
@@ -31,9 +32,6 @@ TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Heartbeat_Test", "RTS_Trigg
 
 TRIGGERS_CLASS = "RTS_Triggers"
 """The generated class with the objects of the triggers."""
-
-_RENAMED_API = 66.0
-"""From this version on EventBusSubscriber has LastProcessed and LastPublished (Object Reference)."""
 
 DEFAULT = "force-app/main/default/"
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
@@ -113,11 +111,6 @@ def apex_version(api_version: str) -> str:
     if not OLDEST_API <= requested < 1000:
         raise ValueError(f"the Salesforce package needs API version {OLDEST_API} or later, not {api_version}")
     return f"{min(requested, NEWEST_API):.1f}"
-
-
-def position_fields(api_version: str) -> tuple[str, str]:
-    """Return the fields of EventBusSubscriber for the last event processed, and the last published."""
-    return ("LastProcessed", "LastPublished") if float(api_version) >= _RENAMED_API else ("Position", "Tip")
 
 
 def origin(gateway_url: str) -> str:

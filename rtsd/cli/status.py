@@ -38,6 +38,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     if now.package.next_probe_at is not None:
         package += f", probed again at {now.package.next_probe_at}"
     yield "package", f"{coloured(now.package.state)} {clean(package)}"
+    if now.package.relay is not None:
+        yield "relay", clean(_relay(now))
     for problem in now.package.problems:
         yield "", clean(f"{problem.what} {problem.do}")
     proof = f" ({now.push.quiet_proof})" if now.push.quiet_proof else ""
@@ -60,6 +62,14 @@ def _org(now: Status) -> str:
     kind = None if org.sandbox is None else "sandbox" if org.sandbox else "production"
     known = [part for part in (org.name, org.id, kind, org.edition, org.user, org.error) if part]
     return ", ".join(known) or "not known yet"
+
+
+def _relay(now: Status) -> str:
+    relay = now.package.relay
+    if relay is None:
+        return "not known yet"
+    runs = f", runs as {relay.user}" if relay.user else ""
+    return f"{relay.status or 'status not known'}{runs}, proven {ago(now.now, relay.proven_at)}"
 
 
 def _seen(now: Status) -> str:

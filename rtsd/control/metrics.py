@@ -124,6 +124,10 @@ def _push(status: protocol.Status) -> Iterator[Metric]:
     yield _gauge(
         "rtsd_push_missed_last_day", "Changes that a push should have brought, in 24 hours.", push.missed_24h
     )
+    relay = status.package.relay
+    running = relay is None or relay.problem is None
+    yield _gauge("rtsd_relay_running", "0 if the package's relay passes no changes on.", float(running))
+    yield _gauge("rtsd_package_problems", "Problems of the Salesforce package.", len(status.package.problems))
 
 
 def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:

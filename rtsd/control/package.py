@@ -10,7 +10,7 @@ from aiohttp import web
 from rtsd import apex
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, is_on, object_of
-from rtsd.control.wire import iso, problems
+from rtsd.control.wire import iso, problems, relay
 from rtsd.core.instant import to_iso
 from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
@@ -100,6 +100,7 @@ class PackageOperations:
             triggers=self._triggers(known),
             triggers_as_of=iso(known.triggers_at or None),
             settings=_settings(known.settings),
+            relay=relay(known),
             async_used=known.async_used,
             async_max=known.async_max,
             errors_24h=known.errors_24h,

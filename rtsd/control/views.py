@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rtsd import __version__
 from rtsd.control import protocol
-from rtsd.control.wire import iso, problems
+from rtsd.control.wire import iso, problems, relay
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
@@ -109,6 +109,7 @@ class Views:
             disabled=known.disabled,
             last_seen_at=iso(known.last_seen_at),
             problems=problems(watch.problems()),
+            relay=relay(known),
             next_probe_at=iso(watch.next_probe_at),
         )
 

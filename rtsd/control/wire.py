@@ -9,6 +9,7 @@ from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.problem import Problem
 from rtsd.store.journal import Entry
+from rtsd.sync.package import PackageState
 
 
 def iso(moment: Millis | None) -> str | None:
@@ -38,6 +39,25 @@ def event(entry: Entry) -> protocol.Event:
 def problems(found: Iterable[Problem]) -> list[protocol.Problem]:
     """Return problems."""
     return [protocol.Problem(what=problem.what, do=problem.do) for problem in found]
+
+
+def relay(known: PackageState) -> protocol.Relay | None:
+    """Return the relay's state; None while it is unknown."""
+    found = known.relay
+    if found is None:
+        return None
+    failure = found.failure
+    return protocol.Relay(
+        status=found.status,
+        position=found.position,
+        tip=found.tip,
+        last_error=found.last_error,
+        retries=found.retries,
+        user=found.user,
+        as_of=to_iso(found.as_of),
+        proven_at=iso(known.relayed_at),
+        problem=problems([failure])[0] if failure else None,
+    )
 
 
 def estimate(cost: Cost, maxima: Mapping[str, int]) -> protocol.Estimate:

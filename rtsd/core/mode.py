@@ -32,6 +32,7 @@ class Signal(StrEnum):
 
     PUSH = "push received"
     SILENCE = "no push for silence_after"
+    RELAY_FAILED = "the relay does not pass changes on"
     PACKAGE_FOUND = "package found"
     PACKAGE_MISSING = "package not in the org"
     PACKAGE_DISABLED = "package disabled in the org"
@@ -50,6 +51,7 @@ _TABLE: dict[Signal, tuple[Mode, ...]] = {
     #                         from: _A  _R  _I  _D  _U  _P
     Signal.PUSH: (_R, _R, _R, _R, _R, _P),  # a push proves that push works, whatever else is known
     Signal.SILENCE: (_A, _I, _I, _D, _U, _P),
+    Signal.RELAY_FAILED: (_I, _I, _I, _D, _U, _P),
     Signal.PACKAGE_FOUND: (_I, _R, _I, _D, _U, _P),  # real_time only on the evidence of a push
     Signal.PACKAGE_MISSING: (_A, _A, _A, _A, _U, _P),
     Signal.PACKAGE_DISABLED: (_D, _D, _D, _D, _U, _P),

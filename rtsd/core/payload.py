@@ -49,6 +49,8 @@ class Heartbeat(_Document, tag_field="kind", tag="heartbeat"):
     triggers: list[str] | None = None
     async_: dict[str, Any] = msgspec.field(default={}, name="async")
     errors_24h: int = 0
+    relay: dict[str, Any] | None = None
+    """The state of the relay, and whether it passed this heartbeat on; None from an older package."""
 
 
 class Test(_Document, tag_field="kind", tag="test"):

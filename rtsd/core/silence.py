@@ -5,7 +5,8 @@
     live       a push arrived within silence_after
     idle       none arrived, and a read of every object found no change
     filtered   none arrived, and the changes touched only fields that no sync condition watches
-    silent     none arrived, although changes were made that a push should have delivered
+    silent     none arrived, although changes were made that a push should have delivered, or none can:
+               the relay in the org is known not to pass changes on
     unknown    nothing was read yet, or the pushes for the changes found may still arrive
 
 A heartbeat is no push: it comes from a scheduled job, and arrives although an Apex trigger is dead.
@@ -64,12 +65,16 @@ def is_watched(operation: str, changed: Sequence[str] | None, conditions: Iterab
     return any(name.lower() in watched for name in changed or ())
 
 
-def judge(found: Unpushed, last: Millis | None, now: Millis) -> tuple[Quiet, str]:
-    """Classify a silence since the push at `last` (None: no push yet) and state the evidence."""
+def judge(found: Unpushed, last: Millis | None, now: Millis, broken: str | None = None) -> tuple[Quiet, str]:
+    """Classify a silence since the push at `last` (None: no push yet) and state the evidence.
+
+    `broken` is why no push can arrive, if that is known.
+    """
     sign = f"last push at {to_iso(last)}" if last is not None else "no push yet"
     evidence = f"{sign}, every object read at {to_iso(now)}"
-    if found.watched:
-        return Quiet.SILENT, f"no push delivered {_changes(found.watched)} ({evidence})"
+    if found.watched or broken is not None:
+        missed = f"no push delivered {_changes(found.watched)}" if found.watched else "nothing was missed yet"
+        return Quiet.SILENT, f"{broken} {missed} ({evidence})" if broken else f"{missed} ({evidence})"
     if found.fresh:
         return Quiet.UNKNOWN, f"{_changes(found.fresh)} may still be pushed ({evidence})"
     if found.beside:

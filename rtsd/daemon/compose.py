@@ -225,6 +225,7 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
             work,
             now=now,
             push=channel.push,
+            relay=channel.relay,
             reachability=channel.reachability,
             status=shown.status,
             random_bytes=base.machine.random_bytes,
@@ -249,6 +250,7 @@ def _services(
         describer=describer,
         missed_pushes=channel.missed_pushes,
         package=channel.package,
+        relay=channel.relay,
     )
     return Services(
         inbox=inbox,

@@ -47,6 +47,7 @@ from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_probe import PackageProbe
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
+from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.repair import Repair, RepairService
 from rtsd.sync.retention import Retention
 from rtsd.sync.schedule import CurrentSchedule
@@ -109,6 +110,7 @@ class Channel:
     push: PushActivity
     package: PackageWatch | None
     """None without a gateway, as nothing is pushed then."""
+    relay: RelayWatch | None
     conditions: Conditions
     missed_pushes: MissedPushes
     mode: ModeMachine

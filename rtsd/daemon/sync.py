@@ -16,6 +16,7 @@ from rtsd.sync.package import PackageWatch, Wanted
 from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.package_probe import PackageProbe
 from rtsd.sync.reachability import Reachability
+from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.repair import Repair
 from rtsd.sync.windows import Windows
 
@@ -71,22 +72,35 @@ def channel_of(base: Base) -> Channel:
         uncovered=package.uncovered if package else list,
     )
     mode = ModeMachine(database, work, now, missed_pushes, has_gateway=package is not None)
+    relay = None
+    if package is not None:
+        relay = RelayWatch(
+            base.client,
+            package,
+            push,
+            mode,
+            missed_pushes=missed_pushes,
+            schedule=base.schedule,
+            now=now,
+            monotonic=monotonic,
+        )
     return Channel(
         push=push,
         package=package,
+        relay=relay,
         conditions=Conditions(
             base.client, database, catalog, work, now=now, period_ms=config.sync.describe_every
         ),
         missed_pushes=missed_pushes,
         mode=mode,
-        evidence=PushEvidence(push, mode, package, monotonic),
+        evidence=PushEvidence(push, mode, package, relay, monotonic),
         reachability=Reachability(base.client.exchange, work, mode),
     )
 
 
 def package_probe(base: Base, channel: Channel) -> PackageProbe | None:
     """Build the package probe; None without a gateway."""
-    if channel.package is None:
+    if channel.package is None or channel.relay is None:
         return None
     errors = PackageErrors(
         base.client,
@@ -102,6 +116,7 @@ def package_probe(base: Base, channel: Channel) -> PackageProbe | None:
         now=base.machine.wall,
         mode=channel.mode,
         watch=channel.package,
+        relay=channel.relay,
         conditions=channel.conditions,
         errors=errors,
     )

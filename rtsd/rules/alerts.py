@@ -2,7 +2,8 @@
 
 ::
 
-    silent        changes were made that a push should have delivered (`push.quiet`), not mere idleness
+    silent        changes were made that a push should have delivered (`push.quiet`), not mere idleness;
+                  or the relay in the org is known not to pass changes on
     unreachable   the org does not answer, or refuses the login
     quota         objects wait for quota
     dead_letter   there are new dead letters; repeated for further ones, at most once an hour
@@ -32,6 +33,7 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.reachability import Reachability
+from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 CHECK_EVERY_S = 1.0
@@ -68,6 +70,7 @@ class AlertWatch(Service):
         *,
         now: Callable[[], Millis],
         push: PushActivity,
+        relay: RelayWatch | None,
         reachability: Reachability,
         status: RenderStatus,
         random_bytes: Callable[[int], bytes],
@@ -78,6 +81,7 @@ class AlertWatch(Service):
         self._work = work
         self._now = now
         self._push = push
+        self._relay = relay
         self._reachability = reachability
         self._status = status
         self._random_bytes = random_bytes
@@ -188,7 +192,10 @@ class AlertWatch(Service):
     async def _conditions(self) -> AsyncIterator[tuple[str, ActiveAlert]]:
         """The conditions that hold now, keyed `kind` or `kind object`."""
         now = self._now()
-        if self._push.quiet is Quiet.SILENT:
+        failure = self._relay.failure if self._relay is not None else None
+        if failure is not None:
+            yield "silent", ActiveAlert(now, f"{failure.what} {failure.do}")
+        elif self._push.quiet is Quiet.SILENT:
             yield "silent", ActiveAlert(now, self._push.quiet_proof or "pushes are lost")
         if self._reachability.error is not None:
             yield "unreachable", ActiveAlert(now, self._reachability.error)

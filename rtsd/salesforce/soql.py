@@ -121,6 +121,22 @@ def user_named(username: str) -> str:
     return select(("Id", "Username"), "User", equals("Username", username))
 
 
+def user(user_id: str) -> str:
+    """A user: username, and whether they are active."""
+    return select(("Username", "IsActive"), "User", equals("Id", user_id))
+
+
+def event_subscription(apex_trigger: str, positions: Sequence[str]) -> str:
+    """The subscription of an Apex trigger to a platform event (Object Reference, EventBusSubscriber)."""
+    fields = ("Status", "LastError", "Retries", *positions)
+    return select(fields, "EventBusSubscriber", equals("Name", apex_trigger))
+
+
+def event_subscriber_config(apex_trigger: str) -> str:
+    """The configured user of such a subscription (Tooling API)."""
+    return select(("UserId",), "PlatformEventSubscriberConfig", equals("DeveloperName", apex_trigger))
+
+
 def view_all_data(user_id: str) -> str:
     """View All Data in each of a user's permission sets, which include the profile."""
     fields = ("PermissionSet.PermissionsViewAllData",)

@@ -13,6 +13,7 @@ from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
+from rtsd.sync.relay_watch import RelayWatch
 
 
 class PushEvidence(Service):
@@ -25,12 +26,14 @@ class PushEvidence(Service):
         push: PushActivity,
         mode: ModeMachine,
         package: PackageWatch | None,
+        relay: RelayWatch | None,
         monotonic: Callable[[], Millis],
     ) -> None:
         super().__init__()
         self._push = push
         self._mode = mode
         self._package = package
+        self._relay = relay
         self._monotonic = monotonic
         self._pending: deque[tuple[Push, Millis]] = deque()
         """Pushes that are not signalled yet, with their time of arrival (ms)."""
@@ -53,13 +56,16 @@ class PushEvidence(Service):
         return UNTIL_WOKEN
 
     async def _judge(self, push: Push, at: Millis) -> None:
-        """Signal a push. A heartbeat is no evidence while changes are known that no push delivered."""
+        """Signal a push. A heartbeat is no evidence while changes are known that no push delivered or can."""
         disabled = isinstance(push, Heartbeat) and push.settings.get("disabled") is True
         if self._package is not None:
             self._package.observe(push, at)
             if self._mode.mode is Mode.DISABLED and not isinstance(push, Heartbeat):
                 self._package.request_probe()  # sent before it was disabled, or is it enabled again?
+        if self._relay is not None:
+            await self._relay.observe(push, at)
+        broken = self._relay is not None and self._relay.failure is not None
         if disabled:
             await self._mode.observe(Signal.PACKAGE_DISABLED)
-        elif not isinstance(push, Heartbeat) or self._push.quiet is not Quiet.SILENT:
+        elif not isinstance(push, Heartbeat) or not (broken or self._push.quiet is Quiet.SILENT):
             await self._mode.observe(Signal.PUSH)

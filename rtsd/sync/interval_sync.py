@@ -16,6 +16,7 @@ from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
+from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.unit_of_work import UnitsOfWork
 from rtsd.sync.windows import Windows
@@ -38,6 +39,7 @@ class IntervalSync(Service):
         describer: Describer,
         missed_pushes: MissedPushes,
         package: PackageWatch | None,
+        relay: RelayWatch | None,
     ) -> None:
         super().__init__()
         self._catalog = catalog
@@ -49,6 +51,7 @@ class IntervalSync(Service):
         self._describer = describer
         self._missed_pushes = missed_pushes
         self._package = package
+        self._relay = relay
         self._must_catch_up = True
         """True if windows are due whatever the mode: after a start, and when pushes resume."""
         mode.subscribe(self._on_transition)
@@ -66,7 +69,8 @@ class IntervalSync(Service):
     async def step(self) -> float:
         """Read the windows that the mode requires, or that are due to catch up."""
         mode = self._mode.mode
-        if mode in READS_BY_INTERVAL or (self._must_catch_up and mode is not Mode.PAUSED):
+        is_broken = self._relay is not None and self._relay.failure is not None
+        if mode in READS_BY_INTERVAL or ((self._must_catch_up or is_broken) and mode is not Mode.PAUSED):
             self._must_catch_up = False
             try:
                 is_complete = await self.read()

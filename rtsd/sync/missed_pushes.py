@@ -39,6 +39,8 @@ class PushActivity:
     """Monotonic ms of the last heartbeat, which proves that the package runs, not that changes arrive."""
     quiet: Quiet = Quiet.UNKNOWN
     quiet_proof: str | None = None
+    broken: str | None = None
+    """Why no push can arrive, if that is known: the relay in the org does not pass changes on."""
 
     def record(self, push: Push, at: Millis, monotonic: Millis) -> None:
         """Record a valid push."""
@@ -87,6 +89,8 @@ class MissedPushes:
         """Changes found since the last push."""
         self._since: Millis | None = None
         self._expected_since: Millis | None = None
+        self._judged_since: Millis = 0
+        """Changes made earlier have an explanation, so they prove no further silence."""
         self._seq = 0
         """The newest journal entry that was counted."""
         self._counting = asyncio.Lock()
@@ -121,13 +125,19 @@ class MissedPushes:
             push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is enabled"
             return
         before = push.quiet
-        push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._now())
+        push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._now(), push.broken)
         if push.quiet is before:
             return
         detail = {"quiet": push.quiet.value, "missed": self._unpushed.watched}
         await self._work.note(Note("package", message=f"{push.quiet}: {push.quiet_proof}", detail=detail))
         if push.quiet is Quiet.SILENT:
             log.warning("silent", proof=push.quiet_proof)
+
+    async def restart(self) -> None:
+        """Judge only changes made from now on: why earlier ones were missed is known, and corrected."""
+        await self.count()
+        self._unpushed = Unpushed()
+        self._judged_since = self._server_clock.now()
 
     async def count(self) -> None:
         """Count the changes journalled since the last call, which may not have ended yet."""
@@ -139,7 +149,7 @@ class MissedPushes:
         grace = min(GRACE_MS, self._schedule().silence_after)
         found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._database)
-        watched = unwatched = fresh = beside = 0
+        watched = explained = unwatched = fresh = beside = 0
         uncovered = self._uncovered()
         for change in found:
             made = change.made_at
@@ -155,12 +165,13 @@ class MissedPushes:
             elif change.object in uncovered:
                 continue
             elif self._is_watched(change):
-                watched += 1
+                is_explained = made + self._offset < self._judged_since
+                explained, watched = explained + is_explained, watched + (not is_explained)
             else:
                 unwatched += 1
         self._seq = max(self._seq, seen)
-        if watched:
-            self._missed.append((now, watched))
+        if watched or explained:
+            self._missed.append((now, watched + explained))
         if self._since != self._push.last_at:
             self._since, self._unpushed = self._push.last_at, Unpushed()
         self._unpushed = Unpushed(watched, unwatched, fresh, beside).after(self._unpushed)

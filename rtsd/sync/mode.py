@@ -17,6 +17,7 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 EXPECTS_PUSHES = {
     Signal.PUSH: True,
+    Signal.RELAY_FAILED: True,
     Signal.PACKAGE_FOUND: True,
     Signal.PACKAGE_ENABLED: True,
     Signal.PACKAGE_MISSING: False,

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rtsd.core import relay as relays
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
 from rtsd.core.problem import Problem
+from rtsd.core.relay import Relay
 from rtsd.errors import (
     AuthenticationFailed,
     Conflict,
@@ -61,6 +63,9 @@ class PackageState:
     heartbeat_at: Millis | None = None
     errors_24h: int | None = None
     """Rows of RTS_Error__c, as counted by the last heartbeat."""
+    relay: Relay | None = None
+    relayed_at: Millis | None = None
+    """When a push or heartbeat last came through the relay."""
     async_used: int | None = None
     async_max: int | None = None
 
@@ -121,6 +126,8 @@ class PackageWatch:
         if beat.triggers is not None:
             known.triggers, known.triggers_at = frozenset(beat.triggers), at
         known.errors_24h = beat.errors_24h
+        if beat.relay is not None:
+            known.relay = relays.from_heartbeat(beat.relay, at, known.relay)
         if beat.errors_24h:
             self.wake.set()
         known.async_used, known.async_max = _number(beat.async_.get("used")), _number(beat.async_.get("max"))
@@ -254,6 +261,8 @@ class PackageWatch:
                     f"The package is bound to org {bound}, so it does not push.", "Run `rtsd package deploy`."
                 )
             )
+        if known.relay is not None and known.relay.failure is not None:
+            found.append(known.relay.failure)
         if names := self.uncovered():
             found.append(
                 Problem(
@@ -274,7 +283,7 @@ class PackageWatch:
     def _set_missing(self) -> Signal:
         known = self.known
         known.state, known.disabled, known.settings, known.configured = "missing", None, None, None
-        known.triggers = known.errors_24h = known.version = None
+        known.triggers = known.errors_24h = known.version = known.relay = None
         known.settings_hidden = False
         return Signal.PACKAGE_MISSING
 

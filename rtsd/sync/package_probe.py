@@ -15,6 +15,7 @@ from rtsd.sync.conditions import Conditions
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_errors import PackageErrors
+from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 REAL_TIME_PROBE_S = 10.0
@@ -35,6 +36,7 @@ class PackageProbe(Service):
         now: Callable[[], Millis],
         mode: ModeMachine,
         watch: PackageWatch,
+        relay: RelayWatch,
         conditions: Conditions,
         errors: PackageErrors,
     ) -> None:
@@ -43,6 +45,7 @@ class PackageProbe(Service):
         self._now = now
         self._mode = mode
         self.watch = watch
+        self._relay = relay
         self._conditions = conditions
         self._errors = errors
         self._problems: Sequence[Problem] = ()
@@ -54,12 +57,14 @@ class PackageProbe(Service):
         return self.watch.pause_s()
 
     async def step(self) -> float:
-        """Probe if that is due or requested, then read conditions and errors if they are due."""
+        """Probe if that is due or requested, then read what else of the package is due."""
         watch = self.watch
         if self._mode.is_paused:
             return REAL_TIME_PROBE_S
         if self._mode.mode is not Mode.REAL_TIME or watch.is_requested:
             await self.handle(await watch.probe())
+        await self._relay.step()
+        await self._report_problems()
         await self._conditions.step(watch.known.state)
         await self._errors.step(watch.known)
         if self._mode.mode is Mode.REAL_TIME:
@@ -71,6 +76,9 @@ class PackageProbe(Service):
     async def handle(self, signal: Signal) -> None:
         """Pass a probe's signal to the mode machine, and journal each conflict found once."""
         await self._mode.observe(signal)
+        await self._report_problems()
+
+    async def _report_problems(self) -> None:
         problems = self.watch.problems()
         for problem in problems:
             if problem not in self._problems:

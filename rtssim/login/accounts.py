@@ -118,7 +118,8 @@ class Accounts:
     def session_of(self, token: str) -> Session:
         """Return the session of a token and renew its lifetime; raises `OrgError` 401 if it has ended."""
         session = self._sessions.get(token)
-        if session is not None and session.is_usable(self._org.clock.now()):
+        usable = session is not None and session.is_usable(self._org.clock.now())
+        if session is not None and usable and self._is_active(session.user):
             session.expires_at = self._deadline()
             return session
         if session is not None:
@@ -146,12 +147,12 @@ class Accounts:
         """Answer a token request: its form, and the credentials of a Basic header; raises `OAuthError`."""
         kind = form.get("grant_type")
         if kind == JWT_GRANT:
-            return self.token_answer(self.open_session(self._assertion_user(form.get("assertion", ""))))
+            return self._admit(self._assertion_user(form.get("assertion", "")))
         if kind not in ("client_credentials", "refresh_token", "password"):
             raise OAuthError("unsupported_grant_type", "grant type not supported")
         self._check_client(form, basic, secret_needed=kind != "refresh_token")
         if kind == "client_credentials":
-            return self.token_answer(self.open_session(self.sync_user))
+            return self._admit(self.sync_user)
         if kind == "refresh_token":
             return self._refresh(form.get("refresh_token", ""))
         if not self._switches.password_flow:
@@ -159,7 +160,17 @@ class Accounts:
         user = self.password_user(form.get("username", ""), form.get("password", ""))
         if user is None:
             raise OAuthError("invalid_grant", "authentication failure")
-        return self.token_answer(self.open_session(user))
+        return self._admit(user)
+
+    def _admit(self, user: User, opened_by: str = "") -> dict[str, str]:
+        """Open a session and return its answer; raises `OAuthError` for a user who has been deactivated."""
+        if not self._is_active(user):
+            raise OAuthError("inactive_user", "user is inactive")
+        return self.token_answer(self.open_session(user, opened_by))
+
+    def _is_active(self, user: User) -> bool:
+        soql = f"SELECT IsActive FROM User WHERE Id = '{user.principal.user_id}'"
+        return bool(self._org.first_column(soql)[0])
 
     def _check_client(self, form: Mapping[str, str], basic: str | None, *, secret_needed: bool) -> None:
         client, secret = form.get("client_id"), form.get("client_secret")
@@ -228,12 +239,12 @@ class Accounts:
 
     def _renew(self, family: TokenFamily) -> dict[str, str]:
         if not self._switches.rotate_refresh_tokens:
-            return self.token_answer(self.open_session(family.user, family.current))
+            return self._admit(family.user, family.current)
         if self._switches.rotation_ends_session:
             self.expire_sessions(family.current)
         family.retired.add(family.current)
         family.current = "5Aep861" + secrets.token_urlsafe(60)
-        answer = self.token_answer(self.open_session(family.user, family.current))
+        answer = self._admit(family.user, family.current)
         return {**answer, "refresh_token": family.current}
 
     def revoke(self, token: str) -> bool:

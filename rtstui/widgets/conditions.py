@@ -235,7 +235,7 @@ class PackageCard(Panel):
             )
         else:
             said = "triggers not known yet" if unknown else f"✔ {plural(len(known.triggers), 'trigger')}"
-            rows.append(((said, "dim" if unknown else "ok"),))
+            rows.append(((said, "dim" if unknown else "ok"), *self._relay(known)))
         rows += [((f"▲ {problem.what} {problem.do}", "warn"),) for problem in known.problems]
         return rows
 
@@ -245,6 +245,14 @@ class PackageCard(Panel):
                 return ("▲ RTS disabled ", "warn")
             return (f"● installed {known.version or ''} ", "ok")
         return (f"○ {known.state} ", "warn")
+
+    def _relay(self, known: PackageDetails) -> Row:
+        relay = known.relay
+        if relay is None:
+            return ()
+        proven = f", proven {age(relay.proven_at, self.state.now())} ago" if relay.proven_at else ""
+        said = f"  relay {relay.status or 'not known'}{proven}"
+        return ((said, "warn" if relay.problem is not None else ""),)
 
     def _facts(self, known: PackageDetails) -> Row:
         spans: list[Span] = []

@@ -50,6 +50,19 @@ def _in_mode(mode: str) -> Status:
     return status
 
 
+def test_a_relay_that_is_down_is_named_with_its_remedy() -> None:
+    """In real time too, where some changes leave the org by another way."""
+    status = SCENARIOS["relay_down"]()
+    for mode in ("interval", "real_time"):
+        status.mode = mode
+        said, role = notice(filled(status)) or ("", "")
+        assert "is suspended: nothing is pushed. Setup → Platform Events" in said
+        assert role == "warn"
+        assert fresh(status, NOW).brief.startswith("relay down, push ")
+    status.mode = "disabled"
+    assert "RTS is disabled" in (notice(filled(status)) or ("",))[0]
+
+
 def test_broken_storage_and_a_lost_link_come_first() -> None:
     """What hides everything else is said before everything else."""
     status = live()
@@ -83,6 +96,7 @@ def test_fresh_is_green_only_in_real_time() -> None:
         "healthy": "ok",
         "loading": "warn",
         "silent": "warn",
+        "relay_down": "warn",
         "empty": "warn",
         "error": "error",
         "deferred": "warn",

@@ -80,6 +80,7 @@ from rtsd.control.protocol.status import (
     Org,
     Package,
     Push,
+    Relay,
     Status,
 )
 
@@ -134,6 +135,7 @@ __all__ = [
     "Quota",
     "QuotaHistory",
     "Record",
+    "Relay",
     "Reloaded",
     "RepairBody",
     "Repaired",

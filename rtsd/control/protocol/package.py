@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from rtsd.control.protocol.problems import Problem
+from rtsd.control.protocol.status import Relay
 
 
 class PackageTrigger(msgspec.Struct, kw_only=True):
@@ -42,6 +43,7 @@ class PackageDetails(msgspec.Struct, kw_only=True):
     """One for each mirrored object."""
     triggers_as_of: str | None = None
     settings: PackageSettings | None = None
+    relay: Relay | None = None
     async_used: int | None = None
     """Async Apex executions of the whole org in its last 24 hours, by the last heartbeat."""
     async_max: int | None = None

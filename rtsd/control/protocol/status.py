@@ -33,6 +33,26 @@ class Gateway(msgspec.Struct, kw_only=True):
     public_url: str | None = None
 
 
+class Relay(msgspec.Struct, kw_only=True):
+    """The relay, the Apex trigger that sends changes on, as a heartbeat or the org last described it."""
+
+    status: str | None = None
+    """Running, Error, Suspended, Repartitioning; Missing if its trigger is not active."""
+    position: str | None = None
+    """Replay id of the last event processed."""
+    tip: str | None = None
+    """Replay id of the last event published; -1 for high-volume events."""
+    last_error: str | None = None
+    retries: int | None = None
+    user: str | None = None
+    """As whom it runs, where the org was asked."""
+    as_of: str | None = None
+    proven_at: str | None = None
+    """When a push or a heartbeat last came through it."""
+    problem: Problem | None = None
+    """Why changes can't leave the org; also among the package's problems."""
+
+
 class Package(msgspec.Struct, kw_only=True):
     """The Salesforce package. `state`: unknown, missing, installed."""
 
@@ -41,7 +61,9 @@ class Package(msgspec.Struct, kw_only=True):
     disabled: bool | None = None
     last_seen_at: str | None = None
     problems: list[Problem] = msgspec.field(default_factory=list)
-    """Known contradictions of the configuration: another gateway URL, a missing trigger."""
+    """Known contradictions of the configuration: another gateway URL, a missing trigger; a failing relay."""
+    relay: Relay | None = None
+    """None while unknown."""
     next_probe_at: str | None = msgspec.field(default=None, name="next_look_at")
     """When the org is probed for it again, for one call; None in real-time mode."""
 

@@ -18,8 +18,10 @@ from rtsd.control.protocol import (
     Object,
     Org,
     Package,
+    Problem,
     Push,
     Quota,
+    Relay,
     Status,
 )
 
@@ -201,11 +203,26 @@ def repaired() -> Status:
     return status
 
 
+def relay_down() -> Status:
+    """The package's relay is suspended in the org: Interval Sync reads the changes."""
+    status = healthy()
+    status.mode, status.mode_since = "interval", ago(900)
+    suspended = Problem(
+        what="The relay (RTS_Change_Event) is suspended: nothing is pushed.",
+        do="Setup → Platform Events → RTS Change → Subscriptions → Manage: Resume.",
+    )
+    status.push = Push(last_at=ago(1_000), quiet="silent", quiet_proof=suspended.what)
+    status.package.relay = Relay(status="Suspended", proven_at=ago(1_000), problem=suspended)
+    status.package.problems = [suspended]
+    return status
+
+
 SCENARIOS: dict[str, Callable[[], Status]] = {
     "live": live,
     "healthy": healthy,
     "loading": loading,
     "silent": silent,
+    "relay_down": relay_down,
     "empty": empty,
     "error": error,
     "deferred": deferred,

@@ -48,6 +48,8 @@ class Stand:
     quota: Mapping[str, Any]
     listen: str = ""
     """Where the gateway listens; empty: there is none."""
+    more: str = ""
+    """TOML at the end of the configuration."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     """How the daemon waits between retries, and for rows under way."""
     parts: Parts = field(init=False)
@@ -90,7 +92,7 @@ class Stand:
             lines += ["[[objects]]", f"name = {json.dumps(name)}"]
             lines += [f"{key} = {_toml(value)}" for key, value in options.items()]
         path = self.place / "rtsd.toml"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text("\n".join([*lines, self.more]) + "\n")
         return config.load(path)
 
     def _pushed_to(self) -> list[str]:
@@ -321,17 +323,18 @@ async def standing(
     login: Mapping[str, str] | None = None,
     quota: Mapping[str, Any] | None = None,
     listen: str = "",
+    more: str = "",
     **sync: str,
 ) -> AsyncIterator[Stand]:
     """An org with `records`; `objects` are the mirrored ones with their keys, `sync` that table's keys.
 
-    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`.
+    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`. `more` is TOML for the end.
     """
     org = Org(records=records)
     wanted = objects if objects is not None else {name: {} for name in records}
     try:
         async with serve(org) as simulated:
-            stand = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
+            stand = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen, more)
             try:
                 yield stand
             finally:

@@ -47,6 +47,17 @@ def test_live_says_as_of_when_while_the_org_is_away(rtsd: Rtsd, daemon: Any) -> 
         assert "Lead     incomplete" in rtsd("status").out
 
 
+def test_a_relay_is_shown_with_its_problem(rtsd: Rtsd, daemon: Any) -> None:
+    """Its status, as whom it runs, when it was last proven; the problem with its remedy below."""
+    shown = daemon.answers["GET /v1/status"] = deepcopy(daemon.answers["GET /v1/status"])
+    problem = {"what": "The relay is suspended.", "do": "Resume it."}
+    proven = {"status": "Suspended", "user": "sync@acme.com", "proven_at": "2026-03-01T09:00:00.000Z"}
+    shown["package"] |= {"relay": {**proven, "problem": problem}, "problems": [problem]}
+    out = rtsd("status").out
+    assert "relay     Suspended, runs as sync@acme.com, proven 1 h ago" in out
+    assert "          The relay is suspended. Resume it." in out
+
+
 def test_json_is_what_the_daemon_sent(rtsd: Rtsd, daemon: Any) -> None:
     """Also keys that this version does not know: a script may."""
     assert json.loads(rtsd("status", "--json").out) == daemon.answers["GET /v1/status"]
