@@ -79,6 +79,7 @@ from rtsd.control.protocol.status import (
     Object,
     Org,
     Package,
+    PrivacyChange,
     Push,
     Status,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "PastRecord",
     "Paused",
     "Priced",
+    "PrivacyChange",
     "Problem",
     "Push",
     "QueryBody",
