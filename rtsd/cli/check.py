@@ -57,6 +57,8 @@ def _lines(report: Report) -> Iterator[str]:
         rows = [(checked.name, checked.fields, checked.size.rows) for checked in report.objects]
         yield table(("OBJECT", "FIELDS", "ROWS"), rows)
         yield ""
+    for name, message in report.privacy.items():
+        yield logs.clean(f"privacy   {name}: {message}")
     if report.idle is not None:
         idle = report.idle
         pushed, read = (

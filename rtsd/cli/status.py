@@ -51,6 +51,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "gateway", clean(_gateway(now))
     yield "waiting", f"{now.inbox.pending:,} pushes, {now.dead_letters:,} dead letters"
     yield "storage", coloured(clean(now.storage))
+    for change in now.privacy:
+        yield "privacy", clean(": ".join(part for part in (change.object, change.message) if part))
     for limit in now.quota.limits:
         used = f"{limit.max - limit.remaining:,} of {limit.max:,}, {limit.used_by_us:,} by rtsd"
         yield "quota", f"{clean(limit.name)}: {used}"

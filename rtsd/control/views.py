@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rtsd import __version__
@@ -23,6 +23,7 @@ from rtsd.sync.missed_pushes import MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
+from rtsd.sync.privacy_change import Applied
 from rtsd.sync.reachability import Reachability
 
 RECENT_S = 1.0
@@ -48,6 +49,8 @@ class Views:
     gateway: Callable[[], protocol.Gateway]
     rejected: Callable[[], int]
     started_at: Millis
+    privacy: Sequence[Applied]
+    """The changes of privacy that this start has applied."""
     _recent: protocol.Status | None = field(init=False, default=None)
     _recent_at: float = field(init=False, default=0.0)
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
@@ -81,6 +84,10 @@ class Views:
             dead_letters=counts.dead_letters,
             errors_24h=counts.errors.last_day(now),
             storage=f"error: {database.failure}" if database.failure else "ok",
+            privacy=[
+                protocol.PrivacyChange(object=applied.object, message=applied.message)
+                for applied in self.privacy
+            ],
             last_seq=await journal.newest_seq(database),
         )
 

@@ -88,6 +88,16 @@ class Rewriter:
         mask = masks(dict(self.now.masked), self.key)[name.lower()]
         return lambda value: mask(mirror_value(Kind.TEXT, value))
 
+    def changed(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return those of these fields whose rule has changed, by the new rule."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(names):
+            before = self.before.rule_of(name) if self.before is not None else WHOLE
+            now = self.now.rule_of(name)
+            if now != before and name.lower() not in self.always:
+                found.setdefault(now, []).append(name)
+        return found
+
     def dropped(self, names: Iterable[str]) -> set[str]:
         """Return those of these fields of which nothing is kept."""
         return {

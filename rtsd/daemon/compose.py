@@ -144,7 +144,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
-    await privacy_change.apply(database, objects, key, write_note)
+    applied = await privacy_change.apply(database, objects, key, write_note)
     catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
     applier = Applier(catalog, journal, matcher)
@@ -169,6 +169,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         matcher=matcher,
         publisher=publisher,
         schedule=CurrentSchedule(reload.schedule(config)),
+        privacy=applied,
     )
 
 
@@ -206,6 +207,7 @@ def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejectio
         gateway=address,
         rejected=rejections.last_day,
         started_at=base.machine.wall(),
+        privacy=base.privacy,
     )
 
 

@@ -45,6 +45,7 @@ from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.package_probe import PackageProbe
+from rtsd.sync.privacy_change import Applied
 from rtsd.sync.reachability import Reachability
 from rtsd.sync.realtime import RealTime
 from rtsd.sync.relay_watch import RelayWatch
@@ -88,6 +89,8 @@ class Base:
     matcher: Matcher
     publisher: Publisher
     schedule: CurrentSchedule
+    privacy: Sequence[Applied]
+    """The changes of privacy that this start has applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

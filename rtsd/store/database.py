@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from rtsd.errors import (
     AnotherInstance,
@@ -38,6 +38,13 @@ PROBE_BYTES = 64 << 10
 _PROBE = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('probe', ?)"
 
 Row = tuple[Any, ...]
+
+
+class Queries(Protocol):
+    """What answers queries on committed data."""
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query. Raises StoreError."""
 
 
 class Tx:
@@ -230,6 +237,37 @@ class Database:
         # transaction.
         with suppress(Error):
             await asyncio.shield(self._writer.execute("ROLLBACK"))
+
+
+@asynccontextmanager
+async def peek(path: Path) -> AsyncIterator[Reader | None]:
+    """Open the database at `path` to read it only, whether rtsd runs or not; yield None if there is none.
+
+    Nothing is created: without a WAL, nothing has to be replayed. Raises StoreError.
+    """
+    uri = _uri_to_peek(path)
+    if not uri:
+        yield None
+        return
+    try:
+        connection = await aiosqlite.connect(uri, uri=True)
+    except Error as error:
+        raise store_error(error, str(path)) from error
+    try:
+        yield Reader(connection, path)
+    finally:
+        await connection.close()
+
+
+def _uri_to_peek(path: Path) -> str:
+    """Return how to open the file without creating others beside it; empty if there is none."""
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return ""
+        unchanging = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    except OSError as error:
+        raise StorageUnwritable(f"{path} is not accessible: {error.strerror}", "check its owner") from error
+    return f"file:{path}?mode=ro{unchanging}"
 
 
 async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import Queries, Tx
 
 
-async def get(database: Database, key: str) -> str | None:
+async def get(database: Queries, key: str) -> str | None:
     """The value of a key, or None."""
     for (value,) in await database.fetch("SELECT value FROM _rts_meta WHERE key=?", (key,)):
         return str(value)

@@ -9,7 +9,7 @@ import msgspec
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.object_state import EXPLAINS, ObjectEvent, ObjectState, next_state
 from rtsd.store import schema as tables
-from rtsd.store.database import Database, Row, Tx
+from rtsd.store.database import Database, Queries, Row, Tx
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import quoted
 
@@ -63,7 +63,7 @@ _UPDATE = (
 )
 
 
-async def load(database: Database) -> dict[str, StoredObject]:
+async def load(database: Queries) -> dict[str, StoredObject]:
     """Return every object that was ever mirrored here, by name."""
     return {row[0]: _stored(row) for row in await database.fetch(_SELECT)}
 

@@ -8,8 +8,11 @@ rewritten.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,11 +25,12 @@ from rtsd.core.schema import ObjectConfig
 from rtsd.errors import MalformedPush, StoreError
 from rtsd.store import meta, objects, rewriting, row_checksums
 from rtsd.store import schema as tables
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import Database, Queries, Tx, peek
 from rtsd.store.journal import Note
 from rtsd.store.objects import StoredObject
 from rtsd.store.rewriting import Cursor, Place
 from rtsd.store.schema import Table
+from rtsd.sync import privacy_message
 
 _PROGRESS = "privacy change"
 _ERASE = "privacy erase"
@@ -48,35 +52,79 @@ class _Change(msgspec.Struct):
     """The place that is being rewritten; those before it are done."""
     after: Cursor | None = None
     """The last key that was rewritten there; None before the first."""
-    rewritten: int = 0
+    counts: dict[str, dict[str, int]] = {}
+    """What was rewritten, by object (lower-cased) and place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that this start has applied, or, without an object, what is left to do."""
+
+    object: str | None
+    message: str
 
 
 async def apply(
     database: Database, configs: Sequence[ObjectConfig], key: bytes, write_note: WriteNote
-) -> None:
-    """Apply what has changed since the last run. Raises StoreError."""
+) -> list[Applied]:
+    """Apply what has changed since the last run, and say what was rewritten. Raises StoreError."""
+    applied: list[Applied] = []
     while (change := await _pending(database) or await _changed(database, configs)) is not None:
         known = await objects.load(database)
-        rewriters = {
-            name: Rewriter(change.before[name], now, key, _always(known.get(name)))
-            for name, now in change.now.items()
-        }
+        rewriters = _rewriters(change, known, key)
         active = {name.lower(): found for name, found in rewriters.items() if not found.is_idle()}
         if active:
             await _rewrite(database, change, active, known)
         await _finish(database, change, rewriters, known)
         for name in change.now:
-            if name.lower() in active and (name in known or change.rewritten):
-                await _say(write_note, name, active[name.lower()])
-    await _erase(database, write_note)
+            counts = change.counts.get(name.lower(), {})
+            if name.lower() in active and (name in known or counts):
+                said = privacy_message.applied(active[name.lower()], _fields(known.get(name)), counts)
+                await _say(write_note, name, said, counts)
+                applied.append(Applied(name, said))
+    return applied + await _erase(database, write_note)
 
 
-async def _pending(database: Database) -> _Change | None:
+async def preview(path: Path, configs: Sequence[ObjectConfig]) -> dict[str, str]:
+    """Return what the next start is going to apply to the mirror at `path`, by object.
+
+    Nothing, if there is no mirror yet, or none that this user may read.
+    """
+    with suppress(StoreError):
+        async with peek(path) as database:
+            if database is None:
+                return {}
+            change = await _changed(database, configs)
+            known = await objects.load(database)
+            rewriters = _rewriters(change, known, b"") if change is not None else {}
+            return {
+                name: privacy_message.planned(rewriter, _fields(known.get(name)))
+                for name, rewriter in rewriters.items()
+                if name in known and rewriter.changed(_fields(known.get(name)))
+            }
+    return {}
+
+
+def _rewriters(change: _Change, known: Mapping[str, StoredObject], key: bytes) -> dict[str, Rewriter]:
+    return {
+        name: Rewriter(change.before[name], now, key, _always(known.get(name)))
+        for name, now in change.now.items()
+    }
+
+
+def _fields(stored: StoredObject | None) -> tuple[str, ...]:
+    """Return the fields of an object, mirrored or not."""
+    if stored is None or stored.table is None:
+        return ()
+    return (*stored.table.schema.names, *stored.table.schema.unmirrored)
+
+
+async def _pending(database: Queries) -> _Change | None:
     found = await meta.get(database, _PROGRESS)
     return msgspec.json.decode(found, type=_Change) if found else None
 
 
-async def _changed(database: Database, configs: Sequence[ObjectConfig]) -> _Change | None:
+async def _changed(database: Queries, configs: Sequence[ObjectConfig]) -> _Change | None:
     """Return the difference between the last run's rules and the configuration's, if there is any."""
     known = await objects.load(database)
     change = _Change({}, {})
@@ -98,88 +146,118 @@ async def _rewrite(
         await meta.put(tx, _PROGRESS, msgspec.json.encode(change).decode())
         if any(stored.table for stored in known.values() if stored.name.lower() in active):
             await meta.put(tx, _ERASE, "due")  # free pages may have what no place has any more
-    steps = list(_places(active, known))
-    names = [name for name, _, _ in steps]
+    steps = list(_steps(active, known))
+    names = [step.name for step in steps]
     change.place = change.place or names[0]
     while change.place != _DONE:
         place = names.index(change.place)
-        _, first, rewrite = steps[place]
+        step = steps[place]
         async with database.transaction() as tx:
-            count, last = await rewrite(tx, first if change.after is None else change.after)
-            change.rewritten += count
-            change.after = last
-            if last is None:
+            found, change.after = await step.rewrite(tx, step.first if change.after is None else change.after)
+            for name, count in found.items():
+                by_place = change.counts.setdefault(name, {})
+                by_place[step.place] = by_place.get(step.place, 0) + count
+            if change.after is None:
                 change.place = names[place + 1] if place + 1 < len(names) else _DONE
-            if count:
+            if found:
                 await meta.put(tx, _ERASE, "due")
             await meta.put(tx, _PROGRESS, msgspec.json.encode(change).decode())
 
 
-Step = Callable[[Tx, Cursor], Awaitable[tuple[int, Cursor | None]]]
+Touched = Counter[str]
+"""How many contents of a batch were rewritten, by object (lower-cased); empty for those of no object."""
 
 
-def _places(
-    active: Mapping[str, Rewriter], known: Mapping[str, StoredObject]
-) -> Iterator[tuple[str, Cursor, Step]]:
-    """Yield every place with its first key, and what rewrites a batch of it."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One place to rewrite: its name, its kind as in `privacy_message.PLACES`, and its first key."""
 
-    def step(place: Place, rewrite: rewriting.Rewrite) -> tuple[str, Cursor, Step]:
-        async def batch(tx: Tx, after: Cursor) -> tuple[int, Cursor | None]:
-            return await rewriting.rewrite_documents(tx, place, after, rewrite)
+    name: str
+    place: str
+    first: Cursor
+    rewrite: Callable[[Tx, Cursor], Awaitable[tuple[Touched, Cursor | None]]]
+    """Rewrites a batch after a key, and returns the last key."""
 
-        return place.name, place.first, batch
 
+def _steps(active: Mapping[str, Rewriter], known: Mapping[str, StoredObject]) -> Iterator[_Step]:
+    """Yield every place."""
     for place in rewriting.DOCUMENTS:
-        yield step(place, lambda name, body: _document(active, name, body))
-    yield step(rewriting.JOURNAL, lambda name, text: _values(active, name, text))
+        yield _of_texts(place, place.name, lambda name, body, touched: _document(active, name, body, touched))
+    yield _of_texts(
+        rewriting.JOURNAL, "journal", lambda name, text, touched: _values(active, name, text, touched)
+    )
     for stored in known.values():
         if stored.name.lower() in active:
-            yield step(rewriting.tombstones(stored.name), lambda name, text: _values(active, name, text))
-            yield f"rows {stored.name}", 0, _rows(stored.name, active[stored.name.lower()])
+            yield _of_texts(
+                rewriting.tombstones(stored.name),
+                "tombstones",
+                lambda name, text, touched: _values(active, name, text, touched),
+            )
+            yield _of_rows(stored.name, active[stored.name.lower()])
 
 
-def _rows(name: str, rewriter: Rewriter) -> Step:
-    async def batch(tx: Tx, after: Cursor) -> tuple[int, Cursor | None]:
+def _of_texts(place: Place, kind: str, rewrite: Callable[[str | None, Any, Touched], Any]) -> _Step:
+    async def batch(tx: Tx, after: Cursor) -> tuple[Touched, Cursor | None]:
+        touched = Touched()
+        _, last = await rewriting.rewrite_documents(
+            tx, place, after, lambda name, content: rewrite(name, content, touched)
+        )
+        return touched, last
+
+    return _Step(place.name, kind, place.first, batch)
+
+
+def _of_rows(name: str, rewriter: Rewriter) -> _Step:
+    async def batch(tx: Tx, after: Cursor) -> tuple[Touched, Cursor | None]:
         columns = await tables.own_columns(tx, name)
         rewrites = [(column, found) for column in columns if (found := rewriter.rewrite(column)) is not None]
         if not rewrites:
-            return 0, None
-        return await rewriting.rewrite_rows(tx, name, rewrites, after)
+            return Touched(), None
+        count, last = await rewriting.rewrite_rows(tx, name, rewrites, after)
+        return Touched({name.lower(): count} if count else {}), last
 
-    return batch
+    return _Step(f"rows {name}", "rows", 0, batch)
 
 
-def _values(active: Mapping[str, Rewriter], name: str | None, text: str) -> str:
+def _values(active: Mapping[str, Rewriter], name: str | None, text: str, touched: Touched) -> str:
     """Return values in JSON as the rules keep them."""
     rewriter = active.get((name or "").lower())
     if rewriter is None:
         return text
     values = msgspec.json.decode(text)
     kept = rewriter.values(values)
-    return text if kept == values else msgspec.json.encode(kept).decode()
+    if kept == values:
+        return text
+    touched[(name or "").lower()] += 1
+    return msgspec.json.encode(kept).decode()
 
 
-def _document(active: Mapping[str, Rewriter], name: str | None, body: bytes) -> bytes:
+def _document(active: Mapping[str, Rewriter], name: str | None, body: bytes, touched: Touched) -> bytes:
     """Return a push, or the delivery of a change of `name`, as the rules keep its values."""
-    return _push(active, body) if name is None else _delivery(active.get(name.lower()), body)
+    return _push(active, body, touched) if name is None else _delivery(active, name.lower(), body, touched)
 
 
-def _push(active: Mapping[str, Rewriter], body: bytes) -> bytes:
+def _push(active: Mapping[str, Rewriter], body: bytes, touched: Touched) -> bytes:
     try:
         push = read_push(body)
     except MalformedPush:
+        if body != _UNREADABLE:
+            touched[""] += 1
         return _UNREADABLE
-    differs = False
+    differing = set()
     for change in push.changes if isinstance(push, Changes) else ():
         rewriter = active.get(change.object.lower())
         if rewriter is not None and change.fields is not None:
             kept = rewriter.values(change.fields, is_push=True)
-            differs |= kept != change.fields
+            if kept != change.fields:
+                differing.add(change.object.lower())
             change.fields = kept
-    return encode_push(push) if differs else body
+    touched.update(differing)
+    return encode_push(push) if differing else body
 
 
-def _delivery(rewriter: Rewriter | None, body: bytes) -> bytes:
+def _delivery(active: Mapping[str, Rewriter], name: str, body: bytes, touched: Touched) -> bytes:
+    rewriter = active.get(name)
     if rewriter is None:
         return body
     document: dict[str, Any] = msgspec.json.decode(body)
@@ -187,7 +265,10 @@ def _delivery(rewriter: Rewriter | None, body: bytes) -> bytes:
         key: rewriter.values(value) if key in ("record", "old") and isinstance(value, dict) else value
         for key, value in document.items()
     }
-    return body if kept == document else msgspec.json.encode(kept)
+    if kept == document:
+        return body
+    touched[name] += 1
+    return msgspec.json.encode(kept)
 
 
 async def _finish(
@@ -223,26 +304,24 @@ def _after(stored: StoredObject, table: Table, rewriter: Rewriter) -> StoredObje
     return replace(stored, table=table, to_fill=tuple(dict.fromkeys(to_fill)))
 
 
-async def _say(write_note: WriteNote, name: str, rewriter: Rewriter) -> None:
-    message = "the change of privacy, exclude or fields was applied to everything that was stored before"
-    if rewriter.before is None:
-        message = "privacy, exclude and fields were applied to everything that an older rtsd had stored"
-    await write_note(Note("schema", name, message=message))
-    log.info("privacy applied", object=name)
+async def _say(write_note: WriteNote, name: str, said: str, counts: Mapping[str, int]) -> None:
+    await write_note(Note("schema", name, message=said, detail={"rewritten": dict(counts)}))
+    log.info("privacy applied", object=name, **{place.replace(" ", "_"): n for place, n in counts.items()})
 
 
-async def _erase(database: Database, write_note: WriteNote) -> None:
+async def _erase(database: Database, write_note: WriteNote) -> list[Applied]:
     """Erase former values from free pages and WAL; if that fails, say so, and repeat it at the next start."""
     if await meta.get(database, _ERASE) is None:
-        return
+        return []
     try:
         await rewriting.erase_free_space(database)
     except StoreError as error:
         log.warning("privacy not erased", message=str(error))
         await write_note(Note("error", message=str(error), detail={"error": error.code}))
-        return
+        return [Applied(None, str(error))]
     async with database.transaction() as tx:
         await meta.remove(tx, _ERASE)
+    return []
 
 
 def _always(stored: StoredObject | None) -> frozenset[str]:

@@ -34,6 +34,7 @@ from rtsd.salesforce.ledger import NullLedger
 from rtsd.salesforce.objects import Described
 from rtsd.salesforce.responses import Limit, Organization, UserInfo
 from rtsd.salesforce.session import Session
+from rtsd.sync import privacy_change
 from rtsd.sync.estimate import (
     IdleDay,
     ObjectSize,
@@ -88,6 +89,8 @@ class Report:
     cost: Cost | None = None
     idle: IdleDay | None = None
     """The cost of a day without changes."""
+    privacy: dict[str, str] = field(default_factory=dict)
+    """What the next start applies to the mirror by changed privacy, exclude or fields, by object."""
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     """What works today, and is about to end."""
@@ -125,6 +128,7 @@ class Report:
                 {"name": found.name, "fields": found.fields, "rows": found.size.rows}
                 for found in self.objects
             ],
+            "privacy": [{"object": name, "message": message} for name, message in self.privacy.items()],
             "idle_day": None if self.idle is None else self.idle.document(),
             **msgspec.to_builtins(self.priced()),
             "warnings": msgspec.to_builtins(wire.problems(self.warnings)),
@@ -143,6 +147,8 @@ async def inspect(config: Config) -> Report:
     report = Report(warnings=list(_warnings(config)))
     _check_directory(config, report)
     _check_commands(config, report)
+    sections = [section.config() for section in config.objects]
+    report.privacy = await privacy_change.preview(config.store.path, sections)
     session = Session(credentials(config.org), NullLedger(), wall_ms)
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rtsd.core.instant import to_iso
 from rtsd.store import indexes, rewriting
 from rtsd.store.database import Database
+from rtsd.workflows import check
 from tests.support.inprocess.stand import Stand, Standing
 
 CANARY = {
@@ -91,7 +93,10 @@ async def test_privacy_that_comes_later_reaches_every_place(stand: Standing, rul
     assert SEEN.encode() in content
     assert b"CANARY" not in content
     (said,) = await org.journal("schema")
-    assert "applied to everything that was stored before" in (said.message or "")
+    assert (said.message or "").startswith("privacy, exclude and fields were applied to everything stored: ")
+    assert "Rewritten: 50 rows, 10 tombstones, " in (said.message or "")
+    assert "journal entries, 1 waiting push, 1 waiting delivery, 2 dead letters. " in (said.message or "")
+    assert (said.detail or {})["rewritten"].keys() >= {"rows", "tombstones", "journal", "inbox", "outbox"}
     await org.parts.services.realtime.apply_batch()
     await org.load()
     assert (await org.state("Contact")).state == "live"
@@ -166,6 +171,43 @@ async def test_what_no_rule_can_tell_is_read_again(stand: Standing) -> None:
     assert await org.equal("Contact") == 30
 
 
+async def test_what_is_only_masked_is_said_before_and_after(stand: Standing) -> None:
+    """`rtsd check` tells what the next start does, status and journal what this one did; nothing is read."""
+    org = await (await stand({"Contact": 30, "Account": 5})).loaded()
+    org.advance(60)
+    org.update("Contact", org.ids("Contact")[:3], Phone="CANARY-8")
+    org.advance(60)
+    await org.read()
+    assert (await check.inspect(org.configuration())).privacy == {}
+    org.objects = {"Contact": {"privacy": {"Phone": "hash", "Title": "drop"}}, "Account": {}}
+    rules = "hashed: Phone; left out: Title"
+    for running in (True, False):
+        if not running:
+            await org.stop()
+        files = sorted(path.name for path in org.place.glob("mirror.db*"))
+        report = await check.inspect(org.configuration())
+        told = report.privacy["Contact"]
+        assert told.startswith(f"{rules}. The next start rewrites rows, ")
+        assert told.endswith("Nothing is read again.")
+        assert report.document()["privacy"] == [{"object": "Contact", "message": told}]
+        assert sorted(path.name for path in org.place.glob("mirror.db*")) == files
+    read, before = await org.rows_read(), await org.calls()
+    await org.start()
+    status = await org.parts.views.status()
+    (change,) = status.privacy
+    (noted,) = [event for event in await org.journal("schema") if "privacy" in (event.message or "")]
+    assert (change.object, change.message) == ("Contact", noted.message)
+    done = rf"everything stored: {rules}\. Rewritten: \d+ rows, \d+ journal entries\. Nothing is read again\."
+    assert re.search(done, change.message)
+    assert {mirrored.state for mirrored in status.objects} == {"live"}
+    await org.load()
+    assert (await org.state("Contact")).state == "live"
+    assert await org.rows_read() - read <= 10, "windows and counts, no rows"
+    assert (await org.calls() - before)["bulk_create"] == 0
+    await org.restart(org.objects)
+    assert (await org.parts.views.status()).privacy == [], "it is said of this start"
+
+
 async def test_excluded_fields_never_get_in(stand: Standing) -> None:
     """Not by pushes either, which carry every field."""
     options = {"Contact": {"exclude": ["Phone"]}}
@@ -192,6 +234,11 @@ async def test_too_little_space_is_said_and_repeated(
         await org.restart({"Contact": RULES[0]})
     said = [event.message or "" for event in await org.journal("error")]
     assert any("could not be erased" in message for message in said)
+    shown = (await org.parts.views.status()).privacy
+    assert [(change.object, "could not be erased" in change.message) for change in shown] == [
+        ("Contact", False),
+        (None, True),
+    ]
     assert org.sql("SELECT COUNT(*) FROM Contact WHERE Phone LIKE 'CANARY%'")[0][0] == 0
     await org.restart({"Contact": RULES[0]})
     assert b"CANARY" not in _stored(org)

@@ -142,6 +142,14 @@ class Inbox(msgspec.Struct, kw_only=True):
     pending: int = 0
 
 
+class PrivacyChange(msgspec.Struct, kw_only=True):
+    """A change of `privacy`, `exclude` or `fields` that the last start has applied to what was stored."""
+
+    object: str | None = None
+    """None: former values could not be erased from the file's free pages yet."""
+    message: str = ""
+
+
 class Status(msgspec.Struct, kw_only=True):
     """`GET /v1/status`. `storage`: ok, or the error of the last write."""
 
@@ -162,5 +170,6 @@ class Status(msgspec.Struct, kw_only=True):
     dead_letters: int = 0
     errors_24h: int = 0
     storage: str = "ok"
+    privacy: list[PrivacyChange] = msgspec.field(default_factory=list)
     last_seq: int = 0
     """The newest entry of the journal; a follower that starts here misses nothing."""
