@@ -114,7 +114,7 @@ class PushBuilder:
             "modstamp": push_stamp(change.modstamp),
             "by": by,
         }
-        if change.op == "update":
+        if change.op == "update" and change.new is not None:
             document["changed"] = changed_fields(change)
         if change.op == "delete":
             if change.master_id is not None:

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 from rtssim.apex_package.callouts import Callouts
 from rtssim.apex_package.payloads import Push, PushBuilder, changed_fields
 from rtssim.apex_package.settings import PackageConfiguration, PackageSettings
-from rtssim.interface import OrgError
+from rtssim.interface import OrgError, RowChange
 from rtssim.limits import ASYNC_APEX
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from rtssim.faults import Faults
-    from rtssim.interface import Commit, RowChange
+    from rtssim.interface import Commit
     from rtssim.limits import Limits
     from rtssim.org import Org
     from rtssim.switches import ApiSwitches
 
+PERSON_CONTACT = "PersonContactId"
 VERSION = "1.0.0"
 INVOCATION = 200  # changes per trigger invocation, hence per push
 OPERATIONS = ("create", "update", "delete", "undelete")
@@ -101,6 +102,8 @@ class ApexPackage:
             return
         kept = [change for change in fired if self._is_watched(change)]
         self.statistics.filtered += len(fired) - len(kept)
+        if "Contact" in triggers:
+            kept += _contacts_of(fired)
         for start in range(0, len(kept), INVOCATION):
             self._spawn(self._send(kept[start : start + INVOCATION], commit.by), "push")
 
@@ -206,6 +209,19 @@ class ApexPackage:
             return None
         document = {"v": 1, "kind": "test", "org": self._org.org_id}
         return (await self._post(settings, document))[0]
+
+
+def _contacts_of(changes: Sequence[RowChange]) -> list[RowChange]:
+    """Return the changes of the contacts of person accounts, for which no trigger of Contact fires.
+
+    (Apex Developer Guide, Operations That Don't Invoke Triggers.) Orgs with person accounts have the field.
+    """
+    found = []
+    for change in changes:
+        contact = (change.new or change.old or {}).get(PERSON_CONTACT)
+        if change.object == "Account" and contact:
+            found.append(RowChange("Contact", contact, change.op, None, None, change.modstamp))
+    return found
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -54,6 +54,27 @@ async def test_update_delete_undelete_merge(pushing: SimulatedOrg, gateway: Gate
     assert by_op["undelete"]["op"] == "undelete"
 
 
+async def test_a_change_of_a_person_account_names_its_contact(
+    pushing: SimulatedOrg, gateway: Gateway
+) -> None:
+    """Salesforce fires no trigger of the contact, which changes all the same, whatever conditions say."""
+    field = {"name": "PersonContactId", "type": "reference", "targets": "Contact"}
+    await pushing.control("schema", {"op": "add_field", "object": "Account", "field": field})
+    assert pushing.server is not None
+    org = pushing.server.org
+    row = {"Key__c": "Account.Site", "Object__c": "Account", "Field__c": "Site", "Condition__c": True}
+    await pushing.dml("create", "RTS_Synced_Field__c", rows=[row])
+    (contact,) = await pushing.dml("create", "Contact", rows=[{"LastName": "Before"}])
+    (account,) = await pushing.dml("create", "Account", rows=[{"Name": "P", "PersonContactId": contact}])
+    with org.transaction(org.admin):
+        org.update(org.admin, "Account", [{"Id": account, "Phone": "1"}])
+        org.update_untriggered(org.admin, "Contact", [{"Id": contact, "LastName": "After"}])
+    pushes = await gateway.wait(3)
+    (change,) = pushes[-1]["changes"]
+    assert (change["object"], change["id"], change["op"]) == ("Contact", contact, "update")
+    assert change["fields"]["LastName"] == "After"
+
+
 async def test_conditions(pushing: SimulatedOrg, gateway: Gateway) -> None:
     """With an active condition only updates of watched fields are pushed; creates always are."""
     row = {"Key__c": "Contact.Email", "Object__c": "Contact", "Field__c": "Email", "Condition__c": True}
