@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from rich.segment import Segments
@@ -38,6 +39,8 @@ from rtstui.widgets.stream import Stream
 HZ = 10
 """Ticks per second: as many as the eye follows, and a tenth of the rate that a terminal can take."""
 
+QUIT_WITHIN = timedelta(seconds=2)
+"""The time in which ctrl+c is pressed again."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -112,7 +115,7 @@ class RtsTui(OperatorApp):
         self._painted = (-1, -1)
         self._checked = -1
         self._warnings = warnings
-        self._asked_to_quit = -10.0
+        self._asked_to_quit: datetime | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         for own in THEMES:
             self.register_theme(own)
@@ -290,8 +293,8 @@ class RtsTui(OperatorApp):
         if selected:
             self.copy_to_clipboard(selected)
             return
-        now = asyncio.get_running_loop().time()
-        if now - self._asked_to_quit < 2:
+        now = self.state.now()
+        if self._asked_to_quit is not None and now - self._asked_to_quit < QUIT_WITHIN:
             await self.action_quit()
         self._asked_to_quit = now
         self.say("Press ctrl+c again, or q, to quit.")

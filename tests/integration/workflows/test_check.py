@@ -73,18 +73,20 @@ async def test_a_good_configuration_has_no_problems(org: SimulatedOrg, load: Loa
 
 
 async def test_all_that_is_wrong_in_the_org_is_told_at_once(org: SimulatedOrg, load: Load) -> None:
-    """A misspelt object, a hidden field and an unknown condition, each with what to do."""
+    """A misspelt object, a hidden field, an unknown and a compound condition, each with what to do."""
     await org.control("visibility", {"hidden_fields": ["Contact.Phone"]})
     report = await check.inspect(
         load(
             '[[objects]]\nname = "Acount"\n[[objects]]\nname = "Contact"\nfields = ["Phone"]\n'
-            '[[objects]]\nname = "Account"\nconditions = ["Emal"]'
+            '[[objects]]\nname = "Account"\nconditions = ["Emal"]\n'
+            '[[objects]]\nname = "Lead"\nconditions = ["Address"]'
         )
     )
     found = [problem.what for problem in report.problems]
     assert found[0].endswith("hides it from the sync user. Did you mean Account?")
     assert "Contact has no field Phone" in found[1]
     assert "conditions of Account name Emal" in found[2]
+    assert "Address is a compound field: name Street, City" in found[3]
     assert all(problem.do for problem in report.problems)
 
 
