@@ -37,14 +37,15 @@ def metadata_zip(
     obsolete_triggers: Iterable[str] = (),
     *,
     run_as: str = "",
+    relay_note: bool = False,
 ) -> bytes:
     """Return the archive that installs the package and then deletes `obsolete_triggers`.
 
-    `run_as` is the username of rtsd's user (see `sfdx_project`).
+    `run_as` is the username of rtsd's user (see `sfdx_project`), `relay_note` as in `metadata`.
     Raises ValueError for an invalid object name, URL or API version.
     """
     wanted = list(objects)
-    tree = metadata(wanted, gateway_url, api_version, run_as=run_as)
+    tree = metadata(wanted, gateway_url, api_version, run_as=run_as, relay_note=relay_note)
     tree["package.xml"] = _manifest(_members(tree), apex_version(api_version))
     obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
     if obsolete:

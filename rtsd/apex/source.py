@@ -29,6 +29,9 @@ OLDEST_API = 62.0
 TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Heartbeat_Test", "RTS_Trigger_Test")
 """The tests for `runTests`, which together cover every class and trigger of the package."""
 
+RELAY_NOTE = "// Saved again to resume its subscription."
+"""A comment in the relay's source, without meaning; adding or removing it modifies the relay."""
+
 DEFAULT = "force-app/main/default/"
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 _EVENTS = ("before insert", "after insert", "after update", "after delete", "after undelete")
@@ -64,12 +67,17 @@ def sfdx_project(
 
 
 def metadata(
-    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = ""
+    objects: Iterable[str], gateway_url: str, api_version: str, *, run_as: str = "", relay_note: bool = False
 ) -> dict[str, bytes]:
-    """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`."""
+    """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`.
+
+    `relay_note` adds RELAY_NOTE to the relay: one that is modified resumes from the tip (Object Reference,
+    EventBusSubscriber).
+    """
     tree: dict[str, bytes] = {}
     parts: dict[str, dict[str, bytes]] = {}
-    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as):
+    note = f"\n    {RELAY_NOTE}" if relay_note else ""
+    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as, note):
         inner = path.removeprefix(DEFAULT)
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
@@ -102,7 +110,9 @@ def origin(gateway_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _files(objects: Iterable[str], gateway_url: str, version: str, run_as: str) -> Iterator[tuple[str, str]]:
+def _files(
+    objects: Iterable[str], gateway_url: str, version: str, run_as: str, note: str = ""
+) -> Iterator[tuple[str, str]]:
     """Yield all files in source format."""
     triggers = trigger_names(objects)
     position, tip = position_fields(version)
@@ -110,6 +120,7 @@ def _files(objects: Iterable[str], gateway_url: str, version: str, run_as: str) 
         "{{version}}": VERSION,
         "{{position}}": position,
         "{{tip}}": tip,
+        "{{note}}": note,
         "{{gateway}}": escape(origin(gateway_url)),
         "{{run_as}}": f"\n    <user>{escape(run_as)}</user>" if run_as else "",
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
+from rtsd.core.relay import APEX_TRIGGER
 from rtsd.errors import AuthenticationFailed, DeployFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.salesforce import deploy, package
 from rtsd.salesforce.client import Client
@@ -75,7 +76,9 @@ class Deploying:
         await self._write_conditions(found)
         await self._schedule(found)
         self._report("Comparing again.")
-        self._outcome.left = differences(self._plan, await read_inventory(self._client, self._plan))
+        left = differences(self._plan, await read_inventory(self._client, self._plan))
+        self._outcome.left = [difference for difference in left if difference.part != "relay"]
+        self._outcome.warnings += [_not_resumed(relay) for relay in left if relay.part == "relay"]
         await self._ping()
         return self._outcome
 
@@ -83,7 +86,12 @@ class Deploying:
         plan = self._plan
         obsolete = obsolete_triggers(plan, found)
         content = apex.metadata_zip(
-            plan.objects, plan.gateway_url, plan.api_version, obsolete, run_as=plan.user
+            plan.objects,
+            plan.gateway_url,
+            plan.api_version,
+            obsolete,
+            run_as=plan.user,
+            relay_note=_has_note_after(found),
         )
         async with AsyncExitStack() as undo:
             await abort_jobs(self._client, found, undo, self._report)
@@ -100,6 +108,8 @@ class Deploying:
         self._outcome.warnings += deployed.warnings
         tests = f" after {deployed.tests} tests" if deployed.tests else ""
         self._done(f"deployed {deployed.components} components{tests}, version {apex.VERSION}")
+        if found.relay is not None and found.relay.is_stopped:
+            self._done("saved the relay again, so that Salesforce resumes it")
         if obsolete:
             self._done(f"removed the triggers {', '.join(obsolete)}")
         found.jobs.clear()
@@ -170,6 +180,22 @@ class Deploying:
     def _done(self, what: str) -> None:
         self._outcome.done.append(what)
         self._report(what[0].upper() + what[1:] + ".")
+
+
+def _has_note_after(found: Inventory) -> bool:
+    """Return whether the relay's source gets the note: the other way if it is stopped, which modifies it."""
+    source = found.code.get(("ApexTrigger", APEX_TRIGGER))
+    has_note = source is not None and apex.RELAY_NOTE in (source.body or "")
+    is_stopped = found.relay is not None and found.relay.is_stopped
+    return has_note != is_stopped
+
+
+def _not_resumed(relay: Difference) -> str:
+    """A subscription resumes minutes after it was told to (Platform Events Guide, Manage Subscribers)."""
+    return (
+        f"The relay has not resumed yet ({relay.what}). Compare `rtsd package status` in a few minutes;"
+        " else resume it: Setup → Platform Events → RTS Change → Manage."
+    )
 
 
 async def read_inventory(client: Client, plan: Plan) -> Inventory:

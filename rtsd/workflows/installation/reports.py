@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rtsd import apex
+from rtsd.core.relay import Relay
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.workflows.installation.deploying import read_inventory
@@ -27,6 +28,8 @@ class InstallationReport:
     triggers: list[str]
     """Planned objects whose trigger is installed."""
     untriggered: list[str]
+    relay: Relay | None
+    """None if Salesforce does not say how it is."""
     jobs: dict[str, str]
     differences: list[Difference]
     unknown: list[str]
@@ -51,6 +54,7 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
         gateway_url=row.gateway_url if row else None,
         triggers=[name for name, trigger in names.items() if trigger in found.triggers],
         untriggered=list(plan.untriggered),
+        relay=found.relay if own_code(plan, found) else None,
         jobs=found.jobs,
         differences=differences(plan, found),
         unknown=found.unknown,
