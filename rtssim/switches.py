@@ -89,6 +89,7 @@ class ApiSwitches:
     - `heartbeat_by_relay`: a heartbeat takes the way of the changes; otherwise a scheduled job sends it.
     - `inactive_relay_user`: events of a relay whose user was deactivated get lost ("fails"), or its
       subscription is suspended ("suspends").
+    - `modified_relay_resumes`: a modified relay resumes at once (documented, perhaps minutes later).
     - `old_subscriber_fields`: from version 66 on EventBusSubscriber still has Position and Tip.
     - `push_retry_scale`: factor on the package's retry delays of 1, 2, 5, 10 and 10 seconds.
     - `push_timestamp_by_org_clock`: webhook-timestamp follows the org's clock, its jumps included.
@@ -121,6 +122,7 @@ class ApiSwitches:
     heartbeat_while_disabled: bool = True
     heartbeat_by_relay: bool = True
     inactive_relay_user: Literal["fails", "suspends"] = "fails"
+    modified_relay_resumes: bool = True
     old_subscriber_fields: bool = False
     push_retry_scale: float = 1.0
     push_timestamp_by_org_clock: bool = False

@@ -10,10 +10,19 @@ from __future__ import annotations
 from rtsd.apex.bundle import components, destructive_zip, metadata_zip
 from rtsd.apex.jobs import HEARTBEAT_JOBS, schedule_script, test_script, unschedule_script
 from rtsd.apex.names import trigger_name, trigger_names
-from rtsd.apex.source import TEST_CLASSES, TRIGGERS_CLASS, VERSION, left_out_of, metadata, sfdx_project
+from rtsd.apex.source import (
+    RELAY_NOTE,
+    TEST_CLASSES,
+    TRIGGERS_CLASS,
+    VERSION,
+    left_out_of,
+    metadata,
+    sfdx_project,
+)
 
 __all__ = [
     "HEARTBEAT_JOBS",
+    "RELAY_NOTE",
     "TEST_CLASSES",
     "TRIGGERS_CLASS",
     "VERSION",

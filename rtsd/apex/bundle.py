@@ -39,15 +39,16 @@ def metadata_zip(
     *,
     run_as: str = "",
     left_out: Iterable[str] = (),
+    relay_note: bool = False,
 ) -> bytes:
     """Return the archive that installs the package and then deletes `obsolete_triggers`.
 
     `run_as` is the username of rtsd's user, `left_out` are objects without a trigger on purpose
-    (see `sfdx_project`).
+    (see `sfdx_project`), `relay_note` as in `metadata`.
     Raises ValueError for an invalid object name, URL or API version.
     """
     wanted = list(objects)
-    tree = metadata(wanted, gateway_url, api_version, run_as=run_as, left_out=left_out)
+    tree = metadata(wanted, gateway_url, api_version, run_as=run_as, left_out=left_out, relay_note=relay_note)
     tree["package.xml"] = _manifest(_members(tree), apex_version(api_version))
     obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
     if obsolete:

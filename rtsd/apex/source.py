@@ -32,6 +32,8 @@ TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Heartbeat_Test", "RTS_Trigg
 
 TRIGGERS_CLASS = "RTS_Triggers"
 """The generated class with the objects of the triggers."""
+RELAY_NOTE = "// Saved again to resume its subscription."
+"""A comment in the relay's source, without meaning; adding or removing it modifies the relay."""
 
 DEFAULT = "force-app/main/default/"
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
@@ -65,7 +67,8 @@ def sfdx_project(
     """
     version = apex_version(api_version)
     tree = {
-        path: content.encode() for path, content in _files(objects, gateway_url, version, run_as, left_out)
+        path: content.encode()
+        for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out)
     }
     project = {
         "name": "rts",
@@ -84,11 +87,18 @@ def metadata(
     *,
     run_as: str = "",
     left_out: Iterable[str] = (),
+    relay_note: bool = False,
 ) -> dict[str, bytes]:
-    """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`."""
+    """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`.
+
+    `relay_note` adds RELAY_NOTE to the relay: one that is modified resumes from the tip (Object Reference,
+    EventBusSubscriber).
+    """
     tree: dict[str, bytes] = {}
     parts: dict[str, dict[str, bytes]] = {}
-    for path, content in _files(objects, gateway_url, apex_version(api_version), run_as, left_out):
+    note = f"\n    {RELAY_NOTE}" if relay_note else ""
+    version = apex_version(api_version)
+    for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out, note=note):
         inner = path.removeprefix(DEFAULT)
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
@@ -128,7 +138,13 @@ def left_out_of(triggers_class: str) -> tuple[str, ...]:
 
 
 def _files(
-    objects: Iterable[str], gateway_url: str, version: str, run_as: str, left_out: Iterable[str]
+    objects: Iterable[str],
+    gateway_url: str,
+    version: str,
+    *,
+    run_as: str,
+    left_out: Iterable[str],
+    note: str = "",
 ) -> Iterator[tuple[str, str]]:
     """Yield all files in source format."""
     triggers = trigger_names(objects)
@@ -137,6 +153,7 @@ def _files(
         "{{version}}": VERSION,
         "{{position}}": position,
         "{{tip}}": tip,
+        "{{note}}": note,
         "{{gateway}}": escape(origin(gateway_url)),
         "{{run_as}}": f"\n    <user>{escape(run_as)}</user>" if run_as else "",
     }

@@ -19,6 +19,7 @@ from rtsd.machine import monotonic_ms, wall_ms
 
 if TYPE_CHECKING:
     from rtsd.config import Config
+    from rtsd.core.relay import Relay
     from rtsd.salesforce.deploy import Progress
     from rtsd.workflows.installation.org_session import OrgSession
     from rtsd.workflows.installation.plan import Choice, Plan
@@ -158,7 +159,7 @@ def deploy(
 def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
     """Compare the installed package with the configuration.
 
-    Exit status 1 when something differs. About 16 API calls.
+    Exit status 1 when something differs. About 21 API calls.
     """
     return _status(config_path, user=user, as_json=as_json)
 
@@ -369,6 +370,12 @@ class _ProgressPrinter:
             _say(line)
 
 
+def _relay(relay: Relay) -> str:
+    words = [relay.status or "status not known", f"runs as {relay.user or 'Automated Process'}"]
+    words += [f"last event {relay.position}"] if relay.position else []
+    return ", ".join(words)
+
+
 def _lines(found: InstallationReport) -> Iterator[str]:
     version = f"{found.version} " if found.version else ""
     wanted = f"(this rtsd has {found.expected_version})"
@@ -380,6 +387,8 @@ def _lines(found: InstallationReport) -> Iterator[str]:
         yield f"not for   {owners}: their rows of RTS Settings disable pushes"
     if found.left_out:
         yield f"left out  {', '.join(found.left_out)}: Interval Sync reads them, until deploy --with OBJECT"
+    if found.relay is not None:
+        yield logs.clean(f"relay     {_relay(found.relay)}")
     if found.unknown:
         yield f"not seen  {', '.join(found.unknown)}: the sync user may not query them"
     if found.state == "missing":

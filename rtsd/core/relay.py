@@ -19,7 +19,9 @@ APEX_TRIGGER = "RTS_Change_Event"
 MISSING = "Missing"
 """The status of a subscription that Salesforce does not list."""
 _RELAY = f"The relay ({APEX_TRIGGER})"
-SUBSCRIPTIONS = "Setup → Platform Events → RTS Change → Subscriptions → Manage"
+_SUBSCRIPTION = "Setup → Platform Events → RTS Change → Manage"
+_RESUME = f"{_SUBSCRIPTION}: Resume, or run `rtsd package deploy`."
+_STOPPED = ("Suspended", "Error", "Expired")
 _MOST_CHARACTERS = 60
 """Of an error within a sentence; the whole text is in status."""
 _RENAMED_API = 66.0
@@ -64,6 +66,11 @@ class Relay:
         return self._stopped() or self._stuck()
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the subscription exists, and is disconnected."""
+        return self.status in _STOPPED
+
+    @property
     def may_have_lost_its_user(self) -> bool:
         """Whether the failure may be that of a user who has been deactivated, which only the org can tell."""
         return self.failure is not None and self.refused is None and self.status != MISSING
@@ -72,11 +79,11 @@ class Relay:
         if self.status == MISSING:
             return Problem(f"{_RELAY} is not active: nothing is pushed.", "Run `rtsd package deploy`.")
         if self.status in ("Suspended", "Expired"):
-            return Problem(f"{_RELAY} is suspended: nothing is pushed.", f"{SUBSCRIPTIONS}: Resume.")
+            return Problem(f"{_RELAY} is suspended: nothing is pushed.", _RESUME)
         if self.status == "Error":
             reason = f" ({_short(self.last_error)})" if self.last_error else ""
             what = f"{_RELAY} stopped after errors{reason}: nothing is pushed."
-            return Problem(what, f"{SUBSCRIPTIONS}: Resume.")
+            return Problem(what, _RESUME)
         return None
 
     def _stuck(self) -> Problem | None:
@@ -84,7 +91,7 @@ class Relay:
             return None
         return Problem(
             f"{_RELAY} has passed nothing on since {self.unanswered_since}.",
-            f"{SUBSCRIPTIONS}: Suspend, then Resume.",
+            f"{_SUBSCRIPTION}: Suspend, then Resume.",
         )
 
 

@@ -105,6 +105,7 @@ class ApexPackage:
     # -- the trigger handler ------------------------------------------------------------------------
     def _on_commit(self, commit: Commit) -> None:
         self.configuration.observe(commit)
+        self.relay.observe(commit)
         triggers = self.configuration.triggers
         fired = [c for c in commit.changes if c.fires_trigger and c.object in triggers and c.op in OPERATIONS]
         if not fired:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rtssim.apex_package.settings import PackageConfiguration
     from rtssim.faults import Faults
+    from rtssim.interface import Commit
     from rtssim.org import Org
     from rtssim.switches import ApiSwitches
 
@@ -93,6 +94,14 @@ class Relay:
             self._deliver()
         else:
             raise ValueError(f"unknown action {action!r}")
+
+    def observe(self, commit: Commit) -> None:
+        """Resume from the tip if the trigger was modified (Object Reference, EventBusSubscriber)."""
+        for change in commit.changes if self._switches.modified_relay_resumes else ():
+            if change.object == "ApexTrigger" and change.op == "update" and change.old and change.new:
+                is_modified = change.old.get("Body") != change.new.get("Body")
+                if change.new.get("Name") == TRIGGER and is_modified and self._status != "Running":
+                    self.act("resume_from_tip")
 
     # -- what Salesforce says of it -----------------------------------------------------------------
     def state(self) -> dict[str, Any]:

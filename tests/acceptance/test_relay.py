@@ -27,7 +27,7 @@ resolved = true
 [alerts.command]
 argv = ["/bin/true"]
 """
-RESUME = "Setup → Platform Events → RTS Change → Subscriptions → Manage"
+RESUME = "Setup → Platform Events → RTS Change → Manage: Resume, or run `rtsd package deploy`."
 
 Fault = Callable[[Stand], Awaitable[None]]
 
@@ -79,8 +79,8 @@ async def refuse(org: Stand) -> None:
 
 
 FAULTS: list[tuple[Fault, str, str]] = [
-    (suspend, "is suspended: nothing is pushed", f"{RESUME}: Resume."),
-    (exhaust, "stopped after errors (UNABLE_TO_LOCK)", f"{RESUME}: Resume."),
+    (suspend, "is suspended: nothing is pushed", RESUME),
+    (exhaust, "stopped after errors (UNABLE_TO_LOCK)", RESUME),
     (deactivate_trigger, "is not active: nothing is pushed", "Run `rtsd package deploy`."),
     (deactivate_user, "The relay's user, niamh@acme.example, is deactivated", "rtsd package deploy"),
     (deactivate_user_and_suspend, "The relay's user, niamh@acme.example, is deactivated", "Activate"),
@@ -236,7 +236,7 @@ async def test_heartbeats_of_an_older_package_hide_nothing(stand: Standing) -> N
     await org.simulated.control("switches", {"heartbeat_by_relay": False})
     await suspend(org)
     assert await until_named(org, "is suspended", beats=True) <= SILENCE_MIN + 1
-    await is_named(org, "is suspended", f"{RESUME}: Resume.")
+    await is_named(org, "is suspended", RESUME)
 
 
 @pytest.mark.parametrize("action", ["resume", "resume_from_tip"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
 from rtsd.core.condition_fields import unsuitable
+from rtsd.core.relay import APEX_TRIGGER
 from rtsd.errors import AuthenticationFailed, DeployFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.salesforce import deploy, objects, package
 from rtsd.salesforce.client import Client
@@ -76,7 +77,9 @@ class Deploying:
         await self._write_conditions(found)
         await self._schedule(found)
         self._report("Comparing again.")
-        self._outcome.left = differences(self._plan, await read_inventory(self._client, self._plan))
+        left = differences(self._plan, await read_inventory(self._client, self._plan))
+        self._outcome.left = [difference for difference in left if difference.part != "relay"]
+        self._outcome.warnings += [_not_resumed(relay) for relay in left if relay.part == "relay"]
         await self._ping()
         return self._outcome
 
@@ -90,6 +93,7 @@ class Deploying:
             obsolete,
             run_as=plan.user,
             left_out=plan.left_out,
+            relay_note=_has_note_after(found),
         )
         async with AsyncExitStack() as undo:
             await abort_jobs(self._client, found, undo, self._report)
@@ -108,6 +112,8 @@ class Deploying:
         self._outcome.warnings += deployed.warnings
         tests = f" after {deployed.tests} tests" if deployed.tests else ""
         self._done(f"deployed {deployed.components} components{tests}, version {apex.VERSION}")
+        if found.relay is not None and found.relay.is_stopped:
+            self._done("saved the relay again, so that Salesforce resumes it")
         if obsolete:
             self._done(f"removed the triggers {', '.join(obsolete)}")
         found.jobs.clear()
@@ -199,6 +205,22 @@ def _with_way_out(error: DeployFailed, plan: Plan) -> DeployFailed:
     )
     do = f"Deploy without them: rtsd package deploy {options}. Interval Sync then reads them."
     return DeployFailed(error.message, do, (reason, *error.details), error.untested)
+
+
+def _has_note_after(found: Inventory) -> bool:
+    """Return whether the relay's source gets the note: the other way if it is stopped, which modifies it."""
+    source = found.code.get(("ApexTrigger", APEX_TRIGGER))
+    has_note = source is not None and apex.RELAY_NOTE in (source.body or "")
+    is_stopped = found.relay is not None and found.relay.is_stopped
+    return has_note != is_stopped
+
+
+def _not_resumed(relay: Difference) -> str:
+    """A subscription resumes minutes after it was told to (Platform Events Guide, Manage Subscribers)."""
+    return (
+        f"The relay has not resumed yet ({relay.what}). Compare `rtsd package status` in a few minutes;"
+        " else resume it: Setup → Platform Events → RTS Change → Manage."
+    )
 
 
 async def read_inventory(client: Client, plan: Plan) -> Inventory:

@@ -16,7 +16,7 @@ from rtsd.workflows.installation.plan import Plan
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
 """States of a scheduled job that will run again (Object Reference, CronTrigger)."""
-METADATA = frozenset({"code", "objects", "remote site", "permission set"})
+METADATA = frozenset({"code", "objects", "relay", "remote site", "permission set"})
 """Parts that only a deployment changes; the others are rows and jobs."""
 
 
@@ -25,7 +25,7 @@ class Difference:
     """A difference between the org and the plan."""
 
     part: str
-    """code, objects, remote site, permission set, assignment, settings, conditions or jobs."""
+    """code, objects, relay, remote site, permission set, assignment, settings, conditions or jobs."""
     what: str
 
 
@@ -36,6 +36,7 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
         for part, found_differences in (
             ("code", _code(plan, found)),
             ("objects", _objects(plan, found)),
+            ("relay", _relay(found)),
             ("remote site", _remote_site(plan, found)),
             ("permission set", _permission_set(found)),
             ("assignment", _assignment(plan, found)),
@@ -138,6 +139,18 @@ def object_fields(files: dict[str, bytes]) -> dict[str, frozenset[str]]:
     }
 
 
+def _relay(found: Inventory) -> Iterator[str]:
+    """Compare the relay's subscription; whether its trigger is active, the code says."""
+    relay = found.relay
+    if relay is None:
+        return
+    if relay.user_active is False:
+        yield f"runs as {relay.user}, who is deactivated"
+    if relay.is_stopped:
+        reason = f" ({relay.last_error})" if relay.last_error else ""
+        yield f"its subscription has the status {relay.status}{reason}"
+
+
 def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
     """Compare the remote site, ignoring the path of the URL (Metadata API guide, RemoteSiteSetting)."""
     if "remote site" in found.unknown:
@@ -189,8 +202,9 @@ def requires_deployment(found: Iterable[Difference]) -> bool:
 
 
 def _normalised(body: str) -> str:
-    """Return the source with normalised line ends, without trailing whitespace."""
-    return "\n".join(line.rstrip() for line in body.splitlines()).strip()
+    """Return the source with normalised line ends, without trailing whitespace and the relay's note."""
+    lines = (line.rstrip() for line in body.splitlines() if line.strip() != apex.RELAY_NOTE)
+    return "\n".join(lines).strip()
 
 
 def _origin(url: str) -> str:

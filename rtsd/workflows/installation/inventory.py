@@ -10,10 +10,13 @@ from functools import partial
 import msgspec
 
 from rtsd.core.ids import full_id
+from rtsd.core.relay import Relay
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.machine import wall_ms
 from rtsd.salesforce import package, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.package import PERMISSION_SET, PURPOSE, Settings, SyncedField
+from rtsd.salesforce.relay import read_relay
 from rtsd.salesforce.shapes import DescribeShape, RecordId
 
 REMOTE_SITE = "RTS_Gateway"
@@ -76,6 +79,8 @@ class Inventory:
     """The id of the permission set RTS_Sync."""
     assignments: dict[str, str] = field(default_factory=dict)
     """User id -> id of the permission set assignment."""
+    relay: Relay | None = None
+    """None if Salesforce does not say how it is."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Name of a scheduled job -> state."""
     settings: list[Settings] = field(default_factory=list)
@@ -89,7 +94,7 @@ class Inventory:
 
 
 async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[str, ...]) -> Inventory:
-    """Read all parts, each in one call; `objects` are the package's own.
+    """Read all parts, each in one call, the relay in three; `objects` are the package's own.
 
     Raises the client's errors, except if Salesforce refuses a single part.
     """
@@ -99,6 +104,7 @@ async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[s
         "triggers": partial(_code, client, found, "ApexTrigger"),
         "remote site": partial(_remote_site, client, found),
         "permission set": partial(_permission_set, client, found),
+        "relay": partial(_relay, client, found),
         "jobs": partial(_jobs, client, found),
         "settings": partial(_settings, client, found),
         "conditions": partial(_synced, client, found, mirrored),
@@ -151,6 +157,14 @@ async def _permission_set(client: Client, found: Inventory) -> None:
     page = await client.query(soql.assignments(found.permission_set), purpose=PURPOSE)
     for row in page.rows(_AssignmentShape):
         found.assignments[full_id(row.AssigneeId)] = row.Id
+
+
+async def _relay(client: Client, found: Inventory) -> None:
+    relay = await read_relay(client, wall_ms())
+    if relay.status is None:
+        found.unknown.append("relay")
+    else:
+        found.relay = relay
 
 
 async def _jobs(client: Client, found: Inventory) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rtsd import apex
+from rtsd.core.relay import Relay
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.workflows.installation.deploying import read_inventory
@@ -31,6 +32,8 @@ class InstallationReport:
     untriggered: list[str]
     left_out: list[str]
     """Mirrored objects that get no trigger on purpose, which Interval Sync reads."""
+    relay: Relay | None
+    """None if Salesforce does not say how it is."""
     jobs: dict[str, str]
     differences: list[Difference]
     unknown: list[str]
@@ -57,6 +60,7 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
         triggers=[name for name, trigger in names.items() if trigger in found.triggers],
         untriggered=list(plan.untriggered),
         left_out=list(plan.left_out),
+        relay=found.relay if own_code(plan, found) else None,
         jobs=found.jobs,
         differences=differences(plan, found),
         unknown=found.unknown,

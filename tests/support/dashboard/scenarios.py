@@ -209,7 +209,7 @@ def relay_down() -> Status:
     status.mode, status.mode_since = "interval", ago(900)
     suspended = Problem(
         what="The relay (RTS_Change_Event) is suspended: nothing is pushed.",
-        do="Setup → Platform Events → RTS Change → Subscriptions → Manage: Resume.",
+        do="Setup → Platform Events → RTS Change → Manage: Resume, or run `rtsd package deploy`.",
     )
     status.push = Push(last_at=ago(1_000), quiet="silent", quiet_proof=suspended.what)
     status.package.relay = Relay(status="Suspended", proven_at=ago(1_000), problem=suspended)

@@ -60,6 +60,7 @@ async def test_second_deployment_has_nothing_to_do(office: Office) -> None:
     [
         ("UPDATE ApexClass SET Body = ? WHERE Name = 'RTS_Sender'", ["class RTS_Sender {}"], "code"),
         ("UPDATE ApexTrigger SET Status = ? WHERE Name = 'RTS_Contact'", ["Inactive"], "code"),
+        ("UPDATE ApexTrigger SET Status = ? WHERE Name = 'RTS_Change_Event'", ["Inactive"], "code"),
         ("DELETE FROM ApexTrigger WHERE Name = ?", ["RTS_Invoice"], "code"),
         ("UPDATE RTS_Settings__c SET Gateway_URL__c = ?", ["https://elsewhere.example"], "settings"),
         ("UPDATE RTS_Settings__c SET Token__c = ?", ["another token"], "settings"),
@@ -83,6 +84,57 @@ async def test_what_was_changed_in_the_org_is_seen_and_put_right(
     assert told(await office.status()) == []
     deployed = (await office.calls())["deploy_create"] - before
     assert deployed == (2 if part in ("code", "remote site") else 0)
+
+
+async def act(office: Office, action: str) -> None:
+    """An administrator's action on the relay's subscription."""
+    await office.sim.control("package/relay", {"action": action})
+
+
+@pytest.mark.parametrize("action", ["suspend", "exhaust_retries"])
+async def test_a_stopped_relay_is_resumed_by_a_deployment(action: str, office: Office) -> None:
+    """It is saved with another comment, which modifies it, as often as it is needed; nothing else differs."""
+    await office.deploy()
+    for _ in range(2):
+        await act(office, action)
+        found = await office.status()
+        assert [difference.part for difference in found.differences] == ["relay"], told(found)
+        outcome = await office.deploy()
+        assert "saved the relay again, so that Salesforce resumes it" in outcome.done
+        assert (outcome.left, outcome.warnings) == ([], [])
+        found = await office.status()
+        assert found.relay is not None
+        assert (found.relay.status, told(found)) == ("Running", [])
+    office.org.database.execute("UPDATE ApexClass SET Body = 'changed' WHERE Name = 'RTS_Sender'")
+    before = office.select("SELECT Body FROM ApexTrigger WHERE Name = 'RTS_Change_Event'")
+    await office.deploy()
+    assert office.select("SELECT Body FROM ApexTrigger WHERE Name = 'RTS_Change_Event'") == before
+
+
+async def test_a_relay_that_stays_suspended_is_told(office: Office) -> None:
+    """Salesforce may take minutes to resume it; then an administrator has to."""
+    await office.deploy()
+    await office.sim.control("switches", {"modified_relay_resumes": False})
+    await act(office, "suspend")
+    outcome = await office.deploy()
+    assert outcome.left == []
+    (warning,) = outcome.warnings
+    assert "has not resumed yet (its subscription has the status Suspended)" in warning
+    assert "Setup → Platform Events → RTS Change → Manage" in warning
+
+
+async def test_a_relay_of_a_deactivated_user_gets_rtsds_user(office: Office) -> None:
+    """The status names the user; a deployment has the relay run as the sync user."""
+    await office.deploy()
+    ((config, sync_user),) = office.select("SELECT Id, UserId FROM PlatformEventSubscriberConfig")
+    (niamh,) = [user for user, name in office.select("SELECT Id, Username FROM User") if "niamh" in str(name)]
+    runs_as = {"Id": config, "UserId": niamh}
+    await office.sim.dml("update", "PlatformEventSubscriberConfig", rows=[runs_as])
+    await office.sim.dml("update", "User", rows=[{"Id": niamh, "IsActive": False}])
+    assert told(await office.status()) == ["relay: runs as niamh@acme.example, who is deactivated"]
+    await office.deploy()
+    assert told(await office.status()) == []
+    assert office.select("SELECT UserId FROM PlatformEventSubscriberConfig") == [(sync_user,)]
 
 
 async def test_settings_of_the_administrators_own_stay(office: Office) -> None:
@@ -231,9 +283,10 @@ async def test_configuration_without_a_gateway_is_refused_before_any_call(office
 async def test_part_that_may_not_be_asked_for_is_unknown_not_different(office: Office) -> None:
     """What cannot be seen is shown as such; the rest is compared."""
     await office.deploy()
-    await office.sim.control("visibility", {"hidden_objects": ["RemoteProxy", "CronTrigger"]})
+    hidden = ["RemoteProxy", "CronTrigger", "EventBusSubscriber"]
+    await office.sim.control("visibility", {"hidden_objects": hidden})
     found = await office.status()
-    assert (found.unknown, told(found)) == (["jobs", "remote site"], [])
+    assert (found.unknown, told(found)) == (["jobs", "relay", "remote site"], [])
 
 
 async def test_calls_beside_a_daemon_are_in_its_ledger(office: Office) -> None:
