@@ -216,7 +216,7 @@ def _has_note_after(found: Inventory) -> bool:
 
 
 def _not_resumed(relay: Difference) -> str:
-    """A subscription resumes minutes after its trigger was saved again (Platform Events Guide, Manage Subscribers)."""
+    """A subscription resumes minutes after the change (Platform Events Guide, Manage Subscribers)."""
     return (
         f"The relay has not resumed yet ({relay.what}). Compare `rtsd package status` in a few minutes;"
         " else resume it: Setup → Platform Events → RTS Change → Manage."
