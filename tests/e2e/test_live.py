@@ -75,16 +75,17 @@ async def test_change_arrives_at_once(rig: Rig, daemon: Daemon, measured: Callab
             begun = time.perf_counter()
             await rig.org.dml("update", "Contact", rows=[{"Id": contact, "Title": f"No {number}"}])
             async for event in changes:
-                if "Title" in (event.changed or ()):
+                if event.outcome == "applied" and "Title" in (event.changed or ()):
                     break
             latencies.append(time.perf_counter() - begun)
-            assert (event.id, event.op, event.outcome) == (contact, "update", "applied")
+            assert (event.id, event.op) == (contact, "update")
             sources.append(event.source)
             (row,) = rig.read("SELECT Title FROM Contact WHERE Id = ?", contact)
             assert row["Title"] == f"No {number}"
     measured(f"org to feed: median {median(latencies) * 1e3:.0f} ms, most {max(latencies) * 1e3:.0f} ms")
     assert median(latencies) < 1.0
-    # a fetch for two images of one second, whose order is unknown, may read an edit before its push comes
+    # a fetch for two images of one second, whose order is unknown, may read an edit before its push comes,
+    # which then is a duplicate
     assert sources.count("push") >= 0.8 * CHANGES, sources
 
 
