@@ -124,7 +124,8 @@ async def test_the_price_is_near_the_bill() -> None:
         bill = (await scene.org.stats())["api_calls"]
         report = await check.inspect(config.load(scene.directory / "rtsd.toml", {}))
     assert report.cost is not None
-    assert report.cost.api_calls == pytest.approx(bill, rel=0.2)
+    # on a busy machine a bulk job is polled a few times more
+    assert report.cost.api_calls == pytest.approx(bill, rel=0.2, abs=5)
 
 
 def test_a_rotated_token_replaces_its_file(tmp_path: Path) -> None:
