@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,16 +14,14 @@ import msgspec
 
 from rtsd import config, logs
 from rtsd.cli import options
-from rtsd.cli.output import coloured, table
+from rtsd.cli.package_lines import report_lines
 from rtsd.machine import monotonic_ms, wall_ms
 
 if TYPE_CHECKING:
     from rtsd.config import Config
-    from rtsd.core.relay import Relay
     from rtsd.salesforce.deploy import Progress
     from rtsd.workflows.installation.org_session import OrgSession
     from rtsd.workflows.installation.plan import Choice, Plan
-    from rtsd.workflows.installation.reports import InstallationReport
 
 T = TypeVar("T")
 
@@ -286,7 +284,7 @@ def _status(config_path: Path | None, *, user: str = "", as_json: bool) -> int:
         if as_json:
             click.echo(msgspec.json.encode({**found.document(), "calls": session.counter.calls}))
         else:
-            click.echo("\n".join(_lines(found)))
+            click.echo("\n".join(report_lines(found)))
         return 1 if found.differences else 0
 
     return _with_session(settings, work, user=user)
@@ -368,38 +366,3 @@ class _ProgressPrinter:
         if line != self._printed and now - self._at >= PROGRESS_MS:
             self._printed, self._at = line, now
             _say(line)
-
-
-def _relay(relay: Relay) -> str:
-    words = [relay.status or "status not known", f"runs as {relay.user or 'Automated Process'}"]
-    words += [f"last event {relay.position}"] if relay.position else []
-    return ", ".join(words)
-
-
-def _lines(found: InstallationReport) -> Iterator[str]:
-    version = f"{found.version} " if found.version else ""
-    wanted = f"(this rtsd has {found.expected_version})"
-    yield f"package   {coloured(found.state)} {logs.clean(version)}{wanted}"
-    if found.disabled is not None:
-        yield f"pushes    {'disabled (Disable RTS)' if found.disabled else 'enabled'}"
-    if found.disabled_for:
-        owners = logs.clean(", ".join(found.disabled_for))
-        yield f"not for   {owners}: their rows of RTS Settings disable pushes"
-    if found.left_out:
-        yield f"left out  {', '.join(found.left_out)}: Interval Sync reads them, until deploy --with OBJECT"
-    if found.relay is not None:
-        yield logs.clean(f"relay     {_relay(found.relay)}")
-    if found.unknown:
-        yield f"not seen  {', '.join(found.unknown)}: the sync user may not query them"
-    if found.state == "missing":
-        yield "Nothing of it is in the org; rtsd package deploy installs it."
-    elif found.differences:
-        yield ""
-        yield table(
-            ("PART", "DIFFERENCE"), [(difference.part, difference.what) for difference in found.differences]
-        )
-        yield ""
-        yield "rtsd package deploy puts that right."
-    else:
-        yield f"triggers  {', '.join(found.triggers)}"
-        yield "Everything is as it should be."
