@@ -40,6 +40,7 @@ ABOUT_APEX = {
     "CONTRIBUTING.md": "states this rule",
     "rtsd/apex/": "the Apex package",
     "rtsd/cli/package.py": "the Apex package",
+    "rtsd/cli/package_lines.py": "the Apex package",
     "rtsd/control/package.py": "the Apex package",
     "rtsd/control/protocol": "PackageTrigger, on the wire",
     "rtsd/core/payload.py": "the heartbeat's key (contract section 3)",
