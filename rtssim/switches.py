@@ -85,6 +85,7 @@ class ApiSwitches:
     - `bulk_error_message`: a failed query job has errorMessage.
     - `bulk_queue_s`, `bulk_run_s`: seconds of a job in UploadComplete and, at least, in InProgress.
     - `deploy_poll_steps`: polls that a deployment answers with a state before the end.
+    - `destructive_changes_delete_folders`: a manifest of destructive changes may name a folder.
     - `heartbeat_while_disabled`: the package still sends heartbeats when its settings disable it.
     - `heartbeat_by_relay`: a heartbeat takes the way of the changes; otherwise a scheduled job sends it.
     - `inactive_relay_user`: events of a relay whose user was deactivated get lost ("fails"), or its
@@ -119,6 +120,7 @@ class ApiSwitches:
     bulk_queue_s: float = 0.0
     bulk_run_s: float = 0.0
     deploy_poll_steps: int = 1
+    destructive_changes_delete_folders: bool = True
     heartbeat_while_disabled: bool = True
     heartbeat_by_relay: bool = True
     inactive_relay_user: Literal["fails", "suspends"] = "fails"

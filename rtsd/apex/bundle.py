@@ -13,15 +13,24 @@ from rtsd.apex.names import trigger_names
 from rtsd.apex.source import apex_version, metadata
 
 _TYPES = {
+    "applications": ("CustomApplication", ".app"),
     "PlatformEventSubscriberConfigs": ("PlatformEventSubscriberConfig", ".platformEventSubscriberConfig"),
     "classes": ("ApexClass", ".cls"),
     "customPermissions": ("CustomPermission", ".customPermission"),
+    "layouts": ("Layout", ".layout"),
     "objects": ("CustomObject", ".object"),
     "permissionsets": ("PermissionSet", ".permissionset"),
+    "reports": ("Report", ".report"),
     "remoteSiteSettings": ("RemoteSiteSetting", ".remoteSite"),
     "tabs": ("CustomTab", ".tab"),
     "triggers": ("ApexTrigger", ".trigger"),
 }
+_FOLDER = "-meta.xml"
+"""How the file of a folder of reports ends, which is a member of their type (Metadata API guide, Report)."""
+_FIRST = ("CustomApplication", "PermissionSet", "Report")
+"""Types that refer to others, so they are deleted before these."""
+_WITH_THEIR_OBJECT = ("Layout",)
+"""Types that Salesforce deletes with the object, and not alone: an object has a layout."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry, to keep archives reproducible."""
 
@@ -64,9 +73,13 @@ def destructive_zip(objects: Iterable[str], api_version: str, more_triggers: Ite
     """
     members = components(objects)
     members["ApexTrigger"] = sorted({*members["ApexTrigger"], *more_triggers})
+    first = {kind: members.pop(kind)[::-1] for kind in _FIRST}  # a folder after its reports
+    for kind in _WITH_THEIR_OBJECT:
+        del members[kind]
     tree = {
         "package.xml": _manifest({}, apex_version(api_version)),
-        "destructiveChanges.xml": _manifest(members, None),
+        "destructiveChangesPre.xml": _manifest(first, None),
+        "destructiveChangesPost.xml": _manifest(members, None),
     }
     return _zip(tree)
 
@@ -78,6 +91,8 @@ def _members(tree: Mapping[str, bytes]) -> dict[str, list[str]]:
         kind, ending = _TYPES[folder]
         if file.endswith(ending):
             members.setdefault(kind, []).append(file.removesuffix(ending))
+        elif kind == "Report":
+            members.setdefault(kind, []).append(file.removesuffix(_FOLDER))
     return members
 
 

@@ -105,6 +105,8 @@ def metadata(
             parts.setdefault(name, {})[rest] = content.encode()
         elif inner.startswith(("classes/", "triggers/")):
             tree[inner] = content.encode()
+        elif inner.startswith("reports/"):  # of a folder the metadata format has nothing but this file
+            tree[inner.replace(".reportFolder", "").replace(".report-meta.xml", ".report")] = content.encode()
         else:
             tree[inner.removesuffix("-meta.xml")] = content.encode()
     for name, files in parts.items():

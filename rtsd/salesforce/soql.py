@@ -143,16 +143,21 @@ def view_all_data(user_id: str) -> str:
     return select(fields, "PermissionSetAssignment", equals("AssigneeId", user_id))
 
 
-def permission_set(name: str) -> str:
-    """The permission set with that name."""
-    return select(("Id",), "PermissionSet", equals("Name", name))
+def permission_sets(names: Sequence[str]) -> str:
+    """The permission sets with these names."""
+    return select(("Id", "Name"), "PermissionSet", one_of("Name", names))
 
 
-def assignments(permission_set_id: str) -> str:
-    """The users to whom a permission set is assigned."""
-    return select(
-        ("Id", "AssigneeId"), "PermissionSetAssignment", equals("PermissionSetId", permission_set_id)
-    )
+def assignments(permission_set_ids: Sequence[str]) -> str:
+    """The users to whom permission sets are assigned."""
+    fields = ("Id", "AssigneeId", "PermissionSetId")
+    return select(fields, "PermissionSetAssignment", one_of("PermissionSetId", permission_set_ids))
+
+
+def report_folder(name: str) -> str:
+    """The folder of reports with that name."""
+    where = all_of(equals("DeveloperName", name), equals("Type", "Report"))
+    return select(("Id",), "Folder", where)
 
 
 def scheduled_jobs(pattern: str) -> str:

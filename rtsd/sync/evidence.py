@@ -67,5 +67,7 @@ class PushEvidence(Service):
         broken = self._relay is not None and self._relay.failure is not None
         if disabled:
             await self._mode.observe(Signal.PACKAGE_DISABLED)
-        elif not isinstance(push, Heartbeat) or not (broken or self._push.quiet is Quiet.SILENT):
+        elif isinstance(push, Heartbeat) and broken:
+            await self._mode.observe(Signal.PACKAGE_ENABLED)
+        elif not isinstance(push, Heartbeat) or self._push.quiet is not Quiet.SILENT:
             await self._mode.observe(Signal.PUSH)

@@ -22,6 +22,7 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 _KEY = "pushes_expected_since"
 _LAST_PUSH_KEY = "last_push_at"
+NOTHING_EXPECTED = "no push is expected: no package is enabled"
 
 log = structlog.get_logger("rtsd.missed_pushes")
 
@@ -122,7 +123,7 @@ class MissedPushes:
         """Classify the silence after every object was read. Only a push ends it."""
         push = self._push
         if self._expected_since is None:
-            push.quiet, push.quiet_proof = Quiet.UNKNOWN, "no push is expected: no package is enabled"
+            push.quiet, push.quiet_proof = Quiet.UNKNOWN, NOTHING_EXPECTED
             return
         before = push.quiet
         push.quiet, push.quiet_proof = judge(self._unpushed, push.last_at, self._now(), push.broken)

@@ -19,7 +19,7 @@ from rtsd.core.problem import Problem
 from rtsd.core.silence import Quiet
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.relay import read_relay
-from rtsd.sync.missed_pushes import MissedPushes, PushActivity
+from rtsd.sync.missed_pushes import NOTHING_EXPECTED, MissedPushes, PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.schedule import CurrentSchedule
@@ -124,7 +124,10 @@ class RelayWatch:
             log.info("relay", problem=None)
             await self._missed_pushes.restart()
             if push.quiet is Quiet.SILENT:
-                push.quiet, push.quiet_proof = (
-                    Quiet.UNKNOWN,
-                    "the relay runs again: every object is being read",
-                )
+                push.quiet, push.quiet_proof = Quiet.UNKNOWN, self._after_failure()
+
+    def _after_failure(self) -> str:
+        known = self._package.known
+        if known.state != "installed" or known.disabled:
+            return NOTHING_EXPECTED
+        return "the relay is not known to fail any more: every object is being read"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtssim.clock import rest_stamp
-from rtssim.metadata import elements, references
+from rtssim.metadata import elements
 from rtssim.metadata.archive import DESTRUCTIVE, Archive, Member, MetadataError, has, parse_xml, text_of
-from rtssim.metadata.references import names_of
+from rtssim.metadata.references import REQUIRED_FILES, References
 from rtssim.metadata.sources import object_of, trigger_object
 
 if TYPE_CHECKING:
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
     from rtssim.org import Org
+    from rtssim.schema.model import ObjectType
+    from rtssim.switches import ApiSwitches
 
 APEX = ("ApexClass", "ApexTrigger")
 FILES = {
+    "CustomApplication": ("applications", "app"),
+    "Layout": ("layouts", "layout"),
+    "Report": ("reports", "report"),
     "ApexClass": ("classes", "cls"),
     "ApexTrigger": ("triggers", "trigger"),
     "CustomObject": ("objects", "object"),
@@ -30,6 +36,8 @@ FILES = {
     "RemoteSiteSetting": ("remoteSiteSettings", "remoteSite"),
 }
 """Folder and extension of the files of a type."""
+FOLDERS = ("Report",)
+"""Types whose components are in folders, which are members of the same type."""
 ROWS = {
     "ApexClass": ("ApexClass", "Name"),
     "ApexTrigger": ("ApexTrigger", "Name"),
@@ -39,6 +47,7 @@ ROWS = {
 }
 """Types whose components are rows: the object, and the field that holds the component's name."""
 REQUIRED = {
+    **REQUIRED_FILES,
     "PermissionSet": ("label",),
     "PlatformEventSubscriberConfig": ("masterLabel", "platformEventConsumer"),
     "RemoteSiteSetting": ("disableProtocolSecurity", "isActive", "url"),
@@ -84,18 +93,17 @@ class Component:
 class Deployer:
     """Checks archives against the org and applies them."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: Org, switches: ApiSwitches) -> None:
         self._org = org
+        self._switches = switches
         self._system = org.sync_user
         self._others: set[Member] = set()  # tabs and the like, known by name only
-        self._adding: set[Member] = set()
-        """What the archive under check adds."""
 
     # -- check --------------------------------------------------------------------------------------
     def check(self, archive: Archive) -> list[Component]:
         """Return each component with its problem, if any, without a change to the org."""
         objects = {member.name for member in archive.added if member.type == "CustomObject"}
-        self._adding = names_of(archive)
+        self._references = References(self._all_objects(archive), self._exists, set(archive.added))
         added = [self._check_addition(member, archive, objects) for member in archive.added]
         added += [_not_named(path) for path in _unnamed(archive)]
         return added + [self._check_removal(member, archive) for member in archive.removed]
@@ -149,12 +157,12 @@ class Deployer:
         content = archive.files[path]
         if kind not in APEX:
             root = parse_xml(content, name)
-            wrong = [*elements.problems(root, kind), *references.problems(member, root, self._will_exist)]
-            if wrong:
-                return wrong[0]
+            wrong = next(elements.problems(root, kind), None)
+            if wrong is not None:
+                return wrong
             if kind == "CustomObject":
                 object_of(name, content, "a0z")
-            return self._xml_problem(kind, root)
+            return self._xml_problem(member, root)
         if f"{path}-meta.xml" not in archive.files:
             return f"{name}.{FILES[kind][1]}-meta.xml is missing"
         if kind == "ApexClass" and self._has_jobs(name):
@@ -165,18 +173,24 @@ class Deployer:
                 return f"Invalid type: {target}"
         return None
 
-    def _will_exist(self, member: Member) -> bool:
-        """Return whether a component is in the org or in the archive; standard objects have their fields."""
-        return member in self._adding or self._exists(member)
+    def _all_objects(self, archive: Archive) -> dict[str, ObjectType | None]:
+        """Return the objects of the org, and those of an archive, as far as they can be read."""
+        found: dict[str, ObjectType | None] = {obj.name: obj for obj in self._org.schema}
+        for member in archive.added:
+            if member.type == "CustomObject" and _path(member) in archive.files:
+                with suppress(MetadataError):
+                    found[member.name] = object_of(member.name, archive.files[_path(member)], "a0z")
+        return found
 
-    def _xml_problem(self, kind: str, root: ET.Element) -> str | None:
+    def _xml_problem(self, member: Member, root: ET.Element) -> str | None:
+        kind = member.type
         missing = [part for part in REQUIRED.get(kind, ()) if not has(root, part)]
-        if missing:
+        if missing and not _is_folder(member):
             return f"Required field is missing: {missing[0]}"
         username = text_of(root, "user") if kind == "PlatformEventSubscriberConfig" else ""
         if username and self._user_id(username) is None:
             return f"In field: user - no User named {username} found"
-        return None
+        return self._references.problem(member, root)
 
     # -- the org's components -----------------------------------------------------------------------
     def _exists(self, member: Member) -> bool:
@@ -185,6 +199,8 @@ class Deployer:
         if member.type == "CustomField":
             obj, _, column = member.name.partition(".")
             return self._has_object(obj) and column in self._columns(obj)
+        if _is_folder(member):
+            return bool(self._folder_ids(member))
         if member.type in ROWS:
             return bool(self._row_ids(member))
         return member in self._others
@@ -203,6 +219,9 @@ class Deployer:
     def _is_assigned(self, name: str) -> bool:
         soql = f"SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name = '{name}'"
         return bool(self._org.first_column(soql))
+
+    def _folder_ids(self, member: Member) -> list[str]:
+        return self._org.first_column(f"SELECT Id FROM Folder WHERE DeveloperName = '{member.name}'")
 
     def _user_id(self, username: str) -> str | None:
         """Return the id of an active user (Platform Events Guide: a trigger runs as any active user)."""
@@ -224,7 +243,9 @@ class Deployer:
             if member.type == "CustomObject":
                 self._put_object(member.name, archive.files[_path(member)])
         for member in archive.added:
-            if member.type in ROWS:
+            if _is_folder(member):
+                self._put_folder(member, archive.files[_path(member)])
+            elif member.type in ROWS:
                 self._put_row(member, self._values(member, archive))
             elif member.type not in ("CustomObject", "CustomField"):
                 self._others.add(member)
@@ -235,10 +256,19 @@ class Deployer:
         elif member.type == "CustomField":
             obj, _, column = member.name.partition(".")
             self._org.remove_field(obj, column)
+        elif _is_folder(member):
+            if self._switches.destructive_changes_delete_folders:
+                self._org.hard_delete(self._system, "Folder", self._folder_ids(member))[0].unwrap()
         elif member.type in ROWS:
             self._org.hard_delete(self._system, ROWS[member.type][0], self._row_ids(member))
         else:
             self._others.discard(member)
+
+    def _put_folder(self, member: Member, content: bytes) -> None:
+        if not self._exists(member):
+            label = text_of(parse_xml(content, member.name), "name")
+            row = {"DeveloperName": member.name, "Name": label, "Type": member.type}
+            self._org.create(self._system, "Folder", [row])[0].unwrap()
 
     def _put_object(self, name: str, content: bytes) -> None:
         described = object_of(name, content, self._org.schema.free_prefix())
@@ -287,7 +317,13 @@ class Deployer:
             self._org.create(self._system, target, [{**values, column: member.name}])[0].unwrap()
 
 
+def _is_folder(member: Member) -> bool:
+    return member.type in FOLDERS and "/" not in member.name
+
+
 def _path(member: Member) -> str:
+    if _is_folder(member):
+        return f"{FILES[member.type][0]}/{member.name}-meta.xml"
     folder, extension = FILES.get(member.type, (member.type, member.type))
     return f"{folder}/{member.name}.{extension}"
 

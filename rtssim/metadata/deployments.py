@@ -157,7 +157,7 @@ class Deployments:
         self._package = package
         self._faults = faults
         self._switches = switches
-        self._deployer = Deployer(org)
+        self._deployer = Deployer(org, switches)
         self._deployments: dict[str, Deployment] = {}
 
     def routes(self, router: Router) -> None:

@@ -198,6 +198,18 @@ def _remote_proxy() -> ObjectType:
     return _setup("RemoteProxy", "Remote Proxies", "0rp", fields, replicateable=False)
 
 
+def _folder() -> ObjectType:
+    """Return folders of reports (Object Reference, Folder)."""
+    fields = [
+        ident(),
+        text("Name", 80, nillable=False, name_field=True),
+        text("DeveloperName", 80, nillable=False),
+        picklist("Type", "Report;Dashboard;Document;Email", nillable=False),
+        *audit(deletable=False),
+    ]
+    return _setup("Folder", "Folders", "00l", fields, replicateable=False)
+
+
 def _event_bus() -> list[ObjectType]:
     """Return the subscriptions of platform events (Object Reference; Tooling API guide)."""
     subscriber = [
@@ -273,6 +285,7 @@ def objects() -> list[ObjectType]:
         _apex("ApexTrigger", "Apex Triggers", "01q", table),
         *_jobs(),
         _remote_proxy(),
+        _folder(),
         *_event_bus(),
         _invoice(),
     ]

@@ -263,6 +263,26 @@ async def test_a_resumed_relay_leads_back_to_real_time(action: str, stand: Stand
     assert await org.equal("Lead") == 40
 
 
+async def test_a_disabled_package_has_no_silent_relay(stand: Standing) -> None:
+    """While nothing is to be pushed it alarms nobody; enabled again, it is named at once."""
+    org = await pushing(stand)
+    await suspend(org)
+    await until_named(org, "is suspended", beats=True)
+    await org.simulated.control("package/settings", {"Disable_RTS__c": True})
+    await org.beat()
+    await minute(org, 16, beats=False)
+    status = await org.parts.views.status()
+    assert (status.mode, status.push.quiet) == ("disabled", "unknown")
+    assert status.push.quiet_proof == "no push is expected: no package is enabled"
+    assert (await alerts(org))[-1].startswith("alert silent resolved")
+    await org.simulated.control("package/settings", {"Disable_RTS__c": False})
+    await org.beat()
+    await minute(org, 17, beats=False)
+    status = await org.parts.views.status()
+    assert (status.mode, status.push.quiet) == ("interval", "silent")
+    assert "is suspended" in (status.push.quiet_proof or "")
+
+
 async def test_an_inactive_trigger_behind_a_resumed_relay_is_still_found(stand: Standing) -> None:
     """A heartbeat proves the relay, not that an object's changes reach it."""
     org = await pushing(stand)

@@ -121,9 +121,10 @@ class Deploying:
     async def _assign(self, found: Inventory) -> None:
         """Assign the permission set: deployed fields are hidden from everybody until it grants them."""
         plan = self._plan
-        if plan.user_id in found.assignments or found.permission_set is None:
+        permission_set = found.permission_sets.get(package.PERMISSION_SET)
+        if found.is_assigned(plan.user_id) or permission_set is None:
             return
-        body = {"AssigneeId": plan.user_id, "PermissionSetId": found.permission_set}
+        body = {"AssigneeId": plan.user_id, "PermissionSetId": permission_set}
         path = "sobjects/PermissionSetAssignment"
         try:
             await self._client.command("POST", path, purpose=PURPOSE, body=body, repeatable=False)
@@ -216,7 +217,7 @@ def _has_note_after(found: Inventory) -> bool:
 
 
 def _not_resumed(relay: Difference) -> str:
-    """A subscription resumes minutes after the change (Platform Events Guide, Manage Subscribers)."""
+    """Return what to do: it may take minutes (Platform Events Guide, Manage an Event's Subscribers)."""
     return (
         f"The relay has not resumed yet ({relay.what}). Compare `rtsd package status` in a few minutes;"
         " else resume it: Setup → Platform Events → RTS Change → Manage."

@@ -10,7 +10,7 @@ from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.salesforce import package
 from rtsd.sync.package import same_gateway
-from rtsd.workflows.installation.inventory import APEX, HANDLER_CALL, Inventory
+from rtsd.workflows.installation.inventory import APEX, HANDLER_CALL, PERMISSION_SETS, Inventory
 from rtsd.workflows.installation.plan import Plan
 
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
@@ -162,12 +162,12 @@ def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
 
 
 def _permission_set(found: Inventory) -> Iterator[str]:
-    if found.permission_set is None and "permission set" not in found.unknown:
-        yield "RTS_Sync is missing"
+    if "permission set" not in found.unknown:
+        yield from (f"{name} is missing" for name in PERMISSION_SETS if name not in found.permission_sets)
 
 
 def _assignment(plan: Plan, found: Inventory) -> Iterator[str]:
-    if "permission set" not in found.unknown and plan.user_id not in found.assignments:
+    if "permission set" not in found.unknown and not found.is_assigned(plan.user_id):
         yield f"RTS_Sync is not assigned to {plan.user}"
 
 

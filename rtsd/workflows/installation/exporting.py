@@ -18,7 +18,8 @@ For {objects}; pushes go to {url}. `rtsd package deploy` performs all of these s
 
 1. Deploy: `sf project deploy start --source-dir force-app`, in production with
    `--test-level RunSpecifiedTests {tests}`.
-2. Setup → Permission Sets → RTS Sync → Manage Assignments: add the sync user.
+2. Setup → Permission Sets → RTS Sync → Manage Assignments: add the sync user. RTS Admin opens the app RTS for
+   administrators.
 3. Setup → Custom Settings → RTS Settings → Manage → New (at the top, for the org). Gateway URL: `{url}`;
    Token: a line of rtsd's token file; Org Id: see Setup → Company Information; Error Logging: on.
 4. Developer Console → Debug → Open Execute Anonymous Window: run this to schedule the heartbeat.

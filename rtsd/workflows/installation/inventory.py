@@ -15,11 +15,19 @@ from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, Sa
 from rtsd.machine import wall_ms
 from rtsd.salesforce import package, soql
 from rtsd.salesforce.client import Client
-from rtsd.salesforce.package import PERMISSION_SET, PURPOSE, Settings, SyncedField
+from rtsd.salesforce.package import (
+    ADMIN_PERMISSION_SET,
+    PERMISSION_SET,
+    PURPOSE,
+    REPORT_FOLDER,
+    Settings,
+    SyncedField,
+)
 from rtsd.salesforce.relay import read_relay
 from rtsd.salesforce.shapes import DescribeShape, RecordId
 
 REMOTE_SITE = "RTS_Gateway"
+PERMISSION_SETS = (ADMIN_PERMISSION_SET, PERMISSION_SET)
 JOBS = "RTS Heartbeat %"
 HANDLER_CALL = "RTS_Handler.run("
 """The call in every trigger of the package, which distinguishes them from others with similar names."""
@@ -42,9 +50,15 @@ class _IdShape(msgspec.Struct):
     Id: RecordId
 
 
+class _PermissionSetShape(msgspec.Struct):
+    Id: RecordId
+    Name: str
+
+
 class _AssignmentShape(msgspec.Struct):
     Id: RecordId
     AssigneeId: RecordId
+    PermissionSetId: RecordId
 
 
 class _JobDetailShape(msgspec.Struct):
@@ -65,6 +79,15 @@ class Source:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """An assignment of one of the package's permission sets to a user; all ids."""
+
+    id: str
+    user: str
+    permission_set: str
+
+
 @dataclass
 class Inventory:
     """The state of the org. Parts that the sync user may not read are listed in `unknown` and empty."""
@@ -75,10 +98,11 @@ class Inventory:
     """Fields of the package's objects that the sync user sees; without missing objects."""
     remote_site: str | None = None
     """The active remote site's URL."""
-    permission_set: str | None = None
-    """The id of the permission set RTS_Sync."""
-    assignments: dict[str, str] = field(default_factory=dict)
-    """User id -> id of the permission set assignment."""
+    permission_sets: dict[str, str] = field(default_factory=dict)
+    """Name of a permission set of the package -> id."""
+    assignments: list[Assignment] = field(default_factory=list)
+    report_folder: str | None = None
+    """The id of the folder of the package's reports."""
     relay: Relay | None = None
     """None if Salesforce does not say how it is."""
     jobs: dict[str, str] = field(default_factory=dict)
@@ -86,6 +110,11 @@ class Inventory:
     settings: list[Settings] = field(default_factory=list)
     synced: list[SyncedField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    def is_assigned(self, user: str) -> bool:
+        """Whether a user has the permission set for rtsd's user."""
+        wanted = self.permission_sets.get(PERMISSION_SET)
+        return any(given.user == user and given.permission_set == wanted for given in self.assignments)
 
     @property
     def triggers(self) -> dict[str, Source]:
@@ -103,7 +132,8 @@ async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[s
         "classes": partial(_code, client, found, "ApexClass"),
         "triggers": partial(_code, client, found, "ApexTrigger"),
         "remote site": partial(_remote_site, client, found),
-        "permission set": partial(_permission_set, client, found),
+        "permission set": partial(_permission_sets, client, found),
+        "report folder": partial(_report_folder, client, found),
         "relay": partial(_relay, client, found),
         "jobs": partial(_jobs, client, found),
         "settings": partial(_settings, client, found),
@@ -149,14 +179,23 @@ async def _remote_site(client: Client, found: Inventory) -> None:
             found.remote_site = row.EndpointUrl
 
 
-async def _permission_set(client: Client, found: Inventory) -> None:
-    rows = (await client.query(soql.permission_set(PERMISSION_SET), purpose=PURPOSE)).rows(_IdShape)
-    if not rows:
+async def _permission_sets(client: Client, found: Inventory) -> None:
+    page = await client.query(soql.permission_sets(PERMISSION_SETS), purpose=PURPOSE)
+    found.permission_sets = {row.Name: full_id(row.Id) for row in page.rows(_PermissionSetShape)}
+    if not found.permission_sets:
         return
-    found.permission_set = rows[0].Id
-    page = await client.query(soql.assignments(found.permission_set), purpose=PURPOSE)
-    for row in page.rows(_AssignmentShape):
-        found.assignments[full_id(row.AssigneeId)] = row.Id
+    ids = sorted(found.permission_sets.values())
+    page = await client.query(soql.assignments(ids), purpose=PURPOSE)
+    found.assignments = [
+        Assignment(row.Id, full_id(row.AssigneeId), full_id(row.PermissionSetId))
+        for row in page.rows(_AssignmentShape)
+    ]
+
+
+async def _report_folder(client: Client, found: Inventory) -> None:
+    """Read the folder of the package's reports (Object Reference, Folder)."""
+    rows = (await client.query(soql.report_folder(REPORT_FOLDER), purpose=PURPOSE)).rows(_IdShape)
+    found.report_folder = rows[0].Id if rows else None
 
 
 async def _relay(client: Client, found: Inventory) -> None:

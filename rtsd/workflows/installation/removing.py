@@ -2,17 +2,18 @@
 
 1. Abort the scheduled heartbeats, as a class with a job cannot be deleted.
 2. Set Disable RTS, so that no new job starts.
-3. Delete the assignments of the permission set.
-4. Delete triggers, classes, objects with their rows, remote site and permission set, in one deployment of
-   destructive changes. If that fails, undo steps 3 to 1.
+3. Delete the assignments of the permission sets.
+4. Delete app, reports and permission sets, then triggers, classes, objects with their rows, tabs and remote
+   site, in one deployment of destructive changes. If that fails, undo steps 3 to 1.
 """
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 from rtsd import apex
+from rtsd.errors import SalesforceError
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import ApexTests, OnProgress
@@ -53,8 +54,23 @@ async def remove(
             client, content, tests, purge=not plan.is_production, report=report, on_progress=on_progress
         )
         undo.pop_all()
-    removed.left = _names(plan, await read_inventory(client, plan))
+    left = await read_inventory(client, plan)
+    await _delete_folder(client, left)
+    removed.left = _names(plan, left)
     return removed
+
+
+async def _delete_folder(client: Client, left: Inventory) -> None:
+    """Delete the folder of the reports if it is still there.
+
+    Whether destructive changes may name one is not documented; that the folder can be deleted as a row, is
+    (Object Reference, Folder).
+    """
+    if left.report_folder is None:
+        return
+    with suppress(SalesforceError):
+        await client.command("DELETE", f"sobjects/Folder/{left.report_folder}", purpose=PURPOSE)
+        left.report_folder = None
 
 
 async def _disable(
@@ -69,13 +85,13 @@ async def _disable(
 
 
 async def _unassign(client: Client, found: Inventory, undo: AsyncExitStack, report: Report) -> None:
-    """Delete the assignments, without which the permission set cannot be deleted."""
+    """Delete the assignments, with which a permission set cannot be deleted."""
     if found.assignments:
-        report("Deleting the permission set's assignments.")
-    for user_id, assignment in found.assignments.items():
-        path = f"sobjects/PermissionSetAssignment/{assignment}"
+        report("Deleting the permission sets' assignments.")
+    for given in found.assignments:
+        path = f"sobjects/PermissionSetAssignment/{given.id}"
         await client.command("DELETE", path, purpose=PURPOSE)
-        body = {"AssigneeId": user_id, "PermissionSetId": found.permission_set}
+        body = {"AssigneeId": given.user, "PermissionSetId": given.permission_set}
         again = "sobjects/PermissionSetAssignment"
         undo.push_async_callback(client.command, "POST", again, purpose=PURPOSE, body=body)
 
@@ -85,4 +101,5 @@ def _names(plan: Plan, found: Inventory) -> list[str]:
     names += [f"object {name}" for name in sorted(found.fields)]
     names += [f"job {name}" for name in sorted(found.jobs)]
     names += ["remote site RTS_Gateway"] if found.remote_site else []
-    return names + (["permission set RTS_Sync"] if found.permission_set else [])
+    names += [f"permission set {name}" for name in sorted(found.permission_sets)]
+    return names + (["report folder RTS_Reports"] if found.report_folder else [])

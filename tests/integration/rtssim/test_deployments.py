@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rtsd.apex import metadata_zip
 from rtssim.process import SimulatedOrg
 from tests.support.rtssim.api import Api, Deploy, Gateway
 
@@ -281,3 +282,64 @@ async def test_a_users_own_settings_silence_that_user_only(
     (push,) = await gateway.wait(1)
     assert [change["fields"]["LastName"] for change in push["changes"]] == ["by another"]
     assert (await org.stats())["pushes"]["suppressed"] == 1
+
+
+PLANTED = [
+    (
+        "applications/RTS_App.app",
+        ("<tabs>RTS_Error__c<", "<tabs>RTS_Nope__c<"),
+        "no CustomTab named RTS_Nope__c",
+    ),
+    (
+        "reports/RTS_Reports/RTS_Errors_by_Day.report",
+        ("RTS_Error__c.Message__c", "RTS_Error__c.Nope__c"),
+        "Nope__c",
+    ),
+    (
+        "reports/RTS_Reports/RTS_Errors_by_Day.report",
+        ("$RTS_Error__c", "$RTS_Nope__c"),
+        "Invalid report type",
+    ),
+    ("layouts/RTS_Status__c-RTS Status Layout.layout", ("Summary__c", "Nope__c"), "RTS_Status__c.Nope__c"),
+    (
+        "layouts/RTS_Status__c-RTS Status Layout.layout",
+        (">Required<", ">Edit<"),
+        "required layout field: Key__c",
+    ),
+    (
+        "permissionsets/RTS_Admin.permissionset",
+        ("RTS_Status__c.Gateway__c", "RTS_Status__c.Key__c"),
+        "required field",
+    ),
+    ("permissionsets/RTS_Admin.permissionset", ("RTS_Error__c.Stack__c", "RTS_Error__c.Nope__c"), "Nope__c"),
+    (
+        "permissionsets/RTS_Admin.permissionset",
+        (">RTS_App<", ">RTS_Nope<"),
+        "no CustomApplication named RTS_Nope",
+    ),
+    (
+        "permissionsets/RTS_Admin.permissionset",
+        ("<tab>RTS_Error__c<", "<tab>RTS_Nope__c<"),
+        "no CustomTab named",
+    ),
+    (
+        "permissionsets/RTS_Sync.permissionset",
+        ("<object>RTS_Error__c<", "<object>Nope__c<"),
+        "no CustomObject named",
+    ),
+]
+"""A file, a mistake in it, and what the org says."""
+
+
+@pytest.mark.parametrize(("path", "mistake", "says"), PLANTED)
+async def test_references_to_nothing_are_refused(
+    path: str, mistake: tuple[str, str], says: str, gateway: Gateway, deploy: Deploy
+) -> None:
+    """Apps, reports, layouts and permission sets name tabs, objects and fields that have to be there."""
+    with zipfile.ZipFile(io.BytesIO(metadata_zip(["Contact"], gateway.url, "62.0"))) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert mistake[0] in files[path]
+    files[path] = files[path].replace(*mistake)
+    result = await deploy(zipped(files), checkOnly=True)
+    assert result["success"] is False
+    assert says in "\n".join(item["problem"] for item in result["details"]["componentFailures"])

@@ -62,7 +62,7 @@ async def test_deployed_and_removed(org: SimulatedOrg, api: Api, gateway: Gatewa
             "<object>RTS_Eror__c",
             "no CustomObject named RTS_Eror__c",
         ),
-        ("permissionsets/RTS_Sync.permissionset", "<tab>RTS_Error__c", "<tab>RTS_Eror__c", "no CustomTab"),
+        ("permissionsets/RTS_Admin.permissionset", "<tab>RTS_Error__c", "<tab>RTS_Eror__c", "no CustomTab"),
         (
             "PlatformEventSubscriberConfigs/RTS_Change_Event.platformEventSubscriberConfig",
             "<platformEventConsumer>RTS_Change_Event",

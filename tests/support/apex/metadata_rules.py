@@ -91,9 +91,10 @@ def _references(tree: Mapping[str, bytes]) -> Iterator[Finding]:
     """What names a missing component, and fields that the permission set does not grant."""
     fields = _fields(tree)
     objects = {name.partition(".")[0] for name in fields}
+    granted_as_whole = _settings(tree)
     for path, content in tree.items():
         if path.endswith(".permissionset-meta.xml"):
-            yield from _permissions(path, etree.fromstring(content), fields)
+            yield from _permissions(path, etree.fromstring(content), fields, granted_as_whole)
         elif path.endswith(".tab-meta.xml"):
             name = PurePath(path).name.removesuffix(".tab-meta.xml")
             if name not in objects:
@@ -118,10 +119,21 @@ def _fields(tree: Mapping[str, bytes]) -> dict[str, etree._Element]:
     }
 
 
-def _permissions(path: str, root: etree._Element, fields: Mapping[str, etree._Element]) -> Iterator[Finding]:
+def _settings(tree: Mapping[str, bytes]) -> set[str]:
+    """Return the custom settings, which are granted as a whole."""
+    return {
+        PurePath(path).name.removesuffix(".object-meta.xml")
+        for path, content in tree.items()
+        if path.endswith(".object-meta.xml")
+        and etree.fromstring(content).find(f"{META}customSettingsType") is not None
+    }
+
+
+def _permissions(
+    path: str, root: etree._Element, fields: Mapping[str, etree._Element], settings: set[str]
+) -> Iterator[Finding]:
     """Required fields and those of events and custom settings take no permission; all others need one."""
     granted = {node.text or "" for node in root.iterfind(f"{META}fieldPermissions/{META}field")}
-    settings = {node.text for node in root.iterfind(f"{META}customSettingAccesses/{META}name")}
     for name in sorted(granted - fields.keys()):
         yield Finding(path, 0, f"no field {name}")
     for name, field in fields.items():

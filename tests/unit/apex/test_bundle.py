@@ -47,8 +47,11 @@ def members(manifest: bytes) -> dict[str, list[str]]:
 FILES = {
     "ApexClass": ["classes/{}.cls", "classes/{}.cls-meta.xml"],
     "ApexTrigger": ["triggers/{}.trigger", "triggers/{}.trigger-meta.xml"],
+    "CustomApplication": ["applications/{}.app"],
     "CustomObject": ["objects/{}.object"],
     "CustomPermission": ["customPermissions/{}.customPermission"],
+    "Layout": ["layouts/{}.layout"],
+    "Report": ["reports/{}.report"],
     "CustomTab": ["tabs/{}.tab"],
     "PlatformEventSubscriberConfig": ["PlatformEventSubscriberConfigs/{}.platformEventSubscriberConfig"],
     "PermissionSet": ["permissionsets/{}.permissionset"],
@@ -60,9 +63,12 @@ def test_zip_and_manifest_agree() -> None:
     """Every member has its files, every file its member, and nothing else is in the zip."""
     files = read(metadata_zip(OBJECTS, URL, "62.0"))
     named = members(files.pop("package.xml"))
+    named["Report"].remove("RTS_Reports")  # a folder: its file has another name
     wanted = {
         pattern.format(name) for kind, names in named.items() for name in names for pattern in FILES[kind]
     }
+    wanted.add("reports/RTS_Reports-meta.xml")
+    named["Report"].insert(0, "RTS_Reports")
     assert wanted == set(files)
     assert named == components(OBJECTS)
 
@@ -70,9 +76,12 @@ def test_zip_and_manifest_agree() -> None:
 def test_contract_parts() -> None:
     """The names that the contract fixes are there."""
     named = components(OBJECTS)
-    assert {"RTS_Settings__c", "RTS_Error__c", "RTS_Synced_Field__c"} <= set(named["CustomObject"])
+    assert {"RTS_Settings__c", "RTS_Error__c", "RTS_Status__c", "RTS_Synced_Field__c"} <= set(
+        named["CustomObject"]
+    )
     assert set(trigger_names(OBJECTS).values()) <= set(named["ApexTrigger"])
-    assert named["PermissionSet"] == ["RTS_Sync"]
+    assert named["PermissionSet"] == ["RTS_Admin", "RTS_Sync"]
+    assert named["CustomApplication"] == ["RTS_App"]
     assert named["RemoteSiteSetting"] == ["RTS_Gateway"]
     assert named["CustomPermission"] == ["RTS_Bypass"]
     assert set(TEST_CLASSES) <= set(named["ApexClass"])
@@ -100,13 +109,21 @@ def test_the_same_bytes() -> None:
 
 
 def test_remove_names_everything() -> None:
-    """The destructive manifest names all that was deployed, and the triggers of former objects."""
+    """The destructive manifests name all that was deployed, and the triggers of former objects.
+
+    First what refers to something else; layouts go with their objects.
+    """
     files = read(destructive_zip(OBJECTS, "62.0", ["RTS_Lead"]))
-    assert set(files) == {"package.xml", "destructiveChanges.xml"}
+    assert set(files) == {"package.xml", "destructiveChangesPre.xml", "destructiveChangesPost.xml"}
     assert members(files["package.xml"]) == {}
+    first, then = (members(files[f"destructiveChanges{when}.xml"]) for when in ("Pre", "Post"))
+    assert set(first) == {"CustomApplication", "PermissionSet", "Report"}
+    assert first["Report"][-1] == "RTS_Reports"
     wanted = components(OBJECTS)
     wanted["ApexTrigger"] = sorted([*wanted["ApexTrigger"], "RTS_Lead"])
-    assert members(files["destructiveChanges.xml"]) == wanted
+    del wanted["Layout"]
+    named = {kind: sorted(names) for kind, names in {**first, **then}.items()}
+    assert named == wanted
 
 
 def test_obsolete_triggers_go_with_a_deployment() -> None:

@@ -34,6 +34,9 @@ def test_every_file_is_valid() -> None:
         ("objects/RTS_Change__e.object", b"LongTextArea", b"LongText"),
         ("remoteSiteSettings/RTS_Gateway.remoteSite", b"<isActive>true<", b"<isActive>yes<"),
         ("permissionsets/RTS_Sync.permissionset", b"<label>RTS Sync</label>", b""),
+        ("applications/RTS_App.app", b"<navType>Standard<", b"<navType>Sidebar<"),
+        ("reports/RTS_Reports/RTS_Errors_by_Day.report", b"INTERVAL_LAST30", b"LAST_30_DAYS"),
+        ("layouts/RTS_Status__c-RTS Status Layout.layout", b"<behavior>Required<", b"<behavior>Must<"),
     ],
 )
 def test_mistakes_are_found(path: str, old: bytes, new: bytes) -> None:
@@ -72,6 +75,41 @@ def test_permission_set_is_small() -> None:
         and not name.endswith("__e")  # and those of events neither: who may read one reads all of it
     }
     assert fields == wanted
+
+
+def test_an_administrator_sees_all_and_changes_conditions_only() -> None:
+    """The other permission set has the app, every tab and field, and no permission of rtsd's user."""
+    tree = metadata(OBJECTS, URL, "62.0")
+    sync, admin = (
+        etree.fromstring(tree[f"permissionsets/{name}.permissionset"]) for name in ("RTS_Sync", "RTS_Admin")
+    )
+    assert admin.find(f"{META}userPermissions") is None
+    assert sync.find(f"{META}applicationVisibilities") is None
+    assert sync.find(f"{META}tabSettings") is None
+    tabs = {path.removeprefix("tabs/").removesuffix(".tab") for path in tree if path.startswith("tabs/")}
+    assert {node.text for node in admin.iterfind(f"{META}tabSettings/{META}tab")} == tabs
+    readable = {node.text for node in sync.iterfind(f"{META}fieldPermissions/{META}field")}
+    assert {node.text for node in admin.iterfind(f"{META}fieldPermissions/{META}field")} == readable
+    editable = {
+        node.findtext(f"{META}field", "").partition(".")[0]
+        for node in admin.iterfind(f"{META}fieldPermissions")
+        if node.findtext(f"{META}editable") == "true"
+    }
+    assert editable == {"RTS_Synced_Field__c"}
+
+
+def test_every_field_is_on_the_layout_of_its_object() -> None:
+    """Fields that the Metadata API creates are on none by themselves."""
+    tree = metadata(OBJECTS, URL, "62.0")
+    layouts = {path: etree.fromstring(tree[path]) for path in tree if path.startswith("layouts/")}
+    assert len(layouts) == 3
+    for path, content in layouts.items():
+        name = path.removeprefix("layouts/").partition("-")[0]
+        fields = {
+            field.findtext(f"{META}fullName")
+            for field in etree.fromstring(tree[f"objects/{name}.object"]).iter(f"{META}fields")
+        }
+        assert fields <= {node.text for node in content.iter(f"{META}field")}
 
 
 def test_limits_of_a_deployment() -> None:

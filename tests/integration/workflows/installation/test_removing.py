@@ -11,6 +11,9 @@ from tests.support.installation import Office
 async def test_nothing_is_left(office: Office) -> None:
     """No component, no job, no row; a second time there is nothing to do."""
     await office.deploy()
+    (admin,) = office.select("SELECT Id FROM PermissionSet WHERE Name = 'RTS_Admin'")[0]
+    given = {"PermissionSetId": admin, "AssigneeId": office.org.admin.user_id}
+    office.org.create(office.org.admin, "PermissionSetAssignment", [given])[0].unwrap()
     error = {"Object__c": "Contact", "Message__c": "x"}
     office.org.create(office.org.admin, "RTS_Error__c", [error])[0].unwrap()
     removed = await office.remove()
@@ -20,9 +23,20 @@ async def test_nothing_is_left(office: Office) -> None:
         assert office.select(f"SELECT Name FROM {kind} WHERE Name LIKE 'RTS%'") == []
     assert office.select("SELECT Id FROM CronTrigger") == []
     assert office.select("SELECT Id FROM RemoteProxy") == []
+    assert office.select("SELECT Id FROM Folder") == []
+    assert office.select("SELECT Id FROM PlatformEventSubscriberConfig") == []
     assert office.select("SELECT Id FROM PermissionSetAssignment") == []
     assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
     assert (await office.remove()).done == []
+
+
+async def test_a_folder_that_destructive_changes_leave_is_deleted_as_a_row(office: Office) -> None:
+    """Whether a manifest may name a folder is not documented: nothing is left either way."""
+    await office.sim.control("switches", {"destructive_changes_delete_folders": False})
+    await office.deploy()
+    assert office.select("SELECT DeveloperName FROM Folder") == [("RTS_Reports",)]
+    assert (await office.remove()).left == []
+    assert office.select("SELECT Id FROM Folder") == []
 
 
 async def test_what_failed_leaves_the_package_at_work(office: Office) -> None:
