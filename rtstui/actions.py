@@ -95,7 +95,7 @@ async def repair(app: Operator, view: ShowsRecord) -> None:
         if await app.ask(f"Fetch {name} {record} again?", rows, "Fetch"):
             done = await app.client.repair(name, [record])
             changed = "it differed and was repaired" if done.repaired else "it was right"
-            app.say(f"{name} {record} fetched: {changed} ({done.api_calls} API calls).")
+            app.say(f"{name} {record} fetched: {changed} ({plural(done.api_calls, 'API call')}).")
             view.renew()
 
 
@@ -153,7 +153,7 @@ async def resume_all(app: Operator) -> None:
 async def retry(app: Operator, letters: Sequence[int]) -> None:
     """Retry dead letters."""
     chosen = plural(len(letters), "dead letter")
-    rows: list[Row] = [(("Applied like new pushes; those that fail again return here.", ""),)]
+    rows: list[Row] = [(("Applied or sent again; what fails again stays here, with its number.", ""),)]
     word = str(len(letters)) if len(letters) > ASK_THE_NUMBER else None
     if await app.ask(f"Retry {chosen}?", rows, "Retry", word):
         await _each(app, letters, "tried again")
@@ -161,10 +161,11 @@ async def retry(app: Operator, letters: Sequence[int]) -> None:
 
 async def drop(app: Operator, letters: Sequence[int]) -> None:
     """Save dead letters to a file, and delete them."""
-    chosen = plural(len(letters), "dead letter")
+    chosen, single = plural(len(letters), "dead letter"), len(letters) == 1
     rows: list[Row] = [
-        (("Their content is never applied. This cannot be undone.", "error"),),
-        (("They are saved to a file here first. An audit still finds what the mirror lacks.", ""),),
+        ((f"{'Its' if single else 'Their'} content is never applied. This cannot be undone.", "error"),),
+        ((f"{'It is' if single else 'They are'} saved to a file here first.", ""),),
+        (("An audit still finds what the mirror lacks.", ""),),
     ]
     if await app.ask(f"Drop {chosen}?", rows, "Drop", str(len(letters))):
         kept = [(await app.client.get(f"/v1/dead-letters/{letter}")).decode() for letter in letters]

@@ -51,7 +51,7 @@ def _rightness(status: Status, now: datetime) -> tuple[str, str, str]:
     if broken:
         return "error", ", error", f"; error: {', '.join(broken)}"
     if differing := sum(drift_of(item) for item in objects):
-        return "warn", f", {short(differing)} differ", f"; {plural(differing, 'record')} differ"
+        return "warn", f", {short(differing)} differ", f"; {plural(differing, 'record', 'differ')}"
     if status.dead_letters:
         return (
             "warn",
@@ -82,7 +82,7 @@ def fresh(status: Status, now: datetime) -> Verdict:
         return Verdict("off", f"paused, {last}", f"paused; {last}", "paused")
     if status.inbox.pending > 1_000:
         waiting = f"{short(status.inbox.pending)} waiting"
-        long = f"{count(status.inbox.pending)} pushes wait to be applied; {last}"
+        long = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied; {last}"
         return Verdict("busy", waiting, long, waiting)
     relay = status.package.relay
     is_broken = relay is not None and relay.problem is not None
@@ -99,7 +99,8 @@ def cost(status: Status) -> Verdict:
     limit = next((item for item in status.quota.limits if item.name == "DailyApiRequests"), None)
     calls = sum(status.quota.calls_24h.values())
     if limit is None:
-        few, many = f"{short(calls)} calls", f"{count(calls)} calls in 24 h; limits not read yet"
+        few = f"{short(calls)} {'call' if calls == 1 else 'calls'}"
+        many = f"{plural(calls, 'call')} in 24 h; limits not read yet"
         return Verdict("off", few, many, few)
     share = percent(used_share(limit))
     return Verdict(

@@ -14,6 +14,7 @@ from rtsd import config, logs
 from rtsd.cli import options
 from rtsd.cli.estimate import estimate_lines
 from rtsd.cli.output import table
+from rtsd.core.plural import plural
 
 if TYPE_CHECKING:
     from rtsd.workflows.check import Report
@@ -62,7 +63,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.idle is not None:
         idle = report.idle
         pushed, read = (
-            f"{idle.real_time:,} API calls a day while pushes come",
+            f"{plural(idle.real_time, 'API call')} a day while pushes come",
             f"{idle.interval:,} by Interval Sync",
         )
         yield f"idle      {pushed}, {read}"

@@ -87,5 +87,12 @@ def _change(socket: Path | None, name: str, fields: Sequence[str], *, as_json: b
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
-        when = f"only when {', '.join(answer.fields)} changes" if answer.fields else "whatever changes"
-        click.echo(clean(f"{answer.object} is pushed {when}."))
+        click.echo(clean(f"{answer.object} is pushed {_when(answer.fields)}."))
+
+
+def _when(fields: Sequence[str]) -> str:
+    """Return which changes are pushed."""
+    if not fields:
+        return "whatever changes"
+    named = ", ".join(fields)
+    return f"only when {'one of ' if len(fields) > 1 else ''}{named} changes"

@@ -15,6 +15,7 @@ import msgspec
 from rtsd import config, logs
 from rtsd.cli import options
 from rtsd.cli.package_lines import report_lines
+from rtsd.core.plural import plural
 from rtsd.machine import monotonic_ms, wall_ms
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...
     from rtsd.workflows.installation.exporting import export as write  # noqa: PLC0415 - imports late, mistakes early
 
     written = write(settings, directory, without)
-    click.echo(f"{written} files in {directory}; README.md there describes the steps after the deployment.")
+    files = plural(written, "file")
+    click.echo(f"{files} in {directory}; README.md there describes the steps after the deployment.")
 
 
 @package.command(
@@ -137,14 +139,13 @@ def deploy(
             document = {"done": outcome.done, "warnings": outcome.warnings, "left": left}
             click.echo(msgspec.json.encode({**document, "calls": session.counter.calls}))
         elif not outcome.done and not left:
-            click.echo(
-                f"Nothing to do: the org matches the configuration ({session.counter.calls} API calls)."
-            )
+            calls = plural(session.counter.calls, "API call")
+            click.echo(f"Nothing to do: the org matches the configuration ({calls}).")
         elif left:
             click.echo("Still different: " + logs.clean("; ".join(left)))
         else:
             where = logs.clean(plan.org.name or plan.org.id)
-            click.echo(f"The package is in {where} ({session.counter.calls} API calls).")
+            click.echo(f"The package is in {where} ({plural(session.counter.calls, 'API call')}).")
         return 1 if left else 0
 
     return _with_session(settings, work, user=user, changes=True, choice=Choice(without, restored))
@@ -267,7 +268,8 @@ def remove(
         elif removed.left:
             click.echo("Still there: " + logs.clean("; ".join(removed.left)))
         elif removed.done:
-            click.echo(f"Removed {len(removed.done)} components; nothing of the package is left in the org.")
+            components = plural(len(removed.done), "component")
+            click.echo(f"Removed {components}; nothing of the package is left in the org.")
         else:
             click.echo("Nothing to do: nothing of the package is in the org.")
         return 1 if removed.left else 0
@@ -358,9 +360,10 @@ class _ProgressPrinter:
 
     def show(self, progress: Progress) -> None:
         """Print the progress."""
-        line = f"  {progress.status}: {progress.components} of {progress.components_total} components"
+        components = plural(progress.components_total, "component")
+        line = f"  {progress.status}: {progress.components} of {components}"
         if progress.tests_total:
-            line += f", {progress.tests} of {progress.tests_total} tests"
+            line += f", {progress.tests} of {plural(progress.tests_total, 'test')}"
         line += f" ({progress.detail})" if progress.detail else ""
         now = monotonic_ms()
         if line != self._printed and now - self._at >= PROGRESS_MS:

@@ -12,6 +12,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.estimate import show_price
 from rtsd.core.ids import checked_id
+from rtsd.core.plural import plural
 from rtsd.errors import UsageError
 
 
@@ -65,6 +66,6 @@ def repair(
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:
-        summary = f"{done.fetched:,} records of {name} fetched, {done.repaired:,} differed"
-        click.echo(f"{summary}; {done.api_calls:,} API calls.")
+        summary = f"{plural(done.fetched, 'record')} of {name} fetched, {done.repaired:,} differed"
+        click.echo(f"{summary}; {plural(done.api_calls, 'API call')}.")
     return 0

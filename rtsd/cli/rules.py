@@ -14,6 +14,7 @@ from rtsd.cli.output import table
 from rtsd.config.values import duration
 from rtsd.control.protocol import Rules, RuleStatus, RuleTest
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.plural import plural
 from rtsd.logs import clean
 from rtsd.machine import wall_ms
 
@@ -101,7 +102,7 @@ def _tested(answer: RuleTest) -> Iterator[str]:
     if answer.entries:
         rows = [(entry.at, entry.op, entry.object, entry.id, entry.source) for entry in answer.entries]
         yield table(("AT", "WHAT", "OBJECT", "RECORD", "SOURCE"), rows)
-    share = f"{answer.matched:,} of {answer.considered:,} changes"
+    share = f"{answer.matched:,} of {plural(answer.considered, 'change')}"
     yield f"{answer.rule} would have fired for {share} since {answer.since}."
     if answer.truncated:
         yield "Only the newest are shown or were considered."

@@ -14,6 +14,7 @@ import msgspec
 import rtsd
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.core.plural import plural
 from rtsd.errors import NotFound, RtsError, StorageUnwritable, UsageError
 
 UNITS = ("rtsd.service", "rtsd@.service", "rtsd.socket")
@@ -132,7 +133,8 @@ def status(*, org: str, as_json: bool) -> int:
     else:
         click.echo(f"{unit}: {facts['ActiveState']} ({facts['SubState']}), {facts['UnitFileState'] or '?'}")
         click.echo(f"  {facts['StatusText'] or 'no status yet'}")
-        click.echo(f"  pid {facts['MainPID']}, {facts['NRestarts']} restarts since it was started")
+        restarts = plural(int(facts["NRestarts"] or 0), "restart")
+        click.echo(f"  pid {facts['MainPID']}, {restarts} since it was started")
     return 0 if facts["ActiveState"] == "active" else 1
 
 

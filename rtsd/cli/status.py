@@ -12,6 +12,7 @@ from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
 from rtsd.cli.output import ago, coloured
 from rtsd.control.protocol import Status
+from rtsd.core.plural import plural
 from rtsd.logs import clean
 
 
@@ -47,9 +48,9 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     counts = (
         f"{now.push.received_24h:,} taken, {now.push.rejected_24h:,} refused, {now.push.missed_24h:,} missed"
     )
-    yield "24 h", f"{counts}, {now.errors_24h:,} errors"
+    yield "24 h", f"{counts}, {plural(now.errors_24h, 'error')}"
     yield "gateway", clean(_gateway(now))
-    yield "waiting", f"{now.inbox.pending:,} pushes, {now.dead_letters:,} dead letters"
+    yield "waiting", f"{plural(now.inbox.pending, 'push')}, {plural(now.dead_letters, 'dead letter')}"
     yield "storage", coloured(clean(now.storage))
     for change in now.privacy:
         yield "privacy", clean(": ".join(part for part in (change.object, change.message) if part))

@@ -13,6 +13,7 @@ from rtsd.cli.ask import ask
 from rtsd.cli.history import shown
 from rtsd.cli.output import table
 from rtsd.control.protocol import Event, MirrorRecord, OrgRecord, Why
+from rtsd.core.plural import plural
 
 NEWEST = 20
 """Events that are shown; --json has them all."""
@@ -91,7 +92,7 @@ def _context(found: Why) -> Iterator[str]:
     if facts.privacy:
         yield f"privacy  {', '.join(f'{name}: {rule}' for name, rule in facts.privacy.items())}"
     if found.dead_letters:
-        yield f"letters  {found.dead_letters} dead letters name it: rtsd dead-letters"
+        yield f"letters  {plural(found.dead_letters, 'dead letter', 'name')} it: rtsd dead-letters"
 
 
 def _differing(found: Why) -> list[tuple[str, str, str]]:

@@ -40,6 +40,7 @@ from rtsd.config.model import (
 )
 from rtsd.config.secrets import Secret, SecretFiles, check_private, take_secrets
 from rtsd.config.values import Listen
+from rtsd.core.plural import plural
 from rtsd.errors import ConfigError
 
 __all__ = [
@@ -172,5 +173,5 @@ def _check_tls_key(gateway: dict[str, Any], files: SecretFiles, found: Mistakes)
 
 def config_error(path: Path, mistakes: tuple[str, ...]) -> ConfigError:
     """Return the error that lists all mistakes of a configuration."""
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    count = plural(len(mistakes), "mistake")
     return ConfigError(f"{path} has {count}:", "", mistakes)

@@ -12,6 +12,7 @@ from rtsd.control.pricing import Pricing, Spending
 from rtsd.core.cost import Cost
 from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import Conflict, UsageError
@@ -118,7 +119,7 @@ class RepairRoutes:
             return await self._pricing.priced(listing + _fetch_cost(mirrored, rows, rows - theirs))
         if rows > MOST_RECORDS:
             raise Conflict(
-                f"{rows:,} records of {mirrored.name} are stamped then: an audit takes fewer calls",
+                f"{plural(rows, 'record')} of {mirrored.name} are stamped then: an audit takes fewer calls",
                 f"run `rtsd audit {mirrored.name} --full`, or name a shorter time",
             )
         ids = await self._fingerprinter.stamped(mirrored, to_iso(since), to_iso(until))
@@ -141,7 +142,7 @@ class RepairRoutes:
             return await self._pricing.columns(mirrored, columns)
         spending = await self._spending()
         changed = await self._columns.reread(mirrored, columns)
-        message = f"{', '.join(columns)} read again for every row: {changed} rows differed"
+        message = f"{', '.join(columns)} read again for every row: {plural(changed, 'row')} differed"
         await self._work.note(Note("repair", mirrored.name, source="repair", message=message))
         spent = await spending.so_far()
         return protocol.Repaired(

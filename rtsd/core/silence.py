@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rtsd.core.instant import MINUTE_MS, Millis, to_iso
+from rtsd.core.plural import plural
 
 GRACE_MS: Millis = MINUTE_MS
 """The time a push may take, unless silence is noticed sooner: younger changes do not count as missed."""
@@ -86,4 +87,4 @@ def judge(found: Unpushed, last: Millis | None, now: Millis, broken: str | None 
 
 
 def _changes(count: int) -> str:
-    return "1 change" if count == 1 else f"{count} changes"
+    return plural(count, "change")

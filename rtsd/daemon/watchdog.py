@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtsd import systemd
 from rtsd.core.object_state import ObjectState
+from rtsd.core.plural import plural
 from rtsd.services import Service
 from rtsd.store.database import Database
 from rtsd.sync.catalog import Catalog
@@ -29,6 +30,6 @@ class Watchdog(Service):
         await self._database.pulse()
         objects = list(self._catalog)
         live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
-        systemd.status(f"{self._mode.mode}: {live} of {len(objects)} objects live")
+        systemd.status(f"{self._mode.mode}: {live} of {plural(len(objects), 'object')} live")
         systemd.watchdog()
         return min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2)

@@ -21,6 +21,7 @@ import msgspec
 
 from rtsd.core.instant import HOUR_MS, Millis, to_iso
 from rtsd.core.object_state import ObjectState
+from rtsd.core.plural import plural
 from rtsd.core.silence import Quiet
 from rtsd.rules.match import new_webhook_id
 from rtsd.rules.rule import Alert
@@ -216,7 +217,7 @@ class AlertWatch(Service):
 def _of_object(mirrored: MirroredObject) -> Iterator[tuple[str, str]]:
     drift = mirrored.suspicions.drift
     if drift:
-        found = f"{drift.missing} rows missing, {drift.stale} stale, {drift.orphaned} orphaned"
+        found = f"{plural(drift.missing, 'row')} missing, {drift.stale} stale, {drift.orphaned} orphaned"
         yield "drift", f"{mirrored.name}: {found} at {mirrored.stored.checked_at}"
     if mirrored.state in (ObjectState.INCOMPLETE, ObjectState.ERROR):
         yield "incomplete", f"{mirrored.name}: {mirrored.stored.error or mirrored.state.value}"

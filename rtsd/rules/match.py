@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.plural import plural
 from rtsd.errors import RuleFailed
 from rtsd.rules.rule import Rule
 from rtsd.store import error_log, outbox
@@ -190,7 +191,7 @@ def _fired(rule: Rule, occurrence: Occurrence) -> Note:
 
 
 def _not_evaluated(rule: Rule, object_name: str, reasons: Sequence[str]) -> Note:
-    changes = "a change" if len(reasons) == 1 else f"{len(reasons)} changes"
+    changes = plural(len(reasons), "change")
     return Note(
         type="rule",
         object=object_name,

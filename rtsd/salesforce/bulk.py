@@ -12,6 +12,7 @@ import structlog
 
 from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
@@ -181,8 +182,9 @@ class Job:
         if page.following == page.locator:
             raise BulkFailed(f"The result of Bulk job {self.id} repeats its locator {page.locator}.")
         if page.following == "null" and self.processed not in (None, total):
+            read = plural(self.processed or 0, "record")
             raise BulkFailed(
-                f"Bulk job {self.id} read {self.processed} records, but its result has {total}.",
+                f"Bulk job {self.id} read {read}, but its result has {total:,}.",
                 "rtsd reads it again; missing records were not taken for deleted.",
             )
 
@@ -232,7 +234,7 @@ class Job:
             yield self._new_rows(page, parser, parser.finish())
         await self._count_bytes(parser.bytes)
         if page.read != page.records:
-            raise MalformedCsv(f"{page.records} records were announced, {page.read} arrived")
+            raise MalformedCsv(f"{plural(page.records, 'record', 'were')} announced, {page.read:,} arrived")
 
     def _read_headers(self, page: _Page, stream: Stream) -> None:
         locator = stream.headers.get("Sforce-Locator", "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, soql_literal
+from rtsd.core.plural import plural
 from rtsd.core.window import SHORTEST_MS
 from rtsd.errors import ObjectUnavailable, SalesforceError
 from rtsd.salesforce import soql
@@ -121,7 +122,7 @@ class Client(RestConnection):
         response = await self.post(path, list[Row | None], purpose=purpose, body=body)
         if len(response.data) != len(ids):
             raise SalesforceError(
-                f"Salesforce did not return one record per id for {len(ids)} {object_name} ids.",
+                f"Salesforce did not return one record per id for {plural(len(ids), f'{object_name} id')}.",
                 status=response.status,
             )
         require_columns(response.data, fields, "SystemModstamp")

@@ -12,6 +12,8 @@ import io
 import zlib
 from collections.abc import Iterator
 
+from rtsd.core.plural import plural
+
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """The longest record in bytes: an unbalanced quote must not collect the whole file in memory."""
 _PIECE = 64 * 1024
@@ -96,7 +98,7 @@ class CsvParser:
         width = len(self.header)
         odd = next((len(row) for row in rows if len(row) != width), width)
         if odd != width:
-            raise MalformedCsv(f"a record has {odd} values where the header names {width}")
+            raise MalformedCsv(f"a record has {plural(odd, 'value')} where the header names {width}")
         return rows
 
 

@@ -14,6 +14,7 @@ from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
+from rtsd.core.plural import plural
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
@@ -134,7 +135,7 @@ class StateAudit:
             await object_states.guard_deletions(self._work, mirrored, found - expected, found)
             return False
         suspicions.vanished = 0
-        reason = f"the org counts {expected} rows, the mirror has {found}"
+        reason = f"the org counts {plural(expected, 'row')}, the mirror has {found:,}"
         await object_states.disprove(self._work, mirrored, reason)
         return False
 
@@ -197,7 +198,7 @@ class StateAudit:
 
         If they are, the counts differ by as many, and the proof that follows invokes the deletion guard.
         """
-        message = f"{len(orphans)} rows of the mirror are not visible in the org"
+        message = f"not visible in the org: {plural(len(orphans), 'row')} of the mirror"
         detail = {"orphaned": orphans[:MAX_LISTED]}
         await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
         if accept_missing:
@@ -221,7 +222,7 @@ class StateAudit:
             await audits.save(unit.tx, progress)
             await selection.begun(self._database, unit.tx, mirrored.config)
             await unit.store(mirrored, replace(unit.stored(mirrored), expected_rows=expected))
-            message = f"state audit begins: {expected} rows to read, {left_out}"
+            message = f"state audit begins: {plural(expected, 'row')} to read, {left_out}"
             await unit.note(Note("audit", mirrored.name, message=message, detail={"rows": expected}))
         return progress
 
@@ -312,7 +313,7 @@ class StateAudit:
         loading, expected = mirrored.loading, mirrored.stored.expected_rows or 0
         rate = loading.rate(rows, self._now()) if loading else 0.0
         left = max(expected - rows, 0) / rate if rate else 0.0
-        message = f"{rows:,} of {expected:,} rows, {rate:,.0f}/s, {left:.0f} s left"
+        message = f"{rows:,} of {plural(expected, 'row')}, {rate:,.0f}/s, {left:.0f} s left"
         return Note("audit", mirrored.name, message=message, detail={"rows": rows, "expected": expected})
 
     async def _read_by_rest(self, reading: _Reading, query: Query) -> None:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from rtsd.core.instant import to_iso
+from rtsd.core.plural import plural
 from rtsd.core.privacy import csv_rows
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
@@ -51,7 +52,7 @@ class Columns:
             # apply pushes again that arrived before their column existed
             letters = await dead_letters.take(unit.tx, mirrored.name, UNKNOWN_FIELD)
             await inbox.requeue(unit.tx, unit.now(), letters)
-            message = f"columns filled in {rows} rows: {', '.join(some)}"
+            message = f"columns filled in {plural(rows, 'row')}: {', '.join(some)}"
             await unit.note(Note("schema", mirrored.name, message=message))
 
     async def refresh(self, mirrored: MirroredObject) -> None:
@@ -61,7 +62,7 @@ class Columns:
         changed = await self._read(mirrored, columns, REFRESH) if columns else 0
         async with self._work.begin() as unit:
             await unit.store(mirrored, replace(unit.stored(mirrored), formulas_as_of=began))
-            message = f"formula fields refreshed: {changed} rows differed"
+            message = f"formula fields refreshed: {plural(changed, 'row')} differed"
             await unit.note(Note("repair", mirrored.name, source="audit", message=message))
 
     async def reread(self, mirrored: MirroredObject, columns: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ import structlog
 from rtsd.core.change import Change, Source
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.plural import plural
 from rtsd.salesforce import soql
 from rtsd.store.audits import SeenIds
 from rtsd.store.database import Database
@@ -55,7 +56,7 @@ async def remove(
                     await unit.apply(changes)
             removed += len(changes)
     if removed:
-        message = f"{removed} rows left the mirror: the filter leaves them out: {mirrored.config.where}"
+        message = f"{plural(removed, 'row')} left the mirror by the filter: {mirrored.config.where}"
         await work.note(Note("audit", mirrored.name, message=message, detail={"filtered_out": removed}))
         log.info("filtered out", object=mirrored.name, rows=removed)
     return removed

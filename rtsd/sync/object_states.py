@@ -14,6 +14,7 @@ import structlog
 
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectEvent, ObjectState
+from rtsd.core.plural import plural
 from rtsd.errors import QuotaExhausted
 from rtsd.store import inbox
 from rtsd.store.journal import Note
@@ -63,8 +64,8 @@ async def guard_deletions(work: UnitsOfWork, mirrored: MirroredObject, vanished:
     operator accepts the loss.
     """
     reason = (
-        f"{vanished} of {rows} rows are no longer visible, with no evidence of their deletion; none was"
-        " removed. Check the sync user's permissions and sharing, and the filter;"
+        f"{vanished:,} of {plural(rows, 'row')} are no longer visible, with no evidence of their deletion;"
+        " none was removed. Check the sync user's permissions and sharing, and the filter;"
         f" if they are gone, `rtsd audit {mirrored.name} --full --accept-missing` removes them"
     )
     async with work.begin() as unit:

@@ -15,6 +15,7 @@ import structlog
 
 from rtsd.core.ids import full_id
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
+from rtsd.core.plural import plural
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import package
 from rtsd.salesforce.client import Client
@@ -121,7 +122,7 @@ class PackageErrors:
         ids, name = list(_ids(row.Record_Ids__c)), row.Object__c or ""
         status = f" (HTTP {row.HTTP_Status__c:.0f})" if row.HTTP_Status__c else ""
         reason = row.Message__c or "no reason was given"
-        count = "1 record" if len(ids) == 1 else f"{len(ids)} records"
+        count = plural(len(ids), "record")
         message = f"The package could not push {count}{status}: {reason}"
         mirrored = self._catalog.find(name)
         if mirrored is not None:

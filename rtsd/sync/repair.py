@@ -10,6 +10,7 @@ from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
 from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.plural import plural
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import MAX_IDS, Client
@@ -93,7 +94,7 @@ class Repair:
         """Fetch these records now."""
         async with self._work.begin() as unit:
             await unit.fetch(mirrored, ids, reason)
-            await unit.note(Note("repair", mirrored.name, message=f"{len(ids)} records: {reason}"))
+            await unit.note(Note("repair", mirrored.name, message=f"{plural(len(ids), 'record')}: {reason}"))
         return await self.step()
 
     async def _fetch(self, mirrored: MirroredObject, asked: Sequence[tuple[str, Millis]]) -> int:

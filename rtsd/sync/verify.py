@@ -13,6 +13,7 @@ import msgspec
 from rtsd.core import certificate
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
+from rtsd.core.plural import plural
 from rtsd.errors import Conflict, RtsError
 from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.database import Database
@@ -146,7 +147,8 @@ class Verifier:
         if not checked.broken:
             return
         async with self._work.begin() as unit:
-            message = f"{len(checked.broken)} rows were changed by the disk or another program, not by rtsd"
+            rows = plural(len(checked.broken), "row", "were")
+            message = f"{rows} changed by the disk or another program, not by rtsd"
             detail = {"broken": checked.broken[:MAX_LISTED]}
             await unit.note(Note("drift", mirrored.name, message=message, detail=detail))
             await objects.recount(unit.tx, mirrored.name)

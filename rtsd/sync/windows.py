@@ -14,6 +14,7 @@ from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
 from rtsd.core.cost import Cost
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.plural import plural
 from rtsd.core.server_clock import ServerClock
 from rtsd.core.window import Window, complete_until, lookback_for, next_cursor, next_window
 from rtsd.salesforce import soql
@@ -172,7 +173,7 @@ class Windows:
             cursor = next_cursor(stored.cursor or now, now, covered)
             await unit.store(mirrored, replace(stored, cursor=cursor, as_of=to_iso(now)))
             if done.applied:
-                message = f"window read: {done.rows} rows, {done.applied} changes"
+                message = f"window read: {plural(done.rows, 'row')}, {plural(done.applied, 'change')}"
                 await unit.note(Note("audit", mirrored.name, source="interval", message=message))
         mirrored.learned.late_by = max(mirrored.learned.late_by, done.late_by)
         log.info("window", object=mirrored.name, rows=done.rows, applied=done.applied, cursor=to_iso(cursor))

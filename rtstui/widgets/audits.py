@@ -42,9 +42,8 @@ class Drift(Objects):
             return "Drift", ""
         wrong = sum(drift_of(item) for item in status.objects)
         proven = sum(is_proven(item) for item in status.objects)
-        said = (
-            f"{proven} of {plural(len(status.objects), 'object')} proven · {plural(wrong, 'record')} differ"
-        )
+        differing = plural(wrong, "record", "differ")
+        said = f"{proven} of {plural(len(status.objects), 'object')} proven · {differing}"
         part = self.part(self.keys()).removesuffix(" of ")
         return "Drift, by object", f"{part} · {said}" if part else said
 
@@ -80,7 +79,7 @@ class Drift(Objects):
         if audit is not None:
             how = "by Bulk" if audit.job else "by REST"
             left = f", eta {span(item.eta_s)}" if item.eta_s is not None else ""
-            return ((f"◐ reading {how}, {count(audit.rows_read)} rows{left}", "busy"),)
+            return ((f"◐ reading {how}, {plural(audit.rows_read, 'row')}{left}", "busy"),)
         if item.drift is None or item.drift.checked_at is None:
             return (("never", "dim"),)
         repaired = ", repaired" if item.drift.repaired and found_by_check(item) else ""

@@ -83,7 +83,7 @@ class Objects(Table):
         if state.status is None or not keys:
             return "Objects", ""
         rows = sum(item.rows for item in state.status.objects)
-        below = f"{plural(len(keys), 'object')} · {count(rows)} rows"
+        below = f"{plural(len(keys), 'object')} · {plural(rows, 'row')}"
         if not state.live and state.status_at is not None:
             below = f"as of {clock(state.status_at.isoformat())} · {below}"
         if not self._tight:

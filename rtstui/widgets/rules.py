@@ -172,7 +172,7 @@ class Tested(Table):
             return "T on a rule shows the changes that would have fired it. Nothing is sent."
         if document.value is None:
             return documents.stand_in(document, self.state)
-        return f"None of {plural(document.value.considered, 'change')} matches. Nothing was sent."
+        return f"No match in {plural(document.value.considered, 'change')}. Nothing was sent."
 
     def titles(self) -> tuple[str, str]:
         """The rule, the time, and the number of changes."""
@@ -181,9 +181,8 @@ class Tested(Table):
             return "Test", ""
         found = document.value
         more = ", older left out" if found.truncated else ""
-        below = (
-            f"{count(found.matched)} of {plural(found.considered, 'change')} match{more} · nothing was sent"
-        )
+        below = f"{count(found.matched)} matching of {plural(found.considered, 'change')}{more}"
+        below += " · nothing was sent"
         since = day_clock(found.since, self.state.now())
         return f"Test of {found.rule} since {since}", self.part(self.keys()) + below
 

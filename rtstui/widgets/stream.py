@@ -13,6 +13,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
+from rtsd.core.plural import plural
 from rtstui.filter import Filter
 from rtstui.format import UNKNOWN, age, clock, count, fit, millis, per_second, right, short, span, spark
 from rtstui.meaning import TROUBLE_TYPES, tag, veiled
@@ -298,7 +299,7 @@ def _row(line: Line, width: int, now: datetime | None) -> Row:
     """Return a line of the stream at this width; with `now`, its age in place of its time."""
     if isinstance(line, Gap):
         why = "came while disconnected" if line.missed else "too fast to show"
-        return ((f"── {count(line.count)} entries {why} ".ljust(width, "─"), "dim"),)
+        return ((f"── {plural(line.count, 'entry')} {why} ".ljust(width, "─"), "dim"),)
     wide = width >= WIDE
     sign = tag(line)
     spans: list[Span] = [

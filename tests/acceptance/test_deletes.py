@@ -47,7 +47,7 @@ async def test_ac_29_extra_rows_are_warned_of(stand: Standing) -> None:
     result = await org.audit("CampaignMember", full=True)
     assert sorted(result["orphaned"]) == gone
     (warning,) = [event for event in await org.journal("drift") if event.object == "CampaignMember"]
-    assert warning.message == "6 rows of the mirror are not visible in the org"
+    assert warning.message == "not visible in the org: 6 rows of the mirror"
     assert (warning.detail or {})["orphaned"] == gone
     assert await org.equal("CampaignMember") == 194
 
@@ -137,7 +137,7 @@ async def test_ac_32_rows_out_of_sight_freeze_deletes(stand: Standing, how: str)
         await org.repair()
     shown = await org.state("Lead")
     assert shown.state == "incomplete"
-    assert "900 of 2000 rows are no longer visible" in (shown.error or "")
+    assert "900 of 2,000 rows are no longer visible" in (shown.error or "")
     assert org.sql("SELECT COUNT(*) FROM Lead")[0][0] == 2_000
     assert await org.waiting() == 0
     assert await org.cost(before) <= 70

@@ -60,7 +60,7 @@ async def test_rows_that_leave_by_a_changed_filter_depart(
     rows = await org.equal("Account", _hot)
     assert 0 < rows < 400
     said = [event.message or "" for event in await org.journal("audit")]
-    assert f"{800 - rows} rows left the mirror: the filter leaves them out: {HOT}" in said
+    assert f"{800 - rows} rows left the mirror by the filter: {HOT}" in said
     removed = "SELECT COUNT(*) FROM _rts_journal WHERE op='delete' AND message=?"
     assert org.sql(removed, FILTERED_OUT)[0][0] == 800 - rows
     org.advance(3_600)

@@ -75,13 +75,11 @@ async def test_the_service_under_systemd(tmp_path: Path, measured: Callable[[str
             began = time.monotonic()
             machine.systemctl("start", "rtsd.socket", "rtsd.service")
             measured(f"active {time.monotonic() - began:.1f} s after systemctl start")
-            await eventually(
-                lambda: "1 of 1 objects live" in status_line(machine), "it says what it does", 30
-            )
+            await eventually(lambda: "1 of 1 object live" in status_line(machine), "it says what it does", 30)
             _modes_and_secrets(rig, machine)
             _sandbox(machine)
             _restore_drill(machine)
-            await eventually(lambda: "1 of 1 objects live" in status_line(machine), "it is back", 30)
+            await eventually(lambda: "1 of 1 object live" in status_line(machine), "it is back", 30)
             machine.systemctl("stop", "rtsd")
             machine.systemctl("start", "rtsd.socket", "rtsd")
             await _restarts_by_itself(machine, measured)

@@ -106,7 +106,7 @@ async def test_a_rule_is_tested_without_sending_anything(socket: Path) -> None:
         await pressed(pilot, "T", "x", "enter")
         await until(lambda: any("how far back" in note for note in notices(app)), pilot)
         await pressed(pilot, "backspace", "enter")
-        await until(lambda: "2 of 8,120 changes match" in text(app))
+        await until(lambda: "2 matching of 8,120 changes" in text(app))
         assert "/v1/rules/webinar-sequence/test" in daemon.asked
         assert daemon.requests == []
 

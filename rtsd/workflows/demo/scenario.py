@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtsd.core.plural import plural
 from rtsd.workflows.demo.compare import Difference, compare
 from rtsd.workflows.demo.environment import (
     Environment,
@@ -102,7 +103,8 @@ async def _loaded_environment(
     options: Options, seconds: float, say: Say
 ) -> AsyncIterator[tuple[Environment, FeedMonitor]]:
     """Start the environment and load the mirror, following the feed from the start."""
-    say(f"org       {sum(options.records.values()):,} records in {len(options.records)} objects")
+    records = plural(sum(options.records.values()), "record")
+    say(f"org       {records} in {plural(len(options.records), 'object')}")
     async with start(options.directory, options.records, _silence_ms(seconds)) as demo:
         await until_answering(demo)
         say(f"daemon    pid {demo.daemon.pid}, {demo.directory}")
@@ -131,13 +133,13 @@ async def _wait_until_loaded(demo: Environment, say: Say) -> None:
         elapsed = asyncio.get_running_loop().time() - started
         if objects and all(shown.state == "live" for shown in objects):
             rows = sum(shown.rows for shown in objects)
-            say(f"loaded    {rows:,} rows in {elapsed:.1f} s ({rows / max(elapsed, 0.001):,.0f}/s)")
+            say(f"loaded    {plural(rows, 'row')} in {elapsed:.1f} s ({rows / max(elapsed, 0.001):,.0f}/s)")
             return
         if elapsed - said >= 2:
             said = elapsed
             live = sum(shown.state == "live" for shown in objects)
             rows = sum(shown.rows for shown in objects)
-            say(f"loading   {rows:,} rows, {live} of {len(objects)} objects live")
+            say(f"loading   {plural(rows, 'row')}, {live} of {plural(len(objects), 'object')} live")
         await asyncio.sleep(_POLL_S)
 
 

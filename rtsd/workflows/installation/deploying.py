@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
 from rtsd.core.condition_fields import unsuitable
+from rtsd.core.plural import plural
 from rtsd.core.relay import APEX_TRIGGER
 from rtsd.errors import AuthenticationFailed, DeployFailed, OrgUnreachable, QuotaExhausted, SalesforceError
 from rtsd.salesforce import deploy, objects, package
@@ -110,8 +111,8 @@ class Deploying:
                 raise _with_way_out(error, plan) from error
             undo.pop_all()
         self._outcome.warnings += deployed.warnings
-        tests = f" after {deployed.tests} tests" if deployed.tests else ""
-        self._done(f"deployed {deployed.components} components{tests}, version {apex.VERSION}")
+        tests = f" after {plural(deployed.tests, 'test')}" if deployed.tests else ""
+        self._done(f"deployed {plural(deployed.components, 'component')}{tests}, version {apex.VERSION}")
         if found.relay is not None and found.relay.is_stopped:
             self._done("saved the relay again, so that Salesforce resumes it")
         if obsolete:

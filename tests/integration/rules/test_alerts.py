@@ -146,7 +146,7 @@ async def test_drift_that_a_fingerprint_found_is_told(ruled: Make, receiver: Rec
     await sender.rig.parts.services.checks.check(sender.rig["Contact"])
     assert await look(sender) == ["drift"]
     assert receiver.documents[0]["object"] == "Contact"
-    assert "1 rows missing" in receiver.documents[0]["message"]
+    assert "1 row missing" in receiver.documents[0]["message"]
 
 
 async def test_dead_letters_are_told_once_an_hour_and_not_of_alerts(ruled: Make, receiver: Receiver) -> None:
