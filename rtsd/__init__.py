@@ -8,6 +8,7 @@ The packages, outermost first; imports point down only (checked by import-linter
     config systemd logs  configuration, service manager, log lines
     machine              the machine's clocks and randomness
     gateway, control     inbound: pushes from Salesforce · requests from operators
+    stream               events from Salesforce's bus, to which rtsd subscribes
     rules                the rules that a change fires, and their deliveries
     sync                 apply, Interval Sync, audits, mode
     salesforce, store    outbound: calls to Salesforce · the SQLite file, the only SQL
