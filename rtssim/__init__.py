@@ -26,8 +26,15 @@ The map, from outside in; imports point down only (import-linter checks it)::
     apex_package          the RTS package once installed
         pushes                trigger, sender, retry, heartbeat
         payloads, callouts    content of a push · signed POSTs
+        publication           pushes as platform events
         settings              the package's configuration in the org
         installation          direct installation and removal
+    pubsub                the Pub/Sub API on gRPC: topics, schemas, subscriptions
+    bus                   the event bus
+        event_bus             events, replay ids, retention
+        channels              topics, objects selected for Change Data Capture
+        change_events         change events of commits
+        event_schema, bitmaps Avro schemas and values · fields listed in a header
     faults                injected faults
     limits                daily limits (quotas), /limits
     routing               calls, replies, and the router between them

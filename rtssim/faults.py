@@ -46,9 +46,23 @@ JOBS = ("job_failed", "job_failed_silent", "job_stuck")
 DEPLOYMENTS = ("deploy_failed", "test_failed")
 COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered", "publish_refused")
-KINDS = (*REFUSALS, *HTML_PAGES, *OTHER_CALLS, *DOWNLOADS, *JOBS, *DEPLOYMENTS, *COMMITS, *PUSHES)
+RPCS = ("rpc_error", "rpc_broken", "rpc_silent")  # of the Pub/Sub API
+EVENTS = ("event_lost", "event_doubled", "event_gap")
+KINDS = (
+    *REFUSALS,
+    *HTML_PAGES,
+    *OTHER_CALLS,
+    *DOWNLOADS,
+    *JOBS,
+    *DEPLOYMENTS,
+    *COMMITS,
+    *PUSHES,
+    *RPCS,
+    *EVENTS,
+)
 PARAMETERS = {
-    "seconds": "push_late, stall, slow_answer: duration (default 2); late_commit: longest delay",
+    "code": "rpc_error: the code in the trailers, without the common prefix (default service.unavailable)",
+    "seconds": "push_late, stall, slow_answer, rpc_silent: duration (default 2); late_commit: longest delay",
     "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
     "body": "odd: the text answered with status 200 (default: none)",

@@ -20,6 +20,7 @@ API = "DailyApiRequests"
 BULK_JOBS = "DailyBulkV2QueryJobs"
 BULK_MB = "DailyBulkV2QueryFileStorageMB"
 ASYNC_APEX = "DailyAsyncApexExecutions"
+DELIVERIES = "DailyDeliveredPlatformEvents"
 
 # Numbers of the documented sample (REST API guide, List Organization Limits).
 DEFAULTS = {
@@ -31,7 +32,7 @@ DEFAULTS = {
     "DailyAsyncApexTests": 500,
     "DailyDurableStreamingApiEvents": 10_000,
     "DailyStreamingApiEvents": 10_000,
-    "DailyDeliveredPlatformEvents": 10_000,
+    DELIVERIES: 10_000,
     "HourlyPublishedPlatformEvents": 50_000,
     "HourlyPublishedStandardVolumePlatformEvents": 1_000,
     "DailyStandardVolumePlatformEvents": 10_000,
@@ -88,7 +89,9 @@ class Limits:
     def __init__(self, clock: Clock, switches: ApiSwitches) -> None:
         self._switches = switches
         self.maximum = dict(DEFAULTS)
-        self._windows = {name: RollingUsage(clock) for name in (API, BULK_JOBS, BULK_MB, ASYNC_APEX)}
+        self._windows = {
+            name: RollingUsage(clock) for name in (API, BULK_JOBS, BULK_MB, ASYNC_APEX, DELIVERIES)
+        }
         self._bulk_bytes = 0
         self.by_kind: Counter[str] = Counter()  # calls by kind of route since the start
 

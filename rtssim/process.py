@@ -83,7 +83,9 @@ def credentials(server: OrgServer) -> dict[str, Any]:
     """Return a running org's URL and credentials, the first line that `rtsd simulate` prints."""
     accounts = server.accounts
     url = server.org.instance_url
+    pubsub = {"pubsub": server.pubsub.url} if server.pubsub is not None else {}
     return {
+        **pubsub,
         "url": url,
         "org_id": server.org.org_id,
         "client_id": accounts.client_id,
@@ -98,8 +100,13 @@ def credentials(server: OrgServer) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def listening(server: OrgServer, port: int = 0) -> AsyncIterator[dict[str, Any]]:
-    """Serve an org on 127.0.0.1 and yield its credentials; raises OSError if the port is taken."""
+async def listening(
+    server: OrgServer, port: int = 0, *, pubsub: bool = False
+) -> AsyncIterator[dict[str, Any]]:
+    """Serve an org on 127.0.0.1 and yield its credentials; raises OSError if the port is taken.
+
+    With `pubsub` the Pub/Sub API is served, too, on a port of its own.
+    """
     runner = web.AppRunner(
         server.app,
         max_line_size=2 * URI_AND_HEADERS,
@@ -112,6 +119,8 @@ async def listening(server: OrgServer, port: int = 0) -> AsyncIterator[dict[str,
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         server.org.instance_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        if pubsub:
+            await server.start_pubsub()
         yield credentials(server)
     finally:
         await runner.cleanup()
@@ -119,11 +128,16 @@ async def listening(server: OrgServer, port: int = 0) -> AsyncIterator[dict[str,
 
 @asynccontextmanager
 async def serve(
-    org: Org, *, switches: ApiSwitches | None = None, latency_s: float = 0.0, heartbeat_s: float = 900.0
+    org: Org,
+    *,
+    switches: ApiSwitches | None = None,
+    latency_s: float = 0.0,
+    heartbeat_s: float = 900.0,
+    pubsub: bool = False,
 ) -> AsyncIterator[SimulatedOrg]:
     """Serve an org in this process; `server` gives access to its parts."""
     server = OrgServer(org, switches=switches, latency_s=latency_s, heartbeat_s=heartbeat_s)
-    async with listening(server) as info, aiohttp.ClientSession() as http:
+    async with listening(server, pubsub=pubsub) as info, aiohttp.ClientSession() as http:
         yield SimulatedOrg(info, http, server=server)
 
 

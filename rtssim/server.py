@@ -18,8 +18,12 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from rtssim.apex_package.installation import install_package
+from rtssim.apex_package.installation import Channel, install_package
+from rtssim.apex_package.publication import Publication
 from rtssim.apex_package.pushes import ApexPackage
+from rtssim.bus.change_events import ChangeEvents
+from rtssim.bus.channels import Channels
+from rtssim.bus.event_bus import EventBus
 from rtssim.faults import HTML_PAGES, REFUSALS, Fault, Faults
 from rtssim.interface import OrgError, not_found, session_expired
 from rtssim.limits import Limits
@@ -34,13 +38,14 @@ from rtssim.rest.sobjects import SObjects
 from rtssim.rest.tooling import Tooling
 from rtssim.routing import JSON_TYPE, Call, Reply, Router, error_reply
 from rtssim.switchboard.routes import Switchboard
-from rtssim.switches import ApiSwitches
+from rtssim.switches import ApiSwitches, EventSwitches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from rtssim.login.accounts import Session
     from rtssim.org import Org
+    from rtssim.pubsub.service import PubSub
 
 OLDEST, RETIRED, NEWEST = 31, 7, 67  # v7.0 to v30.0 are retired, v67.0 is Summer '26
 URI_AND_HEADERS = 16_384  # bytes (REST API guide, Limits)
@@ -75,9 +80,21 @@ class OrgServer:
         self.faults = Faults()
         self.limits = Limits(org.clock, self.switches)
         self.accounts = Accounts(org, self.switches)
+        self.event_switches = EventSwitches()
+        self.bus = EventBus(org.clock, self.event_switches)
+        self.channels = Channels(org, self.event_switches)
+        self.change_events = ChangeEvents(org, self.bus, self.channels, self.faults, self.event_switches)
+        self.pubsub: PubSub | None = None
+        self.package = ApexPackage(
+            org,
+            self.limits,
+            self.faults,
+            self.switches,
+            publication=Publication(org, self.bus, self.channels, self.event_switches),
+            heartbeat_s=heartbeat_s,
+        )
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)
         self.queries = Queries(org, self.switches)
-        self.package = ApexPackage(org, self.limits, self.faults, self.switches, heartbeat_s=heartbeat_s)
         self.queries.before["eventbussubscriber"] = self.package.relay.before_query
         self.deployments = Deployments(org, self.package, self.faults, self.switches)
         self.router = Router()
@@ -87,7 +104,7 @@ class OrgServer:
             Composite(org, self.limits, self.router),
             self.bulk,
             self.limits,
-            Tooling(org, self.queries, self.package),
+            Tooling(org, self.queries, self.package, self.channels),
             self.deployments,
         ):
             part.routes(self.router)
@@ -114,6 +131,8 @@ class OrgServer:
     async def _stop(self, _app: web.Application) -> None:
         if self._settler is not None:
             self._settler.cancel()
+        if self.pubsub is not None:
+            await self.pubsub.stop()
         await self.switchboard.close()
         await self.package.close()
         self.bulk.close()
@@ -132,9 +151,26 @@ class OrgServer:
                 return await self._answer(request, error_reply(error), None)
         return await self._answer(request, Reply(version_list()), None)
 
-    def install_package(self, objects: Iterable[str] | None = None) -> list[str]:
+    async def start_pubsub(self, port: int = 0) -> str:
+        """Serve the Pub/Sub API too; return its URL. Raises ImportError without its packages."""
+        from rtssim.pubsub.service import PubSub  # noqa: PLC0415 - an org without it needs no gRPC
+
+        self.pubsub = PubSub(
+            self.org,
+            self.accounts,
+            self.limits,
+            self.faults,
+            bus=self.bus,
+            channels=self.channels,
+            switches=self.event_switches,
+        )
+        return await self.pubsub.start(port)
+
+    def install_package(
+        self, objects: Iterable[str] | None = None, *, channel: Channel = "gateway"
+    ) -> list[str]:
         """Install the RTS package; return the objects with a trigger."""
-        return install_package(self.org, self.package, objects)
+        return install_package(self.org, self.package, objects, channel=channel)
 
     # -- calls --------------------------------------------------------------------------------------
     async def _call(self, request: web.Request) -> web.StreamResponse:

@@ -130,7 +130,58 @@ class ApiSwitches:
     push_timestamp_by_org_clock: bool = False
 
 
-def set_switches(target: OrgSwitches | ApiSwitches, values: dict[str, Any]) -> None:
+@dataclass(slots=True)
+class EventSwitches:
+    """Behaviour of the event bus, of change events and of the Pub/Sub API.
+
+    - `late_purge_h`: hours for which events are kept beyond the documented 72.
+    - `keepalive_s`: pause before the empty response on an idle stream (documented: up to 270 s).
+    - `credit_timeout_s`: time that a stream may stay without credit (documented: 60 s).
+    - `latest_after_s`: LATEST takes effect this long after the subscription.
+    - `session_end_ends_streams`: a stream ends with its session (the guide says no, clients saw it).
+    - `fetches_per_s`: requests per second on one stream before the protection ends it.
+    - `most_streams`: streams that the org may have.
+    - `single_topic_needs_selection`: the topic of an object that is not selected does not exist.
+    - `name_may_be_text`: a person's Name is the third type of its union, as with person accounts.
+    - `same_changes_merge`: the same change of several records is one event with several ids.
+    - `untriggered_edits_raise_events`: mass edits that fire no trigger are captured.
+    - `formulas_ride_along`: a create's event has the values of formulas.
+    - `sends_diffs`: long text that changed little is sent as a diff.
+    - `overflow_changes`: changed fields in a transaction beyond which only GAP_OVERFLOW is sent.
+    - `bitmaps_lower_case`: hex digits of bitmaps in lower case.
+    - `compound_by_parent_bit`: a compound whose parts are all listed is listed by its own bit.
+    - `modified_date_listed`: changedFields list LastModifiedDate; otherwise a change of a compound alone has
+      nested bitmaps only.
+    - `commit_ms`: commitTimestamp has milliseconds.
+    - `cdc_add_on`: more than five objects may be selected.
+    - `push_sealed`: the package seals the documents that it publishes.
+    - `push_part_chars`: characters of a part of them.
+    """
+
+    late_purge_h: float = 0.0
+    keepalive_s: float = 60.0
+    credit_timeout_s: float = 60.0
+    latest_after_s: float = 0.0
+    session_end_ends_streams: bool = True
+    fetches_per_s: int = 50
+    most_streams: int = 1_000
+    single_topic_needs_selection: bool = True
+    name_may_be_text: bool = False
+    same_changes_merge: bool = True
+    untriggered_edits_raise_events: bool = True
+    formulas_ride_along: bool = True
+    sends_diffs: bool = True
+    overflow_changes: int = 100_000
+    bitmaps_lower_case: bool = False
+    compound_by_parent_bit: bool = False
+    modified_date_listed: bool = True
+    commit_ms: bool = True
+    cdc_add_on: bool = False
+    push_sealed: bool = False
+    push_part_chars: int = 131_072
+
+
+def set_switches(target: OrgSwitches | ApiSwitches | EventSwitches, values: dict[str, Any]) -> None:
     """Set switches by name, keeping each switch's type.
 
     Raises ValueError for an unknown switch or a value of the wrong type.

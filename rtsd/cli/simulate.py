@@ -27,9 +27,19 @@ from rtssim.server import OrgServer
     type=click.FloatRange(0.05),
     help="Seconds between the package's heartbeats.",
 )
+@click.option(
+    "--pubsub/--no-pubsub", default=False, help="Serve the Pub/Sub API, too; needs the extra rtsd[stream]."
+)
 @click.option("--install/--no-install", default=False, help="Install the RTS package at the start.")
 def simulate(
-    port: int, records: dict[str, int], seed: int, latency_ms: float, heartbeat: float, *, install: bool
+    port: int,
+    records: dict[str, int],
+    seed: int,
+    latency_ms: float,
+    heartbeat: float,
+    *,
+    pubsub: bool,
+    install: bool,
 ) -> None:
     """Run a simulated Salesforce org.
 
@@ -41,20 +51,22 @@ def simulate(
     except (KeyError, ValueError) as problem:
         raise click.BadParameter(str(problem), param_hint="--records") from problem
     try:
-        asyncio.run(_serve(org, port, latency_ms / 1000, heartbeat, install=install))
+        server = OrgServer(org, latency_s=latency_ms / 1000, heartbeat_s=heartbeat)
+        asyncio.run(_serve(server, port, pubsub=pubsub, install=install))
+    except ImportError as problem:
+        raise click.ClickException(f"--pubsub needs the extra rtsd[stream]: {problem}") from problem
     except OSError as problem:
         raise click.ClickException(f"can't listen on 127.0.0.1:{port}: {problem.strerror}") from problem
     finally:
         org.close()
 
 
-async def _serve(org: Org, port: int, latency_s: float, heartbeat_s: float, *, install: bool) -> None:
+async def _serve(server: OrgServer, port: int, *, pubsub: bool, install: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = OrgServer(org, latency_s=latency_s, heartbeat_s=heartbeat_s)
-    async with listening(server, port) as info:
+    async with listening(server, port, pubsub=pubsub) as info:
         if install:
             server.install_package()
         click.echo(json.dumps(info))

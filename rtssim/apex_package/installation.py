@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rtssim.apex_package.pushes import VERSION
-from rtssim.apex_package.settings import EVENT, TRIGGER
-from rtssim.schema.setup_objects import package_objects
+from rtssim.apex_package.settings import EVENT, PUSH_EVENT, TRIGGER
+from rtssim.schema.setup_objects import package_objects, push_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,15 +35,26 @@ CLASSES = {
 """The source of each class, as far as anybody reads it."""
 
 
-def install_package(org: Org, package: ApexPackage, objects: Iterable[str] | None = None) -> list[str]:
+Channel = Literal["gateway", "stream"]
+"""How pushes leave the org: by callouts, or as platform events."""
+
+
+def install_package(
+    org: Org, package: ApexPackage, objects: Iterable[str] | None = None, *, channel: Channel = "gateway"
+) -> list[str]:
     """Add the package's objects, classes and a trigger per object; return the objects with a trigger.
 
-    A second installation replaces the triggers.
+    A second installation replaces the triggers, and the event of the other channel.
     """
     who = org.sync_user
     triggerable = {entry["name"] for entry in org.describe_global(who) if entry["triggerable"]}
     chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if name in triggerable]
     org.add_package_objects()
+    has_event = org.schema.find(PUSH_EVENT) is not None
+    if channel == "stream" and not has_event:
+        org.add_object(push_event())
+    elif channel == "gateway" and has_event:
+        org.remove_object(PUSH_EVENT)
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
     classes = [
@@ -75,7 +86,7 @@ def uninstall_package(org: Org, package: ApexPackage) -> None:
     if configured := org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
         org.hard_delete(org.sync_user, "PlatformEventSubscriberConfig", configured)
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
-    for described in package_objects():
+    for described in (*package_objects(), push_event()):
         if described.name in present:
             org.remove_object(described.name)
     package.configuration.reload()

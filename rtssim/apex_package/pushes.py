@@ -23,6 +23,7 @@ from rtssim.limits import ASYNC_APEX
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from rtssim.apex_package.publication import Publication
     from rtssim.faults import Faults
     from rtssim.interface import Commit
     from rtssim.limits import Limits
@@ -48,7 +49,14 @@ class ApexPackage:
     """Sends pushes for every commit that fires the package's triggers."""
 
     def __init__(
-        self, org: Org, limits: Limits, faults: Faults, switches: ApiSwitches, *, heartbeat_s: float = 900.0
+        self,
+        org: Org,
+        limits: Limits,
+        faults: Faults,
+        switches: ApiSwitches,
+        *,
+        publication: Publication,
+        heartbeat_s: float = 900.0,
     ) -> None:
         self._org = org
         self._limits = limits
@@ -56,6 +64,7 @@ class ApexPackage:
         self._switches = switches
         self._builder = PushBuilder(org)
         self._callouts = Callouts(org.clock, switches)
+        self._publication = publication
         self._tasks: set[asyncio.Task[None]] = set()
         self.configuration = PackageConfiguration(org)
         self.relay = Relay(org, faults, switches, self.configuration)
@@ -202,6 +211,9 @@ class ApexPackage:
         self, settings: PackageSettings, document: dict[str, Any], message_id: str | None = None
     ) -> tuple[int, str]:
         name = message_id or f"msg_{uuid.uuid4().hex}"
+        if self._publication.installed:
+            self._publication.publish(settings.token, name, {"pkg": VERSION, **document})
+            return 200, ""
         return await self._callouts.post(settings, name, {"pkg": VERSION, **document})
 
     # -- heartbeat and ping -------------------------------------------------------------------------

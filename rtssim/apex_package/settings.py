@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rtssim.org import Org
 
 EVENT = "RTS_Change__e"
+PUSH_EVENT = "RTS_Push__e"
+"""The event that carries pushes, in an org whose channel is the stream."""
 TRIGGER = "RTS_Change_Event"
 """The trigger of the platform event, the relay."""
 CONFIGURED_BY = ("ApexTrigger", "PlatformEventSubscriberConfig", "User")
@@ -157,8 +159,9 @@ class PackageConfiguration:
         return None if row is None or row.disabled else row
 
     def configured(self) -> PackageSettings | None:
-        """Return the settings if they have a URL and a token and belong to this org, else None."""
+        """Return the settings if they are complete (callouts need a URL) and of this org, else None."""
         row = self.row
-        if row is None or not row.url or not row.token:
+        is_published = self._org.schema.find(PUSH_EVENT) is not None
+        if row is None or not row.token or not (row.url or is_published):
             return None
         return row if row.org_id[:15] in ("", self._org.org_id[:15]) else None

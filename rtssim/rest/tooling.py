@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rtssim.bus.channels import MEMBER
 from rtssim.interface import OrgError, not_found
 from rtssim.rest.anonymous_apex import AnonymousApex
 from rtssim.routing import Call, Reply, Router
 
 if TYPE_CHECKING:
     from rtssim.apex_package.pushes import ApexPackage
+    from rtssim.bus.channels import Channels
     from rtssim.org import Org
     from rtssim.rest.query import Queries
 
@@ -20,10 +22,11 @@ CREATABLE = ("ApexClass", "ApexTrigger")
 class Tooling:
     """Answers everything below `/tooling`."""
 
-    def __init__(self, org: Org, queries: Queries, package: ApexPackage) -> None:
+    def __init__(self, org: Org, queries: Queries, package: ApexPackage, channels: Channels) -> None:
         self._org = org
         self._anonymous = AnonymousApex(org, package)
         self._queries = queries
+        self._channels = channels
 
     def routes(self, router: Router) -> None:
         """Serve tooling queries, Apex creates and anonymous Apex."""
@@ -47,14 +50,17 @@ class Tooling:
         )
 
     def create(self, call: Call, name: str) -> Reply:
-        """Create a class or trigger, as sandboxes and Developer orgs allow."""
-        if name not in CREATABLE:
+        """Create a class or trigger, as sandboxes and Developer orgs allow, or a member of a channel."""
+        if name == MEMBER:
+            created = self._channels.select(call.session.who, call.json_object())
+        elif name in CREATABLE:
+            created = self._org.create(call.session.who, name, [call.json_object()])[0].unwrap()
+        else:
             raise not_found()
-        result = self._org.create(call.session.who, name, [call.json_object()])[0]
-        return Reply({"id": result.unwrap(), "success": True, "errors": [], "warnings": [], "infos": []}, 201)
+        return Reply({"id": created, "success": True, "errors": [], "warnings": [], "infos": []}, 201)
 
     def delete(self, call: Call, name: str, record_id: str) -> Reply:
-        """Delete a class or trigger; 204."""
+        """Delete a class, a trigger or a member of a channel; 204."""
         self._org.hard_delete(call.session.who, name, [record_id])[0].unwrap()
         return Reply(status=204)
 

@@ -19,6 +19,7 @@ from rtssim.schema.fields import (
     label_of,
     moment,
     money,
+    number,
     percent,
     person_name,
     picklist,
@@ -236,7 +237,21 @@ def _event_bus() -> list[ObjectType]:
         integer("BatchSize", 9),
         *audit(deletable=False),
     ]
+    member = [
+        ident(),
+        text("DeveloperName", 80),
+        text("EventChannel", 80, nillable=False),
+        text("SelectedEntity", 80, nillable=False),
+        *audit(deletable=False),
+    ]
     return [
+        _setup(
+            "PlatformEventChannelMember",
+            "Platform Event Channel Members",
+            "0v8",
+            member,
+            replicateable=False,
+        ),
         _setup("EventBusSubscriber", "Event Bus Subscribers", "0eB", subscriber, replicateable=False),
         _setup(
             "PlatformEventSubscriberConfig",
@@ -350,3 +365,17 @@ def package_objects() -> list[ObjectType]:
         _custom("RTS_Synced_Field__c", "RTS Synced Fields", "a02", synced),
         _custom("RTS_Error__c", "RTS Errors", "a03", error),
     ]
+
+
+def push_event() -> ObjectType:
+    """Return the platform event that carries pushes, in orgs whose package publishes them."""
+    fields = [
+        text("Id__c", 255),
+        text("Timestamp__c", 20),
+        text("Signature__c", 255),
+        number("Part__c", 18, 0),
+        number("Parts__c", 18, 0),
+        checkbox("Sealed__c"),
+        area("Body__c", 131072),
+    ]
+    return _custom("RTS_Push__e", "RTS Pushes", "e01", fields, undeletable=False)

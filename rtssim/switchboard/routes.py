@@ -56,6 +56,7 @@ class Switchboard:
             ("POST", "hold", self.hold),
             ("POST", "dml", self.dml),
             ("POST", "untriggered", self.edit_untriggered),
+            ("POST", "bus/move", self.move_instance),
             ("POST", "package/install", self.install),
             ("POST", "package/uninstall", self.uninstall),
             ("POST", "package/settings", self.settings),
@@ -161,12 +162,13 @@ class Switchboard:
 
     async def switches(self, request: web.Request) -> web.Response:
         """Set switches by name; return all."""
-        api, org = self._server.switches, self._server.org.switches
+        org = self._server.org.switches
         body = await _body(request)
-        names = {field.name for field in fields(api)}
-        set_switches(api, {name: value for name, value in body.items() if name in names})
-        set_switches(org, {name: value for name, value in body.items() if name not in names})
-        return _json({**asdict(org), **asdict(api)})
+        for others in (self._server.switches, self._server.event_switches):
+            names = {field.name for field in fields(others)}
+            set_switches(others, {name: body.pop(name) for name in names & body.keys()})
+        set_switches(org, body)
+        return _json({**asdict(org), **asdict(self._server.switches), **asdict(self._server.event_switches)})
 
     async def visibility(self, request: web.Request) -> web.Response:
         """Limit what the sync user sees; `hidden_fields` have the form `Object.Field`."""
@@ -192,7 +194,10 @@ class Switchboard:
 
     async def schema(self, request: web.Request) -> web.Response:
         """Change objects and fields; see `administration.change_schema`."""
-        change_schema(self._server.org, await _body(request))
+        body = await _body(request)
+        change_schema(self._server.org, body)
+        if body["op"] == "change_field_type":
+            self._server.change_events.announce_conversion(str(body["object"]))
         return _json({"described_at": self._server.org.described_at().isoformat()})
 
     async def add_rule(self, request: web.Request) -> web.Response:
@@ -251,11 +256,17 @@ class Switchboard:
             raise ValueError(f"unknown op {op!r}")
         return [result.unwrap() for result in operations[op]()]
 
+    async def move_instance(self, _request: web.Request) -> web.Response:
+        """Move the org to another instance, which makes every replay id invalid."""
+        self._server.bus.move_instance()
+        return _json({})
+
     # -- package ------------------------------------------------------------------------------------
     async def install(self, request: web.Request) -> web.Response:
-        """Install the package: `{"objects"?: [...], "settings"?: {...}}`."""
+        """Install the package: `{"objects"?: [...], "settings"?: {...}, "channel"?: ...}`."""
         body, server = await _body(request), self._server
-        objects = install_package(server.org, server.package, body.get("objects"))
+        channel = body.get("channel", "gateway")
+        objects = install_package(server.org, server.package, body.get("objects"), channel=channel)
         if body.get("settings"):
             put_settings(server.org, server.package, body["settings"])
         return _json({"triggers": objects})

@@ -12,7 +12,9 @@ from aiohttp import web
 
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
+from rtssim.switches import ApiSwitches
 from tests.support.rtssim.api import Api, Deploy, Gateway, Login
+from tests.support.rtssim.pubsub import BusClient, bus_client, select
 
 ROWS = {"Account": 20, "Contact": 60, "Lead": 10, "Opportunity": 5}
 
@@ -93,3 +95,33 @@ def deploy(api: Api) -> Deploy:
         return dict(result)
 
     return run
+
+
+@pytest.fixture
+async def streaming() -> AsyncIterator[SimulatedOrg]:
+    """An org that serves the Pub/Sub API, with sessions of a hundred hours."""
+    engine = Org(seed=3, records={"Account": 5, "Contact": 12, "Lead": 3})
+    async with serve(engine, switches=ApiSwitches(session_minutes=6_000.0), pubsub=True) as served:
+        yield served
+    engine.close()
+
+
+@pytest.fixture
+async def streaming_api(streaming: SimulatedOrg) -> Api:
+    """Its REST API; Contact is selected for Change Data Capture."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": streaming.info["client_id"],
+        "client_secret": streaming.info["client_secret"],
+    }
+    async with streaming.http.post(f"{streaming.url}/services/oauth2/token", data=form) as answer:
+        api = Api(streaming, (await answer.json())["access_token"])
+    await select(api, "Contact")
+    return api
+
+
+@pytest.fixture
+async def bus(streaming: SimulatedOrg, streaming_api: Api) -> AsyncIterator[BusClient]:
+    """A client of its bus."""
+    async with bus_client(streaming, streaming_api.token) as client:
+        yield client

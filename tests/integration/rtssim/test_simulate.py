@@ -47,6 +47,18 @@ async def test_first_line_and_end() -> None:
     assert set(info) >= LINE
 
 
+async def test_the_pubsub_api_is_served_on_request() -> None:
+    """On a port of its own, which the first line names."""
+    process = await start("--records", "Contact=1", "--pubsub")
+    assert process.stdout is not None
+    info = json.loads(await process.stdout.readline())
+    port = int(info["pubsub"].rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
 async def test_port_in_use() -> None:
     """A taken port is one clear line and status 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

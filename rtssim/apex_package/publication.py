@@ -1,0 +1,76 @@
+"""Publication of the package's documents as platform events instead of callouts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from rtssim.apex_package.callouts import push_stamp, sign
+from rtssim.apex_package.settings import PUSH_EVENT
+
+if TYPE_CHECKING:
+    from rtssim.bus.channels import Channels
+    from rtssim.bus.event_bus import EventBus
+    from rtssim.org import Org
+    from rtssim.switches import EventSwitches
+
+BLOCK_BITS, BLOCK_BYTES = 128, 16
+
+
+class Publication:
+    """Publishes documents in the parts that fit an event."""
+
+    def __init__(self, org: Org, bus: EventBus, channels: Channels, switches: EventSwitches) -> None:
+        self._org = org
+        self._bus = bus
+        self._channels = channels
+        self._switches = switches
+
+    @property
+    def installed(self) -> bool:
+        """True if the org has the package's event: then documents are published."""
+        return self._org.schema.find(PUSH_EVENT) is not None
+
+    def publish(self, token: str, message_id: str, document: dict[str, Any]) -> None:
+        """Sign a document and publish it; sealed if the switch says so."""
+        payload = msgspec.json.encode({**document, "sent": push_stamp(self._org.clock.now())})
+        if self._switches.push_sealed:
+            payload = sealed(token, payload)
+        timestamp = str(int(time.time()))
+        signature = sign(token, message_id, timestamp, payload)
+        text = base64.b64encode(payload).decode()
+        size = self._switches.push_part_chars
+        parts = [text[start : start + size] for start in range(0, len(text), size)]
+        now = int(self._org.clock.now().timestamp() * 1000)
+        for number, part in enumerate(parts, start=1):
+            values = {
+                "CreatedDate": now,
+                "CreatedById": self._org.sync_user.user_id,
+                "EventUuid": str(uuid.uuid4()),
+                "Id__c": message_id,
+                "Timestamp__c": timestamp,
+                "Signature__c": signature,
+                "Part__c": float(number),
+                "Parts__c": float(len(parts)),
+                "Sealed__c": self._switches.push_sealed,
+                "Body__c": part,
+            }
+            self._bus.publish(PUSH_EVENT, self._channels.schema(PUSH_EVENT), values)
+
+
+def sealed(token: str, payload: bytes) -> bytes:
+    """Encrypt as `Crypto.encryptWithManagedIV('AES256', key, payload)` does: IV, then AES-CBC with PKCS#7."""
+    key = hmac.new(token.encode(), b"rts.seal.v1", hashlib.sha256).digest()
+    vector = os.urandom(BLOCK_BYTES)
+    padder = padding.PKCS7(BLOCK_BITS).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    return vector + encryptor.update(padder.update(payload) + padder.finalize()) + encryptor.finalize()

@@ -1,0 +1,1 @@
+"""The Pub/Sub API on gRPC; needs grpcio, protobuf and fastavro."""
