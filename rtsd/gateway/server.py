@@ -17,13 +17,15 @@ from rtsd.core.instant import Millis
 from rtsd.core.payload import Changes, Push, parse_push
 from rtsd.core.privacy import MaskedPush
 from rtsd.core.rate_limit import RateLimit
+from rtsd.core.signature import verify
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
-from rtsd.gateway import connection, signature
+from rtsd.gateway import connection
 from rtsd.gateway.admission import RETRY_AFTER_S
 from rtsd.gateway.body import MAX_BODY, BodyReader
 from rtsd.gateway.connection import ConnectionContext, PushConnection, failure
 from rtsd.gateway.listener import Listener, listen
 from rtsd.gateway.meters import Meters
+from rtsd.gateway.signature import signature_headers
 from rtsd.store.inbox import Arrival, Inbox
 
 SHUTDOWN_S = 2.0
@@ -158,10 +160,10 @@ class GatewayServer:
         """Verify, parse and store a push; return whether it is new."""
         dependencies = self._dependencies
         now = dependencies.now()
-        signed = signature.SignatureHeaders.of(request.headers)
+        signed = signature_headers(request.headers)
 
         def check() -> Push:
-            signature.verify(dependencies.secrets(), signed, body, now)
+            verify(dependencies.secrets(), signed, body, now)
             return parse_push(body)
 
         if len(body) > THREAD_ABOVE:

@@ -11,9 +11,8 @@ import pytest
 
 from rtsd.apex import VERSION, metadata
 from rtsd.core import payload
-from rtsd.core.signature import sign
+from rtsd.core.signature import SignatureHeaders, sign, verify
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import SignatureHeaders, verify
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 KINDS = {"changes": payload.Changes, "heartbeat": payload.Heartbeat, "test": payload.Test}

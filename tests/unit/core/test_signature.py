@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.core.signature import sign
+from rtsd.core.signature import SignatureHeaders, sign, verify
 from rtsd.errors import BadSignature
-from rtsd.gateway.signature import SignatureHeaders, verify
 
 NOW = 1_772_359_200
 SECRET, OTHER = b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "zweiter-schlüssel".encode()
@@ -187,3 +186,20 @@ def test_no_change_of_a_single_character_passes(secrets: tuple[bytes, ...]) -> N
                     check(secrets, **{name: variant})
                 tried += 1
     assert tried > 1_000
+
+
+def test_the_secret_that_signed_is_told() -> None:
+    """During a rotation a sealed document is opened by a key derived from it."""
+    signed = SignatureHeaders("msg_1", str(NOW), made(OTHER, "msg_1", str(NOW), BODY))
+    assert verify((SECRET, OTHER), signed, BODY, NOW * 1000) == OTHER
+
+
+def test_an_event_has_no_age() -> None:
+    """The bus keeps it for days; its signature has to be right all the same."""
+    signed = SignatureHeaders("msg_1", str(NOW), GOOD)
+    late = (NOW + 3 * 86_400) * 1000
+    assert verify((SECRET,), signed, BODY, late, tolerance_s=None) == SECRET
+    with pytest.raises(BadSignature, match="does not match"):
+        verify((SECRET,), signed, BODY + b" ", late, tolerance_s=None)
+    with pytest.raises(BadSignature, match="300 s"):
+        verify((SECRET,), signed, BODY, late)
