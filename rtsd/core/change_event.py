@@ -1,0 +1,183 @@
+"""Change Data Capture: a decoded change event as changes of the push document (contract section 3).
+
+What an event tells and does not: Change Data Capture guide, Change Event Message Structure. It carries no
+SystemModstamp; LastModifiedDate is at most that, so it orders an update until the record is read. Whatever
+cannot be taken as it stands becomes a change without fields: then the record is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from rtsd.core.field_bitmap import EventLayout, listed
+from rtsd.core.ids import is_id
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.payload import PushedChange
+from rtsd.core.schema import Kind
+from rtsd.core.values import mirror_value
+
+HEADER = "ChangeEventHeader"
+MODIFIED = "LastModifiedDate"
+_GAP = "GAP_"
+_OVERFLOW = "GAP_OVERFLOW"
+_DATE_LENGTH = 10  # 2026-03-01
+_Op = Literal["create", "update", "delete", "undelete"]
+_OPERATIONS: dict[str, _Op] = {
+    "CREATE": "create",
+    "UPDATE": "update",
+    "DELETE": "delete",
+    "UNDELETE": "undelete",
+}
+
+KindOf = Callable[[str], "Kind | Literal['unmirrored'] | None"]
+"""The kind of an object's field by name; None for a field that rtsd does not know (yet)."""
+
+
+class Header(msgspec.Struct, rename="camel"):
+    """The header of a change event (Change Data Capture guide, Change Event Header Fields)."""
+
+    entity_name: str
+    record_ids: list[str]
+    change_type: str
+    transaction_key: str
+    sequence_number: int
+    commit_timestamp: Millis
+    commit_number: int
+    commit_user: str = ""
+    change_origin: str = ""
+    nulled_fields: list[str] = []
+    diff_fields: list[str] = []
+    changed_fields: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """A change event: the changes to apply, or the reason to read the whole object again."""
+
+    header: Header
+    changes: tuple[PushedChange, ...] = ()
+    reread: str = ""
+    """Why the event names no records: the object is read from its last cursor, deletions included."""
+
+    @property
+    def observed_at(self) -> Millis:
+        """The time of the commit on Salesforce's clock (ms), which orders edits of one second."""
+        return self.header.commit_timestamp
+
+
+def header_of(record: Mapping[str, Any]) -> Header:
+    """Return the header of a decoded event. Raises ValueError for an event without one."""
+    try:
+        return msgspec.convert(record[HEADER], Header)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise ValueError(f"not a change event: {error}") from error
+
+
+def change_event(
+    header: Header, record: Mapping[str, Any], layout: EventLayout, kind_of: KindOf
+) -> ChangeEvent:
+    """Return what a decoded event means for the mirror; `kind_of` knows the fields of its object.
+
+    Raises ValueError for a type of change that rtsd does not know, as dropping it would lose a change.
+    """
+    ids = header.record_ids
+    if header.change_type == _OVERFLOW:
+        return ChangeEvent(header, reread="too many changes in one transaction: the events were left out")
+    if not ids or not all(map(is_id, ids)):
+        return ChangeEvent(header, reread="a change of all records at once, such as of a field's type")
+    operation = _OPERATIONS.get(header.change_type.removeprefix(_GAP))
+    if operation is None:
+        raise ValueError(f"unknown type of change event: {header.change_type[:40]!r}")
+    changes = [PushedChange(object=header.entity_name, op=operation, id=record_id) for record_id in ids]
+    if not header.change_type.startswith(_GAP):
+        for change in changes:
+            change.by = header.commit_user or None
+            _complete(change, header, record, layout, kind_of)
+    return ChangeEvent(header, tuple(changes))
+
+
+def _complete(
+    change: PushedChange, header: Header, record: Mapping[str, Any], layout: EventLayout, kind_of: KindOf
+) -> None:
+    """Add to a change what the event says beyond its id."""
+    if change.op == "delete":
+        change.modstamp = to_iso(header.commit_timestamp // 1000 * 1000)
+        return
+    is_update = change.op == "update"
+    if change.op == "undelete" or not (is_update or len(header.record_ids) == 1):
+        return  # an undelete moves no LastModifiedDate; several records share what an update changed only
+    try:
+        names = listed(layout, header.changed_fields) if is_update else None
+        nulled = listed(layout, header.nulled_fields)
+        if listed(layout, header.diff_fields):
+            return
+        fields = _fields(record, layout, names, nulled)
+        change.fields = _converted(fields, kind_of)
+    except ValueError:  # a bitmap or a value that rtsd cannot read
+        return
+    modified = fields.get(MODIFIED)
+    if modified is None:
+        change.fields = None  # nothing would order it
+        return
+    change.modstamp = to_iso(modified // 1000 * 1000)
+    change.changed = sorted(names - {MODIFIED}) if names else []
+
+
+def _fields(
+    record: Mapping[str, Any], layout: EventLayout, names: frozenset[str] | None, nulled: frozenset[str]
+) -> dict[str, Any]:
+    """Return the event's values by the org's fields: those of `names`, or all."""
+    found: dict[str, Any] = {}
+    for event_field in layout.fields:
+        value = record.get(event_field.name)
+        if event_field.name == HEADER:
+            continue
+        if isinstance(value, str) and event_field.parts:  # the name of a business among person accounts
+            if names is None or not names.isdisjoint(event_field.fields):
+                found[event_field.name] = value
+            continue
+        parts = value if isinstance(value, Mapping) else {}
+        for part, name in event_field.parts.items() or ((None, event_field.name),):
+            if names is None or name in names:
+                found[name] = None if name in nulled else value if part is None else parts.get(part)
+    return found
+
+
+def _converted(fields: Mapping[str, Any], kind_of: KindOf) -> dict[str, Any]:
+    """Return values as a push has them, without those of fields that are not mirrored.
+
+    Raises ValueError for a field that is not known, and for a value that is not of its kind.
+    """
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        kind = kind_of(name)
+        if kind is None:
+            raise ValueError(f"the field {name} is not known")
+        if kind != "unmirrored":
+            found[name] = _value(kind, value)
+    return found
+
+
+def _value(kind: Kind, value: Any) -> Any:
+    """Return a value of Avro's as REST would give it. Raises ValueError if it is not of the kind.
+
+    Dates are milliseconds at 00:00 UTC, date-times milliseconds (Pub/Sub API guide). What unit times have is
+    not documented: they are read from the record.
+    """
+    if value is None:
+        return None
+    if kind is Kind.TIME or isinstance(value, list | Mapping | bytes):
+        raise ValueError("only the record itself tells this value")
+    if kind in (Kind.DATE, Kind.DATETIME):
+        if not isinstance(value, int):
+            raise ValueError("not a date in milliseconds")
+        try:
+            moment = to_iso(value)
+        except OverflowError:
+            raise ValueError("a date outside the years 1 to 9999") from None
+        return moment if kind is Kind.DATETIME else moment[:_DATE_LENGTH]
+    return bool(value) if kind is Kind.BOOLEAN else mirror_value(kind, value)

@@ -1,0 +1,164 @@
+"""The package's event: parts in any order, sealed documents, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from rtsd.core.event_parts import MOST_HELD, PATIENCE, Document, Part, PartAssembly
+from rtsd.core.payload import Test as AdminPing
+from rtsd.core.push_event import opened, part_of
+from rtsd.core.seal import unseal
+from rtsd.core.signature import SignatureHeaders, sign
+from rtsd.errors import BadSignature, MalformedPush, WrongOrg
+
+TOKEN, OTHER = "tökén".encode(), b"other"
+ORG = "00Dxx0000001gEREAY"
+BODY = json.dumps({"v": 1, "kind": "test", "org": ORG}).encode()
+
+
+def signed(payload: bytes, token: bytes = TOKEN) -> SignatureHeaders:
+    """The signature of a payload, made long ago."""
+    return SignatureHeaders("msg_1", "1600000000", sign(token, "msg_1", 1_600_000_000, payload))
+
+
+def document(payload: bytes, *, sealed: bool = False, token: bytes = TOKEN) -> Document:
+    """A complete document."""
+    return Document(signed(payload, token), sealed, base64.b64encode(payload).decode())
+
+
+def seal(payload: bytes, token: bytes = TOKEN) -> bytes:
+    """A payload sealed as the contract words it, without the code under test."""
+    key = hmac.new(token, b"rts.seal.v1", hashlib.sha256).digest()
+    vector = bytes(range(16))
+    rest = 16 - len(payload) % 16
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    return vector + encryptor.update(payload + bytes([rest]) * rest) + encryptor.finalize()
+
+
+def part(number: int, total: int, text: str = "x", name: str = "msg_1") -> Part:
+    """A part of a document."""
+    return Part(SignatureHeaders(name, "1600000000", "v1,x"), number, total, sealed=False, text=text)
+
+
+def test_an_open_document() -> None:
+    """Verified whatever its age, parsed, of the right org."""
+    found = opened(document(BODY), (OTHER, TOKEN), ORG)
+    assert found.webhook_id == "msg_1"
+    assert isinstance(found.push, AdminPing)
+    assert opened(document(BODY), (TOKEN,), None).push.org == ORG
+
+
+def test_a_sealed_document() -> None:
+    """Opened with the token that signed it, during a rotation too; the signature is over what is sealed."""
+    for length in (0, 15, 16, 17):
+        assert unseal(TOKEN, seal(bytes(length))) == bytes(length)
+    assert opened(document(seal(BODY), sealed=True), (OTHER, TOKEN), ORG).push.org == ORG
+
+
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [
+        (document(BODY, token=OTHER), BadSignature),
+        (document(BODY)._replace(text=base64.b64encode(BODY + b" ").decode()), BadSignature),
+        (document(BODY)._replace(text="not base64!"), MalformedPush),
+        (document(b"{}"), MalformedPush),
+        (document(BODY, sealed=True), MalformedPush),
+        (document(seal(BODY)), MalformedPush),
+        (document(seal(BODY, OTHER), sealed=True), MalformedPush),
+        (document(b"short", sealed=True), MalformedPush),
+        (document(BODY.replace(b"gER", b"gES")), WrongOrg),
+    ],
+)
+def test_what_is_refused(refused: Document, error: type[Exception]) -> None:
+    """Wrong tokens, altered bodies, other documents, bodies sealed otherwise than they say, other orgs."""
+    with pytest.raises(error):
+        opened(refused, (TOKEN,), ORG)
+
+
+def test_an_event_is_read() -> None:
+    """Numbers arrive as doubles; an empty checkbox is false."""
+    values: dict[str, Any] = {
+        "CreatedDate": 1,
+        "Id__c": "msg_1",
+        "Timestamp__c": "1600000000",
+        "Signature__c": "v1,x",
+        "Part__c": 2.0,
+        "Parts__c": 3.0,
+        "Sealed__c": None,
+        "Body__c": "x",
+    }
+    assert part_of(values) == part(2, 3)
+    for name, value in {"Body__c": None, "Part__c": 1.5, "Id__c": 7, "Parts__c": None}.items():
+        with pytest.raises(MalformedPush):
+            part_of({**values, name: value})
+
+
+def test_parts_come_in_any_order_and_twice() -> None:
+    """The last one completes the document; copies that come later are known."""
+    texts = [f"text {number}" for number in range(1, 8)]
+    order = list(range(1, 8))
+    random.Random(1).shuffle(order)
+    assembly = PartAssembly()
+    for number in (*order[:-1], *order[:3]):
+        assert assembly.add(part(number, 7, texts[number - 1]), b"before", 0) is None
+    whole = assembly.add(part(order[-1], 7, texts[order[-1] - 1]), b"before", 0)
+    assert whole is not None
+    assert whole.text == "".join(texts)
+    assert assembly.add(part(3, 7, texts[2]), b"later", 0) is None
+    assert assembly.incomplete == 0
+    assert assembly.add(part(1, 1, "alone"), b"", 0) is not None
+
+
+def test_parts_of_different_documents_do_not_mix() -> None:
+    """Nor those of a forged one with the same id."""
+    assembly = PartAssembly()
+    forged = part(2, 2, "forged")._replace(signed=SignatureHeaders("msg_1", "1600000000", "v1,forged"))
+    assert assembly.add(part(1, 2, "a"), b"1", 0) is None
+    assert assembly.add(forged, b"2", 0) is None
+    assert assembly.add(part(1, 2, "c", "msg_2"), b"3", 0) is None
+    whole = assembly.add(part(2, 2, "b"), b"4", 0)
+    assert whole is not None
+    assert whole.text == "ab"
+
+
+def test_the_position_stays_before_what_is_incomplete() -> None:
+    """So that a restart reads those parts again."""
+    assembly = PartAssembly()
+    assert assembly.resume_from(b"5") == b"5"
+    assembly.add(part(1, 2, "a"), b"5", 0)
+    assembly.add(part(1, 2, "c", "msg_2"), b"6", 0)
+    assert assembly.resume_from(b"9") == b"5"
+    assembly.add(part(2, 2, "b"), b"7", 0)
+    assert assembly.resume_from(b"9") == b"6"
+    assembly.clear()
+    assert assembly.resume_from(b"9") == b"9"
+
+
+def test_what_stays_incomplete_is_given_up() -> None:
+    """After ten minutes, or when too much is held; it is counted, so that the objects are read."""
+    assembly = PartAssembly()
+    assembly.add(part(1, 2), b"5", 1_000)
+    assert assembly.expire(1_000 + PATIENCE - 1) == []
+    assert assembly.expire(1_000 + PATIENCE) == ["msg_1"]
+    assert assembly.resume_from(b"9") == b"9"
+    half = "x" * (MOST_HELD // 2)
+    for number in range(3):
+        assembly.add(part(1, 2, half, f"msg_{number}"), b"5", 0)
+    assert assembly.incomplete == 2
+    assert assembly.expire(0) == ["msg_0"]
+    assert assembly.expire(0) == []
+
+
+@pytest.mark.parametrize(("number", "total"), [(0, 1), (2, 1), (1, 0), (1, 129), (-1, 5)])
+def test_impossible_parts(number: int, total: int) -> None:
+    """Numbers beyond the document."""
+    with pytest.raises(MalformedPush, match="cannot be"):
+        PartAssembly().add(part(number, total), b"", 0)
