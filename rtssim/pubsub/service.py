@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 SERVICE = f"{PACKAGE}.PubSub"
 TopicInfo, SchemaInfo = message("TopicInfo"), message("SchemaInfo")
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients ping every 30 s
+    ("grpc.http2.max_ping_strikes", 0),
+)
 _RPC_FAULTS = ("rpc_error", "rpc_broken")
 
 
@@ -54,7 +59,7 @@ class PubSub:
 
     async def start(self, port: int = 0) -> str:
         """Listen; return the URL."""
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=_OPTIONS)
         self._server.add_generic_rpc_handlers((self._handler(),))
         bound = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()

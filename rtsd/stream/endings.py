@@ -1,0 +1,105 @@
+"""How a stream ends, and what to do about it.
+
+Salesforce puts a code into the trailer `error-code` (Pub/Sub API guide, Handle Errors); it decides. An
+INVALID_ARGUMENT with another code than those of replay ids must not lose the position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+PREFIX = "sfdc.platform.eventbus.grpc."
+
+
+class Remedy(Enum):
+    """What to do after a stream ended."""
+
+    LOG_IN = "log in again, and reopen where it stopped"
+    REOPEN = "pause, and reopen where it stopped"
+    REOPEN_ONCE = "reopen where it stopped; tell the operator if that does not help"
+    CATCH_UP = "open at the end of the bus, then read what happened meanwhile"
+    WAIT_FOR_DELIVERIES = "wait until the day's deliveries have room again"
+    WAIT_FOR_TOPIC = "wait until the topic exists"
+    ASK_OPERATOR = "tell the operator, and try again every hour"
+
+
+_REMEDIES = {
+    "service.auth.error": Remedy.LOG_IN,
+    "service.auth.refresh.invalid": Remedy.LOG_IN,
+    "service.unavailable": Remedy.REOPEN,
+    "service.protection.triggered": Remedy.REOPEN,
+    "service.protection.stream.limit.triggered": Remedy.REOPEN,
+    "topic.api.unavailable": Remedy.REOPEN,
+    "schema.api.unavailable": Remedy.REOPEN,
+    "subscription.internal.error": Remedy.REOPEN,
+    "subscription.fetch.replayid.corrupted": Remedy.CATCH_UP,
+    "subscription.fetch.replayid.validation.failed": Remedy.CATCH_UP,
+    "subscription.limit.exceeded": Remedy.WAIT_FOR_DELIVERIES,
+    "subscription.fetch.replay.repeated": Remedy.REOPEN_ONCE,  # its meaning is documented in two ways
+    "topic.not.found": Remedy.WAIT_FOR_TOPIC,
+}
+"""Every other code is a mistake of configuration, of rights, or of rtsd's."""
+
+_GIVE_READ = "Give the user Read on the event, or View All Records on the object."
+_REPORT = "Report it: rtsd and Salesforce do not understand each other."
+
+_ADVICE = {
+    "service.auth.headers.invalid": "Check that the login's user may use the API, from this address.",
+    "concurrent.client.limit.exceeded": "Stop other subscribers of the org's event bus.",
+    "service.tenant.license": "The org's edition does not include the Pub/Sub API: use another channel.",
+    "subscription.topic.cannot.subscribe": _GIVE_READ,
+    "topic.meta.permission": _GIVE_READ,
+    "schema.meta.permission": _GIVE_READ,
+    "subscription.limit.exceeded": "The day's deliveries are used up; changes are read by Interval Sync.",
+    "topic.not.found": "Deploy the package, or select the objects.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a stream ended: `code` is Salesforce's, without the common prefix, or empty if it sent none."""
+
+    code: str
+    message: str
+    remedy: Remedy
+    do: str = ""
+
+    @property
+    def alarming(self) -> bool:
+        """Whether a person has to know: streams end every day, and are reopened."""
+        return self.remedy in (Remedy.WAIT_FOR_DELIVERIES, Remedy.WAIT_FOR_TOPIC, Remedy.ASK_OPERATOR)
+
+    def again(self) -> Ending:
+        """Return the ending for a stream that has ended this way before anything came of it."""
+        if self.remedy is not Remedy.REOPEN_ONCE:
+            return self
+        return replace(self, remedy=Remedy.ASK_OPERATOR, do=_REPORT)
+
+
+def ending_of(error_code: str, message: str) -> Ending:
+    """Return how a stream ended by the trailer `error-code`; without one the connection failed."""
+    code = error_code.removeprefix(PREFIX)
+    if not code:
+        return Ending("", message, Remedy.REOPEN)
+    remedy = _REMEDIES.get(code, Remedy.ASK_OPERATOR)
+    advice = _ADVICE.get(code, _REPORT if remedy is Remedy.ASK_OPERATOR else "")
+    return Ending(code, message, remedy, advice)
+
+
+class StreamEnded(Exception):
+    """A stream or call ended; `ending` says how."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(f"{ending.code or 'no code'}: {ending.message}")
+        self.ending = ending
+
+
+def lost(message: str) -> StreamEnded:
+    """Return the end of a stream that failed without a word from Salesforce."""
+    return StreamEnded(Ending("", message, Remedy.REOPEN))
+
+
+def unreadable(message: str) -> StreamEnded:
+    """Return the end of a stream with an event that cannot be read: skipping it would lose a change."""
+    return StreamEnded(Ending("", message, Remedy.ASK_OPERATOR, _REPORT))

@@ -1,0 +1,33 @@
+"""A simulated org that serves the Pub/Sub API, with Contact selected, and what takes its events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rtssim.org import Org
+from rtssim.process import SimulatedOrg, serve
+from rtssim.switches import ApiSwitches
+from tests.support.rtssim.api import Api
+from tests.support.rtssim.pubsub import select
+from tests.support.stream.keeper import Keeper, session_of
+
+
+@pytest.fixture
+async def org() -> AsyncIterator[SimulatedOrg]:
+    """An org with quick keepalives."""
+    engine = Org(seed=5, records={"Account": 3, "Contact": 30})
+    async with serve(engine, switches=ApiSwitches(session_minutes=6_000.0), pubsub=True) as served:
+        session = session_of(served)
+        await select(Api(served, (await session.token()).access_token), "Contact")
+        await session.close()
+        await served.control("switches", {"keepalive_s": 0.2, "same_changes_merge": False})
+        yield served
+    engine.close()
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    """What takes the events."""
+    return Keeper()
