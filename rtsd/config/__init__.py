@@ -137,25 +137,26 @@ def _file_path(raw: dict[str, Any], table: str, key: str, files: SecretFiles) ->
 def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) -> None:
     """Replace every secret of the document with a `Secret`."""
     take_secrets(consistency.table(raw, "org"), "org", _ORG_SECRETS, files, found)
-    gateway = consistency.table(raw, "gateway")
-    take_secrets(gateway, "gateway", ("token",), files, found)
-    if "token" in gateway:
-        lines = (line.strip() for line in gateway["token"].reveal().splitlines())
-        gateway["token"] = [Secret(line) for line in lines if line] or [Secret("")]
-        _check_tokens(gateway["token"], found)
-    _check_tls_key(gateway, files, found)
+    for name in ("gateway", "push"):
+        table = consistency.table(raw, name)
+        take_secrets(table, name, ("token",), files, found)
+        if "token" in table:
+            lines = (line.strip() for line in table["token"].reveal().splitlines())
+            table["token"] = [Secret(line) for line in lines if line] or [Secret("")]
+            _check_tokens(f"{name}.token", table["token"], found)
+    _check_tls_key(consistency.table(raw, "gateway"), files, found)
     for name in ("rules", "alerts"):
         for key, entry in consistency.entries(raw, name):
             webhook = consistency.table(entry, "webhook")
             take_secrets(webhook, f"{key}.webhook", ("secret",), files, found)
 
 
-def _check_tokens(tokens: list[Secret], found: Mistakes) -> None:
+def _check_tokens(key: str, tokens: list[Secret], found: Mistakes) -> None:
     """A short key can be guessed from one signed push, without asking the gateway."""
     short = [token for token in tokens if 0 < len(token.reveal().encode()) < SHORTEST_TOKEN]
     if short:
         found.add(
-            "gateway.token",
+            key,
             f"has a line of fewer than {SHORTEST_TOKEN} bytes; such as the output of openssl rand -base64 32",
         )
 

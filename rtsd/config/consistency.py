@@ -58,9 +58,12 @@ def _check_login(raw: Raw, found: Mistakes) -> None:
 
 
 def _check_gateway(raw: Raw, found: Mistakes) -> None:
-    gateway = table(raw, "gateway")
-    if gateway.get("listen") != "" and not gateway.get("token"):
-        found.add("gateway.token", 'is missing; token or token_file, or listen = "" for no gateway')
+    gateway, push = table(raw, "gateway"), table(raw, "push")
+    if not gateway.get("token") and not push.get("token"):
+        if push.get("channel") == "stream":
+            found.add("push.token", "is missing; token or token_file, to verify the events")
+        elif gateway.get("listen") != "":
+            found.add("gateway.token", 'is missing; token or token_file, or listen = "" for no gateway')
     certificate, key = gateway.get("tls_certificate"), gateway.get("tls_private_key")
     if bool(certificate) != bool(key):
         name = "tls_private_key" if certificate else "tls_certificate"

@@ -18,6 +18,7 @@ from rtsd.config.values import (
     ApiName,
     ApiVersion,
     Argument,
+    BusAddress,
     Condition,
     Duration,
     FieldOrAll,
@@ -123,10 +124,15 @@ class Gateway(Table):
         """The token file, for a rotation; None if the token is part of the configuration file."""
         return self._token_path
 
-    @property
-    def hmac_keys(self) -> tuple[bytes, ...]:
-        """The keys accepted for signing pushes; several during a rotation."""
-        return tuple(secret.reveal().encode() for secret in self.token)
+
+class Push(Table):
+    """The channel that brings pushes, and for `stream` the address of the Pub/Sub API."""
+
+    channel: Literal["gateway", "stream"] = "gateway"
+    token: Annotated[tuple[Secret, ...], _FromList] = Field(
+        default=(), json_schema_extra={"secret": True}, repr=False
+    )
+    endpoint: BusAddress = "api.pubsub.salesforce.com:443"
 
 
 class Store(Table):
@@ -246,6 +252,7 @@ class Config(Table):
 
     org: Org
     gateway: Gateway = Gateway()
+    push: Push = Push()
     store: Store = Store()
     control: Control = Control()
     sync: Sync = Sync()
@@ -261,10 +268,21 @@ class Config(Table):
         """The configuration file, to be reloaded on SIGHUP."""
         return self._path
 
+    @property
+    def hmac_keys(self) -> tuple[bytes, ...]:
+        """The keys accepted for signing pushes, on any channel; several during a rotation."""
+        return tuple(secret.reveal().encode() for secret in (*self.gateway.token, *self.push.token))
+
+    @property
+    def is_pushed_to(self) -> bool:
+        """Whether a channel brings pushes; without one Interval Sync reads all changes."""
+        return self.gateway.listen is not None or self.push.channel == "stream"
+
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret, for redaction in logs."""
         webhooks = [rule.webhook for rule in self.rules] + [alert.webhook for alert in self.alerts]
         hooks = [webhook.secret for webhook in webhooks if webhook]
         org = self.org
         mine = (org.client_secret, org.password, org.security_token, org.private_key, org.refresh_token)
-        return tuple(secret for secret in (*mine, *self.gateway.token, *hooks) if secret is not None)
+        tokens = (*self.gateway.token, *self.push.token)
+        return tuple(secret for secret in (*mine, *tokens, *hooks) if secret is not None)

@@ -19,6 +19,8 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 _UNITS_BYTES = {"MB": 1_000**2, "GB": 1_000**3, "MiB": 1_024**2, "GiB": 1_024**3}
 _SIZE = re.compile(r"([0-9]{1,6})(MB|GB|MiB|GiB)")
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_BUS = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
+_LOOPBACK_BUS = re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}")
 _PERCENT = re.compile(r"([0-9]{1,2})%")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _MAX_NAME = 80  # 40 characters, a namespace of 15, suffixes (Object Reference, API names), and some room
@@ -138,6 +140,13 @@ def listen(value: Any) -> Listen | None:
     return Listen(host.strip("[]"), int(port))
 
 
+def bus_address(value: Any) -> str:
+    """Parse `host:port`, reached by TLS, or `http://127.0.0.1:port`."""
+    if isinstance(value, str) and (_BUS.fullmatch(value) or _LOOPBACK_BUS.fullmatch(value)):
+        return value
+    raise ValueError(f'{value!r} is not an address; "host:port", or "http://127.0.0.1:port" on this machine')
+
+
 def loopback_listen(value: Any) -> Listen | None:
     """Parse `"host:port"` of this machine; None for `""`."""
     found = listen(value)
@@ -224,6 +233,7 @@ WebhookUrl = Annotated[str, BeforeValidator(webhook_url)]
 Argument = Annotated[str, BeforeValidator(argument)]
 Condition = Annotated[str, BeforeValidator(condition)]
 Address = Annotated[Listen | None, BeforeValidator(listen)]
+BusAddress = Annotated[str, BeforeValidator(bus_address)]
 LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]
 ApiName = Annotated[str, BeforeValidator(api_name)]

@@ -28,7 +28,7 @@ class Keys:
     def __init__(self, config: Config) -> None:
         """Load the secrets and the TLS pair. Raises ConfigError if the TLS pair is unusable."""
         gateway = config.gateway
-        self.hmac: Sequence[bytes] = gateway.hmac_keys
+        self.hmac: Sequence[bytes] = config.hmac_keys
         self.certificate = (
             Certificate(gateway.tls_certificate, gateway.tls_private_key) if gateway.tls_certificate else None
         )

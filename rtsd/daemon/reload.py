@@ -24,8 +24,8 @@ from rtsd.sync.windows import Windows
 
 FIXED = ("org", "store", "control", "objects", "webhooks")
 """Tables of the configuration whose changes require a restart."""
-FIXED_OF_GATEWAY = ("listen", "public_url")
-"""Keys of `[gateway]` whose changes require a restart."""
+FIXED_KEYS = {"gateway": ("listen", "public_url"), "push": ("channel", "endpoint")}
+"""Keys of tables that can be reloaded otherwise whose changes require a restart."""
 
 log = structlog.get_logger("rtsd")
 
@@ -63,7 +63,7 @@ class Reloader:
         self._keys.replace_pair(config)
         rules.replace(self._rule_engine, config)
         conceal(secret.reveal() for secret in config.secrets())
-        self._keys.hmac = config.gateway.hmac_keys
+        self._keys.hmac = config.hmac_keys
         self._schedule.replace(schedule(config))
         self._windows.lookback = config.sync.lookback
         self._ledger.caps = caps(config)
@@ -88,8 +88,10 @@ class Reloader:
     def _needs_restart(self, config: Config) -> list[str]:
         running = self._running
         fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
-        if any(getattr(config.gateway, key) != getattr(running.gateway, key) for key in FIXED_OF_GATEWAY):
-            fixed.append("gateway")
+        for table, keys in FIXED_KEYS.items():
+            now, before = getattr(config, table), getattr(running, table)
+            if any(getattr(now, key) != getattr(before, key) for key in keys):
+                fixed.append(table)
         return fixed
 
 

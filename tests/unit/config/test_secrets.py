@@ -57,7 +57,7 @@ def test_secrets_come_from_files_beside_the_configuration(files: Path, load: Cal
     """White space around a secret is not part of it; each line of token_file is a key."""
     loaded = load(FROM_FILES)
     assert loaded.org.client_secret == Secret("from-file")
-    assert loaded.gateway.hmac_keys == (b"new-token-of-16-bytes", b"old-token-of-16-bytes")
+    assert loaded.hmac_keys == (b"new-token-of-16-bytes", b"old-token-of-16-bytes")
     assert {secret.reveal() for secret in loaded.secrets()} == {
         "from-file",
         "new-token-of-16-bytes",
