@@ -24,6 +24,7 @@
     │   ├── OrgUnreachable      no connection, a time-out, or a 5xx that outlasted the retries
     │   ├── QuotaExhausted      the daily allocation, the reserve or a cap of rtsd's is used up
     │   ├── BulkRefused         the Bulk API does not support this object or query
+    │   ├── StreamRefused       the Pub/Sub API ended the subscription, and trying again does not help
     │   ├── DeployFailed        a metadata deployment or anonymous Apex failed
     │   ├── BulkFailed          a job ended Failed or Aborted, or its result is incomplete
     │   └── ObjectUnavailable   the object or field was removed or is hidden from the sync user
@@ -71,6 +72,7 @@ __all__ = [
     "StorageFull",
     "StorageUnwritable",
     "StoreError",
+    "StreamRefused",
     "UsageError",
     "WrongOrg",
     "place",
@@ -230,6 +232,10 @@ class BulkRefused(SalesforceError):
 
 class BulkFailed(SalesforceError):
     """A Bulk job ended Failed or Aborted, or its result is incomplete."""
+
+
+class StreamRefused(SalesforceError):
+    """The Pub/Sub API ended the subscription: rights, configuration or allocation. `reason` is its code."""
 
 
 class DeployFailed(SalesforceError):

@@ -11,7 +11,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
 from rtsd.cli.output import ago, coloured
-from rtsd.control.protocol import Status
+from rtsd.control.protocol import Status, Stream
 from rtsd.core.plural import plural
 from rtsd.logs import clean
 
@@ -49,6 +49,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
         f"{now.push.received_24h:,} taken, {now.push.rejected_24h:,} refused, {now.push.missed_24h:,} missed"
     )
     yield "24 h", f"{counts}, {plural(now.errors_24h, 'error')}"
+    if now.push.stream is not None:
+        yield "stream", clean(_stream(now.now, now.push.stream))
     yield "gateway", clean(_gateway(now))
     yield "waiting", f"{plural(now.inbox.pending, 'push')}, {plural(now.dead_letters, 'dead letter')}"
     yield "storage", coloured(clean(now.storage))
@@ -81,5 +83,12 @@ def _seen(now: Status) -> str:
 
 def _gateway(now: Status) -> str:
     if now.gateway.listen is None:
-        return "none (interval only)"
+        return "none" if now.push.stream is not None else "none (interval only)"
     return f"{now.gateway.listen}, posted to as {now.gateway.public_url or '(no public_url)'}"
+
+
+def _stream(now: str, stream: Stream) -> str:
+    state = {None: "not connected yet", True: "connected", False: "not connected"}[stream.connected]
+    since = f" for {ago(now, stream.since).removesuffix(' ago')}" if stream.since else ""
+    ended = f"; {stream.error}" if stream.error else ""
+    return f"{stream.topic}, {state}{since}, last event {ago(now, stream.last_event_at)}{ended}"

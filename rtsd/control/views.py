@@ -48,6 +48,8 @@ class Views:
     ledger: StoredLedger
     gateway: Callable[[], protocol.Gateway]
     rejected: Callable[[], int]
+    stream: Callable[[], protocol.Stream | None]
+    """The subscription, of the channel `stream`."""
     started_at: Millis
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
@@ -122,7 +124,10 @@ class Views:
 
     def _push(self, now: Millis) -> protocol.Push:
         push = self.push
+        stream = self.stream()
         return protocol.Push(
+            channel="gateway" if stream is None else "stream",
+            stream=stream,
             last_at=iso(push.last_at),
             last_heartbeat_at=iso(push.last_heartbeat_at),
             quiet=push.quiet.value,

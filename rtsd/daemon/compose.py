@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
-from rtsd.control import protocol, wire
+from rtsd.control import wire
 from rtsd.control.access import require_free
 from rtsd.control.metrics import Metrics, MetricsListener
 from rtsd.control.rules import RuleRoutes
@@ -22,7 +22,9 @@ from rtsd.daemon.first_start import ends_login, ends_start, patiently
 from rtsd.daemon.gateway import Keys, gateway_server, open_gateway
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
+from rtsd.daemon.stream import StreamChannel, require_extra, stream_channel
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
+from rtsd.daemon.views import views_of
 from rtsd.daemon.watchdog import Watchdog
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
@@ -62,28 +64,29 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     Raises the RtsError that prevents the daemon from starting.
     """
     keys = Keys(config)
+    require_extra(config)
     base = await _base(config, stack, machine)
     readers = readers_of(base)
     channel = channel_of(base)
     inbox = Inbox(base.database)
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
+    registry = _registry()
     meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
-    gateway = gateway_server(
-        config,
-        keys,
-        database=base.database,
-        catalog=base.catalog,
-        org=base.org,
-        inbox=inbox,
-        evidence=channel.evidence,
-        rejections=rejections,
-        meters=meters,
-        now=machine.wall,
+    gateway = _gateway(base, channel, keys, inbox=inbox, rejections=rejections, meters=meters)
+    interval_sync = _interval_sync(base, readers, channel)
+    stream = stream_channel(
+        base, channel, keys=keys, inbox=inbox, rejections=rejections, interval_sync=interval_sync
     )
-    shown = _views(base, channel, gateway, rejections)
+    shown = views_of(base, channel, gateway, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
-    services = _services(base, readers, channel, rule_engine, inbox)
+    services = _services(
+        base,
+        readers,
+        channel,
+        rule_engine=rule_engine,
+        inbox=inbox,
+        interval_sync=interval_sync,
+        stream=stream,
+    )
     reloader = _reloader(base, readers, rule_engine, keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
     metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.database.path)
@@ -115,6 +118,12 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     await rules.start(rule_engine, readers.describer, config)
     await _open(parts, stack, meters)
     return parts
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
 
 
 async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base:
@@ -152,6 +161,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         config=config,
         machine=machine,
         database=database,
+        session=session,
         client=client,
         server_clock=server_clock,
         catalog=catalog,
@@ -187,27 +197,20 @@ def _client(
     )
 
 
-def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejections: Rejections) -> Views:
-    def address() -> protocol.Gateway:
-        if gateway is None:
-            return protocol.Gateway()
-        return protocol.Gateway(listen=gateway.address, public_url=base.config.gateway.public_url or None)
-
-    return Views(
-        base.database,
-        base.catalog,
-        base.machine.wall,
-        mode=channel.mode,
-        reachability=channel.reachability,
+def _gateway(
+    base: Base, channel: Channel, keys: Keys, *, inbox: Inbox, rejections: Rejections, meters: Meters
+) -> GatewayServer | None:
+    return gateway_server(
+        base.config,
+        keys,
+        database=base.database,
+        catalog=base.catalog,
         org=base.org,
-        push=channel.push,
-        missed_pushes=channel.missed_pushes,
-        package=channel.package,
-        ledger=base.ledger,
-        gateway=address,
-        rejected=rejections.last_day,
-        started_at=base.machine.wall(),
-        privacy=base.privacy,
+        inbox=inbox,
+        evidence=channel.evidence,
+        rejections=rejections,
+        meters=meters,
+        now=base.machine.wall,
     )
 
 
@@ -235,28 +238,39 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
     )
 
 
+def _interval_sync(base: Base, readers: Readers, channel: Channel) -> IntervalSync:
+    return IntervalSync(
+        base.catalog,
+        base.work,
+        channel.mode,
+        base.schedule,
+        now=base.machine.wall,
+        windows=readers.windows,
+        describer=readers.describer,
+        missed_pushes=channel.missed_pushes,
+        package=channel.package,
+        relay=channel.relay,
+    )
+
+
 def _services(
-    base: Base, readers: Readers, channel: Channel, rule_engine: RuleEngine, inbox: Inbox
+    base: Base,
+    readers: Readers,
+    channel: Channel,
+    *,
+    rule_engine: RuleEngine,
+    inbox: Inbox,
+    interval_sync: IntervalSync,
+    stream: StreamChannel | None,
 ) -> Services:
     """Build the services."""
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
-    interval_sync = IntervalSync(
-        catalog,
-        work,
-        mode,
-        schedule,
-        now=now,
-        windows=readers.windows,
-        describer=describer,
-        missed_pushes=channel.missed_pushes,
-        package=channel.package,
-        relay=channel.relay,
-    )
     return Services(
         inbox=inbox,
         evidence=channel.evidence,
+        subscriber=None if stream is None else stream.subscriber,
         realtime=RealTime(
             database,
             catalog,

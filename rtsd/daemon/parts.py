@@ -23,6 +23,7 @@ from rtsd.rules.deliver import Deliverer
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.session import Session
 from rtsd.services import Runner, Service
 from rtsd.store.database import Database
 from rtsd.store.health import StorageWatch
@@ -79,6 +80,7 @@ class Base:
     config: Config
     machine: Machine
     database: Database
+    session: Session
     client: Client
     server_clock: ServerClock
     catalog: Catalog
@@ -112,7 +114,7 @@ class Channel:
 
     push: PushActivity
     package: PackageWatch | None
-    """None without a gateway, as nothing is pushed then."""
+    """None without a push channel, as nothing is pushed then."""
     relay: RelayWatch | None
     conditions: Conditions
     missed_pushes: MissedPushes
@@ -127,6 +129,7 @@ class Services:
 
     inbox: Inbox
     evidence: PushEvidence
+    subscriber: Service | None
     realtime: RealTime
     silence_watch: SilenceWatch
     package_probe: PackageProbe | None

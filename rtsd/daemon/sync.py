@@ -56,9 +56,10 @@ def channel_of(base: Base) -> Channel:
     """Build the parts that track how changes arrive."""
     config, monotonic, now = base.config, base.machine.monotonic, base.machine.wall
     database, catalog, work = base.database, base.catalog, base.work
-    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
+    public_url = config.gateway.public_url if config.push.channel == "gateway" else ""
+    wanted = Wanted(public_url, [section.name for section in config.objects])
     package = None
-    if config.gateway.listen:
+    if config.is_pushed_to:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
     push = PushActivity(active_at=monotonic())
     missed_pushes = MissedPushes(
@@ -71,7 +72,7 @@ def channel_of(base: Base) -> Channel:
         schedule=base.schedule,
         uncovered=package.uncovered if package else list,
     )
-    mode = ModeMachine(database, work, now, missed_pushes, has_gateway=package is not None)
+    mode = ModeMachine(database, work, now, missed_pushes, is_pushed_to=package is not None)
     relay = None
     if package is not None:
         relay = RelayWatch(
@@ -99,7 +100,7 @@ def channel_of(base: Base) -> Channel:
 
 
 def package_probe(base: Base, channel: Channel) -> PackageProbe | None:
-    """Build the package probe; None without a gateway."""
+    """Build the package probe; None without a push channel."""
     if channel.package is None or channel.relay is None:
         return None
     errors = PackageErrors(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,13 +13,17 @@ from rtsd.core.instant import Millis
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import UNTIL_WOKEN, Service
-from rtsd.store import dead_letters
-from rtsd.store.database import Database, Tx
+from rtsd.store import dead_letters, meta
+from rtsd.store.database import Database, Queries, Tx
 
 MAX_WAITING = 1_000
 """Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
 """Pushes per commit: one fsync covers all that arrived during the previous one."""
+ROOM = 2_000
+"""Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
+
+_POSITION = "position of {}"
 
 
 class Entry(NamedTuple):
@@ -66,6 +71,32 @@ class Inbox(Service):
         self.wake.set()
         return await outcome
 
+    async def append_from_stream(self, arrivals: Sequence[Arrival], stream: str, position: bytes) -> None:
+        """Store the pushes that a stream brought with its position after them, all or nothing.
+
+        A push whose id was received before is not stored again. Raises StoreError.
+        """
+        async with self._database.transaction() as tx:
+            if arrivals:
+                await _add(tx, arrivals)
+            await meta.put(tx, _POSITION.format(stream), base64.b64encode(position).decode())
+        if arrivals:
+            self.arrived.set()
+
+    async def position(self, stream: str) -> bytes | None:
+        """The position of a stream (a replay id), or None if it never ran."""
+        found = await meta.get(self._database, _POSITION.format(stream))
+        return None if found is None else base64.b64decode(found)
+
+    async def knows(self, webhook_ids: Sequence[str]) -> bool:
+        """Whether all of these pushes were received."""
+        return len(await _known(self._database, webhook_ids)) == len(set(webhook_ids))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a stream may bring more pushes now, so that what waits stays small."""
+        return self._database.counts.pending < ROOM
+
     async def step(self) -> float:
         """Commit a group."""
         self._closed = False
@@ -103,26 +134,33 @@ class Inbox(Service):
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> list[bool]:
         async with self._database.transaction() as tx:
-            ids = msgspec.json.encode([arrival.webhook_id for arrival in arrivals]).decode()
-            known = {
-                webhook_id
-                for (webhook_id,) in await tx.fetch(
-                    "SELECT webhook_id FROM _rts_inbox WHERE webhook_id IN (SELECT value FROM json_each(?))",
-                    (ids,),
-                )
-            }
-            fresh = []
-            for arrival in arrivals:
-                fresh.append(arrival.webhook_id not in known)
-                known.add(arrival.webhook_id)
-            await tx.executemany(
-                "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
-                [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
-            )
-            for arrival, is_fresh in zip(arrivals, fresh, strict=True):
-                if is_fresh:
-                    _count(tx, arrival.received_at)
-        return fresh
+            return await _add(tx, arrivals)
+
+
+async def _add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Add pushes; return which of them are new."""
+    known = await _known(tx, [arrival.webhook_id for arrival in arrivals])
+    fresh = []
+    for arrival in arrivals:
+        fresh.append(arrival.webhook_id not in known)
+        known.add(arrival.webhook_id)
+    await tx.executemany(
+        "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
+        [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
+    )
+    for arrival, is_fresh in zip(arrivals, fresh, strict=True):
+        if is_fresh:
+            _count(tx, arrival.received_at)
+    return fresh
+
+
+async def _known(database: Queries, webhook_ids: Sequence[str]) -> set[str]:
+    """The ids among these that were received before."""
+    ids = msgspec.json.encode(webhook_ids).decode()
+    rows = await database.fetch(
+        "SELECT webhook_id FROM _rts_inbox WHERE webhook_id IN (SELECT value FROM json_each(?))", (ids,)
+    )
+    return {webhook_id for (webhook_id,) in rows}
 
 
 def _stopping() -> CannotCommit:

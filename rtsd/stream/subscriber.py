@@ -78,9 +78,9 @@ class StreamState:
 
     connected: bool | None = None
     """None until a stream's first response."""
-    since: Millis = 0
-    last_event_at: Millis = 0
-    last_response_at: Millis = 0
+    since: Millis | None = None
+    last_event_at: Millis | None = None
+    last_response_at: Millis | None = None
     ending: Ending | None = None
     """How the last stream ended, until the next is proven."""
 

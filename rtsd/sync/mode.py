@@ -42,7 +42,7 @@ class ModeMachine:
         now: Callable[[], Millis],
         missed_pushes: MissedPushes,
         *,
-        has_gateway: bool,
+        is_pushed_to: bool,
     ) -> None:
         self._database = database
         self._work = work
@@ -50,9 +50,9 @@ class ModeMachine:
         self._missed_pushes = missed_pushes
         self._listeners: list[Listener] = []
         self._turn = asyncio.Lock()
-        self.mode = Mode.AWAITING_PACKAGE if has_gateway else Mode.INTERVAL
+        self.mode = Mode.AWAITING_PACKAGE if is_pushed_to else Mode.INTERVAL
         self.since = self._now()
-        self.reason = "started" if has_gateway else "no gateway is configured"
+        self.reason = "started" if is_pushed_to else "no push channel is configured"
 
     @property
     def is_paused(self) -> bool:

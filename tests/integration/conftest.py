@@ -35,15 +35,23 @@ _trust_roots = functools.cache(ssl.create_default_context)
 
 @pytest.fixture
 async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
-    """Makes rigs, of so many records; `more` is TOML for the configuration, `run=False` only prepares."""
+    """Makes rigs, of so many records; `more` is TOML for the configuration, `run=False` only prepares.
+
+    With `pubsub` the org serves the Pub/Sub API.
+    """
     async with AsyncExitStack() as stack:
 
         async def make(
-            records: Mapping[str, int], *, objects: tuple[str, ...] = (), more: str = "", run: bool = True
+            records: Mapping[str, int],
+            *,
+            objects: tuple[str, ...] = (),
+            more: str = "",
+            run: bool = True,
+            pubsub: bool = False,
         ) -> Rig:
             org = Org(seed=3, records=records, clock=Clock(START, speed=0.0))
             stack.callback(org.close)
-            sim = await stack.enter_async_context(serve(org))
+            sim = await stack.enter_async_context(serve(org, pubsub=pubsub))
             rig = Rig(sim, org, tmp_path, objects or tuple(records), more)
             monkeypatch.setattr(ssl, "create_default_context", _trust_roots)
             if run:

@@ -83,6 +83,7 @@ from rtsd.control.protocol.status import (
     Push,
     Relay,
     Status,
+    Stream,
 )
 
 __all__ = [
@@ -150,6 +151,7 @@ __all__ = [
     "RunningAudit",
     "Snapshot",
     "Status",
+    "Stream",
     "UsageSample",
     "Verification",
     "VerifiedObject",

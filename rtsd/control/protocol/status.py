@@ -68,9 +68,27 @@ class Package(msgspec.Struct, kw_only=True):
     """When the org is probed for it again, for one call; None in real-time mode."""
 
 
-class Push(msgspec.Struct, kw_only=True):
-    """The push channel. `quiet`: live, idle, filtered, silent, unknown."""
+class Stream(msgspec.Struct, kw_only=True):
+    """The subscription of the channel `stream`."""
 
+    topic: str
+    connected: bool | None = None
+    """None until the first response, the only proof that a subscription works."""
+    since: str | None = None
+    last_event_at: str | None = None
+    replay_age_s: int | None = None
+    """The age of the position to resume from; Salesforce keeps 72 hours."""
+    deliveries_ours_24h: int = 0
+    """Events delivered to this run, which count against the org's daily allocation."""
+    error: str | None = None
+    """How the last subscription ended, until the next one has a response."""
+
+
+class Push(msgspec.Struct, kw_only=True):
+    """The push channel. `channel`: gateway, stream. `quiet`: live, idle, filtered, silent, unknown."""
+
+    channel: str = "gateway"
+    stream: Stream | None = None
     last_at: str | None = None
     last_heartbeat_at: str | None = None
     quiet: str = "unknown"

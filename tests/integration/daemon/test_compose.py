@@ -10,6 +10,7 @@ from pathlib import Path
 import rtsd
 from rtsd.daemon.parts import Services
 from rtsd.services import Service
+from rtsd.stream.subscriber import Subscriber
 from tests.support.inprocess.rig import Start
 
 
@@ -33,14 +34,22 @@ async def test_every_service_that_is_built_runs(start: Start) -> None:
     rig = await start({"Contact": 1})
     built = [service for service in existing() if service not in before]
     assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
-    assert len(built) == len(fields(Services))
+    assert len(built) == len(fields(Services)) - 1  # no subscriber, as the channel is the gateway
 
 
 async def test_every_kind_of_service_is_built(start: Start) -> None:
     """A service that was written and is built nowhere would be dead code."""
     rig = await start({"Contact": 1})
     assert len(kinds()) > 10
-    assert {type(service) for service in rig.parts.services} == kinds()
+    assert {type(service) for service in rig.parts.services} == kinds() - {Subscriber}
+
+
+async def test_a_stream_has_a_subscriber(start: Start) -> None:
+    """Where it is configured, and the package is probed for even without a gateway."""
+    rig = await start({"Contact": 1}, more='[push]\nchannel = "stream"\n', run=False)
+    rig.listen = ""
+    async with rig.running() as parts:
+        assert {type(service) for service in parts.services} == kinds()
 
 
 async def test_services_have_names_of_their_own(start: Start) -> None:
@@ -57,9 +66,10 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
     async with rig.running() as parts:
         running = {service.name for service in parts.services}
     assert {field.name for field in fields(Services) if getattr(parts.services, field.name) is None} == {
-        "package_probe"
+        "package_probe",
+        "subscriber",
     }
-    assert len(running) == len(fields(Services)) - 1
+    assert len(running) == len(fields(Services)) - 2
 
 
 async def test_random_bytes_are_the_machines(start: Start) -> None:

@@ -95,7 +95,7 @@ class Rig:
         named = {name: info[name] for name in ("url", "client_id", "client_secret")}
         objects = "".join(f'[[objects]]\nname = "{name}"\n' for name in self.objects)
         filled = TOML.format(path=self.place, token=TOKEN, listen=self.listen, **named)
-        path.write_text(filled + self.more.format() + objects)
+        path.write_text(filled + self.more.format(**info) + objects)
         path.chmod(0o600)
         machine = Machine(
             wall=self.now,

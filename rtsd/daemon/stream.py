@@ -1,0 +1,107 @@
+"""Construction of the stream channel from `[push]`; gRPC is imported only where the channel is configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtsd.config import Config
+from rtsd.control import protocol
+from rtsd.control.wire import iso
+from rtsd.core.instant import Millis
+from rtsd.daemon.gateway import Keys
+from rtsd.daemon.parts import Base, Channel
+from rtsd.errors import ConfigError
+from rtsd.gateway.rejections import Rejections
+from rtsd.services import Service
+from rtsd.store.inbox import Inbox
+from rtsd.store.journal import Note
+from rtsd.sync.interval_sync import IntervalSync
+
+if TYPE_CHECKING:
+    from rtsd.stream.inbox_receiver import InboxReceiver
+    from rtsd.stream.subscriber import StreamState
+
+TOPIC = "/event/RTS_Push__e"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChannel:
+    """The subscriber, and what status says of it."""
+
+    subscriber: Service
+    state: StreamState
+    receiver: InboxReceiver
+
+    def view(self, now: Millis) -> protocol.Stream:
+        """Return the channel's state for status."""
+        state, ending = self.state, self.state.ending
+        return protocol.Stream(
+            topic=TOPIC,
+            connected=state.connected,
+            since=iso(state.since),
+            last_event_at=iso(state.last_event_at),
+            replay_age_s=None if state.last_response_at is None else (now - state.last_response_at) // 1000,
+            deliveries_ours_24h=self.receiver.delivered.last_day(now),
+            error=None if ending is None else f"{ending.message}. {ending.do}".strip(),
+        )
+
+
+def stream_channel(
+    base: Base,
+    channel: Channel,
+    *,
+    keys: Keys,
+    inbox: Inbox,
+    rejections: Rejections,
+    interval_sync: IntervalSync,
+) -> StreamChannel | None:
+    """Build the stream channel; None for another channel."""
+    config, now = base.config, base.machine.wall
+    if config.push.channel != "stream":
+        return None
+    from rtsd.stream.inbox_receiver import InboxReceiver, ReceiverDependencies  # noqa: PLC0415 - see above
+    from rtsd.stream.subscriber import Endpoint, Subscriber  # noqa: PLC0415 - see above
+
+    async def catch_up(why: str) -> None:
+        """Read every object from its cursor, which no push moves; a restart does that, too."""
+        await base.work.note(Note("package", message=f"every object is being read: {why}"))
+        interval_sync.catch_up()
+
+    receiver = InboxReceiver(
+        ReceiverDependencies(
+            inbox=inbox,
+            topic=TOPIC,
+            secrets=lambda: keys.hmac,
+            now=now,
+            org_id=lambda: base.org.id,
+            protect=base.catalog.protect,
+            on_push=channel.evidence.add,
+            on_rejected=rejections.report,
+            catch_up=catch_up,
+            report=base.work.report,
+        )
+    )
+    ca_file = str(config.org.ca_file) if config.org.ca_file else ""
+    subscriber = Subscriber(
+        Endpoint(config.push.endpoint, TOPIC, ca_file),
+        tokens=base.session,
+        receiver=receiver,
+        now=now,
+        jitter=lambda: base.machine.random_bytes(1)[0] / 255,
+    )
+    return StreamChannel(subscriber, subscriber.state, receiver)
+
+
+def require_extra(config: Config) -> None:
+    """Raise ConfigError if the channel is configured, but its packages are missing."""
+    if config.push.channel == "stream":
+        try:
+            import fastavro  # noqa: F401, PLC0415 - see above
+            import google.protobuf  # noqa: F401, PLC0415 - see above
+            import grpc.aio  # noqa: F401, PLC0415 - see above
+        except ImportError as error:
+            raise ConfigError(
+                f'[push] channel = "stream" needs the package {error.name}',
+                "install the extra: pip install 'rtsd[stream]'",
+            ) from error

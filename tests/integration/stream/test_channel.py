@@ -1,0 +1,199 @@
+"""The channel `stream` in a daemon: the package's events reach the mirror, with no port open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from rtsd import config
+from rtsd.core.mode import Mode
+from rtsd.errors import ConfigError
+from rtsd.store import inbox
+from rtsd.stream.subscriber import Patience
+from tests.support.inprocess.rig import TOKEN, Rig, Start
+from tests.support.waiting import eventually
+
+PUSH = '[push]\nchannel = "stream"\nendpoint = "{pubsub}"\n'
+HOURS = 3_600
+
+
+@pytest.fixture
+async def rig(start: Start) -> Rig:
+    """A few contacts, and a package that publishes; the daemon does not run yet and has no gateway."""
+    found = await start({"Contact": 12}, more=PUSH, run=False, pubsub=True)
+    found.listen = ""
+    await found.sim.control(
+        "package/install",
+        {"channel": "stream", "objects": ["Contact"], "settings": {"Token__c": TOKEN}},
+    )
+    await found.sim.control("switches", {"keepalive_s": 0.2, "session_minutes": 100 * 60.0})
+    return found
+
+
+@asynccontextmanager
+async def subscribed(rig: Rig) -> AsyncIterator[None]:
+    """The daemon, with its subscription open."""
+    async with rig.running() as parts:
+        assert parts.services.subscriber is not None
+        task = asyncio.create_task(parts.runner.run(parts.services.subscriber))
+        try:
+            await eventually(lambda: connected(rig), "the subscription is open")
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def connected(rig: Rig) -> bool:
+    """Whether status says so."""
+    stream = (await rig.parts.views.status()).push.stream
+    return stream is not None and stream.connected is True
+
+
+async def edit(rig: Rig, title: str) -> str:
+    """Change a contact; return its id."""
+    record_id = await rig.a_record("Contact")
+    await rig.dml("update", "Contact", rows=[{"Id": record_id, "Title": title}])
+    return record_id
+
+
+async def arrived(rig: Rig, title: str) -> None:
+    """Wait until a push with that title was applied."""
+
+    async def shows() -> bool:
+        await rig.settle()
+        return await rig.rows("SELECT 1 FROM Contact WHERE Title = ?", title) != []
+
+    await eventually(shows, f"{title} in the mirror")
+
+
+@pytest.mark.parametrize("switches", [{}, {"push_sealed": True}, {"push_part_chars": 400}])
+async def test_pushes_reach_the_mirror(rig: Rig, switches: dict[str, object]) -> None:
+    """Open, sealed, and in parts: through the same inbox, mode and journal as by the gateway."""
+    await rig.sim.control("switches", switches)
+    async with subscribed(rig):
+        await rig.load()
+        calls = (await rig.sim.stats())["api_calls"]
+        await edit(rig, "by stream")
+        await arrived(rig, "by stream")
+        status = await rig.parts.views.status()
+        assert (status.gateway.listen, status.push.channel, status.mode) == (None, "stream", "real_time")
+        assert status.push.stream is not None
+        assert status.push.stream.deliveries_ours_24h >= 1
+        assert status.push.received_24h == 1
+        assert await rig.differences() == []
+        assert (await rig.sim.stats())["api_calls"] == calls
+
+
+async def test_what_came_while_down_needs_no_call(rig: Rig) -> None:
+    """The bus kept it: a restart resumes after the position that was stored with the last push."""
+    async with subscribed(rig):
+        await rig.load()
+        await edit(rig, "before")
+        await arrived(rig, "before")
+    await edit(rig, "while down")
+    rig.advance(70 * HOURS)
+    async with subscribed(rig):
+        calls = (await rig.sim.stats())["api_calls"]
+        await arrived(rig, "while down")
+        assert (await rig.sim.stats())["api_calls"] == calls
+        assert await rig.differences() == []
+
+
+async def test_what_the_bus_no_longer_has_is_read(rig: Rig) -> None:
+    """After 72 hours: the journal says it, every object is read, deletions included."""
+    async with subscribed(rig):
+        await rig.load()
+        await edit(rig, "before")
+        await arrived(rig, "before")
+    gone = await edit(rig, "lost")
+    await rig.dml("delete", "Contact", ids=[gone])
+    rig.advance(80 * HOURS)
+    async with subscribed(rig):
+        notes = [note.message for note in await rig.notes("package")]
+        assert "every object is being read: Salesforce no longer knows the stream's position" in notes
+        await rig.parts.services.interval_sync.step()
+        await rig.settle()
+        assert await rig.differences() == []
+
+
+async def test_forged_events_are_refused_and_counted(rig: Rig) -> None:
+    """Another token: nothing is applied, the rejection is shown, and the stream goes on."""
+    async with subscribed(rig):
+        await rig.load()
+        await rig.sim.control("package/settings", {"Token__c": "a token of somebody else"})
+        await edit(rig, "forged")
+        await eventually(lambda: rejected(rig), "a rejection")
+        await rig.sim.control("package/settings", {"Token__c": TOKEN})
+        await edit(rig, "genuine")
+        await arrived(rig, "genuine")
+        assert await rig.rows("SELECT 1 FROM _rts_journal WHERE detail LIKE '%forged%'") == []
+
+
+async def rejected(rig: Rig) -> int:
+    """Rejections in status."""
+    return (await rig.parts.views.status()).push.rejected_24h
+
+
+async def test_a_heartbeat_travels_the_same_way(rig: Rig) -> None:
+    """And keeps the mode."""
+    async with subscribed(rig):
+        await rig.load()
+        await rig.sim.control("package/heartbeat")
+
+        async def is_real_time() -> bool:
+            await rig.parts.services.evidence.step()
+            return rig.mode is Mode.REAL_TIME
+
+        await eventually(is_real_time, "a heartbeat")
+
+
+async def test_a_refusal_is_reported_once(rig: Rig) -> None:
+    """With what to do, in the error log and in status, until the subscription works."""
+    await rig.sim.control("package/uninstall")
+    async with rig.running() as parts:
+        assert parts.services.subscriber is not None
+        assert [await parts.services.subscriber.step() for _ in range(2)] == [180, 180]
+        status = await parts.views.status()
+        assert status.push.stream is not None
+        assert "Deploy the package" in str(status.push.stream.error)
+        errors = [note for note in await rig.notes("error") if "No such topic" in str(note.message)]
+        assert len(errors) == 1
+
+
+async def test_the_stream_waits_while_the_inbox_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks for single events, and for all that it may once there is room."""
+    monkeypatch.setattr(inbox, "ROOM", 1)
+    async with subscribed(rig):
+        await rig.load()
+        for number in range(3):
+            await edit(rig, f"{number}")
+        await eventually(lambda: rig.parts.base.database.counts.pending >= 1, "a push in the inbox")
+        await arrived(rig, "2")
+        assert await rig.differences() == []
+
+
+def test_the_token_may_be_in_either_table(tmp_path: Path) -> None:
+    """And is needed for a stream even without a gateway."""
+    path = tmp_path / "rtsd.toml"
+    head = '[org]\nlogin_url = "https://a.my.salesforce.com"\nclient_id = "x"\nclient_secret = "y"\n'
+    tail = '[gateway]\nlisten = ""\n[push]\nchannel = "stream"\n{}[[objects]]\nname = "Contact"\n'
+    path.write_text(head + tail.format('token = "0123456789abcdef"\n'))
+    path.chmod(0o600)
+    assert config.load(path).hmac_keys == (b"0123456789abcdef",)
+    path.write_text(head + tail.format(""))
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert [mistake for mistake in caught.value.mistakes if mistake.startswith("push.token")]
+
+
+def test_the_patience_fits_what_salesforce_documents() -> None:
+    """Keepalives come within 270 s; a stream without credit is closed after 60 s."""
+    patience = Patience()
+    assert patience.silence_s > 270
+    assert patience.idle_s + patience.room_s < 60
