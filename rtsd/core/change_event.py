@@ -132,18 +132,15 @@ def _fields(
 ) -> dict[str, Any]:
     """Return the event's values by the org's fields: those of `names`, or all."""
     found: dict[str, Any] = {}
-    for event_field in layout.fields:
-        value = record.get(event_field.name)
-        if event_field.name == HEADER:
-            continue
-        if isinstance(value, str) and event_field.parts:  # the name of a business among person accounts
-            if names is None or not names.isdisjoint(event_field.fields):
-                found[event_field.name] = value
-            continue
-        parts = value if isinstance(value, Mapping) else {}
-        for part, name in event_field.parts.items() or ((None, event_field.name),):
-            if names is None or name in names:
-                found[name] = None if name in nulled else value if part is None else parts.get(part)
+    for name in layout.places if names is None else names & layout.places.keys():
+        top, part = layout.places[name]
+        value = record.get(top)
+        if part is None:
+            found[name] = None if name in nulled else value
+        elif isinstance(value, str):  # the name of a business among person accounts
+            found[top] = value
+        else:
+            found[name] = value.get(part) if isinstance(value, Mapping) and name not in nulled else None
     return found
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+MOST_KNOWN = 10_000
 
 _BITMAP = re.compile(r"(?:([0-9]{1,4})-)?0x([0-9A-Fa-f]+)")
 
@@ -34,21 +36,27 @@ class EventLayout:
 
     event: str
     fields: tuple[EventField, ...]
+    places: Mapping[str, tuple[str, str | None]]
+    """Where an event has the org's fields: the top-level field, and the part of it if it is a compound."""
+    known: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+    """The bitmaps seen, as most events list the same fields."""
 
 
 def layout_of(schema: Mapping[str, Any]) -> EventLayout:
     """Return the layout of an Avro record. Raises ValueError for another schema."""
     records: dict[str, Sequence[Mapping[str, Any]]] = {}
     try:
-        fields = [_event_field(field, records) for field in schema["fields"]]
-        return EventLayout(str(schema["name"]), tuple(fields))
+        fields = tuple(_event_field(column, records) for column in schema["fields"])
+        places = {top.name: (top.name, None) for top in fields[1:] if not top.parts}
+        parts = {name: (top.name, part) for top in fields for part, name in top.parts.items()}
+        return EventLayout(str(schema["name"]), fields, {**places, **parts})
     except (KeyError, TypeError) as error:
         raise ValueError("the schema of an event is not an Avro record") from error
 
 
-def _event_field(field: Mapping[str, Any], records: dict[str, Any]) -> EventField:
+def _event_field(column: Mapping[str, Any], records: dict[str, Any]) -> EventField:
     """A field whose union has a record is a compound; a record may be defined by an earlier field."""
-    name, kinds = str(field["name"]), field["type"]
+    name, kinds = str(column["name"]), column["type"]
     for kind in kinds if isinstance(kinds, list) else ():
         if isinstance(kind, Mapping) and kind.get("type") == "record":
             records[str(kind["name"])] = kind["fields"]
@@ -77,19 +85,27 @@ def listed(layout: EventLayout, bitmaps: Iterable[str]) -> frozenset[str]:
 
     Raises ValueError for a bitmap that does not parse, or that has a bit beyond the schema.
     """
-    found: set[str] = set()
+    found: frozenset[str] = frozenset()
     for bitmap in bitmaps:
-        match = _BITMAP.fullmatch(bitmap)
-        if match is None:
-            raise ValueError(f"{bitmap[:40]!r} is not a bitmap of fields")
-        if match[1] is None:
-            names = [field.fields for field in layout.fields]
-        elif int(match[1]) < len(layout.fields):
-            names = [(name,) for name in layout.fields[int(match[1])].parts.values()]
-        else:
-            names = []
-        bits = int(match[2], 16)
-        if bits >> len(names):
-            raise ValueError(f"{bitmap[:40]!r} has a bit beyond the fields of {layout.event}")
-        found.update(name for place, fields in enumerate(names) if bits >> place & 1 for name in fields)
-    return frozenset(found)
+        names = layout.known.get(bitmap)
+        if names is None:
+            names = _listed(layout, bitmap)
+            if len(layout.known) < MOST_KNOWN:
+                layout.known[bitmap] = names
+        found |= names
+    return found
+
+
+def _listed(layout: EventLayout, bitmap: str) -> frozenset[str]:
+    match = _BITMAP.fullmatch(bitmap)
+    if match is None:
+        raise ValueError(f"{bitmap[:40]!r} is not a bitmap of fields")
+    names: list[tuple[str, ...]] = []
+    if match[1] is None:
+        names = [top.fields for top in layout.fields]
+    elif int(match[1]) < len(layout.fields):
+        names = [(name,) for name in layout.fields[int(match[1])].parts.values()]
+    bits = int(match[2], 16)
+    if bits >> len(names):
+        raise ValueError(f"{bitmap[:40]!r} has a bit beyond the fields of {layout.event}")
+    return frozenset(name for place, fields in enumerate(names) if bits >> place & 1 for name in fields)
