@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
     epilog=options.examples(
         "rtsd demo",
         "rtsd demo --headless --seconds 20",
+        "rtsd demo --channel stream",
         "rtsd demo --headless --records Contact=1000000 --dir ./demo",
     )
 )
@@ -43,8 +44,21 @@ T = TypeVar("T")
     metavar="D",
     help="The directory for all files; else a temporary one.",
 )
+@click.option(
+    "--channel",
+    type=click.Choice(["gateway", "stream"]),
+    default="gateway",
+    show_default=True,
+    help="How pushes arrive: requests, or a subscription without any listening port.",
+)
 def demo(
-    *, headless: bool, seconds: float | None, records: dict[str, int], rate: float, directory: Path | None
+    *,
+    headless: bool,
+    seconds: float | None,
+    records: dict[str, int],
+    rate: float,
+    directory: Path | None,
+    channel: Literal["gateway", "stream"],
 ) -> int:
     """Play the main job: simulated org, daemon and dashboard.
 
@@ -55,7 +69,7 @@ def demo(
     """
     from rtsd.workflows.demo.scenario import RECORDS, Options, run_headless, run_with_dashboard  # noqa: PLC0415 - half a second
 
-    chosen = Options(records or RECORDS, rate, seconds, directory)
+    chosen = Options(records or RECORDS, rate, seconds, directory, channel)
     if headless:
         result = _run(run_headless(chosen, click.echo))
         click.echo(json.dumps(result))

@@ -28,7 +28,7 @@ from rtsd.stream.receiver import Receiver
 _FIRST_PAUSE: Millis = 1_000
 _LONGEST_PAUSE: Millis = 60_000
 _PAUSES: dict[Remedy, Millis] = {
-    Remedy.WAIT_FOR_TOPIC: 3 * MINUTE_MS,
+    Remedy.WAIT_FOR_TOPIC: 20_000,  # a package is noticed within 30 s of its deployment (contract section 6)
     Remedy.WAIT_FOR_DELIVERIES: 30 * MINUTE_MS,
     Remedy.ASK_OPERATOR: HOUR_MS,
 }

@@ -33,10 +33,11 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def test_the_demo_ends_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channel", ["gateway", "stream"])
+def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
     """Load, imports, edits, deletes, a silent spell: in the end the mirror is the org."""
     done = subprocess.run(
-        [*DEMO, "--seconds", "4", "--dir", str(tmp_path / "demo")],
+        [*DEMO, "--seconds", "4", "--dir", str(tmp_path / "demo"), "--channel", channel],
         capture_output=True,
         text=True,
         timeout=150,

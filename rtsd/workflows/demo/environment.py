@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -23,6 +23,8 @@ from rtsd.errors import DaemonUnreachable, RtsError
 from rtsd.machine import random_token, wall_ms
 from rtssim import process
 from rtssim.process import SimulatedOrg
+
+Channel = Literal["gateway", "stream"]
 
 START_S = 30.0
 STOP_S = 15.0
@@ -37,10 +39,7 @@ login_url = "{url}"
 client_id = "{client_id}"
 client_secret_file = "sf-secret"
 
-[gateway]
-listen = "127.0.0.1:0"
-token_file = "push-token"
-
+{channel}
 [store]
 path = "mirror.db"
 
@@ -53,6 +52,24 @@ interval = "2s"
 lookback = "1m"
 """
 
+_CHANNELS = {
+    "gateway": """\
+[gateway]
+listen = "127.0.0.1:0"
+token_file = "push-token"
+""",
+    "stream": """\
+[gateway]
+listen = ""
+
+[push]
+channel = "stream"
+endpoint = "{pubsub}"
+token_file = "push-token"
+""",
+}
+"""The tables of the configuration for each channel."""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -61,6 +78,7 @@ class Environment:
     directory: Path
     org: SimulatedOrg
     token: str
+    channel: Channel
     daemon: asyncio.subprocess.Process
 
     @property
@@ -99,29 +117,38 @@ class Environment:
 
 @asynccontextmanager
 async def start(
-    directory: Path | None, records: Mapping[str, int], silence_ms: int
+    directory: Path | None, records: Mapping[str, int], silence_ms: int, channel: Channel = "gateway"
 ) -> AsyncIterator[Environment]:
-    """Start an org with `records` and a daemon that mirrors it.
+    """Start an org with `records` and a daemon that mirrors it, to which it pushes by `channel`.
 
     Without `directory`, a temporary one is used and removed.
     """
     async with AsyncExitStack() as stack:
         place = stack.enter_context(_directory(directory))
         try:
-            org = await stack.enter_async_context(process.spawn(records=records))
+            options = ("--pubsub",) if channel == "stream" else ()
+            org = await stack.enter_async_context(process.spawn(records=records, options=options))
         except RuntimeError as error:
             raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
-        token = _write_files(place, org, records, silence_ms)
+        token = _write_files(place, org, records, silence_ms, channel)
+        if channel == "stream":  # before the daemon asks for the topic
+            await _install(org, list(records), channel, {"Token__c": token})
         daemon = await stack.enter_async_context(_daemon(place))
-        yield Environment(place, org, token, daemon)
+        yield Environment(place, org, token, channel, daemon)
 
 
 async def install_package(demo: Environment, objects: list[str]) -> None:
     """Install the package in the org, configured to push to the daemon, and send a heartbeat."""
-    gateway = (await demo.status()).gateway.listen
-    settings = {"Gateway_URL__c": f"http://{gateway}", "Token__c": demo.token}
-    await demo.org.control("package/install", {"objects": objects, "settings": settings})
+    if demo.channel == "gateway":
+        url = f"http://{(await demo.status()).gateway.listen}"
+        await _install(demo.org, objects, demo.channel, {"Gateway_URL__c": url, "Token__c": demo.token})
     await demo.org.control("package/heartbeat")
+
+
+async def _install(
+    org: SimulatedOrg, objects: list[str], channel: Channel, settings: Mapping[str, str]
+) -> None:
+    await org.control("package/install", {"objects": objects, "settings": settings, "channel": channel})
 
 
 async def push_unmirrored(gateway: str, org: str, token: str) -> None:
@@ -181,14 +208,22 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
     yield wanted.absolute()
 
 
-def _write_files(place: Path, org: SimulatedOrg, records: Mapping[str, int], silence_ms: int) -> str:
+def _write_files(
+    place: Path, org: SimulatedOrg, records: Mapping[str, int], silence_ms: int, channel: Channel
+) -> str:
     """Write the configuration and its secrets; return the push token."""
     token = random_token()
     for name, text in (("sf-secret", org.info["client_secret"]), ("push-token", token)):
         path = place / name
         path.touch(mode=0o600)
         path.write_text(text)
-    head = _CONFIG.format(url=org.url, client_id=org.info["client_id"], silence_ms=silence_ms)
+    info = org.info
+    head = _CONFIG.format(
+        url=org.url,
+        client_id=info["client_id"],
+        channel=_CHANNELS[channel].format(pubsub=info.get("pubsub")),
+        silence_ms=silence_ms,
+    )
     objects = "".join(f'\n[[objects]]\nname = "{name}"\n' for name in records)
     (place / "rtsd.toml").write_text(head + objects)
     return token

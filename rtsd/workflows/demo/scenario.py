@@ -13,6 +13,7 @@ from typing import Any
 from rtsd.core.plural import plural
 from rtsd.workflows.demo.compare import Difference, compare
 from rtsd.workflows.demo.environment import (
+    Channel,
     Environment,
     install_package,
     push_unmirrored,
@@ -45,12 +46,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """The org's records, the rate of edits (commits per second), the duration, and the directory."""
+    """The org's records, the rate of edits (commits per second), the duration, the directory, the channel."""
 
     records: Mapping[str, int]
     rate: float
     seconds: float | None
     directory: Path | None
+    channel: Channel = "gateway"
 
 
 async def run_headless(options: Options, say: Say) -> dict[str, Any]:
@@ -63,7 +65,7 @@ async def run_headless(options: Options, say: Say) -> dict[str, Any]:
 
 async def run_with_dashboard(options: Options, say: Say) -> int:
     """Run with the dashboard until it ends, or for `options.seconds`; return its exit status."""
-    async with start(options.directory, options.records, _silence_ms(CYCLE_S)) as demo:
+    async with start(options.directory, options.records, _silence_ms(CYCLE_S), options.channel) as demo:
         say(f"The files are in {demo.directory}; starting the dashboard…")
         await until_answering(demo)
         await install_package(demo, list(options.records))
@@ -105,7 +107,7 @@ async def _loaded_environment(
     """Start the environment and load the mirror, following the feed from the start."""
     records = plural(sum(options.records.values()), "record")
     say(f"org       {records} in {plural(len(options.records), 'object')}")
-    async with start(options.directory, options.records, _silence_ms(seconds)) as demo:
+    async with start(options.directory, options.records, _silence_ms(seconds), options.channel) as demo:
         await until_answering(demo)
         say(f"daemon    pid {demo.daemon.pid}, {demo.directory}")
         monitor = FeedMonitor(demo.socket, lambda text: say(f"mode      {text}"))

@@ -158,7 +158,7 @@ async def test_a_refusal_is_reported_once(rig: Rig) -> None:
     await rig.sim.control("package/uninstall")
     async with rig.running() as parts:
         assert parts.services.subscriber is not None
-        assert [await parts.services.subscriber.step() for _ in range(2)] == [180, 180]
+        assert [await parts.services.subscriber.step() for _ in range(2)] == [20, 20]
         status = await parts.views.status()
         assert status.push.stream is not None
         assert "Deploy the package" in str(status.push.stream.error)

@@ -231,7 +231,7 @@ async def test_an_event_that_cannot_be_read_is_not_skipped(org: SimulatedOrg, ke
     ("code", "pause"),
     [
         ("subscription.limit.exceeded", 1_800),
-        ("topic.not.found", 180),
+        ("topic.not.found", 20),
         ("concurrent.client.limit.exceeded", 3_600),
         ("subscription.fetch.request.invalid", 3_600),
         ("subscription.internal.error", 0.5),
