@@ -23,9 +23,10 @@ from rtsd.core.change import (
     decide,
 )
 from rtsd.core.instant import Millis, from_iso, to_iso
-from rtsd.core.privacy import MaskedRows
+from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.store import fetches, mirror, mirror_writer
 from rtsd.store import objects as records
+from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror_writer import MirrorRow, Tombstone
@@ -107,6 +108,7 @@ class Applier:
         self._catalog = catalog
         self._journal = journal
         self._listener = listener
+        self._csv_loader = CsvLoader()
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -150,13 +152,20 @@ class Applier:
             fired += await self._listener.fire(tx, batch.mirrored, found, at)
         return fired
 
-    async def load(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
+    async def load(
+        self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows | MaskedText, version: Version
+    ) -> MaskedRows:
         """Insert the rows of an audit that the mirror does not know; return the others.
 
         The others already have a row or a tombstone: pass them to `apply`. `version` gives the bounds of the
         observation; the stamps are in the rows.
         """
         table = mirrored.described
+        if isinstance(rows, MaskedText):
+            if await self._csv_loader.load(tx, table, rows, version):
+                await records.add_rows(tx, mirrored.name, rows.count)
+                return MaskedRows(rows.columns, [])
+            rows = await rows.rows()
         known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
         await mirror_writer.load(tx, table, new.columns, new.rows, version)
         await records.add_rows(tx, mirrored.name, len(new.rows))
