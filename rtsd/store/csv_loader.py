@@ -33,7 +33,8 @@ class CsvLoader:
         own = (version.seen, version.until, Source.AUDIT.value, table.name)
         await tx.execute("SAVEPOINT load")
         try:
-            await tx.execute(table.load_from(text.columns, source), own)
+            offsets = any(b"+0000" in piece for piece in text.pieces)
+            await tx.execute(table.load_from(text.columns, source, offsets=offsets), own)
             ((inserted,),) = await tx.fetch("SELECT changes()")
         except IntegrityError:
             inserted = None
