@@ -18,7 +18,7 @@ from typing import Any, NewType
 
 from rtsd.core.payload import Changes, Push, encode_push
 from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
-from rtsd.core.values import MirrorValue, mirror_value
+from rtsd.core.values import MirrorValue, are_texts, mirror_value
 
 Mask = Callable[[MirrorValue], MirrorValue]
 """Turns a value into the form that may be stored."""
@@ -164,11 +164,19 @@ def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
 
     Raises ValueError or TypeError for a value that does not match its field's type.
     """
+    by_name = schema.by_name
+    if record.keys() <= by_name.keys() and are_texts(list(map(record.get, schema.texts))):  # as in pushes
+        values = dict(record)
+        for typed in schema.typed:
+            value = values.get(typed.name)
+            if value is not None:
+                values[typed.name] = mirror_value(typed.kind, value)
+        return MaskedValues(values)
     converted: dict[str, MirrorValue] = {}
     for name, value in record.items():
-        field = schema.by_name.get(name) or schema.by_lower_name.get(name.lower())
+        field = by_name.get(name) or schema.by_lower_name.get(name.lower())
         if field is not None:
-            converted[field.name] = mirror_value(field.kind, value)
+            converted[field.name] = None if value is None else mirror_value(field.kind, value)
     return MaskedValues(converted)
 
 

@@ -82,6 +82,8 @@ class _Record:
     initial_row: Mapping[str, Any] | None
     """The row in the table at the start of the batch."""
     was_deleted: bool
+    changed: set[str] = field(default_factory=set)
+    """Columns that this batch has changed."""
     write_row: MirrorRow | None = None
     write_tombstone: Tombstone | None = None
     fetch: str = ""
@@ -237,7 +239,10 @@ def _apply_decision(
     values = _merged(known, change, table)
     partial = len(change.fields or {}) < len(table.columns)
     record.write_tombstone = None
-    record.write_row = MirrorRow(values, change.version, change.source, partial)
+    record.changed.update(decision.differing)
+    if table.schema.cursor:
+        record.changed.add(table.schema.cursor)
+    record.write_row = MirrorRow(values, change.version, change.source, partial, record.changed)
     record.known = StoredRecord(change.version, values, partial=partial)
     return {name: old.get(name) for name in decision.differing} if old and not known.deleted else None
 
@@ -256,7 +261,7 @@ def _confirm(record: _Record, change: Change, table: Table) -> None:
             change.id, version, version.stamp, change.master, dict(known.row or {}) or None
         )
     else:
-        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial)
+        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial, record.changed)
     record.known = StoredRecord(version, known.row, deleted=deleted, partial=partial)
 
 
@@ -328,12 +333,8 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
     rows = [record.write_row for record in by_id.values() if record.write_row]
     tombstones = [record.write_tombstone for record in by_id.values() if record.write_tombstone]
     if rows:
-        before = {
-            record_id: record.initial_row
-            for record_id, record in by_id.items()
-            if record.initial_row is not None
-        }
-        await mirror_writer.put(tx, batch.table, rows, before)
+        present = {record_id for record_id, record in by_id.items() if record.initial_row is not None}
+        await mirror_writer.put(tx, batch.table, rows, present)
     undeleted = [record_id for record_id, record in by_id.items() if record.was_deleted and record.write_row]
     if undeleted:
         await mirror_writer.remove_tombstones(tx, batch.table, undeleted)
