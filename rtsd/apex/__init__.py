@@ -1,8 +1,8 @@
 """The Salesforce package: its source, and the file trees and zip archives generated for a deployment.
 
-`force-app` contains the files that are the same for every org; triggers, their tests and the remote site are
-generated per org. Generation is deterministic, so that a hash identifies a deployment. Nothing here talks to
-an org.
+`force-app` contains the files that are the same for every org; triggers, their tests, the remote site and the
+relay's user are generated per org. Generation is deterministic, so that a hash identifies a deployment.
+Nothing here talks to an org.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from rtsd.apex.bundle import components, destructive_zip, metadata_zip
 from rtsd.apex.jobs import HEARTBEAT_JOBS, schedule_script, test_script, unschedule_script
 from rtsd.apex.names import trigger_name, trigger_names
 from rtsd.apex.source import (
+    CORE,
+    GENERATED,
+    PACKAGE,
     RELAY_NOTE,
+    REMOVAL_TEST,
     TEST_CLASSES,
     TRIGGERS_CLASS,
     VERSION,
@@ -21,8 +25,12 @@ from rtsd.apex.source import (
 )
 
 __all__ = [
+    "CORE",
+    "GENERATED",
     "HEARTBEAT_JOBS",
+    "PACKAGE",
     "RELAY_NOTE",
+    "REMOVAL_TEST",
     "TEST_CLASSES",
     "TRIGGERS_CLASS",
     "VERSION",

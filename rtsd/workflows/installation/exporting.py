@@ -16,7 +16,7 @@ _README = """# RTS, the Salesforce package of rtsd {version}
 
 For {objects}; pushes go to {url}. `rtsd package deploy` performs all of these steps.
 
-1. Deploy: `sf project deploy start --source-dir force-app`, in production with
+1. Deploy: `sf project deploy start --source-dir force-app --source-dir generated`, in production with
    `--test-level RunSpecifiedTests {tests}`.
 2. Setup → Permission Sets → RTS Sync → Manage Assignments: add the sync user. RTS Admin opens the app RTS for
    administrators.
@@ -80,4 +80,5 @@ def _make_room(directory: Path) -> None:
         raise UsageError(
             f"{directory} contains other files.", "Name an empty directory, or an earlier export."
         )
-    shutil.rmtree(directory / "force-app", ignore_errors=True)
+    for folder in (apex.CORE, apex.GENERATED):
+        shutil.rmtree(directory / folder, ignore_errors=True)
