@@ -7,9 +7,17 @@ Nothing here talks to an org.
 
 from __future__ import annotations
 
-from rtsd.apex.bundle import components, destructive_zip, metadata_zip
-from rtsd.apex.jobs import HEARTBEAT_JOBS, schedule_script, test_script, unschedule_script
+from rtsd.apex.bundle import components, metadata_zip
+from rtsd.apex.jobs import (
+    HEARTBEAT_JOBS,
+    abort_script,
+    disable_script,
+    schedule_script,
+    test_script,
+    unschedule_script,
+)
 from rtsd.apex.names import trigger_name, trigger_names
+from rtsd.apex.removal import destructive_zip, last_zip
 from rtsd.apex.source import (
     CORE,
     GENERATED,
@@ -34,8 +42,11 @@ __all__ = [
     "TEST_CLASSES",
     "TRIGGERS_CLASS",
     "VERSION",
+    "abort_script",
     "components",
     "destructive_zip",
+    "disable_script",
+    "last_zip",
     "left_out_of",
     "metadata",
     "metadata_zip",

@@ -54,6 +54,7 @@ REQUIRED = {
 }
 REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
 JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+JOB_USES = "Async Apex Job"
 REFERENCED = (
     "This {kind} is referenced elsewhere in salesforce.com. Remove the usage and try again. : {users}"
 )
@@ -115,7 +116,8 @@ class Deployer:
             component.problem = f"No {kind} named: {name} found"
             component.warning = True
         elif kind == "ApexClass" and self._has_jobs(name):
-            component.problem = JOBS_PENDING
+            used = self._switches.class_with_job == "referenced"
+            component.problem = REFERENCED.format(kind="apex class", users=JOB_USES) if used else JOBS_PENDING
         elif kind == "PermissionSet" and self._is_assigned(name):
             component.problem = ASSIGNED
         elif kind == "ApexClass" and (users := self._users_of(name, archive)):

@@ -17,7 +17,7 @@ from rtsd.workflows.installation.plan import Choice
 from rtsd.workflows.installation.reports import InstallationReport, report
 from tests.support.installation import Office
 
-WAITING = "The package is sending pushes; waiting for its jobs."
+WAITING = "Jobs of the package are under way; waiting for them to end."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
