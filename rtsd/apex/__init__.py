@@ -14,6 +14,7 @@ from rtsd.apex.jobs import (
     disable_script,
     schedule_script,
     test_script,
+    unassign_script,
     unschedule_script,
 )
 from rtsd.apex.names import trigger_name, trigger_names
@@ -22,6 +23,7 @@ from rtsd.apex.source import (
     CORE,
     GENERATED,
     PACKAGE,
+    PAGES,
     RELAY_NOTE,
     REMOVAL_TEST,
     TEST_CLASSES,
@@ -29,6 +31,7 @@ from rtsd.apex.source import (
     VERSION,
     left_out_of,
     metadata,
+    page,
     sfdx_project,
 )
 
@@ -37,6 +40,7 @@ __all__ = [
     "GENERATED",
     "HEARTBEAT_JOBS",
     "PACKAGE",
+    "PAGES",
     "RELAY_NOTE",
     "REMOVAL_TEST",
     "TEST_CLASSES",
@@ -50,10 +54,12 @@ __all__ = [
     "left_out_of",
     "metadata",
     "metadata_zip",
+    "page",
     "schedule_script",
     "sfdx_project",
     "test_script",
     "trigger_name",
     "trigger_names",
+    "unassign_script",
     "unschedule_script",
 ]

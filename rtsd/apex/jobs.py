@@ -62,6 +62,18 @@ def disable_script() -> str:
     )
 
 
+def unassign_script() -> str:
+    """Return the anonymous Apex that deletes the assignments of the package's permission sets.
+
+    A permission set with assignments cannot be deleted. It runs apart from `disable_script`: assignments and
+    settings cannot change in one transaction (Apex guide, sObjects That Cannot Be Used Together in DML).
+    """
+    return (
+        "System.Database.delete([SELECT Id FROM PermissionSetAssignment"
+        " WHERE PermissionSet.Name IN ('RTS_Admin', 'RTS_Sync')], System.AccessLevel.SYSTEM_MODE);"
+    )
+
+
 def test_script() -> str:
     """Return the anonymous Apex that sends a test push.
 

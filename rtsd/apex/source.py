@@ -40,6 +40,8 @@ GENERATED = "generated"
 """The directories of the project: what is the same for every org, and what is not."""
 PACKAGE = "RTS"
 """The name of the unlocked package that the core can become."""
+PAGES = ("README.md", "REMOVE.md")
+"""The pages in an exported project: how to deploy, and how to remove the package without rtsd."""
 REMOVAL_TEST = "RTS_Removal_Test"
 """The test that is left for last when the package is removed from production."""
 _INSIDE = "/main/default/"
@@ -132,6 +134,11 @@ def metadata(
     for name, files in parts.items():
         tree[f"objects/{name}.object"] = _object(files)
     return dict(sorted(tree.items()))
+
+
+def page(name: str) -> str:
+    """Return the template of a page of PAGES, for `str.format`."""
+    return resources.files("rtsd.apex").joinpath("pages", name).read_text(encoding="utf-8")
 
 
 def apex_version(api_version: str) -> str:

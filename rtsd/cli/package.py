@@ -89,7 +89,7 @@ def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> i
 @options.config
 @_WITHOUT
 def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...]) -> None:
-    """Write the package as a Salesforce DX project, for another tool to deploy.
+    """Write the package as a Salesforce DX project, for another tool to deploy or to remove.
 
     Needs no login: every object of the configuration gets a trigger, and objects for which Salesforce
     runs no triggers have to be left out (--without). DIR may contain an earlier export, and nothing else.
@@ -99,7 +99,7 @@ def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...
 
     written = write(settings, directory, without)
     files = plural(written, "file")
-    click.echo(f"{files} in {directory}; README.md there describes the steps after the deployment.")
+    click.echo(f"{files} in {directory}; README.md and REMOVE.md there have the steps.")
 
 
 @package.command(

@@ -54,6 +54,8 @@ REQUIRED = {
 }
 REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
 JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+_NO_CODE = re.compile(r"'(?:[^'\\\n]|\\.)*'|/\*.*?\*/|//[^\n]*", re.DOTALL)
+"""Strings and comments."""
 JOB_USES = "Async Apex Job"
 REFERENCED = (
     "This {kind} is referenced elsewhere in salesforce.com. Remove the usage and try again. : {users}"
@@ -125,13 +127,15 @@ class Deployer:
         return component
 
     def _users_of(self, name: str, archive: Archive) -> list[str]:
-        """Return the classes and triggers that name a class and stay in the org."""
+        """Return the classes and triggers that name a class, other than as text, and stay in the org."""
         going = set(archive.removed)
         return [
             f"{label} - {user}"
             for kind, label in (("ApexClass", "Apex Class"), ("ApexTrigger", "Apex Trigger"))
             for user, body in self._org.query(self._system, f"SELECT Name, Body FROM {kind}").rows()
-            if user != name and Member(kind, user) not in going and re.search(rf"\b{name}\b", body or "")
+            if user != name
+            and Member(kind, user) not in going
+            and re.search(rf"\b{name}\b", _NO_CODE.sub(" ", body or ""))
         ]
 
     def _check_addition(self, member: Member, archive: Archive, objects: set[str]) -> Component:

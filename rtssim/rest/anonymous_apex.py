@@ -30,6 +30,9 @@ DISABLE = re.compile(
     r"\s*System\.Database\.upsert\(\1\b",
     re.IGNORECASE,
 )
+DELETE = re.compile(
+    r"System\.Database\.delete\(\s*\[\s*(SELECT\s+Id\s+FROM\s+(\w+)[^\]]*)\]\s*[,)]", re.IGNORECASE
+)
 PING = re.compile(r"RTS_Ping\.send\(\)")
 ENQUEUE = re.compile(r"System\.enqueueJob\(\s*new\s+(RTS_Heartbeat)\(\)\s*\)", re.IGNORECASE)
 _SCHEDULED = "SELECT d.Name FROM CronTrigger t JOIN CronJobDetail d ON d.Id = t.CronJobDetailId"
@@ -84,6 +87,8 @@ class AnonymousApex:
             found.append((match.start(), partial(self._schedule, who, match[1], match[2], class_id, line)))
         found += [(match.start(), partial(self._abort, who, match[2])) for match in ABORT.finditer(code)]
         found += [(match.start(), partial(self._disable, who)) for match in DISABLE.finditer(code)]
+        for match in DELETE.finditer(code):
+            found.append((match.start(), partial(self._delete, who, match[2], match[1])))
         for pattern, kind, send in (
             (PING, "RTS_Ping", self._package.ping),
             (ENQUEUE, "RTS_Heartbeat", self._package.heartbeat),
@@ -144,6 +149,10 @@ class AnonymousApex:
 
     def _end(self, who: Principal, job_id: str) -> None:
         self._org.update(who, "AsyncApexJob", [{"Id": job_id, "Status": "Aborted"}])[0].unwrap()
+
+    def _delete(self, who: Principal, obj: str, soql: str) -> None:
+        for result in self._org.delete(who, obj, self._org.first_column(soql)):
+            result.unwrap()
 
     def _disable(self, who: Principal) -> None:
         settings = f"SELECT Id FROM RTS_Settings__c WHERE SetupOwnerId = '{self._org.org_id}'"

@@ -10,6 +10,7 @@ from rtsd.apex import (
     schedule_script,
     sfdx_project,
     test_script,
+    unassign_script,
     unschedule_script,
 )
 from tests.support.apex import analysers
@@ -38,6 +39,7 @@ def scripts(tree: dict[str, bytes]) -> dict[str, bytes]:
         unschedule_script().replace("job", "other"),
         abort_script(),
         disable_script(),
+        unassign_script(),
         test_script(),
     ]
     code = "\n".join(scripts)
