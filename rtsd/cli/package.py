@@ -163,7 +163,7 @@ def deploy(
 def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
     """Compare the installed package with the configuration.
 
-    Exit status 1 when something differs. About 21 API calls.
+    Exit status 1 when something differs. About 22 API calls.
     """
     return _status(config_path, user=user, as_json=as_json)
 

@@ -41,6 +41,7 @@ FOLDERS = ("Report",)
 ROWS = {
     "ApexClass": ("ApexClass", "Name"),
     "ApexTrigger": ("ApexTrigger", "Name"),
+    "CustomPermission": ("CustomPermission", "DeveloperName"),
     "PermissionSet": ("PermissionSet", "Name"),
     "PlatformEventSubscriberConfig": ("PlatformEventSubscriberConfig", "DeveloperName"),
     "RemoteSiteSetting": ("RemoteProxy", "SiteName"),
@@ -292,6 +293,8 @@ class Deployer:
         content = archive.files[path]
         if member.type == "PermissionSet":
             return {"Label": text_of(parse_xml(content, member.name), "label", member.name)}
+        if member.type == "CustomPermission":
+            return {"MasterLabel": text_of(parse_xml(content, member.name), "label", member.name)}
         if member.type == "PlatformEventSubscriberConfig":
             root = parse_xml(content, member.name)
             user = self._user_id(text_of(root, "user"))

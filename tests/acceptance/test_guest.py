@@ -23,8 +23,9 @@ from tests.support.inprocess.stand import Stand, Standing
 from tests.support.installation import Office
 
 COMPONENTS = (
-    "ApexClass", "ApexTrigger", "AsyncApexJob", "CronJobDetail", "CronTrigger", "Folder", "PermissionSet",
-    "PermissionSetAssignment", "PlatformEventSubscriberConfig", "Profile", "RecordType", "RemoteProxy",
+    "ApexClass", "ApexTrigger", "AsyncApexJob", "CronJobDetail", "CronTrigger", "CustomPermission", "Folder",
+    "PermissionSet", "PermissionSetAssignment", "PlatformEventSubscriberConfig", "Profile", "RecordType",
+    "RemoteProxy",
 )  # fmt: skip
 FIELD = "Branch__c"
 """What the org's own rules want in a row; no package knows it."""
@@ -94,6 +95,8 @@ async def settle(org: Stand, host: Host) -> None:
     granted = org.org.create(admin, "PermissionSet", [{"Name": "Clerks", "Label": "Clerks"}])[0].unwrap()
     given = {"PermissionSetId": granted, "AssigneeId": admin.user_id}
     org.org.create(admin, "PermissionSetAssignment", [given])[0].unwrap()
+    own = {"DeveloperName": "Own", "MasterLabel": "Own"}
+    org.org.create(admin, "CustomPermission", [own])[0].unwrap()
     site = {"SiteName": "Ledger", "EndpointUrl": "https://ledger.example", "IsActive": True}
     org.org.create(admin, "RemoteProxy", [site])[0].unwrap()
     org.org.create(admin, "Folder", [{"DeveloperName": "Own", "Name": "Own", "Type": "Report"}])[0].unwrap()

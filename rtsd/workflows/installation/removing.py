@@ -160,4 +160,5 @@ def _names(plan: Plan, found: Inventory) -> list[str]:
     names += [f"job {name}" for name in sorted(found.jobs)]
     names += ["remote site RTS_Gateway"] if found.remote_site else []
     names += [f"permission set {name}" for name in sorted(found.permission_sets)]
+    names += [f"custom permission {package.BYPASS}"] if found.bypass else []
     return names + (["report folder RTS_Reports"] if found.report_folder else [])

@@ -20,12 +20,13 @@ async def test_nothing_is_left(office: Office) -> None:
     office.org.create(office.org.admin, "RTS_Error__c", [error])[0].unwrap()
     removed = await office.remove()
     assert removed.left == []
-    assert "object RTS_Settings__c" in removed.done
+    assert {"object RTS_Settings__c", "custom permission RTS_Bypass"} <= set(removed.done)
     for kind in ("ApexClass", "ApexTrigger", "PermissionSet"):
         assert office.select(f"SELECT Name FROM {kind} WHERE Name LIKE 'RTS%'") == []
     assert office.select("SELECT Id FROM CronTrigger") == []
     assert office.select("SELECT Id FROM RemoteProxy") == []
     assert office.select("SELECT Id FROM Folder") == []
+    assert office.select("SELECT Id FROM CustomPermission") == []
     assert office.select("SELECT Id FROM PlatformEventSubscriberConfig") == []
     assert office.select("SELECT Id FROM PermissionSetAssignment") == []
     assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
