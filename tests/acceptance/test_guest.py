@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from rtsd.apex.bundle import manifest, zipped
 from rtsd.config import Config
 from rtsd.errors import DeployFailed
+from rtsd.salesforce import deploy
+from rtsd.salesforce.deploy import ApexTests
 from rtsd.workflows.demo.compare import compare
 from rtsd.workflows.installation.plan import Choice
 from rtssim.switchboard.administration import change_schema
@@ -188,6 +191,28 @@ async def work(org: Stand, host: Host, names: tuple[str, ...]) -> int:
     return len(pushed)
 
 
+async def own_tests(office: Office, settings: Config, host: Host) -> list[str]:
+    """Run every test of the org, and return the org's own, each with its outcome."""
+    nothing = zipped({"package.xml": manifest({}, "62.0")})
+    failed: tuple[str, ...] = ()
+    async with office.session(settings, pushes=False) as (session, _):
+        try:
+            await deploy.deploy(
+                session.client,
+                nothing,
+                ApexTests("RunLocalTests"),
+                check_only=True,
+                purge=False,
+                on_progress=office.progress.append,
+            )
+        except DeployFailed as error:
+            failed = error.untested
+    total = office.progress[-1].tests_total
+    tests = sorted(name for name in host.classes if name.endswith("_Test"))
+    assert total >= len(tests)
+    return [f"{name} {'fails' if f'{name}.runs' in failed else 'passes'}" for name in tests]
+
+
 async def deployed(office: Office, settings: Config, org: Stand, host: Host, before: Snapshot) -> None:
     """Deploy, if need be without the objects that no test can save, which the error names."""
     if host.without:
@@ -218,6 +243,8 @@ async def test_a_guest_changes_nothing_of_its_host(
     before, described, refused = snapshot(org), schema(org), refusals(org, host)
     assert set(refused) == set(host.rules)
     await org.simulated.fault("test_failed", path="Failing_Test")
+    tests = await own_tests(office, settings, host)
+    assert [test.partition(" ")[2] for test in tests] == ["fails", "passes"]
     await deployed(office, settings, org, host, before)
     while_there = added(before, snapshot(org))
     assert changed(before, snapshot(org)) == []
@@ -226,6 +253,7 @@ async def test_a_guest_changes_nothing_of_its_host(
     pushed = await work(org, host, names)
     assert refusals(org, host) == refused
     assert changed(before, snapshot(org)) == []
+    assert await own_tests(office, settings, host) == tests
     removed = await office.remove(settings)
     assert removed.left == ["ApexClass RTS_Removal_Test"], "the org has a failing test"
     (passing,) = [test for test in host.classes if test.endswith("_Test") and "Failing" not in test]
@@ -235,9 +263,11 @@ async def test_a_guest_changes_nothing_of_its_host(
     assert (changed(before, after), left, schema(org) == described) == ([], {}, True)
     assert {row["Status"] for row in after["AsyncApexJob"].values()} <= {"Aborted", "Completed"}
     assert refusals(org, host) == refused
+    assert await own_tests(office, settings, host) == tests
     own = sum(len(rows) for rows in before.values())
     came = ", ".join(f"{count} {kind}" for kind, count in sorted(while_there.items()))
     measured(
-        f"guest in {name}: {own} components and {len(described)} objects of the org's own, 0 changed;"
+        f"guest in {name}: of the org's own {own} components, {len(described)} objects, {len(tests)} tests:"
+        " 0 changed;"
         f" while there: {came}; {pushed} changes pushed; left: 0"
     )
