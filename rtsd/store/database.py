@@ -26,7 +26,7 @@ from rtsd.errors import (
     StorageUnwritable,
     StoreError,
 )
-from rtsd.store import migrations
+from rtsd.store import csv_extension, migrations
 from rtsd.store.counts import Counts, restore
 from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
 
@@ -279,6 +279,7 @@ async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
             await connection.execute("PRAGMA journal_mode=WAL")
             await connection.execute("PRAGMA synchronous=FULL")
             await connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
+            await csv_extension.enable(connection)
             await migrations.run(connection)
     except BaseException:
         await connection.close()
