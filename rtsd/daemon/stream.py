@@ -9,10 +9,12 @@ from rtsd.config import Config
 from rtsd.control import protocol
 from rtsd.control.wire import iso
 from rtsd.core.instant import Millis
+from rtsd.core.problem import Problem
 from rtsd.daemon.gateway import Keys
 from rtsd.daemon.parts import Base, Channel
 from rtsd.errors import ConfigError
 from rtsd.gateway.rejections import Rejections
+from rtsd.salesforce.session import Session
 from rtsd.services import Service
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
@@ -82,9 +84,8 @@ def stream_channel(
             report=base.work.report,
         )
     )
-    ca_file = str(config.org.ca_file) if config.org.ca_file else ""
     subscriber = Subscriber(
-        Endpoint(config.push.endpoint, TOPIC, ca_file),
+        Endpoint(config.push.endpoint, TOPIC, _ca_file(config)),
         tokens=base.session,
         receiver=receiver,
         now=now,
@@ -105,3 +106,28 @@ def require_extra(config: Config) -> None:
                 f'[push] channel = "stream" needs the package {error.name}',
                 "install the extra: pip install 'rtsd[stream]'",
             ) from error
+
+
+async def problem_of(config: Config, session: Session) -> Problem | None:
+    """Ask for the topic; return why rtsd could not subscribe to it, or None. Raises SalesforceError."""
+    try:
+        require_extra(config)
+    except ConfigError as error:
+        return Problem(f"{error.message}.", error.do)
+    from rtsd.stream.endings import StreamEnded  # noqa: PLC0415 - see above
+    from rtsd.stream.pubsub_client import connected  # noqa: PLC0415 - see above
+
+    try:
+        async with connected(config.push.endpoint, _ca_file(config), await session.token()) as client:
+            may_subscribe = await client.may_subscribe(TOPIC)
+    except StreamEnded as ended:
+        ending = ended.ending
+        do = ending.do or "Check [push] endpoint, ca_file, the network and the proxy."
+        return Problem(f"The Pub/Sub API does not serve {TOPIC}: {ending.message}.", do)
+    if not may_subscribe:
+        return Problem(f"The login's user may not subscribe to {TOPIC}.", "Give the user Read on the event.")
+    return None
+
+
+def _ca_file(config: Config) -> str:
+    return str(config.org.ca_file) if config.org.ca_file else ""

@@ -39,6 +39,15 @@ class PubSubClient:
             ("tenantid", token.org_id),
         )
 
+    async def may_subscribe(self, topic: str) -> bool:
+        """Return whether the user may subscribe to a topic, which exists. Raises StreamEnded."""
+        call = self._channel.unary_unary(
+            f"{_SERVICE}/GetTopic", pb.TopicRequest.SerializeToString, pb.TopicInfo.FromString
+        )
+        with _endings():
+            info = await call(pb.TopicRequest(topic_name=topic), metadata=self._metadata, timeout=_CALL_S)
+        return info.can_subscribe
+
     async def schema(self, schema_id: str) -> dict[str, Any]:
         """Return a schema. Raises StreamEnded, or ValueError for one that is not JSON."""
         call = self._channel.unary_unary(

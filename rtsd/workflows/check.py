@@ -25,6 +25,7 @@ from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig
 from rtsd.daemon import rules as configured
+from rtsd.daemon import stream
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
 from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
@@ -153,6 +154,7 @@ async def inspect(config: Config) -> Report:
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:
             await _check_org(client, config, report)
+            await _check_stream(session, config, report)
             await _check_objects(client, config, report)
             _check_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
@@ -188,7 +190,7 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
     user = await _user(client)
     report.user = user.username if user else None
     report.org = await client.organization(purpose=_PURPOSE)
-    if config.gateway.listen and report.apex is False:
+    if config.is_pushed_to and report.apex is False:
         report.problems.append(
             Problem(
                 f"{report.org.edition} runs no Apex, so the package cannot be installed.",
@@ -209,6 +211,12 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
     package = PackageWatch(client, wanted, lambda: org_id, wall_ms)
     await package.probe()
     report.package = "disabled" if package.known.disabled else package.known.state
+
+
+async def _check_stream(session: Session, config: Config, report: Report) -> None:
+    if config.push.channel == "stream":
+        problem = await stream.problem_of(config, session)
+        report.problems += [] if problem is None else [problem]
 
 
 async def _user(client: Client) -> UserInfo | None:
@@ -253,7 +261,7 @@ async def _check_objects(client: Client, config: Config, report: Report) -> None
                 " in permission set RTS_Sync."
             )
             report.problems.append(Problem(f"{error}.", do))
-    report.cost = first_load_cost(_sized(report.objects), with_package=config.gateway.listen is not None)
+    report.cost = first_load_cost(_sized(report.objects), with_package=config.is_pushed_to)
 
 
 def _check_rules(config: Config, found: Sequence[CheckedObject]) -> None:
@@ -282,7 +290,7 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
     return idle_day(
         _sized(found),
         periods,
-        with_package=config.gateway.listen is not None,
+        with_package=config.is_pushed_to,
         is_awaited=bool(config.gateway.public_url),
     )
 
