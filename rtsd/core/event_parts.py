@@ -101,8 +101,9 @@ class PartAssembly:
         return given_up
 
     def clear(self) -> None:
-        """Forget all parts, as when the stream is read again from the position to resume from."""
+        """Forget all parts, as the stream is read again: completed documents may not have been stored."""
         self._incomplete.clear()
+        self._completed.clear()
         self._held = 0
 
     def resume_from(self, latest: bytes) -> bytes:

@@ -117,6 +117,17 @@ def test_parts_come_in_any_order_and_twice() -> None:
     assert assembly.add(part(1, 1, "alone"), b"", 0) is not None
 
 
+def test_a_document_that_was_not_stored_completes_again() -> None:
+    """Once the stream is read again from the position before it, its parts are not taken for copies."""
+    assembly = PartAssembly()
+    for _ in range(2):
+        assert assembly.add(part(1, 2, "a"), b"1", 0) is None
+        whole = assembly.add(part(2, 2, "b"), b"2", 0)
+        assert whole is not None
+        assert whole.text == "ab"
+        assembly.clear()
+
+
 def test_parts_of_different_documents_do_not_mix() -> None:
     """Nor those of a forged one with the same id."""
     assembly = PartAssembly()
