@@ -81,6 +81,7 @@ async def test_failing_tests_of_the_orgs_own_keep_nothing_but_an_empty_test(offi
     assert removed.left == ["ApexClass RTS_Removal_Test"]
     assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
     assert office.select("SELECT Id FROM CronTrigger") == []
+    assert (await office.status()).state == "missing"
     removed = await office.remove(run_test="Their_Test")
     assert (removed.done, removed.left) == (["ApexClass RTS_Removal_Test"], [])
     assert len(office.select("SELECT Name FROM ApexClass")) == 2
