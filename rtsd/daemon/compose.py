@@ -35,7 +35,9 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
-from rtsd.store.database import Database, require_no_leftovers
+from rtsd.store import inbox_file
+from rtsd.store.database import Database
+from rtsd.store.files import require_no_leftovers
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
@@ -65,7 +67,6 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     base = await _base(config, stack, machine)
     readers = readers_of(base)
     channel = channel_of(base)
-    inbox = Inbox(base.database)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
@@ -75,7 +76,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
         database=base.database,
         catalog=base.catalog,
         org=base.org,
-        inbox=inbox,
+        inbox=base.inbox,
         evidence=channel.evidence,
         rejections=rejections,
         meters=meters,
@@ -83,7 +84,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     )
     shown = _views(base, channel, gateway, rejections)
     rule_engine = _rule_engine(base, channel, shown)
-    services = _services(base, readers, channel, rule_engine, inbox)
+    services = _services(base, readers, channel, rule_engine)
     reloader = _reloader(base, readers, rule_engine, keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
     metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.database.path)
@@ -130,6 +131,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await Database.open(config.store.path))
     require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
+    received = await stack.enter_async_context(await inbox_file.open_beside(database))
     journal = await Journal.open(database)
     publisher = Publisher()
 
@@ -144,7 +146,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
-    applied = await privacy_change.apply(database, objects, key, write_note)
+    applied = await privacy_change.apply(database, received, objects, key, write_note)
     catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
     applier = Applier(catalog, journal, matcher)
@@ -152,6 +154,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         config=config,
         machine=machine,
         database=database,
+        inbox=await Inbox.restore(received, database),
         client=client,
         server_clock=server_clock,
         catalog=catalog,
@@ -195,6 +198,7 @@ def _views(base: Base, channel: Channel, gateway: GatewayServer | None, rejectio
 
     return Views(
         base.database,
+        base.inbox,
         base.catalog,
         base.machine.wall,
         mode=channel.mode,
@@ -235,9 +239,7 @@ def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
     )
 
 
-def _services(
-    base: Base, readers: Readers, channel: Channel, rule_engine: RuleEngine, inbox: Inbox
-) -> Services:
+def _services(base: Base, readers: Readers, channel: Channel, rule_engine: RuleEngine) -> Services:
     """Build the services."""
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
@@ -255,7 +257,7 @@ def _services(
         relay=channel.relay,
     )
     return Services(
-        inbox=inbox,
+        inbox=base.inbox,
         evidence=channel.evidence,
         realtime=RealTime(
             database,
@@ -263,7 +265,7 @@ def _services(
             work,
             server_clock=base.server_clock,
             org=base.org,
-            box=inbox,
+            box=base.inbox,
             mode=mode,
             push=channel.push,
             describe=describer.describe_for_push,
@@ -284,9 +286,11 @@ def _services(
         repairs=RepairService(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
-        retention=Retention(database, now, Keep(config.store.journal_keep, config.store.journal_max)),
-        storage_watch=StorageWatch(database),
-        watchdog=Watchdog(database, catalog, mode),
+        retention=Retention(
+            database, base.inbox, now, Keep(config.store.journal_keep, config.store.journal_max)
+        ),
+        storage_watch=StorageWatch(database, base.inbox.file),
+        watchdog=Watchdog((database, base.inbox.file), catalog, mode),
     )
 
 

@@ -79,6 +79,7 @@ class Base:
     config: Config
     machine: Machine
     database: Database
+    inbox: Inbox
     client: Client
     server_clock: ServerClock
     catalog: Catalog
