@@ -100,14 +100,16 @@ class Inbox(Service):
         self._closed = False
         if await self.commit():
             return 0.0
-        if self._settled == self._applied:
+        behind = self._applied - self._settled
+        if not behind:
             return UNTIL_WOKEN
         pause = self._settled_at + SETTLE_EVERY_S - asyncio.get_running_loop().time()
-        if pause > 0:
+        if behind < SETTLE_AFTER and pause > 0:
             return pause
         with suppress(StoreError):  # the health check tells; pushes may still fit
             async with self.file.transaction() as tx:
                 await self._settle(tx)
+            return 0.0
         return SETTLE_EVERY_S
 
     async def oldest(self) -> list[Entry]:
