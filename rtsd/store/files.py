@@ -15,7 +15,7 @@ from pathlib import Path
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
 from rtsd.store import migrations
 from rtsd.store.migrations import Migrations
-from rtsd.store.sqlite import aiosqlite, store_error
+from rtsd.store.sqlite import Error, aiosqlite, store_error
 
 BUSY_MS = 5_000
 WAL_KEPT = 64 << 20
@@ -152,17 +152,23 @@ async def create(path: Path, wanted: Format) -> None:
     """Create a new file under a temporary name and rename it when complete.
 
     So a kill in between never leaves a partial one at `path`. Its mode 0600 applies to -wal and -shm too.
-    Raises StorageUnwritable.
+    Raises StoreError.
     """
     unfinished = path.with_name(f".{path.name}.new")
     try:
         for leftover in path.parent.glob(f"{unfinished.name}*"):
             leftover.unlink()
         os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        await (await connect(unfinished, wanted)).close()
+        connection = await connect(unfinished, wanted)
+        try:  # here, as closing a connection copies the WAL too, but says nothing if that fails
+            await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            await connection.close()
         _sync(unfinished)
         unfinished.replace(path)
         _sync(path.parent)
+    except Error as error:
+        raise store_error(error, str(unfinished)) from error
     except OSError as error:
         raise StorageUnwritable(f"cannot create {path}: {error.strerror}", "check the directory") from error
 
