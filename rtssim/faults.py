@@ -58,7 +58,10 @@ PARAMETERS = {
 
 @dataclass
 class Fault:
-    """A fault that hits operations whose path matches `path`, with `probability`, at most `count` times."""
+    """A fault that hits operations whose path matches `path`, with `probability`, at most `count` times.
+
+    `test_failed` has no path: it compares the names of the tests that run.
+    """
 
     id: int
     kind: str

@@ -70,9 +70,12 @@ class SimulatedOrg:
         """Activate a fault and return its id."""
         return int((await self.control("faults", {"kind": kind, **options}))["id"])
 
-    async def rule(self, obj: str, kind: str) -> None:
-        """Let a rule of the org's own refuse every save of an object; `records.org_rules` has the kinds."""
-        await self.control("rules", {"object": obj, "kind": kind})
+    async def rule(self, obj: str, kind: str, unless: str = "") -> None:
+        """Let a rule of the org's own refuse every save of an object, or those without a value in a field.
+
+        `records.org_rules` has the kinds.
+        """
+        await self.control("rules", {"object": obj, "kind": kind, "unless": unless})
 
     async def dml(self, op: str, name: str, **body: Any) -> list[str]:
         """Change rows in a commit and return their ids."""

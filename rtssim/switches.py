@@ -84,6 +84,8 @@ class ApiSwitches:
     - `bulk_page_rows`: rows per page when the caller names no maxRecords.
     - `bulk_error_message`: a failed query job has errorMessage.
     - `bulk_queue_s`, `bulk_run_s`: seconds of a job in UploadComplete and, at least, in InProgress.
+    - `class_with_job`: the error for deleting a class with a job: "pending", or as one for a class that
+      something else uses ("referenced").
     - `deploy_poll_steps`: polls that a deployment answers with a state before the end.
     - `destructive_changes_delete_folders`: a manifest of destructive changes may name a folder.
     - `heartbeat_while_disabled`: the package still sends heartbeats when its settings disable it.
@@ -92,6 +94,7 @@ class ApiSwitches:
       subscription is suspended ("suspends").
     - `modified_relay_resumes`: a modified relay resumes at once (documented, perhaps minutes later).
     - `old_subscriber_fields`: from version 66 on EventBusSubscriber still has Position and Tip.
+    - `removed_tests_run`: a deployment can run a test that it deletes.
     - `push_retry_scale`: factor on the package's retry delays of 1, 2, 5, 10 and 10 seconds.
     - `push_timestamp_by_org_clock`: webhook-timestamp follows the org's clock, its jumps included.
     """
@@ -119,6 +122,7 @@ class ApiSwitches:
     bulk_error_message: bool = True
     bulk_queue_s: float = 0.0
     bulk_run_s: float = 0.0
+    class_with_job: Literal["pending", "referenced"] = "pending"
     deploy_poll_steps: int = 1
     destructive_changes_delete_folders: bool = True
     heartbeat_while_disabled: bool = True
@@ -126,6 +130,7 @@ class ApiSwitches:
     inactive_relay_user: Literal["fails", "suspends"] = "fails"
     modified_relay_resumes: bool = True
     old_subscriber_fields: bool = False
+    removed_tests_run: bool = False
     push_retry_scale: float = 1.0
     push_timestamp_by_org_clock: bool = False
 

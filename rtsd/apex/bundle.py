@@ -1,6 +1,6 @@
-"""Zip archives for `POST /metadata/deployRequest` that install or remove the package.
+"""Zip archives for `POST /metadata/deployRequest`, and the one that installs the package.
 
-Both use `singlePackage: true`, with package.xml at the root (Metadata API guide, Deploy).
+They are for `singlePackage: true`, with package.xml at the root (Metadata API guide, Deploy).
 """
 
 from __future__ import annotations
@@ -27,17 +27,13 @@ _TYPES = {
 }
 _FOLDER = "-meta.xml"
 """How the file of a folder of reports ends, which is a member of their type (Metadata API guide, Report)."""
-_FIRST = ("CustomApplication", "PermissionSet", "Report")
-"""Types that refer to others, so they are deleted before these."""
-_WITH_THEIR_OBJECT = ("Layout",)
-"""Types that Salesforce deletes with the object, and not alone: an object has a layout."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry, to keep archives reproducible."""
 
 
 def components(objects: Iterable[str]) -> dict[str, list[str]]:
     """Return the components of the package for these objects: sorted names by metadata type."""
-    return _members(metadata(objects, "https://gateway.example", "62.0"))
+    return members_of(metadata(objects, "https://gateway.example", "62.0"))
 
 
 def metadata_zip(
@@ -58,35 +54,17 @@ def metadata_zip(
     """
     wanted = list(objects)
     tree = metadata(wanted, gateway_url, api_version, run_as=run_as, left_out=left_out, relay_note=relay_note)
-    tree["package.xml"] = _manifest(_members(tree), apex_version(api_version))
+    tree["package.xml"] = manifest(members_of(tree), apex_version(api_version))
     obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
     if obsolete:
-        tree["destructiveChangesPost.xml"] = _manifest({"ApexTrigger": obsolete}, None)
-    return _zip(tree)
+        tree["destructiveChangesPost.xml"] = manifest({"ApexTrigger": obsolete}, None)
+    return zipped(tree)
 
 
-def destructive_zip(objects: Iterable[str], api_version: str, more_triggers: Iterable[str] = ()) -> bytes:
-    """Return the archive that removes the package with its rows, settings and triggers.
-
-    `more_triggers` are triggers of objects that are no longer among `objects`. Scheduled jobs must be aborted
-    first (`unschedule_script`). A missing component is a warning, not a failure.
-    """
-    members = components(objects)
-    members["ApexTrigger"] = sorted({*members["ApexTrigger"], *more_triggers})
-    first = {kind: members.pop(kind)[::-1] for kind in _FIRST}  # a folder after its reports
-    for kind in _WITH_THEIR_OBJECT:
-        del members[kind]
-    tree = {
-        "package.xml": _manifest({}, apex_version(api_version)),
-        "destructiveChangesPre.xml": _manifest(first, None),
-        "destructiveChangesPost.xml": _manifest(members, None),
-    }
-    return _zip(tree)
-
-
-def _members(tree: Mapping[str, bytes]) -> dict[str, list[str]]:
+def members_of(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the components of files in metadata format: sorted names by metadata type."""
     members: dict[str, list[str]] = {}
-    for path in sorted(tree):
+    for path in sorted(set(paths)):
         folder, _, file = path.partition("/")
         kind, ending = _TYPES[folder]
         if file.endswith(ending):
@@ -96,7 +74,8 @@ def _members(tree: Mapping[str, bytes]) -> dict[str, list[str]]:
     return members
 
 
-def _manifest(members: Mapping[str, list[str]], version: str | None) -> bytes:
+def manifest(members: Mapping[str, list[str]], version: str | None) -> bytes:
+    """Return a manifest of components by metadata type; of destructive changes without an API version."""
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<Package xmlns="http://soap.sforce.com/2006/04/metadata">',
@@ -110,7 +89,8 @@ def _manifest(members: Mapping[str, list[str]], version: str | None) -> bytes:
     return "\n".join([*lines, "</Package>", ""]).encode()
 
 
-def _zip(tree: Mapping[str, bytes]) -> bytes:
+def zipped(tree: Mapping[str, bytes]) -> bytes:
+    """Return the archive of some files by path; the same files give the same bytes."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for path in sorted(tree):

@@ -1,4 +1,4 @@
-"""Anonymous Apex for the package: scheduling the heartbeat, and a test push.
+"""Anonymous Apex for the package: scheduling the heartbeat, ending its jobs, and a test push.
 
 An unmanaged package has no install script, so a deployment runs these scripts through
 `GET /tooling/executeAnonymous` (Tooling API guide, executeAnonymous).
@@ -36,6 +36,41 @@ def unschedule_script() -> str:
         "for (Schema.CronTrigger job : [SELECT Id FROM CronTrigger"
         " WHERE CronJobDetail.Name LIKE 'RTS Heartbeat %'])"
         " System.abortJob(job.Id);"
+    )
+
+
+def abort_script() -> str:
+    """Return the anonymous Apex that aborts the waiting jobs of the package, such as retries in ten minutes.
+
+    A class with such a job cannot be deleted either. Jobs under way end by themselves, within seconds.
+    (Apex Reference, System.abortJob; Object Reference, AsyncApexJob.)
+    """
+    return (
+        "for (Schema.AsyncApexJob waiting : [SELECT Id FROM AsyncApexJob"
+        " WHERE ApexClass.Name IN ('RTS_Heartbeat', 'RTS_Sender')"
+        " AND Status IN ('Holding', 'Queued', 'Preparing') LIMIT 100])"
+        " System.abortJob(waiting.Id);"
+    )
+
+
+def disable_script() -> str:
+    """Return the anonymous Apex that sets Disable RTS for the org, so that no new job starts."""
+    return (
+        "RTS_Settings__c settings = RTS_Settings__c.getOrgDefaults();\n"
+        "settings.Disable_RTS__c = true;\n"
+        "System.Database.upsert(settings, System.AccessLevel.SYSTEM_MODE);"
+    )
+
+
+def unassign_script() -> str:
+    """Return the anonymous Apex that deletes the assignments of the package's permission sets.
+
+    A permission set with assignments cannot be deleted. It runs apart from `disable_script`: assignments and
+    settings cannot change in one transaction (Apex guide, sObjects That Cannot Be Used Together in DML).
+    """
+    return (
+        "System.Database.delete([SELECT Id FROM PermissionSetAssignment"
+        " WHERE PermissionSet.Name IN ('RTS_Admin', 'RTS_Sync')], System.AccessLevel.SYSTEM_MODE);"
     )
 
 

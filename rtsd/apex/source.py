@@ -1,7 +1,7 @@
 """The package's source for one org, as a Salesforce DX project and in metadata format.
 
-The files common to all orgs are package data. A trigger per object, the triggers' tests and the remote site
-are generated per org.
+The files common to all orgs are the core. A trigger per object, the tests of these, the remote
+site and the relay's user are generated per org. The core names none of them, so that it can be a package.
 """
 
 from __future__ import annotations
@@ -35,7 +35,18 @@ TRIGGERS_CLASS = "RTS_Triggers"
 RELAY_NOTE = "// Saved again to resume its subscription."
 """A comment in the relay's source, without meaning; adding or removing it modifies the relay."""
 
-DEFAULT = "force-app/main/default/"
+CORE = "force-app"
+GENERATED = "generated"
+"""The directories of the project: what is the same for every org, and what is not."""
+PACKAGE = "RTS"
+"""The name of the unlocked package that the core can become."""
+PAGES = ("README.md", "REMOVE.md")
+"""The pages in an exported project: how to deploy, and how to remove the package without rtsd."""
+REMOVAL_TEST = "RTS_Removal_Test"
+"""The test that is left for last when the package is removed from production."""
+_INSIDE = "/main/default/"
+_PER_ORG = ("PlatformEventSubscriberConfigs/", "remoteSiteSettings/")
+"""Folders of the package data with values of one org."""
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 _EVENTS = ("before insert", "after insert", "after update", "after delete", "after undelete")
 _UNDELETED = frozenset(
@@ -70,14 +81,25 @@ def sfdx_project(
         path: content.encode()
         for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out)
     }
-    project = {
+    tree["sfdx-project.json"] = (json.dumps(_project(version), indent=2) + "\n").encode()
+    return dict(sorted(tree.items()))
+
+
+def _project(version: str) -> dict[str, object]:
+    """Return the project's settings (Salesforce DX Developer Guide, Project Configuration File)."""
+    core = {
+        "path": CORE,
+        "default": True,
+        "package": PACKAGE,
+        "versionName": VERSION,
+        "versionNumber": f"{VERSION}.NEXT",
+    }
+    return {
         "name": "rts",
-        "packageDirectories": [{"path": "force-app", "default": True}],
+        "packageDirectories": [core, {"path": GENERATED}],
         "namespace": "",
         "sourceApiVersion": version,
     }
-    tree["sfdx-project.json"] = (json.dumps(project, indent=2) + "\n").encode()
-    return dict(sorted(tree.items()))
 
 
 def metadata(
@@ -99,7 +121,7 @@ def metadata(
     note = f"\n    {RELAY_NOTE}" if relay_note else ""
     version = apex_version(api_version)
     for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out, note=note):
-        inner = path.removeprefix(DEFAULT)
+        inner = path.partition(_INSIDE)[2]
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
             parts.setdefault(name, {})[rest] = content.encode()
@@ -112,6 +134,11 @@ def metadata(
     for name, files in parts.items():
         tree[f"objects/{name}.object"] = _object(files)
     return dict(sorted(tree.items()))
+
+
+def page(name: str) -> str:
+    """Return the template of a page of PAGES, for `str.format`."""
+    return resources.files("rtsd.apex").joinpath("pages", name).read_text(encoding="utf-8")
 
 
 def apex_version(api_version: str) -> str:
@@ -163,14 +190,17 @@ def _files(
         content = template
         for mark, value in values.items():
             content = content.replace(mark, value)
-        yield path, content
+        folder, _, inner = path.partition(_INSIDE)
+        target = GENERATED if inner.startswith(_PER_ORG) else folder
+        yield f"{target}{_INSIDE}{inner}", content
         yield from _companion(path, version)
     generated = {f"triggers/{name}.trigger": _trigger(name, obj) for obj, name in triggers.items()}
     generated[f"classes/{TRIGGERS_CLASS}.cls"] = _catalog(triggers, sorted(left_out))
     generated["classes/RTS_Trigger_Test.cls"] = _tests(triggers)
     for inner, content in generated.items():
-        yield DEFAULT + inner, content
-        yield from _companion(inner, version)
+        path = f"{GENERATED}{_INSIDE}{inner}"
+        yield path, content
+        yield from _companion(path, version)
 
 
 def _object(files: Mapping[str, bytes]) -> bytes:
@@ -217,7 +247,6 @@ def _companion(path: str, version: str) -> Iterator[tuple[str, str]]:
     kind = {"cls": "ApexClass", "trigger": "ApexTrigger"}.get(path.rpartition(".")[2])
     if kind is None:
         return
-    full = path if path.startswith(DEFAULT) else DEFAULT + path
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<{kind} xmlns="{NAMESPACE}">',
@@ -225,7 +254,7 @@ def _companion(path: str, version: str) -> Iterator[tuple[str, str]]:
         "    <status>Active</status>",
         f"</{kind}>",
     ]
-    yield f"{full}-meta.xml", "\n".join([*lines, ""])
+    yield f"{path}-meta.xml", "\n".join([*lines, ""])
 
 
 def _trigger(name: str, obj: str) -> str:
@@ -256,10 +285,13 @@ def _catalog(triggers: Mapping[str, str], left_out: Iterable[str]) -> str:
     left = f"{{ {names} }}" if names else "()"
     return (
         "/** The objects of the triggers. Generated by rtsd. */\n"
-        f"public without sharing class {TRIGGERS_CLASS} {{\n"
+        f"public without sharing class {TRIGGERS_CLASS} extends RTS_Catalog {{\n"
         f"    public static final Map<String, String> OBJECTS = new Map<String, String>{body};\n"
         "    /** Mirrored objects without a trigger, as named by `rtsd package deploy --without`. */\n"
-        f"    public static final Set<String> LEFT_OUT = new Set<String>{left};\n"
+        f"    public static final Set<String> LEFT_OUT = new Set<String>{left};\n\n"
+        "    public override Map<String, String> objects() {\n"
+        "        return OBJECTS;\n"
+        "    }\n"
         "}\n"
     )
 
@@ -275,7 +307,8 @@ def _tests(triggers: Mapping[str, str]) -> str:
         "/** Runs every trigger once. Generated by rtsd. */\n@IsTest\n"
         "private without sharing class RTS_Trigger_Test {\n"
         "    @IsTest\n    static void knowsTheirObjects() {\n"
-        f"        System.assertEquals({len(triggers)}, RTS_Triggers.OBJECTS.size(), 'triggers');\n"
+        "        Map<String, String> installed = RTS_Catalog.installed().objects();\n"
+        f"        System.assertEquals({len(triggers)}, installed.size(), 'triggers');\n"
         "        Set<String> objects = new Set<String>(RTS_Triggers.OBJECTS.values());\n"
         "        System.assert(!objects.removeAll(RTS_Triggers.LEFT_OUT), 'left out');\n"
         f"    }}\n{methods}}}\n"

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ONLY_THE_TEST = "ApexClass RTS_Removal_Test"
+TEST_IS_LEFT = (
+    "It names nothing and does nothing. Tests of the org fail, so Salesforce does not let it go yet:\n"
+    "rtsd package remove --run-test CLASS, with a test of the org that passes, deletes it."
+)
 PROGRESS_MS = 1_000
 """The shortest time between two progress lines."""
 
@@ -84,7 +89,7 @@ def package(ctx: click.Context, *, config_path: Path | None, as_json: bool) -> i
 @options.config
 @_WITHOUT
 def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...]) -> None:
-    """Write the package as a Salesforce DX project, for another tool to deploy.
+    """Write the package as a Salesforce DX project, for another tool to deploy or to remove.
 
     Needs no login: every object of the configuration gets a trigger, and objects for which Salesforce
     runs no triggers have to be left out (--without). DIR may contain an earlier export, and nothing else.
@@ -94,7 +99,7 @@ def export(*, directory: Path, config_path: Path | None, without: tuple[str, ...
 
     written = write(settings, directory, without)
     files = plural(written, "file")
-    click.echo(f"{files} in {directory}; README.md there describes the steps after the deployment.")
+    click.echo(f"{files} in {directory}; README.md and REMOVE.md there have the steps.")
 
 
 @package.command(
@@ -158,7 +163,7 @@ def deploy(
 def status(*, config_path: Path | None, user: str, as_json: bool) -> int:
     """Compare the installed package with the configuration.
 
-    Exit status 1 when something differs. About 21 API calls.
+    Exit status 1 when something differs. About 22 API calls.
     """
     return _status(config_path, user=user, as_json=as_json)
 
@@ -246,8 +251,9 @@ def remove(
 ) -> int:
     """Remove the package from the org, with its settings, conditions and error log.
 
-    In the order that Salesforce requires: jobs, Disable RTS, assignments, then all components. If that
-    fails the package works as before. Interval Sync keeps the mirror right.
+    In the order that Salesforce requires: Disable RTS, jobs, assignments, then all components. If that
+    fails the package works as before. In production a class RTS_Removal_Test is the only test that runs, so
+    that failing tests of the org don't matter; it goes last. Interval Sync keeps the mirror right.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation.removing import remove as remove_package  # noqa: PLC0415 - as above
@@ -258,7 +264,7 @@ def remove(
         click.confirm("Remove the package with its settings, conditions and error log?", abort=True, err=True)
 
     async def work(session: OrgSession, plan: Plan) -> int:
-        tests = plan.tests(tuple(run_tests), local=local_tests or plan.is_production)
+        tests = plan.removal_tests(tuple(run_tests), local=local_tests)
         removed = await remove_package(
             session.client, plan, tests, report=_say, on_progress=_ProgressPrinter().show
         )
@@ -267,6 +273,8 @@ def remove(
             click.echo(msgspec.json.encode(document))
         elif removed.left:
             click.echo("Still there: " + logs.clean("; ".join(removed.left)))
+            if removed.left == [ONLY_THE_TEST]:
+                click.echo(TEST_IS_LEFT)
         elif removed.done:
             components = plural(len(removed.done), "component")
             click.echo(f"Removed {components}; nothing of the package is left in the org.")

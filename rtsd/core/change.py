@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
+from operator import ne
 from typing import NamedTuple
 
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
@@ -217,7 +219,7 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
 
 def _differing(row: Mapping[str, MirrorValue], fields: Mapping[str, MirrorValue]) -> tuple[str, ...]:
     """Return the columns of `fields` whose values the row does not have."""
-    return tuple(name for name, value in fields.items() if row.get(name) != value)
+    return tuple(compress(fields, map(ne, map(row.get, fields), fields.values())))
 
 
 def _contradicts(known: Version, change: Change) -> bool:

@@ -1,23 +1,24 @@
 """The single entry point for values, masked or dropped before storage (contract section 2, `privacy`).
 
-The inbox takes a MaskedPush, a change carries MaskedValues, loads and refreshes take MaskedRows. Only this
-module creates them, so a channel that bypasses it does not pass the type checker::
+The inbox takes a MaskedPush, a change carries MaskedValues, loads and refreshes take MaskedRows or
+MaskedText. Only this module creates them, so a channel that bypasses it does not pass the type checker::
 
     push ─ masked_push ─► MaskedPush ─► inbox ─ stored_fields ─► MaskedRecord ─ convert ─► MaskedValues
     REST ─ Privacy.record ─────────────────────────────────────► MaskedRecord ─ convert ─► MaskedValues
     Bulk ─ Privacy.rows ─► MaskedRows ─ records ───────────────► MaskedRecord ─ convert ─► MaskedValues
+    Bulk ─ Privacy.text ─► MaskedText, only where no rule masks a column
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
 from rtsd.core.payload import Changes, Push, encode_push
 from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
-from rtsd.core.values import MirrorValue, mirror_value
+from rtsd.core.values import MirrorValue, are_texts, mirror_value
 
 Mask = Callable[[MirrorValue], MirrorValue]
 """Turns a value into the form that may be stored."""
@@ -63,6 +64,24 @@ class MaskedRows:
         return (MaskedRecord(dict(zip(self.columns, row, strict=True))) for row in self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class MaskedText:
+    """CSV of rows that no rule masks, for SQLite to load; values in the order of `columns`.
+
+    `pieces` hold whole records, `count` in all: UTF-8, every value within quotes, LF between records.
+    """
+
+    columns: Sequence[str]
+    pieces: Sequence[bytes]
+    count: int
+    parse: Callable[[], Awaitable[list[list[str]]]]
+    """Returns the values, for rows that SQLite can't load by itself."""
+
+    async def rows(self) -> MaskedRows:
+        """Parse the rows."""
+        return MaskedRows(self.columns, await self.parse())
+
+
 class Privacy:
     """The privacy rules of an object, by field name regardless of case."""
 
@@ -99,6 +118,18 @@ class Privacy:
                     row[place] = str(mask(mirror_value(Kind.TEXT, row[place])) or "")
         return MaskedRows(columns, rows)
 
+    def text(
+        self,
+        columns: Sequence[str],
+        pieces: Sequence[bytes],
+        count: int,
+        parse: Callable[[], Awaitable[list[list[str]]]],
+    ) -> MaskedText | None:
+        """Return rows as the text that they are, or None if a rule masks one of the columns."""
+        if any(name.lower() in self._masks for name in columns):
+            return None
+        return MaskedText(columns, pieces, count, parse)
+
     def push(self, fields: dict[str, Any]) -> None:
         """Mask the fields of a pushed change in place; fields that are not mirrored are removed."""
         for name in [name for name in fields if self._is_left_out(name.lower())]:
@@ -133,11 +164,19 @@ def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
 
     Raises ValueError or TypeError for a value that does not match its field's type.
     """
+    by_name = schema.by_name
+    if record.keys() <= by_name.keys() and are_texts(list(map(record.get, schema.texts))):  # as in pushes
+        values = dict(record)
+        for typed in schema.typed:
+            value = values.get(typed.name)
+            if value is not None:
+                values[typed.name] = mirror_value(typed.kind, value)
+        return MaskedValues(values)
     converted: dict[str, MirrorValue] = {}
     for name, value in record.items():
-        field = schema.by_name.get(name) or schema.by_lower_name.get(name.lower())
+        field = by_name.get(name) or schema.by_lower_name.get(name.lower())
         if field is not None:
-            converted[field.name] = mirror_value(field.kind, value)
+            converted[field.name] = None if value is None else mirror_value(field.kind, value)
     return MaskedValues(converted)
 
 

@@ -19,6 +19,8 @@ class Kind(Enum):
     DATETIME = "datetime"
     TIME = "time"
 
+    __hash__ = object.__hash__  # of a member's identity; Enum's hashes its name, in Python, for every value
+
     @property
     def declared(self) -> str:
         """The column's declared type: TEXT, INTEGER or REAL."""
@@ -95,6 +97,16 @@ class ObjectSchema:
     def by_lower_name(self) -> Mapping[str, Field]:
         """The fields by lower-cased name: the case of CSV headers is not documented, so rtsd accepts any."""
         return {field.name.lower(): field for field in self.fields}
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The names of the fields whose values are text as they are."""
+        return tuple(field.name for field in self.fields if field.kind is Kind.TEXT)
+
+    @cached_property
+    def typed(self) -> tuple[Field, ...]:
+        """The other fields."""
+        return tuple(field for field in self.fields if field.kind is not Kind.TEXT)
 
     @property
     def names(self) -> tuple[str, ...]:

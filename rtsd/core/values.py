@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, time
 from typing import Any
 
@@ -79,6 +79,7 @@ def _time(value: Any) -> MirrorValue:
     return text
 
 
+_TEXT_OR_NULL = frozenset({str, type(None)})
 _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
     Kind.TEXT: _text,
     Kind.BOOLEAN: _boolean,
@@ -88,6 +89,13 @@ _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
     Kind.DATETIME: _datetime,
     Kind.TIME: _time,
 }
+
+
+def are_texts(values: Sequence[Any]) -> bool:
+    """Return whether values are what `mirror_value` returns for them as text; without a call for each."""
+    if not _TEXT_OR_NULL.issuperset(map(type, values)) or "" in values:
+        return False
+    return "\0" not in "".join(filter(None, values))
 
 
 def mirror_value(kind: Kind, value: Any) -> MirrorValue:

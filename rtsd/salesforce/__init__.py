@@ -4,6 +4,7 @@
 
     client.py         REST queries, records by id, delete log, limits
     bulk.py           Bulk API 2.0 query jobs, streamed
+    bulk_polls.py     pauses between polls of a job, and its cost
     counting.py       row counts, also of objects too large for one query
     objects.py        describes -> core.schema
     package.py        the package's rows in the org: settings, synced fields, error log
@@ -19,7 +20,7 @@
     login.py          the four OAuth flows
     credentials.py    the configured credentials
     transport.py      TLS, proxies, and the `requests` session for simple-salesforce
-    csvstream.py      bytes -> rows, split at whole records
+    csvstream.py      bytes -> whole records, as text for SQLite or as rows
     soql.py           every SOQL statement
 
 Imports only `core` and `errors` from rtsd.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from rtsd.core.cost import Cost
-from rtsd.core.instant import Millis, from_iso
+from rtsd.core.instant import from_iso
 from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS, BULK_MEGABYTES
 from rtsd.errors import BulkFailed, ObjectUnavailable, OrgUnreachable, SalesforceError
 from rtsd.salesforce import soql
-from rtsd.salesforce.csvstream import CsvParser, MalformedCsv
+from rtsd.salesforce.bulk_polls import FIRST_POLL_S, PAGE_ROWS, next_pause
+from rtsd.salesforce.csvstream import CsvParser, MalformedCsv, Records
 from rtsd.salesforce.error_mapping import CallFailed, Recovery
 from rtsd.salesforce.ledger import Observed
 from rtsd.salesforce.responses import Response
@@ -24,21 +24,9 @@ from rtsd.salesforce.rest import RestConnection, Stream
 from rtsd.salesforce.shapes import JobShape
 
 _ENDED = ("JobComplete", "Failed", "Aborted")
-_FIRST_POLL_S = 0.1
-_LONGEST_POLL_S = 3.0
-_SHARE_OF_WAIT = 16
-"""Polls of a long job become rarer: the pause is a sixteenth of the time so far, up to the next constant."""
-_LONGEST_LATE_POLL_S = 30.0
 _CLEAN_UP_S = 10.0
-PAGE_ROWS = 50_000
-"""Rows in a page of a result, unless the caller wants others."""
-_PREPARED_PER_S = 40_000
-"""The approximate number of rows that the org prepares in a second, for estimates."""
-_READ_PER_S = 10_000
-"""A conservative number of rows read in a second, for estimates."""
-_QUEUED_S = 3
-"""The time even a small job spends in the queue, for estimates."""
 _MEGABYTE = 1 << 20
+READS_AGAIN = "rtsd reads it again; missing records were not taken for deleted."
 _RECORDS = re.compile(r"[0-9]{1,15}")
 
 log = structlog.get_logger(__name__)
@@ -46,14 +34,36 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A chunk of a result's rows: cells as text, empty for null, in the order of `columns`."""
+    """A chunk of a result's rows: values as text, empty for null, in the order of `columns`."""
 
     columns: list[str]
-    rows: list[list[str]]
+    records: list[Records]
     total: int
     """Number of rows up to and including these."""
     next_page: str | None = None
     """The locator of the next page, on the last chunk of a page: the point to resume from after a kill."""
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return sum(part.count for part in self.records)
+
+    @property
+    def text(self) -> list[bytes] | None:
+        """The rows as CSV for SQLite to read, in pieces of whole records; None if they had to be parsed."""
+        if any(part.parsed is not None for part in self.records):
+            return None
+        return [part.data for part in self.records]
+
+    async def parsed(self) -> list[list[str]]:
+        """Return the rows' values, parsed in a thread. Raises BulkFailed for damaged records."""
+        return await asyncio.to_thread(self._parse)
+
+    def _parse(self) -> list[list[str]]:
+        try:
+            return [row for part in self.records for row in part.rows()]
+        except MalformedCsv as cause:
+            raise BulkFailed(f"The result of a Bulk job is damaged: {cause}.", READS_AGAIN) from cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +120,13 @@ class Job:
 
     async def wait(self) -> None:
         """Poll until the job is complete. Raises BulkFailed if it fails or is aborted."""
-        started, pause = self._connection.clock(), _FIRST_POLL_S
+        started, pause = self._connection.clock(), FIRST_POLL_S
         while True:
             answer = await self._poll()
             if answer.data.state in _ENDED:
                 break
             await self._connection.exchange.retrier.sleep(pause)
-            pause = _next_pause(pause, self._connection.clock() - started)
+            pause = next_pause(pause, self._connection.clock() - started)
         self.ended = True
         created = answer.data.created_date
         earliest = from_iso(created) if created else answer.observed.seen
@@ -126,7 +136,7 @@ class Job:
         self.processed = answer.data.number_records_processed
 
     def rows(self, chunk_rows: int = 5000) -> AsyncIterator[Rows]:
-        """Yield the result in chunks of `chunk_rows` rows, each row once.
+        """Yield the result in chunks of `chunk_rows` rows or a few more, each row once.
 
         Raises BulkFailed if the job fails or its result is incomplete, OrgUnreachable if the download cannot
         be resumed. The rows yielded until then are correct but incomplete.
@@ -162,17 +172,19 @@ class Job:
         total = self._start.rows
         page = _Page(locator=self._start.locator)
         while True:
-            waiting: list[list[str]] = []
+            chunk = Rows(self.columns, [], total)
             async with aclosing(self._whole_page(page)) as parts:
-                async for rows in parts:
-                    waiting += rows
-                    while len(waiting) > chunk_rows:
-                        total += chunk_rows
-                        yield Rows(self.columns, waiting[:chunk_rows], total)
-                        del waiting[:chunk_rows]
-            total += len(waiting)
+                async for records in parts:
+                    if (
+                        chunk.count >= chunk_rows
+                    ):  # the last chunk of a page has a row, unless the page is empty
+                        yield chunk
+                        chunk = Rows(self.columns, [], total)
+                    chunk.records.append(records)
+                    total += records.count
+                    chunk = replace(chunk, total=total)
             self._check_progress(page, total)
-            yield Rows(self.columns, waiting, total, page.following)
+            yield replace(chunk, next_page=page.following)
             if page.following == "null":
                 return
             page = _Page(locator=page.following)
@@ -185,7 +197,7 @@ class Job:
             read = plural(self.processed or 0, "record")
             raise BulkFailed(
                 f"Bulk job {self.id} read {read}, but its result has {total:,}.",
-                "rtsd reads it again; missing records were not taken for deleted.",
+                READS_AGAIN,
             )
 
     async def _poll(self) -> Response[JobShape]:
@@ -199,14 +211,14 @@ class Job:
                 reason=gone.reason,
             ) from gone
 
-    async def _whole_page(self, page: _Page) -> AsyncGenerator[list[list[str]]]:
+    async def _whole_page(self, page: _Page) -> AsyncGenerator[Records]:
         """Download a page, from its start again after an interruption, until all its rows are delivered."""
         failures, delivered = 0, 0
         while True:
             try:
                 async with aclosing(self._download(page)) as parts:
-                    async for rows in parts:
-                        yield rows
+                    async for records in parts:
+                        yield records
             except (OrgUnreachable, MalformedCsv) as cause:
                 failures = 1 if page.delivered > delivered else failures + 1
                 delivered = page.delivered
@@ -214,7 +226,7 @@ class Job:
             else:
                 return
 
-    async def _download(self, page: _Page) -> AsyncGenerator[list[list[str]]]:
+    async def _download(self, page: _Page) -> AsyncGenerator[Records]:
         params = {"maxRecords": str(self._page_rows)}
         if page.locator:
             params["locator"] = page.locator
@@ -229,9 +241,10 @@ class Job:
             page.read = 0
             async for chunk in stream.chunks:
                 # in a thread, so that parsing does not block the event loop
-                rows = await asyncio.to_thread(parser.feed, chunk)
-                yield self._new_rows(page, parser, rows)
-            yield self._new_rows(page, parser, parser.finish())
+                for records in self._new(page, parser, await asyncio.to_thread(parser.feed, chunk)):
+                    yield records
+            for records in self._new(page, parser, parser.finish()):
+                yield records
         await self._count_bytes(parser.bytes)
         if page.read != page.records:
             raise MalformedCsv(f"{plural(page.records, 'record', 'were')} announced, {page.read:,} arrived")
@@ -245,14 +258,16 @@ class Job:
             raise MalformedCsv("the page has no Sforce-Locator or no Sforce-NumberOfRecords")
         page.following, page.records = locator, int(records)
 
-    def _new_rows(self, page: _Page, parser: CsvParser, rows: list[list[str]]) -> list[list[str]]:
+    def _new(self, page: _Page, parser: CsvParser, found: list[Records]) -> Iterator[Records]:
         """Check the header and drop the rows that an earlier download of the page delivered."""
         if parser.header:
             self._check_header(parser.header)
-        known = max(0, min(len(rows), page.delivered - page.read))
-        page.read += len(rows)
-        page.delivered = max(page.delivered, page.read)
-        return rows[known:]
+        for records in found:
+            known = max(0, min(records.count, page.delivered - page.read))
+            page.read += records.count
+            page.delivered = max(page.delivered, page.read)
+            if known < records.count:
+                yield records.after(known)
 
     def _check_header(self, header: list[str]) -> None:
         if [name.lower() for name in header] != [name.lower() for name in self.columns]:
@@ -275,7 +290,7 @@ class Job:
         else:
             error = BulkFailed(
                 f"The result of Bulk job {self.id} is incomplete: {cause}.",
-                "rtsd reads it again; missing records were not taken for deleted.",
+                READS_AGAIN,
             )
         try:
             await self._connection.exchange.retrier.pause(failures, CallFailed(error, Recovery.RETRY))
@@ -364,28 +379,6 @@ async def _clean_up(connection: RestConnection, running: Job, purpose: str) -> N
         await asyncio.shield(cleaning)
     except (SalesforceError, TimeoutError) as error:
         log.info("Bulk job not deleted", job=running.id, error=str(error))
-
-
-def job_cost(rows: int, page_rows: int = PAGE_ROWS) -> Cost:
-    """Estimate a job with so many rows: its creation, polls, pages and deletion."""
-    pages = max(1, -(-rows // page_rows))
-    calls = 2 + _polls(rows / _PREPARED_PER_S) + pages
-    return Cost(api_calls=calls, bulk_jobs=1, minutes=(rows / _READ_PER_S + _QUEUED_S) / 60)
-
-
-def _polls(seconds: float) -> int:
-    """Return the number of polls until a job is complete after that time: at once, then after each pause."""
-    polls, waited, pause = 1, 0.0, _FIRST_POLL_S
-    while waited + pause < seconds:
-        waited += pause
-        pause = _next_pause(pause, int(waited * 1000))
-        polls += 1
-    return polls
-
-
-def _next_pause(pause: float, waited: Millis) -> float:
-    late = min(waited / 1000 / _SHARE_OF_WAIT, _LONGEST_LATE_POLL_S)
-    return max(min(pause * 2, _LONGEST_POLL_S), late)
 
 
 def _failure(ended: JobShape) -> BulkFailed:

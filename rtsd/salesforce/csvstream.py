@@ -11,6 +11,7 @@ import csv
 import io
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rtsd.core.plural import plural
 
@@ -19,12 +20,39 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 _PIECE = 64 * 1024
 """Bytes parsed at a time: the csv module holds the GIL throughout, and other threads wait."""
 _BOM = b"\xef\xbb\xbf"
+_BLANK = (b"", b"\r")
+_ENDS = (b'"', b'"\r')
 
 csv.field_size_limit(2**31 - 1)  # a cell may exceed the default; MAX_RECORD_BYTES is the limit that matters
 
 
 class MalformedCsv(ValueError):
     """The bytes are not valid CSV, or not complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Whole records of one CSV, as valid UTF-8 text without NUL, each ending with a newline.
+
+    SQLite can read `data`; `rows` parses it here. Of data that counting its separators does not prove to be
+    records of the right width, `parsed` holds the rows, and `data` is empty.
+    """
+
+    width: int
+    count: int
+    data: bytes = b""
+    parsed: list[list[str]] | None = None
+
+    def rows(self) -> list[list[str]]:
+        """Return the records' values. Raises MalformedCsv."""
+        return parse(self.data, self.width) if self.parsed is None else self.parsed
+
+    def after(self, count: int) -> Records:
+        """Return the records without the first `count`. Raises MalformedCsv."""
+        if not count:
+            return self
+        rows = self.rows()[count:]
+        return Records(self.width, len(rows), parsed=rows)
 
 
 class CsvParser:
@@ -40,9 +68,9 @@ class CsvParser:
         self._inflate = zlib.decompressobj(wbits=31) if compressed else None
         self._rest = b""
 
-    def feed(self, data: bytes) -> list[list[str]]:
+    def feed(self, data: bytes) -> list[Records]:
         """Return the records that `data` completes. Raises MalformedCsv."""
-        rows: list[list[str]] = []
+        found: list[Records] = []
         for piece in self._plain(data):
             block = self._rest + piece
             end = whole_records(block)
@@ -51,17 +79,17 @@ class CsvParser:
                     f"a record is longer than {MAX_RECORD_BYTES >> 20} MiB, or a quote is missing"
                 )
             self._rest = block[end:]
-            rows += self._parse(block[:end])
-        return rows
+            found += self._records(block[:end])
+        return found
 
-    def finish(self) -> list[list[str]]:
+    def finish(self) -> list[Records]:
         """Return the record of a last line without newline. Raises MalformedCsv for truncated data."""
         if self._inflate is not None and self.bytes and not self._inflate.eof:
             raise MalformedCsv("the compressed data is truncated")
         rest, self._rest = self._rest, b""
         if rest.count(b'"') % 2:
             raise MalformedCsv("the data ends within a value")
-        return self._parse(rest)
+        return self._records(rest + b"\n" if rest else b"")
 
     def _plain(self, data: bytes) -> Iterator[bytes]:
         if self._inflate is None:
@@ -79,27 +107,58 @@ class CsvParser:
             data = self._inflate.unconsumed_tail
             more = bool(data) or len(piece) == _PIECE  # the decompressor may hold back output
 
-    def _parse(self, block: bytes) -> list[list[str]]:
+    def _records(self, block: bytes) -> list[Records]:
         if b"\0" in block:  # never in Salesforce's data, but seen on the wire: airbytehq/airbyte#8300
             block = block.replace(b"\0", b"")
-        try:
-            if not self.header:
-                block = block.removeprefix(_BOM)
-            lines = io.StringIO(block.decode(), newline="\n")
-            rows = list(csv.reader(lines, strict=True))
-        except (UnicodeDecodeError, csv.Error) as cause:
-            raise MalformedCsv(str(cause)) from cause
-        if rows and not self.header:
-            self.header = rows.pop(0)
-        return rows if set(map(len, rows)) <= {len(self.header)} else self._without_blank_lines(rows)
-
-    def _without_blank_lines(self, rows: list[list[str]]) -> list[list[str]]:
-        rows = [row for row in rows if row]
+        if not self.header and block:
+            end = _first_record(block)
+            rows = _cells(block[:end].removeprefix(_BOM))
+            self.header = rows[0] if rows else []
+            block = block[end:]
+        if not block:
+            return []
         width = len(self.header)
-        odd = next((len(row) for row in rows if len(row) != width), width)
-        if odd != width:
-            raise MalformedCsv(f"a record has {plural(odd, 'value')} where the header names {width}")
+        count, quoted = _counted(block)
+        if quoted and block.count(b'","') == (width - 1) * count and _is_utf8(block):
+            return [Records(width, count, block)]
+        rows = parse(block, width)
+        return [Records(width, len(rows), parsed=rows)]
+
+
+def parse(block: bytes, width: int) -> list[list[str]]:
+    """Return the values of whole records. Raises MalformedCsv, also for a record of another width."""
+    rows = _cells(block)
+    if set(map(len, rows)) <= {width}:
         return rows
+    rows = [row for row in rows if row]  # blank lines
+    odd = next((len(row) for row in rows if len(row) != width), width)
+    if odd != width:
+        raise MalformedCsv(f"a record has {plural(odd, 'value')} where the header names {width}")
+    return rows
+
+
+def _cells(block: bytes) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(block.decode(), newline="\n"), strict=True))
+    except (UnicodeDecodeError, csv.Error) as cause:
+        raise MalformedCsv(str(cause)) from cause
+
+
+def _counted(block: bytes) -> tuple[int, bool]:
+    """Return how many records `block` has, blank lines left out, and whether each one is within quotes."""
+    inside = count = 0
+    quoted = True
+    for line in block.split(b"\n")[:-1]:
+        begins = not inside
+        inside ^= line.count(b'"') & 1
+        if begins:
+            if line in _BLANK:
+                continue
+            quoted &= line.startswith(b'"')
+        if not inside:
+            count += 1
+            quoted &= line.endswith(_ENDS)
+    return count, quoted
 
 
 def whole_records(block: bytes) -> int:
@@ -113,3 +172,21 @@ def whole_records(block: bytes) -> int:
         inside ^= block.count(b'"', candidate, end) % 2
         end = candidate
     return end
+
+
+def _first_record(block: bytes) -> int:
+    """Return the end of the first record of `block`, which starts with a record and ends with one."""
+    end = block.index(b"\n") + 1
+    while block.count(b'"', 0, end) % 2:
+        end = block.index(b"\n", end) + 1
+    return end
+
+
+def _is_utf8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -29,6 +29,8 @@ PERMISSION_SET = "RTS_Sync"
 """For rtsd's user."""
 ADMIN_PERMISSION_SET = "RTS_Admin"
 """For people: the app in Salesforce."""
+BYPASS = "RTS_Bypass"
+"""The custom permission of people whose saves are not pushed."""
 REPORT_FOLDER = "RTS_Reports"
 ERROR = "RTS_Error__c"
 MAX_ERROR_IDS = 32_000

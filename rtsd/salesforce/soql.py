@@ -148,6 +148,11 @@ def permission_sets(names: Sequence[str]) -> str:
     return select(("Id", "Name"), "PermissionSet", one_of("Name", names))
 
 
+def custom_permission(name: str) -> str:
+    """The custom permission with that name."""
+    return select(("Id",), "CustomPermission", equals("DeveloperName", name))
+
+
 def assignments(permission_set_ids: Sequence[str]) -> str:
     """The users to whom permission sets are assigned."""
     fields = ("Id", "AssigneeId", "PermissionSetId")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
-from rtsd.store import migrations
+from rtsd.store import csv_extension, migrations
 from rtsd.store.migrations import Migrations
 from rtsd.store.sqlite import Error, aiosqlite, store_error
 
@@ -50,6 +50,8 @@ async def connect(path: Path, written_as: Format | None = None) -> aiosqlite.Con
             await connection.execute("PRAGMA journal_mode=WAL")
             await connection.execute("PRAGMA synchronous=FULL")
             await connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
+            if written_as is MIRROR:
+                await csv_extension.enable(connection)
             await written_as.migrations.run(connection)
     except BaseException:
         await connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -23,12 +23,13 @@ _MAX_PARAMETERS = 32_000
 
 @dataclass(frozen=True, slots=True)
 class MirrorRow:
-    """A complete row to write."""
+    """A complete row to write; `changed` names every column that differs from the table's row, if any."""
 
     values: dict[str, MirrorValue]
     version: Version
     source: Source
     partial: bool = False
+    changed: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,8 @@ class Tombstone:
     values: dict[str, MirrorValue] | None
 
 
-async def put(
-    tx: Tx, table: Table, rows: Sequence[MirrorRow], present: Mapping[str, Mapping[str, MirrorValue]]
-) -> None:
-    """Write complete rows; `present` holds those that the table already has, by id.
+async def put(tx: Tx, table: Table, rows: Sequence[MirrorRow], present: Collection[str]) -> None:
+    """Write complete rows; `present` holds the ids of those that the table already has.
 
     Of a present row only the changed columns are written: every untouched index saves more than the rest of
     the row costs.
@@ -57,8 +56,7 @@ async def put(
     if old:
         changing: set[str] = set()
         for row in old:
-            before = present[str(row.values["Id"])]
-            changing.update(name for name, value in row.values.items() if before.get(name) != value)
+            changing.update(row.changed)
         columns = [name for name in table.columns if name in changing]
         await tx.executemany(
             table.update(columns), [(*_record(row, columns), row.values["Id"]) for row in old]

@@ -30,10 +30,21 @@ finally:
     else:
         del sys.modules["sqlite3"]
 
-__all__ = ["Error", "aiosqlite", "pysqlite3", "quoted", "require_sound", "store_error", "version"]
+__all__ = [
+    "Error",
+    "IntegrityError",
+    "aiosqlite",
+    "pysqlite3",
+    "quoted",
+    "require_sound",
+    "store_error",
+    "version",
+]
 
 Error = pysqlite3.Error
 """The base class of SQLite's errors."""
+IntegrityError = pysqlite3.IntegrityError
+"""A constraint refused a row."""
 
 
 SOUND = ((3, 51, 3), (3, 50, 7), (3, 44, 6))

@@ -23,9 +23,10 @@ from rtsd.core.change import (
     decide,
 )
 from rtsd.core.instant import Millis, from_iso, to_iso
-from rtsd.core.privacy import MaskedRows
+from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.store import fetches, mirror, mirror_writer
 from rtsd.store import objects as records
+from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror_writer import MirrorRow, Tombstone
@@ -81,6 +82,8 @@ class _Record:
     initial_row: Mapping[str, Any] | None
     """The row in the table at the start of the batch."""
     was_deleted: bool
+    changed: set[str] = field(default_factory=set)
+    """Columns that this batch has changed."""
     write_row: MirrorRow | None = None
     write_tombstone: Tombstone | None = None
     fetch: str = ""
@@ -107,6 +110,7 @@ class Applier:
         self._catalog = catalog
         self._journal = journal
         self._listener = listener
+        self._csv_loader = CsvLoader()
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -150,13 +154,20 @@ class Applier:
             fired += await self._listener.fire(tx, batch.mirrored, found, at)
         return fired
 
-    async def load(self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
+    async def load(
+        self, tx: Tx, mirrored: MirroredObject, rows: MaskedRows | MaskedText, version: Version
+    ) -> MaskedRows:
         """Insert the rows of an audit that the mirror does not know; return the others.
 
         The others already have a row or a tombstone: pass them to `apply`. `version` gives the bounds of the
         observation; the stamps are in the rows.
         """
         table = mirrored.described
+        if isinstance(rows, MaskedText):
+            if await self._csv_loader.load(tx, table, rows, version):
+                await records.add_rows(tx, mirrored.name, rows.count)
+                return MaskedRows(rows.columns, [])
+            rows = await rows.rows()
         known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
         await mirror_writer.load(tx, table, new.columns, new.rows, version)
         await records.add_rows(tx, mirrored.name, len(new.rows))
@@ -228,7 +239,10 @@ def _apply_decision(
     values = _merged(known, change, table)
     partial = len(change.fields or {}) < len(table.columns)
     record.write_tombstone = None
-    record.write_row = MirrorRow(values, change.version, change.source, partial)
+    record.changed.update(decision.differing)
+    if table.schema.cursor:
+        record.changed.add(table.schema.cursor)
+    record.write_row = MirrorRow(values, change.version, change.source, partial, record.changed)
     record.known = StoredRecord(change.version, values, partial=partial)
     return {name: old.get(name) for name in decision.differing} if old and not known.deleted else None
 
@@ -247,7 +261,7 @@ def _confirm(record: _Record, change: Change, table: Table) -> None:
             change.id, version, version.stamp, change.master, dict(known.row or {}) or None
         )
     else:
-        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial)
+        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial, record.changed)
     record.known = StoredRecord(version, known.row, deleted=deleted, partial=partial)
 
 
@@ -319,12 +333,8 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
     rows = [record.write_row for record in by_id.values() if record.write_row]
     tombstones = [record.write_tombstone for record in by_id.values() if record.write_tombstone]
     if rows:
-        before = {
-            record_id: record.initial_row
-            for record_id, record in by_id.items()
-            if record.initial_row is not None
-        }
-        await mirror_writer.put(tx, batch.table, rows, before)
+        present = {record_id for record_id, record in by_id.items() if record.initial_row is not None}
+        await mirror_writer.put(tx, batch.table, rows, present)
     undeleted = [record_id for record_id, record in by_id.items() if record.was_deleted and record.write_row]
     if undeleted:
         await mirror_writer.remove_tombstones(tx, batch.table, undeleted)

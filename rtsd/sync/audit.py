@@ -15,6 +15,7 @@ from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.plural import plural
+from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
@@ -271,7 +272,9 @@ class StateAudit:
         """Stream the result of a Bulk job, storing after each page where to resume."""
         resumed = reading.progress.job is not None
         try:
-            async with aclosing(reading.reader.result(query, point, page_rows=PAGE)) as chunks:
+            is_first = reading.sweep is None
+            result = reading.reader.result(query, point, page_rows=PAGE, as_text=is_first)
+            async with aclosing(result) as chunks:
                 async for chunk in chunks:
                     if chunk.next_page is not None:
                         reading.progress = replace(
@@ -296,12 +299,11 @@ class StateAudit:
         mirrored = reading.mirrored
         async with self._work.begin() as unit:
             known = chunk.rows  # in a later audit even new rows are applied, which journals them
-            if not mirrored.loaded:
-                version = Version("", *chunk.observed)
-                known = await unit.load(mirrored, chunk.rows, version)
+            if not mirrored.loaded or isinstance(known, MaskedText):
+                known = await unit.load(mirrored, known, Version("", *chunk.observed))
             batch = Batch(mirrored, list(known.records()), chunk.observed)
             await unit.apply(batch.changes(Source.AUDIT))
-            if reading.sweep is not None:
+            if reading.sweep is not None and isinstance(chunk.rows, MaskedRows):
                 await reading.sweep.add(unit.tx, chunk.rows.ids)
             if chunk.next_page is not None:
                 await audits.save(unit.tx, reading.progress)

@@ -17,10 +17,11 @@ from rtsd.core.change import Change, Source
 from rtsd.core.cost import Cost
 from rtsd.core.ids import full_id
 from rtsd.core.instant import normal_iso
-from rtsd.core.privacy import MaskedRecord, MaskedRows
+from rtsd.core.privacy import MaskedRecord, MaskedRows, MaskedText
 from rtsd.core.window import Window, halves
 from rtsd.errors import BulkRefused, SalesforceError
 from rtsd.salesforce import bulk, soql
+from rtsd.salesforce.bulk_polls import job_cost
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import QUERY_TIMEOUT
 from rtsd.salesforce.ledger import Observed
@@ -98,7 +99,7 @@ class Batch:
 class Chunk:
     """Masked rows of a Bulk result."""
 
-    rows: MaskedRows
+    rows: MaskedRows | MaskedText
     observed: Observed
     total: int
     """Rows of the result up to and including these."""
@@ -174,17 +175,29 @@ class Reader:
             self._remember(refusal)
             return None
 
-    async def result(self, query: Query, point: Point, *, page_rows: int) -> AsyncGenerator[Chunk]:
+    async def result(
+        self, query: Query, point: Point, *, page_rows: int, as_text: bool
+    ) -> AsyncGenerator[Chunk]:
         """Yield the result of a job from `point` on, and delete the job at the end. Close the generator.
 
-        Raises BulkFailed if the job failed, after deleting it, or if it no longer exists.
+        With `as_text`, rows that no rule masks are MaskedText where possible. Raises BulkFailed if the job
+        failed, after deleting it, or if it no longer exists.
         """
         async with bulk.resume(
             self.client, self._statement(query), point, purpose=self.purpose, page_rows=page_rows
         ) as job:
             async for part in job.rows(chunk_rows(len(job.columns))):
-                rows = self.mirrored.privacy.rows(part.columns, part.rows)
-                yield Chunk(rows, job.observed, part.total, part.next_page)
+                rows = self._as_text(part) if as_text else None
+                yield Chunk(rows or await self._rows(part), job.observed, part.total, part.next_page)
+
+    def _as_text(self, part: bulk.Rows) -> MaskedText | None:
+        text = part.text
+        if text is None:
+            return None
+        return self.mirrored.privacy.text(part.columns, text, part.count, part.parsed)
+
+    async def _rows(self, part: bulk.Rows) -> MaskedRows:
+        return self.mirrored.privacy.rows(part.columns, await part.parsed())
 
     async def _page(self, query: Query) -> Page:
         statement = soql.select(
@@ -206,7 +219,7 @@ class Reader:
         statement = self._statement(query)
         async with bulk.job(self.client, statement, purpose=self.purpose, all_rows=query.all_rows) as job:
             async for part in job.rows(chunk_rows(len(job.columns))):
-                rows = self.mirrored.privacy.rows(part.columns, part.rows)
+                rows = await self._rows(part)
                 yield Batch(self.mirrored, list(rows.records()), job.observed)
 
     def _statement(self, query: Query) -> str:
@@ -225,12 +238,12 @@ def read_cost(mirrored: MirroredObject, rows: int, *, bulk_after: int = NEVER) -
     if mirrored.learned.rest_only or rows < bulk_after:
         return Cost(api_calls=rows // REST_PAGE + 1)  # the last page is not full
     first = -(-bulk_after // REST_PAGE)
-    return Cost(api_calls=first) + bulk.job_cost(max(rows - first * REST_PAGE, 0))
+    return Cost(api_calls=first) + job_cost(max(rows - first * REST_PAGE, 0))
 
 
 def result_cost(mirrored: MirroredObject, rows: int, page_rows: int) -> Cost:
     """Return the cost of reading so many rows by `Reader.result`, or by pages if Bulk refuses the object."""
-    return read_cost(mirrored, rows) if mirrored.learned.rest_only else bulk.job_cost(rows, page_rows)
+    return read_cost(mirrored, rows) if mirrored.learned.rest_only else job_cost(rows, page_rows)
 
 
 def chunk_rows(columns: int) -> int:

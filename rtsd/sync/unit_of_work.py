@@ -11,7 +11,7 @@ import structlog
 
 from rtsd.core.change import Change, Version
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.privacy import MaskedRows
+from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import RtsError
 from rtsd.store import error_log, fetches, objects
@@ -69,7 +69,9 @@ class UnitOfWork:
         self.to_fetch += applied.to_fetch
         return applied.entries
 
-    async def load(self, mirrored: MirroredObject, rows: MaskedRows, version: Version) -> MaskedRows:
+    async def load(
+        self, mirrored: MirroredObject, rows: MaskedRows | MaskedText, version: Version
+    ) -> MaskedRows:
         """Insert rows that the mirror does not know, without journalling them; return the others."""
         return await self._applier.load(self.tx, mirrored, rows, version)
 

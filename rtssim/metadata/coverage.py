@@ -59,6 +59,16 @@ def uncovered(archive: Archive, tests: Sequence[str] | None, org: Org) -> list[U
     return missed + [Uncovered("ApexTrigger", name) for name in triggers if name not in fired]
 
 
+def tests_after(archive: Archive, org: Org, *, keep_removed: bool) -> list[str]:
+    """Return the test classes of the org once a deployment has made its changes, sorted by name.
+
+    `keep_removed`: those that it deletes count, too, as if they ran before.
+    """
+    bodies = dict(_installed(org)) | _sources(archive, "ApexClass")
+    gone = set() if keep_removed else {each.name for each in archive.removed if each.type == "ApexClass"}
+    return sorted(name for name, body in bodies.items() if name not in gone and _is_test(body))
+
+
 def _fires(body: str, org: Org) -> bool:
     """Whether a save by a test reaches one of the events of a trigger."""
     source = body.encode()

@@ -41,6 +41,7 @@ FOLDERS = ("Report",)
 ROWS = {
     "ApexClass": ("ApexClass", "Name"),
     "ApexTrigger": ("ApexTrigger", "Name"),
+    "CustomPermission": ("CustomPermission", "DeveloperName"),
     "PermissionSet": ("PermissionSet", "Name"),
     "PlatformEventSubscriberConfig": ("PlatformEventSubscriberConfig", "DeveloperName"),
     "RemoteSiteSetting": ("RemoteProxy", "SiteName"),
@@ -54,6 +55,9 @@ REQUIRED = {
 }
 REMOVAL_ORDER = ("ApexTrigger", "ApexClass")
 JOBS_PENDING = "This schedulable class has jobs pending or in progress"
+_NO_CODE = re.compile(r"'(?:[^'\\\n]|\\.)*'|/\*.*?\*/|//[^\n]*", re.DOTALL)
+"""Strings and comments."""
+JOB_USES = "Async Apex Job"
 REFERENCED = (
     "This {kind} is referenced elsewhere in salesforce.com. Remove the usage and try again. : {users}"
 )
@@ -115,7 +119,8 @@ class Deployer:
             component.problem = f"No {kind} named: {name} found"
             component.warning = True
         elif kind == "ApexClass" and self._has_jobs(name):
-            component.problem = JOBS_PENDING
+            used = self._switches.class_with_job == "referenced"
+            component.problem = REFERENCED.format(kind="apex class", users=JOB_USES) if used else JOBS_PENDING
         elif kind == "PermissionSet" and self._is_assigned(name):
             component.problem = ASSIGNED
         elif kind == "ApexClass" and (users := self._users_of(name, archive)):
@@ -123,13 +128,15 @@ class Deployer:
         return component
 
     def _users_of(self, name: str, archive: Archive) -> list[str]:
-        """Return the classes and triggers that name a class and stay in the org."""
+        """Return the classes and triggers that name a class, other than as text, and stay in the org."""
         going = set(archive.removed)
         return [
             f"{label} - {user}"
             for kind, label in (("ApexClass", "Apex Class"), ("ApexTrigger", "Apex Trigger"))
             for user, body in self._org.query(self._system, f"SELECT Name, Body FROM {kind}").rows()
-            if user != name and Member(kind, user) not in going and re.search(rf"\b{name}\b", body or "")
+            if user != name
+            and Member(kind, user) not in going
+            and re.search(rf"\b{name}\b", _NO_CODE.sub(" ", body or ""))
         ]
 
     def _check_addition(self, member: Member, archive: Archive, objects: set[str]) -> Component:
@@ -286,6 +293,8 @@ class Deployer:
         content = archive.files[path]
         if member.type == "PermissionSet":
             return {"Label": text_of(parse_xml(content, member.name), "label", member.name)}
+        if member.type == "CustomPermission":
+            return {"MasterLabel": text_of(parse_xml(content, member.name), "label", member.name)}
         if member.type == "PlatformEventSubscriberConfig":
             root = parse_xml(content, member.name)
             user = self._user_id(text_of(root, "user"))

@@ -17,7 +17,7 @@ import msgspec
 from rtssim.clock import rest_stamp
 from rtssim.interface import OrgError, not_found
 from rtssim.metadata.archive import Archive, MetadataError, read_zip
-from rtssim.metadata.coverage import Uncovered, uncovered
+from rtssim.metadata.coverage import Uncovered, tests_after, uncovered
 from rtssim.metadata.deployer import Component, Deployer
 from rtssim.routing import Call, Reply, Router
 
@@ -45,7 +45,8 @@ class Deployment:
     components: list[Component] = field(default_factory=list)
     error: str | None = None
     zip_bytes: bytes = b""
-    test_failures: list[str] = field(default_factory=list)
+    test_failures: list[tuple[str, str]] = field(default_factory=list)
+    """Class and message."""
     coverage: list[Uncovered] = field(default_factory=list)
     """What lacks coverage, which fails a deployment without a component error (seen in live orgs)."""
     polls_left: int = 0
@@ -115,13 +116,13 @@ class Deployment:
 
     def _details(self, tests: list[str]) -> dict[str, Any]:
         messages = [component.message(self.created_at) for component in self.components]
-        failures = [self._failure(message) for message in self.test_failures]
+        failures = [_failure(name, message) for name, message in self.test_failures]
         return _details(messages, tests, failures, self.coverage)
 
-    def _failure(self, message: str) -> dict[str, Any]:
-        name = (self.options.get("runTests") or ["RTS_Test"])[0]
-        trace = f"Class.{name}.runs: line 12, column 1"
-        return {"name": name, "methodName": "runs", "message": message, "stackTrace": trace, "type": "Class"}
+
+def _failure(name: str, message: str) -> dict[str, Any]:
+    trace = f"Class.{name}.runs: line 12, column 1"
+    return {"name": name, "methodName": "runs", "message": message, "stackTrace": trace, "type": "Class"}
 
 
 def _details(
@@ -224,16 +225,23 @@ class Deployments:
             if production:
                 deployment.error = "testLevel of NoTestRun cannot be used in production organizations"
             return
+        present = tests_after(archive, self._org, keep_removed=self._switches.removed_tests_run)
         if level != "RunSpecifiedTests":
-            deployment.options["runTests"] = ["Customer_Test"]
-        failed = self._faults.hit(("test_failed",))
+            deployment.options["runTests"] = present
+        tests = deployment.options.get("runTests") or []
+        unknown = [name for name in tests if name not in present]
+        if unknown or not (tests or level != "RunSpecifiedTests"):
+            # that it is refused is known, how Salesforce words it is not
+            deployment.error = f"No tests to run: {', '.join(unknown)}"
+            return
+        failed = self._faults.hit(("test_failed",), " ".join(tests))
         if failed is not None:
             message = str(failed.parameters.get("message", "System.AssertException: Assertion Failed"))
-            deployment.test_failures = [message]
+            name = next((test for test in tests if re.search(failed.path, test)), "RTS_Test")
+            deployment.test_failures = [(name, message)]
         if deployment.failures:
             return
-        named = deployment.options.get("runTests") if level == "RunSpecifiedTests" else None
-        deployment.coverage = uncovered(archive, named, self._org)
+        deployment.coverage = uncovered(archive, tests if level == "RunSpecifiedTests" else None, self._org)
 
     def _find(self, deployment_id: str) -> Deployment:
         for known in self._deployments.values():

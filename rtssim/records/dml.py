@@ -139,7 +139,7 @@ class Dml:
     # -- single rows -----------------------------------------------------------------------------------
     def _create(self, who: Principal, obj: ObjectType, data: Mapping[str, Any]) -> SaveResult:
         values = self._rows.checked(who, obj, data, creating=True)
-        self._rules.check(obj.name)
+        self._rules.check(obj.name, values)
         row: Row = {field.name: self._default(who, field.default) for field in obj.stored_fields()}
         row.update(values)
         row["Id"] = self._rows.new_id(obj)
@@ -176,7 +176,7 @@ class Dml:
     def _update(self, who: Principal, obj: ObjectType, data: Mapping[str, Any]) -> SaveResult:
         old = self._rows.live(who, obj, str(data.get("Id", "")))
         values = self._rows.checked(who, obj, data, creating=False)
-        self._rules.check(obj.name)
+        self._rules.check(obj.name, {**old, **values})
         self._rows.unique(obj, {**old, **values}, values)
         new = self._rows.update(obj, old, values)
         self._roll_up(obj, old, new)

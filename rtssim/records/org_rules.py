@@ -9,8 +9,12 @@ StatusCode.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rtssim.interface import OrgError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +51,34 @@ KINDS = {
 
 
 class OrgRules:
-    """The rules by object, each of which refuses every save of its object."""
+    """The rules by object, each of which refuses every save of its object, or those without some field.
+
+    A test of a package does not know the field, and does not fill it.
+    """
 
     def __init__(self) -> None:
-        self._kinds: dict[str, set[str]] = {}
+        self._kinds: dict[str, dict[str, str]] = {}
 
-    def add(self, obj: str, kind: str) -> None:
-        """Add a rule; raises ValueError for an unknown kind."""
+    def add(self, obj: str, kind: str, unless: str = "") -> None:
+        """Add a rule; rows with a value in the field `unless` pass. Raises ValueError for an unknown kind."""
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
-        self._kinds.setdefault(obj, set()).add(kind)
+        self._kinds.setdefault(obj, {})[kind] = unless
 
     def clear(self) -> None:
         """Remove all rules."""
         self._kinds.clear()
 
-    def check(self, obj: str) -> None:
-        """Raise the error of the first rule that refuses a save of this object."""
+    def check(self, obj: str, row: Mapping[str, Any]) -> None:
+        """Raise the error of the first rule that refuses to save this row of an object."""
+        kinds = self._kinds.get(obj, {})
         for kind, refusal in KINDS.items():
-            if kind in self._kinds.get(obj, ()):
+            if kind in kinds and not row.get(kinds[kind]):
                 raise OrgError(400, refusal.code, refusal.message)
 
     def reaches(self, obj: str, event: str) -> bool:
         """Return whether a save reaches triggers of this event, such as `before insert`."""
-        kinds = self._kinds.get(obj, set())
+        kinds = self._kinds.get(obj, {})
         if event.startswith("before "):
             return all(KINDS[kind].after_before_triggers for kind in kinds)
         return not kinds

@@ -21,8 +21,17 @@ SCHEDULE = re.compile(
     r"System\.schedule\(\s*'([^']*)'\s*,\s*'([^']*)'\s*,\s*new\s+(\w+)\(\)\s*\)", re.IGNORECASE
 )
 ABORT = re.compile(
-    r"for\s*\(\s*(?:Schema\.)?CronTrigger\s+(\w+)\s*:\s*\[\s*(SELECT[^\]]*)\]\s*\)\s*\{?\s*System\.abortJob\(\s*\1\.Id\s*\)",
+    r"for\s*\(\s*(?:Schema\.)?(?:CronTrigger|AsyncApexJob)\s+(\w+)\s*:\s*\[\s*(SELECT[^\]]*)\]\s*\)"
+    r"\s*\{?\s*System\.abortJob\(\s*\1\.Id\s*\)",
     re.IGNORECASE,
+)
+DISABLE = re.compile(
+    r"RTS_Settings__c\s+(\w+)\s*=\s*RTS_Settings__c\.getOrgDefaults\(\);\s*\1\.Disable_RTS__c\s*=\s*true;"
+    r"\s*System\.Database\.upsert\(\1\b",
+    re.IGNORECASE,
+)
+DELETE = re.compile(
+    r"System\.Database\.delete\(\s*\[\s*(SELECT\s+Id\s+FROM\s+(\w+)[^\]]*)\]\s*[,)]", re.IGNORECASE
 )
 PING = re.compile(r"RTS_Ping\.send\(\)")
 ENQUEUE = re.compile(r"System\.enqueueJob\(\s*new\s+(RTS_Heartbeat)\(\)\s*\)", re.IGNORECASE)
@@ -77,6 +86,9 @@ class AnonymousApex:
             class_id = self._class(match[3], line)
             found.append((match.start(), partial(self._schedule, who, match[1], match[2], class_id, line)))
         found += [(match.start(), partial(self._abort, who, match[2])) for match in ABORT.finditer(code)]
+        found += [(match.start(), partial(self._disable, who)) for match in DISABLE.finditer(code)]
+        for match in DELETE.finditer(code):
+            found.append((match.start(), partial(self._delete, who, match[2], match[1])))
         for pattern, kind, send in (
             (PING, "RTS_Ping", self._package.ping),
             (ENQUEUE, "RTS_Heartbeat", self._package.heartbeat),
@@ -119,15 +131,34 @@ class AnonymousApex:
         org.create(who, "AsyncApexJob", [job])[0].unwrap()
 
     def _abort(self, who: Principal, soql: str) -> None:
+        """Abort jobs by the id of their CronTrigger or AsyncApexJob (Apex Reference, System.abortJob)."""
+        for job_id in self._org.first_column(soql):
+            if "CronTrigger" in soql:
+                self._abort_scheduled(who, job_id)
+            else:
+                self._end(who, job_id)
+
+    def _abort_scheduled(self, who: Principal, trigger_id: str) -> None:
         org = self._org
-        for trigger_id in org.first_column(soql):
-            jobs = f"SELECT Id FROM AsyncApexJob WHERE CronTriggerId = '{trigger_id}'"
-            for job_id in org.first_column(jobs):
-                org.update(who, "AsyncApexJob", [{"Id": job_id, "Status": "Aborted"}])[0].unwrap()
-            details = f"SELECT CronJobDetailId FROM CronTrigger WHERE Id = '{trigger_id}'"
-            (detail,) = org.first_column(details)
-            org.hard_delete(who, "CronTrigger", [trigger_id])[0].unwrap()
-            org.hard_delete(who, "CronJobDetail", [detail])[0].unwrap()
+        for job_id in org.first_column(f"SELECT Id FROM AsyncApexJob WHERE CronTriggerId = '{trigger_id}'"):
+            self._end(who, job_id)
+        details = f"SELECT CronJobDetailId FROM CronTrigger WHERE Id = '{trigger_id}'"
+        (detail,) = org.first_column(details)
+        org.hard_delete(who, "CronTrigger", [trigger_id])[0].unwrap()
+        org.hard_delete(who, "CronJobDetail", [detail])[0].unwrap()
+
+    def _end(self, who: Principal, job_id: str) -> None:
+        self._org.update(who, "AsyncApexJob", [{"Id": job_id, "Status": "Aborted"}])[0].unwrap()
+
+    def _delete(self, who: Principal, obj: str, soql: str) -> None:
+        for result in self._org.delete(who, obj, self._org.first_column(soql)):
+            result.unwrap()
+
+    def _disable(self, who: Principal) -> None:
+        settings = f"SELECT Id FROM RTS_Settings__c WHERE SetupOwnerId = '{self._org.org_id}'"
+        for row in self._org.first_column(settings):
+            values = {"Id": row, "Disable_RTS__c": True}
+            self._org.update(who, "RTS_Settings__c", [values])[0].unwrap()
 
 
 def _line(code: str, match: re.Match[str]) -> int:

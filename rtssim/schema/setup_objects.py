@@ -130,7 +130,15 @@ def _permissions() -> list[ObjectType]:
         checkbox("IsActive", default=True, **READ_ONLY),
         moment("SystemModstamp", nillable=False, **READ_ONLY),
     ]
+    custom = [
+        ident(),
+        text("DeveloperName", 80, nillable=False, name_field=True),
+        text("MasterLabel", 80, nillable=False),
+        text("NamespacePrefix", 15, **READ_ONLY),
+        *audit(deletable=False),
+    ]
     return [
+        _setup("CustomPermission", "Custom Permissions", "0CP", custom),
         _setup("PermissionSet", "Permission Sets", "0PS", permission_set),
         _setup("PermissionSetAssignment", "Permission Set Assignments", "0Pa", assignment),
     ]

@@ -196,9 +196,9 @@ class Switchboard:
         return _json({"described_at": self._server.org.described_at().isoformat()})
 
     async def add_rule(self, request: web.Request) -> web.Response:
-        """Let a rule of the org's own refuse every save of an object: `{"object", "kind"}`."""
+        """Let a rule of the org's own refuse every save of an object: `{"object", "kind", "unless"?}`."""
         body = await _body(request)
-        self._server.org.rules.add(str(body["object"]), str(body["kind"]))
+        self._server.org.rules.add(str(body["object"]), str(body["kind"]), str(body.get("unless", "")))
         return _json({})
 
     async def remove_rules(self, _request: web.Request) -> web.Response:

@@ -71,8 +71,8 @@ async def test_ac_03_a_hole_is_never_called_complete(stand: Standing) -> None:
     shown = await org.state("Lead")
     assert shown.state == "incomplete"
     assert shown.error is not None
-    assert "3000" in shown.error
-    assert "2000" in shown.error
+    assert "3,000" in shown.error
+    assert "2,000" in shown.error
     for _ in range(3):
         await org.load()
     assert (await org.state("Lead")).state == "live"

@@ -145,6 +145,12 @@ async def dashboard(org: Stand) -> str:
     return said
 
 
+def named(fault: Fault, took: int, *, beats: bool) -> str:
+    """What was measured: minutes until status, dashboard and alert name the fault."""
+    beat = "heartbeat alive" if beats else "no heartbeat"
+    return f"relay: {fault.__name__}, {beat}: named by status, dashboard and alert after {took} min"
+
+
 async def is_named(org: Stand, what: str, remedy: str) -> None:
     """Status, dashboard and alert name the problem with what to do."""
     package = (await org.parts.views.status()).package
@@ -167,7 +173,13 @@ async def is_named(org: Stand, what: str, remedy: str) -> None:
 @pytest.mark.parametrize("beats", [True, False], ids=["heartbeat alive", "no heartbeat"])
 @pytest.mark.parametrize(("fault", "what", "remedy"), FAULTS)
 async def test_a_relay_that_passes_nothing_on_is_named(
-    fault: Fault, what: str, remedy: str, *, beats: bool, stand: Standing
+    fault: Fault,
+    what: str,
+    remedy: str,
+    *,
+    beats: bool,
+    stand: Standing,
+    measured: Callable[[str], None],
 ) -> None:
     """Within silence_after and a minute, with its remedy; the changes come by Interval Sync meanwhile."""
     org = await pushing(stand)
@@ -179,6 +191,7 @@ async def test_a_relay_that_passes_nothing_on_is_named(
     status = await org.parts.views.status()
     assert (status.mode, status.push.quiet) == ("interval", "silent")
     assert await org.equal("Lead") == 40
+    measured(named(fault, took, beats=beats))
     for number in range(took + 2, took + 20):
         await minute(org, number, beats=beats)
     assert (await org.parts.views.status()).push.quiet == "silent"
@@ -187,13 +200,18 @@ async def test_a_relay_that_passes_nothing_on_is_named(
     assert await org.equal("Lead") == 40
 
 
-async def test_refused_events_are_named_while_some_changes_leave_by_jobs(stand: Standing) -> None:
+async def test_refused_events_are_named_while_some_changes_leave_by_jobs(
+    stand: Standing, measured: Callable[[str], None]
+) -> None:
     """A save starts a few senders itself, so pushes come: every object is read all the same."""
     org = await pushing(stand)
     fault, what, remedy = REFUSED
     await fault(org)
-    assert await until_named(org, what, beats=True) <= SILENCE_MIN + 1
+    took = await until_named(org, what, beats=True)
+    assert took <= SILENCE_MIN + 1
     await is_named(org, what, remedy)
+    assert await org.equal("Lead") == 40
+    measured(named(fault, took, beats=True))
     assert org.parts.channel.mode.mode is Mode.INTERVAL
     org.update("Lead", org.ids("Lead")[:7], Title="sent by a job")
     await org.pushed()
@@ -319,6 +337,10 @@ async def test_a_relay_that_runs_as_rtsds_own_user_takes_the_login_with_it(stand
     (alert,) = await alerts(org)
     assert alert.startswith("alert unreachable fired")
     assert "inactive" in alert
+    state = State(now=lambda: datetime.now(UTC), link=LinkStatus(Phase.LIVE), status=status)
+    said, role = notice(state) or ("", "")
+    assert role in ("warn", "error")
+    assert "inactive" in said
 
 
 async def test_a_healthy_relay_costs_no_call(stand: Standing) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.apex import schedule_script, sfdx_project, test_script, unschedule_script
+from rtsd.apex import (
+    abort_script,
+    disable_script,
+    schedule_script,
+    sfdx_project,
+    test_script,
+    unassign_script,
+    unschedule_script,
+)
 from tests.support.apex import analysers
 
 OBJECTS = ["Account", "CampaignMember", "Contact", "Task", "User"]
@@ -26,7 +34,15 @@ def tree() -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def scripts(tree: dict[str, bytes]) -> dict[str, bytes]:
     """The anonymous Apex, in a class of its own so that it is compiled as well."""
-    code = "\n".join([schedule_script(), unschedule_script().replace("job", "other"), test_script()])
+    scripts = [
+        schedule_script(),
+        unschedule_script().replace("job", "other"),
+        abort_script(),
+        disable_script(),
+        unassign_script(),
+        test_script(),
+    ]
+    code = "\n".join(scripts)
     meta = tree["force-app/main/default/classes/RTS_Ping.cls-meta.xml"]
     return {SCRIPTS: FRAME.format(code).encode(), f"{SCRIPTS}-meta.xml": meta}
 

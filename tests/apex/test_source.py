@@ -10,8 +10,9 @@ from tests.support.apex import analysers
 from tests.support.apex.source_rules import findings, object_fields
 from tests.support.apex.standard_names import shadowing_classes
 
+CORE = "force-app/"
 CLASSES = "force-app/main/default/classes/"
-TRIGGERS = "force-app/main/default/triggers/"
+TRIGGERS = "generated/main/default/triggers/"
 
 
 def test_source_keeps_the_rules(tree: dict[str, bytes], scripts: dict[str, bytes]) -> None:
@@ -33,6 +34,13 @@ def test_analysers_find_nothing(tree: dict[str, bytes], scripts: dict[str, bytes
 def test_compiler_finds_nothing(tree: dict[str, bytes], scripts: dict[str, bytes], tmp_path: Path) -> None:
     """Salesforce's own compiler front end takes source and scripts."""
     analysers.write({**tree, **scripts}, tmp_path)
+    assert analysers.compile_apex(tmp_path) == []
+
+
+@pytest.mark.usefixtures("compiler")
+def test_the_core_compiles_alone(tree: dict[str, bytes], tmp_path: Path) -> None:
+    """An unlocked package of the core can be built without what is generated for an org."""
+    analysers.write({path: content for path, content in tree.items() if path.startswith(CORE)}, tmp_path)
     assert analysers.compile_apex(tmp_path) == []
 
 

@@ -23,6 +23,7 @@ import msgspec
 
 from rtsd.control.protocol import Event, Frame
 from tests.bench.report import Report, middle, rounded
+from tests.support.processes.cpu import cpu_s
 
 SIZE = (200, 50)
 RATES = (0, 1_000, 5_000, 10_000)
@@ -30,7 +31,6 @@ SECONDS = 6.0
 """Of looking, and then of pressing keys, in each round."""
 KEY_EVERY_S = 0.23
 """Out of step with the tick of a tenth of a second."""
-TICKS_S = os.sysconf("SC_CLK_TCK")
 SYNC = re.compile(rb"\x1b\[\?2026\$p")
 
 
@@ -89,8 +89,7 @@ class Screen:
     @property
     def cpu_s(self) -> float:
         """Seconds of CPU it has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_S
+        return cpu_s(self.process.pid)
 
     @property
     def waited_s(self) -> float:

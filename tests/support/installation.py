@@ -88,10 +88,12 @@ class Office:
                 session.client, plan, plan.tests(), self.said.append, self.progress.append
             ).run()
 
-    async def remove(self, settings: Config | None = None) -> Removed:
+    async def remove(
+        self, settings: Config | None = None, *, run_test: str = "", local: bool = False
+    ) -> Removed:
         """`rtsd package remove`."""
         async with self.session(settings, pushes=False) as (session, plan):
-            tests = plan.tests(local=plan.is_production)
+            tests = plan.removal_tests((run_test,) if run_test else (), local=local)
             return await remove(
                 session.client, plan, tests, report=self.said.append, on_progress=self.progress.append
             )

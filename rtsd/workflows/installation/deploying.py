@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -28,9 +28,13 @@ from rtsd.workflows.installation.differences import (
 from rtsd.workflows.installation.inventory import Inventory, read_parts
 from rtsd.workflows.installation.plan import Plan
 
-BUSY = "jobs pending or in progress"
-"""Salesforce's error for a class with a pending job, which cannot be replaced or deleted yet."""
+BUSY = ("jobs pending or in progress", "Async Apex Job")
+"""Parts of Salesforce's errors for a class with a job, which cannot be replaced or deleted yet."""
 BUSY_ATTEMPTS = 7
+BUSY_DO = (
+    "Repeat it when Setup → Apex Jobs lists no job of a class RTS_… as Queued or Processing. If there always"
+    " is one, Setup → Deployment Settings can allow deployments while Apex jobs are pending."
+)
 BUSY_PAUSE_S = 10.0
 """Seconds between attempts; the package's jobs run for seconds."""
 
@@ -231,48 +235,71 @@ async def read_inventory(client: Client, plan: Plan) -> Inventory:
 
 
 async def check_and_deploy(
-    client: Client, content: bytes, tests: ApexTests, *, purge: bool, report: Report, on_progress: OnProgress
-) -> Deployed:
-    """Check the deployment, then deploy it, without repeating tests where a quick deployment is possible."""
-    report("Checking the deployment; nothing changes yet.")
-    checked = await _deploy_when_idle(
-        client, content, tests, check_only=True, purge=purge, report=report, on_progress=on_progress
-    )
-    report("Deploying.")
-    if tests != NO_TESTS:
-        try:
-            return await deploy.deploy_validated(client, checked.id, on_progress)
-        except DeployFailed:
-            raise
-        except SalesforceError:  # a quick deployment is not always available
-            report("A quick deployment is not available; the tests run again.")
-    return await _deploy_when_idle(
-        client, content, tests, check_only=False, purge=purge, report=report, on_progress=on_progress
-    )
-
-
-async def _deploy_when_idle(
     client: Client,
     content: bytes,
     tests: ApexTests,
     *,
-    check_only: bool,
     purge: bool,
     report: Report,
     on_progress: OnProgress,
+    end_jobs: Callable[[], Awaitable[None]] | None = None,
 ) -> Deployed:
-    """Deploy, and retry while jobs of the package are finishing."""
-    for attempt in range(1, BUSY_ATTEMPTS + 1):
-        try:
-            return await deploy.deploy(
+    """Check the deployment, then deploy it, without repeating tests where a quick deployment is possible.
+
+    Both are retried while jobs of the package are finishing, each time after `end_jobs`.
+    """
+
+    async def deploy_when_idle(*, check_only: bool) -> Deployed:
+        return await _retried_while_busy(
+            lambda: deploy.deploy(
                 client, content, tests, check_only=check_only, purge=purge, on_progress=on_progress
-            )
+            ),
+            client.exchange.retrier.sleep,
+            report,
+            end_jobs,
+        )
+
+    report("Checking the deployment; nothing changes yet.")
+    checked = await deploy_when_idle(check_only=True)
+    report("Deploying.")
+    if tests != NO_TESTS:
+        try:
+            return await deploy.deploy_validated(client, checked.id, on_progress)
         except DeployFailed as error:
-            if attempt == BUSY_ATTEMPTS or not any(BUSY in reason for reason in error.details):
+            if not _is_busy(error):
                 raise
-        report("The package is sending pushes; waiting for its jobs.")
-        await client.exchange.retrier.sleep(BUSY_PAUSE_S)
-    raise AssertionError("the last attempt returns or raises")
+        except SalesforceError:  # a quick deployment is not always available
+            report("A quick deployment is not available; the tests run again.")
+    return await deploy_when_idle(check_only=False)
+
+
+async def _retried_while_busy(
+    attempt: Callable[[], Awaitable[Deployed]],
+    pause: Callable[[float], Awaitable[None]],
+    report: Report,
+    end_jobs: Callable[[], Awaitable[None]] | None,
+) -> Deployed:
+    """Deploy, and retry while jobs of the package are finishing. Raises DeployFailed with what to do then."""
+    for _ in range(BUSY_ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except DeployFailed as error:
+            if not _is_busy(error):
+                raise
+        report("Jobs of the package are under way; waiting for them to end.")
+        await pause(BUSY_PAUSE_S)
+        if end_jobs is not None:
+            await end_jobs()
+    try:
+        return await attempt()
+    except DeployFailed as error:
+        if not _is_busy(error):
+            raise
+        raise DeployFailed(error.message, BUSY_DO, error.details, error.untested) from error
+
+
+def _is_busy(error: DeployFailed) -> bool:
+    return any(part in reason for reason in error.details for part in BUSY)
 
 
 async def abort_jobs(client: Client, found: Inventory, undo: AsyncExitStack, report: Report) -> None:

@@ -16,7 +16,7 @@ from rtsd.workflows.installation.plan import Plan
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
 """States of a scheduled job that will run again (Object Reference, CronTrigger)."""
-METADATA = frozenset({"code", "objects", "relay", "remote site", "permission set"})
+METADATA = frozenset({"code", "objects", "relay", "remote site", "permission set", "custom permission"})
 """Parts that only a deployment changes; the others are rows and jobs."""
 
 
@@ -25,7 +25,7 @@ class Difference:
     """A difference between the org and the plan."""
 
     part: str
-    """code, objects, relay, remote site, permission set, assignment, settings, conditions or jobs."""
+    """The names of the parts are those in `differences`."""
     what: str
 
 
@@ -39,6 +39,7 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
             ("relay", _relay(found)),
             ("remote site", _remote_site(plan, found)),
             ("permission set", _permission_set(found)),
+            ("custom permission", _bypass(found)),
             ("assignment", _assignment(plan, found)),
             ("settings", _settings(plan, found)),
             (
@@ -164,6 +165,11 @@ def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
 def _permission_set(found: Inventory) -> Iterator[str]:
     if "permission set" not in found.unknown:
         yield from (f"{name} is missing" for name in PERMISSION_SETS if name not in found.permission_sets)
+
+
+def _bypass(found: Inventory) -> Iterator[str]:
+    if "custom permission" not in found.unknown and found.bypass is None:
+        yield f"{package.BYPASS} is missing"
 
 
 def _assignment(plan: Plan, found: Inventory) -> Iterator[str]:

@@ -1,42 +1,27 @@
-"""Export of the package as files, for deployment with another tool."""
+"""Export of the package as files: for deployment and for removal with another tool."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from rtsd import apex
+from rtsd.apex import removal
 from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.config import Config
 from rtsd.errors import ConfigError, UsageError
 
 _MARKER = "sfdx-project.json"
-
-_README = """# RTS, the Salesforce package of rtsd {version}
-
-For {objects}; pushes go to {url}. `rtsd package deploy` performs all of these steps.
-
-1. Deploy: `sf project deploy start --source-dir force-app`, in production with
-   `--test-level RunSpecifiedTests {tests}`.
-2. Setup → Permission Sets → RTS Sync → Manage Assignments: add the sync user. RTS Admin opens the app RTS for
-   administrators.
-3. Setup → Custom Settings → RTS Settings → Manage → New (at the top, for the org). Gateway URL: `{url}`;
-   Token: a line of rtsd's token file; Org Id: see Setup → Company Information; Error Logging: on.
-4. Developer Console → Debug → Open Execute Anonymous Window: run this to schedule the heartbeat.
-
-```apex
-{schedule}
-```
-
-   Developer Edition allows five scheduled jobs in total; there, two suffice, at the minutes {few}.
-5. In the same window, run `{ping}`: it sends a test push, which tells rtsd that the package is installed.
-"""
+_REMOVE = "remove"
+"""The folder with what removes the package."""
 
 
 def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> int:
     """Write a Salesforce DX project for the configured objects; return the number of files.
 
-    Objects in `without` get no trigger.
+    The folder `remove` has manifests and scripts that remove the package again, with any tool. Objects in
+    `without` get no trigger.
 
     Raises ConfigError without a public_url, UsageError if the directory contains anything else.
     """
@@ -51,7 +36,8 @@ def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> in
     files = apex.sfdx_project(
         names, url, config.org.api_version, run_as=config.org.username, left_out=without
     )
-    files["README.md"] = _readme(names, url).encode()
+    files |= _removal(names, config.org.api_version)
+    files |= _pages(names, url)
     _make_room(directory)
     for path, content in files.items():
         target = directory / path
@@ -60,16 +46,38 @@ def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> in
     return len(files)
 
 
-def _readme(names: list[str], url: str) -> str:
-    return _README.format(
-        version=apex.VERSION,
-        objects=", ".join(names),
-        url=url,
-        tests=" ".join(f"--tests {name}" for name in apex.TEST_CLASSES),
-        schedule=apex.schedule_script(),
-        few=" and ".join(str(minute) for minute in FEW_MINUTES),
-        ping=apex.test_script(),
-    )
+def _removal(names: list[str], api_version: str) -> dict[str, bytes]:
+    """Return the files that remove the package, by path."""
+    stop = [apex.disable_script(), apex.unschedule_script(), apex.abort_script()]
+    folders: Mapping[str, Mapping[str, bytes]] = {
+        "package": removal.everything(names, api_version),
+        "last": removal.last(api_version),
+        "generated": removal.generated(names, api_version),
+    }
+    files = {
+        f"{_REMOVE}/{folder}/{name}": content
+        for folder, manifests in folders.items()
+        for name, content in manifests.items()
+    }
+    files[f"{_REMOVE}/stop.apex"] = "\n".join([*stop, ""]).encode()
+    files[f"{_REMOVE}/unassign.apex"] = (apex.unassign_script() + "\n").encode()
+    return files
+
+
+def _pages(names: list[str], url: str) -> dict[str, bytes]:
+    """Return the pages for the administrator, by file name."""
+    values = {
+        "version": apex.VERSION,
+        "objects": ", ".join(names),
+        "url": url,
+        "package": apex.PACKAGE,
+        "test": apex.REMOVAL_TEST,
+        "tests": " ".join(f"--tests {name}" for name in apex.TEST_CLASSES),
+        "schedule": apex.schedule_script(),
+        "few": " and ".join(str(minute) for minute in FEW_MINUTES),
+        "ping": apex.test_script(),
+    }
+    return {name: apex.page(name).format(**values).encode() for name in apex.PAGES}
 
 
 def _make_room(directory: Path) -> None:
@@ -80,4 +88,5 @@ def _make_room(directory: Path) -> None:
         raise UsageError(
             f"{directory} contains other files.", "Name an empty directory, or an earlier export."
         )
-    shutil.rmtree(directory / "force-app", ignore_errors=True)
+    for folder in (apex.CORE, apex.GENERATED, _REMOVE):
+        shutil.rmtree(directory / folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from rtsd.salesforce import package, soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.package import (
     ADMIN_PERMISSION_SET,
+    BYPASS,
     PERMISSION_SET,
     PURPOSE,
     REPORT_FOLDER,
@@ -101,6 +102,8 @@ class Inventory:
     permission_sets: dict[str, str] = field(default_factory=dict)
     """Name of a permission set of the package -> id."""
     assignments: list[Assignment] = field(default_factory=list)
+    bypass: str | None = None
+    """The id of the package's custom permission."""
     report_folder: str | None = None
     """The id of the folder of the package's reports."""
     relay: Relay | None = None
@@ -133,6 +136,7 @@ async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[s
         "triggers": partial(_code, client, found, "ApexTrigger"),
         "remote site": partial(_remote_site, client, found),
         "permission set": partial(_permission_sets, client, found),
+        "custom permission": partial(_bypass, client, found),
         "report folder": partial(_report_folder, client, found),
         "relay": partial(_relay, client, found),
         "jobs": partial(_jobs, client, found),
@@ -190,6 +194,12 @@ async def _permission_sets(client: Client, found: Inventory) -> None:
         Assignment(row.Id, full_id(row.AssigneeId), full_id(row.PermissionSetId))
         for row in page.rows(_AssignmentShape)
     ]
+
+
+async def _bypass(client: Client, found: Inventory) -> None:
+    """Read the custom permission (Object Reference, CustomPermission)."""
+    rows = (await client.query(soql.custom_permission(BYPASS), purpose=PURPOSE)).rows(_IdShape)
+    found.bypass = rows[0].Id if rows else None
 
 
 async def _report_folder(client: Client, found: Inventory) -> None:

@@ -30,6 +30,8 @@ from rtsd.salesforce.transport import is_loopback
 PURPOSE = "package"
 NOWHERE = "https://gateway.invalid"
 """A placeholder for the gateway's address if nothing is to be pushed (RFC 6761)."""
+REMOVAL_TEST = ApexTests("RunSpecifiedTests", (apex.REMOVAL_TEST,))
+"""Of a deployment that deletes all other Apex: it needs a test, and covers nothing that stays."""
 _WITHOUT_TESTS = "Developer Edition"
 
 
@@ -94,6 +96,12 @@ class Plan:
         if local:
             return ApexTests("RunLocalTests")
         return ApexTests("RunSpecifiedTests", apex.TEST_CLASSES) if self.is_production else NO_TESTS
+
+    def removal_tests(self, classes: tuple[str, ...] = (), *, local: bool = False) -> ApexTests:
+        """Return the tests of a removal: in production by default only the one that is there for it."""
+        if classes or local:
+            return self.tests(classes, local=local)
+        return REMOVAL_TEST if self.is_production else NO_TESTS
 
 
 async def make(

@@ -19,7 +19,7 @@ class InstallationReport:
     """The installed package compared with the plan."""
 
     state: str
-    """installed or missing."""
+    """installed, or missing, also if nothing but the test of removals is left."""
     version: str | None
     expected_version: str
     disabled: bool | None
@@ -49,8 +49,9 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
     found = await read_inventory(client, plan)
     row = package.org_row(found.settings, plan.org.id)
     names = apex.trigger_names(plan.objects)
+    code = [name for _, name in own_code(plan, found) if name != apex.REMOVAL_TEST]
     return InstallationReport(
-        state="installed" if own_code(plan, found) or found.fields else "missing",
+        state="installed" if code or found.fields else "missing",
         version=version_of(found),
         expected_version=apex.VERSION,
         disabled=row.disabled if row else None,
@@ -60,7 +61,7 @@ async def report(client: Client, plan: Plan) -> InstallationReport:
         triggers=[name for name, trigger in names.items() if trigger in found.triggers],
         untriggered=list(plan.untriggered),
         left_out=list(plan.left_out),
-        relay=found.relay if own_code(plan, found) else None,
+        relay=found.relay if code else None,
         jobs=found.jobs,
         differences=differences(plan, found),
         unknown=found.unknown,

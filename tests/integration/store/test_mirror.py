@@ -34,7 +34,7 @@ def _row(record_id: str, name: str | None, stamp: str, seen: int, *, partial: bo
         "OwnerId": f"owner of {record_id}",
         "SystemModstamp": stamp,
     }
-    return MirrorRow(values, Version(stamp, seen, seen), Source.PUSH, partial)
+    return MirrorRow(values, Version(stamp, seen, seen), Source.PUSH, partial, ("Name", "SystemModstamp"))
 
 
 async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> 
     async with await Database.open(tmp_path / "mirror.db") as database:
         async with database.transaction() as tx:
             await tables.ensure(tx, TABLE)
-            await mirror_writer.put(tx, TABLE, old, {})
+            await mirror_writer.put(tx, TABLE, old, ())
             await tx.execute(
                 "CREATE TRIGGER untouched AFTER UPDATE OF OwnerId ON Contact"
                 " BEGIN SELECT RAISE(ABORT, 'written'); END"
             )
         async with database.transaction() as tx:
-            await mirror_writer.put(tx, TABLE, fresh, {str(row.values["Id"]): row.values for row in old})
+            await mirror_writer.put(tx, TABLE, fresh, {"A", "B"})
         found = await database.fetch(f"{TABLE.select} ORDER BY Id")
     assert found == [
         ("A", None, "owner of A", SECOND, 2, 2, "push", 0),

@@ -16,8 +16,10 @@ from rtsd.core.schema import Field, Kind, ObjectSchema, kind_of
 from rtsd.core.values import mirror_value
 from rtsd.store import indexes, mirror, mirror_writer
 from rtsd.store import schema as tables
+from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
+from tests.support.csv_text import csv_text
 
 # contract 4
 DECLARED = {
@@ -140,12 +142,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
 
 @settings(max_examples=250)
 @given(
-    st.lists(st.fixed_dictionaries({kind: st.just("") | cell for kind, cell in CELLS.items()}), max_size=5)
+    st.lists(st.fixed_dictionaries({kind: st.just("") | cell for kind, cell in CELLS.items()}), max_size=5),
+    st.booleans(),
 )
 def test_csv_is_converted_as_json_is(
-    shared: tuple[asyncio.Runner, Database], cells: list[dict[Kind, str]]
+    shared: tuple[asyncio.Runner, Database],
+    cells: list[dict[Kind, str]],
+    as_text: bool,  # noqa: FBT001
 ) -> None:
-    """What SQLite makes of a cell is, in value and type, what `core.values` makes of it."""
+    """What SQLite makes of a cell is, in value and type, what `core.values` makes of it; in both loads."""
     runner, database = shared
     table = Table(ALL)
     stamp = "2026-03-01T10:00:00.000Z"
@@ -157,7 +162,10 @@ def test_csv_is_converted_as_json_is(
                 [f"003{place:012d}AAA", *(row[kind] for kind in Kind), stamp]
                 for place, row in enumerate(cells)
             ]
-            await mirror_writer.load(tx, table, table.columns, rows, Version("", 1, 2))
+            if as_text:
+                assert await CsvLoader().load(tx, table, csv_text(table.columns, rows), Version("", 1, 2))
+            else:
+                await mirror_writer.load(tx, table, table.columns, rows, Version("", 1, 2))
         names = ", ".join(f'"{kind.name}"' for kind in Kind)
         return await database.fetch(f"SELECT {names} FROM Thing ORDER BY Id")
 

@@ -16,7 +16,7 @@ from tests.support.apex.source_rules import Finding
 
 XSD = "{http://www.w3.org/2001/XMLSchema}"
 META = "{http://soap.sforce.com/2006/04/metadata}"
-DEFAULT = "force-app/main/default/"
+TRIGGERS = "/main/default/triggers/"
 COLUMNS = {"NAME", "CREATED_DATE", "LAST_UPDATE", "OWNER.ALIAS", "CREATEDBY_USER"}
 """Columns of list views that are no fields of the object's own."""
 
@@ -107,7 +107,7 @@ def _references(tree: Mapping[str, bytes]) -> Iterator[Finding]:
                     yield Finding(path, 0, f"no field {owner}.{element.text}")
         elif path.endswith(".platformEventSubscriberConfig-meta.xml"):
             name = etree.fromstring(content).findtext(f"{META}platformEventConsumer")
-            if f"{DEFAULT}triggers/{name}.trigger" not in tree:
+            if not any(other.endswith(f"{TRIGGERS}{name}.trigger") for other in tree):
                 yield Finding(path, 0, f"no trigger {name}")
 
 

@@ -36,6 +36,7 @@ KEYWORDS = {
 }  # fmt: skip
 IN_A_SAVE = {
     "Handler", "Exit", "Conditions", "Difference", "Config", "Change", "Errors", "Relay", "Persons",
+    "Catalog",
 }  # fmt: skip
 """Classes that run in the transaction of whoever saves, or in a trigger of a platform event."""
 NAMESPACES = {"Database", "EventBus", "Schema"}

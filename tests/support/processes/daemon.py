@@ -13,6 +13,7 @@ from pathlib import Path
 from rtsd.control import protocol
 from rtsd.control.client import ControlClient
 from rtsd.errors import DaemonUnreachable
+from tests.support.processes.cpu import cpu_s
 from tests.support.waiting import eventually
 
 LOOK_FOR_S = 20.0
@@ -34,6 +35,11 @@ class Daemon:
                 *wrapper, sys.executable, "-m", "rtsd", "run", "-c", str(config), stderr=stderr
             )
         return cls(process, socket, log)
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the process has used."""
+        return cpu_s(self.pid)
 
     @property
     def pid(self) -> int:

@@ -22,6 +22,7 @@ from rtsd.apex import (
     sfdx_project,
     trigger_names,
 )
+from tests.support.apex import metadata_rules
 
 OBJECTS = ["Contact", "Account", "User", "CampaignMember", "Invoice__c"]
 URL = "https://rts.example.com:8443/ignored/path"
@@ -179,14 +180,38 @@ def test_project_is_what_other_tools_deploy() -> None:
     """The project has its file of settings, and the same classes as the zip."""
     tree = sfdx_project(OBJECTS, URL, "66.0")
     project = json.loads(tree["sfdx-project.json"])
-    assert project["packageDirectories"] == [{"path": "force-app", "default": True}]
+    assert project["packageDirectories"] == [
+        {
+            "path": "force-app",
+            "default": True,
+            "package": "RTS",
+            "versionName": VERSION,
+            "versionNumber": f"{VERSION}.NEXT",
+        },
+        {"path": "generated"},
+    ]
     assert project["sourceApiVersion"] == "66.0"
+    assert {path.partition("/")[0] for path in tree} == {"force-app", "generated", "sfdx-project.json"}
     apex = {Path(path).name: content for path, content in tree.items() if path.endswith((".cls", ".trigger"))}
     zipped = metadata(OBJECTS, URL, "66.0")
     assert apex == {
         Path(path).name: content for path, content in zipped.items() if path.endswith((".cls", ".trigger"))
     }
     assert all(b"{{" not in content for content in tree.values() if b"<" in content)
+
+
+def test_the_core_is_the_same_for_every_org() -> None:
+    """What depends on objects, gateway and user is apart, so that the core can be a package of its own."""
+    ours = sfdx_project(OBJECTS, URL, "66.0", run_as="sync@acme.com", left_out=["Lead"])
+    other = sfdx_project([], "https://other.example", "66.0")
+    core = {path: content for path, content in ours.items() if path.startswith("force-app/")}
+    assert core == {path: content for path, content in other.items() if path.startswith("force-app/")}
+    generated = {Path(path).name for path in other if path.startswith("generated/")}
+    assert {name for name in generated if "-meta.xml" not in name} == {
+        "RTS_Trigger_Test.cls",
+        "RTS_Triggers.cls",
+    }
+    assert metadata_rules.findings(core) == []
 
 
 def test_version_is_the_apex_version() -> None:

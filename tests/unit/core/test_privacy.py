@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtsd.core.payload import Changes, PushedChange, read_push
-from rtsd.core.privacy import Privacy, convert, csv_rows, masked_push, masks
+from rtsd.core.privacy import MaskedRecord, Privacy, convert, csv_rows, masked_push, masks
 from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.core.values import mirror_value
 
 KEY = b"k" * 32
 RULES = {"Phone": "hash", "email": "last4", "Title": "drop"}
@@ -14,6 +19,11 @@ PRIVACY = Privacy(RULES, KEY)
 SCHEMA = ObjectSchema(
     "Contact",
     tuple(Field(name, "string", Kind.TEXT) for name in ("Id", "Phone", "Email", "Title", "Name")),
+    cursor=None,
+)
+EVERY_KIND = ObjectSchema(
+    "Thing",
+    (Field("Note", "string", Kind.TEXT), *(Field(kind.name, "x", kind) for kind in Kind)),
     cursor=None,
 )
 
@@ -101,3 +111,25 @@ def test_fields_that_are_not_mirrored_do_not_enter() -> None:
     listed = {"Id": "1", "Phone": "p", "SystemModstamp": "s", "Name": "n"}
     Privacy({}, KEY, fields=("name",)).push(listed)
     assert listed == {"Id": "1", "SystemModstamp": "s", "Name": "n"}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*EVERY_KIND.names, "Unknown", "notE"]),
+        st.none()
+        | st.sampled_from(["", "a", "\0", "é\0b", "2026-03-01T10:00:00.000+0000", True, 7, 0.5, {}]),
+    )
+)
+def test_records_are_converted_value_by_value(record: dict[str, Any]) -> None:
+    """Whole texts are not converted one by one, and yet come out as if they were."""
+    one_by_one: dict[str, Any] = {}
+    try:
+        for name, value in record.items():
+            field = EVERY_KIND.by_lower_name.get(name.lower())
+            if field is not None:
+                one_by_one[field.name] = mirror_value(field.kind, value)
+    except ValueError:
+        with pytest.raises(ValueError, match="is not a valid"):
+            convert(EVERY_KIND, MaskedRecord(dict(record)))
+    else:
+        assert convert(EVERY_KIND, MaskedRecord(dict(record))) == one_by_one

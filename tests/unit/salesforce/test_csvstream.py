@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
+import itertools
 import zlib
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from rtsd.salesforce import csvstream
 from rtsd.salesforce.csvstream import CsvParser, MalformedCsv, whole_records
+from tests.support.csv_text import as_csv
 
 CELL = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12
@@ -22,20 +22,13 @@ CELL = st.text(
 )
 
 
-def as_csv(rows: list[list[str]]) -> bytes:
-    """Write rows as Salesforce does: every value quoted, LF between records."""
-    out = io.StringIO(newline="")
-    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
-
-
 def read(data: bytes, cuts: list[int], *, compressed: bool = False) -> list[list[str]]:
     records = CsvParser(compressed=compressed)
     rows: list[list[str]] = []
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
-        rows += records.feed(data[start:end])
-    rows += records.finish()
+        rows += itertools.chain.from_iterable(part.rows() for part in records.feed(data[start:end]))
+    rows += itertools.chain.from_iterable(part.rows() for part in records.finish())
     return [records.header, *rows]
 
 
@@ -52,6 +45,34 @@ def test_any_table_comes_back_whatever_the_borders(
     """No text, quote or line break is changed by where the network cut the stream."""
     data = as_csv(table)
     assert read(gzip.compress(data) if compressed else data, cuts, compressed=compressed) == table
+
+
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=2, max_size=8)
+    )
+)
+def test_quoted_records_stay_text(table: list[list[str]]) -> None:
+    """Records that SQLite may read are left as they are, and counted; what looks like more is parsed."""
+    parser = CsvParser()
+    found = parser.feed(as_csv(table))
+    assert sum(part.count for part in found) == len(table) - 1
+    for part in found:
+        assert part.parsed is not None or part.data == as_csv(table[1:])
+    if not any('"' in cell or "," in cell for row in table for cell in row):
+        assert [part.parsed for part in found] == [None]
+
+
+@pytest.mark.parametrize("line", [b'"1",2', b'1,"2"', b"1,2", b'"1"x,"2"', b'"1","2"x'])
+def test_other_records_are_parsed_at_once(line: bytes) -> None:
+    """Values without quotes, or with text behind one, are no text for SQLite; damage is found here."""
+    parser = CsvParser()
+    try:
+        (part,) = parser.feed(b'"A","B"\n' + line + b'\n"3","4"\n')
+    except MalformedCsv:
+        assert b"x" in line
+    else:
+        assert part.parsed == [["1", "2"], ["3", "4"]]
 
 
 def test_every_single_byte_border() -> None:

@@ -17,7 +17,7 @@ from rtsd.workflows.installation.plan import Choice
 from rtsd.workflows.installation.reports import InstallationReport, report
 from tests.support.installation import Office
 
-WAITING = "The package is sending pushes; waiting for its jobs."
+WAITING = "Jobs of the package are under way; waiting for them to end."
 FIRST = "SELECT Disable_RTS__c, Error_Logging__c, Gateway_URL__c, Org_Id__c FROM RTS_Settings__c"
 
 
@@ -69,6 +69,7 @@ async def test_second_deployment_has_nothing_to_do(office: Office) -> None:
         ("UPDATE RemoteProxy SET EndpointUrl = ?", ["https://elsewhere.example"], "remote site"),
         ("UPDATE RemoteProxy SET IsActive = ?", [0], "remote site"),
         ("DELETE FROM PermissionSetAssignment WHERE Id <> ?", [""], "assignment"),
+        ("DELETE FROM CustomPermission WHERE DeveloperName = ?", ["RTS_Bypass"], "custom permission"),
     ],
 )
 async def test_what_was_changed_in_the_org_is_seen_and_put_right(
@@ -83,7 +84,7 @@ async def test_what_was_changed_in_the_org_is_seen_and_put_right(
     await office.deploy()
     assert told(await office.status()) == []
     deployed = (await office.calls())["deploy_create"] - before
-    assert deployed == (2 if part in ("code", "remote site") else 0)
+    assert deployed == (2 if part in ("code", "remote site", "custom permission") else 0)
 
 
 async def act(office: Office, action: str) -> None:

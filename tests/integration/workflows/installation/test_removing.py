@@ -7,6 +7,8 @@ import pytest
 from rtsd.errors import DeployFailed
 from tests.support.installation import Office
 
+WAITING = "Jobs of the package are under way; waiting for them to end."
+
 
 async def test_nothing_is_left(office: Office) -> None:
     """No component, no job, no row; a second time there is nothing to do."""
@@ -18,12 +20,13 @@ async def test_nothing_is_left(office: Office) -> None:
     office.org.create(office.org.admin, "RTS_Error__c", [error])[0].unwrap()
     removed = await office.remove()
     assert removed.left == []
-    assert "object RTS_Settings__c" in removed.done
+    assert {"object RTS_Settings__c", "custom permission RTS_Bypass"} <= set(removed.done)
     for kind in ("ApexClass", "ApexTrigger", "PermissionSet"):
         assert office.select(f"SELECT Name FROM {kind} WHERE Name LIKE 'RTS%'") == []
     assert office.select("SELECT Id FROM CronTrigger") == []
     assert office.select("SELECT Id FROM RemoteProxy") == []
     assert office.select("SELECT Id FROM Folder") == []
+    assert office.select("SELECT Id FROM CustomPermission") == []
     assert office.select("SELECT Id FROM PlatformEventSubscriberConfig") == []
     assert office.select("SELECT Id FROM PermissionSetAssignment") == []
     assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
@@ -49,13 +52,88 @@ async def test_what_failed_leaves_the_package_at_work(office: Office) -> None:
     assert (found.differences, found.disabled) == ([], False)
 
 
-async def test_production_runs_tests_when_code_goes(office: Office) -> None:
-    """The package's own tests go with it, so the org's are run."""
+async def produce(office: Office, *tests: str) -> None:
+    """Turn the org into production, with tests of its own, and deploy the package."""
     office.become("Enterprise Edition")
+    for name in tests:
+        theirs = {"Name": name, "Body": f"@IsTest private class {name} {{ }}"}
+        office.org.create(office.org.admin, "ApexClass", [theirs])[0].unwrap()
     await office.deploy()
     office.progress.clear()
+    office.said.clear()
+
+
+@pytest.mark.parametrize("goes", [True, False], ids=["runs a test that goes", "runs what stays"])
+async def test_production_runs_one_test_when_code_goes(*, goes: bool, office: Office) -> None:
+    """The package's own, which goes last; where Salesforce runs no test that goes, the org's run for it."""
+    await office.sim.control("switches", {"removed_tests_run": goes})
+    await produce(office, "Their_Test")
     assert (await office.remove()).left == []
-    assert any(progress.tests_total for progress in office.progress)
+    assert {progress.tests_total for progress in office.progress} == {1}
+    assert office.select("SELECT Name FROM ApexClass") == [("Their_Test",)]
+
+
+async def test_failing_tests_of_the_orgs_own_keep_nothing_but_an_empty_test(office: Office) -> None:
+    """All that does something goes; the last class goes with any test that passes."""
+    await produce(office, "Their_Failing_Test", "Their_Test")
+    await office.sim.fault("test_failed", path="Their_Failing_Test")
+    removed = await office.remove()
+    assert removed.left == ["ApexClass RTS_Removal_Test"]
+    assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
+    assert office.select("SELECT Id FROM CronTrigger") == []
+    assert (await office.status()).state == "missing"
+    removed = await office.remove(run_test="Their_Test")
+    assert (removed.done, removed.left) == (["ApexClass RTS_Removal_Test"], [])
+    assert len(office.select("SELECT Name FROM ApexClass")) == 2
+
+
+async def test_local_tests_that_fail_are_told_with_the_way_out(office: Office) -> None:
+    """Whoever asks for all tests of the org gets them; nothing changes, and the error says the way out."""
+    await produce(office, "Their_Failing_Test")
+    await office.sim.fault("test_failed", path="Their_Failing_Test")
+    with pytest.raises(DeployFailed) as caught:
+        await office.remove(local=True)
+    assert "Their_Failing_Test" in "\n".join(caught.value.details)
+    assert "without --local-tests" in caught.value.do
+    assert (await office.status()).differences == []
+
+
+def job(office: Office, status: str) -> str:
+    """Put a job of the package into the org's queue."""
+    ((sender,),) = office.select("SELECT Id FROM ApexClass WHERE Name = 'RTS_Sender'")
+    row = {"ApexClassId": sender, "JobType": "Queueable", "Status": status}
+    return office.org.create(office.org.admin, "AsyncApexJob", [row])[0].unwrap()
+
+
+@pytest.mark.parametrize("refusal", ["pending", "referenced"])
+async def test_jobs_that_wait_are_aborted(refusal: str, office: Office) -> None:
+    """A retry in ten minutes does not keep the package in the org, whatever Salesforce calls it."""
+    await office.sim.control("switches", {"class_with_job": refusal})
+    await office.deploy()
+    waiting = job(office, "Queued")
+    assert (await office.remove()).left == []
+    assert office.select(f"SELECT Status FROM AsyncApexJob WHERE Id = '{waiting}'") == [("Aborted",)]
+    assert WAITING not in office.said
+
+
+@pytest.mark.parametrize("refusal", ["pending", "referenced"])
+async def test_a_job_under_way_is_waited_for(refusal: str, office: Office) -> None:
+    """It ends by itself; one that does not leaves the package at work, and says what to do."""
+    await office.sim.control("switches", {"class_with_job": refusal})
+    await office.deploy()
+    job(office, "Processing")
+    with pytest.raises(DeployFailed) as caught:
+        await office.remove()
+    assert "Setup → Apex Jobs" in caught.value.do
+    assert (await office.status()).differences == []
+    office.said.clear()
+
+    async def until_it_ends(_seconds: float) -> None:
+        if WAITING in office.said:
+            office.org.database.execute("UPDATE AsyncApexJob SET Status = 'Completed'")
+
+    office.no_pause = until_it_ends
+    assert (await office.remove()).left == []
 
 
 async def test_a_trigger_left_over_goes_too(office: Office) -> None:

@@ -1,0 +1,142 @@
+"""Loads by SQLite's csv virtual table: byte-exact, all or nothing, and never over what the mirror knows."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from rtsd.core.change import Version
+from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.store import csv_extension, mirror_writer
+from rtsd.store import schema as tables
+from rtsd.store.csv_loader import CsvLoader
+from rtsd.store.database import Database
+from rtsd.store.mirror_writer import Tombstone
+from rtsd.store.schema import Table
+from tests.support.csv_text import csv_text
+
+STAMP = "2026-03-01T10:00:00.000Z"
+HOSTILE = [
+    '"', '""', '"""', ",", '","', "\n", "\r\n", "\r", '"\n"', '",\n"', "a\nb,c", "\x01\x0b\x0c\x1c\x7f",
+    "\u2028\u0085", "😀\n", "é" * 5_000, "x" * 131_072,
+    '"' * 10_000, "'; DROP TABLE Thing; --", "\ufeff", " ", "\\", "NULL",
+]  # fmt: skip
+VERSION = Version("", 1, 2)
+
+
+def row(place: int, text: str) -> list[str]:
+    """One row."""
+    return [f"003{place:012d}AAA", text, STAMP]
+
+
+@pytest.fixture
+async def table(database: Database) -> Table:
+    """A table of one text."""
+    fields = (Field("Id", "id", Kind.TEXT), Field("Text", "string", Kind.TEXT))
+    stamp = Field("SystemModstamp", "datetime", Kind.DATETIME)
+    table = Table(ObjectSchema("Thing", (*fields, stamp), cursor="SystemModstamp"))
+    async with database.transaction() as tx:
+        await tables.ensure(tx, table)
+    return table
+
+
+async def load(database: Database, table: Table, rows: list[list[str]], count: int | None = None) -> bool:
+    """Load rows by SQLite, in a transaction of their own."""
+    text = csv_text(table.columns, rows)
+    if count is not None:
+        text = type(text)(text.columns, text.pieces, count, text.parse)
+    async with database.transaction() as tx:
+        return await CsvLoader().load(tx, table, text, VERSION)
+
+
+async def texts(database: Database) -> list[str | None]:
+    """The texts in the table."""
+    return [text for (text,) in await database.fetch("SELECT Text FROM Thing ORDER BY Id")]
+
+
+async def test_hostile_texts_are_byte_exact(database: Database, table: Table) -> None:
+    """Quotes, separators, line breaks, controls and long texts come as they were sent; empty is null."""
+    assert await load(database, table, [row(place, text) for place, text in enumerate([*HOSTILE, ""])])
+    assert await texts(database) == [*HOSTILE, None]
+    ((partial, source),) = await database.fetch("SELECT DISTINCT _rts_partial, _rts_source FROM Thing")
+    assert (partial, source) == (0, "audit")
+
+
+async def test_loads_follow_each_other(database: Database, table: Table) -> None:
+    """A shorter text after a longer one leaves nothing of it; a rolled back load neither."""
+    loader = CsvLoader()
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as tx:
+            await loader.load(tx, table, csv_text(table.columns, [row(9, "gone")]), VERSION)
+            raise ZeroDivisionError
+    for rows in ([row(1, "a" * 10_000), row(2, "b")], [row(3, "c")], []):
+        async with database.transaction() as tx:
+            assert await loader.load(tx, table, csv_text(table.columns, rows), VERSION)
+    assert await texts(database) == ["a" * 10_000, "b", "c"]
+
+
+async def test_a_known_row_refuses_the_load(database: Database, table: Table) -> None:
+    """A row that a push brought meanwhile stays, and nothing beside it is inserted."""
+    assert await load(database, table, [row(2, "pushed")])
+    assert not await load(database, table, [row(1, "a"), row(2, "read"), row(3, "c")])
+    assert await texts(database) == ["pushed"]
+
+
+async def test_a_deleted_row_refuses_the_load(database: Database, table: Table) -> None:
+    """So does a tombstone."""
+    async with database.transaction() as tx:
+        gone = Tombstone(row(2, "")[0], Version(STAMP, 1, 2), STAMP, None, None)
+        await mirror_writer.add_tombstones(tx, table, [gone])
+    assert not await load(database, table, [row(1, "a"), row(2, "read")])
+    assert await texts(database) == []
+
+
+@pytest.mark.parametrize(
+    "damaged", [["003000000000009AAA", "a"], ["003000000000009AAA", "a", STAMP, "b"], [""]]
+)
+async def test_another_width_refuses_the_load(database: Database, table: Table, damaged: list[str]) -> None:
+    """A record with a value too few or too many shifts nothing."""
+    assert not await load(database, table, [row(1, "a"), damaged])
+    assert await texts(database) == []
+
+
+async def test_another_count_refuses_the_load(database: Database, table: Table) -> None:
+    """SQLite has to find as many records as were counted."""
+    assert not await load(database, table, [row(1, "a"), row(2, "b")], count=3)
+    assert await texts(database) == []
+
+
+async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: Table) -> None:
+    """Where it can't be found, or is damaged, every load is left to Python."""
+    damaged = tmp_path / "csv.so"
+    damaged.write_bytes(b"no library")
+    for file in (None, damaged):
+        monkeypatch.setattr(csv_extension, "extension", lambda file=file: file)
+        async with await Database.open(tmp_path / f"{file is None}.db") as database:
+            async with database.transaction() as tx:
+                await tables.ensure(tx, table)
+            assert not await load(database, table, [row(1, "a")])
+
+
+async def test_nobody_else_may_load_extensions(database: Database, table: Table) -> None:
+    """The writer's connection takes no other extension, and apsw's own SQLite is not in the process."""
+    with pytest.raises(Exception, match="not authorized"):
+        async with database.transaction() as tx:
+            await tx.execute("SELECT load_extension('anything')")
+    assert "apsw" not in sys.modules
+
+
+async def test_the_file_is_closed_with_its_loader(database: Database, table: Table) -> None:
+    """No descriptor stays behind."""
+    before = _descriptors()
+    assert await load(database, table, [row(1, "a")])
+    gc.collect()
+    assert _descriptors() == before
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
