@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rtsd.store import inbox_file
 from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
 from tests.support.clocks import FakeClock
 
 settings.register_profile(
@@ -30,6 +32,13 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A real database in a directory of its own."""
     async with await Database.open(tmp_path / "mirror.db") as opened:
         yield opened
+
+
+@pytest.fixture
+async def box(database: Database) -> AsyncIterator[Inbox]:
+    """The inbox of that database."""
+    async with await inbox_file.open_beside(database) as file:
+        yield await Inbox.restore(file, database)
 
 
 _measured = pytest.StashKey[list[str]]()

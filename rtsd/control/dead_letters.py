@@ -13,10 +13,10 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.privacy import stored_push
 from rtsd.errors import Conflict
 from rtsd.rules.engine import RuleEngine
-from rtsd.store import dead_letters, outbox
+from rtsd.store import dead_letters, held, outbox
 from rtsd.store.database import Database
 from rtsd.store.dead_letters import DELIVERY
-from rtsd.store.inbox import Arrival, Inbox
+from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -42,7 +42,7 @@ class DeadLetters:
         self._random_bytes = random_bytes
 
     async def retry(self, letter_id: int) -> None:
-        """Put a push into the inbox again, under an id of its own; a delivery into the outbox.
+        """Have a push applied again, under an id of its own; put a delivery into the outbox.
 
         A dead letter keeps its number until it has been applied or delivered, and when it fails again.
 
@@ -57,8 +57,9 @@ class DeadLetters:
                 return
             message = f"dead letter {letter_id} is tried again at {to_iso(self._now())}"
             await unit.note(Note("dead_letter", message=message))
-        webhook_id = dead_letters.retry_id(letter, self._random_bytes(8).hex())
-        await self._inbox.append(Arrival(webhook_id, self._now(), stored_push(letter.body)))
+            webhook_id = dead_letters.retry_id(letter, self._random_bytes(8).hex())
+            await held.requeue(unit.tx, self._now(), [(webhook_id, stored_push(letter.body))])
+            unit.on_commit(self._inbox.arrived.set)
 
     async def drop(self, letter_id: int) -> None:
         """Delete a dead letter. Raises NotFound, and Conflict for a delivery that is being sent again."""

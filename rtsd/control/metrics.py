@@ -27,6 +27,7 @@ from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.errors import AddressInUse
 from rtsd.store import sqlite
+from rtsd.store.files import inbox_path
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
@@ -206,7 +207,13 @@ def _rules(known: Iterable[protocol.RuleStatus]) -> Iterator[Metric]:
 
 def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:
     yield _gauge("rtsd_storage_ok", "1 if the last write succeeded.", float(status.storage == "ok"))
-    for name, file in (("database", path), ("wal", path.with_name(f"{path.name}-wal"))):
+    inbox = inbox_path(path)
+    for name, file in (
+        ("database", path),
+        ("wal", path.with_name(f"{path.name}-wal")),
+        ("inbox", inbox),
+        ("inbox_wal", inbox.with_name(f"{inbox.name}-wal")),
+    ):
         with suppress(OSError):
             yield _gauge(f"rtsd_{name}_bytes", f"Size of the {name} file.", file.stat().st_size)
     with suppress(OSError):

@@ -14,6 +14,7 @@ from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
 from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
 from rtsd.store.objects import StoredObject
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.freshness import Latency
@@ -37,6 +38,7 @@ class Views:
     """Makes the status out of the parts that know its facts."""
 
     database: Database
+    inbox: Inbox
     catalog: Catalog
     now: Callable[[], Millis]
     mode: ModeMachine
@@ -68,7 +70,8 @@ class Views:
     async def status(self) -> protocol.Status:
         """Return the status as of now."""
         now, database, mode = self.now(), self.database, self.mode
-        counts, rows = database.counts, await objects.row_counts(database)
+        counts, failure = database.counts, database.failure or self.inbox.file.failure
+        rows = await objects.row_counts(database)
         return protocol.Status(
             version=__version__,
             started_at=to_iso(self.started_at),
@@ -82,10 +85,10 @@ class Views:
             push=self._push(now),
             objects=[_object(mirrored, rows.get(mirrored.name, 0), now) for mirrored in self.catalog],
             quota=await self._quota(now),
-            inbox=protocol.Inbox(pending=counts.pending),
+            inbox=protocol.Inbox(pending=self.inbox.pending + counts.held),
             dead_letters=counts.dead_letters,
             errors_24h=counts.errors.last_day(now),
-            storage=f"error: {database.failure}" if database.failure else "ok",
+            storage=f"error: {failure}" if failure else "ok",
             privacy=[
                 protocol.PrivacyChange(object=applied.object, message=applied.message)
                 for applied in self.privacy
@@ -132,7 +135,7 @@ class Views:
             last_heartbeat_at=iso(push.last_heartbeat_at),
             quiet=push.quiet.value,
             quiet_proof=push.quiet_proof,
-            received_24h=self.database.counts.received.last_day(now),
+            received_24h=self.inbox.received.last_day(now),
             rejected_24h=self.rejected(),
             missed_24h=self.missed_pushes.missed_24h(),
         )

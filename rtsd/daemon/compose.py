@@ -37,7 +37,9 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
-from rtsd.store.database import Database, require_no_leftovers
+from rtsd.store import inbox_file
+from rtsd.store.database import Database
+from rtsd.store.files import require_no_leftovers
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
@@ -68,14 +70,11 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     base = await _base(config, stack, machine)
     readers = readers_of(base)
     channel = channel_of(base)
-    inbox = Inbox(base.database)
     registry = _registry()
     meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
-    gateway = _gateway(base, channel, keys, inbox=inbox, rejections=rejections, meters=meters)
+    gateway = _gateway(base, channel, keys, rejections=rejections, meters=meters)
     interval_sync = _interval_sync(base, readers, channel)
-    stream = stream_channel(
-        base, channel, keys=keys, inbox=inbox, rejections=rejections, interval_sync=interval_sync
-    )
+    stream = stream_channel(base, channel, keys=keys, rejections=rejections, interval_sync=interval_sync)
     shown = views_of(base, channel, gateway, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(
@@ -83,7 +82,6 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
         readers,
         channel,
         rule_engine=rule_engine,
-        inbox=inbox,
         interval_sync=interval_sync,
         stream=stream,
     )
@@ -139,6 +137,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await Database.open(config.store.path))
     require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
+    received = await stack.enter_async_context(await inbox_file.open_beside(database))
     journal = await Journal.open(database)
     publisher = Publisher()
 
@@ -153,7 +152,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
-    applied = await privacy_change.apply(database, objects, key, write_note)
+    applied = await privacy_change.apply(database, received, objects, key, write_note)
     catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
     applier = Applier(catalog, journal, matcher)
@@ -161,6 +160,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
         config=config,
         machine=machine,
         database=database,
+        inbox=await Inbox.restore(received, database),
         session=session,
         client=client,
         server_clock=server_clock,
@@ -198,7 +198,7 @@ def _client(
 
 
 def _gateway(
-    base: Base, channel: Channel, keys: Keys, *, inbox: Inbox, rejections: Rejections, meters: Meters
+    base: Base, channel: Channel, keys: Keys, *, rejections: Rejections, meters: Meters
 ) -> GatewayServer | None:
     return gateway_server(
         base.config,
@@ -206,7 +206,7 @@ def _gateway(
         database=base.database,
         catalog=base.catalog,
         org=base.org,
-        inbox=inbox,
+        inbox=base.inbox,
         evidence=channel.evidence,
         rejections=rejections,
         meters=meters,
@@ -259,7 +259,6 @@ def _services(
     channel: Channel,
     *,
     rule_engine: RuleEngine,
-    inbox: Inbox,
     interval_sync: IntervalSync,
     stream: StreamChannel | None,
 ) -> Services:
@@ -268,7 +267,7 @@ def _services(
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
     return Services(
-        inbox=inbox,
+        inbox=base.inbox,
         evidence=channel.evidence,
         subscriber=None if stream is None else stream.subscriber,
         realtime=RealTime(
@@ -277,7 +276,7 @@ def _services(
             work,
             server_clock=base.server_clock,
             org=base.org,
-            box=inbox,
+            box=base.inbox,
             mode=mode,
             push=channel.push,
             describe=describer.describe_for_push,
@@ -298,9 +297,11 @@ def _services(
         repairs=RepairService(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
-        retention=Retention(database, now, Keep(config.store.journal_keep, config.store.journal_max)),
-        storage_watch=StorageWatch(database),
-        watchdog=Watchdog(database, catalog, mode),
+        retention=Retention(
+            database, base.inbox, now, Keep(config.store.journal_keep, config.store.journal_max)
+        ),
+        storage_watch=StorageWatch(database, base.inbox.file),
+        watchdog=Watchdog((database, base.inbox.file), catalog, mode),
     )
 
 

@@ -97,6 +97,7 @@ def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pri
     )
     verifier = Verifier(
         base.database,
+        base.inbox,
         base.catalog,
         base.work,
         now=base.machine.wall,

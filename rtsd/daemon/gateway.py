@@ -66,7 +66,7 @@ def gateway_server(
             on_push=evidence.add,
             on_rejected=rejections.report,
             on_refused=rejections.count,
-            healthy=lambda: database.failure is None,
+            healthy=lambda: database.failure is None and inbox.file.failure is None,
             meters=meters,
         )
     )

@@ -80,6 +80,7 @@ class Base:
     config: Config
     machine: Machine
     database: Database
+    inbox: Inbox
     session: Session
     client: Client
     server_clock: ServerClock

@@ -16,7 +16,6 @@ from rtsd.errors import ConfigError
 from rtsd.gateway.rejections import Rejections
 from rtsd.salesforce.session import Session
 from rtsd.services import Service
-from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.interval_sync import IntervalSync
 
@@ -54,7 +53,6 @@ def stream_channel(
     channel: Channel,
     *,
     keys: Keys,
-    inbox: Inbox,
     rejections: Rejections,
     interval_sync: IntervalSync,
 ) -> StreamChannel | None:
@@ -72,7 +70,7 @@ def stream_channel(
 
     receiver = InboxReceiver(
         ReceiverDependencies(
-            inbox=inbox,
+            inbox=base.inbox,
             topic=TOPIC,
             secrets=lambda: keys.hmac,
             now=now,

@@ -26,6 +26,7 @@ def views_of(
 
     return Views(
         base.database,
+        base.inbox,
         base.catalog,
         base.machine.wall,
         mode=channel.mode,

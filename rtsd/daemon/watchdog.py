@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rtsd import systemd
 from rtsd.core.object_state import ObjectState
 from rtsd.core.plural import plural
@@ -15,19 +17,20 @@ STATUS_LINE_S = 5.0
 
 
 class Watchdog(Service):
-    """Pings systemd's watchdog for as long as services run and the database answers."""
+    """Pings systemd's watchdog for as long as services run and the files answer."""
 
     name = "systemd"
 
-    def __init__(self, database: Database, catalog: Catalog, mode: ModeMachine) -> None:
+    def __init__(self, files: Sequence[Database], catalog: Catalog, mode: ModeMachine) -> None:
         super().__init__()
-        self._database = database
+        self._files = files
         self._catalog = catalog
         self._mode = mode
 
     async def step(self) -> float:
-        """Ping the watchdog once. Raises RtsError if the database no longer answers."""
-        await self._database.pulse()
+        """Ping the watchdog once. Raises RtsError if a file no longer answers."""
+        for file in self._files:
+            await file.pulse()
         objects = list(self._catalog)
         live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
         systemd.status(f"{self._mode.mode}: {live} of {plural(len(objects), 'object')} live")

@@ -1,24 +1,27 @@
 """Online backups: a consistent copy of the database while it is in use, and the check of a copy.
 
-The copy runs page by page in a read transaction on a separate connection. Writers continue; their commits are
-not in the copy. Meanwhile the WAL cannot be reset and grows with every write.
+The copy runs page by page in read transactions on separate connections. Writers continue; their commits are
+not in the copy. Meanwhile the WALs cannot be reset and grow with every write. A copy is one file: the pushes
+that wait in the inbox, and the ids of all pushes, are put into the copy of the mirror.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.errors import CorruptDatabase, StorageFull
-from rtsd.store import migrations
-from rtsd.store.database import APPLICATION_ID, Database
+from rtsd.store import files, inbox_file
+from rtsd.store.database import Database
 from rtsd.store.sqlite import Error, aiosqlite, pysqlite3, store_error
 
 PAGES_PER_STEP = 1_024
 """4 MiB, short enough to stop between two steps."""
+PUSHES_PER_STEP, IDS_PER_STEP = 20, 10_000
 _SIZE = "SELECT page_count, page_count * page_size FROM pragma_page_count, pragma_page_size"
 SPARE = 16 << 20
 """Free bytes that a backup must leave for pushes."""
@@ -44,16 +47,16 @@ async def copy(database: Database, progress: Progress) -> Path:
     Stopped after `progress.stop`, and StoreError for SQLite's errors.
     """
     target: Path | None = None
+    inbox_path = files.inbox_path(database.path)
     try:
-        source = await aiosqlite.connect(f"file:{database.path}?mode=ro", uri=True, isolation_level=None)
-        try:
-            await source.execute("BEGIN")
-            ((progress.pages, size),) = await source.execute_fetchall(_SIZE)
-            _require_space(database.path.parent, size)
+        # the inbox first: what is applied until the mirror's turn is in both, and what comes later in neither
+        async with _snapshot(inbox_path) as inbox, _snapshot(database.path) as mirror:
+            ((progress.pages, size),) = await mirror.execute_fetchall(_SIZE)
+            ((_, more),) = await inbox.execute_fetchall(_SIZE)
+            _require_space(database.path.parent, size + more)
             target = _new_file(database.path)
-            await _copy_pages(source, target, progress)
-        finally:
-            await source.close()
+            await _copy_pages(mirror, target, progress)
+            await _add_inbox(inbox, target, progress)
     except BaseException as error:
         if target is not None:
             target.unlink(missing_ok=True)
@@ -61,6 +64,15 @@ async def copy(database: Database, progress: Progress) -> Path:
             raise store_error(error, str(target or database.path)) from error
         raise
     return target
+
+
+@asynccontextmanager
+async def _snapshot(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Connect to a file, as it is now."""
+    async with aiosqlite.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None) as connection:
+        await connection.execute("BEGIN")
+        await connection.execute_fetchall("SELECT 1 FROM _rts_meta LIMIT 1")  # BEGIN alone reads nothing
+        yield connection
 
 
 def _new_file(path: Path) -> Path:
@@ -81,7 +93,35 @@ async def _copy_pages(source: aiosqlite.Connection, target: Path, progress: Prog
         copied.execute("PRAGMA journal_mode=OFF")  # a kill leaves a partial copy, which is never used
         copied.execute("PRAGMA synchronous=OFF")  # the recipient syncs the copy
         await source.backup(copied, pages=PAGES_PER_STEP, progress=step, sleep=0)
-        copied.execute("PRAGMA journal_mode=DELETE")  # a single file, without a WAL
+
+
+async def _add_inbox(inbox: aiosqlite.Connection, target: Path, progress: Progress) -> None:
+    """Add the pushes that wait, and the ids of all, to a copy of the mirror; it is one file afterwards."""
+    async with aiosqlite.connect(target, isolation_level=None) as copied:
+        await copied.execute("PRAGMA journal_mode=OFF")
+        await copied.execute("PRAGMA synchronous=OFF")
+        await copied.execute("BEGIN")
+        ((applied,),) = await copied.execute_fetchall(inbox_file.SELECT_APPLIED)
+        waiting = f"SELECT webhook_id, received_at, body FROM _rts_inbox WHERE seq > {applied} ORDER BY seq"
+        async with inbox.execute(waiting) as rows:
+            put = "INSERT INTO _rts_held (webhook_id, received_at, body) VALUES (?, ?, ?)"
+            await _add(rows, PUSHES_PER_STEP, copied, put, progress)
+        async with inbox.execute("SELECT webhook_id, received_at FROM _rts_push_id ORDER BY rowid") as rows:
+            put = "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)"
+            await _add(rows, IDS_PER_STEP, copied, put, progress)
+        ((last,),) = await inbox.execute_fetchall("SELECT COALESCE(MAX(seq), 0) FROM _rts_inbox")
+        await copied.execute(inbox_file.PUT_APPLIED, (str(max(last, applied)),))
+        await copied.execute("COMMIT")
+        await copied.execute("PRAGMA journal_mode=DELETE")  # a single file, without a WAL
+
+
+async def _add(
+    rows: aiosqlite.Cursor, per_step: int, target: aiosqlite.Connection, insert: str, progress: Progress
+) -> None:
+    while step := await rows.fetchmany(per_step):
+        await target.executemany(insert, step)
+        if progress.stop:
+            raise Stopped
 
 
 def remove_leftovers(path: Path) -> None:
@@ -99,7 +139,8 @@ def check(path: Path) -> None:
             faults = [fault for (fault,) in found.execute("PRAGMA integrity_check(3)") if fault != "ok"]
     except Error as error:
         raise store_error(error, str(path)) from error
-    if application != APPLICATION_ID or not 0 < version <= migrations.LATEST:
+    known = 0 < version <= files.MIRROR.migrations.latest
+    if application != files.MIRROR.application_id or not known:
         raise CorruptDatabase(f"{path} is not a mirror of this rtsd", "repeat the backup")
     if faults:
         raise CorruptDatabase(

@@ -20,11 +20,9 @@ Fetch = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 class Counts:
     """The counts of a database, or the changes that a transaction makes to them."""
 
-    pending: int = 0
-    """Unapplied pushes."""
+    held: int = 0
+    """Pushes, or parts of them, that were taken out of the inbox and wait in the mirror."""
     dead_letters: int = 0
-    received: DailyCount = field(default_factory=DailyCount)
-    """Pushes by time of arrival."""
     errors: DailyCount = field(default_factory=DailyCount)
     """Logged errors; repetitions count at the time of the last one."""
     calls: dict[tuple[str, str], DailyCount] = field(default_factory=dict)
@@ -32,9 +30,8 @@ class Counts:
 
     def add(self, changes: Counts) -> None:
         """Add the changes of a transaction."""
-        self.pending += changes.pending
+        self.held += changes.held
         self.dead_letters += changes.dead_letters
-        self.received.merge(changes.received)
         self.errors.merge(changes.errors)
         for key, count in changes.calls.items():
             self.calls.setdefault(key, DailyCount()).merge(count)
@@ -63,13 +60,8 @@ class Counts:
 async def restore(fetch: Fetch) -> Counts:
     """Count the stored data, once at the start."""
     counts = Counts()
-    ((counts.pending,),) = await fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
+    ((counts.held,),) = await fetch("SELECT COUNT(*) FROM _rts_held")
     ((counts.dead_letters,),) = await fetch("SELECT COUNT(*) FROM _rts_dead_letter")
-    for minute, number in await fetch(
-        f"SELECT received_at / {MINUTE_MS}, COUNT(*) FROM _rts_inbox GROUP BY 1 ORDER BY 1 DESC"
-        f" LIMIT {MAX_MINUTES}"
-    ):
-        counts.received.add(minute * MINUTE_MS, number)
     for minute, number in await fetch(
         "SELECT substr(MIN(at), 1, 16), SUM(count) FROM _rts_error GROUP BY substr(at, 1, 16) ORDER BY 1 DESC"
         f" LIMIT {MAX_MINUTES}"

@@ -1,16 +1,14 @@
-"""The database file: locking, opening and creating it, read connections, write transactions.
+"""Open database files: read connections, write transactions.
 
-A single connection does every write and every checkpoint; readers have read-only connections. Transactions
-begin IMMEDIATE, because a deferred one that upgrades fails with BUSY_SNAPSHOT regardless of the busy
-time-out. In WAL mode with synchronous=FULL a commit survives a power cut, not only a kill.
+A single connection does every write and every checkpoint of a file; readers have read-only connections.
+Transactions begin IMMEDIATE, because a deferred one that upgrades fails with BUSY_SNAPSHOT regardless of the
+busy time-out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import sqlite3 as standard_sqlite
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -18,22 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
-from rtsd.errors import (
-    AnotherInstance,
-    ForeignDatabase,
-    NewerDatabase,
-    StorageFailed,
-    StorageUnwritable,
-    StoreError,
-)
-from rtsd.store import csv_extension, migrations
+from rtsd.errors import StorageFailed, StorageUnwritable, StoreError
+from rtsd.store import files
 from rtsd.store.counts import Counts, restore
 from rtsd.store.sqlite import Error, aiosqlite, require_sound, store_error
 
-APPLICATION_ID = 0x52545344  # "RTSD": identifies the database, also to file(1)
-BUSY_MS = 5_000
-WAL_KEPT = 64 << 20
-"""Bytes of the WAL file kept for reuse; growth due to a long-running reader is truncated."""
 PROBE_BYTES = 64 << 10
 _PROBE = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('probe', ?)"
 
@@ -98,19 +85,13 @@ class Reader:
 
 
 class Database:
-    """The open database. `async with await Database.open(path) as database: …`."""
+    """An open file. `async with await Database.open(path) as database: …` opens the mirror."""
 
     def __init__(
-        self,
-        path: Path,
-        lock: int,
-        *,
-        writer: aiosqlite.Connection,
-        reader: aiosqlite.Connection,
-        counts: Counts,
+        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, lock: int | None
     ) -> None:
         self.path = path
-        self.counts = counts
+        self.counts = Counts()
         """The counts of committed data."""
         self._lock_file = lock
         self._writer = writer
@@ -121,27 +102,34 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Open or create the database at `path` and migrate its schema.
+        """Open or create the mirror at `path`, lock it, and migrate its schema.
 
         Raises AnotherInstance, ForeignDatabase, NewerDatabase, CorruptDatabase or StorageUnwritable before
         anything is written.
         """
         require_sound()
-        _require_directory(path.parent)
-        lock = _lock(path)
+        files.require_directory(path.parent)
+        lock = files.lock(path)
         try:
-            if not _exists(path):
-                require_no_leftovers(path)
-                await _create(path)
-            writer = await _connect(path, read_only=False)
-            reader = await _connect(path, read_only=True)
-            counts = await restore(Reader(reader, path).fetch)
-        except BaseException as error:
+            if not files.exists(path, files.MIRROR):
+                files.require_no_leftovers(path)
+                await files.create(path, files.MIRROR)
+            opened = await cls.connected(path, files.MIRROR, lock)
+        except BaseException:
             os.close(lock)
-            if isinstance(error, Error):
-                raise store_error(error, str(path)) from error
             raise
-        return cls(path, lock, writer=writer, reader=reader, counts=counts)
+        opened.counts = await restore(opened.fetch)
+        return opened
+
+    @classmethod
+    async def connected(cls, path: Path, written_as: files.Format, lock: int | None = None) -> Self:
+        """Connect to an existing file, whose `lock` is released with it. Raises StoreError."""
+        try:
+            writer = await files.connect(path, written_as)
+            reader = await files.connect(path)
+        except Error as error:
+            raise store_error(error, str(path)) from error
+        return cls(path, writer, reader, lock)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -200,7 +188,7 @@ class Database:
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[Reader]:
         """Open a separate connection for long queries, which do not block other readers."""
-        connection = await _connect(self.path, read_only=True)
+        connection = await files.connect(self.path)
         try:
             yield Reader(connection, self.path)
         finally:
@@ -210,7 +198,8 @@ class Database:
         """Close the database; the last connection checkpoints and removes the WAL."""
         await self._reader.close()
         await self._writer.close()
-        os.close(self._lock_file)
+        if self._lock_file is not None:
+            os.close(self._lock_file)
 
     async def __aenter__(self) -> Self:
         return self
@@ -268,122 +257,3 @@ def _uri_to_peek(path: Path) -> str:
     except OSError as error:
         raise StorageUnwritable(f"{path} is not accessible: {error.strerror}", "check its owner") from error
     return f"file:{path}?mode=ro{unchanging}"
-
-
-async def _connect(path: Path, *, read_only: bool) -> aiosqlite.Connection:
-    mode = "ro" if read_only else "rw"
-    connection = await aiosqlite.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
-    try:
-        await connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-        if not read_only:
-            await connection.execute("PRAGMA journal_mode=WAL")
-            await connection.execute("PRAGMA synchronous=FULL")
-            await connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT}")
-            await csv_extension.enable(connection)
-            await migrations.run(connection)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-def _require_directory(directory: Path) -> None:
-    try:
-        exists = directory.is_dir()
-    except OSError as error:
-        reason = f"{directory} is not accessible: {error.strerror}"
-        raise StorageUnwritable(reason, "change its owner or mode") from error
-    if not exists:
-        raise StorageUnwritable(f"{directory} does not exist", "create it, owned by the user that runs rtsd")
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise StorageUnwritable(f"{directory} is not writable by this user", "change its owner or mode")
-
-
-def _lock(path: Path) -> int:
-    """Acquire the lock file next to the database; the kernel releases it when the process ends."""
-    try:
-        descriptor = os.open(
-            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-    except OSError as error:
-        raise StorageUnwritable(f"cannot lock {path}: {error.strerror}", "check the directory") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise AnotherInstance(
-            f"another rtsd is using {path}", "stop it, or set [store] path to another file for this one"
-        ) from None
-    return descriptor
-
-
-def _exists(path: Path) -> bool:
-    """Check an existing file without changing it; False for a missing or empty file. Raises StoreError."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    if not path.is_file():
-        raise StorageUnwritable(f"{path} is not a file", "set [store] path to a file")
-    if path.stat().st_mode & 0o077:
-        raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
-    try:
-        probe = standard_sqlite.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            (application,) = probe.execute("PRAGMA application_id").fetchone()
-            (found,) = probe.execute("PRAGMA user_version").fetchone()
-        finally:
-            probe.close()
-    except standard_sqlite.Error as error:
-        raise store_error(error, str(path)) from error
-    if application != APPLICATION_ID:
-        raise ForeignDatabase(
-            f"{path} is a database of another program",
-            "nothing was changed; set [store] path to another file",
-        )
-    if found > migrations.LATEST:
-        raise NewerDatabase(
-            f"{path} was written by a newer rtsd (schema {found}, this one supports {migrations.LATEST})",
-            "nothing was changed; run the newer version, or load into another file",
-        )
-    return True
-
-
-def require_no_leftovers(path: Path) -> None:
-    """Refuse to create a database beside the journal of an earlier one, which SQLite would replay into it.
-
-    Raises StorageUnwritable, and changes nothing.
-    """
-    left = [Path(f"{path}{suffix}") for suffix in ("-wal", "-journal")]
-    if not any(file.exists() and file.stat().st_size for file in left):
-        return
-    raise StorageUnwritable(
-        f"{path} is missing, but {path.name}-wal or {path.name}-journal of an earlier mirror is there: SQLite"
-        " would replay it into a new one",
-        f"put {path.name} back, or remove {path}-wal, {path}-shm and {path}-journal to load the mirror again",
-    )
-
-
-async def _create(path: Path) -> None:
-    """Create a new database under a temporary name and rename it when complete.
-
-    So a kill in between never leaves a partial database at `path`. Its mode 0600 applies to -wal and -shm
-    too.
-    """
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        for leftover in path.parent.glob(f"{unfinished.name}*"):
-            leftover.unlink()
-        os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        await (await _connect(unfinished, read_only=False)).close()
-        _sync(unfinished)
-        unfinished.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise StorageUnwritable(f"cannot create {path}: {error.strerror}", "check the directory") from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,12 +17,12 @@ UNKNOWN_FIELD = "UnknownField"
 DELIVERY = "delivery"
 """The kind of an undelivered message of a rule or alert; the other kind is push."""
 
-_IN_INBOX = (
-    "EXISTS (SELECT 1 FROM _rts_inbox WHERE body IS NOT NULL"
-    " AND webhook_id > 'retry-' || letter.id || '-' || letter.attempts || '-'"
+_IS_HELD = (
+    "EXISTS (SELECT 1 FROM _rts_held"
+    " WHERE webhook_id > 'retry-' || letter.id || '-' || letter.attempts || '-'"
     " AND webhook_id < 'retry-' || letter.id || '-' || letter.attempts || '.')"
 )
-"""Whether a letter waits in the inbox; the range of ids uses the index, which LIKE would not."""
+"""Whether a letter waits to be applied again; the range of ids uses the index, which LIKE would not."""
 
 _DELIVERY = "kind = 'delivery' AND webhook_id=?"
 
@@ -89,14 +89,14 @@ async def add(
 
 
 def retry_id(letter: DeadLetter, unique: str) -> str:
-    """The id under which a dead push returns to the inbox; it names the letter and its tries so far."""
+    """The id under which a dead push is applied again; it names the letter and its tries so far."""
     return f"retry-{letter.id}-{letter.attempts}-{unique}"
 
 
 async def is_being_retried(tx: Tx, letter_id: int) -> bool:
-    """Whether a dead push is in the inbox again."""
+    """Whether a dead push waits to be applied again."""
     found = await tx.fetch(
-        "SELECT 1 FROM _rts_dead_letter AS letter WHERE id=? AND " + _IN_INBOX, (letter_id,)
+        "SELECT 1 FROM _rts_dead_letter AS letter WHERE id=? AND " + _IS_HELD, (letter_id,)
     )
     return bool(found)
 
@@ -104,7 +104,7 @@ async def is_being_retried(tx: Tx, letter_id: int) -> bool:
 async def _retried(tx: Tx, object_name: str | None, record: str | None) -> int | None:
     rows = await tx.fetch(
         "SELECT id FROM _rts_dead_letter AS letter"
-        " WHERE kind='push' AND object IS ? AND record IS ? AND " + _IN_INBOX,
+        " WHERE kind='push' AND object IS ? AND record IS ? AND " + _IS_HELD,
         (object_name, record),
     )
     return int(rows[0][0]) if rows else None

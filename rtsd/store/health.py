@@ -12,13 +12,13 @@ PROBE_EVERY_S = 0.5
 
 
 class StorageWatch(Service):
-    """Probes the database after a failed write, so that health recovers without a push."""
+    """Probes a file after a failed write, so that health recovers without a push."""
 
     name = "storage"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, *files: Database) -> None:
         super().__init__()
-        self._database = database
+        self._files = files
 
     async def step(self) -> float:
         """Probe the storage if a write has failed.
@@ -26,10 +26,11 @@ class StorageWatch(Service):
         Raises StorageFailed after an I/O error: the kernel then guarantees nothing, so rtsd stops, and a
         restart recovers from the WAL (as PostgreSQL does: data_sync_retry).
         """
-        failure = self._database.failure
-        if failure is not None:
-            if "i/o error" in failure.lower():
-                raise StorageFailed(f"the disk failed: {failure}", "check the disk")
+        for file in self._files:
+            if file.failure is None:
+                continue
+            if "i/o error" in file.failure.lower():
+                raise StorageFailed(f"the disk failed: {file.failure}", "check the disk")
             with suppress(StoreError):
-                await self._database.probe()
+                await file.probe()
         return PROBE_EVERY_S

@@ -1,38 +1,42 @@
-"""The inbox: pushes that are stored durably before they are acknowledged, until they are applied."""
+"""The inbox: pushes that are stored durably before they are acknowledged, until they are applied.
+
+It is a file with a writer of its own, so that a push never waits for a transaction of the mirror. What else a
+channel must not lose, such as its position in a stream, belongs into the transaction of `Inbox._commit`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, Self
 
 import msgspec
 
-from rtsd.core.instant import Millis
+from rtsd.core.daily_count import MAX_MINUTES, DailyCount
+from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import UNTIL_WOKEN, Service
-from rtsd.store import dead_letters, meta
+from rtsd.store import inbox_file, meta, pushes
 from rtsd.store.database import Database, Queries, Tx
+from rtsd.store.pushes import Entry
 
 MAX_WAITING = 1_000
 """Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
 """Pushes per commit: one fsync covers all that arrived during the previous one."""
+SETTLE_AFTER = 64
+"""Applied pushes that are removed with the next commit, as each frees the pages of its body."""
+SETTLE_EVERY_S = 1.0
+"""Seconds between removals while no pushes arrive: each is a commit that a push might have to wait for."""
+
 ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
 
 _POSITION = "position of {}"
-
-
-class Entry(NamedTuple):
-    """A push in the inbox."""
-
-    seq: int
-    webhook_id: str
-    received_at: Millis
-    body: MaskedPush
 
 
 class Arrival(NamedTuple):
@@ -48,13 +52,39 @@ class Inbox(Service):
 
     name = "inbox"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, file: Database, *, applied: int, last: int, pending: int, received: DailyCount
+    ) -> None:
         super().__init__()
-        self._database = database
+        self.file = file
+        self.pending = pending
+        """Unapplied pushes."""
+        self.received = received
+        """Pushes by time of arrival."""
+        self._applied = applied
+        """The highest number that the mirror has applied."""
+        self._settled = applied
+        """The highest number that was removed."""
+        self._settled_at = 0.0
+        self._last = max(applied, last)
+        """The highest number in use."""
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
         """Set when there may be pushes to apply."""
         self._closed = False
+
+    @classmethod
+    async def restore(cls, file: Database, mirror: Database) -> Self:
+        """Restore the state of the last run, from the open file and the mirror."""
+        ((pending, last),) = await file.fetch("SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM _rts_inbox")
+        received = DailyCount()
+        for minute, number in await file.fetch(
+            f"SELECT received_at / {MINUTE_MS}, COUNT(*) FROM _rts_push_id GROUP BY 1 ORDER BY 1 DESC"
+            f" LIMIT {MAX_MINUTES}"
+        ):
+            received.add(minute * MINUTE_MS, number)
+        applied = await inbox_file.applied(mirror)
+        return cls(file, applied=applied, last=last, pending=pending, received=received)
 
     async def append(self, arrival: Arrival) -> bool:
         """Store a push durably and return after the commit; False if its id was received before.
@@ -76,31 +106,66 @@ class Inbox(Service):
 
         A push whose id was received before is not stored again. Raises StoreError.
         """
-        async with self._database.transaction() as tx:
+        async with self.file.transaction() as tx:
             if arrivals:
-                await _add(tx, arrivals)
+                await self._add(tx, arrivals)
             await meta.put(tx, _POSITION.format(stream), base64.b64encode(position).decode())
         if arrivals:
             self.arrived.set()
 
     async def position(self, stream: str) -> bytes | None:
         """The position of a stream (a replay id), or None if it never ran."""
-        found = await meta.get(self._database, _POSITION.format(stream))
+        found = await meta.get(self.file, _POSITION.format(stream))
         return None if found is None else base64.b64decode(found)
 
     async def knows(self, webhook_ids: Sequence[str]) -> bool:
         """Whether all of these pushes were received."""
-        return len(await _known(self._database, webhook_ids)) == len(set(webhook_ids))
+        return len(await _known(self.file, webhook_ids)) == len(set(webhook_ids))
 
     @property
     def has_room(self) -> bool:
         """Whether a stream may bring more pushes now, so that what waits stays small."""
-        return self._database.counts.pending < ROOM
+        return self.pending < ROOM
 
     async def step(self) -> float:
-        """Commit a group."""
+        """Commit a group, or remove applied pushes."""
         self._closed = False
-        return 0.0 if await self.commit() else UNTIL_WOKEN
+        if await self.commit():
+            return 0.0
+        behind = self._applied - self._settled
+        if not behind:
+            return UNTIL_WOKEN
+        pause = self._settled_at + SETTLE_EVERY_S - asyncio.get_running_loop().time()
+        if behind < SETTLE_AFTER and pause > 0:
+            return pause
+        with suppress(StoreError):  # the health check tells; pushes may still fit
+            async with self.file.transaction() as tx:
+                await self._settle(tx)
+            return 0.0
+        return SETTLE_EVERY_S
+
+    async def oldest(self) -> list[Entry]:
+        """The oldest unapplied pushes, as many as one transaction applies."""
+        return await pushes.oldest(self.file, "_rts_inbox WHERE seq > ?", (self._applied,))
+
+    async def mark_applied(self, tx: Tx, entries: Sequence[Entry]) -> None:
+        """Note in the mirror that the oldest pushes are applied, in the transaction that applies them.
+
+        Once it has committed, they are removed from the inbox.
+        """
+        last = entries[-1].seq
+        await inbox_file.mark_applied(tx, last)
+        tx.on_commit(partial(self._were_applied, last, len(entries)))
+
+    async def purge(self, before: Millis, most: int) -> int:
+        """Delete ids of pushes from before `before` (ms) among the oldest `most`; return the number.
+
+        Reads only those, so that it takes the same time for any number of pushes.
+        """
+        oldest = f"SELECT rowid, received_at FROM _rts_push_id ORDER BY rowid LIMIT {most}"
+        due = f"SELECT rowid FROM ({oldest}) WHERE received_at < ?"
+        async with self.file.transaction() as tx:
+            return await tx.executemany(f"DELETE FROM _rts_push_id WHERE rowid IN ({due})", [(before,)])
 
     async def close(self) -> None:
         """Fail all waiting appends."""
@@ -133,106 +198,60 @@ class Inbox(Service):
         return len(group)
 
     async def _commit(self, arrivals: Sequence[Arrival]) -> list[bool]:
-        async with self._database.transaction() as tx:
-            return await _add(tx, arrivals)
+        async with self.file.transaction() as tx:
+            return await self._add(tx, arrivals)
 
+    async def _add(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
+        """Add pushes; return which of them are new."""
+        known = await _known(tx, [arrival.webhook_id for arrival in arrivals])
+        fresh = []
+        for arrival in arrivals:
+            fresh.append(arrival.webhook_id not in known)
+            known.add(arrival.webhook_id)
+        added = [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh]
+        await tx.executemany(
+            "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)",
+            [(arrival.webhook_id, arrival.received_at) for arrival in added],
+        )
+        await tx.executemany(
+            "INSERT INTO _rts_inbox (seq, webhook_id, received_at, body) VALUES (?, ?, ?, ?)",
+            [(seq, *arrival) for seq, arrival in enumerate(added, self._last + 1)],
+        )
+        if self._applied - self._settled >= SETTLE_AFTER:
+            await self._settle(tx)
+        tx.on_commit(partial(self._were_added, added))
+        return fresh
 
-async def _add(tx: Tx, arrivals: Sequence[Arrival]) -> list[bool]:
-    """Add pushes; return which of them are new."""
-    known = await _known(tx, [arrival.webhook_id for arrival in arrivals])
-    fresh = []
-    for arrival in arrivals:
-        fresh.append(arrival.webhook_id not in known)
-        known.add(arrival.webhook_id)
-    await tx.executemany(
-        "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
-        [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh],
-    )
-    for arrival, is_fresh in zip(arrivals, fresh, strict=True):
-        if is_fresh:
-            _count(tx, arrival.received_at)
-    return fresh
+    async def _settle(self, tx: Tx) -> None:
+        """Remove the pushes that the mirror has applied, some at a time; their ids stay for late retries."""
+        last = min(self._applied, self._settled + MAX_GROUP)
+        await tx.execute("DELETE FROM _rts_inbox WHERE seq > ? AND seq <= ?", (self._settled, last))
+        tx.on_commit(partial(self._were_settled, last))
+
+    def _were_added(self, added: Sequence[Arrival]) -> None:
+        self._last += len(added)
+        self.pending += len(added)
+        for arrival in added:
+            self.received.add(arrival.received_at)
+
+    def _were_applied(self, last: int, count: int) -> None:
+        self._applied = last
+        self.pending -= count
+        self.wake.set()
+
+    def _were_settled(self, last: int) -> None:
+        self._settled = last
+        self._settled_at = asyncio.get_running_loop().time()
 
 
 async def _known(database: Queries, webhook_ids: Sequence[str]) -> set[str]:
     """The ids among these that were received before."""
     ids = msgspec.json.encode(webhook_ids).decode()
     rows = await database.fetch(
-        "SELECT webhook_id FROM _rts_inbox WHERE webhook_id IN (SELECT value FROM json_each(?))", (ids,)
+        "SELECT webhook_id FROM _rts_push_id WHERE webhook_id IN (SELECT value FROM json_each(?))", (ids,)
     )
     return {webhook_id for (webhook_id,) in rows}
 
 
 def _stopping() -> CannotCommit:
     return CannotCommit("rtsd is stopping", "it accepts pushes again after the restart")
-
-
-async def pending(database: Database, limit: int) -> list[Entry]:
-    """The oldest unapplied pushes, without held ones."""
-    rows = await database.fetch(
-        "SELECT seq, webhook_id, received_at, body FROM _rts_inbox"
-        " WHERE body IS NOT NULL AND held IS NULL ORDER BY seq LIMIT ?",
-        (limit,),
-    )
-    return [Entry(*row) for row in rows]
-
-
-async def requeue(tx: Tx, at: Millis, letters: Sequence[tuple[int, MaskedPush]]) -> None:
-    """Return dead letters, as (id, body), to the inbox under new ids."""
-    await tx.executemany(
-        "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",
-        [(f"again-{letter_id}-{at}", at, body) for letter_id, body in letters],
-    )
-    for _ in letters:
-        _count(tx, at)
-
-
-async def hold(tx: Tx, entry: Entry, parts: Mapping[str, MaskedPush]) -> None:
-    """Keep parts of a push, by object, until `release`; in the transaction that applied the rest."""
-    (first, body), *others = parts.items()
-    await tx.execute("UPDATE _rts_inbox SET body=?, held=? WHERE seq=?", (body, first, entry.seq))
-    await tx.executemany(
-        "INSERT INTO _rts_inbox (webhook_id, received_at, body, held) VALUES (?, ?, ?, ?)",
-        [(f"held-{entry.seq}-{name}", entry.received_at, body, name) for name, body in others],
-    )
-    tx.counts.pending += len(others)
-
-
-async def release(tx: Tx, object_name: str) -> int:
-    """Let the held pushes of an object be applied, before those received later; return their number."""
-    return await tx.executemany("UPDATE _rts_inbox SET held=NULL WHERE held=?", [(object_name,)])
-
-
-async def release_all_but(tx: Tx, object_names: Collection[str]) -> None:
-    """Let the held pushes of all other objects be applied."""
-    kept = msgspec.json.encode(list(object_names)).decode()
-    await tx.execute(
-        "UPDATE _rts_inbox SET held=NULL WHERE held > '' AND held NOT IN (SELECT value FROM json_each(?))",
-        (kept,),
-    )
-
-
-async def settle(tx: Tx, entries: Sequence[Entry]) -> None:
-    """Mark pushes as applied, in the transaction that applied them. Their ids stay to detect late retries."""
-    settled = await tx.executemany(
-        "UPDATE _rts_inbox SET body=NULL WHERE seq=? AND body IS NOT NULL",
-        [(entry.seq,) for entry in entries],
-    )
-    tx.counts.pending -= settled
-    await dead_letters.settle_retries(tx, (entry.webhook_id for entry in entries))
-
-
-def _count(tx: Tx, at: Millis) -> None:
-    """Count an added push."""
-    tx.counts.pending += 1
-    tx.counts.received.add(at)
-
-
-async def purge(tx: Tx, before: Millis, most: int) -> int:
-    """Delete ids of applied pushes from before `before` (ms) among the oldest `most`; return the number.
-
-    Reads only those, so that it takes the same time for any number of pushes.
-    """
-    oldest = f"SELECT seq, received_at, body FROM _rts_inbox ORDER BY seq LIMIT {most}"
-    applied = f"SELECT seq FROM ({oldest}) WHERE body IS NULL AND received_at < ?"
-    return await tx.executemany(f"DELETE FROM _rts_inbox WHERE seq IN ({applied})", [(before,)])

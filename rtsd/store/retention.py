@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from rtsd.core.instant import Millis, to_iso
-from rtsd.store import inbox
 from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
 
 AT_ONCE = 200
 """Rows per transaction, which takes a few milliseconds, as an entry is at a random place of each index."""
@@ -39,10 +39,9 @@ async def forget_errors(database: Database, before: Millis) -> int:
     return await _delete(database, "_rts_error", before)
 
 
-async def forget_push_ids(database: Database, before: Millis) -> int:
-    """Delete ids of pushes that were applied and came before then; return how many went."""
-    async with database.transaction() as tx:
-        return await inbox.purge(tx, before, AT_ONCE)
+async def forget_push_ids(inbox: Inbox, before: Millis) -> int:
+    """Delete a batch of the ids of pushes from before then; return its size."""
+    return await inbox.purge(before, AT_ONCE)
 
 
 async def journal_size(database: Database) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Rewrites of stored values, place by place, in batches that resume where they ended.
 
 For a changed privacy rule only. It concerns every place where the value of a record lives: rows, tombstones,
-the journal, pushes, deliveries and dead letters. Versions stay as they are: no record has changed.
+the journal, pushes (the inbox is emptied into the mirror before), deliveries and dead letters. Versions stay
+as they are: no record has changed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Place:
 DOCUMENTS = (
     Place(
         "inbox",
-        "SELECT seq, NULL, body FROM _rts_inbox WHERE body IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?",
-        "UPDATE _rts_inbox SET body=? WHERE seq=?",
+        "SELECT seq, NULL, body FROM _rts_held WHERE seq > ? ORDER BY seq LIMIT ?",
+        "UPDATE _rts_held SET body=? WHERE seq=?",
         at_once=50,
     ),
     Place(
@@ -112,13 +113,13 @@ async def rewrite_rows(
 
 
 async def erase_free_space(database: Database) -> None:
-    """Write the whole file again, so that nothing in its free pages or the WAL shows former values.
+    """Write a whole file again, so that nothing in its free pages or the WAL shows former values.
 
     It takes as much free space as the file has, and the WAL as much again. Raises StoreError.
     """
     if reason := await indexes.run_alone(database, "VACUUM"):
         raise StoreError(
             f"former values could not be erased from the free pages of {database.path}: {reason}",
-            "free as much space as the mirror has, twice; rtsd repeats it at the next start",
+            "free as much space as the file has, twice; rtsd repeats it at the next start",
         )
     await database.truncate_wal()

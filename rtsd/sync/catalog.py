@@ -8,7 +8,7 @@ from rtsd.core.object_state import ObjectEvent
 from rtsd.core.payload import Push
 from rtsd.core.privacy import MaskedPush, Privacy, masked_push
 from rtsd.core.schema import ObjectConfig
-from rtsd.store import inbox, meta, objects
+from rtsd.store import held, meta, objects
 from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
 from rtsd.sync import selection
@@ -50,7 +50,7 @@ class Catalog:
             for name in known.keys() - mirrored.keys():
                 await objects.save(tx, known[name], known[name].left_out())
             waiting = [restored.name for restored in mirrored.values() if restored.holds_pushes]
-            await inbox.release_all_but(tx, waiting)
+            await held.release_all_but(tx, waiting)
         return cls(mirrored)
 
     def __iter__(self) -> Iterator[MirroredObject]:

@@ -12,7 +12,7 @@ from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
-from rtsd.store import inbox, row_checksums
+from rtsd.store import held, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
@@ -131,7 +131,7 @@ class Describer:
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
             await object_states.described(unit, mirrored)
             if before.table is None:
-                await inbox.release(unit.tx, mirrored.name)
+                await held.release(unit.tx, mirrored.name)
             if to_fill:
                 await _note_to_fill(unit, mirrored, to_fill)
             lost = set(before.table.columns if before.table else ()).difference(table.columns)

@@ -16,7 +16,7 @@ from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.core.plural import plural
 from rtsd.errors import QuotaExhausted
-from rtsd.store import inbox
+from rtsd.store import held
 from rtsd.store.journal import Note
 from rtsd.sync.ledger import until
 from rtsd.sync.mirrored_object import Deferred, MirroredObject
@@ -132,7 +132,7 @@ async def resume(work: UnitsOfWork, mirrored: MirroredObject, at: Millis) -> Non
     """
     async with work.begin() as unit:
         if await _move(unit, mirrored, ObjectEvent.RESUMED):
-            await inbox.release(unit.tx, mirrored.name)
+            await held.release(unit.tx, mirrored.name)
             unit.on_commit(partial(mirrored.retry.resumed, at))
             await unit.note(Note("mode", mirrored.name, message=ObjectEvent.RESUMED.value))
 

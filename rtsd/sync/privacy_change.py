@@ -23,7 +23,7 @@ from rtsd.core.payload import Changes, encode_push, read_push
 from rtsd.core.privacy import ORDERING
 from rtsd.core.schema import ObjectConfig
 from rtsd.errors import MalformedPush, StoreError
-from rtsd.store import meta, objects, rewriting, row_checksums
+from rtsd.store import inbox_file, meta, objects, rewriting, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Queries, Tx, peek
 from rtsd.store.journal import Note
@@ -65,15 +65,19 @@ class Applied:
 
 
 async def apply(
-    database: Database, configs: Sequence[ObjectConfig], key: bytes, write_note: WriteNote
+    database: Database, inbox: Database, configs: Sequence[ObjectConfig], key: bytes, write_note: WriteNote
 ) -> list[Applied]:
-    """Apply what has changed since the last run, and say what was rewritten. Raises StoreError."""
+    """Apply what has changed since the last run, and say what was rewritten; `inbox` is the open file.
+
+    Raises StoreError.
+    """
     applied: list[Applied] = []
     while (change := await _pending(database) or await _changed(database, configs)) is not None:
         known = await objects.load(database)
         rewriters = _rewriters(change, known, key)
         active = {name.lower(): found for name, found in rewriters.items() if not found.is_idle()}
         if active:
+            await inbox_file.empty(database, inbox)
             await _rewrite(database, change, active, known)
         await _finish(database, change, rewriters, known)
         for name in change.now:
@@ -82,7 +86,7 @@ async def apply(
                 said = privacy_message.applied(active[name.lower()], _fields(known.get(name)), counts)
                 await _say(write_note, name, said, counts)
                 applied.append(Applied(name, said))
-    return applied + await _erase(database, write_note)
+    return applied + await _erase(database, inbox, write_note)
 
 
 async def preview(path: Path, configs: Sequence[ObjectConfig]) -> dict[str, str]:
@@ -309,11 +313,12 @@ async def _say(write_note: WriteNote, name: str, said: str, counts: Mapping[str,
     log.info("privacy applied", object=name, **{place.replace(" ", "_"): n for place, n in counts.items()})
 
 
-async def _erase(database: Database, write_note: WriteNote) -> list[Applied]:
+async def _erase(database: Database, inbox: Database, write_note: WriteNote) -> list[Applied]:
     """Erase former values from free pages and WAL; if that fails, say so, and repeat it at the next start."""
     if await meta.get(database, _ERASE) is None:
         return []
     try:
+        await rewriting.erase_free_space(inbox)
         await rewriting.erase_free_space(database)
     except StoreError as error:
         log.warning("privacy not erased", message=str(error))

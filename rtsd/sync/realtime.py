@@ -1,4 +1,4 @@
-"""Real-time sync: applies the pushes in the inbox to the mirror, in order of arrival."""
+"""Real-time sync: applies the pushes in the inbox, and those released, to the mirror, in order of arrival."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.services import Service
-from rtsd.store import dead_letters, inbox
+from rtsd.store import dead_letters, held
 from rtsd.store.database import Database
 from rtsd.store.dead_letters import UNKNOWN_FIELD
-from rtsd.store.inbox import Entry, Inbox
+from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
+from rtsd.store.pushes import Entry
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import PushActivity, store_last_push
@@ -26,8 +27,8 @@ from rtsd.sync.org import OrgIdentity
 from rtsd.sync.rows import from_pushed
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
-BATCH = 256
-"""Pushes applied in one transaction."""
+MOST_CHANGES = 500
+"""Changes after which a transaction ends: whoever waits for the mirror waits for a few hundred."""
 FUTURE_MS: Millis = 24 * 3_600_000
 """A stamp further in the future than this is not explained by an inaccurate clock."""
 BACKSTOP_S = 5.0
@@ -67,6 +68,7 @@ class RealTime(Service):
         self._work = work
         self._server_clock = server_clock
         self._org = org
+        self._inbox = box
         self._mode = mode
         self._push = push
         self._describe = describe
@@ -80,24 +82,40 @@ class RealTime(Service):
 
     async def apply_batch(self) -> int:
         """Apply the oldest pushes; return their number."""
-        entries = await inbox.pending(self._database, BATCH)
-        if not entries:
+        released = await held.released(self._database)
+        pushes = self._readable(released or await self._inbox.oldest())
+        if not pushes:
             return 0
-        pushes = [(entry, self._read(entry)) for entry in entries]
         await self._describe_unknown(pushes)
         async with self._work.begin() as unit:
             changes: list[Change] = []
-            held: set[int] = set()
+            held_again: set[int] = set()
             for entry, push in pushes:
                 applicable, waiting = self._divide(push)
                 changes += await self._changes(unit, entry, applicable)
                 if isinstance(push, Changes) and waiting:
                     await self._hold(unit, entry, push, waiting)
-                    held.add(entry.seq)
+                    held_again.add(entry.seq)
             await unit.apply(changes)
-            await inbox.settle(unit.tx, [entry for entry in entries if entry.seq not in held])
+            entries = [entry for entry, _ in pushes]
+            if released:
+                await held.settle(unit.tx, entries, held_again)
+            else:
+                await self._inbox.mark_applied(unit.tx, entries)
             await store_last_push(unit.tx, self._push)
-        return len(entries)
+        return len(pushes)
+
+    def _readable(self, entries: Sequence[Entry]) -> list[tuple[Entry, Push | MalformedPush]]:
+        """Decode pushes, until they have as many changes as one transaction applies."""
+        pushes = []
+        changes = 0
+        for entry in entries:
+            push = self._read(entry)
+            pushes.append((entry, push))
+            changes += len(push.changes) if isinstance(push, Changes) else 1
+            if changes >= MOST_CHANGES:
+                break
+        return pushes
 
     def _read(self, entry: Entry) -> Push | MalformedPush:
         try:
@@ -141,9 +159,9 @@ class RealTime(Service):
     async def _hold(
         self, unit: UnitOfWork, entry: Entry, push: Changes, waiting: Mapping[str, list[PushedChange]]
     ) -> None:
-        """Keep the changes that wait in the inbox."""
+        """Keep the changes that wait."""
         parts = {name: stored_push(encode_push(_part(push, changes))) for name, changes in waiting.items()}
-        await inbox.hold(unit.tx, entry, parts)
+        await held.hold(unit.tx, entry, parts)
         await unit.notes(
             [
                 Note("change", name, change.id, change.op, "push", "deferred")

@@ -11,6 +11,7 @@ from rtsd.core.instant import DAY_MS, Millis
 from rtsd.services import Service
 from rtsd.store import retention
 from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
 
 PUSH_ID_RETENTION_MS: Millis = 7 * DAY_MS
 """Much longer than the package retries a push, which is hours."""
@@ -35,9 +36,10 @@ class Retention(Service):
 
     name = "retention"
 
-    def __init__(self, database: Database, now: Callable[[], Millis], keep: Keep) -> None:
+    def __init__(self, database: Database, inbox: Inbox, now: Callable[[], Millis], keep: Keep) -> None:
         super().__init__()
         self._database = database
+        self._inbox = inbox
         self._now = now
         self._keep = keep
         self._deleted = 0
@@ -57,7 +59,7 @@ class Retention(Service):
     async def prune(self) -> int:
         """Delete some of the rows that are due; return their number."""
         database, now = self._database, self._now()
-        deleted = await retention.forget_push_ids(database, now - PUSH_ID_RETENTION_MS)
+        deleted = await retention.forget_push_ids(self._inbox, now - PUSH_ID_RETENTION_MS)
         if self._keep.journal_ms:
             deleted += await retention.forget_journal(database, now - self._keep.journal_ms)
             deleted += await retention.forget_errors(database, now - self._keep.journal_ms)

@@ -17,6 +17,7 @@ from rtsd.core.plural import plural
 from rtsd.errors import Conflict, RtsError
 from rtsd.store import mirror, objects, row_checksums
 from rtsd.store.database import Database
+from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
@@ -67,7 +68,7 @@ class Verification:
     at: Millis
     org: str | None
     faults: list[str]
-    """Damage to the file's structure, in SQLite's words."""
+    """Damage to the structure of the mirror's or the inbox's file, in SQLite's words."""
     objects: list[Verified]
 
 
@@ -77,6 +78,7 @@ class Verifier:
     def __init__(
         self,
         database: Database,
+        inbox: Inbox,
         catalog: Catalog,
         work: UnitsOfWork,
         *,
@@ -87,6 +89,7 @@ class Verifier:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
+        self._inbox = inbox
         self._catalog = catalog
         self._work = work
         self._now = now
@@ -108,10 +111,13 @@ class Verifier:
         return signing_key(path.with_name(path.name + ".key"), self._random_bytes)
 
     async def _faults(self) -> list[str]:
-        """Return SQLite's findings on the file's structure, none if it is sound."""
-        async with self._database.apart() as reader:
-            rows = await reader.fetch(f"PRAGMA integrity_check({MAX_FAULTS})")
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        """Return SQLite's findings on the structure of both files, none if they are sound."""
+        faults = []
+        for name, file in (("mirror", self._database), ("inbox", self._inbox.file)):
+            async with file.apart() as reader:
+                rows = await reader.fetch(f"PRAGMA integrity_check({MAX_FAULTS})")
+            faults += [f"{name}: {row[0]}" for row in rows if row[0] != "ok"]
+        return faults
 
     async def _object(self, mirrored: MirroredObject) -> Verified:
         found = Verified(mirrored.name, mirrored.state.value)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from rtsd.core.instant import to_iso
+from rtsd.core.privacy import MaskedPush
 from rtsd.store import indexes, rewriting
 from rtsd.store.database import Database
+from rtsd.store.inbox import Arrival
 from rtsd.workflows import check
 from tests.support.inprocess.stand import Stand, Standing
 
@@ -52,10 +54,9 @@ async def _spread(stand: Standing) -> Stand:
     org.advance(60)
     await org.read()
     values = {"Id": ids[0], "LastName": SEEN, **CANARY}
-    pushed = "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)"
-    await org.sabotage(pushed, "1", org.now(), _push(org, ids[0], {**values, "Strange__c": 1}))
+    await _received(org, "1", _push(org, ids[0], {**values, "Strange__c": 1}))
     await org.parts.services.realtime.apply_batch()
-    await org.sabotage(pushed, "2", org.now(), _push(org, ids[1], {**values, "Id": ids[1]}))
+    await _received(org, "2", _push(org, ids[1], {**values, "Id": ids[1]}))
     document = json.dumps({"v": 1, "rule": "r", "event": {}, "record": values, "old": values}).encode()
     delivery = "_rts_outbox (webhook_id, rule, destination, object, record, event, created_at, body)"
     delivery = f"INSERT INTO {delivery} VALUES ('w', 'r', 'd', 'Contact', ?, 1, 0, ?)"
@@ -65,6 +66,13 @@ async def _spread(stand: Standing) -> Stand:
     await org.sabotage(letter, "x", "Contact", ids[0], document, "delivery")
     await org.sabotage(letter, "y", None, None, b"CANARY-6 {", "push")
     return org
+
+
+async def _received(org: Stand, webhook_id: str, body: bytes) -> None:
+    """Put a push into the inbox."""
+    async with org.taking():
+        await asyncio.sleep(0)  # it runs
+        await org.parts.services.inbox.append(Arrival(webhook_id, org.now(), MaskedPush(body)))
 
 
 def _stored(org: Stand) -> bytes:

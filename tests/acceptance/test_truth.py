@@ -252,7 +252,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
         at_work.set()
 
     async def until_applied() -> None:
-        if org.parts.base.database.counts.pending:
+        if org.parts.base.inbox.pending:
             await asyncio.sleep(0.001)
             await until_applied()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from rtsd.cli import main
@@ -69,6 +72,31 @@ async def test_a_flipped_bit_is_found_and_repaired(stand: Standing) -> None:
     found = await verify(org)
     assert found.ok
     assert found.objects[0].broken == []
+
+
+def damage(inbox: Path) -> None:
+    """Store a row that its table does not allow: nothing but the check of the file finds it."""
+    change = "UPDATE sqlite_schema SET sql=replace(sql, ?, ?) WHERE name='_rts_push_id'"
+    strict, loose = "webhook_id TEXT NOT NULL", "webhook_id TEXT"
+    with closing(sqlite3.connect(inbox, isolation_level=None)) as file:
+        file.execute("PRAGMA writable_schema=ON")
+        file.execute(change, (strict, loose))
+        file.execute("PRAGMA writable_schema=RESET")
+        file.execute("INSERT INTO _rts_push_id VALUES (NULL, 0)")
+        file.execute("PRAGMA writable_schema=ON")
+        file.execute(change, (loose, strict))
+
+
+async def test_a_damaged_inbox_is_found(stand: Standing) -> None:
+    """The file is checked as the mirror's is, and the finding names it."""
+    org = await (await stand({"Lead": 20})).loaded()
+    org.advance(3_600)
+    await org.stop()
+    damage(org.place / "mirror.db.inbox")
+    await org.start()
+    found = await verify(org)
+    assert not found.ok
+    assert found.faults == ["inbox: NULL value in _rts_push_id.webhook_id"]
 
 
 async def test_what_is_written_is_not_called_broken(stand: Standing) -> None:

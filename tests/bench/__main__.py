@@ -13,12 +13,13 @@ import os
 import platform
 import sys
 
-from tests.bench import audit, feed, full_pushes, memory, overload, proof, pushes, rules, screen
+from tests.bench import audit, during_load, feed, full_pushes, memory, overload, proof, pushes, rules, screen
 
 BENCHMARKS = {
     "audit": audit.run,
     "pushes": pushes.run,
     "full": full_pushes.run,
+    "loading": during_load.run,
     "overload": overload.run,
     "feed": feed.run,
     "rules": rules.run,

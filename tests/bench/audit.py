@@ -77,11 +77,11 @@ async def audited(rig: Rig, rows: int) -> Audited:
         path.unlink()
     daemon = await rig.start()
     await eventually(lambda: _described(rig), "the object is described")
-    before, cpu = await _downloads(rig.org), daemon.cpu_s
+    before, cpu = await downloads(rig.org), daemon.cpu_s
     await daemon.client.start_audit(OBJECT, full=True)
 
     async def downloading() -> float | None:
-        return time.time() if await _downloads(rig.org) > before else None
+        return time.time() if await downloads(rig.org) > before else None
 
     first_byte = await eventually(downloading, "the result is downloaded", 300)
     await daemon.live(within=600)
@@ -105,7 +105,8 @@ def _described(rig: Rig) -> bool:
     return bool(rig.read(f'PRAGMA table_info("{OBJECT}")'))
 
 
-async def _downloads(org: SimulatedOrg) -> int:
+async def downloads(org: SimulatedOrg) -> int:
+    """How often results of Bulk jobs were requested."""
     return int((await org.stats())["calls"].get("bulk_results", 0))
 
 

@@ -18,6 +18,8 @@ from tests.support.processes.rig import standing
 from tests.support.processes.sender import Shot, firing, signed
 
 CHANGES = 200
+RECORDS = 20_000
+"""So many that a record is hardly changed twice in a transaction: a mass update changes each once."""
 P99_MS, APPLIED = 500, 10_000
 """What is wanted: the answers' p99, and changes applied a second."""
 
@@ -39,7 +41,7 @@ async def run(options: argparse.Namespace) -> Report:
     rates: list[float] = []
     p50s: list[float] = []
     p99s: list[float] = []
-    async with standing({pushes.OBJECT: pushes.RECORDS}) as rig:
+    async with standing({pushes.OBJECT: RECORDS}) as rig:
         daemon = await rig.start()
         await daemon.live()
         what = await pushes.order(rig)

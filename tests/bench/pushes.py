@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,12 +42,19 @@ class Fired:
 
 async def order(rig: Rig) -> dict[str, Any]:
     """What every round sends: updates of the org's own records, with every field."""
-    rows = [row async for row in rig.org.rows(OBJECT)]
+    return order_of(rig, [row async for row in rig.org.rows(OBJECT)])
+
+
+def order_of(rig: Rig, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Updates of these records, with every field."""
     return {
         "object": OBJECT,
         "org": rig.org.info["org_id"],
         "token": TOKEN,
-        "template": rows[0] | {"SystemModstamp": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())},
+        "template": {
+            **rows[0],
+            "SystemModstamp": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+        },
         "ids": [row["Id"] for row in rows],
         "connections": CONNECTIONS,
         "base": int(time.time()),

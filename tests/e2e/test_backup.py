@@ -60,7 +60,7 @@ async def backup_under_fire(rig: Rig, barrage: Barrage, file: Path) -> dict[str,
     status, out, err = await begun[0]
     assert (status, err) == (0, "")
     assert len(barrage.acked) > len(before), "nothing was pushed meanwhile"
-    held = {row[0] for row in rows_of(file, "SELECT webhook_id FROM _rts_inbox")}
+    held = {row[0] for row in rows_of(file, "SELECT webhook_id FROM _rts_push_id")}
     assert before <= held
     told: dict[str, object] = json.loads(out)
     return told

@@ -234,7 +234,7 @@ async def test_another_org(rig: Rig) -> None:
     await first.live()
     assert await first.terminate() == 0
     rig.log.unlink()
-    tables = ("Lead", "_rts_object", "_rts_meta", "_rts_journal", "_rts_inbox")
+    tables = ("Lead", "_rts_object", "_rts_meta", "_rts_journal", "_rts_held")
     before = [rig.read(f"SELECT * FROM {table}") for table in tables]
     mine = rig.org.info["org_id"]
     await rig.org.control("org", {"org_id": "00DQx0000000002EAA"})

@@ -35,4 +35,5 @@ async def test_answered_pushes_survive_power_cuts(tmp_path: Path) -> None:
             (check,) = rig.read("PRAGMA integrity_check")
             assert check[0] == "ok"
             assert barrage.lost() == set()
+            assert barrage.applied_twice() == 0
             await daemon.terminate()

@@ -181,8 +181,8 @@ async def _no_push_is_refused(rig: Rig, machine: Machine, measured: Callable[[st
     assert set(answers) <= {200, 503}, answers
     measured(f"3 restarts under {sum(answers.values())} pushes on connections of their own: {dict(answers)}")
     query = (
-        "import sqlite3; mirror = sqlite3.connect('file:/var/lib/rtsd/mirror.db?mode=ro', uri=True);"
-        "print(*[row[0] for row in mirror.execute('SELECT webhook_id FROM _rts_inbox')])"
+        "import sqlite3; inbox = sqlite3.connect('file:/var/lib/rtsd/mirror.db.inbox?mode=ro', uri=True);"
+        "print(*[row[0] for row in inbox.execute('SELECT webhook_id FROM _rts_push_id')])"
     )
     assert set(acked) <= set(machine.run("/usr/bin/python3", "-c", query).split())
 

@@ -47,7 +47,7 @@ async def test_a_busy_writer_delays_no_answer_after_the_commit(start: Start) -> 
     try:
         async with asyncio.timeout(ANSWER_S):
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        assert database.counts.pending == 1
+        assert rig.parts.base.inbox.pending == 1
         assert rig.mode is Mode.AWAITING_PACKAGE, "the transition is not in the journal yet"
     finally:
         over.set()
@@ -64,7 +64,7 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
     rig = await start({"Contact": 1})
     assert rig.parts.gateway is not None
     host, _, port = str(rig.parts.gateway.address).rpartition(":")
-    async with rig.parts.base.database.alone():
+    async with rig.parts.base.inbox.file.alone():
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(head_and_body(rig))
         await writer.drain()
@@ -76,7 +76,7 @@ async def test_a_sender_that_hangs_up_leaves_its_evidence(start: Start) -> None:
             await asyncio.sleep(0.01)
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
-    assert rig.parts.base.database.counts.pending == 1
+    assert rig.parts.base.inbox.pending == 1
 
 
 async def test_evidence_waits_for_space(start: Start) -> None:

@@ -218,7 +218,7 @@ async def test_bombs_are_refused_before_they_hurt(bomb: bytes, rig: Rig) -> None
     assert (status, answer["error"]) == (400, "MalformedPush")
     assert len(answer["message"]) < 400
     assert max(stalls) < STALL_S * 4
-    assert await rig.rows("SELECT * FROM _rts_inbox") == []
+    assert await rig.received("SELECT * FROM _rts_inbox") == []
 
 
 async def test_large_bodies_share_what_memory_there_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

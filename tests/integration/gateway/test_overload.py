@@ -90,7 +90,7 @@ async def clients(rig: Rig, number: int) -> AsyncIterator[list[Client]]:
 async def full(rig: Rig) -> AsyncIterator[None]:
     """As many pushes inside as are admitted, until the end of the block; then all are answered 200."""
     async with clients(rig, ADMITTED) as inside:
-        async with rig.parts.base.database.alone():  # they wait for their commit
+        async with rig.parts.base.inbox.file.alone():  # they wait for their commit
             for number, client in enumerate(inside):
                 await client.send(push(rig, f"inside-{number}"))
             await eventually(lambda: all_inside(rig), "every push is inside")

@@ -28,8 +28,8 @@ def contact(**more: Any) -> dict[str, Any]:
 
 def on_disk(rig: Rig) -> list[str]:
     """The webhook ids that are committed, as another process sees them."""
-    with closing(sqlite3.connect(f"file:{rig.place}/mirror.db?mode=ro", uri=True)) as other:
-        return [row[0] for row in other.execute("SELECT webhook_id FROM _rts_inbox ORDER BY seq")]
+    with closing(sqlite3.connect(f"file:{rig.place}/mirror.db.inbox?mode=ro", uri=True)) as other:
+        return [row[0] for row in other.execute("SELECT webhook_id FROM _rts_push_id ORDER BY rowid")]
 
 
 async def test_a_push_is_accepted_and_on_the_disk(rig: Rig) -> None:
@@ -147,9 +147,9 @@ async def test_over_12_mib_is_413(rig: Rig) -> None:
 
 async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     """Charter 5: Retry-After, healthz says so, and both recover without a restart."""
-    database = rig.parts.base.database
-    ((pages,),) = await rig.rows("PRAGMA page_count")
-    await limit_pages(database, pages)
+    inbox = rig.parts.base.inbox.file
+    ((pages,),) = await rig.received("PRAGMA page_count")
+    await limit_pages(inbox, pages)
     big = rig.changes(contact(fields={"Name": "x" * 200_000}))
     for name in ("msg_1", "msg_2"):
         status, answer, headers = await rig.push(big, name=name)
@@ -158,7 +158,7 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     assert on_disk(rig) == []
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (503, "unavailable")
-    await limit_pages(database)
+    await limit_pages(inbox)
     assert (await rig.push(big))[0] == 200
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (200, "ok")
@@ -214,7 +214,7 @@ async def test_private_values_never_reach_the_disk(start: Start) -> None:
     }
     odd = {name.lower(): value for name, value in fields.items()}
     await rig.push(rig.changes(contact(fields=fields), contact(fields=odd)))
-    ((body,),) = await rig.rows("SELECT body FROM _rts_inbox")
+    ((body,),) = await rig.received("SELECT body FROM _rts_inbox")
     assert b"Seen" in body
     assert b"IL-2" in body
     stored = b"".join(path.read_bytes() for path in sorted(rig.place.glob("mirror.db*")))
@@ -243,7 +243,7 @@ async def test_load_takes_pushes_in_groups(rig: Rig) -> None:
     )
     assert {status for status, _, _ in answers} == {200}
     assert len(on_disk(rig)) == 200
-    assert rig.parts.base.database.counts.pending == 200
+    assert rig.parts.base.inbox.pending == 200
 
 
 async def test_other_routes_are_refused(rig: Rig) -> None:

@@ -108,7 +108,7 @@ async def test_a_rules_failure_is_reported_after_a_write_that_failed(ruled: Make
     rig.advance(4_000)
     await rig.parts.readers.describer.describe(rig["Contact"])
     async with rig.parts.base.database.transaction() as tx:
-        await tx.execute("CREATE TRIGGER no BEFORE UPDATE ON _rts_inbox BEGIN SELECT RAISE(ABORT, 'no'); END")
+        await tx.execute("CREATE TRIGGER no BEFORE INSERT ON _rts_meta BEGIN SELECT RAISE(ABORT, 'no'); END")
     await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
     with pytest.raises(StoreError):
         await sender.settle()

@@ -12,11 +12,12 @@ import pytest
 
 from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.core.privacy import MaskedPush
-from rtsd.store import dead_letters, error_log, inbox, quota
+from rtsd.store import dead_letters, error_log, held, inbox_file, quota
 from rtsd.store.counts import Counts
 from rtsd.store.database import Database, Tx
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.inbox import Arrival, Inbox
+from rtsd.store.pushes import Entry
 
 NOW: Millis = 1_772_359_200_000
 
@@ -24,8 +25,7 @@ NOW: Millis = 1_772_359_200_000
 async def counted(database: Database) -> dict[str, Any]:
     """What SQL counts: the truth, by a full scan of each table."""
     day = NOW - DAY_MS
-    ((pending,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE body IS NOT NULL")
-    ((received,),) = await database.fetch("SELECT COUNT(*) FROM _rts_inbox WHERE received_at >= ?", (day,))
+    ((held_parts,),) = await database.fetch("SELECT COUNT(*) FROM _rts_held")
     ((letters,),) = await database.fetch("SELECT COUNT(*) FROM _rts_dead_letter")
     ((errors,),) = await database.fetch(
         "SELECT COALESCE(SUM(count), 0) FROM _rts_error WHERE at >= ?", (to_iso(day),)
@@ -36,8 +36,7 @@ async def counted(database: Database) -> dict[str, Any]:
         (day,),
     )
     return {
-        "pending": pending,
-        "received": received,
+        "held": held_parts,
         "dead_letters": letters,
         "errors": errors,
         "calls": dict(calls),
@@ -47,8 +46,7 @@ async def counted(database: Database) -> dict[str, Any]:
 def shown(counts: Counts) -> dict[str, Any]:
     """The same as status shows it."""
     return {
-        "pending": counts.pending,
-        "received": counts.received.last_day(NOW),
+        "held": counts.held,
         "dead_letters": counts.dead_letters,
         "errors": counts.errors.last_day(NOW),
         "calls": counts.calls_by_purpose("DailyApiRequests", NOW),
@@ -63,9 +61,8 @@ async def agreeing(database: Database) -> AsyncIterator[Tx]:
     assert shown(database.counts) == await counted(database)
 
 
-async def append(database: Database, *names: str, at: Millis = NOW) -> None:
+async def append(box: Inbox, *names: str, at: Millis = NOW) -> None:
     """Put pushes into the inbox, in one group."""
-    box = Inbox(database)
     tasks = [asyncio.create_task(box.append(Arrival(name, at, MaskedPush(b"{}")))) for name in names]
     await asyncio.sleep(0)
     while not all(task.done() for task in tasks):
@@ -82,13 +79,15 @@ async def bury(tx: Tx, record: str | None, reason: str = "BadValue") -> None:
 
 async def fill(database: Database) -> None:
     """Let everything happen that moves a count."""
-    await append(database, "a", "b", "c", "a")
-    await append(database, "b", "d", at=NOW - 2 * DAY_MS)
-    assert shown(database.counts) == await counted(database)
     async with agreeing(database) as tx:
-        entries = await inbox.pending(database, 2)
-        await inbox.settle(tx, entries)
-        await inbox.settle(tx, entries)
+        parts = {"Contact": MaskedPush(b"{}"), "Lead": MaskedPush(b"{}")}
+        await held.hold(tx, Entry(1, "a", NOW, MaskedPush(b"{}")), parts)
+    async with agreeing(database) as tx:
+        await held.release(tx, "Lead")
+    entries = await held.released(database)
+    for _ in range(2):
+        async with agreeing(database) as tx:
+            await held.settle(tx, entries, ())
     async with agreeing(database) as tx:
         for record in ("r1", "r1", "r2", None, None):
             await bury(tx, record)
@@ -100,7 +99,8 @@ async def fill(database: Database) -> None:
         await dead_letters.drop(tx, 1)
         await dead_letters.drop(tx, 1_000)
     async with agreeing(database) as tx:
-        await inbox.requeue(tx, NOW, await dead_letters.take(tx, "Contact", dead_letters.UNKNOWN_FIELD))
+        letters = await dead_letters.take(tx, "Contact", dead_letters.UNKNOWN_FIELD)
+        await held.requeue(tx, NOW, [(str(letter_id), body) for letter_id, body in letters])
     for minutes_ago, error in ((2_000, "A"), (1_000, "A"), (30, "A"), (20, "B"), (10, "B"), (0, "A")):
         async with agreeing(database) as tx:
             await error_log.add(tx, to_iso(NOW - minutes_ago * 60_000), error, "m", None)
@@ -116,10 +116,22 @@ async def test_counts_equal_what_sql_counts(tmp_path: Path) -> None:
     async with await Database.open(tmp_path / "mirror.db") as database:
         await fill(database)
         before = shown(database.counts)
-        assert (before["pending"], before["received"], before["dead_letters"]) == (3, 4, 4)
+        assert (before["held"], before["dead_letters"]) == (2, 4)
         assert (before["errors"], before["calls"]) == (6, {"audit": 10, "repair": 2})
     async with await Database.open(tmp_path / "mirror.db") as database:
         assert shown(database.counts) == before == await counted(database)
+
+
+async def test_the_inbox_counts_what_sql_counts(database: Database, box: Inbox) -> None:
+    """Pushes that wait and those of the last day, duplicates included; and again after a restart."""
+    await append(box, "a", "b", "c", "a")
+    await append(box, "b", "d", at=NOW - 2 * DAY_MS)
+    async with database.transaction() as tx:
+        await box.mark_applied(tx, (await box.oldest())[:1])
+    assert (box.pending, box.received.last_day(NOW)) == (3, 3)
+    await inbox_file.settle(box.file, await inbox_file.applied(database))
+    again = await Inbox.restore(box.file, database)
+    assert (again.pending, again.received.last_day(NOW)) == (3, 3)
 
 
 async def test_a_rollback_moves_no_count(database: Database) -> None:
@@ -128,7 +140,7 @@ async def test_a_rollback_moves_no_count(database: Database) -> None:
     before = shown(database.counts)
     with suppress(ZeroDivisionError):
         async with database.transaction() as tx:
-            await inbox.settle(tx, await inbox.pending(database, 10))
+            await held.settle(tx, await held.released(database), ())
             await bury(tx, "r9")
             await dead_letters.drop(tx, 2)
             await error_log.add(tx, to_iso(NOW), "C", "m", None)

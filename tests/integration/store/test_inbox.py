@@ -14,11 +14,12 @@ import pytest
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.services import repeat
-from rtsd.store import inbox
+from rtsd.store import inbox_file, pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
 from tests.support.full_disk import limit_pages
+from tests.support.waiting import eventually
 
 
 def arrival(name: str, body: bytes = b"{}") -> Arrival:
@@ -26,10 +27,10 @@ def arrival(name: str, body: bytes = b"{}") -> Arrival:
     return Arrival(name, 1_772_359_200_000, MaskedPush(body))
 
 
-def on_disk(database: Database) -> Callable[[], set[str]]:
+def on_disk(box: Inbox) -> Callable[[], set[str]]:
     """The committed ids, as another process would see them."""
-    other = pysqlite3.connect(f"file:{database.path}?mode=ro", uri=True)
-    return lambda: {row[0] for row in other.execute("SELECT webhook_id FROM _rts_inbox")}
+    other = pysqlite3.connect(f"file:{box.file.path}?mode=ro", uri=True)
+    return lambda: {row[0] for row in other.execute("SELECT webhook_id FROM _rts_push_id")}
 
 
 @asynccontextmanager
@@ -54,9 +55,21 @@ async def appended(box: Inbox, *arrivals: Arrival) -> list[bool | BaseException]
     return [task.exception() or task.result() for task in tasks]
 
 
-async def test_append_returns_only_after_the_commit(database: Database) -> None:
+async def apply(database: Database, box: Inbox, count: int) -> None:
+    """Mark the oldest as applied."""
+    async with database.transaction() as tx:
+        await box.mark_applied(tx, (await box.oldest())[:count])
+
+
+async def waiting_in(box: Inbox) -> int:
+    """How many bodies are in the file."""
+    ((count,),) = await box.file.fetch("SELECT COUNT(*) FROM _rts_inbox")
+    return int(count)
+
+
+async def test_append_returns_only_after_the_commit(box: Inbox) -> None:
     """Charter 1: while the commit is not through, nobody has an answer; when they have, it is on the disk."""
-    box, committed = Inbox(database), on_disk(database)
+    committed = on_disk(box)
     answered: list[str] = []
 
     async def push(name: str) -> None:
@@ -69,11 +82,10 @@ async def test_append_returns_only_after_the_commit(database: Database) -> None:
     assert len(answered) == 50
 
 
-async def test_while_the_disk_is_busy_nobody_is_answered(database: Database) -> None:
+async def test_while_the_disk_is_busy_nobody_is_answered(box: Inbox) -> None:
     """The writer's turn is taken: the append waits as long."""
-    box = Inbox(database)
     async with running(box):
-        async with database.transaction():
+        async with box.file.transaction():
             push = asyncio.create_task(box.append(arrival("m1")))
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -81,9 +93,8 @@ async def test_while_the_disk_is_busy_nobody_is_answered(database: Database) -> 
         assert await push
 
 
-async def test_one_commit_for_all_that_came_meanwhile(database: Database) -> None:
+async def test_one_commit_for_all_that_came_meanwhile(box: Inbox) -> None:
     """Group commit: the disk is asked once for many, at most for MAX_GROUP."""
-    box = Inbox(database)
     tasks = [asyncio.create_task(box.append(arrival(f"m{number}"))) for number in range(MAX_GROUP + 10)]
     await asyncio.sleep(0)
     assert await box.commit() == MAX_GROUP
@@ -91,34 +102,77 @@ async def test_one_commit_for_all_that_came_meanwhile(database: Database) -> Non
     assert await asyncio.gather(*tasks) == [True] * (MAX_GROUP + 10)
 
 
-async def test_the_same_id_is_taken_once(database: Database) -> None:
+async def test_the_same_id_is_taken_once(database: Database, box: Inbox) -> None:
     """In one group, in the next, and after a restart: one entry, and the truth about it."""
-    box = Inbox(database)
     assert await appended(box, arrival("a"), arrival("b"), arrival("a", b"other")) == [True, True, False]
     assert await appended(box, arrival("b"), arrival("c")) == [False, True]
-    again = Inbox(database)
+    again = await Inbox.restore(box.file, database)
     assert await appended(again, arrival("a")) == [False]
-    entries = await inbox.pending(database, 10)
+    entries = await again.oldest()
     assert [(entry.webhook_id, entry.body) for entry in entries] == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
 
 
-async def test_an_applied_push_is_remembered_until_it_is_purged(database: Database) -> None:
+async def test_an_applied_push_is_remembered_until_it_is_purged(database: Database, box: Inbox) -> None:
     """Charter 13: a retry after the five minutes, or days later, is a duplicate."""
-    box = Inbox(database)
     await appended(box, arrival("a"), arrival("b"))
-    entries = await inbox.pending(database, 10)
-    async with database.transaction() as tx:
-        await inbox.settle(tx, entries[:1])
+    await apply(database, box, 1)
     assert await appended(box, arrival("a")) == [False]
-    assert database.counts.pending == 1
-    async with database.transaction() as tx:
-        assert await inbox.purge(tx, 1_772_359_200_001, 10) == 1
+    assert box.pending == 1
+    assert await box.purge(1_772_359_200_001, 1) == 1
     assert await appended(box, arrival("a"), arrival("b")) == [True, False]
 
 
-async def test_a_crowd_is_turned_away_at_once(database: Database) -> None:
+async def test_a_push_does_not_wait_for_the_mirror(database: Database, box: Inbox) -> None:
+    """A load or a long apply holds the mirror's writer: pushes are committed meanwhile."""
+    async with running(box), database.transaction():
+        async with asyncio.timeout(10):
+            assert await box.append(arrival("a"))
+        assert on_disk(box)() == {"a"}
+
+
+async def test_what_is_applied_goes_with_a_later_commit(database: Database, box: Inbox) -> None:
+    """Soon, and without a commit of its own while pushes arrive."""
+    for number in range(3):
+        await appended(box, *(arrival(f"{number}-{place}") for place in range(MAX_GROUP)))
+    await apply(database, box, MAX_GROUP)
+    assert await waiting_in(box) == 3 * MAX_GROUP
+    await appended(box, arrival("one more"))
+    assert await waiting_in(box) == 2 * MAX_GROUP + 1
+    while box.pending:
+        await apply(database, box, MAX_GROUP)
+
+    async def emptied() -> bool:
+        return await waiting_in(box) == 0
+
+    async with running(box):
+        await eventually(emptied, "the inbox is empty")
+
+
+async def test_an_apply_that_is_rolled_back_keeps_its_pushes(database: Database, box: Inbox) -> None:
+    """The number is written with the changes, or not at all."""
+    await appended(box, arrival("a"), arrival("b"))
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as tx:
+            await box.mark_applied(tx, await box.oldest())
+            raise ZeroDivisionError
+    assert [entry.webhook_id for entry in await box.oldest()] == ["a", "b"]
+    assert box.pending == 2
+
+
+async def test_the_oldest_are_bounded_by_their_bytes(database: Database, box: Inbox) -> None:
+    """A transaction of the mirror ends after a megabyte; one push alone may be larger."""
+    sizes = (pushes.MOST_BYTES + 1, pushes.MOST_BYTES // 2, pushes.MOST_BYTES // 2, 1, 1)
+    await appended(box, *(arrival(f"{number}", b"x" * size) for number, size in enumerate(sizes)))
+    found = []
+    while entries := await box.oldest():
+        found.append([entry.webhook_id for entry in entries])
+        async with database.transaction() as tx:
+            await box.mark_applied(tx, entries)
+    assert found == [["0"], ["1", "2"], ["3", "4"]]
+
+
+async def test_a_crowd_is_turned_away_at_once(box: Inbox) -> None:
     """Backpressure: beyond MAX_WAITING nobody is kept waiting, and those who wait are served."""
-    box = Inbox(database)
     waiting = [asyncio.create_task(box.append(arrival(f"m{number}"))) for number in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(CannotCommit) as caught:
@@ -126,29 +180,28 @@ async def test_a_crowd_is_turned_away_at_once(database: Database) -> None:
     assert caught.value.retry_after_s > 0
     async with running(box):
         assert all(await asyncio.gather(*waiting))
-    assert database.counts.pending == MAX_WAITING
+    assert box.pending == MAX_WAITING
 
 
-async def test_a_failing_commit_keeps_nothing_and_says_so(database: Database) -> None:
+async def test_a_failing_commit_keeps_nothing_and_says_so(box: Inbox) -> None:
     """Charter 5: everybody in the group hears CannotCommit, nothing is on the disk, and the loop lives on."""
-    box, committed = Inbox(database), on_disk(database)
+    committed = on_disk(box)
     await appended(box, arrival("before"))
-    ((pages,),) = await database.fetch("PRAGMA page_count")
-    await limit_pages(database, pages)
+    ((pages,),) = await box.file.fetch("PRAGMA page_count")
+    await limit_pages(box.file, pages)
     async with running(box):
         found = await asyncio.gather(
             *(box.append(arrival(f"m{number}", b"x" * 50_000)) for number in range(5)), return_exceptions=True
         )
         assert [type(answer) for answer in found] == [CannotCommit] * 5
         assert committed() == {"before"}
-        await limit_pages(database)
+        await limit_pages(box.file)
         assert await box.append(arrival("m1", b"x" * 50_000))
     assert committed() == {"before", "m1"}
 
 
-async def test_who_goes_away_takes_nobody_along(database: Database) -> None:
+async def test_who_goes_away_takes_nobody_along(box: Inbox) -> None:
     """A sender that hangs up does not undo its own push, nor its neighbours'."""
-    box = Inbox(database)
     leaving, neighbour = (
         asyncio.create_task(box.append(arrival("a"))),
         asyncio.create_task(box.append(arrival("b"))),
@@ -157,29 +210,26 @@ async def test_who_goes_away_takes_nobody_along(database: Database) -> None:
     leaving.cancel()
     await box.commit()
     assert await neighbour
-    assert on_disk(database)() == {"a", "b"}
+    assert on_disk(box)() == {"a", "b"}
 
 
-async def test_a_stop_answers_nobody_wrongly(database: Database) -> None:
+async def test_a_stop_answers_nobody_wrongly(box: Inbox) -> None:
     """Ended amid a group: no 200 for what may not be on the disk."""
-    box = Inbox(database)
-    async with database.transaction():
+    async with box.file.transaction():
         push = asyncio.create_task(box.append(arrival("a")))
         async with running(box):
             for _ in range(5):
                 await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await push
-    assert on_disk(database)() == set()
+    assert on_disk(box)() == set()
 
 
-async def test_order_is_the_order_of_arrival(database: Database) -> None:
+async def test_order_is_the_order_of_arrival(box: Inbox) -> None:
     """Oldest first, also after a restart."""
-    box = Inbox(database)
     for group in (["c", "a"], ["b"]):
         await appended(box, *(arrival(name) for name in group))
-    assert [entry.webhook_id for entry in await inbox.pending(database, 10)] == ["c", "a", "b"]
-    assert [entry.webhook_id for entry in await inbox.pending(database, 1)] == ["c"]
+    assert [entry.webhook_id for entry in await box.oldest()] == ["c", "a", "b"]
 
 
 def test_it_survives_a_kill(tmp_path: Path) -> None:
@@ -187,9 +237,11 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
         "from rtsd.services import repeat\n"
+        "from rtsd.store import inbox_file\n"
         "from rtsd.store.database import Database; from rtsd.store.inbox import Arrival, Inbox\n"
         "async def main():\n"
-        "    box = Inbox(await Database.open(Path(sys.argv[1])))\n"
+        "    database = await Database.open(Path(sys.argv[1]))\n"
+        "    box = await Inbox.restore(await inbox_file.open_beside(database), database)\n"
         "    task = asyncio.create_task(repeat(box, box.step))\n"
         "    for n in range(20): await box.append(Arrival(f'm{n}', 0, b'{}'))\n"
         "    os.kill(os.getpid(), 9)\n"
@@ -201,15 +253,15 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
 
 
 async def pending_in(path: Path) -> int:
-    """How many pushes wait in a database."""
-    async with await Database.open(path) as database:
-        return database.counts.pending
+    """How many pushes wait for a mirror."""
+    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
+        return (await Inbox.restore(file, database)).pending
 
 
-async def test_nobody_waits_for_an_inbox_that_has_ended(database: Database) -> None:
+async def test_nobody_waits_for_an_inbox_that_has_ended(box: Inbox) -> None:
     """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
-    box, committed = Inbox(database), on_disk(database)
-    async with database.transaction():  # the first group can't be committed now
+    committed = on_disk(box)
+    async with box.file.transaction():  # the first group can't be committed now
         loop = asyncio.create_task(repeat(box, box.step))
         first = asyncio.create_task(box.append(arrival("first")))
         await asyncio.sleep(0)

@@ -21,8 +21,8 @@ from rtsd.errors import (
     RtsError,
     StorageUnwritable,
 )
-from rtsd.store import meta, migrations
-from rtsd.store.database import APPLICATION_ID, Database
+from rtsd.store import files, meta, migrations
+from rtsd.store.database import Database
 from rtsd.store.sqlite import pysqlite3
 
 
@@ -60,8 +60,8 @@ def foreign_in_wal(path: Path) -> None:
 def newer(path: Path) -> None:
     """A database of a later rtsd."""
     with sqlite3.connect(path) as other:
-        other.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        other.execute(f"PRAGMA user_version={migrations.LATEST + 1}")
+        other.execute(f"PRAGMA application_id={files.MIRROR.application_id}")
+        other.execute(f"PRAGMA user_version={migrations.MIRROR.latest + 1}")
         other.execute("CREATE TABLE _rts_meta (key, value)")
     other.close()
 
@@ -213,7 +213,7 @@ async def test_migrations_run_once_and_are_counted(tmp_path: Path) -> None:
             return tables, version, application
 
     first = await schema()
-    assert first[1:] == (migrations.LATEST, APPLICATION_ID)
+    assert first[1:] == (migrations.MIRROR.latest, files.MIRROR.application_id)
     assert await schema() == first
 
 
@@ -243,7 +243,7 @@ async def test_the_wal_is_given_back_after_a_long_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Charter 22: a reader keeps the WAL from being reset; once it is gone, so is what the WAL grew to."""
-    monkeypatch.setattr("rtsd.store.database.WAL_KEPT", 1 << 20)
+    monkeypatch.setattr("rtsd.store.files.WAL_KEPT", 1 << 20)
     async with await Database.open(tmp_path / "mirror.db") as database:
         reader = pysqlite3.connect(f"file:{tmp_path / 'mirror.db'}?mode=ro", uri=True)
         reader.execute("BEGIN")

@@ -173,7 +173,7 @@ async def test_the_stream_waits_while_the_inbox_is_full(rig: Rig, monkeypatch: p
         await rig.load()
         for number in range(3):
             await edit(rig, f"{number}")
-        await eventually(lambda: rig.parts.base.database.counts.pending >= 1, "a push in the inbox")
+        await eventually(lambda: rig.parts.base.inbox.pending >= 1, "a push in the inbox")
         await arrived(rig, "2")
         assert await rig.differences() == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import repeat
-from rtsd.store import backup, migrations, retention
+from rtsd.store import backup, inbox_file, migrations, retention
 from rtsd.store.database import Database
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
@@ -31,7 +31,7 @@ def prepare_old(path: Path) -> None:
     path.touch(mode=0o600)
     old = pysqlite3.connect(path, isolation_level=None)
     old.execute("PRAGMA journal_mode=WAL")
-    first = next(script for number, script in migrations.SCRIPTS if number == 1)
+    first = next(script for number, script in migrations.MIRROR.scripts if number == 1)
     old.executescript(f"BEGIN; {first.read_text()}; PRAGMA user_version=1; COMMIT")
     old.execute(_AN_ENTRY, ("2026-01-01T00:00:00.000Z", "kept"))
     old.close()
@@ -39,8 +39,8 @@ def prepare_old(path: Path) -> None:
 
 async def push(path: Path) -> None:
     """Take pushes; print the id of each once it is durable."""
-    async with await Database.open(path) as database:
-        inbox = Inbox(database)
+    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
+        inbox = await Inbox.restore(file, database)
         running = asyncio.create_task(repeat(inbox, inbox.step))
         for number in range(PUSHES):
             try:
@@ -51,12 +51,41 @@ async def push(path: Path) -> None:
         running.cancel()
 
 
+async def apply_waiting(database: Database, inbox: Inbox) -> None:
+    """Apply what waits, a push at a time: an entry of the journal tells of each."""
+    while entries := (await inbox.oldest())[:1]:
+        async with database.transaction() as tx:
+            await tx.execute(_AN_ENTRY, ("2026-01-01T00:00:00.000Z", entries[0].webhook_id))
+            await inbox.mark_applied(tx, entries)
+
+
+async def push_and_apply(path: Path) -> None:
+    """Take pushes, print the id of each once it is durable, apply them, and settle the inbox."""
+    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
+        inbox = await Inbox.restore(file, database)
+        for number in range(PUSHES):
+            waiting = asyncio.create_task(
+                inbox.append(Arrival(f"push-{number}", 0, MaskedPush(b"{}" * 3_000)))
+            )
+            await asyncio.sleep(0)
+            await inbox.commit()
+            await waiting
+            print(f"push-{number}", flush=True)  # noqa: T201 - the test reads it
+            if number % 3 != 1:
+                await apply_waiting(database, inbox)
+            if number % 2:
+                await inbox_file.settle(file, await inbox_file.applied(database))
+
+
 async def run(step: str, path: Path) -> None:
     """Do one step."""
     if step == "push":
         await push(path)
         return
-    async with await Database.open(path) as database:
+    if step == "apply":
+        await push_and_apply(path)
+        return
+    async with await Database.open(path) as database, await inbox_file.open_beside(database):
         if step == "backup":
             copied = await backup.copy(database, backup.Progress())
             copied.rename(path.with_name("copy.db"))

@@ -168,6 +168,10 @@ class Rig:
         """What is in the mirror."""
         return await self.parts.base.database.fetch(sql, parameters)
 
+    async def received(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """What is in the inbox's file."""
+        return await self.parts.base.inbox.file.fetch(sql, parameters)
+
     async def notes(self, kind: str) -> list[Note]:
         """The journal's entries of one type."""
         entries = await journal.after(self.parts.base.database, 0, limit=100_000)

@@ -78,3 +78,8 @@ class Barrage:
         """Return the pushes that were answered 200 and are not in the mirror, with their values."""
         names = {row["LastName"] for row in self.rig.read(f"SELECT LastName FROM {OBJECT}")}
         return {shot_id for shot_id in self.acked if f"{PII}-{shot_id}" not in names}
+
+    def applied_twice(self) -> int:
+        """Return how many pushes the journal tells of more than once; each brought a record of its own."""
+        pushed = "SELECT id FROM _rts_journal WHERE type='change' AND source='push' AND id IS NOT NULL"
+        return len(self.rig.read(f"{pushed} GROUP BY id HAVING COUNT(*) > 1"))

@@ -47,6 +47,11 @@ class Rig:
         return self.state / "mirror.db"
 
     @property
+    def inbox(self) -> Path:
+        """The inbox's file."""
+        return self.state / "mirror.db.inbox"
+
+    @property
     def log(self) -> Path:
         """What all daemons of this rig have written to stderr."""
         return self.place / "stderr"
@@ -138,6 +143,11 @@ class Rig:
         with closing(sqlite3.connect(f"file:{self.mirror}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             return database.execute(sql, parameters).fetchall()
+
+    def taken(self) -> set[str]:
+        """The ids of all pushes that were taken, applied or not."""
+        with closing(sqlite3.connect(f"file:{self.inbox}?mode=ro", uri=True)) as database:
+            return {webhook_id for (webhook_id,) in database.execute("SELECT webhook_id FROM _rts_push_id")}
 
     async def ends_equal(self, within: float = 20.0) -> None:
         """Wait until the pushes under way are answered, and mirror and org are equal in every field."""

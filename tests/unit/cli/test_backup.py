@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtsd.store import migrations
-from rtsd.store.database import APPLICATION_ID
+from rtsd.store.files import MIRROR
 
 Rtsd = Callable[..., Any]
 
 
-def mirror(path: Path, *, application: int = APPLICATION_ID, version: int = migrations.LATEST) -> bytes:
+LATEST = MIRROR.migrations.latest
+
+
+def mirror(path: Path, *, application: int = MIRROR.application_id, version: int = LATEST) -> bytes:
     """Return the bytes of a database."""
     with closing(sqlite3.connect(path)) as database:
         database.executescript(f"PRAGMA application_id={application}; PRAGMA user_version={version}")
@@ -57,7 +59,7 @@ def test_nothing_else_does(fault: str, rtsd: Rtsd, daemon: Any, tmp_path: Path) 
     daemon.answers["POST /v1/backup"] = {
         "changed": lambda: answer(whole[:-1] + b"x", of=whole),
         "foreign": lambda: answer(mirror(tmp_path / "foreign", application=0)),
-        "newer": lambda: answer(mirror(tmp_path / "newer", version=migrations.LATEST + 1)),
+        "newer": lambda: answer(mirror(tmp_path / "newer", version=LATEST + 1)),
         "damaged": lambda: answer(whole[:4096] + b"\xff" * 4096 + whole[8192:]),
     }[fault]()
     file.write_bytes(b"the one before")

@@ -16,16 +16,20 @@ from rtsd.control.protocol import Status
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = {path.name: path.read_text() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))}
-MIGRATIONS = sorted((ROOT / "rtsd" / "store" / "migrations").glob("*.sql"))
+_STORE = ROOT / "rtsd" / "store" / "migrations"
+MIGRATIONS = [sorted(folder.glob("*.sql")) for folder in (_STORE, _STORE / "inbox")]
 GLOSSARY = DOCUMENTS["glossary.md"]
 
 
 def tables() -> set[str]:
-    """Every table of a migrated database."""
-    database = sqlite3.connect(":memory:")
-    for script in MIGRATIONS:
-        database.executescript(script.read_text())
-    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    """Every table of the migrated files."""
+    found: set[str] = set()
+    for scripts in MIGRATIONS:
+        database = sqlite3.connect(":memory:")
+        for script in scripts:
+            database.executescript(script.read_text())
+        found |= {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return found
 
 
 def has_key(kind: Any, path: list[str]) -> bool:
