@@ -36,7 +36,7 @@ async def test_stopped_and_killed_amid_load_and_pushes() -> None:
         def second_page() -> bool:
             return any(row["rows_read"] >= PAGE for row in rig.read("SELECT rows_read FROM _rts_audit"))
 
-        await eventually(first_page, "the first page is on its way", 30)
+        await eventually(first_page, "the first page is on its way", 120)
         assert (await daemon.status()).push.received_24h > 0
         assert await daemon.terminate() == 0
         asked = await pages()
@@ -45,9 +45,9 @@ async def test_stopped_and_killed_amid_load_and_pushes() -> None:
             return await pages() > asked
 
         daemon = await rig.start()
-        await eventually(again, "the first page is on its way again", 30)
+        await eventually(again, "the first page is on its way again", 120)
         fault = await org.fault("slow", rate=SLOW)
-        await eventually(second_page, "the first page is stored", 60)
+        await eventually(second_page, "the first page is stored", 120)
         assert await daemon.kill() == -signal.SIGKILL
         await org.control(f"faults?id={fault}", method="DELETE")
         before = (await org.stats())["rows_served"]["bulk"]

@@ -17,14 +17,14 @@ LOOK_EVERY_S = 0.02
 
 
 @overload
-async def eventually(probe: Callable[..., Awaitable[T | None]], what: str, within: float = 15.0) -> T: ...
+async def eventually(probe: Callable[..., Awaitable[T | None]], what: str, within: float = 45.0) -> T: ...
 
 
 @overload
-async def eventually(probe: Callable[..., T | None], what: str, within: float = 15.0) -> T: ...
+async def eventually(probe: Callable[..., T | None], what: str, within: float = 45.0) -> T: ...
 
 
-async def eventually(probe: Callable[..., Any], what: str, within: float = 15.0) -> Any:
+async def eventually(probe: Callable[..., Any], what: str, within: float = 45.0) -> Any:
     """Return the first true result of `probe`; AssertionError with the last one when none comes in time."""
     deadline = time.monotonic() + within
     while True:

@@ -16,7 +16,7 @@ from rtsd.errors import DaemonUnreachable
 from tests.support.processes.cpu import cpu_s
 from tests.support.waiting import eventually
 
-LOOK_FOR_S = 20.0
+LOOK_FOR_S = 60.0
 
 
 class Daemon:
