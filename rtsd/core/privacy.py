@@ -81,6 +81,10 @@ class MaskedText:
         """Parse the rows."""
         return MaskedRows(self.columns, await self.parse())
 
+    def no_rows(self) -> MaskedRows:
+        """None of the rows."""
+        return MaskedRows(self.columns, [])
+
 
 class Privacy:
     """The privacy rules of an object, by field name regardless of case."""

@@ -166,7 +166,7 @@ class Applier:
         if isinstance(rows, MaskedText):
             if await self._csv_loader.load(tx, table, rows, version):
                 await records.add_rows(tx, mirrored.name, rows.count)
-                return MaskedRows(rows.columns, [])
+                return rows.no_rows()
             rows = await rows.rows()
         known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
         await mirror_writer.load(tx, table, new.columns, new.rows, version)
