@@ -16,6 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_SYNC := $(PIP_INSTALL) --requirement
 endif
 ARGS ?=
+WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check apex faults bench snap lock clean
@@ -27,7 +28,7 @@ demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing els
 	@$(BIN)/rtsd demo $(ARGS)
 
 test: $(READY) ## Run the fast tests
-	$(BIN)/pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY) ## Check lint, format, types of code and tests, and import contracts
 	$(BIN)/ruff check

@@ -14,13 +14,15 @@ from rtsd.salesforce.transport import Timeouts
 from tests.support.inprocess.stand import Stand, Standing
 
 RED_WITHIN_S = 10.0
+STREAM = '[push]\nchannel = "stream"\ntoken_file = "push-token"\nendpoint = "http://127.0.0.1:9"'
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Services)])
 @pytest.mark.parametrize("how", ["raises", "is cancelled"])
 async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, field: str, how: str) -> None:
     """Whichever service dies, in whatever way, the daemon ends loudly: nothing is green while broken."""
-    org = await (await stand({"Account": 1}, listen="127.0.0.1:0")).start()
+    more = STREAM if field == "subscriber" else ""
+    org = await (await stand({"Account": 1}, listen="127.0.0.1:0", more=more)).start()
     service = getattr(org.parts.services, field)
     if how == "raises":
         service.step = _fails

@@ -132,14 +132,17 @@ async def test_nobody_else_may_load_extensions(database: Database, table: Table)
 
 async def test_the_file_is_closed_with_its_loader(database: Database, table: Table) -> None:
     """No descriptor stays behind."""
+    before = _open_files()
     assert await load(database, table, [row(1, "a")])
     gc.collect()
-    assert [name for name in _open_files() if "memfd:rtsd-load" in name] == []
+    assert _open_files() <= before
 
 
-def _open_files() -> list[str]:
-    names = []
+def _open_files() -> set[tuple[str, int]]:
+    """The files of loads, by descriptor and inode."""
+    found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
-            names.append(str(descriptor.readlink()))
-    return names
+            if "memfd:rtsd-load" in str(descriptor.readlink()):
+                found.add((descriptor.name, descriptor.stat().st_ino))
+    return found
