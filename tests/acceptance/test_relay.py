@@ -125,6 +125,9 @@ async def until_named(org: Stand, what: str, *, beats: bool) -> int:
     for number in range(2, SILENCE_MIN + 2):
         await minute(org, number, beats=beats)
         if any(what in problem.what for problem in (await org.parts.views.status()).package.problems):
+            await (
+                org.parts.services.alerts.check()
+            )  # a second later at most; a stamp may have come in between
             return number - 1
     raise AssertionError("nothing named it in time")
 
