@@ -5,7 +5,7 @@ daemon, changes its configuration and the types of fields, reads windows and tak
 and at any time in between, a proof must leave mirror and org equal in every field: by fingerprints alone, or
 by windows first.
 
-`RTS_MODEL_RUNS=1000` plays so many games instead of 50. Clocks move only when told.
+`RTS_MODEL_RUNS=1000` plays so many games instead of 40. Clocks move only when told.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rtssim.schema.model import Field
 from tests.support.inprocess.board import FILTERS, LATEST_COMMIT_S, OBJECTS, Board, new_org
 from tests.support.inprocess.stand import Stand
 
-RUNS = int(os.environ.get("RTS_MODEL_RUNS", "50"))
+RUNS = int(os.environ.get("RTS_MODEL_RUNS", "40"))
 STEPS = 12
 """Moves of one game at most."""
 PRIVACY: list[dict[str, Any]] = [{}, {"privacy": {"Phone": "last4"}}, {"exclude": ["Phone"]}]
