@@ -13,6 +13,9 @@ from rtsd.core.instant import Millis, from_iso
 from rtsd.core.server_clock import MAX_CLOCK_SKEW_MS
 from rtsd.errors import MalformedPush
 
+MAX_DOCUMENT = 12 * 1024 * 1024
+"""The largest document that is accepted, in bytes (contract section 3)."""
+
 
 class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One element of `changes`, as sent."""

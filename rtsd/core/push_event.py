@@ -10,13 +10,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtsd.core.event_parts import Document, Part
-from rtsd.core.payload import Push, parse_push
+from rtsd.core.payload import MAX_DOCUMENT, Push, parse_push
 from rtsd.core.seal import unseal
 from rtsd.core.signature import SignatureHeaders, verify
 from rtsd.errors import MalformedPush, PushTooLarge, WrongOrg
-
-MAX_DOCUMENT = 12 * 1024 * 1024
-"""The gateway's limit on bodies, in bytes."""
 
 
 class _Event(msgspec.Struct):

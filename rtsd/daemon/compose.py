@@ -28,7 +28,6 @@ from rtsd.daemon.views import views_of
 from rtsd.daemon.watchdog import Watchdog
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
-from rtsd.gateway.server import GatewayServer
 from rtsd.machine import Machine
 from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
@@ -47,6 +46,7 @@ from rtsd.sync import privacy_change
 from rtsd.sync.apply import Applier
 from rtsd.sync.catalog import Catalog, privacy_key
 from rtsd.sync.checks import Checks
+from rtsd.sync.intake import Intake
 from rtsd.sync.interval_sync import IntervalSync
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.loading import Loader
@@ -72,9 +72,10 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     channel = channel_of(base)
     registry = _registry()
     meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
-    gateway = _gateway(base, channel, keys, rejections=rejections, meters=meters)
+    intake = _intake(base, channel, keys, rejections)
+    gateway = gateway_server(config, intake, mirror=base.database, rejections=rejections, meters=meters)
     interval_sync = _interval_sync(base, readers, channel)
-    stream = stream_channel(base, channel, keys=keys, rejections=rejections, interval_sync=interval_sync)
+    stream = stream_channel(base, intake, interval_sync)
     shown = views_of(base, channel, gateway, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(
@@ -197,20 +198,15 @@ def _client(
     )
 
 
-def _gateway(
-    base: Base, channel: Channel, keys: Keys, *, rejections: Rejections, meters: Meters
-) -> GatewayServer | None:
-    return gateway_server(
-        base.config,
-        keys,
-        database=base.database,
-        catalog=base.catalog,
-        org=base.org,
+def _intake(base: Base, channel: Channel, keys: Keys, rejections: Rejections) -> Intake:
+    return Intake(
         inbox=base.inbox,
-        evidence=channel.evidence,
-        rejections=rejections,
-        meters=meters,
+        secrets=lambda: keys.hmac,
         now=base.machine.wall,
+        org_id=lambda: base.org.id,
+        protect=base.catalog.protect,
+        on_push=channel.evidence.add,
+        on_rejected=rejections.report,
     )
 
 

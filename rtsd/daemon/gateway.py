@@ -6,20 +6,16 @@ Not part of `rtsd.config`, as most readers of a configuration open no gateway.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rtsd.config import Config
 from rtsd.config.values import Listen
-from rtsd.core.instant import Millis
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
-from rtsd.gateway.server import GatewayDependencies, GatewayServer
+from rtsd.gateway.server import GatewayServer
 from rtsd.gateway.tls import Certificate
 from rtsd.store.database import Database
-from rtsd.store.inbox import Inbox
-from rtsd.sync.catalog import Catalog
-from rtsd.sync.evidence import PushEvidence
-from rtsd.sync.org import OrgIdentity
+from rtsd.sync.intake import Intake
 
 
 class Keys:
@@ -41,34 +37,16 @@ class Keys:
 
 
 def gateway_server(
-    config: Config,
-    keys: Keys,
-    *,
-    database: Database,
-    catalog: Catalog,
-    org: OrgIdentity,
-    inbox: Inbox,
-    evidence: PushEvidence,
-    rejections: Rejections,
-    meters: Meters,
-    now: Callable[[], Millis],
+    config: Config, intake: Intake, *, mirror: Database, rejections: Rejections, meters: Meters
 ) -> GatewayServer | None:
     """Build the gateway, not yet listening; None if none is configured."""
     if not config.gateway.listen:
         return None
     return GatewayServer(
-        GatewayDependencies(
-            inbox=inbox,
-            secrets=lambda: keys.hmac,
-            now=now,
-            org_id=lambda: org.id,
-            protect=catalog.protect,
-            on_push=evidence.add,
-            on_rejected=rejections.report,
-            on_refused=rejections.count,
-            healthy=lambda: database.failure is None and inbox.file.failure is None,
-            meters=meters,
-        )
+        intake,
+        meters,
+        on_refused=rejections.count,
+        healthy=lambda: mirror.failure is None and intake.inbox.file.failure is None,
     )
 
 

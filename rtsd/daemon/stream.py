@@ -10,13 +10,12 @@ from rtsd.control import protocol
 from rtsd.control.wire import iso
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
-from rtsd.daemon.gateway import Keys
-from rtsd.daemon.parts import Base, Channel
+from rtsd.daemon.parts import Base
 from rtsd.errors import ConfigError
-from rtsd.gateway.rejections import Rejections
 from rtsd.salesforce.session import Session
 from rtsd.services import Service
 from rtsd.store.journal import Note
+from rtsd.sync.intake import Intake
 from rtsd.sync.interval_sync import IntervalSync
 
 if TYPE_CHECKING:
@@ -48,19 +47,12 @@ class StreamChannel:
         )
 
 
-def stream_channel(
-    base: Base,
-    channel: Channel,
-    *,
-    keys: Keys,
-    rejections: Rejections,
-    interval_sync: IntervalSync,
-) -> StreamChannel | None:
+def stream_channel(base: Base, intake: Intake, interval_sync: IntervalSync) -> StreamChannel | None:
     """Build the stream channel; None for another channel."""
     config, now = base.config, base.machine.wall
     if config.push.channel != "stream":
         return None
-    from rtsd.stream.inbox_receiver import InboxReceiver, ReceiverDependencies  # noqa: PLC0415 - see above
+    from rtsd.stream.inbox_receiver import InboxReceiver  # noqa: PLC0415 - see above
     from rtsd.stream.subscriber import Endpoint, Subscriber  # noqa: PLC0415 - see above
 
     async def catch_up(why: str) -> None:
@@ -68,20 +60,7 @@ def stream_channel(
         await base.work.note(Note("package", message=f"every object is being read: {why}"))
         interval_sync.catch_up()
 
-    receiver = InboxReceiver(
-        ReceiverDependencies(
-            inbox=base.inbox,
-            topic=TOPIC,
-            secrets=lambda: keys.hmac,
-            now=now,
-            org_id=lambda: base.org.id,
-            protect=base.catalog.protect,
-            on_push=channel.evidence.add,
-            on_rejected=rejections.report,
-            catch_up=catch_up,
-            report=base.work.report,
-        )
-    )
+    receiver = InboxReceiver(intake, TOPIC, catch_up=catch_up, report=base.work.report)
     subscriber = Subscriber(
         Endpoint(config.push.endpoint, TOPIC, _ca_file(config)),
         tokens=base.session,

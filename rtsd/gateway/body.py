@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import ClientPayloadError, http, web
 
+from rtsd.core.payload import MAX_DOCUMENT
 from rtsd.errors import CannotCommit, MalformedPush, PushTimedOut, PushTooLarge
 
-MAX_BODY = 12 * 1024 * 1024
 DEADLINE_S = 10.0
 """The default time-out of an Apex callout: no genuine sender is slower."""
 SMALL = 64 * 1024
@@ -31,7 +31,7 @@ class BodyReader:
 
         Raises PushTooLarge, PushTimedOut, MalformedPush and CannotCommit.
         """
-        if request.content_length is not None and request.content_length > MAX_BODY:
+        if request.content_length is not None and request.content_length > MAX_DOCUMENT:
             raise _too_large()
         body, counted = bytearray(), 0
         try:
@@ -50,7 +50,7 @@ class BodyReader:
 
     def _count(self, size: int, counted: int) -> int:
         """Count a body that has grown to `size` bytes, `counted` of them so far; return the new count."""
-        if size > MAX_BODY:
+        if size > MAX_DOCUMENT:
             raise _too_large()
         if size <= SMALL:
             return counted

@@ -7,26 +7,23 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
 
-from rtsd.core.instant import Millis
-from rtsd.core.payload import Changes, Push, parse_push
-from rtsd.core.privacy import MaskedPush
+from rtsd.core.payload import MAX_DOCUMENT, Changes, Push, parse_push
 from rtsd.core.rate_limit import RateLimit
 from rtsd.core.signature import verify
 from rtsd.errors import CannotCommit, ConfigError, PushEncoded, PushError, StoreError, WrongOrg
 from rtsd.gateway import connection
 from rtsd.gateway.admission import RETRY_AFTER_S
-from rtsd.gateway.body import MAX_BODY, BodyReader
+from rtsd.gateway.body import BodyReader
 from rtsd.gateway.connection import ConnectionContext, PushConnection, failure
 from rtsd.gateway.listener import Listener, listen
 from rtsd.gateway.meters import Meters
 from rtsd.gateway.signature import signature_headers
-from rtsd.store.inbox import Arrival, Inbox
+from rtsd.sync.intake import Intake
 
 SHUTDOWN_S = 2.0
 """The time a stop waits for requests in flight; a commit takes milliseconds, slow senders more."""
@@ -51,32 +48,22 @@ _OPTIONS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True)
-class GatewayDependencies:
-    """The values and callbacks that the gateway needs."""
-
-    inbox: Inbox
-    secrets: Callable[[], Sequence[bytes]]
-    """The secrets accepted now; two during a rotation."""
-    now: Callable[[], Millis]
-    org_id: Callable[[], str | None]
-    """The org whose pushes are accepted; None while it is unknown, in which case the engine checks."""
-    protect: Callable[[Push], MaskedPush]
-    """Applies the privacy rules before the push reaches the disk."""
-    on_push: Callable[[Push, Millis], None]
-    """Takes a push that is stored; the sender does not wait for its consequences."""
-    on_rejected: Callable[[PushError], Awaitable[None]]
-    on_refused: Callable[[], None]
-    """Counts a push that is refused unread."""
-    healthy: Callable[[], bool]
-    meters: Meters
-
-
 class GatewayServer:
     """The gateway; `address` is the actual `host:port`."""
 
-    def __init__(self, dependencies: GatewayDependencies) -> None:
-        self._dependencies = dependencies
+    def __init__(
+        self,
+        intake: Intake,
+        meters: Meters,
+        *,
+        on_refused: Callable[[], None],
+        healthy: Callable[[], bool],
+    ) -> None:
+        """`on_refused` counts a push that is refused unread."""
+        self._intake = intake
+        self._meters = meters
+        self._on_refused = on_refused
+        self._healthy = healthy
         self._body_reader = BodyReader()
         self._accepted, self._rejected = RateLimit(LINES_PER_SECOND), RateLimit(connection.LINES_PER_SECOND)
         self._runner: web.AppRunner | None = None
@@ -102,9 +89,7 @@ class GatewayServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner has no server after its setup")
-        context = ConnectionContext(
-            self._dependencies.meters, self._dependencies.now, self._dependencies.on_refused
-        )
+        context = ConnectionContext(self._meters, self._intake.now, self._on_refused)
         meters, admission = context.meters, context.admission
         meters.in_progress.set_function(lambda: admission.inside)
         meters.admitted.set_function(lambda: admission.limit)
@@ -127,7 +112,7 @@ class GatewayServer:
     async def _push(self, request: web.Request) -> web.Response:
         """Receive a push, and log its result without its content."""
         connection.of(request).headers_received()
-        meters, started = self._dependencies.meters, asyncio.get_running_loop().time()
+        meters, started = self._meters, asyncio.get_running_loop().time()
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
@@ -140,7 +125,7 @@ class GatewayServer:
             meters.pushes.labels(error.code).inc()
             self._log(self._rejected, error.code, started, status=error.http_status)
             with suppress(StoreError):  # the push is rejected even if that cannot be reported
-                await self._dependencies.on_rejected(error)
+                await self._intake.on_rejected(error)
             return _rejection(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
         result = "accepted" if fresh else "duplicate"
@@ -151,19 +136,19 @@ class GatewayServer:
         return web.Response(body=msgspec.json.encode(response), content_type="application/json")
 
     def _log(self, rate_limit: RateLimit, result: str, started: float, **more: object) -> None:
-        suppressed = rate_limit.admit(self._dependencies.now())
+        suppressed = rate_limit.admit(self._intake.now())
         if suppressed is not None:
             ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
             log.info("push", result=result, ms=ms, held_back=suppressed or None, **more)
 
     async def _receive(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
         """Verify, parse and store a push; return whether it is new."""
-        dependencies = self._dependencies
-        now = dependencies.now()
+        intake = self._intake
+        now = intake.now()
         signed = signature_headers(request.headers)
 
         def check() -> Push:
-            verify(dependencies.secrets(), signed, body, now)
+            verify(intake.secrets(), signed, body, now)
             return parse_push(body)
 
         if len(body) > THREAD_ABOVE:
@@ -171,20 +156,19 @@ class GatewayServer:
         else:
             push = check()
         connection.of(request).proven()
-        org_id = dependencies.org_id()
+        org_id = intake.org_id()
         if org_id is not None and push.org != org_id:
             raise WrongOrg(
                 f"correctly signed, but sent by org {push.org}: a copy of this org is pushing to it",
                 "in that sandbox, clear Token__c in RTS_Settings__c",
             )
-        arrival = Arrival(signed.webhook_id, now, dependencies.protect(push))
-        fresh = await dependencies.inbox.append(arrival)
-        dependencies.on_push(push, now)
+        fresh = await intake.inbox.append(intake.arrival(signed.webhook_id, push, now))
+        intake.on_push(push, now)
         return push, fresh
 
     async def _healthz(self, request: web.Request) -> web.Response:
         connection.of(request).headers_received()
-        healthy = self._dependencies.healthy()
+        healthy = self._healthy()
         response = web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
         response.force_close()  # only senders of signed pushes keep their connection
         return response
@@ -229,7 +213,7 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
         response = failure("ExpectationFailed", "only Expect: 100-continue is supported", 417)
         response.force_close()
         return response
-    if (request.content_length or 0) <= MAX_BODY and request.version == HttpVersion11:
+    if (request.content_length or 0) <= MAX_DOCUMENT and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the response itself has not started
     return None

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -172,19 +172,17 @@ class Job:
         total = self._start.rows
         page = _Page(locator=self._start.locator)
         while True:
-            chunk = Rows(self.columns, [], total)
+            waiting: list[Records] = []
+            delivered = total
             async with aclosing(self._whole_page(page)) as parts:
                 async for records in parts:
-                    if (
-                        chunk.count >= chunk_rows
-                    ):  # the last chunk of a page has a row, unless the page is empty
-                        yield chunk
-                        chunk = Rows(self.columns, [], total)
-                    chunk.records.append(records)
+                    if total - delivered >= chunk_rows:  # here, so that the page's last chunk has a row
+                        yield Rows(self.columns, waiting, total)
+                        waiting, delivered = [], total
+                    waiting.append(records)
                     total += records.count
-                    chunk = replace(chunk, total=total)
             self._check_progress(page, total)
-            yield replace(chunk, next_page=page.following)
+            yield Rows(self.columns, waiting, total, page.following)
             if page.following == "null":
                 return
             page = _Page(locator=page.following)

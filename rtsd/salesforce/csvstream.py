@@ -45,7 +45,7 @@ class Records:
 
     def rows(self) -> list[list[str]]:
         """Return the records' values. Raises MalformedCsv."""
-        return parse(self.data, self.width) if self.parsed is None else self.parsed
+        return _parse(self.data, self.width) if self.parsed is None else self.parsed
 
     def after(self, count: int) -> Records:
         """Return the records without the first `count`. Raises MalformedCsv."""
@@ -121,11 +121,11 @@ class CsvParser:
         count, quoted = _counted(block)
         if quoted and block.count(b'","') == (width - 1) * count and _is_utf8(block):
             return [Records(width, count, block)]
-        rows = parse(block, width)
+        rows = _parse(block, width)
         return [Records(width, len(rows), parsed=rows)]
 
 
-def parse(block: bytes, width: int) -> list[list[str]]:
+def _parse(block: bytes, width: int) -> list[list[str]]:
     """Return the values of whole records. Raises MalformedCsv, also for a record of another width."""
     rows = _cells(block)
     if set(map(len, rows)) <= {width}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 
 from rtsd.core.change import Source, Version
 from rtsd.core.privacy import MaskedText
@@ -31,17 +32,16 @@ class CsvLoader:
             return False
         source = await self._source(tx, text)
         own = (version.seen, version.until, Source.AUDIT.value, table.name)
+        offsets = any(b"+0000" in piece for piece in text.pieces)
+        is_loaded = False
         await tx.execute("SAVEPOINT load")
-        try:
-            offsets = any(b"+0000" in piece for piece in text.pieces)
+        with suppress(IntegrityError):
             await tx.execute(table.load_from(text.columns, source, offsets=offsets), own)
-            ((inserted,),) = await tx.fetch("SELECT changes()")
-        except IntegrityError:
-            inserted = None
-        if inserted != text.count:
+            is_loaded = await tx.fetch("SELECT changes()") == [(text.count,)]
+        if not is_loaded:
             await tx.execute("ROLLBACK TO load")
         await tx.execute("RELEASE load")
-        return bool(inserted == text.count)
+        return is_loaded
 
     async def _available(self, tx: Tx) -> bool:
         if self._is_available is None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtsd.gateway.body import MAX_BODY
+from rtsd.core.payload import MAX_DOCUMENT
 from tests.support.inprocess.rig import Rig, Start
 
 STALL_S = 0.05
@@ -249,7 +249,7 @@ async def test_a_gigabyte_in_a_megabyte_is_not_unpacked(rig: Rig) -> None:
     for encoding in ("gzip", "deflate", "br", "identity", "x"):
         status, answer, _ = await rig.push(b"\x1f\x8b" * 1_000, headers={"Content-Encoding": encoding})
         assert (status, answer["error"]) == (415, "PushEncoded")
-    status, _ = await raw(rig, HEAD + b"Content-Length: %d\r\n\r\nx" % (MAX_BODY + 1))
+    status, _ = await raw(rig, HEAD + b"Content-Length: %d\r\n\r\nx" % (MAX_DOCUMENT + 1))
     assert status == 413
 
 

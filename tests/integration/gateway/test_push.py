@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rtsd.core.mode import Mode
-from rtsd.gateway.body import MAX_BODY
+from rtsd.core.payload import MAX_DOCUMENT
 from tests.support.full_disk import limit_pages, refuse_rows
 from tests.support.inprocess.rig import Rig, Start
 
@@ -130,7 +130,7 @@ async def test_encoded_bodies_are_415(rig: Rig) -> None:
 async def test_over_12_mib_is_413(rig: Rig) -> None:
     """With a length and without; exactly 12 MiB is allowed."""
     document = b'{"v":1,"kind":"test","org":"%b"' % rig.org.org_id.encode()
-    largest = document + b" " * (MAX_BODY - len(document) - 1) + b"}"
+    largest = document + b" " * (MAX_DOCUMENT - len(document) - 1) + b"}"
     assert len(largest) == 12 * 1024 * 1024
     assert (await rig.push(largest))[0] == 200
     status, answer, _ = await rig.push(largest + b" ", name="msg_2")

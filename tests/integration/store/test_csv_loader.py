@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from rtsd.core.change import Version
-from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import csv_extension, mirror_writer
 from rtsd.store import schema as tables
 from rtsd.store.csv_loader import CsvLoader
@@ -18,8 +17,8 @@ from rtsd.store.database import Database
 from rtsd.store.mirror_writer import Tombstone
 from rtsd.store.schema import Table
 from tests.support.csv_text import csv_text
+from tests.support.text_table import STAMP, record_id, text_row, text_table
 
-STAMP = "2026-03-01T10:00:00.000Z"
 HOSTILE = [
     '"', '""', '"""', ",", '","', "\n", "\r\n", "\r", '"\n"', '",\n"', "a\nb,c", "\x01\x0b\x0c\x1c\x7f",
     "\u2028\u0085", "😀\n", "é" * 5_000, "x" * 131_072,
@@ -28,20 +27,10 @@ HOSTILE = [
 VERSION = Version("", 1, 2)
 
 
-def row(place: int, text: str) -> list[str]:
-    """One row."""
-    return [f"003{place:012d}AAA", text, STAMP]
-
-
 @pytest.fixture
 async def table(database: Database) -> Table:
     """A table of one text."""
-    fields = (Field("Id", "id", Kind.TEXT), Field("Text", "string", Kind.TEXT))
-    stamp = Field("SystemModstamp", "datetime", Kind.DATETIME)
-    table = Table(ObjectSchema("Thing", (*fields, stamp), cursor="SystemModstamp"))
-    async with database.transaction() as tx:
-        await tables.ensure(tx, table)
-    return table
+    return await text_table(database)
 
 
 async def load(database: Database, table: Table, rows: list[list[str]], count: int | None = None) -> bool:
@@ -55,12 +44,12 @@ async def load(database: Database, table: Table, rows: list[list[str]], count: i
 
 async def texts(database: Database) -> list[str | None]:
     """The texts in the table."""
-    return [text for (text,) in await database.fetch("SELECT Text FROM Thing ORDER BY Id")]
+    return [text for (text,) in await database.fetch("SELECT Name FROM Thing ORDER BY Id")]
 
 
 async def test_hostile_texts_are_byte_exact(database: Database, table: Table) -> None:
     """Quotes, separators, line breaks, controls and long texts come as they were sent; empty is null."""
-    assert await load(database, table, [row(place, text) for place, text in enumerate([*HOSTILE, ""])])
+    assert await load(database, table, [text_row(place, text) for place, text in enumerate([*HOSTILE, ""])])
     assert await texts(database) == [*HOSTILE, None]
     ((partial, source),) = await database.fetch("SELECT DISTINCT _rts_partial, _rts_source FROM Thing")
     assert (partial, source) == (0, "audit")
@@ -71,9 +60,9 @@ async def test_loads_follow_each_other(database: Database, table: Table) -> None
     loader = CsvLoader()
     with suppress(ZeroDivisionError):
         async with database.transaction() as tx:
-            await loader.load(tx, table, csv_text(table.columns, [row(9, "gone")]), VERSION)
+            await loader.load(tx, table, csv_text(table.columns, [text_row(9, "gone")]), VERSION)
             raise ZeroDivisionError
-    for rows in ([row(1, "a" * 10_000), row(2, "b")], [row(3, "c")], []):
+    for rows in ([text_row(1, "a" * 10_000), text_row(2, "b")], [text_row(3, "c")], []):
         async with database.transaction() as tx:
             assert await loader.load(tx, table, csv_text(table.columns, rows), VERSION)
     assert await texts(database) == ["a" * 10_000, "b", "c"]
@@ -81,17 +70,17 @@ async def test_loads_follow_each_other(database: Database, table: Table) -> None
 
 async def test_a_known_row_refuses_the_load(database: Database, table: Table) -> None:
     """A row that a push brought meanwhile stays, and nothing beside it is inserted."""
-    assert await load(database, table, [row(2, "pushed")])
-    assert not await load(database, table, [row(1, "a"), row(2, "read"), row(3, "c")])
+    assert await load(database, table, [text_row(2, "pushed")])
+    assert not await load(database, table, [text_row(1, "a"), text_row(2, "read"), text_row(3, "c")])
     assert await texts(database) == ["pushed"]
 
 
 async def test_a_deleted_row_refuses_the_load(database: Database, table: Table) -> None:
     """So does a tombstone."""
     async with database.transaction() as tx:
-        gone = Tombstone(row(2, "")[0], Version(STAMP, 1, 2), STAMP, None, None)
+        gone = Tombstone(record_id(2), Version(STAMP, 1, 2), STAMP, None, None)
         await mirror_writer.add_tombstones(tx, table, [gone])
-    assert not await load(database, table, [row(1, "a"), row(2, "read")])
+    assert not await load(database, table, [text_row(1, "a"), text_row(2, "read")])
     assert await texts(database) == []
 
 
@@ -100,13 +89,13 @@ async def test_a_deleted_row_refuses_the_load(database: Database, table: Table) 
 )
 async def test_another_width_refuses_the_load(database: Database, table: Table, damaged: list[str]) -> None:
     """A record with a value too few or too many shifts nothing."""
-    assert not await load(database, table, [row(1, "a"), damaged])
+    assert not await load(database, table, [text_row(1, "a"), damaged])
     assert await texts(database) == []
 
 
 async def test_another_count_refuses_the_load(database: Database, table: Table) -> None:
     """SQLite has to find as many records as were counted."""
-    assert not await load(database, table, [row(1, "a"), row(2, "b")], count=3)
+    assert not await load(database, table, [text_row(1, "a"), text_row(2, "b")], count=3)
     assert await texts(database) == []
 
 
@@ -119,7 +108,7 @@ async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyP
         async with await Database.open(tmp_path / f"{file is None}.db") as database:
             async with database.transaction() as tx:
                 await tables.ensure(tx, table)
-            assert not await load(database, table, [row(1, "a")])
+            assert not await load(database, table, [text_row(1, "a")])
 
 
 async def test_nobody_else_may_load_extensions(database: Database, table: Table) -> None:
@@ -133,7 +122,7 @@ async def test_nobody_else_may_load_extensions(database: Database, table: Table)
 async def test_the_file_is_closed_with_its_loader(database: Database, table: Table) -> None:
     """No descriptor stays behind."""
     before = _open_files()
-    assert await load(database, table, [row(1, "a")])
+    assert await load(database, table, [text_row(1, "a")])
     gc.collect()
     assert _open_files() <= before
 

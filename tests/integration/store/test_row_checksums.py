@@ -5,32 +5,21 @@ from __future__ import annotations
 import pytest
 
 from rtsd.core.change import Version
-from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import mirror_writer, row_checksums
-from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
+from tests.support.text_table import COLUMNS, record_id, text_row, text_table
 
-STAMP = "2026-03-01T10:00:00.000Z"
-COLUMNS = ("Id", "Name", "SystemModstamp")
 ROWS = 2_500
 """Three blocks."""
-
-
-def record_id(place: int) -> str:
-    """The id of a row."""
-    return f"003{place:012d}AAA"
 
 
 @pytest.fixture
 async def table(database: Database) -> Table:
     """A table with rows, each of which has a checksum."""
-    fields = (Field("Id", "id", Kind.TEXT), Field("Name", "string", Kind.TEXT))
-    stamp = Field("SystemModstamp", "datetime", Kind.DATETIME)
-    table = Table(ObjectSchema("Thing", (*fields, stamp), cursor="SystemModstamp"))
+    table = await text_table(database)
+    rows = [text_row(place, f"n{place}") for place in range(ROWS)]
     async with database.transaction() as tx:
-        await tables.ensure(tx, table)
-        rows = [[record_id(place), f"n{place}", STAMP] for place in range(ROWS)]
         await mirror_writer.load(tx, table, COLUMNS, rows, Version("", 1, 2))
     first = await row_checksums.check(database, table, COLUMNS)
     assert (first.rows, first.checksummed, first.broken) == (ROWS, 0, [])
