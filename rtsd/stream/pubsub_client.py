@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import grpc
@@ -115,8 +115,7 @@ class Subscription:
         """End the stream."""
         self._reader.cancel()
         self._call.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._reader
+        await asyncio.gather(self._reader, return_exceptions=True)  # a suppressed error might be our own end
 
     async def _read(self) -> None:
         try:

@@ -75,8 +75,7 @@ class EventStream:
                 await self._serve()
         finally:
             reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+            await asyncio.gather(reader, return_exceptions=True)
 
     # -- requests -----------------------------------------------------------------------------------
     def _open(self, first: Any) -> None:

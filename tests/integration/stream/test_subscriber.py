@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rtsd.stream.pubsub_client import connected
 from rtsd.stream.subscriber import Subscriber
 from rtssim.process import SimulatedOrg
 from tests.support.certificates import self_signed
-from tests.support.rtssim.pubsub import contacts, edit
+from tests.support.rtssim.pubsub import TOPIC, contacts, edit
 from tests.support.stream.keeper import Keeper, running, session_of, subscriber_of
 from tests.support.stream.wire import Wire, wire_to
 from tests.support.waiting import eventually
@@ -274,6 +275,21 @@ async def test_the_pause_is_spread(org: SimulatedOrg, keeper: Keeper) -> None:
     await org.fault("rpc_broken", path="/Subscribe")
     subscriber = subscriber_of(org, keeper, jitter=1.0)
     assert [await subscriber.step() for _ in range(2)] == [1, 2]
+
+
+async def test_a_stop_is_not_lost_while_a_stream_closes(org: SimulatedOrg) -> None:
+    """Cancelled at that moment, the subscriber ends, too, and does not open the next stream."""
+    token = await session_of(org).token()
+    async with (
+        connected(org.info["pubsub"], "", token) as client,
+        client.subscription(TOPIC, None) as subscription,
+    ):
+        await subscription.ask(1)
+        closing = asyncio.create_task(subscription.close())
+        await asyncio.sleep(0)  # it waits for the reader now
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
 
 
 async def test_tls(org: SimulatedOrg, keeper: Keeper, tmp_path: Path) -> None:
