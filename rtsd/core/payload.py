@@ -29,13 +29,18 @@ class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     master: str | None = None
     fields: dict[str, Any] | None = None
 
+    def without_fields(self) -> PushedChange:
+        """Return the change as if its values had to be fetched."""
+        return msgspec.structs.replace(self, fields=None)
+
 
 class _Document(msgspec.Struct, kw_only=True, omit_defaults=True):
     v: Literal[1]
     org: str
     sent: str | None = None
     pkg: str | None = None
-    attempt: int = 1
+    attempt: int = 0
+    """From 1 on; 0 if it is not stated."""
 
 
 class Changes(_Document, tag_field="kind", tag="changes"):
@@ -65,6 +70,7 @@ Push = Changes | Heartbeat | Test
 MAX_DEPTH = 32
 """The deepest nesting of a value, below the limits of the code that encodes and parses it again later."""
 
+_NESTED = frozenset({dict, list})
 _SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 _DECODER = msgspec.json.Decoder(Push)
@@ -79,7 +85,7 @@ def parse_push(body: bytes) -> Push:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _malformed(error) from error
     try:
-        _check_keys(body)
+        _check_keys(body, push)
         push.org = full_id(push.org)
         if push.sent is not None:
             from_iso(push.sent)
@@ -99,15 +105,33 @@ def read_push(body: bytes) -> Push:
     return push
 
 
-def _check_keys(body: bytes) -> None:
+def _check_keys(body: bytes, push: Push) -> None:
     """Reject duplicate keys and values nested too deep. Raises ValueError.
 
-    Each key is followed by a colon, so if the body has as many quote-colon pairs as parsed keys, no key is
-    duplicated. Only a body whose counts differ, such as one with `":` inside a text, is parsed once more.
+    Each key is followed by a colon, so if the body has as many quote-colon pairs as distinct keys, no key is
+    duplicated. The keys are counted in the push, as a push of the package states no others. A body whose
+    counts differ is parsed without types, which finds keys that are unknown or state a default, and only one
+    that differs still, such as one with `":` inside a text, is parsed once more.
     """
+    pairs = body.count(b'":')
+    is_spaced = any(colon[:1] in body and colon in body for colon in _SPACED_COLONS)
+    if not is_spaced and isinstance(push, Changes) and pairs == _count_stated(push):
+        return
     keys = _count_keys(_ANY_DECODER.decode(body), 0)
-    if body.count(b'":') != keys or any(spaced in body for spaced in _SPACED_COLONS):
+    if is_spaced or pairs != keys:
         json.loads(body, object_pairs_hook=_reject_duplicates)
+
+
+def _count_stated(push: Changes) -> int:
+    """Count the keys of a push, without those that state a default; 0 for a push with nested values."""
+    keys = 4 + sum(map(bool, (push.sent, push.pkg, push.attempt, push.read_at)))  # v, kind, org, changes
+    for change in push.changes:
+        keys += 3 + sum(map(bool, (change.modstamp, change.changed, change.by, change.master)))
+        if change.fields is not None:
+            keys += 1 + len(change.fields)
+            if not _NESTED.isdisjoint(map(type, change.fields.values())):
+                return 0
+    return keys
 
 
 def _count_keys(value: dict[str, Any] | list[Any], depth: int) -> int:

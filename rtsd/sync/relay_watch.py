@@ -71,7 +71,7 @@ class RelayWatch:
                 return  # of an older version: it takes another way
             proven = push.relay.get("relayed") is True
         else:
-            is_first = isinstance(push, Changes) and push.attempt == 1
+            is_first = isinstance(push, Changes) and push.attempt <= 1
             proven = is_first and (known.relay is None or known.relay.refused is None)
             if proven and self.failure is not None:
                 known.relay = None
