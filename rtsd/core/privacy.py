@@ -16,15 +16,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import dataclass
 from typing import Any, NewType
 
-from rtsd.core.payload import Changes, Push, encode_push
+from rtsd.core.payload import Changes, Push, encode_push, read_push
 from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
-from rtsd.core.values import MirrorValue, are_texts, mirror_value
+from rtsd.core.values import MirrorValue, are_texts, mirror_value, mirror_values
 
 Mask = Callable[[MirrorValue], MirrorValue]
 """Turns a value into the form that may be stored."""
 
-MaskedPush = NewType("MaskedPush", bytes)
-"""An encoded push document with masked values, as stored in the inbox."""
 MaskedRecord = NewType("MaskedRecord", dict[str, Any])
 """A record from Salesforce, in JSON or as CSV text, with masked values."""
 MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
@@ -35,6 +33,18 @@ ORDERING = frozenset({"id", *(name.lower() for name in CURSOR_PREFERENCE)})
 """Fields that page reads and order versions, which rules cannot drop."""
 _STATING = ORDERING | {"isdeleted", "masterrecordid"}
 """Fields that every read needs, even if none of them is mirrored: they say that a row is deleted, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedPush:
+    """A push document with masked values: encoded, as stored, and parsed if it has just arrived."""
+
+    body: bytes
+    parsed: Push | None = None
+
+    def read(self) -> Push:
+        """Return the parsed push, not to be modified. Raises MalformedPush."""
+        return read_push(self.body) if self.parsed is None else self.parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,7 @@ class Privacy:
         self._masks = masks(rules, key)
         # a describe removes their columns; until then their values are read as empty
         self._masks |= dict.fromkeys(self._dropped - _STATING, _nothing)
+        self._keeps_all = not self._masks and not self._dropped and self._listed is None
 
     def record(self, record: dict[str, Any]) -> MaskedRecord:
         """Mask a record in place."""
@@ -136,6 +147,8 @@ class Privacy:
 
     def push(self, fields: dict[str, Any]) -> None:
         """Mask the fields of a pushed change in place; fields that are not mirrored are removed."""
+        if self._keeps_all:
+            return
         for name in [name for name in fields if self._is_left_out(name.lower())]:
             del fields[name]
         self.record(fields)
@@ -150,7 +163,7 @@ def masked_push(push: Push, privacy_of: Callable[[str], Privacy | None]) -> Mask
         privacy = privacy_of(change.object)
         if privacy is not None and change.fields is not None:
             privacy.push(change.fields)
-    return MaskedPush(encode_push(push))
+    return MaskedPush(encode_push(push), push)
 
 
 def stored_push(body: bytes) -> MaskedPush:
@@ -182,6 +195,22 @@ def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
         if field is not None:
             converted[field.name] = None if value is None else mirror_value(field.kind, value)
     return MaskedValues(converted)
+
+
+def convert_alike(schema: ObjectSchema, records: Sequence[MaskedRecord]) -> list[MaskedValues]:
+    """Convert records that have every mirrored field and no other, column by column.
+
+    Returns what `convert` returns for each. Raises ValueError or TypeError if a value of one of them does not
+    match its field's type.
+    """
+    if not are_texts([record[name] for name in schema.texts for record in records]):
+        return [convert(schema, record) for record in records]
+    found = [MaskedValues(dict(record)) for record in records]
+    for field in schema.typed:
+        column = mirror_values(field.kind, [record[field.name] for record in records])
+        for values, value in zip(found, column, strict=True):
+            values[field.name] = value
+    return found
 
 
 def csv_rows(records: Sequence[MaskedRecord], columns: Sequence[str]) -> MaskedRows:

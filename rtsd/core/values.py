@@ -91,11 +91,33 @@ _CONVERT: dict[Kind, Callable[[Any], MirrorValue]] = {
 }
 
 
+_WRITTEN = frozenset({Kind.DATE, Kind.DATETIME, Kind.TIME})
+"""Kinds whose values are written as text."""
+
+
 def are_texts(values: Sequence[Any]) -> bool:
     """Return whether values are what `mirror_value` returns for them as text; without a call for each."""
     if not _TEXT_OR_NULL.issuperset(map(type, values)) or "" in values:
         return False
     return "\0" not in "".join(filter(None, values))
+
+
+def mirror_values(kind: Kind, values: Sequence[Any]) -> Sequence[MirrorValue]:
+    """Convert a field's values of many records as `mirror_value` converts each, several times as fast.
+
+    Raises ValueError if the field's type does not allow one of them.
+    """
+    types = set(map(type, values)) - {type(None)}
+    if not types:
+        return values
+    if types == {str} and kind in _WRITTEN:  # many records share a moment
+        converted = {value: mirror_value(kind, value) for value in set(values)}
+        return [converted[value] for value in values]
+    if types == {bool} and kind is Kind.BOOLEAN:
+        return [None if value is None else int(value) for value in values]
+    if types == {float} and kind is Kind.REAL and all(map(math.isfinite, filter(None, values))):
+        return values
+    return [mirror_value(kind, value) for value in values]
 
 
 def mirror_value(kind: Kind, value: Any) -> MirrorValue:

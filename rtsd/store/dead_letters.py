@@ -58,7 +58,7 @@ async def add(
     at: str,
     reason: str,
     message: str,
-    body: MaskedPush,
+    push: MaskedPush,
     *,
     object_name: str | None,
     record: str | None,
@@ -75,7 +75,7 @@ async def add(
         )
         await tx.execute(
             "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
-            (at, reason, message, body, letter_id),
+            (at, reason, message, push.body, letter_id),
         )
         return
     ((attempts,),) = await tx.fetch(
@@ -83,7 +83,7 @@ async def add(
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
         " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1"
         " RETURNING attempts",
-        (at, reason, message, object_name, record, body),
+        (at, reason, message, object_name, record, push.body),
     )
     tx.counts.dead_letters += attempts == 1
 
@@ -204,7 +204,7 @@ async def count_for(tx: Tx, object_name: str, reason: str) -> int:
 
 
 async def take(tx: Tx, object_name: str, reason: str) -> list[tuple[int, MaskedPush]]:
-    """Remove all of an object with that reason and return them as (id, body), to be retried."""
+    """Remove all of an object with that reason and return them as (id, push), to be retried."""
     found = (object_name, reason)
     rows = await tx.fetch("SELECT id, body FROM _rts_dead_letter WHERE object=? AND reason=?", found)
     await tx.execute("DELETE FROM _rts_dead_letter WHERE object=? AND reason=?", found)

@@ -16,22 +16,22 @@ from rtsd.store import dead_letters, pushes
 from rtsd.store.database import Database, Tx
 from rtsd.store.pushes import Entry
 
-_Row = tuple[str, Millis, MaskedPush, str | None]
+_Row = tuple[str, Millis, bytes, str | None]
 
 
 async def hold(tx: Tx, entry: Entry, parts: Mapping[str, MaskedPush]) -> None:
     """Keep parts of a push, by object, until `release`; in the transaction that applies the rest."""
-    await _add(tx, [(entry.webhook_id, entry.received_at, body, name) for name, body in parts.items()])
+    await _add(tx, [(entry.webhook_id, entry.received_at, part.body, name) for name, part in parts.items()])
 
 
 async def take_over(tx: Tx, entries: Sequence[Entry]) -> None:
     """Take whole pushes out of the inbox, to be applied next."""
-    await _add(tx, [(entry.webhook_id, entry.received_at, entry.body, None) for entry in entries])
+    await _add(tx, [(entry.webhook_id, entry.received_at, entry.push.body, None) for entry in entries])
 
 
 async def requeue(tx: Tx, at: Millis, letters: Iterable[tuple[str, MaskedPush]]) -> None:
-    """Take dead letters, as (id, body), to be applied next."""
-    await _add(tx, [(webhook_id, at, body, None) for webhook_id, body in letters])
+    """Take dead letters, as (id, push), to be applied next."""
+    await _add(tx, [(webhook_id, at, push.body, None) for webhook_id, push in letters])
 
 
 async def released(database: Database) -> list[Entry]:

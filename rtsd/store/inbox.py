@@ -23,6 +23,7 @@ from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.store import inbox_file, meta, pushes
 from rtsd.store.database import Database, Queries, Tx
 from rtsd.store.pushes import Entry
+from rtsd.store.recent_pushes import RecentPushes
 
 MAX_WAITING = 1_000
 """Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
@@ -44,7 +45,7 @@ class Arrival(NamedTuple):
 
     webhook_id: str
     received_at: Millis
-    body: MaskedPush
+    push: MaskedPush
 
 
 class Inbox(Service):
@@ -68,6 +69,7 @@ class Inbox(Service):
         self._settled_at = 0.0
         self._last = max(applied, last)
         """The highest number in use."""
+        self._recent = RecentPushes()
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
         """Set when there may be pushes to apply."""
@@ -146,7 +148,8 @@ class Inbox(Service):
 
     async def oldest(self) -> list[Entry]:
         """The oldest unapplied pushes, as many as one transaction applies."""
-        return await pushes.oldest(self.file, "_rts_inbox WHERE seq > ?", (self._applied,))
+        recent = self._recent.after(self._applied)
+        return recent or await pushes.oldest(self.file, "_rts_inbox WHERE seq > ?", (self._applied,))
 
     async def mark_applied(self, tx: Tx, entries: Sequence[Entry]) -> None:
         """Note in the mirror that the oldest pushes are applied, in the transaction that applies them.
@@ -208,14 +211,15 @@ class Inbox(Service):
         for arrival in arrivals:
             fresh.append(arrival.webhook_id not in known)
             known.add(arrival.webhook_id)
-        added = [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh]
+        stored = [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh]
+        added = [Entry(seq, *arrival) for seq, arrival in enumerate(stored, self._last + 1)]
         await tx.executemany(
             "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)",
-            [(arrival.webhook_id, arrival.received_at) for arrival in added],
+            [entry[1:3] for entry in added],
         )
         await tx.executemany(
             "INSERT INTO _rts_inbox (seq, webhook_id, received_at, body) VALUES (?, ?, ?, ?)",
-            [(seq, *arrival) for seq, arrival in enumerate(added, self._last + 1)],
+            [(*entry[:3], entry.push.body) for entry in added],
         )
         if self._applied - self._settled >= SETTLE_AFTER:
             await self._settle(tx)
@@ -228,14 +232,16 @@ class Inbox(Service):
         await tx.execute("DELETE FROM _rts_inbox WHERE seq > ? AND seq <= ?", (self._settled, last))
         tx.on_commit(partial(self._were_settled, last))
 
-    def _were_added(self, added: Sequence[Arrival]) -> None:
+    def _were_added(self, added: Sequence[Entry]) -> None:
         self._last += len(added)
         self.pending += len(added)
-        for arrival in added:
-            self.received.add(arrival.received_at)
+        self._recent.add(added)
+        for entry in added:
+            self.received.add(entry.received_at)
 
     def _were_applied(self, last: int, count: int) -> None:
         self._applied = last
+        self._recent.forget(last)
         self.pending -= count
         self.wake.set()
 

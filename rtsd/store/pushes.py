@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rtsd.core.instant import Millis
-from rtsd.core.privacy import MaskedPush
+from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.store.database import Queries
 
 MOST_PUSHES = 256
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     seq: int
     webhook_id: str
     received_at: Millis
-    body: MaskedPush
+    push: MaskedPush
 
 
 async def oldest(queries: Queries, where: str, parameters: Sequence[Any] = ()) -> list[Entry]:
@@ -40,4 +40,6 @@ async def oldest(queries: Queries, where: str, parameters: Sequence[Any] = ()) -
         f"SELECT seq, webhook_id, received_at, body FROM {where} AND seq <= ? ORDER BY seq",
         (*parameters, last),
     )
-    return [Entry(*row) for row in rows]
+    return [
+        Entry(seq, webhook_id, received_at, stored_push(body)) for seq, webhook_id, received_at, body in rows
+    ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from rtsd.core.change import Change
 from rtsd.core.instant import Millis, to_iso
-from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at, read_push
-from rtsd.core.privacy import MaskedPush, stored_push
+from rtsd.core.payload import Changes, Heartbeat, Push, PushedChange, encode_push, observed_at
+from rtsd.core.privacy import MaskedPush, MaskedValues, stored_push
+from rtsd.core.schema import ObjectSchema
 from rtsd.core.server_clock import ServerClock
 from rtsd.errors import MalformedPush, SalesforceError
 from rtsd.services import Service
@@ -24,7 +26,7 @@ from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import PushActivity, store_last_push
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
-from rtsd.sync.rows import from_pushed
+from rtsd.sync.rows import converted_together, from_pushed
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 MOST_CHANGES = 500
@@ -42,6 +44,15 @@ every push; once it is visible, its column is filled for every row anyway."""
 
 Describe = Callable[[MirroredObject, Collection[str]], Awaitable[None]]
 """Describes an object again because of unknown fields, at a limited rate."""
+
+
+class _Times(NamedTuple):
+    """Of a push, on Salesforce's clock."""
+
+    read: Millis
+    """When the package read the rows."""
+    latest: str
+    """The last stamp that is not in the future."""
 
 
 class RealTime(Service):
@@ -119,7 +130,7 @@ class RealTime(Service):
 
     def _read(self, entry: Entry) -> Push | MalformedPush:
         try:
-            return read_push(entry.body)
+            return entry.push.read()
         except MalformedPush as error:  # stored by an older version, which accepted it
             return error
 
@@ -145,7 +156,7 @@ class RealTime(Service):
         Those of a paused object wait for the resume, and those of a new object for its describe.
         """
         waiting: dict[str, list[PushedChange]] = {}
-        if not isinstance(push, Changes):
+        if not isinstance(push, Changes) or not any(mirrored.holds_pushes for mirrored in self._catalog):
             return push, waiting
         applicable = []
         for change in push.changes:
@@ -173,21 +184,37 @@ class RealTime(Service):
     async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
         """Return the applicable changes of one push; keep the others as dead letters."""
         if isinstance(push, MalformedPush):
-            await _dead_letter(unit, push.code, push.message, entry.body)
+            await _dead_letter(unit, push.code, push.message, entry.push)
             return []
         if self._org.id is not None and push.org != self._org.id:
-            await _dead_letter(unit, "WrongOrg", f"pushed by org {push.org}", entry.body)
+            await _dead_letter(unit, "WrongOrg", f"pushed by org {push.org}", entry.push)
             return []
         if not isinstance(push, Changes):
             await unit.note(_sign_of_life(push))
             return []
-        read_at = observed_at(push, entry.received_at + self._server_clock.offset)
-        found = [await self._change(unit, push, change, read_at) for change in push.changes]
-        return [change for change in found if change is not None]
+        at = _Times(
+            observed_at(push, entry.received_at + self._server_clock.offset),
+            to_iso(self._server_clock.now() + FUTURE_MS),
+        )
+        values = converted_together(push.changes, self._schema)
+        changes = []
+        for place, pushed in enumerate(push.changes):
+            change = await self._change(unit, push, pushed, at, values.get(place))
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    def _schema(self, object_name: str) -> ObjectSchema | None:
+        """The fields that are applied as pushed; None if there are none."""
+        mirrored = self._catalog.find(object_name)
+        if mirrored is None or mirrored.table is None or mirrored.config.where:
+            return None
+        return mirrored.table.schema
 
     async def _change(
-        self, unit: UnitOfWork, push: Changes, pushed: PushedChange, read_at: Millis
+        self, unit: UnitOfWork, push: Changes, pushed: PushedChange, at: _Times, values: MaskedValues | None
     ) -> Change | None:
+        """Return a change to apply; `values` are its fields if they are converted already."""
         mirrored = self._catalog.find(pushed.object)
         if mirrored is None:
             message = f"{pushed.object} is not among the configured [[objects]]"
@@ -198,19 +225,19 @@ class RealTime(Service):
             await unit.note(note)
             return None
         if mirrored.config.where:
-            pushed.fields = None  # only the org can evaluate the filter: the record is fetched by id
+            pushed = pushed.without_fields()  # only the org can evaluate the filter: it is fetched by id
         try:
-            change = from_pushed(mirrored, pushed, read_at)
+            change = from_pushed(mirrored, pushed, at.read, values)
         except (ValueError, TypeError) as error:
             message = f"a value does not fit its field: {error}; the record is fetched by id"
             await _dead_letter_change(unit, "BadValue", message, push, pushed)
-            pushed.fields = None
-            change = from_pushed(mirrored, pushed, read_at)
-        if change.version.stamp > to_iso(self._server_clock.now() + FUTURE_MS):
+            pushed = pushed.without_fields()
+            change = from_pushed(mirrored, pushed, at.read)
+        if change.version.stamp > at.latest:
             message = f"modstamp {change.version.stamp} is in the future: it would outrank every real change"
             await _dead_letter_change(unit, "BadValue", message, push, pushed)
             return None
-        unknown = _unknown_fields(mirrored, pushed)
+        unknown = _unknown_fields(mirrored, pushed) if values is None else []
         if unknown and await dead_letters.count_for(unit.tx, mirrored.name, UNKNOWN_FIELD) < MAX_UNKNOWN:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
             await _dead_letter_change(unit, UNKNOWN_FIELD, message, push, pushed)
@@ -227,12 +254,10 @@ def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]
     if mirrored.table is None or not pushed.fields:
         return []
     schema = mirrored.table.schema
-    names = schema.by_name
-    candidates = [name for name in pushed.fields if name not in names]
-    if not candidates:
+    if pushed.fields.keys() <= schema.by_name.keys():
         return []
     known = set(schema.by_lower_name) | {name.lower() for name in schema.unmirrored} | {"attributes"}
-    return [name for name in candidates if name.lower() not in known]
+    return [name for name in pushed.fields if name.lower() not in known]
 
 
 def _sign_of_life(push: Push) -> Note:
@@ -246,22 +271,22 @@ async def _dead_letter_change(
     unit: UnitOfWork, reason: str, message: str, push: Changes, change: PushedChange
 ) -> None:
     """Add a dead letter of one change, as a push of its own."""
-    body = stored_push(encode_push(_part(push, [change])))
-    await _dead_letter(unit, reason, message, body, object_name=change.object, record=change.id)
+    alone = stored_push(encode_push(_part(push, [change])))
+    await _dead_letter(unit, reason, message, alone, object_name=change.object, record=change.id)
 
 
 async def _dead_letter(
     unit: UnitOfWork,
     reason: str,
     message: str,
-    body: MaskedPush,
+    push: MaskedPush,
     *,
     object_name: str | None = None,
     record: str | None = None,
 ) -> None:
     """Add a dead letter, and journal it."""
     at = to_iso(unit.now())
-    await dead_letters.add(unit.tx, at, reason, message, body, object_name=object_name, record=record)
+    await dead_letters.add(unit.tx, at, reason, message, push, object_name=object_name, record=record)
     await unit.note(
         Note(type="dead_letter", object=object_name, id=record, message=message, detail={"error": reason})
     )

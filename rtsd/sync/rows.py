@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, normal_iso, to_iso
 from rtsd.core.payload import PushedChange
-from rtsd.core.privacy import MaskedRecord, convert, stored_fields
+from rtsd.core.privacy import MaskedRecord, MaskedValues, convert, convert_alike, stored_fields
 from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
 from rtsd.sync.mirrored_object import MirroredObject
@@ -20,15 +22,44 @@ def read_columns(schema: ObjectSchema) -> list[str]:
     return [*schema.names, *(name for name in extra if name not in schema.by_name)]
 
 
-def from_pushed(mirrored: MirroredObject, pushed: PushedChange, read_at: Millis) -> Change:
+def converted_together(
+    pushed: Sequence[PushedChange], schema_of: Callable[[str], ObjectSchema | None]
+) -> dict[int, MaskedValues]:
+    """Convert together the changes that state every mirrored field and no other, as most do.
+
+    Returns their values by place. Leaves out a change whose object has no schema, and those of an object for
+    which a value does not have its field's type: they are converted one by one.
+    """
+    places: dict[str, list[int]] = {}
+    for place, change in enumerate(pushed):
+        if change.fields is not None and change.op != "delete":
+            places.setdefault(change.object, []).append(place)
+    found: dict[int, MaskedValues] = {}
+    for name, own in places.items():
+        schema = schema_of(name)
+        if schema is None:
+            continue
+        fields = {place: stored_fields(pushed[place].fields or {}) for place in own}
+        whole = {place: record for place, record in fields.items() if record.keys() == schema.by_name.keys()}
+        try:
+            found |= zip(whole, convert_alike(schema, list(whole.values())), strict=True)
+        except (ValueError, TypeError):
+            continue
+    return found
+
+
+def from_pushed(
+    mirrored: MirroredObject, pushed: PushedChange, read_at: Millis, values: MaskedValues | None = None
+) -> Change:
     """Convert a pushed change from the inbox, dropping fields that are not mirrored.
 
-    `read_at` is the time of the package's read on Salesforce's clock, in ms. Raises ValueError or TypeError
-    for a value that does not have its field's type.
+    `read_at` is the time of the package's read on Salesforce's clock, in ms; `values` are the converted
+    fields, if that was done already. Raises ValueError or TypeError for a value that does not have its
+    field's type.
     """
     schema, fields = mirrored.described.schema, None
     if pushed.fields is not None and pushed.op != "delete":
-        fields = convert(schema, stored_fields(pushed.fields))
+        fields = convert(schema, stored_fields(pushed.fields)) if values is None else values
         fields["Id"] = pushed.id
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
     if not schema.cursor:  # then only the time of the read orders the versions

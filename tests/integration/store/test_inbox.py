@@ -14,7 +14,7 @@ import pytest
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.services import repeat
-from rtsd.store import inbox_file, pushes
+from rtsd.store import inbox_file, pushes, recent_pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.sqlite import pysqlite3
@@ -108,8 +108,26 @@ async def test_the_same_id_is_taken_once(database: Database, box: Inbox) -> None
     assert await appended(box, arrival("b"), arrival("c")) == [False, True]
     again = await Inbox.restore(box.file, database)
     assert await appended(again, arrival("a")) == [False]
-    entries = await again.oldest()
-    assert [(entry.webhook_id, entry.body) for entry in entries] == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
+    found = [(entry.webhook_id, entry.push.body) for entry in await again.oldest()]
+    assert found == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
+
+
+async def test_memory_and_file_give_the_same_pushes(
+    database: Database, box: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fits is kept in memory, the rest is read from the file: each once, in order."""
+    monkeypatch.setattr(recent_pushes, "MOST_KEPT", 4)
+    names = [f"m{number}" for number in range(7)]
+    await appended(box, *map(arrival, names[:3]))
+    assert await box.oldest() == (await box.oldest()) != []
+    given: list[str] = []
+    while entries := await box.oldest():
+        given += [entry.webhook_id for entry in entries]
+        async with database.transaction() as tx:
+            await box.mark_applied(tx, entries)
+        if len(given) < 4:
+            await appended(box, *map(arrival, names[3:]))
+    assert given == names
 
 
 async def test_an_applied_push_is_remembered_until_it_is_purged(database: Database, box: Inbox) -> None:
@@ -236,14 +254,14 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
     """What was answered is there after SIGKILL of the process, uncheckpointed."""
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
-        "from rtsd.services import repeat\n"
+        "from rtsd.core.privacy import MaskedPush; from rtsd.services import repeat\n"
         "from rtsd.store import inbox_file\n"
         "from rtsd.store.database import Database; from rtsd.store.inbox import Arrival, Inbox\n"
         "async def main():\n"
         "    database = await Database.open(Path(sys.argv[1]))\n"
         "    box = await Inbox.restore(await inbox_file.open_beside(database), database)\n"
         "    task = asyncio.create_task(repeat(box, box.step))\n"
-        "    for n in range(20): await box.append(Arrival(f'm{n}', 0, b'{}'))\n"
+        "    for n in range(20): await box.append(Arrival(f'm{n}', 0, MaskedPush(b'{}')))\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )

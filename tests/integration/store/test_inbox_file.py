@@ -45,7 +45,7 @@ async def apply(database: Database, box: Inbox, count: int) -> None:
 
 async def waiting(database: Database, box: Inbox) -> list[str]:
     """The bodies that are to be applied, in that order."""
-    return [entry.body.decode() for entry in [*await held.released(database), *await box.oldest()]]
+    return [entry.push.body.decode() for entry in [*await held.released(database), *await box.oldest()]]
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -260,7 +260,7 @@ async def test_a_backup_is_one_file_with_what_waits(path: Path, tmp_path: Path) 
         await apply(database, box, 1)
         entries = (await box.oldest())[:1]
         async with database.transaction() as tx:
-            await held.hold(tx, entries[0], {"Contact": entries[0].body})
+            await held.hold(tx, entries[0], {"Contact": entries[0].push})
             await box.mark_applied(tx, entries)
         copied = await backup.copy(database, backup.Progress())
         backup.check(copied)

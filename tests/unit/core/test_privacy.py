@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.core.payload import Changes, PushedChange, read_push
-from rtsd.core.privacy import MaskedRecord, Privacy, convert, csv_rows, masked_push, masks
+from rtsd.core.payload import Changes, Push, PushedChange
+from rtsd.core.privacy import (
+    MaskedPush,
+    MaskedRecord,
+    Privacy,
+    convert,
+    convert_alike,
+    csv_rows,
+    masked_push,
+    masks,
+    stored_push,
+)
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.core.values import mirror_value
 
@@ -26,6 +36,13 @@ EVERY_KIND = ObjectSchema(
     (Field("Note", "string", Kind.TEXT), *(Field(kind.name, "x", kind) for kind in Kind)),
     cursor=None,
 )
+
+
+def stored(push: MaskedPush) -> Push:
+    """A push as it is read from the inbox, which must be as it still is in memory."""
+    found = stored_push(push.body).read()
+    assert found == push.read()
+    return found
 
 
 def test_a_hash_tells_equal_from_unequal_and_nothing_else() -> None:
@@ -57,7 +74,7 @@ def test_every_way_in_gives_the_same_values() -> None:
     record = convert(SCHEMA, PRIVACY.record(dict(values)))
     (row,) = PRIVACY.rows(list(values), [list(values.values())]).records()
     push = Changes(v=1, org="o", changes=[PushedChange(object="Contact", op="update", id="1", fields=values)])
-    pushed = read_push(masked_push(push, {"Contact": PRIVACY}.get))
+    pushed = stored(masked_push(push, {"Contact": PRIVACY}.get))
     assert isinstance(pushed, Changes)
     assert record == convert(SCHEMA, row)
     assert record.pop("Title") is None
@@ -89,7 +106,7 @@ def test_objects_that_are_not_mirrored_have_no_rules() -> None:
     """Their pushes become dead letters as they came."""
     change = PushedChange(object="Lead", op="update", id="1", fields={"Phone": "1"})
     push = Changes(v=1, org="o", changes=[change, PushedChange(object="Contact", op="delete", id="2")])
-    assert read_push(masked_push(push, {"Contact": PRIVACY}.get)) == push
+    assert stored(masked_push(push, {"Contact": PRIVACY}.get)) == push
 
 
 def test_records_as_csv_rows() -> None:
@@ -133,3 +150,35 @@ def test_records_are_converted_value_by_value(record: dict[str, Any]) -> None:
             convert(EVERY_KIND, MaskedRecord(dict(record)))
     else:
         assert convert(EVERY_KIND, MaskedRecord(dict(record))) == one_by_one
+
+
+_VALUES = {
+    Kind.TEXT: st.sampled_from(["", "a", "\0", "é\0b", True, 7, 0.5]),
+    Kind.BOOLEAN: st.sampled_from([True, False, "true", 1, 0.0]),
+    Kind.INT: st.sampled_from([0, 7, 2**63 - 1, 1.0, "12", "0.0"]),
+    Kind.REAL: st.sampled_from([0, 7, 1.5, -0.0, "1e3", 2**70]),
+    Kind.DATE: st.sampled_from(["2026-03-01", "20260301", 20260301, ""]),
+    Kind.DATETIME: st.sampled_from(["2026-03-01T10:00:00.000+0000", "2026-03-01T10:00:00Z", ""]),
+    Kind.TIME: st.sampled_from(["10:00:00.000Z", "10:00:00", ""]),
+}
+_WRONG = st.sampled_from(["x", {}, [], 2**64, 1e308, "inf", -1])
+_WHOLE = st.fixed_dictionaries({field.name: st.none() | _VALUES[field.kind] for field in EVERY_KIND.fields})
+
+
+@given(st.lists(_WHOLE, max_size=4), st.none() | st.sampled_from(EVERY_KIND.names), _WRONG)
+def test_records_are_converted_together_as_alone(
+    records: list[dict[str, Any]], odd: str | None, wrong: Any
+) -> None:
+    """Column by column: the same values of the same types in the same order, or an error just as well."""
+    if odd and records:
+        records[-1][odd] = wrong
+    masked = [MaskedRecord(dict(record)) for record in records]
+    try:
+        alone = [list(convert(EVERY_KIND, record).items()) for record in masked]
+    except ValueError:
+        with pytest.raises(ValueError, match="is not a valid"):
+            convert_alike(EVERY_KIND, masked)
+    else:
+        together = [list(values.items()) for values in convert_alike(EVERY_KIND, masked)]
+        assert repr(together) == repr(alone)
+    assert masked == records
