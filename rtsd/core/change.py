@@ -89,6 +89,8 @@ class Change:
     """The winner's id, for the loser of a merge."""
     note: str = ""
     """An explanation for the journal, where one is needed."""
+    partial: bool = False
+    """A change event: it has only what changed, and its stamp may be older than the record's own."""
     expected: Version | None = None
     """The mirror's version of the record when the read began, if that is known.
 
@@ -103,7 +105,7 @@ class StoredRecord:
     row: Mapping[str, MirrorValue] | None = None
     deleted: bool = False
     partial: bool = False
-    """The row was built from a change that did not carry every column."""
+    """The row was built from a change that did not carry every column, or whose stamp is provisional."""
 
 
 class Decision(NamedTuple):
@@ -115,7 +117,10 @@ class Decision(NamedTuple):
     """The reason to fetch the record; empty for no fetch."""
     confirms: bool = False
     """A duplicate that saw the same values later. It raises the row's version; otherwise an older image of
-    the same second that arrives after it would win."""
+    the same second that arrives after it would win. Of a partial row, it also brings the columns that
+    differ: those that no event has."""
+    complete: bool = False
+    """Whether the row is partial and has to be read, in its turn."""
 
 
 UNKNOWN_RECORD = StoredRecord()
@@ -124,8 +129,23 @@ LATE_MS: Millis = DAY_MS
 """The longest delay of another image of the same second: the package stops retrying well before."""
 
 
-def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
-    """Decide on `change` given the stored record; `columns` is the number of columns in a complete row."""
+def decide(
+    known: StoredRecord, change: Change, columns: int, untold: frozenset[str] = frozenset()
+) -> Decision:
+    """Decide on `change` given the stored record; `columns` is the number of columns in a complete row.
+
+    `untold` are the columns that change events do not have: a read that brings no other to a partial row
+    completes it, and is no change of the record.
+    """
+    decision = _decided(known, change, columns)
+    if not known.partial or known.deleted or change.operation is not Operation.READ:
+        return decision
+    if decision.outcome is Outcome.APPLIED and untold.issuperset(decision.differing):
+        return decision._replace(outcome=Outcome.DUPLICATE, confirms=True)
+    return decision._replace(complete=decision.outcome is Outcome.STALE)
+
+
+def _decided(known: StoredRecord, change: Change, columns: int) -> Decision:
     if change.expected is not None and change.expected == known.version:
         return _decide_later(known, change, columns)
     if change.operation is Operation.DELETE:
@@ -134,9 +154,50 @@ def decide(known: StoredRecord, change: Change, columns: int) -> Decision:
         return _decide_after_delete(known, change, columns)
     if change.fields is None:
         return _decide_without_fields(known, change)
+    if change.partial:
+        return _decide_event(known, change)
     if known.row is None:
         return _decide_new(change, columns)
     return _decide_image(known, change)
+
+
+def version_after(known: Version, change: Change) -> Version:
+    """Return the version of a row that a change was applied to, or that it confirms.
+
+    That of a change event is always newer than the row's: a read under way then, which may not show the
+    event, has to see that the row has changed since it began.
+    """
+    if change.expected is not None and change.expected == known:
+        return change.version
+    if change.partial and change.version <= known:
+        return Version(change.version.stamp, known.seen + 1, max(known.until, change.version.until))
+    return change.version
+
+
+def _decide_event(known: StoredRecord, change: Change) -> Decision:
+    """Decide on a change event.
+
+    Its stamp is LastModifiedDate, at most the record's own. Nevertheless a row that was read before the event
+    has no newer stamp, so that an older event is in the row. Within a second the times decide. Among events
+    that is their order of arrival: a partial row is read anyway, after the last of them.
+    """
+    fields: Mapping[str, MirrorValue] = change.fields or {}
+    if known.row is None:
+        if change.operation is Operation.CREATE:
+            return Decision(Outcome.APPLIED, tuple(fields), complete=True)
+        return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
+    differing = _differing(known.row, fields)
+    older, doubt = change.version.stamp < known.version.stamp, ""
+    if change.operation is Operation.CREATE:
+        older = True  # whatever the mirror has of the record came later
+    elif change.version.stamp == known.version.stamp:
+        doubt = "" if known.partial else _ambiguity(known.version, change.version)
+        older = change.version.seen < known.version.seen
+    if older:
+        outcome = Outcome.STALE if differing else Outcome.DUPLICATE
+        return Decision(outcome, fetch=doubt if differing else "", complete=known.partial)
+    outcome = Outcome.APPLIED if differing else Outcome.DUPLICATE
+    return Decision(outcome, differing, fetch=doubt, confirms=not differing, complete=True)
 
 
 def _decide_later(known: StoredRecord, change: Change, columns: int) -> Decision:
@@ -213,7 +274,7 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
             return Decision(Outcome.APPLIED, differing)
         return _decide_older(known, change, differing)
     if not differing:
-        return Decision(Outcome.DUPLICATE, confirms=_recent(change.version))
+        return Decision(Outcome.DUPLICATE, confirms=known.partial or _recent(change.version))
     return Decision(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
 
 

@@ -1,8 +1,8 @@
 """Change Data Capture: a decoded change event as changes of the push document (contract section 3).
 
 What an event tells and does not: Change Data Capture guide, Change Event Message Structure. It carries no
-SystemModstamp; LastModifiedDate is at most that, so it orders an update until the record is read. Whatever
-cannot be taken as it stands becomes a change without fields: then the record is fetched.
+SystemModstamp; LastModifiedDate, or else the second of the commit, orders it until the record is read.
+Whatever cannot be taken as it stands becomes a change without fields: then the record is fetched.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from rtsd.core.values import mirror_value
 
 HEADER = "ChangeEventHeader"
 MODIFIED = "LastModifiedDate"
+_AUDIT = frozenset({MODIFIED, "LastModifiedById"})
+"""Fields that change with every edit, and are therefore not listed among the changed ones."""
 _GAP = "GAP_"
 _OVERFLOW = "GAP_OVERFLOW"
 _DATE_LENGTH = 10  # 2026-03-01
@@ -104,8 +106,9 @@ def _complete(
     change: PushedChange, header: Header, record: Mapping[str, Any], layout: EventLayout, kind_of: KindOf
 ) -> None:
     """Add to a change what the event says beyond its id."""
+    committed = to_iso(header.commit_timestamp // 1000 * 1000)
     if change.op == "delete":
-        change.modstamp = to_iso(header.commit_timestamp // 1000 * 1000)
+        change.modstamp, change.partial = committed, True
         return
     is_update = change.op == "update"
     if change.op == "undelete" or not (is_update or len(header.record_ids) == 1):
@@ -116,15 +119,30 @@ def _complete(
         if listed(layout, header.diff_fields):
             return
         fields = _fields(record, layout, names, nulled)
-        change.fields = _converted(fields, kind_of)
+        unknown = [
+            name for name, value in fields.items() if kind_of(name) is None and _matters(name, value, names)
+        ]
+        if unknown:  # the object is described because of them
+            change.changed = sorted(unknown)
+            return
+        converted = _converted(fields, kind_of)
     except ValueError:  # a bitmap or a value that rtsd cannot read
         return
     modified = fields.get(MODIFIED)
-    if modified is None:
-        change.fields = None  # nothing would order it
-        return
-    change.modstamp = to_iso(modified // 1000 * 1000)
-    change.changed = sorted(names - {MODIFIED}) if names else []
+    change.fields, change.partial = converted, True
+    change.modstamp = committed if modified is None else to_iso(modified // 1000 * 1000)
+    change.changed = sorted(names - _AUDIT) if names else []
+
+
+def _matters(name: str, value: Any, names: frozenset[str] | None) -> bool:
+    """Return whether a field that rtsd does not know has a value that the user can see.
+
+    The schema has all fields of the object; those hidden from the user are null, and never listed. What is a
+    list names settings of a user that are fields of their own.
+    """
+    if isinstance(value, list):
+        raise ValueError(f"{name} has several values")
+    return names is not None or value is not None
 
 
 def _fields(
@@ -147,14 +165,12 @@ def _fields(
 def _converted(fields: Mapping[str, Any], kind_of: KindOf) -> dict[str, Any]:
     """Return values as a push has them, without those of fields that are not mirrored.
 
-    Raises ValueError for a field that is not known, and for a value that is not of its kind.
+    Raises ValueError for a value that is not of its field's kind.
     """
     found: dict[str, Any] = {}
     for name, value in fields.items():
         kind = kind_of(name)
-        if kind is None:
-            raise ValueError(f"the field {name} is not known")
-        if kind != "unmirrored":
+        if kind is not None and kind != "unmirrored":
             found[name] = _value(kind, value)
     return found
 

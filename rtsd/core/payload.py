@@ -28,10 +28,13 @@ class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
     by: str | None = None
     master: str | None = None
     fields: dict[str, Any] | None = None
+    partial: bool = False
+    """A change event of Change Data Capture: only these fields are known, `modstamp` may be older than the
+    record's SystemModstamp, and `read_at` is the second of its commit."""
 
     def without_fields(self) -> PushedChange:
         """Return the change as if its values had to be fetched."""
-        return msgspec.structs.replace(self, fields=None)
+        return msgspec.structs.replace(self, fields=None, partial=self.partial and self.op == "delete")
 
 
 class _Document(msgspec.Struct, kw_only=True, omit_defaults=True):

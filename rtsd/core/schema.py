@@ -47,6 +47,21 @@ COMPOUND_TYPES = frozenset({"address", "location", "complexvalue"})
 BINARY_TYPES = frozenset({"base64", "byte"})
 """Types that are not mirrored: REST returns a URL (REST API guide, sObject Blob Get), Bulk refuses them."""
 
+_UNTOLD = frozenset(
+    {
+        "SystemModstamp",
+        "LastModifiedDate",
+        "LastModifiedById",
+        "LastActivityDate",
+        "LastViewedDate",
+        "LastReferencedDate",
+        "IsDeleted",
+        "PhotoUrl",
+    }
+)
+"""Fields of the system that change events do not have, or that every change moves (Change Data Capture
+guide, Change Event Body Fields)."""
+
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
 """Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
 
@@ -107,6 +122,16 @@ class ObjectSchema:
     def typed(self) -> tuple[Field, ...]:
         """The other fields."""
         return tuple(field for field in self.fields if field.kind is not Kind.TEXT)
+
+    @cached_property
+    def untold(self) -> frozenset[str]:
+        """The fields that an event of Change Data Capture may not tell: a read of the record brings them.
+
+        The name of a person is put together from its parts, which the event has.
+        """
+        calculated = {field.name for field in self.fields if field.calculated}
+        names = {"Name"} if "LastName" in self.by_name else set()
+        return _UNTOLD | calculated | names
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -28,7 +28,9 @@ def readers_of(base: Base) -> Readers:
     windows = Windows(client, database, work, server_clock, sync.lookback)
     columns = Columns(client, work, server_clock)
     limits = Limits(client, base.ledger, now)
-    repair = Repair(client, database, catalog, work, now=now, server_clock=server_clock)
+    repair = Repair(
+        client, database, catalog, work, now=now, server_clock=server_clock, schedule=base.schedule
+    )
     return Readers(
         describer=Describer(client, catalog, work, now, sync.describe_every),
         windows=windows,

@@ -6,7 +6,7 @@ to fetch records are written in the caller's transaction, all or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from rtsd.core.change import (
     StoredRecord,
     Version,
     decide,
+    version_after,
 )
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedRows, MaskedText
@@ -86,7 +87,10 @@ class _Record:
     """Columns that this batch has changed."""
     write_row: MirrorRow | None = None
     write_tombstone: Tombstone | None = None
+    was_partial: bool = False
     fetch: str = ""
+    complete: bool = False
+    """Whether a change has left it partial, which has to be read."""
 
 
 @dataclass(slots=True)
@@ -192,13 +196,15 @@ class Applier:
             record = batch.records.get(change.id)
             if record is None:
                 found = known.get(change.id, UNKNOWN_RECORD)
-                record = _Record(found, None if found.deleted else found.row, found.deleted)
+                row = None if found.deleted else found.row
+                record = _Record(found, row, found.deleted, was_partial=found.partial)
                 batch.records[change.id] = record
             contradicts = _contradicts(record, change, mirrored)
-            decision = decide(record.known, change, len(table.columns))
+            decision = decide(record.known, change, len(table.columns), table.schema.untold)
             revived, old = record.known.deleted, record.known.row
             before = _apply_decision(record, change, decision, table)
             record.fetch = decision.fetch or record.fetch
+            record.complete |= decision.complete
             if contradicts:
                 batch.suspicion = f"an update arrived for {change.id}, which is not in the mirror"
             if change.source is Source.PUSH or decision.outcome not in _UNREMARKABLE:
@@ -224,7 +230,7 @@ def _apply_decision(
     """Update a record as decided; return the values that were replaced, None for a new record."""
     known = record.known
     if decision.outcome is Outcome.DUPLICATE and decision.confirms:
-        _confirm(record, change, table)
+        _confirm(record, change, decision, table)
     if decision.outcome is not Outcome.APPLIED:
         return None
     old = known.row
@@ -236,42 +242,50 @@ def _apply_decision(
         )
         record.known = StoredRecord(change.version, old, deleted=True)
         return dict(old) if old else None
-    values = _merged(known, change, table)
-    partial = len(change.fields or {}) < len(table.columns)
+    _put(record, change, decision.differing, table)
+    if not old or known.deleted:
+        return None
+    replaced = {name: old.get(name) for name in decision.differing}
+    if change.partial and table.schema.cursor:
+        replaced[table.schema.cursor] = old.get(table.schema.cursor)
+    return replaced
+
+
+def _put(record: _Record, change: Change, differing: Collection[str], table: Table) -> None:
+    """Write the row after the change: absent columns keep their values, and the stamp is the version's."""
+    version, partial = version_after(record.known.version, change), _is_partial(change, table)
+    values: dict[str, Any] = {**(record.known.row or {}), **(change.fields or {})}
     record.write_tombstone = None
-    record.changed.update(decision.differing)
+    record.changed.update(differing)
     if table.schema.cursor:
+        values[table.schema.cursor] = version.stamp
         record.changed.add(table.schema.cursor)
-    record.write_row = MirrorRow(values, change.version, change.source, partial, record.changed)
-    record.known = StoredRecord(change.version, values, partial=partial)
-    return {name: old.get(name) for name in decision.differing} if old and not known.deleted else None
+    record.write_row = MirrorRow(values, version, change.source, partial, record.changed)
+    record.known = StoredRecord(version, values, partial=partial)
 
 
-def _confirm(record: _Record, change: Change, table: Table) -> None:
+def _is_partial(change: Change, table: Table) -> bool:
+    return change.partial or len(change.fields or {}) < len(table.columns)
+
+
+def _confirm(record: _Record, change: Change, decision: Decision, table: Table) -> None:
     """Raise the version of a record that was seen unchanged, and update the columns that it covers.
 
-    A deletion that names the winner of a merge adds it to the tombstone, even if it was observed earlier.
+    A deletion that names the winner of a merge adds it to the tombstone, even if it was observed earlier. A
+    read that completes a partial row brings its stamp, and the columns that no event has.
     """
     known = record.known
-    version = max(known.version, change.version)
-    deleted = known.row is None or known.deleted
-    partial = len(change.fields or {}) < len(table.columns)
-    if deleted:
-        record.write_tombstone = Tombstone(
-            change.id, version, version.stamp, change.master, dict(known.row or {}) or None
-        )
+    if known.row is None or known.deleted:
+        version = max(known.version, change.version)
+        values = dict(known.row or {}) or None
+        record.write_tombstone = Tombstone(change.id, version, version.stamp, change.master, values)
+        record.known = StoredRecord(version, known.row, deleted=True, partial=known.partial)
+    elif change.partial or known.partial:
+        _put(record, change, decision.differing, table)
     else:
-        record.write_row = MirrorRow(dict(known.row or {}), version, change.source, partial, record.changed)
-    record.known = StoredRecord(version, known.row, deleted=deleted, partial=partial)
-
-
-def _merged(known: StoredRecord, change: Change, table: Table) -> dict[str, Any]:
-    """Return the row after the change: absent columns keep their values; the stamp is the version's."""
-    base = known.row or {}
-    values = {**base, **(change.fields or {})}
-    if table.schema.cursor:
-        values[table.schema.cursor] = change.version.stamp
-    return values
+        version, partial = max(known.version, change.version), _is_partial(change, table)
+        record.write_row = MirrorRow(dict(known.row), version, change.source, partial, record.changed)
+        record.known = StoredRecord(version, known.row, partial=partial)
 
 
 def _latency(change: Change, decision: Decision, salesforce_now: Millis) -> Millis | None:
@@ -346,4 +360,20 @@ async def _write(tx: Tx, batch: _Batch, at: Millis) -> int:
     requests = [(record_id, record.fetch) for record_id, record in by_id.items() if record.fetch]
     if requests:
         await fetches.ask(tx, batch.mirrored.name, requests, at)
+    await _ask_to_complete(tx, batch, at)
     return len(requests)
+
+
+async def _ask_to_complete(tx: Tx, batch: _Batch, at: Millis) -> None:
+    """Request the rows that are partial now, and no longer those that were."""
+    due, done = [], []
+    for record_id, record in batch.records.items():
+        is_partial = record.known.partial and not record.known.deleted
+        if record.complete and is_partial:
+            due.append(record_id)
+        elif record.was_partial and not is_partial:
+            done.append(record_id)
+    if due:
+        await fetches.ask_to_complete(tx, batch.mirrored.name, due, at)
+    if done:
+        await fetches.completed(tx, batch.mirrored.name, done)

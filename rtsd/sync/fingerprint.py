@@ -152,9 +152,10 @@ class Fingerprinter:
         """Store the result, as the new proof if nothing differs."""
         found = result.found
         vanished = await self._vanished(mirrored, found)
-        proven = not found and not result.unsettled
         drift = Drift(len(found.missing), len(found.stale), len(found.orphaned))
         async with self._work.begin() as unit:
+            is_partial = await fetches.any_for(unit.tx, mirrored.name)  # such a row proves nothing
+            proven = not found and not result.unsettled and not is_partial
             stored = unit.stored(mirrored)
             proven_at = from_iso(result.before) if proven else stored.proven_at
             checked_at, rows = to_iso(self._now()), result.checked

@@ -250,14 +250,18 @@ def _part(push: Changes, changes: list[PushedChange]) -> Changes:
 
 
 def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]:
-    """Return the fields of the push that are neither in the mirror nor in the last describe."""
-    if mirrored.table is None or not pushed.fields:
+    """Return the fields of the push that are neither in the mirror nor in the last describe.
+
+    A push without fields names those that have changed.
+    """
+    if mirrored.table is None:
         return []
     schema = mirrored.table.schema
-    if pushed.fields.keys() <= schema.by_name.keys():
+    named = set(pushed.changed if pushed.fields is None else pushed.fields)
+    if named <= schema.by_name.keys():
         return []
     known = set(schema.by_lower_name) | {name.lower() for name in schema.unmirrored} | {"attributes"}
-    return [name for name in pushed.fields if name.lower() not in known]
+    return [name for name in sorted(named) if name.lower() not in known]
 
 
 def _sign_of_life(push: Push) -> Note:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
+from rtsd.core.completion_pace import CompletionPace
 from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
@@ -25,6 +27,7 @@ from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.reading import Query, Reader, chunk_rows, parts
 from rtsd.sync.rows import DELETED, MASTER, read_columns
+from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.unit_of_work import UnitsOfWork
 
 PURPOSE = "repair"
@@ -59,6 +62,7 @@ class Repair:
         *,
         now: Callable[[], Millis],
         server_clock: ServerClock,
+        schedule: CurrentSchedule,
     ) -> None:
         self._client = client
         self._database = database
@@ -66,11 +70,14 @@ class Repair:
         self._work = work
         self._now = now
         self._server_clock = server_clock
+        self._schedule = schedule
+        self._paces = defaultdict[str, CompletionPace](CompletionPace)
 
     async def step(self, *, patiently: bool = False) -> Repaired:
         """Fetch the requested records.
 
-        With `patiently`, first collect ids of filtered objects for `FILTER_SETTLE_MS`, which saves calls.
+        With `patiently`, first collect ids where that saves calls: of filtered objects for
+        `FILTER_SETTLE_MS`, and of partial rows at their pace.
         """
         fetched = changed = 0
         more = True
@@ -80,15 +87,22 @@ class Repair:
                 mirrored = self._catalog.find(name)
                 if mirrored is None or mirrored.table is None:
                     continue
-                if patiently and self._may_wait(mirrored, waiting[0][2]):
+                if patiently and self._may_wait(mirrored, waiting):
                     continue
-                changed += await self._fetch(mirrored, [(record_id, at) for record_id, _, at in waiting])
-                fetched += len(waiting)
-                more |= len(waiting) == fetches.MAX_PENDING
+                changed += await self._fetch(mirrored, waiting.asked)
+                self._paces[name].read(self._now())
+                fetched += len(waiting.asked)
+                more |= len(waiting.asked) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
 
-    def _may_wait(self, mirrored: MirroredObject, oldest: Millis) -> bool:
-        return bool(mirrored.config.where) and self._now() - oldest < FILTER_SETTLE_MS
+    def _may_wait(self, mirrored: MirroredObject, waiting: fetches.Waiting) -> bool:
+        """Return whether requests may wait for others, so that one call serves them all."""
+        if len(waiting.asked) == fetches.MAX_PENDING:
+            return False
+        now, oldest = self._now(), waiting.asked[0][1]
+        if waiting.only_completes:
+            return not self._paces[mirrored.name].is_due(now, self._schedule().interval)
+        return bool(mirrored.config.where) and now - oldest < FILTER_SETTLE_MS
 
     async def records(self, mirrored: MirroredObject, ids: Sequence[str], reason: str) -> Repaired:
         """Fetch these records now."""

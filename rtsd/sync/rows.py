@@ -13,6 +13,9 @@ from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
 from rtsd.sync.mirrored_object import MirroredObject
 
+EVENT_SPAN_MS: Millis = 1_000
+"""The time of an event's commit may be given in whole seconds."""
+
 DELETED, MASTER = "IsDeleted", "MasterRecordId"
 
 
@@ -64,7 +67,8 @@ def from_pushed(
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
     if not schema.cursor:  # then only the time of the read orders the versions
         stamp = to_iso(read_at)
-    if fields is not None and schema.cursor:  # the stamp may be among the fields, beside them, or both
+    if fields is not None and schema.cursor and not pushed.partial:
+        # the stamp may be among the fields, beside them, or both
         stamp = max(stamp, str(fields.get(schema.cursor) or ""))
         if stamp:
             fields[schema.cursor] = stamp
@@ -73,10 +77,11 @@ def from_pushed(
         id=pushed.id,
         operation=Operation(pushed.op),
         source=Source.PUSH,
-        version=Version(stamp, read_at, read_at),
+        version=Version(stamp, read_at, read_at + EVENT_SPAN_MS if pushed.partial else read_at),
         fields=fields,
         changed=tuple(pushed.changed),
         master=pushed.master,
+        partial=pushed.partial,
     )
 
 
