@@ -47,6 +47,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "audit": "Compare objects with the org and repair the differences.",
         "repair": "Fetch records again.",
         "conditions": "Show or change the fields whose change makes the package push.",
+        "stream": "Show the subscription; select objects for Change Data Capture.",
         "package": "Deploy the package to the org, compare it, switch it, remove it.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
         "backup": "Write a consistent copy of the mirror to FILE, while rtsd runs.",

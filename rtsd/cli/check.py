@@ -17,6 +17,7 @@ from rtsd.cli.output import table
 from rtsd.core.plural import plural
 
 if TYPE_CHECKING:
+    from rtsd.workflows.capture import CaptureReport
     from rtsd.workflows.check import Report
 
 
@@ -39,11 +40,12 @@ def check(*, config_path: Path | None, as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.encode(report.document()))
     else:
-        click.echo("\n".join(_lines(report)))
+        click.echo("\n".join(lines(report)))
     return 1 if report.problems else 0
 
 
-def _lines(report: Report) -> Iterator[str]:
+def lines(report: Report) -> Iterator[str]:
+    """Yield the report as lines of text."""
     if report.org is not None:
         org = report.org
         kind = {True: "sandbox", False: "production", None: "sandbox or production"}[org.sandbox]
@@ -53,6 +55,8 @@ def _lines(report: Report) -> Iterator[str]:
         sight = {True: "sees all records", False: "sees what is shared with it", None: "sight not known"}
         yield logs.clean(f"user      {report.user or 'not known'}, {sight[report.sees_all]}")
         yield f"package   {report.package or 'not known'}"
+    if report.capture is not None:
+        yield from _capture_lines(report.capture)
     if report.objects:
         yield ""
         rows = [(checked.name, checked.fields, checked.size.rows) for checked in report.objects]
@@ -73,3 +77,14 @@ def _lines(report: Report) -> Iterator[str]:
     for warning in report.warnings:
         yield f"warning   {warning.what}"
         yield f"          {warning.do}"
+
+
+def _capture_lines(found: CaptureReport) -> Iterator[str]:
+    yield logs.clean(
+        f"cdc       {found.topic}; {found.selected_in_org} selected in the org, {found.free} free"
+    )
+    for shown in found.objects:
+        can = {True: "can be", False: "cannot be", None: "perhaps can be"}[shown.can_be_selected]
+        yield logs.clean(f"          {shown.name}: {'selected' if shown.selected else f'{can} selected'}")
+    calls = plural(found.completion_calls_a_day, "API call")
+    yield f"          {calls} a day to complete rows while all keep changing"

@@ -12,7 +12,7 @@ from rtsd.cli.ask import ask
 from rtsd.cli.output import Cell, ago, span, table
 from rtsd.control.protocol import Object, Status
 
-_HEADERS = ("OBJECT", "STATE", "ROWS", "EXPECTED", "AS OF", "FRESH P95", "DRIFT", "ERROR")
+_HEADERS = ("OBJECT", "STATE", "BY", "ROWS", "EXPECTED", "AS OF", "FRESH P95", "DRIFT", "ERROR")
 
 
 @click.command(
@@ -53,6 +53,7 @@ def _row(shown: Object, now: str, state: str) -> tuple[Cell, ...]:
     return (
         shown.name,
         state,
+        shown.arrives_by,
         shown.rows,
         shown.expected_rows,
         ago(now, shown.as_of) if shown.as_of else None,

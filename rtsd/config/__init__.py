@@ -100,6 +100,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     refresh_token_path = _file_path(raw, "org", "refresh_token_file", files)
     token_path = _file_path(raw, "gateway", "token_file", files)
     _take_all_secrets(raw, files, found)
+    _close_unused_gateway(raw)
     config = None
     try:
         config = Config.model_validate(raw, context={"base": path.parent, "files": files})
@@ -149,6 +150,14 @@ def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) 
         for key, entry in consistency.entries(raw, name):
             webhook = consistency.table(entry, "webhook")
             take_secrets(webhook, f"{key}.webhook", ("secret",), files, found)
+
+
+def _close_unused_gateway(raw: dict[str, Any]) -> None:
+    """Open no port where nothing needs one: without a token, nobody could push to it."""
+    push, gateway = (consistency.table(raw, name) for name in ("push", "gateway"))
+    needs_none = push.get("channel") in ("cdc", "") and not push.get("token") and not gateway.get("token")
+    if needs_none and isinstance(raw.get("gateway", {}), dict):
+        raw["gateway"] = {"listen": "", **gateway}
 
 
 def _check_tokens(key: str, tokens: list[Secret], found: Mistakes) -> None:

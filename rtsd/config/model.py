@@ -126,9 +126,13 @@ class Gateway(Table):
 
 
 class Push(Table):
-    """The channel that brings pushes, and for `stream` the address of the Pub/Sub API."""
+    """The channel that brings pushes, and for `stream` and `cdc` the address of the Pub/Sub API.
 
-    channel: Literal["gateway", "stream"] = "gateway"
+    `topic` is that of Change Data Capture; an empty `channel` leaves all changes to Interval Sync.
+    """
+
+    channel: Literal["gateway", "stream", "cdc", ""] = "gateway"
+    topic: Annotated[str, Field(pattern=r"^/data/\w{1,80}$")] = "/data/ChangeEvents"
     token: Annotated[tuple[Secret, ...], _FromList] = Field(
         default=(), json_schema_extra={"secret": True}, repr=False
     )
@@ -275,8 +279,9 @@ class Config(Table):
 
     @property
     def is_pushed_to(self) -> bool:
-        """Whether a channel brings pushes; without one Interval Sync reads all changes."""
-        return self.gateway.listen is not None or self.push.channel == "stream"
+        """Whether a package in the org is expected to push."""
+        is_open = self.gateway.listen is not None
+        return self.push.channel == "stream" or (self.push.channel == "gateway" and is_open)
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret, for redaction in logs."""

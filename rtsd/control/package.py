@@ -16,6 +16,7 @@ from rtsd.core.mode import Signal
 from rtsd.errors import Conflict
 from rtsd.salesforce import package
 from rtsd.store.journal import Note
+from rtsd.sync.capture import Capture
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.ledger import StoredLedger
@@ -38,6 +39,7 @@ class PackageOperations:
         mode: ModeMachine,
         probe: PackageProbe | None,
         conditions: Conditions,
+        capture: Capture | None,
     ) -> None:
         self._catalog = catalog
         self._work = work
@@ -45,6 +47,7 @@ class PackageOperations:
         self._mode = mode
         self._probe = probe
         self._conditions = conditions
+        self._capture = capture
 
     async def details(self, *, probe: bool) -> protocol.PackageDetails:
         """Return all that is known; `probe` asks the org first, for three calls."""
@@ -60,6 +63,8 @@ class PackageOperations:
         """Account for calls that another program spent, and probe what it changed."""
         for resource, count in calls.items():
             await self._ledger.record(package.PURPOSE, resource, count)
+        if probe and self._capture is not None:
+            self._capture.wake.set()
         return await self.details(probe=probe)
 
     async def switch(self, *, disabled: bool) -> protocol.PackageDetails:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rtsd import __version__
 from rtsd.control import protocol
 from rtsd.control.wire import iso, problems, relay
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.mode import Mode
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
@@ -47,11 +48,14 @@ class Views:
     push: PushActivity
     missed_pushes: MissedPushes
     package: PackageWatch | None
+    channel: str
+    uncovered: Callable[[], Collection[str]]
+    """Returns the names of the objects whose changes nothing pushes."""
     ledger: StoredLedger
     gateway: Callable[[], protocol.Gateway]
     rejected: Callable[[], int]
     stream: Callable[[], protocol.Stream | None]
-    """The subscription, of the channel `stream`."""
+    """The subscription, of a channel that has one."""
     started_at: Millis
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
@@ -83,7 +87,7 @@ class Views:
             mode_reason=mode.reason,
             package=self._package(),
             push=self._push(now),
-            objects=[_object(mirrored, rows.get(mirrored.name, 0), now) for mirrored in self.catalog],
+            objects=self._objects(rows, now),
             quota=await self._quota(now),
             inbox=protocol.Inbox(pending=self.inbox.pending + counts.held),
             dead_letters=counts.dead_letters,
@@ -95,6 +99,16 @@ class Views:
             ],
             last_seq=await journal.newest_seq(database),
         )
+
+    def _objects(self, rows: Mapping[str, int], now: Millis) -> list[protocol.Object]:
+        pushed = self.mode.mode is Mode.REAL_TIME
+        unpushed = set(self.uncovered()) if pushed else set()
+        found = []
+        for mirrored in self.catalog:
+            shown = _object(mirrored, rows.get(mirrored.name, 0), now)
+            shown.arrives_by = "push" if pushed and mirrored.name not in unpushed else "interval"
+            found.append(shown)
+        return found
 
     def _org(self) -> protocol.Org:
         facts = self.org.facts
@@ -127,10 +141,9 @@ class Views:
 
     def _push(self, now: Millis) -> protocol.Push:
         push = self.push
-        stream = self.stream()
         return protocol.Push(
-            channel="gateway" if stream is None else "stream",
-            stream=stream,
+            channel=self.channel,
+            stream=self.stream(),
             last_at=iso(push.last_at),
             last_heartbeat_at=iso(push.last_heartbeat_at),
             quiet=push.quiet.value,

@@ -154,11 +154,9 @@ def _decided(known: StoredRecord, change: Change, columns: int) -> Decision:
         return _decide_after_delete(known, change, columns)
     if change.fields is None:
         return _decide_without_fields(known, change)
-    if change.partial:
-        return _decide_event(known, change)
-    if known.row is None:
+    if known.row is None and not change.partial:
         return _decide_new(change, columns)
-    return _decide_image(known, change)
+    return _decide_event(known, change) if change.partial else _decide_image(known, change)
 
 
 def version_after(known: Version, change: Change) -> Version:

@@ -63,7 +63,9 @@ class ChangeEvent:
     header: Header
     changes: tuple[PushedChange, ...] = ()
     reread: str = ""
-    """Why the event names no records: the object is read from its last cursor, deletions included."""
+    """Why the event names no records: the object is read from its last cursor, deletions included ..."""
+    rereads_all: bool = False
+    """... or in full, as no stamp has moved."""
 
     @property
     def observed_at(self) -> Millis:
@@ -90,7 +92,8 @@ def change_event(
     if header.change_type == _OVERFLOW:
         return ChangeEvent(header, reread="too many changes in one transaction: the events were left out")
     if not ids or not all(map(is_id, ids)):
-        return ChangeEvent(header, reread="a change of all records at once, such as of a field's type")
+        reason = "a change of all records at once, such as of a field's type"
+        return ChangeEvent(header, reread=reason, rereads_all=True)
     operation = _OPERATIONS.get(header.change_type.removeprefix(_GAP))
     if operation is None:
         raise ValueError(f"unknown type of change event: {header.change_type[:40]!r}")
@@ -141,7 +144,7 @@ def _matters(name: str, value: Any, names: frozenset[str] | None) -> bool:
     list names settings of a user that are fields of their own.
     """
     if isinstance(value, list):
-        raise ValueError(f"{name} has several values")
+        raise ValueError(f"{name} has several values")  # noqa: TRY004 - as for every value that is not usable
     return names is not None or value is not None
 
 

@@ -75,7 +75,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     intake = _intake(base, channel, keys, rejections)
     gateway = gateway_server(config, intake, mirror=base.database, rejections=rejections, meters=meters)
     interval_sync = _interval_sync(base, readers, channel)
-    stream = stream_channel(base, intake, interval_sync)
+    stream = stream_channel(base, channel, intake, interval_sync)
     shown = views_of(base, channel, gateway, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(
@@ -244,7 +244,7 @@ def _interval_sync(base: Base, readers: Readers, channel: Channel) -> IntervalSy
         windows=readers.windows,
         describer=readers.describer,
         missed_pushes=channel.missed_pushes,
-        package=channel.package,
+        uncovered=channel.uncovered,
         relay=channel.relay,
     )
 
@@ -265,6 +265,7 @@ def _services(
     return Services(
         inbox=base.inbox,
         evidence=channel.evidence,
+        capture=channel.capture,
         subscriber=None if stream is None else stream.subscriber,
         realtime=RealTime(
             database,

@@ -53,6 +53,7 @@ def control_server(
         mode=channel.mode,
         probe=services.package_probe,
         conditions=channel.conditions,
+        capture=channel.capture,
     )
     pausing = Pausing(
         catalog,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from rtsd.config import Config
@@ -30,6 +30,7 @@ from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
 from rtsd.sync.audit import StateAudit
+from rtsd.sync.capture import Capture
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
@@ -115,8 +116,12 @@ class Channel:
 
     push: PushActivity
     package: PackageWatch | None
-    """None without a push channel, as nothing is pushed then."""
+    """None unless a package is expected to push."""
     relay: RelayWatch | None
+    capture: Capture | None
+    """None unless change events are the channel."""
+    uncovered: Callable[[], Collection[str]]
+    """Returns the names of the mirrored objects whose changes nothing pushes."""
     conditions: Conditions
     missed_pushes: MissedPushes
     mode: ModeMachine
@@ -130,6 +135,7 @@ class Services:
 
     inbox: Inbox
     evidence: PushEvidence
+    capture: Capture | None
     subscriber: Service | None
     realtime: RealTime
     silence_watch: SilenceWatch

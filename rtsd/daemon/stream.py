@@ -1,24 +1,34 @@
-"""Construction of the stream channel from `[push]`; gRPC is imported only where the channel is configured."""
+"""Construction of the subscription of `stream` and `cdc` from `[push]`.
+
+gRPC is imported only where one of them is configured.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtsd.config import Config
 from rtsd.control import protocol
 from rtsd.control.wire import iso
+from rtsd.core.daily_count import DailyCount
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
-from rtsd.daemon.parts import Base
+from rtsd.daemon.parts import Base, Channel
 from rtsd.errors import ConfigError
 from rtsd.salesforce.session import Session
 from rtsd.services import Service
 from rtsd.store.journal import Note
+from rtsd.sync import object_states
+from rtsd.sync.capture import Capture
 from rtsd.sync.intake import Intake
 from rtsd.sync.interval_sync import IntervalSync
+from rtsd.sync.mirrored_object import MirroredObject
 
 if TYPE_CHECKING:
+    from rtsd.core.change_event import KindOf
+    from rtsd.stream.change_receiver import ChangeReceiver
     from rtsd.stream.inbox_receiver import InboxReceiver
     from rtsd.stream.subscriber import StreamState
 
@@ -29,30 +39,70 @@ TOPIC = "/event/RTS_Push__e"
 class StreamChannel:
     """The subscriber, and what status says of it."""
 
+    topic: str
     subscriber: Service
     state: StreamState
-    receiver: InboxReceiver
+    delivered: DailyCount
 
     def view(self, now: Millis) -> protocol.Stream:
         """Return the channel's state for status."""
         state, ending = self.state, self.state.ending
         return protocol.Stream(
-            topic=TOPIC,
+            topic=self.topic,
             connected=state.connected,
             since=iso(state.since),
             last_event_at=iso(state.last_event_at),
             replay_age_s=None if state.last_response_at is None else (now - state.last_response_at) // 1000,
-            deliveries_ours_24h=self.receiver.delivered.last_day(now),
+            deliveries_ours_24h=self.delivered.last_day(now),
             error=None if ending is None else f"{ending.message}. {ending.do}".strip(),
         )
 
 
-def stream_channel(base: Base, intake: Intake, interval_sync: IntervalSync) -> StreamChannel | None:
-    """Build the stream channel; None for another channel."""
-    config, now = base.config, base.machine.wall
-    if config.push.channel != "stream":
+@dataclass(frozen=True, slots=True)
+class _MirroredObjects:
+    """What the receiver of change events knows of the mirrored objects, and does about them."""
+
+    base: Base
+    capture: Capture
+    interval_sync: IntervalSync
+
+    def kinds_of(self, object_name: str) -> KindOf | None:
+        """Return what knows the fields of an object; None for an object that is not mirrored."""
+        mirrored = self.base.catalog.find(object_name)
+        return None if mirrored is None else mirrored.kind_of
+
+    def heard(self, object_name: str) -> None:
+        """Record an event of an object that is mirrored."""
+        self.capture.heard(self._find(object_name).name)
+
+    async def reread(self, object_name: str, reason: str, *, in_full: bool) -> None:
+        """Have an object read: in full, or from its last cursor, as a restart would, too."""
+        mirrored = self._find(object_name)
+        if in_full:
+            await object_states.want_reread(self.base.work, mirrored, reason)
+        else:
+            await self.base.work.note(Note("package", mirrored.name, message=f"it is being read: {reason}"))
+            self.interval_sync.catch_up_object(mirrored.name)
+
+    def _find(self, object_name: str) -> MirroredObject:
+        mirrored = self.base.catalog.find(object_name)
+        if mirrored is None:
+            raise AssertionError(f"{object_name} is not mirrored")
+        return mirrored
+
+
+def topic_of(config: Config) -> str:
+    """Return the topic that rtsd subscribes to; empty for a channel without one."""
+    return {"stream": TOPIC, "cdc": config.push.topic}.get(config.push.channel, "")
+
+
+def stream_channel(
+    base: Base, channel: Channel, intake: Intake, interval_sync: IntervalSync
+) -> StreamChannel | None:
+    """Build the subscription; None for a channel without one."""
+    config, topic = base.config, topic_of(base.config)
+    if not topic:
         return None
-    from rtsd.stream.inbox_receiver import InboxReceiver  # noqa: PLC0415 - see above
     from rtsd.stream.subscriber import Endpoint, Subscriber  # noqa: PLC0415 - see above
 
     async def catch_up(why: str) -> None:
@@ -60,33 +110,58 @@ def stream_channel(base: Base, intake: Intake, interval_sync: IntervalSync) -> S
         await base.work.note(Note("package", message=f"every object is being read: {why}"))
         interval_sync.catch_up()
 
-    receiver = InboxReceiver(intake, TOPIC, catch_up=catch_up, report=base.work.report)
+    receiver = _receiver(base, channel, intake, interval_sync, catch_up)
     subscriber = Subscriber(
-        Endpoint(config.push.endpoint, TOPIC, _ca_file(config)),
+        Endpoint(config.push.endpoint, topic, _ca_file(config)),
         tokens=base.session,
         receiver=receiver,
-        now=now,
+        now=base.machine.wall,
         jitter=lambda: base.machine.random_bytes(1)[0] / 255,
     )
-    return StreamChannel(subscriber, subscriber.state, receiver)
+    return StreamChannel(topic, subscriber, subscriber.state, receiver.delivered)
+
+
+def _receiver(
+    base: Base,
+    channel: Channel,
+    intake: Intake,
+    interval_sync: IntervalSync,
+    catch_up: Callable[[str], Awaitable[None]],
+) -> InboxReceiver | ChangeReceiver:
+    from rtsd.stream.change_receiver import BusSigns, ChangeReceiver  # noqa: PLC0415 - see above
+    from rtsd.stream.inbox_receiver import InboxReceiver  # noqa: PLC0415 - see above
+
+    topic, report, capture = topic_of(base.config), base.work.report, channel.capture
+    if capture is None:
+        return InboxReceiver(intake, topic, catch_up=catch_up, report=report)
+    capture.subscribe(interval_sync.catch_up)
+    return ChangeReceiver(
+        intake,
+        topic,
+        objects=_MirroredObjects(base, capture, interval_sync),
+        signs=BusSigns(channel.evidence.beat, channel.evidence.lost),
+        catch_up=catch_up,
+        report=report,
+    )
 
 
 def require_extra(config: Config) -> None:
     """Raise ConfigError if the channel is configured, but its packages are missing."""
-    if config.push.channel == "stream":
+    if topic_of(config):
         try:
             import fastavro  # noqa: F401, PLC0415 - see above
             import google.protobuf  # noqa: F401, PLC0415 - see above
             import grpc.aio  # noqa: F401, PLC0415 - see above
         except ImportError as error:
             raise ConfigError(
-                f'[push] channel = "stream" needs the package {error.name}',
+                f'[push] channel = "{config.push.channel}" needs the package {error.name}',
                 "install the extra: pip install 'rtsd[stream]'",
             ) from error
 
 
 async def problem_of(config: Config, session: Session) -> Problem | None:
     """Ask for the topic; return why rtsd could not subscribe to it, or None. Raises SalesforceError."""
+    topic = topic_of(config)
     try:
         require_extra(config)
     except ConfigError as error:
@@ -96,13 +171,14 @@ async def problem_of(config: Config, session: Session) -> Problem | None:
 
     try:
         async with connected(config.push.endpoint, _ca_file(config), await session.token()) as client:
-            may_subscribe = await client.may_subscribe(TOPIC)
+            may_subscribe = await client.may_subscribe(topic)
     except StreamEnded as ended:
         ending = ended.ending
         do = ending.do or "Check [push] endpoint, ca_file, the network and the proxy."
-        return Problem(f"The Pub/Sub API does not serve {TOPIC}: {ending.message}.", do)
+        return Problem(f"The Pub/Sub API does not serve {topic}: {ending.message}.", do)
     if not may_subscribe:
-        return Problem(f"The login's user may not subscribe to {TOPIC}.", "Give the user Read on the event.")
+        do = "Give the user Read on the event, or View All Records on the object."
+        return Problem(f"The login's user may not subscribe to {topic}.", do)
     return None
 
 

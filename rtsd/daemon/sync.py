@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rtsd.config import Config
 from rtsd.daemon.parts import Base, Channel, Readers
 from rtsd.sync.audit import StateAudit
+from rtsd.sync.capture import Capture
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
 from rtsd.sync.describe import Describer
@@ -11,7 +13,7 @@ from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.limits import Limits
 from rtsd.sync.missed_pushes import MissedPushes, PushActivity
-from rtsd.sync.mode import ModeMachine
+from rtsd.sync.mode import Awaited, ModeMachine
 from rtsd.sync.package import PackageWatch, Wanted
 from rtsd.sync.package_errors import PackageErrors
 from rtsd.sync.package_probe import PackageProbe
@@ -58,11 +60,17 @@ def channel_of(base: Base) -> Channel:
     """Build the parts that track how changes arrive."""
     config, monotonic, now = base.config, base.machine.monotonic, base.machine.wall
     database, catalog, work = base.database, base.catalog, base.work
+    names = [section.name for section in config.objects]
     public_url = config.gateway.public_url if config.push.channel == "gateway" else ""
-    wanted = Wanted(public_url, [section.name for section in config.objects])
+    wanted = Wanted(public_url, names)
     package = None
     if config.is_pushed_to:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
+    capture = None
+    if config.push.channel == "cdc":
+        capture = Capture(base.client, config.push.topic, names, config.sync.describe_every)
+    covering = capture or package
+    uncovered = covering.uncovered if covering else list
     push = PushActivity(active_at=monotonic())
     missed_pushes = MissedPushes(
         database,
@@ -72,9 +80,9 @@ def channel_of(base: Base) -> Channel:
         server_clock=base.server_clock,
         push=push,
         schedule=base.schedule,
-        uncovered=package.uncovered if package else list,
+        uncovered=uncovered,
     )
-    mode = ModeMachine(database, work, now, missed_pushes, is_pushed_to=package is not None)
+    mode = ModeMachine(database, work, now, missed_pushes, awaits=_awaits(config))
     relay = None
     if package is not None:
         relay = RelayWatch(
@@ -91,6 +99,8 @@ def channel_of(base: Base) -> Channel:
         push=push,
         package=package,
         relay=relay,
+        capture=capture,
+        uncovered=uncovered,
         conditions=Conditions(
             base.client, database, catalog, work, now=now, period_ms=config.sync.describe_every
         ),
@@ -99,6 +109,12 @@ def channel_of(base: Base) -> Channel:
         evidence=PushEvidence(push, mode, package, relay, monotonic),
         reachability=Reachability(base.client.exchange, work, mode),
     )
+
+
+def _awaits(config: Config) -> Awaited:
+    if config.is_pushed_to:
+        return Awaited.PACKAGE
+    return Awaited.STREAM if config.push.channel == "cdc" else Awaited.NOTHING
 
 
 def package_probe(base: Base, channel: Channel) -> PackageProbe | None:

@@ -35,6 +35,8 @@ def views_of(
         push=channel.push,
         missed_pushes=channel.missed_pushes,
         package=channel.package,
+        channel=base.config.push.channel,
+        uncovered=channel.uncovered,
         ledger=base.ledger,
         gateway=address,
         rejected=rejections.last_day,

@@ -112,7 +112,7 @@ class Checks(Service):
         if suspicions.reason:
             log.info("early fingerprint", object=mirrored.name, reason=suspicions.reason)
         suspicions.reason = ""
-        await self._repair.step()  # a partial row's stamp is provisional: it would look like drift
+        await self._repair.complete(mirrored)  # a provisional stamp would look like drift
         result = await self._fingerprinter.step(mirrored)
         if result.found or result.unsettled:
             seq = await journal.newest_seq(self._database)

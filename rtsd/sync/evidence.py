@@ -37,12 +37,24 @@ class PushEvidence(Service):
         self._monotonic = monotonic
         self._pending: deque[tuple[Push, Millis]] = deque()
         """Pushes that are not signalled yet, with their time of arrival (ms)."""
+        self._beats = False
+        """Whether the bus has responded since the last step."""
 
     def add(self, push: Push, at: Millis) -> None:
         """Record a valid push that is in the inbox."""
         self._push.record(push, at, self._monotonic())
         self._pending.append((push, at))
         self.wake.set()
+
+    def beat(self, _at: Millis) -> None:
+        """Record a response of the bus that brings change events."""
+        self._push.beat(self._monotonic())
+        self._beats = True
+        self.wake.set()
+
+    async def lost(self, reason: str) -> None:
+        """Signal that the bus brings no change events until further notice."""
+        await self._mode.observe(Signal.SILENCE, reason)
 
     async def step(self) -> float:
         """Evaluate the pushes since the last step."""
@@ -53,6 +65,9 @@ class PushEvidence(Service):
             except BaseException:  # such as a full disk, which cannot journal a transition: try it again
                 self._pending.appendleft((push, at))
                 raise
+        if self._beats and self._push.quiet is not Quiet.SILENT:
+            await self._mode.observe(Signal.PUSH, "the stream of change events responds")
+        self._beats = False
         return UNTIL_WOKEN
 
     async def _judge(self, push: Push, at: Millis) -> None:

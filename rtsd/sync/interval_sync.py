@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rtsd.core.instant import Millis
 from rtsd.core.mode import READS_BY_INTERVAL, Mode
@@ -15,7 +15,6 @@ from rtsd.sync.describe import Describer
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.mode import ModeMachine
-from rtsd.sync.package import PackageWatch
 from rtsd.sync.relay_watch import RelayWatch
 from rtsd.sync.schedule import CurrentSchedule
 from rtsd.sync.unit_of_work import UnitsOfWork
@@ -38,9 +37,10 @@ class IntervalSync(Service):
         windows: Windows,
         describer: Describer,
         missed_pushes: MissedPushes,
-        package: PackageWatch | None,
+        uncovered: Callable[[], Collection[str]],
         relay: RelayWatch | None,
     ) -> None:
+        """`uncovered` returns the names of the objects whose changes nothing pushes."""
         super().__init__()
         self._catalog = catalog
         self._work = work
@@ -50,10 +50,12 @@ class IntervalSync(Service):
         self._windows = windows
         self._describer = describer
         self._missed_pushes = missed_pushes
-        self._package = package
+        self._uncovered = uncovered
         self._relay = relay
         self._must_catch_up = True
         """True if windows are due whatever the mode: after a start, and when pushes resume."""
+        self._behind: set[str] = set()
+        """Names of objects of which alone a window is due."""
         mode.subscribe(self._on_transition)
 
     def _on_transition(self, before: Mode, after: Mode) -> None:
@@ -66,12 +68,18 @@ class IntervalSync(Service):
         self._must_catch_up = True
         self.wake.set()
 
+    def catch_up_object(self, name: str) -> None:
+        """Read a window of an object now, whatever the mode."""
+        self._behind.add(name)
+        self.wake.set()
+
     async def step(self) -> float:
         """Read the windows that the mode requires, or that are due to catch up."""
         mode = self._mode.mode
         is_broken = self._relay is not None and self._relay.failure is not None
         if mode in READS_BY_INTERVAL or ((self._must_catch_up or is_broken) and mode is not Mode.PAUSED):
             self._must_catch_up = False
+            self._behind.clear()
             try:
                 is_complete = await self.read()
             except BaseException:
@@ -79,8 +87,8 @@ class IntervalSync(Service):
                 raise
             if is_complete and mode is self._mode.mode is Mode.INTERVAL:
                 await self._missed_pushes.judge()
-        elif mode is Mode.REAL_TIME and self._package is not None:
-            await self._read_uncovered(self._package)
+        elif mode is Mode.REAL_TIME:
+            await self._read_uncovered()
         return self._schedule().interval / 1000
 
     async def read(self) -> bool:
@@ -89,10 +97,15 @@ class IntervalSync(Service):
         await self._missed_pushes.count()
         return is_complete
 
-    async def _read_uncovered(self, package: PackageWatch) -> None:
-        """Read the objects without an Apex trigger."""
-        uncovered = package.uncovered()
-        await self._read_windows(mirrored for mirrored in self._catalog if mirrored.name in uncovered)
+    async def _read_uncovered(self) -> None:
+        """Read the objects whose changes nothing pushes, and those that are behind."""
+        behind, self._behind = self._behind, set()
+        due = {*self._uncovered(), *behind}
+        try:
+            await self._read_windows(mirrored for mirrored in self._catalog if mirrored.name in due)
+        except BaseException:
+            self._behind |= behind
+            raise
         await self._missed_pushes.count()
 
     async def _read_windows(self, objects: Iterable[MirroredObject]) -> bool:

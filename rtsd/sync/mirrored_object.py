@@ -7,12 +7,13 @@ state is lost at a restart, which costs a proof, not correctness.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from rtsd.core.backoff import FIRST_MS, pause_ms
 from rtsd.core.instant import Millis
 from rtsd.core.object_state import ObjectState
 from rtsd.core.privacy import Privacy
-from rtsd.core.schema import ObjectConfig
+from rtsd.core.schema import Kind, ObjectConfig
 from rtsd.errors import QuotaExhausted
 from rtsd.salesforce import soql
 from rtsd.store.objects import StoredObject
@@ -75,6 +76,10 @@ class Suspicions:
     """Rows deleted without evidence since the last proof, so that the guard also counts gradual losses."""
     drift: Drift | None = None
     """The result of the last fingerprint in this run."""
+
+    def want_reread(self, reason: str) -> None:
+        """Record that the object needs another full read."""
+        self.reread = reason
 
     def suspect(self, reason: str) -> None:
         """Record a contradiction to the mirror."""
@@ -228,6 +233,15 @@ class MirroredObject:
         if self.table is None:
             raise AssertionError(f"{self.name} has not been described yet")
         return self.table
+
+    def kind_of(self, field: str) -> Kind | Literal["unmirrored"] | None:
+        """Return the kind of a field of the object; None for one that the last describe did not have."""
+        if self.table is None:
+            return None
+        found = self.table.schema.by_name.get(field)
+        if found is not None:
+            return found.kind
+        return "unmirrored" if field in self.table.schema.unmirrored else None
 
     @property
     def drifting(self) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ class PushActivity:
     active_at: Millis = 0
     """Monotonic ms of the last such push or proof, or of the start. Silence is measured from here."""
     beat_at: Millis | None = None
-    """Monotonic ms of the last heartbeat, which proves that the package runs, not that changes arrive."""
+    """Monotonic ms of the last heartbeat, or response of a bus of change events: it proves that the package
+    or the stream works, not that changes arrive."""
     quiet: Quiet = Quiet.UNKNOWN
     quiet_proof: str | None = None
     broken: str | None = None
@@ -50,6 +51,10 @@ class PushActivity:
             return
         self.last_at, self.active_at = at, monotonic
         self.quiet, self.quiet_proof = Quiet.LIVE, f"push at {to_iso(at)}"
+
+    def beat(self, monotonic: Millis) -> None:
+        """Record a sign of life of what brings the pushes, such as a response of the event bus."""
+        self.beat_at = monotonic
 
 
 async def store_last_push(tx: Tx, push: PushActivity) -> None:

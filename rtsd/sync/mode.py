@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 
 import structlog
 
@@ -32,6 +33,14 @@ Listener = Callable[[Mode, Mode], None]
 log = structlog.get_logger("rtsd.mode")
 
 
+class Awaited(Enum):
+    """What is awaited at the start, and the reason shown for it."""
+
+    PACKAGE = "started"
+    STREAM = "the stream of change events has not responded yet"
+    NOTHING = "no push channel is configured"
+
+
 class ModeMachine:
     """Holds the mode, and changes it by the table in `core.mode`."""
 
@@ -42,7 +51,7 @@ class ModeMachine:
         now: Callable[[], Millis],
         missed_pushes: MissedPushes,
         *,
-        is_pushed_to: bool,
+        awaits: Awaited,
     ) -> None:
         self._database = database
         self._work = work
@@ -50,9 +59,9 @@ class ModeMachine:
         self._missed_pushes = missed_pushes
         self._listeners: list[Listener] = []
         self._turn = asyncio.Lock()
-        self.mode = Mode.AWAITING_PACKAGE if is_pushed_to else Mode.INTERVAL
+        self.mode = Mode.AWAITING_PACKAGE if awaits is Awaited.PACKAGE else Mode.INTERVAL
         self.since = self._now()
-        self.reason = "started" if is_pushed_to else "no push channel is configured"
+        self.reason = awaits.value
 
     @property
     def is_paused(self) -> bool:

@@ -18,6 +18,7 @@ from rtsd.core.plural import plural
 from rtsd.errors import QuotaExhausted
 from rtsd.store import held
 from rtsd.store.journal import Note
+from rtsd.sync import selection
 from rtsd.sync.ledger import until
 from rtsd.sync.mirrored_object import Deferred, MirroredObject
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
@@ -55,6 +56,16 @@ async def disprove(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> 
     """Record that a read or a proof failed."""
     async with work.begin() as unit:
         await _audited(unit, mirrored, ObjectEvent.DISPROVEN, reason)
+
+
+async def want_reread(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
+    """Record durably that the object has to be read in full, and is incomplete until then."""
+    if not mirrored.loaded:
+        return  # its first read is to come, or under way: the rows that it has not read yet are as they are
+    async with work.begin() as unit:
+        await selection.want(unit.tx, mirrored.config, reason)
+        unit.on_commit(partial(mirrored.suspicions.want_reread, reason))
+        await _audited(unit, mirrored, ObjectEvent.DISPROVEN, f"{reason}; it is read again")
 
 
 async def guard_deletions(work: UnitsOfWork, mirrored: MirroredObject, vanished: int, rows: int) -> None:

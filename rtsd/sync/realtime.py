@@ -237,7 +237,8 @@ class RealTime(Service):
             message = f"modstamp {change.version.stamp} is in the future: it would outrank every real change"
             await _dead_letter_change(unit, "BadValue", message, push, pushed)
             return None
-        unknown = _unknown_fields(mirrored, pushed) if values is None else []
+        has_fields = values is None and pushed.fields is not None  # else all are known, or it is fetched
+        unknown = _unknown_fields(mirrored, pushed) if has_fields else []
         if unknown and await dead_letters.count_for(unit.tx, mirrored.name, UNKNOWN_FIELD) < MAX_UNKNOWN:
             message = f"{mirrored.name} has no field {', '.join(unknown)}; the known fields were applied"
             await _dead_letter_change(unit, UNKNOWN_FIELD, message, push, pushed)
@@ -257,11 +258,11 @@ def _unknown_fields(mirrored: MirroredObject, pushed: PushedChange) -> list[str]
     if mirrored.table is None:
         return []
     schema = mirrored.table.schema
-    named = set(pushed.changed if pushed.fields is None else pushed.fields)
-    if named <= schema.by_name.keys():
+    named = dict.fromkeys(pushed.changed) if pushed.fields is None else pushed.fields
+    if named.keys() <= schema.by_name.keys():
         return []
     known = set(schema.by_lower_name) | {name.lower() for name in schema.unmirrored} | {"attributes"}
-    return [name for name in sorted(named) if name.lower() not in known]
+    return [name for name in named if name.lower() not in known]
 
 
 def _sign_of_life(push: Push) -> Note:

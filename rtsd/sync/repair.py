@@ -95,6 +95,13 @@ class Repair:
                 more |= len(waiting.asked) == fetches.MAX_PENDING
         return Repaired(fetched, changed)
 
+    async def complete(self, mirrored: MirroredObject) -> None:
+        """Complete the partial rows of an object now, if nothing else of it waits to be fetched."""
+        waiting = (await fetches.waiting(self._database)).get(mirrored.name)
+        while waiting is not None and waiting.only_completes:
+            await self._fetch(mirrored, waiting.asked)
+            waiting = (await fetches.waiting(self._database)).get(mirrored.name)
+
     def _may_wait(self, mirrored: MirroredObject, waiting: fetches.Waiting) -> bool:
         """Return whether requests may wait for others, so that one call serves them all."""
         if len(waiting.asked) == fetches.MAX_PENDING:

@@ -25,9 +25,16 @@ class _Read(msgspec.Struct):
 
 async def reason_to_reread(database: Database, config: ObjectConfig, stored: StoredObject) -> str:
     """Return why a loaded object must be read again, else ""."""
-    if stored.cursor is None or await meta.get(database, _filter(config)) == config.where:
+    if stored.cursor is None:
         return ""
-    return "its filter has changed"
+    if await meta.get(database, _filter(config)) != config.where:
+        return "its filter has changed"
+    return await meta.get(database, _wanted(config)) or ""
+
+
+async def want(tx: Tx, config: ObjectConfig, reason: str) -> None:
+    """Record that the object must be read again, until it was."""
+    await meta.put(tx, _wanted(config), reason)
 
 
 async def resumable(database: Database, config: ObjectConfig) -> AuditProgress | None:
@@ -55,6 +62,7 @@ async def finished(tx: Tx, config: ObjectConfig) -> None:
     """Record that every row was read by the configured filter."""
     await meta.put(tx, _filter(config), config.where)
     await meta.remove(tx, _reading(config))
+    await meta.remove(tx, _wanted(config))
 
 
 async def _read(database: Database, config: ObjectConfig) -> _Read | None:
@@ -70,6 +78,10 @@ def _selection(config: ObjectConfig) -> str:
 
 def _filter(config: ObjectConfig) -> str:
     return f"filter {config.name}"
+
+
+def _wanted(config: ObjectConfig) -> str:
+    return f"reread {config.name}"
 
 
 def _reading(config: ObjectConfig) -> str:

@@ -47,6 +47,8 @@ from rtsd.sync.estimate import (
 )
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.package import PackageWatch, Wanted
+from rtsd.workflows import capture
+from rtsd.workflows.capture import CaptureReport
 
 _PURPOSE = "check"
 
@@ -90,6 +92,8 @@ class Report:
     cost: Cost | None = None
     idle: IdleDay | None = None
     """The cost of a day without changes."""
+    capture: CaptureReport | None = None
+    """The selection for Change Data Capture, if that is the channel."""
     privacy: dict[str, str] = field(default_factory=dict)
     """What the next start applies to the mirror by changed privacy, exclude or fields, by object."""
     problems: list[Problem] = field(default_factory=list)
@@ -129,6 +133,7 @@ class Report:
                 {"name": found.name, "fields": found.fields, "rows": found.size.rows}
                 for found in self.objects
             ],
+            "capture": None if self.capture is None else self.capture.document(),
             "privacy": [{"object": name, "message": message} for name, message in self.privacy.items()],
             "idle_day": None if self.idle is None else self.idle.document(),
             **msgspec.to_builtins(self.priced()),
@@ -155,6 +160,7 @@ async def inspect(config: Config) -> Report:
         try:
             await _check_org(client, config, report)
             await _check_stream(session, config, report)
+            await _check_capture(client, config, report)
             await _check_objects(client, config, report)
             _check_rules(config, report.objects)
             report.idle = _idle_day(config, report.objects)
@@ -214,9 +220,28 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
 
 
 async def _check_stream(session: Session, config: Config, report: Report) -> None:
-    if config.push.channel == "stream":
+    if stream.topic_of(config):
         problem = await stream.problem_of(config, session)
         report.problems += [] if problem is None else [problem]
+
+
+async def _check_capture(client: Client, config: Config, report: Report) -> None:
+    if config.push.channel != "cdc":
+        return
+    found = await capture.inspect(client, config, purpose=_PURPOSE)
+    if isinstance(found, Problem):
+        report.problems.append(found)
+    else:
+        report.capture = found
+        report.problems += found.problems()
+        report.warnings += found.warnings()
+    if report.sees_all is False:
+        what = "Events of objects on which the user lacks View All are left out, and nothing says so."
+        do = (
+            "Grant View All Records on each selected object; on User View All Users, and for Task, Event and"
+            " others View All Data. Fingerprints find what was left out."
+        )
+        report.problems.append(Problem(what, do))
 
 
 async def _user(client: Client) -> UserInfo | None:

@@ -69,7 +69,7 @@ class Package(msgspec.Struct, kw_only=True):
 
 
 class Stream(msgspec.Struct, kw_only=True):
-    """The subscription of the channel `stream`."""
+    """The subscription of the channels `stream` and `cdc`."""
 
     topic: str
     connected: bool | None = None
@@ -85,7 +85,10 @@ class Stream(msgspec.Struct, kw_only=True):
 
 
 class Push(msgspec.Struct, kw_only=True):
-    """The push channel. `channel`: gateway, stream. `quiet`: live, idle, filtered, silent, unknown."""
+    """The push channel. `channel`: gateway, stream, cdc, or empty for none.
+
+    `quiet`: live, idle, filtered, silent, unknown.
+    """
 
     channel: str = "gateway"
     stream: Stream | None = None
@@ -128,6 +131,8 @@ class Object(msgspec.Struct, kw_only=True):
 
     name: str
     state: str = "pending"
+    arrives_by: str = "interval"
+    """How its changes arrive now: push, or interval where nothing pushes them."""
     rows: int = 0
     expected_rows: int | None = None
     """The org's own count when it was last asked, at `counted_at`."""

@@ -80,6 +80,7 @@ def test_objects_are_a_table(rtsd: Rtsd, daemon: Any) -> None:
     assert lines[1].split() == [
         "Contact",
         "live",
+        "interval",
         "1,234,567",
         "1,234,567",
         "2",
@@ -90,7 +91,7 @@ def test_objects_are_a_table(rtsd: Rtsd, daemon: Any) -> None:
         "3",
         "-",
     ]
-    assert lines[2].split()[:5] == ["Lead", "incomplete", "5", "7", "-"]
+    assert lines[2].split()[:5] == ["Lead", "incomplete", "interval", "5", "7"]
     column = lines[0].index("ROWS") + len("ROWS")
     assert lines[1][:column].endswith("1,234,567")
     assert lines[2][:column].endswith(" 5")

@@ -1,4 +1,4 @@
-"""Rows made of change events: whatever comes late, twice, in another order or not at all, they end as the org's.
+"""Rows made of change events: whatever comes late, twice, in another order or not at all, they end right.
 
 The model is of `sync.apply` and `sync.repair` together: a read begins with the row's version, sees the org at
 some moment, and is applied later, while events go on.

@@ -1,0 +1,112 @@
+"""Change events into the inbox, as pushes of changes, stored with the stream's position."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+from rtsd.core.change_event import ChangeEvent, Header, KindOf, change_event, header_of
+from rtsd.core.instant import Millis, to_iso
+from rtsd.core.payload import Changes
+from rtsd.errors import RtsError
+from rtsd.stream.decoding import BusEvent
+from rtsd.stream.endings import Ending, unreadable
+from rtsd.stream.storing_receiver import StoringReceiver
+from rtsd.sync.intake import Intake
+
+
+class MirroredObjects(Protocol):
+    """What a receiver asks of the mirrored objects, and tells of them."""
+
+    def kinds_of(self, object_name: str) -> KindOf | None:
+        """Return what knows the fields of an object; None for an object that is not mirrored."""
+
+    def heard(self, object_name: str) -> None:
+        """Record an event of an object that is mirrored."""
+
+    async def reread(self, object_name: str, reason: str, *, in_full: bool) -> None:
+        """Note durably that an object is to be read: from its last cursor, or in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusSigns:
+    """What is called for the signs of the bus."""
+
+    beat: Callable[[Millis], None]
+    """A response, even without an event: the stream works."""
+    lost: Callable[[str], Awaitable[None]]
+    """An end that lasts, and why."""
+
+
+class ChangeReceiver(StoringReceiver):
+    """Takes the events of Change Data Capture (`rtsd.stream.receiver.Receiver`)."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        topic: str,
+        *,
+        objects: MirroredObjects,
+        signs: BusSigns,
+        catch_up: Callable[[str], Awaitable[None]],
+        report: Callable[[RtsError], Awaitable[None]],
+    ) -> None:
+        super().__init__(intake, topic, catch_up=catch_up, report=report)
+        self._objects = objects
+        self._signs = signs
+
+    async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
+        """Store what the events tell of mirrored objects, with the position.
+
+        Raises StoreError, or StreamEnded for an event that cannot be understood: skipping it loses a change.
+        """
+        intake, now = self._intake, self._received(events)
+        found = [change for event in events if (change := self._read(event)) is not None]
+        for name, (reason, in_full) in _rereads(found).items():
+            await self._objects.reread(name, reason, in_full=in_full)
+        pushes = [(_id_of(event.header), self._push(event)) for event in found if event.changes]
+        await self._append([intake.arrival(name, push, now) for name, push in pushes], position)
+        for event in found:
+            self._objects.heard(event.header.entity_name)
+        for _, push in pushes:
+            intake.on_push(push, now)
+        self._signs.beat(now)
+
+    async def ended(self, ending: Ending) -> None:
+        """Report an end that a person has to know of; until the stream is back, no event comes."""
+        await super().ended(ending)
+        if ending.alarming:
+            await self._signs.lost(ending.message)
+
+    def _read(self, event: BusEvent) -> ChangeEvent | None:
+        """Return what an event means; None for an object that is not mirrored. Raises StreamEnded."""
+        try:
+            header = header_of(event.values)
+            kinds = self._objects.kinds_of(header.entity_name)
+            return None if kinds is None else change_event(header, event.values, event.layout, kinds)
+        except ValueError as error:
+            raise unreadable(str(error)) from error
+
+    def _push(self, event: ChangeEvent) -> Changes:
+        """Return the changes as a push: read at the time of the commit."""
+        read_at = to_iso(event.observed_at)
+        return Changes(v=1, org=self._intake.org_id() or "", read_at=read_at, changes=list(event.changes))
+
+
+def _rereads(found: Sequence[ChangeEvent]) -> dict[str, tuple[str, bool]]:
+    """Return the objects to read, with the reason, and whether in full."""
+    reread: dict[str, tuple[str, bool]] = {}
+    for event in found:
+        name = event.header.entity_name
+        if event.reread and not (name in reread and reread[name][1]):
+            reread[name] = (event.reread, event.rereads_all)
+    return reread
+
+
+def _id_of(header: Header) -> str:
+    """Return the id by which a repetition of an event is known, whatever its position on the bus."""
+    parts = (header.transaction_key, header.entity_name, header.change_type, header.sequence_number)
+    text = "\0".join((*map(str, parts), *header.record_ids))
+    return f"cdc_{blake2b(text.encode(), digest_size=16).hexdigest()}"

@@ -1,0 +1,64 @@
+"""What every receiver does: the inbox stores pushes with the stream's position, and an end is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from rtsd.core.daily_count import DailyCount
+from rtsd.core.instant import Millis
+from rtsd.errors import RtsError, StreamRefused
+from rtsd.store.inbox import Arrival
+from rtsd.stream.decoding import BusEvent
+from rtsd.stream.endings import Ending
+from rtsd.sync.intake import Intake
+
+
+class StoringReceiver:
+    """The part of a `rtsd.stream.receiver.Receiver` that does not depend on the events' meaning."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        topic: str,
+        *,
+        catch_up: Callable[[str], Awaitable[None]],
+        report: Callable[[RtsError], Awaitable[None]],
+    ) -> None:
+        """`catch_up` reads from the org what the stream cannot bring any more, deletions included."""
+        self._intake = intake
+        self._topic = topic
+        self._catch_up = catch_up
+        self._report = report
+        self._reported = ""
+        """The code of the ending that was reported last, until something is stored."""
+        self.delivered = DailyCount()
+        """Events received, which Salesforce counts against the org's deliveries."""
+
+    def has_room(self) -> bool:
+        """Whether the inbox takes more now."""
+        return self._intake.inbox.has_room
+
+    async def position(self) -> bytes | None:
+        """Return the replay id to resume after."""
+        return await self._intake.inbox.position(self._topic)
+
+    async def catch_up(self, why: str) -> None:
+        """Have what happened before now read from the org."""
+        await self._catch_up(why)
+
+    async def ended(self, ending: Ending) -> None:
+        """Report an end that a person has to know of, once until something is stored again."""
+        if ending.alarming and ending.code != self._reported:
+            self._reported = ending.code
+            await self._report(StreamRefused(ending.message, ending.do, reason=ending.code))
+
+    def _received(self, events: Sequence[BusEvent]) -> Millis:
+        """Count events; return the local time (ms)."""
+        now = self._intake.now()
+        self.delivered.add(now, len(events))
+        return now
+
+    async def _append(self, arrivals: Sequence[Arrival], position: bytes) -> None:
+        """Store pushes with the position to resume from. Raises StoreError."""
+        await self._intake.inbox.append_from_stream(arrivals, self._topic, position)
+        self._reported = ""

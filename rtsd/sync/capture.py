@@ -1,0 +1,77 @@
+"""Which objects' changes Change Data Capture brings; Interval Sync reads the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from rtsd.core.instant import Millis
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
+from rtsd.salesforce import capture
+from rtsd.salesforce.client import Client
+from rtsd.services import Service
+
+PURPOSE = "describe"
+"""The purpose of its calls in the ledger."""
+
+log = structlog.get_logger("rtsd.capture")
+
+
+class Capture(Service):
+    """Asks the org for the selected objects, when the daemon starts, every period, and on request.
+
+    Where the user may not read the selection, an object counts as selected once an event of it has come.
+    """
+
+    name = "capture"
+
+    def __init__(self, client: Client, topic: str, objects: Sequence[str], period_ms: Millis) -> None:
+        super().__init__()
+        self._client = client
+        self._topic = topic
+        self._objects = objects
+        self._period_s = period_ms / 1000
+        self._selected: frozenset[str] | None = None
+        self._heard: set[str] = set()
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when more objects are selected: their changes before may have had no event."""
+        self._listeners.append(listener)
+
+    @property
+    def selected(self) -> frozenset[str]:
+        """The mirrored objects whose changes are brought."""
+        return frozenset(self._heard) if self._selected is None else self._selected
+
+    def uncovered(self) -> list[str]:
+        """Return the mirrored objects that Interval Sync has to read."""
+        selected = self.selected
+        return [name for name in self._objects if name not in selected]
+
+    def heard(self, object_name: str) -> None:
+        """Record an event of a mirrored object."""
+        self._heard.add(object_name)
+        if self._selected is not None and object_name not in self._selected:
+            self.wake.set()  # selected since the org was asked
+
+    async def step(self) -> float:
+        """Ask the org. Raises the errors that concern every call."""
+        await self.refresh()
+        return self._period_s
+
+    async def refresh(self) -> None:
+        """Ask the org for the selection, in one call. Raises the errors that concern every call."""
+        before = self._selected
+        try:
+            found = await capture.members(self._client, purpose=PURPOSE)
+        except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):
+            raise
+        except SalesforceError as error:
+            log.info("selection hidden", reason=error.message)
+            return
+        self._selected = frozenset(capture.selected(found, self._objects, self._topic))
+        if before is not None and self._selected - before:
+            for listener in self._listeners:
+                listener()
