@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, settings
 
 from rtsd.store import inbox_file
@@ -19,6 +22,17 @@ settings.register_profile(
 )
 settings.register_profile("deep", parent=settings.get_profile("fast"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+gc.set_threshold(50_000, 20, 50)  # thousands of small tests: the default spends a tenth of their time
+
+
+@pytest.fixture(scope="session", autouse=True)
+def costly_keys_are_made_once() -> Iterator[None]:
+    """A simulated org's RSA key takes a tenth of a second, and is the same in every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsa, "generate_private_key", functools.cache(rsa.generate_private_key))
+        yield
 
 
 @pytest.fixture

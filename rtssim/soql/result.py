@@ -154,6 +154,10 @@ def _compound(value: Any) -> Any:
     return None if value is None else json.loads(value)
 
 
+def _as_stored(value: Any) -> Any:
+    return value
+
+
 _CONVERT: dict[str, Callable[[Any], Any]] = {"boolean": _boolean, "address": _compound}
 
 
@@ -166,20 +170,25 @@ class _Records:
         self._switches = switches
         self._base = base
         self._children = [(child, _Records(child.plan, schema, switches, base)) for child in plan.children]
+        self._child_positions = {child.position for child in plan.children}
+        self._columns = [(column, _CONVERT.get(column.type, _as_stored)) for column in plan.columns]
 
     def make(self, row: tuple[Any, ...], reader: sqlite3.Connection | None) -> dict[str, Any]:
         """Return the record of a row; `reader` reads the child rows."""
         plan = self._plan
         if plan.is_aggregate:
-            values = (self._value(c.type, c.name, v, None) for c, v in zip(plan.columns, row, strict=False))
-            names = (column.name for column in plan.columns)
-            return {"attributes": {"type": "AggregateResult"}, **dict(zip(names, values, strict=True))}
+            values = {c.name: convert(value) for (c, convert), value in zip(self._columns, row, strict=False)}
+            return {"attributes": {"type": "AggregateResult"}, **values}
         record_id = row[len(plan.columns)]
         record: dict[str, Any] = {"attributes": self._attributes(plan.object.name, record_id)}
         parents = self._parent_records(row)
-        for at, (column, value) in enumerate(zip(plan.columns, row, strict=False)):
-            self._place_children(record, at, record_id, reader)
-            shown = self._value(column.type, column.name, value, record_id)
+        for at, ((column, convert), value) in enumerate(zip(self._columns, row, strict=False)):
+            if at in self._child_positions:
+                self._place_children(record, at, record_id, reader)
+            if column.type == "base64" and value is not None:
+                shown = f"{record['attributes']['url']}/{column.name}"
+            else:
+                shown = convert(value)
             if len(column.path) == 1:
                 record[column.path[0]] = shown
             else:
@@ -189,13 +198,6 @@ class _Records:
 
     def _attributes(self, name: str, record_id: str) -> dict[str, str]:
         return {"type": name, "url": f"{self._base}/sobjects/{name}/{record_id}"}
-
-    def _value(self, kind: str, name: str, value: Any, record_id: str | None) -> Any:
-        if kind == "base64":
-            url = f"{self._base}/sobjects/{self._plan.object.name}/{record_id}/{name}"
-            return None if value is None else url
-        converter = _CONVERT.get(kind)
-        return converter(value) if converter else value
 
     def _parent_records(self, row: tuple[Any, ...]) -> dict[tuple[str, ...], dict[str, str] | None]:
         found: dict[tuple[str, ...], dict[str, str] | None] = {}

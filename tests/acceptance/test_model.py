@@ -11,7 +11,6 @@ by windows first.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from typing import Any
 
 import pytest
 import structlog
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
@@ -239,11 +237,8 @@ class Game(Board):
 
 
 @pytest.fixture
-def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Load the mirror that every game begins with; make what is the same in each only once."""
-    key = functools.cache(lambda: _RSA(public_exponent=65537, key_size=2048))
-    monkeypatch.setattr(rsa, "generate_private_key", lambda **_options: key())
-
+def games(tmp_path: Path) -> Iterator[None]:
+    """Load the mirror that every game begins with."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     async def load() -> bytes:
@@ -260,9 +255,6 @@ def games(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     Game.template = asyncio.run(load())
     yield
     structlog.reset_defaults()
-
-
-_RSA = rsa.generate_private_key
 
 
 def test_the_mirror_ends_equal_to_the_org(games: None) -> None:

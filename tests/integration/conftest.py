@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rtssim.clock import Clock
 from rtssim.org import Org
@@ -19,14 +18,6 @@ from rtssim.process import serve
 from tests.support.inprocess.rig import START, Rig, Start
 
 TRIES = 200
-
-
-@pytest.fixture(scope="session", autouse=True)
-def costly_keys_are_made_once() -> Iterator[None]:
-    """A simulated org's RSA key takes a tenth of a second, and is the same in every test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rsa, "generate_private_key", functools.cache(rsa.generate_private_key))
-        yield
 
 
 _trust_roots = functools.cache(ssl.create_default_context)
