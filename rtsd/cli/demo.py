@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 import click
 
+from rtsd import logs
 from rtsd.cli import options
 from rtsd.errors import UsageError
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
         "rtsd demo",
         "rtsd demo --headless --seconds 20",
         "rtsd demo --channel stream",
+        "rtsd demo --channel cdc",
         "rtsd demo --headless --records Contact=1000000 --dir ./demo",
     )
 )
@@ -46,10 +48,11 @@ T = TypeVar("T")
 )
 @click.option(
     "--channel",
-    type=click.Choice(["gateway", "stream"]),
+    type=click.Choice(["gateway", "stream", "cdc"]),
     default="gateway",
     show_default=True,
-    help="How pushes arrive: requests, or a subscription without any listening port.",
+    help="How changes arrive: requests, or a subscription without any listening port: to the package's event,"
+    " or to Change Data Capture.",
 )
 def demo(
     *,
@@ -58,7 +61,7 @@ def demo(
     records: dict[str, int],
     rate: float,
     directory: Path | None,
-    channel: Literal["gateway", "stream"],
+    channel: Literal["gateway", "stream", "cdc"],
 ) -> int:
     """Play the main job: simulated org, daemon and dashboard.
 
@@ -69,6 +72,7 @@ def demo(
     """
     from rtsd.workflows.demo.scenario import RECORDS, Options, run_headless, run_with_dashboard  # noqa: PLC0415 - half a second
 
+    logs.setup("error", "text")
     chosen = Options(records or RECORDS, rate, seconds, directory, channel)
     if headless:
         result = _run(run_headless(chosen, click.echo))

@@ -1,38 +1,39 @@
-"""When partial rows are read: soon after a single change, rarely while changes go on."""
+"""When partial rows are read: soon, within a budget of calls that refills slowly."""
 
 from __future__ import annotations
 
-from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import DAY_MS, Millis
 
-FIRST_PAUSE: Millis = 2_000
-"""The pause after a read, doubled by each that follows, up to the interval of Interval Sync."""
+PAUSE: Millis = 2_000
+"""The least time between two reads, which collects rows."""
+MOST_SAVED = 60
+"""Reads that a quiet time saves up: about five minutes of changes are completed as they come."""
 
 
 class CompletionPace:
     """The pace of one object, in local time (ms).
 
-    While its records keep changing, it is read once per interval, as Interval Sync would. Once no row has
-    been partial for an interval, the next is read at once again.
+    Every interval of Interval Sync earns one read: as long as its records keep changing, an object is read as
+    often as Interval Sync would, and soon after its changes if they are few.
     """
 
     def __init__(self) -> None:
-        self._reads = 0
-        """Reads without an interval between them."""
+        self._saved = float(MOST_SAVED)
+        self._counted_at: Millis | None = None
         self._read_at: Millis | None = None
 
     def is_due(self, now: Millis, interval: Millis) -> bool:
         """Return whether the rows that are partial now are to be read."""
-        if self._read_at is None or not 0 <= now - self._read_at < interval:
-            self._reads = 0
-            return True
-        return now - self._read_at >= pause_ms(self._reads, FIRST_PAUSE, interval)
+        if self._counted_at is not None:
+            self._saved = min(self._saved + max(now - self._counted_at, 0) / interval, MOST_SAVED)
+        self._counted_at = now
+        return self._saved >= 1 and (self._read_at is None or abs(now - self._read_at) >= PAUSE)
 
     def read(self, now: Millis) -> None:
         """Record a read."""
-        self._reads, self._read_at = self._reads + 1, now
+        self._saved, self._read_at = max(self._saved - 1, 0), now
 
 
 def reads_a_day(interval: Millis) -> float:
     """Return the reads of an object a day while its records keep changing, besides one per 2,000 rows."""
-    return DAY_MS / interval
+    return DAY_MS / interval + MOST_SAVED

@@ -33,7 +33,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("channel", ["gateway", "stream"])
+@pytest.mark.parametrize("channel", ["gateway", "stream", pytest.param("cdc", marks=pytest.mark.slow)])
 def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
     """Load, imports, edits, deletes, a silent spell: in the end the mirror is the org."""
     done = subprocess.run(

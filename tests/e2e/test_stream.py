@@ -1,4 +1,4 @@
-"""The channel `stream` with a real daemon: no event is forgotten, whenever the daemon is killed."""
+"""The channels `stream` and `cdc` with a real daemon: no event is forgotten, whenever it is killed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from rtsd import config
+from rtsd.workflows import capture
+from rtsd.workflows.demo.compare import compare
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.waiting import eventually
@@ -18,15 +21,19 @@ FEWEST, MOST = 1, 60
 
 
 @asynccontextmanager
-async def streaming() -> AsyncIterator[Rig]:
-    """An org whose package publishes, and a daemon without a port that neither polls nor audits meanwhile."""
+async def streaming(channel: str = "stream") -> AsyncIterator[Rig]:
+    """An org that publishes events, and a daemon without a port that neither polls nor audits meanwhile."""
     async with standing(
         {"Contact": 30}, options=("--pubsub",), interval="1h", silence_after="1h", fingerprint_every="0s"
     ) as rig:
-        config = rig.write_config(listen="")
-        push = f'[push]\nchannel = "stream"\nendpoint = "{rig.org.info["pubsub"]}"\n'
-        config.write_text(push + config.read_text())
+        path = rig.write_config(listen="")
+        push = f'[push]\nchannel = "{channel}"\nendpoint = "{rig.org.info["pubsub"]}"\n'
+        path.write_text(push + path.read_text())
         await rig.org.control("switches", {"keepalive_s": 0.5})
+        if channel == "cdc":
+            assert (await capture.enable(config.load(path), ["Contact"])).is_done
+            yield rig
+            return
         settings = {"channel": "stream", "objects": ["Contact"], "settings": {"Token__c": TOKEN}}
         await rig.org.control("package/install", settings)
         yield rig
@@ -72,3 +79,31 @@ async def test_events_survive_kills(kills: int, measured: Callable[[str], None])
         await daemon.settled()
         await rig.ends_equal()
         measured(f"{kills} kills, {published} pushes published, all in the inbox once")
+
+
+@pytest.mark.slow
+async def test_change_events_survive_kills(measured: Callable[[str], None]) -> None:
+    """After kill -9 at any point, rows that were partial are completed, and nothing is read but by id."""
+    rng = random.Random(8)
+    async with streaming("cdc") as rig:
+        daemon = await rig.start()
+        await daemon.live()
+        await eventually(lambda: has_position(daemon), "a position")
+        await rig.org.control("activity", {"rate": 30, "objects": ["Contact"]})
+        for _ in range(2):
+            goal = await received(daemon) + rng.randint(FEWEST, MOST)
+
+            async def reached(daemon: Daemon = daemon, goal: int = goal) -> bool:
+                return await received(daemon) >= goal
+
+            await eventually(reached, f"{goal} events", 60)
+            assert await daemon.kill() == -signal.SIGKILL
+            daemon = await rig.start()
+        await rig.org.control("activity", method="DELETE")
+
+        async def is_equal() -> bool:
+            found = await compare("Contact", rig.org.rows("Contact"), rig.mirror)
+            return found.equal
+
+        await eventually(is_equal, "mirror and org are equal", 60)
+        measured(f"2 kills, {await received(daemon)} change events, equal")

@@ -15,16 +15,19 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
+from rtsd.config import load
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
+from rtsd.core.capture import FREE_OBJECTS
 from rtsd.core.instant import to_iso
 from rtsd.core.signature import sign
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtsd.machine import random_token, wall_ms
+from rtsd.workflows import capture
 from rtssim import process
 from rtssim.process import SimulatedOrg
 
-Channel = Literal["gateway", "stream"]
+Channel = Literal["gateway", "stream", "cdc"]
 
 START_S = 30.0
 STOP_S = 15.0
@@ -66,6 +69,11 @@ listen = ""
 channel = "stream"
 endpoint = "{pubsub}"
 token_file = "push-token"
+""",
+    "cdc": """\
+[push]
+channel = "cdc"
+endpoint = "{pubsub}"
 """,
 }
 """The tables of the configuration for each channel."""
@@ -126,23 +134,29 @@ async def start(
     async with AsyncExitStack() as stack:
         place = stack.enter_context(_directory(directory))
         try:
-            options = ("--pubsub",) if channel == "stream" else ()
+            options = () if channel == "gateway" else ("--pubsub",)
             org = await stack.enter_async_context(process.spawn(records=records, options=options))
         except RuntimeError as error:
             raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
         token = _write_files(place, org, records, silence_ms, channel)
         if channel == "stream":  # before the daemon asks for the topic
             await _install(org, list(records), channel, {"Token__c": token})
+        elif channel == "cdc":  # as many as an org without the add-on may; Interval Sync reads the others
+            await capture.enable(load(place / "rtsd.toml"), list(records)[:FREE_OBJECTS])
         daemon = await stack.enter_async_context(_daemon(place))
         yield Environment(place, org, token, channel, daemon)
 
 
 async def install_package(demo: Environment, objects: list[str]) -> None:
-    """Install the package in the org, configured to push to the daemon, and send a heartbeat."""
+    """Install the package in the org, configured to push to the daemon, and send a heartbeat.
+
+    Change Data Capture needs no package.
+    """
     if demo.channel == "gateway":
         url = f"http://{(await demo.status()).gateway.listen}"
         await _install(demo.org, objects, demo.channel, {"Gateway_URL__c": url, "Token__c": demo.token})
-    await demo.org.control("package/heartbeat")
+    if demo.channel != "cdc":
+        await demo.org.control("package/heartbeat")
 
 
 async def _install(

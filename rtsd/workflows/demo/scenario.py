@@ -153,7 +153,7 @@ async def _run_round(demo: Environment, options: Options, seconds: float, say: S
     try:
         await _with_imports(demo, options.records, seconds * 0.4, say)
         say("silence   pushes are lost from here on")
-        fault = await org.fault("push_lost")
+        fault = await org.fault("event_lost" if demo.channel == "cdc" else "push_lost")
         await asyncio.sleep(seconds * 0.3)
         await org.control(f"faults?id={fault}", method="DELETE")
         say("silence   over: pushes arrive again")

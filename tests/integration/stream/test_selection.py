@@ -87,7 +87,7 @@ async def test_check_tells_the_selection(org: SimulatedOrg, tmp_path: Path) -> N
         ("Account", True),
         ("Lead", False),
     ]
-    assert report.capture.completion_calls_a_day == 288
+    assert report.capture.completion_calls_a_day == 288 + 60
     assert report.capture.ignored == ["ContactChangeEvent"]
     warnings = " ".join(warning.what for warning in report.warnings)
     assert "read by Interval Sync: Lead" in warnings
@@ -101,7 +101,7 @@ async def test_check_tells_the_selection(org: SimulatedOrg, tmp_path: Path) -> N
     assert "cdc       /data/ChangeEvents; 2 selected in the org, 5 free" in shown
     assert "Account: selected" in shown
     assert "Lead: can be selected" in shown
-    assert "288 API calls a day to complete rows" in shown
+    assert "348 API calls a day to complete rows" in shown
 
 
 async def test_check_tells_of_missing_rights(org: SimulatedOrg, tmp_path: Path) -> None:
