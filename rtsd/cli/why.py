@@ -59,7 +59,8 @@ def _mirror(record: MirrorRecord | None) -> str:
     if record.state == "deleted":
         merged = f", merged into {record.master}" if record.master else ""
         return f"deleted at {record.deleted_at}{merged}"
-    return f"has it, from {record.source}, seen at {record.seen_at}"
+    partial = ", partial: some values may be older" if record.partial else ""
+    return f"has it, from {record.source}, seen at {record.seen_at}{partial}"
 
 
 def _org(record: OrgRecord | None) -> str:

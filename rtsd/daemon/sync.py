@@ -81,6 +81,7 @@ def channel_of(base: Base) -> Channel:
         push=push,
         schedule=base.schedule,
         uncovered=uncovered,
+        by_events=capture is not None,
     )
     mode = ModeMachine(database, work, now, missed_pushes, awaits=_awaits(config))
     relay = None

@@ -145,6 +145,7 @@ async def record(database: Database, table: Table, record_id: str) -> dict[str, 
             "values": dict(zip(table.columns, row[:width], strict=True)),
             "seen_at": to_iso(row[width]),
             "source": row[width + 2],
+            "partial": bool(row[width + 3]),
         }
     for row in await database.fetch(
         'SELECT deleted_at, master, "values", seen FROM _rts_tombstone WHERE object=? AND id=?',

@@ -81,7 +81,9 @@ class MissedPushes:
         push: PushActivity,
         schedule: CurrentSchedule,
         uncovered: Callable[[], Collection[str]],
+        by_events: bool,
     ) -> None:
+        """`by_events`: pushes are change events, which some fields are never part of."""
         self._database = database
         self._catalog = catalog
         self._work = work
@@ -89,6 +91,7 @@ class MissedPushes:
         self._server_clock = server_clock
         self._schedule = schedule
         self._push = push
+        self._by_events = by_events
         self._uncovered = uncovered
         """Returns the names of objects without a trigger, whose changes are never pushed."""
         self._unpushed = Unpushed()
@@ -188,4 +191,9 @@ class MissedPushes:
 
     def _is_watched(self, change: UnpushedChange) -> bool:
         mirrored = self._catalog.find(change.object)
-        return mirrored is not None and is_watched(change.op, change.changed, mirrored.conditions)
+        if mirrored is None or mirrored.table is None:
+            return False
+        untold = mirrored.table.schema.untold if self._by_events and change.op == "update" else frozenset()
+        if untold and untold.issuperset(change.changed or ()):
+            return False
+        return is_watched(change.op, change.changed, mirrored.conditions)

@@ -18,6 +18,8 @@ class MirrorRecord(msgspec.Struct, kw_only=True):
     seen_at: str | None = None
     source: str | None = None
     """The source that brought a live record."""
+    partial: bool = False
+    """Whether the newest change told only some of the values, as a change event does."""
     deleted_at: str | None = None
     master: str | None = None
     """The winner of the merge that deleted it."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from rtsd.core.mode import Mode
+from rtsd.core.silence import Quiet
 from tests.support.inprocess.rig import Rig, Start
 from tests.support.rtssim.api import Api
 from tests.support.rtssim.pubsub import select
@@ -337,3 +338,23 @@ async def test_a_masked_field_is_masked_before_the_disk(rig: Rig) -> None:
         for file in rig.place.glob("mirror.db*"):
             assert b"secret!" not in file.read_bytes()
         assert await rig.rows("SELECT 1 FROM Contact WHERE length(Title) = 32") != []
+
+
+@pytest.mark.parametrize(("column", "quiet"), [("Name", Quiet.FILTERED), ("Title", Quiet.SILENT)])
+async def test_what_no_event_tells_is_no_silence(rig: Rig, column: str, quiet: Quiet) -> None:
+    """A window finds it, and no event had to bring it; of any other field one had to."""
+    async with subscribed(rig):
+        await rig.load()
+        await rig.parts.services.evidence.step()
+        rig.advance(2)
+        await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "seen"}])
+        await arrived(rig, "seen")
+        await settled(rig)
+        rig.advance(120)
+        async with rig.parts.base.database.transaction() as tx:
+            older = "SystemModstamp='2026-03-01T09:00:00.000Z', _rts_seen=0, _rts_until=0"
+            await tx.execute(f"UPDATE Contact SET {column}='before', {older} WHERE Title='seen'")
+            await tx.execute("DELETE FROM _rts_journal WHERE type='change'")
+        await rig.parts.services.interval_sync.read()
+        await rig.parts.channel.missed_pushes.judge()
+        assert rig.parts.channel.push.quiet is quiet
