@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.control import protocol
 from rtsd.control.wire import event
+from rtsd.core.image import as_dict
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import convert
 from rtsd.errors import NotFound
@@ -132,7 +133,7 @@ class Explainer:
         query = Query(read_columns(schema), soql.one_of("Id", [record_id]), all_rows=True)
         batches = Reader(self._client, mirrored, "why").rows(query)
         for record in [record async for batch in batches for record in batch.records]:
-            values = convert(schema, record)
+            values = as_dict(convert(schema, record))
             return protocol.OrgRecord(visible=True, deleted=record.get(DELETED) is True, values=values)
         return protocol.OrgRecord(visible=False)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import compress
-from operator import ne
 from typing import NamedTuple
 
+from rtsd.core.image import differences
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedValues
 from rtsd.core.server_clock import MAX_CLOCK_SKEW_MS
@@ -184,7 +183,7 @@ def _decide_event(known: StoredRecord, change: Change) -> Decision:
         if change.operation is Operation.CREATE:
             return Decision(Outcome.APPLIED, tuple(fields), complete=True)
         return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
-    differing = _differing(known.row, fields)
+    differing = differences(known.row, fields)
     older, doubt = change.version.stamp < known.version.stamp, ""
     if change.operation is Operation.CREATE:
         older = True  # whatever the mirror has of the record came later
@@ -208,7 +207,7 @@ def _decide_later(known: StoredRecord, change: Change, columns: int) -> Decision
     fields: Mapping[str, MirrorValue] = change.fields or {}
     if deletes or known.deleted:
         return Decision(Outcome.APPLIED, tuple(fields))
-    differing = _differing(known.row, fields)
+    differing = differences(known.row, fields)
     return Decision(Outcome.APPLIED, differing) if differing else Decision(Outcome.DUPLICATE, confirms=True)
 
 
@@ -264,7 +263,7 @@ def _decide_new(change: Change, columns: int) -> Decision:
 def _decide_image(known: StoredRecord, change: Change) -> Decision:
     row: Mapping[str, MirrorValue] = known.row or {}
     fields: Mapping[str, MirrorValue] = change.fields or {}
-    differing = _differing(row, fields)
+    differing = differences(row, fields)
     if not change.version.stamp:
         return Decision(Outcome.DEFERRED, fetch="the push carries no version")
     if change.version <= known.version:
@@ -274,11 +273,6 @@ def _decide_image(known: StoredRecord, change: Change) -> Decision:
     if not differing:
         return Decision(Outcome.DUPLICATE, confirms=known.partial or _recent(change.version))
     return Decision(Outcome.APPLIED, differing, fetch=_ambiguity(known.version, change.version))
-
-
-def _differing(row: Mapping[str, MirrorValue], fields: Mapping[str, MirrorValue]) -> tuple[str, ...]:
-    """Return the columns of `fields` whose values the row does not have."""
-    return tuple(compress(fields, map(ne, map(row.get, fields), fields.values())))
 
 
 def _contradicts(known: Version, change: Change) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Millis = int
 """Milliseconds since 1970-01-01T00:00Z, or a duration in milliseconds."""
@@ -26,6 +27,7 @@ def to_minute(moment: Millis) -> str:
     return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
+@lru_cache(maxsize=1_024)  # a stamp is parsed several times, and records edited together share one
 def from_iso(text: str) -> Millis:
     """Parse an ISO 8601 date-time with a zone, such as `…Z`, `…+0000` or `…+00:00`.
 

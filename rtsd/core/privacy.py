@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import dataclass
 from typing import Any, NewType
 
+from rtsd.core.image import Image
 from rtsd.core.payload import Changes, Push, encode_push, read_push
 from rtsd.core.schema import CURSOR_PREFERENCE, Kind, ObjectSchema
 from rtsd.core.values import MirrorValue, are_texts, mirror_value, mirror_values
@@ -25,7 +26,7 @@ Mask = Callable[[MirrorValue], MirrorValue]
 
 MaskedRecord = NewType("MaskedRecord", dict[str, Any])
 """A record from Salesforce, in JSON or as CSV text, with masked values."""
-MaskedValues = NewType("MaskedValues", dict[str, MirrorValue])
+MaskedValues = NewType("MaskedValues", Mapping[str, MirrorValue])
 """Masked mirror values by column, as carried by a change."""
 
 
@@ -198,19 +199,25 @@ def convert(schema: ObjectSchema, record: MaskedRecord) -> MaskedValues:
 
 
 def convert_alike(schema: ObjectSchema, records: Sequence[MaskedRecord]) -> list[MaskedValues]:
-    """Convert records that have every mirrored field and no other, column by column.
+    """Convert records that have every mirrored field and no other, texts row by row, others by column.
 
     Returns what `convert` returns for each. Raises ValueError or TypeError if a value of one of them does not
     match its field's type.
     """
-    if not are_texts([record[name] for name in schema.texts for record in records]):
+    rows = [list(schema.row_of(record)) for record in records]
+    if not all(are_texts(schema.texts_in(row)) for row in rows):
         return [convert(schema, record) for record in records]
-    found = [MaskedValues(dict(record)) for record in records]
     for field in schema.typed:
-        column = mirror_values(field.kind, [record[field.name] for record in records])
-        for values, value in zip(found, column, strict=True):
-            values[field.name] = value
-    return found
+        place = schema.places[field.name]
+        column = mirror_values(field.kind, [row[place] for row in rows])
+        for row, value in zip(rows, column, strict=True):
+            row[place] = value
+    return [MaskedValues(Image(schema.places, tuple(row))) for row in rows]
+
+
+def stated(values: MaskedValues, name: str, text: str) -> MaskedValues:
+    """Return values with an id or a stamp, which a change states besides."""
+    return values if values.get(name) == text else MaskedValues({**values, name: text})
 
 
 def csv_rows(records: Sequence[MaskedRecord], columns: Sequence[str]) -> MaskedRows:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from operator import itemgetter
+from typing import Any
 
 
 class Kind(Enum):
@@ -109,6 +111,21 @@ class ObjectSchema:
         return {field.name: field for field in self.fields}
 
     @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The places of the fields by name."""
+        return {field.name: place for place, field in enumerate(self.fields)}
+
+    @cached_property
+    def row_of(self) -> Callable[[Any], Sequence[Any]]:
+        """Return a record's values in column order; it must have every field."""
+        return _getter(self.names)
+
+    @cached_property
+    def texts_in(self) -> Callable[[Any], Sequence[Any]]:
+        """Return the values of a row whose fields are text as they are."""
+        return _getter([self.places[name] for name in self.texts])
+
+    @cached_property
     def by_lower_name(self) -> Mapping[str, Field]:
         """The fields by lower-cased name: the case of CSV headers is not documented, so rtsd accepts any."""
         return {field.name.lower(): field for field in self.fields}
@@ -159,6 +176,11 @@ class ObjectConfig:
     """Fields that behave like formulas, such as ContractLineItem.Status: refreshed periodically."""
     privacy: Mapping[str, str] = field(default_factory=dict)
     """Field -> drop, hash or last4, applied before a value reaches the disk."""
+
+
+def _getter(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """Return what gets several values; the library's returns no tuple for fewer than two keys."""
+    return itemgetter(*keys) if len(keys) > 1 else lambda values: [values[key] for key in keys]
 
 
 def narrow(schema: ObjectSchema, config: ObjectConfig, existing: Iterable[str]) -> ObjectSchema:

@@ -108,8 +108,6 @@ def mirror_values(kind: Kind, values: Sequence[Any]) -> Sequence[MirrorValue]:
     Raises ValueError if the field's type does not allow one of them.
     """
     types = set(map(type, values)) - {type(None)}
-    if not types:
-        return values
     if types == {str} and kind in _WRITTEN:  # many records share a moment
         converted = {value: mirror_value(kind, value) for value in set(values)}
         return [converted[value] for value in values]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from rtsd.core.image import as_dict
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.plural import plural
 from rtsd.errors import RuleFailed
@@ -138,8 +139,8 @@ class Matcher:
             "v": 1,
             "rule": rule.name,
             "event": self._render(occurrence.entry),
-            "record": occurrence.new,
-            "old": occurrence.old,
+            "record": as_dict(occurrence.new),
+            "old": None if occurrence.old is None else as_dict(occurrence.old),
         }
         return NewDelivery(
             webhook_id=new_webhook_id(self._random_bytes),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from rtsd.core.change import StoredRecord, Version
+from rtsd.core.image import Image
 from rtsd.core.instant import to_iso
 from rtsd.store.database import Database, Reader, Tx
 from rtsd.store.schema import Table
@@ -31,9 +32,9 @@ async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRec
         found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
         stamp = row[cursor] if cursor is not None else to_iso(row[width])  # the stamp of changes without one
-        values = dict(zip(table.columns, row[:width], strict=True))
-        found[values["Id"]] = StoredRecord(
-            Version(stamp or "", row[width], row[width + 1]), values, partial=bool(row[width + 3])
+        image = Image(table.schema.places, row[:width])
+        found[str(image["Id"])] = StoredRecord(
+            Version(stamp or "", row[width], row[width + 1]), image, partial=bool(row[width + 3])
         )
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from rtsd.core.change import Source, Version
+from rtsd.core.image import Fields, picked
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import Tx
 from rtsd.store.schema import Table
@@ -25,7 +26,7 @@ _MAX_PARAMETERS = 32_000
 class MirrorRow:
     """A complete row to write; `changed` names every column that differs from the table's row, if any."""
 
-    values: dict[str, MirrorValue]
+    values: Fields
     version: Version
     source: Source
     partial: bool = False
@@ -46,14 +47,17 @@ class Tombstone:
 async def put(tx: Tx, table: Table, rows: Sequence[MirrorRow], present: Collection[str]) -> None:
     """Write complete rows; `present` holds the ids of those that the table already has.
 
-    Of a present row only the changed columns are written: every untouched index saves more than the rest of
-    the row costs.
+    Of a present row only changed columns are written, and none of another row's that has an index: every
+    untouched index saves more than the rest of the row costs.
     """
     new = [row for row in rows if row.values["Id"] not in present]
     if new:
         await tx.executemany(table.put, [_record(row, table.columns) for row in new])
-    old = [row for row in rows if row.values["Id"] in present]
-    if old:
+    alike: dict[frozenset[str], list[MirrorRow]] = {}
+    for row in rows:
+        if row.values["Id"] in present:
+            alike.setdefault(table.indexed.intersection(row.changed), []).append(row)
+    for old in alike.values():
         changing: set[str] = set()
         for row in old:
             changing.update(row.changed)
@@ -66,7 +70,7 @@ async def put(tx: Tx, table: Table, rows: Sequence[MirrorRow], present: Collecti
 def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
     """The values of some columns, then those of rtsd's own columns."""
     own = (row.version.seen, row.version.until, row.source.value, int(row.partial))
-    return (*map(row.values.get, columns), *own)
+    return (*picked(row.values, columns), *own)
 
 
 async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:

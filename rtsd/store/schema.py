@@ -61,12 +61,15 @@ class Table:
         return f"CREATE TABLE IF NOT EXISTS {quoted(self.name)} ({', '.join(columns)})"
 
     @cached_property
+    def indexed(self) -> frozenset[str]:
+        """The columns with an index: references, and the stamp for windows and fingerprints."""
+        stamp = {self.schema.cursor} if self.schema.cursor else set()
+        return frozenset(field.name for field in self.schema.fields if field.type == "reference") | stamp
+
+    @cached_property
     def indexes(self) -> dict[str, str]:
-        """The indexes by name: one per reference, and one on the stamp for windows and fingerprints."""
-        indexed = [field.name for field in self.schema.fields if field.type == "reference"]
-        if self.schema.cursor:
-            indexed.append(self.schema.cursor)
-        names = {f"_rts_{self.name}_{column}": column for column in indexed}
+        """The indexes by name."""
+        names = {f"_rts_{self.name}_{column}": column for column in self.columns if column in self.indexed}
         return {
             name: f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {quoted(self.name)} ({quoted(column)})"
             for name, column in names.items()

@@ -23,6 +23,7 @@ from rtsd.core.change import (
     decide,
     version_after,
 )
+from rtsd.core.image import Fields, Image, as_dict
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.store import fetches, mirror, mirror_writer
@@ -238,10 +239,10 @@ def _apply_decision(
         record.write_row = None
         deleted_at = change.version.stamp
         record.write_tombstone = Tombstone(
-            change.id, change.version, deleted_at, change.master, dict(old) if old else None
+            change.id, change.version, deleted_at, change.master, as_dict(old) if old else None
         )
         record.known = StoredRecord(change.version, old, deleted=True)
-        return dict(old) if old else None
+        return as_dict(old) if old else None
     _put(record, change, decision.differing, table)
     if not old or known.deleted:
         return None
@@ -254,14 +255,20 @@ def _apply_decision(
 def _put(record: _Record, change: Change, differing: Collection[str], table: Table) -> None:
     """Write the row after the change: absent columns keep their values, and the stamp is the version's."""
     version, partial = version_after(record.known.version, change), _is_partial(change, table)
-    values: dict[str, Any] = {**(record.known.row or {}), **(change.fields or {})}
+    old, cursor = record.known.row, table.schema.cursor
+    values = _merged(old, change.fields or {}, {cursor: version.stamp} if cursor else {})
     record.write_tombstone = None
     record.changed.update(differing)
-    if table.schema.cursor:
-        values[table.schema.cursor] = version.stamp
-        record.changed.add(table.schema.cursor)
+    if cursor and (old is None or old.get(cursor) != version.stamp):
+        record.changed.add(cursor)
     record.write_row = MirrorRow(values, version, change.source, partial, record.changed)
     record.known = StoredRecord(version, values, partial=partial)
+
+
+def _merged(old: Fields | None, new: Fields, stamp: Fields) -> Fields:
+    if isinstance(new, Image) and all(new[name] == value for name, value in stamp.items()):
+        return new
+    return {**(old or {}), **new, **stamp}
 
 
 def _is_partial(change: Change, table: Table) -> bool:
@@ -277,14 +284,14 @@ def _confirm(record: _Record, change: Change, decision: Decision, table: Table) 
     known = record.known
     if known.row is None or known.deleted:
         version = max(known.version, change.version)
-        values = dict(known.row or {}) or None
+        values = as_dict(known.row or {}) or None
         record.write_tombstone = Tombstone(change.id, version, version.stamp, change.master, values)
         record.known = StoredRecord(version, known.row, deleted=True, partial=known.partial)
     elif change.partial or known.partial:
         _put(record, change, decision.differing, table)
     else:
         version, partial = max(known.version, change.version), _is_partial(change, table)
-        record.write_row = MirrorRow(dict(known.row), version, change.source, partial, record.changed)
+        record.write_row = MirrorRow(known.row, version, change.source, partial, record.changed)
         record.known = StoredRecord(version, known.row, partial=partial)
 
 

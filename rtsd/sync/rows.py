@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, normal_iso, to_iso
 from rtsd.core.payload import PushedChange
-from rtsd.core.privacy import MaskedRecord, MaskedValues, convert, convert_alike, stored_fields
+from rtsd.core.privacy import MaskedRecord, MaskedValues, convert, convert_alike, stated, stored_fields
 from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
 from rtsd.sync.mirrored_object import MirroredObject
@@ -44,10 +45,8 @@ def converted_together(
             continue
         fields = {place: stored_fields(pushed[place].fields or {}) for place in own}
         whole = {place: record for place, record in fields.items() if record.keys() == schema.by_name.keys()}
-        try:
+        with suppress(ValueError, TypeError):
             found |= zip(whole, convert_alike(schema, list(whole.values())), strict=True)
-        except (ValueError, TypeError):
-            continue
     return found
 
 
@@ -63,7 +62,7 @@ def from_pushed(
     schema, fields = mirrored.described.schema, None
     if pushed.fields is not None and pushed.op != "delete":
         fields = convert(schema, stored_fields(pushed.fields)) if values is None else values
-        fields["Id"] = pushed.id
+        fields = stated(fields, "Id", pushed.id)
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
     if not schema.cursor:  # then only the time of the read orders the versions
         stamp = to_iso(read_at)
@@ -71,7 +70,7 @@ def from_pushed(
         # the stamp may be among the fields, beside them, or both
         stamp = max(stamp, str(fields.get(schema.cursor) or ""))
         if stamp:
-            fields[schema.cursor] = stamp
+            fields = stated(fields, schema.cursor, stamp)
     return Change(
         object=mirrored.name,
         id=pushed.id,
@@ -95,9 +94,8 @@ def from_record(
     """
     schema = mirrored.described.schema
     try:
-        fields = convert(schema, record)
         record_id = full_id(str(record["Id"]))
-        fields["Id"] = record_id
+        fields = stated(convert(schema, record), "Id", record_id)
         stamp = str(fields.get(schema.cursor) or "") if schema.cursor else to_iso(seen[0])
         deleted = record.get(DELETED) in (True, "true")
         master = record.get(MASTER) or None
