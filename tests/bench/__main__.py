@@ -13,12 +13,25 @@ import os
 import platform
 import sys
 
-from tests.bench import audit, during_load, feed, full_pushes, memory, overload, proof, pushes, rules, screen
+from tests.bench import (
+    audit,
+    burst,
+    during_load,
+    feed,
+    full_pushes,
+    memory,
+    overload,
+    proof,
+    pushes,
+    rules,
+    screen,
+)
 
 BENCHMARKS = {
     "audit": audit.run,
     "pushes": pushes.run,
     "full": full_pushes.run,
+    "burst": burst.run,
     "loading": during_load.run,
     "overload": overload.run,
     "feed": feed.run,
@@ -36,6 +49,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the audit (default 100,000)")
     parser.add_argument("--many", type=int, default=1_000_000, help="rows of the large audit (default 1M)")
     parser.add_argument("--pushes", type=int, default=6_000, help="pushes in a round (default 6,000)")
+    parser.add_argument("--records", type=int, default=1_000_000, help="records of the burst (default 1M)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)

@@ -49,10 +49,18 @@ class Daemon:
     @property
     def peak_rss(self) -> int:
         """The most memory it ever had resident, in bytes."""
+        return self._memory("VmHWM")
+
+    @property
+    def rss(self) -> int:
+        """The memory it has resident, in bytes."""
+        return self._memory("VmRSS")
+
+    def _memory(self, key: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{key}:"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no VmHWM in /proc")
+        raise AssertionError(f"no {key} in /proc")
 
     async def ready(self) -> Daemon:
         """Wait until it answers on its socket."""
