@@ -190,7 +190,13 @@ class Deliverer(Service):
             return 0
         now = self._now()
         async with self._work.begin() as unit:
-            await unit.notes([await _write(unit, delivery, result, now) for delivery, result in ended])
+            arrived = [(delivery, result.outcome) for delivery, result in ended if result.outcome != "failed"]
+            if arrived:
+                await outbox.finish(unit.tx, arrived, now)
+                await dead_letters.settle_deliveries(
+                    unit.tx, [delivery.webhook_id for delivery, _ in arrived]
+                )
+            await unit.notes([await _result(unit, delivery, result, now) for delivery, result in ended])
         del self._ended[: len(ended)]
         for delivery, result in ended:
             self._update_circuit(delivery, result, now)
@@ -235,12 +241,10 @@ class Deliverer(Service):
             self._purged_at = now
 
 
-async def _write(unit: UnitOfWork, delivery: Delivery, result: DeliveryResult, now: Millis) -> Note:
-    """Write the result of an attempt; return its journal note."""
+async def _result(unit: UnitOfWork, delivery: Delivery, result: DeliveryResult, now: Millis) -> Note:
+    """Return the journal's note on an attempt; write its result if it failed."""
     attempts = delivery.tries + 1
     if result.outcome != "failed":
-        await outbox.finish(unit.tx, delivery, result.outcome, now)
-        await dead_letters.settle_delivery(unit.tx, delivery.webhook_id)
         return _note(delivery, result.outcome, result.reason, now)
     if circuit.is_abandoned(attempts, delivery.first_tried_at or now, now):
         return await _dead_letter(
@@ -266,7 +270,7 @@ async def _dead_letter(unit: UnitOfWork, delivery: Delivery, reason: str, now: M
         webhook_id=delivery.webhook_id,
     )
     await dead_letters.add_delivery(unit.tx, letter)
-    await outbox.finish(unit.tx, delivery, "dead_letter", now, failed=True)
+    await outbox.finish(unit.tx, [(delivery, "dead_letter")], now, failed=True)
     return _note(delivery, "dead_letter", reason, now)
 
 

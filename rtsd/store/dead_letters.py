@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -149,10 +149,10 @@ async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
     tx.counts.dead_letters += 1
 
 
-async def settle_delivery(tx: Tx, webhook_id: str) -> None:
-    """Delete the letter of a delivery that was sent again, now that it has arrived or is not wanted."""
+async def settle_deliveries(tx: Tx, webhook_ids: Sequence[str]) -> None:
+    """Delete the letters of deliveries that were sent again, now that they have arrived or are not wanted."""
     tx.counts.dead_letters -= await tx.executemany(
-        f"DELETE FROM _rts_dead_letter WHERE {_DELIVERY}", [(webhook_id,)]
+        f"DELETE FROM _rts_dead_letter WHERE {_DELIVERY}", [(webhook_id,) for webhook_id in webhook_ids]
     )
 
 

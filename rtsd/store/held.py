@@ -36,6 +36,8 @@ async def requeue(tx: Tx, at: Millis, letters: Iterable[tuple[str, MaskedPush]])
 
 async def released(database: Database) -> list[Entry]:
     """The oldest pushes to be applied, as many as one transaction applies."""
+    if not database.counts.held:
+        return []
     return await pushes.oldest(database, "_rts_held WHERE object IS NULL")
 
 

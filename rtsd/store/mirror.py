@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,25 +17,26 @@ from rtsd.store.sqlite import quoted
 _BY_IDS = "WHERE Id IN (SELECT value FROM json_each(?))"
 
 
-async def known(tx: Tx, table: Table, ids: Iterable[str]) -> dict[str, StoredRecord]:
+async def known(tx: Tx, table: Table, ids: Collection[str]) -> dict[str, StoredRecord]:
     """The stored state of these records, without unknown ones."""
-    wanted = msgspec.json.encode(list(ids)).decode()
     width = len(table.columns)
     cursor = table.columns.index(table.schema.cursor) if table.schema.cursor else None
     found: dict[str, StoredRecord] = {}
-    for stone in await tx.fetch(
-        'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone'
-        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
-        (table.name, wanted),
-    ):
-        values = msgspec.json.decode(stone[4]) if stone[4] else None
-        found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
-    for row in await tx.fetch(f"{table.select} {_BY_IDS}", (wanted,)):
+    for row in await tx.fetch(f"{table.select} {_BY_IDS}", (msgspec.json.encode(list(ids)).decode(),)):
         stamp = row[cursor] if cursor is not None else to_iso(row[width])  # the stamp of changes without one
         image = Image(table.schema.places, row[:width])
         found[str(image["Id"])] = StoredRecord(
             Version(stamp or "", row[width], row[width + 1]), image, partial=bool(row[width + 3])
         )
+    missing = [record_id for record_id in ids if record_id not in found]  # with a row there is no tombstone
+    if missing:
+        for stone in await tx.fetch(
+            'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone'
+            " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+            (table.name, msgspec.json.encode(missing).decode()),
+        ):
+            values = msgspec.json.decode(stone[4]) if stone[4] else None
+            found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     return found
 
 

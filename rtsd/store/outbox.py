@@ -93,21 +93,23 @@ async def is_pending(tx: Tx, webhook_id: str) -> bool:
     )
 
 
-async def finish(tx: Tx, delivery: Delivery, outcome: str, at: Millis, *, failed: bool = False) -> None:
-    """Mark a delivery as done, whatever the outcome, and make the next one of its lane due.
+async def finish(
+    tx: Tx, deliveries: Sequence[tuple[Delivery, str]], at: Millis, *, failed: bool = False
+) -> None:
+    """Mark deliveries as done, each with its outcome, and make the next ones of their lanes due.
 
-    Its body is deleted; the rest stays for a day, for the counts.
+    Their bodies are deleted; the rest stays for a day, for the counts.
     """
-    await tx.execute(
+    await tx.executemany(
         "UPDATE _rts_outbox SET done_at=?, outcome=?, tries=tries+1, due_at=NULL, body=NULL,"
         " failed_at=CASE WHEN ? THEN ? ELSE failed_at END WHERE seq=?",
-        (at, outcome, failed, at, delivery.seq),
+        [(at, outcome, failed, at, delivery.seq) for delivery, outcome in deliveries],
     )
-    await tx.execute(
+    await tx.executemany(
         "UPDATE _rts_outbox SET due_at=?1 WHERE due_at IS NULL AND seq = (SELECT MIN(next.seq)"
         " FROM _rts_outbox AS this JOIN _rts_outbox AS next USING (destination, object, record)"
         " WHERE this.seq=?2 AND next.done_at IS NULL)",
-        (at, delivery.seq),
+        [(at, delivery.seq) for delivery, _ in deliveries],
     )
 
 
