@@ -20,7 +20,7 @@ class Remedy(Enum):
     REOPEN_ONCE = "reopen where it stopped; tell the operator if that does not help"
     CATCH_UP = "open at the end of the bus, then read what happened meanwhile"
     WAIT_FOR_DELIVERIES = "wait until the day's deliveries have room again"
-    WAIT_FOR_TOPIC = "wait until the topic exists"
+    WAIT_FOR_TOPIC = "wait until the topic exists and may be read"
     ASK_OPERATOR = "tell the operator, and try again every hour"
 
 
@@ -38,6 +38,9 @@ _REMEDIES = {
     "subscription.limit.exceeded": Remedy.WAIT_FOR_DELIVERIES,
     "subscription.fetch.replay.repeated": Remedy.REOPEN_ONCE,  # its meaning is documented in two ways
     "topic.not.found": Remedy.WAIT_FOR_TOPIC,
+    "subscription.topic.cannot.subscribe": Remedy.WAIT_FOR_TOPIC,  # a new right counts within ten minutes
+    "topic.meta.permission": Remedy.WAIT_FOR_TOPIC,
+    "schema.meta.permission": Remedy.WAIT_FOR_TOPIC,
 }
 """Every other code is a mistake of configuration, of rights, or of rtsd's."""
 

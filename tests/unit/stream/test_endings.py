@@ -24,9 +24,9 @@ CODES = {
     "subscription.fetch.topic.mismatch": Remedy.ASK_OPERATOR,
     "subscription.fetch.replay.repeated": Remedy.REOPEN_ONCE,
     "topic.not.found": Remedy.WAIT_FOR_TOPIC,
-    "topic.meta.permission": Remedy.ASK_OPERATOR,
-    "subscription.topic.cannot.subscribe": Remedy.ASK_OPERATOR,
-    "schema.meta.permission": Remedy.ASK_OPERATOR,
+    "topic.meta.permission": Remedy.WAIT_FOR_TOPIC,
+    "subscription.topic.cannot.subscribe": Remedy.WAIT_FOR_TOPIC,
+    "schema.meta.permission": Remedy.WAIT_FOR_TOPIC,
     "a.code.of.tomorrow": Remedy.ASK_OPERATOR,
 }
 
