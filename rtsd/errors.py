@@ -31,6 +31,7 @@
     └── PushError               a push that the gateway rejects
         ├── MalformedPush       400
         ├── BadSignature        401
+        ├── UnsealedPush        an event that can be read, where seals are demanded
         ├── WrongOrg            403
         ├── PushTimedOut        408
         ├── PushTooLarge        413
@@ -73,6 +74,7 @@ __all__ = [
     "StorageUnwritable",
     "StoreError",
     "StreamRefused",
+    "UnsealedPush",
     "UsageError",
     "WrongOrg",
     "place",
@@ -277,6 +279,10 @@ class WrongOrg(PushError):
     """Correctly signed, but for another org: a sandbox copy that kept production's token."""
 
     http_status = 403
+
+
+class UnsealedPush(PushError):
+    """Correctly signed, but published readable, although the configuration demands seals."""
 
 
 class PushTimedOut(PushError):

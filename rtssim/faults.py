@@ -45,7 +45,7 @@ DOWNLOADS = ("cut", "stall", "slow", "wrong_count", "no_locator")
 JOBS = ("job_failed", "job_failed_silent", "job_stuck")
 DEPLOYMENTS = ("deploy_failed", "test_failed")
 COMMITS = ("late_commit",)
-PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered", "publish_refused")
+PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered", "publish_refused", "push_refused")
 RPCS = ("rpc_error", "rpc_broken", "rpc_silent")  # of the Pub/Sub API
 EVENTS = ("event_lost", "event_doubled", "event_gap")
 KINDS = (
@@ -66,7 +66,7 @@ PARAMETERS = {
     "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
     "body": "odd: the text answered with status 200 (default: none)",
-    "message": "job_failed, deploy_failed, test_failed, publish_refused: error message",
+    "message": "job_failed, deploy_failed, test_failed, publish_refused, push_refused: error message",
 }
 
 

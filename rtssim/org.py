@@ -27,6 +27,7 @@ from rtssim.sample_data.setup_rows import create_setup_rows
 from rtssim.schema import crm_objects, setup_objects
 from rtssim.schema.describe import describe_entry, describe_object
 from rtssim.schema.model import COMPOUND_TYPES, Schema
+from rtssim.schema.package_objects import package_objects
 from rtssim.soql.parser import parse
 from rtssim.soql.planner import MAX_GROUPS, plan, plan_fields
 from rtssim.soql.result import BASE, QueryResult
@@ -339,7 +340,7 @@ class Org:
 
     def add_package_objects(self) -> None:
         """Add the RTS package's objects that the org lacks."""
-        for obj in setup_objects.package_objects():
+        for obj in package_objects():
             if self.schema.find(obj.name) is None:
                 self._schema_changes.add_object(obj)
 

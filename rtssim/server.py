@@ -90,7 +90,7 @@ class OrgServer:
             self.limits,
             self.faults,
             self.switches,
-            publication=Publication(org, self.bus, self.channels, self.event_switches),
+            publication=Publication(org, self.bus, self.channels, self.faults, self.event_switches),
             heartbeat_s=heartbeat_s,
         )
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)

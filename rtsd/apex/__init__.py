@@ -7,7 +7,7 @@ Nothing here talks to an org.
 
 from __future__ import annotations
 
-from rtsd.apex.bundle import components, metadata_zip
+from rtsd.apex.bundle import components, metadata_zip, retirement_zip
 from rtsd.apex.jobs import (
     HEARTBEAT_JOBS,
     abort_script,
@@ -55,6 +55,7 @@ __all__ = [
     "metadata",
     "metadata_zip",
     "page",
+    "retirement_zip",
     "schedule_script",
     "sfdx_project",
     "test_script",

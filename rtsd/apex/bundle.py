@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from rtsd.apex.names import trigger_names
 from rtsd.apex.source import apex_version, metadata
+from rtsd.core.channel import STREAM
 
 _TYPES = {
     "applications": ("CustomApplication", ".app"),
@@ -27,6 +28,8 @@ _TYPES = {
 }
 _FOLDER = "-meta.xml"
 """How the file of a folder of reports ends, which is a member of their type (Metadata API guide, Report)."""
+REMOTE_SITE = "RTS_Gateway"
+PERMISSION_SET = "RTS_Sync"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry, to keep archives reproducible."""
 
@@ -45,20 +48,43 @@ def metadata_zip(
     run_as: str = "",
     left_out: Iterable[str] = (),
     relay_note: bool = False,
+    reads_pushes: bool = False,
 ) -> bytes:
     """Return the archive that installs the package and then deletes `obsolete_triggers`.
 
     `run_as` is the username of rtsd's user, `left_out` are objects without a trigger on purpose
-    (see `sfdx_project`), `relay_note` as in `metadata`.
+    (see `sfdx_project`, also for `gateway_url` and `reads_pushes`), `relay_note` as in `metadata`.
     Raises ValueError for an invalid object name, URL or API version.
     """
     wanted = list(objects)
-    tree = metadata(wanted, gateway_url, api_version, run_as=run_as, left_out=left_out, relay_note=relay_note)
+    tree = metadata(
+        wanted,
+        gateway_url,
+        api_version,
+        run_as=run_as,
+        left_out=left_out,
+        relay_note=relay_note,
+        reads_pushes=reads_pushes,
+    )
     tree["package.xml"] = manifest(members_of(tree), apex_version(api_version))
     obsolete = sorted(set(obsolete_triggers) - set(trigger_names(wanted).values()))
     if obsolete:
         tree["destructiveChangesPost.xml"] = manifest({"ApexTrigger": obsolete}, None)
     return zipped(tree)
+
+
+def retirement_zip(channel: str, api_version: str) -> bytes:
+    """Return the archive that removes what only the other channel than `channel` needs.
+
+    That is the remote site of the gateway, or Read on the event of the stream.
+    """
+    version = apex_version(api_version)
+    if channel == STREAM:
+        remote_site = manifest({"RemoteSiteSetting": [REMOTE_SITE]}, None)
+        return zipped({"package.xml": manifest({}, version), "destructiveChangesPost.xml": remote_site})
+    path = f"permissionsets/{PERMISSION_SET}.permissionset"
+    tree = {path: metadata((), "", api_version)[path]}
+    return zipped({**tree, "package.xml": manifest(members_of(tree), version)})
 
 
 def members_of(paths: Iterable[str]) -> dict[str, list[str]]:

@@ -13,12 +13,13 @@ MAX_LENGTH = 40
 
 RESERVED = frozenset(
     {
-        "rts_answer", "rts_batch", "rts_catalog", "rts_change", "rts_change_event", "rts_conditions",
-        "rts_config", "rts_difference", "rts_document", "rts_errors", "rts_exit", "rts_gateway", "rts_golden",
-        "rts_handler", "rts_heartbeat", "rts_heartbeat_test", "rts_mock", "rts_persons", "rts_ping",
-        "rts_probe", "rts_relay", "rts_removal_test", "rts_retry", "rts_rows", "rts_schedule", "rts_sender",
-        "rts_sending_test", "rts_status", "rts_subscription", "rts_synced_field", "rts_test",
-        "rts_test_rows", "rts_test_saves", "rts_trigger_test", "rts_triggers", "rts_version",
+        "rts_answer", "rts_batch", "rts_catalog", "rts_change", "rts_change_event", "rts_channel",
+        "rts_conditions", "rts_config", "rts_difference", "rts_document", "rts_errors", "rts_exit",
+        "rts_gateway", "rts_golden", "rts_handler", "rts_heartbeat", "rts_heartbeat_test", "rts_mock",
+        "rts_persons", "rts_ping", "rts_probe", "rts_relay", "rts_removal_test", "rts_retry", "rts_rows",
+        "rts_schedule", "rts_sender", "rts_sending_test", "rts_signature", "rts_status", "rts_stream",
+        "rts_stream_test", "rts_subscription", "rts_synced_field", "rts_test", "rts_test_rows",
+        "rts_test_saves", "rts_trigger_test", "rts_triggers", "rts_version",
     }
 )  # fmt: skip
 """The package's own classes and triggers, in lower case: a trigger would hide a class of the same name."""

@@ -27,7 +27,7 @@ NEWEST_API = 66.0
 OLDEST_API = 62.0
 """The first version with `UUID`, `Database.queryWithBinds` and access levels."""
 
-TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Heartbeat_Test", "RTS_Trigger_Test")
+TEST_CLASSES = ("RTS_Test", "RTS_Sending_Test", "RTS_Stream_Test", "RTS_Heartbeat_Test", "RTS_Trigger_Test")
 """The tests for `runTests`, which together cover every class and trigger of the package."""
 
 TRIGGERS_CLASS = "RTS_Triggers"
@@ -45,6 +45,8 @@ PAGES = ("README.md", "REMOVE.md")
 REMOVAL_TEST = "RTS_Removal_Test"
 """The test that is left for last when the package is removed from production."""
 _INSIDE = "/main/default/"
+_GATEWAY = "{{gateway}}"
+"""The mark for the gateway's address."""
 _PER_ORG = ("PlatformEventSubscriberConfigs/", "remoteSiteSettings/")
 """Folders of the package data with values of one org."""
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
@@ -68,19 +70,20 @@ def sfdx_project(
     *,
     run_as: str = "",
     left_out: Iterable[str] = (),
+    reads_pushes: bool = False,
 ) -> dict[str, bytes]:
     """Return the files of a Salesforce DX project (source format) by path, for any deployment tool.
 
+    Without `gateway_url` there is no remote site. With `reads_pushes`, permission set RTS_Sync grants Read on
+    the event with the pushes, which the channel stream needs.
     `run_as` is the username of rtsd's user, as whom the relay runs: pushes then contain the fields visible to
     that user. Without it, the relay runs as Automated Process, and pushes contain every field. `left_out` are
     mirrored objects that get no trigger on purpose, which the org then remembers (`left_out_of`).
     Raises ValueError for an invalid object name, URL or API version.
     """
     version = apex_version(api_version)
-    tree = {
-        path: content.encode()
-        for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out)
-    }
+    values = _values(gateway_url, version, run_as=run_as, reads_pushes=reads_pushes)
+    tree = {path: content.encode() for path, content in _files(objects, version, values, left_out)}
     tree["sfdx-project.json"] = (json.dumps(_project(version), indent=2) + "\n").encode()
     return dict(sorted(tree.items()))
 
@@ -110,6 +113,7 @@ def metadata(
     run_as: str = "",
     left_out: Iterable[str] = (),
     relay_note: bool = False,
+    reads_pushes: bool = False,
 ) -> dict[str, bytes]:
     """Return the files in metadata format by path, without package.xml. Raises as `sfdx_project`.
 
@@ -118,9 +122,10 @@ def metadata(
     """
     tree: dict[str, bytes] = {}
     parts: dict[str, dict[str, bytes]] = {}
-    note = f"\n    {RELAY_NOTE}" if relay_note else ""
     version = apex_version(api_version)
-    for path, content in _files(objects, gateway_url, version, run_as=run_as, left_out=left_out, note=note):
+    values = _values(gateway_url, version, run_as=run_as, reads_pushes=reads_pushes)
+    values["{{note}}"] = f"\n    {RELAY_NOTE}" if relay_note else ""
+    for path, content in _files(objects, version, values, left_out):
         inner = path.partition(_INSIDE)[2]
         if inner.startswith("objects/"):
             _, name, rest = inner.split("/", 2)
@@ -166,27 +171,28 @@ def left_out_of(triggers_class: str) -> tuple[str, ...]:
     return tuple(re.findall(r"'(\w+)'", match[1])) if match else ()
 
 
-def _files(
-    objects: Iterable[str],
-    gateway_url: str,
-    version: str,
-    *,
-    run_as: str,
-    left_out: Iterable[str],
-    note: str = "",
-) -> Iterator[tuple[str, str]]:
-    """Yield all files in source format."""
-    triggers = trigger_names(objects)
+def _values(gateway_url: str, version: str, *, run_as: str, reads_pushes: bool) -> dict[str, str]:
+    """Return what the marks in the package data stand for. Without a gateway the remote site's is missing."""
     position, tip = position_fields(version)
     values = {
         "{{version}}": VERSION,
         "{{position}}": position,
         "{{tip}}": tip,
-        "{{note}}": note,
-        "{{gateway}}": escape(origin(gateway_url)),
+        "{{note}}": "",
         "{{run_as}}": f"\n    <user>{escape(run_as)}</user>" if run_as else "",
+        "{{reads_pushes}}": "true" if reads_pushes else "false",
     }
+    return {**values, _GATEWAY: escape(origin(gateway_url))} if gateway_url else values
+
+
+def _files(
+    objects: Iterable[str], version: str, values: Mapping[str, str], left_out: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield all files in source format, without those for which a value is missing."""
+    triggers = trigger_names(objects)
     for path, template in _package_data().items():
+        if _GATEWAY in template and _GATEWAY not in values:
+            continue
         content = template
         for mark, value in values.items():
             content = content.replace(mark, value)

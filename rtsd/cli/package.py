@@ -191,13 +191,15 @@ def enable(*, config_path: Path | None, as_json: bool) -> None:
     "rotate-token", epilog=options.examples("rtsd package rotate-token", "rtsd package rotate-token --finish")
 )
 @options.config
-@click.option("--finish", is_flag=True, help="Drop the old token, a day after the change or later.")
+@click.option(
+    "--finish", is_flag=True, help="Drop the old token, a day (stream: four) after the change or later."
+)
 @options.as_json
 def rotate_token(*, config_path: Path | None, finish: bool, as_json: bool) -> None:
     """Give the org a new push token, without refusing a push.
 
     Adds a second token to the token file, has a running daemon load it, and switches the org. Both are
-    accepted for a day at least; then --finish drops the old one.
+    accepted for a day at least, with the stream for four; then --finish drops the old one.
     """
     settings = _load(config_path)
     from rtsd.workflows.installation import rotation  # noqa: PLC0415 - as above

@@ -98,7 +98,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     files = SecretFiles(path.parent, Path(credentials) if credentials else None, path)
     found = Mistakes()
     refresh_token_path = _file_path(raw, "org", "refresh_token_file", files)
-    token_path = _file_path(raw, "gateway", "token_file", files)
+    token_paths = {table: _file_path(raw, table, "token_file", files) for table in ("gateway", "push")}
     _take_all_secrets(raw, files, found)
     _close_unused_gateway(raw)
     config = None
@@ -111,7 +111,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         raise config_error(path, tuple(found))
     config._path = path  # noqa: SLF001 - private to this package, not a key of the file
     config.org._refresh_token_path = refresh_token_path  # noqa: SLF001 - the same
-    config.gateway._token_path = token_path  # noqa: SLF001 - the same
+    config.gateway._token_path = token_paths["gateway"]  # noqa: SLF001 - the same
+    config.push._token_path = token_paths["push"]  # noqa: SLF001 - the same
     return config
 
 

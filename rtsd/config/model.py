@@ -137,6 +137,13 @@ class Push(Table):
         default=(), json_schema_extra={"secret": True}, repr=False
     )
     endpoint: BusAddress = "api.pubsub.salesforce.com:443"
+    sealed: bool = False
+    _token_path: Path | None = PrivateAttr(default=None)
+
+    @property
+    def token_path(self) -> Path | None:
+        """The token file, as that of the gateway."""
+        return self._token_path
 
 
 class Store(Table):
@@ -276,6 +283,16 @@ class Config(Table):
     def hmac_keys(self) -> tuple[bytes, ...]:
         """The keys accepted for signing pushes, on any channel; several during a rotation."""
         return tuple(secret.reveal().encode() for secret in (*self.gateway.token, *self.push.token))
+
+    @property
+    def package_tokens(self) -> tuple[Secret, ...]:
+        """The tokens that the package may sign with, newest last: those of `[push]`, else of `[gateway]`."""
+        return self.push.token or self.gateway.token
+
+    @property
+    def package_token_path(self) -> Path | None:
+        """The file of `package_tokens`; None if they are part of the configuration file."""
+        return self.push.token_path if self.push.token else self.gateway.token_path
 
     @property
     def is_pushed_to(self) -> bool:

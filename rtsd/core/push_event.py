@@ -11,7 +11,7 @@ import msgspec
 
 from rtsd.core.event_parts import Document, Part
 from rtsd.core.payload import MAX_DOCUMENT, Push, parse_push
-from rtsd.core.seal import unseal
+from rtsd.core.seal import SealRule, unseal
 from rtsd.core.signature import SignatureHeaders, verify
 from rtsd.errors import MalformedPush, PushTooLarge, WrongOrg
 
@@ -49,10 +49,12 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def opened(document: Document, secrets: Sequence[bytes], org_id: str | None) -> OpenedPush:
+def opened(
+    document: Document, secrets: Sequence[bytes], org_id: str | None, seal_rule: SealRule
+) -> OpenedPush:
     """Verify, unseal and parse a document; `org_id` is the org whose pushes are accepted, if it is known.
 
-    Raises BadSignature, MalformedPush, PushTooLarge or WrongOrg.
+    Raises BadSignature, MalformedPush, PushTooLarge, UnsealedPush or WrongOrg.
     """
     try:
         payload = base64.b64decode(document.text, validate=True)
@@ -61,6 +63,7 @@ def opened(document: Document, secrets: Sequence[bytes], org_id: str | None) -> 
     if len(payload) > MAX_DOCUMENT:
         raise PushTooLarge(f"a document of {len(payload)} bytes; at most {MAX_DOCUMENT} are accepted")
     secret = verify(secrets, document.signed, payload, now=0, tolerance_s=None)
+    seal_rule.check(int(document.signed.timestamp), sealed=document.sealed)
     push = parse_push(unseal(secret, payload) if document.sealed else payload)
     if org_id is not None and push.org != org_id:
         raise WrongOrg(

@@ -11,10 +11,34 @@ import hmac
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from rtsd.errors import MalformedPush
+from rtsd.errors import MalformedPush, UnsealedPush
 
+CHANGE_OVER_S = 600
+"""How long after the first sealed document others may have been signed open: jobs that had begun before."""
 _PURPOSE = b"rts.seal.v1"
 _BLOCK = 16
+
+
+class SealRule:
+    """Whether open documents are refused: where seals are demanded, once the package has begun to seal.
+
+    Until then they are accepted, so that nothing is lost between the demand and the package's new settings.
+    """
+
+    def __init__(self, *, demanded: bool) -> None:
+        self._demanded = demanded
+        self._since: int | None = None
+        """When the first sealed document was signed, in Unix seconds."""
+
+    def check(self, signed_at: int, *, sealed: bool) -> None:
+        """Take a verified document into account, signed at that time (Unix s). Raises UnsealedPush."""
+        if sealed:
+            self._since = signed_at if self._since is None else min(self._since, signed_at)
+        elif self._demanded and self._since is not None and signed_at > self._since + CHANGE_OVER_S:
+            raise UnsealedPush(
+                "an open document, although [push] sealed = true and the package has sealed others",
+                "find out who cleared Sealed__c in RTS_Settings__c; `rtsd package deploy` sets it again",
+            )
 
 
 def unseal(token: bytes, payload: bytes) -> bytes:

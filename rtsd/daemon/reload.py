@@ -24,7 +24,7 @@ from rtsd.sync.windows import Windows
 
 FIXED = ("org", "store", "control", "objects", "webhooks")
 """Tables of the configuration whose changes require a restart."""
-FIXED_KEYS = {"gateway": ("listen", "public_url"), "push": ("channel", "endpoint")}
+FIXED_KEYS = {"gateway": ("listen", "public_url"), "push": ("channel", "endpoint", "sealed")}
 """Keys of tables that can be reloaded otherwise whose changes require a restart."""
 
 log = structlog.get_logger("rtsd")

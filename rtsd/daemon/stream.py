@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from rtsd.config import Config
 from rtsd.control import protocol
 from rtsd.control.wire import iso
+from rtsd.core.channel import PUSH_EVENT
 from rtsd.core.daily_count import DailyCount
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
+from rtsd.core.seal import SealRule
 from rtsd.daemon.parts import Base, Channel
 from rtsd.errors import ConfigError
 from rtsd.salesforce.session import Session
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from rtsd.stream.inbox_receiver import InboxReceiver
     from rtsd.stream.subscriber import StreamState
 
-TOPIC = "/event/RTS_Push__e"
+TOPIC = f"/event/{PUSH_EVENT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,8 @@ def _receiver(
 
     topic, report, capture = topic_of(base.config), base.work.report, channel.capture
     if capture is None:
-        return InboxReceiver(intake, topic, catch_up=catch_up, report=report)
+        seal_rule = SealRule(demanded=base.config.push.sealed)
+        return InboxReceiver(intake, topic, seal_rule=seal_rule, catch_up=catch_up, report=report)
     capture.subscribe(interval_sync.catch_up)
     return ChangeReceiver(
         intake,

@@ -62,7 +62,7 @@ def channel_of(base: Base) -> Channel:
     database, catalog, work = base.database, base.catalog, base.work
     names = [section.name for section in config.objects]
     public_url = config.gateway.public_url if config.push.channel == "gateway" else ""
-    wanted = Wanted(public_url, names)
+    wanted = Wanted(public_url, names, config.push.channel, config.push.sealed)
     package = None
     if config.is_pushed_to:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)

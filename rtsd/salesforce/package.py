@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from rtsd.core import channel
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
@@ -40,6 +41,8 @@ KEY = "Key__c"
 COLLECTION_SIZE = 200
 """Records per collections call (REST API guide, sObject Collections)."""
 _FIELDS = ("Id", "SetupOwnerId", "Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Org_Id__c")
+_CHANNEL_FIELDS = ("Channel__c", "Sealed__c")
+"""Fields that packages before the channel stream do not have."""
 _OWN = frozenset({SYNCED_FIELD, "RTS_Change__e"})
 """The package's own objects that have an Apex trigger."""
 _OWNERS = {"005": "User", "00e": "Profile"}
@@ -65,6 +68,9 @@ class Settings:
     org_id: str
     token: str | None = None
     """None unless requested."""
+    channel: str | None = None
+    """gateway or stream; None unless requested, or if the package has no choice."""
+    sealed: bool = False
 
 
 class _SettingsShape(Struct):
@@ -75,6 +81,8 @@ class _SettingsShape(Struct):
     Gateway_URL__c: str | None = None
     Org_Id__c: str | None = None
     Token__c: str | UnsetType | None = UNSET
+    Channel__c: str | UnsetType | None = UNSET
+    Sealed__c: bool | None = None
 
 
 class _SyncedShape(Struct):
@@ -132,21 +140,30 @@ def is_absent(error: SalesforceError) -> bool:
     return error.reason in _ABSENT or (isinstance(error, ObjectUnavailable) and error.status == 404)
 
 
-async def read_settings(client: Client, *, with_token: bool = False) -> list[Settings] | None:
-    """Return all rows of the settings; None if the package is not in the org."""
-    fields = (*_FIELDS, "Token__c") if with_token else _FIELDS
+async def read_settings(
+    client: Client, *, with_token: bool = False, with_channel: bool = False
+) -> list[Settings] | None:
+    """Return all rows of the settings; None if the package is not in the org.
+
+    `with_channel` costs a second call if the package is too old to have a choice.
+    """
+    fields = (*_FIELDS, *(("Token__c",) if with_token else ()), *(_CHANNEL_FIELDS if with_channel else ()))
     try:
         page = await client.query(soql.select(fields, SETTINGS), purpose=PURPOSE)
     except SalesforceError as error:
         if is_absent(error):
             return None
+        if with_channel and error.reason == "INVALID_FIELD":
+            return await read_settings(client, with_token=with_token)
         raise
     return [_settings(row) for row in page.rows(_SettingsShape)]
 
 
-async def org_settings(client: Client, org_id: str, *, with_token: bool = False) -> Settings | None:
+async def org_settings(
+    client: Client, org_id: str, *, with_token: bool = False, with_channel: bool = False
+) -> Settings | None:
     """Return the org's row, if any. Raises ObjectUnavailable without the package."""
-    rows = await read_settings(client, with_token=with_token)
+    rows = await read_settings(client, with_token=with_token, with_channel=with_channel)
     if rows is None:
         raise not_installed()
     return org_row(rows, org_id)
@@ -343,6 +360,8 @@ def _settings(row: _SettingsShape) -> Settings:
         gateway_url=row.Gateway_URL__c or "",
         org_id=row.Org_Id__c or "",
         token=None if row.Token__c is UNSET else row.Token__c or "",
+        channel=None if row.Channel__c is UNSET else channel.chosen(row.Channel__c),
+        sealed=row.Sealed__c is True,
     )
 
 

@@ -148,6 +148,14 @@ def permission_sets(names: Sequence[str]) -> str:
     return select(("Id", "Name"), "PermissionSet", one_of("Name", names))
 
 
+def object_reads(permission_set_ids: Sequence[str], name: str) -> str:
+    """Which of some permission sets grant Read on an object."""
+    where = all_of(
+        one_of("ParentId", permission_set_ids), equals("SobjectType", name), "PermissionsRead = true"
+    )
+    return select(("Id", "ParentId"), "ObjectPermissions", where)
+
+
 def custom_permission(name: str) -> str:
     """The custom permission with that name."""
     return select(("Id",), "CustomPermission", equals("DeveloperName", name))

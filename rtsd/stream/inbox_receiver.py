@@ -8,6 +8,7 @@ from contextlib import suppress
 from rtsd.core.event_parts import PartAssembly
 from rtsd.core.instant import Millis
 from rtsd.core.push_event import OpenedPush, opened, part_of
+from rtsd.core.seal import SealRule
 from rtsd.errors import PushError, RtsError, StoreError
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.storing_receiver import StoringReceiver
@@ -24,10 +25,12 @@ class InboxReceiver(StoringReceiver):
         intake: Intake,
         topic: str,
         *,
+        seal_rule: SealRule,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
         super().__init__(intake, topic, catch_up=catch_up, report=report)
+        self._seal_rule = seal_rule
         self._parts = PartAssembly()
 
     async def position(self) -> bytes | None:
@@ -53,7 +56,7 @@ class InboxReceiver(StoringReceiver):
             document = self._parts.add(part_of(event.values), event.before, now)
             if document is None:
                 return None
-            return opened(document, self._intake.secrets(), self._intake.org_id())
+            return opened(document, self._intake.secrets(), self._intake.org_id(), self._seal_rule)
         except PushError as error:
             with suppress(StoreError):  # it is refused even if that cannot be reported
                 await self._intake.on_rejected(error)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtsd.core import relay as relays
+from rtsd.core.channel import GATEWAY, STREAM
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Signal
 from rtsd.core.payload import Changes, Heartbeat, Push
@@ -42,6 +43,9 @@ class PackageSettings:
     error_logging: bool | None = None
     gateway_url: str | None = None
     org_id: str | None = None
+    channel: str | None = None
+    """None unless it was asked for, which is only for the stream."""
+    sealed: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +81,14 @@ class Wanted:
     public_url: str
     """The gateway's address; empty if nobody configured where a package should push to."""
     objects: Sequence[str]
+    channel: str = GATEWAY
+    sealed: bool = False
+    """Whether the package should seal the events that it publishes."""
+
+    @property
+    def is_stream(self) -> bool:
+        """True if the package should publish events."""
+        return self.channel == STREAM
 
 
 class PackageWatch:
@@ -155,7 +167,7 @@ class PackageWatch:
         self._probes += 1
         self.is_requested = False
         try:
-            rows = await package.read_settings(self._client)
+            rows = await package.read_settings(self._client, with_channel=self.wanted.is_stream)
         except ObjectUnavailable as error:
             if error.reason != "INVALID_FIELD":
                 raise
@@ -210,8 +222,9 @@ class PackageWatch:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a package is expected, as its gateway is configured, and not known to be in the org."""
-        return bool(self.wanted.public_url) and self.known.state != "installed"
+        """Whether a package is expected, as its channel is configured, and not known to be in the org."""
+        is_expected = self.wanted.is_stream or bool(self.wanted.public_url)
+        return is_expected and self.known.state != "installed"
 
     def request_probe(self) -> None:
         """Request one probe now, as something has changed."""
@@ -246,14 +259,7 @@ class PackageWatch:
                     "Run `rtsd package deploy`.",
                 )
             )
-        url, ours = settings.gateway_url if settings else None, self.wanted.public_url
-        if url is not None and (not url or (ours and not same_gateway(url, ours))):
-            found.append(
-                Problem(
-                    f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.",
-                    "Run `rtsd package deploy`, or correct [gateway] public_url.",
-                )
-            )
+        found += self.channel_problems()
         bound = settings.org_id if settings else None
         if bound and bound[:15] != (self._org_id() or bound)[:15]:
             found.append(
@@ -271,6 +277,23 @@ class PackageWatch:
                 )
             )
         return found
+
+    def channel_problems(self) -> list[Problem]:
+        """Return how the package's settings differ from the configured channel."""
+        settings, wanted = self.known.settings, self.wanted
+        if settings is None:
+            return []
+        if wanted.is_stream:
+            return _stream_problems(settings, wanted)
+        url, ours = settings.gateway_url, wanted.public_url
+        if url is None or (url and not (ours and not same_gateway(url, ours))):
+            return []
+        return [
+            Problem(
+                f"The package posts to {url or 'no URL'}, not to {ours or '(no public_url)'}.",
+                "Run `rtsd package deploy`, or correct [gateway] public_url.",
+            )
+        ]
 
     def _is_hidden(self) -> bool:
         """Return whether a recent push proves the package although probes miss it.
@@ -302,11 +325,27 @@ class PackageWatch:
         known.settings = None
         if row is not None:
             known.settings = PackageSettings(
-                self._now(), disabled, row.error_logging, row.gateway_url, row.org_id
+                self._now(),
+                disabled,
+                row.error_logging,
+                row.gateway_url,
+                row.org_id,
+                channel=row.channel,
+                sealed=row.sealed,
             )
         if disabled:
             return Signal.PACKAGE_DISABLED
         return Signal.PACKAGE_ENABLED if was_disabled else Signal.PACKAGE_FOUND
+
+
+def _stream_problems(settings: PackageSettings, wanted: Wanted) -> list[Problem]:
+    do = "Run `rtsd package deploy`, or correct [push]."
+    if settings.channel == GATEWAY:
+        return [Problem("The package posts its pushes to a gateway: it does not publish them.", do)]
+    if settings.channel is None or settings.sealed == wanted.sealed:
+        return []
+    how = "seals" if settings.sealed else "does not seal"
+    return [Problem(f"The package {how} its events, other than [push] sealed says.", do)]
 
 
 def same_gateway(url: str, public_url: str) -> bool:

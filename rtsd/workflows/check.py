@@ -212,11 +212,13 @@ async def _check_org(client: Client, config: Config, report: Report) -> None:
                 " to be mirrored; Modify All Data is not needed.",
             )
         )
-    wanted = Wanted(config.gateway.public_url, [section.name for section in config.objects])
+    objects = [section.name for section in config.objects]
+    wanted = Wanted(config.gateway.public_url, objects, config.push.channel, config.push.sealed)
     org_id = report.org.id
     package = PackageWatch(client, wanted, lambda: org_id, wall_ms)
     await package.probe()
     report.package = "disabled" if package.known.disabled else package.known.state
+    report.problems += package.channel_problems() if wanted.is_stream else []
 
 
 async def _check_stream(session: Session, config: Config, report: Report) -> None:
@@ -316,7 +318,7 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
         _sized(found),
         periods,
         with_package=config.is_pushed_to,
-        is_awaited=bool(config.gateway.public_url),
+        is_awaited=bool(config.gateway.public_url) or config.push.channel == "stream",
     )
 
 

@@ -56,9 +56,9 @@ class Heartbeats:
         self._limits.use(ASYNC_APEX, 2)
         if not self._switches.heartbeat_by_relay:
             return await self._report(None)
-        return await self._probe()
+        return await self._probe(settings)
 
-    async def _probe(self) -> int | None:
+    async def _probe(self, settings: PackageSettings) -> int | None:
         now, reports = self._org.clock.now(), []
         since = self._unanswered_since
         late = since if since is not None and since + GRACE <= now else None
@@ -71,7 +71,7 @@ class Heartbeats:
         if broken and not reports:
             said = {"refused": refused, "unanswered_since": None if late is None else push_stamp(late)}
             reports.append(self._start(said))
-        self._write({"Last_Heartbeat_At__c": push_stamp(now), "Channel__c": "gateway"})
+        self._write({"Last_Heartbeat_At__c": push_stamp(now), "Channel__c": settings.channel or "gateway"})
         return (await asyncio.gather(*reports))[0] if reports else None
 
     def _start(self, said: dict[str, Any]) -> asyncio.Task[int | None]:
@@ -111,7 +111,7 @@ class Heartbeats:
                 "Last_Answer__c": answer,
                 "Relay_Status__c": (relay or {}).get("status"),
                 "Errors_24h__c": document["errors_24h"],
-                "Gateway__c": settings.push_url,
+                "Gateway__c": None if settings.is_published else settings.push_url,
             }
         )
         return status

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from rtssim.apex_package.pushes import VERSION
-from rtssim.apex_package.settings import EVENT, PUSH_EVENT, TRIGGER
-from rtssim.schema.setup_objects import package_objects, push_event
+from rtssim.apex_package.settings import EVENT, TRIGGER
+from rtssim.schema.package_objects import package_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,17 +44,12 @@ def install_package(
 ) -> list[str]:
     """Add the package's objects, classes and a trigger per object; return the objects with a trigger.
 
-    A second installation replaces the triggers, and the event of the other channel.
+    A second installation replaces the triggers and the channel.
     """
     who = org.sync_user
     triggerable = {entry["name"] for entry in org.describe_global(who) if entry["triggerable"]}
     chosen = [name for name in (DEMO_OBJECTS if objects is None else objects) if name in triggerable]
     org.add_package_objects()
-    has_event = org.schema.find(PUSH_EVENT) is not None
-    if channel == "stream" and not has_event:
-        org.add_object(push_event())
-    elif channel == "gateway" and has_event:
-        org.remove_object(PUSH_EVENT)
     _remove_apex(org, "ApexTrigger")
     _remove_apex(org, "ApexClass")
     classes = [
@@ -75,6 +70,8 @@ def install_package(
     if not org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
         runs_as = {"DeveloperName": TRIGGER, "MasterLabel": TRIGGER, "UserId": org.sync_user.user_id}
         org.create(who, "PlatformEventSubscriberConfig", [runs_as])[0].unwrap()
+    if channel == "stream" or org.first_column("SELECT Id FROM RTS_Settings__c"):
+        put_settings(org, package, {"Channel__c": channel})
     package.configuration.reload()
     return chosen
 
@@ -86,7 +83,7 @@ def uninstall_package(org: Org, package: ApexPackage) -> None:
     if configured := org.first_column("SELECT Id FROM PlatformEventSubscriberConfig"):
         org.hard_delete(org.sync_user, "PlatformEventSubscriberConfig", configured)
     present = {entry["name"] for entry in org.describe_global(org.sync_user)}
-    for described in (*package_objects(), push_event()):
+    for described in package_objects():
         if described.name in present:
             org.remove_object(described.name)
     package.configuration.reload()

@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rtssim.apex_package.callouts import push_stamp, sign
+from rtssim.apex_package.relay import REFUSAL
 from rtssim.apex_package.settings import PUSH_EVENT
 
 if TYPE_CHECKING:
+    from rtssim.apex_package.settings import PackageSettings
     from rtssim.bus.channels import Channels
     from rtssim.bus.event_bus import EventBus
+    from rtssim.faults import Faults
     from rtssim.org import Org
     from rtssim.switches import EventSwitches
 
@@ -29,21 +32,24 @@ BLOCK_BITS, BLOCK_BYTES = 128, 16
 class Publication:
     """Publishes documents in the parts that fit an event."""
 
-    def __init__(self, org: Org, bus: EventBus, channels: Channels, switches: EventSwitches) -> None:
+    def __init__(
+        self, org: Org, bus: EventBus, channels: Channels, faults: Faults, switches: EventSwitches
+    ) -> None:
         self._org = org
+        self._faults = faults
         self._bus = bus
         self._channels = channels
         self._switches = switches
 
-    @property
-    def installed(self) -> bool:
-        """True if the org has the package's event: then documents are published."""
-        return self._org.schema.find(PUSH_EVENT) is not None
-
-    def publish(self, token: str, message_id: str, document: dict[str, Any]) -> None:
-        """Sign a document and publish it; sealed if the switch says so."""
+    def publish(self, settings: PackageSettings, message_id: str, document: dict[str, Any]) -> str | None:
+        """Sign a document and publish it, sealed if settings or switch say so; return why it was refused."""
+        refused = self._faults.hit(("push_refused",))
+        if refused is not None:
+            return str(refused.parameters.get("message", REFUSAL))
         payload = msgspec.json.encode({**document, "sent": push_stamp(self._org.clock.now())})
-        if self._switches.push_sealed:
+        is_sealed = settings.sealed or self._switches.push_sealed
+        token = settings.token
+        if is_sealed:
             payload = sealed(token, payload)
         timestamp = str(int(time.time()))
         signature = sign(token, message_id, timestamp, payload)
@@ -61,10 +67,11 @@ class Publication:
                 "Signature__c": signature,
                 "Part__c": float(number),
                 "Parts__c": float(len(parts)),
-                "Sealed__c": self._switches.push_sealed,
+                "Sealed__c": is_sealed,
                 "Body__c": part,
             }
             self._bus.publish(PUSH_EVENT, self._channels.schema(PUSH_EVENT), values)
+        return None
 
 
 def sealed(token: str, payload: bytes) -> bytes:

@@ -211,9 +211,9 @@ class ApexPackage:
         self, settings: PackageSettings, document: dict[str, Any], message_id: str | None = None
     ) -> tuple[int, str]:
         name = message_id or f"msg_{uuid.uuid4().hex}"
-        if self._publication.installed:
-            self._publication.publish(settings.token, name, {"pkg": VERSION, **document})
-            return 200, ""
+        if settings.is_published:
+            refused = self._publication.publish(settings, name, {"pkg": VERSION, **document})
+            return (200, "") if refused is None else (0, refused)
         return await self._callouts.post(settings, name, {"pkg": VERSION, **document})
 
     # -- heartbeat and ping -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EVENT = "RTS_Change__e"
 PUSH_EVENT = "RTS_Push__e"
-"""The event that carries pushes, in an org whose channel is the stream."""
+"""The event that carries pushes where the channel is the stream."""
 TRIGGER = "RTS_Change_Event"
 """The trigger of the platform event, the relay."""
 CONFIGURED_BY = ("ApexTrigger", "PlatformEventSubscriberConfig", "User")
@@ -21,6 +21,9 @@ CONFIGURED_BY = ("ApexTrigger", "PlatformEventSubscriberConfig", "User")
 OWN = (EVENT, "RTS_Synced_Field__c")
 """The package's own objects that have a trigger, but are not pushed."""
 COLUMNS = ("Disable_RTS__c", "Error_Logging__c", "Gateway_URL__c", "Token__c", "Org_Id__c")
+CHANNEL_COLUMNS = ("Channel__c", "Sealed__c")
+"""Columns of packages that can publish."""
+STREAM = "stream"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class PackageSettings:
     url: str
     token: str
     org_id: str
+    channel: str = ""
+    sealed: bool = False
+
+    @property
+    def is_published(self) -> bool:
+        """True if pushes are events, and not callouts."""
+        return self.channel.lower() == STREAM
 
     @property
     def push_url(self) -> str:
@@ -91,13 +101,25 @@ class PackageConfiguration:
         )
 
     def _read_row(self) -> PackageSettings | None:
+        described = self._org.schema.find("RTS_Settings__c")
+        knows_channels = described is not None and described.find("Channel__c") is not None
+        columns = COLUMNS + CHANNEL_COLUMNS if knows_channels else COLUMNS
         rows = self.rows(
-            f"SELECT {', '.join(COLUMNS)} FROM RTS_Settings__c WHERE SetupOwnerId = '{self._org.org_id}'"
+            f"SELECT {', '.join(columns)} FROM RTS_Settings__c WHERE SetupOwnerId = '{self._org.org_id}'"
         )
         if not rows:
             return None
-        disabled, logging, url, token, org_id = rows[0]
-        return PackageSettings(bool(disabled), bool(logging), url or "", token or "", org_id or "")
+        disabled, logging, url, token, org_id, *chosen = rows[0]
+        channel, sealed = chosen or ("", False)
+        return PackageSettings(
+            bool(disabled),
+            bool(logging),
+            url or "",
+            token or "",
+            org_id or "",
+            channel or "",
+            bool(sealed),
+        )
 
     def _read_conditions(self) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
@@ -161,7 +183,6 @@ class PackageConfiguration:
     def configured(self) -> PackageSettings | None:
         """Return the settings if they are complete (callouts need a URL) and of this org, else None."""
         row = self.row
-        is_published = self._org.schema.find(PUSH_EVENT) is not None
-        if row is None or not row.token or not (row.url or is_published):
+        if row is None or not row.token or not (row.url or row.is_published):
             return None
         return row if row.org_id[:15] in ("", self._org.org_id[:15]) else None

@@ -11,7 +11,7 @@ from rtssim.clock import rest_stamp
 from rtssim.metadata import elements
 from rtssim.metadata.archive import DESTRUCTIVE, Archive, Member, MetadataError, has, parse_xml, text_of
 from rtssim.metadata.references import REQUIRED_FILES, References
-from rtssim.metadata.sources import object_of, trigger_object
+from rtssim.metadata.sources import object_of, object_permissions, trigger_object
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -254,6 +254,8 @@ class Deployer:
                 self._put_folder(member, archive.files[_path(member)])
             elif member.type in ROWS:
                 self._put_row(member, self._values(member, archive))
+                if member.type == "PermissionSet":
+                    self._put_object_permissions(member, archive.files[_path(member)])
             elif member.type not in ("CustomObject", "CustomField"):
                 self._others.add(member)
 
@@ -316,6 +318,18 @@ class Deployer:
         if member.type == "ApexTrigger":
             values["TableEnumOrId"] = trigger_object(content)
         return values
+
+    def _put_object_permissions(self, member: Member, content: bytes) -> None:
+        """Replace what a permission set grants on objects (Metadata API guide, PermissionSet)."""
+        (parent,) = self._row_ids(member)
+        known = self._org.first_column(f"SELECT Id FROM ObjectPermissions WHERE ParentId = '{parent}'")
+        if known:
+            self._org.hard_delete(self._system, "ObjectPermissions", known)
+        rows = [
+            {"ParentId": parent, **granted} for granted in object_permissions(parse_xml(content, member.name))
+        ]
+        if rows:
+            self._org.create(self._system, "ObjectPermissions", rows)
 
     def _put_row(self, member: Member, values: dict[str, Any]) -> None:
         target, column = ROWS[member.type]

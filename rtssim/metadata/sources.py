@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVENTS = re.compile(r"\bon\s+\w+\s*\(([^)]*)\)", re.IGNORECASE)
+_RIGHTS = {
+    "PermissionsCreate": "allowCreate",
+    "PermissionsRead": "allowRead",
+    "PermissionsEdit": "allowEdit",
+    "PermissionsDelete": "allowDelete",
+    "PermissionsViewAllRecords": "viewAllRecords",
+    "PermissionsModifyAllRecords": "modifyAllRecords",
+}
+"""Field of ObjectPermissions -> element of a permission set."""
 _MAKERS: dict[str, Callable[..., Field]] = {
     "Text": make.text,
     "TextArea": make.area,
@@ -46,6 +55,16 @@ def trigger_events(content: bytes) -> list[str]:
     """Return the events of an Apex trigger, such as `before insert`."""
     match = _EVENTS.search(content.decode(errors="replace"))
     return [" ".join(event.lower().split()) for event in match[1].split(",")] if match else []
+
+
+def object_permissions(root: ET.Element) -> list[dict[str, str | bool]]:
+    """Return what a permission set grants on objects, as fields of ObjectPermissions; nothing is no row."""
+    found: list[dict[str, str | bool]] = []
+    for part in root.iter(f"{NAMESPACE}objectPermissions"):
+        rights = {field: text_of(part, tag) == "true" for field, tag in _RIGHTS.items()}
+        if any(rights.values()):
+            found.append({"SobjectType": text_of(part, "object"), **rights})
+    return found
 
 
 def object_of(name: str, content: bytes, prefix: str) -> ObjectType:

@@ -10,10 +10,11 @@ from rtssim.pubsub.refusals import Refused
 if TYPE_CHECKING:
     from rtssim.bus.channels import Channels, Topic
     from rtssim.bus.event_bus import BusEvent
-    from rtssim.interface import Principal
+    from rtssim.interface import Commit, Principal
     from rtssim.login.accounts import Accounts, Session
     from rtssim.org import Org
 
+_RIGHTS = ("ObjectPermissions", "PermissionSetAssignment")
 _HEADERS = ("accesstoken", "instanceurl", "tenantid")
 
 
@@ -24,6 +25,8 @@ class Access:
         self._org = org
         self._accounts = accounts
         self._channels = channels
+        self._granted: dict[tuple[str, str], bool] = {}
+        org.on_commit(self._observe)
 
     def session(self, metadata: Any) -> Session:
         """Return the caller's session; Refused for wrong headers or a session that has ended."""
@@ -51,10 +54,34 @@ class Access:
             raise Refused("subscription.topic.cannot.subscribe", f"No read access to {topic.single}")
         return topic
 
-    @staticmethod
-    def may_read(entity: str, who: Principal) -> bool:
-        """Return whether a user may read an object's events: change events need View All."""
-        return entity not in who.hidden_objects and (who.view_all or entity.endswith("__e"))
+    def may_read(self, entity: str, who: Principal) -> bool:
+        """Return whether a user may read an object's events: change events need View All.
+
+        A platform event needs Read by a permission set, where any is deployed; a package that was installed
+        otherwise has none.
+        """
+        if entity in who.hidden_objects:
+            return False
+        return self._is_granted(entity, who) if entity.endswith("__e") else who.view_all
+
+    def _is_granted(self, entity: str, who: Principal) -> bool:
+        key = (entity, who.user_id)
+        if key not in self._granted:
+            self._granted[key] = self._asks(entity, who.user_id)
+        return self._granted[key]
+
+    def _asks(self, entity: str, user: str) -> bool:
+        rows = self._org.query(
+            self._org.sync_user, "SELECT ParentId, SobjectType, PermissionsRead FROM ObjectPermissions"
+        ).rows()
+        permissions = list(rows)
+        granting = {parent for parent, name, reads in permissions if name == entity and reads}
+        soql = f"SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = '{user}'"
+        return not permissions or not granting.isdisjoint(self._org.first_column(soql))
+
+    def _observe(self, commit: Commit) -> None:
+        if any(change.object in _RIGHTS for change in commit.changes):
+            self._granted.clear()
 
     def carries(self, topic: Topic, event: BusEvent, who: Principal) -> bool:
         """Return whether a topic brings an event to a user; without the right it is left out silently."""

@@ -1,8 +1,7 @@
-"""Setup objects (users, groups, Apex, permissions) and custom objects, including the RTS package's."""
+"""Setup objects (users, groups, Apex, permissions) and custom objects."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from rtssim.schema.fields import (
@@ -10,7 +9,6 @@ from rtssim.schema.fields import (
     address,
     area,
     audit,
-    auto_number,
     checkbox,
     date,
     email,
@@ -19,7 +17,6 @@ from rtssim.schema.fields import (
     label_of,
     moment,
     money,
-    number,
     percent,
     person_name,
     picklist,
@@ -138,7 +135,18 @@ def _permissions() -> list[ObjectType]:
         text("NamespacePrefix", 15, **READ_ONLY),
         *audit(deletable=False),
     ]
+    on_objects = [
+        ident(),
+        reference("ParentId", "PermissionSet", "ObjectPerms", "cascade", nillable=False),
+        text("SobjectType", 80, nillable=False),
+        *(
+            checkbox(f"Permissions{right}")
+            for right in ("Create", "Read", "Edit", "Delete", "ViewAllRecords", "ModifyAllRecords")
+        ),
+        *audit(deletable=False),
+    ]
     return [
+        _setup("ObjectPermissions", "Object Permissions", "110", on_objects),
         _setup("CustomPermission", "Custom Permissions", "0CP", custom),
         _setup("PermissionSet", "Permission Sets", "0PS", permission_set),
         _setup("PermissionSetAssignment", "Permission Set Assignments", "0Pa", assignment),
@@ -271,7 +279,8 @@ def _event_bus() -> list[ObjectType]:
     ]
 
 
-def _custom(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
+def custom(name: str, plural: str, prefix: str, fields: list[Field], **flags: Any) -> ObjectType:
+    """Return a custom object, custom setting or platform event."""
     columns = [ident(), *audit(), *fields]
     return ObjectType(name, label_of(name), plural, prefix, {field.name: field for field in columns}, **flags)
 
@@ -293,7 +302,7 @@ def _invoice() -> ObjectType:
         area("Memo__c", 131072),
         url("Document__c"),
     ]
-    return _custom("Invoice__c", "Invoices", "a00", fields)
+    return custom("Invoice__c", "Invoices", "a00", fields)
 
 
 def objects() -> list[ObjectType]:
@@ -312,78 +321,3 @@ def objects() -> list[ObjectType]:
         *_event_bus(),
         _invoice(),
     ]
-
-
-def package_objects() -> list[ObjectType]:
-    """Return the objects of the RTS package, which an org has only once the package is installed."""
-    settings = [
-        text("Name", 80, name_field=True),
-        reference("SetupOwnerId", "Organization;Profile;User", None, "keep", nillable=False),
-        checkbox("Disable_RTS__c"),
-        checkbox("Error_Logging__c", default=True),
-        replace(url("Gateway_URL__c"), label="Gateway URL"),
-        text("Token__c", 255),
-        text("Org_Id__c", 18),
-    ]
-    synced = [
-        reference("OwnerId", "Group;User", None, "keep", nillable=False, default="$user"),
-        auto_number("Name", "Synced Field Name"),
-        text("Key__c", 120, external_id=True, unique=True, nillable=False),
-        text("Object__c", 80),
-        text("Field__c", 80),
-        checkbox("Condition__c"),
-    ]
-    error = [
-        reference("OwnerId", "Group;User", None, "keep", nillable=False, default="$user"),
-        auto_number("Name", "Error Number"),
-        text("Object__c", 80),
-        text("Operation__c", 20),
-        area("Record_Ids__c", 32768),
-        integer("HTTP_Status__c", 3),
-        text("Message__c", 255),
-        area("Stack__c", 32768),
-        integer("Attempt__c", 3),
-        text("Request_Id__c", 64),
-        text("Batch_Uid__c", 64),
-        area("Payload__c", 131072),
-        moment("Occurred_At__c"),
-    ]
-    status = [
-        reference("OwnerId", "Group;User", None, "keep", nillable=False, default="$user"),
-        auto_number("Name", "Status Number"),
-        text("Key__c", 18, external_id=True, unique=True, nillable=False),
-        text("Summary__c", 255),
-        moment("Last_Heartbeat_At__c"),
-        moment("Last_Answer_At__c"),
-        text("Last_Answer__c", 255),
-        moment("Last_Relayed_At__c"),
-        moment("Unanswered_Since__c"),
-        text("Relay_Status__c", 40),
-        text("Relay_Error__c", 255),
-        integer("Waiting__c", 9),
-        integer("Errors_24h__c", 9),
-        url("Gateway__c"),
-        text("Channel__c", 20),
-        text("Version__c", 20),
-    ]
-    return [
-        _custom("RTS_Change__e", "RTS Changes", "e00", [area("Payload__c", 131072)], undeletable=False),
-        _custom("RTS_Status__c", "RTS Status", "a04", status),
-        _custom("RTS_Settings__c", "RTS Settings", "a01", settings, custom_setting=True, undeletable=False),
-        _custom("RTS_Synced_Field__c", "RTS Synced Fields", "a02", synced),
-        _custom("RTS_Error__c", "RTS Errors", "a03", error),
-    ]
-
-
-def push_event() -> ObjectType:
-    """Return the platform event that carries pushes, in orgs whose package publishes them."""
-    fields = [
-        text("Id__c", 255),
-        text("Timestamp__c", 20),
-        text("Signature__c", 255),
-        number("Part__c", 18, 0),
-        number("Parts__c", 18, 0),
-        checkbox("Sealed__c"),
-        area("Body__c", 131072),
-    ]
-    return _custom("RTS_Push__e", "RTS Pushes", "e01", fields, undeletable=False)

@@ -31,6 +31,8 @@ client_secret = "{client_secret}"
 listen = "{listen}"
 public_url = "{public_url}"
 token_file = "push-token"
+[push]
+{push}
 [store]
 path = "mirror.db"
 [control]
@@ -58,9 +60,14 @@ class Office:
     no_pause: Callable[[float], Awaitable[None]] = _no_pause
 
     def configuration(
-        self, objects: str = OBJECTS, *, listen: str = "127.0.0.1:0", public_url: str = "http://127.0.0.1:9"
+        self,
+        objects: str = OBJECTS,
+        *,
+        listen: str = "127.0.0.1:0",
+        public_url: str = "http://127.0.0.1:9",
+        push: str = "",
     ) -> Config:
-        """Write and load the configuration."""
+        """Write and load the configuration; `push` are lines of `[push]`."""
         token = self.place / "push-token"
         if not token.exists():
             token.touch(mode=0o600)
@@ -68,7 +75,7 @@ class Office:
         path = self.place / "rtsd.toml"
         path.touch(mode=0o600)
         named = {name: self.sim.info[name] for name in ("url", "client_id", "client_secret")}
-        path.write_text(TOML.format(listen=listen, public_url=public_url, more=objects, **named))
+        path.write_text(TOML.format(listen=listen, public_url=public_url, push=push, more=objects, **named))
         return config.load(path)
 
     @asynccontextmanager

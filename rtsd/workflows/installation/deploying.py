@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES, HEARTBEAT_MINUTES
+from rtsd.core.channel import PUSH_EVENT
 from rtsd.core.condition_fields import unsuitable
 from rtsd.core.plural import plural
 from rtsd.core.relay import APEX_TRIGGER
@@ -17,6 +18,7 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.deploy import NO_TESTS, ApexTests, Deployed, OnProgress
 from rtsd.salesforce.package import PURPOSE
 from rtsd.workflows.installation.differences import (
+    OTHER_CHANNEL,
     Difference,
     differences,
     object_fields,
@@ -35,6 +37,8 @@ BUSY_DO = (
     "Repeat it when Setup → Apex Jobs lists no job of a class RTS_… as Queued or Processing. If there always"
     " is one, Setup → Deployment Settings can allow deployments while Apex jobs are pending."
 )
+SETTLE_S = 5.0
+"""For jobs of the package that read the settings before they changed."""
 BUSY_PAUSE_S = 10.0
 """Seconds between attempts; the package's jobs run for seconds."""
 
@@ -83,6 +87,9 @@ class Deploying:
         await self._schedule(found)
         self._report("Comparing again.")
         left = differences(self._plan, await read_inventory(self._client, self._plan))
+        if {difference.part for difference in left} - {"relay"} == {OTHER_CHANNEL}:
+            await self._retire()
+            left = differences(self._plan, await read_inventory(self._client, self._plan))
         self._outcome.left = [difference for difference in left if difference.part != "relay"]
         self._outcome.warnings += [_not_resumed(relay) for relay in left if relay.part == "relay"]
         await self._ping()
@@ -99,6 +106,7 @@ class Deploying:
             run_as=plan.user,
             left_out=plan.left_out,
             relay_note=_has_note_after(found),
+            reads_pushes=plan.is_stream or found.reads_pushes,  # what is published already is still read
         )
         async with AsyncExitStack() as undo:
             await abort_jobs(self._client, found, undo, self._report)
@@ -144,17 +152,19 @@ class Deploying:
     async def _write_settings(self, found: Inventory) -> None:
         """Write the org's settings, leaving the switches for pushes and error logging to administrators."""
         plan = self._plan
-        row = await package.org_settings(self._client, plan.org.id, with_token=True)
+        row = await package.org_settings(self._client, plan.org.id, with_token=True, with_channel=True)
         found.settings = [row] if row is not None else []
         if not any(difference.part == "settings" for difference in differences(plan, found)):
             return
-        values: dict[str, object] = {"Gateway_URL__c": plan.gateway_url, "Org_Id__c": plan.org.id}
+        values: dict[str, object] = {"Org_Id__c": plan.org.id, "Channel__c": plan.channel}
+        values |= {"Sealed__c": plan.sealed} if plan.is_stream else {"Gateway_URL__c": plan.gateway_url}
         if row is None:
             values |= {"Disable_RTS__c": False, "Error_Logging__c": True}
         if row is None or row.token not in plan.tokens:
             values["Token__c"] = plan.tokens[-1]
         await package.write_settings(self._client, plan.org.id, values, row)
-        self._done(f"wrote the settings: the package pushes to {plan.gateway_url}")
+        target = f"publishes {PUSH_EVENT}" if plan.is_stream else f"pushes to {plan.gateway_url}"
+        self._done(f"wrote the settings: the package {target}")
 
     async def _write_conditions(self, found: Inventory) -> None:
         plan = self._plan
@@ -181,8 +191,23 @@ class Deploying:
             await deploy.run_anonymous(self._client, apex.schedule_script(FEW_MINUTES))
         self._done("scheduled the heartbeat")
 
+    async def _retire(self) -> None:
+        """Remove what only the other channel needs, once jobs that began before the change have sent."""
+        plan = self._plan
+        self._report("Waiting for pushes that are under way by the other channel.")
+        await self._client.exchange.retrier.sleep(SETTLE_S)
+        await deploy.deploy(
+            self._client,
+            apex.retirement_zip(plan.channel, plan.api_version),
+            plan.removal_tests(),
+            check_only=False,
+            purge=not plan.is_production,
+            on_progress=self._on_progress,
+        )
+        self._done("removed what only the other channel needs")
+
     async def _ping(self) -> None:
-        """Send a test push, so that the gateway need not wait for the first heartbeat."""
+        """Send a test push, so that rtsd need not wait for the first heartbeat."""
         try:
             await deploy.run_anonymous(self._client, apex.test_script())
         except (AuthenticationFailed, OrgUnreachable, QuotaExhausted):

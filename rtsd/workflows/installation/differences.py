@@ -8,7 +8,9 @@ from xml.etree import ElementTree as ET
 
 from rtsd import apex
 from rtsd.apex.jobs import FEW_MINUTES
+from rtsd.core.channel import PUSH_EVENT
 from rtsd.salesforce import package
+from rtsd.salesforce.package import PERMISSION_SET
 from rtsd.sync.package import same_gateway
 from rtsd.workflows.installation.inventory import APEX, HANDLER_CALL, PERMISSION_SETS, Inventory
 from rtsd.workflows.installation.plan import Plan
@@ -16,8 +18,12 @@ from rtsd.workflows.installation.plan import Plan
 _NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
 _RUNNING = frozenset({"WAITING", "ACQUIRED", "EXECUTING"})
 """States of a scheduled job that will run again (Object Reference, CronTrigger)."""
-METADATA = frozenset({"code", "objects", "relay", "remote site", "permission set", "custom permission"})
+METADATA = frozenset(
+    {"code", "objects", "relay", "remote site", "event", "permission set", "custom permission"}
+)
 """Parts that only a deployment changes; the others are rows and jobs."""
+OTHER_CHANNEL = "other channel"
+"""The part with what only the other channel needs. It goes last, when nothing is sent that way any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ def differences(plan: Plan, found: Inventory) -> list[Difference]:
             ("objects", _objects(plan, found)),
             ("relay", _relay(found)),
             ("remote site", _remote_site(plan, found)),
+            ("event", _event(plan, found)),
+            (OTHER_CHANNEL, _of_other_channel(plan, found)),
             ("permission set", _permission_set(found)),
             ("custom permission", _bypass(found)),
             ("assignment", _assignment(plan, found)),
@@ -122,6 +130,8 @@ def _objects(plan: Plan, found: Inventory) -> Iterator[str]:
         if f"object {name}" in found.unknown:
             continue
         visible = found.fields.get(name)
+        if visible is None and name == PUSH_EVENT and not plan.is_stream:
+            continue  # without Read it is hidden from the sync user, as it is to be
         if visible is None:
             yield f"{name} is missing, or hidden from the sync user"
         elif missing := sorted(fields - visible):
@@ -154,12 +164,30 @@ def _relay(found: Inventory) -> Iterator[str]:
 
 def _remote_site(plan: Plan, found: Inventory) -> Iterator[str]:
     """Compare the remote site, ignoring the path of the URL (Metadata API guide, RemoteSiteSetting)."""
-    if "remote site" in found.unknown:
+    if "remote site" in found.unknown or plan.is_stream:
         return
     if found.remote_site is None:
         yield "RTS_Gateway is missing or not active"
     elif _origin(found.remote_site) != _origin(plan.gateway_url):
         yield f"RTS_Gateway allows {found.remote_site}, not {plan.gateway_url}"
+
+
+def _event(plan: Plan, found: Inventory) -> Iterator[str]:
+    """Compare the right to read the event with the pushes, if there is a permission set to grant it."""
+    if plan.is_stream and _knows_reads(found) and not found.reads_pushes:
+        yield f"RTS_Sync does not grant Read on {PUSH_EVENT}"
+
+
+def _of_other_channel(plan: Plan, found: Inventory) -> Iterator[str]:
+    if plan.is_stream and found.remote_site is not None:
+        yield "remote site RTS_Gateway is not needed by the stream"
+    if not plan.is_stream and found.reads_pushes:
+        yield f"Read on {PUSH_EVENT} in RTS_Sync is not needed by the gateway"
+
+
+def _knows_reads(found: Inventory) -> bool:
+    is_read = not {"permission set", "permissions of objects"} & set(found.unknown)
+    return is_read and PERMISSION_SET in found.permission_sets
 
 
 def _permission_set(found: Inventory) -> Iterator[str]:
@@ -184,12 +212,20 @@ def _settings(plan: Plan, found: Inventory) -> Iterator[str]:
     if row is None:
         yield "RTS_Settings__c has no row for the org"
         return
-    if not same_gateway(row.gateway_url, plan.gateway_url):
+    if row.channel is not None and row.channel != plan.channel:
+        yield f"Channel__c is {row.channel}, not {plan.channel}"
+    if row.channel is not None and plan.is_stream and row.sealed != plan.sealed:
+        yield f"Sealed__c is {_flag(is_set=row.sealed)}, not {_flag(is_set=plan.sealed)}"
+    if not plan.is_stream and not same_gateway(row.gateway_url, plan.gateway_url):
         yield f"Gateway_URL__c is {row.gateway_url or 'empty'}, not {plan.gateway_url}"
     if row.token not in plan.tokens:
-        yield f"Token__c is {'not one that the gateway accepts' if row.token else 'empty'}"
+        yield f"Token__c is {'not one that rtsd accepts' if row.token else 'empty'}"
     if row.org_id[:15] != plan.org.id[:15]:
         yield f"Org_Id__c is {row.org_id or 'empty'}, not {plan.org.id}"
+
+
+def _flag(*, is_set: bool) -> str:
+    return "set" if is_set else "not set"
 
 
 def _jobs(plan: Plan, found: Inventory) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rtsd import apex
 from rtsd.apex import removal
 from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.config import Config
+from rtsd.core.channel import PUSH_EVENT, STREAM
 from rtsd.errors import ConfigError, UsageError
 
 _MARKER = "sfdx-project.json"
@@ -25,8 +26,9 @@ def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> in
 
     Raises ConfigError without a public_url, UsageError if the directory contains anything else.
     """
-    url = config.gateway.public_url
-    if not url:
+    is_stream = config.push.channel == STREAM
+    url = "" if is_stream else config.gateway.public_url
+    if not url and not is_stream:
         raise ConfigError(
             "public_url in [gateway] is empty: the remote site needs it.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
@@ -34,10 +36,15 @@ def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> in
     left_out = {name.lower() for name in without}
     names = [section.name for section in config.objects if section.name.lower() not in left_out]
     files = apex.sfdx_project(
-        names, url, config.org.api_version, run_as=config.org.username, left_out=without
+        names,
+        url,
+        config.org.api_version,
+        run_as=config.org.username,
+        left_out=without,
+        reads_pushes=is_stream,
     )
     files |= _removal(names, config.org.api_version)
-    files |= _pages(names, url)
+    files |= _pages(names, config)
     _make_room(directory)
     for path, content in files.items():
         target = directory / path
@@ -64,12 +71,16 @@ def _removal(names: list[str], api_version: str) -> dict[str, bytes]:
     return files
 
 
-def _pages(names: list[str], url: str) -> dict[str, bytes]:
+def _pages(names: list[str], config: Config) -> dict[str, bytes]:
     """Return the pages for the administrator, by file name."""
+    url, sealed = config.gateway.public_url, "on" if config.push.sealed else "off"
+    is_stream = config.push.channel == STREAM
     values = {
+        "target": f"are published as the event {PUSH_EVENT}" if is_stream else f"go to {url}",
+        "channel": f"Channel: `stream`; Sealed: {sealed}" if is_stream else f"Gateway URL: `{url}`",
+        "remote_site": "" if is_stream else "the remote site with the\ngateway's address, ",
         "version": apex.VERSION,
         "objects": ", ".join(names),
-        "url": url,
         "package": apex.PACKAGE,
         "test": apex.REMOVAL_TEST,
         "tests": " ".join(f"--tests {name}" for name in apex.TEST_CLASSES),

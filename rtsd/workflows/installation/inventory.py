@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from rtsd.core.channel import PUSH_EVENT
 from rtsd.core.ids import full_id
 from rtsd.core.relay import Relay
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, SalesforceError
@@ -62,6 +63,11 @@ class _AssignmentShape(msgspec.Struct):
     PermissionSetId: RecordId
 
 
+class _ReadShape(msgspec.Struct):
+    Id: RecordId
+    ParentId: RecordId
+
+
 class _JobDetailShape(msgspec.Struct):
     Name: str | None = None
 
@@ -102,6 +108,8 @@ class Inventory:
     permission_sets: dict[str, str] = field(default_factory=dict)
     """Name of a permission set of the package -> id."""
     assignments: list[Assignment] = field(default_factory=list)
+    reads_pushes: bool = False
+    """Whether the permission set for rtsd's user grants Read on the event with the pushes."""
     bypass: str | None = None
     """The id of the package's custom permission."""
     report_folder: str | None = None
@@ -126,7 +134,7 @@ class Inventory:
 
 
 async def read_parts(client: Client, objects: tuple[str, ...], mirrored: tuple[str, ...]) -> Inventory:
-    """Read all parts, each in one call, the relay in three; `objects` are the package's own.
+    """Read all parts, each in one call, relay and permission sets in three; `objects` are the package's own.
 
     Raises the client's errors, except if Salesforce refuses a single part.
     """
@@ -194,6 +202,14 @@ async def _permission_sets(client: Client, found: Inventory) -> None:
         Assignment(row.Id, full_id(row.AssigneeId), full_id(row.PermissionSetId))
         for row in page.rows(_AssignmentShape)
     ]
+    await _part(found, "permissions of objects", partial(_reads, client, found, ids))
+
+
+async def _reads(client: Client, found: Inventory, permission_sets: list[str]) -> None:
+    """Read who may read the event with the pushes (Object Reference, ObjectPermissions)."""
+    page = await client.query(soql.object_reads(permission_sets, PUSH_EVENT), purpose=PURPOSE)
+    granting = {full_id(row.ParentId) for row in page.rows(_ReadShape)}
+    found.reads_pushes = found.permission_sets.get(PERMISSION_SET) in granting
 
 
 async def _bypass(client: Client, found: Inventory) -> None:
@@ -224,7 +240,7 @@ async def _jobs(client: Client, found: Inventory) -> None:
 
 
 async def _settings(client: Client, found: Inventory) -> None:
-    found.settings = await package.read_settings(client, with_token=True) or []
+    found.settings = await package.read_settings(client, with_token=True, with_channel=True) or []
 
 
 async def _synced(client: Client, found: Inventory, mirrored: tuple[str, ...]) -> None:

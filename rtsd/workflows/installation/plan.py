@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd import apex
 from rtsd.config import Config
+from rtsd.core.channel import GATEWAY, STREAM
 from rtsd.core.ids import full_id
 from rtsd.errors import (
     AuthenticationFailed,
@@ -70,10 +71,14 @@ class Plan:
     """Mirrored objects without support for triggers, which Interval Sync reads."""
     left_out: tuple[str, ...]
     """Mirrored objects that get no trigger on purpose, which Interval Sync reads, too."""
+    channel: str
+    """gateway or stream."""
+    sealed: bool
     gateway_url: str
+    """Empty for the stream."""
     api_version: str
     tokens: tuple[str, ...]
-    """The tokens that the gateway accepts, newest last."""
+    """The tokens that rtsd accepts, newest last."""
     conditions: Mapping[str, tuple[str, ...]]
     """By object; only of those with a trigger."""
 
@@ -81,8 +86,18 @@ class Plan:
     def files(self) -> dict[str, bytes]:
         """The package in metadata format, by path."""
         return apex.metadata(
-            self.objects, self.gateway_url, self.api_version, run_as=self.user, left_out=self.left_out
+            self.objects,
+            self.gateway_url,
+            self.api_version,
+            run_as=self.user,
+            left_out=self.left_out,
+            reads_pushes=self.is_stream,
         )
+
+    @property
+    def is_stream(self) -> bool:
+        """True if the package is to publish its pushes as events."""
+        return self.channel == STREAM
 
     @property
     def is_production(self) -> bool:
@@ -114,12 +129,12 @@ async def make(
     UsageError for a choice of unknown objects, Conflict if the edition runs no Apex, and the client's errors.
     """
     if pushes:
-        _require_gateway(config)
+        _require_channel(config)
     org = await client.organization(purpose=PURPOSE)
     if org.apex is False:
         raise Conflict(
             f"{org.edition} runs no Apex, so the package cannot be deployed.",
-            'Set listen = "" in [gateway]: Interval Sync keeps the mirror just as correct.',
+            'Set listen = "" in [gateway], and no channel in [push]: Interval Sync keeps the mirror correct.',
         )
     user_id, username = await _user(client, user)
     visible = await objects.list_objects(client, purpose=PURPOSE)
@@ -145,9 +160,11 @@ async def make(
         objects=triggered,
         left_out=left_out,
         untriggered=tuple(entry.name for entry in found.values() if not entry.triggerable),
-        gateway_url=config.gateway.public_url or NOWHERE,
+        channel=config.push.channel,
+        sealed=config.push.sealed,
+        gateway_url="" if config.push.channel == STREAM else config.gateway.public_url or NOWHERE,
         api_version=config.org.api_version,
-        tokens=tuple(secret.reveal() for secret in config.gateway.token),
+        tokens=tuple(secret.reveal() for secret in config.package_tokens),
         conditions={
             found[section.name].name: section.conditions
             for section in config.objects
@@ -193,8 +210,16 @@ async def _user(client: Client, username: str) -> tuple[str, str]:
     return full_id(rows[0].Id), rows[0].Username
 
 
-def _require_gateway(config: Config) -> None:
+def _require_channel(config: Config) -> None:
+    """Raise ConfigError unless the gateway is configured; the stream has nothing to be reached at."""
     gateway = config.gateway
+    if config.push.channel == STREAM:
+        return
+    if config.push.channel != GATEWAY:
+        raise ConfigError(
+            f'channel = "{config.push.channel}" in [push]: changes come without the package.',
+            'Set channel = "stream" or "gateway" to have it push; `rtsd package remove` removes it.',
+        )
     if is_loopback(gateway.public_url) and not is_loopback(config.org.login_url):
         raise ConfigError(
             f"public_url in [gateway] is {gateway.public_url}, which Salesforce cannot reach.",
@@ -203,7 +228,7 @@ def _require_gateway(config: Config) -> None:
     if gateway.listen is None:
         raise ConfigError(
             'listen = "" in [gateway]: rtsd receives no pushes, so the package has nowhere to send them.',
-            "Set listen, public_url and token_file in [gateway].",
+            'Set listen, public_url and token_file in [gateway], or channel = "stream" in [push].',
         )
     if not gateway.public_url:
         raise ConfigError(

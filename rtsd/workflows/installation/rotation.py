@@ -3,7 +3,8 @@
 1. `begin` adds a second token to the token file and has a running daemon reload it: both are accepted.
 2. It then writes the new token to the org's settings. Pushes waiting for a retry are signed when they are
    sent; pushes in flight with the old token are still accepted.
-3. `finish`, a day later or more, removes every token but the org's from the file and the daemon.
+3. `finish`, a day later or more (with the stream four days), removes every token but the org's from the file
+   and the daemon.
 
 Each step is idempotent.
 """
@@ -29,6 +30,8 @@ from rtsd.workflows.installation.plan import Plan
 
 OVERLAP_MS: Millis = DAY_MS
 """The minimum time both tokens are accepted, as the package's retries may take hours."""
+STREAM_OVERLAP_MS: Millis = 4 * DAY_MS
+"""The same for the stream, whose events may be read after 72 hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ async def begin(client: Client, plan: Plan, config: Config, now: Millis) -> Rota
     if row.token != tokens[0] and len(tokens) > 1:
         raise Conflict(
             f"A rotation is in progress: {len(tokens)} tokens are accepted, the org signs with the newer.",
-            f"Run `rtsd package rotate-token --finish` from {_finish_after(path)} on.",
+            f"Run `rtsd package rotate-token --finish` from {_finish_after(path, plan)} on.",
         )
     if len(tokens) == 1:  # otherwise an earlier run was interrupted here, and is continued
         tokens.append(random_token())
@@ -66,13 +69,13 @@ async def begin(client: Client, plan: Plan, config: Config, now: Millis) -> Rota
     new = tokens[-1]
     daemon = await _reload_daemon(config, new)
     await package.write_settings(client, plan.org.id, {"Token__c": new}, row)
-    return Rotated(key_id(new.encode()), [], daemon, to_minute(now + OVERLAP_MS))
+    return Rotated(key_id(new.encode()), [], daemon, to_minute(now + _overlap(plan)))
 
 
 async def finish(client: Client, plan: Plan, config: Config, now: Millis) -> Rotated:
     """Drop all tokens but the one that the org signs with, if there are others.
 
-    Raises Conflict within a day of the last change of the token file.
+    Raises Conflict within a day of the last change of the token file, four days for the stream.
     """
     path = _token_file(config)
     row = await package.org_settings(client, plan.org.id, with_token=True)
@@ -81,10 +84,11 @@ async def finish(client: Client, plan: Plan, config: Config, now: Millis) -> Rot
         raise _foreign_token()
     dropped = [token for token in tokens if token != row.token]
     if dropped:
-        if now - _changed_at(path) < OVERLAP_MS:
+        if now - _changed_at(path) < _overlap(plan):
             raise Conflict(
-                "The old token was replaced less than a day ago; pushes signed with it may still arrive.",
-                f"Run it again from {_finish_after(path)} on.",
+                f"The old token was replaced less than {'four days' if plan.is_stream else 'a day'} ago;"
+                " pushes signed with it may still arrive.",
+                f"Run it again from {_finish_after(path, plan)} on.",
             )
         replace_secret(path, row.token)
     daemon = await _reload_daemon(config, row.token, dropped)
@@ -97,11 +101,11 @@ def _foreign_token() -> Conflict:
 
 def _token_file(config: Config) -> Path:
     """Return the path of the token file. Raises ConfigError without one."""
-    path = config.gateway.token_path
+    path = config.package_token_path
     if path is None:
         raise ConfigError(
             "The push token is part of the configuration file, so it cannot be rotated.",
-            "Move it to a file and set token_file in [gateway].",
+            "Move it to a file and set token_file in [gateway] or [push].",
         )
     return path
 
@@ -150,5 +154,9 @@ def _changed_at(path: Path) -> Millis:
     return path.stat().st_mtime_ns // 1_000_000
 
 
-def _finish_after(path: Path) -> str:
-    return to_minute(_changed_at(path) + OVERLAP_MS)
+def _overlap(plan: Plan) -> Millis:
+    return STREAM_OVERLAP_MS if plan.is_stream else OVERLAP_MS
+
+
+def _finish_after(path: Path, plan: Plan) -> str:
+    return to_minute(_changed_at(path) + _overlap(plan))

@@ -48,6 +48,7 @@ MOST_CHARACTERS = 1_000_000
 _TRIGGER = re.compile(
     r"trigger (?P<name>\w+) on \w+ \((?P<events>[\w ,]+)\) \{\s*RTS_\w+\.run\([\w., ]*\);\s*\}\s*"
 )
+_SENDING = re.compile(r"\b(Http\w*|RTS_Channel|RTS_Gateway|RTS_Stream|RTS_Document|RTS_Ping)\b")
 _SOQL = re.compile(r"\[\s*(SELECT\b.*?)\]", re.DOTALL)
 _COMMENT = re.compile(r"('(?:[^'\\\n]|\\.)*')|/\*.*?\*/|//[^\n]*", re.DOTALL)
 _NAME = re.compile(r"(?<![\w.@])([A-Z]\w*)\b(?!\s*=[^=>])(?!\s*=$)")
@@ -126,7 +127,7 @@ def _of_class(path: str, text: str) -> Iterator[tuple[int, str]]:
 def _of_place(stem: str, text: str) -> Iterator[tuple[int, str]]:
     """What a class may not name for where it runs."""
     if stem in IN_A_SAVE:
-        for match in re.finditer(r"\b(Http\w*|RTS_Gateway|RTS_Document|RTS_Ping)\b", text):
+        for match in _SENDING.finditer(text):
             yield match.start(), f"{match[1]} where a callout is impossible"
     if stem == "Schedule":
         for match in re.finditer(r"(?<!')\bRTS_(?!Schedule)\w+", text):

@@ -65,7 +65,13 @@ def test_permission_set_is_small() -> None:
     granted = etree.fromstring(tree["permissionsets/RTS_Sync.permissionset"])
     assert {node.text for node in granted.iterfind(f"{META}userPermissions/{META}name")} == {"ApiEnabled"}
     objects = {node.text for node in granted.iterfind(f"{META}objectPermissions/{META}object")}
-    assert objects == {"RTS_Change__e", "RTS_Error__c", "RTS_Status__c", "RTS_Synced_Field__c"}
+    assert objects == {
+        "RTS_Change__e",
+        "RTS_Error__c",
+        "RTS_Push__e",
+        "RTS_Status__c",
+        "RTS_Synced_Field__c",
+    }
     fields = {node.text for node in granted.iterfind(f"{META}fieldPermissions/{META}field")}
     wanted = {
         f"{name}.{field.findtext(f'{META}fullName')}"
@@ -75,6 +81,39 @@ def test_permission_set_is_small() -> None:
         and not name.endswith("__e")  # and those of events neither: who may read one reads all of it
     }
     assert fields == wanted
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_pushes_are_read_by_rtsds_user_alone(*, reads: bool) -> None:
+    """With the channel stream, and with the gateway by nobody; the event has the fields of the contract."""
+    tree = metadata(OBJECTS, "" if reads else URL, "62.0", reads_pushes=reads)
+    assert any("remoteSite" in path for path in tree) is not reads
+    granted = [
+        path
+        for path, content in tree.items()
+        if path.startswith("permissionsets/")
+        for part in etree.fromstring(content).iterfind(f"{META}objectPermissions")
+        if part.findtext(f"{META}object") == "RTS_Push__e" and part.findtext(f"{META}allowRead") == "true"
+    ]
+    assert granted == (["permissionsets/RTS_Sync.permissionset"] if reads else [])
+    event = etree.fromstring(tree["objects/RTS_Push__e.object"])
+    assert event.findtext(f"{META}eventType") == "HighVolume"
+    fields = {
+        field.findtext(f"{META}fullName"): (
+            field.findtext(f"{META}type"),
+            field.findtext(f"{META}length") or field.findtext(f"{META}precision"),
+        )
+        for field in event.iter(f"{META}fields")
+    }
+    assert fields == {
+        "Id__c": ("Text", "255"),
+        "Timestamp__c": ("Text", "20"),
+        "Signature__c": ("Text", "255"),
+        "Part__c": ("Number", "18"),
+        "Parts__c": ("Number", "18"),
+        "Sealed__c": ("Checkbox", None),
+        "Body__c": ("LongTextArea", "131072"),
+    }
 
 
 def test_an_administrator_sees_all_and_changes_conditions_only() -> None:

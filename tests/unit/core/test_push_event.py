@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from rtsd.core.event_parts import MOST_HELD, PATIENCE, Document, Part, PartAssembly
 from rtsd.core.payload import Test as AdminPing
 from rtsd.core.push_event import opened, part_of
-from rtsd.core.seal import unseal
+from rtsd.core.seal import CHANGE_OVER_S, SealRule, unseal
 from rtsd.core.signature import SignatureHeaders, sign
-from rtsd.errors import BadSignature, MalformedPush, WrongOrg
+from rtsd.errors import BadSignature, MalformedPush, UnsealedPush, WrongOrg
 
 TOKEN, OTHER = "tökén".encode(), b"other"
 ORG = "00Dxx0000001gEREAY"
 BODY = json.dumps({"v": 1, "kind": "test", "org": ORG}).encode()
+LENIENT = SealRule(demanded=False)
 
 
 def signed(payload: bytes, token: bytes = TOKEN) -> SignatureHeaders:
@@ -50,17 +51,17 @@ def part(number: int, total: int, text: str = "x", name: str = "msg_1") -> Part:
 
 def test_an_open_document() -> None:
     """Verified whatever its age, parsed, of the right org."""
-    found = opened(document(BODY), (OTHER, TOKEN), ORG)
+    found = opened(document(BODY), (OTHER, TOKEN), ORG, LENIENT)
     assert found.webhook_id == "msg_1"
     assert isinstance(found.push, AdminPing)
-    assert opened(document(BODY), (TOKEN,), None).push.org == ORG
+    assert opened(document(BODY), (TOKEN,), None, LENIENT).push.org == ORG
 
 
 def test_a_sealed_document() -> None:
     """Opened with the token that signed it, during a rotation too; the signature is over what is sealed."""
     for length in (0, 15, 16, 17):
         assert unseal(TOKEN, seal(bytes(length))) == bytes(length)
-    assert opened(document(seal(BODY), sealed=True), (OTHER, TOKEN), ORG).push.org == ORG
+    assert opened(document(seal(BODY), sealed=True), (OTHER, TOKEN), ORG, LENIENT).push.org == ORG
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_sealed_document() -> None:
 def test_what_is_refused(refused: Document, error: type[Exception]) -> None:
     """Wrong tokens, altered bodies, other documents, bodies sealed otherwise than they say, other orgs."""
     with pytest.raises(error):
-        opened(refused, (TOKEN,), ORG)
+        opened(refused, (TOKEN,), ORG, LENIENT)
 
 
 def test_an_event_is_read() -> None:
@@ -173,3 +174,41 @@ def test_impossible_parts(number: int, total: int) -> None:
     """Numbers beyond the document."""
     with pytest.raises(MalformedPush, match="cannot be"):
         PartAssembly().add(part(number, total), b"", 0)
+
+
+def accepts(rule: SealRule, signed_at: int, *, sealed: bool) -> bool:
+    """Whether a document signed then is accepted."""
+    try:
+        rule.check(signed_at, sealed=sealed)
+    except UnsealedPush:
+        return False
+    return True
+
+
+def test_open_documents_are_refused_once_others_are_sealed() -> None:
+    """Not before, so that a change-over loses nothing; nor what jobs signed that had begun before."""
+    rule = SealRule(demanded=True)
+    assert accepts(rule, 1_000, sealed=False)
+    assert accepts(rule, 5_000, sealed=True)
+    assert accepts(rule, 4_000, sealed=False)
+    assert accepts(rule, 5_000 + CHANGE_OVER_S, sealed=False)
+    assert not accepts(rule, 5_001 + CHANGE_OVER_S, sealed=False)
+    assert accepts(rule, 9_000, sealed=True)
+    assert not accepts(rule, 9_001, sealed=False)
+
+
+def test_seals_that_nobody_demands_change_nothing() -> None:
+    """Both kinds are accepted, in any order."""
+    rule = SealRule(demanded=False)
+    assert all(accepts(rule, at * 10_000, sealed=at % 2 == 0) for at in range(6))
+
+
+def test_a_refused_document_is_verified_first() -> None:
+    """A forged one does not begin the demand, and an open one is refused by its own name."""
+    rule = SealRule(demanded=True)
+    with pytest.raises(BadSignature):
+        opened(document(seal(BODY), sealed=True, token=OTHER), (TOKEN,), ORG, rule)
+    assert opened(document(BODY), (TOKEN,), ORG, rule).push.org == ORG
+    rule.check(1_500_000_000, sealed=True)
+    with pytest.raises(UnsealedPush, match="sealed = true"):
+        opened(document(BODY), (TOKEN,), ORG, rule)
