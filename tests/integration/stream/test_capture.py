@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
 import pytest
 
+from rtsd.control.client import ControlClient
 from rtsd.core.mode import Mode
 from rtsd.core.silence import Quiet
 from tests.support.inprocess.rig import Rig, Start
-from tests.support.rtssim.api import Api
-from tests.support.rtssim.pubsub import select
-from tests.support.stream.keeper import session_of
+from tests.support.stream.captured import PUSH, apply, arrived, choose, settled, subscribed
 from tests.support.waiting import eventually
 
-PUSH = '[push]\nchannel = "cdc"\nendpoint = "{pubsub}"\n'
 PARTIAL = "SELECT Id, Title, _rts_partial FROM Contact WHERE _rts_partial"
-
-
-async def choose(rig: Rig, *names: str) -> None:
-    """Select objects in the org."""
-    session = session_of(rig.sim)
-    api = Api(rig.sim, (await session.token()).access_token)
-    for name in names:
-        assert (await select(api, name))[0] == 201
-    await session.close()
 
 
 @pytest.fixture
@@ -37,56 +22,6 @@ async def rig(start: Start) -> Rig:
     await found.sim.control("switches", {"keepalive_s": 0.2, "session_minutes": 100 * 60.0})
     await choose(found, "Contact")
     return found
-
-
-@asynccontextmanager
-async def subscribed(rig: Rig) -> AsyncIterator[None]:
-    """The daemon, with its subscription open and the selection known."""
-    async with rig.running() as parts:
-        assert parts.services.subscriber is not None
-        assert parts.services.capture is not None
-        await parts.services.capture.step()
-        task = asyncio.create_task(parts.runner.run(parts.services.subscriber))
-        try:
-            await eventually(lambda: connected(rig), "the subscription is open")
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def connected(rig: Rig) -> bool:
-    """Whether status says so."""
-    stream = (await rig.parts.views.status()).push.stream
-    return stream is not None and stream.connected is True
-
-
-async def apply(rig: Rig) -> None:
-    """Apply what has come."""
-    await rig.parts.services.evidence.step()
-    while await rig.parts.services.realtime.apply_batch():
-        pass
-
-
-async def arrived(rig: Rig, title: str) -> None:
-    """Wait until an event with that title was applied."""
-
-    async def shows() -> bool:
-        await apply(rig)
-        return await rig.rows("SELECT 1 FROM Contact WHERE Title = ?", title) != []
-
-    await eventually(shows, f"{title} in the mirror")
-
-
-async def settled(rig: Rig) -> None:
-    """Wait until the mirror equals the org, with nothing but what the events ask for."""
-
-    async def equal() -> bool:
-        await rig.settle()
-        return await rig.differences() == []
-
-    await eventually(equal, "mirror and org are equal")
 
 
 async def test_an_update_shows_at_once_and_is_completed(rig: Rig) -> None:
@@ -236,11 +171,14 @@ async def test_a_conversion_is_read_in_full(rig: Rig) -> None:
             return rig["Contact"].state == "incomplete"
 
         await eventually(is_incomplete, "the object is in doubt")
+        async with rig.parts.base.database.transaction() as tx:
+            await tx.execute("UPDATE Contact SET Title='before the conversion'")  # no stamp has moved
     async with subscribed(rig):
         assert rig["Contact"].state == "incomplete"
         assert "all records at once" in str(rig["Contact"].stored.error)
         await rig.load()
         assert rig["Contact"].state == "live"
+        assert await rig.differences() == []
     async with rig.running():
         assert rig["Contact"].state == "live"
 
@@ -358,3 +296,36 @@ async def test_what_no_event_tells_is_no_silence(rig: Rig, column: str, quiet: Q
         await rig.parts.services.interval_sync.read()
         await rig.parts.channel.missed_pushes.judge()
         assert rig.parts.channel.push.quiet is quiet
+
+
+async def test_a_partial_row_is_no_proof(rig: Rig) -> None:
+    """A fingerprint that meets one does not become the new proof; a check completes it first, and does."""
+    async with subscribed(rig):
+        await rig.load()
+        rig.advance(2)
+        await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "unproven"}])
+        await arrived(rig, "unproven")
+        rig.advance(60)
+        before = rig["Contact"].stored.proven_at
+        async with rig.parts.base.database.transaction() as tx:  # as of a commit long after its edit
+            await tx.execute("UPDATE Contact SET _rts_seen=_rts_seen+9000, _rts_until=_rts_until+9000")
+        await rig.parts.readers.fingerprinter.step(rig["Contact"])
+        assert rig["Contact"].stored.proven_at == before
+        found = await rig.parts.services.checks.check(rig["Contact"])
+        assert not found.found
+        assert rig["Contact"].stored.proven_at > before
+        assert await rig.rows(PARTIAL) == []
+
+
+async def test_a_record_says_that_it_is_partial(rig: Rig) -> None:
+    """In `why`, with what it waits for."""
+    async with subscribed(rig):
+        await rig.load()
+        record_id = await rig.a_record("Contact")
+        await rig.dml("update", "Contact", rows=[{"Id": record_id, "Title": "why"}])
+        await arrived(rig, "why")
+        async with ControlClient(rig.place / "rtsd.sock") as client:
+            why = await client.why("Contact", record_id)
+        assert why.mirror is not None
+        assert why.mirror.partial
+        assert "the row is partial" in str(why.to_be_fetched)
