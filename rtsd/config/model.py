@@ -129,6 +129,7 @@ class Push(Table):
     """The channel that brings pushes, and for `stream` and `cdc` the address of the Pub/Sub API.
 
     `topic` is that of Change Data Capture; an empty `channel` leaves all changes to Interval Sync.
+    `deliveries` is the share of the org's event deliveries at which rtsd unsubscribes.
     """
 
     channel: Literal["gateway", "stream", "cdc", ""] = "gateway"
@@ -138,6 +139,7 @@ class Push(Table):
     )
     endpoint: BusAddress = "api.pubsub.salesforce.com:443"
     sealed: bool = False
+    deliveries: Share = 0.8
     _token_path: Path | None = PrivateAttr(default=None)
 
     @property

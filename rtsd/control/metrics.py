@@ -125,10 +125,28 @@ def _push(status: protocol.Status) -> Iterator[Metric]:
     yield _gauge(
         "rtsd_push_missed_last_day", "Changes that a push should have brought, in 24 hours.", push.missed_24h
     )
+    yield from _stream(push.stream)
     relay = status.package.relay
     running = relay is None or relay.problem is None
     yield _gauge("rtsd_relay_running", "0 if the package's relay passes no changes on.", float(running))
     yield _gauge("rtsd_package_problems", "Problems of the Salesforce package.", len(status.package.problems))
+
+
+def _stream(stream: protocol.Stream | None) -> Iterator[Metric]:
+    if stream is None:
+        return
+    connected = float(stream.connected is True)
+    yield _gauge("rtsd_stream_connected", "1 if the subscription has responded.", connected)
+    age = [] if stream.replay_age_s is None else [((), float(stream.replay_age_s))]
+    yield _labelled("rtsd_stream_replay_age_seconds", "Age of the position to resume from.", (), age)
+    counts = [(("rtsd",), float(stream.deliveries_ours_24h))]
+    if stream.deliveries_24h is not None:
+        counts.append((("all",), float(stream.deliveries_24h)))
+    yield _labelled(
+        "rtsd_stream_deliveries_last_day", "Events delivered in 24 hours.", ("subscribers",), counts
+    )
+    highest = [] if stream.deliveries_max is None else [((), float(stream.deliveries_max))]
+    yield _labelled("rtsd_stream_deliveries_max", "The org's allocation for 24 hours.", (), highest)
 
 
 def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:

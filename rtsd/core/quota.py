@@ -17,6 +17,8 @@ BULK_JOBS = "DailyBulkV2QueryJobs"
 """One per Bulk query job created."""
 BULK_MEGABYTES = "DailyBulkV2QueryFileStorageMB"
 """Result files, in whole MB of CSV, rounded up per job."""
+DELIVERIES = "DailyDeliveredPlatformEvents"
+"""One per event that a subscriber of the event bus receives; all subscribers of the org share it."""
 LOGINS = "Logins"
 """Calls of the token endpoint. The docs do not say whether they count against the daily requests."""
 

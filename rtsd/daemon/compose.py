@@ -75,7 +75,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     intake = _intake(base, channel, keys, rejections)
     gateway = gateway_server(config, intake, mirror=base.database, rejections=rejections, meters=meters)
     interval_sync = _interval_sync(base, readers, channel)
-    stream = stream_channel(base, channel, intake, interval_sync)
+    stream = stream_channel(base, readers.limits, channel, intake, interval_sync)
     shown = views_of(base, channel, gateway, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(
@@ -266,6 +266,7 @@ def _services(
         inbox=base.inbox,
         evidence=channel.evidence,
         capture=channel.capture,
+        deliveries=None if stream is None else stream.deliveries,
         subscriber=None if stream is None else stream.subscriber,
         realtime=RealTime(
             database,

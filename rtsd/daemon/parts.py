@@ -35,6 +35,7 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
+from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.describe import Describer
 from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
@@ -136,6 +137,7 @@ class Services:
     inbox: Inbox
     evidence: PushEvidence
     capture: Capture | None
+    deliveries: Deliveries | None
     subscriber: Service | None
     realtime: RealTime
     silence_watch: SilenceWatch

@@ -13,7 +13,7 @@ from rtsd.config import Config
 from rtsd.control import protocol
 from rtsd.control.wire import iso
 from rtsd.core.channel import PUSH_EVENT
-from rtsd.core.daily_count import DailyCount
+from rtsd.core.delivery_budget import DeliveryBudget
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
 from rtsd.core.seal import SealRule
@@ -24,14 +24,17 @@ from rtsd.services import Service
 from rtsd.store.journal import Note
 from rtsd.sync import object_states
 from rtsd.sync.capture import Capture
+from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.intake import Intake
 from rtsd.sync.interval_sync import IntervalSync
+from rtsd.sync.limits import Limits
 from rtsd.sync.mirrored_object import MirroredObject
 
 if TYPE_CHECKING:
     from rtsd.core.change_event import KindOf
     from rtsd.stream.change_receiver import ChangeReceiver
     from rtsd.stream.inbox_receiver import InboxReceiver
+    from rtsd.stream.storing_receiver import BusSigns
     from rtsd.stream.subscriber import StreamState
 
 TOPIC = f"/event/{PUSH_EVENT}"
@@ -44,18 +47,20 @@ class StreamChannel:
     topic: str
     subscriber: Service
     state: StreamState
-    delivered: DailyCount
+    deliveries: Deliveries
 
     def view(self, now: Millis) -> protocol.Stream:
         """Return the channel's state for status."""
-        state, ending = self.state, self.state.ending
+        state, ending, usage = self.state, self.state.ending, self.deliveries.usage
         return protocol.Stream(
             topic=self.topic,
             connected=state.connected,
             since=iso(state.since),
             last_event_at=iso(state.last_event_at),
             replay_age_s=None if state.last_response_at is None else (now - state.last_response_at) // 1000,
-            deliveries_ours_24h=self.delivered.last_day(now),
+            deliveries_24h=None if usage is None else usage.used,
+            deliveries_ours_24h=self.deliveries.ours(),
+            deliveries_max=None if usage is None else usage.highest,
             error=None if ending is None else f"{ending.message}. {ending.do}".strip(),
         )
 
@@ -99,12 +104,13 @@ def topic_of(config: Config) -> str:
 
 
 def stream_channel(
-    base: Base, channel: Channel, intake: Intake, interval_sync: IntervalSync
+    base: Base, limits: Limits, channel: Channel, intake: Intake, interval_sync: IntervalSync
 ) -> StreamChannel | None:
     """Build the subscription; None for a channel without one."""
     config, topic = base.config, topic_of(base.config)
     if not topic:
         return None
+    from rtsd.stream.storing_receiver import BusSigns  # noqa: PLC0415 - see above
     from rtsd.stream.subscriber import Endpoint, Subscriber  # noqa: PLC0415 - see above
 
     async def catch_up(why: str) -> None:
@@ -112,37 +118,44 @@ def stream_channel(
         await base.work.note(Note("package", message=f"every object is being read: {why}"))
         interval_sync.catch_up()
 
-    receiver = _receiver(base, channel, intake, interval_sync, catch_up)
+    deliveries = Deliveries(DeliveryBudget(config.push.deliveries), limits, base.ledger, base.machine.wall)
+    signs = BusSigns(deliveries.received, channel.evidence.beat, channel.evidence.lost)
+    receiver = _receiver(base, channel.capture, interval_sync, intake=intake, signs=signs, catch_up=catch_up)
     subscriber = Subscriber(
         Endpoint(config.push.endpoint, topic, _ca_file(config)),
         tokens=base.session,
         receiver=receiver,
+        allowance=deliveries,
         now=base.machine.wall,
         jitter=lambda: base.machine.random_bytes(1)[0] / 255,
     )
-    return StreamChannel(topic, subscriber, subscriber.state, receiver.delivered)
+    return StreamChannel(topic, subscriber, subscriber.state, deliveries)
 
 
 def _receiver(
     base: Base,
-    channel: Channel,
-    intake: Intake,
+    capture: Capture | None,
     interval_sync: IntervalSync,
+    *,
+    intake: Intake,
+    signs: BusSigns,
     catch_up: Callable[[str], Awaitable[None]],
 ) -> InboxReceiver | ChangeReceiver:
-    from rtsd.stream.change_receiver import BusSigns, ChangeReceiver  # noqa: PLC0415 - see above
+    from rtsd.stream.change_receiver import ChangeReceiver  # noqa: PLC0415 - see above
     from rtsd.stream.inbox_receiver import InboxReceiver  # noqa: PLC0415 - see above
 
-    topic, report, capture = topic_of(base.config), base.work.report, channel.capture
+    topic, report = topic_of(base.config), base.work.report
     if capture is None:
         seal_rule = SealRule(demanded=base.config.push.sealed)
-        return InboxReceiver(intake, topic, seal_rule=seal_rule, catch_up=catch_up, report=report)
+        return InboxReceiver(
+            intake, topic, seal_rule=seal_rule, signs=signs, catch_up=catch_up, report=report
+        )
     capture.subscribe(interval_sync.catch_up)
     return ChangeReceiver(
         intake,
         topic,
         objects=_MirroredObjects(base, capture, interval_sync),
-        signs=BusSigns(channel.evidence.beat, channel.evidence.lost),
+        signs=signs,
         catch_up=catch_up,
         report=report,
     )

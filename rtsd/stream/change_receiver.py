@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
 from rtsd.core.change_event import ChangeEvent, Header, KindOf, change_event, header_of
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import to_iso
 from rtsd.core.payload import Changes
 from rtsd.errors import RtsError
 from rtsd.stream.decoding import BusEvent
-from rtsd.stream.endings import Ending, unreadable
-from rtsd.stream.storing_receiver import StoringReceiver
+from rtsd.stream.endings import unreadable
+from rtsd.stream.storing_receiver import BusSigns, StoringReceiver
 from rtsd.sync.intake import Intake
 
 
@@ -30,16 +29,6 @@ class MirroredObjects(Protocol):
         """Note durably that an object is to be read: from its last cursor, or in full."""
 
 
-@dataclass(frozen=True, slots=True)
-class BusSigns:
-    """What is called for the signs of the bus."""
-
-    beat: Callable[[Millis], None]
-    """A response, even without an event: the stream works."""
-    lost: Callable[[str], Awaitable[None]]
-    """An end that lasts, and why."""
-
-
 class ChangeReceiver(StoringReceiver):
     """Takes the events of Change Data Capture (`rtsd.stream.receiver.Receiver`)."""
 
@@ -53,9 +42,8 @@ class ChangeReceiver(StoringReceiver):
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
-        super().__init__(intake, topic, catch_up=catch_up, report=report)
+        super().__init__(intake, topic, signs=signs, catch_up=catch_up, report=report)
         self._objects = objects
-        self._signs = signs
 
     async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
         """Store what the events tell of mirrored objects, with the position.
@@ -73,12 +61,6 @@ class ChangeReceiver(StoringReceiver):
         for _, push in pushes:
             intake.on_push(push, now)
         self._signs.beat(now)
-
-    async def ended(self, ending: Ending) -> None:
-        """Report an end that a person has to know of; until the stream is back, no event comes."""
-        await super().ended(ending)
-        if ending.alarming:
-            await self._signs.lost(ending.message)
 
     def _read(self, event: BusEvent) -> ChangeEvent | None:
         """Return what an event means; None for an object that is not mirrored. Raises StreamEnded."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 PREFIX = "sfdc.platform.eventbus.grpc."
+BUDGET = "deliveries"
 
 
 class Remedy(Enum):
@@ -61,7 +62,10 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a stream ended: `code` is Salesforce's, without the common prefix, or empty if it sent none."""
+    """How a stream ended.
+
+    `code` is Salesforce's without the common prefix, `BUDGET` if rtsd ended it, or empty if there is none.
+    """
 
     code: str
     message: str
@@ -101,6 +105,12 @@ class StreamEnded(Exception):
 def lost(message: str) -> StreamEnded:
     """Return the end of a stream that failed without a word from Salesforce."""
     return StreamEnded(Ending("", message, Remedy.REOPEN))
+
+
+def unaffordable(message: str) -> StreamEnded:
+    """Return the end of a stream that would take deliveries which other subscribers need."""
+    do = "Changes are read by Interval Sync until enough of them expire."
+    return StreamEnded(Ending(BUDGET, message, Remedy.WAIT_FOR_DELIVERIES, do))
 
 
 def unreadable(message: str) -> StreamEnded:

@@ -11,7 +11,7 @@ from rtsd.core.push_event import OpenedPush, opened, part_of
 from rtsd.core.seal import SealRule
 from rtsd.errors import PushError, RtsError, StoreError
 from rtsd.stream.decoding import BusEvent
-from rtsd.stream.storing_receiver import StoringReceiver
+from rtsd.stream.storing_receiver import BusSigns, StoringReceiver
 from rtsd.sync.intake import Intake
 
 _PARTS_MISSING = "an event's other parts never came"
@@ -26,10 +26,11 @@ class InboxReceiver(StoringReceiver):
         topic: str,
         *,
         seal_rule: SealRule,
+        signs: BusSigns,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
-        super().__init__(intake, topic, catch_up=catch_up, report=report)
+        super().__init__(intake, topic, signs=signs, catch_up=catch_up, report=report)
         self._seal_rule = seal_rule
         self._parts = PartAssembly()
 

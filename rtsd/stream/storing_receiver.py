@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from rtsd.core.daily_count import DailyCount
 from rtsd.core.instant import Millis
 from rtsd.errors import RtsError, StreamRefused
 from rtsd.store.inbox import Arrival
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.endings import Ending
 from rtsd.sync.intake import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class BusSigns:
+    """What is called for the signs of the bus."""
+
+    received: Callable[[int], None]
+    """So many events, each of which is a delivery."""
+    beat: Callable[[Millis], None]
+    """A response of Change Data Capture, even without an event: the stream works."""
+    lost: Callable[[str], None]
+    """An end that lasts, and why."""
 
 
 class StoringReceiver:
@@ -21,18 +33,18 @@ class StoringReceiver:
         intake: Intake,
         topic: str,
         *,
+        signs: BusSigns,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
         """`catch_up` reads from the org what the stream cannot bring any more, deletions included."""
         self._intake = intake
         self._topic = topic
+        self._signs = signs
         self._catch_up = catch_up
         self._report = report
         self._reported = ""
         """The code of the ending that was reported last, until something is stored."""
-        self.delivered = DailyCount()
-        """Events received, which Salesforce counts against the org's deliveries."""
 
     def has_room(self) -> bool:
         """Whether the inbox takes more now."""
@@ -48,15 +60,16 @@ class StoringReceiver:
 
     async def ended(self, ending: Ending) -> None:
         """Report an end that a person has to know of, once until something is stored again."""
+        if ending.alarming:
+            self._signs.lost(ending.message)
         if ending.alarming and ending.code != self._reported:
             self._reported = ending.code
             await self._report(StreamRefused(ending.message, ending.do, reason=ending.code))
 
     def _received(self, events: Sequence[BusEvent]) -> Millis:
         """Count events; return the local time (ms)."""
-        now = self._intake.now()
-        self.delivered.add(now, len(events))
-        return now
+        self._signs.received(len(events))
+        return self._intake.now()
 
     async def _append(self, arrivals: Sequence[Arrival], position: bytes) -> None:
         """Store pushes with the position to resume from. Raises StoreError."""

@@ -17,11 +17,11 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import HOUR_MS, MINUTE_MS, Millis
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.salesforce.login import Token
-from rtsd.services import Service
+from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.stream import pubsub_pb2 as pb
 from rtsd.stream.credit import Credit
 from rtsd.stream.decoding import BusEvent, Decoder
-from rtsd.stream.endings import Ending, Remedy, StreamEnded, lost
+from rtsd.stream.endings import Ending, Remedy, StreamEnded, lost, unaffordable
 from rtsd.stream.pubsub_client import PubSubClient, Subscription, connected
 from rtsd.stream.receiver import Receiver
 
@@ -33,7 +33,14 @@ _PAUSES: dict[Remedy, Millis] = {
     Remedy.ASK_OPERATOR: HOUR_MS,
 }
 _FIRST_STREAM = "the stream has no position yet"
-_POSITION_LOST = "Salesforce no longer knows the stream's position"
+_GAPS = {
+    Remedy.CATCH_UP: "Salesforce no longer knows the stream's position",
+    Remedy.WAIT_FOR_DELIVERIES: "the event deliveries were used up; the bus is not asked for what it kept",
+}
+"""Why the next stream begins at the end of the bus, by the last one's end.
+
+What the bus kept would count against the same deliveries, once more.
+"""
 
 log = structlog.get_logger("rtsd.stream")
 
@@ -46,6 +53,23 @@ class Tokens(Protocol):
 
     def expire(self, token: Token) -> None:
         """Discard a token that Salesforce rejected."""
+
+
+class Allowance(Protocol):
+    """The org's event deliveries, as far as rtsd may take them."""
+
+    changed: asyncio.Event
+    """Set when a subscription may begin, and when it is known for the first time whether it may."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether that is decided."""
+
+    def may_subscribe(self) -> bool:
+        """Return whether a subscription may begin, or go on."""
+
+    def refusal(self) -> str:
+        """Return why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +94,8 @@ class Patience:
     store_s: float = 60.0
     room_s: float = 0.5
     """How often a full inbox is asked whether it has room."""
+    allowance_s: float = 5.0
+    """How often an idle stream looks at the allowance: other subscribers use it, too."""
 
 
 @dataclass(slots=True)
@@ -96,12 +122,14 @@ class Subscriber(Service):
         *,
         tokens: Tokens,
         receiver: Receiver,
+        allowance: Allowance,
         now: Callable[[], Millis],
         jitter: Callable[[], float],
         patience: Patience | None = None,
     ) -> None:
         """`jitter` returns numbers from 0 to 1, which spread the pauses of many clients."""
-        super().__init__()
+        super().__init__(allowance.changed)
+        self._allowance = allowance
         self._endpoint = endpoint
         self._tokens = tokens
         self._receiver = receiver
@@ -109,7 +137,8 @@ class Subscriber(Service):
         self._jitter = jitter
         self._patience = patience or Patience()
         self._decoder = Decoder()
-        self._position_is_lost = False
+        self._gap = ""
+        """Why the next stream begins at the end of the bus; empty to resume."""
         self._failures = 0
         """Streams that ended in a row before anything of them was stored, keepalives included."""
         self.state = StreamState()
@@ -119,6 +148,8 @@ class Subscriber(Service):
 
         Raises SalesforceError if rtsd cannot log in.
         """
+        if not self._allowance.is_known:
+            return UNTIL_WOKEN
         token = await self._tokens.token()
         ended = await self._run(token)
         if self._failures:
@@ -129,13 +160,13 @@ class Subscriber(Service):
         await self._receiver.ended(ended)
         if ended.remedy is Remedy.LOG_IN:
             self._tokens.expire(token)
-        if ended.remedy is Remedy.CATCH_UP:
-            self._position_is_lost = True
+        self._gap = _GAPS.get(ended.remedy, self._gap)
         return self._pause(ended.remedy)
 
     async def _run(self, token: Token) -> Ending:
         """Follow a stream to its end."""
         try:
+            _demand(self._allowance)
             async with connected(self._endpoint.address, self._endpoint.ca_file, token) as client:
                 await self._follow(client)
         except StreamEnded as ended:
@@ -151,15 +182,15 @@ class Subscriber(Service):
     async def _follow(self, client: PubSubClient) -> Never:
         """Take what a stream brings, until it ends with StreamEnded."""
         position = await self._receiver.position()
-        gap = _POSITION_LOST if self._position_is_lost else "" if position is not None else _FIRST_STREAM
+        gap = self._gap or ("" if position is not None else _FIRST_STREAM)
         async with client.subscription(self._endpoint.topic, None if gap else position) as subscription:
-            stream = _Stream(subscription, self._receiver, self._patience)
+            stream = _Stream(subscription, self._receiver, self._allowance, self._patience)
             before = b"" if gap else position or b""
             while True:
                 response = await stream.next(self._patience.latest_s if gap else None)
                 if gap:
                     await self._receiver.catch_up(gap)
-                    gap, self._position_is_lost = "", False
+                    gap = self._gap = ""
                 if response is not None:
                     self._proven(response)
                     events = await self._decoded(client, response, before)
@@ -204,12 +235,21 @@ class Subscriber(Service):
         return pause / 1000 * (0.5 + self._jitter() / 2)
 
 
+def _demand(allowance: Allowance) -> None:
+    """Raise StreamEnded if the allowance is used up."""
+    if not allowance.may_subscribe():
+        raise unaffordable(allowance.refusal())
+
+
 class _Stream:
     """The responses of a subscription, with the credit that brings them."""
 
-    def __init__(self, subscription: Subscription, receiver: Receiver, patience: Patience) -> None:
+    def __init__(
+        self, subscription: Subscription, receiver: Receiver, allowance: Allowance, patience: Patience
+    ) -> None:
         self._subscription = subscription
         self._receiver = receiver
+        self._allowance = allowance
         self._patience = patience
         self._clock = asyncio.get_running_loop().time
         self._credit = Credit(self._clock(), patience.idle_s)
@@ -220,6 +260,7 @@ class _Stream:
         """Return the next response; None if none comes `within_s`. Raises StreamEnded, after silence too."""
         until = None if within_s is None else self._clock() + within_s
         while True:
+            _demand(self._allowance)
             await self._ask()
             now = self._clock()
             silent_at = self._heard_at + self._patience.silence_s
@@ -229,7 +270,7 @@ class _Stream:
                 )
             if until is not None and now >= until:
                 return None
-            wait = min(silent_at, until or silent_at) - now
+            wait = min(min(silent_at, until or silent_at) - now, self._patience.allowance_s)
             if self._credit.outstanding == 0:
                 wait = min(wait, self._patience.room_s)
             response = await self._subscription.response(wait)

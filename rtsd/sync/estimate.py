@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from rtsd.core import delivery_budget
 from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import DAY_MS, Millis
@@ -165,18 +166,20 @@ def idle_day(
     *,
     with_package: bool = False,
     is_awaited: bool = False,
+    is_subscribed: bool = False,
 ) -> IdleDay:
     """Estimate a day without changes.
 
     `with_package` adds the package's sync conditions once per describe period and, while nothing pushes, its
     error log and the package probes. `is_awaited` means that its gateway is configured, so that while it is
-    missing rtsd probes for it often.
+    missing rtsd probes for it often. `is_subscribed` adds the reads of the org's event deliveries.
 
     Pushes cost no calls, but while only heartbeats arrive, every object is read once per `silence_after` to
     prove that nothing was missed. Conditional describes count like others: every call except the one for the
     API versions counts (REST API guide, Limit Info Header).
     """
-    always = windows = proofs = 0.0
+    windows = proofs = 0.0
+    always = _a_day(delivery_budget.LEAST_OFTEN) if is_subscribed else 0.0
     for mirrored, size in loaded:
         window = window_cost(mirrored, 0, 0).api_calls
         always += _a_day(periods.describe) + _upkeep(mirrored, size, periods)

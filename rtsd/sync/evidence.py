@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
@@ -35,40 +36,41 @@ class PushEvidence(Service):
         self._package = package
         self._relay = relay
         self._monotonic = monotonic
-        self._pending: deque[tuple[Push, Millis]] = deque()
-        """Pushes that are not signalled yet, with their time of arrival (ms)."""
-        self._beats = False
-        """Whether the bus has responded since the last step."""
+        self._pending: deque[Callable[[], Awaitable[None]]] = deque()
+        """What is not signalled yet, in order: the last sign decides."""
 
     def add(self, push: Push, at: Millis) -> None:
         """Record a valid push that is in the inbox."""
         self._push.record(push, at, self._monotonic())
-        self._pending.append((push, at))
-        self.wake.set()
+        self._add(partial(self._judge, push, at))
 
     def beat(self, _at: Millis) -> None:
         """Record a response of the bus that brings change events."""
         self._push.beat(self._monotonic())
-        self._beats = True
+        self._add(self._judge_response)
+
+    def lost(self, reason: str) -> None:
+        """Record that the bus brings nothing until further notice."""
+        self._add(partial(self._mode.observe, Signal.SILENCE, reason))
+
+    def _add(self, signal: Callable[[], Awaitable[None]]) -> None:
+        self._pending.append(signal)
         self.wake.set()
 
-    async def lost(self, reason: str) -> None:
-        """Signal that the bus brings no change events until further notice."""
-        await self._mode.observe(Signal.SILENCE, reason)
-
     async def step(self) -> float:
-        """Evaluate the pushes since the last step."""
+        """Signal what was recorded since the last step."""
         while self._pending:
-            push, at = self._pending.popleft()
+            signal = self._pending.popleft()
             try:
-                await self._judge(push, at)
+                await signal()
             except BaseException:  # such as a full disk, which cannot journal a transition: try it again
-                self._pending.appendleft((push, at))
+                self._pending.appendleft(signal)
                 raise
-        if self._beats and self._push.quiet is not Quiet.SILENT:
-            await self._mode.observe(Signal.PUSH, "the stream of change events responds")
-        self._beats = False
         return UNTIL_WOKEN
+
+    async def _judge_response(self) -> None:
+        if self._push.quiet is not Quiet.SILENT:
+            await self._mode.observe(Signal.PUSH, "the stream of change events responds")
 
     async def _judge(self, push: Push, at: Millis) -> None:
         """Signal a push. A heartbeat is no evidence while changes are known that no push delivered or can."""

@@ -138,6 +138,14 @@ class StoredLedger:
         """Record the usage of one of the org's limits."""
         self.org.observe(name, used, highest, self._spent.get(name, 0), self._now())
 
+    def current(self, name: str) -> tuple[int, int] | None:
+        """Return the usage of one of the org's limits, rtsd's included, and its maximum; None if unknown."""
+        return self.org.current(name, self._spent.get(name, 0), self._now())
+
+    def spent(self, resource: str) -> int:
+        """Return rtsd's own usage of a limit in the last 24 hours."""
+        return self._database.counts.calls_by_resource(self._now()).get(resource, 0)
+
     async def limit_read_at(self, name: str) -> Millis | None:
         """Return the time of a limit's last figure (ms), in this run or an earlier one; None without one."""
         self.org.restore(await quota.usage(self._database, self._now() - DAY_MS))

@@ -319,6 +319,7 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
         periods,
         with_package=config.is_pushed_to,
         is_awaited=bool(config.gateway.public_url) or config.push.channel == "stream",
+        is_subscribed=config.push.channel in ("stream", "cdc"),
     )
 
 

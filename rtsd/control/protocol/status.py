@@ -78,8 +78,12 @@ class Stream(msgspec.Struct, kw_only=True):
     last_event_at: str | None = None
     replay_age_s: int | None = None
     """The age of the position to resume from; Salesforce keeps 72 hours."""
+    deliveries_24h: int | None = None
+    """Events delivered to all subscribers of the org; None if the org's limits do not tell."""
     deliveries_ours_24h: int = 0
-    """Events delivered to this run, which count against the org's daily allocation."""
+    """Those delivered to rtsd."""
+    deliveries_max: int | None = None
+    """The org's allocation for 24 hours."""
     error: str | None = None
     """How the last subscription ended, until the next one has a response."""
 

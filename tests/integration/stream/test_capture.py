@@ -8,7 +8,8 @@ from rtsd.control.client import ControlClient
 from rtsd.core.mode import Mode
 from rtsd.core.silence import Quiet
 from tests.support.inprocess.rig import Rig, Start
-from tests.support.stream.captured import PUSH, apply, arrived, choose, settled, subscribed
+from tests.support.stream.captured import PUSH, apply, arrived, choose, settled
+from tests.support.stream.subscription import subscribed
 from tests.support.waiting import eventually
 
 PARTIAL = "SELECT Id, Title, _rts_partial FROM Contact WHERE _rts_partial"

@@ -11,7 +11,8 @@ import random
 import pytest
 
 from tests.support.inprocess.rig import Rig, Start
-from tests.support.stream.captured import PUSH, apply, choose, subscribed
+from tests.support.stream.captured import PUSH, apply, choose
+from tests.support.stream.subscription import subscribed
 from tests.support.waiting import eventually
 
 RUNS = int(os.environ.get("RTS_CAPTURE_RUNS", "1"))

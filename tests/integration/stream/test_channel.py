@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from rtsd import config
 from rtsd.core.mode import Mode
+from rtsd.core.quota import DELIVERIES
 from rtsd.errors import ConfigError
+from rtsd.services import UNTIL_WOKEN
 from rtsd.store import inbox
 from rtsd.stream.subscriber import Patience
 from tests.support.inprocess.rig import TOKEN, Rig, Start
+from tests.support.stream.subscription import connected, subscribed
 from tests.support.waiting import eventually
 
 PUSH = '[push]\nchannel = "stream"\nendpoint = "{pubsub}"\n'
@@ -32,27 +32,6 @@ async def rig(start: Start) -> Rig:
     )
     await found.sim.control("switches", {"keepalive_s": 0.2, "session_minutes": 100 * 60.0})
     return found
-
-
-@asynccontextmanager
-async def subscribed(rig: Rig) -> AsyncIterator[None]:
-    """The daemon, with its subscription open."""
-    async with rig.running() as parts:
-        assert parts.services.subscriber is not None
-        task = asyncio.create_task(parts.runner.run(parts.services.subscriber))
-        try:
-            await eventually(lambda: connected(rig), "the subscription is open")
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def connected(rig: Rig) -> bool:
-    """Whether status says so."""
-    stream = (await rig.parts.views.status()).push.stream
-    return stream is not None and stream.connected is True
 
 
 async def edit(rig: Rig, title: str) -> str:
@@ -82,12 +61,13 @@ async def test_pushes_reach_the_mirror(rig: Rig, switches: dict[str, object]) ->
         await edit(rig, "by stream")
         await arrived(rig, "by stream")
         status = await rig.parts.views.status()
-        assert (status.gateway.listen, status.push.channel, status.mode) == (None, "stream", "real_time")
+        assert (status.gateway.listen, status.push.channel) == (None, "stream")
         assert status.push.stream is not None
         assert status.push.stream.deliveries_ours_24h >= 1
         assert status.push.received_24h == 1
         assert await rig.differences() == []
         assert (await rig.sim.stats())["api_calls"] == calls
+        await is_real_time(rig)
 
 
 async def test_what_came_while_down_needs_no_call(rig: Rig) -> None:
@@ -145,12 +125,17 @@ async def test_a_heartbeat_travels_the_same_way(rig: Rig) -> None:
     async with subscribed(rig):
         await rig.load()
         await rig.sim.control("package/heartbeat")
+        await is_real_time(rig)
 
-        async def is_real_time() -> bool:
-            await rig.parts.services.evidence.step()
-            return rig.mode is Mode.REAL_TIME
 
-        await eventually(is_real_time, "a heartbeat")
+async def is_real_time(rig: Rig) -> None:
+    """Wait until the mode is."""
+
+    async def shows() -> bool:
+        await rig.parts.services.evidence.step()
+        return rig.mode is Mode.REAL_TIME
+
+    await eventually(shows, "real time")
 
 
 async def test_a_refusal_is_reported_once(rig: Rig) -> None:
@@ -158,12 +143,64 @@ async def test_a_refusal_is_reported_once(rig: Rig) -> None:
     await rig.sim.control("package/uninstall")
     async with rig.running() as parts:
         assert parts.services.subscriber is not None
+        assert parts.services.deliveries is not None
+        await parts.services.deliveries.step()
         assert [await parts.services.subscriber.step() for _ in range(2)] == [20, 20]
         status = await parts.views.status()
         assert status.push.stream is not None
         assert "Deploy the package" in str(status.push.stream.error)
         errors = [note for note in await rig.notes("error") if "No such topic" in str(note.message)]
         assert len(errors) == 1
+
+
+async def test_the_last_deliveries_are_left_to_others(rig: Rig) -> None:
+    """At 80 % of the org's deliveries rtsd unsubscribes, reads, and returns once enough have expired."""
+    await rig.sim.control("limits", {DELIVERIES: 10})
+    async with subscribed(rig):
+        await rig.load()
+        deliveries = rig.parts.services.deliveries
+        assert deliveries is not None
+        for number in range(8):
+            await edit(rig, f"{number}")
+            await arrived(rig, f"{number}")
+        await eventually(lambda: unsubscribed(rig), "no subscription")
+        stream = (await rig.parts.views.status()).push.stream
+        assert stream is not None
+        assert (stream.deliveries_24h, stream.deliveries_ours_24h, stream.deliveries_max) == (8, 8, 10)
+        assert "8 of the org's 10 event deliveries of 24 hours are used" in str(stream.error)
+        await rig.parts.services.evidence.step()
+        assert rig.mode is Mode.INTERVAL
+        await edit(rig, "read instead")
+        await deliveries.step()
+        assert not await connected(rig)
+        rig.advance(25 * HOURS)
+        await deliveries.step()
+        await eventually(lambda: connected(rig), "a new subscription")
+        await rig.parts.services.interval_sync.step()
+        await rig.settle()
+        assert await rig.differences() == []
+        assert deliveries.ours() == 0, "what the bus kept is not fetched from it"
+
+
+async def unsubscribed(rig: Rig) -> bool:
+    """Whether status says so."""
+    stream = (await rig.parts.views.status()).push.stream
+    return stream is not None and stream.connected is False
+
+
+async def test_an_org_at_its_limit_is_left_alone(rig: Rig) -> None:
+    """At the start rtsd asks before it subscribes; others have used what there is."""
+    await rig.sim.control("limits", {"use": {DELIVERIES: 9_000}})
+    async with rig.running() as parts:
+        subscriber, deliveries = parts.services.subscriber, parts.services.deliveries
+        assert subscriber is not None
+        assert deliveries is not None
+        assert await subscriber.step() == UNTIL_WOKEN
+        assert await deliveries.step() == pytest.approx(60, abs=1)
+        assert await subscriber.step() == 30 * 60
+        stream = (await parts.views.status()).push.stream
+        assert stream is not None
+        assert (stream.connected, stream.deliveries_24h, stream.deliveries_ours_24h) == (None, 9_000, 0)
 
 
 async def test_the_stream_waits_while_the_inbox_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

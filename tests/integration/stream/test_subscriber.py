@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rtsd.services import UNTIL_WOKEN
 from rtsd.stream.pubsub_client import connected
 from rtsd.stream.subscriber import Subscriber
 from rtssim.process import SimulatedOrg
 from tests.support.certificates import self_signed
 from tests.support.rtssim.pubsub import TOPIC, contacts, edit
-from tests.support.stream.keeper import Keeper, running, session_of, subscriber_of
+from tests.support.stream.keeper import QUICK, Allowance, Keeper, running, session_of, subscriber_of
 from tests.support.stream.wire import Wire, wire_to
 from tests.support.waiting import eventually
 
@@ -108,7 +110,9 @@ async def test_the_bus_is_killed(org: SimulatedOrg, keeper: Keeper) -> None:
 
 async def test_a_silent_bus_is_left(org: SimulatedOrg, keeper: Keeper, wire: Wire) -> None:
     """A connection that is open and brings nothing, not even keepalives, is replaced."""
-    subscriber = subscriber_of(org, keeper, address=f"http://127.0.0.1:{wire.port}")
+    subscriber = subscriber_of(
+        org, keeper, address=f"http://127.0.0.1:{wire.port}", patience=replace(QUICK, silence_s=1.0)
+    )
     async with running(subscriber):
         await is_open(subscriber)
         wire.freeze()
@@ -207,6 +211,28 @@ async def test_a_lost_position(org: SimulatedOrg, keeper: Keeper, lost_by: str) 
         await has(keeper, "known", "new")
     assert keeper.codes == ["subscription.fetch.replayid.corrupted"]
     assert keeper.log[0] == "catch up: Salesforce no longer knows the stream's position"
+
+
+async def test_deliveries_decide_whether_to_subscribe(org: SimulatedOrg, keeper: Keeper) -> None:
+    """Not before they are known, not beyond the allowance, and then from the end of the bus on."""
+    allowance = Allowance(is_known=False)
+    subscriber = subscriber_of(org, keeper, allowance=allowance)
+    assert await subscriber.step() == UNTIL_WOKEN
+    async with running(subscriber):
+        allowance.tell()
+        await is_open(subscriber)
+        await edits(org, "known")
+        await has(keeper, "known")
+        allowance.tell(refused="8 of 10 are used")
+        await eventually(lambda: keeper.codes == ["deliveries"], "the end of an idle stream")
+        assert keeper.endings[0].alarming
+        await edits(org, "not fetched")
+        keeper.log.clear()
+        allowance.tell()
+        await is_open(subscriber)
+        await edits(org, "new")
+        await has(keeper, "known", "new")
+    assert keeper.log[0].startswith("catch up: the event deliveries were used up")
 
 
 async def test_an_idle_stream_is_in_effect_after_a_while(org: SimulatedOrg, keeper: Keeper) -> None:

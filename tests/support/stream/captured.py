@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
 from tests.support.inprocess.rig import Rig
 from tests.support.rtssim.api import Api
 from tests.support.rtssim.pubsub import select
@@ -22,29 +18,6 @@ async def choose(rig: Rig, *names: str) -> None:
     for name in names:
         assert (await select(api, name))[0] == 201
     await session.close()
-
-
-@asynccontextmanager
-async def subscribed(rig: Rig) -> AsyncIterator[None]:
-    """The daemon, with its subscription open and the selection known."""
-    async with rig.running() as parts:
-        assert parts.services.subscriber is not None
-        assert parts.services.capture is not None
-        await parts.services.capture.step()
-        task = asyncio.create_task(parts.runner.run(parts.services.subscriber))
-        try:
-            await eventually(lambda: connected(rig), "the subscription is open")
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def connected(rig: Rig) -> bool:
-    """Whether status says so."""
-    stream = (await rig.parts.views.status()).push.stream
-    return stream is not None and stream.connected is True
 
 
 async def apply(rig: Rig) -> None:

@@ -21,7 +21,7 @@ from rtssim.process import SimulatedOrg
 from tests.support.clocks import ManualClock
 from tests.support.rtssim.pubsub import TOPIC
 
-QUICK = Patience(silence_s=1.0, latest_s=0.5, idle_s=0.2, room_s=0.02)
+QUICK = Patience(silence_s=10.0, latest_s=0.5, idle_s=0.2, room_s=0.02, allowance_s=0.05)
 
 
 @dataclass
@@ -75,6 +75,29 @@ class Keeper:
         return [ending.code for ending in self.endings]
 
 
+@dataclass
+class Allowance:
+    """What a subscriber may take, as the test says."""
+
+    refused: str = ""
+    is_known: bool = True
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def may_subscribe(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.refused
+
+    def refusal(self) -> str:
+        """What speaks against it."""
+        return self.refused
+
+    def tell(self, *, refused: str = "") -> None:
+        """Decide anew."""
+        self.refused, self.is_known = refused, True
+        if not refused:
+            self.changed.set()
+
+
 def session_of(org: SimulatedOrg) -> Session:
     """A real login at the simulated org."""
     info = org.info
@@ -92,6 +115,7 @@ def subscriber_of(
     topic: str = TOPIC,
     patience: Patience = QUICK,
     session: Session | None = None,
+    allowance: Allowance | None = None,
     jitter: float = 0.0,
 ) -> Subscriber:
     """A subscriber of the org's bus."""
@@ -99,6 +123,7 @@ def subscriber_of(
         Endpoint(address or org.info["pubsub"], topic, ca_file),
         tokens=session or session_of(org),
         receiver=keeper,
+        allowance=allowance or Allowance(),
         now=ManualClock(),
         jitter=lambda: jitter,
         patience=patience,

@@ -55,7 +55,12 @@ def plain(key: str, shown: str) -> Any:
     """A documented default as the model has it."""
     value = tomllib.loads(f"x = {shown}")["x"]
     parsers: dict[str, Any] = {**dict.fromkeys(DURATIONS, values.duration), "journal_max": values.size}
-    parsers |= {"reserve": values.share, "listen": values.listen, "metrics": values.listen}
+    parsers |= {
+        "reserve": values.share,
+        "deliveries": values.share,
+        "listen": values.listen,
+        "metrics": values.listen,
+    }
     value = parsers[key](value) if key in parsers else value
     return tuple(value) if isinstance(value, list) else value
 
