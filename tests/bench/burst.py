@@ -107,9 +107,9 @@ async def run(options: argparse.Namespace) -> Report:
         with suppress(asyncio.CancelledError):
             await following
         ((changed,),) = rig.read(f"SELECT COUNT(*) FROM {OBJECT} WHERE Title LIKE 'No %'")
-    if changed != options.records:
-        raise RuntimeError(f"{changed:,} of {options.records:,} updates are in the mirror")
-    return _report(options.records, burst, resident, seconds, cpu)
+    if changed < len(burst.took) * CHANGES and changed < options.records:
+        raise RuntimeError(f"{changed:,} updates of {len(burst.took):,} answered pushes are in the mirror")
+    return _report(changed, burst, resident, seconds, cpu)
 
 
 def _report(records: int, burst: Burst, resident: list[int], seconds: float, cpu: float) -> Report:
@@ -132,6 +132,8 @@ def _report(records: int, burst: Burst, resident: list[int], seconds: float, cpu
             f"{behind:.1f}",
         )
     )
+    if len(burst.took) < len(burst.begun):
+        report.notes.append(f"connections closed before the answer: {len(burst.begun) - len(burst.took)}")
     seen = len(burst.behind) / len(burst.took)
     met = worst < P99_MS and late - early < GROWTH
     report.notes.append(f"wanted: p99 under {P99_MS} ms, memory flat: {'met' if met else 'MISSED'}")

@@ -17,6 +17,7 @@ from rtsd.services import repeat
 from rtsd.store import inbox_file, pushes, recent_pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
+from rtsd.store.pushes import Entry
 from rtsd.store.sqlite import pysqlite3
 from tests.support.full_disk import limit_pages
 from tests.support.waiting import eventually
@@ -128,6 +129,16 @@ async def test_memory_and_file_give_the_same_pushes(
         if len(given) < 4:
             await appended(box, *map(arrival, names[3:]))
     assert given == names
+
+
+def test_what_is_applied_makes_room_in_memory() -> None:
+    """However many pushes came before, the next ones are kept."""
+    found = recent_pushes.RecentPushes()
+    large = MaskedPush(bytes(recent_pushes.MOST_KEPT // 2))
+    for seq in range(1, 8):
+        found.add([Entry(seq, f"m{seq}", 0, large)])
+        assert [entry.seq for entry in found.after(seq - 1)] == [seq]
+        found.forget(seq)
 
 
 async def test_an_applied_push_is_remembered_until_it_is_purged(database: Database, box: Inbox) -> None:

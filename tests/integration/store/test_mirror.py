@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rtsd.core.change import Source, Version
@@ -60,4 +61,26 @@ async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> 
         ("A", None, "owner of A", SECOND, 2, 2, "push", 0),
         ("B", "two", "owner of B", SECOND, 2, 2, "push", 1),
         ("C", "new", "owner of C", SECOND, 2, 2, "push", 0),
+    ]
+
+
+async def test_one_rows_index_is_not_another_rows_business(tmp_path: Path) -> None:
+    """Rows of one transaction that change in different indexed columns: each ends whole, in its own."""
+    old = [_row("A", "one", FIRST, 1), _row("B", "two", FIRST, 1)]
+    moved = replace(_row("A", "one", SECOND, 2), changed=("SystemModstamp",))
+    renamed = replace(_row("B", "deux", FIRST, 2), changed=("Name",))
+    async with await Database.open(tmp_path / "mirror.db") as database:
+        async with database.transaction() as tx:
+            await tables.ensure(tx, TABLE)
+            await mirror_writer.put(tx, TABLE, old, ())
+            await tx.execute(
+                "CREATE TRIGGER untouched AFTER UPDATE OF SystemModstamp ON Contact WHEN new.Id = 'B'"
+                " BEGIN SELECT RAISE(ABORT, 'written'); END"
+            )
+        async with database.transaction() as tx:
+            await mirror_writer.put(tx, TABLE, [moved, renamed], {"A", "B"})
+        found = await database.fetch(f"{TABLE.select} ORDER BY Id")
+    assert found == [
+        ("A", "one", "owner of A", SECOND, 2, 2, "push", 0),
+        ("B", "deux", "owner of B", FIRST, 2, 2, "push", 0),
     ]
