@@ -59,7 +59,7 @@ class CsvLoader:
         for piece in text.pieces:
             _write(self._file, piece)
         width = len(text.columns) + 1
-        source = f"temp._rts_csv_{width}"
+        source = f"temp._rts_csv_{self._file}_{width}"
         await tx.execute(
             f"CREATE VIRTUAL TABLE IF NOT EXISTS {source}"
             f" USING csv(filename='/proc/self/fd/{self._file}', columns={width})"

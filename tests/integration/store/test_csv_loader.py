@@ -68,6 +68,16 @@ async def test_loads_follow_each_other(database: Database, table: Table) -> None
     assert await texts(database) == ["a" * 10_000, "b", "c"]
 
 
+async def test_loaders_read_their_own_text(database: Database, table: Table) -> None:
+    """Two loaders on one connection have a file each, also once the first is gone."""
+    loaders = [CsvLoader(), CsvLoader()]
+    for place, loader in enumerate([*loaders, loaders[1]]):
+        async with database.transaction() as tx:
+            assert await loader.load(tx, table, csv_text(table.columns, [text_row(place, "x")]), VERSION)
+        loaders[0] = loader
+    assert await texts(database) == ["x"] * 3
+
+
 async def test_a_known_row_refuses_the_load(database: Database, table: Table) -> None:
     """A row that a push brought meanwhile stays, and nothing beside it is inserted."""
     assert await load(database, table, [text_row(2, "pushed")])
