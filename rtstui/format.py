@@ -146,6 +146,14 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
 
 
+def shortened(text: str, width: int) -> str:
+    """Return a sentence in at most `width` cells: cut with an ellipsis, else with a full stop at its end."""
+    text = text.strip()
+    if cell_len(text) > width:
+        return fit(text, width)
+    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+
+
 def right(text: str, width: int) -> str:
     """Return `text` in exactly `width` cells, padded on the left, cut on the right."""
     lacking = width - cell_len(text)

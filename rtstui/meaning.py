@@ -11,6 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from rtsd.control.protocol import Event, Status
+from rtsd.core.channel import CDC
+from rtstui import channel
 from rtstui.clean import masked
 from rtstui.format import age, clock, day_clock, span
 from rtstui.state import Phase, State
@@ -139,8 +141,10 @@ def notice(state: State) -> tuple[str, str] | None:
         return f"✖ Storage: {status.storage}. Pushes are refused until it can be written again.", "error"
     if status.org.reachable is False and status.mode != "unreachable":
         return f"✖ Salesforce does not answer rtsd: {status.org.error or 'no reason given'}.", "error"
-    if status.mode in ("interval", "real_time") and (text := _relay_notice(status)):
-        return text, "warn"
+    if status.mode in ("interval", "real_time"):
+        text = _relay_notice(status) or channel.notice(status, now)
+        if text:
+            return text, "warn"
     text = _mode_notice(status, now)
     return (text, mode_sign(status.mode).role) if text else None
 
@@ -167,12 +171,7 @@ def _mode_notice(status: Status, now: datetime) -> str:
     since = day_clock(status.mode_since, now)
     match status.mode:
         case "interval":
-            last = status.push.last_at
-            quiet = f"No push for {age(last, now)}." if last else "No push has come yet."
-            return (
-                f"▲ {quiet} Nothing is lost: Interval Sync reads the changes from Salesforce since {since}. "
-                "Real time returns with the next push."
-            )
+            return _interval_notice(status, since, now)
         case "awaiting_package":
             return (
                 "○ The Salesforce package is not in the org yet; Interval Sync reads the changes. "
@@ -189,3 +188,15 @@ def _mode_notice(status: Status, now: datetime) -> str:
             return f"‖ Paused since {since}: pushes are kept, nothing is applied. : finds Resume."
         case _:
             return ""
+
+
+def _interval_notice(status: Status, since: str, now: datetime) -> str:
+    last, by = status.push.last_at, status.push.channel
+    if not by:
+        return "○ No push channel is configured: Interval Sync reads the changes."
+    quiet = f"No push for {age(last, now)}." if last else "No push has come yet."
+    back = "response of the stream" if by == CDC else "push"
+    return (
+        f"▲ {quiet} Nothing is lost: Interval Sync reads the changes from Salesforce since {since}. "
+        f"Real time returns with the next {back}."
+    )

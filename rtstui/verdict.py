@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rtsd.control.protocol import Limit, Object, Status
+from rtsd.core.channel import channel_name
 from rtsd.core.plural import plural
+from rtstui import channel
 from rtstui.format import UNKNOWN, age, count, millis, percent, short
 from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
@@ -86,12 +88,14 @@ def fresh(status: Status, now: datetime) -> Verdict:
         return Verdict("busy", waiting, long, waiting)
     relay = status.package.relay
     is_broken = relay is not None and relay.problem is not None
-    if is_broken or status.mode != "real_time":
-        word = "relay down" if is_broken else "interval"
+    is_down = channel.is_down(status, now)
+    if is_broken or is_down or status.mode != "real_time":
+        word = "relay down" if is_broken else "stream down" if is_down else "interval"
         return Verdict("warn", f"{word}, {last}", f"by Interval Sync, {measured}; {last}", word)
     if worst is None:
         return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}", last)
-    return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (measured, last, quiet))), measured)
+    by = f"{measured} by {channel_name(status.push.channel)}"
+    return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (by, last, quiet))), measured)
 
 
 def cost(status: Status) -> Verdict:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from rtsd.cli import options
+from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
 from rtsd.cli.output import ago, coloured
-from rtsd.control.protocol import Status, Stream
+from rtsd.control.protocol import Status
+from rtsd.core.channel import PACKAGED
 from rtsd.core.plural import plural
 from rtsd.logs import clean
 
@@ -35,23 +36,13 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "org", clean(_org(now))
     reason = f" ({now.mode_reason})" if now.mode_reason else ""
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
-    package = " ".join(part for part in (now.package.version, f"seen {_seen(now)}") if part)
-    if now.package.next_probe_at is not None:
-        package += f", probed again at {now.package.next_probe_at}"
-    yield "package", f"{coloured(now.package.state)} {clean(package)}"
-    if now.package.relay is not None:
-        yield "relay", clean(_relay(now))
-    for problem in now.package.problems:
-        yield "", clean(f"{problem.what} {problem.do}")
+    yield from _channel(now)
     proof = f" ({now.push.quiet_proof})" if now.push.quiet_proof else ""
     yield "push", f"last {ago(now.now, now.push.last_at)}, {coloured(now.push.quiet)}{clean(proof)}"
     counts = (
         f"{now.push.received_24h:,} taken, {now.push.rejected_24h:,} refused, {now.push.missed_24h:,} missed"
     )
     yield "24 h", f"{counts}, {plural(now.errors_24h, 'error')}"
-    if now.push.stream is not None:
-        yield "stream", clean(_stream(now.now, now.push.stream))
-    yield "gateway", clean(_gateway(now))
     yield "waiting", f"{plural(now.inbox.pending, 'push')}, {plural(now.dead_letters, 'dead letter')}"
     yield "storage", coloured(clean(now.storage))
     for change in now.privacy:
@@ -60,6 +51,35 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
         used = f"{limit.max - limit.remaining:,} of {limit.max:,}, {limit.used_by_us:,} by rtsd"
         yield "quota", f"{clean(limit.name)}: {used}"
     yield "rtsd", f"{clean(now.version)}, started {ago(now.now, now.started_at)}"
+
+
+def _channel(now: Status) -> Iterator[tuple[str, str]]:
+    """Yield how changes arrive: the channel, and what belongs to it."""
+    stream = now.push.stream
+    yield "channel", clean(subscription.channel(now))
+    if stream is not None:
+        yield "stream", clean(subscription.connection(now.now, stream))
+        last = f"last event {ago(now.now, stream.last_event_at)}, position {subscription.position(stream)}"
+        yield "", clean(last)
+        yield "", f"deliveries {subscription.delivered(stream)}"
+    for sentence in subscription.unpushed(now):
+        yield "", clean(sentence)
+    if now.push.channel in PACKAGED:
+        yield from _package(now)
+    if now.gateway.listen is not None:
+        public = now.gateway.public_url or "(no public_url)"
+        yield "gateway", clean(f"{now.gateway.listen}, posted to as {public}")
+
+
+def _package(now: Status) -> Iterator[tuple[str, str]]:
+    package = " ".join(part for part in (now.package.version, f"seen {_seen(now)}") if part)
+    if now.package.next_probe_at is not None:
+        package += f", probed again at {now.package.next_probe_at}"
+    yield "package", f"{coloured(now.package.state)} {clean(package)}"
+    if now.package.relay is not None:
+        yield "relay", clean(_relay(now))
+    for problem in now.package.problems:
+        yield "", clean(f"{problem.what} {problem.do}")
 
 
 def _org(now: Status) -> str:
@@ -79,16 +99,3 @@ def _relay(now: Status) -> str:
 
 def _seen(now: Status) -> str:
     return ago(now.now, now.package.last_seen_at)
-
-
-def _gateway(now: Status) -> str:
-    if now.gateway.listen is None:
-        return "none" if now.push.stream is not None else "none (interval only)"
-    return f"{now.gateway.listen}, posted to as {now.gateway.public_url or '(no public_url)'}"
-
-
-def _stream(now: str, stream: Stream) -> str:
-    state = {None: "not connected yet", True: "connected", False: "not connected"}[stream.connected]
-    since = f" for {ago(now, stream.since).removesuffix(' ago')}" if stream.since else ""
-    ended = f"; {stream.error}" if stream.error else ""
-    return f"{stream.topic}, {state}{since}, last event {ago(now, stream.last_event_at)}{ended}"

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from rtsd import config, logs
-from rtsd.cli import options
+from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask
 from rtsd.cli.output import ago, table
 from rtsd.control.protocol import Status
@@ -116,20 +116,18 @@ def _show(socket: Path | None, *, as_json: bool) -> None:
     click.echo()
     rows = [(shown.name, shown.state, shown.arrives_by) for shown in found.objects]
     click.echo(table(("OBJECT", "STATE", "BY"), rows))
+    for sentence in subscription.unpushed(found):
+        click.echo(f"\n{clean(sentence)}")
 
 
 def _facts(now: Status) -> list[tuple[str, str]]:
     shown = now.push.stream
     if shown is None:
         return []
-    state = {None: "not yet", True: "yes", False: "no"}[shown.connected]
-    age = "none" if shown.replay_age_s is None else f"{shown.replay_age_s:,} s old"
-    facts = [
-        ("channel", now.push.channel),
-        ("topic", shown.topic),
-        ("connected", f"{state}, since {ago(now.now, shown.since)}" if shown.since else state),
+    return [
+        ("channel", subscription.channel(now)),
+        ("stream", subscription.connection(now.now, shown)),
         ("last event", ago(now.now, shown.last_event_at)),
-        ("position", age),
-        ("deliveries", f"{shown.deliveries_ours_24h:,} in 24 hours"),
+        ("position", subscription.position(shown)),
+        ("deliveries", subscription.delivered(shown)),
     ]
-    return [*facts, ("ended", shown.error)] if shown.error else facts

@@ -21,6 +21,7 @@ from rtsd.control import protocol
 from rtsd.control.feed import Feed
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
+from rtsd.core.channel import CHANNELS
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
 from rtsd.core.object_state import ObjectState
@@ -118,6 +119,9 @@ def _daemon(status: protocol.Status) -> Iterator[Metric]:
 def _push(status: protocol.Status) -> Iterator[Metric]:
     push = status.push
     yield _states(
+        "rtsd_push_channel", "How pushes come: 1 for the configured channel.", CHANNELS, push.channel
+    )
+    yield _states(
         "rtsd_push_quiet", "The state of the push channel: 1 for the current one.", Quiet, push.quiet
     )
     last = [((), _seconds(push.last_at))] if push.last_at else []
@@ -133,20 +137,26 @@ def _push(status: protocol.Status) -> Iterator[Metric]:
 
 
 def _stream(stream: protocol.Stream | None) -> Iterator[Metric]:
-    if stream is None:
-        return
-    connected = float(stream.connected is True)
-    yield _gauge("rtsd_stream_connected", "1 if the subscription has responded.", connected)
-    age = [] if stream.replay_age_s is None else [((), float(stream.replay_age_s))]
-    yield _labelled("rtsd_stream_replay_age_seconds", "Age of the position to resume from.", (), age)
-    counts = [(("rtsd",), float(stream.deliveries_ours_24h))]
-    if stream.deliveries_24h is not None:
-        counts.append((("all",), float(stream.deliveries_24h)))
+    """Yield the subscription's metrics: the same names on every channel, values where there is one."""
+
+    def gauge(name: str, help_: str, value: float | None) -> Metric:
+        return _labelled(f"rtsd_stream_{name}", help_, (), [] if value is None else [((), float(value))])
+
+    connected = None if stream is None else float(stream.connected is True)
+    yield gauge("connected", "1 if the subscription has responded.", connected)
+    age = None if stream is None else stream.replay_age_s
+    yield gauge("replay_age_seconds", "Age of the position to resume from.", age)
+    ours, everybody = (stream.deliveries_ours_24h, stream.deliveries_24h) if stream else (None, None)
+    counts = [
+        ((subscribers,), float(count))
+        for subscribers, count in (("rtsd", ours), ("all", everybody))
+        if count is not None
+    ]
     yield _labelled(
         "rtsd_stream_deliveries_last_day", "Events delivered in 24 hours.", ("subscribers",), counts
     )
-    highest = [] if stream.deliveries_max is None else [((), float(stream.deliveries_max))]
-    yield _labelled("rtsd_stream_deliveries_max", "The org's allocation for 24 hours.", (), highest)
+    highest = None if stream is None else stream.deliveries_max
+    yield gauge("deliveries_max", "The org's allocation for 24 hours.", highest)
 
 
 def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:

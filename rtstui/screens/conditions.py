@@ -1,4 +1,4 @@
-"""Sync conditions: the fields whose change is pushed, and the package that pushes."""
+"""Sync conditions: the fields whose change is pushed, and the channel by which it comes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 
 from rtstui.messages import RowChosen, RowOpened
 from rtstui.screens.view import Leaf
-from rtstui.widgets.conditions import Editing, Fields, PackageCard, Pending, Targets
+from rtstui.widgets.channel import ChannelCard
+from rtstui.widgets.conditions import Editing, Fields, Pending, Targets
 
 
 class ConditionsView(Leaf):
@@ -33,8 +34,8 @@ class ConditionsView(Leaf):
         self.editing = Editing()
 
     def body(self) -> ComposeResult:
-        """Yield the package, the objects, the fields, the pending edits."""
-        yield PackageCard(id="package")
+        """Yield the channel, the objects, the fields, the pending edits."""
+        yield ChannelCard(id="channel")
         yield Targets(self.editing, id="targets")
         yield Fields(self.editing, id="fields")
         yield Pending(self.editing, id="pending")

@@ -1,4 +1,4 @@
-"""Sync conditions: the fields that make the org push, edits that are not applied yet; the package."""
+"""Sync conditions: the fields that make the org push, and edits that are not applied yet."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from rtsd.control.protocol import Conditions, PackageDetails
+from rtsd.control.protocol import Conditions
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, wrap
-from rtstui.rows import Row, Span
+from rtstui.format import UNKNOWN, day_clock, fit, right, wrap
+from rtstui.rows import Row
 from rtstui.staging import Staged
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
@@ -197,69 +197,3 @@ def difference(staged: Staged) -> list[tuple[str, str]]:
     if staged.changed and not staged.wanted:
         lines.append(("No field is chosen: then any change pushes, and uses async Apex.", "warn"))
     return lines
-
-
-class PackageCard(Panel):
-    """The Salesforce package: its state, missing triggers, contradictions of the configuration."""
-
-    def document(self) -> CachedDocument[PackageDetails]:
-        """The known facts."""
-        return self.load(documents.package())
-
-    def titles(self) -> tuple[str, str]:
-        """The last sign of it."""
-        document = self.document()
-        if document.value is None:
-            return "Salesforce package", ""
-        at = document.value.last_seen_at
-        seen = f"seen {age(at, self.state.now())} ago" if at else ""
-        return "Salesforce package", documents.as_of(document, self.state) + seen
-
-    def wanted(self) -> int:
-        """Two lines of facts, and one for each problem."""
-        document = self.document()
-        return 2 + min(3, len(document.value.problems)) if document.value else 2
-
-    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """State, triggers, use of async Apex, problems."""
-        document = self.document()
-        if document.value is None:
-            return [((line, "dim"),) for line in wrap(documents.stand_in(document, self.state), width)]
-        known = document.value
-        rows: list[Row] = [(self._state(known), *self._facts(known))]
-        missing = [trigger.object for trigger in known.triggers if trigger.installed is False]
-        unknown = [trigger.object for trigger in known.triggers if trigger.installed is None]
-        if missing:
-            rows.append(
-                ((f"▲ no trigger for {', '.join(missing)}: its changes come by Interval Sync", "warn"),)
-            )
-        else:
-            said = "triggers not known yet" if unknown else f"✔ {plural(len(known.triggers), 'trigger')}"
-            rows.append(((said, "dim" if unknown else "ok"), *self._relay(known)))
-        rows += [((f"▲ {problem.what} {problem.do}", "warn"),) for problem in known.problems]
-        return rows
-
-    def _state(self, known: PackageDetails) -> Span:
-        if known.state == "installed":
-            if known.disabled:
-                return ("▲ RTS disabled ", "warn")
-            return (f"● installed {known.version or ''} ", "ok")
-        return (f"○ {known.state} ", "warn")
-
-    def _relay(self, known: PackageDetails) -> Row:
-        relay = known.relay
-        if relay is None:
-            return ()
-        proven = f", proven {age(relay.proven_at, self.state.now())} ago" if relay.proven_at else ""
-        said = f"  relay {relay.status or 'not known'}{proven}"
-        return ((said, "warn" if relay.problem is not None else ""),)
-
-    def _facts(self, known: PackageDetails) -> Row:
-        spans: list[Span] = []
-        if known.async_max:
-            spans.append((f"  async Apex {count(known.async_used)} of {count(known.async_max)}", ""))
-        if known.errors_24h is not None:
-            spans.append(
-                (f"  {plural(known.errors_24h, 'error')} in its log", "warn" if known.errors_24h else "")
-            )
-        return tuple(spans)

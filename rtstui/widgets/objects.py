@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Object
 from rtsd.core.plural import plural
+from rtstui import channel
 from rtstui.format import (
     UNKNOWN,
     age,
@@ -35,6 +36,9 @@ WIDE = 100
 
 ORDERS = ("trouble", "name", "rows", "last change", "configuration")
 """The orders that the key s steps through. Trouble first: where there is room for few, those are needed."""
+
+PULLED = "pull"
+"""What the journal calls a change that Interval Sync has read, in small letters."""
 
 WIDE_BAR = 20
 """Width in cells of a progress bar from which there is room for the rate beside it."""
@@ -84,6 +88,8 @@ class Objects(Table):
             return "Objects", ""
         rows = sum(item.rows for item in state.status.objects)
         below = f"{plural(len(keys), 'object')} · {plural(rows, 'row')}"
+        if left_out := channel.left_out(state.status):
+            below += f" · {left_out} by Interval Sync"
         if not state.live and state.status_at is not None:
             below = f"as of {clock(state.status_at.isoformat())} · {below}"
         if not self._tight:
@@ -117,7 +123,7 @@ class Objects(Table):
         sign = sign_of(item)
         first: list[Span] = [
             (fit(item.name, _name_width(width)) + " ", "bold"),
-            (fit(sign.text, 12) + " ", sign.role),
+            (fit(self._state_of(item), 12) + " ", sign.role),
             (right(count(item.rows), 11) + " ", ""),
         ]
         if item.state in {"loading", "pending"} and item.progress < 1:
@@ -136,6 +142,13 @@ class Objects(Table):
             first.append((right(fresh, 7) + "  ", ""))
         return (*first, *_drift(item, self))
 
+    def _state_of(self, item: Object) -> str:
+        """Return an object's state; a live one that Interval Sync reads beside the channel says so."""
+        status, said = self.state.status, sign_of(item).text
+        if status is None or item.state != "live" or drift_of(item):
+            return said
+        return f"{said}, {PULLED}" if channel.is_left_out(status, item) else said
+
 
 class ObjectCard(Panel):
     """The chosen object in full."""
@@ -148,9 +161,10 @@ class ObjectCard(Panel):
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """The meaning of its state, and all its numbers."""
-        objects = self.state.status.objects if self.state.status else []
+        status = self.state.status
+        objects = status.objects if status else []
         item = next((shown for shown in objects if shown.name == self.chosen), None)
-        if item is None:
+        if status is None or item is None:
             return [(("Choose an object above.", "dim"),)]
         now = self.state.now()
         sign = sign_of(item)
@@ -168,8 +182,8 @@ class ObjectCard(Panel):
             f"{day_clock(item.as_of, now)} ({age(item.as_of, now)} ago)" if item.as_of else "not complete yet"
         )
         rows.append((("complete to ", "dim"), (shown, "")))
-        changed = f"{age(item.last_change_at, now)} ago" if item.last_change_at else "none seen"
-        rows.append((("last change ", "dim"), (changed, "")))
+        changed = f"last {age(item.last_change_at, now)} ago" if item.last_change_at else "none seen"
+        rows.append((("changes by  ", "dim"), channel.arrives_by(status, item), (f", {changed}", "")))
         rows.append(
             (("fresh       ", "dim"), (f"{freshness(item)}  (p50 / p95 / p99, from commit to mirror)", ""))
         )

@@ -18,7 +18,7 @@ NAMES = {
     "DailyBulkV2QueryFileStorageMB": "Bulk query MB",
     "DailyAsyncApexExecutions": "async Apex",
     "DailyStreamingApiEvents": "streaming events",
-    "DailyDeliveredPlatformEvents": "platform events",
+    "DailyDeliveredPlatformEvents": "event deliveries",
 }
 """Salesforce's names of its limits (REST API guide, Limits), and ours for people."""
 
@@ -92,14 +92,14 @@ class Quota(Panel):
         return rows
 
     def _row(self, limit: Limit, width: int) -> Row:
-        size = max(6, min(40, width - 37))
+        size = max(6, min(40, width - 38))
         role = limit_role(limit)
         return (
-            (fit(limit_name(limit), 15) + " ", ""),
+            (fit(limit_name(limit), 16) + " ", ""),
             *split_bar(limit, size),
             (right(percent(used_share(limit)), 5) + " ", role),
             (WARN_MARKS[role] + " ", role),
-            forecast(limit, self, width - size - 24),
+            forecast(limit, self, width - size - 25),
         )
 
 

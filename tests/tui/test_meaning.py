@@ -25,7 +25,7 @@ def test_every_mode_of_the_daemon_has_a_sign() -> None:
 def test_a_notice_fits_two_lines_of_the_smallest_screen(scenario: str) -> None:
     """The one thing to know first is never cut in half."""
     said = notice(filled(SCENARIOS[scenario]()))
-    if scenario in {"live", "healthy", "drifting", "repaired"}:
+    if scenario in {"live", "healthy", "captured", "drifting", "repaired"}:
         assert said is None
     else:
         assert said is not None
@@ -101,6 +101,8 @@ def test_fresh_is_green_only_in_real_time() -> None:
         "error": "error",
         "deferred": "warn",
         "paused": "off",
+        "captured": "ok",
+        "stream_down": "warn",
         "drifting": "ok",
         "repaired": "ok",
     }

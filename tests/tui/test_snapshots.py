@@ -72,11 +72,22 @@ async def chosen(pilot: Pilot[int]) -> None:
     await settled(pilot)
 
 
-@pytest.mark.parametrize("scenario", ["loading", "silent", "empty", "error", "deferred", "paused"])
+@pytest.mark.parametrize(
+    "scenario", ["loading", "silent", "empty", "error", "deferred", "paused", "captured", "stream_down"]
+)
 def test_scenario(snap_compare: Compare, scenario: str) -> None:
     """The overview in each state of the daemon, at the smallest full size."""
     journal = {"empty": 0, "loading": 12}.get(scenario, 400)
     app = still_app(filled(SCENARIOS[scenario](), events(1, journal)))
+    assert pictured(snap_compare, app, "small")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "view"), [("captured", "objects"), ("captured", "conditions"), ("stream_down", "conditions")]
+)
+def test_channel(snap_compare: Compare, scenario: str, view: str) -> None:
+    """How changes arrive by a subscription: what it says of itself, and of what it leaves out."""
+    app = still_app(answered(filled(SCENARIOS[scenario]())), view=VIEWS[view])
     assert pictured(snap_compare, app, "small")
 
 

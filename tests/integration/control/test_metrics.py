@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtsd.control.protocol import Stream
 from tests.support.inprocess.control import Socket
 from tests.support.inprocess.rig import Rig, Start
 
@@ -67,6 +68,34 @@ async def test_metrics_say_what_status_says(socket: Socket) -> None:
     assert found["rtsd_storage_ok"] == 1
     assert found["rtsd_database_bytes"] > 0
     assert found["process_open_fds"] > 0
+
+
+async def test_a_subscription_has_values(socket: Socket) -> None:
+    """The names are there on every channel, the values where there is a subscription."""
+    without = await scrape(socket)
+    assert values(without)["rtsd_push_channel{channel=gateway}"] == 1
+    assert not [series for series in values(without) if series.startswith("rtsd_stream_")]
+    assert "rtsd_stream_replay_age_seconds" in names(without)
+    views = socket.rig.parts.views
+    views.channel = "cdc"
+    views.stream = lambda: Stream(
+        topic="/data/ChangeEvents",
+        connected=False,
+        replay_age_s=200_000,
+        deliveries_24h=410,
+        deliveries_ours_24h=400,
+        deliveries_max=25_000,
+    )
+    found = values(await scrape(socket))
+    assert {name: value for name, value in found.items() if name.startswith("rtsd_stream_")} == {
+        "rtsd_stream_connected": 0,
+        "rtsd_stream_replay_age_seconds": 200_000,
+        "rtsd_stream_deliveries_last_day{subscribers=rtsd}": 400,
+        "rtsd_stream_deliveries_last_day{subscribers=all}": 410,
+        "rtsd_stream_deliveries_max": 25_000,
+    }
+    assert found["rtsd_push_channel{channel=cdc}"] == 1
+    assert found["rtsd_push_channel{channel=gateway}"] == 0
 
 
 async def test_names_follow_the_conventions(socket: Socket) -> None:

@@ -23,6 +23,7 @@ from rtsd.control.protocol import (
     Quota,
     Relay,
     Status,
+    Stream,
 )
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, 250_000, tzinfo=UTC)
@@ -37,6 +38,7 @@ def _object(name: str, rows: int, *, seconds: float = 2, **more: object) -> Obje
     fields: dict[str, Any] = {
         "name": name,
         "state": "live",
+        "arrives_by": "push",
         "rows": rows,
         "expected_rows": rows,
         "counted_at": ago(3_900),
@@ -217,6 +219,61 @@ def relay_down() -> Status:
     return status
 
 
+def _streamed(channel: str, topic: str) -> Status:
+    """Changes come by a subscription, and no port is open."""
+    status = healthy()
+    status.gateway = Gateway()
+    status.push.channel = channel
+    status.push.stream = Stream(
+        topic=topic,
+        connected=True,
+        since=ago(18_000),
+        last_event_at=ago(1),
+        replay_age_s=1,
+        deliveries_24h=12_410,
+        deliveries_ours_24h=12_400,
+        deliveries_max=25_000,
+    )
+    status.quota.limits.append(
+        Limit(
+            name="DailyDeliveredPlatformEvents",
+            max=25_000,
+            remaining=12_590,
+            used_by_us=12_400,
+            used_by_others=10,
+            exhausted_at=ago(-30_000),
+        )
+    )
+    return status
+
+
+def captured() -> Status:
+    """Change Data Capture brings all objects but one, which is not selected; there is no package."""
+    status = _streamed("cdc", "/data/ChangeEvents")
+    status.package = Package()
+    status.objects[5].arrives_by = "interval"
+    return status
+
+
+def stream_down() -> Status:
+    """The package's events are not read: rtsd leaves the last deliveries to others."""
+    status = _streamed("stream", "/event/RTS_Push__e")
+    status.mode, status.mode_since, status.mode_reason = "interval", ago(600), "no push for silence_after"
+    stream, limit = status.push.stream, status.quota.limits[-1]
+    assert stream is not None
+    stream.connected, stream.since, stream.last_event_at = False, ago(200_000), ago(200_000)
+    stream.replay_age_s, stream.deliveries_24h, stream.deliveries_ours_24h = 200_000, 20_010, 20_000
+    stream.error = (
+        "20,010 of the org's 25,000 event deliveries of 24 hours are used, rtsd stops at 20,000 "
+        "([push] deliveries). Changes are read by Interval Sync until enough of them expire."
+    )
+    limit.remaining, limit.used_by_us = 4_990, 20_000
+    status.push.last_at = ago(200_000)
+    for item in status.objects:
+        item.arrives_by = "interval"
+    return status
+
+
 SCENARIOS: dict[str, Callable[[], Status]] = {
     "live": live,
     "healthy": healthy,
@@ -227,6 +284,8 @@ SCENARIOS: dict[str, Callable[[], Status]] = {
     "error": error,
     "deferred": deferred,
     "paused": paused,
+    "captured": captured,
+    "stream_down": stream_down,
     "drifting": drifting,
     "repaired": repaired,
 }

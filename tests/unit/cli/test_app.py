@@ -40,7 +40,16 @@ def test_each_verb_is_there_and_teaches(verb: str, rtsd: Rtsd) -> None:
 def test_every_verb_file_is_a_verb() -> None:
     """A verb that is written but not listed could not be used."""
     files = {path.stem.replace("_", "-") for path in Path(app.__file__).parent.glob("*.py")}
-    assert files - set(VERBS) == {"--init--", "app", "ask", "estimate", "options", "output", "package-lines"}
+    assert files - set(VERBS) == {
+        "--init--",
+        "app",
+        "ask",
+        "estimate",
+        "options",
+        "output",
+        "package-lines",
+        "subscription",
+    }
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -24,9 +24,10 @@ def test_status_shows_the_stream(rtsd: Rtsd, daemon: Any) -> None:
     shown = daemon.answers["GET /v1/status"] = deepcopy(daemon.answers["GET /v1/status"])
     stream: dict[str, Any] = {"topic": "/event/RTS_Push__e", "connected": None}
     shown["push"] = {**shown["push"], "channel": "stream", "stream": stream}
-    assert "/event/RTS_Push__e, not connected yet, last event never" in rtsd("status").out
+    assert "channel   stream, /event/RTS_Push__e" in rtsd("status").out
+    assert "stream    not connected yet\n          last event never, position not known" in rtsd("status").out
     stream |= {"connected": False, "since": shown["now"], "error": "No such topic. Deploy the package."}
-    assert "not connected for 0 ms, last event never; No such topic. Deploy" in rtsd("status").out
+    assert "not connected for 0 ms: No such topic. Deploy" in rtsd("status").out
 
 
 def test_status_tells_all_at_one_look(rtsd: Rtsd, daemon: Any) -> None:

@@ -53,7 +53,7 @@ ABOUT_APEX = {
     "rtsd/workflows/installation/": "the Apex package",
     "rtssim/": "the simulated org runs the Apex package and its triggers",
     "rtstui/documents.py": "the Apex package",
-    "rtstui/widgets/conditions.py": "the Apex package",
+    "rtstui/widgets/channel.py": "the Apex package",
 }
 """Where a trigger is an Apex trigger without saying so, and why; how a path begins is enough."""
 
