@@ -134,7 +134,7 @@ def _complete(
     modified = fields.get(MODIFIED)
     change.fields, change.partial = converted, True
     change.modstamp = committed if modified is None else to_iso(modified // 1000 * 1000)
-    change.changed = sorted(names - _AUDIT) if names else []
+    change.changed = sorted(fields.keys() - _AUDIT) if is_update else []
 
 
 def _matters(name: str, value: Any, names: frozenset[str] | None) -> bool:

@@ -131,6 +131,7 @@ def test_a_name_may_be_a_text() -> None:
     values = {"Name": "Acme", "LastModifiedDate": MODIFIED}
     found = change("UPDATE", values, changedFields=[bits("Name", "LastModifiedDate")])
     assert found.fields == {"Name": "Acme", "LastModifiedDate": "2026-03-01T09:59:59.000Z"}
+    assert found.changed == ["Name"]
 
 
 def test_several_records() -> None:
