@@ -18,18 +18,30 @@ class Credit:
         """After `idle_s` without credit one event is asked for, whatever waits."""
         self._idle_s = idle_s
         self.outstanding = 0
+        self._in_flight = 0
+        """What was asked for, and no response counts yet."""
+        self._reported = 0
         self._since = now
         """When the credit last ran out."""
 
     def asked(self, count: int) -> None:
         """Record a request."""
+        self._in_flight += count
         self.outstanding = min(self.outstanding + count, MOST)
 
-    def received(self, pending: int, now: float) -> None:
-        """Record a response, which says how many events are still outstanding."""
-        if self.outstanding and not pending:
+    def received(self, events: int, pending: int, now: float) -> None:
+        """Record a response: its events, and how many it says are still outstanding.
+
+        Responses that were sent before a request arrived do not count it. They only count down; otherwise
+        each of them would cause another request.
+        """
+        if pending > self._reported - events:
+            self._in_flight = 0
+        self._reported = max(pending, 0)
+        outstanding = min(self._reported + self._in_flight, MOST)
+        if self.outstanding and not outstanding:
             self._since = now
-        self.outstanding = max(pending, 0)
+        self.outstanding = outstanding
 
     def due(self, now: float, *, has_room: bool) -> int:
         """Return how many events to ask for now: up to all, one if there is no room for them, or none."""

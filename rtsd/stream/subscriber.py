@@ -276,7 +276,7 @@ class _Stream:
             response = await self._subscription.response(wait)
             if response is not None:
                 self._heard_at = self._clock()
-                self._credit.received(response.pending_num_requested, self._heard_at)
+                self._credit.received(len(response.events), response.pending_num_requested, self._heard_at)
                 return response
 
     async def _ask(self) -> None:

@@ -9,7 +9,7 @@ def credit(outstanding: int) -> Credit:
     """The credit of a stream that has so much left at 100 s."""
     found = Credit(0.0, idle_s=40)
     found.asked(max(outstanding, 1))
-    found.received(outstanding, 100.0)
+    found.received(0 if outstanding else 1, outstanding, 100.0)
     return found
 
 
@@ -28,6 +28,19 @@ def test_requests_add_up_to_the_maximum() -> None:
     assert found.outstanding == MOST
 
 
+def test_responses_from_before_a_request_do_not_repeat_it() -> None:
+    """What is on its way does not count it yet; a request per event would end the stream."""
+    found = credit(LOW)
+    found.asked(MOST - LOW)
+    for pending in reversed(range(LOW)):
+        found.received(1, pending, 100)
+        assert found.due(100, has_room=True) == 0
+    found.received(3, MOST - LOW - 3, 100)
+    assert found.outstanding == MOST - LOW - 3
+    found.received(MOST - LOW - 3, 0, 100)
+    assert found.due(100, has_room=True) == MOST
+
+
 def test_without_room_one_event_keeps_the_stream_open() -> None:
     """Only once credit has run out, and shortly before Salesforce would close the stream."""
     assert credit(LOW).due(1_000, has_room=False) == 0
@@ -36,6 +49,6 @@ def test_without_room_one_event_keeps_the_stream_open() -> None:
     assert empty.due(140, has_room=False) == 1
     empty.asked(1)
     assert empty.due(500, has_room=False) == 0
-    empty.received(0, 500)
+    empty.received(1, 0, 500)
     assert empty.due(539, has_room=False) == 0
     assert empty.due(540, has_room=False) == 1
