@@ -63,6 +63,7 @@ _ACCOUNT = [
     Field("ParentId", "reference", 18, ("Account",)),
     Field("OwnerId", "reference", 18, ("User",)),
     *_address("BillingAddress"),
+    *_address("ShippingAddress"),
     Field("AnnualRevenue", "currency", 0),
     Field("NumberOfEmployees", "int", 0),
     Field("Industry", "picklist"),

@@ -37,6 +37,8 @@ class Habits:
     """Whether it writes what only some have seen: exponents, `4.0` for 4, a BOM, headers in lower case."""
     skew_s: float = 7.0
     covered_s: float = 95.0
+    captured: tuple[str, ...] = ()
+    """What is selected for Change Data Capture; without any the sync user may not use the Tooling API."""
 
 
 @dataclass
@@ -96,6 +98,10 @@ class Org:
         """End every session, and with it every query's cursor."""
         self._sessions.clear()
 
+    def knows(self, token: str) -> bool:
+        """Whether a session has not ended."""
+        return token in self._sessions
+
     def entity(self, name: str) -> SObject:
         """An object that the user sees; Refused when there is none."""
         found = next(
@@ -143,7 +149,7 @@ class Org:
             ]
             return Answer(told)
         self.calls[kind_of(asked)] += 1
-        if asked.token not in self._sessions:
+        if not self.knows(asked.token):
             raise Refused(401, "INVALID_SESSION_ID", "Session expired or invalid (please log in again)")
         if asked.path == "/services/oauth2/userinfo":
             if self.habits.odd:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.second_org.describe import describe, summary
-from tests.support.second_org.errors import Refused, no_field
+from tests.support.second_org.errors import Refused, no_field, no_object
 from tests.support.second_org.org import Answer, Asked, Org, as_record, not_found, route
 from tests.support.second_org.records import Field, SObject, as_json, long_id
 from tests.support.second_org.soql import parse
@@ -160,6 +160,34 @@ def query(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
 def query_more(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
     """The next page of SOQL."""
     return org.next_page(asked, found["version"], found["locator"], deleted=found["verb"] == "queryAll")
+
+
+@route("GET", "/tooling/query")
+def tooling(org: Org, asked: Asked, found: re.Match[str]) -> Answer:
+    """SOQL over what is selected for Change Data Capture (Tooling API, PlatformEventChannelMember)."""
+    if not org.habits.captured:
+        raise not_found()
+    names = ("Id", "DeveloperName", "EventChannel", "SelectedEntity")
+    members = SObject("PlatformEventChannelMember", "0v8", {name: Field(name) for name in names})
+    for number, entity in enumerate(org.habits.captured):
+        key = long_id(f"0v8Zq0000{number:06}")
+        row = (key, f"ChangeEvents_{entity}".replace("__", "_"), "ChangeEvents", entity)
+        members.rows[key] = dict(zip(names, row, strict=True))
+
+    def find(name: str) -> SObject:
+        if name.lower() != members.name.lower():
+            raise no_object(name)
+        return members
+
+    asks = parse(asked.query.get("q", ""), find)
+    rows = asks.rows(deleted=False)
+    kinds = [item.field for item in asks.items if item.field]
+    told = (
+        asks.sums(rows)
+        if asks.aggregate
+        else [as_record(members, row, kinds, found["version"]) for row in rows]
+    )
+    return Answer({"size": len(told), "totalSize": len(told), "done": True, "records": told})
 
 
 @route("POST", "/jobs/query")
