@@ -120,6 +120,11 @@ async def place() -> AsyncIterator[Home]:
         await mine.start()
         await live(mine)
         await touch(mine)
+
+        async def is_real_time() -> bool:
+            return bool((await mine.get("/v1/status"))["mode"] == "real_time")
+
+        await eventually(is_real_time, "the push is evidence")
         yield mine
 
 
