@@ -1,7 +1,7 @@
 """The Salesforce package: its source, and the file trees and zip archives generated for a deployment.
 
-`force-app` contains the files that are the same for every org; triggers, their tests, the remote site and the
-relay's user are generated per org. Generation is deterministic, so that a hash identifies a deployment.
+`force-app` contains the files that depend on the channel alone; triggers, their tests, the remote site and
+the relay's user are generated per org. Generation is deterministic, so that a hash identifies a deployment.
 Nothing here talks to an org.
 """
 

@@ -16,6 +16,7 @@ import sys
 from tests.bench import (
     audit,
     burst,
+    channels,
     during_load,
     feed,
     full_pushes,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "pushes": pushes.run,
     "full": full_pushes.run,
     "burst": burst.run,
+    "channels": channels.run,
     "loading": during_load.run,
     "overload": overload.run,
     "feed": feed.run,

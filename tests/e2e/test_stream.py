@@ -4,50 +4,22 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
-from rtsd import config
-from rtsd.workflows import capture
 from rtsd.workflows.demo.compare import compare
 from tests.support.processes.daemon import Daemon
-from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.processes.streaming import has_position, streaming
 from tests.support.waiting import eventually
 
 FEWEST, MOST = 1, 60
 """Pushes between two kills."""
 
 
-@asynccontextmanager
-async def streaming(channel: str = "stream") -> AsyncIterator[Rig]:
-    """An org that publishes events, and a daemon without a port that neither polls nor audits meanwhile."""
-    async with standing(
-        {"Contact": 30}, options=("--pubsub",), interval="1h", silence_after="1h", fingerprint_every="0s"
-    ) as rig:
-        path = rig.write_config(listen="")
-        push = f'[push]\nchannel = "{channel}"\nendpoint = "{rig.org.info["pubsub"]}"\n'
-        path.write_text(push + path.read_text())
-        await rig.org.control("switches", {"keepalive_s": 0.5})
-        if channel == "cdc":
-            assert (await capture.enable(config.load(path), ["Contact"])).is_done
-            yield rig
-            return
-        settings = {"channel": "stream", "objects": ["Contact"], "settings": {"Token__c": TOKEN}}
-        await rig.org.control("package/install", settings)
-        yield rig
-
-
 async def received(daemon: Daemon) -> int:
     """Pushes in the inbox, in this run and earlier ones."""
     return (await daemon.status()).push.received_24h
-
-
-async def has_position(daemon: Daemon) -> bool:
-    """Whether the stream has stored a position, if only that of a keepalive."""
-    stream = (await daemon.status()).push.stream
-    return stream is not None and stream.replay_age_s is not None
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
