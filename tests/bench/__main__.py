@@ -18,6 +18,7 @@ from tests.bench import (
     burst,
     channels,
     during_load,
+    events,
     feed,
     full_pushes,
     memory,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "full": full_pushes.run,
     "burst": burst.run,
     "channels": channels.run,
+    "events": events.run,
     "loading": during_load.run,
     "overload": overload.run,
     "feed": feed.run,
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=1_000_000, help="rows of the large audit (default 1M)")
     parser.add_argument("--pushes", type=int, default=6_000, help="pushes in a round (default 6,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="records of the burst (default 1M)")
+    parser.add_argument("--events", type=int, default=50_000, help="change events (default 50,000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)

@@ -20,6 +20,7 @@ from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
 from rtsd.core.capture import FREE_OBJECTS
 from rtsd.core.instant import to_iso
+from rtsd.core.quota import DELIVERIES
 from rtsd.core.signature import sign
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtsd.machine import random_token, wall_ms
@@ -54,6 +55,9 @@ silence_after = "{silence_ms}ms"
 interval = "2s"
 lookback = "1m"
 """
+
+ENOUGH_DELIVERIES = 10_000_000
+"""Event deliveries of the simulated org in 24 hours."""
 
 _CHANNELS = {
     "gateway": """\
@@ -138,6 +142,8 @@ async def start(
             org = await stack.enter_async_context(process.spawn(records=records, options=options))
         except RuntimeError as error:
             raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
+        if channel != "gateway":  # the demo edits more than the events of an org without the add-on
+            await org.control("limits", {DELIVERIES: ENOUGH_DELIVERIES})
         token = _write_files(place, org, records, silence_ms, channel)
         if channel == "stream":  # before the daemon asks for the topic
             await _install(org, list(records), channel, {"Token__c": token})
