@@ -30,7 +30,7 @@ def said(screens: dict[str, str], pattern: str) -> set[str]:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_figures_agree_with_the_status(scenario: str, size: tuple[int, int]) -> None:
-    """Verdicts, tabs, titles, tables and plots of all views, in ten states of the daemon."""
+    """Verdicts, tabs, titles, tables and plots of all views, in every scenario."""
     status = SCENARIOS[scenario]()
     app = still_app(answered(filled(status)))
     screens = {}
