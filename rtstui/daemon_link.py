@@ -56,7 +56,9 @@ class DaemonLink:
             attempt = 0
             while True:
                 was_live = self.state.live
-                error = await self._session()
+                # A task of its own: before Python 3.11.4 a group that fails leaves its task marked as
+                # cancelled, and a later time-out in that task ends it.
+                error = await asyncio.create_task(self._session(), name="session")
                 attempt = 1 if self.state.live or was_live else attempt + 1
                 await self._wait(error, attempt)
         finally:

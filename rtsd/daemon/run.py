@@ -65,7 +65,10 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
             await parts.gateway.stop()
 
     try:
-        await parts.runner.run_all(tuple(parts.services), stop, drain)
+        # A task of its own: before Python 3.11.4 a group that fails leaves its task marked as cancelled,
+        # and a time-out of the clean-up in that task would end it.
+        running = parts.runner.run_all(tuple(parts.services), stop, drain)
+        await asyncio.create_task(running, name="services")
     except BaseExceptionGroup as failures:
         expected, unexpected = failures.split(RtsError)
         if unexpected is None and expected is not None:

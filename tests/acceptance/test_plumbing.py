@@ -11,29 +11,37 @@ import pytest
 from rtsd.daemon.parts import Services
 from rtsd.daemon.run import run
 from rtsd.salesforce.transport import Timeouts
+from rtsd.services import Service
 from tests.support.inprocess.stand import Stand, Standing
+from tests.support.waiting import eventually
 
 RED_WITHIN_S = 10.0
 STREAM = '[push]\nchannel = "stream"\ntoken_file = "push-token"\nendpoint = "http://127.0.0.1:9"'
+CAPTURE = '[push]\nchannel = "cdc"\nendpoint = "http://127.0.0.1:9"'
+CHANNELS = {"subscriber": STREAM, "deliveries": STREAM, "capture": CAPTURE}
+"""The configuration with which a service is there; the others are in every daemon with a gateway."""
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Services)])
 @pytest.mark.parametrize("how", ["raises", "is cancelled"])
 async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, field: str, how: str) -> None:
     """Whichever service dies, in whatever way, the daemon ends loudly: nothing is green while broken."""
-    more = STREAM if field == "subscriber" else ""
-    org = await (await stand({"Account": 1}, listen="127.0.0.1:0", more=more)).start()
+    org = await (await stand({"Account": 1}, listen="127.0.0.1:0", more=CHANNELS.get(field, ""))).start()
     service = getattr(org.parts.services, field)
     if how == "raises":
         service.step = _fails
     running = asyncio.create_task(run(org.parts, asyncio.Event()))
-    await asyncio.sleep(0)
     if how == "is cancelled":
-        next(task for task in asyncio.all_tasks() if task.get_name() == service.name).cancel()
+        task = await eventually(lambda: _task_of(service), "the service runs")
+        task.cancel()
     async with asyncio.timeout(RED_WITHIN_S):
         with pytest.raises(ExceptionGroup) as ended:
             await running
     assert ended.group_contains(LookupError if how == "raises" else RuntimeError)
+
+
+def _task_of(service: Service) -> asyncio.Task[object] | None:
+    return next((task for task in asyncio.all_tasks() if task.get_name() == service.name), None)
 
 
 async def _fails() -> float:

@@ -12,6 +12,7 @@ from rtsd.daemon.parts import Services
 from rtsd.services import Service
 from rtsd.stream.subscriber import Subscriber
 from rtsd.sync.capture import Capture
+from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.package_probe import PackageProbe
 from tests.support.inprocess.rig import Start
 
@@ -36,16 +37,14 @@ async def test_every_service_that_is_built_runs(start: Start) -> None:
     rig = await start({"Contact": 1})
     built = [service for service in existing() if service not in before]
     assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
-    assert (
-        len(built) == len(fields(Services)) - 2
-    )  # neither subscriber nor capture: the channel is the gateway
+    assert len(built) == len(fields(Services)) - 3  # not those of the stream: the channel is the gateway
 
 
 async def test_every_kind_of_service_is_built(start: Start) -> None:
     """A service that was written and is built nowhere would be dead code."""
     rig = await start({"Contact": 1})
     assert len(kinds()) > 10
-    assert {type(service) for service in rig.parts.services} == kinds() - {Subscriber, Capture}
+    assert {type(service) for service in rig.parts.services} == kinds() - {Subscriber, Deliveries, Capture}
 
 
 async def test_a_stream_has_a_subscriber(start: Start) -> None:
@@ -80,10 +79,11 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
         running = {service.name for service in parts.services}
     assert {field.name for field in fields(Services) if getattr(parts.services, field.name) is None} == {
         "capture",
+        "deliveries",
         "package_probe",
         "subscriber",
     }
-    assert len(running) == len(fields(Services)) - 3
+    assert len(running) == len(fields(Services)) - 4
 
 
 async def test_random_bytes_are_the_machines(start: Start) -> None:
