@@ -32,7 +32,7 @@ async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, field: s
         service.step = _fails
     running = asyncio.create_task(run(org.parts, asyncio.Event()))
     if how == "is cancelled":
-        task = await eventually(lambda: _task_of(service), "the service runs")
+        (task,) = await eventually(lambda: _tasks_of(service), "the service runs")
         task.cancel()
     async with asyncio.timeout(RED_WITHIN_S):
         with pytest.raises(ExceptionGroup) as ended:
@@ -40,8 +40,8 @@ async def test_ac_14_a_task_that_dies_stops_the_daemon(stand: Standing, field: s
     assert ended.group_contains(LookupError if how == "raises" else RuntimeError)
 
 
-def _task_of(service: Service) -> asyncio.Task[object] | None:
-    return next((task for task in asyncio.all_tasks() if task.get_name() == service.name), None)
+def _tasks_of(service: Service) -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == service.name]
 
 
 async def _fails() -> float:
