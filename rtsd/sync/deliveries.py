@@ -24,7 +24,7 @@ log = structlog.get_logger("rtsd.deliveries")
 class Deliveries(Service):
     """Counts deliveries, and says whether rtsd may subscribe."""
 
-    name = "deliveries"
+    name = "event_deliveries"
 
     def __init__(
         self, budget: DeliveryBudget, limits: Limits, ledger: StoredLedger, now: Callable[[], Millis]

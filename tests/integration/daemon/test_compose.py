@@ -53,6 +53,8 @@ async def test_a_stream_has_a_subscriber(start: Start) -> None:
     rig.listen = ""
     async with rig.running() as parts:
         assert {type(service) for service in parts.services} == kinds() - {Capture}
+        names = [service.name for service in parts.services]
+        assert sorted(set(names)) == sorted(names)
 
 
 async def test_change_events_need_no_package(start: Start) -> None:
