@@ -246,8 +246,9 @@ class OrgServer:
             return web.Response(status=reply.status, body=body or None, headers=headers)
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.content_length = len(body)
-        await response.prepare(request)
-        await _send_broken(request, response, iter([body]), fault, len(body))
+        with suppress(ConnectionError):  # a client may leave
+            await response.prepare(request)
+            await _send_broken(request, response, iter([body]), fault, len(body))
         return response
 
     async def _stream(
@@ -269,12 +270,12 @@ class OrgServer:
             chunks = _compressed(chunks)
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.enable_chunked_encoding()
-        await response.prepare(request)
         fault = self.faults.hit(("cut", "stall", "slow"), request.path)
-        if fault is not None:
-            await _send_broken(request, response, chunks, fault, page.size)
-            return response
         with suppress(ConnectionError):  # a client may leave
+            await response.prepare(request)
+            if fault is not None:
+                await _send_broken(request, response, chunks, fault, page.size)
+                return response
             async for chunk in _read_ahead(chunks):
                 await response.write(chunk)
             await response.write_eof()

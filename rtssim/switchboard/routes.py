@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -112,15 +113,16 @@ class Switchboard:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         rows = self._server.org.snapshot(request.match_info["object"])
         first = next(rows, None)  # fails for an unknown object, before the answer begins
-        await response.prepare(request)
         pending = [] if first is None else [first]
-        for row in rows:
-            pending.append(row)
-            if len(pending) >= ROWS_PER_WRITE:
-                await response.write(msgspec.json.Encoder().encode_lines(pending))
-                pending = []
-        await response.write(msgspec.json.Encoder().encode_lines(pending))
-        await response.write_eof()
+        with suppress(ConnectionError):  # a client may leave
+            await response.prepare(request)
+            for row in rows:
+                pending.append(row)
+                if len(pending) >= ROWS_PER_WRITE:
+                    await response.write(msgspec.json.Encoder().encode_lines(pending))
+                    pending = []
+            await response.write(msgspec.json.Encoder().encode_lines(pending))
+            await response.write_eof()
         return response
 
     # -- faults -------------------------------------------------------------------------------------
