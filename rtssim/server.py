@@ -90,7 +90,14 @@ class OrgServer:
             self.limits,
             self.faults,
             self.switches,
-            publication=Publication(org, self.bus, self.channels, self.faults, self.event_switches),
+            publication=Publication(
+                org,
+                self.bus,
+                self.channels,
+                self.faults,
+                switches=self.event_switches,
+                api_switches=self.switches,
+            ),
             heartbeat_s=heartbeat_s,
         )
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)

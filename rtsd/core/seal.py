@@ -26,15 +26,17 @@ class SealRule:
     """
 
     def __init__(self, *, demanded: bool) -> None:
-        self._demanded = demanded
-        self._since: int | None = None
-        """When the first sealed document was signed, in Unix seconds."""
+        self.demanded = demanded
+        self.since: int | None = None
+        """When the first sealed document since the demand was signed, in Unix seconds."""
 
     def check(self, signed_at: int, *, sealed: bool) -> None:
         """Take a verified document into account, signed at that time (Unix s). Raises UnsealedPush."""
+        if not self.demanded:
+            return
         if sealed:
-            self._since = signed_at if self._since is None else min(self._since, signed_at)
-        elif self._demanded and self._since is not None and signed_at > self._since + CHANGE_OVER_S:
+            self.since = signed_at if self.since is None else min(self.since, signed_at)
+        elif self.since is not None and signed_at > self.since + CHANGE_OVER_S:
             raise UnsealedPush(
                 "an open document, although [push] sealed = true and the package has sealed others",
                 "find out who cleared Sealed__c in RTS_Settings__c; `rtsd package deploy` sets it again",

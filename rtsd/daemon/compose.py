@@ -113,7 +113,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
             reloader=reloader,
         ),
     )
-    await _restore(parts)
+    await _restore(parts, stream)
     await rules.start(rule_engine, readers.describer, config)
     await _open(parts, stack, meters)
     return parts
@@ -351,10 +351,12 @@ def _reloader(
     )
 
 
-async def _restore(parts: Parts) -> None:
+async def _restore(parts: Parts, stream: StreamChannel | None) -> None:
     """Restore the state of the last run; on a first start, ask the org for its identity."""
     if not await parts.base.org.restore():
         await patiently(parts.base.org.identify, parts.base.machine.sleep, lasting=ends_start)
+    if stream is not None:
+        await stream.receiver.restore()
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()

@@ -46,6 +46,7 @@ class StreamChannel:
 
     topic: str
     subscriber: Service
+    receiver: InboxReceiver | ChangeReceiver
     state: StreamState
     deliveries: Deliveries
 
@@ -129,7 +130,7 @@ def stream_channel(
         now=base.machine.wall,
         jitter=lambda: base.machine.random_bytes(1)[0] / 255,
     )
-    return StreamChannel(topic, subscriber, subscriber.state, deliveries)
+    return StreamChannel(topic, subscriber, receiver, subscriber.state, deliveries)
 
 
 def _receiver(

@@ -38,6 +38,7 @@ ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
 
 _POSITION = "position of {}"
+_SEALED_SINCE = "sealed since"
 
 
 class Arrival(NamedTuple):
@@ -103,15 +104,20 @@ class Inbox(Service):
         self.wake.set()
         return await outcome
 
-    async def append_from_stream(self, arrivals: Sequence[Arrival], stream: str, position: bytes) -> None:
+    async def append_from_stream(
+        self, arrivals: Sequence[Arrival], stream: str, position: bytes, *, sealed_since: int | None = None
+    ) -> None:
         """Store the pushes that a stream brought with its position after them, all or nothing.
 
-        A push whose id was received before is not stored again. Raises StoreError.
+        `sealed_since`, if given, is what `sealed_since` returns from then on. A push whose id was received
+        before is not stored again. Raises StoreError.
         """
         async with self.file.transaction() as tx:
             if arrivals:
                 await self._add(tx, arrivals)
             await meta.put(tx, _POSITION.format(stream), base64.b64encode(position).decode())
+            if sealed_since is not None:
+                await meta.put(tx, _SEALED_SINCE, str(sealed_since))
         if arrivals:
             self.arrived.set()
 
@@ -119,6 +125,16 @@ class Inbox(Service):
         """The position of a stream (a replay id), or None if it never ran."""
         found = await meta.get(self.file, _POSITION.format(stream))
         return None if found is None else base64.b64decode(found)
+
+    async def sealed_since(self) -> int | None:
+        """When the first sealed document was signed (Unix s); None if none came."""
+        found = await meta.get(self.file, _SEALED_SINCE)
+        return None if found is None else int(found)
+
+    async def forget_seals(self) -> None:
+        """Forget that sealed documents came. Raises StoreError."""
+        async with self.file.transaction() as tx:
+            await meta.remove(tx, _SEALED_SINCE)
 
     async def knows(self, webhook_ids: Sequence[str]) -> bool:
         """Whether all of these pushes were received."""

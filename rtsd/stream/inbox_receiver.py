@@ -34,6 +34,19 @@ class InboxReceiver(StoringReceiver):
         self._seal_rule = seal_rule
         self._parts = PartAssembly()
 
+    async def restore(self) -> None:
+        """Restore since when documents are sealed, while seals are demanded.
+
+        A start that does not demand them forgets it: the package may cease to seal, and the next demand loses
+        nothing until it seals again.
+        """
+        inbox = self._intake.inbox
+        since = await inbox.sealed_since()
+        if self._seal_rule.demanded:
+            self._seal_rule.since = since
+        elif since is not None:
+            await inbox.forget_seals()
+
     async def position(self) -> bytes | None:
         """Return the replay id to resume after; parts come again from there."""
         self._parts.clear()
@@ -47,7 +60,7 @@ class InboxReceiver(StoringReceiver):
         if given_up and not await intake.inbox.knows(given_up):
             await self.catch_up(_PARTS_MISSING)
         arrivals = [intake.arrival(found.webhook_id, found.push, now) for found in pushes]
-        await self._append(arrivals, self._parts.resume_from(position))
+        await self._append(arrivals, self._parts.resume_from(position), self._seal_rule.since)
         for found in pushes:
             intake.on_push(found.push, now)
 

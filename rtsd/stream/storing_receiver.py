@@ -50,6 +50,9 @@ class StoringReceiver:
         """Whether the inbox takes more now."""
         return self._intake.inbox.has_room
 
+    async def restore(self) -> None:
+        """Restore what the last run stored beside the position. Raises StoreError."""
+
     async def position(self) -> bytes | None:
         """Return the replay id to resume after."""
         return await self._intake.inbox.position(self._topic)
@@ -71,7 +74,10 @@ class StoringReceiver:
         self._signs.received(len(events))
         return self._intake.now()
 
-    async def _append(self, arrivals: Sequence[Arrival], position: bytes) -> None:
+    async def _append(
+        self, arrivals: Sequence[Arrival], position: bytes, sealed_since: int | None = None
+    ) -> None:
         """Store pushes with the position to resume from. Raises StoreError."""
-        await self._intake.inbox.append_from_stream(arrivals, self._topic, position)
+        inbox = self._intake.inbox
+        await inbox.append_from_stream(arrivals, self._topic, position, sealed_since=sealed_since)
         self._reported = ""

@@ -81,8 +81,7 @@ class Callouts:
             return 0, "closed"
         self.statistics.attempts += 1
         body = msgspec.json.encode({**document, "sent": push_stamp(self._clock.now())})
-        by_org = self._switches.push_timestamp_by_org_clock
-        stamp = str(int(self._clock.now().timestamp() if by_org else time.time()))
+        stamp = timestamp(self._clock, self._switches)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,
@@ -103,6 +102,11 @@ class Callouts:
         self.statistics.answers[str(status)] += 1
         self.sent.set()
         return status, text
+
+
+def timestamp(clock: Clock, switches: ApiSwitches) -> str:
+    """Return the `webhook-timestamp` of an attempt that is made now (Unix s)."""
+    return str(int(clock.now().timestamp() if switches.push_timestamp_by_org_clock else time.time()))
 
 
 def sign(token: str, message_id: str, stamp: str, body: bytes) -> str:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import os
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from rtssim.apex_package.callouts import push_stamp, sign
+from rtssim.apex_package.callouts import push_stamp, sign, timestamp
 from rtssim.apex_package.relay import REFUSAL
 from rtssim.apex_package.settings import PUSH_EVENT
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from rtssim.bus.event_bus import EventBus
     from rtssim.faults import Faults
     from rtssim.org import Org
-    from rtssim.switches import EventSwitches
+    from rtssim.switches import ApiSwitches, EventSwitches
 
 BLOCK_BITS, BLOCK_BYTES = 128, 16
 
@@ -33,13 +32,21 @@ class Publication:
     """Publishes documents in the parts that fit an event."""
 
     def __init__(
-        self, org: Org, bus: EventBus, channels: Channels, faults: Faults, switches: EventSwitches
+        self,
+        org: Org,
+        bus: EventBus,
+        channels: Channels,
+        faults: Faults,
+        *,
+        switches: EventSwitches,
+        api_switches: ApiSwitches,
     ) -> None:
         self._org = org
         self._faults = faults
         self._bus = bus
         self._channels = channels
         self._switches = switches
+        self._api_switches = api_switches
 
     def publish(self, settings: PackageSettings, message_id: str, document: dict[str, Any]) -> str | None:
         """Sign a document and publish it, sealed if settings or switch say so; return why it was refused."""
@@ -51,8 +58,8 @@ class Publication:
         token = settings.token
         if is_sealed:
             payload = sealed(token, payload)
-        timestamp = str(int(time.time()))
-        signature = sign(token, message_id, timestamp, payload)
+        signed_at = timestamp(self._org.clock, self._api_switches)
+        signature = sign(token, message_id, signed_at, payload)
         text = base64.b64encode(payload).decode()
         size = self._switches.push_part_chars
         parts = [text[start : start + size] for start in range(0, len(text), size)]
@@ -63,7 +70,7 @@ class Publication:
                 "CreatedById": self._org.sync_user.user_id,
                 "EventUuid": str(uuid.uuid4()),
                 "Id__c": message_id,
-                "Timestamp__c": timestamp,
+                "Timestamp__c": signed_at,
                 "Signature__c": signature,
                 "Part__c": float(number),
                 "Parts__c": float(len(parts)),

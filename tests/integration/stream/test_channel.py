@@ -9,6 +9,7 @@ import pytest
 from rtsd import config
 from rtsd.core.mode import Mode
 from rtsd.core.quota import DELIVERIES
+from rtsd.core.seal import CHANGE_OVER_S
 from rtsd.errors import ConfigError
 from rtsd.services import UNTIL_WOKEN
 from rtsd.store import inbox
@@ -113,6 +114,30 @@ async def test_forged_events_are_refused_and_counted(rig: Rig) -> None:
         await edit(rig, "genuine")
         await arrived(rig, "genuine")
         assert await rig.rows("SELECT 1 FROM _rts_journal WHERE detail LIKE '%forged%'") == []
+
+
+async def test_a_restart_remembers_that_events_are_sealed(rig: Rig) -> None:
+    """Open ones are refused at once; a start that does not demand seals forgets, as the package may stop."""
+    rig.more = PUSH + "sealed = true\n"
+    await rig.sim.control("switches", {"push_sealed": True, "push_timestamp_by_org_clock": True})
+    async with subscribed(rig):
+        await rig.load()
+        await edit(rig, "sealed")
+        await arrived(rig, "sealed")
+    rig.advance(CHANGE_OVER_S + 60)
+    await rig.sim.control("switches", {"push_sealed": False})
+    await edit(rig, "open")
+    async with subscribed(rig):
+        await eventually(lambda: rejected(rig), "a rejection")
+        assert await rig.rows("SELECT 1 FROM _rts_journal WHERE detail LIKE '%open%'") == []
+    rig.more = PUSH
+    async with subscribed(rig):
+        await edit(rig, "open again")
+        await arrived(rig, "open again")
+    rig.more = PUSH + "sealed = true\n"
+    async with subscribed(rig):
+        await edit(rig, "not sealed yet")
+        await arrived(rig, "not sealed yet")
 
 
 async def rejected(rig: Rig) -> int:
