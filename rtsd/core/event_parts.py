@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rtsd.core.instant import MINUTE_MS, Millis
+from rtsd.core.position import Position
 from rtsd.core.signature import SignatureHeaders
 from rtsd.errors import MalformedPush
 
@@ -47,8 +48,8 @@ _Key = tuple[SignatureHeaders, int, bool]
 
 @dataclass(slots=True)
 class _Incomplete:
-    before: bytes
-    """The replay id to resume from in order to get all of its parts again."""
+    before: Position
+    """Where to resume from in order to get all of its parts again."""
     since: Millis
     texts: dict[int, str] = field(default_factory=dict)
 
@@ -63,10 +64,10 @@ class PartAssembly:
         self._given_up: list[str] = []
         self._completed: dict[_Key, None] = {}
 
-    def add(self, part: Part, before: bytes, now: Millis) -> Document | None:
+    def add(self, part: Part, before: Position, now: Millis) -> Document | None:
         """Add a part; return the document that it completes.
 
-        `before` is the replay id before the part's event, `now` the local time (ms). Raises MalformedPush for
+        `before` is the position before the part's event, `now` the local time (ms). Raises MalformedPush for
         a number that cannot be.
         """
         if not 1 <= part.number <= part.total <= MOST_PARTS:
@@ -106,8 +107,8 @@ class PartAssembly:
         self._completed.clear()
         self._held = 0
 
-    def resume_from(self, latest: bytes) -> bytes:
-        """Return the replay id to store when `latest` is the last that was read."""
+    def resume_from(self, latest: Position) -> Position:
+        """Return the position to store when `latest` is the last that was read."""
         return next((waiting.before for waiting in self._incomplete.values()), latest)
 
     @property

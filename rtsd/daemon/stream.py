@@ -53,12 +53,13 @@ class StreamChannel:
     def view(self, now: Millis) -> protocol.Stream:
         """Return the channel's state for status."""
         state, ending, usage = self.state, self.state.ending, self.deliveries.usage
+        position_at = self.receiver.position_at
         return protocol.Stream(
             topic=self.topic,
             connected=state.connected,
             since=iso(state.since),
             last_event_at=iso(state.last_event_at),
-            replay_age_s=None if state.last_response_at is None else (now - state.last_response_at) // 1000,
+            replay_age_s=None if position_at is None else max(now - position_at, 0) // 1000,
             deliveries_24h=None if usage is None else usage.used,
             deliveries_ours_24h=self.deliveries.ours(),
             deliveries_max=None if usage is None else usage.highest,

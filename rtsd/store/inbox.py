@@ -17,6 +17,7 @@ import msgspec
 
 from rtsd.core.daily_count import MAX_MINUTES, DailyCount
 from rtsd.core.instant import MINUTE_MS, Millis
+from rtsd.core.position import Position
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import UNTIL_WOKEN, Service
@@ -38,6 +39,7 @@ ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
 
 _POSITION = "position of {}"
+_POSITION_AT = "time of the position of {}"
 _SEALED_SINCE = "sealed since"
 
 
@@ -105,7 +107,7 @@ class Inbox(Service):
         return await outcome
 
     async def append_from_stream(
-        self, arrivals: Sequence[Arrival], stream: str, position: bytes, *, sealed_since: int | None = None
+        self, arrivals: Sequence[Arrival], stream: str, position: Position, *, sealed_since: int | None = None
     ) -> None:
         """Store the pushes that a stream brought with its position after them, all or nothing.
 
@@ -115,16 +117,18 @@ class Inbox(Service):
         async with self.file.transaction() as tx:
             if arrivals:
                 await self._add(tx, arrivals)
-            await meta.put(tx, _POSITION.format(stream), base64.b64encode(position).decode())
+            await meta.put(tx, _POSITION.format(stream), base64.b64encode(position.replay_id).decode())
+            await meta.put(tx, _POSITION_AT.format(stream), str(position.at or ""))
             if sealed_since is not None:
                 await meta.put(tx, _SEALED_SINCE, str(sealed_since))
         if arrivals:
             self.arrived.set()
 
-    async def position(self, stream: str) -> bytes | None:
-        """The position of a stream (a replay id), or None if it never ran."""
+    async def position(self, stream: str) -> Position | None:
+        """The position of a stream, or None if it never ran."""
         found = await meta.get(self.file, _POSITION.format(stream))
-        return None if found is None else base64.b64decode(found)
+        at = await meta.get(self.file, _POSITION_AT.format(stream))
+        return None if found is None else Position(base64.b64decode(found), int(at) if at else None)
 
     async def sealed_since(self) -> int | None:
         """When the first sealed document was signed (Unix s); None if none came."""

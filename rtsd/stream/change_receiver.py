@@ -9,6 +9,7 @@ from typing import Protocol
 from rtsd.core.change_event import ChangeEvent, Header, KindOf, change_event, header_of
 from rtsd.core.instant import to_iso
 from rtsd.core.payload import Changes
+from rtsd.core.position import Position
 from rtsd.errors import RtsError
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.endings import unreadable
@@ -45,7 +46,7 @@ class ChangeReceiver(StoringReceiver):
         super().__init__(intake, topic, signs=signs, catch_up=catch_up, report=report)
         self._objects = objects
 
-    async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
+    async def store(self, events: Sequence[BusEvent], position: Position) -> None:
         """Store what the events tell of mirrored objects, with the position.
 
         Raises StoreError, or StreamEnded for an event that cannot be understood: skipping it loses a change.

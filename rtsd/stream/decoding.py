@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import fastavro
 from fastavro.schema import SchemaParseException
 
+from rtsd.core.change_event import HEADER
 from rtsd.core.field_bitmap import EventLayout, layout_of
+from rtsd.core.instant import Millis
+from rtsd.core.position import Position
 from rtsd.stream import pubsub_pb2 as pb
 from rtsd.stream.endings import unreadable
 from rtsd.stream.pubsub_client import PubSubClient
@@ -18,10 +21,10 @@ from rtsd.stream.pubsub_client import PubSubClient
 
 @dataclass(frozen=True, slots=True)
 class BusEvent:
-    """A decoded event; `before` is the replay id of the event or keepalive before it."""
+    """A decoded event; `before` is the position of the event or keepalive before it."""
 
-    replay_id: bytes
-    before: bytes
+    position: Position
+    before: Position
     layout: EventLayout
     values: Mapping[str, Any]
 
@@ -37,8 +40,13 @@ class Decoder:
     def __init__(self) -> None:
         self._schemas: dict[str, _Schema] = {}
 
-    async def decode(self, client: PubSubClient, event: pb.ConsumerEvent, before: bytes) -> BusEvent:
-        """Decode an event. Raises StreamEnded, if its schema cannot be fetched or it does not fit."""
+    async def decode(
+        self, client: PubSubClient, event: pb.ConsumerEvent, before: Position, now: Millis
+    ) -> BusEvent:
+        """Decode an event that arrived at `now` (local ms).
+
+        Raises StreamEnded, if its schema cannot be fetched or it does not fit.
+        """
         schema_id = event.event.schema_id
         try:
             schema = self._schemas.get(schema_id)
@@ -50,7 +58,18 @@ class Decoder:
             raise unreadable(f"an event of schema {schema_id} cannot be decoded: {error}") from error
         if not isinstance(values, dict) or payload.read(1):
             raise unreadable(f"an event of schema {schema_id} is longer than its schema says")
-        return BusEvent(event.replay_id, before, schema.layout, values)
+        position = Position(event.replay_id, min(_published_at(values) or now, now))
+        return BusEvent(position, before, schema.layout, values)
+
+
+def _published_at(values: Mapping[str, Any]) -> Millis | None:
+    """Return the time of a change event's commit, or of a platform event's publication.
+
+    Both are milliseconds on Salesforce's clock (Pub/Sub API guide, Event Message Structure).
+    """
+    header = values.get(HEADER)
+    found = header.get("commitTimestamp") if isinstance(header, Mapping) else values.get("CreatedDate")
+    return found if isinstance(found, int) else None
 
 
 def _parsed(schema: dict[str, Any]) -> _Schema:

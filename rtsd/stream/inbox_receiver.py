@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from rtsd.core.event_parts import PartAssembly
 from rtsd.core.instant import Millis
+from rtsd.core.position import Position
 from rtsd.core.push_event import OpenedPush, opened, part_of
 from rtsd.core.seal import SealRule
 from rtsd.errors import PushError, RtsError, StoreError
@@ -35,11 +36,12 @@ class InboxReceiver(StoringReceiver):
         self._parts = PartAssembly()
 
     async def restore(self) -> None:
-        """Restore since when documents are sealed, while seals are demanded.
+        """Restore, too, since when documents are sealed, while seals are demanded.
 
         A start that does not demand them forgets it: the package may cease to seal, and the next demand loses
         nothing until it seals again.
         """
+        await super().restore()
         inbox = self._intake.inbox
         since = await inbox.sealed_since()
         if self._seal_rule.demanded:
@@ -47,12 +49,12 @@ class InboxReceiver(StoringReceiver):
         elif since is not None:
             await inbox.forget_seals()
 
-    async def position(self) -> bytes | None:
-        """Return the replay id to resume after; parts come again from there."""
+    async def position(self) -> Position | None:
+        """Return where to resume; parts come again from there."""
         self._parts.clear()
         return await super().position()
 
-    async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
+    async def store(self, events: Sequence[BusEvent], position: Position) -> None:
         """Store the pushes that the events complete, with the position to resume from. Raises StoreError."""
         intake, now = self._intake, self._received(events)
         pushes = [push for event in events if (push := await self._opened(event, now)) is not None]

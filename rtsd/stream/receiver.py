@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from rtsd.core.position import Position
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.endings import Ending
 
@@ -15,10 +16,10 @@ class Receiver(Protocol):
     def has_room(self) -> bool:
         """Whether more events can be taken now."""
 
-    async def position(self) -> bytes | None:
-        """Return the replay id to resume after; None for a stream that never ran."""
+    async def position(self) -> Position | None:
+        """Return where to resume; None for a stream that never ran."""
 
-    async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
+    async def store(self, events: Sequence[BusEvent], position: Position) -> None:
         """Store events and the position after them in one transaction. Raises CannotCommit or StoreError.
 
         Without events it is a keepalive. An event may come twice.

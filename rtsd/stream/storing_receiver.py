@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rtsd.core.instant import Millis
+from rtsd.core.position import Position
 from rtsd.errors import RtsError, StreamRefused
 from rtsd.store.inbox import Arrival
 from rtsd.stream.decoding import BusEvent
@@ -45,16 +46,20 @@ class StoringReceiver:
         self._report = report
         self._reported = ""
         """The code of the ending that was reported last, until something is stored."""
+        self.position_at: Millis | None = None
+        """The local time (ms) of the stored position; None if it is not known."""
 
     def has_room(self) -> bool:
         """Whether the inbox takes more now."""
         return self._intake.inbox.has_room
 
     async def restore(self) -> None:
-        """Restore what the last run stored beside the position. Raises StoreError."""
+        """Restore what the last run stored with the position. Raises StoreError."""
+        stored = await self.position()
+        self.position_at = None if stored is None else stored.at
 
-    async def position(self) -> bytes | None:
-        """Return the replay id to resume after."""
+    async def position(self) -> Position | None:
+        """Return where to resume."""
         return await self._intake.inbox.position(self._topic)
 
     async def catch_up(self, why: str) -> None:
@@ -75,9 +80,10 @@ class StoringReceiver:
         return self._intake.now()
 
     async def _append(
-        self, arrivals: Sequence[Arrival], position: bytes, sealed_since: int | None = None
+        self, arrivals: Sequence[Arrival], position: Position, sealed_since: int | None = None
     ) -> None:
         """Store pushes with the position to resume from. Raises StoreError."""
         inbox = self._intake.inbox
         await inbox.append_from_stream(arrivals, self._topic, position, sealed_since=sealed_since)
+        self.position_at = position.at
         self._reported = ""

@@ -15,6 +15,7 @@ import structlog
 
 from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import HOUR_MS, MINUTE_MS, Millis
+from rtsd.core.position import Position
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.salesforce.login import Token
 from rtsd.services import UNTIL_WOKEN, Service
@@ -106,7 +107,6 @@ class StreamState:
     """None until a stream's first response."""
     since: Millis | None = None
     last_event_at: Millis | None = None
-    last_response_at: Millis | None = None
     ending: Ending | None = None
     """How the last stream ended, until the next is proven."""
 
@@ -183,9 +183,11 @@ class Subscriber(Service):
         """Take what a stream brings, until it ends with StreamEnded."""
         position = await self._receiver.position()
         gap = self._gap or ("" if position is not None else _FIRST_STREAM)
-        async with client.subscription(self._endpoint.topic, None if gap else position) as subscription:
+        if gap or position is None:
+            position = Position(b"", self._now())  # the end of the bus, wherever that is
+        replay_id = None if gap else position.replay_id
+        async with client.subscription(self._endpoint.topic, replay_id) as subscription:
             stream = _Stream(subscription, self._receiver, self._allowance, self._patience)
-            before = b"" if gap else position or b""
             while True:
                 response = await stream.next(self._patience.latest_s if gap else None)
                 if gap:
@@ -193,21 +195,22 @@ class Subscriber(Service):
                     gap = self._gap = ""
                 if response is not None:
                     self._proven(response)
-                    events = await self._decoded(client, response, before)
-                    before = events[-1].replay_id if events else response.latest_replay_id
-                    await self._store(events, before)
+                    now = self._now()
+                    events = await self._decoded(client, response, position, now)
+                    position = events[-1].position if events else Position(response.latest_replay_id, now)
+                    await self._store(events, position)
                     self._failures = 0
 
     async def _decoded(
-        self, client: PubSubClient, response: pb.FetchResponse, before: bytes
+        self, client: PubSubClient, response: pb.FetchResponse, before: Position, now: Millis
     ) -> list[BusEvent]:
         events: list[BusEvent] = []
         for event in response.events:
-            events.append(await self._decoder.decode(client, event, before))
-            before = event.replay_id
+            events.append(await self._decoder.decode(client, event, before, now))
+            before = events[-1].position
         return events
 
-    async def _store(self, events: list[BusEvent], position: bytes) -> None:
+    async def _store(self, events: list[BusEvent], position: Position) -> None:
         try:
             async with asyncio.timeout(self._patience.store_s):
                 await self._receiver.store(events, position)
@@ -221,7 +224,6 @@ class Subscriber(Service):
             self.state.connected, self.state.since = True, now
             log.info("stream open", topic=self._endpoint.topic)
         self.state.ending = None
-        self.state.last_response_at = now
         if response.events:
             self.state.last_event_at = now
 

@@ -86,6 +86,34 @@ async def test_what_came_while_down_needs_no_call(rig: Rig) -> None:
         assert await rig.differences() == []
 
 
+async def test_the_age_of_the_position_outlives_a_restart(rig: Rig) -> None:
+    """It is known before the first response, and grows while rtsd is down; an old event is an old one."""
+    async with subscribed(rig):
+        await rig.load()
+        await edit(rig, "before")
+        await arrived(rig, "before")
+        assert await age(rig) < 60
+    rig.advance(2 * HOURS)
+    async with rig.running():
+        assert 2 * HOURS <= await age(rig) < 3 * HOURS
+    await edit(rig, "while down")
+    await rig.sim.control("switches", {"keepalive_s": 3_600})
+    rig.advance(60 * HOURS)
+    async with subscribed(rig):
+        await arrived(rig, "while down")
+        assert 60 * HOURS <= await age(rig) < 61 * HOURS
+    async with rig.running():
+        assert 60 * HOURS <= await age(rig) < 61 * HOURS
+
+
+async def age(rig: Rig) -> int:
+    """The age of the position in status (s)."""
+    stream = (await rig.parts.views.status()).push.stream
+    assert stream is not None
+    assert stream.replay_age_s is not None
+    return stream.replay_age_s
+
+
 async def test_what_the_bus_no_longer_has_is_read(rig: Rig) -> None:
     """After 72 hours: the journal says it, every object is read, deletions included."""
     async with subscribed(rig):

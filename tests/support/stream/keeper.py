@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rtsd.core.position import Position
 from rtsd.errors import CannotCommit
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.ledger import NullLedger
@@ -29,7 +30,7 @@ class Keeper:
     """Keeps what a subscriber stores, with the position, as one step; survives the subscriber."""
 
     events: list[BusEvent] = field(default_factory=list)
-    at: bytes | None = None
+    at: Position | None = None
     room: bool = True
     failures: int = 0
     """How many stores fail next."""
@@ -42,11 +43,11 @@ class Keeper:
         """As the test says."""
         return self.room
 
-    async def position(self) -> bytes | None:
+    async def position(self) -> Position | None:
         """The last one stored."""
         return self.at
 
-    async def store(self, events: Sequence[BusEvent], position: bytes) -> None:
+    async def store(self, events: Sequence[BusEvent], position: Position) -> None:
         """Keep events and position."""
         if self.failures:
             self.failures -= 1

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rtsd.core.event_parts import MOST_HELD, PATIENCE, Document, Part, PartAssembly
 from rtsd.core.payload import Test as AdminPing
+from rtsd.core.position import Position
 from rtsd.core.push_event import opened, part_of
 from rtsd.core.seal import CHANGE_OVER_S, SealRule, unseal
 from rtsd.core.signature import SignatureHeaders, sign
@@ -47,6 +48,11 @@ def seal(payload: bytes, token: bytes = TOKEN) -> bytes:
 def part(number: int, total: int, text: str = "x", name: str = "msg_1") -> Part:
     """A part of a document."""
     return Part(SignatureHeaders(name, "1600000000", "v1,x"), number, total, sealed=False, text=text)
+
+
+def at(replay_id: str) -> Position:
+    """A position."""
+    return Position(replay_id.encode(), 1)
 
 
 def test_an_open_document() -> None:
@@ -109,21 +115,21 @@ def test_parts_come_in_any_order_and_twice() -> None:
     random.Random(1).shuffle(order)
     assembly = PartAssembly()
     for number in (*order[:-1], *order[:3]):
-        assert assembly.add(part(number, 7, texts[number - 1]), b"before", 0) is None
-    whole = assembly.add(part(order[-1], 7, texts[order[-1] - 1]), b"before", 0)
+        assert assembly.add(part(number, 7, texts[number - 1]), at("before"), 0) is None
+    whole = assembly.add(part(order[-1], 7, texts[order[-1] - 1]), at("before"), 0)
     assert whole is not None
     assert whole.text == "".join(texts)
-    assert assembly.add(part(3, 7, texts[2]), b"later", 0) is None
+    assert assembly.add(part(3, 7, texts[2]), at("later"), 0) is None
     assert assembly.incomplete == 0
-    assert assembly.add(part(1, 1, "alone"), b"", 0) is not None
+    assert assembly.add(part(1, 1, "alone"), at(""), 0) is not None
 
 
 def test_a_document_that_was_not_stored_completes_again() -> None:
     """Once the stream is read again from the position before it, its parts are not taken for copies."""
     assembly = PartAssembly()
     for _ in range(2):
-        assert assembly.add(part(1, 2, "a"), b"1", 0) is None
-        whole = assembly.add(part(2, 2, "b"), b"2", 0)
+        assert assembly.add(part(1, 2, "a"), at("1"), 0) is None
+        whole = assembly.add(part(2, 2, "b"), at("2"), 0)
         assert whole is not None
         assert whole.text == "ab"
         assembly.clear()
@@ -133,10 +139,10 @@ def test_parts_of_different_documents_do_not_mix() -> None:
     """Nor those of a forged one with the same id."""
     assembly = PartAssembly()
     forged = part(2, 2, "forged")._replace(signed=SignatureHeaders("msg_1", "1600000000", "v1,forged"))
-    assert assembly.add(part(1, 2, "a"), b"1", 0) is None
-    assert assembly.add(forged, b"2", 0) is None
-    assert assembly.add(part(1, 2, "c", "msg_2"), b"3", 0) is None
-    whole = assembly.add(part(2, 2, "b"), b"4", 0)
+    assert assembly.add(part(1, 2, "a"), at("1"), 0) is None
+    assert assembly.add(forged, at("2"), 0) is None
+    assert assembly.add(part(1, 2, "c", "msg_2"), at("3"), 0) is None
+    whole = assembly.add(part(2, 2, "b"), at("4"), 0)
     assert whole is not None
     assert whole.text == "ab"
 
@@ -144,26 +150,26 @@ def test_parts_of_different_documents_do_not_mix() -> None:
 def test_the_position_stays_before_what_is_incomplete() -> None:
     """So that a restart reads those parts again."""
     assembly = PartAssembly()
-    assert assembly.resume_from(b"5") == b"5"
-    assembly.add(part(1, 2, "a"), b"5", 0)
-    assembly.add(part(1, 2, "c", "msg_2"), b"6", 0)
-    assert assembly.resume_from(b"9") == b"5"
-    assembly.add(part(2, 2, "b"), b"7", 0)
-    assert assembly.resume_from(b"9") == b"6"
+    assert assembly.resume_from(at("5")) == at("5")
+    assembly.add(part(1, 2, "a"), at("5"), 0)
+    assembly.add(part(1, 2, "c", "msg_2"), at("6"), 0)
+    assert assembly.resume_from(at("9")) == at("5")
+    assembly.add(part(2, 2, "b"), at("7"), 0)
+    assert assembly.resume_from(at("9")) == at("6")
     assembly.clear()
-    assert assembly.resume_from(b"9") == b"9"
+    assert assembly.resume_from(at("9")) == at("9")
 
 
 def test_what_stays_incomplete_is_given_up() -> None:
     """After ten minutes, or when too much is held; it is counted, so that the objects are read."""
     assembly = PartAssembly()
-    assembly.add(part(1, 2), b"5", 1_000)
+    assembly.add(part(1, 2), at("5"), 1_000)
     assert assembly.expire(1_000 + PATIENCE - 1) == []
     assert assembly.expire(1_000 + PATIENCE) == ["msg_1"]
-    assert assembly.resume_from(b"9") == b"9"
+    assert assembly.resume_from(at("9")) == at("9")
     half = "x" * (MOST_HELD // 2)
     for number in range(3):
-        assembly.add(part(1, 2, half, f"msg_{number}"), b"5", 0)
+        assembly.add(part(1, 2, half, f"msg_{number}"), at("5"), 0)
     assert assembly.incomplete == 2
     assert assembly.expire(0) == ["msg_0"]
     assert assembly.expire(0) == []
@@ -173,7 +179,7 @@ def test_what_stays_incomplete_is_given_up() -> None:
 def test_impossible_parts(number: int, total: int) -> None:
     """Numbers beyond the document."""
     with pytest.raises(MalformedPush, match="cannot be"):
-        PartAssembly().add(part(number, total), b"", 0)
+        PartAssembly().add(part(number, total), at(""), 0)
 
 
 def accepts(rule: SealRule, signed_at: int, *, sealed: bool) -> bool:
