@@ -85,19 +85,20 @@ class OrgServer:
         self.channels = Channels(org, self.event_switches)
         self.change_events = ChangeEvents(org, self.bus, self.channels, self.faults, self.event_switches)
         self.pubsub: PubSub | None = None
+        self.publication = Publication(
+            org,
+            self.bus,
+            self.channels,
+            self.faults,
+            switches=self.event_switches,
+            api_switches=self.switches,
+        )
         self.package = ApexPackage(
             org,
             self.limits,
             self.faults,
             self.switches,
-            publication=Publication(
-                org,
-                self.bus,
-                self.channels,
-                self.faults,
-                switches=self.event_switches,
-                api_switches=self.switches,
-            ),
+            publication=self.publication,
             heartbeat_s=heartbeat_s,
         )
         self.bulk = BulkQueries(org, self.limits, self.faults, self.switches)

@@ -357,6 +357,8 @@ async def _restore(parts: Parts, stream: StreamChannel | None) -> None:
         await patiently(parts.base.org.identify, parts.base.machine.sleep, lasting=ends_start)
     if stream is not None:
         await stream.receiver.restore()
+    if parts.channel.capture is not None:
+        await parts.channel.capture.restore()
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()

@@ -68,7 +68,7 @@ def channel_of(base: Base) -> Channel:
         package = PackageWatch(base.client, wanted, lambda: base.org.id, now)
     capture = None
     if config.push.channel == "cdc":
-        capture = Capture(base.client, config.push.topic, names, config.sync.describe_every)
+        capture = Capture(base.client, database, config.push.topic, names, config.sync.describe_every)
     covering = capture or package
     uncovered = covering.uncovered if covering else list
     push = PushActivity(active_at=monotonic())

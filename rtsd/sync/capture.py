@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import structlog
 
 from rtsd.core.instant import Millis
@@ -11,9 +12,12 @@ from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, Sa
 from rtsd.salesforce import capture
 from rtsd.salesforce.client import Client
 from rtsd.services import Service
+from rtsd.store import meta
+from rtsd.store.database import Database
 
 PURPOSE = "describe"
 """The purpose of its calls in the ledger."""
+_KEY = "captured_objects"
 
 log = structlog.get_logger("rtsd.capture")
 
@@ -21,14 +25,18 @@ log = structlog.get_logger("rtsd.capture")
 class Capture(Service):
     """Asks the org for the selected objects, when the daemon starts, every period, and on request.
 
-    Where the user may not read the selection, an object counts as selected once an event of it has come.
+    Until it has answered, the selection of the last run counts: what was missed then is judged by it. Where
+    the user may not read the selection, an object counts as selected once an event of it has come.
     """
 
     name = "capture"
 
-    def __init__(self, client: Client, topic: str, objects: Sequence[str], period_ms: Millis) -> None:
+    def __init__(
+        self, client: Client, database: Database, topic: str, objects: Sequence[str], period_ms: Millis
+    ) -> None:
         super().__init__()
         self._client = client
+        self._database = database
         self._topic = topic
         self._objects = objects
         self._period_s = period_ms / 1000
@@ -56,6 +64,11 @@ class Capture(Service):
         if self._selected is not None and object_name not in self._selected:
             self.wake.set()  # selected since the org was asked
 
+    async def restore(self) -> None:
+        """Restore the selection of the last run."""
+        found = await meta.get(self._database, _KEY)
+        self._selected = msgspec.json.decode(found, type=frozenset[str]) if found else None
+
     async def step(self) -> float:
         """Ask the org. Raises the errors that concern every call."""
         await self.refresh()
@@ -72,6 +85,9 @@ class Capture(Service):
             log.info("selection hidden", reason=error.message)
             return
         self._selected = frozenset(capture.selected(found, self._objects, self._topic))
+        if self._selected != before:
+            async with self._database.transaction() as tx:
+                await meta.put(tx, _KEY, msgspec.json.encode(sorted(self._selected)).decode())
         if before is not None and self._selected - before:
             for listener in self._listeners:
                 listener()

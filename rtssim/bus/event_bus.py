@@ -108,9 +108,19 @@ class EventBus:
         """Return the id of a position."""
         return self._instance.to_bytes(2, "big") + number.to_bytes(ID_BYTES - 2, "big")
 
+    @staticmethod
+    def number_of(replay_id: bytes) -> int:
+        """Return the position in a replay id, whether it can be resumed from or not."""
+        return int.from_bytes(replay_id[2:], "big")
+
+    @property
+    def newest(self) -> int:
+        """The position of the newest event that is kept; 0 if there is none."""
+        return self._numbers[-1] if self._numbers else 0
+
     def position(self, replay_id: bytes) -> int:
         """Return the position of a replay id; ReplayIdInvalid if it cannot be resumed from."""
-        number = int.from_bytes(replay_id[2:], "big")
+        number = self.number_of(replay_id)
         mine = len(replay_id) == ID_BYTES and int.from_bytes(replay_id[:2], "big") == self._instance
         if not mine or not self._horizon() <= number <= self._last:
             raise ReplayIdInvalid

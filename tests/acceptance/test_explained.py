@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from rtsd.cli import main
+from tests.support.inprocess.channels import connect, lose_pushes, on_every_channel
 from tests.support.inprocess.stand import Stand, Standing
 
 
@@ -69,10 +70,11 @@ async def test_ac_43_why_says_that_it_may_be_out_of_sight(stand: Standing, rtsd:
     assert "may not see it" in said.out
 
 
-async def test_history_names_each_source(stand: Standing, rtsd: Rtsd) -> None:
+@on_every_channel
+async def test_history_names_each_source(stand: Standing, rtsd: Rtsd, channel: str) -> None:
     """Values by time, each with the source that brought it; `--at` shows the record as it was then."""
-    org = await (await stand({"Lead": 5}, listen="127.0.0.1:0")).loaded()
-    await org.install_package("Lead")
+    org = await (await stand({"Lead": 5}, channel=channel)).loaded()
+    await connect(org, "Lead")
     record = org.ids("Lead")[0]
     company = next(row["Company"] for row in org.sql("SELECT Company FROM Lead WHERE Id=?", record))
     moments = []
@@ -81,7 +83,7 @@ async def test_history_names_each_source(stand: Standing, rtsd: Rtsd) -> None:
     await org.pushed()
     moments.append(org.parts.base.machine.wall())
     org.advance(600)
-    await org.simulated.fault("push_lost")
+    await lose_pushes(org)
     org.update("Lead", [record], Company="by window")
     org.advance(60)
     await org.read()

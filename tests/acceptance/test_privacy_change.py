@@ -15,6 +15,7 @@ from rtsd.store import indexes, rewriting
 from rtsd.store.database import Database
 from rtsd.store.inbox import Arrival
 from rtsd.workflows import check
+from tests.support.inprocess.channels import connect, on_every_channel
 from tests.support.inprocess.stand import Stand, Standing
 
 CANARY = {
@@ -216,11 +217,12 @@ async def test_what_is_only_masked_is_said_before_and_after(stand: Standing) -> 
     assert (await org.parts.views.status()).privacy == [], "it is said of this start"
 
 
-async def test_excluded_fields_never_get_in(stand: Standing) -> None:
+@on_every_channel
+async def test_excluded_fields_never_get_in(stand: Standing, channel: str) -> None:
     """Not by pushes either, which carry every field."""
     options = {"Contact": {"exclude": ["Phone"]}}
-    org = await (await stand({"Contact": 5}, objects=options, listen="127.0.0.1:0")).loaded()
-    await org.install_package("Contact")
+    org = await (await stand({"Contact": 5}, objects=options, channel=channel)).loaded()
+    await connect(org, "Contact")
     org.advance(60)
     org.update("Contact", org.ids("Contact"), LastName=SEEN, Phone="CANARY-7")
     await org.pushed()

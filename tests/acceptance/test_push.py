@@ -1,7 +1,8 @@
 """Push that dies quietly, and what its events mean: nothing is believed that was not seen to arrive.
 
-Cases 16 to 18 are told of streaming clients; here they are asked of signed pushes, which have no
-subscription and no replay id: what can hang, go stale or loop is an answer, a receiver and a window.
+The same cases for each push channel, but for what a channel does not have. Cases 16 to 18 are told of
+streaming clients. Signed posts have no subscription and no replay id: what can hang, go stale or loop there
+is an answer, a receiver and a window.
 """
 
 from __future__ import annotations
@@ -9,14 +10,32 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
+from functools import partial
+from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
+from rtsd.stream.subscriber import Patience
+from tests.support.inprocess.channels import (
+    connect,
+    lose_pushes,
+    on_every_channel,
+    on_the_bus,
+    send,
+    where_signed,
+)
 from tests.support.inprocess.pushes import document, push, settle, signed
 from tests.support.inprocess.stand import TOKEN, Row, Standing
 
-DAY_S = 86_400
+HOUR_S = 3_600
+DAY_S = 24 * HOUR_S
+
+
+def on_request(*values: object) -> Any:
+    """More of the same, for a machine that has the time."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
@@ -48,11 +67,62 @@ async def test_ac_16_an_answer_that_never_comes(stand: Standing) -> None:
     assert await org.equal("Lead") == 20
 
 
-async def test_ac_17_18_20_after_four_days_nothing_is_lost(stand: Standing) -> None:
-    """The receiver is gone for four days and every retry with it: a bounded catch-up, journalled, no loop."""
-    org = await stand({"Lead": 300}, listen="127.0.0.1:0")
+@on_the_bus
+async def test_ac_16_a_stream_that_falls_silent(
+    stand: Standing, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    """An open stream without responses is given up, and the next one brings what the bus kept."""
+    monkeypatch.setattr("rtsd.stream.subscriber.Patience", partial(Patience, silence_s=0.4))
+    org = await (await stand({"Lead": 20}, channel=channel)).loaded()
+    await connect(org, "Lead")
+    org.advance(60)
+    await org.simulated.fault("rpc_silent", count=1)
+    org.update("Lead", org.ids("Lead")[:3], Title="nobody is told")
+    await org.pushed()
+    (fault,) = (await org.simulated.control("faults", method="GET"))["faults"]
+    assert fault["hits"] == 1
+    await settle(org)
+    assert await org.equal("Lead") == 20
+
+
+@on_the_bus
+async def test_ac_20_the_bus_kept_what_came_in_seventy_hours(stand: Standing, channel: str) -> None:
+    """Gone for less than 72 hours: everything comes from the bus, and only partial rows are read, by id."""
+    org = await stand({"Lead": 300, "Account": 10}, channel=channel)
     await org.loaded()
-    await org.install_package("Lead")
+    await connect(org, "Lead", "Account")
+    await org.stop()
+    ids = org.ids("Lead")
+    for part in range(7):
+        org.advance(10 * HOUR_S)
+        org.update("Lead", ids[part * 20 : part * 20 + 20], Title=f"part {part}")
+        org.create("Lead", 5, Title=f"part {part}")
+        org.org.delete(org.org.admin, "Lead", ids[200 + part * 3 : 203 + part * 3])
+    await org.simulated.control("package/drain", {})
+    await org.start()
+    before = await org.calls()
+    async with org.taking():
+        pass
+    await settle(org)
+    spent = await org.calls() - before
+    read_by_id = {"collection_read": 1} if channel == "cdc" else {}
+    assert spent - Counter(limits=1, logins=1) == Counter(read_by_id)
+    assert await org.equal("Lead") == 300 + 35 - 21
+    before = await org.calls()
+    await org.parts.runner.step(org.parts.services.interval_sync)
+    assert await org.calls() - before == Counter(query=2, deleted=2)  # which every restart owes
+    assert [event for event in await org.journal("change") if event.source == "interval"] == []
+
+
+@on_every_channel
+async def test_ac_17_18_20_after_four_days_nothing_is_lost(stand: Standing, channel: str) -> None:
+    """The daemon is gone for four days: a bounded catch-up, journalled, no loop.
+
+    Every retry of a post is used up, and the bus has forgotten where the stream was.
+    """
+    org = await stand({"Lead": 300}, channel=channel)
+    await org.loaded()
+    await connect(org, "Lead")
     await org.stop()
     ids = org.ids("Lead")
     for day in range(4):
@@ -64,7 +134,8 @@ async def test_ac_17_18_20_after_four_days_nothing_is_lost(stand: Standing) -> N
     org.advance(600)
     before = await org.calls()
     await org.start()
-    await org.load()
+    async with org.taking():
+        await org.load()
     for _ in range(3):
         await org.read()
     assert await org.cost(before) <= 20
@@ -94,10 +165,11 @@ async def test_ac_18_a_window_that_is_refused_is_not_asked_for_in_a_loop(stand: 
     assert await org.equal("Lead") == 50
 
 
-async def test_ac_19_installed_is_not_live(stand: Standing) -> None:
+@where_signed
+async def test_ac_19_installed_is_not_live(stand: Standing, channel: str) -> None:
     """A package that signs with a wrong token is installed, and pushes nothing: that is not real time."""
-    org = await (await stand({"Lead": 20}, listen="127.0.0.1:0")).loaded()
-    await org.install_package("Lead")
+    org = await (await stand({"Lead": 20}, channel=channel)).loaded()
+    await connect(org, "Lead")
     await org.simulated.control("package/settings", {"Token__c": "a token of somebody else"})
     await org.probe_package()
     org.advance(60)
@@ -115,33 +187,39 @@ async def test_ac_19_installed_is_not_live(stand: Standing) -> None:
     assert org.parts.channel.mode.mode is Mode.REAL_TIME
 
 
-async def test_ac_22_changes_without_fields(stand: Standing) -> None:
+@on_every_channel
+async def test_ac_22_changes_without_fields(stand: Standing, channel: str) -> None:
     """Ids without values, as of rows too large to send: fetched together, by one call."""
-    org = await (await stand({"Lead": 60}, listen="127.0.0.1:0")).loaded()
+    org = await (await stand({"Lead": 60}, channel=channel)).loaded()
+    await connect(org, "Lead", mute=True)
     org.advance(60)
     ids = org.ids("Lead")[:40]
     org.update("Lead", ids, Title="too large to send")
     bare = [{"object": "Lead", "op": "update", "id": record_id} for record_id in ids]
     async with org.taking():
-        assert (await push(org, document(org, bare), "msg_22"))["accepted"] == 40
+        await send(org, bare, "msg_22")
     before = await org.calls()
     await settle(org)
     assert await org.cost(before) == 1
     assert await org.equal("Lead") == 60
 
 
-async def test_ac_23_more_changes_than_can_be_sent(stand: Standing) -> None:
+@pytest.mark.parametrize(
+    ("channel", "rows"), [("gateway", 5_000), ("stream", 2_000), ("cdc", 1_000), on_request("cdc", 5_000)]
+)
+async def test_ac_23_more_changes_than_can_be_sent(stand: Standing, channel: str, rows: int) -> None:
     """A load of 5,000 rows sheds its values: its ids cost four calls, and no other object a single one."""
-    org = await (await stand({"Lead": 10, "Account": 30}, listen="127.0.0.1:0")).loaded()
+    org = await (await stand({"Lead": 10, "Account": 30}, channel=channel)).loaded()
+    await connect(org, "Lead", mute=True)
     org.advance(60)
-    ids = org.create("Lead", 5_000)
+    ids = org.create("Lead", rows)
     async with org.taking():
-        for start in range(0, len(ids), 1_000):
+        for start in range(0, rows, 1_000):
             part = [
                 {"object": "Lead", "op": "create", "id": record_id}
                 for record_id in ids[start : start + 1_000]
             ]
-            assert (await push(org, document(org, part), f"msg_23_{start}"))["accepted"] == 1_000
+            await send(org, part, f"msg_23_{start}")
     cursor = (await org.state("Account")).as_of
     before = await org.calls()
     await settle(org)
@@ -149,15 +227,22 @@ async def test_ac_23_more_changes_than_can_be_sent(stand: Standing) -> None:
         await org.repair()
     assert await org.cost(before) <= 4
     assert (await org.state("Account")).as_of == cursor
-    assert await org.equal("Lead") == 5_010
+    assert await org.equal("Lead") == rows + 10
 
 
-async def test_ac_25_ten_thousand_events_shuffled_and_doubled(stand: Standing) -> None:
+@pytest.mark.parametrize(
+    ("channel", "edits"),
+    [("gateway", 25), ("stream", 5), ("cdc", 2), on_request("stream", 25), on_request("cdc", 25)],
+)
+async def test_ac_25_ten_thousand_events_shuffled_and_doubled(
+    stand: Standing, channel: str, edits: int
+) -> None:
     """Every push of 10,000 changes comes twice and out of order: no older stamp wins."""
-    org = await (await stand({"Lead": 400}, listen="127.0.0.1:0")).loaded()
+    org = await (await stand({"Lead": 400}, channel=channel)).loaded()
+    await connect(org, "Lead", mute=True)
     sent: list[Row] = []
     rng = random.Random(25)
-    for edit in range(25):
+    for edit in range(edits):
         org.advance(1)  # many edits share a stamp with the one before
         org.update("Lead", org.ids("Lead"), Title=f"edit {edit}")
         for row in org.org.snapshot("Lead"):
@@ -171,26 +256,27 @@ async def test_ac_25_ten_thousand_events_shuffled_and_doubled(stand: Standing) -
                     "fields": seen,
                 }
             )
-    assert len(sent) == 10_000
+    assert len(sent) == 400 * edits
     rng.shuffle(sent)
     batches = [sent[start : start + 200] for start in range(0, len(sent), 200)] * 2
     rng.shuffle(batches)
     async with org.taking():
         for number, batch in enumerate(batches):
-            assert (await push(org, document(org, batch), f"msg_25_{number}"))["status"] == 200
+            await send(org, batch, f"msg_25_{number}")
     await settle(org)
     while await org.waiting():
         await org.repair()
-    assert {row["Title"] for row in org.sql("SELECT Title FROM Lead")} == {"edit 24"}
+    assert {row["Title"] for row in org.sql("SELECT Title FROM Lead")} == {f"edit {edits - 1}"}
     await org.read()
     assert await org.equal("Lead") == 400
 
 
-async def test_ac_27_conditions_save_the_budget_and_the_gauge_shows_it(stand: Standing) -> None:
+@where_signed
+async def test_ac_27_conditions_save_the_budget_and_the_gauge_shows_it(stand: Standing, channel: str) -> None:
     """An uninteresting field changes a thousand times: no push; the org's async Apex budget is on show."""
-    org = await stand({"Lead": 100}, listen="127.0.0.1:0", objects={"Lead": {"conditions": ["Company"]}})
+    org = await stand({"Lead": 100}, channel=channel, objects={"Lead": {"conditions": ["Company"]}})
     await org.loaded()
-    await org.install_package("Lead")
+    await connect(org, "Lead")
     row = {"Key__c": "Lead.Company", "Object__c": "Lead", "Field__c": "Company", "Condition__c": True}
     await org.simulated.control("dml", {"op": "create", "object": "RTS_Synced_Field__c", "rows": [row]})
     org.advance(60)
@@ -208,14 +294,15 @@ async def test_ac_27_conditions_save_the_budget_and_the_gauge_shows_it(stand: St
     assert 0 < package.async_used < package.async_max
 
 
-async def test_freshness_is_measured_for_each_source(stand: Standing) -> None:
+@on_every_channel
+async def test_freshness_is_measured_for_each_source(stand: Standing, channel: str) -> None:
     """From the org's commit to the mirror's, by what brought it: pushes in seconds, windows later."""
-    org = await (await stand({"Lead": 30}, listen="127.0.0.1:0")).loaded()
-    await org.install_package("Lead")
+    org = await (await stand({"Lead": 30}, channel=channel)).loaded()
+    await connect(org, "Lead")
     org.advance(60)
     org.update("Lead", org.ids("Lead")[:5], Title="pushed")
     await org.pushed()
-    await org.simulated.fault("push_lost")
+    await lose_pushes(org)
     org.update("Lead", org.ids("Lead")[5:9], Title="read later")
     org.advance(400)
     await org.read()
@@ -230,13 +317,15 @@ async def test_freshness_is_measured_for_each_source(stand: Standing) -> None:
     )
 
 
+@where_signed
 @pytest.mark.parametrize("ahead_s", [0, 43_200], ids=["now", "in twelve hours"])
-async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) -> None:
+async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int, channel: str) -> None:
     """Signed with a leaked token, stamped newer than the org's row: an audit heals it, for few calls.
 
     As long as it can't be told whose clock is right, the object is not called live.
     """
-    org = await (await stand({"Lead": 40}, listen="127.0.0.1:0")).loaded()
+    org = await (await stand({"Lead": 40}, channel=channel)).loaded()
+    await connect(org, "Lead", mute=True)
     org.advance(3_600)
     lead, other = org.ids("Lead")[:2]
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(org.now() / 1000 + ahead_s))
@@ -246,7 +335,7 @@ async def test_a_forged_push_is_found_and_undone(stand: Standing, ahead_s: int) 
         {"object": "Lead", "op": "delete", "id": other, "modstamp": stamp},
     ]
     async with org.taking():
-        assert (await push(org, document(org, changes), "msg_forged"))["accepted"] == 2
+        await send(org, changes, "msg_forged")
     await settle(org)
     assert org.sql("SELECT Title FROM Lead WHERE Id=?", lead)[0]["Title"] == "forged"
     before = await org.calls()

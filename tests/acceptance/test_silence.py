@@ -6,15 +6,18 @@ import asyncio
 
 from rtsd.core.mode import Mode
 from rtsd.sync.windows import window_cost
+from tests.support.inprocess.channels import connect, lose_pushes, on_every_channel, where_signed
 from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
+HOURS = {"gateway": 24, "stream": 6, "cdc": 6}
+"""A whole day on one channel: the others differ in nothing that takes so long."""
 
 
-async def pushing(stand: Standing, **options: object) -> Stand:
-    """Leads, loaded; the package is installed, and a push has come."""
-    org = await (await stand({"Lead": 40}, listen="127.0.0.1:0", **options)).loaded()
-    await org.install_package("Lead")
+async def pushing(stand: Standing, channel: str, **options: object) -> Stand:
+    """Leads, loaded; the org sends their changes, and a push has come."""
+    org = await (await stand({"Lead": 40}, channel=channel, **options)).loaded()
+    await connect(org, "Lead")
     org.advance(10)
     org.update("Lead", org.ids("Lead")[:1], Title="the channel works")
     await org.pushed()
@@ -40,10 +43,11 @@ async def shown(org: Stand) -> tuple[str, str]:
     return push.quiet, push.quiet_proof or ""
 
 
-async def test_ac_21_an_idle_org_stays_green(stand: Standing) -> None:
-    """A simulated day without a change: idle, with a proof that is never older than a window."""
-    org = await pushing(stand)
-    await minutes(org, 24 * 60)
+@on_every_channel
+async def test_ac_21_an_idle_org_stays_green(stand: Standing, channel: str) -> None:
+    """Hours without a change: idle, with a proof that is never older than a window."""
+    org = await pushing(stand, channel)
+    await minutes(org, HOURS[channel] * 60)
     quiet, proof = await shown(org)
     assert quiet == "idle"
     assert "nothing changed in the org" in proof
@@ -53,10 +57,11 @@ async def test_ac_21_an_idle_org_stays_green(stand: Standing) -> None:
     assert (await org.state("Lead")).state == "live"
 
 
-async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing) -> None:
+@on_every_channel
+async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing, channel: str) -> None:
     """Every push is lost: within silence_after and a minute it is called silence, and nothing is missing."""
-    org = await pushing(stand, silence_after="30m")
-    await org.simulated.fault("push_lost")
+    org = await pushing(stand, channel, silence_after="30m")
+    await lose_pushes(org)
     org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
     await minutes(org, 31)
     quiet, proof = await shown(org)
@@ -76,10 +81,11 @@ async def test_ac_15_a_broken_channel_turns_red_and_is_caught_up(stand: Standing
     assert org.parts.channel.mode.mode is Mode.REAL_TIME
 
 
-async def test_a_missed_push_is_counted_once(stand: Standing) -> None:
+@on_every_channel
+async def test_a_missed_push_is_counted_once(stand: Standing, channel: str) -> None:
     """A window, a check and a proof may count at the same time."""
-    org = await pushing(stand)
-    await org.simulated.fault("push_lost", count=10_000)
+    org = await pushing(stand, channel)
+    await lose_pushes(org, count=10_000)
     org.update("Lead", org.ids("Lead")[:3], Title="nobody hears this")
     org.advance(2 * MINUTE_S)
     await org.parts.readers.windows.step(org.parts.base.catalog["Lead"])
@@ -88,10 +94,11 @@ async def test_a_missed_push_is_counted_once(stand: Standing) -> None:
     assert missed.missed_24h() == 3
 
 
-async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
+@where_signed
+async def test_filtered_is_neither_silence_nor_drift(stand: Standing, channel: str) -> None:
     """Only fields that no condition watches changed: filtered; a fingerprint counts such rows apart."""
-    org = await pushing(stand, objects={"Lead": {"conditions": ["Company"]}})
-    await org.simulated.fault("push_lost")  # as the package does, when no condition holds
+    org = await pushing(stand, channel, objects={"Lead": {"conditions": ["Company"]}})
+    await lose_pushes(org)  # as the package does, when no condition holds
     org.update("Lead", org.ids("Lead")[:5], Title="watched by nobody")
     await minutes(org, 31)
     quiet, proof = await shown(org)
@@ -108,13 +115,14 @@ async def test_filtered_is_neither_silence_nor_drift(stand: Standing) -> None:
     assert await org.equal("Lead") == 40
 
 
-async def test_heartbeats_alone_are_proven_to_be_idleness(stand: Standing) -> None:
-    """No change for a day: every object is read once per silence_after, and the mode stays."""
-    org = await pushing(stand)
+@on_every_channel
+async def test_heartbeats_alone_are_proven_to_be_idleness(stand: Standing, channel: str) -> None:
+    """No change for hours: every object is read once per silence_after, and the mode stays."""
+    org = await pushing(stand, channel)
     await org.parts.services.interval_sync.step()  # what the return of pushes owed
     last_at = (await org.parts.views.status()).push.last_at
     before = await org.calls()
-    for _ in range(96):
+    for _ in range(HOURS[channel] * 4):
         await org.beat()
         await minutes(org, 15)
     quiet, proof = await shown(org)
@@ -122,15 +130,16 @@ async def test_heartbeats_alone_are_proven_to_be_idleness(stand: Standing) -> No
     assert proof.startswith("nothing changed in the org")
     status = await org.parts.views.status()
     assert (status.mode, status.push.last_at, status.push.missed_24h) == ("real_time", last_at, 0)
-    assert status.push.last_heartbeat_at is not None
+    assert (status.push.last_heartbeat_at is None) is (channel == "cdc")
     (lead,) = org.parts.base.catalog
-    assert await org.cost(before) <= 48 * window_cost(lead, 0, 0).api_calls
+    assert await org.cost(before) <= HOURS[channel] * 2 * window_cost(lead, 0, 0).api_calls
 
 
-async def test_heartbeats_do_not_hide_a_dead_trigger(stand: Standing) -> None:
+@on_every_channel
+async def test_heartbeats_do_not_hide_a_dead_trigger(stand: Standing, channel: str) -> None:
     """The trigger is dead and the scheduled job goes on: silence, and only a push of changes ends it."""
-    org = await pushing(stand)
-    await org.simulated.fault("push_lost", count=10_000)
+    org = await pushing(stand, channel)
+    await lose_pushes(org, count=10_000)
     org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
     for _ in range(3):
         await org.beat()
@@ -153,9 +162,10 @@ async def test_heartbeats_do_not_hide_a_dead_trigger(stand: Standing) -> None:
     assert org.parts.channel.mode.mode is Mode.REAL_TIME
 
 
-async def test_the_last_push_is_remembered_and_is_no_heartbeat(stand: Standing) -> None:
+@on_every_channel
+async def test_the_last_push_is_remembered_and_is_no_heartbeat(stand: Standing, channel: str) -> None:
     """`push.last_at` survives a restart; heartbeats are told apart."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     last_at = (await org.parts.views.status()).push.last_at
     assert last_at is not None
     org.advance(MINUTE_S)
@@ -169,9 +179,10 @@ async def test_the_last_push_is_remembered_and_is_no_heartbeat(stand: Standing) 
     assert (await org.parts.views.status()).push.last_at == last_at
 
 
-async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:
+@where_signed
+async def test_a_switched_off_package_misses_nothing(stand: Standing, channel: str) -> None:
     """With Disable_RTS__c set, no push is expected: changes come by windows, and none is called missed."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await org.simulated.control("package/settings", {"Disable_RTS__c": True})
     await org.probe_package()
     await org.beat()
@@ -183,10 +194,11 @@ async def test_a_switched_off_package_misses_nothing(stand: Standing) -> None:
     assert await org.equal("Lead") == 40
 
 
-async def test_missed_pushes_survive_a_restart(stand: Standing) -> None:
+@on_every_channel
+async def test_missed_pushes_survive_a_restart(stand: Standing, channel: str) -> None:
     """What was missed within 24 hours is counted again after a restart, and forgotten after a day."""
-    org = await pushing(stand)
-    await org.simulated.fault("push_lost")
+    org = await pushing(stand, channel)
+    await lose_pushes(org)
     org.update("Lead", org.ids("Lead")[:3], Title="lost")
     org.advance(3_600)
     await org.audit("Lead")
@@ -198,14 +210,15 @@ async def test_missed_pushes_survive_a_restart(stand: Standing) -> None:
     assert (await org.parts.views.status()).push.missed_24h == 0
 
 
-async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing) -> None:
+@on_every_channel
+async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing, channel: str) -> None:
     """An update of an unknown record: it is fetched at once, and what else was lost is found soon.
 
     At most every ten minutes, however many contradictions come.
     """
-    org = await pushing(stand, fingerprint_every="6h")
+    org = await pushing(stand, channel, fingerprint_every="6h")
     org.advance(1_200)
-    fault = await org.simulated.fault("push_lost")
+    fault = await lose_pushes(org)
     lost = org.create("Lead", 2)
     await org.simulated.control(f"faults?id={fault}", method="DELETE")
     org.advance(120)
@@ -218,7 +231,7 @@ async def test_a_contradiction_makes_a_fingerprint_due(stand: Standing) -> None:
     await org.parts.services.checks.step()
     assert lost[1] in {row["Id"] for row in org.sql("SELECT Id FROM Lead")}
     assert await org.equal("Lead") == 42
-    fault = await org.simulated.fault("push_lost")
+    fault = await lose_pushes(org)
     lost = org.create("Lead", 1)
     await org.simulated.control(f"faults?id={fault}", method="DELETE")
     org.advance(120)

@@ -26,8 +26,11 @@ from rtsd.daemon.parts import Parts
 from rtsd.machine import Machine
 from rtsd.store import fetches, quota
 from rtsd.workflows.demo.compare import compare
+from rtssim.bus.event_bus import EventBus
+from rtssim.limits import DELIVERIES
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
+from tests.support.stream.following import following, responded
 
 Row = dict[str, Any]
 Keep = Callable[[Row], bool]
@@ -48,6 +51,8 @@ class Stand:
     quota: Mapping[str, Any]
     listen: str = ""
     """Where the gateway listens; empty: there is none."""
+    channel: str = "gateway"
+    """How pushes come: `gateway`, `stream` or `cdc`."""
     more: str = ""
     """TOML at the end of the configuration."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -67,6 +72,12 @@ class Stand:
         return int(self.org.clock.now().timestamp() * 1000)
 
     @property
+    def bus(self) -> EventBus:
+        """The org's event bus."""
+        assert self.simulated.server is not None
+        return self.simulated.server.bus
+
+    @property
     def mirror(self) -> Path:
         """The database file."""
         return self.place / "mirror.db"
@@ -82,6 +93,7 @@ class Stand:
             *(f"{key} = {json.dumps(value)}" for key, value in self.login.items()),
             f"[gateway]\nlisten = {json.dumps(self.listen)}",
             *self._pushed_to(),
+            *self._subscribed_to(),
             f"[store]\npath = {json.dumps(str(self.mirror))}",
             f"[control]\nsocket = {json.dumps(str(self.place / 'rtsd.sock'))}",
             "[sync]",
@@ -100,6 +112,15 @@ class Stand:
             return []
         self.secret("push-token", TOKEN)
         return ['public_url = "https://rts.example.com"', 'token_file = "push-token"']
+
+    def _subscribed_to(self) -> list[str]:
+        if self.channel == "gateway":
+            return []
+        lines = ["[push]", f'channel = "{self.channel}"', f'endpoint = "{self.simulated.info["pubsub"]}"']
+        if self.channel == "stream":
+            self.secret("push-token", TOKEN)
+            lines.append('token_file = "push-token"')
+        return lines
 
     def secret(self, name: str, text: str) -> Path:
         """Write a secret's file."""
@@ -166,18 +187,21 @@ class Stand:
 
     async def install_package(self, *objects: str) -> None:
         """Install the package in the org with triggers on `objects`, and let it push here."""
-        assert self.parts.gateway is not None
-        settings = {"Gateway_URL__c": f"http://{self.parts.gateway.address}", "Token__c": TOKEN}
+        settings = {"Token__c": TOKEN}
+        if self.parts.gateway is not None:
+            settings["Gateway_URL__c"] = f"http://{self.parts.gateway.address}"
         quick = {"push_timestamp_by_org_clock": True, "push_retry_scale": 0.001}
         await self.simulated.control("switches", quick)
-        await self.simulated.control("package/install", {"objects": objects, "settings": settings})
+        installed = {"objects": objects, "channel": self.channel, "settings": settings}
+        await self.simulated.control("package/install", installed)
 
     @asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        """Take pushes while the block runs, and then judge what they are evidence of."""
+        """Take pushes and events while the block runs, and then judge what they are evidence of."""
         running = asyncio.create_task(self.parts.runner.run(self.parts.services.inbox))
         try:
-            yield
+            async with following(self.parts, self.bus):
+                yield
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
@@ -189,9 +213,12 @@ class Stand:
         await self.parts.services.package_probe.step()
 
     async def beat(self) -> None:
-        """The package sends a heartbeat."""
+        """The package sends a heartbeat; Change Data Capture has the responses of its stream instead."""
         async with self.taking():
-            await self.simulated.control("package/heartbeat", {})
+            if self.channel == "cdc":
+                await responded(self.parts, self.bus)
+            else:
+                await self.simulated.control("package/heartbeat", {})
         while await self.parts.services.realtime.apply_batch():
             pass
 
@@ -323,18 +350,28 @@ async def standing(
     login: Mapping[str, str] | None = None,
     quota: Mapping[str, Any] | None = None,
     listen: str = "",
+    channel: str = "",
     more: str = "",
     **sync: str,
 ) -> AsyncIterator[Stand]:
     """An org with `records`; `objects` are the mirrored ones with their keys, `sync` that table's keys.
 
-    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`. `more` is TOML for the end.
+    `quota` is that table; own caps in it are `{"daily.bulk_jobs": 2}`. `channel` is how pushes come, if they
+    do, and `more` TOML for the end.
     """
     org = Org(records=records)
     wanted = objects if objects is not None else {name: {} for name in records}
+    subscribes = channel in ("stream", "cdc")
     try:
-        async with serve(org) as simulated:
-            stand = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen, more)
+        async with serve(org, pubsub=subscribes) as simulated:
+            stand = Stand(simulated, org, place, wanted, sync, login or {}, quota or {}, listen)
+            stand.more = more
+            if channel:
+                stand.channel = channel
+                stand.listen = "" if subscribes else "127.0.0.1:0"
+            if subscribes:
+                await simulated.control("switches", {"keepalive_s": 0.05})
+                await simulated.control("limits", {DELIVERIES: 1_000_000})
             try:
                 yield stand
             finally:
