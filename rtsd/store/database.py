@@ -149,6 +149,14 @@ class Database:
                 raise store_error(error, str(self.path)) from error
             self.failure = None
 
+    @property
+    def is_log_held(self) -> bool:
+        """Whether a reader of another program keeps the write-ahead log from being reused, so that it grows."""
+        try:
+            return files.wal_path(self.path).stat().st_size > files.WAL_KEPT
+        except OSError:  # no write-ahead log, or not readable: then writes fail and tell why
+            return False
+
     async def pulse(self) -> None:
         """Return once a read succeeded, even during a long write. Raises RtsError."""
         await self.fetch("SELECT 1")

@@ -18,7 +18,7 @@ from rtsd.store.migrations import Migrations
 from rtsd.store.sqlite import Error, aiosqlite, store_error
 
 BUSY_MS = 5_000
-WAL_KEPT = 64 << 20
+WAL_KEPT = 32 << 20
 """Bytes of a WAL file kept for reuse; growth due to a long-running reader is truncated."""
 
 
@@ -38,6 +38,11 @@ INBOX = Format(0x52545349, migrations.INBOX)  # "RTSI"
 def inbox_path(mirror: Path) -> Path:
     """The inbox of the mirror at `mirror`."""
     return mirror.with_name(f"{mirror.name}.inbox")
+
+
+def wal_path(path: Path) -> Path:
+    """The write-ahead log of a file."""
+    return path.with_name(f"{path.name}-wal")
 
 
 async def connect(path: Path, written_as: Format | None = None) -> aiosqlite.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -33,6 +34,11 @@ MOST_CHANGES = 500
 """Changes after which a transaction ends: whoever waits for the mirror waits for a few hundred."""
 FUTURE_MS: Millis = 24 * 3_600_000
 """A stamp further in the future than this is not explained by an inaccurate clock."""
+TOGETHER_S = 0.8
+"""Least seconds between transactions while another program's reader lets the write-ahead log grow: pushes that
+share a transaction share most of the pages that it adds."""
+MANY = 200
+"""Waiting pushes that are worth a transaction of their own."""
 BACKSTOP_S = 5.0
 """Maximum seconds between queries of the inbox, in case a wake-up is lost."""
 
@@ -83,13 +89,26 @@ class RealTime(Service):
         self._mode = mode
         self._push = push
         self._describe = describe
+        self._applied_at = -TOGETHER_S
         mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:
         """Apply one batch, unless paused."""
-        if not self._mode.is_paused and await self.apply_batch():
+        if self._mode.is_paused:
+            return BACKSTOP_S
+        if (pause := self._until_shared()) > 0:
+            return pause
+        if not await self.apply_batch():
+            return BACKSTOP_S
+        self._applied_at = asyncio.get_running_loop().time()
+        return 0.0
+
+    def _until_shared(self) -> float:
+        """The seconds to wait for more pushes to share a transaction; 0 while the log does not grow."""
+        if not 0 < self._inbox.pending < MANY:
             return 0.0
-        return BACKSTOP_S
+        pause = self._applied_at + TOGETHER_S - asyncio.get_running_loop().time()
+        return pause if pause > 0 and self._database.is_log_held else 0.0
 
     async def apply_batch(self) -> int:
         """Apply the oldest pushes; return their number."""

@@ -25,6 +25,7 @@ from tests.bench import (
     overload,
     proof,
     pushes,
+    reader,
     rules,
     screen,
 )
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "loading": during_load.run,
     "overload": overload.run,
     "feed": feed.run,
+    "reader": reader.run,
     "rules": rules.run,
     "memory": memory.run,
     "proof": proof.run,

@@ -12,11 +12,11 @@ import time
 from itertools import count
 from typing import Any
 
-from tests.bench import load, pushes
+from tests.bench import pushes
 from tests.bench.audit import downloads
+from tests.bench.paced import push
 from tests.bench.report import Report, middle, rounded, spread
 from tests.support.processes.rig import Rig, standing
-from tests.support.processes.sender import Shot, status_of
 from tests.support.waiting import eventually
 
 A_SECOND = 50
@@ -73,7 +73,7 @@ async def _loaded(rig: Rig, what: dict[str, Any], numbers: count[int]) -> tuple[
     await eventually(downloading, "the result is downloaded", 300)
     begun, took = time.perf_counter(), [0.0]
     took.clear()
-    pushing = asyncio.create_task(_push(rig.port, what, numbers, took))
+    pushing = asyncio.create_task(push(rig.port, what, numbers, took, A_SECOND))
     await daemon.live(within=600)
     seconds = time.perf_counter() - begun
     pushing.cancel()
@@ -81,30 +81,3 @@ async def _loaded(rig: Rig, what: dict[str, Any], numbers: count[int]) -> tuple[
     await daemon.settled(within=120)
     assert await daemon.terminate() == 0
     return sorted(took), seconds
-
-
-async def _push(port: int, what: dict[str, Any], numbers: count[int], took: list[float]) -> None:
-    """Send pushes on schedule until cancelled; those under way are answered first."""
-    begun = time.perf_counter()
-    under_way: set[asyncio.Task[None]] = set()
-    try:
-        for due in count():
-            (shot,) = load.shots(what | {"first": next(numbers), "count": 1})
-            await asyncio.sleep(max(begun + due / A_SECOND - time.perf_counter(), 0))
-            under_way.add(asyncio.create_task(_send(port, shot, took)))
-    finally:
-        await asyncio.wait(under_way)
-        for task in under_way:
-            task.result()
-
-
-async def _send(port: int, shot: Shot, took: list[float]) -> None:
-    begun, received = time.perf_counter(), b""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(shot.request)
-    while (status := status_of(received)) is None:
-        received += await reader.read(65_536)
-    if status != 200:
-        raise RuntimeError(f"a push was answered {status}")
-    took.append(time.perf_counter() - begun)
-    writer.close()

@@ -23,7 +23,7 @@ async def run(options: argparse.Namespace) -> Report:
         daemon = await rig.start()
         await daemon.live()
         what = await pushes.order(rig)
-        made = load.shots(what | {"first": 0, "count": count, "ids": what["ids"]})
+        made = load.shots(what | {"first": 0, "count": count})
         sent: list[float] = []
         answered: list[float] = []
         seen: list[float] = []

@@ -22,14 +22,14 @@ def shots(order: dict[str, Any]) -> list[Shot]:
     """Sign `count` pushes, from number `first` on: each changes one record, none repeats another."""
     made = []
     for number in range(order["first"], order["first"] + order["count"]):
-        record_id = order["ids"][number % len(order["ids"])]
+        row = order["rows"][number % len(order["rows"])]
         read_at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(order["base"] + number // 1000))
-        fields = {**order["template"], "Id": record_id, "Title": f"No {number}"}
+        fields = {**row, "SystemModstamp": order["stamp"], "Title": f"No {number}"}
         change = {
             "object": order["object"],
             "op": "update",
-            "id": record_id,
-            "modstamp": order["template"]["SystemModstamp"],
+            "id": row["Id"],
+            "modstamp": order["stamp"],
             "changed": ["Title"],
             "fields": fields,
         }

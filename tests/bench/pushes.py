@@ -51,11 +51,8 @@ def order_of(rig: Rig, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "object": OBJECT,
         "org": rig.org.info["org_id"],
         "token": TOKEN,
-        "template": {
-            **rows[0],
-            "SystemModstamp": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
-        },
-        "ids": [row["Id"] for row in rows],
+        "stamp": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+        "rows": list(rows),
         "connections": CONNECTIONS,
         "base": int(time.time()),
     }

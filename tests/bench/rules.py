@@ -122,13 +122,13 @@ async def _latencies(receiver: Receiver, *, busy: bool) -> list[float]:
     """From the first byte of a push to the delivery at the receiver, in ms, sorted."""
     async with _ruled(receiver, f"CAST(substr(Title, 4) AS INTEGER) >= {FIRST}") as rig:
         what = await pushes.order(rig)
-        half = len(what["ids"]) // 2
+        half = len(what["rows"]) // 2
         count = PACE * SECONDS
-        mine = what | {"ids": what["ids"][:half], "base": what["base"] - FIRST // 1000}
+        mine = what | {"rows": what["rows"][:half], "base": what["base"] - FIRST // 1000}
         made = load.shots(mine | {"first": FIRST, "count": count})
         receiver.came.clear()
         enough = asyncio.Event()
-        others = asyncio.create_task(_load(what | {"ids": what["ids"][half:], "port": rig.port}, enough))
+        others = asyncio.create_task(_load(what | {"rows": what["rows"][half:], "port": rig.port}, enough))
         if not busy:
             enough.set()
         sent: list[float] = []

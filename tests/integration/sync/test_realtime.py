@@ -307,3 +307,37 @@ async def test_a_paused_object_catches_up(contacts: Rig) -> None:
     assert contacts.mode is Mode.REAL_TIME
     await services.interval_sync.step()
     assert await contacts.differences() == []
+
+
+async def edited(rig: Rig, record: str, title: str) -> float:
+    """Edit a record and, once it is pushed, let real-time sync have one step; return its pause."""
+    rig.advance(2)
+    await rig.dml("update", "Contact", rows=[{"Id": record, "Title": title}])
+    await rig.sim.control("package/drain", {})
+    return await rig.parts.services.realtime.step()
+
+
+async def test_pushes_share_transactions_while_a_reader_lets_the_log_grow(
+    contacts: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite can't reuse the log then: every transaction adds whole pages, which several pushes can share."""
+    monkeypatch.setattr("rtsd.store.files.WAL_KEPT", 0)
+    monkeypatch.setattr("rtsd.sync.realtime.TOGETHER_S", 3_600)
+    monkeypatch.setattr("rtsd.sync.realtime.MANY", 2)
+    record = await contacts.a_record("Contact")
+    assert await edited(contacts, record, "first") == 0
+    assert 0 < await edited(contacts, record, "second") <= 3_600
+    assert await contacts.rows("SELECT Title FROM Contact WHERE Id = ?", record) == [("first",)]
+    assert await edited(contacts, record, "third") == 0
+    assert await contacts.rows("SELECT Title FROM Contact WHERE Id = ?", record) == [("third",)]
+
+
+async def test_pushes_wait_for_nothing_while_the_log_is_reused(
+    contacts: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause is only for the log's sake."""
+    monkeypatch.setattr("rtsd.sync.realtime.TOGETHER_S", 3_600)
+    record = await contacts.a_record("Contact")
+    for title in ("first", "second"):
+        assert await edited(contacts, record, title) == 0
+    assert await contacts.differences() == []
