@@ -151,7 +151,7 @@ class Database:
 
     @property
     def is_log_held(self) -> bool:
-        """Whether a reader of another program keeps the write-ahead log from being reused, so that it grows."""
+        """Whether another program's reader keeps the write-ahead log from being reused, so that it grows."""
         try:
             return files.wal_path(self.path).stat().st_size > files.WAL_KEPT
         except OSError:  # no write-ahead log, or not readable: then writes fail and tell why

@@ -35,7 +35,7 @@ MOST_CHANGES = 500
 FUTURE_MS: Millis = 24 * 3_600_000
 """A stamp further in the future than this is not explained by an inaccurate clock."""
 TOGETHER_S = 0.8
-"""Least seconds between transactions while another program's reader lets the write-ahead log grow: pushes that
+"""Seconds between transactions while another program's reader lets the write-ahead log grow: pushes that
 share a transaction share most of the pages that it adds."""
 MANY = 200
 """Waiting pushes that are worth a transaction of their own."""

@@ -59,4 +59,4 @@ async def _is_at(parts: Parts, task: asyncio.Task[None] | None, number: int) -> 
     while not parts.base.inbox.has_room and await parts.services.realtime.apply_batch():
         pass
     position = await parts.base.inbox.position(topic_of(parts.base.config))
-    return position is not None and EventBus.number_of(position) >= number
+    return position is not None and EventBus.number_of(position.replay_id) >= number
