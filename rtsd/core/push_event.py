@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtsd.core.event_parts import Document, Part
+from rtsd.core.instant import Millis
 from rtsd.core.payload import MAX_DOCUMENT, Push, parse_push
 from rtsd.core.seal import SealRule, unseal
 from rtsd.core.signature import SignatureHeaders, verify
@@ -27,10 +28,11 @@ class _Event(msgspec.Struct):
 
 
 class OpenedPush(NamedTuple):
-    """A verified push with the id that marks its repetitions."""
+    """A verified push with the id that marks its repetitions, and when it was signed (ms)."""
 
     webhook_id: str
     push: Push
+    signed_at: Millis
 
 
 def part_of(values: Mapping[str, Any]) -> Part:
@@ -63,11 +65,12 @@ def opened(
     if len(payload) > MAX_DOCUMENT:
         raise PushTooLarge(f"a document of {len(payload)} bytes; at most {MAX_DOCUMENT} are accepted")
     secret = verify(secrets, document.signed, payload, now=0, tolerance_s=None)
-    seal_rule.check(int(document.signed.timestamp), sealed=document.sealed)
+    signed_at = int(document.signed.timestamp)
+    seal_rule.check(signed_at, sealed=document.sealed)
     push = parse_push(unseal(secret, payload) if document.sealed else payload)
     if org_id is not None and push.org != org_id:
         raise WrongOrg(
             f"correctly signed, but published by org {push.org}, which is not the one that rtsd reads",
             "set Token__c in the other org's RTS_Settings__c to another token",
         )
-    return OpenedPush(document.signed.webhook_id, push)
+    return OpenedPush(document.signed.webhook_id, push, signed_at * 1000)

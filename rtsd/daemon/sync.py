@@ -107,7 +107,15 @@ def channel_of(base: Base) -> Channel:
         ),
         missed_pushes=missed_pushes,
         mode=mode,
-        evidence=PushEvidence(push, mode, package, relay, monotonic),
+        evidence=PushEvidence(
+            push,
+            mode,
+            package,
+            relay,
+            schedule=base.schedule,
+            server_clock=base.server_clock,
+            monotonic=monotonic,
+        ),
         reachability=Reachability(base.client.exchange, work, mode),
     )
 

@@ -163,7 +163,7 @@ class GatewayServer:
                 "in that sandbox, clear Token__c in RTS_Settings__c",
             )
         fresh = await intake.inbox.append(intake.arrival(signed.webhook_id, push, now))
-        intake.on_push(push, now)
+        intake.on_push(push, now, int(signed.timestamp) * 1000)
         return push, fresh
 
     async def _healthz(self, request: web.Request) -> web.Response:

@@ -55,12 +55,13 @@ class ChangeReceiver(StoringReceiver):
         found = [change for event in events if (change := self._read(event)) is not None]
         for name, (reason, in_full) in _rereads(found).items():
             await self._objects.reread(name, reason, in_full=in_full)
-        pushes = [(_id_of(event.header), self._push(event)) for event in found if event.changes]
-        await self._append([intake.arrival(name, push, now) for name, push in pushes], position)
+        pushes = [(event, self._push(event)) for event in found if event.changes]
+        arrivals = [intake.arrival(_id_of(event.header), push, now) for event, push in pushes]
+        await self._append(arrivals, position)
         for event in found:
             self._objects.heard(event.header.entity_name)
-        for _, push in pushes:
-            intake.on_push(push, now)
+        for event, push in pushes:
+            intake.on_push(push, now, event.observed_at)
         self._signs.beat(now)
 
     def _read(self, event: BusEvent) -> ChangeEvent | None:

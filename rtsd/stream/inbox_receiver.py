@@ -64,7 +64,7 @@ class InboxReceiver(StoringReceiver):
         arrivals = [intake.arrival(found.webhook_id, found.push, now) for found in pushes]
         await self._append(arrivals, self._parts.resume_from(position), self._seal_rule.since)
         for found in pushes:
-            intake.on_push(found.push, now)
+            intake.on_push(found.push, now, found.signed_at)
 
     async def _opened(self, event: BusEvent, now: Millis) -> OpenedPush | None:
         """Return the push that an event completes; None for a part of one, and for what is refused."""

@@ -9,12 +9,14 @@ from functools import partial
 from rtsd.core.instant import Millis
 from rtsd.core.mode import Mode, Signal
 from rtsd.core.payload import Heartbeat, Push
+from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import Quiet
 from rtsd.services import UNTIL_WOKEN, Service
 from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.relay_watch import RelayWatch
+from rtsd.sync.schedule import CurrentSchedule
 
 
 class PushEvidence(Service):
@@ -28,6 +30,9 @@ class PushEvidence(Service):
         mode: ModeMachine,
         package: PackageWatch | None,
         relay: RelayWatch | None,
+        *,
+        schedule: CurrentSchedule,
+        server_clock: ServerClock,
         monotonic: Callable[[], Millis],
     ) -> None:
         super().__init__()
@@ -35,12 +40,20 @@ class PushEvidence(Service):
         self._mode = mode
         self._package = package
         self._relay = relay
+        self._schedule = schedule
+        self._server_clock = server_clock
         self._monotonic = monotonic
         self._pending: deque[Callable[[], Awaitable[None]]] = deque()
         """What is not signalled yet, in order: the last sign decides."""
 
-    def add(self, push: Push, at: Millis) -> None:
-        """Record a valid push that is in the inbox."""
+    def add(self, push: Push, at: Millis, made_at: Millis) -> None:
+        """Record a valid push that is in the inbox: when it came, and was signed or committed in the org.
+
+        One that a bus kept for longer than `silence_after` proves nothing about now.
+        """
+        if made_at < self._server_clock.now() - self._schedule().silence_after:
+            self._push.record_old(push, at)
+            return
         self._push.record(push, at, self._monotonic())
         self._add(partial(self._judge, push, at))
 

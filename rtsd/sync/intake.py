@@ -24,8 +24,9 @@ class Intake:
     """The org whose pushes are accepted; None while it is unknown, in which case the engine checks."""
     protect: Callable[[Push], MaskedPush]
     """Applies the privacy rules before the push reaches the disk."""
-    on_push: Callable[[Push, Millis], None]
-    """Takes a push that is stored; the sender does not wait for its consequences."""
+    on_push: Callable[[Push, Millis, Millis], None]
+    """Takes a push that is stored, with the local time of its arrival and Salesforce's of its signature or
+    commit (ms); the sender does not wait for its consequences."""
     on_rejected: Callable[[PushError], Awaitable[None]]
 
     def arrival(self, webhook_id: str, push: Push, received_at: Millis) -> Arrival:

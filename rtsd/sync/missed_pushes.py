@@ -52,6 +52,13 @@ class PushActivity:
         self.last_at, self.active_at = at, monotonic
         self.quiet, self.quiet_proof = Quiet.LIVE, f"push at {to_iso(at)}"
 
+    def record_old(self, push: Push, at: Millis) -> None:
+        """Record a valid push that was made long before it came: it ends no silence."""
+        if isinstance(push, Heartbeat):
+            self.last_heartbeat_at = at
+        else:
+            self.last_at = at
+
     def beat(self, monotonic: Millis) -> None:
         """Record a sign of life of what brings the pushes, such as a response of the event bus."""
         self.beat_at = monotonic

@@ -10,6 +10,7 @@ from rtsd import config
 from rtsd.core.mode import Mode
 from rtsd.core.quota import DELIVERIES
 from rtsd.core.seal import CHANGE_OVER_S
+from rtsd.core.silence import Quiet
 from rtsd.errors import ConfigError
 from rtsd.services import UNTIL_WOKEN
 from rtsd.store import inbox
@@ -179,6 +180,30 @@ async def test_a_heartbeat_travels_the_same_way(rig: Rig) -> None:
         await rig.load()
         await rig.sim.control("package/heartbeat")
         await is_real_time(rig)
+
+
+async def test_a_restart_takes_only_fresh_signs_for_proof(rig: Rig) -> None:
+    """A heartbeat that the bus kept for minutes brings real time back; none of hours ago does."""
+    await rig.sim.control("switches", {"push_timestamp_by_org_clock": True})
+    async with subscribed(rig):
+        await rig.load()
+        await rig.sim.control("package/heartbeat")
+        await is_real_time(rig)
+    rig.advance(5 * 60)
+    await rig.sim.control("package/heartbeat")
+    rig.advance(10 * 60)
+    async with subscribed(rig):
+        assert rig.mode is Mode.AWAITING_PACKAGE
+        await is_real_time(rig)
+    await rig.sim.control("package/heartbeat")
+    await edit(rig, "long ago")
+    rig.advance(2 * HOURS)
+    async with subscribed(rig):
+        await arrived(rig, "long ago")
+        assert rig.mode is Mode.AWAITING_PACKAGE
+        push = rig.parts.channel.push
+        assert (push.quiet, push.beat_at) == (Quiet.UNKNOWN, None)
+        assert await rig.differences() == []
 
 
 async def is_real_time(rig: Rig) -> None:
