@@ -128,9 +128,14 @@ class OrgServer:
         SoapLogin(self.org, self.accounts, self.switches).routes(app)
         self.switchboard.routes(app)
         app.router.add_route("*", "/services/data/{rest:.+}", self._call)
+        app.on_response_prepare.append(self._date)
         app.on_startup.append(self._start)
         app.on_cleanup.append(self._stop)
         return app
+
+    async def _date(self, _request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Date every answer by the org's clock, those of logins and of the network edge, too."""
+        response.headers["Date"] = format_datetime(self.org.clock.now(), usegmt=True)
 
     async def _start(self, _app: web.Application) -> None:
         await self.package.start()
@@ -238,7 +243,7 @@ class OrgServer:
     async def _answer(
         self, request: web.Request, reply: Reply, session: Session | None
     ) -> web.StreamResponse:
-        headers = {"Date": format_datetime(self.org.clock.now(), usegmt=True), **reply.headers}
+        headers = dict(reply.headers)
         if session is not None:
             headers["Sforce-Limit-Info"] = self.limits.header()
         if reply.page is not None:

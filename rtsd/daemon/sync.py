@@ -107,16 +107,22 @@ def channel_of(base: Base) -> Channel:
         ),
         missed_pushes=missed_pushes,
         mode=mode,
-        evidence=PushEvidence(
-            push,
-            mode,
-            package,
-            relay,
-            schedule=base.schedule,
-            server_clock=base.server_clock,
-            monotonic=monotonic,
-        ),
+        evidence=_evidence(base, push, mode, package, relay),
         reachability=Reachability(base.client.exchange, work, mode),
+    )
+
+
+def _evidence(
+    base: Base, push: PushActivity, mode: ModeMachine, package: PackageWatch | None, relay: RelayWatch | None
+) -> PushEvidence:
+    return PushEvidence(
+        push,
+        mode,
+        package,
+        relay,
+        schedule=base.schedule,
+        server_clock=base.server_clock,
+        monotonic=base.machine.monotonic,
     )
 
 

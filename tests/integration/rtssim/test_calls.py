@@ -181,9 +181,13 @@ async def test_long_uri(api: Api) -> None:
 
 
 async def test_date_header_is_the_orgs_clock(org: SimulatedOrg, api: Api) -> None:
-    """The Date header follows the org's clock."""
+    """The Date header follows the org's clock, that of a login and of the network edge, too."""
     await org.control("clock", {"advance": 40 * 86_400})
     now = (await org.control("clock", {}))["now"]
+    assert now[8:10] == (await api.call("GET", "/limits"))[1]["Date"][5:7]
+    async with org.http.post(f"{org.url}/services/oauth2/token") as refused:
+        assert now[8:10] == refused.headers["Date"][5:7]
+    await org.fault("html_503", count=1)
     assert now[8:10] == (await api.call("GET", "/limits"))[1]["Date"][5:7]
 
 
