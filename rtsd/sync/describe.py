@@ -48,6 +48,9 @@ class Describer:
         self._last: dict[str, Millis] = {}
         self._asked: dict[str, int] = {}
         self._hidden: dict[str, set[str]] = {}
+        """Fields in pushes that a describe did not show."""
+        self._wanted: dict[str, set[str]] = {}
+        """Unknown fields by object that came too soon after its last describe."""
 
     async def step(self) -> int:
         """Describe the objects that are due; return their number."""
@@ -58,11 +61,13 @@ class Describer:
             if now - self._last.get(mirrored.name, 0) >= self._pause(mirrored)
         ]
         for mirrored in due:
-            await self.describe(mirrored)
+            await self._describe_for(mirrored, ())
         return len(due)
 
     def _pause(self, mirrored: MirroredObject) -> Millis:
-        """Return the time between two describes in ms; it is shorter for an unusable object."""
+        """Return the time between two describes in ms; it is shorter where something is amiss."""
+        if mirrored.name in self._wanted:
+            return min(self._period, UNKNOWN_FIELD_PAUSE_MS)
         if _is_unusable(mirrored):
             return min(self._period, UNUSABLE_PAUSE_MS)
         return self._period
@@ -70,15 +75,24 @@ class Describer:
     async def describe_for_push(self, mirrored: MirroredObject, names: Collection[str] = ()) -> None:
         """Describe an object whose push had the unknown fields `names`, at most once a minute.
 
-        The package reads in system mode, so its pushes carry fields that are hidden from the sync user. For
+        What comes sooner is described by `step` at the end of the minute, even without another push. The
+        package reads in system mode, so its pushes carry fields that are hidden from the sync user. For
         fields that an earlier describe did not show either, wait for the regular one.
         """
         last, hidden = self._last.get(mirrored.name), self._hidden.setdefault(mirrored.name, set())
         is_new = not names or not hidden.issuperset(names)
         pause = UNKNOWN_FIELD_PAUSE_MS if is_new else self._period
         if last is None or self._now() - last >= pause:
-            await self.describe(mirrored)
-            hidden.update(names)
+            await self._describe_for(mirrored, names)
+        elif is_new:
+            self._wanted.setdefault(mirrored.name, set()).update(names)
+
+    async def _describe_for(self, mirrored: MirroredObject, names: Collection[str]) -> None:
+        """Describe an object, for these unknown fields and those that have waited; if it fails, they wait."""
+        if names:
+            self._wanted.setdefault(mirrored.name, set()).update(names)
+        await self.describe(mirrored)
+        self._hidden.setdefault(mirrored.name, set()).update(self._wanted.pop(mirrored.name, ()))
 
     async def report_failure(self, mirrored: MirroredObject, error: SalesforceError) -> None:
         """Report that an object could not be read; describe it again where a field or the object is gone."""

@@ -207,6 +207,28 @@ async def test_a_field_that_stays_hidden(contacts: Rig) -> None:
     assert len(await letters(contacts)) == MAX_UNKNOWN
 
 
+async def test_a_field_that_comes_right_after_a_describe(contacts: Rig) -> None:
+    """It is described a minute after, with no further push; later fields of that time together with it."""
+    contacts.advance(120)
+    await contacts.parts.readers.describer.describe(contacts["Contact"])
+    before = (await contacts.calls())["describe"]
+    contacts.advance(5)
+    for name in ("Shoe_Size__c", "Hat_Size__c"):
+        contacts.org.add_field("Contact", Field(name, name, "string", length=10))
+        contacts.advance(5)
+        await contacts.dml("create", "Contact", rows=[{"LastName": name, name: "43"}])
+        await contacts.settle()
+    await contacts.load()
+    assert (await contacts.calls())["describe"] == before
+    contacts.advance(60)
+    await contacts.load()
+    assert (await contacts.calls())["describe"] == before + 1
+    assert {"Shoe_Size__c", "Hat_Size__c"} <= set(contacts["Contact"].described.columns)
+    contacts.advance(60)
+    await contacts.load()
+    assert (await contacts.calls())["describe"] == before + 1
+
+
 async def test_an_unknown_field_while_the_org_is_away(contacts: Rig) -> None:
     """The describe fails: the push is applied all the same, and the loop lives."""
     record = await contacts.a_record("Contact")
