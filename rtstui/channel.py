@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from rtsd.control.protocol import Object, Status, Stream
-from rtsd.core.channel import KEPT_S, OLD_S, channel_name, deliveries, why_unpushed
+from rtsd.core.channel import CDC, KEPT_S, OLD_S, channel_name, deliveries, why_unpushed
 from rtstui.format import age, day_clock, moment, shortened, span
 from rtstui.rows import Row, Span
 
@@ -36,6 +36,14 @@ def notice(status: Status, now: datetime) -> str:
         f"▲ {name[:1].upper()}{name[1:]} is not connected{since}: "
         f"{shortened(stream.error or '', LONGEST_ERROR)} Interval Sync reads the changes."
     )
+
+
+def without_conditions(status: Status | None) -> str:
+    """Return why the channel has no sync conditions, and no package to switch off; empty if it has."""
+    by = status.push.channel if status else None
+    if by == CDC:
+        return "Change Data Capture has no sync conditions: every change of a selected object comes."
+    return "Nothing pushes: there are no sync conditions." if by == "" else ""
 
 
 def is_left_out(status: Status, item: Object) -> bool:

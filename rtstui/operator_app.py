@@ -12,7 +12,7 @@ from textual.dom import DOMNode
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
 from rtsd.errors import RtsError
-from rtstui import actions, conditions, saving
+from rtstui import actions, channel, conditions, saving
 from rtstui.clean import clean
 from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import CachedDocument, DocumentRequest, load
@@ -44,6 +44,9 @@ CHANGING = frozenset(
     }
 )
 """Actions that change something in the daemon or the org."""
+
+PACKAGED = frozenset({"read_conditions", "apply_conditions", "switch_package"})
+"""Those that need a package in the org."""
 
 NO_OBJECT = "There is no object to do that with."
 NO_LETTER = "There is no dead letter to do that with."
@@ -174,7 +177,9 @@ class OperatorApp(App[int]):
             return ""
         if self.read_only:
             return "This dashboard only shows: it was started with --read-only."
-        return "" if self.state.live else "Not now: rtsd is not connected."
+        if not self.state.live:
+            return "Not now: rtsd is not connected."
+        return channel.without_conditions(self.state.status) if action in PACKAGED else ""
 
     async def run_action(
         self,

@@ -184,7 +184,7 @@ async def problem_of(config: Config, session: Session) -> Problem | None:
         require_extra(config)
     except ConfigError as error:
         return Problem(f"{error.message}.", error.do)
-    from rtsd.stream.endings import StreamEnded  # noqa: PLC0415 - see above
+    from rtsd.stream.endings import StreamEnded, read_advice  # noqa: PLC0415 - see above
     from rtsd.stream.pubsub_client import connected  # noqa: PLC0415 - see above
 
     try:
@@ -195,8 +195,7 @@ async def problem_of(config: Config, session: Session) -> Problem | None:
         do = ending.do or "Check [push] endpoint, ca_file, the network and the proxy."
         return Problem(f"The Pub/Sub API does not serve {topic}: {ending.message}.", do)
     if not may_subscribe:
-        do = "Give the user Read on the event, or View All Records on the object."
-        return Problem(f"The login's user may not subscribe to {topic}.", do)
+        return Problem(f"The login's user may not subscribe to {topic}.", read_advice(topic))
     return None
 
 

@@ -35,9 +35,10 @@ class _Schema(NamedTuple):
 
 
 class Decoder:
-    """Decodes events, and keeps the schemas: an id always means the same schema."""
+    """Decodes a topic's events, and keeps the schemas: an id always means the same schema."""
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
         self._schemas: dict[str, _Schema] = {}
 
     async def decode(
@@ -51,7 +52,7 @@ class Decoder:
         try:
             schema = self._schemas.get(schema_id)
             if schema is None:
-                schema = self._schemas[schema_id] = _parsed(await client.schema(schema_id))
+                schema = self._schemas[schema_id] = _parsed(await client.schema(schema_id, self._topic))
             payload = io.BytesIO(event.event.payload)
             values = fastavro.schemaless_reader(payload, schema.parsed, None)
         except (ValueError, EOFError, LookupError, TypeError, SchemaParseException) as error:

@@ -45,19 +45,40 @@ _REMEDIES = {
 }
 """Every other code is a mistake of configuration, of rights, or of rtsd's."""
 
-_GIVE_READ = "Give the user Read on the event, or View All Records on the object."
 _REPORT = "Report it: rtsd and Salesforce do not understand each other."
 
 _ADVICE = {
     "service.auth.headers.invalid": "Check that the login's user may use the API, from this address.",
     "concurrent.client.limit.exceeded": "Stop other subscribers of the org's event bus.",
     "service.tenant.license": "The org's edition does not include the Pub/Sub API: use another channel.",
-    "subscription.topic.cannot.subscribe": _GIVE_READ,
-    "topic.meta.permission": _GIVE_READ,
-    "schema.meta.permission": _GIVE_READ,
     "subscription.limit.exceeded": "The day's deliveries are used up; changes are read by Interval Sync.",
-    "topic.not.found": "Deploy the package, or select the objects.",
 }
+_RIGHTS = frozenset(
+    {"subscription.topic.cannot.subscribe", "topic.meta.permission", "schema.meta.permission"}
+)
+
+
+def read_advice(topic: str) -> str:
+    """Return how a user gets the right to read a topic."""
+    if _is_event(topic):
+        return "Give the user Read on the event, as `rtsd package deploy` does (permission set RTS_Sync)."
+    return "Give the user View All Records on the objects, for users View All Users, for tasks View All Data."
+
+
+def _is_event(topic: str) -> bool:
+    """Whether a topic is the package's platform event, and not one of change events."""
+    return topic.startswith("/event/")
+
+
+def _advice(code: str, topic: str) -> str | None:
+    """Return what to do about a code; None for one that rtsd does not know."""
+    if code in _RIGHTS:
+        return read_advice(topic)
+    if code == "topic.not.found":
+        missing = "Run `rtsd package deploy`: the topic is the package's event."
+        unselected = "Select objects with `rtsd stream enable OBJECT`, or correct [push] topic."
+        return missing if _is_event(topic) else unselected
+    return _ADVICE.get(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +105,13 @@ class Ending:
         return replace(self, remedy=Remedy.ASK_OPERATOR, do=_REPORT)
 
 
-def ending_of(error_code: str, message: str) -> Ending:
-    """Return how a stream ended by the trailer `error-code`; without one the connection failed."""
+def ending_of(error_code: str, message: str, topic: str = "") -> Ending:
+    """Return how a stream of a topic ended by the trailer `error-code`; without one the connection failed."""
     code = error_code.removeprefix(PREFIX)
     if not code:
         return Ending("", message, Remedy.REOPEN)
     remedy = _REMEDIES.get(code, Remedy.ASK_OPERATOR)
-    advice = _ADVICE.get(code, _REPORT if remedy is Remedy.ASK_OPERATOR else "")
+    advice = _advice(code, topic) or (_REPORT if remedy is Remedy.ASK_OPERATOR else "")
     return Ending(code, message, remedy, advice)
 
 

@@ -44,16 +44,16 @@ class PubSubClient:
         call = self._channel.unary_unary(
             f"{_SERVICE}/GetTopic", pb.TopicRequest.SerializeToString, pb.TopicInfo.FromString
         )
-        with _endings():
+        with _endings(topic):
             info = await call(pb.TopicRequest(topic_name=topic), metadata=self._metadata, timeout=_CALL_S)
         return info.can_subscribe
 
-    async def schema(self, schema_id: str) -> dict[str, Any]:
-        """Return a schema. Raises StreamEnded, or ValueError for one that is not JSON."""
+    async def schema(self, schema_id: str, topic: str) -> dict[str, Any]:
+        """Return a schema of a topic's events. Raises StreamEnded, or ValueError for one that is not JSON."""
         call = self._channel.unary_unary(
             f"{_SERVICE}/GetSchema", pb.SchemaRequest.SerializeToString, pb.SchemaInfo.FromString
         )
-        with _endings():
+        with _endings(topic):
             info = await call(pb.SchemaRequest(schema_id=schema_id), metadata=self._metadata, timeout=_CALL_S)
         try:
             return msgspec.json.decode(info.schema_json, type=dict[str, Any])
@@ -70,7 +70,7 @@ class PubSubClient:
         first = pb.FetchRequest(topic_name=topic, replay_preset=pb.LATEST)
         if replay_id is not None:
             first = pb.FetchRequest(topic_name=topic, replay_preset=pb.CUSTOM, replay_id=replay_id)
-        subscription = Subscription(call, first)
+        subscription = Subscription(call, first, topic)
         try:
             yield subscription
         finally:
@@ -80,8 +80,9 @@ class PubSubClient:
 class Subscription:
     """An open subscription. Responses are read ahead: to cancel a read would end the stream."""
 
-    def __init__(self, call: grpc.aio.StreamStreamCall[Any, Any], first: pb.FetchRequest) -> None:
+    def __init__(self, call: grpc.aio.StreamStreamCall[Any, Any], first: pb.FetchRequest, topic: str) -> None:
         self._call = call
+        self._topic = topic
         self._first: pb.FetchRequest | None = first
         self._responses: asyncio.Queue[pb.FetchResponse | StreamEnded] = asyncio.Queue()
         self._reader = asyncio.create_task(self._read(), name="pub/sub responses")
@@ -93,7 +94,7 @@ class Subscription:
         self._first = None
         try:
             async with asyncio.timeout(_CALL_S):
-                with _endings():
+                with _endings(self._topic):
                     await self._call.write(request)
         except TimeoutError:
             raise lost("Salesforce takes no more requests on this stream") from None
@@ -119,7 +120,7 @@ class Subscription:
 
     async def _read(self) -> None:
         try:
-            with _endings():
+            with _endings(self._topic):
                 while isinstance(response := await self._call.read(), pb.FetchResponse):
                     self._responses.put_nowait(response)
             self._responses.put_nowait(lost("Salesforce closed the stream"))
@@ -128,14 +129,14 @@ class Subscription:
 
 
 @contextmanager
-def _endings() -> Iterator[None]:
-    """Turn gRPC's errors into StreamEnded."""
+def _endings(topic: str) -> Iterator[None]:
+    """Turn gRPC's errors into StreamEnded, with the advice for the topic."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
         trailers = dict(error.trailing_metadata() or ())
         details = error.details() or error.code().name
-        raise StreamEnded(ending_of(str(trailers.get("error-code", "")), details)) from error
+        raise StreamEnded(ending_of(str(trailers.get("error-code", "")), details, topic)) from error
 
 
 @asynccontextmanager

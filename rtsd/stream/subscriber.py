@@ -136,7 +136,7 @@ class Subscriber(Service):
         self._now = now
         self._jitter = jitter
         self._patience = patience or Patience()
-        self._decoder = Decoder()
+        self._decoder = Decoder(endpoint.topic)
         self._gap = ""
         """Why the next stream begins at the end of the bus; empty to resume."""
         self._failures = 0

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Conditions
 from rtsd.core.plural import plural
-from rtstui import documents
+from rtstui import channel, documents
 from rtstui.document_cache import CachedDocument
 from rtstui.format import UNKNOWN, day_clock, fit, right, wrap
 from rtstui.rows import Row
@@ -60,6 +60,8 @@ class Targets(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One object."""
+        if channel.without_conditions(self.state.status):
+            return ((fit(key, width), "bold"),)
         document = self.editing.document(self, key)
         staged = self.editing.of(key)
         known = document is not None and document.value is not None
@@ -88,7 +90,9 @@ class Fields(Table):
         return self.editing.of(self.editing.chosen)
 
     def keys(self) -> Sequence[str]:
-        """The fields: first those in force, then the others."""
+        """The fields: first those in force, then the others; none where the channel has no conditions."""
+        if channel.without_conditions(self.state.status):
+            return []
         document = self.editing.document(self)
         if document is None or document.value is None:
             return []
@@ -98,6 +102,8 @@ class Fields(Table):
 
     def empty(self) -> str:
         """The reason why there are none."""
+        if reason := channel.without_conditions(self.state.status):
+            return reason
         document = self.editing.document(self)
         if document is None:
             return "Choose an object on the left."
@@ -107,8 +113,10 @@ class Fields(Table):
 
     def titles(self) -> tuple[str, str]:
         """The conditions in force, and their source."""
-        document = self.editing.document(self)
         name = self.editing.chosen
+        if channel.without_conditions(self.state.status):
+            return name or "Fields", ""
+        document = self.editing.document(self)
         if document is None or document.value is None:
             return name or "Fields", ""
         value = document.value
@@ -182,6 +190,8 @@ class Pending(Panel):
         rows: list[Row] = []
         for line, role in difference(self.editing.of(self.editing.chosen)):
             rows += [((text, role),) for text in wrap(line, width)]
+        if not rows and channel.without_conditions(self.state.status):
+            return []
         if not rows:
             return [(("space chooses a field; enter asks before anything is sent.", "dim"),)]
         return [*rows, (("enter reviews and applies… · u undoes", "accent"),)]

@@ -9,7 +9,9 @@ from rtstui import channel
 from rtstui.format import shortened
 from rtstui.meaning import notice
 from rtstui.rows import plain
+from rtstui.screens.dialogs import Confirm
 from rtstui.verdict import fresh
+from rtstui.widgets.conditions import Fields
 from tests.support.dashboard.app import answered, filled, still_app, text, until
 from tests.support.dashboard.scenarios import NOW, ago, captured, live, stream_down
 from tests.support.dashboard.watching import pressed
@@ -96,6 +98,29 @@ async def test_an_object_that_is_read_says_why(by: str, why: str) -> None:
         assert "│ changes by  Change Data Capture, last" in text(app) or by != "cdc"
         await pressed(pilot, "end")
         await until(lambda: f"changes by  Interval Sync ({why}), last 1h ago" in text(app))
+
+
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [
+        ("cdc", "Change Data Capture has no sync conditions"),
+        ("", "Nothing pushes: there are no sync conditions"),
+    ],
+)
+async def test_a_channel_without_a_package_offers_no_conditions(by: str, why: str) -> None:
+    """View 6 says why, instead of fields to choose; so do the keys, which send nothing."""
+    status = captured()
+    status.push.channel = by
+    app = still_app(answered(filled(status)), view="6")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(lambda: why in text(app))
+        assert not app.screen.query_one(Fields).keys()
+        assert [word for word in ("any change pushes", "space chooses") if word in text(app)] == []
+        for key in ("c", "X"):
+            await pressed(pilot, key)
+            assert not isinstance(app.screen, Confirm)
+        assert app.check_action("switch_package", ()) is None
+        assert why in app.why_not("switch_package")
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ async def test_a_refusal_is_reported_once(rig: Rig) -> None:
         assert [await parts.services.subscriber.step() for _ in range(2)] == [20, 20]
         status = await parts.views.status()
         assert status.push.stream is not None
-        assert "Deploy the package" in str(status.push.stream.error)
+        assert "rtsd package deploy" in str(status.push.stream.error)
         errors = [note for note in await rig.notes("error") if "No such topic" in str(note.message)]
         assert len(errors) == 1
 

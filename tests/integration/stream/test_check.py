@@ -46,7 +46,7 @@ async def test_a_package_that_publishes(org: SimulatedOrg, tmp_path: Path) -> No
     """Without its event that is the problem; with it there is none."""
     (problem,) = await problems(configured(org, tmp_path))
     assert "does not serve /event/RTS_Push__e" in problem
-    assert "Deploy the package" in problem
+    assert "rtsd package deploy" in problem
     await org.control("package/install", {"channel": "stream", "settings": {"Token__c": "x"}})
     assert await problems(configured(org, tmp_path)) == []
 

@@ -40,6 +40,17 @@ def test_the_code_decides(code: str, remedy: Remedy) -> None:
         assert bool(found.do) is found.alarming
 
 
+@pytest.mark.parametrize("code", ["topic.not.found", "subscription.topic.cannot.subscribe"])
+def test_the_advice_fits_the_channel(code: str) -> None:
+    """The package's event is deployed, with Read on it; objects are selected, and read with View All."""
+    event = ending_of(code, "text", "/event/RTS_Push__e").do
+    objects = ending_of(code, "text", "/data/ChangeEvents").do
+    assert "rtsd package deploy" in event
+    assert "object" not in event
+    assert "package" not in objects
+    assert "rtsd stream enable" in objects or "View All" in objects
+
+
 def test_without_a_code_the_connection_failed() -> None:
     """The stream is reopened where it stopped, and nobody has to know."""
     found = ending_of("", "Socket closed")
