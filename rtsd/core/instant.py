@@ -18,13 +18,12 @@ _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999,
 
 def to_iso(moment: Millis) -> str:
     """`1772359200123` -> `2026-03-01T10:00:00.123Z`."""
-    seconds, ms = divmod(moment, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{_to_second(moment)}.{moment % 1000:03d}Z"
 
 
 def to_minute(moment: Millis) -> str:
     """`1772359200123` -> `2026-03-01 10:00 UTC`, for people."""
-    return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{_to_second(moment)[:16].replace('T', ' ')} UTC"
 
 
 @lru_cache(maxsize=1_024)  # a stamp is parsed several times, and records edited together share one
@@ -63,4 +62,9 @@ def normal_iso(text: str) -> str:
 
 def soql_literal(moment: Millis) -> str:
     """A SOQL date-time literal in whole seconds, the resolution of stamps (SOQL Reference, Date Formats)."""
-    return f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
+    return f"{_to_second(moment)}Z"
+
+
+def _to_second(moment: Millis) -> str:
+    """`2026-03-01T10:00:00`; not by strftime, whose years before 1000 are shorter than four digits."""
+    return datetime.fromtimestamp(moment // 1000, UTC).isoformat()[:19]

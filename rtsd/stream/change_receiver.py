@@ -62,7 +62,7 @@ class ChangeReceiver(StoringReceiver):
             self._objects.heard(event.header.entity_name)
         for event, push in pushes:
             intake.on_push(push, now, event.observed_at)
-        self._signs.beat(now)
+        self._signs.beat()
 
     def _read(self, event: BusEvent) -> ChangeEvent | None:
         """Return what an event means; None for an object that is not mirrored. Raises StreamEnded."""

@@ -20,7 +20,7 @@ class BusSigns:
 
     received: Callable[[int], None]
     """So many events, each of which is a delivery."""
-    beat: Callable[[Millis], None]
+    beat: Callable[[], None]
     """A response of Change Data Capture, even without an event: the stream works."""
     lost: Callable[[str], None]
     """An end that lasts, and why."""

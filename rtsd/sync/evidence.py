@@ -57,7 +57,7 @@ class PushEvidence(Service):
         self._push.record(push, at, self._monotonic())
         self._add(partial(self._judge, push, at))
 
-    def beat(self, _at: Millis) -> None:
+    def beat(self) -> None:
         """Record a response of the bus that brings change events."""
         self._push.beat(self._monotonic())
         self._add(self._judge_response)

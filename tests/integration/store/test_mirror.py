@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
+
+import pytest
 
 from rtsd.core.change import Source, Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
@@ -38,25 +41,34 @@ def _row(record_id: str, name: str | None, stamp: str, seen: int, *, partial: bo
     return MirrorRow(values, Version(stamp, seen, seen), Source.PUSH, partial, ("Name", "SystemModstamp"))
 
 
-async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> None:
+@pytest.fixture
+async def standing(database: Database) -> Database:
+    """A mirror in which A and B stand."""
+    async with database.transaction() as tx:
+        await tables.ensure(tx, TABLE)
+        await mirror_writer.put(tx, TABLE, [_row("A", "one", FIRST, 1), _row("B", "two", FIRST, 1)], ())
+    return database
+
+
+async def _put(database: Database, rows: Sequence[MirrorRow], untouched: str) -> list[tuple[Any, ...]]:
+    """Put rows where A and B stand, without an update that is `untouched`; return all rows."""
+    async with database.transaction() as tx:
+        await tx.execute(
+            f"CREATE TRIGGER untouched AFTER UPDATE OF {untouched} BEGIN SELECT RAISE(ABORT, 'written'); END"
+        )
+    async with database.transaction() as tx:
+        await mirror_writer.put(tx, TABLE, rows, {"A", "B"})
+    return await database.fetch(f"{TABLE.select} ORDER BY Id")
+
+
+async def test_rows_that_stand_are_written_where_they_change(standing: Database) -> None:
     """Rows end whole, new and standing ones alike; a column that no row changes is not written at all."""
-    old = [_row("A", "one", FIRST, 1), _row("B", "two", FIRST, 1)]
     fresh = [
         _row("A", None, SECOND, 2),
         _row("B", "two", SECOND, 2, partial=True),
         _row("C", "new", SECOND, 2),
     ]
-    async with await Database.open(tmp_path / "mirror.db") as database:
-        async with database.transaction() as tx:
-            await tables.ensure(tx, TABLE)
-            await mirror_writer.put(tx, TABLE, old, ())
-            await tx.execute(
-                "CREATE TRIGGER untouched AFTER UPDATE OF OwnerId ON Contact"
-                " BEGIN SELECT RAISE(ABORT, 'written'); END"
-            )
-        async with database.transaction() as tx:
-            await mirror_writer.put(tx, TABLE, fresh, {"A", "B"})
-        found = await database.fetch(f"{TABLE.select} ORDER BY Id")
+    found = await _put(standing, fresh, "OwnerId ON Contact")
     assert found == [
         ("A", None, "owner of A", SECOND, 2, 2, "push", 0),
         ("B", "two", "owner of B", SECOND, 2, 2, "push", 1),
@@ -64,22 +76,11 @@ async def test_rows_that_stand_are_written_where_they_change(tmp_path: Path) -> 
     ]
 
 
-async def test_one_rows_index_is_not_another_rows_business(tmp_path: Path) -> None:
+async def test_one_rows_index_is_not_another_rows_business(standing: Database) -> None:
     """Rows of one transaction that change in different indexed columns: each ends whole, in its own."""
-    old = [_row("A", "one", FIRST, 1), _row("B", "two", FIRST, 1)]
     moved = replace(_row("A", "one", SECOND, 2), changed=("SystemModstamp",))
     renamed = replace(_row("B", "deux", FIRST, 2), changed=("Name",))
-    async with await Database.open(tmp_path / "mirror.db") as database:
-        async with database.transaction() as tx:
-            await tables.ensure(tx, TABLE)
-            await mirror_writer.put(tx, TABLE, old, ())
-            await tx.execute(
-                "CREATE TRIGGER untouched AFTER UPDATE OF SystemModstamp ON Contact WHEN new.Id = 'B'"
-                " BEGIN SELECT RAISE(ABORT, 'written'); END"
-            )
-        async with database.transaction() as tx:
-            await mirror_writer.put(tx, TABLE, [moved, renamed], {"A", "B"})
-        found = await database.fetch(f"{TABLE.select} ORDER BY Id")
+    found = await _put(standing, [moved, renamed], "SystemModstamp ON Contact WHEN new.Id = 'B'")
     assert found == [
         ("A", "one", "owner of A", SECOND, 2, 2, "push", 0),
         ("B", "deux", "owner of B", FIRST, 2, 2, "push", 0),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from rtsd import config
+from rtsd.cli import main
 from rtsd.cli.check import lines
 from rtsd.config import Config
 from rtsd.errors import ConfigError
@@ -67,6 +69,37 @@ async def test_what_cannot_be_selected(org: SimulatedOrg, tmp_path: Path) -> Non
     single = configured(org, tmp_path, 'topic = "/data/LeadChangeEvent"')
     done = await capture.enable(single, ["Account"])
     assert "/data/LeadChangeEvent cannot carry Account" in str(done.objects[0].error)
+
+
+async def run(org: SimulatedOrg, place: Path, *words: str, url: str = "") -> int:
+    """Run `rtsd stream` with the configuration; return the exit status."""
+    configured(org, place)
+    path = place / "rtsd.toml"
+    if url:
+        path.write_text(path.read_text().replace(org.url, url))
+    return await asyncio.to_thread(main, ("stream", *words, "-c", str(path)))
+
+
+async def test_exit_statuses(org: SimulatedOrg, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 if everything is as wanted, 1 if the org refuses an object or cannot be asked."""
+    assert await run(org, tmp_path, "enable", "Account", "Lead") == 0
+    assert await run(org, tmp_path, "enable", "Account") == 0
+    assert capsys.readouterr().out.count("Account is selected for /data/ChangeEvents") == 2
+    assert await run(org, tmp_path, "enable", "Nonsense") == 1
+    assert await run(org, tmp_path, "enable", "RTS_Push__e", "Opportunity") == 1
+    said = capsys.readouterr()
+    assert "Opportunity is selected for /data/ChangeEvents." in said.out
+    assert "RTS_Push__e has no change events" in said.err
+    assert await run(org, tmp_path, "enable", "Invoice__c", "Task", "--json") == 1
+    refused = json.loads(capsys.readouterr().out)["objects"]
+    assert [(choice["selected"], choice["error"] is None) for choice in refused] == [
+        (True, True),
+        (False, False),
+    ]
+    assert await run(org, tmp_path, "disable", "Lead", "Nonsense") == 0, "neither is selected now"
+    for verb in ("enable", "disable"):
+        assert await run(org, tmp_path, verb, "Lead", url="http://127.0.0.1:9") == 1
+    assert "127.0.0.1:9" in capsys.readouterr().err
 
 
 async def report_of(chosen: Config) -> Report:

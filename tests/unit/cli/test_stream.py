@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 Rtsd = Callable[..., Any]
 
@@ -31,6 +34,18 @@ def test_stream_shows_the_same_facts(rtsd: Rtsd, daemon: Any) -> None:
     assert "deliveries  400 to rtsd, those to others not known (24 hours)" in out
     assert "Contact  live        push" in out
     assert json.loads(rtsd("stream", "status", "--json").out)["topic"] == "/data/ChangeEvents"
+
+
+def test_without_a_daemon_the_status_is_3(
+    rtsd: Rtsd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of every verb that asks it; a verb without its words is a mistake of usage."""
+    monkeypatch.setenv("RTSD_SOCKET", str(tmp_path / "nobody.sock"))
+    for words in (("stream",), ("stream", "status"), ("stream", "status", "--json")):
+        assert rtsd(*words).status == 3
+    for verb in ("enable", "disable"):
+        assert rtsd("stream", verb).status == 2
+        assert rtsd("stream", verb, "Contact", "-c", str(tmp_path / "none.toml")).status == 2
 
 
 def test_status_and_stream_say_the_same(rtsd: Rtsd, daemon: Any) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsd.core.instant import from_iso, normal_iso, soql_literal, to_iso
+from rtsd.core.instant import from_iso, normal_iso, soql_literal, to_iso, to_minute
 
-MOMENTS = st.integers(0, 4_102_444_800_000)  # 1970..2100
+MOMENTS = st.integers(-62_135_596_800_000, 253_402_300_799_999)  # the years 1 to 9999
 
 
 @given(MOMENTS)
@@ -25,6 +25,14 @@ def test_round_trip(moment: int) -> None:
 def test_text_sorts_as_time_does(moment: int, other: int) -> None:
     """Versions are compared as text."""
     assert (to_iso(moment) < to_iso(other)) == (moment < other)
+
+
+def test_early_years_have_four_digits() -> None:
+    """In each of the forms."""
+    first = from_iso("0001-01-01T00:00:00Z")
+    assert to_iso(first) == "0001-01-01T00:00:00.000Z"
+    assert to_minute(first) == "0001-01-01 00:00 UTC"
+    assert soql_literal(first) == "0001-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
