@@ -12,6 +12,7 @@ from rtsd.apex.jobs import FEW_MINUTES
 from rtsd.config import Config
 from rtsd.core.channel import PUSH_EVENT, STREAM
 from rtsd.errors import ConfigError, UsageError
+from rtsd.workflows.installation.plan import require_package
 
 _MARKER = "sfdx-project.json"
 _REMOVE = "remove"
@@ -24,8 +25,10 @@ def export(config: Config, directory: Path, without: tuple[str, ...] = ()) -> in
     The folder `remove` has manifests and scripts that remove the package again, with any tool. Objects in
     `without` get no trigger.
 
-    Raises ConfigError without a public_url, UsageError if the directory contains anything else.
+    Raises ConfigError without a public_url, or for a channel that needs no package; UsageError if the
+    directory contains anything else.
     """
+    require_package(config)
     is_stream = config.push.channel == STREAM
     url = "" if is_stream else config.gateway.public_url
     if not url and not is_stream:
@@ -76,6 +79,7 @@ def _pages(names: list[str], config: Config) -> dict[str, bytes]:
     url, sealed = config.gateway.public_url, "on" if config.push.sealed else "off"
     is_stream = config.push.channel == STREAM
     values = {
+        "made_for": config.push.channel,
         "target": f"are published as the event {PUSH_EVENT}" if is_stream else f"go to {url}",
         "channel": f"Channel: `stream`; Sealed: {sealed}" if is_stream else f"Gateway URL: `{url}`",
         "remote_site": "" if is_stream else "the remote site with the\ngateway's address, ",

@@ -10,7 +10,7 @@ import msgspec
 
 from rtsd import apex
 from rtsd.config import Config
-from rtsd.core.channel import GATEWAY, STREAM
+from rtsd.core.channel import PACKAGED, STREAM
 from rtsd.core.ids import full_id
 from rtsd.errors import (
     AuthenticationFailed,
@@ -215,11 +215,7 @@ def _require_channel(config: Config) -> None:
     gateway = config.gateway
     if config.push.channel == STREAM:
         return
-    if config.push.channel != GATEWAY:
-        raise ConfigError(
-            f'channel = "{config.push.channel}" in [push]: changes come without the package.',
-            'Set channel = "stream" or "gateway" to have it push; `rtsd package remove` removes it.',
-        )
+    require_package(config)
     if is_loopback(gateway.public_url) and not is_loopback(config.org.login_url):
         raise ConfigError(
             f"public_url in [gateway] is {gateway.public_url}, which Salesforce cannot reach.",
@@ -234,4 +230,13 @@ def _require_channel(config: Config) -> None:
         raise ConfigError(
             "public_url in [gateway] is empty: the package needs an address to push to.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',
+        )
+
+
+def require_package(config: Config) -> None:
+    """Raise ConfigError for a channel that needs no package."""
+    if config.push.channel not in PACKAGED:
+        raise ConfigError(
+            f'channel = "{config.push.channel}" in [push]: changes come without the package.',
+            'Set channel = "stream" or "gateway" to have it push; `rtsd package remove` removes it.',
         )

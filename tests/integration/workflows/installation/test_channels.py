@@ -8,8 +8,9 @@ import pytest
 
 from rtsd.config import Config
 from rtsd.core.instant import DAY_MS
-from rtsd.errors import Conflict
+from rtsd.errors import ConfigError, Conflict
 from rtsd.machine import wall_ms
+from rtsd.salesforce.package import read_settings
 from rtsd.workflows.check import inspect
 from rtsd.workflows.installation import rotation
 from rtsd.workflows.installation.deploying import SETTLE_S
@@ -111,12 +112,22 @@ async def test_production_changes_channels_with_a_test(office: Office) -> None:
 
 
 async def test_an_older_package_is_replaced(office: Office) -> None:
-    """Its settings have no channel: that is told as missing fields, and a deployment adds them."""
+    """Its settings have no channel: that is told as missing fields, and a deployment adds them.
+
+    What its other settings say is read and told all the same.
+    """
     await office.deploy(gateway(office))
     for name in ("Channel__c", "Sealed__c"):
         office.org.remove_field("RTS_Settings__c", name)
+    office.org.database.execute("UPDATE RTS_Settings__c SET Token__c = 'of somebody else'")
+    async with office.session(stream(office)) as (session, _):
+        (row,) = await read_settings(session.client, with_token=True, with_channel=True) or []
+    assert (row.channel, row.token) == (None, "of somebody else")
     found = await told(office, stream(office))
     assert any("RTS_Settings__c lacks Channel__c, Sealed__c" in line for line in found)
+    assert [line for line in found if line.startswith("settings:")] == [
+        "settings: Token__c is not one that rtsd accepts"
+    ]
     assert (await office.deploy(stream(office))).left == []
     assert office.select("SELECT Channel__c FROM RTS_Settings__c") == [("stream",)]
 
@@ -130,9 +141,30 @@ async def test_an_export_has_the_event(office: Office, tmp_path: Path) -> None:
     part = granted.partition("<object>RTS_Push__e")[0].rpartition("<objectPermissions>")[2]
     assert "<allowRead>true<" in part
     assert not list((tmp_path / "project").rglob("*.remoteSite*"))
-    assert "Channel: `stream`; Sealed: off" in (tmp_path / "project/README.md").read_text()
+    page = (tmp_path / "project/README.md").read_text()
+    assert "Channel: `stream`; Sealed: off" in page
+    assert "Made for the channel `stream`." in page
     removal = (tmp_path / "project/remove/package/destructiveChangesPost.xml").read_text()
     assert "<members>RTS_Push__e</members>" in removal
+
+
+async def test_an_export_differs_by_its_channel_alone(office: Office, tmp_path: Path) -> None:
+    """By one right, which its page names; Change Data Capture needs no package."""
+    files = {}
+    for config in (stream(office), gateway(office)):
+        directory = tmp_path / config.push.channel
+        export(config, directory)
+        core = directory / "force-app"
+        found = (path for path in core.rglob("*") if path.is_file())
+        files[config.push.channel] = {path.relative_to(core): path.read_bytes() for path in found}
+        assert f"Made for the channel `{config.push.channel}`." in (directory / "README.md").read_text()
+    by_stream, by_gateway = files["stream"], files["gateway"]
+    assert by_stream.keys() == by_gateway.keys()
+    (differing,) = [path.name for path in by_stream if by_stream[path] != by_gateway[path]]
+    assert differing == "RTS_Sync.permissionset-meta.xml"
+    captured = office.configuration(CONTACT, listen="", push='channel = "cdc"')
+    with pytest.raises(ConfigError, match="changes come without the package"):
+        export(captured, tmp_path / "cdc")
 
 
 async def test_the_tokens_of_push_are_rotated(office: Office) -> None:
