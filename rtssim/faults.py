@@ -47,7 +47,7 @@ DEPLOYMENTS = ("deploy_failed", "test_failed")
 COMMITS = ("late_commit",)
 PUSHES = ("push_lost", "push_late", "push_doubled", "push_reordered", "publish_refused", "push_refused")
 RPCS = ("rpc_error", "rpc_broken", "rpc_silent")  # of the Pub/Sub API
-EVENTS = ("event_lost", "event_doubled", "event_gap")
+EVENTS = ("event_lost", "event_doubled", "event_gap", "event_late")
 KINDS = (
     *REFUSALS,
     *HTML_PAGES,
@@ -62,7 +62,8 @@ KINDS = (
 )
 PARAMETERS = {
     "code": "rpc_error: the code in the trailers, without the common prefix (default service.unavailable)",
-    "seconds": "push_late, stall, slow_answer, rpc_silent: duration (default 2); late_commit: longest delay",
+    "seconds": "push_late, stall, slow_answer, rpc_silent: duration (default 2); late_commit: longest delay;"
+    " event_late: duration on the org's clock (default 60)",
     "after_bytes": "cut, stall: bytes sent before the fault (default: half the body)",
     "rate": "slow: bytes per second (default 1)",
     "body": "odd: the text answered with status 200 (default: none)",

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from rtssim.apex_package.callouts import push_stamp, sign, timestamp
 from rtssim.apex_package.relay import REFUSAL
 from rtssim.apex_package.settings import PUSH_EVENT
+from rtssim.bus.event_bus import LATE_S
 
 if TYPE_CHECKING:
     from rtssim.apex_package.settings import PackageSettings
@@ -64,6 +66,8 @@ class Publication:
         size = self._switches.push_part_chars
         parts = [text[start : start + size] for start in range(0, len(text), size)]
         now = int(self._org.clock.now().timestamp() * 1000)
+        schema = self._channels.schema(PUSH_EVENT)
+        late = self._faults.hit(("event_late",), PUSH_EVENT)
         for number, part in enumerate(parts, start=1):
             values = {
                 "CreatedDate": now,
@@ -77,7 +81,11 @@ class Publication:
                 "Sealed__c": is_sealed,
                 "Body__c": part,
             }
-            self._bus.publish(PUSH_EVENT, self._channels.schema(PUSH_EVENT), values)
+            publish = partial(self._bus.publish, PUSH_EVENT, schema, values)
+            if late is None:
+                publish()
+            else:
+                self._bus.publish_late(late.number("seconds", LATE_S), publish)
         return None
 
 

@@ -10,10 +10,11 @@ import difflib
 import hashlib
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtssim.bus.bitmaps import bitmaps
-from rtssim.bus.event_bus import Touched
+from rtssim.bus.event_bus import LATE_S, Touched
 from rtssim.bus.event_schema import ABSENT, HEADER, OVERFLOW, body
 from rtssim.schema.model import TEXT_TYPES
 
@@ -91,9 +92,25 @@ class ChangeEvents:
             values, touched = self._update(schema, first)
         elif kind != "DELETE":
             values = body(schema, self._complete(first), {*(first.new or ()), *self._formulas(first)})
-        copies = 2 if self._faults.hit(("event_doubled",), first.object) else 1
-        for _ in range(copies):
-            self._publish(commit, first.object, kind, ids, number, key=key, values=values, touched=touched)
+        publish = partial(
+            self._publish,
+            commit,
+            first.object,
+            kind,
+            ids,
+            number,
+            key=key,
+            schema=schema,
+            values=values,
+            touched=touched,
+        )
+        late = self._faults.hit(("event_late",), first.object)
+        if late is not None:
+            self._bus.publish_late(late.number("seconds", LATE_S), publish)
+            return
+        publish()
+        if self._faults.hit(("event_doubled",), first.object):
+            publish()
 
     def _update(self, schema: EventSchema, change: RowChange) -> tuple[dict[str, Any], Touched]:
         old, new = change.old or {}, dict(change.new or {})
@@ -133,6 +150,7 @@ class ChangeEvents:
         number: int,
         *,
         key: str = "",
+        schema: EventSchema | None = None,
         values: Mapping[str, Any] | None = None,
         touched: Touched | None = None,
     ) -> BusEvent:
@@ -141,7 +159,7 @@ class ChangeEvents:
         header = self._header(name, kind, ids, committed)
         header |= {"sequenceNumber": number, "transactionKey": key or str(uuid.uuid4())}
         header["commitUser"] = commit.by
-        schema = self._channels.schema(name)
+        schema = schema or self._channels.schema(name)
         return self._bus.publish(name, schema, {HEADER: header, **(values or {})}, touched or Touched())
 
     def _header(self, name: str, kind: str, ids: Sequence[str], committed: int) -> dict[str, Any]:

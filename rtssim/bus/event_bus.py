@@ -25,6 +25,7 @@ RETENTION = timedelta(hours=72)
 ID_BYTES = 10  # two of the instance, eight of the position; clients must not look inside
 GAP = 7  # between two ids, which are not contiguous
 PER_MS = 1_000  # positions in a millisecond
+LATE_S = 60.0  # of an event that is late, unless said otherwise
 
 
 class ReplayIdInvalid(Exception):
@@ -64,6 +65,7 @@ class EventBus:
         self._oldest = 0
         self._events: list[BusEvent] = []
         self._numbers: list[int] = []
+        self._late: list[tuple[datetime, Callable[[], BusEvent]]] = []
         self._readers: set[asyncio.Event] = set()
 
     # -- writing ------------------------------------------------------------------------------------
@@ -78,6 +80,17 @@ class EventBus:
         self._purge()
         self.wake_readers()
         return event
+
+    def publish_late(self, seconds: float, publish: Callable[[], BusEvent]) -> None:
+        """Publish an event after so many seconds of the org's clock; others overtake it meanwhile."""
+        self._late.append((self._clock.now() + timedelta(seconds=seconds), publish))
+
+    def _publish_due(self) -> None:
+        now = self._clock.now()
+        due = [publish for at, publish in self._late if at <= now]
+        self._late = [(at, publish) for at, publish in self._late if at > now]
+        for publish in due:
+            publish()
 
     def tick(self) -> int:
         """Return a new position, that of the org's clock."""
@@ -116,6 +129,7 @@ class EventBus:
     @property
     def newest(self) -> int:
         """The position of the newest event that is kept; 0 if there is none."""
+        self._publish_due()
         return self._numbers[-1] if self._numbers else 0
 
     def position(self, replay_id: bytes) -> int:
@@ -132,6 +146,7 @@ class EventBus:
 
     def after(self, number: int, wanted: Callable[[BusEvent], bool], most: int) -> tuple[list[BusEvent], int]:
         """Return up to `most` wanted events after a position, and the position that was read up to."""
+        self._publish_due()
         self._purge()
         found: list[BusEvent] = []
         for event in self._events[bisect_right(self._numbers, number) :]:

@@ -1,11 +1,11 @@
 """Whatever happens in whatever order, the mirror ends equal to the org: a machine plays at random.
 
-It edits the org in every way there is, loses, doubles and reorders pushes, lets calls fail, restarts the
-daemon, changes its configuration and the types of fields, reads windows and takes fingerprints. After that,
-and at any time in between, a proof must leave mirror and org equal in every field: by fingerprints alone, or
-by windows first.
+It plays with each push channel. It edits the org in every way there is, loses, doubles and reorders pushes
+and events, ends streams and lets their position expire, lets calls fail, restarts the daemon, changes its
+configuration and the types of fields, reads windows and takes fingerprints. After that, and at any time in
+between, a proof must leave mirror and org equal in every field: by fingerprints alone, or by windows first.
 
-`RTS_MODEL_RUNS=1000` plays so many games instead of 40. Clocks move only when told.
+`RTS_MODEL_RUNS=1000` plays so many games with each channel, instead of some. Clocks move only when told.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from rtsd.sync import object_states
 from rtssim.process import serve
 from rtssim.schema.model import Field
 from tests.support.inprocess.board import FILTERS, LATEST_COMMIT_S, OBJECTS, Board, new_org
+from tests.support.inprocess.channels import BUSES, SIGNED, on_every_channel
 from tests.support.inprocess.stand import Stand
 
-RUNS = int(os.environ.get("RTS_MODEL_RUNS", "40"))
+RUNS = os.environ.get("RTS_MODEL_RUNS")
+FEWEST = {"gateway": 40, "stream": 6, "cdc": 10}
+"""Games without that."""
 STEPS = 12
 """Moves of one game at most."""
 PRIVACY: list[dict[str, Any]] = [{}, {"privacy": {"Phone": "last4"}}, {"exclude": ["Phone"]}]
@@ -44,6 +47,8 @@ pauses = st.sampled_from([0.0, 0.05, 0.4, 1.0, 3.0, 45.0, 130.0, 700.0, 4_000.0]
 delays = st.sampled_from([0.0, 0.0, 0.0, 2.0, 90.0, float(LATEST_COMMIT_S)])
 FAILURES = ("500", "503", "429", "cut", "reset", "expire_session", "query_timeout")
 PUSH_FAULTS = ("push_lost", "push_doubled", "push_reordered", "push_late")
+EVENT_FAULTS = ("event_lost", "event_doubled", "event_gap", "event_late")
+STREAM_FAULTS = ("rpc_broken", "rpc_error")
 
 
 class Game(Board):
@@ -134,6 +139,7 @@ class Game(Board):
         self.advance(seconds)
 
     # -- things go wrong ------------------------------------------------------------------------------
+    @precondition(lambda game: game.channel in SIGNED)
     @rule(kind=st.sampled_from(PUSH_FAULTS), count=st.integers(1, 3))
     def spoil_pushes(self, kind: str, count: int) -> None:
         """The next pushes are lost, doubled, overtaken or late."""
@@ -152,6 +158,25 @@ class Game(Board):
     def restart(self) -> None:
         """The daemon stops and starts again; pushes meanwhile are refused."""
         self.do(self.again())
+
+    @precondition(lambda game: game.channel in BUSES)
+    @rule(kind=st.sampled_from(EVENT_FAULTS), count=st.integers(1, 3), seconds=st.sampled_from([1.0, 200.0]))
+    def spoil_events(self, kind: str, count: int, seconds: float) -> None:
+        """The next events are lost, doubled, without fields, or late, so that others overtake them."""
+        late = {"seconds": seconds} if kind == "event_late" else {}
+        self.do(self.stand.simulated.fault(kind, count=count, **late))
+
+    @precondition(lambda game: game.channel in BUSES)
+    @rule(kind=st.sampled_from(STREAM_FAULTS), count=st.integers(1, 3))
+    def end_streams(self, kind: str, count: int) -> None:
+        """The next streams end, with a code or without."""
+        self.do(self.stand.simulated.fault(kind, count=count, path="/Subscribe"))
+
+    @precondition(lambda game: game.channel in BUSES)
+    @rule()
+    def expire_position(self) -> None:
+        """The org moves to another instance: what was on the bus is gone, and the position unknown."""
+        self.stand.bus.move_instance()
 
     # -- people change what is mirrored ---------------------------------------------------------------
     @rule(name=names, where=st.sampled_from(sorted(FILTERS)), privacy=st.sampled_from(PRIVACY))
@@ -257,12 +282,13 @@ def games(tmp_path: Path) -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_the_mirror_ends_equal_to_the_org(games: None) -> None:
+@on_every_channel
+def test_the_mirror_ends_equal_to_the_org(games: None, channel: str) -> None:
     """Random games against the org: after each, and after each proof within it, every field is equal."""
     run_state_machine_as_test(
-        Game,
+        type(f"GameBy{channel.title()}", (Game,), {"channel": channel}),
         settings=settings(
-            max_examples=RUNS,
+            max_examples=int(RUNS or FEWEST[channel]),
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -1,6 +1,7 @@
 """A relay that passes nothing on is named with its remedy by status, dashboard and alert, the mirror right.
 
-Each within `silence_after` and a minute, whatever the scheduled heartbeat does meanwhile.
+Each within `silence_after` and a minute, whatever the scheduled heartbeat does meanwhile. The package's posts
+and its published documents pass the same relay; Change Data Capture has none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rtsd.core.mode import Mode
 from rtstui.meaning import notice
 from rtstui.state import LinkStatus, Phase, State
 from rtstui.verdict import fresh
+from tests.support.inprocess.channels import connect, where_signed, where_signed_in_time
 from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
@@ -88,10 +90,10 @@ FAULTS: list[tuple[Fault, str, str]] = [
 REFUSED = (refuse, "Salesforce refuses the package's events", "HourlyPublishedPlatformEvents")
 
 
-async def pushing(stand: Standing) -> Stand:
+async def pushing(stand: Standing, channel: str) -> Stand:
     """Leads, loaded; a push and a heartbeat have come through the relay, a minute ago."""
-    org = await (await stand({"Lead": 40}, listen="127.0.0.1:0", silence_after="30m", more=ALERT)).loaded()
-    await org.install_package("Lead")
+    org = await (await stand({"Lead": 40}, channel=channel, silence_after="30m", more=ALERT)).loaded()
+    await connect(org, "Lead")
     org.advance(10)
     org.update("Lead", org.ids("Lead")[:1], Title="the channel works")
     await org.pushed()
@@ -173,6 +175,7 @@ async def is_named(org: Stand, what: str, remedy: str) -> None:
     assert any(what in message and remedy in message for message in noted)
 
 
+@where_signed_in_time
 @pytest.mark.parametrize("beats", [True, False], ids=["heartbeat alive", "no heartbeat"])
 @pytest.mark.parametrize(("fault", "what", "remedy"), FAULTS)
 async def test_a_relay_that_passes_nothing_on_is_named(
@@ -182,10 +185,11 @@ async def test_a_relay_that_passes_nothing_on_is_named(
     *,
     beats: bool,
     stand: Standing,
+    channel: str,
     measured: Callable[[str], None],
 ) -> None:
     """Within silence_after and a minute, with its remedy; the changes come by Interval Sync meanwhile."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await fault(org)
     org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
     took = await until_named(org, what, beats=beats)
@@ -203,11 +207,12 @@ async def test_a_relay_that_passes_nothing_on_is_named(
     assert await org.equal("Lead") == 40
 
 
+@where_signed_in_time
 async def test_refused_events_are_named_while_some_changes_leave_by_jobs(
-    stand: Standing, measured: Callable[[str], None]
+    stand: Standing, channel: str, measured: Callable[[str], None]
 ) -> None:
     """A save starts a few senders itself, so pushes come: every object is read all the same."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     fault, what, remedy = REFUSED
     await fault(org)
     took = await until_named(org, what, beats=True)
@@ -241,9 +246,10 @@ def _others(org: Stand) -> list[object]:
     ]
 
 
-async def test_an_idle_org_with_a_suspended_relay_is_not_green(stand: Standing) -> None:
+@where_signed
+async def test_an_idle_org_with_a_suspended_relay_is_not_green(stand: Standing, channel: str) -> None:
     """Nothing was missed yet, and nothing can arrive: silent, not idle."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await suspend(org)
     await until_named(org, "is suspended", beats=True)
     push = (await org.parts.views.status()).push
@@ -251,19 +257,21 @@ async def test_an_idle_org_with_a_suspended_relay_is_not_green(stand: Standing) 
     assert "nothing was missed yet" in (push.quiet_proof or "")
 
 
-async def test_heartbeats_of_an_older_package_hide_nothing(stand: Standing) -> None:
+@where_signed_in_time
+async def test_heartbeats_of_an_older_package_hide_nothing(stand: Standing, channel: str) -> None:
     """They come by another way: the org is asked, once for each silence_after."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await org.simulated.control("switches", {"heartbeat_by_relay": False})
     await suspend(org)
     assert await until_named(org, "is suspended", beats=True) <= SILENCE_MIN + 1
     await is_named(org, "is suspended", RESUME)
 
 
+@where_signed
 @pytest.mark.parametrize("action", ["resume", "resume_from_tip"])
-async def test_a_resumed_relay_leads_back_to_real_time(action: str, stand: Standing) -> None:
+async def test_a_resumed_relay_leads_back_to_real_time(action: str, stand: Standing, channel: str) -> None:
     """The next heartbeat proves the way; what was missed meanwhile is explained, and read."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await suspend(org)
     org.update("Lead", org.ids("Lead")[:7], Title="missed")
     await until_named(org, "is suspended", beats=True)
@@ -284,9 +292,10 @@ async def test_a_resumed_relay_leads_back_to_real_time(action: str, stand: Stand
     assert await org.equal("Lead") == 40
 
 
-async def test_a_disabled_package_has_no_silent_relay(stand: Standing) -> None:
+@where_signed
+async def test_a_disabled_package_has_no_silent_relay(stand: Standing, channel: str) -> None:
     """While nothing is to be pushed it alarms nobody; enabled again, it is named at once."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await suspend(org)
     await until_named(org, "is suspended", beats=True)
     await org.simulated.control("package/settings", {"Disable_RTS__c": True})
@@ -304,9 +313,12 @@ async def test_a_disabled_package_has_no_silent_relay(stand: Standing) -> None:
     assert "is suspended" in (status.push.quiet_proof or "")
 
 
-async def test_an_inactive_trigger_behind_a_resumed_relay_is_still_found(stand: Standing) -> None:
+@where_signed_in_time
+async def test_an_inactive_trigger_behind_a_resumed_relay_is_still_found(
+    stand: Standing, channel: str
+) -> None:
     """A heartbeat proves the relay, not that an object's changes reach it."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await suspend(org)
     await until_named(org, "is suspended", beats=True)
     await org.simulated.control("package/relay", {"action": "resume_from_tip"})
@@ -321,9 +333,12 @@ async def test_an_inactive_trigger_behind_a_resumed_relay_is_still_found(stand: 
     assert (push.quiet_proof or "").startswith("no push delivered 3 changes")
 
 
-async def test_a_relay_that_runs_as_rtsds_own_user_takes_the_login_with_it(stand: Standing) -> None:
+@where_signed_in_time
+async def test_a_relay_that_runs_as_rtsds_own_user_takes_the_login_with_it(
+    stand: Standing, channel: str
+) -> None:
     """Deactivated, rtsd cannot log in: unreachable, with the reason, within silence_after and a minute."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     sync_user = org.org.sync_user.user_id
     await org.simulated.dml("update", "User", rows=[{"Id": sync_user, "IsActive": False}])
     runner, services = org.parts.runner, org.parts.services
@@ -346,9 +361,10 @@ async def test_a_relay_that_runs_as_rtsds_own_user_takes_the_login_with_it(stand
     assert "inactive" in said
 
 
-async def test_a_healthy_relay_costs_no_call(stand: Standing) -> None:
+@where_signed_in_time
+async def test_a_healthy_relay_costs_no_call(stand: Standing, channel: str) -> None:
     """Heartbeats prove it: of the package only its conditions are read, once in an hour."""
-    org = await pushing(stand)
+    org = await pushing(stand, channel)
     await minute(org, 1, beats=True)
     before, ledger = await org.calls(), (await org.parts.views.status()).quota.calls_24h["package"]
     for number in range(2, 2 + 6 * 60):

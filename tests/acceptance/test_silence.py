@@ -10,7 +10,7 @@ from tests.support.inprocess.channels import connect, lose_pushes, on_every_chan
 from tests.support.inprocess.stand import Stand, Standing
 
 MINUTE_S = 60
-HOURS = {"gateway": 24, "stream": 6, "cdc": 6}
+HOURS = {"gateway": 24, "stream": 2, "cdc": 3}
 """A whole day on one channel: the others differ in nothing that takes so long."""
 
 

@@ -19,7 +19,7 @@ from tests.support.inprocess.stand import Row, Stand, standing
 
 RUNS = int(os.environ.get("RTS_THINNED_RUNS", "1"))
 RECORDS = 40
-EDITS = 770
+EDITS = {"gateway": 770, "stream": 250}
 FIELDS = ("Phone", "Title", "Department", "LastName", "Description")
 STEPS_S = (0.0, 0.0, 0.001, 0.05, 0.4, 1.0, 1.7, 5.0)
 """Between two edits: of one instant, of one second, and of several."""
@@ -58,7 +58,7 @@ def played(org: Stand, dice: random.Random) -> list[Sent]:
     rows = {row["Id"]: row for row in org.org.snapshot("Contact")}
     waiting: list[tuple[str, list[str], str]] = []
     sent: list[Sent] = []
-    for number in range(EDITS):
+    for number in range(EDITS[org.channel]):
         org.advance(dice.choice(STEPS_S))
         record = edit(org, dice, sorted(rows))
         before, rows = rows, {row["Id"]: row for row in org.org.snapshot("Contact")}
@@ -70,7 +70,12 @@ def played(org: Stand, dice: random.Random) -> list[Sent]:
             late = dice.choice([0.0, 0.0, 2.0, 15.0, 200.0])
             sent.append(Sent(number + late * dice.random(), document(org, changes)))
     if waiting:
-        sent.append(Sent(EDITS, document(org, [change(dice, rows[i], s, names) for i, names, s in waiting])))
+        sent.append(
+            Sent(
+                EDITS[org.channel],
+                document(org, [change(dice, rows[i], s, names) for i, names, s in waiting]),
+            )
+        )
     return sorted(sent, key=lambda item: item.arrives)
 
 

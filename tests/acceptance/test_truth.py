@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.inprocess.channels import connect, on_every_channel_in_time
 from tests.support.inprocess.stand import Stand, Standing
+from tests.support.stream.following import following, taken
 
 DAY_S = 86_400
 
@@ -219,10 +221,11 @@ async def test_without_a_stamp_there_is_no_fingerprint(stand: Standing) -> None:
 
 
 # -- while others work ---------------------------------------------------------------------------------
-async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
+@on_every_channel_in_time
+async def test_changes_while_it_runs_are_no_drift(stand: Standing, channel: str) -> None:
     """People save, pushes arrive, checks run, all at once: no check calls what is on its way drift."""
-    org = await (await stand({"Lead": 600}, listen="127.0.0.1:0")).loaded()
-    await org.install_package("Lead")
+    org = await (await stand({"Lead": 600}, channel=channel)).loaded()
+    await connect(org, "Lead")
     parts = org.parts
     loops = [
         asyncio.create_task(parts.runner.run(service))
@@ -248,6 +251,7 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
         """As long as it takes until what is on its way has arrived: people make a pause."""
         at_work.clear()
         await org.simulated.control("package/drain", {})
+        await taken(parts, org.bus)
         await until_applied()
         at_work.set()
 
@@ -260,9 +264,10 @@ async def test_changes_while_it_runs_are_no_drift(stand: Standing) -> None:
     at_work.set()
     working = asyncio.create_task(people())
     try:
-        for _ in range(6):
-            org.advance(20)
-            await parts.services.checks.check(org.parts.base.catalog["Lead"])
+        async with following(parts, org.bus):
+            for _ in range(6 if channel == "gateway" else 2):
+                org.advance(20)
+                await parts.services.checks.check(org.parts.base.catalog["Lead"])
     finally:
         stop.set()
         at_work.set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.inprocess.channels import connect, on_every_channel
+from tests.support.inprocess.channels import connect, on_every_channel, on_every_channel_in_time
 from tests.support.inprocess.stand import Stand, Standing
 
 CRM = {"Account": 12, "Contact": 60, "Opportunity": 40, "Campaign": 3, "CampaignMember": 40, "Lead": 40}
@@ -106,7 +106,7 @@ class Watch:
             (self.loud if change.fires_trigger else self.quiet).add((change.object, change.id))
 
 
-@on_every_channel
+@on_every_channel_in_time
 @pytest.mark.parametrize("operation", QUIET, ids=lambda operation: operation.__name__)
 async def test_ac_49_what_fires_no_trigger(
     stand: Standing, operation: Callable[[Stand], None], channel: str

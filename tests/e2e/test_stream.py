@@ -54,15 +54,16 @@ async def test_events_survive_kills(kills: int, measured: Callable[[str], None])
 
 
 @pytest.mark.slow
-async def test_change_events_survive_kills(measured: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("kills", [2, 50])
+async def test_change_events_survive_kills(kills: int, measured: Callable[[str], None]) -> None:
     """After kill -9 at any point, rows that were partial are completed, and nothing is read but by id."""
-    rng = random.Random(8)
+    rng = random.Random(kills)
     async with streaming("cdc") as rig:
         daemon = await rig.start()
         await daemon.live()
         await eventually(lambda: has_position(daemon), "a position")
         await rig.org.control("activity", {"rate": 30, "objects": ["Contact"]})
-        for _ in range(2):
+        for _ in range(kills):
             goal = await received(daemon) + rng.randint(FEWEST, MOST)
 
             async def reached(daemon: Daemon = daemon, goal: int = goal) -> bool:
@@ -78,4 +79,4 @@ async def test_change_events_survive_kills(measured: Callable[[str], None]) -> N
             return found.equal
 
         await eventually(is_equal, "mirror and org are equal", 60)
-        measured(f"2 kills, {await received(daemon)} change events, equal")
+        measured(f"{kills} kills, {await received(daemon)} change events, equal")

@@ -165,6 +165,19 @@ async def test_gaps_overflows_and_wildcards(streaming: SimulatedOrg, stream: Str
     ]
 
 
+async def test_a_late_event_is_overtaken(streaming: SimulatedOrg, stream: Stream) -> None:
+    """It comes when the org's clock has gone on, and with the time of its commit."""
+    record_id = (await contacts(streaming))[0]
+    await streaming.fault("event_late", count=1, seconds=30)
+    await edit(streaming, record_id, Title="late")
+    await edit(streaming, record_id, Title="in time")
+    (first,) = await stream.events(1)
+    await streaming.control("clock", {"advance": 31})
+    (second,) = await stream.events(1)
+    assert (first["Title"], second["Title"]) == ("in time", "late")
+    assert header(second)["commitTimestamp"] <= header(first)["commitTimestamp"]
+
+
 async def test_lost_and_doubled(streaming: SimulatedOrg, stream: Stream) -> None:
     """As faults say."""
     record_id = (await contacts(streaming))[0]

@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 RUNS = int(os.environ.get("RTS_CAPTURE_RUNS", "1"))
 ROUNDS, STEPS = 3, 14
 """Lives of the daemon, and what happens in each."""
-FAULTS = ("event_lost", "event_doubled", "event_gap", "rpc_broken")
+FAULTS = ("event_lost", "event_doubled", "event_gap", "event_late", "rpc_broken")
 SWITCHES = {
     "commit_ms": (True, False),
     "same_changes_merge": (True, False),

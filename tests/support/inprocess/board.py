@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -21,7 +21,9 @@ from rtsd.workflows.demo.compare import compare
 from rtssim.clock import Clock
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
+from tests.support.inprocess.channels import connect
 from tests.support.inprocess.stand import Stand
+from tests.support.stream.following import following, responded
 
 OBJECTS = ("Account", "Contact")
 RECORDS = {"Account": 3, "Contact": 6}
@@ -53,6 +55,8 @@ class Board(RuleBasedStateMachine):
 
     template: bytes
     """A loaded mirror of the org as every game begins."""
+    channel: ClassVar[str] = "gateway"
+    """How pushes come: `gateway`, `stream` or `cdc`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,23 +78,29 @@ class Board(RuleBasedStateMachine):
     async def _begin(self) -> None:
         org = new_org()
         self._stack.callback(org.close)
-        simulated = await self._stack.enter_async_context(serve(org))
+        subscribes = self.channel != "gateway"
+        simulated = await self._stack.enter_async_context(serve(org, pubsub=subscribes))
         self.stand = Stand(simulated, org, self._place, {name: {} for name in OBJECTS}, {}, {}, {})
-        self.stand.listen = "127.0.0.1:0"
+        self.stand.channel = self.channel
+        self.stand.listen = "" if subscribes else "127.0.0.1:0"
+        await simulated.control("switches", {"keepalive_s": 0.05})
         self.stand.mirror.touch(mode=0o600)
         self.stand.mirror.write_bytes(self.template)
         await self._start()
-        await self.stand.install_package(*OBJECTS)
+        await connect(self.stand, *OBJECTS, inbox_runs=True)
 
     async def _start(self) -> None:
         self.stand.sleep = _at_once
         await self.stand.start()
         parts = self.stand.parts
         self._inbox = asyncio.create_task(parts.runner.run(parts.services.inbox))
+        if parts.services.capture is not None:
+            await self.trying(parts.services.capture.step())
 
     async def _stop(self) -> None:
-        assert self.stand.parts.gateway is not None
-        await self.stand.parts.gateway.stop()  # finishes what is under way, while the inbox still commits
+        gateway = self.stand.parts.gateway
+        if gateway is not None:
+            await gateway.stop()  # finishes what is under way, while the inbox still commits
         self._inbox.cancel()
         await asyncio.gather(self._inbox, return_exceptions=True)
         await self.stand.stop()
@@ -160,19 +170,24 @@ class Board(RuleBasedStateMachine):
             await self.stand.stop()
             await self.stand.simulated.control("faults", method="DELETE")
             await self._start()
-        assert self.stand.parts.gateway is not None
-        url = f"http://{self.stand.parts.gateway.address}"
-        await self.stand.simulated.control("package/settings", {"Gateway_URL__c": url})
+        if self.stand.parts.gateway is not None:
+            url = f"http://{self.stand.parts.gateway.address}"
+            await self.stand.simulated.control("package/settings", {"Gateway_URL__c": url})
 
     async def take_pushes(self) -> None:
-        """Let pushes under way arrive, and apply them."""
-        await self.stand.simulated.control("package/drain", {})
+        """Let pushes and events under way arrive, and apply them."""
+        async with following(self.stand.parts, self.stand.bus):
+            await self.stand.simulated.control("package/drain", {})
         while await self.stand.parts.services.realtime.apply_batch():
             pass
 
     async def beat(self) -> None:
-        """Send a heartbeat, and evaluate it."""
-        await self.stand.simulated.control("package/heartbeat", {})
+        """Let a heartbeat come, or a response of the stream, and evaluate it."""
+        async with following(self.stand.parts, self.stand.bus):
+            if self.channel == "cdc":
+                await responded(self.stand.parts, self.stand.bus)
+            else:
+                await self.stand.simulated.control("package/heartbeat", {})
         await self.stand.parts.services.evidence.step()
 
     def mirrored(self, name: str) -> list[MirroredObject]:

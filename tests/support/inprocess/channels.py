@@ -17,7 +17,7 @@ from rtssim.bus.event_schema import ABSENT, HEADER, body, event_name
 from rtssim.server import OrgServer
 from tests.support.inprocess.pushes import document, push
 from tests.support.inprocess.stand import Row, Stand
-from tests.support.stream.following import responded
+from tests.support.stream.following import following, responded
 
 CHANNELS = ("gateway", "stream", "cdc")
 SIGNED = ("gateway", "stream")
@@ -27,13 +27,18 @@ BUSES = ("stream", "cdc")
 
 on_every_channel = pytest.mark.parametrize("channel", CHANNELS)
 where_signed = pytest.mark.parametrize("channel", SIGNED)
+_SLOWLY = pytest.param("stream", marks=pytest.mark.slow)
+on_every_channel_in_time = pytest.mark.parametrize("channel", ["gateway", _SLOWLY, "cdc"])
+where_signed_in_time = pytest.mark.parametrize("channel", ["gateway", _SLOWLY])
+"""The stream among the slow tests: up to where the package sends, its way is the same."""
 on_the_bus = pytest.mark.parametrize("channel", BUSES)
 
 
-async def connect(org: Stand, *objects: str, mute: bool = False) -> None:
+async def connect(org: Stand, *objects: str, mute: bool = False, inbox_runs: bool = False) -> None:
     """Let the org send the changes of objects, and the daemon take them.
 
-    A `mute` org sends nothing by itself: what comes is what a test sends by hand.
+    A `mute` org sends nothing by itself: what comes is what a test sends by hand. `inbox_runs`: the inbox is
+    at work already.
     """
     if org.channel == "gateway":
         if not mute:
@@ -47,7 +52,7 @@ async def connect(org: Stand, *objects: str, mute: bool = False) -> None:
             await org.simulated.fault("event_lost")
     if org.parts.services.capture is not None:
         await org.parts.services.capture.step()
-    async with org.taking():
+    async with following(org.parts, org.bus) if inbox_runs else org.taking():
         await responded(org.parts, org.bus)
 
 

@@ -33,6 +33,13 @@ async def following(parts: Parts, bus: EventBus) -> AsyncIterator[None]:
             await task
 
 
+async def taken(parts: Parts, bus: EventBus) -> None:
+    """Wait until every event so far is stored; at once without a subscription."""
+    if parts.services.subscriber is not None:
+        newest = bus.newest
+        await eventually(lambda: _is_at(parts, None, newest), "every event is taken")
+
+
 async def responded(parts: Parts, bus: EventBus) -> None:
     """Wait for a response of the bus that was made after now."""
     tick = bus.tick()
