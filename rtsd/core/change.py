@@ -180,7 +180,7 @@ def _decide_event(known: StoredRecord, change: Change) -> Decision:
     """
     fields: Mapping[str, MirrorValue] = change.fields or {}
     if known.row is None:
-        if change.operation is Operation.CREATE:
+        if change.operation in (Operation.CREATE, Operation.UNDELETE):
             return Decision(Outcome.APPLIED, tuple(fields), complete=True)
         return Decision(Outcome.UNKNOWN, fetch=f"{change.operation} of a record that is not in the mirror")
     differing = differences(known.row, fields)
@@ -231,6 +231,8 @@ def _decide_after_delete(known: StoredRecord, change: Change, columns: int) -> D
     if stamp and change.version <= known.version and not _is_back(known.version, change):
         return Decision(Outcome.STALE, fetch=doubt or _denied(known.version, change))
     if change.operation in (Operation.UNDELETE, Operation.READ):
+        if change.partial and change.fields:  # the event of an undelete is complete
+            return Decision(Outcome.APPLIED, tuple(change.fields), fetch=doubt, complete=True)
         if change.fields is None or len(change.fields) < columns or not stamp:
             return Decision(Outcome.DEFERRED, fetch="undeleted, but not all of its values are known")
         return Decision(Outcome.APPLIED, tuple(change.fields), fetch=doubt)

@@ -114,10 +114,10 @@ def _complete(
         change.modstamp, change.partial = committed, True
         return
     is_update = change.op == "update"
-    if change.op == "undelete" or not (is_update or len(header.record_ids) == 1):
-        return  # an undelete moves no LastModifiedDate; several records share what an update changed only
+    if not is_update and len(header.record_ids) > 1:
+        return  # several records share what an update changed only
     try:
-        names = listed(layout, header.changed_fields) if is_update else None
+        names = listed(layout, header.changed_fields) if is_update else None  # the others are complete
         nulled = listed(layout, header.nulled_fields)
         if listed(layout, header.diff_fields):
             return
@@ -133,7 +133,10 @@ def _complete(
         return
     modified = fields.get(MODIFIED)
     change.fields, change.partial = converted, True
-    change.modstamp = committed if modified is None else to_iso(modified // 1000 * 1000)
+    if modified is None or change.op == "undelete":  # which moves no LastModifiedDate
+        change.modstamp = committed
+    else:
+        change.modstamp = to_iso(modified // 1000 * 1000)
     change.changed = sorted(fields.keys() - _AUDIT) if is_update else []
 
 

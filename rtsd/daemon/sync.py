@@ -31,7 +31,14 @@ def readers_of(base: Base) -> Readers:
     columns = Columns(client, work, server_clock)
     limits = Limits(client, base.ledger, now)
     repair = Repair(
-        client, database, catalog, work, now=now, server_clock=server_clock, schedule=base.schedule
+        client,
+        database,
+        catalog,
+        work,
+        now=now,
+        server_clock=server_clock,
+        schedule=base.schedule,
+        by_events=base.config.push.channel == "cdc",
     )
     return Readers(
         describer=Describer(client, catalog, work, now, sync.describe_every),

@@ -63,7 +63,10 @@ class Repair:
         now: Callable[[], Millis],
         server_clock: ServerClock,
         schedule: CurrentSchedule,
+        by_events: bool = False,
     ) -> None:
+        """`by_events`: changes come by change events, of which any number may name a record and no more."""
+        self._by_events = by_events
         self._client = client
         self._database = database
         self._catalog = catalog
@@ -77,7 +80,7 @@ class Repair:
         """Fetch the requested records.
 
         With `patiently`, first collect ids where that saves calls: of filtered objects for
-        `FILTER_SETTLE_MS`, and of partial rows at their pace.
+        `FILTER_SETTLE_MS`, and of partial rows, or all that change events ask for, at their pace.
         """
         fetched = changed = 0
         more = True
@@ -107,7 +110,7 @@ class Repair:
         if len(waiting.asked) == fetches.MAX_PENDING:
             return False
         now, oldest = self._now(), waiting.asked[0][1]
-        if waiting.only_completes:
+        if waiting.only_completes or self._by_events:
             return not self._paces[mirrored.name].is_due(now, self._schedule().interval)
         return bool(mirrored.config.where) and now - oldest < FILTER_SETTLE_MS
 

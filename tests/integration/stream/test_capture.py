@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtsd.control.client import ControlClient
+from rtsd.core.completion_pace import MOST_SAVED
 from rtsd.core.mode import Mode
 from rtsd.core.silence import Quiet
 from tests.support.inprocess.rig import Rig, Start
@@ -60,6 +61,66 @@ async def test_creates_and_deletes(rig: Rig) -> None:
         calls = (await rig.sim.stats())["api_calls"]
         await settled(rig)
         assert (await rig.sim.stats())["api_calls"] == calls
+
+
+async def test_an_undelete_brings_the_row_back(rig: Rig) -> None:
+    """Its event is complete: the row shows at once without a call, partial until its stamp was read.
+
+    Unless it has a time, whose unit is not documented.
+    """
+    async with subscribed(rig):
+        await rig.load()
+        back = await rig.a_record("Contact")
+        await rig.dml("update", "Contact", rows=[{"Id": back, "Title": "comes back", "Best_Time__c": None}])
+        await arrived(rig, "comes back")
+        rig.advance(2)
+        await rig.dml("delete", "Contact", ids=[back])
+        await eventually(lambda: is_gone(rig, back), "a tombstone")
+        rig.advance(2)
+        calls = (await rig.sim.stats())["api_calls"]
+        await rig.dml("undelete", "Contact", ids=[back])
+        await arrived(rig, "comes back")
+        assert (await rig.sim.stats())["api_calls"] == calls
+        assert await rig.rows(PARTIAL) == [(back, "comes back", 1)]
+        assert await rig.rows("SELECT 1 FROM _rts_tombstone") == []
+        (note,) = [note for note in await rig.notes("change") if note.op == "undelete"]
+        assert (note.source, note.outcome) == ("push", "applied")
+        await settled(rig)
+        assert await rig.rows(PARTIAL) == []
+
+
+@pytest.mark.parametrize("storm", ["gap", "unknown"])
+async def test_a_storm_of_bare_events_is_fetched_at_a_pace(rig: Rig, storm: str) -> None:
+    """Gaps, or updates of rows that the mirror does not have: as few calls as to complete partial rows."""
+    async with subscribed(rig):
+        await rig.load()
+        ids = [row["Id"] async for row in rig.sim.rows("Contact")]
+        if storm == "unknown":
+            async with rig.parts.base.database.transaction() as tx:
+                await tx.execute("DELETE FROM Contact")
+        else:
+            await rig.sim.fault("event_gap")
+        calls = (await rig.sim.stats())["api_calls"]
+
+        async def came(events: int) -> bool:
+            return (await rig.parts.views.status()).push.received_24h == events
+
+        for number in range(3 * MOST_SAVED):
+            rig.advance(1)
+            record_id = ids[number % len(ids)]
+            await rig.dml("update", "Contact", rows=[{"Id": record_id, "Title": f"storm {number}"}])
+            if storm == "unknown":
+                async with rig.parts.base.database.transaction() as tx:
+                    await tx.execute("DELETE FROM Contact WHERE Id=?", (record_id,))
+            await eventually(lambda events=number + 1: came(events), "the event")
+            await apply(rig)
+            await rig.parts.readers.repair.step(patiently=True)
+        taken = (await rig.sim.stats())["api_calls"] - calls
+        assert 1 < taken <= MOST_SAVED + 2
+        await rig.sim.control("faults", method="DELETE")
+        rig.advance(600)
+        await rig.parts.readers.repair.step(patiently=True)
+        await settled(rig)
 
 
 async def is_gone(rig: Rig, record_id: str) -> bool:

@@ -126,6 +126,14 @@ def test_a_create_has_every_field() -> None:
     assert (found.fields["FirstName"], found.fields["Title"]) == ("A", None)
 
 
+def test_an_undelete_has_every_field() -> None:
+    """As a create; its LastModifiedDate is that of the last edit, so the commit orders it."""
+    found = change("UNDELETE", {"Title": "t", "LastModifiedDate": MODIFIED})
+    assert found.fields is not None
+    assert (found.op, found.partial, found.fields["Title"]) == ("undelete", True, "t")
+    assert (found.modstamp, found.changed) == ("2026-03-01T10:00:00.000Z", [])
+
+
 def test_a_name_may_be_a_text() -> None:
     """Of a business among person accounts: then its own bit means the text."""
     values = {"Name": "Acme", "LastModifiedDate": MODIFIED}
@@ -153,7 +161,6 @@ def test_a_delete_has_the_time_of_its_commit() -> None:
 @pytest.mark.parametrize(
     ("kind", "header"),
     [
-        ("UNDELETE", {}),  # moves no LastModifiedDate
         ("GAP_CREATE", {}),
         ("GAP_UPDATE", {"changedFields": [bits("Title")]}),
         ("GAP_DELETE", {}),

@@ -70,7 +70,12 @@ def histories(draw: st.DrawFn) -> list[Commit]:
         at = START + moment * 100
         before = history[-1].row if history else None
         if before is None and history:
-            break  # a deletion is the end; an undelete is fetched
+            if draw(st.booleans()):
+                break
+            back: Row = {**(history[-2].row or {}), "SystemModstamp": second(at)}
+            told = {name: back[name] for name in ("A", "B", "LastModifiedDate")}
+            history.append(Commit(at, Operation.UNDELETE, back, told))
+            continue
         kinds = ["edit", "edit", "edit", "system", "delete"] if history else ["create"]
         kind = draw(st.sampled_from(kinds))
         if kind == "delete":
@@ -86,8 +91,8 @@ def histories(draw: st.DrawFn) -> list[Commit]:
         row |= dict.fromkeys(changed, draw(st.sampled_from(["x", "y", None])))
         row["LastModifiedDate"] = second(at)
         row["Formula"] = f"{row['A']}{row['B']}"
-        told = ("A", "B") if kind == "create" else tuple(changed)
-        fields: Row = {name: row[name] for name in (*told, "LastModifiedDate")}
+        names = ("A", "B") if kind == "create" else tuple(changed)
+        fields: Row = {name: row[name] for name in (*names, "LastModifiedDate")}
         history.append(Commit(at, Operation.CREATE if kind == "create" else Operation.UPDATE, row, fields))
     return history
 
