@@ -21,7 +21,11 @@ from rtsd.stream.endings import StreamEnded, ending_of, lost
 
 _SERVICE = "/eventbus.v1.PubSub"
 _CALL_S = 30.0
+_LARGEST = 128 << 20
+"""Bytes of a response: 100 events of 1 MB at most. With gRPC's own 4 MB a stream that has fallen behind would
+end at the same events each time, should Salesforce send as much as it was asked for."""
 _OPTIONS = (
+    ("grpc.max_receive_message_length", _LARGEST),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.use_local_subchannel_pool", 1),  # a new connection does not wait for the back-off of an old one

@@ -66,6 +66,19 @@ async def test_events_are_stored_with_their_position(org: SimulatedOrg, keeper: 
     assert sum(entry.startswith("catch up") for entry in keeper.log) == 1
 
 
+async def test_a_response_may_be_as_large_as_the_credit_lets_it(org: SimulatedOrg, keeper: Keeper) -> None:
+    """What the bus kept comes as one response: 100 events, of up to a megabyte each."""
+    async with running(subscriber_of(org, keeper)) as task:
+        await eventually(lambda: keeper.at, "a position")
+        assert not task.done()
+    titles = [f"{number}" for number in range(80)]
+    rows = [{"LastName": "Ž", "Title": title, "Description": "ž" * 32_000} for title in titles]
+    await org.dml("create", "Contact", rows=rows)
+    async with running(subscriber_of(org, keeper)):
+        await has(keeper, *titles)
+    assert keeper.largest == 80
+
+
 async def test_a_keepalive_moves_the_position(org: SimulatedOrg, keeper: Keeper) -> None:
     """So an idle topic's position never grows too old."""
     async with running(subscriber_of(org, keeper)):

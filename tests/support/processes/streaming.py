@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from rtsd import config
+from rtsd.core.quota import DELIVERIES
 from rtsd.workflows import capture
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import TOKEN, Rig, standing
@@ -21,6 +22,7 @@ async def streaming(channel: str = "stream", records: int = 30) -> AsyncIterator
         push = f'[push]\nchannel = "{channel}"\nendpoint = "{rig.org.info["pubsub"]}"\n'
         path.write_text(push + path.read_text())
         await rig.org.control("switches", {"keepalive_s": 0.5})
+        await rig.org.control("limits", {DELIVERIES: 1_000_000})  # each kill has events delivered again
         if channel == "cdc":
             assert (await capture.enable(config.load(path), ["Contact"])).is_done
             yield rig
