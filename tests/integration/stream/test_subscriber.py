@@ -273,7 +273,7 @@ async def test_an_event_that_cannot_be_read_is_not_skipped(org: SimulatedOrg, ke
         subscriber.wake.set()  # an hour later
         await has(keeper, "unreadable", "behind it")
     assert keeper.endings[0].alarming
-    assert "Give the user Read" in keeper.endings[0].do
+    assert "Give the user View All Records" in keeper.endings[0].do
 
 
 @pytest.mark.parametrize(
