@@ -198,7 +198,7 @@ async def test_more_events_than_credit_arrive(streamed: Subscribed) -> None:
         told = document(streamed.place.org, streamed.edit(number % 60, f"many.{number}@example.com"))
         streamed.publish(told)
     await equal(streamed.place, "Contact")
-    assert [stream.credit > 0 for stream in streamed.pubsub.streams] == [True], streamed.place.log
+    await eventually(lambda: [stream.credit > 0 for stream in streamed.pubsub.streams] == [True], "credit")
 
 
 async def test_streams_that_end_resume_where_they_were(streamed: Subscribed) -> None:
@@ -248,6 +248,17 @@ async def test_a_restart_resumes_by_position(streamed: Subscribed) -> None:
     )
     (again,) = streamed.pubsub.opened[opened:]
     assert again.replay_preset == CUSTOM
+
+
+async def test_a_right_that_is_missing_is_named(streamed: Subscribed) -> None:
+    """The subscription is refused: the advice fits the package, whose event it is."""
+    assert await streamed.place.end() == 0
+    streamed.pubsub.unreadable.add(package.TOPIC)
+    await streamed.place.start()
+    await reached(streamed.place)
+    await streamed.until(lambda status: status["push"]["stream"]["error"], "a reason")
+    assert "Give the user Read on the event" in (await streamed.status())["push"]["stream"]["error"]
+    streamed.pubsub.unreadable.clear()
 
 
 async def test_what_is_selected_arrives_by_push(captured: Subscribed) -> None:
@@ -330,6 +341,15 @@ def _without_values(capture: Capture) -> None:
         records.update("Device__c", device, Name="overflow")
     records.delete("Device__c", devices[20])
     capture.gap("Device__c", "OVERFLOW", OVERFLOWN)
+
+
+async def test_a_conversion_is_read_in_full(captured: Subscribed) -> None:
+    """An event for every id at once: no stamp has moved, and no event has the values."""
+    records = captured.capture.records.objects["Contact"].rows
+    for row in records.values():
+        row["Phone"] = "converted"
+    captured.capture.convert("Contact")
+    await whole(captured)
 
 
 async def test_a_new_field_changes_the_schema_in_mid_stream(captured: Subscribed) -> None:

@@ -261,6 +261,10 @@ class Capture:
         """Tell that records changed, and nothing else; `OVERFLOWN` is the id of an overflow."""
         self._publish(name, f"GAP_{kind}", keys)
 
+    def convert(self, name: str) -> None:
+        """Tell of all records of an object at once, as after the conversion of a field's type."""
+        self._publish(name, "UPDATE", (f"{self.records.objects[name].prefix}*",))
+
     def _complete(self, name: str, key: str) -> dict[str, Any]:
         entity = self.records.objects[name]
         row = entity.rows[key]

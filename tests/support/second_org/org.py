@@ -87,6 +87,8 @@ class Org:
         self.bulk = Bulk(self.records)
         self.calls: Counter[str] = Counter()
         self.logins = 0
+        self.deliveries: list[int] | None = None
+        """Used and allowed in 24 hours; None without events (REST API guide, Limits)."""
         self.gate: Callable[[str], Awaitable[None]] | None = None
         self.faults: list[Answer] = []
         self.login_url = self.instance_url = ""

@@ -102,6 +102,8 @@ class PubSub:
         """The first FetchRequest of every stream."""
         self.streams: list[Stream] = []
         self.schemas_read: list[str] = []
+        self.unreadable: set[str] = set()
+        """Topics that the user has no right to."""
 
     def end_streams(self, failure: Failure) -> None:
         """End every open stream."""
@@ -117,7 +119,8 @@ class PubSub:
             topic = self._topic(asked.topic_name)
         except Failure as failure:
             await _abort(context, failure)
-        return message("TopicInfo")(**with_id, can_subscribe=True, schema_id=topic.schema_id)
+        may = asked.topic_name not in self.unreadable
+        return message("TopicInfo")(**with_id, can_subscribe=may, schema_id=topic.schema_id)
 
     async def get_schema(self, asked: Any, context: Any) -> Any:
         """Tell of a schema."""
@@ -152,6 +155,9 @@ class PubSub:
 
     async def _open(self, asked: Any) -> Stream:
         topic = self._topic(asked.topic_name)
+        if asked.topic_name in self.unreadable:
+            raise Failure(grpc.StatusCode.PERMISSION_DENIED, "subscription.topic.cannot.subscribe")
+        self._deliver(0)
         if asked.replay_preset == CUSTOM:
             if not asked.replay_id:
                 raise invalid("subscription.fetch.replayid.validation.failed")
@@ -167,17 +173,27 @@ class PubSub:
         stream.grant(asked)
         return stream
 
+    def _deliver(self, count: int) -> None:
+        """Count deliveries; at the end of the allocation every subscription ends."""
+        if self.org.deliveries is not None:
+            if self.org.deliveries[0] >= self.org.deliveries[1]:
+                raise Failure(grpc.StatusCode.UNAVAILABLE, "subscription.limit.exceeded")
+            self.org.deliveries[0] += count
+
     async def _serve(self, stream: Stream, context: Any) -> None:
+        starved_at = 0.0
         while not stream.closed:
             stream.woken.clear()
             if stream.ending:
                 raise stream.ending
             if events := stream.topic.after(stream.position, min(stream.credit, self.pace.batch)):
+                self._deliver(len(events))
                 stream.position += len(events)
                 stream.credit -= len(events)
+                starved_at = time.monotonic() + self.pace.starves
                 await context.write(_response(stream, events))
                 continue
-            within = self.pace.keepalive if stream.credit else self.pace.starves
+            within = self.pace.keepalive if stream.credit else max(starved_at - time.monotonic(), 0)
             try:
                 await asyncio.wait_for(stream.woken.wait(), within)
             except TimeoutError:

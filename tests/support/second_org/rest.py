@@ -40,8 +40,17 @@ def limits(org: Org, _asked: Asked, _found: re.Match[str]) -> Answer:
             },
             "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000 - org.bulk.made},
             "SomethingOfNextRelease": {"Max": 1, "Remaining": 1},
+            **_deliveries(org),
         }
     )
+
+
+def _deliveries(org: Org) -> dict[str, Any]:
+    """Platform events and change events together, to every subscriber."""
+    if org.deliveries is None:
+        return {}
+    used, most = org.deliveries
+    return {"DailyDeliveredPlatformEvents": {"Max": most, "Remaining": most - used}}
 
 
 @route("GET", "/sobjects")
