@@ -14,6 +14,8 @@ from tests.support.waiting import eventually
 
 PAUSE_S = 0.01
 """Between two streams; the daemon's own pauses are minutes."""
+WITHIN_S = 240
+"""For 20,000 events on a machine that has other work."""
 
 
 @asynccontextmanager
@@ -26,7 +28,7 @@ async def following(parts: Parts, bus: EventBus) -> AsyncIterator[None]:
     try:
         yield
         newest = bus.newest
-        await eventually(lambda: _is_at(parts, task, newest), "every event is taken")
+        await eventually(lambda: _is_at(parts, task, newest), "every event is taken", WITHIN_S)
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
