@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 Millis = int
@@ -40,6 +41,14 @@ def from_iso(text: str) -> Millis:
     if not _FIRST <= found <= _LAST:
         raise ValueError(f"{text!r} is outside the years 1 to 9999")
     return found
+
+
+def from_http_date(text: str) -> Millis | None:
+    """Parse the value of an HTTP `Date`, of whole seconds; None for anything else."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp()) * 1000
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def normal_iso(text: str) -> str:

@@ -149,7 +149,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
 
     ledger = StoredLedger(database, reload.caps(config), machine.wall, write_note)
     server_clock = ServerClock(machine.wall)
-    session = Session(access, ledger, machine.wall, login=login)
+    session = Session(access, ledger, machine.wall, login=login, on_server_time=server_clock.observe)
     client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 
 import structlog
 
-from rtsd.core.instant import Millis
+from rtsd.core.instant import Millis, from_http_date
 from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import OrgUnreachable, QuotaExhausted
 from rtsd.salesforce.error_mapping import CallFailed, Recovery, map_error
@@ -125,24 +124,16 @@ class Exchange:
             self._on_usage(int(usage[1]), int(usage[2]))
         ended = self._clock()
         elapsed = max(0, ended - started)
-        date = http_date(headers.get("Date", ""))
+        date = from_http_date(headers.get("Date", ""))
         if date is None:
             return Observed(started - _MAX_LOCAL_SKEW_MS, ended + _MAX_LOCAL_SKEW_MS)
         self._on_server_time(date, started, ended)
         return Observed(date - elapsed, date + 1000)
 
 
-def http_date(text: str) -> Millis | None:
-    """Parse an HTTP date; None for anything else."""
-    try:
-        return int(parsedate_to_datetime(text).timestamp()) * 1000
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 def _retry_after(headers: Mapping[str, str], now: Millis) -> float | None:
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
-    date = http_date(text)
+    date = from_http_date(text)
     return None if date is None else max(0.0, (date - now) / 1000)

@@ -19,6 +19,7 @@ from simple_salesforce import SalesforceLogin
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 
 from rtsd.core.ids import full_id
+from rtsd.core.instant import Millis, from_http_date
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.error_mapping import ErrorResponse, parse_error
@@ -50,10 +51,13 @@ class Token:
 
 
 class Login(NamedTuple):
-    """The result of a login: the token and, with rotation, a new refresh token (else empty)."""
+    """The result of a login."""
 
     token: Token
     refresh_token: str
+    """The next refresh token where it rotates, else empty."""
+    date: Millis | None = None
+    """The `Date` of the response (ms on Salesforce's clock)."""
 
 
 async def log_in(credentials: Credentials, refresh_token: str, timeouts: Timeouts) -> Login:
@@ -87,7 +91,8 @@ async def _refresh(
             http.post(url, data=form, proxy=proxy_for(url), allow_redirects=False) as response,
         ):
             body = (await response.read()).decode("utf-8", "replace")  # text() fails on unknown charsets
-            return read_login(credentials, response.status, body)
+            login = read_login(credentials, response.status, body)
+            return login._replace(date=from_http_date(response.headers.get("Date", "")))
     except (aiohttp.ClientError, TimeoutError, OSError) as cause:
         raise unreachable(url, cause).error from cause
 
@@ -115,7 +120,8 @@ def _through_simple_salesforce(
                 raise
         if session.last is None:
             raise AuthenticationFailed("The login was not attempted.")
-        return read_login(credentials, session.last.status_code, session.last.text)
+        login = read_login(credentials, session.last.status_code, session.last.text)
+        return login._replace(date=from_http_date(session.last.headers.get("Date", "")))
 
 
 def _arguments(credentials: Credentials) -> dict[str, Any]:

@@ -102,6 +102,14 @@ class RestConnection:
             self._http = None
         await self.session.close()
 
+    async def log_in(self) -> None:
+        """Log in if there is no session: from then on Salesforce's clock is known.
+
+        Await it before you choose times on that clock: the first of them would be on ours. Raises as
+        `Session.token`.
+        """
+        await self.session.token()
+
     async def request(
         self,
         method: str,

@@ -10,7 +10,7 @@ from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
 from rtsd.salesforce.credentials import Auth, Credentials
-from rtsd.salesforce.ledger import Clock, Ledger, NullLedger
+from rtsd.salesforce.ledger import Clock, Ledger, NullLedger, OnServerTime, ignore_server_time
 from rtsd.salesforce.login import Login, Token, log_in
 from rtsd.salesforce.transport import Timeouts
 
@@ -37,6 +37,7 @@ class Session:
         *,
         timeouts: Timeouts | None = None,
         login: Login | None = None,
+        on_server_time: OnServerTime = ignore_server_time,
     ) -> None:
         """`login` is an earlier login whose refresh token is saved."""
         self.credentials = credentials
@@ -45,6 +46,7 @@ class Session:
         self._ledger = ledger
         self._clock = clock
         self._timeouts = timeouts or _TIMEOUTS
+        self._on_server_time = on_server_time
         self._token = login.token if login else None
         self._login: asyncio.Task[Token] | None = None
         self._refresh_token = login.refresh_token if login else credentials.refresh_token
@@ -112,8 +114,11 @@ class Session:
     async def _ask(self) -> Token:
         if self._unsaved is None:
             await self._ledger.spend(_PURPOSE, LOGINS, 1)
-            self._recent.append(self._clock())
+            began = self._clock()
+            self._recent.append(began)
             self._unsaved = await log_in(self.credentials, self._refresh_token, self._timeouts)
+            if self._unsaved.date is not None:
+                self._on_server_time(self._unsaved.date, began, self._clock())
         rotated = self._unsaved.refresh_token
         if rotated and rotated != self._refresh_token:
             # the old token is void: using it again would revoke the new one (Salesforce Help, OAuth 2.0

@@ -123,6 +123,7 @@ class Fingerprinter:
 
     async def _count(self, mirrored: MirroredObject, purpose: str) -> Counts:
         """Count the rows by day on both sides."""
+        await self._client.log_in()
         now = self._server_clock.now()
         before = to_iso(now // 1000 * 1000 + 1000)
         since = to_iso(max(mirrored.stored.proven_at - OVERLAP_MS, 0))

@@ -82,6 +82,7 @@ class Windows:
             return await self._read(mirrored)
 
     async def _read(self, mirrored: MirroredObject) -> WindowRead:
+        await self._client.log_in()
         schema = mirrored.described.schema
         now = self._server_clock.now()
         if mirrored.stored.cursor is None or schema.cursor is None:

@@ -251,13 +251,15 @@ async def test_a_restart_resumes_by_position(streamed: Subscribed) -> None:
 
 
 async def test_a_right_that_is_missing_is_named(streamed: Subscribed) -> None:
-    """The subscription is refused: the advice fits the package, whose event it is."""
+    """The subscription is refused: the advice fits the package, and an edit made while down is read."""
     assert await streamed.place.end() == 0
     streamed.pubsub.unreadable.add(package.TOPIC)
+    streamed.edit(40, "unsubscribed@example.com")
     await streamed.place.start()
     await reached(streamed.place)
     await streamed.until(lambda status: status["push"]["stream"]["error"], "a reason")
     assert "Give the user Read on the event" in (await streamed.status())["push"]["stream"]["error"]
+    await equal(streamed.place, "Contact")
     streamed.pubsub.unreadable.clear()
 
 

@@ -11,8 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from rtsd.core.instant import from_iso
 from rtsd.errors import AuthenticationFailed, OrgUnreachable
 from rtsd.salesforce.credentials import Auth
+from rtsd.salesforce.session import Session
 from rtsd.salesforce.transport import Timeouts
 from tests.support.salesforce.bench import Bench, Script
 
@@ -65,6 +67,23 @@ async def test_password(bench: Bench) -> None:
         "sync@acme.com",
         "p&<ß>+token",
     )
+
+
+@pytest.mark.parametrize("auth", [Auth.CLIENT_CREDENTIALS, Auth.REFRESH_TOKEN])
+async def test_a_login_tells_salesforces_time(bench: Bench, script: type[Script], auth: Auth) -> None:
+    """Before any call, however the login is made."""
+    told: list[tuple[int, int, int]] = []
+    body = script.token(instance_url=bench.org.url)
+    bench.org.on(f"POST {LOGINS}", script.answer(200, body, Date="Sun, 01 Mar 2026 10:00:00 GMT"))
+    credentials = bench.credentials(auth, refresh_token="R1")
+    began = bench.clock()
+    session = Session(
+        credentials, bench.ledger, bench.clock, on_server_time=lambda *times: told.append(times)
+    )
+    await session.token()
+    ((date, sent, received),) = told
+    assert date == from_iso("2026-03-01T10:00:00Z")
+    assert began <= sent <= received <= bench.clock()
 
 
 async def test_a_rotated_refresh_token_is_saved_before_the_access_token_is_used(

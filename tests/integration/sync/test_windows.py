@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from rtsd.core.instant import from_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import SalesforceError
 from rtsd.sync import reading, windows
@@ -167,3 +168,33 @@ async def test_two_steps_at_once_read_one_after_the_other(rig: Rig) -> None:
     await rig.dml("create", "Contact", rows=[{"LastName": "one"}])
     done = await asyncio.gather(*(rig.parts.readers.windows.step(rig["Contact"]) for _ in range(3)))
     assert sorted(result.applied for result in done) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("ahead_s", [-7.0, 7.0])
+async def test_the_first_read_after_a_restart_goes_by_the_orgs_clock(start: Start, ahead_s: float) -> None:
+    """A window that ends by our clock ends too early, and misses edits, or skips those to come."""
+    rig = await start({"Contact": 5}, run=False)
+    rig.skew_ms = int(ahead_s * 1000)
+    async with rig.running():
+        await rig.load()
+    rig.advance(60)
+    async with rig.running():
+        record = await rig.a_record("Contact")
+        await rig.dml("update", "Contact", rows=[{"Id": record, "LastName": "while down"}])
+        assert (await read(rig)).applied == 1
+        assert await rig.differences() == []
+        as_of = from_iso(rig["Contact"].stored.as_of or "")
+        assert abs(as_of - (rig.now() - rig.skew_ms)) <= 1_000
+
+
+@pytest.mark.parametrize("ahead_s", [-7.0, 7.0])
+async def test_the_first_proof_after_a_restart_goes_by_the_orgs_clock(start: Start, ahead_s: float) -> None:
+    """What happens after the count is not proven by it."""
+    rig = await start({"Contact": 5}, run=False)
+    rig.skew_ms = int(ahead_s * 1000)
+    async with rig.running():
+        await rig.load()
+    rig.advance(60)
+    async with rig.running() as parts:
+        await parts.readers.fingerprinter.step(rig["Contact"])
+        assert abs(rig["Contact"].stored.proven_at - (rig.now() - rig.skew_ms)) <= 1_500
