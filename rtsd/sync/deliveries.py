@@ -90,9 +90,13 @@ class Deliveries(Service):
         return min(self._next_read - self._now(), MINUTE_MS) / 1000
 
     async def _read_limits(self) -> None:
-        """Read the org's limits, and choose when to read them next. Raises SalesforceError."""
+        """Read the org's limits, and choose when to read them next. Raises SalesforceError.
+
+        An earlier run's figure counts for nothing: a sample has the time at which it was stored, and others
+        have used deliveries since.
+        """
         try:
-            await self._limits.refresh(purpose=PURPOSE, max_age=MINUTE_MS)
+            await self._limits.refresh(purpose=PURPOSE, max_age=MINUTE_MS, earlier_runs=False)
         except QuotaExhausted as error:  # events cost no calls: without figures, Salesforce is the judge
             log.info("deliveries not read", reason=error.message)
         now, usage, before = self._now(), self.usage, self._last_read

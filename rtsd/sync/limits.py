@@ -35,22 +35,24 @@ class Limits:
         self._now = now
         self._asking = asyncio.Lock()
         self._asked_at: Millis | None = None
+        """The time of this run's last read."""
 
-    async def is_due(self, max_age: Millis = HOUR_MS) -> bool:
+    async def is_due(self, max_age: Millis = HOUR_MS, *, earlier_runs: bool = True) -> bool:
         """Return whether `refresh` would read the limits."""
-        if self._asked_at is None:
-            self._asked_at = await self._ledger.limit_read_at(BULK_JOBS)
-        return self._asked_at is None or self._now() - self._asked_at >= max_age
+        read_at = self._asked_at
+        if read_at is None and earlier_runs:
+            read_at = await self._ledger.limit_read_at(BULK_JOBS)
+        return read_at is None or self._now() - read_at >= max_age
 
-    async def refresh(self, *, purpose: str, max_age: Millis = HOUR_MS) -> None:
-        """Read the limits, unless this or an earlier run read them within `max_age` (ms).
+    async def refresh(self, *, purpose: str, max_age: Millis = HOUR_MS, earlier_runs: bool = True) -> None:
+        """Read the limits, unless this run read them within `max_age` (ms), or one of the `earlier_runs`.
 
         Limits that the sync user may not see stay unknown. They require View Setup and Configuration, and
         those of storage Manage Users (REST API guide, Limits). Raises QuotaExhausted, OrgUnreachable,
         AuthenticationFailed.
         """
         async with self._asking:
-            if not await self.is_due(max_age):
+            if not await self.is_due(max_age, earlier_runs=earlier_runs):
                 return
             try:
                 found = await self._client.limits(purpose=purpose)

@@ -281,6 +281,25 @@ async def test_an_org_at_its_limit_is_left_alone(rig: Rig) -> None:
         assert (stream.connected, stream.deliveries_24h, stream.deliveries_ours_24h) == (None, 9_000, 0)
 
 
+async def test_the_last_runs_figure_allows_no_subscription(rig: Rig) -> None:
+    """However young it is: others have used what there was, and rtsd asks once more."""
+    async with rig.running() as parts:
+        assert parts.services.deliveries is not None
+        await parts.services.deliveries.step()
+        await rig.load()
+    await rig.sim.control("limits", {"use": {DELIVERIES: 9_000}})
+    async with rig.running() as parts:
+        subscriber, deliveries = parts.services.subscriber, parts.services.deliveries
+        assert subscriber is not None
+        assert deliveries is not None
+        await deliveries.step()
+        assert not deliveries.may_subscribe()
+        assert await subscriber.step() == 30 * 60
+        before = (await rig.calls())["limits"]
+        await deliveries.step()
+        assert (await rig.calls())["limits"] == before, "once a start"
+
+
 async def test_the_stream_waits_while_the_inbox_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks for single events, and for all that it may once there is room."""
     monkeypatch.setattr(inbox, "ROOM", 1)
