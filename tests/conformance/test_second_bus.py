@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 
-from tests.conformance.test_second_stream import Subscribed
 from tests.support.second_org import package
 from tests.support.second_org.change_events import TOPIC, Capture
 from tests.support.second_org.data import ORG_ID
@@ -19,6 +18,7 @@ from tests.support.second_org.mirroring import equal, reached
 from tests.support.second_org.org import CLIENT_ID, CLIENT_SECRET, Habits
 from tests.support.second_org.pubsub import Pace, streaming
 from tests.support.second_org.server import serving
+from tests.support.second_org.subscribed import Subscribed
 
 
 async def test_a_budget_that_is_used_up_is_left_to_others() -> None:
