@@ -28,6 +28,7 @@ from tests.bench import (
     reader,
     rules,
     screen,
+    sizes,
 )
 
 BENCHMARKS = {
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "proof": proof.run,
     "screen": screen.run,
+    "sizes": sizes.run,
 }
 
 

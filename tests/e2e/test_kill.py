@@ -22,7 +22,7 @@ FEWEST, MOST = 30, 400
 """Answers between two kills."""
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
 async def test_answered_pushes_survive_kills(kills: int, measured: Callable[[str], None]) -> None:
     """Every push answered 200 before a kill -9 is in the mirror after the restarts, with its values."""
     rng = random.Random(kills)

@@ -9,7 +9,7 @@ from tests.support.faults.disks import loop_disk
 from tests.support.processes.barrage import OBJECT, Barrage
 from tests.support.processes.rig import standing
 
-CUTS = 3
+CUTS = 20
 FEWEST, MOST = 300, 900
 """Answers between two cuts."""
 

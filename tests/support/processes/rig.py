@@ -161,7 +161,16 @@ class Rig:
         try:
             await eventually(probe, "the mirror equals the org", within)
         except AssertionError as unequal:
-            raise AssertionError("mirror and org differ:\n" + "\n".join(last)) from unequal
+            told = [*last, *self._told_of(last), f"pushes: {(await self.org.stats())['pushes']}"]
+            raise AssertionError("mirror and org differ:\n" + "\n".join(told)) from unequal
+
+    def _told_of(self, differences: list[str]) -> list[str]:
+        """What the journal has of the records in some differences."""
+        found = []
+        for record in dict.fromkeys(line.partition(".")[0] for line in differences):
+            for row in self.read("SELECT * FROM _rts_journal WHERE id=? ORDER BY seq", record):
+                found.append(f"{record}: {dict(row)}")  # noqa: PERF401 - a line each
+        return found
 
     def leaks(self) -> list[str]:
         """Secrets and people's data that were written to stderr."""

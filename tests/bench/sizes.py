@@ -1,0 +1,161 @@
+"""What a table of some million rows takes: to load, start again, prove and repair, and to query meanwhile.
+
+The figures of `docs/sizes.md`: `make bench ARGS="sizes --many 10000000"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.bench import load
+from tests.bench.report import Report, rounded
+from tests.support.processes.attackers import push_alone
+from tests.support.processes.daemon import Daemon
+from tests.support.processes.rig import TOKEN, Rig, standing
+from tests.support.processes.sender import Shot
+
+OBJECT = "Lead"
+FIELDS = (
+    '["Id", "FirstName", "LastName", "Title", "Company", "Street", "City", "State", "PostalCode", "Country",'
+    ' "Phone", "Email", "LeadSource", "Status", "Rating", "AnnualRevenue", "OwnerId", "CreatedDate",'
+    ' "IsConverted", "SystemModstamp"]'
+)
+"""Twenty, as many as a mirror of a hosted sync usually has."""
+DRIFTS = 10
+FIRST_200_S = 2.0
+"""What is wanted of a restart."""
+
+
+class Readings:
+    """How long another program's queries took, by what rtsd did meanwhile, in ms."""
+
+    def __init__(self, mirror: Path) -> None:
+        self._mirror = mirror
+        self._numbers = count()
+        self.took: list[float] = []
+
+    async def repeat(self) -> None:
+        """Read a row, five times a second."""
+        while True:
+            self.took.append(await asyncio.to_thread(self._read))
+            await asyncio.sleep(0.2)
+
+    def _read(self) -> float:
+        begun = time.perf_counter()
+        with closing(sqlite3.connect(f"file:{self._mirror}?mode=ro", uri=True)) as database:
+            place = next(self._numbers) % 50
+            database.execute(f"SELECT * FROM {OBJECT} LIMIT 1 OFFSET ?", (place,)).fetchall()
+        return (time.perf_counter() - begun) * 1e3
+
+
+class Steps:
+    """The steps so far, each with its seconds, API calls, and the slowest reads beside it."""
+
+    def __init__(self, rig: Rig, report: Report) -> None:
+        self._rig = rig
+        self._report = report
+
+    @asynccontextmanager
+    async def timed(self, name: str, key: str) -> AsyncIterator[list[str]]:
+        """Time a step; what the caller appends is its note."""
+        note: list[str] = []
+        readings = Readings(self._rig.mirror)
+        reading = asyncio.create_task(readings.repeat()) if self._rig.mirror.exists() else None
+        calls, begun = await self._calls(), time.perf_counter()
+        yield note
+        seconds, calls = time.perf_counter() - begun, await self._calls() - calls
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait([reading])
+        took = sorted(readings.took)
+        slowest = f"{took[int(len(took) * 0.99)]:.0f}" if took else ""
+        rss = f"{self._rig.daemons[-1].peak_rss / 1e6:.0f}"
+        self._report.rows.append((name, f"{seconds:.1f}", str(calls), rss, slowest, "".join(note)))
+        self._report.numbers |= {f"{key}_s": seconds, f"{key}_calls": calls}
+
+    async def _calls(self) -> int:
+        return int((await self._rig.org.stats())["api_calls"])
+
+
+async def run(options: argparse.Namespace) -> Report:
+    """Load a table, then do everything with it that takes longer the more rows it has."""
+    rows = options.many
+    head = ("", "seconds", "API calls", "peak RSS MB", "read p99 ms", "")
+    report = Report(f"{rows:,} rows of 20 columns", head)
+    async with standing({OBJECT: rows}, interval="1h") as rig:
+        rig.config.write_text(
+            rig.config.read_text().replace(f'name = "{OBJECT}"', f'name = "{OBJECT}"\nfields = {FIELDS}')
+        )
+        steps = Steps(rig, report)
+        daemon = await rig.start()
+        async with steps.timed("first load", "load") as note:
+            await daemon.live(within=7_200)
+            note.append(f"{rows / (await _seconds_of_load(daemon)):,.0f} rows/s")
+        gigabytes = rig.mirror.stat().st_size / 1e9
+        shot = _shot(rig)
+        await daemon.terminate()
+        async with steps.timed("start, until the first push is answered 200", "restart") as note:
+            daemon = await rig.launch()
+            note.append("met" if await _answered(rig, shot) < FIRST_200_S else "MISSED")
+        await daemon.live(within=600)
+        await _measure(rig, daemon, steps)
+    report.notes.append(f"mirror: {gigabytes:.2f} GB, {gigabytes * 1e9 / rows:.0f} bytes a row")
+    report.numbers = rounded(report.numbers | {"gigabytes": gigabytes})
+    return report
+
+
+async def _measure(rig: Rig, daemon: Daemon, steps: Steps) -> None:
+    async with steps.timed("audit of a mirror that is right", "fingerprint"):
+        await daemon.client.audit(OBJECT)
+    await rig.org.dml("update", OBJECT, untriggered=True, rows=_edits(rig))
+    async with steps.timed(f"audit that finds {DRIFTS} drifts", "drift") as note:
+        (found,) = (await daemon.client.audit(OBJECT)).objects
+        note.append(f"{found.repaired} repaired")
+    for name, key in (("verify, the first time", "verify_first"), ("verify", "verify")):
+        async with steps.timed(name, key) as note:
+            note.append("right" if (await daemon.client.verify()).ok else "WRONG")
+
+
+async def _seconds_of_load(daemon: Daemon) -> float:
+    told = [event for event in await daemon.events("audit") if event.object == OBJECT]
+    return max(_moment(told[-1].at) - _moment(told[0].at), 0.001)
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _edits(rig: Rig) -> list[dict[str, Any]]:
+    ids = [row["Id"] for row in rig.read(f"SELECT Id FROM {OBJECT} ORDER BY Id LIMIT 1000000")]
+    return [{"Id": ids[place * len(ids) // DRIFTS], "Title": "drifted"} for place in range(DRIFTS)]
+
+
+def _shot(rig: Rig) -> Shot:
+    """A push of one record's present values."""
+    (row,) = rig.read(f"SELECT * FROM {OBJECT} LIMIT 1")
+    fields = {name: row[name] for name in row.keys() if not name.startswith("_rts_")}  # noqa: SIM118
+    order = {"object": OBJECT, "org": rig.org.info["org_id"], "token": TOKEN, "rows": [fields]}
+    order |= {"stamp": fields["SystemModstamp"], "base": int(time.time()), "first": 0, "count": 1}
+    return load.shots(order)[0]
+
+
+async def _answered(rig: Rig, shot: Shot) -> float:
+    """Push until it is answered 200; return the seconds."""
+    begun = time.perf_counter()
+    while True:
+        try:
+            status, _ = await push_alone(rig.port, shot)
+        except OSError:
+            status = 0
+        if status == 200:
+            return time.perf_counter() - begun
+        await asyncio.sleep(0.01)
