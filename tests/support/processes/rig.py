@@ -167,7 +167,7 @@ class Rig:
     def _told_of(self, differences: list[str]) -> list[str]:
         """What the journal has of the records in some differences."""
         found = []
-        for record in dict.fromkeys(line.partition(".")[0] for line in differences):
+        for record in dict.fromkeys(line.replace(".", " ").split()[0] for line in differences):
             for row in self.read("SELECT * FROM _rts_journal WHERE id=? ORDER BY seq", record):
                 found.append(f"{record}: {dict(row)}")  # noqa: PERF401 - a line each
         return found
