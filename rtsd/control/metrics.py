@@ -28,7 +28,7 @@ from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.errors import AddressInUse
 from rtsd.store import sqlite
-from rtsd.store.files import inbox_path
+from rtsd.store.files import inbox_path, wal_path
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
@@ -238,9 +238,9 @@ def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:
     inbox = inbox_path(path)
     for name, file in (
         ("database", path),
-        ("wal", path.with_name(f"{path.name}-wal")),
+        ("wal", wal_path(path)),
         ("inbox", inbox),
-        ("inbox_wal", inbox.with_name(f"{inbox.name}-wal")),
+        ("inbox_wal", wal_path(inbox)),
     ):
         with suppress(OSError):
             yield _gauge(f"rtsd_{name}_bytes", f"Size of the {name} file.", file.stat().st_size)

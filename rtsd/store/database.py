@@ -261,7 +261,7 @@ def _uri_to_peek(path: Path) -> str:
     try:
         if not path.is_file() or not path.stat().st_size:
             return ""
-        unchanging = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        unchanging = "" if files.wal_path(path).exists() else "&immutable=1"
     except OSError as error:
         raise StorageUnwritable(f"{path} is not accessible: {error.strerror}", "check its owner") from error
     return f"file:{path}?mode=ro{unchanging}"

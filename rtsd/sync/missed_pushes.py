@@ -46,10 +46,11 @@ class PushActivity:
 
     def record(self, push: Push, at: Millis, monotonic: Millis) -> None:
         """Record a valid push."""
+        self.record_old(push, at)
         if isinstance(push, Heartbeat):
-            self.last_heartbeat_at, self.beat_at = at, monotonic
+            self.beat_at = monotonic
             return
-        self.last_at, self.active_at = at, monotonic
+        self.active_at = monotonic
         self.quiet, self.quiet_proof = Quiet.LIVE, f"push at {to_iso(at)}"
 
     def record_old(self, push: Push, at: Millis) -> None:

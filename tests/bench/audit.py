@@ -88,7 +88,7 @@ async def audited(rig: Rig, rows: int) -> Audited:
     told: dict[str | None, float] = {}
 
     async def told_of_live() -> bool:  # status shows it a moment before the journal has it
-        told.update({event.message: _seconds(event.at) for event in await daemon.events("audit")})
+        told.update({event.message: seconds_of(event.at) for event in await daemon.events("audit")})
         return "live" in told
 
     await eventually(told_of_live, "the journal says live")
@@ -110,7 +110,8 @@ async def downloads(org: SimulatedOrg) -> int:
     return int((await org.stats())["calls"].get("bulk_results", 0))
 
 
-def _seconds(moment: str) -> float:
+def seconds_of(moment: str) -> float:
+    """The Unix time of a moment in the journal."""
     return datetime.fromisoformat(moment).timestamp()
 
 

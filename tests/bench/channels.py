@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.bench.report import Report, ratio, rounded
+from tests.bench.report import Report, middle, ratio, rounded
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import Rig, standing
 from tests.support.processes.streaming import has_position, streaming
@@ -84,15 +84,10 @@ def _report(took: dict[str, list[list[float]]]) -> Report:
     numbers: dict[str, float] = {}
     gateway = share(took["gateway"], 0.99)
     for channel, rounds in took.items():
-        p50, p99 = sorted(share(rounds, 0.5)), sorted(share(rounds, 0.99))
+        p50, p99 = middle(share(rounds, 0.5)), middle(share(rounds, 0.99))
         compared = ratio(share(rounds, 0.99), gateway)
-        middle = len(rounds) // 2
-        report.rows.append((channel, f"{p50[middle]:.0f}", f"{p99[middle]:.0f}", f"{compared:.2f}"))
-        numbers |= {
-            f"{channel}_p50_ms": p50[middle],
-            f"{channel}_p99_ms": p99[middle],
-            f"{channel}_ratio": compared,
-        }
+        report.rows.append((channel, f"{p50:.0f}", f"{p99:.0f}", f"{compared:.2f}"))
+        numbers |= {f"{channel}_p50_ms": p50, f"{channel}_p99_ms": p99, f"{channel}_ratio": compared}
     met = "met" if numbers["stream_ratio"] <= WANTED else "MISSED"
     report.notes.append(f"wanted: the stream within {WANTED} of the gateway: {met}")
     report.numbers = rounded(numbers)

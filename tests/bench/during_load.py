@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -77,7 +78,8 @@ async def _loaded(rig: Rig, what: dict[str, Any], numbers: count[int]) -> tuple[
     await daemon.live(within=600)
     seconds = time.perf_counter() - begun
     pushing.cancel()
-    await asyncio.wait([pushing])
+    with suppress(asyncio.CancelledError):
+        await pushing
     await daemon.settled(within=120)
     assert await daemon.terminate() == 0
     return sorted(took), seconds

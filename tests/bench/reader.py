@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import count
 
+from rtsd.store.files import wal_path
 from tests.bench import pushes
 from tests.bench.paced import push
 from tests.bench.report import Report, rounded
-from tests.support.processes.rig import Rig, standing
+from tests.support.processes.rig import standing
 
 A_SECOND, SECONDS = 200, 60
 WAL_MB = 150
@@ -35,15 +36,12 @@ async def run(options: argparse.Namespace) -> Report:
             reader.execute(f"SELECT COUNT(*) FROM {pushes.OBJECT}").fetchone()
             pushing = asyncio.create_task(push(rig.port, what, count(), took, A_SECOND))
             await asyncio.sleep(SECONDS)
-            wal_mb = _wal_mb(rig)
+            wal_mb = wal_path(rig.mirror).stat().st_size / 1e6
             pushing.cancel()
-            await asyncio.wait([pushing])
+            with suppress(asyncio.CancelledError):
+                await pushing
         await daemon.settled(within=120)
     return _report(options.rows, sorted(took), wal_mb)
-
-
-def _wal_mb(rig: Rig) -> float:
-    return rig.mirror.with_name(f"{rig.mirror.name}-wal").stat().st_size / 1e6
 
 
 def _report(rows: int, took: list[float], wal_mb: float) -> Report:

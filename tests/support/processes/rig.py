@@ -166,11 +166,11 @@ class Rig:
 
     def _told_of(self, differences: list[str]) -> list[str]:
         """What the journal has of the records in some differences."""
-        found = []
-        for record in dict.fromkeys(line.replace(".", " ").split()[0] for line in differences):
-            for row in self.read("SELECT * FROM _rts_journal WHERE id=? ORDER BY seq", record):
-                found.append(f"{record}: {dict(row)}")  # noqa: PERF401 - a line each
-        return found
+        return [
+            f"{record}: {dict(row)}"
+            for record in dict.fromkeys(line.replace(".", " ").split()[0] for line in differences)
+            for row in self.read("SELECT * FROM _rts_journal WHERE id=? ORDER BY seq", record)
+        ]
 
     def leaks(self) -> list[str]:
         """Secrets and people's data that were written to stderr."""
