@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from operator import ne
+from typing import Any
 
 from rtsd.core.values import MirrorValue
 
@@ -20,6 +21,11 @@ class Image(Mapping[str, MirrorValue]):
 
     def __getitem__(self, name: str) -> MirrorValue:
         return self.row[self.places[name]]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value; `Mapping` would have the other method raise KeyError for a missing one."""
+        place = self.places.get(name)
+        return default if place is None else self.row[place]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
+
 from rtsd.core.change import (
     UNKNOWN_RECORD,
     Change,
@@ -76,15 +78,14 @@ class ChangeListener(Protocol):
         """Add the deliveries of the fired rules to the outbox; return their journal entries."""
 
 
-@dataclass(slots=True)
-class _Record:
+class _Record(msgspec.Struct, gc=False):
     """One record within a batch: its current state, and the writes due at the end of the batch."""
 
     known: StoredRecord
     initial_row: Mapping[str, Any] | None
     """The row in the table at the start of the batch."""
     was_deleted: bool
-    changed: set[str] = field(default_factory=set)
+    changed: set[str] = msgspec.field(default_factory=set)
     """Columns that this batch has changed."""
     write_row: MirrorRow | None = None
     write_tombstone: Tombstone | None = None
@@ -268,7 +269,7 @@ def _put(record: _Record, change: Change, differing: Collection[str], table: Tab
 def _merged(old: Fields | None, new: Fields, stamp: Fields) -> Fields:
     if isinstance(new, Image) and all(new[name] == value for name, value in stamp.items()):
         return new
-    return {**(old or {}), **new, **stamp}
+    return {**as_dict(old or {}), **new, **stamp}
 
 
 def _is_partial(change: Change, table: Table) -> bool:

@@ -45,8 +45,9 @@ def converted_together(
             continue
         fields = {place: stored_fields(pushed[place].fields or {}) for place in own}
         whole = {place: record for place, record in fields.items() if record.keys() == schema.by_name.keys()}
-        with suppress(ValueError, TypeError):
-            found |= zip(whole, convert_alike(schema, list(whole.values())), strict=True)
+        if whole:  # none among change events
+            with suppress(ValueError, TypeError):
+                found |= zip(whole, convert_alike(schema, list(whole.values())), strict=True)
     return found
 
 

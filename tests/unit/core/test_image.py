@@ -23,6 +23,7 @@ def test_an_image_is_read_as_its_values(old: Fields, new: Fields, some: set[str]
     """Whole or in part, against another image or a dictionary: the same fields differ, in the same order."""
     assert dict(image(new)) == as_dict(image(new)) == as_dict(new) == new
     assert (len(image(new)), list(image(new))) == (len(NAMES), list(NAMES))
+    assert {name: image(new).get(name, "none") for name in (*NAMES, "Unknown")} == {**new, "Unknown": "none"}
     differing = tuple(name for name in NAMES if old[name] != new[name])
     for before in (old, image(old)):
         for after in (new, image(new)):
