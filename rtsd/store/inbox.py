@@ -33,7 +33,8 @@ MAX_GROUP = 256
 SETTLE_AFTER = 64
 """Applied pushes that are removed with the next commit, as each frees the pages of its body."""
 SETTLE_EVERY_S = 1.0
-"""Seconds between removals while no pushes arrive: each is a commit that a push might have to wait for."""
+"""Seconds between removals while no pushes arrive, unless more than `MAX_GROUP` are due: each is a commit
+that a push might have to wait for."""
 
 ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
@@ -158,7 +159,7 @@ class Inbox(Service):
         if not behind:
             return UNTIL_WOKEN
         pause = self._settled_at + SETTLE_EVERY_S - asyncio.get_running_loop().time()
-        if behind < SETTLE_AFTER and pause > 0:
+        if behind <= MAX_GROUP and pause > 0:
             return pause
         with suppress(StoreError):  # the health check tells; pushes may still fit
             async with self.file.transaction() as tx:

@@ -14,7 +14,7 @@ import pytest
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.services import repeat
-from rtsd.store import inbox_file, pushes, recent_pushes
+from rtsd.store import inbox, inbox_file, pushes, recent_pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.pushes import Entry
@@ -159,7 +159,9 @@ async def test_a_push_does_not_wait_for_the_mirror(database: Database, box: Inbo
         assert on_disk(box)() == {"a"}
 
 
-async def test_what_is_applied_goes_with_a_later_commit(database: Database, box: Inbox) -> None:
+async def test_what_is_applied_goes_with_a_later_commit(
+    database: Database, box: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Soon, and without a commit of its own while pushes arrive."""
     for number in range(3):
         await appended(box, *(arrival(f"{number}-{place}") for place in range(MAX_GROUP)))
@@ -167,6 +169,11 @@ async def test_what_is_applied_goes_with_a_later_commit(database: Database, box:
     assert await waiting_in(box) == 3 * MAX_GROUP
     await appended(box, arrival("one more"))
     assert await waiting_in(box) == 2 * MAX_GROUP + 1
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "SETTLE_EVERY_S", 60.0)
+        await apply(database, box, MAX_GROUP)
+        assert await box.step() > 0.0
+        assert await waiting_in(box) == 2 * MAX_GROUP + 1
     while box.pending:
         await apply(database, box, MAX_GROUP)
 
