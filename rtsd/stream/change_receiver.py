@@ -60,8 +60,9 @@ class ChangeReceiver(StoringReceiver):
         await self._append(arrivals, position)
         for event in found:
             self._objects.heard(event.header.entity_name)
-        for event, push in pushes:
-            intake.on_push(push, now, event.observed_at)
+        if pushes:
+            event, push = pushes[-1]
+            intake.on_push(push, now, event.observed_at)  # the last sign decides
         self._signs.beat()
 
     def _read(self, event: BusEvent) -> ChangeEvent | None:

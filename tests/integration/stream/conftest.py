@@ -9,8 +9,10 @@ import pytest
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
 from rtssim.switches import ApiSwitches
+from tests.support.inprocess.rig import Rig, Start
 from tests.support.rtssim.api import Api
 from tests.support.rtssim.pubsub import select
+from tests.support.stream.captured import PUSH, choose
 from tests.support.stream.keeper import Keeper, session_of
 
 
@@ -31,3 +33,13 @@ async def org() -> AsyncIterator[SimulatedOrg]:
 def keeper() -> Keeper:
     """What takes the events."""
     return Keeper()
+
+
+@pytest.fixture
+async def rig(start: Start) -> Rig:
+    """Contacts and accounts, of which contacts are selected; the daemon does not run yet."""
+    found = await start({"Account": 3, "Contact": 12}, more=PUSH, run=False, pubsub=True)
+    found.listen = ""
+    await found.sim.control("switches", {"keepalive_s": 0.2, "session_minutes": 100 * 60.0})
+    await choose(found, "Contact")
+    return found

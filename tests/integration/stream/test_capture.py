@@ -6,24 +6,12 @@ import pytest
 
 from rtsd.control.client import ControlClient
 from rtsd.core.completion_pace import MOST_SAVED
-from rtsd.core.mode import Mode
-from rtsd.core.silence import Quiet
-from tests.support.inprocess.rig import Rig, Start
-from tests.support.stream.captured import PUSH, apply, arrived, choose, settled
+from tests.support.inprocess.rig import Rig
+from tests.support.stream.captured import apply, arrived, settled
 from tests.support.stream.subscription import subscribed
 from tests.support.waiting import eventually
 
 PARTIAL = "SELECT Id, Title, _rts_partial FROM Contact WHERE _rts_partial"
-
-
-@pytest.fixture
-async def rig(start: Start) -> Rig:
-    """Contacts and accounts, of which contacts are selected; the daemon does not run yet."""
-    found = await start({"Account": 3, "Contact": 12}, more=PUSH, run=False, pubsub=True)
-    found.listen = ""
-    await found.sim.control("switches", {"keepalive_s": 0.2, "session_minutes": 100 * 60.0})
-    await choose(found, "Contact")
-    return found
 
 
 async def test_an_update_shows_at_once_and_is_completed(rig: Rig) -> None:
@@ -268,42 +256,6 @@ async def has_tier(rig: Rig, record_id: str) -> bool:
     return await rig.rows("SELECT Tier__c FROM Contact WHERE Id=?", record_id) == [("gold",)]
 
 
-async def test_the_stream_makes_it_real_time(rig: Rig) -> None:
-    """From its first response on, without a heartbeat; what is not selected is read, and says so."""
-    async with subscribed(rig):
-        await rig.load()
-        await rig.parts.services.evidence.step()
-        status = await rig.parts.views.status()
-        assert (status.mode, status.push.channel, status.gateway.listen) == ("real_time", "cdc", None)
-        assert {shown.name: shown.arrives_by for shown in status.objects} == {
-            "Account": "interval",
-            "Contact": "push",
-        }
-        account = await rig.a_record("Account")
-        await rig.dml("update", "Account", rows=[{"Id": account, "Phone": "1"}])
-        rig.advance(300)
-        await rig.parts.services.interval_sync.step()
-        await rig.parts.services.interval_sync.step()
-        assert await rig.differences() == []
-        await choose(rig, "Account")
-        await rig.parts.services.capture.step() if rig.parts.services.capture else None
-        assert {shown.arrives_by for shown in (await rig.parts.views.status()).objects} == {"push"}
-
-
-async def test_a_silent_bus_is_no_real_time(rig: Rig) -> None:
-    """No response for silence_after: Interval Sync reads, until one comes."""
-    async with subscribed(rig):
-        await rig.load()
-        await rig.parts.services.evidence.step()
-        assert rig.mode is Mode.REAL_TIME
-        await rig.sim.fault("rpc_silent", seconds=3_600)
-        rig.advance(31 * 60)
-        rig.parts.channel.push.beat_at = None  # the last response was before
-        await rig.parts.services.silence_watch.step()
-        assert rig.mode is Mode.INTERVAL
-        assert await rig.differences() == []
-
-
 async def test_what_came_while_down_needs_no_call_but_one(rig: Rig) -> None:
     """The bus kept it: a restart resumes after the position, and completes the rows with one call."""
     async with subscribed(rig):
@@ -338,26 +290,6 @@ async def test_a_masked_field_is_masked_before_the_disk(rig: Rig) -> None:
         for file in rig.place.glob("mirror.db*"):
             assert b"secret!" not in file.read_bytes()
         assert await rig.rows("SELECT 1 FROM Contact WHERE length(Title) = 32") != []
-
-
-@pytest.mark.parametrize(("column", "quiet"), [("Name", Quiet.FILTERED), ("Title", Quiet.SILENT)])
-async def test_what_no_event_tells_is_no_silence(rig: Rig, column: str, quiet: Quiet) -> None:
-    """A window finds it, and no event had to bring it; of any other field one had to."""
-    async with subscribed(rig):
-        await rig.load()
-        await rig.parts.services.evidence.step()
-        rig.advance(2)
-        await rig.dml("update", "Contact", rows=[{"Id": await rig.a_record("Contact"), "Title": "seen"}])
-        await arrived(rig, "seen")
-        await settled(rig)
-        rig.advance(120)
-        async with rig.parts.base.database.transaction() as tx:
-            older = "SystemModstamp='2026-03-01T09:00:00.000Z', _rts_seen=0, _rts_until=0"
-            await tx.execute(f"UPDATE Contact SET {column}='before', {older} WHERE Title='seen'")
-            await tx.execute("DELETE FROM _rts_journal WHERE type='change'")
-        await rig.parts.services.interval_sync.read()
-        await rig.parts.channel.missed_pushes.judge()
-        assert rig.parts.channel.push.quiet is quiet
 
 
 async def test_a_partial_row_is_no_proof(rig: Rig) -> None:
