@@ -7,9 +7,10 @@ number of deliveries. `decide` is that rule; `sync.apply` is its only caller tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 from rtsd.core.image import differences
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
@@ -68,8 +69,7 @@ NEVER = Version("", 0, 0)
 """Older than every other version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one record, from any source.
 
     `fields` holds masked mirror values by column, or None if the change carries none. Columns absent from it
@@ -96,8 +96,7 @@ class Change:
     While it is still the mirror's version, the read is the later observation, whatever the clocks say."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(msgspec.Struct, frozen=True, gc=False):
     """A record in the mirror: its row, its tombstone, or neither."""
 
     version: Version = NEVER

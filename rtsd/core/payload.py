@@ -17,7 +17,7 @@ MAX_DOCUMENT = 12 * 1024 * 1024
 """The largest document that is accepted, in bytes (contract section 3)."""
 
 
-class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
+class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One element of `changes`, as sent."""
 
     object: str
@@ -37,7 +37,7 @@ class PushedChange(msgspec.Struct, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, fields=None, partial=self.partial and self.op == "delete")
 
 
-class _Document(msgspec.Struct, kw_only=True, omit_defaults=True):
+class _Document(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     v: Literal[1]
     org: str
     sent: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,8 +14,7 @@ from rtsd.store.database import Database, Reader, Row, Tx
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, gc=False):
     """An event before it gets its number in the journal."""
 
     type: str
@@ -32,8 +30,7 @@ class Note:
     before: Mapping[str, MirrorValue] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An entry of the journal, numbered by `seq`."""
 
     seq: int

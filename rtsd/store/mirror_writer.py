@@ -22,8 +22,7 @@ _MAX_PARAMETERS = 32_000
 """Parameters per statement; SQLite's limit is 32,766 (sqlite.org/limits.html)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorRow:
+class MirrorRow(msgspec.Struct, frozen=True, gc=False):
     """A complete row to write; `changed` names every column that differs from the table's row, if any."""
 
     values: Fields

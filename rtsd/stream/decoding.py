@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import fastavro
+import msgspec
 from fastavro.schema import SchemaParseException
 
 from rtsd.core.change_event import HEADER
@@ -19,8 +19,7 @@ from rtsd.stream.endings import unreadable
 from rtsd.stream.pubsub_client import PubSubClient
 
 
-@dataclass(frozen=True, slots=True)
-class BusEvent:
+class BusEvent(msgspec.Struct, frozen=True, gc=False):
     """A decoded event; `before` is the position of the event or keepalive before it."""
 
     position: Position
@@ -69,7 +68,7 @@ def _published_at(values: Mapping[str, Any]) -> Millis | None:
     Both are milliseconds on Salesforce's clock (Pub/Sub API guide, Event Message Structure).
     """
     header = values.get(HEADER)
-    found = header.get("commitTimestamp") if isinstance(header, Mapping) else values.get("CreatedDate")
+    found = header.get("commitTimestamp") if isinstance(header, dict) else values.get("CreatedDate")
     return found if isinstance(found, int) else None
 
 

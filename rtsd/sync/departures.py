@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from rtsd.core.change import Change, Source
 from rtsd.core.ids import full_id

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from rtsd.core.change import NEVER, Change, Operation, Outcome, Source, Version
 from rtsd.core.completion_pace import CompletionPace

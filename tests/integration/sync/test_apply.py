@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rtsd.core.change import Change, Operation, Source, Version
 from rtsd.core.instant import from_iso, to_iso
@@ -92,7 +94,7 @@ async def opened(directory: Path) -> AsyncIterator[Bench]:
         async with database.transaction() as tx:
             await tables.ensure(tx, Table(SCHEMA))
         contact = catalog["Contact"]
-        contact.committed(replace(contact.stored, table=Table(SCHEMA)))
+        contact.committed(dataclasses.replace(contact.stored, table=Table(SCHEMA)))
         journal = await Journal.open(database)
         yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rtsd.core.change import (
     UNKNOWN_RECORD,
@@ -215,7 +217,7 @@ def edit(at: int, **values: str | None) -> State:
 
 def pushed(state: State, **changes: object) -> Change:
     """Its push, read back at once."""
-    return replace(image(state, Source.PUSH, (state.at, state.at)), **changes)  # type: ignore[arg-type]
+    return replace(image(state, Source.PUSH, (state.at, state.at)), **changes)
 
 
 def gone(at: int) -> State:
@@ -258,7 +260,7 @@ def test_an_update_of_a_deleted_record_is_asked_about_not_believed() -> None:
 def test_deleted_undeleted_and_deleted_within_a_second_stays_deleted() -> None:
     """The second deletion says nothing new of the tombstone, yet makes the undeletion between them old."""
     life = [edit(0, Name="a"), gone(2_100)]
-    back = replace(edit(2_300, Name="a"), operation=Operation.UNDELETE)
+    back = dataclasses.replace(edit(2_300, Name="a"), operation=Operation.UNDELETE)
     end = gone(2_500)
     for order in permutations([pushed(state) for state in (*life, back, end)]):
         assert settle(order, end)[0].deleted
