@@ -8,7 +8,6 @@ Whatever cannot be taken as it stands becomes a change without fields: then the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -35,11 +34,13 @@ _OPERATIONS: dict[str, _Op] = {
     "UNDELETE": "undelete",
 }
 
-KindOf = Callable[[str], "Kind | Literal['unmirrored'] | None"]
-"""The kind of an object's field by name; None for a field that rtsd does not know (yet)."""
+FieldKind = Kind | Literal["unmirrored"] | None
+"""The kind of an object's field; None for a field that rtsd does not know (yet)."""
+KindOf = Callable[[str], FieldKind]
+"""Returns it by the field's name."""
 
 
-class Header(msgspec.Struct, rename="camel"):
+class Header(msgspec.Struct, rename="camel", gc=False):
     """The header of a change event (Change Data Capture guide, Change Event Header Fields)."""
 
     entity_name: str
@@ -56,8 +57,7 @@ class Header(msgspec.Struct, rename="camel"):
     changed_fields: list[str] = []
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeEvent:
+class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     """A change event: the changes to apply, or the reason to read the whole object again."""
 
     header: Header
@@ -122,13 +122,14 @@ def _complete(
         if listed(layout, header.diff_fields):
             return
         fields = _fields(record, layout, names, nulled)
+        kinds = {name: kind_of(name) for name in fields}
         unknown = [
-            name for name, value in fields.items() if kind_of(name) is None and _matters(name, value, names)
+            name for name, value in fields.items() if kinds[name] is None and _matters(name, value, names)
         ]
         if unknown:  # the object is described because of them
             change.changed = sorted(unknown)
             return
-        converted = _converted(fields, kind_of)
+        converted = _converted(fields, kinds)
     except ValueError:  # a bitmap or a value that rtsd cannot read
         return
     modified = fields.get(MODIFIED)
@@ -164,18 +165,18 @@ def _fields(
         elif isinstance(value, str):  # the name of a business among person accounts
             found[top] = value
         else:
-            found[name] = value.get(part) if isinstance(value, Mapping) and name not in nulled else None
+            found[name] = value.get(part) if isinstance(value, dict) and name not in nulled else None
     return found
 
 
-def _converted(fields: Mapping[str, Any], kind_of: KindOf) -> dict[str, Any]:
+def _converted(fields: Mapping[str, Any], kinds: Mapping[str, FieldKind]) -> dict[str, Any]:
     """Return values as a push has them, without those of fields that are not mirrored.
 
     Raises ValueError for a value that is not of its field's kind.
     """
     found: dict[str, Any] = {}
     for name, value in fields.items():
-        kind = kind_of(name)
+        kind = kinds[name]
         if kind is not None and kind != "unmirrored":
             found[name] = _value(kind, value)
     return found
@@ -189,7 +190,7 @@ def _value(kind: Kind, value: Any) -> Any:
     """
     if value is None:
         return None
-    if kind is Kind.TIME or isinstance(value, list | Mapping | bytes):
+    if kind is Kind.TIME or isinstance(value, list | dict | bytes):
         raise ValueError("only the record itself tells this value")
     if kind in (Kind.DATE, Kind.DATETIME):
         if not isinstance(value, int):

@@ -17,6 +17,7 @@ _Z_LENGTH = 24  # 2026-03-01T10:00:00.123Z
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, the range of ISO text
 
 
+@lru_cache(maxsize=1_024)  # several values of a change share a moment, and so do records edited together
 def to_iso(moment: Millis) -> str:
     """`1772359200123` -> `2026-03-01T10:00:00.123Z`."""
     return f"{_to_second(moment)}.{moment % 1000:03d}Z"

@@ -120,9 +120,11 @@ class RealTime(Service):
         async with self._work.begin() as unit:
             changes: list[Change] = []
             held_again: set[int] = set()
+            holding = {mirrored.name for mirrored in self._catalog if mirrored.holds_pushes}
+            latest = to_iso(self._server_clock.now() + FUTURE_MS)
             for entry, push in pushes:
-                applicable, waiting = self._divide(push)
-                changes += await self._changes(unit, entry, applicable)
+                applicable, waiting = self._divide(push, holding)
+                changes += await self._changes(unit, entry, applicable, latest)
                 if isinstance(push, Changes) and waiting:
                     await self._hold(unit, entry, push, waiting)
                     held_again.add(entry.seq)
@@ -168,19 +170,19 @@ class RealTime(Service):
                 await self._work.report(error, mirrored.name)
 
     def _divide(
-        self, push: Push | MalformedPush
+        self, push: Push | MalformedPush, holding: Collection[str]
     ) -> tuple[Push | MalformedPush, Mapping[str, list[PushedChange]]]:
-        """Return the part of a push to apply now, and by object the changes that wait.
+        """Return the part of a push to apply now, and by object the changes that wait: those of `holding`.
 
         Those of a paused object wait for the resume, and those of a new object for its describe.
         """
         waiting: dict[str, list[PushedChange]] = {}
-        if not isinstance(push, Changes) or not any(mirrored.holds_pushes for mirrored in self._catalog):
+        if not isinstance(push, Changes) or not holding:
             return push, waiting
         applicable = []
         for change in push.changes:
             mirrored = self._catalog.find(change.object)
-            if mirrored is not None and mirrored.holds_pushes:
+            if mirrored is not None and mirrored.name in holding:
                 waiting.setdefault(mirrored.name, []).append(change)
             else:
                 applicable.append(change)
@@ -200,8 +202,13 @@ class RealTime(Service):
             ]
         )
 
-    async def _changes(self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush) -> list[Change]:
-        """Return the applicable changes of one push; keep the others as dead letters."""
+    async def _changes(
+        self, unit: UnitOfWork, entry: Entry, push: Push | MalformedPush, latest: str
+    ) -> list[Change]:
+        """Return the applicable changes of one push, none stamped after `latest`.
+
+        The others are kept as dead letters.
+        """
         if isinstance(push, MalformedPush):
             await _dead_letter(unit, push.code, push.message, entry.push)
             return []
@@ -211,10 +218,7 @@ class RealTime(Service):
         if not isinstance(push, Changes):
             await unit.note(_sign_of_life(push))
             return []
-        at = _Times(
-            observed_at(push, entry.received_at + self._server_clock.offset),
-            to_iso(self._server_clock.now() + FUTURE_MS),
-        )
+        at = _Times(observed_at(push, entry.received_at + self._server_clock.offset), latest)
         values = converted_together(push.changes, self._schema)
         changes = []
         for place, pushed in enumerate(push.changes):
