@@ -149,7 +149,8 @@ class EventBus:
         self._publish_due()
         self._purge()
         found: list[BusEvent] = []
-        for event in self._events[bisect_right(self._numbers, number) :]:
+        for place in range(bisect_right(self._numbers, number), len(self._events)):
+            event = self._events[place]
             number = event.number
             if wanted(event):
                 found.append(event)
