@@ -1,4 +1,7 @@
-"""How fast change events are taken and applied: those that the bus kept while the daemon was down."""
+"""How fast change events are taken and applied: those that the bus kept while the daemon was down.
+
+One thread of Python is the limit (docs/operations.md, The stream).
+"""
 
 from __future__ import annotations
 
