@@ -65,7 +65,7 @@ class Pausing:
                 await object_states.resume(self._work, mirrored, self._server_clock.now())
                 self._describer.invalidate(mirrored)
         self._inbox.arrived.set()
-        self._interval_sync.catch_up()
+        await self._interval_sync.catch_up("resumed by an operator")
         self._loader.wake.set()
 
 

@@ -244,6 +244,7 @@ def _interval_sync(base: Base, readers: Readers, channel: Channel) -> IntervalSy
         windows=readers.windows,
         describer=readers.describer,
         missed_pushes=channel.missed_pushes,
+        continuity=channel.continuity,
         uncovered=channel.uncovered,
         relay=channel.relay,
     )
@@ -357,6 +358,7 @@ async def _restore(parts: Parts, stream: StreamChannel | None) -> None:
         await patiently(parts.base.org.identify, parts.base.machine.sleep, lasting=ends_start)
     if stream is not None:
         await stream.receiver.restore()
+    await parts.channel.continuity.restore()
     if parts.channel.capture is not None:
         await parts.channel.capture.restore()
     await parts.channel.missed_pushes.restore()

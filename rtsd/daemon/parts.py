@@ -35,6 +35,7 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.describe import Describer
 from rtsd.sync.evidence import PushEvidence
@@ -125,6 +126,7 @@ class Channel:
     """Returns the names of the mirrored objects whose changes nothing pushes."""
     conditions: Conditions
     missed_pushes: MissedPushes
+    continuity: Continuity
     mode: ModeMachine
     evidence: PushEvidence
     reachability: Reachability

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rtsd.config import Config
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rtsd.stream.inbox_receiver import InboxReceiver
     from rtsd.stream.storing_receiver import BusSigns
     from rtsd.stream.subscriber import StreamState
+
 
 TOPIC = f"/event/{PUSH_EVENT}"
 
@@ -91,7 +93,7 @@ class _MirroredObjects:
             await object_states.want_reread(self.base.work, mirrored, reason)
         else:
             await self.base.work.note(Note("package", mirrored.name, message=f"it is being read: {reason}"))
-            self.interval_sync.catch_up_object(mirrored.name)
+            await self.interval_sync.catch_up_object(mirrored.name, reason)
 
     def _find(self, object_name: str) -> MirroredObject:
         mirrored = self.base.catalog.find(object_name)
@@ -117,12 +119,13 @@ def stream_channel(
 
     async def catch_up(why: str) -> None:
         """Read every object from its cursor, which no push moves; a restart does that, too."""
-        await base.work.note(Note("package", message=f"every object is being read: {why}"))
-        interval_sync.catch_up()
+        if not channel.continuity.is_resuming:
+            await base.work.note(Note("package", message=f"every object is being read: {why}"))
+        await interval_sync.catch_up(why)
 
     deliveries = Deliveries(DeliveryBudget(config.push.deliveries), limits, base.ledger, base.machine.wall)
     signs = BusSigns(deliveries.received, channel.evidence.beat, channel.evidence.lost)
-    receiver = _receiver(base, channel.capture, interval_sync, intake=intake, signs=signs, catch_up=catch_up)
+    receiver = _receiver(base, channel, interval_sync, intake=intake, signs=signs, catch_up=catch_up)
     subscriber = Subscriber(
         Endpoint(config.push.endpoint, topic, _ca_file(config)),
         tokens=base.session,
@@ -136,7 +139,7 @@ def stream_channel(
 
 def _receiver(
     base: Base,
-    capture: Capture | None,
+    channel: Channel,
     interval_sync: IntervalSync,
     *,
     intake: Intake,
@@ -146,18 +149,24 @@ def _receiver(
     from rtsd.stream.change_receiver import ChangeReceiver  # noqa: PLC0415 - see above
     from rtsd.stream.inbox_receiver import InboxReceiver  # noqa: PLC0415 - see above
 
-    topic, report = topic_of(base.config), base.work.report
+    topic, report, capture = topic_of(base.config), base.work.report, channel.capture
     if capture is None:
-        seal_rule = SealRule(demanded=base.config.push.sealed)
         return InboxReceiver(
-            intake, topic, seal_rule=seal_rule, signs=signs, catch_up=catch_up, report=report
+            intake,
+            topic,
+            seal_rule=SealRule(demanded=base.config.push.sealed),
+            signs=signs,
+            continuity=channel.continuity,
+            catch_up=catch_up,
+            report=report,
         )
-    capture.subscribe(interval_sync.catch_up)
+    capture.subscribe(partial(interval_sync.catch_up, "an object was selected"))
     return ChangeReceiver(
         intake,
         topic,
         objects=_MirroredObjects(base, capture, interval_sync),
         signs=signs,
+        continuity=channel.continuity,
         catch_up=catch_up,
         report=report,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from rtsd.config import Config
+from rtsd.core.channel import STREAM
 from rtsd.daemon.parts import Base, Channel, Readers
+from rtsd.daemon.stream import topic_of
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.capture import Capture
 from rtsd.sync.columns import Columns
 from rtsd.sync.conditions import Conditions
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.describe import Describer
 from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.fingerprint import Fingerprinter
@@ -90,7 +93,8 @@ def channel_of(base: Base) -> Channel:
         uncovered=uncovered,
         by_events=capture is not None,
     )
-    mode = ModeMachine(database, work, now, missed_pushes, awaits=_awaits(config))
+    continuity = _continuity(base)
+    mode = ModeMachine(database, work, now, missed_pushes, continuity=continuity, awaits=_awaits(config))
     relay = None
     if package is not None:
         relay = RelayWatch(
@@ -113,9 +117,25 @@ def channel_of(base: Base) -> Channel:
             base.client, database, catalog, work, now=now, period_ms=config.sync.describe_every
         ),
         missed_pushes=missed_pushes,
+        continuity=continuity,
         mode=mode,
         evidence=_evidence(base, push, mode, package, relay),
         reachability=Reachability(base.client.exchange, work, mode),
+    )
+
+
+def _continuity(base: Base) -> Continuity:
+    config = base.config
+    return Continuity(
+        base.inbox,
+        topic_of(config),
+        base.catalog,
+        by_package=config.push.channel == STREAM,
+        work=base.work,
+        schedule=base.schedule,
+        server_clock=base.server_clock,
+        now=base.machine.wall,
+        monotonic=base.machine.monotonic,
     )
 
 

@@ -51,10 +51,11 @@ async def members(client: Client, *, purpose: str) -> list[Member]:
     ]
 
 
-def selected(found: Iterable[Member], objects: Sequence[str], topic: str) -> list[str]:
-    """Return those of the objects that are selected for a topic's channel."""
+def selected(found: Iterable[Member], objects: Sequence[str], topic: str) -> dict[str, str]:
+    """Return those of the objects that are selected for a topic's channel, with the ids of their members."""
     listed, channel = list(found), channel_of(topic)
-    return [name for name in objects if any(member.selects(name, channel) for member in listed)]
+    members = {name: [member.id for member in listed if member.selects(name, channel)] for name in objects}
+    return {name: " ".join(sorted(ids)) for name, ids in members.items() if ids}
 
 
 def events_selected(found: Iterable[Member]) -> set[str]:

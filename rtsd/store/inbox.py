@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Self
@@ -108,18 +108,30 @@ class Inbox(Service):
         return await outcome
 
     async def append_from_stream(
-        self, arrivals: Sequence[Arrival], stream: str, position: Position, *, sealed_since: int | None = None
+        self,
+        arrivals: Sequence[Arrival],
+        stream: str,
+        position: Position,
+        *,
+        unbroken: Callable[[], str | None],
+        sealed_since: int | None = None,
     ) -> None:
         """Store the pushes that a stream brought with its position after them, all or nothing.
 
-        `sealed_since`, if given, is what `sealed_since` returns from then on. A push whose id was received
-        before is not stored again. Raises StoreError.
+        `unbroken` returns what the method of that name does from then on, None to forget it, and is called
+        within the transaction. `sealed_since`, if given, is what `sealed_since` returns. A push whose id was
+        received before is not stored again. Raises StoreError.
         """
         async with self.file.transaction() as tx:
             if arrivals:
                 await self._add(tx, arrivals)
-            await meta.put(tx, _POSITION.format(stream), base64.b64encode(position.replay_id).decode())
+            replay_id = base64.b64encode(position.replay_id).decode()
+            await meta.put(tx, _POSITION.format(stream), replay_id)
             await meta.put(tx, _POSITION_AT.format(stream), str(position.at or ""))
+            if (record := unbroken()) is None:
+                await meta.remove(tx, inbox_file.UNBROKEN.format(stream))
+            else:
+                await meta.put(tx, inbox_file.UNBROKEN.format(stream), f"{replay_id} {record}")
             if sealed_since is not None:
                 await meta.put(tx, _SEALED_SINCE, str(sealed_since))
         if arrivals:
@@ -130,6 +142,20 @@ class Inbox(Service):
         found = await meta.get(self.file, _POSITION.format(stream))
         at = await meta.get(self.file, _POSITION_AT.format(stream))
         return None if found is None else Position(base64.b64decode(found), int(at) if at else None)
+
+    async def unbroken(self, stream: str) -> str | None:
+        """What was stored with the position about what is not missing up to it; None if it is not known.
+
+        Nor is it after a run of an earlier version, which stores a position alone.
+        """
+        found = await meta.get(self.file, inbox_file.UNBROKEN.format(stream))
+        replay_id, _, record = (found or "").partition(" ")
+        return record if found and replay_id == await meta.get(self.file, _POSITION.format(stream)) else None
+
+    async def forget_unbroken(self, stream: str) -> None:
+        """Forget it. Raises StoreError."""
+        async with self.file.transaction() as tx:
+            await meta.remove(tx, inbox_file.UNBROKEN.format(stream))
 
     async def sealed_since(self) -> int | None:
         """When the first sealed document was signed (Unix s); None if none came."""
@@ -251,6 +277,7 @@ class Inbox(Service):
         """Remove the pushes that the mirror has applied, some at a time; their ids stay for late retries."""
         last = min(self._applied, self._settled + MAX_GROUP)
         await tx.execute("DELETE FROM _rts_inbox WHERE seq > ? AND seq <= ?", (self._settled, last))
+        await inbox_file.note_removed(tx, last)
         tx.on_commit(partial(self._were_settled, last))
 
     def _were_added(self, added: Sequence[Entry]) -> None:

@@ -17,6 +17,9 @@ SELECT_APPLIED = (
 )
 """The highest number of a push that the mirror has applied."""
 PUT_APPLIED = "INSERT OR REPLACE INTO _rts_meta (key, value) VALUES ('inbox applied', ?)"
+UNBROKEN = "unbroken {}"
+"""The key of what is not missing up to the position of a stream."""
+_REMOVED = "inbox removed"
 _PAIR = "inbox"
 AT_ONCE = 10_000
 """Ids in one transaction."""
@@ -56,9 +59,20 @@ async def mark_applied(tx: Tx, seq: int) -> None:
 
 
 async def settle(inbox: Database, seq: int) -> None:
-    """Remove the pushes up to a number, which the mirror has applied durably. Their ids stay."""
+    """Remove the pushes up to a number, which the mirror has applied durably. Their ids stay.
+
+    An older mirror than the inbox belongs to, as from a backup, lacks what was removed.
+    """
     async with inbox.transaction() as tx:
+        if int(await meta.get(tx, _REMOVED) or 0) > seq:
+            await tx.execute("DELETE FROM _rts_meta WHERE key LIKE ?", (UNBROKEN.format("%"),))
         await tx.execute("DELETE FROM _rts_inbox WHERE seq <= ?", (seq,))
+        await note_removed(tx, seq)
+
+
+async def note_removed(tx: Tx, seq: int) -> None:
+    """Note in the inbox that the pushes up to a number are removed, in the transaction that removes them."""
+    await meta.put(tx, _REMOVED, str(seq))
 
 
 async def empty(database: Database, inbox: Database) -> None:

@@ -14,6 +14,7 @@ from rtsd.errors import RtsError
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.endings import unreadable
 from rtsd.stream.storing_receiver import BusSigns, StoringReceiver
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.intake import Intake
 
 
@@ -40,10 +41,11 @@ class ChangeReceiver(StoringReceiver):
         *,
         objects: MirroredObjects,
         signs: BusSigns,
+        continuity: Continuity,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
-        super().__init__(intake, topic, signs=signs, catch_up=catch_up, report=report)
+        super().__init__(intake, topic, signs=signs, continuity=continuity, catch_up=catch_up, report=report)
         self._objects = objects
 
     async def store(self, events: Sequence[BusEvent], position: Position) -> None:

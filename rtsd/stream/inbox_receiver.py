@@ -13,6 +13,7 @@ from rtsd.core.seal import SealRule
 from rtsd.errors import PushError, RtsError, StoreError
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.storing_receiver import BusSigns, StoringReceiver
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.intake import Intake
 
 _PARTS_MISSING = "an event's other parts never came"
@@ -28,10 +29,11 @@ class InboxReceiver(StoringReceiver):
         *,
         seal_rule: SealRule,
         signs: BusSigns,
+        continuity: Continuity,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
-        super().__init__(intake, topic, signs=signs, catch_up=catch_up, report=report)
+        super().__init__(intake, topic, signs=signs, continuity=continuity, catch_up=catch_up, report=report)
         self._seal_rule = seal_rule
         self._parts = PartAssembly()
 
@@ -61,6 +63,8 @@ class InboxReceiver(StoringReceiver):
         given_up = self._parts.expire(now)
         if given_up and not await intake.inbox.knows(given_up):
             await self.catch_up(_PARTS_MISSING)
+        for found in pushes:
+            await self._continuity.take(found.push, found.signed_at)
         arrivals = [intake.arrival(found.webhook_id, found.push, now) for found in pushes]
         await self._append(arrivals, self._parts.resume_from(position), self._seal_rule.since)
         for found in pushes:
@@ -74,6 +78,7 @@ class InboxReceiver(StoringReceiver):
                 return None
             return opened(document, self._intake.secrets(), self._intake.org_id(), self._seal_rule)
         except PushError as error:
+            await self._continuity.lost("an event was refused")
             with suppress(StoreError):  # it is refused even if that cannot be reported
                 await self._intake.on_rejected(error)
             return None

@@ -11,6 +11,7 @@ from rtsd.errors import RtsError, StreamRefused
 from rtsd.store.inbox import Arrival
 from rtsd.stream.decoding import BusEvent
 from rtsd.stream.endings import Ending
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.intake import Intake
 
 
@@ -35,6 +36,7 @@ class StoringReceiver:
         topic: str,
         *,
         signs: BusSigns,
+        continuity: Continuity,
         catch_up: Callable[[str], Awaitable[None]],
         report: Callable[[RtsError], Awaitable[None]],
     ) -> None:
@@ -42,6 +44,7 @@ class StoringReceiver:
         self._intake = intake
         self._topic = topic
         self._signs = signs
+        self._continuity = continuity
         self._catch_up = catch_up
         self._report = report
         self._reported = ""
@@ -70,6 +73,7 @@ class StoringReceiver:
         """Report an end that a person has to know of, once until something is stored again."""
         if ending.alarming:
             self._signs.lost(ending.message)
+            await self._continuity.lost(ending.message)
         if ending.alarming and ending.code != self._reported:
             self._reported = ending.code
             await self._report(StreamRefused(ending.message, ending.do, reason=ending.code))
@@ -83,7 +87,11 @@ class StoringReceiver:
         self, arrivals: Sequence[Arrival], position: Position, sealed_since: int | None = None
     ) -> None:
         """Store pushes with the position to resume from. Raises StoreError."""
-        inbox = self._intake.inbox
-        await inbox.append_from_stream(arrivals, self._topic, position, sealed_since=sealed_since)
+        inbox, continuity = self._intake.inbox, self._continuity
+        await continuity.resume_from(self.position_at)
+        await inbox.append_from_stream(
+            arrivals, self._topic, position, unbroken=continuity.record, sealed_since=sealed_since
+        )
         self.position_at = position.at
+        continuity.reached(position.at)
         self._reported = ""

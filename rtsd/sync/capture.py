@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import structlog
@@ -40,18 +40,19 @@ class Capture(Service):
         self._topic = topic
         self._objects = objects
         self._period_s = period_ms / 1000
-        self._selected: frozenset[str] | None = None
+        self._selected: dict[str, str] | None = None
+        """By name, with what tells a selection from a later one of the same object."""
         self._heard: set[str] = set()
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], Awaitable[None]]] = []
 
-    def subscribe(self, listener: Callable[[], None]) -> None:
+    def subscribe(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Call `listener` when more objects are selected: their changes before may have had no event."""
         self._listeners.append(listener)
 
     @property
     def selected(self) -> frozenset[str]:
         """The mirrored objects whose changes are brought."""
-        return frozenset(self._heard) if self._selected is None else self._selected
+        return frozenset(self._heard if self._selected is None else self._selected)
 
     def uncovered(self) -> list[str]:
         """Return the mirrored objects that Interval Sync has to read."""
@@ -67,7 +68,8 @@ class Capture(Service):
     async def restore(self) -> None:
         """Restore the selection of the last run."""
         found = await meta.get(self._database, _KEY)
-        self._selected = msgspec.json.decode(found, type=frozenset[str]) if found else None
+        stored = msgspec.json.decode(found, type=dict[str, str] | list[str]) if found else None
+        self._selected = dict.fromkeys(stored, "") if isinstance(stored, list) else stored
 
     async def step(self) -> float:
         """Ask the org. Raises the errors that concern every call."""
@@ -84,10 +86,11 @@ class Capture(Service):
         except SalesforceError as error:
             log.info("selection hidden", reason=error.message)
             return
-        self._selected = frozenset(capture.selected(found, self._objects, self._topic))
-        if self._selected != before:
+        selected = capture.selected(found, self._objects, self._topic)
+        if before is not None and selected.items() - before.items():
+            for listener in self._listeners:  # before it is stored, so that a kill in between loses nothing
+                await listener()
+        self._selected = selected
+        if selected != before:
             async with self._database.transaction() as tx:
-                await meta.put(tx, _KEY, msgspec.json.encode(sorted(self._selected)).decode())
-        if before is not None and self._selected - before:
-            for listener in self._listeners:
-                listener()
+                await meta.put(tx, _KEY, msgspec.json.encode(selected).decode())

@@ -11,6 +11,7 @@ from rtsd.errors import AuthenticationFailed, OrgUnreachable, QuotaExhausted, Sa
 from rtsd.services import Service
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.describe import Describer
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import MissedPushes
@@ -37,11 +38,12 @@ class IntervalSync(Service):
         windows: Windows,
         describer: Describer,
         missed_pushes: MissedPushes,
+        continuity: Continuity,
         uncovered: Callable[[], Collection[str]],
         relay: RelayWatch | None,
     ) -> None:
         """`uncovered` returns the names of the objects whose changes nothing pushes."""
-        super().__init__()
+        super().__init__(continuity.changed)
         self._catalog = catalog
         self._work = work
         self._mode = mode
@@ -50,6 +52,7 @@ class IntervalSync(Service):
         self._windows = windows
         self._describer = describer
         self._missed_pushes = missed_pushes
+        self._continuity = continuity
         self._uncovered = uncovered
         self._relay = relay
         self._must_catch_up = True
@@ -63,21 +66,26 @@ class IntervalSync(Service):
         self._must_catch_up |= after is Mode.REAL_TIME and before in READS_BY_INTERVAL
         self.wake.set()
 
-    def catch_up(self) -> None:
-        """Read a window of every object now, whatever the mode."""
+    async def catch_up(self, why: str) -> None:
+        """Read a window of every object now, whatever the mode, or after a restart. Raises StoreError."""
         self._must_catch_up = True
         self.wake.set()
+        await self._continuity.lost(why)
 
-    def catch_up_object(self, name: str) -> None:
-        """Read a window of an object now, whatever the mode."""
+    async def catch_up_object(self, name: str, why: str) -> None:
+        """Read a window of an object now, whatever the mode, or after a restart. Raises StoreError."""
         self._behind.add(name)
         self.wake.set()
+        await self._continuity.lost(why)
 
     async def step(self) -> float:
         """Read the windows that the mode requires, or that are due to catch up."""
+        if self._continuity.is_resuming and await self._resumes():
+            return min(self._schedule().interval, max(self._continuity.left(), 0)) / 1000
         mode = self._mode.mode
-        is_broken = self._relay is not None and self._relay.failure is not None
-        if mode in READS_BY_INTERVAL or ((self._must_catch_up or is_broken) and mode is not Mode.PAUSED):
+        if mode in READS_BY_INTERVAL or (
+            (self._must_catch_up or self._is_broken) and mode is not Mode.PAUSED
+        ):
             self._must_catch_up = False
             self._behind.clear()
             try:
@@ -91,9 +99,32 @@ class IntervalSync(Service):
             await self._read_uncovered()
         return self._schedule().interval / 1000
 
+    @property
+    def _is_broken(self) -> bool:
+        """Whether the relay is known not to pass changes on."""
+        return self._relay is not None and self._relay.failure is not None
+
+    async def _resumes(self) -> bool:
+        """Whether the subscription still has to show if windows are due; read only what it never brings."""
+        continuity = self._continuity
+        if self._is_broken:
+            await continuity.lost("the relay does not pass changes on")
+        elif continuity.is_caught_up and self._mode.mode is Mode.REAL_TIME:
+            self._must_catch_up = False
+            await continuity.resumed()
+        elif continuity.left() <= 0:
+            await continuity.lost("the stream has brought no proof in time that nothing is missing")
+        else:
+            await self._read_uncovered()
+            return continuity.is_resuming
+        return False
+
     async def read(self) -> bool:
         """Read one window of every object, and count missed pushes; return whether all could be read."""
+        losses, is_pushed = self._continuity.losses, self._mode.mode is Mode.REAL_TIME
         is_complete = await self._read_windows(self._catalog)
+        if is_complete and is_pushed and not self._is_broken:
+            self._continuity.regained(losses)
         await self._missed_pushes.count()
         return is_complete
 

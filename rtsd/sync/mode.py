@@ -13,6 +13,7 @@ from rtsd.core.mode import Mode, Signal, next_mode
 from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.journal import Note
+from rtsd.sync.continuity import Continuity
 from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.unit_of_work import UnitsOfWork
 
@@ -51,12 +52,14 @@ class ModeMachine:
         now: Callable[[], Millis],
         missed_pushes: MissedPushes,
         *,
+        continuity: Continuity,
         awaits: Awaited,
     ) -> None:
         self._database = database
         self._work = work
         self._now = now
         self._missed_pushes = missed_pushes
+        self._continuity = continuity
         self._listeners: list[Listener] = []
         self._turn = asyncio.Lock()
         self.mode = Mode.AWAITING_PACKAGE if awaits is Awaited.PACKAGE else Mode.INTERVAL
@@ -81,6 +84,8 @@ class ModeMachine:
             if target is before:
                 return
             reason = reason or signal.value
+            if target is not Mode.REAL_TIME and (before, target) != (Mode.AWAITING_PACKAGE, Mode.INTERVAL):
+                await self._continuity.lost(reason)
             detail = {"from": before.value, "to": target.value}
             await self._work.note(Note("mode", message=f"{target.value}: {reason}", detail=detail))
             self.mode, self.since, self.reason = target, self._now(), reason

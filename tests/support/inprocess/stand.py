@@ -171,7 +171,7 @@ class Stand:
 
     async def read(self) -> None:
         """Read one window of every object, and fetch what it asks for."""
-        self.parts.services.interval_sync.catch_up()
+        await self.parts.services.interval_sync.catch_up("a test asks for it")
         await self.parts.runner.step(self.parts.services.interval_sync)
         await self.repair()
 

@@ -47,6 +47,7 @@ ABOUT_APEX = {
     "rtsd/salesforce/objects.py": "`triggerable`, a key of Salesforce's describe",
     "rtsd/salesforce/package.py": "the Apex package",
     "rtsd/stream/endings.py": "codes of the Pub/Sub API",
+    "rtsd/sync/continuity.py": "the heartbeat's key (contract section 3)",
     "rtsd/sync/package.py": "the Apex package",
     "rtsd/sync/realtime.py": "the heartbeat's key (contract section 3)",
     "rtsd/sync/missed_pushes.py": "objects without an Apex trigger",
