@@ -167,7 +167,8 @@ async def spawn(
         line = await asyncio.wait_for(process.stdout.readline(), START_S)
         if not line:
             raise RuntimeError(f"the simulator exited at once with status {await process.wait()}")
-        async with aiohttp.ClientSession() as http:
+        patient = aiohttp.ClientTimeout(total=None, sock_read=120)  # a million rows are read in minutes
+        async with aiohttp.ClientSession(timeout=patient) as http:
             yield SimulatedOrg(msgspec.json.decode(line), http, pid=process.pid)
     finally:
         await _stop(process)

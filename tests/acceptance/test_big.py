@@ -110,16 +110,20 @@ async def test_ac_46_a_million_rows_killed_twenty_times(
         await rig.org.control("activity", method="DELETE")
         await rig.ends_equal(within=120)
         stats = await rig.org.stats()
+        edited = stats["pushes"]["changes"]  # windows read these too, by a job of their own if they are many
         again = stats["rows_served"]["bulk"] - rows
+        jobs = "SELECT SUM(calls) AS calls FROM _rts_ledger WHERE purpose='audit' AND resource LIKE '%Jobs'"
+        (audits,) = rig.read(jobs)
         measured(
-            f"{rows:,} rows by {loader}, {kills} kills: {again:,} rows read again, {stats['bulk_jobs']} jobs,"
+            f"{rows:,} rows by {loader}, {kills} kills: {again:,} rows read again, {audits['calls']} job,"
             f" {stats['pushes']['acked']} pushes"
         )
         in_python = rig.log.read_text().count("loads are parsed in Python")
-        assert in_python == (len(rig.daemons) if loader == "Python" else 0)
+        # the first start says it twice: a new file is opened once to be made
+        assert in_python == (len(rig.daemons) + 1 if loader == "Python" else 0)
         assert kills == KILLS
-        assert again <= kills * PAGE
-        assert stats["bulk_jobs"] == 1
+        assert again <= kills * PAGE + edited
+        assert audits["calls"] == 1
 
 
 async def _served(rig: Rig) -> int:

@@ -42,6 +42,11 @@ class Daemon:
         return cpu_s(self.pid)
 
     @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.returncode is None
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         return self.process.pid
@@ -142,7 +147,7 @@ class Daemon:
 
     async def _end(self, number: signal.Signals) -> int:
         await self.client.close()
-        if self.process.returncode is None:
+        if self.is_running:
             with suppress(ProcessLookupError):
                 os.kill(
                     self.pid, number

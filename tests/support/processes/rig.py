@@ -150,8 +150,14 @@ class Rig:
             return {webhook_id for (webhook_id,) in database.execute("SELECT webhook_id FROM _rts_push_id")}
 
     async def ends_equal(self, within: float = 20.0) -> None:
-        """Wait until the pushes under way are answered, and mirror and org are equal in every field."""
+        """Wait until the pushes under way are applied, and mirror and org are equal in every field.
+
+        A push is answered before it is applied, and a comparison of a million rows takes longer than any
+        deadline that suits small tables: one that began too early would be the last.
+        """
         await self.org.control("package/drain")
+        if self.daemons and self.daemons[-1].is_running:
+            await self.daemons[-1].settled(within)
         last: list[str] = []
 
         async def probe() -> bool:
