@@ -12,10 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, settings
 
-from rtsd.store import inbox_file
-from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
+from rtsd.store.sqlite.database import SqliteDatabase
 from tests.support.clocks import FakeClock
+from tests.support.store import restored
 
 settings.register_profile(
     "fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -42,17 +42,18 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     """A real database in a directory of its own."""
-    async with await Database.open(tmp_path / "mirror.db") as opened:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as opened:
         yield opened
 
 
 @pytest.fixture
-async def box(database: Database) -> AsyncIterator[Inbox]:
+async def box(database: SqliteDatabase) -> AsyncIterator[Inbox]:
     """The inbox of that database."""
-    async with await inbox_file.open_beside(database) as file:
-        yield await Inbox.restore(file, database)
+    box = await restored(database)
+    async with box.file:
+        yield box
 
 
 _measured = pytest.StashKey[list[str]]()

@@ -21,7 +21,7 @@ from rtsd.cli.ask import ask
 from rtsd.control.client import ControlClient
 from rtsd.errors import CorruptDatabase, RtsError, StorageFull, StorageUnwritable, UsageError
 from rtsd.machine import monotonic_ms
-from rtsd.store.backup import check
+from rtsd.store.sqlite.backup import check
 
 PROGRESS_S = 0.5
 

@@ -14,8 +14,7 @@ from rtsd.control import protocol
 from rtsd.control.documents import answer
 from rtsd.core.instant import Millis, to_iso
 from rtsd.errors import Conflict
-from rtsd.store import backup
-from rtsd.store.database import Database
+from rtsd.store.engine import Engine, Progress, Stopped
 
 CHUNK = 1 << 20
 WRITE_DEADLINE_S = 30.0
@@ -25,11 +24,10 @@ WRITE_DEADLINE_S = 30.0
 class Backups:
     """Makes one backup at a time. The copy lies beside the mirror until it is sent."""
 
-    def __init__(self, database: Database, now: Callable[[], Millis]) -> None:
-        self._database = database
+    def __init__(self, engine: Engine, now: Callable[[], Millis]) -> None:
+        self._engine = engine
         self._now = now
-        self._progress: backup.Progress | None = None
-        backup.remove_leftovers(database.path)
+        self._progress: Progress | None = None
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -55,11 +53,11 @@ class Backups:
         """Copy, then stream. Raises Conflict while another copy is made, and StoreError."""
         if self._progress is not None:
             raise Conflict("a backup is being made already", "wait until it is done")
-        self._progress = backup.Progress()
+        self._progress = Progress()
         taken_at = to_iso(self._now())
         try:
-            path = await backup.copy(self._database, self._progress)
-        except backup.Stopped:
+            path = await self._engine.copy(self._progress)
+        except Stopped:
             raise Conflict("rtsd is stopping", "ask again once it runs") from None
         finally:
             self._progress = None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from aiohttp import web
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
 from rtsd.core.server_clock import ServerClock
+from rtsd.store.engine import Answers
 from rtsd.store.inbox import Inbox
-from rtsd.store.query import Queries
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.describe import Describer
@@ -72,9 +71,9 @@ class Pausing:
 class CommandRoutes:
     """Answers `/v1/pause`, `/v1/resume` and `/v1/query`."""
 
-    def __init__(self, catalog: Catalog, database: Path, pausing: Pausing) -> None:
+    def __init__(self, catalog: Catalog, answers: Answers, pausing: Pausing) -> None:
         self._catalog = catalog
-        self._queries = Queries(database)
+        self._answers = answers
         self._pausing = pausing
 
     def routes(self) -> list[web.RouteDef]:
@@ -100,5 +99,5 @@ class CommandRoutes:
 
     async def _query(self, request: web.Request) -> web.Response:
         body = await body_of(request, protocol.QueryBody)
-        found = await self._queries.run(body.sql)
+        found = await self._answers.run(body.sql)
         return web.Response(body=found, content_type="application/json")

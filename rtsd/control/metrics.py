@@ -6,10 +6,7 @@ configuration or the org names, and words of rtsd's own: never text that a sende
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -27,8 +24,8 @@ from rtsd.core.mode import Mode
 from rtsd.core.object_state import ObjectState
 from rtsd.core.silence import Quiet
 from rtsd.errors import AddressInUse
-from rtsd.store import sqlite
-from rtsd.store.files import inbox_path, wal_path
+from rtsd.store.engine import Engine
+from rtsd.store.sqlite import library as sqlite
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
@@ -37,13 +34,13 @@ class Metrics(Collector):
     """Renders the registry; the status in it is as of the request."""
 
     def __init__(
-        self, registry: CollectorRegistry, views: Views, feed: Feed, rules: RuleRoutes, database: Path
+        self, registry: CollectorRegistry, views: Views, feed: Feed, rules: RuleRoutes, engine: Engine
     ) -> None:
         self._registry = registry
         self._views = views
         self._feed = feed
         self._rule_routes = rules
-        self._database = database
+        self._engine = engine
         self._rules = protocol.Rules()
         self._status: protocol.Status | None = None
         registry.register(self)
@@ -66,7 +63,7 @@ class Metrics(Collector):
             yield from _objects(self._status.objects)
             yield from _quota(self._status.quota)
             yield from _rules([*self._rules.rules, *self._rules.alerts])
-            yield from _storage(self._status, self._database)
+            yield from _storage(self._status, self._engine)
             yield from _journal(self._feed.counters)
 
 
@@ -233,20 +230,10 @@ def _rules(known: Iterable[protocol.RuleStatus]) -> Iterator[Metric]:
         yield _labelled(f"rtsd_rule_{name}", help_, ("rule",), samples)
 
 
-def _storage(status: protocol.Status, path: Path) -> Iterator[Metric]:
+def _storage(status: protocol.Status, engine: Engine) -> Iterator[Metric]:
     yield _gauge("rtsd_storage_ok", "1 if the last write succeeded.", float(status.storage == "ok"))
-    inbox = inbox_path(path)
-    for name, file in (
-        ("database", path),
-        ("wal", wal_path(path)),
-        ("inbox", inbox),
-        ("inbox_wal", wal_path(inbox)),
-    ):
-        with suppress(OSError):
-            yield _gauge(f"rtsd_{name}_bytes", f"Size of the {name} file.", file.stat().st_size)
-    with suppress(OSError):
-        disk = os.statvfs(path.parent)
-        yield _gauge("rtsd_disk_free_bytes", "Free space for the mirror.", disk.f_bavail * disk.f_frsize)
+    for name, help_, size in engine.sizes():
+        yield _gauge(f"rtsd_{name}_bytes", help_, size)
 
 
 def _journal(counters: Mapping[str, int]) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
+from rtsd.config.engine import engine_of
 from rtsd.control import wire
 from rtsd.control.access import require_free
 from rtsd.control.metrics import Metrics, MetricsListener
@@ -36,11 +37,7 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
-from rtsd.store import inbox_file
-from rtsd.store.database import Database
-from rtsd.store.files import require_no_leftovers
 from rtsd.store.health import StorageWatch
-from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Journal, Note
 from rtsd.sync import privacy_change
 from rtsd.sync.apply import Applier
@@ -88,7 +85,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     )
     reloader = _reloader(base, readers, rule_engine, keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
-    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.database.path)
+    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.engine)
     parts = Parts(
         base=base,
         readers=readers,
@@ -132,13 +129,14 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     """
     access = credentials(config.org)
     login = None
-    if not config.store.path.exists():
-        require_no_leftovers(config.store.path)
+    engine = engine_of(config.store)
+    if not await engine.exists():
         require_free(config.control.socket)
         login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
-    database = await stack.enter_async_context(await Database.open(config.store.path))
+    database = await stack.enter_async_context(await engine.open())
     require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
-    received = await stack.enter_async_context(await inbox_file.open_beside(database))
+    inbox = await engine.open_inbox(database)
+    await stack.enter_async_context(inbox.file)
     journal = await Journal.open(database)
     publisher = Publisher()
 
@@ -153,15 +151,17 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     client = await stack.enter_async_context(_client(config, machine, session, ledger, server_clock))
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
-    applied = await privacy_change.apply(database, received, objects, key, write_note)
+    applied = await privacy_change.apply(database, inbox, objects, key, write_note)
+    await inbox.restore()
     catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)
     applier = Applier(catalog, journal, matcher)
     return Base(
         config=config,
         machine=machine,
+        engine=engine,
         database=database,
-        inbox=await Inbox.restore(received, database),
+        inbox=inbox,
         session=session,
         client=client,
         server_clock=server_clock,

@@ -77,11 +77,11 @@ def control_server(
         _repair_routes(base, readers, pricing),
         rules,
         PackageRoutes(catalog, package),
-        CommandRoutes(catalog, database.path, pausing),
+        CommandRoutes(catalog, base.engine.answers(), pausing),
         metrics,
     )
     routes = [route for group in groups for route in group.routes()]
-    return ControlServer(routes, Backups(database, now), reloader.reload, work.report)
+    return ControlServer(routes, Backups(base.engine, now), reloader.reload, work.report)
 
 
 def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pricing) -> AuditRoutes:
@@ -105,6 +105,7 @@ def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pri
         org=base.org,
         checks=services.checks,
         repair=readers.repair,
+        key_file=base.engine.key_file,
         random_bytes=base.machine.random_bytes,
     )
     return AuditRoutes(base.database, base.catalog, audits, verifier)

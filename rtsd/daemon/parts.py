@@ -26,6 +26,7 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.services import Runner, Service
 from rtsd.store.database import Database
+from rtsd.store.engine import Engine
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
@@ -82,6 +83,7 @@ class Base:
 
     config: Config
     machine: Machine
+    engine: Engine
     database: Database
     inbox: Inbox
     session: Session

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.store import meta
-from rtsd.store.database import Database, Tx
-from rtsd.store.sqlite import quoted
+from rtsd.store.database import AMONG, Database, Tx
 
 _REQUEST = "audit requested "
 """Begins the keys of requests among the small facts."""
@@ -51,8 +48,9 @@ async def under_way(database: Database) -> list[AuditProgress]:
 async def save(tx: Tx, progress: AuditProgress) -> None:
     """Save the progress, in the transaction that stored the rows."""
     await tx.execute(
-        "INSERT OR REPLACE INTO _rts_audit (object, started_at, job, locator, rows_read, last_id)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO _rts_audit (object, started_at, job, locator, rows_read, last_id)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (object) DO UPDATE SET started_at=excluded.started_at,"
+        " job=excluded.job, locator=excluded.locator, rows_read=excluded.rows_read, last_id=excluded.last_id",
         (
             progress.object,
             to_iso(progress.started_at),
@@ -77,7 +75,9 @@ async def request(tx: Tx, object_name: str, at: Millis) -> None:
 
 async def requested(database: Database) -> set[str]:
     """The objects with a requested and unfinished initial audit."""
-    keys = await database.fetch("SELECT key FROM _rts_meta WHERE key GLOB ?", (_REQUEST + "*",))
+    keys = await database.fetch(
+        "SELECT key FROM _rts_meta WHERE substr(key, 1, ?) = ?", (len(_REQUEST), _REQUEST)
+    )
     return {str(key).removeprefix(_REQUEST) for (key,) in keys}
 
 
@@ -94,39 +94,39 @@ class SeenIds:
     async def add(self, tx: Tx, ids: Iterable[str]) -> None:
         """Add the ids of rows that were read."""
         await tx.executemany(
-            "INSERT OR IGNORE INTO _rts_sweep (object, id) VALUES (?, ?)",
+            "INSERT INTO _rts_sweep (object, id) VALUES (?, ?) ON CONFLICT DO NOTHING",
             ((self._object, record_id) for record_id in ids),
         )
 
     async def orphans(self, tx: Tx, before: Millis) -> list[str]:
         """The ids of mirrored rows, last observed before `before` (ms), that the read did not return."""
-        rows = await tx.fetch(f"SELECT Id {self._unseen} AND _rts_until < ?", (self._object, before))
+        rows = await tx.fetch(f"SELECT Id {self._unseen(tx)} AND _rts_until < ?", (self._object, before))
         return [row[0] for row in rows]
 
     async def count_unseen(self, database: Database) -> int:
         """The number of mirrored rows that the read did not return."""
-        ((number,),) = await database.fetch(f"SELECT COUNT(*) {self._unseen}", (self._object,))
+        ((number,),) = await database.fetch(f"SELECT COUNT(*) {self._unseen(database)}", (self._object,))
         return int(number)
 
     async def unseen_after(self, database: Database, last_id: str, limit: int) -> list[str]:
         """The ids of the next `limit` such rows after `last_id`."""
         rows = await database.fetch(
-            f"SELECT Id {self._unseen} AND Id > ? ORDER BY Id LIMIT ?", (self._object, last_id, limit)
+            f"SELECT Id {self._unseen(database)} AND Id > ? ORDER BY Id LIMIT ?",
+            (self._object, last_id, limit),
         )
         return [row[0] for row in rows]
 
     async def unseen_of(self, database: Database, ids: Iterable[str]) -> dict[str, Millis]:
         """Those among these ids, each with the time of its last observation (ms)."""
-        wanted = msgspec.json.encode(list(ids)).decode()
+        wanted = list(ids)
         rows = await database.fetch(
-            f"SELECT Id, _rts_until {self._unseen} AND Id IN (SELECT value FROM json_each(?))",
+            f"SELECT Id, _rts_until {self._unseen(database)} AND Id {AMONG}",
             (self._object, wanted),
         )
         return dict(rows)
 
-    @property
-    def _unseen(self) -> str:
+    def _unseen(self, database: Database | Tx) -> str:
         return (
-            f"FROM {quoted(self._object)} AS row"
-            " WHERE NOT EXISTS (SELECT 1 FROM _rts_sweep WHERE object=? AND id=row.Id)"
+            f"FROM {database.dialect.table(self._object)} AS mirrored"
+            " WHERE NOT EXISTS (SELECT 1 FROM _rts_sweep WHERE object=? AND id=mirrored.Id)"
         )

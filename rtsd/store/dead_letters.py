@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from rtsd.core.privacy import MaskedPush, stored_push
 from rtsd.errors import NotFound
-from rtsd.store.database import Database, Row, Tx
+from rtsd.store.database import AMONG, Database, Row, Tx
 
 UNKNOWN_FIELD = "UnknownField"
 """The reason for a change with an unknown field; it is retried when the column is added."""
@@ -24,6 +22,7 @@ _IS_HELD = (
 )
 """Whether a letter waits to be applied again; the range of ids uses the index, which LIKE would not."""
 
+_PUSH_OF = "kind='push' AND object IS NOT DISTINCT FROM ? AND record IS NOT DISTINCT FROM ?"
 _DELIVERY = "kind = 'delivery' AND webhook_id=?"
 
 _SELECT = (
@@ -69,9 +68,9 @@ async def add(
     """
     letter_id = await _retried(tx, object_name, record)
     if letter_id is not None:
-        same = "reason=? AND object IS ? AND record IS ? AND kind='push' AND id<>?"
         tx.counts.dead_letters -= await tx.executemany(
-            f"DELETE FROM _rts_dead_letter WHERE {same}", [(reason, object_name, record, letter_id)]
+            f"DELETE FROM _rts_dead_letter WHERE {_PUSH_OF} AND reason=? AND id<>?",
+            [(object_name, record, reason, letter_id)],
         )
         await tx.execute(
             "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
@@ -81,7 +80,7 @@ async def add(
     ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
-        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=attempts+1"
+        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=_rts_dead_letter.attempts+1"
         " RETURNING attempts",
         (at, reason, message, object_name, record, push.body),
     )
@@ -103,8 +102,7 @@ async def is_being_retried(tx: Tx, letter_id: int) -> bool:
 
 async def _retried(tx: Tx, object_name: str | None, record: str | None) -> int | None:
     rows = await tx.fetch(
-        "SELECT id FROM _rts_dead_letter AS letter"
-        " WHERE kind='push' AND object IS ? AND record IS ? AND " + _IS_HELD,
+        f"SELECT id FROM _rts_dead_letter AS letter WHERE {_PUSH_OF} AND {_IS_HELD}",
         (object_name, record),
     )
     return int(rows[0][0]) if rows else None
@@ -179,9 +177,8 @@ async def count_by_rule(database: Database) -> dict[str, int]:
 async def newest_id(database: Database, *, but_of: Collection[str] = ()) -> int:
     """The newest id, excluding deliveries of the rules in `but_of`; 0 if there is none."""
     ((found,),) = await database.fetch(
-        "SELECT COALESCE(MAX(id), 0) FROM _rts_dead_letter"
-        " WHERE rule IS NULL OR rule NOT IN (SELECT value FROM json_each(?))",
-        (msgspec.json.encode(list(but_of)).decode(),),
+        f"SELECT COALESCE(MAX(id), 0) FROM _rts_dead_letter WHERE rule IS NULL OR rule NOT {AMONG}",
+        (list(but_of),),
     )
     return int(found)
 

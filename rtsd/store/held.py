@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import msgspec
-
 from rtsd.core.instant import Millis
 from rtsd.core.privacy import MaskedPush
 from rtsd.store import dead_letters, pushes
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import AMONG, Database, Tx
 from rtsd.store.pushes import Entry
 
 _Row = tuple[str, Millis, bytes, str | None]
@@ -57,11 +55,8 @@ async def release(tx: Tx, object_name: str) -> int:
 
 async def release_all_but(tx: Tx, object_names: Collection[str]) -> None:
     """Let the held pushes of all other objects be applied."""
-    kept = msgspec.json.encode(list(object_names)).decode()
     await tx.execute(
-        "UPDATE _rts_held SET object=NULL"
-        " WHERE object > '' AND object NOT IN (SELECT value FROM json_each(?))",
-        (kept,),
+        f"UPDATE _rts_held SET object=NULL WHERE object > '' AND object NOT {AMONG}", (list(object_names),)
     )
 
 

@@ -1,40 +1,32 @@
 """The inbox: pushes that are stored durably before they are acknowledged, until they are applied.
 
-It is a file with a writer of its own, so that a push never waits for a transaction of the mirror. What else a
-channel must not lose, such as its position in a stream, belongs into the transaction of `Inbox._commit`.
+It has a writer of its own, so that a push never waits for a transaction of the mirror. What else a channel
+must not lose, such as its position in a stream, belongs into the transaction that stores its pushes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, Self
-
-import msgspec
+from typing import NamedTuple
 
 from rtsd.core.daily_count import MAX_MINUTES, DailyCount
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.position import Position
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
-from rtsd.services import UNTIL_WOKEN, Service
-from rtsd.store import inbox_file, meta, pushes
-from rtsd.store.database import Database, Queries, Tx
+from rtsd.services import Service
+from rtsd.store import meta
+from rtsd.store.database import AMONG, Database, Queries, Tx
 from rtsd.store.pushes import Entry
-from rtsd.store.recent_pushes import RecentPushes
 
 MAX_WAITING = 1_000
 """Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
 """Pushes per commit: one fsync covers all that arrived during the previous one."""
-SETTLE_AFTER = 64
-"""Applied pushes that are removed with the next commit, as each frees the pages of its body."""
-SETTLE_EVERY_S = 1.0
-"""Seconds between removals while no pushes arrive, unless more than `MAX_GROUP` are due: each is a commit
-that a push might have to wait for."""
 
 ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
@@ -42,6 +34,8 @@ ROOM = 2_000
 _POSITION = "position of {}"
 _POSITION_AT = "time of the position of {}"
 _SEALED_SINCE = "sealed since"
+UNBROKEN = "unbroken {}"
+"""The key of what is not missing up to the position of a stream."""
 
 
 class Arrival(NamedTuple):
@@ -52,45 +46,31 @@ class Arrival(NamedTuple):
     push: MaskedPush
 
 
-class Inbox(Service):
+class Inbox(Service, ABC):
     """Appends pushes with group commit; `append` returns only while it is running."""
 
     name = "inbox"
 
-    def __init__(
-        self, file: Database, *, applied: int, last: int, pending: int, received: DailyCount
-    ) -> None:
+    def __init__(self, file: Database) -> None:
         super().__init__()
         self.file = file
-        self.pending = pending
+        """Where the pushes are, through a writer of its own."""
+        self.pending = 0
         """Unapplied pushes."""
-        self.received = received
+        self.received = DailyCount()
         """Pushes by time of arrival."""
-        self._applied = applied
-        """The highest number that the mirror has applied."""
-        self._settled = applied
-        """The highest number that was removed."""
-        self._settled_at = 0.0
-        self._last = max(applied, last)
-        """The highest number in use."""
-        self._recent = RecentPushes()
         self._waiting: asyncio.Queue[tuple[Arrival, asyncio.Future[bool]]] = asyncio.Queue(MAX_WAITING)
         self.arrived = asyncio.Event()
         """Set when there may be pushes to apply."""
         self._closed = False
 
-    @classmethod
-    async def restore(cls, file: Database, mirror: Database) -> Self:
-        """Restore the state of the last run, from the open file and the mirror."""
-        ((pending, last),) = await file.fetch("SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM _rts_inbox")
-        received = DailyCount()
-        for minute, number in await file.fetch(
+    async def restore(self) -> None:
+        """Count what earlier runs have left, once at the start."""
+        for minute, number in await self.file.fetch(
             f"SELECT received_at / {MINUTE_MS}, COUNT(*) FROM _rts_push_id GROUP BY 1 ORDER BY 1 DESC"
             f" LIMIT {MAX_MINUTES}"
         ):
-            received.add(minute * MINUTE_MS, number)
-        applied = await inbox_file.applied(mirror)
-        return cls(file, applied=applied, last=last, pending=pending, received=received)
+            self.received.add(minute * MINUTE_MS, number)
 
     async def append(self, arrival: Arrival) -> bool:
         """Store a push durably and return after the commit; False if its id was received before.
@@ -129,9 +109,9 @@ class Inbox(Service):
             await meta.put(tx, _POSITION.format(stream), replay_id)
             await meta.put(tx, _POSITION_AT.format(stream), str(position.at or ""))
             if (record := unbroken()) is None:
-                await meta.remove(tx, inbox_file.UNBROKEN.format(stream))
+                await meta.remove(tx, UNBROKEN.format(stream))
             else:
-                await meta.put(tx, inbox_file.UNBROKEN.format(stream), f"{replay_id} {record}")
+                await meta.put(tx, UNBROKEN.format(stream), f"{replay_id} {record}")
             if sealed_since is not None:
                 await meta.put(tx, _SEALED_SINCE, str(sealed_since))
         if arrivals:
@@ -148,14 +128,14 @@ class Inbox(Service):
 
         Nor is it after a run of an earlier version, which stores a position alone.
         """
-        found = await meta.get(self.file, inbox_file.UNBROKEN.format(stream))
+        found = await meta.get(self.file, UNBROKEN.format(stream))
         replay_id, _, record = (found or "").partition(" ")
         return record if found and replay_id == await meta.get(self.file, _POSITION.format(stream)) else None
 
     async def forget_unbroken(self, stream: str) -> None:
         """Forget it. Raises StoreError."""
         async with self.file.transaction() as tx:
-            await meta.remove(tx, inbox_file.UNBROKEN.format(stream))
+            await meta.remove(tx, UNBROKEN.format(stream))
 
     async def sealed_since(self) -> int | None:
         """When the first sealed document was signed (Unix s); None if none came."""
@@ -179,33 +159,19 @@ class Inbox(Service):
     async def step(self) -> float:
         """Commit a group, or remove applied pushes."""
         self._closed = False
-        if await self.commit():
-            return 0.0
-        behind = self._applied - self._settled
-        if not behind:
-            return UNTIL_WOKEN
-        pause = self._settled_at + SETTLE_EVERY_S - asyncio.get_running_loop().time()
-        if behind <= MAX_GROUP and pause > 0:
-            return pause
-        with suppress(StoreError):  # the health check tells; pushes may still fit
-            async with self.file.transaction() as tx:
-                await self._settle(tx)
-            return 0.0
-        return SETTLE_EVERY_S
+        return 0.0 if await self.commit() else await self._tidy()
 
+    @abstractmethod
     async def oldest(self) -> list[Entry]:
         """The oldest unapplied pushes, as many as one transaction applies."""
-        recent = self._recent.after(self._applied)
-        return recent or await pushes.oldest(self.file, "_rts_inbox WHERE seq > ?", (self._applied,))
 
+    @abstractmethod
     async def mark_applied(self, tx: Tx, entries: Sequence[Entry]) -> None:
-        """Note in the mirror that the oldest pushes are applied, in the transaction that applies them.
+        """Note in the mirror that the oldest pushes are applied, in the transaction that applies them."""
 
-        Once it has committed, they are removed from the inbox.
-        """
-        last = entries[-1].seq
-        await inbox_file.mark_applied(tx, last)
-        tx.on_commit(partial(self._were_applied, last, len(entries)))
+    @abstractmethod
+    async def empty(self) -> None:
+        """Move all waiting pushes into the mirror, where they are applied first."""
 
     async def purge(self, before: Millis, most: int) -> int:
         """Delete ids of pushes from before `before` (ms) among the oldest `most`; return the number.
@@ -213,7 +179,7 @@ class Inbox(Service):
         Reads only those, so that it takes the same time for any number of pushes.
         """
         oldest = f"SELECT rowid, received_at FROM _rts_push_id ORDER BY rowid LIMIT {most}"
-        due = f"SELECT rowid FROM ({oldest}) WHERE received_at < ?"
+        due = f"SELECT rowid FROM ({oldest}) AS oldest WHERE received_at < ?"
         async with self.file.transaction() as tx:
             return await tx.executemany(f"DELETE FROM _rts_push_id WHERE rowid IN ({due})", [(before,)])
 
@@ -259,50 +225,32 @@ class Inbox(Service):
             fresh.append(arrival.webhook_id not in known)
             known.add(arrival.webhook_id)
         stored = [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh]
-        added = [Entry(seq, *arrival) for seq, arrival in enumerate(stored, self._last + 1)]
         await tx.executemany(
             "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)",
-            [entry[1:3] for entry in added],
+            [arrival[:2] for arrival in stored],
         )
-        await tx.executemany(
-            "INSERT INTO _rts_inbox (seq, webhook_id, received_at, body) VALUES (?, ?, ?, ?)",
-            [(*entry[:3], entry.push.body) for entry in added],
-        )
-        if self._applied - self._settled >= SETTLE_AFTER:
-            await self._settle(tx)
-        tx.on_commit(partial(self._were_added, added))
+        await self._insert(tx, stored)
+        tx.on_commit(partial(self._were_added, stored))
         return fresh
 
-    async def _settle(self, tx: Tx) -> None:
-        """Remove the pushes that the mirror has applied, some at a time; their ids stay for late retries."""
-        last = min(self._applied, self._settled + MAX_GROUP)
-        await tx.execute("DELETE FROM _rts_inbox WHERE seq > ? AND seq <= ?", (self._settled, last))
-        await inbox_file.note_removed(tx, last)
-        tx.on_commit(partial(self._were_settled, last))
+    @abstractmethod
+    async def _insert(self, tx: Tx, arrivals: Sequence[Arrival]) -> None:
+        """Add pushes that are new."""
 
-    def _were_added(self, added: Sequence[Entry]) -> None:
-        self._last += len(added)
+    @abstractmethod
+    async def _tidy(self) -> float:
+        """Remove what is not needed any more, if it is time; return the seconds until the next step."""
+
+    def _were_added(self, added: Sequence[Arrival]) -> None:
         self.pending += len(added)
-        self._recent.add(added)
-        for entry in added:
-            self.received.add(entry.received_at)
-
-    def _were_applied(self, last: int, count: int) -> None:
-        self._applied = last
-        self._recent.forget(last)
-        self.pending -= count
-        self.wake.set()
-
-    def _were_settled(self, last: int) -> None:
-        self._settled = last
-        self._settled_at = asyncio.get_running_loop().time()
+        for arrival in added:
+            self.received.add(arrival.received_at)
 
 
 async def _known(database: Queries, webhook_ids: Sequence[str]) -> set[str]:
     """The ids among these that were received before."""
-    ids = msgspec.json.encode(webhook_ids).decode()
     rows = await database.fetch(
-        "SELECT webhook_id FROM _rts_push_id WHERE webhook_id IN (SELECT value FROM json_each(?))", (ids,)
+        f"SELECT webhook_id FROM _rts_push_id WHERE webhook_id {AMONG}", (list(webhook_ids),)
     )
     return {webhook_id for (webhook_id,) in rows}
 

@@ -9,7 +9,7 @@ import msgspec
 
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.values import MirrorValue
-from rtsd.store.database import Database, Reader, Row, Tx
+from rtsd.store.database import Database, Queries, Row, Tx
 
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
@@ -129,10 +129,10 @@ async def without_push(database: Database, seq: int, at: str) -> list[UnpushedCh
     A push announced a change if it came afterwards, or requested a fetch of the record. A push applied
     shortly before may concern another edit, because stamps have whole seconds.
     """
+    before = database.dialect.earlier("found.at", "found.latency_ms / 1000.0 + 1")
     pushed = (
         "SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object AND push.id=found.id"
-        " AND push.source='push' AND push.at >="
-        " strftime('%Y-%m-%dT%H:%M:%fZ', found.at, '-' || (found.latency_ms / 1000.0 + 1) || ' seconds')"
+        f" AND push.source='push' AND push.at >= {before}"
     )
     rows = await database.fetch(
         f"SELECT seq, at, latency_ms, object, op, changed, EXISTS ({pushed})"
@@ -156,7 +156,7 @@ async def without_push(database: Database, seq: int, at: str) -> list[UnpushedCh
     ]
 
 
-async def applied_since(reader: Reader, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
+async def applied_since(reader: Queries, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:
     """The changes of an object applied since `at`, newest first, each with the values it replaced.
 
     May scan the whole journal.

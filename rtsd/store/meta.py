@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rtsd.store.database import Queries, Tx
 
+PUT = "INSERT INTO _rts_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
+
 
 async def get(database: Queries, key: str) -> str | None:
     """The value of a key, or None."""
@@ -14,7 +16,7 @@ async def get(database: Queries, key: str) -> str | None:
 
 async def put(tx: Tx, key: str, value: str) -> None:
     """Set the value of a key."""
-    await tx.execute("INSERT OR REPLACE INTO _rts_meta (key, value) VALUES (?, ?)", (key, value))
+    await tx.execute(PUT, (key, value))
 
 
 async def remove(tx: Tx, key: str) -> None:

@@ -10,11 +10,13 @@ import msgspec
 from rtsd.core.change import StoredRecord, Version
 from rtsd.core.image import Image
 from rtsd.core.instant import to_iso
-from rtsd.store.database import Database, Reader, Tx
+from rtsd.store.database import AMONG, Database, Queries, Tx
 from rtsd.store.schema import Table
-from rtsd.store.sqlite import quoted
 
-_BY_IDS = "WHERE Id IN (SELECT value FROM json_each(?))"
+END = "9999-12-31T23:59:59.999Z"
+"""A stamp after all others."""
+
+_BY_IDS = f"WHERE Id {AMONG}"
 
 
 async def known(tx: Tx, table: Table, ids: Collection[str]) -> dict[str, StoredRecord]:
@@ -22,7 +24,7 @@ async def known(tx: Tx, table: Table, ids: Collection[str]) -> dict[str, StoredR
     width = len(table.columns)
     cursor = table.columns.index(table.schema.cursor) if table.schema.cursor else None
     found: dict[str, StoredRecord] = {}
-    for row in await tx.fetch(f"{table.select} {_BY_IDS}", (msgspec.json.encode(list(ids)).decode(),)):
+    for row in await tx.fetch(f"{table.select} {_BY_IDS}", (list(ids),)):
         stamp = row[cursor] if cursor is not None else to_iso(row[width])  # the stamp of changes without one
         image = Image(table.schema.places, row[:width])
         found[str(image["Id"])] = StoredRecord(
@@ -31,22 +33,21 @@ async def known(tx: Tx, table: Table, ids: Collection[str]) -> dict[str, StoredR
     missing = [record_id for record_id in ids if record_id not in found]  # with a row there is no tombstone
     if missing:
         for stone in await tx.fetch(
-            'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone'
-            " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
-            (table.name, msgspec.json.encode(missing).decode()),
+            f'SELECT id, stamp, seen, until, "values" FROM _rts_tombstone WHERE object=? AND id {AMONG}',
+            (table.name, missing),
         ):
             values = msgspec.json.decode(stone[4]) if stone[4] else None
             found[stone[0]] = StoredRecord(Version(stone[1], stone[2], stone[3]), values, deleted=True)
     return found
 
 
-async def known_ids(reader: Tx | Reader, table: Table, ids: Sequence[str]) -> set[str]:
+async def known_ids(reader: Tx | Queries, table: Table, ids: Sequence[str]) -> set[str]:
     """The ids among these with a row or a tombstone."""
-    wanted = msgspec.json.encode(ids).decode()
+    wanted = list(ids)
     rows = await reader.fetch(
-        f"SELECT Id FROM {quoted(table.name)} {_BY_IDS}"
+        f"SELECT Id FROM {table.sql_name} {_BY_IDS}"
         " UNION ALL SELECT id FROM _rts_tombstone"
-        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+        f" WHERE object=? AND id {AMONG}",
         (wanted, table.name, wanted),
     )
     return {row[0] for row in rows}
@@ -55,43 +56,30 @@ async def known_ids(reader: Tx | Reader, table: Table, ids: Sequence[str]) -> se
 async def count(database: Database, table: Table, created_before: str | None = None) -> int:
     """The number of rows, or of those created before `created_before`."""
     where, parameters = ("WHERE CreatedDate < ?", (created_before,)) if created_before else ("", ())
-    ((rows,),) = await database.fetch(f"SELECT COUNT(*) FROM {quoted(table.name)} {where}", parameters)
+    ((rows,),) = await database.fetch(f"SELECT COUNT(*) FROM {table.sql_name} {where}", parameters)
     return int(rows)
 
 
 async def histogram(database: Database, table: Table, before: str) -> dict[str, int]:
-    """The number of rows per day of their stamp, for stamps before `before`.
-
-    Skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
-    """
-    cursor, name = quoted(table.schema.cursor or "Id"), quoted(table.name)
-    rows = await database.fetch(
-        "WITH RECURSIVE days(day) AS ("
-        f" SELECT substr(MIN({cursor}), 1, 10) FROM {name} WHERE {cursor} < ?1"
-        " UNION ALL"
-        f" SELECT (SELECT substr(MIN({cursor}), 1, 10) FROM {name} WHERE {cursor} >= day || 'U'"
-        f" AND {cursor} < ?1) FROM days WHERE day IS NOT NULL)"
-        f" SELECT day, (SELECT COUNT(*) FROM {name} WHERE {cursor} >= day AND {cursor} < day || 'U'"
-        f" AND {cursor} < ?1) FROM days WHERE day IS NOT NULL",
-        (before,),
-    )
+    """The number of rows per day of their stamp, for stamps before `before`."""
+    rows = await database.fetch(table.dialect.histogram(table.sql_name, table.stamp), (before,))
     return dict(rows)
 
 
-async def count_since(database: Database, table: Table, since: str, before: str = "9999") -> int:
+async def count_since(database: Database, table: Table, since: str, before: str = END) -> int:
     """The number of rows stamped from `since` up to but excluding `before`."""
-    cursor = quoted(table.schema.cursor or "Id")
+    cursor = table.stamp
     ((rows,),) = await database.fetch(
-        f"SELECT COUNT(*) FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?", (since, before)
+        f"SELECT COUNT(*) FROM {table.sql_name} WHERE {cursor} >= ? AND {cursor} < ?", (since, before)
     )
     return int(rows)
 
 
 async def stamps(database: Database, table: Table, since: str, before: str) -> dict[str, str]:
     """The stamps from `since` up to but excluding `before`, by id."""
-    cursor = quoted(table.schema.cursor or "Id")
+    cursor = table.stamp
     rows = await database.fetch(
-        f"SELECT Id, {cursor} FROM {quoted(table.name)} WHERE {cursor} >= ? AND {cursor} < ?",
+        f"SELECT Id, {cursor} FROM {table.sql_name} WHERE {cursor} >= ? AND {cursor} < ?",
         (since, before),
     )
     return dict(rows)
@@ -99,18 +87,18 @@ async def stamps(database: Database, table: Table, since: str, before: str) -> d
 
 async def stamps_of(database: Database, table: Table, ids: Iterable[str]) -> dict[str, str]:
     """The stamps of those records that are in the mirror, by id."""
-    cursor = quoted(table.schema.cursor or "Id")
-    wanted = msgspec.json.encode(list(ids)).decode()
-    rows = await database.fetch(f"SELECT Id, {cursor} FROM {quoted(table.name)} {_BY_IDS}", (wanted,))
+    cursor = table.stamp
+    wanted = list(ids)
+    rows = await database.fetch(f"SELECT Id, {cursor} FROM {table.sql_name} {_BY_IDS}", (wanted,))
     return dict(rows)
 
 
 async def unsettled(database: Database, table: Table, since: str) -> set[str]:
     """The ids of rows stamped from `since` that were read before the second of their stamp ended."""
-    cursor = quoted(table.schema.cursor or "Id")
+    cursor = table.stamp
     rows = await database.fetch(
-        f"SELECT Id FROM {quoted(table.name)} WHERE {cursor} >= ?"
-        f" AND _rts_seen < CAST(strftime('%s', {cursor}) AS INTEGER) * 1000 + 1000",
+        f"SELECT Id FROM {table.sql_name} WHERE {cursor} >= ?"
+        f" AND _rts_seen < {table.dialect.seconds(cursor)} * 1000 + 1000",
         (since,),
     )
     return {row[0] for row in rows}
@@ -118,10 +106,10 @@ async def unsettled(database: Database, table: Table, since: str) -> set[str]:
 
 async def row_versions(database: Database, table: Table, ids: Iterable[str]) -> dict[str, Version]:
     """The versions of those records that have a row, by id."""
-    cursor = quoted(table.schema.cursor or "Id")
-    wanted = msgspec.json.encode(list(ids)).decode()
+    cursor = table.stamp
+    wanted = list(ids)
     rows = await database.fetch(
-        f"SELECT Id, {cursor}, _rts_seen, _rts_until FROM {quoted(table.name)} {_BY_IDS}", (wanted,)
+        f"SELECT Id, {cursor}, _rts_seen, _rts_until FROM {table.sql_name} {_BY_IDS}", (wanted,)
     )
     if table.schema.cursor is None:  # the stamp of changes without one
         return {record_id: Version(to_iso(seen), seen, until) for record_id, _, seen, until in rows}
@@ -131,8 +119,7 @@ async def row_versions(database: Database, table: Table, ids: Iterable[str]) -> 
 async def versions(database: Database, table: Table, ids: Sequence[str]) -> dict[str, Version]:
     """The versions of those records that have a row or a tombstone, by id."""
     stones = await database.fetch(
-        "SELECT id, stamp, seen, until FROM _rts_tombstone"
-        " WHERE object=? AND id IN (SELECT value FROM json_each(?))",
+        f"SELECT id, stamp, seen, until FROM _rts_tombstone WHERE object=? AND id {AMONG}",
         (table.name, msgspec.json.encode(ids).decode()),
     )
     return {stone[0]: Version(*stone[1:]) for stone in stones} | await row_versions(database, table, ids)

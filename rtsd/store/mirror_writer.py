@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import msgspec
 
 from rtsd.core.change import Source, Version
 from rtsd.core.image import Fields, picked
+from rtsd.core.privacy import MaskedText
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import Tx
 from rtsd.store.schema import Table
-from rtsd.store.sqlite import quoted
-
-_ROWS_AT_ONCE = 32
-"""Rows per INSERT of a load, which takes tenths of a millisecond."""
-_MAX_PARAMETERS = 32_000
-"""Parameters per statement; SQLite's limit is 32,766 (sqlite.org/limits.html)."""
 
 
 class MirrorRow(msgspec.Struct, frozen=True, gc=False):
@@ -72,19 +66,19 @@ def _record(row: MirrorRow, columns: Sequence[str]) -> tuple[Any, ...]:
     return (*picked(row.values, columns), *own)
 
 
-async def load(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version) -> None:
-    """Insert rows of CSV text that are new to the mirror; SQLite converts the values.
+async def load_text(tx: Tx, table: Table, text: MaskedText, version: Version) -> bool:
+    """Insert the rows of CSV text; return False, with nothing inserted, if not all of them can be.
 
-    A statement inserts many rows: while SQLite executes it without the GIL, the next text is parsed.
+    They can't if a row's id is known or deleted, or its width is wrong.
     """
-    own = (version.seen, version.until, Source.AUDIT.value, 0)
-    at_once = max(min(_ROWS_AT_ONCE, _MAX_PARAMETERS // len(columns)), 1)
-    whole = len(rows) // at_once * at_once
-    if whole:
-        batches = (rows[start : start + at_once] for start in range(0, whole, at_once))
-        many = ((*own, *chain.from_iterable(batch)) for batch in batches)
-        await tx.executemany(table.load(columns, at_once), many)
-    await tx.executemany(table.load(columns, 1), ((*own, *row) for row in rows[whole:]))
+    return await tx.loader.load_text(tx, table, text, version)
+
+
+async def load_rows(
+    tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]], version: Version
+) -> None:
+    """Insert rows of CSV text that are new to the mirror."""
+    await tx.loader.load_rows(tx, table, columns, rows, version)
 
 
 async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[str]]) -> int:
@@ -98,14 +92,14 @@ async def refresh(tx: Tx, table: Table, columns: Sequence[str], rows: list[list[
 async def add_tombstones(tx: Tx, table: Table, tombstones: Sequence[Tombstone]) -> None:
     """Delete records from their table and add their tombstones."""
     await tx.executemany(
-        f"DELETE FROM {quoted(table.name)} WHERE Id=?", [(tombstone.id,) for tombstone in tombstones]
+        f"DELETE FROM {table.sql_name} WHERE Id=?", [(tombstone.id,) for tombstone in tombstones]
     )
     await tx.executemany(
         'INSERT INTO _rts_tombstone (object, id, deleted_at, stamp, seen, until, master, "values")'
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " deleted_at=excluded.deleted_at, stamp=excluded.stamp, seen=excluded.seen, until=excluded.until,"
-        " master=COALESCE(excluded.master, master),"
-        ' "values"=COALESCE(excluded."values", "values")',
+        " master=COALESCE(excluded.master, _rts_tombstone.master),"
+        ' "values"=COALESCE(excluded."values", _rts_tombstone."values")',
         [
             (
                 table.name,

@@ -10,8 +10,8 @@ from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.object_state import EXPLAINS, ObjectEvent, ObjectState, next_state
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Queries, Row, Tx
+from rtsd.store.dialect import Dialect
 from rtsd.store.schema import Table
-from rtsd.store.sqlite import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ _UPDATE = (
 
 async def load(database: Queries) -> dict[str, StoredObject]:
     """Return every object that was ever mirrored here, by name."""
-    return {row[0]: _stored(row) for row in await database.fetch(_SELECT)}
+    return {row[0]: _stored(row, database.dialect) for row in await database.fetch(_SELECT)}
 
 
-def _stored(row: Row) -> StoredObject:
+def _stored(row: Row, dialect: Dialect) -> StoredObject:
     name, state, error, schema, described_at, cursor, as_of, expected, counted_at, *rest = row
     to_fill, formulas_as_of, proven_at, checked_at = rest
     return StoredObject(
         name=name,
         state=ObjectState(state),
         error=error,
-        table=Table(tables.decode_schema(schema)) if schema else None,
+        table=Table(tables.decode_schema(schema), dialect) if schema else None,
         described_at=described_at,
         cursor=from_iso(cursor) if cursor else None,
         as_of=as_of,
@@ -130,5 +130,5 @@ async def add_rows(tx: Tx, name: str, difference: int) -> None:
 
 async def recount(tx: Tx, name: str) -> None:
     """Count an object's rows again."""
-    rows = f"SELECT COUNT(*) FROM {quoted(name)}"
+    rows = f"SELECT COUNT(*) FROM {tx.dialect.table(name)}"
     await tx.execute(f"UPDATE _rts_object SET rows=({rows}) WHERE name=?", (name,))

@@ -10,10 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
 from rtsd.core.instant import Millis
-from rtsd.store.database import Database, Tx
+from rtsd.store.database import AMONG, Database, Tx
 
 _PICK = (
     "SELECT seq, webhook_id, rule, destination, object, record, event, created_at, tries, first_tried_at,"
@@ -79,9 +77,8 @@ async def due(
 ) -> list[Delivery]:
     """The deliveries due now, longest due first, except those `under_way` (by seq)."""
     rows = await database.fetch(
-        f"{_PICK} WHERE destination=? AND due_at <= ? AND seq NOT IN (SELECT value FROM json_each(?))"
-        " ORDER BY due_at, seq LIMIT ?",
-        (destination, now, _json(under_way), limit),
+        f"{_PICK} WHERE destination=? AND due_at <= ? AND seq NOT {AMONG} ORDER BY due_at, seq LIMIT ?",
+        (destination, now, list(under_way), limit),
     )
     return [Delivery(*row) for row in rows]
 
@@ -127,11 +124,10 @@ async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
 
     A redirected delivery is due at once. Call it whenever the rules may have changed; it rebuilds the lanes.
     """
-    wanted = msgspec.json.encode(destinations).decode()
-    await tx.execute(
-        "UPDATE _rts_outbox SET destination = now.value, due_at = ? FROM json_each(?) AS now"
-        " WHERE now.key = rule AND now.value <> destination AND done_at IS NULL",
-        (at, wanted),
+    await tx.executemany(
+        "UPDATE _rts_outbox SET destination=?1, due_at=?2 WHERE rule=?3 AND destination <> ?1"
+        " AND done_at IS NULL",
+        [(destination, at, rule) for rule, destination in destinations.items()],
     )
     await tx.execute(
         "UPDATE _rts_outbox AS this SET due_at = CASE WHEN due_at IS NULL THEN ? END"
@@ -145,9 +141,8 @@ async def arrange(tx: Tx, destinations: Mapping[str, str], at: Millis) -> None:
 async def without_rule(database: Database, rules: Iterable[str], limit: int) -> list[Delivery]:
     """Pending deliveries of rules other than `rules`, oldest first."""
     rows = await database.fetch(
-        f"{_PICK} WHERE done_at IS NULL AND rule NOT IN (SELECT value FROM json_each(?))"
-        " ORDER BY seq LIMIT ?",
-        (_json(rules), limit),
+        f"{_PICK} WHERE done_at IS NULL AND rule NOT {AMONG} ORDER BY seq LIMIT ?",
+        (list(rules), limit),
     )
     return [Delivery(*row) for row in rows]
 
@@ -164,14 +159,13 @@ async def older(database: Database, destination: str, before: Millis, limit: int
 async def counts(database: Database, since: Millis) -> dict[str, Count]:
     """The counts of each rule with deliveries."""
     rows = await database.fetch(
-        "SELECT rule, SUM(created_at >= ?1), SUM(outcome = 'delivered' AND done_at >= ?1),"
-        " SUM(failed_at >= ?1), SUM(done_at IS NULL), MAX(created_at) FROM _rts_outbox GROUP BY rule",
+        "SELECT rule, COUNT(*) FILTER (WHERE created_at >= ?1),"
+        " COUNT(*) FILTER (WHERE outcome = 'delivered' AND done_at >= ?1),"
+        " COUNT(*) FILTER (WHERE failed_at >= ?1), COUNT(*) FILTER (WHERE done_at IS NULL), MAX(created_at)"
+        " FROM _rts_outbox GROUP BY rule",
         (since,),
     )
-    return {
-        rule: Count(fired, done or 0, failed or 0, open_, last)
-        for rule, fired, done, failed, open_, last in rows
-    }
+    return {rule: Count(*counted) for rule, *counted in rows}
 
 
 async def purge(tx: Tx, before: Millis) -> int:
@@ -184,7 +178,3 @@ async def purge(tx: Tx, before: Millis) -> int:
         " AND seq NOT IN (SELECT MAX(seq) FROM _rts_outbox GROUP BY rule) ORDER BY seq LIMIT 2000)",
         [(before,)],
     )
-
-
-def _json(values: Iterable[object]) -> str:
-    return msgspec.json.encode(list(values)).decode()

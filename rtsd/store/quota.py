@@ -64,7 +64,8 @@ async def spent_by_hour(database: Database, since: Millis) -> list[tuple[Millis,
 async def add_usage(tx: Tx, samples: Iterable[Usage], now: Millis) -> None:
     """Add samples, and delete expired samples and ledger entries."""
     await tx.executemany(
-        "INSERT OR REPLACE INTO _rts_usage (name, at, max, used, ours) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO _rts_usage (name, at, max, used, ours) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (at, name) DO UPDATE SET max=excluded.max, used=excluded.used, ours=excluded.ours",
         [(sample.name, sample.at, sample.max, sample.used, sample.ours) for sample in samples],
     )
     for table in ("_rts_usage", "_rts_ledger"):

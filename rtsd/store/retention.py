@@ -5,10 +5,8 @@ SQLite reuses the space; the file does not shrink.
 
 from __future__ import annotations
 
-import msgspec
-
 from rtsd.core.instant import Millis, to_iso
-from rtsd.store.database import Database
+from rtsd.store.database import AMONG, Database
 from rtsd.store.inbox import Inbox
 
 AT_ONCE = 200
@@ -54,10 +52,10 @@ async def journal_size(database: Database) -> tuple[int, int]:
         return 0, 0
     entries = last - first + 1
     spread = [first + place * entries // SAMPLES for place in range(SAMPLES)]
-    length = " + ".join(f"COALESCE(LENGTH(CAST({name} AS BLOB)), 0)" for name in _TEXTS)
+    length = " + ".join(f"COALESCE(octet_length({name}), 0)" for name in _TEXTS)
     ((average,),) = await database.fetch(
-        f"SELECT AVG({length}) FROM _rts_journal WHERE seq IN (SELECT value FROM json_each(?))",
-        (msgspec.json.encode(spread).decode(),),
+        f"SELECT AVG({length}) FROM _rts_journal WHERE seq {AMONG}",
+        (spread,),
     )
     return entries, round(entries * ((average or 0) + OVERHEAD))
 

@@ -11,10 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtsd.errors import StoreError
-from rtsd.store import indexes
-from rtsd.store.database import Database, Tx
-from rtsd.store.sqlite import quoted
+from rtsd.store.database import Tx
+from rtsd.store.dialect import quoted
 
 ROWS_AT_ONCE = 2_000
 """Rows of an object in one transaction."""
@@ -91,12 +89,12 @@ async def rewrite_documents(
 
 
 async def rewrite_rows(
-    tx: Tx, table: str, rewrites: Sequence[tuple[str, Callable[[Any], Any]]], after: Cursor
+    tx: Tx, object_name: str, rewrites: Sequence[tuple[str, Callable[[Any], Any]]], after: Cursor
 ) -> tuple[int, Cursor | None]:
     """Rewrite some columns of a batch of an object's rows; return as `rewrite_documents` does."""
-    columns = [quoted(name) for name, _ in rewrites]
+    table, columns = tx.dialect.table(object_name), [quoted(name) for name, _ in rewrites]
     rows = await tx.fetch(
-        f"SELECT rowid, {', '.join(columns)} FROM {quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        f"SELECT rowid, {', '.join(columns)} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?",
         (after, ROWS_AT_ONCE),
     )
     changed = []
@@ -108,18 +106,5 @@ async def rewrite_rows(
         if new != values:
             changed.append((*new, key))
     assignments = ", ".join(f"{column}=?" for column in columns)
-    await tx.executemany(f"UPDATE {quoted(table)} SET {assignments} WHERE rowid=?", changed)
+    await tx.executemany(f"UPDATE {table} SET {assignments} WHERE rowid=?", changed)
     return len(changed), rows[-1][0] if rows else None
-
-
-async def erase_free_space(database: Database) -> None:
-    """Write a whole file again, so that nothing in its free pages or the WAL shows former values.
-
-    It takes as much free space as the file has, and the WAL as much again. Raises StoreError.
-    """
-    if reason := await indexes.run_alone(database, "VACUUM"):
-        raise StoreError(
-            f"former values could not be erased from the free pages of {database.path}: {reason}",
-            "free as much space as the file has, twice; rtsd repeats it at the next start",
-        )
-    await database.truncate_wal()

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtsd.store import mirror
-from rtsd.store.database import Database, Reader, Tx
+from rtsd.store.database import Database, Queries, Tx
 from rtsd.store.schema import Table
-from rtsd.store.sqlite import quoted
 
 BLOCK = 1_024
 
@@ -60,7 +59,7 @@ async def check(database: Database, table: Table, columns: Sequence[str]) -> Che
     signature = blake2b("\0".join((_FORMAT, *columns)).encode(), digest_size=16).hexdigest()
     result = Checked()
     async with database.apart() as reader:
-        ((last,),) = await reader.fetch(f"SELECT MAX(rowid) FROM {quoted(table.name)}")
+        ((last,),) = await reader.fetch(f"SELECT MAX(rowid) FROM {table.sql_name}")
         blocks = (last or 0) // BLOCK + 1
         for block in range(max(blocks, await _blocks(reader, table, signature))):
             rows = await _rows(reader, table, columns, block)
@@ -92,16 +91,16 @@ async def forget_in(tx: Tx, object_name: str) -> None:
     await tx.execute("DELETE FROM _rts_row_checksum WHERE object=?", (object_name,))
 
 
-async def _rows(reader: Reader, table: Table, columns: Sequence[str], block: int) -> list[tuple[Any, ...]]:
-    names = ", ".join(map(quoted, columns))
+async def _rows(reader: Queries, table: Table, columns: Sequence[str], block: int) -> list[tuple[Any, ...]]:
+    names = table.list_of(columns)
     return await reader.fetch(
-        f"SELECT rowid, Id, _rts_seen, _rts_until, {names} FROM {quoted(table.name)}"
+        f"SELECT rowid, Id, _rts_seen, _rts_until, {names} FROM {table.sql_name}"
         " WHERE rowid >= ? AND rowid < ? ORDER BY rowid",
         (block * BLOCK, (block + 1) * BLOCK),
     )
 
 
-async def _stored(reader: Reader, key: tuple[str, int, str]) -> tuple[bytes, bytes | None]:
+async def _stored(reader: Queries, key: tuple[str, int, str]) -> tuple[bytes, bytes | None]:
     """Return a block's checksums, empty if there are none, and its digest."""
     rows = await reader.fetch(
         "SELECT checksums, digest FROM _rts_row_checksum WHERE object=? AND block=? AND columns=?", key
@@ -109,7 +108,7 @@ async def _stored(reader: Reader, key: tuple[str, int, str]) -> tuple[bytes, byt
     return rows[0] if rows else (b"", None)
 
 
-async def _blocks(reader: Reader, table: Table, signature: str) -> int:
+async def _blocks(reader: Queries, table: Table, signature: str) -> int:
     """Return the number of blocks with checksums: the last rows may be gone."""
     ((last,),) = await reader.fetch(
         "SELECT MAX(block) FROM _rts_row_checksum WHERE object=? AND columns=?", (table.name, signature)
@@ -143,7 +142,7 @@ def _compare(rows: list[tuple[Any, ...]], before: _Block, result: Checked) -> tu
 
 
 async def _judge_displaced(
-    reader: Reader, table: Table, displaced: Mapping[str, str], result: Checked
+    reader: Queries, table: Table, displaced: Mapping[str, str], result: Checked
 ) -> None:
     """Report Ids that are gone although nothing deleted them, and the Ids that overwrote them."""
     explained = await mirror.known_ids(reader, table, list(displaced))
@@ -159,7 +158,8 @@ def _digest(values: Sequence[Any]) -> bytes:
 async def _store(database: Database, checksums: tuple[str, int, str, bytes, bytes | None]) -> None:
     async with database.transaction() as tx:
         await tx.execute(
-            "INSERT OR REPLACE INTO _rts_row_checksum (object, block, columns, checksums, digest)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO _rts_row_checksum (object, block, columns, checksums, digest)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, block) DO UPDATE SET columns=excluded.columns,"
+            " checksums=excluded.checksums, digest=excluded.digest",
             checksums,
         )

@@ -15,7 +15,8 @@ from typing import Any
 
 from rtsd.core.schema import ObjectSchema
 from rtsd.core.values import MirrorValue
-from rtsd.store.sqlite import Error, pysqlite3, quoted
+from rtsd.store.dialect import quoted
+from rtsd.store.sqlite.library import Error, pysqlite3
 
 MAX_LENGTH = 4_000
 """Maximum characters of a condition."""

@@ -30,7 +30,6 @@ from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.store import fetches, mirror, mirror_writer
 from rtsd.store import objects as records
-from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Tx
 from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror_writer import MirrorRow, Tombstone
@@ -116,7 +115,6 @@ class Applier:
         self._catalog = catalog
         self._journal = journal
         self._listener = listener
-        self._csv_loader = CsvLoader()
 
     async def apply(
         self, tx: Tx, changes: Sequence[Change], *, at: Millis, salesforce_now: Millis, quietly: bool = False
@@ -170,12 +168,12 @@ class Applier:
         """
         table = mirrored.described
         if isinstance(rows, MaskedText):
-            if await self._csv_loader.load(tx, table, rows, version):
+            if await mirror_writer.load_text(tx, table, rows, version):
                 await records.add_rows(tx, mirrored.name, rows.count)
                 return rows.no_rows()
             rows = await rows.rows()
         known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
-        await mirror_writer.load(tx, table, new.columns, new.rows, version)
+        await mirror_writer.load_rows(tx, table, new.columns, new.rows, version)
         await records.add_rows(tx, mirrored.name, len(new.rows))
         return known
 

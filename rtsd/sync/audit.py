@@ -21,7 +21,7 @@ from rtsd.errors import BulkFailed, QuotaExhausted, RtsError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
-from rtsd.store import audits, indexes, mirror
+from rtsd.store import audits, mirror
 from rtsd.store.audits import AuditProgress
 from rtsd.store.database import Database
 from rtsd.store.journal import Note
@@ -102,7 +102,7 @@ class StateAudit:
         try:
             await self._limits.refresh(purpose=PURPOSE)
             await self._read(mirrored, accept_missing=accept_missing)
-            await indexes.build(self._database, mirrored.described)
+            await self._database.build_indexes(mirrored.described)
             await self._repair.step()
             await self.prove(mirrored)
         except QuotaExhausted as error:

@@ -138,8 +138,9 @@ class Describer:
 
         Raises ValueError if the configuration names a field that the sync user cannot see.
         """
-        table = Table(narrow(found.schema, mirrored.config, found.existing))
+        schema = narrow(found.schema, mirrored.config, found.existing)
         async with self._work.begin() as unit:
+            table = Table(schema, unit.tx.dialect)
             before = unit.stored(mirrored)
             to_fill = await _columns_to_fill(unit, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))

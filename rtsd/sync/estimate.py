@@ -21,6 +21,7 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
+from rtsd.store.sqlite.dialect import SQLITE
 from rtsd.sync import audit, package
 from rtsd.sync.audit import failed_proof_cost, proof_cost
 from rtsd.sync.mirrored_object import MirroredObject
@@ -48,9 +49,8 @@ class ObjectSize:
 
 def unread(config: ObjectConfig, schema: ObjectSchema) -> MirroredObject:
     """Return an object as it is before its first read, to be measured."""
-    return MirroredObject(
-        config, Privacy(config.privacy, b""), StoredObject(config.name, table=Table(schema))
-    )
+    table = Table(schema, SQLITE)  # of any engine: nothing is stored
+    return MirroredObject(config, Privacy(config.privacy, b""), StoredObject(config.name, table=table))
 
 
 async def measure(
@@ -124,7 +124,7 @@ def narrowed(mirrored: MirroredObject, columns: Sequence[str]) -> MirroredObject
     schema = mirrored.described.schema
     wanted = {"Id", schema.cursor, *columns}
     fields = tuple(field for field in schema.fields if field.name in wanted)
-    table = Table(replace(schema, fields=fields))
+    table = replace(mirrored.described, schema=replace(schema, fields=fields))
     return replace(mirrored, stored=replace(mirrored.stored, table=table))
 
 

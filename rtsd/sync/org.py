@@ -88,7 +88,7 @@ class OrgIdentity:
             self.id = found
         elif self.id != found:
             raise Conflict(
-                f"{self._database.path} mirrors org {self.id}, but the login leads to {found}",
+                f"{self._database.name} mirrors org {self.id}, but the login leads to {found}",
                 "nothing was changed; correct [org], or give [store] path another file",
             )
         self._client.session.org_id = found  # refuse later logins that lead to another org

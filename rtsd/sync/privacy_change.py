@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,9 +22,11 @@ from rtsd.core.payload import Changes, encode_push, read_push
 from rtsd.core.privacy import ORDERING
 from rtsd.core.schema import ObjectConfig
 from rtsd.errors import MalformedPush, StoreError
-from rtsd.store import inbox_file, meta, objects, rewriting, row_checksums
+from rtsd.store import meta, objects, rewriting, row_checksums
 from rtsd.store import schema as tables
-from rtsd.store.database import Database, Queries, Tx, peek
+from rtsd.store.database import Database, Queries, Tx
+from rtsd.store.engine import Engine
+from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import StoredObject
 from rtsd.store.rewriting import Cursor, Place
@@ -65,9 +66,9 @@ class Applied:
 
 
 async def apply(
-    database: Database, inbox: Database, configs: Sequence[ObjectConfig], key: bytes, write_note: WriteNote
+    database: Database, inbox: Inbox, configs: Sequence[ObjectConfig], key: bytes, write_note: WriteNote
 ) -> list[Applied]:
-    """Apply what has changed since the last run, and say what was rewritten; `inbox` is the open file.
+    """Apply what has changed since the last run, and say what was rewritten.
 
     Raises StoreError.
     """
@@ -77,7 +78,7 @@ async def apply(
         rewriters = _rewriters(change, known, key)
         active = {name.lower(): found for name, found in rewriters.items() if not found.is_idle()}
         if active:
-            await inbox_file.empty(database, inbox)
+            await inbox.empty()
             await _rewrite(database, change, active, known)
         await _finish(database, change, rewriters, known)
         for name in change.now:
@@ -89,13 +90,13 @@ async def apply(
     return applied + await _erase(database, inbox, write_note)
 
 
-async def preview(path: Path, configs: Sequence[ObjectConfig]) -> dict[str, str]:
-    """Return what the next start is going to apply to the mirror at `path`, by object.
+async def preview(engine: Engine, configs: Sequence[ObjectConfig]) -> dict[str, str]:
+    """Return what the next start is going to apply to the mirror, by object.
 
     Nothing, if there is no mirror yet, or none that this user may read.
     """
     with suppress(StoreError):
-        async with peek(path) as database:
+        async with engine.peek() as database:
             if database is None:
                 return {}
             change = await _changed(database, configs)
@@ -304,7 +305,7 @@ def _after(stored: StoredObject, table: Table, rewriter: Rewriter) -> StoredObje
         )
     again = rewriter.to_read_again(schema.names)
     to_fill = (*(name for name in stored.to_fill if name not in dropped), *again)
-    table = Table(schema) if dropped else table
+    table = replace(table, schema=schema) if dropped else table
     return replace(stored, table=table, to_fill=tuple(dict.fromkeys(to_fill)))
 
 
@@ -313,13 +314,13 @@ async def _say(write_note: WriteNote, name: str, said: str, counts: Mapping[str,
     log.info("privacy applied", object=name, **{place.replace(" ", "_"): n for place, n in counts.items()})
 
 
-async def _erase(database: Database, inbox: Database, write_note: WriteNote) -> list[Applied]:
+async def _erase(database: Database, inbox: Inbox, write_note: WriteNote) -> list[Applied]:
     """Erase former values from free pages and WAL; if that fails, say so, and repeat it at the next start."""
     if await meta.get(database, _ERASE) is None:
         return []
     try:
-        await rewriting.erase_free_space(inbox)
-        await rewriting.erase_free_space(database)
+        await inbox.file.erase_free_space()
+        await database.erase_free_space()
     except StoreError as error:
         log.warning("privacy not erased", message=str(error))
         await write_note(Note("error", message=str(error), detail={"error": error.code}))

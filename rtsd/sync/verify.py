@@ -86,6 +86,7 @@ class Verifier:
         org: OrgIdentity,
         checks: Checks,
         repair: Repair,
+        key_file: Path,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
@@ -96,6 +97,7 @@ class Verifier:
         self._org = org
         self._checks = checks
         self._repair = repair
+        self._key_file = key_file
         self._random_bytes = random_bytes
 
     async def verify(self) -> Verification:
@@ -107,16 +109,13 @@ class Verifier:
 
     def signing_key(self) -> bytes:
         """Return the key that signs certificates. Raises Conflict if others can read it or it is damaged."""
-        path = self._database.path
-        return signing_key(path.with_name(path.name + ".key"), self._random_bytes)
+        return signing_key(self._key_file, self._random_bytes)
 
     async def _faults(self) -> list[str]:
         """Return SQLite's findings on the structure of both files, none if they are sound."""
         faults = []
         for name, file in (("mirror", self._database), ("inbox", self._inbox.file)):
-            async with file.apart() as reader:
-                rows = await reader.fetch(f"PRAGMA integrity_check({MAX_FAULTS})")
-            faults += [f"{name}: {row[0]}" for row in rows if row[0] != "ok"]
+            faults += [f"{name}: {fault}" for fault in await file.faults()]
         return faults
 
     async def _object(self, mirrored: MirroredObject) -> Verified:

@@ -16,6 +16,7 @@ import msgspec
 
 from rtsd.config import Config, ObjectSection
 from rtsd.config.credentials import credentials
+from rtsd.config.engine import engine_of
 from rtsd.control import wire
 from rtsd.control.protocol import Priced
 from rtsd.core import schema
@@ -154,7 +155,7 @@ async def inspect(config: Config) -> Report:
     _check_directory(config, report)
     _check_commands(config, report)
     sections = [section.config() for section in config.objects]
-    report.privacy = await privacy_change.preview(config.store.path, sections)
+    report.privacy = await privacy_change.preview(engine_of(config.store), sections)
     session = Session(credentials(config.org), NullLedger(), wall_ms)
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:

@@ -11,9 +11,10 @@ import pytest
 
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import MaskedPush
-from rtsd.store import indexes, rewriting
+from rtsd.store import rewriting
 from rtsd.store.database import Database
 from rtsd.store.inbox import Arrival
+from rtsd.store.sqlite import indexes
 from rtsd.workflows import check
 from tests.support.inprocess.channels import connect, on_every_channel
 from tests.support.inprocess.stand import Stand, Standing

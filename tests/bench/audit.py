@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite.library import pysqlite3
 from rtssim.process import SimulatedOrg
 from tests.bench.report import Report, middle, ratio, rounded, spread
 from tests.support.processes.daemon import Daemon

@@ -15,9 +15,11 @@ from typing import Any
 
 from rtsd.core.change import Version
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store import indexes, mirror, mirror_writer, objects, row_checksums
+from rtsd.store import mirror, mirror_writer, objects, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.dialect import SQLITE
 from tests.bench.report import Report, middle, rounded
 
 FLOOR_S = 1.0
@@ -36,7 +38,8 @@ TABLE = tables.Table(
             Field("SystemModstamp", "datetime", Kind.DATETIME),
         ),
         cursor="SystemModstamp",
-    )
+    ),
+    SQLITE,
 )
 
 
@@ -45,7 +48,7 @@ async def run(options: argparse.Namespace) -> Report:
     rows = options.many
     report = Report(f"Proof of {rows:,} rows of {len(TABLE.columns)} columns", ("", "seconds", "rows/s"))
     with tempfile.TemporaryDirectory() as place:
-        async with await Database.open(Path(place) / "mirror.db") as database:
+        async with await SqliteDatabase.open(Path(place) / "mirror.db") as database:
             await _fill(database, rows)
 
             async def histogram() -> int:
@@ -90,9 +93,9 @@ async def _fill(database: Database, rows: int) -> None:
     for start in range(0, rows, CHUNK):
         some = [_row(number) for number in range(start, min(start + CHUNK, rows))]
         async with database.transaction() as tx:
-            await mirror_writer.load(tx, TABLE, TABLE.columns, some, Version("", 1, 1))
+            await mirror_writer.load_rows(tx, TABLE, TABLE.columns, some, Version("", 1, 1))
             await objects.add_rows(tx, TABLE.name, len(some))
-    await indexes.build(database, TABLE)
+    await database.build_indexes(TABLE)
 
 
 def _row(number: int) -> list[str]:

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing, suppress
 from itertools import count
 
-from rtsd.store.files import wal_path
+from rtsd.store.sqlite.files import wal_path
 from tests.bench import pushes
 from tests.bench.paced import push
 from tests.bench.report import Report, rounded

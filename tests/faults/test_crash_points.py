@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.store import backup, inbox_file, migrations, retention
-from rtsd.store.database import Database
-from rtsd.store.inbox import Inbox
+from rtsd.store import retention
+from rtsd.store.sqlite import backup, migrations
 from tests.support.faults import store_steps
+from tests.support.store import opened
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="there is no strace to kill at a write"
@@ -81,17 +81,17 @@ def _unreached(done: subprocess.CompletedProcess[str], step: str) -> bool:
 def sound(mirror: Path) -> dict[str, int]:
     """Open it as rtsd does; what is in it, by kind."""
 
-    async def opened() -> dict[str, int]:
-        async with await Database.open(mirror) as database, await inbox_file.open_beside(database) as file:
+    async def look() -> dict[str, int]:
+        async with opened(mirror) as (database, box):
             assert await database.fetch("PRAGMA integrity_check") == [("ok",)]
-            assert await file.fetch("PRAGMA integrity_check") == [("ok",)]
-            assert await file.fetch("PRAGMA user_version") == [(migrations.INBOX.latest,)]
+            assert await box.file.fetch("PRAGMA integrity_check") == [("ok",)]
+            assert await box.file.fetch("PRAGMA user_version") == [(migrations.INBOX.latest,)]
             assert await database.fetch("PRAGMA user_version") == [(migrations.MIRROR.latest,)]
             ((entries,),) = await database.fetch("SELECT COUNT(*) FROM _rts_journal")
-            ids = await file.fetch("SELECT webhook_id FROM _rts_push_id")
+            ids = await box.file.fetch("SELECT webhook_id FROM _rts_push_id")
             return {"entries": entries, **{name: 1 for (name,) in ids}}
 
-    return asyncio.run(opened())
+    return asyncio.run(look())
 
 
 @pytest.mark.parametrize("begin", ["new", "old"])
@@ -172,8 +172,8 @@ def applied_after_all(mirror: Path) -> list[str]:
     """Apply what waits; return the pushes that were applied, then or before."""
 
     async def rest() -> list[str]:
-        async with await Database.open(mirror) as database, await inbox_file.open_beside(database) as file:
-            await store_steps.apply_waiting(database, await Inbox.restore(file, database))
+        async with opened(mirror) as (database, box):
+            await store_steps.apply_waiting(database, box)
             rows = await database.fetch("SELECT message FROM _rts_journal WHERE message LIKE 'push-%'")
             return [message for (message,) in rows]
 

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from rtsd.errors import ConfigError, StoreError
 from rtsd.gateway.server import require_compiled_parser
-from rtsd.store.sqlite import require_sound
+from rtsd.store.sqlite.library import require_sound
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()

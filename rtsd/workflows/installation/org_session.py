@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
+from rtsd.config.engine import engine_of
 from rtsd.control.client import ControlClient
 from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import DaemonUnreachable, QuotaExhausted, RtsError, StoreError
@@ -17,7 +18,6 @@ from rtsd.machine import wall_ms
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.store import quota
-from rtsd.store.database import Database
 
 PURPOSE = "package"
 TIMEOUT_S = 60.0
@@ -86,6 +86,6 @@ async def _write_to_ledger(config: Config, counts: Counter[str]) -> None:
     path = config.store.path
     with suppress(OSError, StoreError, RtsError):
         if path.exists() and path.stat().st_uid == os.geteuid():
-            async with await Database.open(path) as database, database.transaction() as tx:
+            async with await engine_of(config.store).open() as database, database.transaction() as tx:
                 for resource, count in counts.items():
                     await quota.spend(tx, wall_ms(), PURPOSE, resource, count)

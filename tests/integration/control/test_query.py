@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.store import query
+from rtsd.store.sqlite import query
 from tests.support.inprocess.control import Socket
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 from dataclasses import fields
 from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 
 import rtsd
 from rtsd.daemon.parts import Services
 from rtsd.services import Service
+from rtsd.store.sqlite.inbox_file import InboxFile
 from rtsd.stream.subscriber import Subscriber
 from rtsd.sync.capture import Capture
 from rtsd.sync.deliveries import Deliveries
@@ -18,12 +20,13 @@ from tests.support.inprocess.rig import Start
 
 
 def kinds() -> set[type[Service]]:
-    """Every service class there is in rtsd."""
+    """Every service class there is in rtsd; of the inbox, that of the engine in use."""
     home = Path(rtsd.__file__).parent
     for path in home.rglob("*.py"):
-        if path.stem not in {"__init__", "__main__"} and "(Service)" in path.read_text():
+        if path.stem not in {"__init__", "__main__"} and "(Service" in path.read_text():
             import_module(".".join(("rtsd", *path.relative_to(home).with_suffix("").parts)))
-    return {kind for kind in Service.__subclasses__() if kind.__module__.startswith("rtsd.")}
+    found = {kind for kind in Service.__subclasses__() if kind.__module__.startswith("rtsd.")}
+    return {kind for kind in found if not isabstract(kind)} | {InboxFile}
 
 
 def existing() -> list[Service]:

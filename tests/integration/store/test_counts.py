@@ -12,12 +12,14 @@ import pytest
 
 from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.core.privacy import MaskedPush
-from rtsd.store import dead_letters, error_log, held, inbox_file, quota
+from rtsd.store import dead_letters, error_log, held, quota
 from rtsd.store.counts import Counts
 from rtsd.store.database import Database, Tx
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.pushes import Entry
+from rtsd.store.sqlite.database import SqliteDatabase
+from tests.support.store import restored
 
 NOW: Millis = 1_772_359_200_000
 
@@ -113,24 +115,24 @@ async def fill(database: Database) -> None:
 
 async def test_counts_equal_what_sql_counts(tmp_path: Path) -> None:
     """After every kind of write, duplicates and misses included; and again after a restart."""
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         await fill(database)
         before = shown(database.counts)
         assert (before["held"], before["dead_letters"]) == (2, 4)
         assert (before["errors"], before["calls"]) == (6, {"audit": 10, "repair": 2})
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         assert shown(database.counts) == before == await counted(database)
 
 
-async def test_the_inbox_counts_what_sql_counts(database: Database, box: Inbox) -> None:
+async def test_the_inbox_counts_what_sql_counts(database: SqliteDatabase, box: Inbox) -> None:
     """Pushes that wait and those of the last day, duplicates included; and again after a restart."""
     await append(box, "a", "b", "c", "a")
     await append(box, "b", "d", at=NOW - 2 * DAY_MS)
     async with database.transaction() as tx:
         await box.mark_applied(tx, (await box.oldest())[:1])
     assert (box.pending, box.received.last_day(NOW)) == (3, 3)
-    await inbox_file.settle(box.file, await inbox_file.applied(database))
-    again = await Inbox.restore(box.file, database)
+    again = await restored(database)
+    await again.file.close()
     assert (again.pending, again.received.last_day(NOW)) == (3, 3)
 
 

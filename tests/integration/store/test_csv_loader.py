@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from rtsd.core.change import Version
-from rtsd.store import csv_extension, mirror_writer
+from rtsd.store import mirror_writer
 from rtsd.store import schema as tables
-from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Database
 from rtsd.store.mirror_writer import Tombstone
 from rtsd.store.schema import Table
+from rtsd.store.sqlite import csv_extension
+from rtsd.store.sqlite.csv_loader import CsvLoader
+from rtsd.store.sqlite.database import SqliteDatabase
 from tests.support.csv_text import csv_text
 from tests.support.text_table import STAMP, record_id, text_row, text_table
 
@@ -39,7 +41,7 @@ async def load(database: Database, table: Table, rows: list[list[str]], count: i
     if count is not None:
         text = type(text)(text.columns, text.pieces, count, text.parse)
     async with database.transaction() as tx:
-        return await CsvLoader().load(tx, table, text, VERSION)
+        return await CsvLoader().load_text(tx, table, text, VERSION)
 
 
 async def texts(database: Database) -> list[str | None]:
@@ -60,11 +62,11 @@ async def test_loads_follow_each_other(database: Database, table: Table) -> None
     loader = CsvLoader()
     with suppress(ZeroDivisionError):
         async with database.transaction() as tx:
-            await loader.load(tx, table, csv_text(table.columns, [text_row(9, "gone")]), VERSION)
+            await loader.load_text(tx, table, csv_text(table.columns, [text_row(9, "gone")]), VERSION)
             raise ZeroDivisionError
     for rows in ([text_row(1, "a" * 10_000), text_row(2, "b")], [text_row(3, "c")], []):
         async with database.transaction() as tx:
-            assert await loader.load(tx, table, csv_text(table.columns, rows), VERSION)
+            assert await loader.load_text(tx, table, csv_text(table.columns, rows), VERSION)
     assert await texts(database) == ["a" * 10_000, "b", "c"]
 
 
@@ -73,7 +75,7 @@ async def test_loaders_read_their_own_text(database: Database, table: Table) -> 
     loaders = [CsvLoader(), CsvLoader()]
     for place, loader in enumerate([*loaders, loaders[1]]):
         async with database.transaction() as tx:
-            assert await loader.load(tx, table, csv_text(table.columns, [text_row(place, "x")]), VERSION)
+            assert await loader.load_text(tx, table, csv_text(table.columns, [text_row(place, "x")]), VERSION)
         loaders[0] = loader
     assert await texts(database) == ["x"] * 3
 
@@ -115,7 +117,7 @@ async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyP
     damaged.write_bytes(b"no library")
     for file in (None, damaged):
         monkeypatch.setattr(csv_extension, "extension", lambda file=file: file)
-        async with await Database.open(tmp_path / f"{file is None}.db") as database:
+        async with await SqliteDatabase.open(tmp_path / f"{file is None}.db") as database:
             async with database.transaction() as tx:
                 await tables.ensure(tx, table)
             assert not await load(database, table, [text_row(1, "a")])

@@ -14,12 +14,15 @@ import pytest
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit
 from rtsd.services import repeat
-from rtsd.store import inbox, inbox_file, pushes, recent_pushes
+from rtsd.store import pushes, recent_pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.pushes import Entry
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite import inbox_file
+from rtsd.store.sqlite.library import pysqlite3
 from tests.support.full_disk import limit_pages
+from tests.support.store import opened, restored
 from tests.support.waiting import eventually
 
 
@@ -30,7 +33,7 @@ def arrival(name: str, body: bytes = b"{}") -> Arrival:
 
 def on_disk(box: Inbox) -> Callable[[], set[str]]:
     """The committed ids, as another process would see them."""
-    other = pysqlite3.connect(f"file:{box.file.path}?mode=ro", uri=True)
+    other = pysqlite3.connect(f"file:{box.file.name}?mode=ro", uri=True)
     return lambda: {row[0] for row in other.execute("SELECT webhook_id FROM _rts_push_id")}
 
 
@@ -103,13 +106,14 @@ async def test_one_commit_for_all_that_came_meanwhile(box: Inbox) -> None:
     assert await asyncio.gather(*tasks) == [True] * (MAX_GROUP + 10)
 
 
-async def test_the_same_id_is_taken_once(database: Database, box: Inbox) -> None:
+async def test_the_same_id_is_taken_once(database: SqliteDatabase, box: Inbox) -> None:
     """In one group, in the next, and after a restart: one entry, and the truth about it."""
     assert await appended(box, arrival("a"), arrival("b"), arrival("a", b"other")) == [True, True, False]
     assert await appended(box, arrival("b"), arrival("c")) == [False, True]
-    again = await Inbox.restore(box.file, database)
+    again = await restored(database)
     assert await appended(again, arrival("a")) == [False]
     found = [(entry.webhook_id, entry.push.body) for entry in await again.oldest()]
+    await again.file.close()
     assert found == [("a", b"{}"), ("b", b"{}"), ("c", b"{}")]
 
 
@@ -170,7 +174,7 @@ async def test_what_is_applied_goes_with_a_later_commit(
     await appended(box, arrival("one more"))
     assert await waiting_in(box) == 2 * MAX_GROUP + 1
     with monkeypatch.context() as patch:
-        patch.setattr(inbox, "SETTLE_EVERY_S", 60.0)
+        patch.setattr(inbox_file, "SETTLE_EVERY_S", 60.0)
         await apply(database, box, MAX_GROUP)
         assert await box.step() > 0.0
         assert await waiting_in(box) == 2 * MAX_GROUP + 1
@@ -273,14 +277,12 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
         "from rtsd.core.privacy import MaskedPush; from rtsd.services import repeat\n"
-        "from rtsd.store import inbox_file\n"
-        "from rtsd.store.database import Database; from rtsd.store.inbox import Arrival, Inbox\n"
+        "from rtsd.store.inbox import Arrival; from tests.support.store import opened\n"
         "async def main():\n"
-        "    database = await Database.open(Path(sys.argv[1]))\n"
-        "    box = await Inbox.restore(await inbox_file.open_beside(database), database)\n"
-        "    task = asyncio.create_task(repeat(box, box.step))\n"
-        "    for n in range(20): await box.append(Arrival(f'm{n}', 0, MaskedPush(b'{}')))\n"
-        "    os.kill(os.getpid(), 9)\n"
+        "    async with opened(Path(sys.argv[1])) as (database, box):\n"
+        "        task = asyncio.create_task(repeat(box, box.step))\n"
+        "        for n in range(20): await box.append(Arrival(f'm{n}', 0, MaskedPush(b'{}')))\n"
+        "        os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )
     path = tmp_path / "mirror.db"
@@ -290,8 +292,8 @@ def test_it_survives_a_kill(tmp_path: Path) -> None:
 
 async def pending_in(path: Path) -> int:
     """How many pushes wait for a mirror."""
-    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
-        return (await Inbox.restore(file, database)).pending
+    async with opened(path) as (_, box):
+        return box.pending
 
 
 async def test_nobody_waits_for_an_inbox_that_has_ended(box: Inbox) -> None:

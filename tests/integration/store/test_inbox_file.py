@@ -6,27 +6,24 @@ import asyncio
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CorruptDatabase, ForeignDatabase, NewerDatabase, RtsError, StorageUnwritable
-from rtsd.store import backup, dead_letters, files, held, inbox_file, migrations
+from rtsd.store import dead_letters, held
 from rtsd.store.database import Database
+from rtsd.store.engine import Progress
 from rtsd.store.inbox import Arrival, Inbox
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite import backup, files, inbox_file, migrations
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.library import pysqlite3
+from tests.support.store import opened
 
 AT = 1_772_359_200_000
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[tuple[Database, Inbox]]:
-    """Mirror and inbox, as the daemon opens them."""
-    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
-        yield database, await Inbox.restore(file, database)
 
 
 async def append(box: Inbox, *names: str) -> list[bool]:
@@ -189,7 +186,7 @@ async def test_a_new_mirror_does_not_take_an_inbox_that_is_there(path: Path) -> 
     remove(path)
     before = digests(path.parent)
     with pytest.raises(StorageUnwritable, match=r"mirror\.db\.inbox of an earlier mirror") as caught:
-        await Database.open(path)
+        await SqliteDatabase.open(path)
     assert f"remove {path}.inbox" in caught.value.do
     assert digests(path.parent) == before
 
@@ -243,9 +240,9 @@ async def test_the_pushes_of_an_earlier_version_are_kept(path: Path) -> None:
 async def test_an_upgrade_that_was_killed_goes_on(path: Path) -> None:
     """The ids are in the inbox already, and still in the mirror."""
     version_8(path, OLD)
-    async with await Database.open(path) as database:
+    async with await SqliteDatabase.open(path) as database:
         ids = await database.fetch("SELECT webhook_id, received_at FROM _rts_push_id")
-        await (await inbox_file.open_beside(database)).close()
+        await (await inbox_file.open_beside(database)).file.close()
         async with database.transaction() as tx:
             await tx.executemany("INSERT INTO _rts_push_id VALUES (?, ?)", ids)
     async with opened(path) as (database, box):
@@ -262,7 +259,7 @@ async def test_a_backup_is_one_file_with_what_waits(path: Path, tmp_path: Path) 
         async with database.transaction() as tx:
             await held.hold(tx, entries[0], {"Contact": entries[0].push})
             await box.mark_applied(tx, entries)
-        copied = await backup.copy(database, backup.Progress())
+        copied = await backup.copy(database.path, Progress())
         backup.check(copied)
         await append(box, "later")
     there = tmp_path / "there"
@@ -284,9 +281,8 @@ async def test_an_inbox_is_emptied_into_the_mirror(path: Path) -> None:
     async with opened(path) as (database, box):
         await append(box, "a", "b", "c")
         await apply(database, box, 1)
-    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
-        await inbox_file.empty(database, file)
-        assert await file.fetch("SELECT * FROM _rts_inbox") == []
-        box = await Inbox.restore(file, database)
+        await box.empty()
+        assert await box.file.fetch("SELECT * FROM _rts_inbox") == []
+    async with opened(path) as (database, box):
         await append(box, "d")
         assert await waiting(database, box) == ["b", "c", "d"]

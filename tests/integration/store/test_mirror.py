@@ -15,6 +15,7 @@ from rtsd.store import mirror_writer
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.mirror_writer import MirrorRow
+from rtsd.store.sqlite.dialect import SQLITE
 
 TABLE = tables.Table(
     ObjectSchema(
@@ -26,7 +27,8 @@ TABLE = tables.Table(
             Field("SystemModstamp", "datetime", Kind.DATETIME),
         ),
         cursor="SystemModstamp",
-    )
+    ),
+    SQLITE,
 )
 FIRST, SECOND = "2026-03-01T10:00:00.000Z", "2026-03-01T10:00:01.000Z"
 

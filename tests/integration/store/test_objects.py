@@ -9,10 +9,11 @@ from pathlib import Path
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import objects
-from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.dialect import SQLITE
+from rtsd.store.sqlite.library import pysqlite3
 
 SCHEMA = ObjectSchema(
     "Contact",
@@ -24,7 +25,7 @@ FULL = StoredObject(
     "Contact",
     state=ObjectState.INCOMPLETE,
     error="two rows are missing",
-    table=Table(SCHEMA),
+    table=Table(SCHEMA, SQLITE),
     described_at="Sun, 01 Mar 2026 10:00:00 GMT",
     cursor=1_772_359_200_123,
     as_of="2026-03-01T10:00:00.000Z",
@@ -39,7 +40,7 @@ FULL = StoredObject(
 
 async def test_an_object_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     """Each fact, and that it is not known."""
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         async with database.transaction() as tx:
             await objects.add(tx, "Contact")
         assert await objects.load(database) == {"Contact": NEW}
@@ -62,7 +63,7 @@ def test_a_reason_is_renewed_where_the_state_is_what_it_explains() -> None:
 async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_path: Path) -> None:
     """The flag of earlier versions is taken up as the state."""
     path = tmp_path / "mirror.db"
-    migrations = files("rtsd.store.migrations").iterdir()
+    migrations = files("rtsd.store.sqlite.migrations").iterdir()
     scripts = sorted(
         (script for script in migrations if script.name.endswith(".sql")), key=lambda it: it.name
     )
@@ -75,7 +76,7 @@ async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_
         old.execute("PRAGMA user_version=5")
     old.close()
     path.chmod(0o600)
-    async with await Database.open(path) as database:
+    async with await SqliteDatabase.open(path) as database:
         found = await objects.load(database)
     assert [(stored.state.value, stored.error) for stored in found.values()] == [
         ("paused", None),
@@ -86,7 +87,7 @@ async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_
 async def test_a_call_back_follows_the_commit(tmp_path: Path) -> None:
     """In the order of the requests, when others can read what was written; never after a roll-back."""
     seen: list[str] = []
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         async with database.transaction() as tx:
             await objects.add(tx, "Contact")
             tx.on_commit(lambda: seen.append("first"))

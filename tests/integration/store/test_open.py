@@ -21,9 +21,11 @@ from rtsd.errors import (
     RtsError,
     StorageUnwritable,
 )
-from rtsd.store import files, meta, migrations
+from rtsd.store import meta
 from rtsd.store.database import Database
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite import files, migrations
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.library import pysqlite3
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -95,7 +97,7 @@ async def test_what_is_not_ours_is_refused_untouched(
     path.chmod(0o600)
     before = digests(tmp_path)
     with pytest.raises(error) as caught:
-        await Database.open(path)
+        await SqliteDatabase.open(path)
     assert digests(tmp_path) == before
     assert str(path) in caught.value.message
     assert caught.value.do
@@ -105,12 +107,12 @@ async def test_what_is_not_ours_is_refused_untouched(
 async def test_a_database_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """It holds what the org calls confidential."""
     path = tmp_path / "mirror.db"
-    async with await Database.open(path):
+    async with await SqliteDatabase.open(path):
         pass
     path.chmod(0o640)
     before = digests(tmp_path)
     with pytest.raises(StorageUnwritable, match="can be read by others"):
-        await Database.open(path)
+        await SqliteDatabase.open(path)
     assert digests(tmp_path) == before
 
 
@@ -118,7 +120,10 @@ async def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     """The database, its WAL and its lock: 0600."""
     mask = os.umask(0)
     try:
-        async with await Database.open(tmp_path / "mirror.db") as database, database.transaction() as tx:
+        async with (
+            await SqliteDatabase.open(tmp_path / "mirror.db") as database,
+            database.transaction() as tx,
+        ):
             await meta.put(tx, "a", "b")
             modes = file_modes(tmp_path)
     finally:
@@ -130,7 +135,7 @@ async def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
 async def test_a_second_instance_is_turned_away(tmp_path: Path, database: Database) -> None:
     """Contract 1: exit 75, in the same process or another, and the first goes on."""
     with pytest.raises(AnotherInstance) as caught:
-        await Database.open(database.path)
+        await SqliteDatabase.open(Path(database.name))
     assert caught.value.exit_status == 75
     async with database.transaction() as tx:
         await meta.put(tx, "still", "here")
@@ -141,9 +146,10 @@ def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
     """A killed owner leaves nothing that has to be cleaned up."""
     path = tmp_path / "mirror.db"
     code = (
-        "import asyncio, os, sys; from pathlib import Path; from rtsd.store.database import Database\n"
+        "import asyncio, os, sys; from pathlib import Path\n"
+        "from rtsd.store.sqlite.database import SqliteDatabase\n"
         "async def main():\n"
-        "    await Database.open(Path(sys.argv[1]))\n"
+        "    await SqliteDatabase.open(Path(sys.argv[1]))\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())"
     )
@@ -153,7 +159,7 @@ def test_the_lock_goes_with_the_process(tmp_path: Path) -> None:
 
 async def reopen(path: Path) -> None:
     """Open and close."""
-    async with await Database.open(path):
+    async with await SqliteDatabase.open(path):
         pass
 
 
@@ -163,16 +169,16 @@ async def test_a_failed_opening_lets_the_lock_go(tmp_path: Path) -> None:
     foreign(path)
     path.chmod(0o600)
     with pytest.raises(ForeignDatabase):
-        await Database.open(path)
+        await SqliteDatabase.open(path)
     path.unlink()
-    async with await Database.open(path):
+    async with await SqliteDatabase.open(path):
         pass
 
 
 async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     """It is not created: a typing mistake would put the mirror anywhere."""
     with pytest.raises(StorageUnwritable, match="does not exist"):
-        await Database.open(tmp_path / "no" / "mirror.db")
+        await SqliteDatabase.open(tmp_path / "no" / "mirror.db")
     assert not (tmp_path / "no").exists()
 
 
@@ -180,7 +186,7 @@ async def test_a_directory_in_its_place_is_named(tmp_path: Path) -> None:
     """`[store] path` names a file."""
     (tmp_path / "mirror.db").mkdir(mode=0o700)
     with pytest.raises(StorageUnwritable):
-        await Database.open(tmp_path / "mirror.db")
+        await SqliteDatabase.open(tmp_path / "mirror.db")
 
 
 def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
@@ -188,10 +194,11 @@ def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         tmp_path.chmod(0o500)
     code = (
-        "import asyncio, os, sys; from pathlib import Path; from rtsd.store.database import Database\n"
+        "import asyncio, os, sys; from pathlib import Path\n"
+        "from rtsd.store.sqlite.database import SqliteDatabase\n"
         "from rtsd.errors import StorageUnwritable\n"
         "if os.geteuid() == 0: os.seteuid(65534)\n"
-        "try: asyncio.run(Database.open(Path(sys.argv[1])))\n"
+        "try: asyncio.run(SqliteDatabase.open(Path(sys.argv[1])))\n"
         "except StorageUnwritable as error: print(error)"
     )
     ran = subprocess.run(
@@ -206,7 +213,7 @@ async def test_migrations_run_once_and_are_counted(tmp_path: Path) -> None:
     """A second opening changes neither the schema nor the version."""
 
     async def schema() -> tuple[object, ...]:
-        async with await Database.open(tmp_path / "mirror.db") as database:
+        async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
             tables = await database.fetch("SELECT name, sql FROM sqlite_schema ORDER BY name")
             ((version,),) = await database.fetch("PRAGMA user_version")
             ((application,),) = await database.fetch("PRAGMA application_id")
@@ -234,7 +241,7 @@ async def test_what_a_kill_left_of_a_first_start_is_in_nobodys_way(tmp_path: Pat
     """Half a new database lies under another name, and is made again."""
     (tmp_path / ".mirror.db.new").write_bytes(b"SQLite format 3\0" + b"\0" * 4_080)
     (tmp_path / ".mirror.db.new-wal").write_bytes(b"half")
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         assert await database.fetch("PRAGMA integrity_check") == [("ok",)]
     assert set(file_modes(tmp_path)) == {"mirror.db", "mirror.db.lock"}
 
@@ -243,8 +250,8 @@ async def test_the_wal_is_given_back_after_a_long_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Charter 22: a reader keeps the WAL from being reset; once it is gone, so is what the WAL grew to."""
-    monkeypatch.setattr("rtsd.store.files.WAL_KEPT", 1 << 20)
-    async with await Database.open(tmp_path / "mirror.db") as database:
+    monkeypatch.setattr("rtsd.store.sqlite.files.WAL_KEPT", 1 << 20)
+    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
         reader = pysqlite3.connect(f"file:{tmp_path / 'mirror.db'}?mode=ro", uri=True)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM _rts_meta").fetchall()
@@ -270,8 +277,8 @@ async def test_the_journal_of_a_missing_mirror_is_not_replayed(tmp_path: Path, s
     left.write_bytes(b"pages of an earlier mirror")
     before = digests(tmp_path)
     with pytest.raises(StorageUnwritable, match="earlier mirror") as caught:
-        await Database.open(path)
+        await SqliteDatabase.open(path)
     assert f"remove {path}-wal" in caught.value.do
     assert digests(tmp_path) == before
     left.write_bytes(b"")
-    await (await Database.open(path)).close()
+    await (await SqliteDatabase.open(path)).close()

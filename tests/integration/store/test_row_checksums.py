@@ -20,7 +20,7 @@ async def table(database: Database) -> Table:
     table = await text_table(database)
     rows = [text_row(place, f"n{place}") for place in range(ROWS)]
     async with database.transaction() as tx:
-        await mirror_writer.load(tx, table, COLUMNS, rows, Version("", 1, 2))
+        await mirror_writer.load_rows(tx, table, COLUMNS, rows, Version("", 1, 2))
     first = await row_checksums.check(database, table, COLUMNS)
     assert (first.rows, first.checksummed, first.broken) == (ROWS, 0, [])
     return table

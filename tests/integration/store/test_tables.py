@@ -14,11 +14,14 @@ from rtsd.core.change import Version
 from rtsd.core.instant import to_iso
 from rtsd.core.schema import Field, Kind, ObjectSchema, kind_of
 from rtsd.core.values import mirror_value
-from rtsd.store import indexes, mirror, mirror_writer
+from rtsd.store import mirror, mirror_writer
 from rtsd.store import schema as tables
-from rtsd.store.csv_loader import CsvLoader
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
+from rtsd.store.sqlite import indexes
+from rtsd.store.sqlite.csv_loader import CsvLoader
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.dialect import SQLITE
 from tests.support.csv_text import csv_text
 
 # contract 4
@@ -48,7 +51,7 @@ async def columns(database: Database, name: str) -> dict[str, str]:
 
 async def make(database: Database, described: ObjectSchema) -> tuple[Table, list[str]]:
     """Make or widen a table."""
-    table = Table(described)
+    table = Table(described, SQLITE)
     async with database.transaction() as tx:
         added = await tables.ensure(tx, table)
     return table, added
@@ -76,7 +79,7 @@ async def test_hostile_names_are_only_names(database: Database, name: str) -> No
     assert {name, f"{name}2"} <= set(await columns(database, name))
     async with database.transaction() as tx:
         row = ["003000000000001AAA", "v", "w", "2026-03-01T10:00:00.000Z"]
-        await mirror_writer.load(tx, table, table.columns, [row], Version("", 1, 2))
+        await mirror_writer.load_rows(tx, table, table.columns, [row], Version("", 1, 2))
         known = await mirror.known(tx, table, [row[0]])
     assert known[row[0]].row == dict(zip(table.columns, row, strict=True))
     assert await mirror.count(database, table) == 1
@@ -99,8 +102,8 @@ async def test_references_and_stamps_are_indexed(
     """Joins and windows do not read the whole table, whichever way the index was built."""
     monkeypatch.setattr(indexes, "SMALL", small)
     table, _ = await make(database, schema("Thing", Field('Account"Id', "reference", Kind.TEXT)))
-    await indexes.build(database, table)
-    await indexes.build(database, table)
+    await database.build_indexes(table)
+    await database.build_indexes(table)
     for column in ('"Account""Id"', "SystemModstamp"):
         plan = await database.fetch(f"EXPLAIN QUERY PLAN SELECT Id FROM Thing WHERE {column}='x'")
         assert "USING" in plan[0][3], plan
@@ -134,7 +137,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
     """One table for all examples."""
     with asyncio.Runner() as runner:
         path: Path = tmp_path_factory.mktemp("tables") / "mirror.db"
-        database = runner.run(Database.open(path))
+        database = runner.run(SqliteDatabase.open(path))
         runner.run(make(database, ALL))
         yield runner, database
         runner.run(database.close())
@@ -152,7 +155,7 @@ def test_csv_is_converted_as_json_is(
 ) -> None:
     """What SQLite makes of a cell is, in value and type, what `core.values` makes of it; in both loads."""
     runner, database = shared
-    table = Table(ALL)
+    table = Table(ALL, SQLITE)
     stamp = "2026-03-01T10:00:00.000Z"
 
     async def load() -> list[tuple[object, ...]]:
@@ -163,9 +166,11 @@ def test_csv_is_converted_as_json_is(
                 for place, row in enumerate(cells)
             ]
             if as_text:
-                assert await CsvLoader().load(tx, table, csv_text(table.columns, rows), Version("", 1, 2))
+                assert await CsvLoader().load_text(
+                    tx, table, csv_text(table.columns, rows), Version("", 1, 2)
+                )
             else:
-                await mirror_writer.load(tx, table, table.columns, rows, Version("", 1, 2))
+                await mirror_writer.load_rows(tx, table, table.columns, rows, Version("", 1, 2))
         names = ", ".join(f'"{kind.name}"' for kind in Kind)
         return await database.fetch(f"SELECT {names} FROM Thing ORDER BY Id")
 

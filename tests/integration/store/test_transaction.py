@@ -14,7 +14,7 @@ from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
 from rtsd.store.journal import after as entries_after
-from rtsd.store.sqlite import aiosqlite
+from rtsd.store.sqlite.library import aiosqlite
 from tests.support.full_disk import limit_pages
 
 

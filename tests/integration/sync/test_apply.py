@@ -25,6 +25,8 @@ from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
 from rtsd.store.schema import Table
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.dialect import SQLITE
 from rtsd.sync.apply import Applied, Applier
 from rtsd.sync.catalog import Catalog
 
@@ -89,12 +91,12 @@ class Bench:
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
-    async with await Database.open(directory / "mirror.db") as database:
+    async with await SqliteDatabase.open(directory / "mirror.db") as database:
         catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes(32))
         async with database.transaction() as tx:
-            await tables.ensure(tx, Table(SCHEMA))
+            await tables.ensure(tx, Table(SCHEMA, SQLITE))
         contact = catalog["Contact"]
-        contact.committed(dataclasses.replace(contact.stored, table=Table(SCHEMA)))
+        contact.committed(dataclasses.replace(contact.stored, table=Table(SCHEMA, SQLITE)))
         journal = await Journal.open(database)
         yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 

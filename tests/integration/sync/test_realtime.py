@@ -343,7 +343,7 @@ async def test_pushes_share_transactions_while_a_reader_lets_the_log_grow(
     contacts: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite can't reuse the log then: every transaction adds whole pages, which several pushes can share."""
-    monkeypatch.setattr("rtsd.store.files.WAL_KEPT", 0)
+    monkeypatch.setattr("rtsd.store.sqlite.files.WAL_KEPT", 0)
     monkeypatch.setattr("rtsd.sync.realtime.TOGETHER_S", 3_600)
     monkeypatch.setattr("rtsd.sync.realtime.MANY", 2)
     record = await contacts.a_record("Contact")

@@ -9,10 +9,14 @@ from pathlib import Path
 from rtsd.core.privacy import MaskedPush
 from rtsd.errors import CannotCommit, StoreError
 from rtsd.services import repeat
-from rtsd.store import backup, inbox_file, migrations, retention
+from rtsd.store import retention
 from rtsd.store.database import Database
+from rtsd.store.engine import Progress
 from rtsd.store.inbox import Arrival, Inbox
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite import backup, migrations
+from rtsd.store.sqlite.database import SqliteDatabase
+from rtsd.store.sqlite.library import pysqlite3
+from tests.support.store import opened
 
 PUSHES = 6
 ENTRIES = 3_000
@@ -21,7 +25,7 @@ _AN_ENTRY = "INSERT INTO _rts_journal (at, type, message) VALUES (?, 'mode', ?)"
 
 async def prepare(path: Path) -> None:
     """A mirror with a journal to purge."""
-    async with await Database.open(path) as database, database.transaction() as tx:
+    async with await SqliteDatabase.open(path) as database, database.transaction() as tx:
         rows = [(f"2026-01-01T00:00:{number % 60:02}.000Z", "x" * 200) for number in range(ENTRIES)]
         await tx.executemany(_AN_ENTRY, rows)
 
@@ -39,8 +43,7 @@ def prepare_old(path: Path) -> None:
 
 async def push(path: Path) -> None:
     """Take pushes; print the id of each once it is durable."""
-    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
-        inbox = await Inbox.restore(file, database)
+    async with opened(path) as (_, inbox):
         running = asyncio.create_task(repeat(inbox, inbox.step))
         for number in range(PUSHES):
             try:
@@ -61,8 +64,7 @@ async def apply_waiting(database: Database, inbox: Inbox) -> None:
 
 async def push_and_apply(path: Path) -> None:
     """Take pushes, print the id of each once it is durable, apply them, and settle the inbox."""
-    async with await Database.open(path) as database, await inbox_file.open_beside(database) as file:
-        inbox = await Inbox.restore(file, database)
+    async with opened(path) as (database, inbox):
         for number in range(PUSHES):
             waiting = asyncio.create_task(
                 inbox.append(Arrival(f"push-{number}", 0, MaskedPush(b"{}" * 3_000)))
@@ -74,7 +76,7 @@ async def push_and_apply(path: Path) -> None:
             if number % 3 != 1:
                 await apply_waiting(database, inbox)
             if number % 2:
-                await inbox_file.settle(file, await inbox_file.applied(database))
+                await inbox.step()
 
 
 async def run(step: str, path: Path) -> None:
@@ -85,9 +87,9 @@ async def run(step: str, path: Path) -> None:
     if step == "apply":
         await push_and_apply(path)
         return
-    async with await Database.open(path) as database, await inbox_file.open_beside(database):
+    async with opened(path) as (database, _):
         if step == "backup":
-            copied = await backup.copy(database, backup.Progress())
+            copied = await backup.copy(path, Progress())
             copied.rename(path.with_name("copy.db"))
         elif step == "purge":
             while await retention.forget_journal(database, 1_800_000_000_000):

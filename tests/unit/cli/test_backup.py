@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtsd.store.files import MIRROR
+from rtsd.store.sqlite.files import MIRROR
 
 Rtsd = Callable[..., Any]
 

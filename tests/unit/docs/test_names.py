@@ -17,7 +17,7 @@ from rtsd.store.schema import OWN_COLUMNS
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = {path.name: path.read_text() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))}
-_STORE = ROOT / "rtsd" / "store" / "migrations"
+_STORE = ROOT / "rtsd" / "store" / "sqlite" / "migrations"
 MIGRATIONS = [sorted(folder.glob("*.sql")) for folder in (_STORE, _STORE / "inbox")]
 GLOSSARY = DOCUMENTS["glossary.md"]
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtsd.core.schema import Field, Kind, ObjectSchema
-from rtsd.store.sqlite import pysqlite3
+from rtsd.store.sqlite.library import pysqlite3
 from rtsd.store.when import MAX_LENGTH, UnknownColumn, When, check_syntax
 
 COLUMNS = {

@@ -292,9 +292,9 @@ async def test_part_that_may_not_be_asked_for_is_unknown_not_different(office: O
 
 async def test_calls_beside_a_daemon_are_in_its_ledger(office: Office) -> None:
     """Every call of the visit has the purpose `package`, in the file of a daemon that does not run."""
-    from rtsd.store.database import Database
+    from rtsd.store.sqlite.database import SqliteDatabase
 
-    async with await Database.open(office.place / "mirror.db"):
+    async with await SqliteDatabase.open(office.place / "mirror.db"):
         pass
     before = sum((await office.calls()).values())
     await office.status()

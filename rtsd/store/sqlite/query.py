@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from rtsd.errors import RtsError, StoreError, UsageError
-from rtsd.store import query_worker
+from rtsd.store.sqlite import query_worker
 
 TIME_LIMIT_S = 5.0
 """A longer query would keep the WAL from being checkpointed."""

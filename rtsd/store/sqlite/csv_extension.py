@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from rtsd.store.sqlite import Error, aiosqlite
+from rtsd.store.sqlite.library import Error, aiosqlite
 
 log = structlog.get_logger("rtsd.store")
 

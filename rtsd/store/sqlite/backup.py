@@ -11,13 +11,13 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.errors import CorruptDatabase, StorageFull
-from rtsd.store import files, inbox_file
-from rtsd.store.database import Database
-from rtsd.store.sqlite import Error, aiosqlite, pysqlite3, store_error
+from rtsd.store import meta
+from rtsd.store.engine import Progress, Stopped
+from rtsd.store.sqlite import files, inbox_file
+from rtsd.store.sqlite.library import Error, aiosqlite, pysqlite3, store_error
 
 PAGES_PER_STEP = 1_024
 """4 MiB, short enough to stop between two steps."""
@@ -27,41 +27,28 @@ SPARE = 16 << 20
 """Free bytes that a backup must leave for pushes."""
 
 
-@dataclass
-class Progress:
-    """The progress of a copy, in pages; set `stop` to end it."""
-
-    copied: int = 0
-    pages: int = 0
-    stop: bool = False
-
-
-class Stopped(Exception):
-    """The copy ended at the request of `Progress.stop`."""
-
-
-async def copy(database: Database, progress: Progress) -> Path:
-    """Copy the database into a file in its directory (mode 0600); the caller removes it. Return its path.
+async def copy(path: Path, progress: Progress) -> Path:
+    """Copy the mirror at `path` into a file beside it (mode 0600); the caller removes it. Return its path.
 
     The copy contains every commit made before the call. Raises StorageFull if too little space would be left,
     Stopped after `progress.stop`, and StoreError for SQLite's errors.
     """
     target: Path | None = None
-    inbox_path = files.inbox_path(database.path)
+    inbox_path = files.inbox_path(path)
     try:
         # the inbox first: what is applied until the mirror's turn is in both, and what comes later in neither
-        async with _snapshot(inbox_path) as inbox, _snapshot(database.path) as mirror:
+        async with _snapshot(inbox_path) as inbox, _snapshot(path) as mirror:
             ((progress.pages, size),) = await mirror.execute_fetchall(_SIZE)
             ((_, more),) = await inbox.execute_fetchall(_SIZE)
-            _require_space(database.path.parent, size + more)
-            target = _new_file(database.path)
+            _require_space(path.parent, size + more)
+            target = _new_file(path)
             await _copy_pages(mirror, target, progress)
             await _add_inbox(inbox, target, progress)
     except BaseException as error:
         if target is not None:
             target.unlink(missing_ok=True)
         if isinstance(error, Error):
-            raise store_error(error, str(target or database.path)) from error
+            raise store_error(error, str(target or path)) from error
         raise
     return target
 
@@ -110,7 +97,7 @@ async def _add_inbox(inbox: aiosqlite.Connection, target: Path, progress: Progre
             put = "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)"
             await _add(rows, IDS_PER_STEP, copied, put, progress)
         ((last,),) = await inbox.execute_fetchall("SELECT COALESCE(MAX(seq), 0) FROM _rts_inbox")
-        await copied.execute(inbox_file.PUT_APPLIED, (str(max(last, applied)),))
+        await copied.execute(meta.PUT, (inbox_file.APPLIED, str(max(last, applied))))
         await copied.execute("COMMIT")
         await copied.execute("PRAGMA journal_mode=DELETE")  # a single file, without a WAL
 

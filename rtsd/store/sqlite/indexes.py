@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rtsd.errors import StoreError
 from rtsd.store import mirror
-from rtsd.store.database import Database
 from rtsd.store.schema import Table
+
+if TYPE_CHECKING:
+    from rtsd.store.sqlite.database import SqliteDatabase
 
 SMALL = 200_000
 """Up to this many rows, sorting takes some 20 MB, and separate processes would take twice as long."""
@@ -31,7 +34,7 @@ connection.close()
 """
 
 
-async def build(database: Database, table: Table) -> None:
+async def build(database: SqliteDatabase, table: Table) -> None:
     """Build the missing indexes one at a time, so that pushes are written in between. Raises StoreError."""
     found = {
         row[0]
@@ -50,7 +53,7 @@ async def build(database: Database, table: Table) -> None:
             raise StoreError(f"an index could not be built: {reason}", "rtsd retries at the next audit")
 
 
-async def run_alone(database: Database, statement: str) -> str:
+async def run_alone(database: SqliteDatabase, statement: str) -> str:
     """Run a statement that sorts or copies much, in a process of its own; return why it failed, else ""."""
     async with database.alone():
         return await _run_child((str(database.path), statement))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
-from rtsd.store import csv_extension, migrations
-from rtsd.store.migrations import Migrations
-from rtsd.store.sqlite import Error, aiosqlite, store_error
+from rtsd.store.sqlite import csv_extension, migrations
+from rtsd.store.sqlite.library import Error, aiosqlite, store_error
+from rtsd.store.sqlite.migrations import Migrations
 
 BUSY_MS = 5_000
 WAL_KEPT = 32 << 20

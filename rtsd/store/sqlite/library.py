@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
 import pysqlite3
 
 from rtsd.errors import (
@@ -35,11 +36,13 @@ __all__ = [
     "IntegrityError",
     "aiosqlite",
     "pysqlite3",
-    "quoted",
     "require_sound",
     "store_error",
     "version",
 ]
+
+pysqlite3.register_adapter(list, lambda values: msgspec.json.encode(values).decode())
+"""A list is passed as JSON, which json_each reads."""
 
 Error = pysqlite3.Error
 """The base class of SQLite's errors."""
@@ -63,11 +66,6 @@ def require_sound(found: tuple[int, ...] = pysqlite3.sqlite_version_info) -> Non
 def version() -> str:
     """The SQLite version in use, such as `3.53.4`."""
     return str(pysqlite3.sqlite_version)
-
-
-def quoted(name: str) -> str:
-    """Return an identifier quoted for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def store_error(error: Exception, path: str) -> RtsError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from rtsd.store.sqlite import aiosqlite
+from rtsd.store.sqlite.library import aiosqlite
 
 
 class Migrations:
@@ -30,5 +30,5 @@ class Migrations:
                 )
 
 
-MIRROR = Migrations(files("rtsd.store.migrations"))
-INBOX = Migrations(files("rtsd.store.migrations") / "inbox")
+MIRROR = Migrations(files("rtsd.store.sqlite.migrations"))
+INBOX = Migrations(files("rtsd.store.sqlite.migrations") / "inbox")

@@ -1,0 +1,64 @@
+"""What the engines spell differently, in SQL."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rtsd.core.schema import Kind
+
+
+def quoted(name: str) -> str:
+    """Return an identifier quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Dialect(Protocol):
+    """The spelling of one engine."""
+
+    def table(self, object_name: str) -> str:
+        """The table of a mirrored object, quoted."""
+
+    def name(self, field: str) -> str:
+        """The name of a mirrored field's column."""
+
+    def column(self, field: str) -> str:
+        """The same, quoted."""
+
+    def index(self, object_name: str, field: str) -> str:
+        """The name of the index of a field's column."""
+
+    def type_of(self, kind: Kind) -> str:
+        """The declared type of a column."""
+
+    @property
+    def id_type(self) -> str:
+        """The declared type of the column of ids, which must sort by bytes."""
+
+    @property
+    def millis_type(self) -> str:
+        """The declared type of a column of milliseconds since 1970."""
+
+    def emptied(self, table: str, column: str, index: str, new_type: str) -> list[str]:
+        """The statements that give a column another type, without its values."""
+
+    def value(self, kind: Kind, mark: str) -> str:
+        """A mirror value, as passed in the parameter `mark`, in the type of its column."""
+
+    def from_csv(self, kind: Kind, text: str) -> str:
+        """A value of CSV text, in the type of its column; the empty text is NULL."""
+
+    def seconds(self, stamp: str) -> str:
+        """A stamp in whole seconds since 1970."""
+
+    def earlier(self, moment: str, seconds: str) -> str:
+        """The ISO text of a moment some seconds before the ISO text `moment`."""
+
+    def histogram(self, table: str, stamp: str) -> str:
+        """The query for the number of rows per day of their stamp. Parameter: the stamps' upper bound.
+
+        Skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
+        """
+
+    @property
+    def columns_of(self) -> str:
+        """The query for the columns of an object's table, as (name, declared type). Parameter: the object."""

@@ -1,0 +1,82 @@
+"""Where a mirror is kept, before it is open: for the daemon, the checks and the commands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rtsd.store.database import Database, Queries
+from rtsd.store.inbox import Inbox
+
+
+@dataclass
+class Progress:
+    """The progress of a copy, in pages; set `stop` to end it."""
+
+    copied: int = 0
+    pages: int = 0
+    stop: bool = False
+
+
+class Stopped(Exception):
+    """The copy ended at the request of `Progress.stop`."""
+
+
+class Answers(Protocol):
+    """Runs the queries of operators."""
+
+    async def run(self, sql: str) -> bytes:
+        """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON.
+
+        Raises UsageError for other statements, for the engine's errors, and for a query over a limit.
+        """
+
+
+class Engine(ABC):
+    """A place for a mirror, of one kind."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the place."""
+
+    @abstractmethod
+    async def exists(self) -> bool:
+        """Whether a mirror is there. Raises StoreError if none can be made there."""
+
+    @abstractmethod
+    async def open(self) -> Database:
+        """Open or create the mirror; what it had counted is restored. Raises StoreError."""
+
+    @abstractmethod
+    async def open_inbox(self, mirror: Database) -> Inbox:
+        """Open or create the inbox of the open mirror. Raises StoreError."""
+
+    @abstractmethod
+    def peek(self) -> AbstractAsyncContextManager[Queries | None]:
+        """Read the mirror, whether rtsd runs or not, and create nothing; None if there is none."""
+
+    @abstractmethod
+    def answers(self) -> Answers:
+        """Return what runs the queries of operators."""
+
+    @abstractmethod
+    async def copy(self, progress: Progress) -> Path:
+        """Copy the mirror into a new file, which the caller removes, while it is in use.
+
+        The copy contains every commit made before the call. Raises StorageFull if too little space would be
+        left, Stopped after `progress.stop`, and StoreError.
+        """
+
+    @property
+    @abstractmethod
+    def key_file(self) -> Path:
+        """Where the key that signs certificates is."""
+
+    @abstractmethod
+    def sizes(self) -> Iterator[tuple[str, str, float]]:
+        """Yield how much space it takes and has, each as (name, description, bytes), for the metrics."""

@@ -1,0 +1,85 @@
+"""SQL as SQLite spells it."""
+
+from __future__ import annotations
+
+from rtsd.core.schema import Kind
+from rtsd.store.dialect import quoted
+
+_DECLARED = {Kind.BOOLEAN: "INTEGER", Kind.INT: "INTEGER", Kind.REAL: "REAL"}
+FROM_CSV = {
+    Kind.TEXT: "NULLIF({},'')",
+    Kind.DATE: "NULLIF({},'')",
+    Kind.INT: "CAST(NULLIF({},'') AS INTEGER)",  # 0.0 included
+    Kind.REAL: "CAST(NULLIF({},'') AS REAL)",
+    Kind.BOOLEAN: "CASE {} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END",
+    Kind.DATETIME: "NULLIF(REPLACE({},'+0000','Z'),'')",
+    Kind.TIME: "NULLIF({},'')",
+}
+
+
+class Sqlite:
+    """SQLite's `Dialect`."""
+
+    id_type = "TEXT"
+    millis_type = "INTEGER"
+    columns_of = "SELECT name, type FROM pragma_table_info(?)"
+
+    def table(self, object_name: str) -> str:
+        """Return the table of a mirrored object, quoted."""
+        return quoted(object_name)
+
+    def name(self, field: str) -> str:
+        """Return the field's own name."""
+        return field
+
+    def column(self, field: str) -> str:
+        """Return a column of a mirrored object, quoted."""
+        return quoted(field)
+
+    def index(self, object_name: str, field: str) -> str:
+        """Return the name of the index of a field's column."""
+        return f"_rts_{object_name}_{field}"
+
+    def type_of(self, kind: Kind) -> str:
+        """Return the declared type of a column: TEXT, INTEGER or REAL."""
+        return _DECLARED.get(kind, "TEXT")
+
+    def emptied(self, table: str, column: str, index: str, new_type: str) -> list[str]:
+        """Return the statements that drop a column and add it again, as SQLite cannot change its type."""
+        return [
+            f"DROP INDEX IF EXISTS {quoted(index)}",
+            f"ALTER TABLE {table} DROP COLUMN {column}",
+            f"ALTER TABLE {table} ADD COLUMN {column} {new_type}",
+        ]
+
+    def value(self, kind: Kind, mark: str) -> str:
+        """Return the parameter itself: mirror values are what SQLite stores."""
+        del kind
+        return mark
+
+    def from_csv(self, kind: Kind, text: str) -> str:
+        """Return a value of CSV text, in the type of its column."""
+        return FROM_CSV[kind].format(text)
+
+    def seconds(self, stamp: str) -> str:
+        """Return a stamp in whole seconds since 1970."""
+        return f"CAST(strftime('%s', {stamp}) AS INTEGER)"
+
+    def earlier(self, moment: str, seconds: str) -> str:
+        """Return the ISO text of a moment some seconds before another."""
+        return f"strftime('%Y-%m-%dT%H:%M:%fZ', {moment}, '-' || ({seconds}) || ' seconds')"
+
+    def histogram(self, table: str, stamp: str) -> str:
+        """Return the query for the number of rows per day."""
+        return (
+            "WITH RECURSIVE days(day) AS ("
+            f" SELECT substr(MIN({stamp}), 1, 10) FROM {table} WHERE {stamp} < ?1"
+            " UNION ALL"
+            f" SELECT (SELECT substr(MIN({stamp}), 1, 10) FROM {table} WHERE {stamp} >= day || 'U'"
+            f" AND {stamp} < ?1) FROM days WHERE day IS NOT NULL)"
+            f" SELECT day, (SELECT COUNT(*) FROM {table} WHERE {stamp} >= day AND {stamp} < day || 'U'"
+            f" AND {stamp} < ?1) FROM days WHERE day IS NOT NULL"
+        )
+
+
+SQLITE = Sqlite()

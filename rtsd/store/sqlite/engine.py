@@ -1,0 +1,76 @@
+"""SQLite as the engine of a mirror."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+from typing import cast
+
+from rtsd.store.database import Database
+from rtsd.store.engine import Engine, Progress
+from rtsd.store.sqlite import backup, files, inbox_file
+from rtsd.store.sqlite.database import Reader, SqliteDatabase, peek
+from rtsd.store.sqlite.inbox_file import InboxFile
+from rtsd.store.sqlite.query import Queries
+
+
+class SqliteEngine(Engine):
+    """The mirror in the file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    async def exists(self) -> bool:
+        """Whether the file is there. Raises StorageUnwritable beside leftovers of another one."""
+        if self.path.exists():
+            return True
+        files.require_no_leftovers(self.path)
+        return False
+
+    async def open(self) -> SqliteDatabase:
+        """Open or create the file."""
+        backup.remove_leftovers(self.path)
+        return await SqliteDatabase.open(self.path)
+
+    async def open_inbox(self, mirror: Database) -> InboxFile:
+        """Open or create the file beside it."""
+        return await inbox_file.open_beside(cast("SqliteDatabase", mirror))
+
+    def peek(self) -> AbstractAsyncContextManager[Reader | None]:
+        """Read the file; None if there is none."""
+        return peek(self.path)
+
+    def answers(self) -> Queries:
+        """Return what runs queries, each in its own process."""
+        return Queries(self.path)
+
+    async def copy(self, progress: Progress) -> Path:
+        """Copy both files into one beside them."""
+        return await backup.copy(self.path, progress)
+
+    @property
+    def key_file(self) -> Path:
+        """The file beside the mirror."""
+        return self.path.with_name(self.path.name + ".key")
+
+    def sizes(self) -> Iterator[tuple[str, str, float]]:
+        """Yield the sizes of the files, and the free space beside them."""
+        inbox = files.inbox_path(self.path)
+        for name, file in (
+            ("database", self.path),
+            ("wal", files.wal_path(self.path)),
+            ("inbox", inbox),
+            ("inbox_wal", files.wal_path(inbox)),
+        ):
+            with suppress(OSError):
+                yield name, f"Size of the {name} file.", file.stat().st_size
+        with suppress(OSError):
+            disk = os.statvfs(self.path.parent)
+            yield "disk_free", "Free space for the mirror.", disk.f_bavail * disk.f_frsize
