@@ -17,6 +17,7 @@
     │   ├── CorruptDatabase     not readable as SQLite, or fails its integrity checks
     │   ├── StorageUnwritable   read-only, missing directory, no permission
     │   ├── StorageFull         no space left
+    │   ├── StorageAway         the database server does not answer
     │   └── StorageFailed       the disk reported an I/O error
     ├── SalesforceError         Salesforce answered with an error; code and status as sent
     │   ├── AuthenticationFailed   the login was refused
@@ -69,6 +70,7 @@ __all__ = [
     "RuleFailed",
     "SalesforceError",
     "SessionExpired",
+    "StorageAway",
     "StorageFailed",
     "StorageFull",
     "StorageUnwritable",
@@ -186,6 +188,10 @@ class StorageUnwritable(StoreError):
 
 class StorageFull(StoreError):
     """No space is left on the device."""
+
+
+class StorageAway(StoreError):
+    """The database server does not answer, or is starting; rtsd continues by itself once it does."""
 
 
 class StorageFailed(StoreError):

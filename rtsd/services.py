@@ -19,7 +19,7 @@ from typing import ClassVar, Protocol
 import structlog
 
 from rtsd.core.instant import Millis
-from rtsd.errors import QuotaExhausted, SalesforceError, StorageFull
+from rtsd.errors import QuotaExhausted, SalesforceError, StorageAway, StorageFull
 
 RETRY_S = 5.0
 """Seconds to pause after a step that Salesforce refused; doubled with every consecutive refusal ..."""
@@ -28,6 +28,7 @@ LONGEST_RETRY_S = 60.0
 LONGEST_QUOTA_WAIT_S = 300.0
 """Quota may free up sooner than predicted, as others use it too."""
 FULL_DISK_PAUSE_S = 2.0
+AWAY_PAUSE_S = 1.0
 UNTIL_WOKEN = math.inf
 """The pause of a step that waits only for its event."""
 
@@ -129,6 +130,9 @@ async def repeat(service: Service, step: Callable[[], Awaitable[float]]) -> None
             except StorageFull as error:  # nothing was lost: retry until there is space again
                 log.warning("storage full", service=service.name, message=str(error))
                 await asyncio.sleep(FULL_DISK_PAUSE_S)
+            except StorageAway as error:
+                log.warning("storage away", service=service.name, message=str(error))
+                await asyncio.sleep(AWAY_PAUSE_S)
             else:
                 await _rest(service.wake, pause)
     finally:

@@ -6,15 +6,17 @@ import functools
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, settings
 
+from rtsd.store.database import Database
 from rtsd.store.inbox import Inbox
-from rtsd.store.sqlite.database import SqliteDatabase
 from tests.support.clocks import FakeClock
+from tests.support.mirror import ENGINE, mirror_at
 from tests.support.store import restored
 
 settings.register_profile(
@@ -42,18 +44,36 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
-    """A real database in a directory of its own."""
-    async with await SqliteDatabase.open(tmp_path / "mirror.db") as opened:
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A real database of one's own."""
+    async with await mirror_at(tmp_path / "mirror.db").engine().open() as opened:
         yield opened
 
 
 @pytest.fixture
-async def box(database: SqliteDatabase) -> AsyncIterator[Inbox]:
+async def box(database: Database, tmp_path: Path) -> AsyncIterator[Inbox]:
     """The inbox of that database."""
-    box = await restored(database)
+    box = await restored(database, tmp_path / "mirror.db")
     async with box.file:
         yield box
+
+
+_cluster = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL, once for all workers, if it is the engine of this run."""
+    if ENGINE == "postgres" and not hasattr(config, "workerinput"):
+        from tests.support import postgres
+
+        stack = config.stash[_cluster] = ExitStack()
+        os.environ[postgres.URL] = stack.enter_context(postgres.cluster("-F"))  # without fsync: it is faster
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop it."""
+    if _cluster in config.stash:
+        config.stash[_cluster].close()
 
 
 _measured = pytest.StashKey[list[str]]()

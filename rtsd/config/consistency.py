@@ -39,6 +39,7 @@ def check(raw: Raw, found: Mistakes) -> None:
     """Add the inconsistencies of `raw`, whose secrets are already replaced, to `found`."""
     _check_login(raw, found)
     _check_gateway(raw, found)
+    _check_store(raw, found)
     _check_objects(raw, found)
     _check_rules(raw, found)
     for name in ("rules", "alerts"):
@@ -55,6 +56,14 @@ def _check_login(raw: Raw, found: Mistakes) -> None:
         if not org.get(name):
             as_file = f" as {name} or {name}_file" if name in _SECRETS else ""
             found.add(f"org.{name}", f'is missing; auth = "{auth}" needs it{as_file}')
+
+
+def _check_store(raw: Raw, found: Mistakes) -> None:
+    store = table(raw, "store")
+    if store.get("url") and "path" in store:
+        found.add("store.url", "stands beside path; one of them: the mirror is in PostgreSQL or in a file")
+    if store.get("url") and store.get("schema", "salesforce") == store.get("internal_schema", "rts"):
+        found.add("store.internal_schema", "is the same as schema; another schema for rtsd's own tables")
 
 
 def _check_gateway(raw: Raw, found: Mistakes) -> None:

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from rtsd.config.model import Store
+from rtsd.errors import ConfigError
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite.engine import SqliteEngine
 
 
 def engine_of(store: Store) -> Engine:
-    """Return where the mirror is kept."""
-    return SqliteEngine(store.path)
+    """Return where the mirror is kept. Raises ConfigError for an unusable URL, or without the extra."""
+    if not store.url:
+        return SqliteEngine(store.path)
+    try:
+        from rtsd.store.postgres.engine import PostgresEngine  # noqa: PLC0415 - an extra
+        from rtsd.store.postgres.server import Server  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            f"[store] url needs the package {error.name}",
+            "install the extra: pip install 'rtsd[postgres]'",
+        ) from error
+    password = store.password.reveal() if store.password is not None else None
+    server = Server.of(store.url, password)
+    return PostgresEngine(
+        server, schema=store.mirror_schema, internal_schema=store.internal_schema, state=_state_directory()
+    )
+
+
+def _state_directory() -> Path:
+    """Return the directory for files of this node: systemd's, else the user's (XDG)."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "rtsd"

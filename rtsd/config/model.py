@@ -28,6 +28,7 @@ from rtsd.config.values import (
     OptionalUrl,
     PositiveDuration,
     RowFilter,
+    SchemaName,
     Share,
     Size,
     SocketPath,
@@ -149,9 +150,13 @@ class Push(Table):
 
 
 class Store(Table):
-    """The mirror's file, and the retention of its journal; 0 for no limit."""
+    """The mirror's file, or its PostgreSQL database, and the retention of its journal; 0 for no limit."""
 
     path: AnyPath = Path("/var/lib/rtsd/mirror.db")
+    url: Annotated[str, Field(repr=False)] = ""
+    password: Secret | None = _secret()
+    mirror_schema: Annotated[SchemaName, Field(alias="schema")] = "salesforce"
+    internal_schema: SchemaName = "rts"
     journal_keep: Duration = 90 * DAY_MS
     journal_max: Size = 1024**3
 

@@ -169,6 +169,15 @@ def field_or_all(value: Any) -> str:
     return "*" if value == "*" else api_name(value)
 
 
+def schema_name(value: Any) -> str:
+    """Return a PostgreSQL schema's name that needs no quotes."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value):
+        raise ValueError(f'{value!r} is not the name of a schema; lower-case, such as "salesforce"')
+    if value.startswith("pg_"):
+        raise ValueError(f"{value!r} is a name of PostgreSQL's own; another one")
+    return value
+
+
 def row_filter(value: Any) -> str:
     """Parse a SOQL condition; Salesforce validates it in the first query."""
     if not isinstance(value, str):
@@ -237,6 +246,7 @@ BusAddress = Annotated[str, BeforeValidator(bus_address)]
 LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]
 ApiName = Annotated[str, BeforeValidator(api_name)]
+SchemaName = Annotated[str, BeforeValidator(schema_name)]
 RowFilter = Annotated[str, BeforeValidator(row_filter)]
 ApiVersion = Annotated[str, BeforeValidator(api_version)]
 AnyPath = Annotated[Path, BeforeValidator(path)]

@@ -11,6 +11,8 @@ from rtsd.store.database import AMONG, Database, Tx
 
 _REQUEST = "audit requested "
 """Begins the keys of requests among the small facts."""
+_AFTER = "audit requested!"
+"""Follows all of these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,7 @@ async def request(tx: Tx, object_name: str, at: Millis) -> None:
 
 async def requested(database: Database) -> set[str]:
     """The objects with a requested and unfinished initial audit."""
-    keys = await database.fetch(
-        "SELECT key FROM _rts_meta WHERE substr(key, 1, ?) = ?", (len(_REQUEST), _REQUEST)
-    )
+    keys = await database.fetch("SELECT key FROM _rts_meta WHERE key > ? AND key < ?", (_REQUEST, _AFTER))
     return {str(key).removeprefix(_REQUEST) for (key,) in keys}
 
 

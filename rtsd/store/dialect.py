@@ -59,6 +59,5 @@ class Dialect(Protocol):
         Skips from day to day along the stamp's index: a GROUP BY on an expression would sort every row.
         """
 
-    @property
-    def columns_of(self) -> str:
-        """The query for the columns of an object's table, as (name, declared type). Parameter: the object."""
+    def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
+        """The query for the columns of an object's table, as (name, declared type), and its parameters."""

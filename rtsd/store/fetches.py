@@ -17,7 +17,8 @@ async def ask(tx: Tx, object_name: str, reasons: Iterable[tuple[str, str]], at: 
     """Request records, as (id, reason); a repeated request replaces the earlier one."""
     await tx.executemany(
         "INSERT INTO _rts_fetch (object, id, reason, asked_at) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET reason=excluded.reason, asked_at=excluded.asked_at, completes=0",
+        " ON CONFLICT (object, id) DO UPDATE"
+        " SET reason=excluded.reason, asked_at=excluded.asked_at, completes=0",
         [(object_name, record_id, reason, at) for record_id, reason in reasons],
     )
 
@@ -26,7 +27,7 @@ async def ask_to_complete(tx: Tx, object_name: str, ids: Iterable[str], at: Mill
     """Request records whose rows are partial; they may wait for others. A request that may not stays so."""
     await tx.executemany(
         "INSERT INTO _rts_fetch (object, id, reason, asked_at, completes) VALUES (?, ?, ?, ?, 1)"
-        " ON CONFLICT DO UPDATE SET asked_at=excluded.asked_at",
+        " ON CONFLICT (object, id) DO UPDATE SET asked_at=excluded.asked_at",
         [(object_name, record_id, PARTIAL, at) for record_id in ids],
     )
 

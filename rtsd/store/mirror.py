@@ -120,7 +120,7 @@ async def versions(database: Database, table: Table, ids: Sequence[str]) -> dict
     """The versions of those records that have a row or a tombstone, by id."""
     stones = await database.fetch(
         f"SELECT id, stamp, seen, until FROM _rts_tombstone WHERE object=? AND id {AMONG}",
-        (table.name, msgspec.json.encode(ids).decode()),
+        (table.name, list(ids)),
     )
     return {stone[0]: Version(*stone[1:]) for stone in stones} | await row_versions(database, table, ids)
 

@@ -96,7 +96,7 @@ async def add_tombstones(tx: Tx, table: Table, tombstones: Sequence[Tombstone]) 
     )
     await tx.executemany(
         'INSERT INTO _rts_tombstone (object, id, deleted_at, stamp, seen, until, master, "values")'
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (object, id) DO UPDATE SET"
         " deleted_at=excluded.deleted_at, stamp=excluded.stamp, seen=excluded.seen, until=excluded.until,"
         " master=COALESCE(excluded.master, _rts_tombstone.master),"
         ' "values"=COALESCE(excluded."values", _rts_tombstone."values")',

@@ -160,20 +160,24 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
 
     A column whose declared type changed is emptied; its values have to be reloaded.
     """
-    found = {name.lower(): kind for name, kind in await tx.fetch(table.dialect.columns_of, (table.name,))}
+    found = {name.lower(): kind for name, kind in await tx.fetch(*table.dialect.columns_of(table.name))}
     if not found:
         await tx.execute(table.create)
         return []
     names = {field: table.dialect.name(field.name).lower() for field in table.schema.fields}
-    changed = [field for field, name in names.items() if found.get(name) != table.type_of(field)]
+    changed = [field for field, name in names.items() if found.get(name) != table.dialect.type_of(field.kind)]
     for field in changed:
         column = table.dialect.column(field.name)
         if names[field] in found:
             index = table.dialect.index(table.name, field.name)
-            for statement in table.dialect.emptied(table.sql_name, column, index, table.type_of(field)):
+            for statement in table.dialect.emptied(
+                table.sql_name, column, index, table.dialect.type_of(field.kind)
+            ):
                 await tx.execute(statement)
         else:
-            await tx.execute(f"ALTER TABLE {table.sql_name} ADD COLUMN {column} {table.type_of(field)}")
+            await tx.execute(
+                f"ALTER TABLE {table.sql_name} ADD COLUMN {column} {table.dialect.type_of(field.kind)}"
+            )
     return [field.name for field in changed]
 
 
@@ -184,5 +188,5 @@ async def own_columns(tx: Tx, object_name: str) -> list[str]:
 
 async def column_names(database: Queries | Tx, object_name: str) -> list[str]:
     """The columns of an object's table, including those of removed fields."""
-    rows = await database.fetch(database.dialect.columns_of, (object_name,))
+    rows = await database.fetch(*database.dialect.columns_of(object_name))
     return [str(name) for name, _ in rows]

@@ -32,8 +32,6 @@ MAX_DAYS_BY_HOUR = 8
 """Up to this many differing days are compared by hour; more are listed in full."""
 MAX_IDS = 100_000
 """Ids in memory at a time."""
-LAST = "9999"
-"""Greater than every stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Comparison:
         """Compare the ids and stamps of a range."""
         table = self.mirrored.described
         org = await org_stamps(self.client, self.database, self.mirrored, span)
-        own = await mirror.stamps(self.database, table, span.since, span.before or LAST)
+        own = await mirror.stamps(self.database, table, span.since, span.before or mirror.END)
         own |= await mirror.stamps_of(self.database, table, org.keys() - own.keys())
         found = compare(org, own)
         self.found |= found
@@ -123,7 +121,7 @@ class Comparison:
         arrived = {
             record_id
             for record_id, stamp in own.items()
-            if stamp >= self.theirs.get(record_id, LAST) and stamp != self.ours.get(record_id)
+            if stamp >= self.theirs.get(record_id, mirror.END) and stamp != self.ours.get(record_id)
         }
         found.missing -= arrived
         found.stale -= arrived
@@ -164,7 +162,7 @@ async def org_stamps(
         soql.before(cursor, span.before) if span.before else "",
         mirrored.config.where,
     )
-    own = await mirror.count_since(database, mirrored.described, span.since, span.before or LAST)
+    own = await mirror.count_since(database, mirrored.described, span.since, span.before or mirror.END)
     query = Query(("Id", cursor), where, stamp=cursor)
     found: dict[str, str] = {}
     reader = Reader(client, mirrored, PURPOSE)

@@ -28,7 +28,6 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 
 MAX_LISTED = 1_000
 MAX_FAULTS = 100
-LAST = "9999"
 BROKEN = "its stored values differ from those written"
 
 
@@ -165,7 +164,7 @@ class Verifier:
             return
         result = (await self._checks.check(mirrored)).found
         found.drift = len(result.missing), len(result.stale), len(result.orphaned)
-        days = await mirror.histogram(self._database, mirrored.described, LAST)
+        days = await mirror.histogram(self._database, mirrored.described, mirror.END)
         found.fingerprint = sha256(msgspec.json.encode(sorted(days.items()))).hexdigest()
 
 

@@ -22,7 +22,6 @@ class Sqlite:
 
     id_type = "TEXT"
     millis_type = "INTEGER"
-    columns_of = "SELECT name, type FROM pragma_table_info(?)"
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, quoted."""
@@ -68,6 +67,10 @@ class Sqlite:
     def earlier(self, moment: str, seconds: str) -> str:
         """Return the ISO text of a moment some seconds before another."""
         return f"strftime('%Y-%m-%dT%H:%M:%fZ', {moment}, '-' || ({seconds}) || ' seconds')"
+
+    def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
+        """Return the query for the columns of an object's table, and its parameters."""
+        return "SELECT name, type FROM pragma_table_info(?)", (object_name,)
 
     def histogram(self, table: str, stamp: str) -> str:
         """Return the query for the number of rows per day."""

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 _DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\+0000")
 _TIME = re.compile(r"\d\d:\d\d:\d\d\.\d{3}")
 _EXAMPLES = 5
+
+
+class Stored(Protocol):
+    """A row of the mirror, by the names of its columns."""
+
+    def keys(self) -> Container[str]:
+        """The names."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 @dataclass
@@ -42,26 +51,32 @@ class Difference:
 
 
 async def compare(name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path) -> Difference:
-    """Compare both sides in the order of Id, in constant memory."""
-    result = Difference(name)
+    """Compare an object's records in the org with those in the file, in constant memory."""
     with closing(sqlite3.connect(f"file:{mirror}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
-        mirrored = _rows(connection, name)
-        ours = next(mirrored, None)
-        async for theirs in truth:
-            result.rows += 1
-            while ours is not None and ours["Id"] < theirs["Id"]:
-                _orphaned(result, ours)
-                ours = next(mirrored, None)
-            if ours is None or ours["Id"] != theirs["Id"]:
-                result.missing += 1
-                result.note(f"{theirs['Id']} is missing")
-                continue
-            _compare_record(result, theirs, ours)
-            ours = next(mirrored, None)
-        while ours is not None:
+        return await compare_rows(name, truth, _rows(connection, name))
+
+
+async def compare_rows(
+    name: str, truth: AsyncIterator[dict[str, Any]], mirrored: Iterator[Stored]
+) -> Difference:
+    """Compare both sides, each in the order of Id."""
+    result = Difference(name)
+    ours = next(mirrored, None)
+    async for theirs in truth:
+        result.rows += 1
+        while ours is not None and ours["Id"] < theirs["Id"]:
             _orphaned(result, ours)
             ours = next(mirrored, None)
+        if ours is None or ours["Id"] != theirs["Id"]:
+            result.missing += 1
+            result.note(f"{theirs['Id']} is missing")
+            continue
+        _compare_record(result, theirs, ours)
+        ours = next(mirrored, None)
+    while ours is not None:
+        _orphaned(result, ours)
+        ours = next(mirrored, None)
     return result
 
 
@@ -82,8 +97,8 @@ def _rows(connection: sqlite3.Connection, name: str) -> Iterator[sqlite3.Row]:
     return iter(connection.execute(f'SELECT * FROM "{quoted}" ORDER BY Id'))  # noqa: S608 - quoted
 
 
-def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: sqlite3.Row) -> None:
-    columns = set(ours.keys())
+def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: Stored) -> None:
+    columns = ours.keys()
     wrong = [
         key
         for key, value in theirs.items()
@@ -96,6 +111,6 @@ def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: sqlite3
         result.note(f"{theirs['Id']}.{key}: org {expected(theirs[key])!r:.60}, mirror {held}")
 
 
-def _orphaned(result: Difference, ours: sqlite3.Row) -> None:
+def _orphaned(result: Difference, ours: Stored) -> None:
     result.orphaned += 1
     result.note(f"{ours['Id']} is no longer in the org")

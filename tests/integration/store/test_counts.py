@@ -124,14 +124,14 @@ async def test_counts_equal_what_sql_counts(tmp_path: Path) -> None:
         assert shown(database.counts) == before == await counted(database)
 
 
-async def test_the_inbox_counts_what_sql_counts(database: SqliteDatabase, box: Inbox) -> None:
+async def test_the_inbox_counts_what_sql_counts(database: Database, box: Inbox, tmp_path: Path) -> None:
     """Pushes that wait and those of the last day, duplicates included; and again after a restart."""
     await append(box, "a", "b", "c", "a")
     await append(box, "b", "d", at=NOW - 2 * DAY_MS)
     async with database.transaction() as tx:
         await box.mark_applied(tx, (await box.oldest())[:1])
     assert (box.pending, box.received.last_day(NOW)) == (3, 3)
-    again = await restored(database)
+    again = await restored(database, tmp_path / "mirror.db")
     await again.file.close()
     assert (again.pending, again.received.last_day(NOW)) == (3, 3)
 

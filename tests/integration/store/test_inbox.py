@@ -18,7 +18,6 @@ from rtsd.store import pushes, recent_pushes
 from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.pushes import Entry
-from rtsd.store.sqlite.database import SqliteDatabase
 from rtsd.store.sqlite import inbox_file
 from rtsd.store.sqlite.library import pysqlite3
 from tests.support.full_disk import limit_pages
@@ -106,11 +105,11 @@ async def test_one_commit_for_all_that_came_meanwhile(box: Inbox) -> None:
     assert await asyncio.gather(*tasks) == [True] * (MAX_GROUP + 10)
 
 
-async def test_the_same_id_is_taken_once(database: SqliteDatabase, box: Inbox) -> None:
+async def test_the_same_id_is_taken_once(database: Database, box: Inbox, tmp_path: Path) -> None:
     """In one group, in the next, and after a restart: one entry, and the truth about it."""
     assert await appended(box, arrival("a"), arrival("b"), arrival("a", b"other")) == [True, True, False]
     assert await appended(box, arrival("b"), arrival("c")) == [False, True]
-    again = await restored(database)
+    again = await restored(database, tmp_path / "mirror.db")
     assert await appended(again, arrival("a")) == [False]
     found = [(entry.webhook_id, entry.push.body) for entry in await again.oldest()]
     await again.file.close()

@@ -259,7 +259,7 @@ async def test_a_backup_is_one_file_with_what_waits(path: Path, tmp_path: Path) 
         async with database.transaction() as tx:
             await held.hold(tx, entries[0], {"Contact": entries[0].push})
             await box.mark_applied(tx, entries)
-        copied = await backup.copy(database.path, Progress())
+        copied = await backup.copy(Path(database.name), Progress())
         backup.check(copied)
         await append(box, "later")
     there = tmp_path / "there"

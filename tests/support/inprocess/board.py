@@ -17,12 +17,12 @@ from rtsd.core.object_state import ObjectState
 from rtsd.errors import SalesforceError
 from rtsd.sync import object_states
 from rtsd.sync.mirrored_object import MirroredObject
-from rtsd.workflows.demo.compare import compare
 from rtssim.clock import Clock
 from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.channels import connect
 from tests.support.inprocess.stand import Stand
+from tests.support.mirror import mirror_at
 from tests.support.stream.following import following, responded
 
 OBJECTS = ("Account", "Contact")
@@ -235,7 +235,7 @@ class Board(RuleBasedStateMachine):
 
     async def _compare(self, name: str) -> None:
         stand, keys = self.stand, self.configured[name]
-        found = await compare(name, self._truth(name), stand.mirror)
+        found = await mirror_at(stand.mirror).compare(name, self._truth(name))
         assert found.equal, found.examples
         ((counted,),) = (tuple(row) for row in stand.sql("SELECT rows FROM _rts_object WHERE name=?", name))
         assert counted == found.rows

@@ -28,9 +28,10 @@ from rtsd.store import journal
 from rtsd.store.journal import Note
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.package_probe import PackageProbe
-from rtsd.workflows.demo.compare import Difference, compare
+from rtsd.workflows.demo.compare import Difference
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg
+from tests.support.mirror import Mirror, mirror_at
 
 TOKEN = "push-token-of-the-tests-0001"
 START = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ listen = "{listen}"
 public_url = "https://rts.example.com"
 token = "{token}"
 [store]
-path = "{path}/mirror.db"
+{store}
 [control]
 socket = "{path}/rtsd.sock"
 """
@@ -93,8 +94,9 @@ class Rig:
         path = self.place / "rtsd.toml"
         info = self.sim.info
         named = {name: info[name] for name in ("url", "client_id", "client_secret")}
+        named |= {"store": self._mirror.section(), "listen": self.listen, "token": TOKEN}
         objects = "".join(f'[[objects]]\nname = "{name}"\n' for name in self.objects)
-        filled = TOML.format(path=self.place, token=TOKEN, listen=self.listen, **named)
+        filled = TOML.format(path=self.place, **named)
         path.write_text(filled + self.more.format(**info) + objects)
         path.chmod(0o600)
         machine = Machine(
@@ -149,6 +151,10 @@ class Rig:
         return self.parts.base.catalog[name]
 
     @property
+    def _mirror(self) -> Mirror:
+        return mirror_at(self.place / "mirror.db")
+
+    @property
     def package_probe(self) -> PackageProbe:
         """The service that probes for the package."""
         assert self.parts.services.package_probe is not None
@@ -161,7 +167,7 @@ class Rig:
 
     async def differences(self) -> list[Difference]:
         """Where mirror and org differ, field by field."""
-        found = [await compare(name, self.sim.rows(name), self.place / "mirror.db") for name in self.objects]
+        found = [await self._mirror.compare(name, self.sim.rows(name)) for name in self.objects]
         return [difference for difference in found if not difference.equal]
 
     async def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ from rtsd.daemon.compose import compose
 from rtsd.daemon.parts import Parts
 from rtsd.machine import Machine
 from rtsd.store import fetches, quota
-from rtsd.workflows.demo.compare import compare
 from rtssim.bus.event_bus import EventBus
 from rtssim.limits import DELIVERIES
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
+from tests.support.mirror import mirror_at
 from tests.support.stream.following import following, responded
 
 Row = dict[str, Any]
@@ -94,7 +93,7 @@ class Stand:
             f"[gateway]\nlisten = {json.dumps(self.listen)}",
             *self._pushed_to(),
             *self._subscribed_to(),
-            f"[store]\npath = {json.dumps(str(self.mirror))}",
+            f"[store]\n{mirror_at(self.mirror).section()}",
             f"[control]\nsocket = {json.dumps(str(self.place / 'rtsd.sock'))}",
             "[sync]",
             *(f"{key} = {json.dumps(value)}" for key, value in self.sync.items()),
@@ -296,7 +295,7 @@ class Stand:
         `keep` says which rows the configuration's filter lets in, `without` which fields are not mirrored.
         Return how many rows there are.
         """
-        found = await compare(name, self.truth(name, keep, without), self.mirror)
+        found = await mirror_at(self.mirror).compare(name, self.truth(name, keep, without))
         assert found.equal, f"{found.missing} missing, {found.orphaned} orphaned, {found.stale} stale: " + (
             "; ".join(found.examples)
         )
@@ -309,11 +308,9 @@ class Stand:
         assert surely <= spent["DailyApiRequests"] <= surely + more, "ledger and org disagree"
         return found.rows
 
-    def sql(self, statement: str, *parameters: object) -> list[sqlite3.Row]:
+    def sql(self, statement: str, *parameters: object) -> list[Any]:
         """Query the mirror as any other program would."""
-        with closing(sqlite3.connect(f"file:{self.mirror}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            return database.execute(statement, parameters).fetchall()
+        return mirror_at(self.mirror).sql(statement, *parameters)
 
     async def sabotage(self, statement: str, *parameters: object) -> None:
         """Break the mirror behind the daemon's back: what was lost before this test found out."""

@@ -42,7 +42,7 @@ def keys(table: type[BaseModel], prefix: str = "") -> dict[str, tuple[Any, Any]]
             short = f"{name}." if name in {"webhook", "command"} else SHORT.get(name, "")
             found |= keys(inner[0], short)
         else:
-            found[prefix + name] = (field.annotation, field.default)
+            found[prefix + (field.alias or name)] = (field.annotation, field.default)
     return found
 
 

@@ -1,0 +1,1 @@
+"""The store in PostgreSQL: the mirror in one schema, rtsd's own tables in another."""

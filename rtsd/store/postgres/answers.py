@@ -1,0 +1,137 @@
+"""SQL queries of operators: each in a read-only transaction of its own, limited in time, rows and bytes.
+
+A function that is not known to have no effects is refused by its name before the query runs: functions read
+files, sleep, and run other statements, which a read-only transaction does not prevent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import msgspec
+import psycopg
+
+from rtsd.errors import UsageError
+from rtsd.store.dialect import quoted
+from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.server import Connection, Server
+
+TIME_LIMIT_S = 5.0
+MAX_ROWS = 10_000
+MAX_BYTES = 16 << 20
+AT_ONCE = 2
+"""Queries at the same time; others wait."""
+
+_TOKEN = re.compile(
+    r"(?P<text>(?:\b[eEbBxXnN])?'(?:[^'\\]|''|\\.)*')"
+    r"|(?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
+    r"|(?P<comment>--[^\n]*|/\*.*?\*/)"
+    r'|(?P<quoted>(?:\b[uU]&)?"(?:[^"]|"")*")'
+    r"|(?P<word>[^\W\d][\w$]*)"
+    r"|(?P<open>\()"
+    r"|(?P<end>;)",
+    re.DOTALL,
+)
+_UNSAFE = (
+    "SELECT DISTINCT proname FROM pg_proc WHERE proname = ANY ($1::text[])"
+    " AND (provolatile = 'v' OR proname LIKE '%to\\_xml%' OR proname LIKE 'pg\\_read%')"
+    " AND proname <> ALL ('{random,clock_timestamp,timeofday,gen_random_uuid,statement_timestamp}')"
+    " ORDER BY 1 LIMIT 1"
+)
+
+
+class PostgresAnswers:
+    """Runs queries on the schema of the mirror."""
+
+    def __init__(self, server: Server, schema: str) -> None:
+        self._server = server
+        self._schema = schema
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self, sql: str) -> bytes:
+        """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON. Raises UsageError."""
+        if "\0" in sql:
+            raise UsageError("the query contains a NUL character", "remove it")
+        called = _called(sql)
+        async with self._turn:
+            try:
+                connection = await self._server.connect(application="rtsd query")
+            except psycopg.Error as error:
+                raise store_error(error, self._server.name) from error
+            try:
+                return await self._answer(connection, sql, called)
+            except psycopg.errors.QueryCanceled:
+                raise UsageError(
+                    f"the query took longer than {TIME_LIMIT_S:.0f} s", "restrict it to fewer rows"
+                ) from None
+            except psycopg.OperationalError as error:
+                raise store_error(error, self._server.name) from error
+            except psycopg.Error as error:
+                raise UsageError(
+                    f"PostgreSQL rejects the query: {first_line(error)}", "use a single SELECT"
+                ) from error
+            finally:
+                await connection.close()
+
+    async def _answer(self, connection: Connection, sql: str, called: list[str]) -> bytes:
+        await connection.execute(
+            "BEGIN READ ONLY;"
+            f" SET LOCAL statement_timeout = '{TIME_LIMIT_S:.0f}s';"
+            f" SET LOCAL search_path = {quoted(self._schema)}, pg_catalog".encode()
+        )
+        unsafe = await (await connection.execute(_UNSAFE, (called,))).fetchone()
+        if unsafe is not None:
+            raise UsageError(
+                f"the query calls {unsafe[0]}(), which may read files or have effects",
+                "use a SELECT without it",
+            )
+        await connection.execute("DECLARE answer NO SCROLL CURSOR FOR " + sql)  # a SELECT, or it is refused
+        cursor = await connection.execute(f"FETCH {MAX_ROWS + 1} FROM answer")
+        rows = await cursor.fetchall()
+        columns = [column.name for column in cursor.description or ()]
+        encoded = msgspec.json.encode(
+            {
+                "columns": columns,
+                "rows": [_plain(row) for row in rows[:MAX_ROWS]],
+                "truncated": len(rows) > MAX_ROWS,
+            }
+        )
+        if len(encoded) > MAX_BYTES:
+            raise UsageError(
+                f"the result is over {MAX_BYTES >> 20} MiB", "select fewer columns or rows, or use psql"
+            )
+        return encoded
+
+
+def _plain(row: tuple[object, ...]) -> list[object]:
+    plain = (str, int, float, bool, type(None), list, dict)
+    return [value if isinstance(value, plain) else str(value) for value in row]
+
+
+def _called(sql: str) -> list[str]:
+    """The names before an opening parenthesis. Raises UsageError for more than one statement."""
+    names: list[str] = []
+    last = ""
+    for kind, token in _tokens(sql):
+        if kind == "end":
+            if sql[sql.rindex(";") + 1 :].strip() or sql.count(";") > 1:
+                raise UsageError("the query has more than one statement", "use a single SELECT")
+        elif kind == "open" and last:
+            names.append(last)
+        last = ""
+        if kind == "word":
+            last = token.lower()
+        elif kind == "quoted":
+            last = token.strip('"').replace('""', '"')
+            if not token.startswith('"'):
+                raise UsageError("the query has a name with escapes (U&)", "write the name itself")
+    return names
+
+
+def _tokens(sql: str) -> Iterator[tuple[str, str]]:
+    for found in _TOKEN.finditer(sql):
+        kind = found.lastgroup or ""
+        if kind != "comment":
+            yield "dollar" if kind == "tag" else kind, found[0]

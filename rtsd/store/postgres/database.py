@@ -1,0 +1,168 @@
+"""An open PostgreSQL database: one connection writes, one reads, each made again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import psycopg
+
+from rtsd.errors import RtsError
+from rtsd.store.database import Database, Row, Tx
+from rtsd.store.dialect import Dialect
+from rtsd.store.postgres.dialect import Postgres
+from rtsd.store.postgres.errors import store_error
+from rtsd.store.postgres.loader import CopyLoader
+from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.sql import Translation
+from rtsd.store.schema import Table
+
+_BEGIN = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '8s'"
+"""A commit that was answered survives a crash, whatever the server's default; and a node that is frozen in a
+transaction holds up nobody for long. Both are local, as a session may be PgBouncer's."""
+
+
+class PostgresTx(Tx):
+    """A write transaction."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, translation: Translation) -> None:
+        super().__init__(dialect, CopyLoader())
+        self.connection = connection
+        self._translate = translation.translate
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement."""
+        async with self.connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._translate(sql).encode(), parameters or None)
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run a statement for every row; return the total number of rows changed."""
+        given = list(rows)
+        if not given:
+            return 0
+        async with self.connection.cursor(binary=True) as cursor:
+            await cursor.executemany(self._translate(sql).encode(), given)
+            return cursor.rowcount
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query inside the transaction."""
+        async with self.connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._translate(sql).encode(), parameters or None)
+            return cast("list[Row]", await cursor.fetchall())
+
+
+class Reader:
+    """A connection that reads committed data, made again when it breaks."""
+
+    def __init__(self, server: Server, dialect: Dialect, translation: Translation) -> None:
+        self.dialect = dialect
+        self._server = server
+        self._translate = translation.translate
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query. Raises StoreError."""
+        async with self._turn:
+            try:
+                try:
+                    return await self._fetch(sql, parameters)
+                except psycopg.OperationalError:
+                    if self._connection is None or not self._connection.closed:
+                        raise
+                    return await self._fetch(sql, parameters)  # it was stale: once more, with a new one
+            except psycopg.Error as error:
+                raise store_error(error, self._server.name) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._server.connect()
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._translate(sql).encode(), parameters or None)
+            return cast("list[Row]", await cursor.fetchall())
+
+
+class PostgresDatabase(Database):
+    """The mirror, or the inbox, through a writer of its own."""
+
+    errors = (psycopg.Error,)
+
+    def __init__(self, server: Server, dialect: Postgres, internal_schema: str) -> None:
+        super().__init__(server.name, dialect)
+        self.server = server
+        self.translation = Translation(internal_schema)
+        self._reader = Reader(server, dialect, self.translation)
+        self._writer: Connection | None = None
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query on committed data, without waiting for writers. Raises StoreError."""
+        return await self._reader.fetch(sql, parameters)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Reader]:
+        """Open a separate connection for long queries, which do not block other readers."""
+        reader = Reader(self.server, self.dialect, self.translation)
+        try:
+            yield reader
+        finally:
+            await reader.close()
+
+    async def build_indexes(self, table: Table) -> None:
+        """Build the missing indexes one at a time; pushes wait in the inbox meanwhile."""
+        for statement in table.indexes.values():
+            async with self.transaction() as tx:
+                await tx.execute(statement)
+
+    async def faults(self) -> list[str]:
+        """Return nothing: the server checks its pages itself, if it was made with data checksums."""
+        return []
+
+    async def erase_free_space(self) -> None:
+        """Do nothing: autovacuum and the server's WAL settings decide how long former values stay."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reader.close()
+        if self._writer is not None:
+            await self._writer.close()
+
+    async def _begin(self) -> PostgresTx:
+        connection = self._writer
+        if connection is None or connection.closed:
+            connection = self._writer = await self.server.connect()
+        try:
+            await connection.execute(_BEGIN)
+        except psycopg.OperationalError:
+            if not connection.closed:
+                raise
+            connection = self._writer = await self.server.connect()  # it was stale
+            await connection.execute(_BEGIN)
+        return PostgresTx(connection, self.dialect, self.translation)
+
+    async def _commit(self) -> None:
+        if self._writer is not None:
+            await self._writer.execute("COMMIT")
+
+    async def _rollback(self) -> None:
+        """Roll back; a connection that cannot is closed, and the server rolls back."""
+        connection = self._writer
+        if connection is None:
+            return
+        try:
+            await asyncio.shield(connection.execute("ROLLBACK"))
+        except psycopg.Error:
+            with suppress(psycopg.Error):
+                await connection.close()
+        except asyncio.CancelledError:
+            await connection.close()
+            raise
+
+    def _translated(self, error: Exception) -> RtsError:
+        return store_error(error, self.name)

@@ -1,0 +1,125 @@
+"""SQL as PostgreSQL spells it (contract section 9)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from rtsd.core.schema import Kind
+from rtsd.store.dialect import quoted
+
+MAX_NAME = 63
+"""Bytes of a name (https://www.postgresql.org/docs/current/sql-syntax-lexical.html, NAMEDATALEN)."""
+
+_TYPES = {
+    Kind.BOOLEAN: "boolean",
+    Kind.INT: "integer",
+    Kind.REAL: "double precision",
+    Kind.DATE: "date",
+    Kind.DATETIME: "timestamp with time zone",
+    Kind.TIME: "time without time zone",
+}
+_VALUES = {
+    Kind.BOOLEAN: "({})::integer::boolean",
+    Kind.INT: "({})::integer",
+    Kind.REAL: "({})::double precision",
+    Kind.DATE: "({})::text::date",
+    Kind.DATETIME: "({})::text::timestamptz",
+    Kind.TIME: "rtrim(({})::text, 'Z')::time",
+}
+_FROM_CSV = {
+    Kind.BOOLEAN: "CASE ({})::text WHEN 'true' THEN true WHEN 'false' THEN false END",
+    Kind.INT: "NULLIF(({})::text, '')::numeric::integer",  # 0.0 included
+    Kind.REAL: "NULLIF(({})::text, '')::double precision",
+    Kind.DATE: "NULLIF(({})::text, '')::date",
+    Kind.DATETIME: "NULLIF(({})::text, '')::timestamptz",
+    Kind.TIME: "NULLIF(rtrim(({})::text, 'Z'), '')::time",
+}
+
+
+_COLUMNS = (
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod)"
+    " FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = (?)::text AND c.relname = (?)::text"
+    " AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+)
+
+
+def name_of(name: str) -> str:
+    """Return a name in lower case; one that is too long is cut, and ends in a digest of the whole."""
+    lower = name.lower()
+    encoded = lower.encode()
+    if len(encoded) <= MAX_NAME:
+        return lower
+    digest = sha256(encoded).hexdigest()[:8]
+    return f"{encoded[: MAX_NAME - 9].decode(errors='ignore')}_{digest}"
+
+
+class Postgres:
+    """PostgreSQL's `Dialect`, for a schema of mirrored objects."""
+
+    id_type = 'text COLLATE "C"'
+    millis_type = "bigint"
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+
+    def table(self, object_name: str) -> str:
+        """Return the table of a mirrored object, with its schema."""
+        return f"{quoted(self.schema)}.{quoted(name_of(object_name))}"
+
+    def name(self, field: str) -> str:
+        """Return the field's name in lower case, cut if it is too long."""
+        return name_of(field)
+
+    def column(self, field: str) -> str:
+        """Return a column of a mirrored object, quoted."""
+        return quoted(name_of(field))
+
+    def index(self, object_name: str, field: str) -> str:
+        """Return the name of the index of a field's column."""
+        return name_of(f"_rts_{object_name}_{field}")
+
+    def type_of(self, kind: Kind) -> str:
+        """Return the type of a column, as PostgreSQL shows it."""
+        return _TYPES.get(kind, "text")
+
+    def emptied(self, table: str, column: str, index: str, new_type: str) -> list[str]:
+        """Return the statement that changes a column's type and empties it; what depends on it refuses."""
+        del index
+        return [f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {new_type} USING NULL"]
+
+    def value(self, kind: Kind, mark: str) -> str:
+        """Return a mirror value in the type of its column."""
+        return _VALUES.get(kind, "({})::text").format(mark)
+
+    def from_csv(self, kind: Kind, text: str) -> str:
+        """Return a value of CSV text, in the type of its column."""
+        return _FROM_CSV.get(kind, "NULLIF(({})::text, '')").format(text)
+
+    def seconds(self, stamp: str) -> str:
+        """Return a stamp in whole seconds since 1970."""
+        return f"floor(extract(epoch FROM {stamp}))::bigint"
+
+    def earlier(self, moment: str, seconds: str) -> str:
+        """Return the ISO text of a moment some seconds before another."""
+        shifted = f"({moment}::timestamptz - make_interval(secs => {seconds})) AT TIME ZONE 'UTC'"
+        return f'to_char({shifted}, \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'
+
+    def histogram(self, table: str, stamp: str) -> str:
+        """Return the query for the number of rows per day."""
+        day = f"(min({stamp}) AT TIME ZONE 'UTC')::date"
+        start = "(day::timestamp AT TIME ZONE 'UTC')"
+        end = "((day + 1)::timestamp AT TIME ZONE 'UTC')"
+        until = f"{stamp} < (?1)::text::timestamptz"
+        return (
+            f"WITH RECURSIVE days(day) AS (SELECT {day} FROM {table} WHERE {until}"
+            f" UNION ALL SELECT (SELECT {day} FROM {table} WHERE {stamp} >= {end} AND {until})"
+            " FROM days WHERE day IS NOT NULL)"
+            f" SELECT day::text, (SELECT count(*) FROM {table} WHERE {stamp} >= {start} AND {stamp} < {end}"
+            f" AND {until}) FROM days WHERE day IS NOT NULL"
+        )
+
+    def columns_of(self, object_name: str) -> tuple[str, tuple[str, ...]]:
+        """Return the query for the columns of an object's table, and its parameters."""
+        return _COLUMNS, (self.schema, name_of(object_name))

@@ -1,0 +1,132 @@
+"""PostgreSQL as the engine of a mirror."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import structlog
+
+from rtsd.errors import Conflict
+from rtsd.store.counts import restore
+from rtsd.store.database import Database, Queries
+from rtsd.store.engine import Engine, Progress
+from rtsd.store.postgres.answers import PostgresAnswers
+from rtsd.store.postgres.database import PostgresDatabase, Reader
+from rtsd.store.postgres.dialect import Postgres
+from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.inbox_table import InboxTable
+from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.sql import Translation
+from rtsd.store.postgres.tables import Tables
+
+log = structlog.get_logger("rtsd.store")
+
+RETRY_S = 1.0
+
+
+class PostgresEngine(Engine):
+    """The mirror in two schemas of a database."""
+
+    def __init__(self, server: Server, *, schema: str, internal_schema: str, state: Path) -> None:
+        self._server = server
+        self._dialect = Postgres(schema)
+        self._internal = internal_schema
+        self._tables = Tables(server, schema, internal_schema)
+        self._state = state
+
+    @property
+    def name(self) -> str:
+        """The URL, without the password."""
+        return self._server.name
+
+    async def exists(self) -> bool:
+        """Whether rtsd's tables are there; waits for the server. Raises StoreError."""
+        connection = await self._patiently_connected()
+        try:
+            return await self._tables.version(connection) > 0
+        finally:
+            await connection.close()
+
+    async def open(self) -> PostgresDatabase:
+        """Create or migrate the tables, and connect; waits for the server."""
+        connection = await self._patiently_connected()
+        try:
+            await self._tables.migrate(connection)
+        finally:
+            await connection.close()
+        opened = self._database()
+        opened.counts = await restore(opened.fetch)
+        return opened
+
+    async def open_inbox(self, mirror: Database) -> InboxTable:
+        """Open the inbox, with a writer of its own."""
+        return InboxTable(self._database(), mirror)
+
+    @asynccontextmanager
+    async def peek(self) -> AsyncIterator[Queries | None]:
+        """Read the mirror, if there is one. Raises StoreError, also if the server does not answer."""
+        try:
+            connection = await self._server.connect()
+        except psycopg.Error as error:
+            raise self._server.refusal(error) or store_error(error, self.name) from error
+        try:
+            exists = await self._tables.version(connection) > 0
+        finally:
+            await connection.close()
+        if not exists:
+            yield None
+            return
+        reader = Reader(self._server, self._dialect, Translation(self._internal))
+        try:
+            yield reader
+        finally:
+            await reader.close()
+
+    def answers(self) -> PostgresAnswers:
+        """Return what runs queries, in read-only transactions."""
+        return PostgresAnswers(self._server, self._dialect.schema)
+
+    async def copy(self, progress: Progress) -> Path:
+        """Refuse: PostgreSQL has tools of its own for this."""
+        del progress
+        raise Conflict(
+            f"the mirror is in PostgreSQL, which has its own backups: {self.name}",
+            f"Use pg_dump --schema={self._dialect.schema} --schema={self._internal}, or your base backups.",
+        )
+
+    @property
+    def key_file(self) -> Path:
+        """The file in the state directory."""
+        return self._state / "certificates.key"
+
+    def sizes(self) -> Iterator[tuple[str, str, float]]:
+        """Yield nothing: the database server has metrics of its own."""
+        return iter(())
+
+    def _database(self) -> PostgresDatabase:
+        return PostgresDatabase(self._server, self._dialect, self._internal)
+
+    async def _patiently_connected(self) -> Connection:
+        """Connect; wait for a server that cannot be reached yet. Raises StoreError if that won't help."""
+        said = ""
+        while True:
+            try:
+                connection = await self._server.connect()
+            except psycopg.Error as error:
+                if refusal := self._server.refusal(error):
+                    raise refusal from error
+                if (reason := first_line(error)) != said:
+                    log.warning("waiting for the database", database=self.name, reason=reason)
+                    said = reason
+                await asyncio.sleep(RETRY_S)
+                continue
+            try:
+                await self._server.require_usable(connection)
+            except BaseException:
+                await connection.close()
+                raise
+            return connection

@@ -1,0 +1,35 @@
+"""PostgreSQL's errors as those of the store: whose fault it is and what to do."""
+
+from __future__ import annotations
+
+import psycopg
+
+from rtsd.errors import RtsError, StorageAway, StorageFull, StorageUnwritable, StoreError
+
+_AWAY = ("08", "57P")
+"""Classes of codes: connection exceptions, and operator intervention, as a shutdown
+(https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+_FULL = frozenset({"53100", "53200"})
+_RIGHTS = frozenset({"42501", "25006"})
+
+
+def store_error(error: Exception, name: str) -> RtsError:
+    """Translate an error."""
+    code = getattr(error, "sqlstate", None) or ""
+    reason = first_line(error)
+    if code in _FULL:
+        return StorageFull(f"no space left for {name}: {reason}", "free some space; rtsd continues by itself")
+    if code in _RIGHTS:
+        return StorageUnwritable(
+            f"cannot write {name}: {reason}", "check the rights of the user in [store] url"
+        )
+    if code.startswith(_AWAY) or (not code and isinstance(error, psycopg.OperationalError)):
+        return StorageAway(
+            f"{name} does not answer: {reason}", "rtsd continues by itself once the database is back"
+        )
+    return StoreError(f"{name}: {reason}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error: the others quote statements, and may quote values."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

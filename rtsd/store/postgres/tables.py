@@ -1,0 +1,117 @@
+"""rtsd's own tables and the two schemas: created, or migrated, at the start."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import psycopg
+
+from rtsd.errors import ForeignDatabase, NewerDatabase, StorageUnwritable
+from rtsd.store import meta
+from rtsd.store.dialect import quoted
+from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.sql import Translation
+
+_LOCK = 0x52545344
+"""Key of the lock that one starting node holds while others wait; it ends with the transaction."""
+_VERSION = "schema version"
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = files("rtsd.store.postgres.migrations")
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return sorted((int(entry.name.split("_")[0]), entry.read_text()) for entry in found)
+
+
+LATEST = _migrations()[-1][0]
+"""The schema version of this rtsd."""
+
+
+class Tables:
+    """The tables in two schemas of a server's database."""
+
+    def __init__(self, server: Server, schema: str, internal_schema: str) -> None:
+        self._server = server
+        self._schema = schema
+        self._internal = internal_schema
+        self._translate = Translation(internal_schema).translate
+
+    async def version(self, connection: Connection) -> int:
+        """Return the version of the tables, 0 if there are none. Raises ForeignDatabase or NewerDatabase."""
+        if not await self._ask(
+            connection, "SELECT to_regclass($1) IS NOT NULL", f"{quoted(self._internal)}._rts_meta"
+        ):
+            for schema in (self._internal, self._schema):
+                await self._require_empty(connection, schema)
+            return 0
+        found = await self._ask(
+            connection,
+            self._translate("SELECT COALESCE(MAX(value), '0') FROM _rts_meta WHERE key = ?"),
+            _VERSION,
+        )
+        version = int(str(found))
+        if version > LATEST:
+            raise NewerDatabase(
+                f"{self._server.name} was written by a newer rtsd"
+                f" (schema {version}, this one supports {LATEST})",
+                "nothing was changed; run the newer version, or name other schemas",
+            )
+        return version
+
+    async def migrate(self, connection: Connection) -> None:
+        """Create or migrate the tables, all or nothing; nodes that start together take turns."""
+        try:
+            await connection.execute("BEGIN")
+            try:
+                await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                version = await self.version(connection)
+                for schema in (self._schema, self._internal):
+                    await self._create(connection, schema)
+                for number, script in _migrations():
+                    if number > version:
+                        await connection.execute(self._named(script).encode())
+                await self._note_version(connection)
+                await connection.execute("COMMIT")
+            except BaseException:
+                await connection.execute("ROLLBACK")
+                raise
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StorageUnwritable(
+                f"{self._server.name}: {first_line(error)}",
+                "let somebody with more rights run:"
+                f" CREATE SCHEMA {quoted(self._schema)} AUTHORIZATION <user>;"
+                f" CREATE SCHEMA {quoted(self._internal)} AUTHORIZATION <user>",
+            ) from error
+        except psycopg.Error as error:
+            raise store_error(error, self._server.name) from error
+
+    def _named(self, script: str) -> str:
+        """Return a script whose tables have their schema."""
+        return self._translate(re.sub(r"--[^\n]*", "", script))
+
+    async def _create(self, connection: Connection, schema: str) -> None:
+        if not await self._ask(connection, "SELECT count(*) FROM pg_namespace WHERE nspname = $1", schema):
+            await connection.execute(f"CREATE SCHEMA {quoted(schema)}".encode())
+
+    async def _require_empty(self, connection: Connection, schema: str) -> None:
+        tables = await self._ask(
+            connection,
+            "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+            schema,
+        )
+        if tables:
+            raise ForeignDatabase(
+                f"the schema {schema} of {self._server.name} has tables or views that rtsd did not create",
+                "nothing was changed; name another schema in [store] schema or internal_schema",
+            )
+
+    async def _note_version(self, connection: Connection) -> None:
+        await connection.execute(self._translate(meta.PUT).encode(), (_VERSION, str(LATEST)))
+
+    async def _ask(self, connection: Connection, sql: str, *parameters: object) -> object:
+        cursor = await connection.execute(sql.encode(), parameters or None)
+        ((answer,),) = await cursor.fetchall()
+        return answer

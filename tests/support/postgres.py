@@ -1,0 +1,138 @@
+"""A PostgreSQL cluster for a test run, and mirrors in it, each in two schemas of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from rtsd.store.postgres.engine import PostgresEngine
+from rtsd.store.postgres.server import Server
+from rtsd.workflows.demo.compare import Difference, compare_rows
+
+URL = "RTS_TEST_POSTGRES"
+"""The variable with the cluster's URL, which workers inherit."""
+_BIN = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/bin")
+
+
+def binaries() -> Path | None:
+    """The newest directory with PostgreSQL's programs, or None."""
+    on_path = shutil.which("initdb")
+    found = [Path(on_path).parent] if on_path else []
+    for pattern in _BIN:
+        found += [place for place in Path("/").glob(pattern[1:]) if (place / "initdb").exists()]
+    return max(found, key=str, default=None)
+
+
+@contextmanager
+def cluster(*options: str) -> Iterator[str]:
+    """Start a cluster, reached by a socket in its directory; yield the URL of a database there."""
+    programs = binaries()
+    assert programs is not None, "PostgreSQL is not installed"
+    place = Path(tempfile.mkdtemp(prefix="rtspg"))
+    user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+    if user:
+        shutil.chown(place, "postgres")
+    data = place / "data"
+    try:
+        made = ("-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        _run(*user, programs / "initdb", *made)
+        settings = ["-k", str(place), "-c", "listen_addresses=", "-c", "max_connections=300", *options]
+        start = ("-D", data, "-l", place / "log", "-w", "-o", " ".join(settings), "start")
+        _run(*user, programs / "pg_ctl", *start)
+        try:
+            admin = f"postgresql:///postgres?host={place}&user=postgres"
+            with psycopg.connect(admin, autocommit=True) as connection:
+                connection.execute("CREATE ROLE rts LOGIN")
+                connection.execute("CREATE DATABASE mirrors OWNER rts")
+            yield f"postgresql:///mirrors?host={place}&user=rts"
+        finally:
+            _run(*user, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _run(*command: object) -> None:
+    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+
+class PostgresMirror:
+    """A mirror in two schemas, named after the path that it would have on SQLite."""
+
+    def __init__(self, path: Path) -> None:
+        digest = sha256(str(path).encode()).hexdigest()[:12]
+        self.schema, self.internal = f"m_{digest}", f"r_{digest}"
+        base = os.environ[URL]
+        self.url = f"{base}&options=-csearch_path%3D{self.schema},{self.internal}"
+
+    def section(self) -> str:
+        """Return the lines with the URL and the schemas."""
+        values = {"url": self.url, "schema": self.schema, "internal_schema": self.internal}
+        return "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+
+    def engine(self) -> PostgresEngine:
+        """Return the engine of both schemas."""
+        server, state = Server.of(self.url), Path(tempfile.gettempdir())
+        return PostgresEngine(server, schema=self.schema, internal_schema=self.internal, state=state)
+
+    async def compare(self, name: str, truth: AsyncIterator[dict[str, Any]]) -> Difference:
+        """Compare with psycopg's own types."""
+        statement = f'SELECT * FROM "{name.lower()}" ORDER BY id'
+        rows = await asyncio.to_thread(self._rows, statement, ())
+        return await compare_rows(name, truth, iter(rows))
+
+    def sql(self, statement: str, *parameters: object) -> list[Any]:
+        """Query it; the rows are read by place, or by the names of columns in any case."""
+        return self._rows(statement.replace("?", "%s"), parameters)
+
+    def _rows(self, statement: str, parameters: tuple[object, ...]) -> list[StoredRow]:
+        with psycopg.connect(self.url, row_factory=dict_row) as connection:
+            return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]
+
+
+class StoredRow:
+    """A row of PostgreSQL in the forms of contract section 4."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = {name: _plain(value) for name, value in values.items()}
+
+    def keys(self) -> StoredRow:
+        """The names, in any case."""
+        return self
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).lower() in self._values
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values.values())
+
+    def __getitem__(self, key: str | int, /) -> Any:
+        return list(self._values.values())[key] if isinstance(key, int) else self._values[key.lower()]
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, time):
+        return f"{value.isoformat(timespec='milliseconds')}Z"
+    return value
