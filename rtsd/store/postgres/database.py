@@ -77,9 +77,10 @@ class Reader:
                 raise store_error(error, self._server.name) from error
 
     async def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            await self._connection.close()
+        """Close the connection, once no query is under way."""
+        async with self._turn:
+            if self._connection is not None:
+                await self._connection.close()
 
     async def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
         if self._connection is None or self._connection.closed:
@@ -131,7 +132,8 @@ class PostgresDatabase(Database):
         """Close the connections."""
         await self._reader.close()
         if self._writer is not None:
-            await self._writer.close()
+            async with self._writer.lock:  # a commit may be under way whose task was cancelled
+                await self._writer.close()
 
     async def _begin(self) -> PostgresTx:
         connection = self._writer
@@ -151,18 +153,22 @@ class PostgresDatabase(Database):
             await self._writer.execute("COMMIT")
 
     async def _rollback(self) -> None:
-        """Roll back; a connection that cannot is closed, and the server rolls back."""
-        connection = self._writer
-        if connection is None:
-            return
-        try:
-            await asyncio.shield(connection.execute("ROLLBACK"))
-        except psycopg.Error:
-            with suppress(psycopg.Error):
-                await connection.close()
-        except asyncio.CancelledError:
-            await connection.close()
-            raise
+        """Roll back, even if cancelled: what comes next on the connection waits for it."""
+        if self._writer is not None:
+            await asyncio.shield(_rolled_back(self._writer))
 
     def _translated(self, error: Exception) -> RtsError:
         return store_error(error, self.name)
+
+
+async def _rolled_back(connection: Connection) -> None:
+    """Roll back; a connection that cannot is closed, and the server rolls back.
+
+    Nobody may close it while the statement is under way: the next connection would get the same descriptor,
+    and lose its place in the event loop when the statement ends.
+    """
+    try:
+        await connection.execute("ROLLBACK")
+    except psycopg.Error:
+        with suppress(psycopg.Error):
+            await connection.close()
