@@ -10,12 +10,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.workflows.demo.compare import Difference, compare
 
 ENGINE = os.environ.get("RTS_TEST_STORE", "sqlite")
 """The engine of this run."""
+
+sqlite_only = pytest.mark.skipif(ENGINE != "sqlite", reason="about SQLite's file and library")
 
 
 class Mirror(Protocol):
@@ -32,6 +36,12 @@ class Mirror(Protocol):
 
     def sql(self, statement: str, *parameters: object) -> list[Any]:
         """Query it."""
+
+    def received(self, statement: str) -> list[Any]:
+        """Query its inbox."""
+
+    def content(self) -> bytes:
+        """Every byte that is stored."""
 
 
 class SqliteMirror:
@@ -57,6 +67,14 @@ class SqliteMirror:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             return database.execute(statement, parameters).fetchall()
+
+    def received(self, statement: str) -> list[Any]:
+        """Query the file beside it."""
+        return SqliteMirror(self.path.with_name(f"{self.path.name}.inbox")).sql(statement)
+
+    def content(self) -> bytes:
+        """Return what its files contain."""
+        return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob(f"{self.path.name}*")))
 
 
 def mirror_at(path: Path) -> Mirror:

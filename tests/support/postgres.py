@@ -98,9 +98,25 @@ class PostgresMirror:
         """Query it; the rows are read by place, or by the names of columns in any case."""
         return self._rows(statement.replace("?", "%s"), parameters)
 
+    def received(self, statement: str) -> list[Any]:
+        """Query it."""
+        return self.sql(statement)
+
+    def content(self) -> bytes:
+        """Return the rows of every table, in PostgreSQL's binary form."""
+        tables = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN (%s, %s)"
+        with psycopg.connect(self.url) as connection:
+            found = connection.execute(tables, (self.schema, self.internal)).fetchall()
+            return b"".join(_copied(connection, *table) for table in found)
+
     def _rows(self, statement: str, parameters: tuple[object, ...]) -> list[StoredRow]:
         with psycopg.connect(self.url, row_factory=dict_row) as connection:
             return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]
+
+
+def _copied(connection: psycopg.Connection[Any], schema: str, table: str) -> bytes:
+    with connection.cursor().copy(f'COPY "{schema}"."{table}" TO STDOUT (FORMAT binary)'.encode()) as source:
+        return b"".join(map(bytes, source))
 
 
 class StoredRow:

@@ -6,7 +6,6 @@ from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
-from rtsd.store.sqlite.dialect import SQLITE
 
 STAMP = "2026-03-01T10:00:00.000Z"
 COLUMNS = ("Id", "Name", "SystemModstamp")
@@ -16,7 +15,7 @@ async def text_table(database: Database) -> Table:
     """Create the table `Thing`."""
     texts = (Field("Id", "id", Kind.TEXT), Field("Name", "string", Kind.TEXT))
     stamp = Field("SystemModstamp", "datetime", Kind.DATETIME)
-    table = Table(ObjectSchema("Thing", (*texts, stamp), cursor="SystemModstamp"), SQLITE)
+    table = Table(ObjectSchema("Thing", (*texts, stamp), cursor="SystemModstamp"), database.dialect)
     async with database.transaction() as tx:
         await tables.ensure(tx, table)
     return table

@@ -85,7 +85,7 @@ async def test_evidence_waits_for_space(start: Start) -> None:
     await refuse_rows(rig.parts.base.database, "_rts_journal")
     assert (await rig.push({"v": 1, "kind": "test", "org": rig.org.org_id}))[0] == 200
     assert rig.mode is Mode.AWAITING_PACKAGE
-    await accept_rows(rig.parts.base.database)
+    await accept_rows(rig.parts.base.database, "_rts_journal")
     await rig.parts.services.evidence.step()
     assert rig.mode is Mode.REAL_TIME
     assert [note.message for note in await rig.notes("mode")] == ["real_time: push received"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from rtsd.core.mode import Mode
 from rtsd.core.payload import MAX_DOCUMENT
-from tests.support.full_disk import limit_pages, refuse_rows
+from tests.support.full_disk import fill_disk, free_disk, refuse_rows
 from tests.support.inprocess.rig import Rig, Start
 
 
@@ -28,8 +26,7 @@ def contact(**more: Any) -> dict[str, Any]:
 
 def on_disk(rig: Rig) -> list[str]:
     """The webhook ids that are committed, as another process sees them."""
-    with closing(sqlite3.connect(f"file:{rig.place}/mirror.db.inbox?mode=ro", uri=True)) as other:
-        return [row[0] for row in other.execute("SELECT webhook_id FROM _rts_push_id ORDER BY rowid")]
+    return [row[0] for row in rig.mirror.received("SELECT webhook_id FROM _rts_push_id ORDER BY rowid")]
 
 
 async def test_a_push_is_accepted_and_on_the_disk(rig: Rig) -> None:
@@ -148,8 +145,7 @@ async def test_over_12_mib_is_413(rig: Rig) -> None:
 async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     """Charter 5: Retry-After, healthz says so, and both recover without a restart."""
     inbox = rig.parts.base.inbox.file
-    ((pages,),) = await rig.received("PRAGMA page_count")
-    await limit_pages(inbox, pages)
+    await fill_disk(inbox, "_rts_inbox")
     big = rig.changes(contact(fields={"Name": "x" * 200_000}))
     for name in ("msg_1", "msg_2"):
         status, answer, headers = await rig.push(big, name=name)
@@ -158,7 +154,7 @@ async def test_a_full_disk_is_503_and_nothing_is_kept(rig: Rig) -> None:
     assert on_disk(rig) == []
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (503, "unavailable")
-    await limit_pages(inbox)
+    await free_disk(inbox, "_rts_inbox")
     assert (await rig.push(big))[0] == 200
     async with rig.http.get(f"{rig.gateway}/healthz") as health:
         assert (health.status, await health.text()) == (200, "ok")
@@ -217,7 +213,7 @@ async def test_private_values_never_reach_the_disk(start: Start) -> None:
     ((body,),) = await rig.received("SELECT body FROM _rts_inbox")
     assert b"Seen" in body
     assert b"IL-2" in body
-    stored = b"".join(path.read_bytes() for path in sorted(rig.place.glob("mirror.db*")))
+    stored = rig.mirror.content()
     assert b"Seen" in stored
     assert b"PRIVATE" not in stored
 
@@ -228,7 +224,7 @@ async def test_rules_spelt_otherwise_protect_all_the_same(start: Start) -> None:
     rig = await start({"Contact": 3, "Account": 0}, objects=("Account",), more=more)
     await rig.load()
     await rig.push(rig.changes(contact(fields={"Phone": "PRIVATE-PHONE", "Email": "PRIVATE-MAIL"})))
-    stored = b"".join(path.read_bytes() for path in sorted(rig.place.glob("mirror.db*")))
+    stored = rig.mirror.content()
     assert b"PRIVATE" not in stored
     phones = {row["Phone"] async for row in rig.sim.rows("Contact")} - {None}
     assert phones

@@ -18,7 +18,7 @@ from rtsd.store.database import Database, Tx
 from rtsd.store.dead_letters import DeadLetter
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.pushes import Entry
-from rtsd.store.sqlite.database import SqliteDatabase
+from tests.support.mirror import mirror_at
 from tests.support.store import restored
 
 NOW: Millis = 1_772_359_200_000
@@ -115,12 +115,12 @@ async def fill(database: Database) -> None:
 
 async def test_counts_equal_what_sql_counts(tmp_path: Path) -> None:
     """After every kind of write, duplicates and misses included; and again after a restart."""
-    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
+    async with await mirror_at(tmp_path / "mirror.db").engine().open() as database:
         await fill(database)
         before = shown(database.counts)
         assert (before["held"], before["dead_letters"]) == (2, 4)
         assert (before["errors"], before["calls"]) == (6, {"audit": 10, "repair": 2})
-    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
+    async with await mirror_at(tmp_path / "mirror.db").engine().open() as database:
         assert shown(database.counts) == before == await counted(database)
 
 
@@ -152,7 +152,7 @@ async def test_a_rollback_moves_no_count(database: Database) -> None:
 
 
 async def test_a_commit_that_is_cancelled_counts_as_it_ends(database: Database) -> None:
-    """SQLite commits all the same in its thread, and then it is counted."""
+    """The commit goes on all the same, and then it is counted."""
 
     async def work() -> None:
         async with database.transaction() as tx:

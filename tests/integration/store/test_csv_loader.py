@@ -1,4 +1,4 @@
-"""Loads by SQLite's csv virtual table: byte-exact, all or nothing, and never over what the mirror knows."""
+"""Loads of CSV text by the engine: byte-exact, all or nothing, and never over what the mirror knows."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rtsd.store.sqlite import csv_extension
 from rtsd.store.sqlite.csv_loader import CsvLoader
 from rtsd.store.sqlite.database import SqliteDatabase
 from tests.support.csv_text import csv_text
+from tests.support.mirror import sqlite_only
 from tests.support.text_table import STAMP, record_id, text_row, text_table
 
 HOSTILE = [
@@ -36,12 +37,12 @@ async def table(database: Database) -> Table:
 
 
 async def load(database: Database, table: Table, rows: list[list[str]], count: int | None = None) -> bool:
-    """Load rows by SQLite, in a transaction of their own."""
+    """Load rows as text, in a transaction of their own."""
     text = csv_text(table.columns, rows)
     if count is not None:
         text = type(text)(text.columns, text.pieces, count, text.parse)
     async with database.transaction() as tx:
-        return await CsvLoader().load_text(tx, table, text, VERSION)
+        return await tx.loader.load_text(tx, table, text, VERSION)
 
 
 async def texts(database: Database) -> list[str | None]:
@@ -59,17 +60,17 @@ async def test_hostile_texts_are_byte_exact(database: Database, table: Table) ->
 
 async def test_loads_follow_each_other(database: Database, table: Table) -> None:
     """A shorter text after a longer one leaves nothing of it; a rolled back load neither."""
-    loader = CsvLoader()
     with suppress(ZeroDivisionError):
         async with database.transaction() as tx:
-            await loader.load_text(tx, table, csv_text(table.columns, [text_row(9, "gone")]), VERSION)
+            await tx.loader.load_text(tx, table, csv_text(table.columns, [text_row(9, "gone")]), VERSION)
             raise ZeroDivisionError
     for rows in ([text_row(1, "a" * 10_000), text_row(2, "b")], [text_row(3, "c")], []):
         async with database.transaction() as tx:
-            assert await loader.load_text(tx, table, csv_text(table.columns, rows), VERSION)
+            assert await tx.loader.load_text(tx, table, csv_text(table.columns, rows), VERSION)
     assert await texts(database) == ["a" * 10_000, "b", "c"]
 
 
+@sqlite_only
 async def test_loaders_read_their_own_text(database: Database, table: Table) -> None:
     """Two loaders on one connection have a file each, also once the first is gone."""
     loaders = [CsvLoader(), CsvLoader()]
@@ -106,11 +107,12 @@ async def test_another_width_refuses_the_load(database: Database, table: Table, 
 
 
 async def test_another_count_refuses_the_load(database: Database, table: Table) -> None:
-    """SQLite has to find as many records as were counted."""
+    """The engine has to find as many records as were counted."""
     assert not await load(database, table, [text_row(1, "a"), text_row(2, "b")], count=3)
     assert await texts(database) == []
 
 
+@sqlite_only
 async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: Table) -> None:
     """Where it can't be found, or is damaged, every load is left to Python."""
     damaged = tmp_path / "csv.so"
@@ -123,6 +125,7 @@ async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert not await load(database, table, [text_row(1, "a")])
 
 
+@sqlite_only
 async def test_nobody_else_may_load_extensions(database: Database, table: Table) -> None:
     """The writer's connection takes no other extension, and apsw's own SQLite is not in the process."""
     with pytest.raises(Exception, match="not authorized"):
@@ -131,10 +134,12 @@ async def test_nobody_else_may_load_extensions(database: Database, table: Table)
     assert "apsw" not in sys.modules
 
 
+@sqlite_only
 async def test_the_file_is_closed_with_its_loader(database: Database, table: Table) -> None:
     """No descriptor stays behind."""
     before = _open_files()
-    assert await load(database, table, [text_row(1, "a")])
+    async with database.transaction() as tx:
+        assert await CsvLoader().load_text(tx, table, csv_text(table.columns, [text_row(1, "a")]), VERSION)
     gc.collect()
     assert _open_files() <= before
 

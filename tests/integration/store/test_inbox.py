@@ -19,8 +19,8 @@ from rtsd.store.database import Database
 from rtsd.store.inbox import MAX_GROUP, MAX_WAITING, Arrival, Inbox
 from rtsd.store.pushes import Entry
 from rtsd.store.sqlite import inbox_file
-from rtsd.store.sqlite.library import pysqlite3
-from tests.support.full_disk import limit_pages
+from tests.support.full_disk import fill_disk, free_disk
+from tests.support.mirror import mirror_at, sqlite_only
 from tests.support.store import opened, restored
 from tests.support.waiting import eventually
 
@@ -30,10 +30,11 @@ def arrival(name: str, body: bytes = b"{}") -> Arrival:
     return Arrival(name, 1_772_359_200_000, MaskedPush(body))
 
 
-def on_disk(box: Inbox) -> Callable[[], set[str]]:
+@pytest.fixture
+def committed(tmp_path: Path) -> Callable[[], set[str]]:
     """The committed ids, as another process would see them."""
-    other = pysqlite3.connect(f"file:{box.file.name}?mode=ro", uri=True)
-    return lambda: {row[0] for row in other.execute("SELECT webhook_id FROM _rts_push_id")}
+    mirror = mirror_at(tmp_path / "mirror.db")
+    return lambda: {row[0] for row in mirror.received("SELECT webhook_id FROM _rts_push_id")}
 
 
 @asynccontextmanager
@@ -70,9 +71,8 @@ async def waiting_in(box: Inbox) -> int:
     return int(count)
 
 
-async def test_append_returns_only_after_the_commit(box: Inbox) -> None:
+async def test_append_returns_only_after_the_commit(box: Inbox, committed: Callable[[], set[str]]) -> None:
     """Charter 1: while the commit is not through, nobody has an answer; when they have, it is on the disk."""
-    committed = on_disk(box)
     answered: list[str] = []
 
     async def push(name: str) -> None:
@@ -154,14 +154,17 @@ async def test_an_applied_push_is_remembered_until_it_is_purged(database: Databa
     assert await appended(box, arrival("a"), arrival("b")) == [True, False]
 
 
-async def test_a_push_does_not_wait_for_the_mirror(database: Database, box: Inbox) -> None:
+async def test_a_push_does_not_wait_for_the_mirror(
+    database: Database, box: Inbox, committed: Callable[[], set[str]]
+) -> None:
     """A load or a long apply holds the mirror's writer: pushes are committed meanwhile."""
     async with running(box), database.transaction():
         async with asyncio.timeout(10):
             assert await box.append(arrival("a"))
-        assert on_disk(box)() == {"a"}
+        assert committed() == {"a"}
 
 
+@sqlite_only
 async def test_what_is_applied_goes_with_a_later_commit(
     database: Database, box: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,24 +225,24 @@ async def test_a_crowd_is_turned_away_at_once(box: Inbox) -> None:
     assert box.pending == MAX_WAITING
 
 
-async def test_a_failing_commit_keeps_nothing_and_says_so(box: Inbox) -> None:
+async def test_a_failing_commit_keeps_nothing_and_says_so(
+    box: Inbox, committed: Callable[[], set[str]]
+) -> None:
     """Charter 5: everybody in the group hears CannotCommit, nothing is on the disk, and the loop lives on."""
-    committed = on_disk(box)
     await appended(box, arrival("before"))
-    ((pages,),) = await box.file.fetch("PRAGMA page_count")
-    await limit_pages(box.file, pages)
+    await fill_disk(box.file, "_rts_inbox")
     async with running(box):
         found = await asyncio.gather(
             *(box.append(arrival(f"m{number}", b"x" * 50_000)) for number in range(5)), return_exceptions=True
         )
         assert [type(answer) for answer in found] == [CannotCommit] * 5
         assert committed() == {"before"}
-        await limit_pages(box.file)
+        await free_disk(box.file, "_rts_inbox")
         assert await box.append(arrival("m1", b"x" * 50_000))
     assert committed() == {"before", "m1"}
 
 
-async def test_who_goes_away_takes_nobody_along(box: Inbox) -> None:
+async def test_who_goes_away_takes_nobody_along(box: Inbox, committed: Callable[[], set[str]]) -> None:
     """A sender that hangs up does not undo its own push, nor its neighbours'."""
     leaving, neighbour = (
         asyncio.create_task(box.append(arrival("a"))),
@@ -249,10 +252,10 @@ async def test_who_goes_away_takes_nobody_along(box: Inbox) -> None:
     leaving.cancel()
     await box.commit()
     assert await neighbour
-    assert on_disk(box)() == {"a", "b"}
+    assert committed() == {"a", "b"}
 
 
-async def test_a_stop_answers_nobody_wrongly(box: Inbox) -> None:
+async def test_a_stop_answers_nobody_wrongly(box: Inbox, committed: Callable[[], set[str]]) -> None:
     """Ended amid a group: no 200 for what may not be on the disk."""
     async with box.file.transaction():
         push = asyncio.create_task(box.append(arrival("a")))
@@ -261,7 +264,7 @@ async def test_a_stop_answers_nobody_wrongly(box: Inbox) -> None:
                 await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await push
-    assert on_disk(box)() == set()
+    assert committed() == set()
 
 
 async def test_order_is_the_order_of_arrival(box: Inbox) -> None:
@@ -295,9 +298,10 @@ async def pending_in(path: Path) -> int:
         return box.pending
 
 
-async def test_nobody_waits_for_an_inbox_that_has_ended(box: Inbox) -> None:
+async def test_nobody_waits_for_an_inbox_that_has_ended(
+    box: Inbox, committed: Callable[[], set[str]]
+) -> None:
     """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
-    committed = on_disk(box)
     async with box.file.transaction():  # the first group can't be committed now
         loop = asyncio.create_task(repeat(box, box.step))
         first = asyncio.create_task(box.append(arrival("first")))

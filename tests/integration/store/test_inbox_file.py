@@ -21,7 +21,10 @@ from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.sqlite import backup, files, inbox_file, migrations
 from rtsd.store.sqlite.database import SqliteDatabase
 from rtsd.store.sqlite.library import pysqlite3
+from tests.support.mirror import sqlite_only
 from tests.support.store import opened
+
+pytestmark = sqlite_only
 
 AT = 1_772_359_200_000
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from rtsd.core.object_state import ObjectEvent, ObjectState
 from rtsd.core.schema import Field, Kind, ObjectSchema
 from rtsd.store import objects
+from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
 from rtsd.store.sqlite.database import SqliteDatabase
-from rtsd.store.sqlite.dialect import SQLITE
 from rtsd.store.sqlite.library import pysqlite3
+from tests.support.mirror import sqlite_only
 
 SCHEMA = ObjectSchema(
     "Contact",
@@ -25,7 +26,6 @@ FULL = StoredObject(
     "Contact",
     state=ObjectState.INCOMPLETE,
     error="two rows are missing",
-    table=Table(SCHEMA, SQLITE),
     described_at="Sun, 01 Mar 2026 10:00:00 GMT",
     cursor=1_772_359_200_123,
     as_of="2026-03-01T10:00:00.000Z",
@@ -38,19 +38,19 @@ FULL = StoredObject(
 )
 
 
-async def test_an_object_comes_back_as_it_was_stored(tmp_path: Path) -> None:
+async def test_an_object_comes_back_as_it_was_stored(database: Database) -> None:
     """Each fact, and that it is not known."""
-    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
-        async with database.transaction() as tx:
-            await objects.add(tx, "Contact")
-        assert await objects.load(database) == {"Contact": NEW}
-        async with database.transaction() as tx:
-            await objects.save(tx, NEW, FULL)
-        assert await objects.load(database) == {"Contact": FULL}
-        less = replace(NEW, table=FULL.table)
-        async with database.transaction() as tx:
-            await objects.save(tx, FULL, less)
-        assert await objects.load(database) == {"Contact": less}
+    full = replace(FULL, table=Table(SCHEMA, database.dialect))
+    async with database.transaction() as tx:
+        await objects.add(tx, "Contact")
+    assert await objects.load(database) == {"Contact": NEW}
+    async with database.transaction() as tx:
+        await objects.save(tx, NEW, full)
+    assert await objects.load(database) == {"Contact": full}
+    less = replace(NEW, table=full.table)
+    async with database.transaction() as tx:
+        await objects.save(tx, full, less)
+    assert await objects.load(database) == {"Contact": less}
 
 
 def test_a_reason_is_renewed_where_the_state_is_what_it_explains() -> None:
@@ -60,6 +60,7 @@ def test_a_reason_is_renewed_where_the_state_is_what_it_explains() -> None:
     assert FULL.after(ObjectEvent.PROVEN).error is None
 
 
+@sqlite_only
 async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_path: Path) -> None:
     """The flag of earlier versions is taken up as the state."""
     path = tmp_path / "mirror.db"
@@ -84,20 +85,19 @@ async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_
     ]
 
 
-async def test_a_call_back_follows_the_commit(tmp_path: Path) -> None:
+async def test_a_call_back_follows_the_commit(database: Database) -> None:
     """In the order of the requests, when others can read what was written; never after a roll-back."""
     seen: list[str] = []
-    async with await SqliteDatabase.open(tmp_path / "mirror.db") as database:
+    async with database.transaction() as tx:
+        await objects.add(tx, "Contact")
+        tx.on_commit(lambda: seen.append("first"))
+        tx.on_commit(lambda: seen.append("second"))
+        assert seen == []
+    assert seen == ["first", "second"]
+    try:
         async with database.transaction() as tx:
-            await objects.add(tx, "Contact")
-            tx.on_commit(lambda: seen.append("first"))
-            tx.on_commit(lambda: seen.append("second"))
-            assert seen == []
-        assert seen == ["first", "second"]
-        try:
-            async with database.transaction() as tx:
-                tx.on_commit(lambda: seen.append("never"))
-                raise KeyError  # noqa: TRY301
-        except KeyError:
-            pass
-        assert seen == ["first", "second"]
+            tx.on_commit(lambda: seen.append("never"))
+            raise KeyError  # noqa: TRY301
+    except KeyError:
+        pass
+    assert seen == ["first", "second"]

@@ -26,6 +26,9 @@ from rtsd.store.database import Database
 from rtsd.store.sqlite import files, migrations
 from rtsd.store.sqlite.database import SqliteDatabase
 from rtsd.store.sqlite.library import pysqlite3
+from tests.support.mirror import sqlite_only
+
+pytestmark = sqlite_only
 
 
 def digests(directory: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Typed tables from describes, and CSV that SQLite converts just as `core.values` does."""
+"""Typed tables from describes, and CSV that the engine converts just as `core.values` does."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import indexes
-from rtsd.store.sqlite.csv_loader import CsvLoader
-from rtsd.store.sqlite.database import SqliteDatabase
-from rtsd.store.sqlite.dialect import SQLITE
 from tests.support.csv_text import csv_text
+from tests.support.mirror import ENGINE, mirror_at, sqlite_only
 
 # contract 4
 DECLARED = {
@@ -45,18 +43,18 @@ def schema(name: str, *fields: Field) -> ObjectSchema:
 
 async def columns(database: Database, name: str) -> dict[str, str]:
     """A table's columns and their declared types."""
-    found = await database.fetch("SELECT name, type FROM pragma_table_info(?)", (name,))
-    return dict(found)
+    return dict(await database.fetch(*database.dialect.columns_of(name)))
 
 
 async def make(database: Database, described: ObjectSchema) -> tuple[Table, list[str]]:
     """Make or widen a table."""
-    table = Table(described, SQLITE)
+    table = Table(described, database.dialect)
     async with database.transaction() as tx:
         added = await tables.ensure(tx, table)
     return table, added
 
 
+@sqlite_only
 async def test_every_type_has_its_declared_column(database: Database) -> None:
     """Contract 4, type by type; Id is the primary key, our own columns come last."""
     fields = [Field(f"F{place}", name, kind_of(name)) for place, name in enumerate(DECLARED)]
@@ -76,7 +74,7 @@ async def test_hostile_names_are_only_names(database: Database, name: str) -> No
     table, _ = await make(database, schema(name, reference))
     table, added = await make(database, schema(name, reference, Field(f"{name}2", "string", Kind.TEXT)))
     assert added == [f"{name}2"]
-    assert {name, f"{name}2"} <= set(await columns(database, name))
+    assert {table.dialect.name(name), table.dialect.name(f"{name}2")} <= set(await columns(database, name))
     async with database.transaction() as tx:
         row = ["003000000000001AAA", "v", "w", "2026-03-01T10:00:00.000Z"]
         await mirror_writer.load_rows(tx, table, table.columns, [row], Version("", 1, 2))
@@ -92,9 +90,10 @@ async def test_a_table_is_widened_never_narrowed(database: Database) -> None:
     assert (await make(database, schema("Thing", a, b)))[1] == []
     assert (await make(database, schema("Thing", b, c)))[1] == ["C"]
     assert (await make(database, schema("Thing", b, c)))[1] == []
-    assert {"A", "B", "C"} <= set(await columns(database, "Thing"))
+    assert {database.dialect.name(field) for field in "ABC"} <= set(await columns(database, "Thing"))
 
 
+@sqlite_only
 @pytest.mark.parametrize("small", [-1, indexes.SMALL])
 async def test_references_and_stamps_are_indexed(
     database: Database, monkeypatch: pytest.MonkeyPatch, small: int
@@ -118,10 +117,11 @@ def test_a_schema_survives_its_storage() -> None:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 MOMENTS = st.integers(0, 4_102_444_800_000).map(to_iso)
+INTS = st.integers(-(2**63), 2**63 - 1) if ENGINE == "sqlite" else st.integers(-(2**31), 2**31 - 1)
 CELLS: dict[Kind, st.SearchStrategy[str]] = {
     Kind.TEXT: TEXT | st.sampled_from(["007", "1e5", " 1 ", "0x10", "nan", "true", "2026-03-01"]),
     Kind.BOOLEAN: st.sampled_from(["true", "false"]),
-    Kind.INT: st.integers(-(2**63), 2**63 - 1).map(str) | st.integers(-(10**9), 10**9).map("{}.0".format),
+    Kind.INT: INTS.map(str) | st.integers(-(10**9), 10**9).map("{}.0".format),
     Kind.REAL: st.floats(allow_nan=False, allow_infinity=False).map(repr)
     | st.integers(-(10**15), 10**15).map(str)
     | st.decimals(-(10**12), 10**12, places=4).map(str),
@@ -137,7 +137,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
     """One table for all examples."""
     with asyncio.Runner() as runner:
         path: Path = tmp_path_factory.mktemp("tables") / "mirror.db"
-        database = runner.run(SqliteDatabase.open(path))
+        database = runner.run(mirror_at(path).engine().open())
         runner.run(make(database, ALL))
         yield runner, database
         runner.run(database.close())
@@ -153,9 +153,9 @@ def test_csv_is_converted_as_json_is(
     cells: list[dict[Kind, str]],
     as_text: bool,  # noqa: FBT001
 ) -> None:
-    """What SQLite makes of a cell is, in value and type, what `core.values` makes of it; in both loads."""
+    """What the engine makes of a cell is, in value and type, what `core.values` makes; in both loads."""
     runner, database = shared
-    table = Table(ALL, SQLITE)
+    table = Table(ALL, database.dialect)
     stamp = "2026-03-01T10:00:00.000Z"
 
     async def load() -> list[tuple[object, ...]]:
@@ -166,12 +166,12 @@ def test_csv_is_converted_as_json_is(
                 for place, row in enumerate(cells)
             ]
             if as_text:
-                assert await CsvLoader().load_text(
-                    tx, table, csv_text(table.columns, rows), Version("", 1, 2)
-                )
-            else:
+                text = csv_text(table.columns, rows)
+                is_loaded = await tx.loader.load_text(tx, table, text, Version("", 1, 2))
+                assert is_loaded or ENGINE != "sqlite"  # PostgreSQL's COPY leaves 5.0 to the other load
+            if not (as_text and is_loaded):
                 await mirror_writer.load_rows(tx, table, table.columns, rows, Version("", 1, 2))
-        names = ", ".join(f'"{kind.name}"' for kind in Kind)
+        names = table.list_of(kind.name for kind in Kind)
         return await database.fetch(f"SELECT {names} FROM Thing ORDER BY Id")
 
     found = runner.run(load())

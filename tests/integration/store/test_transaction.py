@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -15,7 +15,8 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
 from rtsd.store.journal import after as entries_after
 from rtsd.store.sqlite.library import aiosqlite
-from tests.support.full_disk import limit_pages
+from tests.support.full_disk import fill_disk, free_disk
+from tests.support.mirror import ENGINE
 
 
 async def write(database: Database, first: str, second: str) -> None:
@@ -47,7 +48,7 @@ async def test_an_exception_rolls_everything_back(database: Database) -> None:
 
 
 async def test_a_refused_statement_rolls_everything_back(database: Database) -> None:
-    """SQLite's refusal is told as a StoreError; the statement before it is gone too."""
+    """The engine's refusal is told as a StoreError; the statement before it is gone too."""
 
     async def fail() -> None:
         async with database.transaction() as tx:
@@ -75,21 +76,22 @@ async def test_a_cancellation_at_any_await_leaves_no_half(database: Database, st
     assert await pair(database) == ("next", "next")
 
 
-@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT", "COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT", "ROLLBACK"])
 async def test_a_cancellation_during_a_statement_leaves_no_half(
     database: Database, statement: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The statement goes on in SQLite's thread although nobody waits for it any more."""
+    """The statement goes on, in SQLite's thread or on the server, although nobody waits for it any more."""
     await write(database, "old", "old")
     started = asyncio.Event()
-    execute = aiosqlite.Connection.execute
+    driver: Any = psycopg.AsyncRawCursor if ENGINE == "postgres" else aiosqlite.Connection
+    execute = driver.execute
 
-    def noticing(connection: aiosqlite.Connection, sql: str, parameters: Iterable[Any] = ()) -> object:
-        if sql.startswith(statement):
+    def noticing(on: object, sql: str | bytes, *more: object, **options: object) -> object:
+        if (sql.decode() if isinstance(sql, bytes) else sql).startswith(statement):
             started.set()
-        return execute(connection, sql, parameters)
+        return execute(on, sql, *more, **options)
 
-    monkeypatch.setattr(aiosqlite.Connection, "execute", noticing)
+    monkeypatch.setattr(driver, "execute", noticing)
 
     async def work() -> None:
         async with database.transaction() as tx:
@@ -99,7 +101,8 @@ async def test_a_cancellation_during_a_statement_leaves_no_half(
                 raise LookupError
 
     task = asyncio.create_task(work())
-    await started.wait()
+    async with asyncio.timeout(5):
+        await started.wait()
     task.cancel()
     await asyncio.wait([task])
     found = await pair(database)
@@ -143,14 +146,13 @@ async def test_readers_see_only_what_is_committed(database: Database) -> None:
 
 async def test_a_full_disk_is_told_and_over_when_it_is_over(database: Database) -> None:
     """Charter 5: nothing kept, the reason shown, and no restart needed."""
-    ((pages,),) = await database.fetch("PRAGMA page_count")
-    await limit_pages(database, pages)
+    await fill_disk(database, "_rts_meta")
     with pytest.raises(StorageFull) as caught:
         await write(database, "x" * 100_000, "x")
     assert "free some space" in caught.value.do
     assert database.failure
     assert await pair(database) == (None, None)
-    await limit_pages(database)
+    await free_disk(database, "_rts_meta")
     await write(database, "a", "a")
     assert database.failure is None
 

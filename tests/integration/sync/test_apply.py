@@ -25,10 +25,9 @@ from rtsd.store import schema as tables
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal, Note
 from rtsd.store.schema import Table
-from rtsd.store.sqlite.database import SqliteDatabase
-from rtsd.store.sqlite.dialect import SQLITE
 from rtsd.sync.apply import Applied, Applier
 from rtsd.sync.catalog import Catalog
+from tests.support.mirror import mirror_at
 
 START = from_iso("2026-03-01T10:00:00.000Z")
 COLUMNS = ("Id", "Name", "SystemModstamp")
@@ -91,12 +90,13 @@ class Bench:
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Bench]:
     """A bench in a directory of its own."""
-    async with await SqliteDatabase.open(directory / "mirror.db") as database:
+    async with await mirror_at(directory / "mirror.db").engine().open() as database:
+        table = Table(SCHEMA, database.dialect)
         catalog = await Catalog.open(database, [ObjectConfig("Contact")], bytes(32))
         async with database.transaction() as tx:
-            await tables.ensure(tx, Table(SCHEMA, SQLITE))
+            await tables.ensure(tx, table)
         contact = catalog["Contact"]
-        contact.committed(dataclasses.replace(contact.stored, table=Table(SCHEMA, SQLITE)))
+        contact.committed(dataclasses.replace(contact.stored, table=table))
         journal = await Journal.open(database)
         yield Bench(database, catalog, Applier(catalog, journal, Matcher(journal, str, bytes)))
 

@@ -128,17 +128,12 @@ SOURCES: list[Source] = [
 ]
 
 
-def stored(rig: Rig) -> bytes:
-    """Every byte of the mirror's files."""
-    return b"".join(path.read_bytes() for path in sorted(rig.place.glob("mirror.db*")))
-
-
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
 async def test_no_source_brings_a_private_value_to_the_disk(start: Start, source: Source) -> None:
     """Hashed, cut or dropped before it is written, whichever way it came."""
     rig = await start({"Contact": 3, "Lead": 0}, objects=("Lead",), more=PRIVACY)
     await source(rig)
-    content = stored(rig)
+    content = rig.mirror.content()
     assert SEEN.encode() in content
     assert b"PRIVATE" not in content
 
@@ -150,7 +145,7 @@ async def test_bulk_rows_of_a_window(start: Start, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(windows, "BULK_ABOVE", 0)
     await rig.parts.readers.windows.step(rig["Contact"])
     by_bulk = await rig.rows("SELECT LastName, Phone, Email FROM Contact WHERE Id=?", record)
-    assert b"PRIVATE" not in stored(rig)
+    assert b"PRIVATE" not in rig.mirror.content()
     await rig.dml("update", "Contact", rows=[{"Id": record, "Phone": None}])
     await rig.dml("update", "Contact", rows=[{"Id": record, **CANARY}])
     await rig.parts.readers.repair.records(rig["Contact"], [record], "a test")
@@ -167,7 +162,7 @@ async def test_a_field_that_is_dropped_from_now_on(start: Start) -> None:
     async with rig.running():
         await rig.parts.readers.windows.step(rig["Contact"])
         assert await rig.rows("SELECT LastName, Title FROM Contact WHERE Id=?", record) == [(SEEN, None)]
-        assert b"PRIVATE" not in stored(rig)
+        assert b"PRIVATE" not in rig.mirror.content()
 
 
 def test_only_the_door_makes_what_apply_accepts() -> None:

@@ -14,6 +14,7 @@ from rtsd.errors import OrgUnreachable
 from rtsd.sync.realtime import MAX_UNKNOWN
 from rtssim.schema.model import Field
 from tests.support.inprocess.rig import Rig
+from tests.support.mirror import sqlite_only
 
 
 async def letters(rig: Rig) -> list[tuple[Any, ...]]:
@@ -339,6 +340,7 @@ async def edited(rig: Rig, record: str, title: str) -> float:
     return await rig.parts.services.realtime.step()
 
 
+@sqlite_only
 async def test_pushes_share_transactions_while_a_reader_lets_the_log_grow(
     contacts: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from rtsd.store import retention
 from rtsd.store.journal import Note
 from rtsd.sync.retention import Keep, Retention
 from tests.support.inprocess.rig import Rig, Start
+from tests.support.mirror import ENGINE
 
 DAY_S = 86_400
 
@@ -112,7 +113,7 @@ async def push_times(rig: Rig, name: str) -> list[float]:
 
 
 async def test_a_year_of_journal_ages_away_beside_pushes(start: Start) -> None:
-    """By what the daemon runs, in small steps: pushes stay quick, and from then on the file does not grow."""
+    """By what the daemon runs, in small steps: pushes stay quick; then SQLite's file does not grow."""
     rig = await start({"Contact": 3})
     await rig.load()
     await live_through(rig, 365)
@@ -137,6 +138,8 @@ async def test_a_year_of_journal_ages_away_beside_pushes(start: Start) -> None:
     await running
     assert len(during) >= 10
     assert median(during) < 4 * median(before) + 0.1
+    if ENGINE == "postgres":  # autovacuum decides when space is used again
+        return
     size = await pages(rig)
     for _ in range(20):
         rig.advance(20 * DAY_S)

@@ -94,7 +94,7 @@ class Rig:
         path = self.place / "rtsd.toml"
         info = self.sim.info
         named = {name: info[name] for name in ("url", "client_id", "client_secret")}
-        named |= {"store": self._mirror.section(), "listen": self.listen, "token": TOKEN}
+        named |= {"store": self.mirror.section(), "listen": self.listen, "token": TOKEN}
         objects = "".join(f'[[objects]]\nname = "{name}"\n' for name in self.objects)
         filled = TOML.format(path=self.place, **named)
         path.write_text(filled + self.more.format(**info) + objects)
@@ -151,7 +151,8 @@ class Rig:
         return self.parts.base.catalog[name]
 
     @property
-    def _mirror(self) -> Mirror:
+    def mirror(self) -> Mirror:
+        """As other programs see it."""
         return mirror_at(self.place / "mirror.db")
 
     @property
@@ -167,7 +168,7 @@ class Rig:
 
     async def differences(self) -> list[Difference]:
         """Where mirror and org differ, field by field."""
-        found = [await self._mirror.compare(name, self.sim.rows(name)) for name in self.objects]
+        found = [await self.mirror.compare(name, self.sim.rows(name)) for name in self.objects]
         return [difference for difference in found if not difference.equal]
 
     async def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
