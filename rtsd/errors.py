@@ -17,6 +17,7 @@
     │   ├── CorruptDatabase     not readable as SQLite, or fails its integrity checks
     │   ├── StorageUnwritable   read-only, missing directory, no permission
     │   ├── StorageFull         no space left
+    │   ├── LeaseLost           another node leads on this database now
     │   ├── StorageAway         the database server does not answer
     │   └── StorageFailed       the disk reported an I/O error
     ├── SalesforceError         Salesforce answered with an error; code and status as sent
@@ -56,6 +57,7 @@ __all__ = [
     "DaemonUnreachable",
     "DeployFailed",
     "ForeignDatabase",
+    "LeaseLost",
     "MalformedPush",
     "NewerDatabase",
     "NotFound",
@@ -188,6 +190,12 @@ class StorageUnwritable(StoreError):
 
 class StorageFull(StoreError):
     """No space is left on the device."""
+
+
+class LeaseLost(StoreError):
+    """Another node leads on this database now, as this one did not renew its lease in time."""
+
+    exit_status = 75
 
 
 class StorageAway(StoreError):

@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "history": "Show a record's past values, and which source brought each.",
         "quota": "Show the org's limits and who uses them.",
         "errors": "Show the error log.",
+        "nodes": "Show the nodes that share a PostgreSQL database, and which of them leads.",
         "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
-from rtsd.config.model import Store
+from rtsd.config.model import Config
 from rtsd.errors import ConfigError
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite.engine import SqliteEngine
 
 
-def engine_of(store: Store) -> Engine:
+def engine_of(config: Config) -> Engine:
     """Return where the mirror is kept. Raises ConfigError for an unusable URL, or without the extra."""
+    store = config.store
     if not store.url:
         return SqliteEngine(store.path)
     try:
@@ -26,7 +28,11 @@ def engine_of(store: Store) -> Engine:
     password = store.password.reveal() if store.password is not None else None
     server = Server.of(store.url, password)
     return PostgresEngine(
-        server, schema=store.mirror_schema, internal_schema=store.internal_schema, state=_state_directory()
+        server,
+        schema=store.mirror_schema,
+        internal_schema=store.internal_schema,
+        node=config.node.name or socket.gethostname(),
+        state=_state_directory(),
     )
 
 

@@ -161,6 +161,12 @@ class Store(Table):
     journal_max: Size = 1024**3
 
 
+class Node(Table):
+    """This process, among several on one PostgreSQL; without a name, the host's."""
+
+    name: Annotated[str, Field(pattern=r"^([\w.-]{1,80})?$")] = ""
+
+
 class Control(Table):
     """The Unix socket of the control API, and an additional address for metrics."""
 
@@ -272,6 +278,7 @@ class Config(Table):
     gateway: Gateway = Gateway()
     push: Push = Push()
     store: Store = Store()
+    node: Node = Node()
     control: Control = Control()
     sync: Sync = Sync()
     quota: Quota = Quota()

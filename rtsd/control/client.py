@@ -68,6 +68,10 @@ class ControlClient(SocketConnection):
         async for line in self._lines(_present(follow=1, hz=hz, rows=rows)):
             yield decode_line(line, kinds, protocol.Frame)
 
+    async def nodes(self) -> list[protocol.SeenNode]:
+        """Return the nodes that share the database; none where one process has the mirror."""
+        return msgspec.json.decode(await self.get("/v1/nodes"), type=list[protocol.SeenNode])
+
     async def errors(self) -> list[protocol.ErrorEntry]:
         """The error log, newest first."""
         return (await self._get("/v1/errors", protocol.Errors)).errors

@@ -15,6 +15,7 @@ from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS
 from rtsd.store import journal, objects
 from rtsd.store.database import Database
+from rtsd.store.engine import Lease
 from rtsd.store.inbox import Inbox
 from rtsd.store.objects import StoredObject
 from rtsd.sync.catalog import Catalog
@@ -57,6 +58,7 @@ class Views:
     stream: Callable[[], protocol.Stream | None]
     """The subscription, of a channel that has one."""
     started_at: Millis
+    lease: Lease | None
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
     _recent: protocol.Status | None = field(init=False, default=None)
@@ -97,7 +99,16 @@ class Views:
                 protocol.PrivacyChange(object=applied.object, message=applied.message)
                 for applied in self.privacy
             ],
+            node=self._node(),
             last_seq=await journal.newest_seq(database),
+        )
+
+    def _node(self) -> protocol.Node | None:
+        if self.lease is None:
+            return None
+        node = self.lease.node
+        return protocol.Node(
+            name=node.name, leader=True, leader_name=node.name, epoch=node.epoch, since=node.since
         )
 
     def _objects(self, rows: Mapping[str, int], now: Millis) -> list[protocol.Object]:

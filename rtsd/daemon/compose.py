@@ -129,7 +129,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     """
     access = credentials(config.org)
     login = None
-    engine = engine_of(config.store)
+    engine = engine_of(config)
     if not await engine.exists():
         require_free(config.control.socket)
         login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
@@ -264,6 +264,7 @@ def _services(
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
     return Services(
+        lease=base.engine.lease,
         inbox=base.inbox,
         evidence=channel.evidence,
         capture=channel.capture,

@@ -69,7 +69,7 @@ def control_server(
         database, work, now=now, inbox=services.inbox, rule_engine=rule_engine, random_bytes=random_bytes
     )
     groups = (
-        OverviewRoutes(views, database, now),
+        OverviewRoutes(views, database, base.engine.lease, now),
         EventStream(base.publisher.feed, database, catalog, views),
         DeadLetterRoutes(database, letters),
         RecordRoutes(catalog, Explainer(database, client)),

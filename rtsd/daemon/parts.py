@@ -26,7 +26,7 @@ from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
 from rtsd.services import Runner, Service
 from rtsd.store.database import Database
-from rtsd.store.engine import Engine
+from rtsd.store.engine import Engine, Lease
 from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Entry, Journal
@@ -138,6 +138,7 @@ class Channel:
 class Services:
     """The services: the daemon runs every field, and nothing else."""
 
+    lease: Lease | None
     inbox: Inbox
     evidence: PushEvidence
     capture: Capture | None

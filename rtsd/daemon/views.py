@@ -42,5 +42,6 @@ def views_of(
         rejected=rejections.last_day,
         stream=(lambda: None) if stream is None else lambda: stream.view(base.machine.wall()),
         started_at=base.machine.wall(),
+        lease=base.engine.lease,
         privacy=base.privacy,
     )

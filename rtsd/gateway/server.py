@@ -83,7 +83,9 @@ class GatewayServer:
         app = web.Application(middlewares=[_shape_errors])
         app.on_response_prepare.append(_hide_versions)
         app.router.add_post("/v1/push", self._push, expect_handler=_expect)
-        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/livez", self._livez)
+        for path in ("/readyz", "/healthz"):
+            app.router.add_get(path, self._readyz)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         server = self._runner.server
@@ -166,12 +168,18 @@ class GatewayServer:
         intake.on_push(push, now, int(signed.timestamp) * 1000)
         return push, fresh
 
-    async def _healthz(self, request: web.Request) -> web.Response:
-        connection.of(request).headers_received()
-        healthy = self._healthy()
-        response = web.Response(text="ok" if healthy else "unavailable", status=200 if healthy else 503)
-        response.force_close()  # only senders of signed pushes keep their connection
-        return response
+    async def _livez(self, request: web.Request) -> web.Response:
+        return _told(request, well=True)
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        return _told(request, well=self._healthy())
+
+
+def _told(request: web.Request, *, well: bool) -> web.Response:
+    connection.of(request).headers_received()
+    response = web.Response(text="ok" if well else "unavailable", status=200 if well else 503)
+    response.force_close()  # only senders of signed pushes keep their connection
+    return response
 
 
 @web.middleware

@@ -9,8 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rtsd.services import Service
 from rtsd.store.database import Database, Queries
 from rtsd.store.inbox import Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A process among those that share a mirror; moments are ISO, UTC."""
+
+    name: str
+    leader: bool
+    epoch: int | None
+    """The number of its take-over; None unless it leads."""
+    since: str
+    """When it began to lead, else when it started."""
+    seen_at: str = ""
 
 
 @dataclass
@@ -24,6 +38,23 @@ class Progress:
 
 class Stopped(Exception):
     """The copy ended at the request of `Progress.stop`."""
+
+
+class Lease(Service):
+    """What a node holds while it leads, as a service that renews it."""
+
+    @property
+    @abstractmethod
+    def node(self) -> Node:
+        """This node."""
+
+    @abstractmethod
+    async def nodes(self) -> list[Node]:
+        """Return the nodes that are alive. Raises StoreError."""
+
+    @abstractmethod
+    async def release(self) -> None:
+        """Give it back, so that another node takes over at once."""
 
 
 class Answers(Protocol):
@@ -76,6 +107,11 @@ class Engine(ABC):
     @abstractmethod
     def key_file(self) -> Path:
         """Where the key that signs certificates is."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """What a node among several holds once the mirror is open; None where one process has the mirror."""
+        return None
 
     @abstractmethod
     def sizes(self) -> Iterator[tuple[str, str, float]]:

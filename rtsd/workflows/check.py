@@ -155,7 +155,7 @@ async def inspect(config: Config) -> Report:
     _check_directory(config, report)
     _check_commands(config, report)
     sections = [section.config() for section in config.objects]
-    report.privacy = await privacy_change.preview(engine_of(config.store), sections)
+    report.privacy = await privacy_change.preview(engine_of(config), sections)
     session = Session(credentials(config.org), NullLedger(), wall_ms)
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:

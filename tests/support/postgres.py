@@ -86,7 +86,9 @@ class PostgresMirror:
     def engine(self) -> PostgresEngine:
         """Return the engine of both schemas."""
         server, state = Server.of(self.url), Path(tempfile.gettempdir())
-        return PostgresEngine(server, schema=self.schema, internal_schema=self.internal, state=state)
+        return PostgresEngine(
+            server, schema=self.schema, internal_schema=self.internal, node="test", state=state
+        )
 
     async def compare(self, name: str, truth: AsyncIterator[dict[str, Any]]) -> Difference:
         """Compare with psycopg's own types."""

@@ -177,6 +177,26 @@ class PrivacyChange(msgspec.Struct, kw_only=True):
     message: str = ""
 
 
+class Node(msgspec.Struct, kw_only=True):
+    """This process among those that share a PostgreSQL database; `since` is when it began to lead."""
+
+    name: str
+    leader: bool
+    leader_name: str
+    epoch: int | None
+    since: str
+
+
+class SeenNode(msgspec.Struct, kw_only=True):
+    """An entry of `GET /v1/nodes`: a node that is alive; `since`: it leads, or, without an epoch, runs."""
+
+    name: str
+    leader: bool
+    epoch: int | None
+    since: str
+    seen_at: str
+
+
 class Status(msgspec.Struct, kw_only=True):
     """`GET /v1/status`. `storage`: ok, or the error of the last write."""
 
@@ -198,5 +218,7 @@ class Status(msgspec.Struct, kw_only=True):
     errors_24h: int = 0
     storage: str = "ok"
     privacy: list[PrivacyChange] = msgspec.field(default_factory=list)
+    node: Node | None = None
+    """None where one process has the mirror, as on SQLite."""
     last_seq: int = 0
     """The newest entry of the journal; a follower that starts here misses nothing."""

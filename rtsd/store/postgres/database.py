@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import psycopg
 
-from rtsd.errors import RtsError
+from rtsd.errors import LeaseLost, RtsError
 from rtsd.store.database import Database, Row, Tx
 from rtsd.store.dialect import Dialect
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import store_error
+from rtsd.store.postgres.lease import RowLease
 from rtsd.store.postgres.loader import CopyLoader
 from rtsd.store.postgres.server import Connection, Server
 from rtsd.store.postgres.sql import Translation
@@ -95,12 +96,16 @@ class PostgresDatabase(Database):
 
     errors = (psycopg.Error,)
 
-    def __init__(self, server: Server, dialect: Postgres, internal_schema: str) -> None:
+    def __init__(
+        self, server: Server, dialect: Postgres, internal_schema: str, lease: RowLease | None = None
+    ) -> None:
         super().__init__(server.name, dialect)
         self.server = server
         self.translation = Translation(internal_schema)
         self._reader = Reader(server, dialect, self.translation)
         self._writer: Connection | None = None
+        self._lease = lease
+        """What transactions need; None where any node may write."""
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query on committed data, without waiting for writers. Raises StoreError."""
@@ -129,11 +134,13 @@ class PostgresDatabase(Database):
         """Do nothing: autovacuum and the server's WAL settings decide how long former values stay."""
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and give the lease back."""
         await self._reader.close()
         if self._writer is not None:
             async with self._writer.lock:  # a commit may be under way whose task was cancelled
                 await self._writer.close()
+        if self._lease is not None:
+            await self._lease.release()
 
     async def _begin(self) -> PostgresTx:
         connection = self._writer
@@ -146,7 +153,10 @@ class PostgresDatabase(Database):
                 raise
             connection = self._writer = await self.server.connect()  # it was stale
             await connection.execute(_BEGIN)
-        return PostgresTx(connection, self.dialect, self.translation)
+        tx = PostgresTx(connection, self.dialect, self.translation)
+        if self._lease is not None and not await tx.fetch(self._lease.guard):
+            raise LeaseLost(f"another node leads on {self.name} now", "rtsd starts again, and stands by")
+        return tx
 
     async def _commit(self) -> None:
         if self._writer is not None:

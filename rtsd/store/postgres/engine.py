@@ -19,6 +19,7 @@ from rtsd.store.postgres.database import PostgresDatabase, Reader
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import first_line, store_error
 from rtsd.store.postgres.inbox_table import InboxTable
+from rtsd.store.postgres.lease import RowLease
 from rtsd.store.postgres.server import Connection, Server
 from rtsd.store.postgres.sql import Translation
 from rtsd.store.postgres.tables import Tables
@@ -31,12 +32,13 @@ RETRY_S = 1.0
 class PostgresEngine(Engine):
     """The mirror in two schemas of a database."""
 
-    def __init__(self, server: Server, *, schema: str, internal_schema: str, state: Path) -> None:
+    def __init__(self, server: Server, *, schema: str, internal_schema: str, node: str, state: Path) -> None:
         self._server = server
         self._dialect = Postgres(schema)
         self._internal = internal_schema
         self._tables = Tables(server, schema, internal_schema)
         self._state = state
+        self._lease = RowLease(server, internal_schema, node)
 
     @property
     def name(self) -> str:
@@ -52,19 +54,22 @@ class PostgresEngine(Engine):
             await connection.close()
 
     async def open(self) -> PostgresDatabase:
-        """Create or migrate the tables, and connect; waits for the server."""
+        """Create or migrate the tables, take the lease, and connect; waits for the server and the lease."""
         connection = await self._patiently_connected()
         try:
             await self._tables.migrate(connection)
         finally:
             await connection.close()
-        opened = self._database()
+        await self._lease.acquire()
+        opened = PostgresDatabase(self._server, self._dialect, self._internal, self._lease)
         opened.counts = await restore(opened.fetch)
         return opened
 
     async def open_inbox(self, mirror: Database) -> InboxTable:
         """Open the inbox, with a writer of its own."""
-        return InboxTable(self._database(), mirror)
+        file = self._database()
+        self._lease.watch(mirror, file)
+        return InboxTable(file, mirror)
 
     @asynccontextmanager
     async def peek(self) -> AsyncIterator[Queries | None]:
@@ -102,6 +107,11 @@ class PostgresEngine(Engine):
     def key_file(self) -> Path:
         """The file in the state directory."""
         return self._state / "certificates.key"
+
+    @property
+    def lease(self) -> RowLease:
+        """The lease that the open mirror's transactions need."""
+        return self._lease
 
     def sizes(self) -> Iterator[tuple[str, str, float]]:
         """Yield nothing: the database server has metrics of its own."""

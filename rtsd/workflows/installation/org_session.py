@@ -86,6 +86,6 @@ async def _write_to_ledger(config: Config, counts: Counter[str]) -> None:
     path = config.store.path
     with suppress(OSError, StoreError, RtsError):
         if path.exists() and path.stat().st_uid == os.geteuid():
-            async with await engine_of(config.store).open() as database, database.transaction() as tx:
+            async with await engine_of(config).open() as database, database.transaction() as tx:
                 for resource, count in counts.items():
                     await quota.spend(tx, wall_ms(), PURPOSE, resource, count)

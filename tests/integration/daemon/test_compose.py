@@ -40,7 +40,7 @@ async def test_every_service_that_is_built_runs(start: Start) -> None:
     rig = await start({"Contact": 1})
     built = [service for service in existing() if service not in before]
     assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
-    assert len(built) == len(fields(Services)) - 3  # not those of the stream: the channel is the gateway
+    assert len(built) == len(fields(Services)) - 4  # neither a lease nor those of the stream
 
 
 async def test_every_kind_of_service_is_built(start: Start) -> None:
@@ -87,8 +87,9 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
         "deliveries",
         "package_probe",
         "subscriber",
+        "lease",
     }
-    assert len(running) == len(fields(Services)) - 4
+    assert len(running) == len(fields(Services)) - 5
 
 
 async def test_random_bytes_are_the_machines(start: Start) -> None:

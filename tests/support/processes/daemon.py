@@ -69,10 +69,11 @@ class Daemon:
 
     async def ready(self) -> Daemon:
         """Wait until it answers on its socket."""
-        await eventually(self._answers, "the daemon answers", LOOK_FOR_S)
+        await eventually(self.answers, "the daemon answers", LOOK_FOR_S)
         return self
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Whether it answers on its socket. Raises AssertionError once it has ended."""
         if self.process.returncode is not None:
             raise AssertionError(
                 f"rtsd ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}"

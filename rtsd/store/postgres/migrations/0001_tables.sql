@@ -187,11 +187,12 @@ CREATE INDEX _rts_outbox_record ON _rts_outbox (destination, object, record, seq
 CREATE INDEX _rts_outbox_rule ON _rts_outbox (rule, created_at);
 CREATE INDEX _rts_outbox_pending ON _rts_outbox (webhook_id) WHERE done_at IS NULL;
 
--- Who leads: one row. `epoch` grows with every take-over; the leader's transactions lock it against the next.
+-- Who leads: one row. `epoch` grows with every take-over, which waits for the transactions of the last leader.
 CREATE TABLE _rts_lease (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   epoch bigint NOT NULL,
   node text COLLATE "C" NOT NULL,
+  instance text COLLATE "C",                  -- the run of that node; NULL: it has given the lease back
   since timestamptz NOT NULL
 );
 
@@ -200,7 +201,5 @@ CREATE TABLE _rts_node (
   name text COLLATE "C" PRIMARY KEY,
   instance text COLLATE "C" NOT NULL,         -- one run of a node, so that two with one name are told apart
   started_at timestamptz NOT NULL,
-  seen_at timestamptz NOT NULL,
-  leads boolean NOT NULL DEFAULT false,
-  config text                                 -- digest of its objects and rules
+  seen_at timestamptz NOT NULL
 );

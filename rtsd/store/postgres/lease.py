@@ -1,0 +1,209 @@
+"""The lease: of the nodes that share a database, one leads.
+
+A node is alive while it renews its row, on the database's clock. The leader's transactions share a lock on
+the lease and name its epoch; a take-over needs that lock alone and increments the epoch. So the transactions
+of two leaders never overlap, and a leader that was frozen cannot write a row once another has taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+
+from rtsd.errors import AnotherInstance, LeaseLost
+from rtsd.store.database import Database
+from rtsd.store.engine import Lease, Node
+from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.sql import Translation
+
+log = structlog.get_logger("rtsd.store")
+
+RENEW_EVERY_S = 0.8
+"""Seconds between renewals, which also notice a database that is away."""
+DEAD_AFTER_S = 8
+"""Seconds without a renewal after which another node may lead."""
+SAME_NAME_S = 3.0
+"""Seconds in which a node that is alive renews its row."""
+
+_ALIVE = f"seen_at > clock_timestamp() - interval '{DEAD_AFTER_S} s'"
+_LEADER = (
+    f"EXISTS (SELECT 1 FROM _rts_node AS n WHERE n.name=l.node AND n.instance=l.instance AND n.{_ALIVE})"
+)
+_FREE = f"SELECT l.node, NOT {_LEADER} FROM _rts_lease AS l"
+_TAKE = (
+    "UPDATE _rts_lease AS l SET epoch = epoch + 1, node=?1, instance=?2, since=clock_timestamp()"
+    f" WHERE NOT {_LEADER} RETURNING epoch, since"
+)
+_END_LAST = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = (SELECT tableoid FROM _rts_lease)"
+    " AND mode = 'RowShareLock' AND granted AND pid <> pg_backend_pid()"
+)
+"""Ends the transactions of a leader that is dead for the lease. The idle-in-transaction time-out does not end
+one that was frozen within a pipeline, as the server then still waits for the rest of a command."""
+_NODES = (
+    "SELECT n.name, COALESCE(l.instance = n.instance, false), l.epoch, l.since, n.started_at, n.seen_at"
+    f" FROM _rts_node AS n LEFT JOIN _rts_lease AS l ON l.node = n.name WHERE n.{_ALIVE} ORDER BY n.name"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A node, and this run of it."""
+
+    name: str
+    instance: str
+
+
+class RowLease(Lease):
+    """Takes the lease, and renews it as a service."""
+
+    name = "lease"
+
+    def __init__(self, server: Server, internal_schema: str, node: str) -> None:
+        super().__init__()
+        self._server = server
+        self._translate = Translation(internal_schema).translate
+        self._me = Identity(node, "")
+        self._connection: Connection | None = None
+        self._watched: tuple[Database, ...] = ()
+        self.epoch = 0
+        self.since = ""
+        """When this node began to lead (ISO, UTC)."""
+
+    @property
+    def guard(self) -> str:
+        """The query, in a transaction, that finds the lease and keeps others from taking it over."""
+        return f"SELECT 1 FROM _rts_lease WHERE epoch = {self.epoch} FOR SHARE"
+
+    @property
+    def node(self) -> Node:
+        """This node, which leads."""
+        return Node(self._me.name, leader=True, epoch=self.epoch, since=self.since)
+
+    def watch(self, *databases: Database) -> None:
+        """Have a failed renewal count as a failed write of these, so that health shows it."""
+        self._watched = databases
+
+    async def acquire(self) -> None:
+        """Register the node, and wait until it leads.
+
+        Raises AnotherInstance if a node with this name is alive, and StoreError.
+        """
+        try:
+            await self._register()
+            said = None
+            while (leader := await self._take()) is not None:
+                if leader != said:
+                    log.info("standing by", node=self._me.name, leader=leader)
+                    said = leader
+                await asyncio.sleep(RENEW_EVERY_S)
+                await self._renew()
+        except psycopg.Error as error:
+            raise store_error(error, self._server.name) from error
+        log.info("leading", node=self._me.name, epoch=self.epoch)
+
+    async def step(self) -> float:
+        """Renew the lease. Raises LeaseLost once another node leads."""
+        try:
+            await self._renew()
+        except psycopg.Error as error:
+            for database in self._watched:
+                database.failure = database.failure or first_line(error)
+        return RENEW_EVERY_S
+
+    async def nodes(self) -> list[Node]:
+        """Return the nodes that are alive. Raises StoreError."""
+        try:
+            rows = await self._run(_NODES)
+        except psycopg.Error as error:
+            raise store_error(error, self._server.name) from error
+        return [
+            Node(
+                str(name),
+                leader=bool(leads),
+                epoch=int(str(epoch)) if leads else None,
+                since=str(since if leads else started_at),
+                seen_at=str(seen_at),
+            )
+            for name, leads, epoch, since, started_at, seen_at in rows
+        ]
+
+    async def release(self) -> None:
+        """Give the lease back, so that another node takes over at once."""
+        with suppress(psycopg.Error):
+            await self._run(
+                "UPDATE _rts_lease SET instance=NULL WHERE epoch=? AND instance=?",
+                self.epoch,
+                self._me.instance,
+            )
+            await self._run(
+                "DELETE FROM _rts_node WHERE name=? AND instance=?", self._me.name, self._me.instance
+            )
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _register(self) -> None:
+        look = f"SELECT instance, seen_at FROM _rts_node WHERE name=? AND {_ALIVE}"
+        before = await self._run(look, self._me.name)
+        if before:
+            await asyncio.sleep(SAME_NAME_S)
+            if await self._run(look, self._me.name) not in ([], before):
+                raise AnotherInstance(
+                    f"a node named {self._me.name} is running already on {self._server.name}",
+                    "stop it, or give each its own [node] name",
+                )
+        ((instance,),) = await self._run("SELECT gen_random_uuid()::text")
+        self._me = Identity(self._me.name, str(instance))
+        await self._run(
+            "INSERT INTO _rts_node (name, instance, started_at, seen_at)"
+            " VALUES (?1, ?2, clock_timestamp(), clock_timestamp()) ON CONFLICT (name) DO UPDATE"
+            " SET instance=excluded.instance, started_at=excluded.started_at, seen_at=excluded.seen_at",
+            self._me.name,
+            self._me.instance,
+        )
+
+    async def _take(self) -> str | None:
+        """Take the lease if nobody has it; else return who leads."""
+        found = await self._run(_FREE)
+        if not found:
+            await self._run(
+                "INSERT INTO _rts_lease (epoch, node, since) VALUES (0, '', clock_timestamp())"
+                " ON CONFLICT DO NOTHING"
+            )
+            return ""
+        ((leader, is_free),) = found
+        if not is_free:
+            return str(leader)
+        await self._run(_END_LAST)
+        taken = await self._run(_TAKE, self._me.name, self._me.instance)
+        if not taken:
+            return str(leader)
+        ((epoch, since),) = taken
+        self.epoch, self.since = int(str(epoch)), str(since)
+        return None
+
+    async def _renew(self) -> None:
+        renewed = await self._run(
+            "UPDATE _rts_node SET seen_at=clock_timestamp() WHERE name=? AND instance=? RETURNING 1",
+            self._me.name,
+            self._me.instance,
+        )
+        lost = self.epoch and not await self._run(
+            "SELECT 1 FROM _rts_lease WHERE epoch=? AND instance=?", self.epoch, self._me.instance
+        )
+        if lost or not renewed:
+            raise LeaseLost(
+                f"another node leads on {self._server.name} now", "rtsd starts again, and stands by"
+            )
+
+    async def _run(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._server.connect(application="rtsd lease")
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._translate(sql).encode(), parameters or None)
+            return await cursor.fetchall() if cursor.description else []

@@ -1,0 +1,102 @@
+"""Several daemons on one PostgreSQL database: one leads, another takes over, and none writes after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from rtsd.control import protocol
+from tests.support import postgres
+from tests.support.processes.nodes import Nodes
+from tests.support.processes.rig import standing
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(
+    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
+)
+TAKE_OVER_S = 15.0
+"""Contract section 9."""
+AFTER_STOP_S = 5.0
+RATE = 20
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A cluster of one's own."""
+    with postgres.cluster() as found:
+        yield found
+
+
+async def test_a_node_takes_over(url: str, measured: Callable[[str], None]) -> None:
+    """After a kill, a freeze and a stop amid pushes: in time, each in a new epoch, and nothing is lost."""
+    times = {}
+    async with standing({"Contact": 300, "Lead": 100}, interval="2s") as rig:
+        await rig.install_package()
+        nodes = Nodes(rig, url)
+        first = await (await nodes.launch("a")).ready()
+        await first.live()
+        await nodes.leads("a", 1.0)
+        await nodes.launch("b")
+        await rig.org.control("activity", {"rate": RATE, "objects": list(rig.objects), "seed": 4})
+        await eventually(lambda: _standing_by(nodes, "a"), "b stands by")
+
+        began = time.monotonic()
+        await nodes.running["a"].kill()
+        assert _epoch(await nodes.leads("b", TAKE_OVER_S)) == 2
+        times["kill"] = time.monotonic() - began
+        await nodes.launch("a")
+        await eventually(lambda: _standing_by(nodes, "b"), "a stands by")
+
+        began = time.monotonic()
+        nodes.freeze("b")
+        assert _epoch(await nodes.leads("a", TAKE_OVER_S)) == 3
+        times["freeze"] = time.monotonic() - began
+        assert await nodes.thaw("b") == 75
+        await nodes.launch("b")
+        await eventually(lambda: _standing_by(nodes, "a"), "b stands by")
+
+        began = time.monotonic()
+        assert await nodes.running["a"].terminate() == 0
+        assert _epoch(await nodes.leads("b", AFTER_STOP_S)) == 4
+        times["stop"] = time.monotonic() - began
+        await rig.org.control("activity", method="DELETE")
+        await rig.org.control("package/drain")
+        await nodes.running["b"].settled()
+        await eventually(lambda: _equal(nodes), "mirror and org are equal", 60)
+        measured(", ".join(f"take-over after a {what}: {s:.1f} s" for what, s in times.items()))
+
+
+async def test_a_name_that_is_alive_is_refused(url: str) -> None:
+    """Two nodes with one name could not be told apart."""
+    async with standing({"Contact": 5}) as rig:
+        nodes = Nodes(rig, url)
+        await (await nodes.launch("a")).ready()
+        twin = await nodes.launch("a")
+        assert await twin.process.wait() == 75
+        assert "a node named a is running already" in rig.log.read_text()
+
+
+async def test_a_leader_without_its_lease_writes_nothing(url: str) -> None:
+    """Once another epoch began, every transaction of the former leader is refused."""
+    async with standing({"Contact": 5}) as rig:
+        nodes = Nodes(rig, url)
+        daemon = await (await nodes.launch("a")).ready()
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE rts._rts_lease SET epoch = epoch + 1")
+        assert await daemon.process.wait() == 75
+
+
+def _epoch(status: protocol.Status) -> int | None:
+    return status.node.epoch if status.node is not None else None
+
+
+async def _standing_by(nodes: Nodes, leader: str) -> bool:
+    """Whether the leader knows of two nodes."""
+    return len(await nodes.running[leader].client.nodes()) == 2
+
+
+async def _equal(nodes: Nodes) -> bool:
+    return not await nodes.differences()
