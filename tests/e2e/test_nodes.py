@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
+import aiohttp
 import psycopg
 import pytest
 
@@ -69,6 +70,40 @@ async def test_a_node_takes_over(url: str, measured: Callable[[str], None]) -> N
         measured(", ".join(f"take-over after a {what}: {s:.1f} s" for what, s in times.items()))
 
 
+async def test_a_database_that_crashes(url: str, measured: Callable[[str], None]) -> None:
+    """Contract 9: 503 within 1 s, 200 within 5 s of the return, the daemon stays, and nothing is lost."""
+    async with standing({"Contact": 300}, interval="2s") as rig, aiohttp.ClientSession() as http:
+        await rig.install_package()
+        nodes = Nodes(rig, url)
+        daemon = await (await nodes.launch("a")).ready()
+        await daemon.live()
+        await nodes.leads("a", 1.0)
+        await rig.org.control("activity", {"rate": RATE, "objects": ["Contact"], "seed": 4})
+
+        async def readiness() -> int:
+            async with http.get(f"http://127.0.0.1:{nodes.ports['a']}/readyz") as answer:
+                return answer.status
+
+        async def until(status: int, within: float) -> float:
+            began = time.monotonic()
+            await eventually(lambda: _is(readiness(), status), f"{status}", within)
+            return time.monotonic() - began
+
+        await until(200, 5.0)
+        with postgres.crashed(url):
+            away = await until(503, 1.0)
+            async with http.get(f"http://127.0.0.1:{nodes.ports['a']}/livez") as answer:
+                assert answer.status == 200
+        back = await until(200, 5.0)
+        await rig.org.control("activity", method="DELETE")
+        await rig.org.control("package/drain")
+        await daemon.settled()
+        await eventually(lambda: _equal(nodes), "mirror and org are equal", 60)
+        answers = (await rig.org.stats())["pushes"]["answers"]
+        assert set(answers) == {"200", "503"}
+        measured(f"database crashed: 503 after {away:.2f} s, 200 after {back:.2f} s, answers {answers}")
+
+
 async def test_a_name_that_is_alive_is_refused(url: str) -> None:
     """Two nodes with one name could not be told apart."""
     async with standing({"Contact": 5}) as rig:
@@ -96,6 +131,10 @@ def _epoch(status: protocol.Status) -> int | None:
 async def _standing_by(nodes: Nodes, leader: str) -> bool:
     """Whether the leader knows of two nodes."""
     return len(await nodes.running[leader].client.nodes()) == 2
+
+
+async def _is(asked: Awaitable[int], wanted: int) -> bool:
+    return await asked == wanted
 
 
 async def _equal(nodes: Nodes) -> bool:

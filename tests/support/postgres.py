@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from rtsd.store.postgres.engine import PostgresEngine
@@ -39,19 +40,13 @@ def binaries() -> Path | None:
 @contextmanager
 def cluster(*options: str) -> Iterator[str]:
     """Start a cluster, reached by a socket in its directory; yield the URL of a database there."""
-    programs = binaries()
-    assert programs is not None, "PostgreSQL is not installed"
     place = Path(tempfile.mkdtemp(prefix="rtspg"))
-    user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
-    if user:
+    if os.geteuid() == 0:
         shutil.chown(place, "postgres")
-    data = place / "data"
     try:
-        made = ("-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-        _run(*user, programs / "initdb", *made)
-        settings = ["-k", str(place), "-c", "listen_addresses=", "-c", "max_connections=300", *options]
-        start = ("-D", data, "-l", place / "log", "-w", "-o", " ".join(settings), "start")
-        _run(*user, programs / "pg_ctl", *start)
+        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        _run("initdb", "-D", place / "data", *made)
+        _start(place, *options)
         try:
             admin = f"postgresql:///postgres?host={place}&user=postgres"
             with psycopg.connect(admin, autocommit=True) as connection:
@@ -59,13 +54,38 @@ def cluster(*options: str) -> Iterator[str]:
                 connection.execute("CREATE DATABASE mirrors OWNER rts")
             yield f"postgresql:///mirrors?host={place}&user=rts"
         finally:
-            _run(*user, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+            _stop(place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _run(*command: object) -> None:
-    done = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+@contextmanager
+def crashed(url: str) -> Iterator[None]:
+    """Have the cluster of a URL crash, and recover at the end."""
+    place = Path(str(conninfo_to_dict(url)["host"]))
+    _stop(place)
+    try:
+        yield
+    finally:
+        _start(place)
+
+
+def _start(place: Path, *options: str) -> None:
+    settings = ("-k", str(place), "-c", "listen_addresses=", "-c", "max_connections=300", *options)
+    _run("pg_ctl", "-D", place / "data", "-l", place / "log", "-w", "-o", " ".join(settings), "start")
+
+
+def _stop(place: Path) -> None:
+    _run("pg_ctl", "-D", place / "data", "-m", "immediate", "stop")
+
+
+def _run(program: str, *arguments: object) -> None:
+    """Run one of PostgreSQL's programs, not as root, which it refuses."""
+    programs = binaries()
+    assert programs is not None, "PostgreSQL is not installed"
+    user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+    command = [str(word) for word in (*user, programs / program, *arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
