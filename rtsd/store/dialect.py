@@ -6,6 +6,9 @@ from typing import Protocol
 
 from rtsd.core.schema import Kind
 
+Key = int | str
+"""A value of the column in whose order rows are visited."""
+
 
 def quoted(name: str) -> str:
     """Return an identifier quoted for SQL."""
@@ -37,6 +40,14 @@ class Dialect(Protocol):
     @property
     def millis_type(self) -> str:
         """The declared type of a column of milliseconds since 1970."""
+
+    @property
+    def key(self) -> str:
+        """The column in whose order an object's rows are visited: the one that its table is found by."""
+
+    @property
+    def before_keys(self) -> Key:
+        """A value of that column before every other."""
 
     def emptied(self, table: str, column: str, index: str, new_type: str) -> list[str]:
         """The statements that give a column another type, without its values."""

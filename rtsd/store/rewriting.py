@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsd.store.database import Tx
-from rtsd.store.dialect import quoted
+from rtsd.store.dialect import Key, quoted
 
 ROWS_AT_ONCE = 2_000
 """Rows of an object in one transaction."""
 
-Cursor = int | str
 Rewrite = Callable[[str | None, Any], Any]
 """Takes the object's name, if the place knows it, and the content; returns the new content."""
 
@@ -29,7 +28,7 @@ class Place:
     name: str
     select: str
     update: str
-    first: Cursor = 0
+    first: Key = 0
     parameters: tuple[str, ...] = ()
     """Of both statements, before the others."""
     at_once: int = 1_000
@@ -77,9 +76,7 @@ def tombstones(object_name: str) -> Place:
     )
 
 
-async def rewrite_documents(
-    tx: Tx, place: Place, after: Cursor, rewrite: Rewrite
-) -> tuple[int, Cursor | None]:
+async def rewrite_documents(tx: Tx, place: Place, after: Key, rewrite: Rewrite) -> tuple[int, Key | None]:
     """Rewrite a batch of texts; return how many changed, and the last key, None at the end."""
     rows = await tx.fetch(place.select, (*place.parameters, after, place.at_once))
     new = [(key, content, rewrite(name, content)) for key, name, content in rows]
@@ -89,12 +86,13 @@ async def rewrite_documents(
 
 
 async def rewrite_rows(
-    tx: Tx, object_name: str, rewrites: Sequence[tuple[str, Callable[[Any], Any]]], after: Cursor
-) -> tuple[int, Cursor | None]:
+    tx: Tx, object_name: str, rewrites: Sequence[tuple[str, Callable[[Any], Any]]], after: Key
+) -> tuple[int, Key | None]:
     """Rewrite some columns of a batch of an object's rows; return as `rewrite_documents` does."""
     table, columns = tx.dialect.table(object_name), [quoted(name) for name, _ in rewrites]
+    place = tx.dialect.key
     rows = await tx.fetch(
-        f"SELECT rowid, {', '.join(columns)} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        f"SELECT {place}, {', '.join(columns)} FROM {table} WHERE {place} > ? ORDER BY {place} LIMIT ?",
         (after, ROWS_AT_ONCE),
     )
     changed = []
@@ -106,5 +104,5 @@ async def rewrite_rows(
         if new != values:
             changed.append((*new, key))
     assignments = ", ".join(f"{column}=?" for column in columns)
-    await tx.executemany(f"UPDATE {table} SET {assignments} WHERE rowid=?", changed)
+    await tx.executemany(f"UPDATE {table} SET {assignments} WHERE {place}=?", changed)
     return len(changed), rows[-1][0] if rows else None

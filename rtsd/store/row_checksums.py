@@ -2,8 +2,11 @@
 
 `rtsd verify` computes them, outside the write path: it compares each row with its checksum, then adds
 checksums for rows written since. A row with the recorded version (its times of observation) must have the
-recorded Id and values, and a record that rtsd deleted has left a tombstone. Rows are compared one by one only
-in blocks whose digest is another.
+recorded values, and a record that rtsd deleted has left a tombstone. Rows are compared one by one only in
+blocks whose digest is another.
+
+A block has the rows after the key that names it, up to the key that names the next block; the last block has
+no end. So every row is in one block, wherever its key sorts, and a block that has grown is split.
 """
 
 from __future__ import annotations
@@ -17,10 +20,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtsd.store import mirror
-from rtsd.store.database import Database, Queries, Tx
+from rtsd.store.database import Database, Queries, Row, Tx
+from rtsd.store.dialect import Key
 from rtsd.store.schema import Table
 
 BLOCK = 1_024
+"""Rows of a new block."""
+MOST = BLOCK + BLOCK // 2
+"""A block with as many rows is split."""
 
 
 class _Checksum(NamedTuple):
@@ -31,11 +38,8 @@ class _Checksum(NamedTuple):
     values: bytes
 
 
-_Block = dict[int, _Checksum]
-"""Checksums by the row's place in its block."""
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Block).decode
+_decode = msgspec.msgpack.Decoder(dict[int, _Checksum]).decode
 _FORMAT = "id, version, values"
 """Part of the signature, so that checksums of an earlier format are ignored."""
 
@@ -51,6 +55,34 @@ class Checked:
     """Ids of rows that changed without a write: other values, another Id, or gone."""
 
 
+@dataclass(slots=True)
+class _Block:
+    """A block as it was stored, and its rows as they are."""
+
+    begin: Key
+    """The key that names it."""
+    end: Key | None
+    """The last key that it may have, which names the next block; None if it is the last."""
+    rows: list[Row]
+    is_cut: bool
+    """Whether more rows follow, so that it has to be split."""
+    checksums: bytes
+    """The stored checksums; empty if there are none."""
+    digest: bytes | None
+    """The stored digest of all rows; None if each has to be compared."""
+
+
+@dataclass(slots=True)
+class _Compared:
+    """The checksums of a block's rows, and what they tell."""
+
+    checksums: list[_Checksum] = field(default_factory=list)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+    """Ids without a row, each with those that may have replaced it."""
+    rest: list[_Checksum] = field(default_factory=list)
+    """Stored checksums that belong to the next block, if this one is split."""
+
+
 async def check(database: Database, table: Table, columns: Sequence[str]) -> Checked:
     """Compare every row with its checksum, and add missing checksums.
 
@@ -58,25 +90,29 @@ async def check(database: Database, table: Table, columns: Sequence[str]) -> Che
     """
     signature = blake2b("\0".join((_FORMAT, *columns)).encode(), digest_size=16).hexdigest()
     result = Checked()
+    async with database.transaction() as tx:
+        await tx.execute(
+            "DELETE FROM _rts_row_checksum WHERE object=? AND columns<>?", (table.name, signature)
+        )
     async with database.apart() as reader:
-        ((last,),) = await reader.fetch(f"SELECT MAX(rowid) FROM {table.sql_name}")
-        blocks = (last or 0) // BLOCK + 1
-        for block in range(max(blocks, await _blocks(reader, table, signature))):
-            rows = await _rows(reader, table, columns, block)
-            key = (table.name, block, signature)
-            stored, known = await _stored(reader, key)
-            digest = await asyncio.to_thread(_digest, rows)
-            if stored and digest == known:
-                result.rows += len(rows)
-                result.checksummed += len(rows)
+        begin: Key | None = table.dialect.before_keys
+        while begin is not None:
+            block = await _read(reader, table, columns, begin)
+            begin = block.end
+            digest = await asyncio.to_thread(_digest, block.rows)
+            if digest == block.digest or not (block.rows or block.checksums):
+                result.rows += len(block.rows)
+                result.checksummed += len(block.rows)
                 continue
-            before = _decode(stored) if stored else {}
             broken = len(result.broken)
-            checksums, displaced = await asyncio.to_thread(_compare, rows, before, result)
-            if displaced:
-                await _judge_displaced(reader, table, displaced, result)
-            is_sound = len(result.broken) == broken
-            await _store(database, (*key, _encode(checksums), digest if is_sound else None))
+            found = await asyncio.to_thread(_compare, block, result)
+            if found.gone:
+                await _judge_gone(reader, table, found.gone, result)
+            sound = digest if len(result.broken) == broken else None
+            async with database.transaction() as tx:
+                await _store(tx, (table.name, block.begin, signature), found.checksums, sound)
+                if found.rest:
+                    await _store(tx, (table.name, block.end, signature), found.rest, None)
     return result
 
 
@@ -91,75 +127,80 @@ async def forget_in(tx: Tx, object_name: str) -> None:
     await tx.execute("DELETE FROM _rts_row_checksum WHERE object=?", (object_name,))
 
 
-async def _rows(reader: Queries, table: Table, columns: Sequence[str], block: int) -> list[tuple[Any, ...]]:
-    names = table.list_of(columns)
-    return await reader.fetch(
-        f"SELECT rowid, Id, _rts_seen, _rts_until, {names} FROM {table.sql_name}"
-        " WHERE rowid >= ? AND rowid < ? ORDER BY rowid",
-        (block * BLOCK, (block + 1) * BLOCK),
+async def _read(reader: Queries, table: Table, columns: Sequence[str], begin: Key) -> _Block:
+    """Read a block, or as many rows as make a new one."""
+    name = (table.name, begin)
+    stored = await reader.fetch(
+        "SELECT checksums, digest FROM _rts_row_checksum WHERE object=? AND block=?", name
     )
-
-
-async def _stored(reader: Queries, key: tuple[str, int, str]) -> tuple[bytes, bytes | None]:
-    """Return a block's checksums, empty if there are none, and its digest."""
+    ((end,),) = await reader.fetch(
+        "SELECT MIN(block) FROM _rts_row_checksum WHERE object=? AND block>?", name
+    )
+    key, most = table.dialect.key, MOST if stored else BLOCK
+    until, bounds = ("", (begin,)) if end is None else (f" AND {key} <= ?", (begin, end))
     rows = await reader.fetch(
-        "SELECT checksums, digest FROM _rts_row_checksum WHERE object=? AND block=? AND columns=?", key
+        f"SELECT {key}, Id, _rts_seen, _rts_until, {table.list_of(columns)} FROM {table.sql_name}"
+        f" WHERE {key} > ?{until} ORDER BY {key} LIMIT {most}",
+        bounds,
     )
-    return rows[0] if rows else (b"", None)
+    checksums, digest = stored[0] if stored else (b"", None)
+    if is_cut := len(rows) == most:
+        rows, end = rows[:BLOCK], rows[BLOCK - 1][0]
+    return _Block(begin, end, rows, is_cut, checksums, digest)
 
 
-async def _blocks(reader: Queries, table: Table, signature: str) -> int:
-    """Return the number of blocks with checksums: the last rows may be gone."""
-    ((last,),) = await reader.fetch(
-        "SELECT MAX(block) FROM _rts_row_checksum WHERE object=? AND columns=?", (table.name, signature)
-    )
-    return 0 if last is None else int(last) + 1
-
-
-def _compare(rows: list[tuple[Any, ...]], before: _Block, result: Checked) -> tuple[_Block, dict[str, str]]:
-    """Return the block's checksums, and the Ids that are not in their place, each with that which is.
+def _compare(block: _Block, result: Checked) -> _Compared:
+    """Compare the rows of a block with their checksums.
 
     A row with broken values keeps its old checksum and is reported until it is written.
     """
-    checksums: _Block = {}
-    displaced = {checksum.id: "" for checksum in before.values()}
-    for row in rows:
-        place = row[0] % BLOCK
+    compared = _Compared()
+    stored = _decode(block.checksums).values() if block.checksums else ()
+    gone = {checksum.id: checksum for checksum in stored}
+    added: dict[bytes, list[str]] = {}
+    for row in block.rows:
         found = _Checksum(row[1], _digest(row[2:4]), _digest(row[4:]))
-        known = before.get(place)
-        if known is not None and known.id == found.id:
-            displaced.pop(known.id)
-            if known.version == found.version:
-                result.checksummed += 1
-                if known.values != found.values:
-                    result.broken.append(found.id)
-                    found = known
-        elif known is not None and known.version == found.version:
-            displaced[known.id] = found.id
-        checksums[place] = found
-    result.rows += len(rows)
-    return checksums, displaced
+        known = gone.pop(found.id, None)
+        if known is None:
+            added.setdefault(found.version, []).append(found.id)
+        elif known.version == found.version:
+            result.checksummed += 1
+            if known.values != found.values:
+                result.broken.append(found.id)
+                found = known
+        compared.checksums.append(found)
+    result.rows += len(block.rows)
+    if block.is_cut:
+        compared.rest = list(gone.values())
+    else:
+        compared.gone = {known.id: added.pop(known.version, []) for known in gone.values()}
+    return compared
 
 
-async def _judge_displaced(
-    reader: Queries, table: Table, displaced: Mapping[str, str], result: Checked
+async def _judge_gone(
+    reader: Queries, table: Table, gone: Mapping[str, Sequence[str]], result: Checked
 ) -> None:
     """Report Ids that are gone although nothing deleted them, and the Ids that overwrote them."""
-    explained = await mirror.known_ids(reader, table, list(displaced))
-    for record_id, instead in displaced.items():
+    explained = await mirror.known_ids(reader, table, list(gone))
+    for record_id, instead in gone.items():
         if record_id not in explained:
-            result.broken += [record_id, instead] if instead else [record_id]
+            result.broken += [record_id, *instead]
 
 
 def _digest(values: Sequence[Any]) -> bytes:
     return blake2b(_encode(values), digest_size=8).digest()
 
 
-async def _store(database: Database, checksums: tuple[str, int, str, bytes, bytes | None]) -> None:
-    async with database.transaction() as tx:
-        await tx.execute(
-            "INSERT INTO _rts_row_checksum (object, block, columns, checksums, digest)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, block) DO UPDATE SET columns=excluded.columns,"
-            " checksums=excluded.checksums, digest=excluded.digest",
-            checksums,
-        )
+async def _store(
+    tx: Tx, key: tuple[str, Key | None, str], checksums: Sequence[_Checksum], digest: bytes | None
+) -> None:
+    """Store a block, or delete one without rows."""
+    if not checksums:
+        await tx.execute("DELETE FROM _rts_row_checksum WHERE object=? AND block=? AND columns=?", key)
+        return
+    await tx.execute(
+        "INSERT INTO _rts_row_checksum (object, block, columns, checksums, digest)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, block) DO UPDATE SET columns=excluded.columns,"
+        " checksums=excluded.checksums, digest=excluded.digest",
+        (*key, _encode(dict(enumerate(checksums))), digest),
+    )

@@ -25,11 +25,12 @@ from rtsd.errors import MalformedPush, StoreError
 from rtsd.store import meta, objects, rewriting, row_checksums
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Queries, Tx
+from rtsd.store.dialect import Key
 from rtsd.store.engine import Engine
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.store.objects import StoredObject
-from rtsd.store.rewriting import Cursor, Place
+from rtsd.store.rewriting import Place
 from rtsd.store.schema import Table
 from rtsd.sync import privacy_message
 
@@ -51,7 +52,7 @@ class _Change(msgspec.Struct):
     now: dict[str, FieldRules]
     place: str = ""
     """The place that is being rewritten; those before it are done."""
-    after: Cursor | None = None
+    after: Key | None = None
     """The last key that was rewritten there; None before the first."""
     counts: dict[str, dict[str, int]] = {}
     """What was rewritten, by object (lower-cased) and place."""
@@ -151,7 +152,7 @@ async def _rewrite(
         await meta.put(tx, _PROGRESS, msgspec.json.encode(change).decode())
         if any(stored.table for stored in known.values() if stored.name.lower() in active):
             await meta.put(tx, _ERASE, "due")  # free pages may have what no place has any more
-    steps = list(_steps(active, known))
+    steps = list(_steps(active, known, database.dialect.before_keys))
     names = [step.name for step in steps]
     change.place = change.place or names[0]
     while change.place != _DONE:
@@ -179,13 +180,15 @@ class _Step:
 
     name: str
     place: str
-    first: Cursor
-    rewrite: Callable[[Tx, Cursor], Awaitable[tuple[Touched, Cursor | None]]]
+    first: Key
+    rewrite: Callable[[Tx, Key], Awaitable[tuple[Touched, Key | None]]]
     """Rewrites a batch after a key, and returns the last key."""
 
 
-def _steps(active: Mapping[str, Rewriter], known: Mapping[str, StoredObject]) -> Iterator[_Step]:
-    """Yield every place."""
+def _steps(
+    active: Mapping[str, Rewriter], known: Mapping[str, StoredObject], before_rows: Key
+) -> Iterator[_Step]:
+    """Yield every place; `before_rows` is before the keys of all rows."""
     for place in rewriting.DOCUMENTS:
         yield _of_texts(place, place.name, lambda name, body, touched: _document(active, name, body, touched))
     yield _of_texts(
@@ -198,11 +201,11 @@ def _steps(active: Mapping[str, Rewriter], known: Mapping[str, StoredObject]) ->
                 "tombstones",
                 lambda name, text, touched: _values(active, name, text, touched),
             )
-            yield _of_rows(stored.name, active[stored.name.lower()])
+            yield _of_rows(stored.name, active[stored.name.lower()], before_rows)
 
 
 def _of_texts(place: Place, kind: str, rewrite: Callable[[str | None, Any, Touched], Any]) -> _Step:
-    async def batch(tx: Tx, after: Cursor) -> tuple[Touched, Cursor | None]:
+    async def batch(tx: Tx, after: Key) -> tuple[Touched, Key | None]:
         touched = Touched()
         _, last = await rewriting.rewrite_documents(
             tx, place, after, lambda name, content: rewrite(name, content, touched)
@@ -212,8 +215,8 @@ def _of_texts(place: Place, kind: str, rewrite: Callable[[str | None, Any, Touch
     return _Step(place.name, kind, place.first, batch)
 
 
-def _of_rows(name: str, rewriter: Rewriter) -> _Step:
-    async def batch(tx: Tx, after: Cursor) -> tuple[Touched, Cursor | None]:
+def _of_rows(name: str, rewriter: Rewriter, first: Key) -> _Step:
+    async def batch(tx: Tx, after: Key) -> tuple[Touched, Key | None]:
         columns = await tables.own_columns(tx, name)
         rewrites = [(column, found) for column in columns if (found := rewriter.rewrite(column)) is not None]
         if not rewrites:
@@ -221,7 +224,7 @@ def _of_rows(name: str, rewriter: Rewriter) -> _Step:
         count, last = await rewriting.rewrite_rows(tx, name, rewrites, after)
         return Touched({name.lower(): count} if count else {}), last
 
-    return _Step(f"rows {name}", "rows", 0, batch)
+    return _Step(f"rows {name}", "rows", first, batch)
 
 
 def _values(active: Mapping[str, Rewriter], name: str | None, text: str, touched: Touched) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from rtsd.core.schema import Kind
-from rtsd.store.dialect import quoted
+from rtsd.store.dialect import Key, quoted
 
 MAX_NAME = 63
 """Bytes of a name (https://www.postgresql.org/docs/current/sql-syntax-lexical.html, NAMEDATALEN)."""
@@ -60,6 +60,8 @@ class Postgres:
 
     id_type = 'text COLLATE "C"'
     millis_type = "bigint"
+    key = "id"
+    before_keys: Key = ""
 
     def __init__(self, schema: str) -> None:
         self.schema = schema

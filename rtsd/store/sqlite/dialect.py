@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtsd.core.schema import Kind
-from rtsd.store.dialect import quoted
+from rtsd.store.dialect import Key, quoted
 
 _DECLARED = {Kind.BOOLEAN: "INTEGER", Kind.INT: "INTEGER", Kind.REAL: "REAL"}
 FROM_CSV = {
@@ -22,6 +22,8 @@ class Sqlite:
 
     id_type = "TEXT"
     millis_type = "INTEGER"
+    key = "rowid"
+    before_keys: Key = 0
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, quoted."""

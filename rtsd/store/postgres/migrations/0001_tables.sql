@@ -157,9 +157,9 @@ CREATE TABLE _rts_sweep (
 -- What `rtsd verify` saw of each row, so that the next one can tell values that changed without a write.
 CREATE TABLE _rts_row_checksum (
   object text COLLATE "C" NOT NULL,
-  block bigint NOT NULL,
+  block text COLLATE "C" NOT NULL,            -- the id after which its rows begin; they end where the next begins
   columns text NOT NULL,                      -- digest of the columns that were digested
-  checksums bytea NOT NULL,                   -- MessagePack: for each row its place, version and values, digested
+  checksums bytea NOT NULL,                   -- MessagePack: for each row its id, version and values, digested
   digest bytea,                               -- of all rows; NULL: look at each
   PRIMARY KEY (object, block)
 );
