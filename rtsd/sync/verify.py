@@ -169,10 +169,11 @@ class Verifier:
 
 
 def signing_key(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
-    """Return the key in the file, created on first use, readable only by its owner.
+    """Return the key in the file, created on first use with its directory, readable only by its owner.
 
     Raises Conflict if others can read it or it has the wrong length.
     """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:

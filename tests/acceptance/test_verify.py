@@ -9,10 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rtsd.cli import main
+from rtsd.config.engine import engine_of
 from rtsd.control.protocol import DriftCounts, Verification
 from rtsd.core.certificate import is_intact
 from tests.support.inprocess.stand import Stand, Standing
+from tests.support.mirror import ENGINE, sqlite_only
 
 
 async def verify(org: Stand, *, certify: bool = False) -> Verification:
@@ -22,7 +26,12 @@ async def verify(org: Stand, *, certify: bool = False) -> Verification:
 
 
 async def flip(org: Stand, text: str) -> None:
-    """Flip one bit of a stored value, in the file itself, while the daemon is down."""
+    """Flip one bit of a stored value, in the file itself if there is one, while the daemon is down."""
+    if ENGINE == "postgres":
+        flipped = chr(ord(text[0]) ^ 1) + text[1:]
+        change = "UPDATE Lead SET Description=replace(Description, ?, ?)"
+        await org.sabotage(change, text, flipped)
+        return
     await org.stop()
     stored = org.mirror.read_bytes()
     place = stored.index(text.encode())
@@ -87,6 +96,7 @@ def damage(inbox: Path) -> None:
         file.execute(change, (loose, strict))
 
 
+@sqlite_only
 async def test_a_damaged_inbox_is_found(stand: Standing) -> None:
     """The file is checked as the mirror's is, and the finding names it."""
     org = await (await stand({"Lead": 20})).loaded()
@@ -160,14 +170,17 @@ async def test_rows_that_are_gone_or_renamed_are_named(stand: Standing) -> None:
     assert (found.ok, found.objects[0].broken) == (True, []), "what rtsd deleted is not missed"
 
 
-async def test_a_certificate_can_be_checked(stand: Standing, capsys: Any) -> None:
+async def test_a_certificate_can_be_checked(
+    stand: Standing, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is signed by a key that only its owner can read; whatever is changed in it shows."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     org = await (await stand({"Lead": 100})).loaded()
     org.advance(3_600)
     path = org.place / "mirror.cert.json"
     words = ["verify", "--socket", str(org.place / "rtsd.sock"), "--certificate", str(path)]
     assert await asyncio.to_thread(main, words) == 0
-    key = org.place / "mirror.db.key"
+    key = engine_of(org.configuration()).key_file
     assert key.stat().st_mode & 0o777 == 0o600
     stated = json.loads(path.read_text())
     assert is_intact(stated)
