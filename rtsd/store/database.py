@@ -153,7 +153,7 @@ class Database(ABC):
 
     @abstractmethod
     async def erase_free_space(self) -> None:
-        """Make sure that former values are nowhere in the storage. Raises StoreError."""
+        """Make sure that nobody can read former values, as far as the engine allows. Raises StoreError."""
 
     @abstractmethod
     async def close(self) -> None:

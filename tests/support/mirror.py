@@ -20,6 +20,7 @@ ENGINE = os.environ.get("RTS_TEST_STORE", "sqlite")
 """The engine of this run."""
 
 sqlite_only = pytest.mark.skipif(ENGINE != "sqlite", reason="about SQLite's file and library")
+postgres_only = pytest.mark.skipif(ENGINE != "postgres", reason="about PostgreSQL's tables")
 
 
 class Mirror(Protocol):

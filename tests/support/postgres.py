@@ -131,6 +131,25 @@ class PostgresMirror:
             found = connection.execute(tables, (self.schema, self.internal)).fetchall()
             return b"".join(_copied(connection, *table) for table in found)
 
+    def connected(self) -> psycopg.Connection[Any]:
+        """Connect to it, as the user that rtsd connects as."""
+        return psycopg.connect(self.url)
+
+    def former(self, table: str) -> bytes:
+        """Return the row versions in a table's pages, those that no query sees included."""
+        pages = "generate_series(0, pg_relation_size(%s::regclass) / 8192 - 1) AS page"
+        items = "heap_page_items(get_raw_page(%s, page::int))"
+        with psycopg.connect(self.url.replace("user=rts", "user=postgres")) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pageinspect SCHEMA public")
+            connection.execute("SET search_path = public")
+            ((schema,),) = connection.execute(
+                "SELECT schemaname FROM pg_tables WHERE tablename = %s AND schemaname IN (%s, %s)",
+                (table, self.schema, self.internal),
+            ).fetchall()
+            name = f"{schema}.{table}"
+            rows = connection.execute(f"SELECT t_data FROM {pages}, {items}".encode(), (name, name))
+            return b"".join(data for (data,) in rows if data)
+
     def _rows(self, statement: str, parameters: tuple[object, ...]) -> list[StoredRow]:
         with psycopg.connect(self.url, row_factory=dict_row) as connection:
             return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]

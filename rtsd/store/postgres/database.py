@@ -18,6 +18,7 @@ from rtsd.store.postgres.lease import RowLease
 from rtsd.store.postgres.loader import CopyLoader
 from rtsd.store.postgres.server import Connection, Server
 from rtsd.store.postgres.sql import Translation
+from rtsd.store.postgres.vacuum import remove_former_rows
 from rtsd.store.schema import Table
 
 _BEGIN = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '8s'"
@@ -102,6 +103,7 @@ class PostgresDatabase(Database):
         super().__init__(server.name, dialect)
         self.server = server
         self.translation = Translation(internal_schema)
+        self._schemas = (dialect.schema, internal_schema)
         self._reader = Reader(server, dialect, self.translation)
         self._writer: Connection | None = None
         self._lease = lease
@@ -131,7 +133,11 @@ class PostgresDatabase(Database):
         return []
 
     async def erase_free_space(self) -> None:
-        """Do nothing: autovacuum and the server's WAL settings decide how long former values stay."""
+        """Remove the former versions of rows, which no query can read from then on. Raises StoreError.
+
+        Their bytes stay in the free space of pages until other rows need it, and in the WAL and its archive.
+        """
+        await remove_former_rows(self.server, self._schemas)
 
     async def close(self) -> None:
         """Close the connections, and give the lease back."""
