@@ -66,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if ENGINE == "postgres" and not hasattr(config, "workerinput"):
         from tests.support import postgres
 
+        if postgres.binaries() is None:
+            pytest.exit(f"skipped: {postgres.MISSING}", returncode=0)
         stack = config.stash[_cluster] = ExitStack()
         os.environ[postgres.URL] = stack.enter_context(postgres.cluster("-F"))  # without fsync: it is faster
 

@@ -25,6 +25,8 @@ from rtsd.workflows.demo.compare import Difference, compare_rows
 
 URL = "RTS_TEST_POSTGRES"
 """The variable with the cluster's URL, which workers inherit."""
+MISSING = "PostgreSQL is not installed; get it with: apt-get install postgresql"
+"""Why tests on it are skipped."""
 _BIN = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/bin")
 
 

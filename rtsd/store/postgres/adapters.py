@@ -6,6 +6,7 @@ Results come in binary, which depends neither on a session's time zone nor on it
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from struct import unpack
 from typing import Any
 
@@ -58,9 +59,14 @@ class _Time(Loader):
 class _Number(NumericBinaryLoader):
     """Reads sums and averages as Python's own numbers."""
 
-    def load(self, data: Buffer) -> Any:
-        found = super().load(data)
-        return int(found) if found == found.to_integral_value() else float(found)
+    def load(self, data: Buffer) -> int | float:  # type: ignore[override]
+        return number(super().load(data))
+
+
+def number(value: Decimal) -> int | float:
+    """Return a numeric as Python's own number: an integer if it is one of 64 bits."""
+    is_integer = value.is_finite() and abs(value) < 1 << 63 and value == value.to_integral_value()
+    return int(value) if is_integer else float(value)
 
 
 def register(context: Any) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import datetime, time
+from decimal import Decimal
 
 import msgspec
 import psycopg
 
+from rtsd.core.instant import to_iso
 from rtsd.errors import UsageError
 from rtsd.store.dialect import quoted
+from rtsd.store.postgres.adapters import number
 from rtsd.store.postgres.errors import first_line, store_error
 from rtsd.store.postgres.server import Connection, Server
 
@@ -43,11 +47,11 @@ _UNSAFE = (
 
 
 class PostgresAnswers:
-    """Runs queries on the schema of the mirror."""
+    """Runs queries on both schemas."""
 
-    def __init__(self, server: Server, schema: str) -> None:
+    def __init__(self, server: Server, schema: str, internal_schema: str) -> None:
         self._server = server
-        self._schema = schema
+        self._path = f"{quoted(schema)}, {quoted(internal_schema)}, pg_catalog"
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, sql: str) -> bytes:
@@ -79,7 +83,7 @@ class PostgresAnswers:
         await connection.execute(
             "BEGIN READ ONLY;"
             f" SET LOCAL statement_timeout = '{TIME_LIMIT_S:.0f}s';"
-            f" SET LOCAL search_path = {quoted(self._schema)}, pg_catalog".encode()
+            f" SET LOCAL search_path = {self._path}".encode()
         )
         unsafe = await (await connection.execute(_UNSAFE, (called,))).fetchone()
         if unsafe is not None:
@@ -94,7 +98,7 @@ class PostgresAnswers:
         encoded = msgspec.json.encode(
             {
                 "columns": columns,
-                "rows": [_plain(row) for row in rows[:MAX_ROWS]],
+                "rows": [[_plain(value) for value in row] for row in rows[:MAX_ROWS]],
                 "truncated": len(rows) > MAX_ROWS,
             }
         )
@@ -105,9 +109,17 @@ class PostgresAnswers:
         return encoded
 
 
-def _plain(row: tuple[object, ...]) -> list[object]:
-    plain = (str, int, float, bool, type(None), list, dict)
-    return [value if isinstance(value, plain) else str(value) for value in row]
+def _plain(value: object) -> object:
+    """Return a value in the mirror's forms (contract section 4) as far as JSON has them, else as text."""
+    if isinstance(value, str | bytes | int | float | None | list | dict):
+        return value
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, datetime):
+        return to_iso(int(value.timestamp() * 1000)) if value.tzinfo else value.isoformat()
+    if isinstance(value, time):
+        return f"{value.isoformat(timespec='milliseconds')}Z"
+    return str(value)
 
 
 def _called(sql: str) -> list[str]:

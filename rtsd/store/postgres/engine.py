@@ -93,7 +93,7 @@ class PostgresEngine(Engine):
 
     def answers(self) -> PostgresAnswers:
         """Return what runs queries, in read-only transactions."""
-        return PostgresAnswers(self._server, self._dialect.schema)
+        return PostgresAnswers(self._server, self._dialect.schema, self._internal)
 
     async def copy(self, progress: Progress) -> Path:
         """Refuse: PostgreSQL has tools of its own for this."""

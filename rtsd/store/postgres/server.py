@@ -42,12 +42,14 @@ class Server:
     def of(cls, url: str, password: str | None = None) -> Server:
         """Return the server of a URL. Raises ConfigError for one that libpq does not understand."""
         try:
-            given = conninfo_to_dict(url)
-        except psycopg.ProgrammingError as error:
+            given = conninfo_to_dict(url) if url.startswith(("postgresql://", "postgres://")) else None
+        except psycopg.ProgrammingError:
+            given = None
+        if given is None:  # libpq's reason may quote the password
             raise ConfigError(
-                f"[store] url is not a PostgreSQL URL: {first_line(error)}",
-                'write it as "postgresql://user@host:5432/database"',
-            ) from None
+                "[store] url is not a PostgreSQL URL",
+                'write it as "postgresql://user@host:5432/database", and % in a value as %25',
+            )
         settings = {key: str(value) for key, value in {**_SETTINGS, **given}.items() if value is not None}
         if "," in str(given.get("host", "")) or "," in str(given.get("hostaddr", "")):
             settings.setdefault("target_session_attrs", "read-write")
@@ -58,7 +60,7 @@ class Server:
     async def connect(self, *, application: str = "rtsd") -> Connection:
         """Connect; transactions begin and end explicitly. Raises psycopg.Error."""
         connection = await AsyncConnection.connect(
-            make_conninfo(self.conninfo, application_name=application),
+            make_conninfo(self.conninfo, application_name=application, client_encoding="UTF8"),
             autocommit=True,
             prepare_threshold=None,  # a prepared statement belongs to a session, which PgBouncer may change
             cursor_factory=AsyncRawCursor,

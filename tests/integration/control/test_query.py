@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from rtsd.store.postgres import answers
 from rtsd.store.sqlite import query
 from tests.support.inprocess.control import Socket
+from tests.support.mirror import ENGINE, sqlite_only
 
 
 async def test_a_select_answers_columns_and_rows(socket: Socket) -> None:
@@ -51,7 +53,8 @@ async def test_anything_else_is_refused(socket: Socket, sql: str) -> None:
 
 async def test_a_long_query_is_stopped(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query is limited in time, so that it cannot hold the WAL."""
-    monkeypatch.setattr(query, "TIME_LIMIT_S", 0.1)
+    for engine in (query, answers):
+        monkeypatch.setattr(engine, "TIME_LIMIT_S", 1.0)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
     status, body = await socket.ask("POST", "/v1/query", {"sql": endless})
     assert status == 400
@@ -60,7 +63,8 @@ async def test_a_long_query_is_stopped(socket: Socket, monkeypatch: pytest.Monke
 
 async def test_rows_are_limited_and_it_says_so(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """More rows than are given are not hidden."""
-    monkeypatch.setattr(query, "MAX_ROWS", 3)
+    for engine in (query, answers):
+        monkeypatch.setattr(engine, "MAX_ROWS", 3)
     _, body = await socket.ask("POST", "/v1/query", {"sql": "SELECT Id FROM Contact"})
     assert (len(body["rows"]), body["truncated"]) == (3, True)
 
@@ -79,6 +83,7 @@ GROWTH = 100 << 20
 """Bytes of memory that a refused query may take, in rtsd and in the query's own process."""
 
 
+@sqlite_only
 @pytest.mark.parametrize("sql", GIGABYTES.values(), ids=GIGABYTES)
 async def test_gigabytes_are_refused_and_never_held(socket: Socket, sql: str) -> None:
     """A result is limited in bytes: the answer says what to do, and nothing grows meanwhile."""
@@ -95,6 +100,7 @@ async def test_gigabytes_are_refused_and_never_held(socket: Socket, sql: str) ->
     assert most < GROWTH, f"{most >> 20} MiB"
 
 
+@sqlite_only
 async def test_a_query_leaves_the_loop_free(socket: Socket) -> None:
     """What a large result costs is paid by another process: here it takes a moment of processor time."""
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000) SELECT i, %s FROM n"
@@ -110,12 +116,14 @@ async def test_a_query_leaves_the_loop_free(socket: Socket) -> None:
 
 async def test_values_arrive_as_they_are(socket: Socket) -> None:
     """Text, numbers, blobs and NULL."""
-    sql = "SELECT 'ä\U0001f600' AS t, 1.5 AS r, 9223372036854775807 AS i, x'00ff' AS b, NULL AS n"
+    blob = "x'00ff'" if ENGINE == "sqlite" else "'\\x00ff'::bytea"
+    sql = f"SELECT 'ä\U0001f600' AS t, 1.5 AS r, 9223372036854775807 AS i, {blob} AS b, NULL AS n"
     status, body = await socket.ask("POST", "/v1/query", {"sql": sql})
     assert (status, body["columns"]) == (200, ["t", "r", "i", "b", "n"])
     assert body["rows"] == [["ä\U0001f600", 1.5, 9223372036854775807, "AP8=", None]]
 
 
+@sqlite_only
 async def test_a_reader_that_leaves_ends_its_query(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process outlives the query that it was started for."""
     monkeypatch.setattr(query, "TIME_LIMIT_S", 0.3)

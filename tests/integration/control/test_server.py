@@ -220,9 +220,9 @@ async def test_a_retried_dead_letter_goes_once_it_is_applied(socket: Socket) -> 
     rig = socket.rig
     letter = await buried(rig)
     async with rig.parts.base.database.transaction() as tx:
-        await tx.execute(
-            "UPDATE _rts_dead_letter SET body=replace(body, 'Spaceship__c', 'Contact') WHERE id=?", (letter,)
-        )
+        ((body,),) = await tx.fetch("SELECT body FROM _rts_dead_letter WHERE id=?", (letter,))
+        changed = body.replace(b"Spaceship__c", b"Contact")
+        await tx.execute("UPDATE _rts_dead_letter SET body=? WHERE id=?", (changed, letter))
     for _ in range(2):
         assert (await socket.ask("POST", f"/v1/dead-letters/{letter}/retry"))[0] == 200
     (listed,) = (await socket.ask("GET", "/v1/dead-letters"))[1]["dead_letters"]

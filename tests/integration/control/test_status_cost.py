@@ -12,6 +12,7 @@ import pytest
 from rtsd.control.protocol import Status
 from rtsd.control.views import Views
 from tests.support.inprocess.control import Socket
+from tests.support.mirror import sqlite_only
 
 BOUNDED = {"_rts_object"}
 """Tables with a row for each configured object: to scan them costs nothing."""
@@ -35,6 +36,7 @@ async def plans(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     }
 
 
+@sqlite_only
 async def test_a_status_scans_no_table(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pushes, letters, errors, entries and calls there were, it takes as long."""
     found = await plans(socket, monkeypatch)

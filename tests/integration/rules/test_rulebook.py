@@ -14,6 +14,7 @@ from rtsd.core.instant import to_iso
 from rtsd.daemon.rules import replace
 from rtsd.errors import ConfigError, StoreError
 from rtsd.store import error_log
+from tests.support.full_disk import accept_rows, refuse_rows
 from tests.support.inprocess.rules import Make, Receiver, Ruled
 
 WRONG = 'when = "Emial IS NOT NULL"'
@@ -107,13 +108,11 @@ async def test_a_rules_failure_is_reported_after_a_write_that_failed(ruled: Make
     await rig.sim.control("schema", {"op": "remove_field", "object": "Contact", "field": "Department"})
     rig.advance(4_000)
     await rig.parts.readers.describer.describe(rig["Contact"])
-    async with rig.parts.base.database.transaction() as tx:
-        await tx.execute("CREATE TRIGGER no BEFORE INSERT ON _rts_meta BEGIN SELECT RAISE(ABORT, 'no'); END")
+    await refuse_rows(rig.parts.base.database, "_rts_meta")
     await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
     with pytest.raises(StoreError):
         await sender.settle()
-    async with rig.parts.base.database.transaction() as tx:
-        await tx.execute("DROP TRIGGER no")
+    await accept_rows(rig.parts.base.database, "_rts_meta")
     for _ in range(2):
         await rig.dml("create", "Contact", rows=[{"LastName": "unjudged"}])
         await sender.settle()
