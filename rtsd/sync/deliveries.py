@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -81,13 +82,15 @@ class Deliveries(Service):
 
     async def step(self) -> float:
         """Record what has come, and read the limits if that is due. Raises SalesforceError."""
-        if self._unrecorded:
-            count, self._unrecorded = self._unrecorded, 0
-            await self._ledger.record(PURPOSE, DELIVERIES, count)
+        if count := self._unrecorded:
+            await self._ledger.record(PURPOSE, DELIVERIES, count, partial(self._recorded, count))
         if self._now() >= self._next_read:
             await self._read_limits()
         self._judge()
         return min(self._next_read - self._now(), MINUTE_MS) / 1000
+
+    def _recorded(self, count: int) -> None:
+        self._unrecorded -= count
 
     async def _read_limits(self) -> None:
         """Read the org's limits, and choose when to read them next. Raises SalesforceError.

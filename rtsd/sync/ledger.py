@@ -114,11 +114,15 @@ class StoredLedger:
         if proven:
             await self._release(purpose, resource)
 
-    async def record(self, purpose: str, resource: str, count: int) -> None:
-        """Record usage that has occurred."""
+    async def record(
+        self, purpose: str, resource: str, count: int, on_commit: Callable[[], None] | None = None
+    ) -> None:
+        """Record usage that has occurred; `on_commit` runs in the moment in which it counts here."""
         async with self._database.transaction() as tx:
             await self._recount(tx)
             await self._write(tx, purpose, resource, count)
+            if on_commit is not None:
+                tx.on_commit(on_commit)
 
     async def refused(self, purpose: str, resources: Collection[str], error: QuotaExhausted) -> None:
         """Record a refusal by Salesforce itself, and close the resource for a growing time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,24 @@ async def unsubscribed(rig: Rig) -> bool:
     """Whether status says so."""
     stream = (await rig.parts.views.status()).push.stream
     return stream is not None and stream.connected is False
+
+
+async def test_events_count_while_their_number_is_stored(rig: Rig) -> None:
+    """However long the store is busy: what has used the share up stays counted, once."""
+    await rig.sim.control("limits", {DELIVERIES: 10})
+    async with rig.running() as parts:
+        deliveries = parts.services.deliveries
+        assert deliveries is not None
+        await deliveries.step()
+        deliveries.received(8)
+        async with parts.base.database.transaction():
+            storing = asyncio.create_task(deliveries.step())
+            assert await asyncio.wait({storing}, timeout=0.1) == (set(), {storing})
+            assert not deliveries.may_subscribe()
+            assert deliveries.ours() == 8
+        await storing
+        assert not deliveries.may_subscribe()
+        assert deliveries.ours() == 8
 
 
 async def test_an_org_at_its_limit_is_left_alone(rig: Rig) -> None:
