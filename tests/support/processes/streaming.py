@@ -36,3 +36,11 @@ async def has_position(daemon: Daemon) -> bool:
     """Whether the stream has stored a position, if only that of a keepalive."""
     stream = (await daemon.status()).push.stream
     return stream is not None and stream.replay_age_s is not None
+
+
+async def has_caught_up(daemon: Daemon) -> bool:
+    """Whether all that was published is applied: the bus had nothing left but a keepalive a moment ago."""
+    status = await daemon.status()
+    stream = status.push.stream
+    age_s = None if stream is None else stream.replay_age_s
+    return age_s is not None and age_s <= 1 and status.inbox.pending == 0
