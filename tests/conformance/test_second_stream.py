@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import date
 from typing import Any
 
@@ -15,28 +14,34 @@ from tests.support.second_org import package
 from tests.support.second_org.change_events import OVERFLOWN, TOPIC, Capture
 from tests.support.second_org.data import ORG_ID
 from tests.support.second_org.equality import columns
-from tests.support.second_org.home import Home, home
 from tests.support.second_org.messages import CUSTOM, LATEST
 from tests.support.second_org.mirroring import equal, reached
-from tests.support.second_org.org import Habits
 from tests.support.second_org.package import events, publish
-from tests.support.second_org.pubsub import PubSub, broken, streaming, unauthenticated
+from tests.support.second_org.pubsub import broken, unauthenticated
 from tests.support.second_org.push import document
 from tests.support.second_org.records import Field
-from tests.support.second_org.server import serving
-from tests.support.second_org.subscribed import Subscribed, newest, presets, settled, sources
+from tests.support.second_org.subscribed import (
+    CAPTURED,
+    Subscribed,
+    newest,
+    presets,
+    settled,
+    sources,
+    told_by_capture,
+    told_by_package,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CAPTURED = ("Account", "Contact", "Device__c")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def both() -> AsyncIterator[tuple[Subscribed, Subscribed]]:
     """The daemons of both channels, which start at the same time."""
-    async with AsyncExitStack() as stack:
-        yield await asyncio.gather(_streamed(stack), _captured(stack))
+    describe = {"describe_every": "4s"}
+    async with told_by_package() as streamed, told_by_capture("CaseStatus", sync=describe) as captured:
+        await asyncio.gather(streamed.begin(), captured.begin())
+        yield streamed, captured
 
 
 @pytest.fixture(scope="module")
@@ -49,37 +54,6 @@ def streamed(both: tuple[Subscribed, Subscribed]) -> Subscribed:
 def captured(both: tuple[Subscribed, Subscribed]) -> Subscribed:
     """A mirror that change events tell of, but for one object that is not selected."""
     return both[1]
-
-
-async def _streamed(stack: AsyncExitStack) -> Subscribed:
-    org = await stack.enter_async_context(serving(Habits(covered_s=3.0, job_waits=()), contacts=60))
-    pubsub = await stack.enter_async_context(streaming(org, package.TOPIC))
-    package.register(pubsub.bus)
-    push = {"channel": "stream", "endpoint": pubsub.endpoint}
-    place = home(org, objects={"Contact": {}}, push=push, gateway={"listen": ""})
-    return await _subscribed(await stack.enter_async_context(place), pubsub)
-
-
-async def _captured(stack: AsyncExitStack) -> Subscribed:
-    selected = ("AccountChangeEvent", "ContactChangeEvent", "Device__ChangeEvent")
-    habits = Habits(covered_s=3.0, job_waits=(), captured=selected)
-    org = await stack.enter_async_context(serving(habits, contacts=60))
-    pubsub = await stack.enter_async_context(streaming(org, TOPIC))
-    push = {"channel": "cdc", "endpoint": pubsub.endpoint}
-    objects: dict[str, dict[str, Any]] = {name: {} for name in (*CAPTURED, "CaseStatus")}
-    sync = {"describe_every": "4s"}
-    place = home(org, objects=objects, push=push, sync=sync, gateway={"listen": ""})
-    return await _subscribed(await stack.enter_async_context(place), pubsub)
-
-
-async def _subscribed(place: Home, pubsub: PubSub) -> Subscribed:
-    """Start the daemon, and wait until its stream has responded and it reads no more."""
-    await place.start()
-    await reached(place)
-    mine = Subscribed(place, pubsub, Capture(place.org.records, pubsub.bus))
-    await mine.until(lambda status: status["push"]["stream"]["connected"], "the first response")
-    await settled(mine)
-    return mine
 
 
 async def whole(mine: Subscribed) -> None:

@@ -22,6 +22,7 @@ class Event:
     """One event as it lies on the bus."""
 
     uuid: str
+    name: str
     schema_id: str
     payload: bytes
     replay_id: bytes
@@ -68,9 +69,10 @@ class Topic:
         self.events.clear()
         self._positions.clear()
 
-    def append(self, uuid: str, schema_id: str, payload: bytes) -> None:
+    def append(self, name: str, schema_id: str, payload: bytes) -> None:
         """Publish."""
-        self.events.append(Event(uuid, schema_id, payload, self.id_of(self.end + 1)))
+        event = Event(secrets.token_hex(16), name, schema_id, payload, self.id_of(self.end + 1))
+        self.events.append(event)
         for watcher in self.watchers:
             watcher.set()
 
@@ -93,4 +95,4 @@ class Bus:
         """Publish a record as schemaless Avro."""
         written = io.BytesIO()
         fastavro.schemaless_writer(written, fastavro.parse_schema(schema), record)
-        self.topics[topic].append(secrets.token_hex(16), self.register(schema), written.getvalue())
+        self.topics[topic].append(schema["name"], self.register(schema), written.getvalue())

@@ -14,7 +14,7 @@ NAMES = ("Account", "Contact", "Device__c", "Attachment", "CaseStatus", "Account
 
 
 async def reached(
-    place: Home, state: str = "live", within: float = 20.0, but: tuple[str, ...] = ()
+    place: Home, state: str = "live", within: float = 45.0, but: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Wait until every object is in this state; the status then."""
     last: dict[str, Any] = {}
@@ -36,7 +36,7 @@ async def reached(
     return last
 
 
-async def equal(place: Home, *names: str, within: float = 12.0) -> None:
+async def equal(place: Home, *names: str, within: float = 45.0) -> None:
     """Wait until mirror and org are equal in these objects."""
     last: list[str] = []
 

@@ -104,6 +104,8 @@ class PubSub:
         self.schemas_read: list[str] = []
         self.unreadable: set[str] = set()
         """Topics that the user has no right to."""
+        self.omitted: set[str] = set()
+        """Names of events that a channel of several entities leaves out: the user has no right to theirs."""
 
     def end_streams(self, failure: Failure) -> None:
         """End every open stream."""
@@ -187,11 +189,12 @@ class PubSub:
             if stream.ending:
                 raise stream.ending
             if events := stream.topic.after(stream.position, min(stream.credit, self.pace.batch)):
-                self._deliver(len(events))
                 stream.position += len(events)
-                stream.credit -= len(events)
-                starved_at = time.monotonic() + self.pace.starves
-                await context.write(_response(stream, events))
+                if seen := [event for event in events if event.name not in self.omitted]:
+                    self._deliver(len(seen))
+                    stream.credit -= len(seen)
+                    starved_at = time.monotonic() + self.pace.starves
+                    await context.write(_response(stream, seen))
                 continue
             within = self.pace.keepalive if stream.credit else max(starved_at - time.monotonic(), 0)
             try:
