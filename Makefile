@@ -16,9 +16,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_SYNC := $(PIP_INSTALL) --requirement
 endif
 ARGS ?=
-ON_POSTGRES := tests/integration/store tests/integration/sync tests/acceptance/test_push.py
-# `rtsd verify` and a new privacy rule read rows by SQLite's rowid still.
-ON_POSTGRES += --ignore tests/integration/store/test_row_checksums.py -k "not verify and not is_dropped_from_now_on"
+ON_POSTGRES := tests/integration/store $(addprefix tests/integration/sync/test_,audit.py apply.py realtime.py) \
+  tests/acceptance/test_push.py
 WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
 
 .DEFAULT_GOAL := help

@@ -71,13 +71,15 @@ async def test_a_node_takes_over(url: str, measured: Callable[[str], None]) -> N
 
 
 async def test_a_database_that_crashes(url: str, measured: Callable[[str], None]) -> None:
-    """Contract 9: 503 within 1 s, 200 within 5 s of the return, the daemon stays, and nothing is lost."""
+    """Contract 9: 503 within 1 s, 200 within 5 s of the return, both daemons stay, and nothing is lost."""
     async with standing({"Contact": 300}, interval="2s") as rig, aiohttp.ClientSession() as http:
         await rig.install_package()
         nodes = Nodes(rig, url)
         daemon = await (await nodes.launch("a")).ready()
         await daemon.live()
         await nodes.leads("a", 1.0)
+        other = await nodes.launch("b")
+        await eventually(lambda: _standing_by(nodes, "a"), "b stands by")
         await rig.org.control("activity", {"rate": RATE, "objects": ["Contact"], "seed": 4})
 
         async def readiness() -> int:
@@ -95,6 +97,8 @@ async def test_a_database_that_crashes(url: str, measured: Callable[[str], None]
             async with http.get(f"http://127.0.0.1:{nodes.ports['a']}/livez") as answer:
                 assert answer.status == 200
         back = await until(200, 5.0)
+        await eventually(lambda: _standing_by(nodes, "a"), "b still stands by")
+        assert other.is_running
         await rig.org.control("activity", method="DELETE")
         await rig.org.control("package/drain")
         await daemon.settled()

@@ -71,6 +71,7 @@ class RowLease(Lease):
         self._me = Identity(node, "")
         self._connection: Connection | None = None
         self._watched: tuple[Database, ...] = ()
+        self._is_away = False
         self.epoch = 0
         self.since = ""
         """When this node began to lead (ISO, UTC)."""
@@ -90,21 +91,20 @@ class RowLease(Lease):
         self._watched = databases
 
     async def acquire(self) -> None:
-        """Register the node, and wait until it leads.
+        """Register the node, and wait until it leads, whether the database is there or not.
 
         Raises AnotherInstance if a node with this name is alive, and StoreError.
         """
         try:
             await self._register()
-            said = None
-            while (leader := await self._take()) is not None:
-                if leader != said:
-                    log.info("standing by", node=self._me.name, leader=leader)
-                    said = leader
-                await asyncio.sleep(RENEW_EVERY_S)
-                await self._renew()
         except psycopg.Error as error:
             raise store_error(error, self._server.name) from error
+        said = None
+        while (leader := await self._patiently_taken()) is not None:
+            if leader != said:
+                log.info("standing by", node=self._me.name, leader=leader)
+                said = leader
+            await asyncio.sleep(RENEW_EVERY_S)
         log.info("leading", node=self._me.name, epoch=self.epoch)
 
     async def step(self) -> float:
@@ -167,6 +167,19 @@ class RowLease(Lease):
             self._me.instance,
         )
 
+    async def _patiently_taken(self) -> str | None:
+        """Renew the node, and take the lease if nobody has it; else return who leads, "" if unknown."""
+        try:
+            await self._renew()
+            leader = await self._take()
+        except psycopg.OperationalError as error:
+            if not self._is_away:
+                log.warning("the database is away", node=self._me.name, reason=first_line(error))
+            self._is_away = True
+            return ""
+        self._is_away = False
+        return leader
+
     async def _take(self) -> str | None:
         """Take the lease if nobody has it; else return who leads."""
         found = await self._run(_FREE)
@@ -202,6 +215,14 @@ class RowLease(Lease):
             )
 
     async def _run(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        try:
+            return await self._run_once(sql, parameters)
+        except psycopg.OperationalError:
+            if self._connection is None or not self._connection.closed:
+                raise
+            return await self._run_once(sql, parameters)  # it was stale: once more, with a new one
+
+    async def _run_once(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
         if self._connection is None or self._connection.closed:
             self._connection = await self._server.connect(application="rtsd lease")
         async with self._connection.cursor(binary=True) as cursor:
