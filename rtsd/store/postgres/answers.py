@@ -25,11 +25,15 @@ from rtsd.store.postgres.server import Connection, Server
 TIME_LIMIT_S = 5.0
 MAX_ROWS = 10_000
 MAX_BYTES = 16 << 20
+ROWS_AT_ONCE = 100
+"""Rows that are held before their size is known."""
+_FETCH = f"FETCH {ROWS_AT_ONCE} FROM answer"
+_encode = msgspec.json.Encoder().encode
 AT_ONCE = 2
 """Queries at the same time; others wait."""
 
 _TOKEN = re.compile(
-    r"(?P<text>(?:\b[eEbBxXnN])?'(?:[^'\\]|''|\\.)*')"
+    r"(?P<text>\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*')"  # a backslash escapes in E'…' alone
     r"|(?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
     r"|(?P<comment>--[^\n]*|/\*.*?\*/)"
     r'|(?P<quoted>(?:\b[uU]&)?"(?:[^"]|"")*")'
@@ -44,6 +48,10 @@ _UNSAFE = (
     " AND proname <> ALL ('{random,clock_timestamp,timeofday,gen_random_uuid,statement_timestamp}')"
     " ORDER BY 1 LIMIT 1"
 )
+
+
+_FILES = frozenset({"pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings"})
+"""Views of the server's files, which a superuser may read."""
 
 
 class PostgresAnswers:
@@ -91,22 +99,25 @@ class PostgresAnswers:
                 f"the query calls {unsafe[0]}(), which may read files or have effects",
                 "use a SELECT without it",
             )
-        await connection.execute("DECLARE answer NO SCROLL CURSOR FOR " + sql)  # a SELECT, or it is refused
-        cursor = await connection.execute(f"FETCH {MAX_ROWS + 1} FROM answer")
-        rows = await cursor.fetchall()
-        columns = [column.name for column in cursor.description or ()]
-        encoded = msgspec.json.encode(
-            {
-                "columns": columns,
-                "rows": [[_plain(value) for value in row] for row in rows[:MAX_ROWS]],
-                "truncated": len(rows) > MAX_ROWS,
-            }
-        )
-        if len(encoded) > MAX_BYTES:
-            raise UsageError(
-                f"the result is over {MAX_BYTES >> 20} MiB", "select fewer columns or rows, or use psql"
-            )
-        return encoded
+        # a SELECT, or it is refused; in binary, as that protocol takes a single statement
+        await connection.execute("DECLARE answer NO SCROLL CURSOR FOR " + sql, binary=True)
+        rows: list[bytes] = []
+        size = 0
+        while len(rows) <= MAX_ROWS:
+            cursor = await connection.execute(_FETCH)
+            fetched = [_encode([_plain(value) for value in row]) for row in await cursor.fetchall()]
+            rows += fetched
+            size += sum(map(len, fetched))
+            if size > MAX_BYTES:
+                raise UsageError(
+                    f"the result is over {MAX_BYTES >> 20} MiB", "select fewer columns or rows, or use psql"
+                )
+            if len(fetched) < ROWS_AT_ONCE:
+                break
+        columns = _encode([column.name for column in cursor.description or ()])
+        truncated = b"true" if len(rows) > MAX_ROWS else b"false"
+        listed = b",".join(rows[:MAX_ROWS])
+        return b'{"columns":%b,"rows":[%b],"truncated":%b}' % (columns, listed, truncated)
 
 
 def _plain(value: object) -> object:
@@ -139,6 +150,8 @@ def _called(sql: str) -> list[str]:
             last = token.strip('"').replace('""', '"')
             if not token.startswith('"'):
                 raise UsageError("the query has a name with escapes (U&)", "write the name itself")
+        if last in _FILES:
+            raise UsageError(f"the query reads {last}, a view of the server's files", "leave it out")
     return names
 
 
