@@ -16,8 +16,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_SYNC := $(PIP_INSTALL) --requirement
 endif
 ARGS ?=
-ON_POSTGRES := tests/integration/store $(addprefix tests/integration/sync/test_,audit.py apply.py realtime.py) \
-  tests/acceptance/test_push.py
+# Besides those of PostgreSQL alone, which `make test` runs.
+ON_POSTGRES := tests/integration/store tests/acceptance/test_push.py \
+  tests/acceptance/test_plumbing.py::test_ac_14_a_task_that_dies_stops_the_daemon
+ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_lease.py)
 WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
 
 .DEFAULT_GOAL := help
@@ -32,7 +34,7 @@ demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing els
 test: $(READY) ## Run the fast tests
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
-test-postgres: $(READY) ## Run the tests of store and sync on PostgreSQL; skip them, and say so, where there is none
+test-postgres: $(READY) ## Run the tests of the store, or those in ARGS, on PostgreSQL; say so where there is none
 	RTS_TEST_STORE=postgres $(BIN)/pytest -rs -m "not slow" -n $(WORKERS) --dist loadfile $(or $(ARGS),$(ON_POSTGRES))
 
 check: $(READY) ## Check lint, format, types of code and tests, and import contracts
