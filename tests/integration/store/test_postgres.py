@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,15 @@ from rtsd.errors import (
     StorageFull,
     StorageUnwritable,
     StoreError,
-    UsageError,
 )
 from rtsd.store import meta, mirror, mirror_writer
 from rtsd.store import schema as schemas
 from rtsd.store.database import AMONG, Database
-from rtsd.store.postgres import answers, tables
+from rtsd.store.postgres import tables
 from rtsd.store.postgres.engine import PostgresEngine
 from rtsd.store.postgres.server import Server
 from rtsd.store.postgres.sql import Translation
 from rtsd.store.schema import Table
-from tests.support import postgres
 from tests.support.csv_text import csv_text
 from tests.support.postgres import PostgresMirror
 
@@ -43,26 +40,6 @@ STAMP = "2026-03-01T10:00:00.000Z"
 HOSTILE = [
     '"', '""', '","', "\n", "\r\n", "\\", "\\.", "\\N", "NULL", "\ufeff", " ", "'; DROP TABLE x; --", "é😀",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The URL of a database of a cluster: the run's, or one for these tests."""
-    if postgres.binaries() is None:
-        pytest.skip(postgres.MISSING)
-    if postgres.URL in os.environ:
-        yield os.environ[postgres.URL]
-        return
-    with postgres.cluster("-F") as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(postgres.URL, url)
-        yield url
-
-
-@pytest.fixture
-def place(server: str, tmp_path: Path) -> PostgresMirror:
-    """Two schemas of one's own."""
-    assert server
-    return PostgresMirror(tmp_path / "mirror.db")
 
 
 @pytest.fixture
@@ -162,64 +139,6 @@ async def test_grants_and_views_survive_a_describe(
     may = f"SELECT has_table_privilege('{reader}', '{place.schema}.contact', 'SELECT')"
     assert administered(server, may) == [(True,)]
     assert administered(server, f"SELECT * FROM {view}") == []
-
-
-async def test_a_query_answers_values_as_the_mirror_has_them(place: PostgresMirror) -> None:
-    """Numbers are numbers, moments are as on SQLite, and own tables need no schema."""
-    async with await place.engine().open():
-        asked = place.engine().answers()
-        values = "1.5::numeric AS r, 3::numeric AS n, '\\x00ff'::bytea AS b, true AS t"
-        moments = f"'{STAMP}'::timestamptz AS at, '2026-03-01'::date AS day, '10:00'::time AS time"
-        found = await asked.run(f"SELECT {values}, {moments}, count(*) AS rows FROM _rts_object")
-    rows = b'[[1.5,3,"AP8=",true,"2026-03-01T10:00:00.000Z","2026-03-01","10:00:00.000Z",0]]'
-    assert rows in found
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        r"SELECT '\'; COMMIT; CREATE TABLE {internal}.mine (x int); SELECT '\'",
-        "SELECT 1; COMMIT; CREATE TABLE {internal}.mine (x int)",
-        "SELECT 1 /* ; */ ; CREATE TABLE {internal}.mine (x int)",
-        "SELECT $a$;$a$; CREATE TABLE {internal}.mine (x int)",
-        r"SELECT E'\''; CREATE TABLE {internal}.mine (x int); SELECT ''",
-        "CREATE TABLE {internal}.mine (x int)",
-        "WITH made AS (INSERT INTO {internal}._rts_meta VALUES ('mine', '') RETURNING 1) SELECT * FROM made",
-        r"SELECT 'a\' || pg_sleep(60) || 'b'",
-        'SELECT "pg_sleep" (60)',
-        "SELECT pg_catalog . pg_read_file ('/etc/passwd')",
-        "SELECT query_to_xml('SELECT pg_sleep(60)', true, true, '')",
-        "SELECT set_config('transaction_read_only', 'off', true)",
-        "COPY (SELECT 1) TO PROGRAM 'id'",
-        'TABLE "pg_hba_file_rules"',
-    ],
-)
-async def test_a_query_has_no_effect(database: Database, place: PostgresMirror, query: str) -> None:
-    """Whatever it hides behind quotes, comments and second statements; nor does it wait, or read files."""
-    with pytest.raises(UsageError):
-        await place.engine().answers().run(query.format(internal=place.internal))
-    assert await database.fetch("SELECT to_regclass(?)", (f"{place.internal}.mine",)) == [(None,)]
-    assert await meta.get(database, "mine") is None
-
-
-async def test_a_large_result_is_refused_before_it_is_held(place: PostgresMirror) -> None:
-    """A hundred rows are read before their size is known, not ten thousand."""
-    async with await place.engine().open():
-        with pytest.raises(UsageError, match="over 16 MiB"):
-            await place.engine().answers().run("SELECT repeat('x', 200000) FROM generate_series(1, 9000)")
-        few = await place.engine().answers().run("SELECT i FROM generate_series(1, 10001) AS i")
-        assert few.endswith(b'[9999],[10000]],"truncated":true}')
-
-
-async def test_a_query_without_an_end_is_stopped(
-    place: PostgresMirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the server, which would otherwise go on."""
-    monkeypatch.setattr(answers, "TIME_LIMIT_S", 1.0)
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
-    async with await place.engine().open():
-        with pytest.raises(RtsError, match="longer than 1 s"):
-            await place.engine().answers().run(endless)
 
 
 async def test_a_load_by_copy_equals_one_by_rows(database: Database) -> None:
