@@ -9,7 +9,7 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
 from rtsd.core.server_clock import ServerClock
-from rtsd.store.engine import Answers
+from rtsd.store.answers import Answers
 from rtsd.store.inbox import Inbox
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from rtsd.services import Service
+from rtsd.store.answers import Answers
 from rtsd.store.database import Database, Queries
 from rtsd.store.inbox import Inbox
 
@@ -55,16 +55,6 @@ class Lease(Service):
     @abstractmethod
     async def release(self) -> None:
         """Give it back, so that another node takes over at once."""
-
-
-class Answers(Protocol):
-    """Runs the queries of operators."""
-
-    async def run(self, sql: str) -> bytes:
-        """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON.
-
-        Raises UsageError for other statements, for the engine's errors, and for a query over a limit.
-        """
 
 
 class Engine(ABC):

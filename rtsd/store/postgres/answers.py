@@ -17,21 +17,16 @@ import psycopg
 
 from rtsd.core.instant import to_iso
 from rtsd.errors import UsageError
+from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
 from rtsd.store.dialect import quoted
 from rtsd.store.postgres.adapters import number
 from rtsd.store.postgres.errors import first_line, store_error
 from rtsd.store.postgres.server import Connection, Server
 
-TIME_LIMIT_S = 5.0
-MAX_ROWS = 10_000
-MAX_BYTES = 16 << 20
 ROWS_AT_ONCE = 100
 """Rows that are held before their size is known."""
 _FETCH = f"FETCH {ROWS_AT_ONCE} FROM answer"
 _encode = msgspec.json.Encoder().encode
-AT_ONCE = 2
-"""Queries at the same time; others wait."""
-
 _TOKEN = re.compile(
     r"(?P<text>\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*')"  # a backslash escapes in E'…' alone
     r"|(?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
@@ -48,8 +43,6 @@ _UNSAFE = (
     " AND proname <> ALL ('{random,clock_timestamp,timeofday,gen_random_uuid,statement_timestamp}')"
     " ORDER BY 1 LIMIT 1"
 )
-
-
 _FILES = frozenset({"pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings"})
 """Views of the server's files, which a superuser may read."""
 
@@ -64,8 +57,7 @@ class PostgresAnswers:
 
     async def run(self, sql: str) -> bytes:
         """Run a single SELECT; return its `columns`, `rows` and `truncated` as JSON. Raises UsageError."""
-        if "\0" in sql:
-            raise UsageError("the query contains a NUL character", "remove it")
+        require_text(sql)
         called = _called(sql)
         async with self._turn:
             try:
@@ -75,9 +67,7 @@ class PostgresAnswers:
             try:
                 return await self._answer(connection, sql, called)
             except psycopg.errors.QueryCanceled:
-                raise UsageError(
-                    f"the query took longer than {TIME_LIMIT_S:.0f} s", "restrict it to fewer rows"
-                ) from None
+                raise too_slow(TIME_LIMIT_S) from None
             except psycopg.OperationalError as error:
                 raise store_error(error, self._server.name) from error
             except psycopg.Error as error:
@@ -109,9 +99,7 @@ class PostgresAnswers:
             rows += fetched
             size += sum(map(len, fetched))
             if size > MAX_BYTES:
-                raise UsageError(
-                    f"the result is over {MAX_BYTES >> 20} MiB", "select fewer columns or rows, or use psql"
-                )
+                raise too_large("use psql")
             if len(fetched) < ROWS_AT_ONCE:
                 break
         columns = _encode([column.name for column in cursor.description or ()])

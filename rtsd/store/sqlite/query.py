@@ -12,17 +12,11 @@ from pathlib import Path
 import msgspec
 
 from rtsd.errors import RtsError, StoreError, UsageError
+from rtsd.store.answers import AT_ONCE, MAX_BYTES, MAX_ROWS, TIME_LIMIT_S, require_text, too_large, too_slow
 from rtsd.store.sqlite import query_worker
 
-TIME_LIMIT_S = 5.0
-"""A longer query would keep the WAL from being checkpointed."""
-MAX_ROWS = 10_000
-MAX_BYTES = 16 << 20
-"""Bytes of an encoded result: the daemon holds it until the reader has taken it."""
 MAX_MEMORY = 48 << 20
 """Bytes that SQLite may use for a query; the bundled one sorts in memory."""
-AT_ONCE = 2
-"""Queries at the same time; others wait. Each takes a core and some 100 MB at most."""
 
 
 class _Head(msgspec.Struct):
@@ -44,16 +38,13 @@ class Queries:
 
         Raises UsageError for other statements, for SQLite's errors, and for a query over a limit.
         """
-        if "\0" in sql:
-            raise UsageError("the query contains a NUL character", "remove it")
+        require_text(sql)
         async with self._turn:
             try:
                 async with asyncio.timeout(TIME_LIMIT_S):
                     output = await _run_worker(sql, self._arguments())
             except TimeoutError:
-                raise UsageError(
-                    f"the query took longer than {TIME_LIMIT_S:.0f} s", "restrict it to fewer rows"
-                ) from None
+                raise too_slow(TIME_LIMIT_S) from None
         head, _, body = output.partition(b"\n")
         found = msgspec.json.decode(head, type=_Head)
         if found.refused is not None:
@@ -90,15 +81,13 @@ async def _run_worker(sql: str, arguments: Sequence[str]) -> bytes:
 
 
 def _refusal(found: _Head) -> RtsError:
-    elsewhere = "or open the mirror's file, read-only, with another program"
+    elsewhere = "open the mirror's file, read-only, with another program"
     if found.refused == "bytes":
-        return UsageError(
-            f"the result is over {MAX_BYTES >> 20} MiB", f"select fewer columns or rows, {elsewhere}"
-        )
+        return too_large(elsewhere)
     if found.refused == "memory":
         return UsageError(
             f"the query needs more than {MAX_MEMORY >> 20} MiB of memory",
-            f"sort, group and join fewer rows, {elsewhere}",
+            f"sort, group and join fewer rows, or {elsewhere}",
         )
     if found.refused == "no_query":
         return UsageError("not a query", "use a single SELECT")
