@@ -114,13 +114,11 @@ class PostgresMirror:
 
     async def compare(self, name: str, truth: AsyncIterator[dict[str, Any]]) -> Difference:
         """Compare with psycopg's own types."""
-        statement = f'SELECT * FROM "{name.lower()}" ORDER BY id'
-        rows = await asyncio.to_thread(self._rows, statement, ())
-        return await compare_rows(name, truth, iter(rows))
+        return await compared(self.url, self.schema, name, truth)
 
     def sql(self, statement: str, *parameters: object) -> list[Any]:
         """Query it; the rows are read by place, or by the names of columns in any case."""
-        return self._rows(statement.replace("?", "%s"), parameters)
+        return stored_rows(self.url, statement.replace("?", "%s"), parameters)
 
     def received(self, statement: str) -> list[Any]:
         """Query it."""
@@ -152,14 +150,22 @@ class PostgresMirror:
             rows = connection.execute(f"SELECT t_data FROM {pages}, {items}".encode(), (name, name))
             return b"".join(data for (data,) in rows if data)
 
-    def _rows(self, statement: str, parameters: tuple[object, ...]) -> list[StoredRow]:
-        with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]
-
 
 def _copied(connection: psycopg.Connection[Any], schema: str, table: str) -> bytes:
     with connection.cursor().copy(f'COPY "{schema}"."{table}" TO STDOUT (FORMAT binary)'.encode()) as source:
         return b"".join(map(bytes, source))
+
+
+async def compared(url: str, schema: str, name: str, truth: AsyncIterator[dict[str, Any]]) -> Difference:
+    """Compare an object with the org's records, by psycopg's own types."""
+    statement = f'SELECT * FROM {schema}."{name.lower()}" ORDER BY id'
+    return await compare_rows(name, truth, iter(await asyncio.to_thread(stored_rows, url, statement)))
+
+
+def stored_rows(url: str, statement: str, parameters: tuple[object, ...] = ()) -> list[StoredRow]:
+    """The rows of a query, as any other program would see them."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]
 
 
 class StoredRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 
@@ -16,7 +16,7 @@ from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import store_error
 from rtsd.store.postgres.lease import RowLease
 from rtsd.store.postgres.loader import CopyLoader
-from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.server import Connection, Link, Server, rows
 from rtsd.store.postgres.sql import Translation
 from rtsd.store.postgres.vacuum import remove_former_rows
 from rtsd.store.schema import Table
@@ -36,12 +36,11 @@ class PostgresTx(Tx):
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement."""
-        async with self.connection.cursor(binary=True) as cursor:
-            await cursor.execute(self._translate(sql).encode(), parameters or None)
+        await rows(self.connection, self._translate(sql), parameters)
 
-    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+    async def executemany(self, sql: str, many: Iterable[Sequence[Any]]) -> int:
         """Run a statement for every row; return the total number of rows changed."""
-        given = list(rows)
+        given = list(many)
         if not given:
             return 0
         async with self.connection.cursor(binary=True) as cursor:
@@ -50,9 +49,7 @@ class PostgresTx(Tx):
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query inside the transaction."""
-        async with self.connection.cursor(binary=True) as cursor:
-            await cursor.execute(self._translate(sql).encode(), parameters or None)
-            return cast("list[Row]", await cursor.fetchall())
+        return await rows(self.connection, self._translate(sql), parameters)
 
 
 class Reader:
@@ -62,34 +59,19 @@ class Reader:
         self.dialect = dialect
         self._server = server
         self._translate = translation.translate
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
+        self._link = Link(server)
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query. Raises StoreError."""
-        async with self._turn:
-            try:
-                try:
-                    return await self._fetch(sql, parameters)
-                except psycopg.OperationalError:
-                    if self._connection is None or not self._connection.closed:
-                        raise
-                    return await self._fetch(sql, parameters)  # it was stale: once more, with a new one
-            except psycopg.Error as error:
-                raise store_error(error, self._server.name) from error
+        translated = self._translate(sql)
+        try:
+            return await self._link.use(lambda connection: rows(connection, translated, parameters))
+        except psycopg.Error as error:
+            raise store_error(error, self._server.name) from error
 
     async def close(self) -> None:
         """Close the connection, once no query is under way."""
-        async with self._turn:
-            if self._connection is not None:
-                await self._connection.close()
-
-    async def _fetch(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await self._server.connect()
-        async with self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(self._translate(sql).encode(), parameters or None)
-            return cast("list[Row]", await cursor.fetchall())
+        await self._link.close()
 
 
 class PostgresDatabase(Database):
@@ -105,7 +87,7 @@ class PostgresDatabase(Database):
         self.translation = Translation(internal_schema)
         self._schemas = (dialect.schema, internal_schema)
         self._reader = Reader(server, dialect, self.translation)
-        self._writer: Connection | None = None
+        self._writer = Link(server)
         self._lease = lease
         """What transactions need; None where any node may write."""
 
@@ -142,39 +124,33 @@ class PostgresDatabase(Database):
     async def close(self) -> None:
         """Close the connections, and give the lease back."""
         await self._reader.close()
-        if self._writer is not None:
-            async with self._writer.lock:  # a commit may be under way whose task was cancelled
-                await self._writer.close()
+        await self._writer.close()
         if self._lease is not None:
             await self._lease.release()
 
     async def _begin(self) -> PostgresTx:
-        connection = self._writer
-        if connection is None or connection.closed:
-            connection = self._writer = await self.server.connect()
-        try:
-            await connection.execute(_BEGIN)
-        except psycopg.OperationalError:
-            if not connection.closed:
-                raise
-            connection = self._writer = await self.server.connect()  # it was stale
-            await connection.execute(_BEGIN)
+        connection = await self._writer.use(_begun)
         tx = PostgresTx(connection, self.dialect, self.translation)
         if self._lease is not None and not await tx.fetch(self._lease.guard):
             raise LeaseLost(f"another node leads on {self.name} now", "rtsd starts again, and stands by")
         return tx
 
     async def _commit(self) -> None:
-        if self._writer is not None:
-            await self._writer.execute("COMMIT")
+        if self._writer.connection is not None:
+            await self._writer.connection.execute("COMMIT")
 
     async def _rollback(self) -> None:
         """Roll back, even if cancelled: what comes next on the connection waits for it."""
-        if self._writer is not None:
-            await asyncio.shield(_rolled_back(self._writer))
+        if self._writer.connection is not None:
+            await asyncio.shield(_rolled_back(self._writer.connection))
 
     def _translated(self, error: Exception) -> RtsError:
         return store_error(error, self.name)
+
+
+async def _begun(connection: Connection) -> Connection:
+    await connection.execute(_BEGIN)
+    return connection
 
 
 async def _rolled_back(connection: Connection) -> None:

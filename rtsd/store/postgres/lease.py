@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psycopg
 import structlog
 
 from rtsd.errors import AnotherInstance, LeaseLost
-from rtsd.store.database import Database
+from rtsd.store.database import Database, Row
 from rtsd.store.engine import Lease, Node
 from rtsd.store.postgres.errors import first_line, store_error
-from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.server import Link, Server, rows
 from rtsd.store.postgres.sql import Translation
 
 log = structlog.get_logger("rtsd.store")
@@ -51,14 +50,6 @@ _NODES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A node, and this run of it."""
-
-    name: str
-    instance: str
-
-
 class RowLease(Lease):
     """Takes the lease, and renews it as a service."""
 
@@ -68,8 +59,10 @@ class RowLease(Lease):
         super().__init__()
         self._server = server
         self._translate = Translation(internal_schema).translate
-        self._me = Identity(node, "")
-        self._connection: Connection | None = None
+        self._node = node
+        self._instance = ""
+        """This run of the node."""
+        self._link = Link(server, application="rtsd lease")
         self._watched: tuple[Database, ...] = ()
         self._is_away = False
         self.epoch = 0
@@ -84,7 +77,7 @@ class RowLease(Lease):
     @property
     def node(self) -> Node:
         """This node, which leads."""
-        return Node(self._me.name, leader=True, epoch=self.epoch, since=self.since)
+        return Node(self._node, leader=True, epoch=self.epoch, since=self.since)
 
     def watch(self, *databases: Database) -> None:
         """Have a failed renewal count as a failed write of these, so that health shows it."""
@@ -102,10 +95,10 @@ class RowLease(Lease):
         said = None
         while (leader := await self._patiently_taken()) is not None:
             if leader != said:
-                log.info("standing by", node=self._me.name, leader=leader)
+                log.info("standing by", node=self._node, leader=leader)
                 said = leader
             await asyncio.sleep(RENEW_EVERY_S)
-        log.info("leading", node=self._me.name, epoch=self.epoch)
+        log.info("leading", node=self._node, epoch=self.epoch)
 
     async def step(self) -> float:
         """Renew the lease. Raises LeaseLost once another node leads."""
@@ -139,32 +132,29 @@ class RowLease(Lease):
             await self._run(
                 "UPDATE _rts_lease SET instance=NULL WHERE epoch=? AND instance=?",
                 self.epoch,
-                self._me.instance,
+                self._instance,
             )
-            await self._run(
-                "DELETE FROM _rts_node WHERE name=? AND instance=?", self._me.name, self._me.instance
-            )
-        if self._connection is not None:
-            await self._connection.close()
+            await self._run("DELETE FROM _rts_node WHERE name=? AND instance=?", self._node, self._instance)
+        await self._link.close()
 
     async def _register(self) -> None:
         look = f"SELECT instance, seen_at FROM _rts_node WHERE name=? AND {_ALIVE}"
-        before = await self._run(look, self._me.name)
+        before = await self._run(look, self._node)
         if before:
             await asyncio.sleep(SAME_NAME_S)
-            if await self._run(look, self._me.name) not in ([], before):
+            if await self._run(look, self._node) not in ([], before):
                 raise AnotherInstance(
-                    f"a node named {self._me.name} is running already on {self._server.name}",
+                    f"a node named {self._node} is running already on {self._server.name}",
                     "stop it, or give each its own [node] name",
                 )
         ((instance,),) = await self._run("SELECT gen_random_uuid()::text")
-        self._me = Identity(self._me.name, str(instance))
+        self._instance = str(instance)
         await self._run(
             "INSERT INTO _rts_node (name, instance, started_at, seen_at)"
             " VALUES (?1, ?2, clock_timestamp(), clock_timestamp()) ON CONFLICT (name) DO UPDATE"
             " SET instance=excluded.instance, started_at=excluded.started_at, seen_at=excluded.seen_at",
-            self._me.name,
-            self._me.instance,
+            self._node,
+            self._instance,
         )
 
     async def _patiently_taken(self) -> str | None:
@@ -174,7 +164,7 @@ class RowLease(Lease):
             leader = await self._take()
         except psycopg.OperationalError as error:
             if not self._is_away:
-                log.warning("the database is away", node=self._me.name, reason=first_line(error))
+                log.warning("the database is away", node=self._node, reason=first_line(error))
             self._is_away = True
             return ""
         self._is_away = False
@@ -193,7 +183,7 @@ class RowLease(Lease):
         if not is_free:
             return str(leader)
         await self._run(_END_LAST)
-        taken = await self._run(_TAKE, self._me.name, self._me.instance)
+        taken = await self._run(_TAKE, self._node, self._instance)
         if not taken:
             return str(leader)
         ((epoch, since),) = taken
@@ -203,28 +193,17 @@ class RowLease(Lease):
     async def _renew(self) -> None:
         renewed = await self._run(
             "UPDATE _rts_node SET seen_at=clock_timestamp() WHERE name=? AND instance=? RETURNING 1",
-            self._me.name,
-            self._me.instance,
+            self._node,
+            self._instance,
         )
         lost = self.epoch and not await self._run(
-            "SELECT 1 FROM _rts_lease WHERE epoch=? AND instance=?", self.epoch, self._me.instance
+            "SELECT 1 FROM _rts_lease WHERE epoch=? AND instance=?", self.epoch, self._instance
         )
         if lost or not renewed:
             raise LeaseLost(
                 f"another node leads on {self._server.name} now", "rtsd starts again, and stands by"
             )
 
-    async def _run(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        try:
-            return await self._run_once(sql, parameters)
-        except psycopg.OperationalError:
-            if self._connection is None or not self._connection.closed:
-                raise
-            return await self._run_once(sql, parameters)  # it was stale: once more, with a new one
-
-    async def _run_once(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await self._server.connect(application="rtsd lease")
-        async with self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(self._translate(sql).encode(), parameters or None)
-            return await cursor.fetchall() if cursor.description else []
+    async def _run(self, sql: str, *parameters: object) -> list[Row]:
+        translated = self._translate(sql)
+        return await self._link.use(lambda connection: rows(connection, translated, parameters))

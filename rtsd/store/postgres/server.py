@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -10,14 +13,16 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rtsd.errors import ConfigError, RtsError, StorageUnwritable, StoreError
+from rtsd.store.database import Row
 from rtsd.store.postgres import adapters
 from rtsd.store.postgres.errors import first_line, store_error
 
-Connection = AsyncConnection[tuple[object, ...]]
+Connection = AsyncConnection[Row]
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5
 OLDEST = 13_00_00
-"""The oldest version of PostgreSQL that is supported upstream since 2024 or later managed services offer."""
+"""The oldest supported version, as `server_version_num` has it."""
 _SETTINGS: dict[str, str | int] = {
     # an unreachable server is noticed within 10 s, whether something was sent to it or an answer is awaited
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -88,11 +93,11 @@ class Server:
 
     async def _facts(self, connection: Connection) -> tuple[str, str, str]:
         try:
-            cursor = await connection.execute(
+            (facts,) = await rows(
+                connection,
                 "SELECT current_setting('server_encoding'), current_setting('server_version_num'),"
-                " current_setting('transaction_read_only')"
+                " current_setting('transaction_read_only')",
             )
-            (facts,) = await cursor.fetchall()
         except psycopg.Error as error:
             raise store_error(error, self.name) from error
         encoding, version, readonly = map(str, facts)
@@ -112,6 +117,45 @@ class Server:
                 "check the user and the database in [store] url",
             )
         return None
+
+
+class Link:
+    """A connection that is made again once it breaks, for one user at a time."""
+
+    def __init__(self, server: Server, *, application: str = "rtsd") -> None:
+        self._server = server
+        self._application = application
+        self._turn = asyncio.Lock()
+        self.connection: Connection | None = None
+
+    async def use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Use the connection, and once more a new one if it was stale. Raises psycopg.Error."""
+        async with self._turn:
+            try:
+                return await work(await self._connected())
+            except psycopg.OperationalError:
+                if self.connection is None or not self.connection.closed:
+                    raise
+                return await work(await self._connected())
+
+    async def close(self) -> None:
+        """Close the connection, once nothing is under way on it, as a commit whose task was cancelled."""
+        async with self._turn:
+            if self.connection is not None:
+                async with self.connection.lock:
+                    await self.connection.close()
+
+    async def _connected(self) -> Connection:
+        if self.connection is None or self.connection.closed:
+            self.connection = await self._server.connect(application=self._application)
+        return self.connection
+
+
+async def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """Run a statement of PostgreSQL's; return its rows, none without a result. Raises psycopg.Error."""
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(sql.encode(), parameters or None)
+        return await cursor.fetchall() if cursor.description else []
 
 
 def _shown(url: str) -> str:

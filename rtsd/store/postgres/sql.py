@@ -7,27 +7,9 @@ from functools import lru_cache
 
 from rtsd.store.database import AMONG
 from rtsd.store.dialect import quoted
+from rtsd.store.postgres.migrations import MIGRATIONS
 
-_TABLES = [
-    "audit",
-    "dead_letter",
-    "error",
-    "fetch",
-    "held",
-    "inbox",
-    "journal",
-    "ledger",
-    "lease",
-    "meta",
-    "node",
-    "object",
-    "outbox",
-    "push_id",
-    "row_checksum",
-    "sweep",
-    "tombstone",
-    "usage",
-]
+_TABLES = re.findall(r"CREATE TABLE (_rts_\w+)", "".join(script for _, script in MIGRATIONS.after(0)))
 _TOKEN = re.compile(
     r"(?P<text>'(?:[^']|'')*')"
     r'|(?P<quoted>"(?:[^"]|"")*")'
@@ -35,7 +17,7 @@ _TOKEN = re.compile(
     rf"|(?P<any>{re.escape(AMONG)})"
     r"|\?(?P<number>\d+)"
     r"|(?P<next>\?)"
-    rf"|(?P<table>\b_rts_(?:{'|'.join(_TABLES)})\b)"
+    rf"|(?P<table>\b(?:{'|'.join(_TABLES)})\b)"
 )
 
 

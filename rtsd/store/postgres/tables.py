@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 import psycopg
 
@@ -11,22 +10,13 @@ from rtsd.errors import ForeignDatabase, NewerDatabase, StorageUnwritable
 from rtsd.store import meta
 from rtsd.store.dialect import quoted
 from rtsd.store.postgres.errors import first_line, store_error
-from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.migrations import MIGRATIONS
+from rtsd.store.postgres.server import Connection, Server, rows
 from rtsd.store.postgres.sql import Translation
 
 _LOCK = 0x52545344
 """Key of the lock that one starting node holds while others wait; it ends with the transaction."""
 _VERSION = "schema version"
-
-
-def _migrations() -> list[tuple[int, str]]:
-    folder = files("rtsd.store.postgres.migrations")
-    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
-    return sorted((int(entry.name.split("_")[0]), entry.read_text()) for entry in found)
-
-
-LATEST = _migrations()[-1][0]
-"""The schema version of this rtsd."""
 
 
 class Tables:
@@ -52,10 +42,10 @@ class Tables:
             _VERSION,
         )
         version = int(str(found))
-        if version > LATEST:
+        if version > MIGRATIONS.latest:
             raise NewerDatabase(
                 f"{self._server.name} was written by a newer rtsd"
-                f" (schema {version}, this one supports {LATEST})",
+                f" (schema {version}, this one supports {MIGRATIONS.latest})",
                 "nothing was changed; run the newer version, or name other schemas",
             )
         return version
@@ -69,9 +59,8 @@ class Tables:
                 version = await self.version(connection)
                 for schema in (self._schema, self._internal):
                     await self._create(connection, schema)
-                for number, script in _migrations():
-                    if number > version:
-                        await connection.execute(self._named(script).encode())
+                for _, script in MIGRATIONS.after(version):
+                    await connection.execute(self._named(script).encode())
                 await self._note_version(connection)
                 await connection.execute("COMMIT")
             except BaseException:
@@ -109,9 +98,8 @@ class Tables:
             )
 
     async def _note_version(self, connection: Connection) -> None:
-        await connection.execute(self._translate(meta.PUT).encode(), (_VERSION, str(LATEST)))
+        await connection.execute(self._translate(meta.PUT).encode(), (_VERSION, str(MIGRATIONS.latest)))
 
     async def _ask(self, connection: Connection, sql: str, *parameters: object) -> object:
-        cursor = await connection.execute(sql.encode(), parameters or None)
-        ((answer,),) = await cursor.fetchall()
+        ((answer,),) = await rows(connection, sql, parameters)
         return answer

@@ -14,7 +14,7 @@ import psycopg
 
 from rtsd.errors import StoreError
 from rtsd.store.postgres.errors import store_error
-from rtsd.store.postgres.server import Connection, Server
+from rtsd.store.postgres.server import Connection, Server, rows
 
 TRIES = 60
 _PAUSE_S = 0.5
@@ -51,7 +51,7 @@ async def remove_former_rows(server: Server, schemas: Sequence[str]) -> None:
 
 async def _vacuumed(connection: Connection, schemas: list[str]) -> list[str]:
     """Vacuum the tables, and again what is left after a pause; return what is left in the end."""
-    ((now,),) = await _rows(connection, "SELECT pg_current_xact_id()::xid::text")
+    ((now,),) = await rows(connection, "SELECT pg_current_xact_id()::xid::text")
     left, tries = await _left(connection, schemas, now), 0
     while left and tries < TRIES:
         await asyncio.sleep(_PAUSE_S if tries else 0)
@@ -61,8 +61,4 @@ async def _vacuumed(connection: Connection, schemas: list[str]) -> list[str]:
 
 
 async def _left(connection: Connection, schemas: list[str], now: object) -> list[str]:
-    return [str(name) for (name,) in await _rows(connection, _LEFT, schemas, now)]
-
-
-async def _rows(connection: Connection, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-    return await (await connection.execute(sql.encode(), parameters or None)).fetchall()
+    return [str(name) for (name,) in await rows(connection, _LEFT, (schemas, now))]

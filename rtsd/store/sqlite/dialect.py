@@ -5,7 +5,6 @@ from __future__ import annotations
 from rtsd.core.schema import Kind
 from rtsd.store.dialect import Key, quoted
 
-_DECLARED = {Kind.BOOLEAN: "INTEGER", Kind.INT: "INTEGER", Kind.REAL: "REAL"}
 FROM_CSV = {
     Kind.TEXT: "NULLIF({},'')",
     Kind.DATE: "NULLIF({},'')",
@@ -43,7 +42,7 @@ class Sqlite:
 
     def type_of(self, kind: Kind) -> str:
         """Return the declared type of a column: TEXT, INTEGER or REAL."""
-        return _DECLARED.get(kind, "TEXT")
+        return kind.declared
 
     def emptied(self, table: str, column: str, index: str, new_type: str) -> list[str]:
         """Return the statements that drop a column and add it again, as SQLite cannot change its type."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
 from rtsd.store.sqlite import csv_extension, migrations
 from rtsd.store.sqlite.library import Error, aiosqlite, store_error
-from rtsd.store.sqlite.migrations import Migrations
+from rtsd.store.sqlite.migrations import FileMigrations
 
 BUSY_MS = 5_000
 WAL_KEPT = 32 << 20
@@ -28,7 +28,7 @@ class Format:
 
     application_id: int
     """Identifies the file, also to file(1)."""
-    migrations: Migrations
+    migrations: FileMigrations
 
 
 MIRROR = Format(0x52545344, migrations.MIRROR)  # "RTSD"

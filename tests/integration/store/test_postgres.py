@@ -26,8 +26,8 @@ from rtsd.errors import (
 from rtsd.store import meta, mirror, mirror_writer
 from rtsd.store import schema as schemas
 from rtsd.store.database import AMONG, Database
-from rtsd.store.postgres import tables
 from rtsd.store.postgres.engine import PostgresEngine
+from rtsd.store.postgres.migrations import MIGRATIONS
 from rtsd.store.postgres.server import Server
 from rtsd.store.postgres.sql import Translation
 from rtsd.store.schema import Table
@@ -251,7 +251,7 @@ def newer(server: str, place: PostgresMirror) -> PostgresEngine:
 
     async def opened() -> None:
         async with await place.engine().open() as database, database.transaction() as tx:
-            await meta.put(tx, "schema version", str(tables.LATEST + 1))
+            await meta.put(tx, "schema version", str(MIGRATIONS.latest + 1))
 
     asyncio.run(opened())
     return place.engine()

@@ -7,12 +7,8 @@ import os
 import signal
 from dataclasses import dataclass, field
 
-import psycopg
-from psycopg.rows import dict_row
-
 from rtsd.control import protocol
-from rtsd.workflows.demo.compare import compare_rows
-from tests.support.postgres import StoredRow
+from tests.support.postgres import compared
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import Rig, free_port
 from tests.support.waiting import eventually
@@ -64,10 +60,7 @@ class Nodes:
     async def differences(self) -> list[str]:
         """Say where mirror and org differ."""
         found = []
-        with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            for name in self.rig.objects:
-                statement = f"SELECT * FROM salesforce.{name.lower()} ORDER BY id"
-                rows = [StoredRow(row) for row in connection.execute(statement.encode())]
-                difference = await compare_rows(name, self.rig.org.rows(name), iter(rows))
-                found += [] if difference.equal else [f"{name}: {difference}"]
+        for name in self.rig.objects:
+            difference = await compared(self.url, "salesforce", name, self.rig.org.rows(name))
+            found += [] if difference.equal else [f"{name}: {difference}"]
         return found
