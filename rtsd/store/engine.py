@@ -70,6 +70,10 @@ class Engine(ABC):
         """Whether a mirror is there. Raises StoreError if none can be made there."""
 
     @abstractmethod
+    async def check(self) -> None:
+        """Raise the StoreError that would keep a mirror from being there now; change nothing."""
+
+    @abstractmethod
     async def open(self) -> Database:
         """Open or create the mirror; what it had counted is restored. Raises StoreError."""
 

@@ -6,7 +6,6 @@ It reads a few rows and writes nothing, neither in the org nor locally.
 from __future__ import annotations
 
 import difflib
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig
 from rtsd.daemon import rules as configured
 from rtsd.daemon import stream
-from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError
+from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError, StoreError
 from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
 from rtsd.salesforce import objects, soql
@@ -152,10 +151,14 @@ async def inspect(config: Config) -> Report:
     Raises ConfigError for rules that name columns that their objects lack.
     """
     report = Report(warnings=list(_warnings(config)))
-    _check_directory(config, report)
+    engine = engine_of(config)
+    try:
+        await engine.check()
+    except StoreError as error:
+        report.add(error)
     _check_commands(config, report)
     sections = [section.config() for section in config.objects]
-    report.privacy = await privacy_change.preview(engine_of(config), sections)
+    report.privacy = await privacy_change.preview(engine, sections)
     session = Session(credentials(config.org), NullLedger(), wall_ms)
     async with Client(session, NullLedger(), wall_ms, api_version=config.org.api_version) as client:
         try:
@@ -178,18 +181,6 @@ def _warnings(config: Config) -> Iterator[Problem]:
         yield Problem(
             "Salesforce ends logins with user name and password in February 2027, and new orgs refuse them.",
             'Use auth = "client_credentials" or auth = "jwt" with an external client app.',
-        )
-
-
-def _check_directory(config: Config, report: Report) -> None:
-    directory = config.store.path.parent
-    if not os.access(directory, os.W_OK | os.X_OK):
-        what = "is not writable" if directory.is_dir() else "does not exist"
-        report.problems.append(
-            Problem(
-                f"{directory}, the directory of [store] path, {what}.",
-                "Create it, owned by the user that runs rtsd.",
-            )
         )
 
 

@@ -53,6 +53,12 @@ class PostgresEngine(Engine):
         finally:
             await connection.close()
 
+    async def check(self) -> None:
+        """Require a server that lets rtsd in, with no foreign or newer tables."""
+        async with self._connected() as connection:
+            await self._server.require_usable(connection)
+            await self._tables.version(connection)
+
     async def open(self) -> PostgresDatabase:
         """Create or migrate the tables, take the lease, and connect; waits for the server and the lease."""
         connection = await self._patiently_connected()
@@ -74,14 +80,8 @@ class PostgresEngine(Engine):
     @asynccontextmanager
     async def peek(self) -> AsyncIterator[Queries | None]:
         """Read the mirror, if there is one. Raises StoreError, also if the server does not answer."""
-        try:
-            connection = await self._server.connect()
-        except psycopg.Error as error:
-            raise self._server.refusal(error) or store_error(error, self.name) from error
-        try:
+        async with self._connected() as connection:
             exists = await self._tables.version(connection) > 0
-        finally:
-            await connection.close()
         if not exists:
             yield None
             return
@@ -119,6 +119,18 @@ class PostgresEngine(Engine):
 
     def _database(self) -> PostgresDatabase:
         return PostgresDatabase(self._server, self._dialect, self._internal)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        """Connect at once. Raises StoreError."""
+        try:
+            connection = await self._server.connect()
+        except psycopg.Error as error:
+            raise self._server.refusal(error) or store_error(error, self.name) from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def _patiently_connected(self) -> Connection:
         """Connect; wait for a server that cannot be reached yet. Raises StoreError if that won't help."""

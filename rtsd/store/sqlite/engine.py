@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import cast
 
+from rtsd.errors import StorageUnwritable
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Progress
 from rtsd.store.sqlite import backup, files, inbox_file
@@ -33,6 +34,16 @@ class SqliteEngine(Engine):
             return True
         files.require_no_leftovers(self.path)
         return False
+
+    async def check(self) -> None:
+        """Require a directory to write to."""
+        directory = self.path.parent
+        if not os.access(directory, os.W_OK | os.X_OK):
+            what = "is not writable" if directory.is_dir() else "does not exist"
+            raise StorageUnwritable(
+                f"{directory}, the directory of [store] path, {what}.",
+                "Create it, owned by the user that runs rtsd.",
+            )
 
     async def open(self) -> SqliteDatabase:
         """Open or create the file."""

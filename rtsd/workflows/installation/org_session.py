@@ -82,10 +82,14 @@ async def _report(config: Config, counts: Counter[str], *, probe: bool) -> None:
 
 
 async def _write_to_ledger(config: Config, counts: Counter[str]) -> None:
-    """Add the calls to the ledger of a stopped daemon, if this user owns its files."""
+    """Add the calls to the ledger of a stopped daemon, if this user owns its files.
+
+    Not where nodes share a mirror, which its leader alone may write.
+    """
     path = config.store.path
     with suppress(OSError, StoreError, RtsError):
-        if path.exists() and path.stat().st_uid == os.geteuid():
-            async with await engine_of(config).open() as database, database.transaction() as tx:
+        engine = engine_of(config)
+        if engine.lease is None and path.exists() and path.stat().st_uid == os.geteuid():
+            async with await engine.open() as database, database.transaction() as tx:
                 for resource, count in counts.items():
                     await quota.spend(tx, wall_ms(), PURPOSE, resource, count)

@@ -38,12 +38,15 @@ def load(org: SimulatedOrg, tmp_path: Path) -> Load:
         secret: str | None = None,
         store: str = "mirror.db",
         login: str = "",
+        url: str = "",
     ) -> config.Config:
         path = tmp_path / "rtsd.toml"
         path.write_text(
             f'[org]\nlogin_url = "{org.url}"\nclient_id = "{org.info["client_id"]}"\n'
             f'client_secret = "{secret or org.info["client_secret"]}"\n{login}'
-            f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\npath = "{store}"\n{objects}\n'
+            f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\n'
+            + (f'url = "{url}"' if url else f'path = "{store}"')
+            + f"\n{objects}\n"
         )
         path.chmod(0o600)
         return config.load(path, {})
@@ -106,6 +109,13 @@ async def test_too_little_quota_is_a_problem(org: SimulatedOrg, load: Load) -> N
     (problem,) = report.problems
     assert "of DailyApiRequests, " in problem.what
     assert "available today" in problem.what
+
+
+async def test_a_database_that_does_not_answer_is_a_problem(load: Load) -> None:
+    """The database is looked at, and no directory, whatever `path` would be."""
+    report = await check.inspect(load(url="postgresql://rts:pw@127.0.0.1:1/acme"))
+    (problem,) = report.problems
+    assert problem.what.startswith("postgresql://rts@127.0.0.1:1/acme does not answer")
 
 
 async def test_a_missing_directory_is_a_problem(load: Load, tmp_path: Path) -> None:

@@ -306,6 +306,15 @@ async def test_calls_beside_a_daemon_are_in_its_ledger(office: Office) -> None:
         assert rows.fetchall() == [("package", spent + 1)]  # who-am-I is not counted by this org
 
 
+async def test_calls_beside_nodes_take_no_lease(office: Office) -> None:
+    """A mirror that nodes share is written by its leader alone, whatever file lies at `path`."""
+    (office.place / "mirror.db").touch()
+    found = office.configuration()
+    shared = found.store.model_copy(update={"url": "postgresql://rts@127.0.0.1:1/acme"})
+    async with asyncio.timeout(20):
+        await office.status(found.model_copy(update={"store": shared}))
+
+
 async def test_a_gateway_on_this_machine_is_no_address_for_a_real_org(office: Office) -> None:
     """Salesforce cannot reach 127.0.0.1: said before anything is deployed."""
     path = office.place / "rtsd.toml"
