@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -89,7 +90,7 @@ class RealTime(Service):
         self._mode = mode
         self._push = push
         self._describe = describe
-        self._applied_at = -TOGETHER_S
+        self._applied_at = -math.inf
         mode.subscribe(lambda _before, _after: self.wake.set())
 
     async def step(self) -> float:

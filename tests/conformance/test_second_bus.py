@@ -63,7 +63,7 @@ async def test_a_budget_that_is_crossed_ends_the_subscription() -> None:
         mine.publish(document(mine.place.org, mine.edit(7, "left.on.the.bus@example.com")))
         mine.place.org.records.delete("Contact", mine.capture.keys("Contact")[8])
         await equal(mine.place, "Contact")
-        assert sources(mine, "Contact", since) == {"interval"}
+        assert sources(mine, "Contact", since) <= {"interval", "repair"}  # a proof may come before a window
         assert mine.place.org.deliveries == [used, ALLOCATION]
         assert len(mine.pubsub.opened) == opened
 
