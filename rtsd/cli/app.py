@@ -14,6 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -31,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "demo": "Play the main job: simulated org, daemon and dashboard.",
         "service": "Run rtsd under systemd: install, uninstall, status, reload.",
         "simulate": "Run a simulated Salesforce org.",
+        "import": "Write a configuration from what another product exports.",
     },
     "Look": {
         "status": "Show mode, push, objects and quota.",
@@ -56,7 +58,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "resume": "Apply changes again.",
     },
 }
-"""Every verb with its one-line help, by section; the module is `rtsd.cli.<verb>`."""
+"""Every verb with its one-line help, by section; the module is `rtsd.cli.<verb>`, `import_` for `import`."""
 
 _HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can prove it is right.
 
@@ -85,7 +87,7 @@ class Verbs(click.Group):
         """Import and return a verb."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        attribute = cmd_name.replace("-", "_")
+        attribute = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command: click.Command = getattr(importlib.import_module(f"rtsd.cli.{attribute}"), attribute)
         command.context_settings = {**_CONTEXT, **command.context_settings}
         if not any(option.name == "version" for option in command.params):  # imported before

@@ -64,6 +64,23 @@ def _check_store(raw: Raw, found: Mistakes) -> None:
         found.add("store.url", "stands beside path; one of them: the mirror is in PostgreSQL or in a file")
     if store.get("url") and store.get("schema", "salesforce") == store.get("internal_schema", "rts"):
         found.add("store.internal_schema", "is the same as schema; another schema for rtsd's own tables")
+    _check_views(raw, store, found)
+
+
+def _check_views(raw: Raw, store: Raw, found: Mistakes) -> None:
+    """Report a place of views that something else has."""
+    given = table(store, "views").items()
+    places = {name: place for name, place in given if isinstance(place, str) and place}
+    objects = [str(entry.get("name")).lower() for _, entry in entries(raw, "objects")]
+    for name, place in places.items():
+        key = f"store.views.{name}"
+        if any(other != name and places[other] == place for other in places):
+            found.add(key, f"{place!r} is the schema of two layouts; another one")
+        elif store.get("url"):
+            if place in (store.get("schema", "salesforce"), store.get("internal_schema", "rts")):
+                found.add(key, f"{place!r} has rtsd's own tables; another schema, or another [store] schema")
+        elif any(mirrored.startswith(f"{place}_") for mirrored in objects):
+            found.add(key, f"{place!r} begins the name of an object; another word, as views are named by it")
 
 
 def _check_gateway(raw: Raw, found: Mistakes) -> None:

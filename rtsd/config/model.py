@@ -25,6 +25,7 @@ from rtsd.config.values import (
     Listen,
     LoopbackAddress,
     OptionalFile,
+    OptionalSchema,
     OptionalUrl,
     PositiveDuration,
     RowFilter,
@@ -36,6 +37,7 @@ from rtsd.config.values import (
     WebhookUrl,
 )
 from rtsd.core.instant import DAY_MS, HOUR_MS, MINUTE_MS
+from rtsd.core.layout import Layout
 from rtsd.core.schema import ObjectConfig
 
 Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
@@ -149,6 +151,18 @@ class Push(Table):
         return self._token_path
 
 
+class LayoutPlaces(Table):
+    """The schema of the views in each layout; on SQLite, what their names begin with. "" is none."""
+
+    heroku_connect: OptionalSchema = ""
+    fivetran: OptionalSchema = ""
+
+    def used(self) -> dict[Layout, str]:
+        """Return the schemas of the layouts that are used."""
+        places = ((layout, str(getattr(self, layout.value))) for layout in Layout)
+        return {layout: place for layout, place in places if place}
+
+
 class Store(Table):
     """The mirror's file, or its PostgreSQL database, and the retention of its journal; 0 for no limit."""
 
@@ -157,6 +171,7 @@ class Store(Table):
     password: Secret | None = _secret()
     mirror_schema: Annotated[SchemaName, Field(alias="schema")] = "salesforce"
     internal_schema: SchemaName = "rts"
+    views: LayoutPlaces = LayoutPlaces()
     journal_keep: Duration = 90 * DAY_MS
     journal_max: Size = 1024**3
 

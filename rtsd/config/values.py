@@ -178,6 +178,11 @@ def schema_name(value: Any) -> str:
     return value
 
 
+def optional_schema(value: Any) -> str:
+    """Return a schema's name, or `""` for none."""
+    return "" if value == "" else schema_name(value)
+
+
 def row_filter(value: Any) -> str:
     """Parse a SOQL condition; Salesforce validates it in the first query."""
     if not isinstance(value, str):
@@ -247,6 +252,7 @@ LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]
 ApiName = Annotated[str, BeforeValidator(api_name)]
 SchemaName = Annotated[str, BeforeValidator(schema_name)]
+OptionalSchema = Annotated[str, BeforeValidator(optional_schema)]
 RowFilter = Annotated[str, BeforeValidator(row_filter)]
 ApiVersion = Annotated[str, BeforeValidator(api_version)]
 AnyPath = Annotated[Path, BeforeValidator(path)]

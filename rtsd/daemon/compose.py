@@ -37,6 +37,7 @@ from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
+from rtsd.store import views
 from rtsd.store.health import StorageWatch
 from rtsd.store.journal import Journal, Note
 from rtsd.sync import privacy_change
@@ -123,10 +124,7 @@ def _registry() -> CollectorRegistry:
 
 
 async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base:
-    """Open the database and the connection to the org.
-
-    On a first start log in before creating files, so that wrong credentials leave nothing behind.
-    """
+    """Open mirror and org; on a first start log in first, so that wrong credentials leave no files behind."""
     access = credentials(config.org)
     login = None
     engine = engine_of(config)
@@ -152,6 +150,7 @@ async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base
     objects = [section.config() for section in config.objects]
     key = await privacy_key(database, machine.random_bytes)
     applied = await privacy_change.apply(database, inbox, objects, key, write_note)
+    await views.apply(database, config.store.views.used(), [wanted.name for wanted in objects], write_note)
     await inbox.restore()
     catalog = await Catalog.open(database, objects, key)
     matcher = Matcher(journal, wire.event, machine.random_bytes)

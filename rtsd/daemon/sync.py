@@ -44,7 +44,9 @@ def readers_of(base: Base) -> Readers:
         by_events=base.config.push.channel == "cdc",
     )
     return Readers(
-        describer=Describer(client, catalog, work, now, sync.describe_every),
+        describer=Describer(
+            client, catalog, work, now, period_ms=sync.describe_every, layouts=base.config.store.views.used()
+        ),
         windows=windows,
         limits=limits,
         audit=StateAudit(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rtsd.core.schema import Kind
+
+if TYPE_CHECKING:
+    from rtsd.store.view import Views
 
 Key = int | str
 """A value of the column in whose order rows are visited."""
@@ -40,6 +43,10 @@ class Dialect(Protocol):
     @property
     def millis_type(self) -> str:
         """The declared type of a column of milliseconds since 1970."""
+
+    @property
+    def views(self) -> Views:
+        """What makes views over the tables."""
 
     @property
     def key(self) -> str:

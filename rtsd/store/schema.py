@@ -124,8 +124,9 @@ class Table:
         return ", ".join(map(self.dialect.column, columns))
 
     def type_of(self, field: Field) -> str:
-        """The declared type of a field's column."""
-        return self.dialect.id_type if field.name == "Id" else self.dialect.type_of(field.kind)
+        """The declared type of a field's column: a reference sorts as ids do, or joins would use no index."""
+        is_id = field.name == "Id" or field.type == "reference"
+        return self.dialect.id_type if is_id else self.dialect.type_of(field.kind)
 
     def _value(self, name: str, mark: str) -> str:
         return mark if name in OWN_COLUMNS else self.dialect.value(self.schema.by_name[name].kind, mark)
@@ -155,12 +156,23 @@ def decode_schema(text: str) -> ObjectSchema:
     return ObjectSchema(**{**stored, "fields": tuple(stored["fields"])})
 
 
+async def retyped(tx: Tx, table: Table) -> list[str]:
+    """The fields whose columns have another type than they should."""
+    found = await _columns(tx, table)
+    return [
+        field.name
+        for field in table.schema.fields
+        if found.get(table.dialect.name(field.name).lower(), table.dialect.type_of(field.kind))
+        != table.dialect.type_of(field.kind)
+    ]
+
+
 async def ensure(tx: Tx, table: Table) -> list[str]:
     """Create the table, or add missing columns to an existing one; return the names of added columns.
 
     A column whose declared type changed is emptied; its values have to be reloaded.
     """
-    found = {name.lower(): kind for name, kind in await tx.fetch(*table.dialect.columns_of(table.name))}
+    found = await _columns(tx, table)
     if not found:
         await tx.execute(table.create)
         return []
@@ -175,15 +187,18 @@ async def ensure(tx: Tx, table: Table) -> list[str]:
             ):
                 await tx.execute(statement)
         else:
-            await tx.execute(
-                f"ALTER TABLE {table.sql_name} ADD COLUMN {column} {table.dialect.type_of(field.kind)}"
-            )
+            await tx.execute(f"ALTER TABLE {table.sql_name} ADD COLUMN {column} {table.type_of(field)}")
     return [field.name for field in changed]
+
+
+async def _columns(tx: Tx, table: Table) -> dict[str, str]:
+    """The declared types of a table's columns, by their names in lower case."""
+    return {name.lower(): kind for name, kind in await tx.fetch(*table.dialect.columns_of(table.name))}
 
 
 async def own_columns(tx: Tx, object_name: str) -> list[str]:
     """The columns of an object's table that hold its fields, including removed and excluded ones."""
-    return [name for name in await column_names(tx, object_name) if name not in OWN_COLUMNS]
+    return [name for name in await column_names(tx, object_name) if not name.startswith("_rts_")]
 
 
 async def column_names(database: Queries | Tx, object_name: str) -> list[str]:

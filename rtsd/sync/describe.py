@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from rtsd.core.instant import Millis
+from rtsd.core.layout import Layout
 from rtsd.core.object_state import ObjectState
 from rtsd.core.schema import Field, narrow
-from rtsd.errors import Conflict, ObjectUnavailable, SalesforceError
+from rtsd.errors import Conflict, ForeignDatabase, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
-from rtsd.store import held, row_checksums
-from rtsd.store import schema as tables
+from rtsd.store import held, row_checksums, views
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
 from rtsd.sync import object_states
@@ -38,13 +38,16 @@ class Describer:
         catalog: Catalog,
         work: UnitsOfWork,
         now: Callable[[], Millis],
+        *,
         period_ms: Millis,
+        layouts: Mapping[Layout, str],
     ) -> None:
         self._client = client
         self._catalog = catalog
         self._work = work
         self._now = now
         self._period = period_ms
+        self._layouts = layouts
         self._last: dict[str, Millis] = {}
         self._asked: dict[str, int] = {}
         self._hidden: dict[str, set[str]] = {}
@@ -130,7 +133,7 @@ class Describer:
                 f" the object permission Read on {mirrored.name} (permission set RTS_Sync)."
             )
             await object_states.unusable(self._work, mirrored, reason)
-        except ValueError as error:
+        except (ValueError, ForeignDatabase) as error:
             await object_states.unusable(self._work, mirrored, str(error))
 
     async def _store(self, mirrored: MirroredObject, found: Described) -> None:
@@ -142,13 +145,16 @@ class Describer:
         async with self._work.begin() as unit:
             table = Table(schema, unit.tx.dialect)
             before = unit.stored(mirrored)
-            to_fill = await _columns_to_fill(unit, before.table, table)
+            ensured = await views.ensure(unit.tx, table, self._layouts)
+            to_fill = _columns_to_fill(ensured.added, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
             await object_states.described(unit, mirrored)
             if before.table is None:
                 await held.release(unit.tx, mirrored.name)
             if to_fill:
                 await _note_to_fill(unit, mirrored, to_fill)
+            for message in ensured.messages:
+                await unit.note(Note("schema", mirrored.name, message=message))
             lost = set(before.table.columns if before.table else ()).difference(table.columns)
             if lost:
                 message = (
@@ -173,13 +179,12 @@ def _is_unusable(mirrored: MirroredObject) -> bool:
     return mirrored.table is None or mirrored.state is ObjectState.ERROR
 
 
-async def _columns_to_fill(unit: UnitOfWork, before: Table | None, table: Table) -> dict[str, str]:
-    """Create or widen the table; return why each column of an existing one must be filled, by its name.
+def _columns_to_fill(added: Collection[str], before: Table | None, table: Table) -> dict[str, str]:
+    """Return why each column of an existing table must be filled, by its name; `added` are its new ones.
 
     A field that was hidden for a while is out of date, and so is one of another type: Salesforce converts its
     values without new stamps, and SQLite may store both types alike.
     """
-    added = await tables.ensure(unit.tx, table)
     if before is None:
         return dict.fromkeys(added, "new")
     known = before.schema.by_name

@@ -12,6 +12,7 @@ import psycopg
 from rtsd.errors import LeaseLost, RtsError
 from rtsd.store.database import Database, Row, Tx
 from rtsd.store.dialect import Dialect
+from rtsd.store.postgres import views
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import store_error
 from rtsd.store.postgres.lease import RowLease
@@ -106,7 +107,7 @@ class PostgresDatabase(Database):
 
     async def build_indexes(self, table: Table) -> None:
         """Build the missing indexes one at a time; pushes wait in the inbox meanwhile."""
-        for statement in table.indexes.values():
+        for statement in (*table.indexes.values(), *await views.indexes(self, table)):
             async with self.transaction() as tx:
                 await tx.execute(statement)
 

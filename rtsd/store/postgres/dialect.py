@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from rtsd.core.schema import Kind
 from rtsd.store.dialect import Key, quoted
-
-MAX_NAME = 63
-"""Bytes of a name (https://www.postgresql.org/docs/current/sql-syntax-lexical.html, NAMEDATALEN)."""
+from rtsd.store.postgres.names import name_of
+from rtsd.store.postgres.views import PostgresViews
 
 _TYPES = {
     Kind.BOOLEAN: "boolean",
@@ -45,16 +42,6 @@ _COLUMNS = (
 )
 
 
-def name_of(name: str) -> str:
-    """Return a name in lower case; one that is too long is cut, and ends in a digest of the whole."""
-    lower = name.lower()
-    encoded = lower.encode()
-    if len(encoded) <= MAX_NAME:
-        return lower
-    digest = sha256(encoded).hexdigest()[:8]
-    return f"{encoded[: MAX_NAME - 9].decode(errors='ignore')}_{digest}"
-
-
 class Postgres:
     """PostgreSQL's `Dialect`, for a schema of mirrored objects."""
 
@@ -65,6 +52,7 @@ class Postgres:
 
     def __init__(self, schema: str) -> None:
         self.schema = schema
+        self.views = PostgresViews(schema)
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, with its schema."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtsd.core.schema import Kind
 from rtsd.store.dialect import Key, quoted
+from rtsd.store.sqlite.views import SqliteViews
 
 FROM_CSV = {
     Kind.TEXT: "NULLIF({},'')",
@@ -23,6 +24,7 @@ class Sqlite:
     millis_type = "INTEGER"
     key = "rowid"
     before_keys: Key = 0
+    views = SqliteViews()
 
     def table(self, object_name: str) -> str:
         """Return the table of a mirrored object, quoted."""

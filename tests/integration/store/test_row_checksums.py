@@ -168,6 +168,7 @@ def number_blocks(path: Path) -> None:
             "INSERT INTO _rts_row_checksum (object, block, columns, checksums) VALUES ('Thing', ?, ?, ?)",
             [(block, blocks[0][0], msgspec.msgpack.encode(places)) for block, places in numbered.items()],
         )
+        old.execute("DROP TABLE _rts_view")  # of a later version
         old.execute("PRAGMA user_version=11")
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from rtsd.config.model import Config
 from rtsd.control.protocol import Status
+from rtsd.store.postgres.views import OWN_NUMBER
 from rtsd.store.schema import OWN_COLUMNS
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +45,7 @@ def has_key(kind: Any, path: list[str]) -> bool:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_tables(name: str) -> None:
     """Every `_rts_` table is created by the migrations, and every column is one of a mirrored object."""
-    known = {f"`{known_name}`" for known_name in (*tables(), *OWN_COLUMNS)}
+    known = {f"`{known_name}`" for known_name in (*tables(), *OWN_COLUMNS, OWN_NUMBER)}
     assert set(re.findall(r"`_rts_\w+`", DOCUMENTS[name])) <= known
 
 

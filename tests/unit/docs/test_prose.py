@@ -46,6 +46,7 @@ ABOUT_APEX = {
     "rtsd/core/payload.py": "the heartbeat's key (contract section 3)",
     "rtsd/salesforce/objects.py": "`triggerable`, a key of Salesforce's describe",
     "rtsd/salesforce/package.py": "the Apex package",
+    "rtsd/store/postgres/views.py": "PostgreSQL's triggers, which a view of ours may have got",
     "rtsd/stream/endings.py": "codes of the Pub/Sub API",
     "rtsd/sync/continuity.py": "the heartbeat's key (contract section 3)",
     "rtsd/sync/package.py": "the Apex package",

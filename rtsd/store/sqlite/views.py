@@ -1,0 +1,78 @@
+"""Views in a SQLite file, which has no schemas: their names begin with what a schema would be called."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from rtsd.core.layout import FALSE, NOTHING, NUMBER, SEEN, SYNCED, TRUE
+from rtsd.store.dialect import quoted
+from rtsd.store.view import Put, View
+
+if TYPE_CHECKING:
+    from rtsd.store.database import Queries, Tx
+    from rtsd.store.schema import Table
+
+_FIXED = {
+    NUMBER: "rowid",
+    SEEN: "strftime('%Y-%m-%dT%H:%M:%fZ', _rts_seen / 1000.0, 'unixepoch')",
+    TRUE: "1",
+    FALSE: "0",
+    SYNCED: "'SYNCED'",
+    NOTHING: "NULL",
+}
+
+
+class SqliteViews:
+    """Makes views whose values have the forms of the mirror (contract section 4)."""
+
+    async def make_place(self, tx: Tx, place: str) -> None:
+        """Do nothing: a name needs no place."""
+
+    async def found(self, reader: Queries | Tx, view: View) -> dict[str, str] | None:
+        """Look the view up by its name."""
+        rows = await reader.fetch(
+            "SELECT type, sql FROM sqlite_master WHERE name=? COLLATE NOCASE", (_name(view),)
+        )
+        if not rows:
+            return None
+        ((kind, sql),) = rows
+        if kind != "view" or _comment(view) not in sql:
+            raise view.foreign(_name(view), kind)
+        return {str(name): str(kind) for name, kind in await reader.fetch(_COLUMNS, (_name(view),))}
+
+    async def number(self, tx: Tx, table: Table) -> bool:
+        """Do nothing: every row has its rowid."""
+        del tx, table
+        return False
+
+    async def release(self, tx: Tx, view: View, table: Table, sources: Collection[str]) -> None:
+        """Drop the view, as SQLite drops no column that a view names. Nobody holds grants on it."""
+        del table, sources
+        await tx.execute(f"DROP VIEW {quoted(_name(view))}")
+
+    async def put(self, tx: Tx, view: View, table: Table, found: Mapping[str, str] | None) -> Put:
+        """Create the view, or create it again."""
+        rows = await tx.fetch(*table.dialect.columns_of(table.name))
+        stored = {str(name).lower(): str(name) for name, _ in rows}
+        columns = ", ".join(
+            f"{_FIXED.get(source) or quoted(stored[source]) if source in (*_FIXED, *stored) else 'NULL'}"
+            f" AS {quoted(name)}"
+            for name, source in view.columns.items()
+        )
+        definition = f"SELECT {columns} FROM {table.sql_name} {_comment(view)}"
+        if found is None or definition != view.definition:
+            await tx.execute(f"DROP VIEW IF EXISTS {quoted(_name(view))}")
+            await tx.execute(f"CREATE VIEW {quoted(_name(view))} AS {definition}")
+        return Put(definition)
+
+
+_COLUMNS = "SELECT name, type FROM pragma_table_info(?)"
+
+
+def _name(view: View) -> str:
+    return f"{view.place}_{view.name}"
+
+
+def _comment(view: View) -> str:
+    return f"/* {view.mark(view.object)} */"

@@ -1,0 +1,77 @@
+"""Views in the layouts of other products, as the daemon makes them beside a simulated org."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from rtsd.core.object_state import ObjectState
+from rtsd.errors import ForeignDatabase
+from tests.support.inprocess.rig import Rig, Start
+from tests.support.mirror import ENGINE
+
+LAYOUTS = '[store.views]\nheroku_connect = "{place}"\n'
+
+
+def configured(rig: Rig) -> str:
+    """Configure the layout of Heroku Connect; return how the names of its views begin."""
+    place = f"hc_{sha256(str(rig.place).encode()).hexdigest()[:8]}"
+    rig.more = LAYOUTS.format(place=place)
+    return f"{place}{'.' if ENGINE == 'postgres' else '_'}"
+
+
+async def test_views_follow_the_org(start: Start) -> None:
+    """A load, a field that comes, and one that goes: with the values of the mirror, and their places kept."""
+    rig = await start({"Account": 6}, run=False)
+    view = f"{configured(rig)}account"
+    async with rig.running():
+        await rig.load()
+        assert await rig.rows(f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(sfid) FROM {view}") == [(6, 6, 6)]
+        field = {"name": "Vip__c", "type": "boolean", "default": True}
+        await rig.sim.control("schema", {"op": "add_field", "object": "Account", "field": field})
+        await rig.sim.control("schema", {"op": "remove_field", "object": "Account", "field": "Site"})
+        rig.advance(3_601)
+        await rig.load()
+        shown = f"SELECT COUNT(*) FROM {view} WHERE vip__c AND _hc_lastop='SYNCED'"
+        assert await rig.rows(shown) == [(6,)]
+        names = [str(row["name"]) for row in rig.mirror.sql(_columns(view))]
+        assert names[:2] == ["id", "sfid"]
+        assert "site" in names
+        assert names[-1] == "vip__c"
+
+
+def _columns(view: str) -> str:
+    if ENGINE == "postgres":
+        return f"SELECT attname AS name FROM pg_attribute WHERE attrelid='{view}'::regclass ORDER BY attnum"
+    return f"SELECT name FROM pragma_table_info('{view}')"
+
+
+async def test_a_layout_that_is_configured_later(start: Start) -> None:
+    """The next start shows what is loaded, without a read of the org."""
+    rig = await start({"Account": 6}, run=False)
+    async with rig.running():
+        await rig.load()
+    view = f"{configured(rig)}account"
+    before = await rig.calls()
+    async with rig.running():
+        assert await rig.rows(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {view}") == [(6, 6)]
+    assert (await rig.calls()).get("bulk_jobs") == before.get("bulk_jobs")
+
+
+async def test_what_is_in_the_way_is_told_by_name(start: Start) -> None:
+    """While rtsd runs, the object says why it has no views; a start ends."""
+    rig = await start({"Account": 1}, run=False)
+    begins = configured(rig)
+    async with rig.running() as parts:
+        async with parts.base.database.transaction() as tx:
+            if ENGINE == "postgres":
+                await tx.execute(f"CREATE SCHEMA {begins[:-1]}")
+            await tx.execute(f"CREATE TABLE {begins}account (id int)")
+        await rig.load()
+        account = rig["Account"]
+        assert account.state is ObjectState.ERROR
+        assert f"{begins}account is a table that rtsd did not make" in (account.stored.error or "")
+    with pytest.raises(ForeignDatabase, match="rtsd did not make"):
+        async with rig.running():
+            pass
