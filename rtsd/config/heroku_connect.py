@@ -148,7 +148,8 @@ def _common(entries: Sequence[_Entry]) -> Iterator[str]:
         yield f"Polled every {listed}: rtsd gets changes by push; without push, every [sync] interval."
     capped = [entry.config.sf_max_daily_api_calls for entry in entries if entry.config.sf_max_daily_api_calls]
     if capped:
-        yield f"Daily API calls had a cap of {max(capped)}: see [quota] reserve and [quota.daily] api_requests."
+        most = max(capped)
+        yield f"Daily API calls had a cap of {most}: see [quota] reserve and [quota.daily] api_requests."
     if any(entry.config.sf_notify_enabled for entry in entries):
         yield "Streaming API: [push] channel has what replaces it."
 
