@@ -57,7 +57,8 @@ def test_configuration_keys(name: str) -> None:
         assert isinstance(table, type)
         assert issubclass(table, BaseModel)
         secret = key.removesuffix("_file")
-        assert {key, secret} & set(table.model_fields), f"[{section}] {key}"
+        written = {field.alias or name for name, field in table.model_fields.items()}
+        assert {key, secret} & written, f"[{section}] {key}"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
