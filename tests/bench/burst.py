@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -40,6 +42,8 @@ class Burst:
         self.begun: dict[str, float] = {}
         """When a push was sent, by the last record in it."""
         self.took: list[float] = []
+        self.refused: Counter[int] = Counter()
+        """Answers other than 200, by status."""
         self.behind: list[float] = []
         self._last_of: dict[str, str] = {}
 
@@ -78,7 +82,7 @@ class Burst:
     def answered(self, shot: Shot, status: int) -> None:
         """Note an answer."""
         if status != 200:
-            raise RuntimeError(f"a push was answered {status}")
+            self.refused[status] += 1
         self.took.append((time.perf_counter() - self.begun[self._last_of[shot.id]]) * 1e3)
 
     async def follow(self, daemon: Daemon) -> None:
@@ -96,6 +100,8 @@ async def run(options: argparse.Namespace) -> Report:
         await daemon.live(within=900)
         burst, resident = Burst(rig), [daemon.rss]
         following = asyncio.create_task(burst.follow(daemon))
+        gc.freeze()
+        gc.disable()  # a collection of the records would stop the sender for a second
         begun, cpu = time.perf_counter(), daemon.cpu_s
         async with firing(rig.port, burst.shots(), burst.answered, CONNECTIONS) as over:
             while not over.done():
@@ -106,7 +112,10 @@ async def run(options: argparse.Namespace) -> Report:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+        gc.enable()
         ((changed,),) = rig.read(f"SELECT COUNT(*) FROM {OBJECT} WHERE Title LIKE 'No %'")
+    if burst.refused:
+        raise RuntimeError(f"pushes were refused: {dict(burst.refused)}")
     if changed < len(burst.took) * CHANGES and changed < options.records:
         raise RuntimeError(f"{changed:,} updates of {len(burst.took):,} answered pushes are in the mirror")
     return _report(changed, burst, resident, seconds, cpu)
