@@ -7,6 +7,8 @@
     ├── UsageError              a command's arguments, or a bad control request (exit 2, HTTP 400)
     ├── NotFound                no such object, record, dead letter or run (HTTP 404)
     ├── Conflict                it exists, but its state does not allow this (HTTP 409)
+    │   └── NotLeader           another node leads, and can do this
+    ├── LeaderAway              this node stands by, and none that leads answers (exit 75, HTTP 503)
     ├── DaemonUnreachable       no rtsd answers on the control socket (exit 3)
     ├── RuleFailed              a rule's `when` can no longer be evaluated, as for a removed field
     ├── AnotherInstance         another rtsd holds the state directory (exit 75)
@@ -57,10 +59,12 @@ __all__ = [
     "DaemonUnreachable",
     "DeployFailed",
     "ForeignDatabase",
+    "LeaderAway",
     "LeaseLost",
     "MalformedPush",
     "NewerDatabase",
     "NotFound",
+    "NotLeader",
     "ObjectUnavailable",
     "OrgUnreachable",
     "PushEncoded",
@@ -143,6 +147,17 @@ class Conflict(RtsError):
     """The target exists, but its state does not allow this."""
 
     http_status = 409
+
+
+class NotLeader(Conflict):
+    """This node stands by, and only the node that leads can do this."""
+
+
+class LeaderAway(RtsError):
+    """This node stands by, and no node that leads answers."""
+
+    exit_status = 75
+    http_status = 503
 
 
 class DaemonUnreachable(RtsError):

@@ -9,6 +9,7 @@ import click
 from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.output import table
+from rtsd.control import protocol
 
 
 @click.command(
@@ -25,7 +26,12 @@ def nodes(*, socket: Path | None, as_json: bool) -> None:
     if not found:
         click.echo("The mirror is in SQLite, and this process alone has it.")
         return
-    rows = [
-        (node.name, "leads" if node.leader else "", node.epoch, node.since, node.seen_at) for node in found
-    ]
+    rows = [(node.name, _does(node), node.epoch, node.since, node.seen_at) for node in found]
     click.echo(table(("NODE", "", "EPOCH", "SINCE", "SEEN AT"), rows))
+
+
+def _does(node: protocol.SeenNode) -> str:
+    """Say whether a node leads, else in what its configuration differs."""
+    if node.leader:
+        return "leads"
+    return f"stands by, with other {' and '.join(node.differs)}" if node.differs else "stands by"

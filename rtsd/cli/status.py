@@ -11,7 +11,7 @@ from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
 from rtsd.cli.output import ago, coloured
-from rtsd.control.protocol import Status
+from rtsd.control.protocol import Node, Status
 from rtsd.core.channel import PACKAGED
 from rtsd.core.plural import plural
 from rtsd.logs import clean
@@ -50,7 +50,15 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     for limit in now.quota.limits:
         used = f"{limit.max - limit.remaining:,} of {limit.max:,}, {limit.used_by_us:,} by rtsd"
         yield "quota", f"{clean(limit.name)}: {used}"
+    if now.node is not None:
+        yield "node", clean(_node(now.node, now.now))
     yield "rtsd", f"{clean(now.version)}, started {ago(now.now, now.started_at)}"
+
+
+def _node(node: Node, now: str) -> str:
+    """Say who leads, and since when."""
+    leads = f"leads since {ago(now, node.since)}, epoch {node.epoch}"
+    return f"{node.name} {leads}" if node.leader else f"{node.name} stands by; {node.leader_name} {leads}"
 
 
 def _channel(now: Status) -> Iterator[tuple[str, str]]:

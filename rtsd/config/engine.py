@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -32,8 +33,18 @@ def engine_of(config: Config) -> Engine:
         schema=store.mirror_schema,
         internal_schema=store.internal_schema,
         node=config.node.name or socket.gethostname(),
+        settings=_settings(config),
         state=_state_directory(),
     )
+
+
+def _settings(config: Config) -> dict[str, str]:
+    """Return a digest of each part of the configuration in which nodes should not differ."""
+    parts = {
+        "objects": [section.config() for section in config.objects],
+        "rules": [*config.rules, *config.alerts],
+    }
+    return {name: hashlib.sha256(repr(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 
 
 def _state_directory() -> Path:

@@ -1,4 +1,4 @@
-"""Commands to the daemon as a whole: pause, resume, and SQL on the mirror."""
+"""Commands to the daemon as a whole: pause and resume."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from aiohttp import web
 from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, find_object
 from rtsd.core.server_clock import ServerClock
-from rtsd.store.answers import Answers
 from rtsd.store.inbox import Inbox
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
@@ -69,11 +68,10 @@ class Pausing:
 
 
 class CommandRoutes:
-    """Answers `/v1/pause`, `/v1/resume` and `/v1/query`."""
+    """Answers `/v1/pause` and `/v1/resume`."""
 
-    def __init__(self, catalog: Catalog, answers: Answers, pausing: Pausing) -> None:
+    def __init__(self, catalog: Catalog, pausing: Pausing) -> None:
         self._catalog = catalog
-        self._answers = answers
         self._pausing = pausing
 
     def routes(self) -> list[web.RouteDef]:
@@ -81,7 +79,6 @@ class CommandRoutes:
         return [
             web.post("/v1/pause", self._pause),
             web.post("/v1/resume", self._resume),
-            web.post("/v1/query", self._query),
         ]
 
     async def _pause(self, request: web.Request) -> web.Response:
@@ -96,8 +93,3 @@ class CommandRoutes:
 
     def _named(self, body: protocol.ObjectsBody) -> list[MirroredObject]:
         return [find_object(self._catalog, name) for name in body.objects]
-
-    async def _query(self, request: web.Request) -> web.Response:
-        body = await body_of(request, protocol.QueryBody)
-        found = await self._answers.run(body.sql)
-        return web.Response(body=found, content_type="application/json")

@@ -6,7 +6,7 @@ configuration or the org names, and words of rtsd's own: never text that a sende
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -27,6 +27,7 @@ from rtsd.errors import AddressInUse
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite import library as sqlite
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -70,15 +71,16 @@ class Metrics(Collector):
 class MetricsListener:
     """`GET /metrics` on a TCP address of this machine, for a Prometheus that can't read a Unix socket."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self) -> None:
+        self.answer: Handler | None = None
+        """Answers a scrape; without it there is nothing to tell yet."""
         self._runner: web.AppRunner | None = None
         self.address: str | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises AddressInUse."""
         app = web.Application()
-        app.router.add_get("/metrics", self._metrics.answer)
+        app.router.add_get("/metrics", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -94,6 +96,11 @@ class MetricsListener:
         """Close it."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self.answer is None:
+            raise web.HTTPServiceUnavailable
+        return await self.answer(request)
 
 
 def _daemon(status: protocol.Status) -> Iterator[Metric]:

@@ -13,38 +13,29 @@ from rtsd.control.views import Views
 from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.store import error_log, quota
 from rtsd.store.database import Database
-from rtsd.store.engine import Lease
 from rtsd.store.quota import Usage
 
 HISTORY_MS: Millis = 7 * DAY_MS
 
 
 class OverviewRoutes:
-    """Answers `/v1/status`, `/v1/nodes`, `/v1/errors` and `/v1/quota/history`."""
+    """Answers `/v1/status`, `/v1/errors` and `/v1/quota/history`."""
 
-    def __init__(
-        self, views: Views, database: Database, lease: Lease | None, now: Callable[[], Millis]
-    ) -> None:
+    def __init__(self, views: Views, database: Database, now: Callable[[], Millis]) -> None:
         self._views = views
         self._database = database
-        self._lease = lease
         self._now = now
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
             web.get("/v1/status", self._status),
-            web.get("/v1/nodes", self._nodes),
             web.get("/v1/errors", self._errors),
             web.get("/v1/quota/history", self._quota_history),
         ]
 
     async def _status(self, _request: web.Request) -> web.Response:
         return answer(await self._views.status())
-
-    async def _nodes(self, _request: web.Request) -> web.Response:
-        found = await self._lease.nodes() if self._lease is not None else []
-        return answer(msgspec.convert(found, list[protocol.SeenNode], from_attributes=True))
 
     async def _errors(self, _request: web.Request) -> web.Response:
         found = await error_log.newest(self._database)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol, wire
-from rtsd.control.documents import find_object, is_on, whole_number
+from rtsd.control.documents import is_on, whole_number
 from rtsd.control.feed import Feed, Follower
-from rtsd.control.views import Views
 from rtsd.store import journal
 from rtsd.store.database import Database
-from rtsd.sync.catalog import Catalog
 
 PAGE = 1_000
 MOST_ENTRIES = 10_000
@@ -39,14 +38,24 @@ class EventQuery:
     rows: int
 
 
+class RecentStatus(Protocol):
+    """What knows the status."""
+
+    async def recent(self, *, max_age_s: float = ...) -> protocol.Status:
+        """Return a status at most so old, by default new enough for a screen."""
+
+
 class EventStream:
     """Answers `GET /v1/events`."""
 
-    def __init__(self, feed: Feed, database: Database, catalog: Catalog, views: Views) -> None:
+    def __init__(
+        self, feed: Feed, database: Database, shown: RecentStatus, object_named: Callable[[str], str]
+    ) -> None:
+        """`object_named` returns the name of a mirrored object, or raises NotFound."""
         self._feed = feed
         self._database = database
-        self._catalog = catalog
-        self._views = views
+        self._shown = shown
+        self._object_named = object_named
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -57,7 +66,7 @@ class EventStream:
         name = query.get("object")
         return EventQuery(
             after=whole_number(query["after"], "after") if "after" in query else None,
-            object=find_object(self._catalog, name).name if name else None,
+            object=self._object_named(name) if name else None,
             limit=min(whole_number(query.get("limit", "1000"), "limit"), MOST_ENTRIES),
             follow=is_on(request, "follow"),
             hz=min(whole_number(query.get("hz", "0"), "hz"), MOST_HZ),
@@ -91,7 +100,7 @@ class EventStream:
     async def _follow(self, response: web.StreamResponse, query: EventQuery) -> None:
         """Send every entry from the snapshot on; with `after`, first those since then."""
         with self._feed.follow() as follower:
-            status = await self._views.recent(max_age_s=0)
+            status = await self._shown.recent(max_age_s=0)
             await _write(response, [protocol.Snapshot(status=status)])
             sent = query.after if query.after is not None else status.last_seq
             sent = await self._backfill(response, query, sent)
@@ -121,12 +130,12 @@ class EventStream:
 
     async def _frames(self, response: web.StreamResponse, query: EventQuery) -> None:
         """Send at most `hz` frames a second, each with the newest rows; the others are only counted."""
-        shown = await self._views.recent(max_age_s=0)
+        shown = await self._shown.recent(max_age_s=0)
         await _write(response, [protocol.Snapshot(status=shown)])
         seen, total = shown.last_seq, self._feed.total
         while True:
             await asyncio.sleep(1 / query.hz)
-            recent = await self._views.recent()
+            recent = await self._shown.recent()
             changed = recent if recent is not shown and _differs(recent, shown) else None
             shown = recent
             if changed is None and self._feed.total == total:

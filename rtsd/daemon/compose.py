@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import AsyncExitStack
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from aiohttp import web
 
-from rtsd import systemd
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.config.engine import engine_of
 from rtsd.control import wire
-from rtsd.control.access import require_free
-from rtsd.control.metrics import Metrics, MetricsListener
+from rtsd.control.forwarding import ForwardedRequests
+from rtsd.control.metrics import Metrics
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import reload, rules
-from rtsd.daemon.control import control_server
+from rtsd.daemon.control import control_routes
 from rtsd.daemon.first_start import ends_login, ends_start, patiently
-from rtsd.daemon.gateway import Keys, gateway_server, open_gateway
+from rtsd.daemon.front import Front
+from rtsd.daemon.gateway import Keys
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
+from rtsd.daemon.standby import standing_by, starting
 from rtsd.daemon.stream import StreamChannel, require_extra, stream_channel
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.views import views_of
 from rtsd.daemon.watchdog import Watchdog
-from rtsd.gateway.meters import Meters
 from rtsd.gateway.rejections import Rejections
+from rtsd.gateway.server import Backend
 from rtsd.machine import Machine
 from rtsd.rules.alerts import AlertWatch
 from rtsd.rules.deliver import Deliverer
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
+from rtsd.salesforce.login import Login
 from rtsd.salesforce.session import Session, first_login
 from rtsd.services import Runner
 from rtsd.store import views
+from rtsd.store.engine import Engine
 from rtsd.store.health import StorageWatch
 from rtsd.store.journal import Journal, Note
 from rtsd.sync import privacy_change
@@ -61,20 +63,42 @@ from rtsd.sync.unit_of_work import UnitsOfWork
 async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Parts:
     """Build every part, restore the state of the last run, and open the listeners; `stack` closes them all.
 
-    Raises the RtsError that prevents the daemon from starting.
+    Where nodes share the mirror, listen at once, and build the parts once this node leads. Raises the
+    RtsError that prevents the daemon from starting.
     """
-    keys = Keys(config)
+    front = Front(config, machine)
     require_extra(config)
-    base = await _base(config, stack, machine)
+    engine = engine_of(config)
+    if engine.lease is None:
+        return await _compose(front, engine, await _first_login(front, engine, machine), stack, machine)
+    await front.control.serve([web.route("*", "/{path:.*}", starting)])
+    await front.open(stack)
+    login = await _first_login(front, engine, machine)
+    async with standing_by(front, engine, engine.lease, machine):
+        return await _compose(front, engine, login, stack, machine)
+
+
+async def _first_login(front: Front, engine: Engine, machine: Machine) -> Login | None:
+    """Log in before anything is created on a first start, so that wrong credentials leave nothing behind."""
+    if await engine.exists():
+        return None
+    front.require_free()
+    access = credentials(front.config.org)
+    return await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
+
+
+async def _compose(
+    front: Front, engine: Engine, login: Login | None, stack: AsyncExitStack, machine: Machine
+) -> Parts:
+    config, keys = front.config, front.keys
+    base = await _base(front, engine, login, stack, machine)
     readers = readers_of(base)
     channel = channel_of(base)
-    registry = _registry()
-    meters, rejections = Meters(registry), Rejections(base.work, machine.wall)
+    rejections = Rejections(base.work.report, machine.wall)
     intake = _intake(base, channel, keys, rejections)
-    gateway = gateway_server(config, intake, mirror=base.database, rejections=rejections, meters=meters)
     interval_sync = _interval_sync(base, readers, channel)
     stream = stream_channel(base, readers.limits, channel, intake, interval_sync)
-    shown = views_of(base, channel, gateway, rejections, stream)
+    shown = views_of(base, channel, front, rejections, stream)
     rule_engine = _rule_engine(base, channel, shown)
     services = _services(
         base,
@@ -86,7 +110,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     )
     reloader = _reloader(base, readers, rule_engine, keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
-    metrics = Metrics(registry, shown, base.publisher.feed, shown_rules, base.engine)
+    metrics = Metrics(front.registry, shown, base.publisher.feed, shown_rules, base.engine)
     parts = Parts(
         base=base,
         readers=readers,
@@ -97,42 +121,45 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
         views=shown,
         keys=keys,
         reloader=reloader,
-        gateway=gateway,
-        metrics=MetricsListener(metrics) if config.control.metrics is not None else None,
-        control=control_server(
-            base,
-            readers,
-            channel,
-            services,
-            rule_engine=rule_engine,
-            views=shown,
-            metrics=metrics,
-            rules=shown_rules,
-            reloader=reloader,
-        ),
+        gateway=front.gateway,
+        metrics=front.metrics,
+        control=front.control,
     )
     await _restore(parts, stream)
     await rules.start(rule_engine, readers.describer, config)
-    await _open(parts, stack, meters)
+    if front.gateway is not None:
+        front.gateway.backend = _backend(base, intake, rejections)
+    if front.metrics is not None:
+        front.metrics.answer = metrics.answer
+    routes, on_stop = control_routes(
+        base,
+        readers,
+        channel,
+        services,
+        rule_engine=rule_engine,
+        views=shown,
+        metrics=metrics,
+        rules=shown_rules,
+        reloader=reloader,
+    )
+    await front.control.serve(routes, on_stop)
+    await front.open(stack)
     return parts
 
 
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return registry
+def _backend(base: Base, intake: Intake, rejections: Rejections) -> Backend:
+    mirror, inbox = base.database, base.inbox.file
+    return Backend(intake, rejections.count, lambda: mirror.failure or inbox.failure)
 
 
-async def _base(config: Config, stack: AsyncExitStack, machine: Machine) -> Base:
-    """Open mirror and org; on a first start log in first, so that wrong credentials leave no files behind."""
+async def _base(
+    front: Front, engine: Engine, login: Login | None, stack: AsyncExitStack, machine: Machine
+) -> Base:
+    """Open the database and the connection to the org."""
+    config = front.config
     access = credentials(config.org)
-    login = None
-    engine = engine_of(config)
-    if not await engine.exists():
-        require_free(config.control.socket)
-        login = await patiently(lambda: first_login(access, machine.wall), machine.sleep, lasting=ends_login)
     database = await stack.enter_async_context(await engine.open())
-    require_free(config.control.socket)  # here, before a call of the org; it is claimed once all is built
+    front.require_free()  # before a call of the org; the socket is claimed once all is built
     inbox = await engine.open_inbox(database)
     await stack.enter_async_context(inbox.file)
     journal = await Journal.open(database)
@@ -262,8 +289,10 @@ def _services(
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
     config, schedule, mode, describer = base.config, base.schedule, channel.mode, readers.describer
     checks = _checks(base, readers, channel)
+    lease = base.engine.lease
     return Services(
-        lease=base.engine.lease,
+        lease=lease,
+        requests=None if lease is None else ForwardedRequests(database, lease, config.control.socket),
         inbox=base.inbox,
         evidence=channel.evidence,
         capture=channel.capture,
@@ -278,6 +307,7 @@ def _services(
             box=base.inbox,
             mode=mode,
             push=channel.push,
+            evidence=channel.evidence,
             describe=describer.describe_for_push,
         ),
         silence_watch=SilenceWatch(
@@ -364,17 +394,3 @@ async def _restore(parts: Parts, stream: StreamChannel | None) -> None:
     await parts.channel.missed_pushes.restore()
     await parts.channel.conditions.restore()
     await parts.channel.mode.restore()
-
-
-async def _open(parts: Parts, stack: AsyncExitStack, meters: Meters) -> None:
-    """Listen for pushes (on sockets passed by systemd, if any), for scrapes and for operators."""
-    config = parts.base.config
-    inherited = [listener for listener in systemd.listen_fds() if listener.family != socket.AF_UNIX]
-    if parts.gateway is not None and config.gateway.listen is not None:
-        await open_gateway(parts.gateway, config.gateway.listen, parts.keys, meters, inherited)
-        stack.push_async_callback(parts.gateway.stop)
-    if parts.metrics is not None and config.control.metrics is not None:
-        stack.push_async_callback(parts.metrics.stop)
-        await parts.metrics.start(config.control.metrics.host, config.control.metrics.port)
-    await parts.control.start(config.control.socket)
-    stack.push_async_callback(parts.control.stop)

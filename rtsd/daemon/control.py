@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
 from rtsd.control.audits import AuditRoutes, Audits
 from rtsd.control.backup import Backups
 from rtsd.control.commands import CommandRoutes, Pausing
 from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
+from rtsd.control.documents import find_object
 from rtsd.control.explain import Explainer
 from rtsd.control.metrics import Metrics
+from rtsd.control.nodes import NodesRoute
 from rtsd.control.overview import OverviewRoutes
 from rtsd.control.package import PackageOperations, PackageRoutes
 from rtsd.control.pricing import Pricing
+from rtsd.control.querying import QueryRoute
 from rtsd.control.records import RecordRoutes
+from rtsd.control.reloading import ReloadRoute
 from rtsd.control.repairs import RepairRoutes
 from rtsd.control.rules import RuleRoutes
-from rtsd.control.server import ControlServer
 from rtsd.control.stream import EventStream
 from rtsd.control.views import Views
 from rtsd.daemon.parts import Base, Channel, Readers, Services
@@ -23,7 +30,7 @@ from rtsd.rules.engine import RuleEngine
 from rtsd.sync.verify import Verifier
 
 
-def control_server(
+def control_routes(
     base: Base,
     readers: Readers,
     channel: Channel,
@@ -34,8 +41,8 @@ def control_server(
     metrics: Metrics,
     rules: RuleRoutes,
     reloader: Reloader,
-) -> ControlServer:
-    """Build the control API, not yet listening."""
+) -> tuple[Sequence[web.RouteDef], Callable[[], None]]:
+    """Return the routes of a node that leads, and what ends a copy under way that would hold up a stop."""
     client, database, catalog, work = base.client, base.database, base.catalog, base.work
     now, random_bytes = base.machine.wall, base.machine.random_bytes
     pricing = Pricing(
@@ -45,15 +52,6 @@ def control_server(
         windows=readers.windows,
         limits=readers.limits,
         fingerprinter=readers.fingerprinter,
-    )
-    package = PackageOperations(
-        catalog,
-        work,
-        base.ledger,
-        mode=channel.mode,
-        probe=services.package_probe,
-        conditions=channel.conditions,
-        capture=channel.capture,
     )
     pausing = Pausing(
         catalog,
@@ -68,20 +66,37 @@ def control_server(
     letters = DeadLetters(
         database, work, now=now, inbox=services.inbox, rule_engine=rule_engine, random_bytes=random_bytes
     )
+    backups = Backups(base.engine, now)
     groups = (
-        OverviewRoutes(views, database, base.engine.lease, now),
-        EventStream(base.publisher.feed, database, catalog, views),
+        OverviewRoutes(views, database, now),
+        NodesRoute(base.engine.lease),
+        EventStream(base.publisher.feed, database, views, lambda name: find_object(catalog, name).name),
         DeadLetterRoutes(database, letters),
         RecordRoutes(catalog, Explainer(database, client)),
         _audit_routes(base, readers, services, pricing),
         _repair_routes(base, readers, pricing),
         rules,
-        PackageRoutes(catalog, package),
-        CommandRoutes(catalog, base.engine.answers(), pausing),
+        _package_routes(base, channel, services),
+        CommandRoutes(catalog, pausing),
+        QueryRoute(base.engine.answers()),
         metrics,
+        backups,
+        ReloadRoute(reloader.reload, work.report),
     )
-    routes = [route for group in groups for route in group.routes()]
-    return ControlServer(routes, Backups(base.engine, now), reloader.reload, work.report)
+    return [route for group in groups for route in group.routes()], backups.stop
+
+
+def _package_routes(base: Base, channel: Channel, services: Services) -> PackageRoutes:
+    package = PackageOperations(
+        base.catalog,
+        base.work,
+        base.ledger,
+        mode=channel.mode,
+        probe=services.package_probe,
+        conditions=channel.conditions,
+        capture=channel.capture,
+    )
+    return PackageRoutes(base.catalog, package)
 
 
 def _audit_routes(base: Base, readers: Readers, services: Services, pricing: Pricing) -> AuditRoutes:

@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from rtsd.config import Config
 from rtsd.config.values import Listen
 from rtsd.gateway.meters import Meters
-from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer
 from rtsd.gateway.tls import Certificate
-from rtsd.store.database import Database
-from rtsd.sync.intake import Intake
 
 
 class Keys:
@@ -34,20 +31,6 @@ class Keys:
         gateway = config.gateway
         if self.certificate is not None and gateway.tls_certificate is not None:
             self.certificate.load(gateway.tls_certificate, gateway.tls_private_key)
-
-
-def gateway_server(
-    config: Config, intake: Intake, *, mirror: Database, rejections: Rejections, meters: Meters
-) -> GatewayServer | None:
-    """Build the gateway, not yet listening; None if none is configured."""
-    if not config.gateway.listen:
-        return None
-    return GatewayServer(
-        intake,
-        meters,
-        on_refused=rejections.count,
-        healthy=lambda: mirror.failure is None and intake.inbox.file.failure is None,
-    )
 
 
 async def open_gateway(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from rtsd.config import Config
 from rtsd.control import wire
 from rtsd.control.feed import Feed
+from rtsd.control.forwarding import ForwardedRequests
 from rtsd.control.metrics import MetricsListener
 from rtsd.control.server import ControlServer
 from rtsd.control.views import Views
@@ -139,6 +140,8 @@ class Services:
     """The services: the daemon runs every field, and nothing else."""
 
     lease: Lease | None
+    requests: ForwardedRequests | None
+    """Those of other nodes; None unless nodes share the mirror."""
     inbox: Inbox
     evidence: PushEvidence
     capture: Capture | None

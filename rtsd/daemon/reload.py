@@ -22,7 +22,7 @@ from rtsd.sync.ledger import Caps, StoredLedger
 from rtsd.sync.schedule import CurrentSchedule, Schedule
 from rtsd.sync.windows import Windows
 
-FIXED = ("org", "store", "control", "objects", "webhooks")
+FIXED = ("org", "store", "node", "control", "objects", "webhooks")
 """Tables of the configuration whose changes require a restart."""
 FIXED_KEYS = {"gateway": ("listen", "public_url"), "push": ("channel", "endpoint", "sealed")}
 """Keys of tables that can be reloaded otherwise whose changes require a restart."""
@@ -69,7 +69,7 @@ class Reloader:
         self._ledger.caps = caps(config)
         for service in self._services:
             service.wake.set()
-        fixed = self._needs_restart(config)
+        fixed = changes_for_a_restart(self._running, config)
         log.info("reloaded", needs_restart=",".join(fixed))
         return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in self._keys.hmac])
 
@@ -85,14 +85,24 @@ class Reloader:
         else:
             systemd.ready()
 
-    def _needs_restart(self, config: Config) -> list[str]:
-        running = self._running
-        fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
-        for table, keys in FIXED_KEYS.items():
-            now, before = getattr(config, table), getattr(running, table)
-            if any(getattr(now, key) != getattr(before, key) for key in keys):
-                fixed.append(table)
-        return fixed
+
+def changes_for_a_restart(running: Config, config: Config) -> list[str]:
+    """Return the tables with changes that require a restart."""
+    fixed = [name for name in FIXED if getattr(config, name) != getattr(running, name)]
+    for table, keys in FIXED_KEYS.items():
+        now, before = getattr(config, table), getattr(running, table)
+        if any(getattr(now, key) != getattr(before, key) for key in keys):
+            fixed.append(table)
+    return fixed
+
+
+def without_changes_for_a_restart(running: Config, config: Config) -> Config:
+    """Return a configuration without the changes that require a restart."""
+    kept = {name: getattr(running, name) for name in FIXED}
+    for table, keys in FIXED_KEYS.items():
+        before = getattr(running, table)
+        kept[table] = getattr(config, table).model_copy(update={key: getattr(before, key) for key in keys})
+    return config.model_copy(update=kept)
 
 
 def schedule(config: Config) -> Schedule:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from rtsd.core.daily_count import DailyCount
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.errors import PushError
-from rtsd.sync.unit_of_work import UnitsOfWork
 
 REPORT_EVERY_MS: Millis = MINUTE_MS
 
@@ -15,8 +14,8 @@ REPORT_EVERY_MS: Millis = MINUTE_MS
 class Rejections:
     """Reports rejections, at a rate that senders cannot influence."""
 
-    def __init__(self, work: UnitsOfWork, now: Callable[[], Millis]) -> None:
-        self._work = work
+    def __init__(self, report: Callable[[PushError], Awaitable[None]], now: Callable[[], Millis]) -> None:
+        self._report = report
         self._now = now
         self._counted = DailyCount()
         self._reported: dict[str, Millis] = {}
@@ -31,7 +30,7 @@ class Rejections:
         now = self._now()
         if now - self._reported.get(error.code, 0) >= REPORT_EVERY_MS and error.code != "CannotCommit":
             self._reported[error.code] = now
-            await self._work.report(error)
+            await self._report(error)
 
     def last_day(self) -> int:
         """The rejections of the last 24 hours, of this run."""

@@ -7,11 +7,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, http_parser, web
 
+from rtsd.core.instant import Millis
 from rtsd.core.payload import MAX_DOCUMENT, Changes, Push, parse_push
 from rtsd.core.rate_limit import RateLimit
 from rtsd.core.signature import verify
@@ -48,22 +50,28 @@ _OPTIONS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class GatewayServer:
-    """The gateway; `address` is the actual `host:port`."""
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What takes the pushes."""
 
-    def __init__(
-        self,
-        intake: Intake,
-        meters: Meters,
-        *,
-        on_refused: Callable[[], None],
-        healthy: Callable[[], bool],
-    ) -> None:
-        """`on_refused` counts a push that is refused unread."""
-        self._intake = intake
+    intake: Intake
+    on_refused: Callable[[], None]
+    """Counts a push that is refused unread."""
+    unwell: Callable[[], str | None]
+    """Returns why no push can be committed; None if one can."""
+
+
+class GatewayServer:
+    """The gateway; `address` is the actual `host:port`.
+
+    Its backend can change while it listens, as when a node that stood by leads; without one it answers 503.
+    """
+
+    def __init__(self, meters: Meters, now: Callable[[], Millis]) -> None:
         self._meters = meters
-        self._on_refused = on_refused
-        self._healthy = healthy
+        self._now = now
+        self.backend: Backend | None = None
+        self._refused_because = "rtsd is starting"
         self._body_reader = BodyReader()
         self._accepted, self._rejected = RateLimit(LINES_PER_SECOND), RateLimit(connection.LINES_PER_SECOND)
         self._runner: web.AppRunner | None = None
@@ -91,7 +99,7 @@ class GatewayServer:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner has no server after its setup")
-        context = ConnectionContext(self._meters, self._intake.now, self._on_refused)
+        context = ConnectionContext(self._meters, self._now, self._count_refused)
         meters, admission = context.meters, context.admission
         meters.in_progress.set_function(lambda: admission.inside)
         meters.admitted.set_function(lambda: admission.limit)
@@ -111,6 +119,10 @@ class GatewayServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def refuse(self, reason: str) -> None:
+        """Answer 503 until there is a backend."""
+        self.backend, self._refused_because = None, reason
+
     async def _push(self, request: web.Request) -> web.Response:
         """Receive a push, and log its result without its content."""
         connection.of(request).headers_received()
@@ -126,8 +138,9 @@ class GatewayServer:
         except PushError as error:
             meters.pushes.labels(error.code).inc()
             self._log(self._rejected, error.code, started, status=error.http_status)
-            with suppress(StoreError):  # the push is rejected even if that cannot be reported
-                await self._intake.on_rejected(error)
+            if self.backend is not None:
+                with suppress(StoreError):  # the push is rejected even if that cannot be reported
+                    await self.backend.intake.on_rejected(error)
             return _rejection(error)
         accepted = len(push.changes) if isinstance(push, Changes) else 1
         result = "accepted" if fresh else "duplicate"
@@ -138,15 +151,15 @@ class GatewayServer:
         return web.Response(body=msgspec.json.encode(response), content_type="application/json")
 
     def _log(self, rate_limit: RateLimit, result: str, started: float, **more: object) -> None:
-        suppressed = rate_limit.admit(self._intake.now())
+        suppressed = rate_limit.admit(self._now())
         if suppressed is not None:
             ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
             log.info("push", result=result, ms=ms, held_back=suppressed or None, **more)
 
     async def _receive(self, request: web.Request, body: bytes) -> tuple[Push, bool]:
         """Verify, parse and store a push; return whether it is new."""
-        intake = self._intake
-        now = intake.now()
+        intake = self._backend().intake
+        now = self._now()
         signed = signature_headers(request.headers)
 
         def check() -> Push:
@@ -168,11 +181,21 @@ class GatewayServer:
         intake.on_push(push, now, int(signed.timestamp) * 1000)
         return push, fresh
 
+    def _backend(self) -> Backend:
+        """Return what takes a push now. Raises CannotCommit if nothing can."""
+        if self.backend is None:
+            raise CannotCommit(self._refused_because, "the sender tries again")
+        return self.backend
+
+    def _count_refused(self) -> None:
+        if self.backend is not None:
+            self.backend.on_refused()
+
     async def _livez(self, request: web.Request) -> web.Response:
         return _told(request, well=True)
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        return _told(request, well=self._healthy())
+        return _told(request, well=self.backend is not None and self.backend.unwell() is None)
 
 
 def _told(request: web.Request, *, well: bool) -> web.Response:

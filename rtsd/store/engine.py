@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ class Node:
     since: str
     """When it began to lead, else when it started."""
     seen_at: str = ""
+    differs: Sequence[str] = ()
+    """The parts of the configuration in which it differs from the leader."""
 
 
 @dataclass
@@ -43,10 +45,26 @@ class Stopped(Exception):
 class Lease(Service):
     """What a node holds while it leads, as a service that renews it."""
 
+    leader = ""
+    """The name of the node that leads, as far as this one knows."""
+    has_others = False
+    """Whether other nodes were alive at the last renewal."""
+
     @property
     @abstractmethod
     def node(self) -> Node:
         """This node."""
+
+    @abstractmethod
+    async def join(self) -> bool:
+        """Register this node; return whether it leads.
+
+        Raises AnotherInstance if a node with this name is alive, and StoreError.
+        """
+
+    @abstractmethod
+    async def acquire(self) -> None:
+        """Wait until this node, which has joined, leads, whether the database is there or not."""
 
     @abstractmethod
     async def nodes(self) -> list[Node]:
@@ -76,6 +94,13 @@ class Engine(ABC):
     @abstractmethod
     async def open(self) -> Database:
         """Open or create the mirror; what it had counted is restored. Raises StoreError."""
+
+    async def open_shared(self) -> Database:
+        """Open or create the mirror for a node that stands by, which may write what any node may.
+
+        Waits for a server that cannot be reached. Raises StoreError.
+        """
+        raise NotImplementedError(f"one process has {self.name}")
 
     @abstractmethod
     async def open_inbox(self, mirror: Database) -> Inbox:

@@ -165,6 +165,10 @@ class Inbox(Service, ABC):
     async def oldest(self) -> list[Entry]:
         """The oldest unapplied pushes, as many as one transaction applies."""
 
+    def is_foreign(self, entry: Entry) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether another node took a push that is not applied yet, or an earlier run."""
+        return False
+
     @abstractmethod
     async def mark_applied(self, tx: Tx, entries: Sequence[Entry]) -> None:
         """Note in the mirror that the oldest pushes are applied, in the transaction that applies them."""

@@ -14,7 +14,8 @@ from rtsd.store.objects import StoredObject
 from rtsd.sync import selection
 from rtsd.sync.mirrored_object import MirroredObject
 
-_PRIVACY_KEY = "privacy_key"
+PRIVACY_KEY = "privacy_key"
+"""The key of `privacy_key`."""
 
 
 class Catalog:
@@ -72,15 +73,21 @@ class Catalog:
         return mirrored.privacy if mirrored else None
 
 
+def privacy_rules(configs: Sequence[ObjectConfig], key: bytes) -> Callable[[str], Privacy | None]:
+    """Return what finds the privacy rules of an object by its name, ignoring case."""
+    rules = {config.name.lower(): _privacy(config, key) for config in configs}
+    return lambda name: rules.get(name.lower())
+
+
 def _privacy(config: ObjectConfig, key: bytes) -> Privacy:
     return Privacy(config.privacy, key, exclude=config.exclude, fields=config.fields)
 
 
 async def privacy_key(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
     """Return the key of this mirror's hashes, created on first use."""
-    found = await meta.get(database, _PRIVACY_KEY)
+    found = await meta.get(database, PRIVACY_KEY)
     if found is None:
         found = random_bytes(32).hex()
         async with database.transaction() as tx:
-            await meta.put(tx, _PRIVACY_KEY, found)
+            await meta.put(tx, PRIVACY_KEY, found)
     return bytes.fromhex(found)

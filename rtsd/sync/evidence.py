@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from rtsd.core.instant import Millis
@@ -11,7 +12,9 @@ from rtsd.core.mode import Mode, Signal
 from rtsd.core.payload import Heartbeat, Push
 from rtsd.core.server_clock import ServerClock
 from rtsd.core.silence import Quiet
+from rtsd.errors import MalformedPush
 from rtsd.services import UNTIL_WOKEN, Service
+from rtsd.store.pushes import Entry
 from rtsd.sync.missed_pushes import PushActivity
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.package import PackageWatch
@@ -56,6 +59,11 @@ class PushEvidence(Service):
             return
         self._push.record(push, at, self._monotonic())
         self._add(partial(self._judge, push, at))
+
+    def add_foreign(self, entry: Entry) -> None:
+        """Record a push that another node took. A gateway's is at most minutes older than its arrival."""
+        with suppress(MalformedPush):  # it becomes a dead letter
+            self.add(entry.push.read(), entry.received_at, entry.received_at)
 
     def beat(self) -> None:
         """Record a response of the bus that brings change events."""

@@ -24,6 +24,7 @@ from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.store.pushes import Entry
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.evidence import PushEvidence
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.missed_pushes import PushActivity, store_last_push
 from rtsd.sync.mode import ModeMachine
@@ -78,6 +79,7 @@ class RealTime(Service):
         box: Inbox,
         mode: ModeMachine,
         push: PushActivity,
+        evidence: PushEvidence,
         describe: Describe,
     ) -> None:
         super().__init__(box.arrived)
@@ -89,6 +91,7 @@ class RealTime(Service):
         self._inbox = box
         self._mode = mode
         self._push = push
+        self._evidence = evidence
         self._describe = describe
         self._applied_at = -math.inf
         mode.subscribe(lambda _before, _after: self.wake.set())
@@ -131,11 +134,15 @@ class RealTime(Service):
                     held_again.add(entry.seq)
             await unit.apply(changes)
             entries = [entry for entry, _ in pushes]
+            foreign: list[Entry] = []
             if released:
                 await held.settle(unit.tx, entries, held_again)
             else:
+                foreign = [entry for entry in entries if self._inbox.is_foreign(entry)]
                 await self._inbox.mark_applied(unit.tx, entries)
             await store_last_push(unit.tx, self._push)
+        for entry in foreign:
+            self._evidence.add_foreign(entry)
         return len(pushes)
 
     def _readable(self, entries: Sequence[Entry]) -> list[tuple[Entry, Push | MalformedPush]]:

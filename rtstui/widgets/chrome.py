@@ -93,7 +93,11 @@ def _facts(status: Status, *, live: bool) -> list[Span]:
     mode = mode_sign(status.mode)
     name = status.org.name or status.org.id or "org not known yet"
     sandbox = " (sandbox)" if status.org.sandbox else ""
-    return [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
+    facts = [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
+    if (node := status.node) is not None:
+        leads = f"{node.leader_name} leads"
+        facts.append((leads if node.leader else f"{node.name} stands by, {leads}", "dim"))
+    return facts
 
 
 class Tabs(Panel):

@@ -113,7 +113,7 @@ async def test_a_name_that_is_alive_is_refused(url: str) -> None:
     async with standing({"Contact": 5}) as rig:
         nodes = Nodes(rig, url)
         await (await nodes.launch("a")).ready()
-        twin = await nodes.launch("a")
+        twin = await nodes.launch("a", at="elsewhere")
         assert await twin.process.wait() == 75
         assert "a node named a is running already" in rig.log.read_text()
 

@@ -109,7 +109,12 @@ class PostgresMirror:
         """Return the engine of both schemas."""
         server, state = Server.of(self.url), Path(tempfile.gettempdir())
         return PostgresEngine(
-            server, schema=self.schema, internal_schema=self.internal, node="test", state=state
+            server,
+            schema=self.schema,
+            internal_schema=self.internal,
+            node="test",
+            settings={},
+            state=state,
         )
 
     async def compare(self, name: str, truth: AsyncIterator[dict[str, Any]]) -> Difference:

@@ -188,13 +188,17 @@ class Node(msgspec.Struct, kw_only=True):
 
 
 class SeenNode(msgspec.Struct, kw_only=True):
-    """An entry of `GET /v1/nodes`: a node that is alive; `since`: it leads, or, without an epoch, runs."""
+    """An entry of `GET /v1/nodes`: a node that is alive; `since`: it leads, or, without an epoch, runs.
+
+    `differs`: the parts of its configuration that are not the leader's.
+    """
 
     name: str
     leader: bool
     epoch: int | None
     since: str
     seen_at: str
+    differs: list[str] = []
 
 
 class Status(msgspec.Struct, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,13 +32,23 @@ RETRY_S = 1.0
 class PostgresEngine(Engine):
     """The mirror in two schemas of a database."""
 
-    def __init__(self, server: Server, *, schema: str, internal_schema: str, node: str, state: Path) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        schema: str,
+        internal_schema: str,
+        node: str,
+        settings: Mapping[str, str],
+        state: Path,
+    ) -> None:
+        """`settings` has a digest of each part of the configuration in which nodes should not differ."""
         self._server = server
         self._dialect = Postgres(schema)
         self._internal = internal_schema
         self._tables = Tables(server, schema, internal_schema)
         self._state = state
-        self._lease = RowLease(server, internal_schema, node)
+        self._lease = RowLease(server, internal_schema, node, settings)
 
     @property
     def name(self) -> str:
@@ -61,21 +71,23 @@ class PostgresEngine(Engine):
 
     async def open(self) -> PostgresDatabase:
         """Create or migrate the tables, take the lease, and connect; waits for the server and the lease."""
-        connection = await self._patiently_connected()
-        try:
-            await self._tables.migrate(connection)
-        finally:
-            await connection.close()
-        await self._lease.acquire()
+        await self._migrate()
+        if not await self._lease.join():
+            await self._lease.acquire()
         opened = PostgresDatabase(self._server, self._dialect, self._internal, self._lease)
         opened.counts = await restore(opened.fetch)
         return opened
+
+    async def open_shared(self) -> PostgresDatabase:
+        """Create or migrate the tables, and connect without the lease; waits for the server."""
+        await self._migrate()
+        return self._database()
 
     async def open_inbox(self, mirror: Database) -> InboxTable:
         """Open the inbox, with a writer of its own."""
         file = self._database()
         self._lease.watch(mirror, file)
-        return InboxTable(file, mirror)
+        return InboxTable(file, mirror, self._lease)
 
     @asynccontextmanager
     async def peek(self) -> AsyncIterator[Queries | None]:
@@ -116,6 +128,13 @@ class PostgresEngine(Engine):
     def sizes(self) -> Iterator[tuple[str, str, float]]:
         """Yield nothing: the database server has metrics of its own."""
         return iter(())
+
+    async def _migrate(self) -> None:
+        connection = await self._patiently_connected()
+        try:
+            await self._tables.migrate(connection)
+        finally:
+            await connection.close()
 
     def _database(self) -> PostgresDatabase:
         return PostgresDatabase(self._server, self._dialect, self._internal)

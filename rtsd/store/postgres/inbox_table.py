@@ -9,19 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from rtsd.services import UNTIL_WOKEN
+from rtsd.errors import StorageAway
 from rtsd.store import held, pushes
 from rtsd.store.database import Database, Tx
+from rtsd.store.engine import Lease
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.pushes import Entry
+
+POLL_S = 0.1
+"""Seconds between two looks for pushes that other nodes took ..."""
+POLL_ALONE_S = 1.0
+"""... and while there are none."""
 
 
 class InboxTable(Inbox):
     """The inbox of a mirror, in a table."""
 
-    def __init__(self, file: Database, mirror: Database) -> None:
+    def __init__(self, file: Database, mirror: Database, lease: Lease) -> None:
         super().__init__(file)
         self._mirror = mirror
+        self._lease = lease
+        self._own: set[str] = set()
+        """The ids of pushes that this node took and that are not applied yet."""
 
     async def restore(self) -> None:
         """Count what waits."""
@@ -32,10 +41,14 @@ class InboxTable(Inbox):
         """The oldest unapplied pushes, as many as one transaction applies."""
         return await pushes.oldest(self._mirror, "_rts_inbox WHERE seq > ?", (0,))
 
+    def is_foreign(self, entry: Entry) -> bool:
+        """Whether another node took a push that is not applied yet, or an earlier run."""
+        return entry.webhook_id not in self._own
+
     async def mark_applied(self, tx: Tx, entries: Sequence[Entry]) -> None:
         """Remove pushes in the transaction that applies them."""
         await tx.executemany("DELETE FROM _rts_inbox WHERE seq=?", [(entry.seq,) for entry in entries])
-        tx.on_commit(partial(self._were_applied, len(entries)))
+        tx.on_commit(partial(self._were_applied, entries))
 
     async def empty(self) -> None:
         """Move all waiting pushes into the mirror, where they are applied first."""
@@ -51,7 +64,25 @@ class InboxTable(Inbox):
         )
 
     async def _tidy(self) -> float:
-        return UNTIL_WOKEN
+        """Look for pushes that other nodes took."""
+        try:
+            ((pending,),) = await self.file.fetch("SELECT COUNT(*) FROM _rts_inbox")
+        except StorageAway as error:  # an own push, which may come at any time, must not wait
+            self.file.failure = self.file.failure or error.message
+            return POLL_ALONE_S
+        self.pending = pending
+        if pending:
+            self.arrived.set()
+        return POLL_S if self._lease.has_others else POLL_ALONE_S
 
-    def _were_applied(self, count: int) -> None:
-        self.pending -= count
+    def _were_added(self, added: Sequence[Arrival]) -> None:
+        super()._were_added(added)
+        if self._lease.node.leader:
+            self._own.update(arrival.webhook_id for arrival in added)
+
+    def _were_applied(self, entries: Sequence[Entry]) -> None:
+        self.pending = max(self.pending - len(entries), 0)
+        for entry in entries:
+            if self.is_foreign(entry):
+                self.received.add(entry.received_at)
+        self._own.difference_update(entry.webhook_id for entry in entries)

@@ -8,8 +8,10 @@ of two leaders never overlap, and a leader that was frozen cannot write a row on
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
+import msgspec
 import psycopg
 import structlog
 
@@ -45,7 +47,8 @@ _END_LAST = (
 """Ends the transactions of a leader that is dead for the lease. The idle-in-transaction time-out does not end
 one that was frozen within a pipeline, as the server then still waits for the rest of a command."""
 _NODES = (
-    "SELECT n.name, COALESCE(l.instance = n.instance, false), l.epoch, l.since, n.started_at, n.seen_at"
+    "SELECT n.name, COALESCE(l.instance = n.instance, false), l.epoch, l.since, n.started_at, n.seen_at,"
+    " n.settings"
     f" FROM _rts_node AS n LEFT JOIN _rts_lease AS l ON l.node = n.name WHERE n.{_ALIVE} ORDER BY n.name"
 )
 
@@ -55,11 +58,12 @@ class RowLease(Lease):
 
     name = "lease"
 
-    def __init__(self, server: Server, internal_schema: str, node: str) -> None:
+    def __init__(self, server: Server, internal_schema: str, node: str, settings: Mapping[str, str]) -> None:
         super().__init__()
         self._server = server
         self._translate = Translation(internal_schema).translate
         self._node = node
+        self._settings = msgspec.json.encode(settings).decode()
         self._instance = ""
         """This run of the node."""
         self._link = Link(server, application="rtsd lease")
@@ -76,29 +80,33 @@ class RowLease(Lease):
 
     @property
     def node(self) -> Node:
-        """This node, which leads."""
-        return Node(self._node, leader=True, epoch=self.epoch, since=self.since)
+        """This node, which leads once it has an epoch."""
+        return Node(self._node, leader=self.epoch > 0, epoch=self.epoch or None, since=self.since)
 
     def watch(self, *databases: Database) -> None:
         """Have a failed renewal count as a failed write of these, so that health shows it."""
         self._watched = databases
 
-    async def acquire(self) -> None:
-        """Register the node, and wait until it leads, whether the database is there or not.
+    async def join(self) -> bool:
+        """Register this node, unless it has joined; return whether it leads.
 
         Raises AnotherInstance if a node with this name is alive, and StoreError.
         """
-        try:
-            await self._register()
-        except psycopg.Error as error:
-            raise store_error(error, self._server.name) from error
+        if not self._instance:
+            try:
+                await self._register()
+            except psycopg.Error as error:
+                raise store_error(error, self._server.name) from error
+        return self.epoch > 0 or await self._leads()
+
+    async def acquire(self) -> None:
+        """Wait until this node, which has joined, leads, whether the database is there or not."""
         said = None
-        while (leader := await self._patiently_taken()) is not None:
-            if leader != said:
-                log.info("standing by", node=self._node, leader=leader)
-                said = leader
+        while not await self._leads():
+            if self.leader != said:
+                log.info("standing by", node=self._node, leader=self.leader)
+                said = self.leader
             await asyncio.sleep(RENEW_EVERY_S)
-        log.info("leading", node=self._node, epoch=self.epoch)
 
     async def step(self) -> float:
         """Renew the lease. Raises LeaseLost once another node leads."""
@@ -115,6 +123,7 @@ class RowLease(Lease):
             rows = await self._run(_NODES)
         except psycopg.Error as error:
             raise store_error(error, self._server.name) from error
+        leaders = [_settings(settings) for _, leads, *_, settings in rows if leads]
         return [
             Node(
                 str(name),
@@ -122,8 +131,9 @@ class RowLease(Lease):
                 epoch=int(str(epoch)) if leads else None,
                 since=str(since if leads else started_at),
                 seen_at=str(seen_at),
+                differs=_differences(_settings(settings), leaders[0]) if leaders else (),
             )
-            for name, leads, epoch, since, started_at, seen_at in rows
+            for name, leads, epoch, since, started_at, seen_at, settings in rows
         ]
 
     async def release(self) -> None:
@@ -150,25 +160,30 @@ class RowLease(Lease):
         ((instance,),) = await self._run("SELECT gen_random_uuid()::text")
         self._instance = str(instance)
         await self._run(
-            "INSERT INTO _rts_node (name, instance, started_at, seen_at)"
-            " VALUES (?1, ?2, clock_timestamp(), clock_timestamp()) ON CONFLICT (name) DO UPDATE"
-            " SET instance=excluded.instance, started_at=excluded.started_at, seen_at=excluded.seen_at",
+            "INSERT INTO _rts_node (name, instance, started_at, seen_at, settings)"
+            " VALUES (?1, ?2, clock_timestamp(), clock_timestamp(), ?3) ON CONFLICT (name) DO UPDATE"
+            " SET instance=excluded.instance, started_at=excluded.started_at, seen_at=excluded.seen_at,"
+            " settings=excluded.settings",
             self._node,
             self._instance,
+            self._settings,
         )
 
-    async def _patiently_taken(self) -> str | None:
-        """Renew the node, and take the lease if nobody has it; else return who leads, "" if unknown."""
+    async def _leads(self) -> bool:
+        """Renew the node, and take the lease if nobody has it; return whether this node leads."""
         try:
             await self._renew()
             leader = await self._take()
         except psycopg.OperationalError as error:
             if not self._is_away:
                 log.warning("the database is away", node=self._node, reason=first_line(error))
-            self._is_away = True
-            return ""
+            self._is_away, self.leader = True, ""
+            return False
         self._is_away = False
-        return leader
+        self.leader = self._node if leader is None else leader
+        if leader is None:
+            log.info("leading", node=self._node, epoch=self.epoch)
+        return leader is None
 
     async def _take(self) -> str | None:
         """Take the lease if nobody has it; else return who leads."""
@@ -178,7 +193,7 @@ class RowLease(Lease):
                 "INSERT INTO _rts_lease (epoch, node, since) VALUES (0, '', clock_timestamp())"
                 " ON CONFLICT DO NOTHING"
             )
-            return ""
+            return await self._take()
         ((leader, is_free),) = found
         if not is_free:
             return str(leader)
@@ -192,7 +207,8 @@ class RowLease(Lease):
 
     async def _renew(self) -> None:
         renewed = await self._run(
-            "UPDATE _rts_node SET seen_at=clock_timestamp() WHERE name=? AND instance=? RETURNING 1",
+            "UPDATE _rts_node SET seen_at=clock_timestamp() WHERE name=? AND instance=?"
+            f" RETURNING EXISTS (SELECT 1 FROM _rts_node AS n WHERE n.name <> _rts_node.name AND n.{_ALIVE})",
             self._node,
             self._instance,
         )
@@ -203,7 +219,17 @@ class RowLease(Lease):
             raise LeaseLost(
                 f"another node leads on {self._server.name} now", "rtsd starts again, and stands by"
             )
+        self.has_others = bool(renewed[0][0])
 
     async def _run(self, sql: str, *parameters: object) -> list[Row]:
         translated = self._translate(sql)
         return await self._link.use(lambda connection: rows(connection, translated, parameters))
+
+
+def _settings(text: object) -> dict[str, str]:
+    return msgspec.json.decode(str(text), type=dict[str, str])
+
+
+def _differences(own: Mapping[str, str], leaders: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the parts of the configuration that are not the leader's."""
+    return tuple(sorted(name for name in own.keys() | leaders.keys() if own.get(name) != leaders.get(name)))

@@ -9,7 +9,10 @@ from inspect import isabstract
 from pathlib import Path
 
 import rtsd
+from rtsd.control.forwarding import ForwardedRequests
+from rtsd.control.standby import JournalTail
 from rtsd.daemon.parts import Services
+from rtsd.daemon.standby import StandbyGateway
 from rtsd.services import Service
 from rtsd.store.sqlite.inbox_file import InboxFile
 from rtsd.stream.subscriber import Subscriber
@@ -17,6 +20,9 @@ from rtsd.sync.capture import Capture
 from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.package_probe import PackageProbe
 from tests.support.inprocess.rig import Start
+
+OF_NODES = {ForwardedRequests, JournalTail, StandbyGateway}
+"""Those of nodes that share a mirror; tests/e2e/test_nodes.py has them."""
 
 
 def kinds() -> set[type[Service]]:
@@ -26,7 +32,7 @@ def kinds() -> set[type[Service]]:
         if path.stem not in {"__init__", "__main__"} and "(Service" in path.read_text():
             import_module(".".join(("rtsd", *path.relative_to(home).with_suffix("").parts)))
     found = {kind for kind in Service.__subclasses__() if kind.__module__.startswith("rtsd.")}
-    return {kind for kind in found if not isabstract(kind)} | {InboxFile}
+    return {kind for kind in found if not isabstract(kind)} - OF_NODES | {InboxFile}
 
 
 def existing() -> list[Service]:
@@ -40,7 +46,7 @@ async def test_every_service_that_is_built_runs(start: Start) -> None:
     rig = await start({"Contact": 1})
     built = [service for service in existing() if service not in before]
     assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
-    assert len(built) == len(fields(Services)) - 4  # neither a lease nor those of the stream
+    assert len(built) == len(fields(Services)) - 5  # neither those of nodes nor those of the stream
 
 
 async def test_every_kind_of_service_is_built(start: Start) -> None:
@@ -88,8 +94,9 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
         "package_probe",
         "subscriber",
         "lease",
+        "requests",
     }
-    assert len(running) == len(fields(Services)) - 5
+    assert len(running) == len(fields(Services)) - 6
 
 
 async def test_random_bytes_are_the_machines(start: Start) -> None:

@@ -38,7 +38,12 @@ def url(cluster: str) -> Iterator[str]:
 def engine(url: str, node: str) -> PostgresEngine:
     """A node's way to the database."""
     return PostgresEngine(
-        Server.of(url), schema="salesforce", internal_schema="rts", node=node, state=Path("/nowhere")
+        Server.of(url),
+        schema="salesforce",
+        internal_schema="rts",
+        node=node,
+        settings={},
+        state=Path("/nowhere"),
     )
 
 

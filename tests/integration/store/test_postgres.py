@@ -219,7 +219,8 @@ def elsewhere(server: str, place: PostgresMirror, url: str) -> PostgresEngine:
     """The engine of the same schemas by another URL."""
     del server
     names = {"schema": place.schema, "internal_schema": place.internal, "node": "test"}
-    return PostgresEngine(Server.of(url), state=Path("/nonexistent"), **names)
+    found = Server.of(url)
+    return PostgresEngine(found, **names, state=Path("/nonexistent"), settings={})
 
 
 def wrong_password(server: str, place: PostgresMirror) -> PostgresEngine:
@@ -323,7 +324,9 @@ async def test_a_password_is_in_no_message(tmp_path: Path) -> None:
     ):
         named = Server.of(url)
         assert SECRET not in named.name
-        engine = PostgresEngine(named, schema="a", internal_schema="b", node="test", state=tmp_path)
+        engine = PostgresEngine(
+            named, schema="a", internal_schema="b", node="test", settings={}, state=tmp_path
+        )
         with pytest.raises(StorageAway) as caught:
             async with engine.peek():
                 pass

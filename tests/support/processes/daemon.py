@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rtsd.control import protocol
 from rtsd.control.client import ControlClient
-from rtsd.errors import DaemonUnreachable
+from rtsd.errors import DaemonUnreachable, LeaderAway
 from tests.support.processes.cpu import cpu_s
 from tests.support.waiting import eventually
 
@@ -80,7 +80,7 @@ class Daemon:
             )
         try:
             await self.client.status()
-        except DaemonUnreachable:
+        except (DaemonUnreachable, LeaderAway):
             return False
         return True
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from rtsd.control import protocol
+from rtsd.errors import RtsError
 from tests.support.postgres import compared
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import Rig, free_port
@@ -23,30 +29,59 @@ class Nodes:
     running: dict[str, Daemon] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
-    async def launch(self, name: str) -> Daemon:
-        """Start a node without waiting for it."""
-        place = self.rig.place / name
+    async def launch(self, name: str, objects: str = "", *, at: str = "") -> Daemon:
+        """Start a node without waiting for it, by default at the place that has its name.
+
+        `objects` is added to every object's section.
+        """
+        place = self.rig.place / (at or name)
         place.mkdir(exist_ok=True)
-        port = self.ports.setdefault(name, free_port())
+        port = self.ports.setdefault(at or name, free_port())
         values = {"listen": f"127.0.0.1:{port}", "socket": str(place / "s")}
         text = self.rig.write_config(**values).read_text()
         path = f"path = {json.dumps(str(self.rig.mirror))}"
-        text = text.replace(path, f'url = {json.dumps(self.url)}\n[node]\nname = "{name}"')
+        url = f"{self.url}&options=-c%20rts.node%3D{name}"  # the database can tell who writes
+        text = text.replace(path, f'url = {json.dumps(url)}\n[node]\nname = "{name}"')
+        text = text.replace("[[objects]]", f"[[objects]]\n{objects}")
         for secret in ("sf-secret", "push-token"):
             text = text.replace(f'"{secret}"', json.dumps(str(self.rig.place / secret)))
         config = place / "rtsd.toml"
         config.write_text(text)
         daemon = await Daemon.launch(config, place / "s", self.rig.log)
         self.rig.daemons.append(daemon)
-        self.running[name] = daemon
+        self.running[at or name] = daemon
         return daemon
 
     async def leads(self, name: str, within: float) -> protocol.Status:
         """Wait until a node leads, and have the package push there."""
         daemon = self.running[name]
-        await eventually(daemon.answers, f"{name} leads", within)
+
+        async def probe() -> protocol.Status | None:
+            status = await daemon.status() if await daemon.answers() else None
+            return status if status is not None and status.node is not None and status.node.leader else None
+
+        status = await eventually(probe, f"{name} leads", within)
+        await self.aim(name)
+        return status
+
+    async def aim(self, name: str) -> None:
+        """Have the package push to a node."""
         await self.rig.aim(f"http://127.0.0.1:{self.ports[name]}/v1/push")
-        return await daemon.status()
+
+    async def readiness(self, name: str) -> int:
+        """The status of a node's `/readyz`; 0 if nothing listens."""
+        try:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(f"http://127.0.0.1:{self.ports[name]}/readyz") as answer,
+            ):
+                return answer.status
+        except OSError:
+            return 0
+
+    async def commits(self, name: str) -> bool:
+        """Whether a node can commit a push."""
+        return await self.readiness(name) == 200
 
     def freeze(self, name: str) -> None:
         """Stop a node in its tracks."""
@@ -57,10 +92,21 @@ class Nodes:
         os.kill(self.running[name].pid, signal.SIGCONT)
         return await self.running[name].process.wait()
 
-    async def differences(self) -> list[str]:
+    async def leader(self, among: Collection[str] = ()) -> str | None:
+        """The name of a running node that leads, if one does."""
+        for name, daemon in self.running.items():
+            if daemon.is_running and (not among or name in among):
+                with suppress(RtsError, TimeoutError):
+                    async with asyncio.timeout(2):  # a frozen one does not answer
+                        status = await daemon.status()
+                    if status.node is not None and status.node.leader:
+                        return name
+        return None
+
+    async def differences(self, objects: Sequence[str] = ()) -> list[str]:
         """Say where mirror and org differ."""
         found = []
-        for name in self.rig.objects:
+        for name in objects or self.rig.objects:
             difference = await compared(self.url, "salesforce", name, self.rig.org.rows(name))
             found += [] if difference.equal else [f"{name}: {difference}"]
         return found
