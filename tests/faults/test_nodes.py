@@ -121,7 +121,7 @@ async def test_whoever_dies_nothing_answered_is_lost(
         async with standing({"Contact": 200, "Lead": 20}, interval="5s") as rig:
             await rig.install_package()
             nodes = Nodes(rig, url)
-            await (await nodes.launch(NAMES[0])).live()
+            await (await (await nodes.launch(NAMES[0])).ready()).live()
             with psycopg.connect(url.replace("user=rts", "user=postgres"), autocommit=True) as admin:
                 admin.execute(AUDIT)
             await nodes.aim(NAMES[0])
