@@ -38,6 +38,7 @@ ACTIVITY = 20
 TAKE_OVER_S = 15.0
 AUDIT = """
 CREATE TABLE public.writer (epoch bigint, node text, UNIQUE (epoch, node));
+GRANT SELECT ON public.writer TO rts;
 CREATE FUNCTION public.note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
   INSERT INTO public.writer SELECT epoch, current_setting('rts.node', true) FROM rts._rts_lease
     ON CONFLICT DO NOTHING;
