@@ -10,6 +10,8 @@
     │   └── NotLeader           another node leads, and can do this
     ├── LeaderAway              this node stands by, and none that leads answers (exit 75, HTTP 503)
     ├── DaemonUnreachable       no rtsd answers on the control socket (exit 3)
+    ├── PublishFailed           a stream of `[[streams]]` does not take changes, or is not reached
+    ├── ChangesLost             retention deleted changes before they were published to a stream
     ├── RuleFailed              a rule's `when` can no longer be evaluated, as for a removed field
     ├── AnotherInstance         another rtsd holds the state directory (exit 75)
     ├── AddressInUse            the gateway's port or the socket's path is taken
@@ -53,6 +55,7 @@ __all__ = [
     "BulkFailed",
     "BulkRefused",
     "CannotCommit",
+    "ChangesLost",
     "ConfigError",
     "Conflict",
     "CorruptDatabase",
@@ -67,6 +70,7 @@ __all__ = [
     "NotLeader",
     "ObjectUnavailable",
     "OrgUnreachable",
+    "PublishFailed",
     "PushEncoded",
     "PushError",
     "PushTimedOut",
@@ -169,6 +173,14 @@ class DaemonUnreachable(RtsError):
 
 class RuleFailed(RtsError):
     """A rule's `when` cannot be evaluated; the change fired nothing."""
+
+
+class PublishFailed(RtsError):
+    """A stream of `[[streams]]` does not take changes, or is not reached; they wait in the journal."""
+
+
+class ChangesLost(RtsError):
+    """Retention deleted changes before they were published to a stream: its consumers lack them."""
 
 
 class AnotherInstance(RtsError):

@@ -11,7 +11,7 @@ from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
 from rtsd.cli.output import ago, coloured
-from rtsd.control.protocol import Node, Status
+from rtsd.control.protocol import Node, PublishedStream, Status
 from rtsd.core.channel import PACKAGED
 from rtsd.core.plural import plural
 from rtsd.logs import clean
@@ -44,6 +44,8 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     )
     yield "24 h", f"{counts}, {plural(now.errors_24h, 'error')}"
     yield "waiting", f"{plural(now.inbox.pending, 'push')}, {plural(now.dead_letters, 'dead letter')}"
+    for stream in now.streams:
+        yield "fan-out", clean(_published(stream))
     yield "storage", coloured(clean(now.storage))
     for change in now.privacy:
         yield "privacy", clean(": ".join(part for part in (change.object, change.message) if part))
@@ -88,6 +90,14 @@ def _package(now: Status) -> Iterator[tuple[str, str]]:
         yield "relay", clean(_relay(now))
     for problem in now.package.problems:
         yield "", clean(f"{problem.what} {problem.do}")
+
+
+def _published(stream: PublishedStream) -> str:
+    """Return how a stream of `[[streams]]` fares."""
+    behind = f"{plural(stream.lag, 'entry')} ({stream.lag_s} s) behind" if stream.lag else "nothing waits"
+    lost = f", {plural(stream.lost, 'entry')} lost to retention" if stream.lost else ""
+    said = f"{stream.name}: {stream.published:,} published, {behind}{lost}"
+    return f"{said}; {stream.error}" if stream.error else said
 
 
 def _org(now: Status) -> str:

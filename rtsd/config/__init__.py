@@ -151,6 +151,8 @@ def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) 
         for key, entry in consistency.entries(raw, name):
             webhook = consistency.table(entry, "webhook")
             take_secrets(webhook, f"{key}.webhook", ("secret",), files, found)
+    for key, entry in consistency.entries(raw, "streams"):
+        take_secrets(entry, key, ("credentials",), files, found)
 
 
 def _close_unused_gateway(raw: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rtsd.config.mistakes import Mistakes, entry_key
+from rtsd.config.secrets import Secret
 
 Raw = dict[str, Any]
 
@@ -42,6 +43,7 @@ def check(raw: Raw, found: Mistakes) -> None:
     _check_store(raw, found)
     _check_objects(raw, found)
     _check_rules(raw, found)
+    _check_streams(raw, found)
     for name in ("rules", "alerts"):
         for key, entry in entries(raw, name):
             _check_action(key, entry, found)
@@ -125,6 +127,25 @@ def _check_rules(raw: Raw, found: Mistakes) -> None:
         wanted = entry.get("object")
         if isinstance(wanted, str) and wanted.casefold() not in mirrored:
             found.add(f"{key}.object", f"{wanted!r} is not mirrored; the name of one of the [[objects]]")
+
+
+def _check_streams(raw: Raw, found: Mistakes) -> None:
+    seen: set[str] = set()
+    for key, entry in entries(raw, "streams"):
+        name = str(entry.get("name") or entry.get("stream"))
+        if name in seen:
+            found.add(f"{key}.name", f"{name!r} is the name of another stream; a unique name")
+        seen.add(name)
+        credentials = entry.get("credentials")
+        if isinstance(credentials, Secret) and credentials.reveal():
+            from rtsd.core.nats_credentials import parse  # noqa: PLC0415 - imports cryptography
+
+            try:
+                parse(credentials.reveal())
+            except ValueError as error:
+                found.add(f"{key}.credentials_file", str(error))
+        if entry.get("replicas", 1) != 1 and not entry.get("create"):
+            found.add(f"{key}.replicas", "is of no use without create = true; an existing stream has its own")
 
 
 def _check_action(key: str, entry: Raw, found: Mistakes) -> None:

@@ -24,6 +24,7 @@ from rtsd.config.values import (
     FieldOrAll,
     Listen,
     LoopbackAddress,
+    NatsUrls,
     OptionalFile,
     OptionalSchema,
     OptionalUrl,
@@ -44,7 +45,7 @@ Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
 Privacy = Literal["drop", "hash", "last4"]
 Operation = Literal["create", "update", "delete", "undelete"]
 ChangeSource = Literal["push", "interval", "repair", "audit"]
-AlertKind = Literal["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete"]
+AlertKind = Literal["silent", "unreachable", "quota", "dead_letter", "drift", "incomplete", "stream"]
 
 _ALWAYS_MIRRORED = frozenset({"id", "systemmodstamp"})  # identify a record and order its versions
 
@@ -286,6 +287,23 @@ class AlertSection(Table):
     command: Command | None = None
 
 
+class StreamSection(Table):
+    """A stream of NATS JetStream that gets every change; `name` is that of the stream unless it is given.
+
+    A new one begins with what comes, or with what the `journal` still has. `replicas` are those of a stream
+    that rtsd creates.
+    """
+
+    name: Annotated[str, Field(pattern=r"^([\w-]{1,80})?$")] = ""
+    url: NatsUrls
+    credentials: Secret | None = _secret()
+    stream: Annotated[str, Field(pattern=r"^[\w-]{1,80}$")]
+    create: bool = False
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    begin: Literal["now", "journal"] = "now"
+    ca_file: OptionalFile = None
+
+
 class Config(Table):
     """The complete configuration with its secrets."""
 
@@ -301,6 +319,7 @@ class Config(Table):
     rules: Annotated[tuple[RuleSection, ...], _FromList] = ()
     alerts: Annotated[tuple[AlertSection, ...], _FromList] = ()
     webhooks: Webhooks = Webhooks()
+    streams: Annotated[tuple[StreamSection, ...], _FromList] = ()
     _path: Path = PrivateAttr(default=Path())
 
     @property
@@ -336,4 +355,5 @@ class Config(Table):
         org = self.org
         mine = (org.client_secret, org.password, org.security_token, org.private_key, org.refresh_token)
         tokens = (*self.gateway.token, *self.push.token)
-        return tuple(secret for secret in (*mine, *tokens, *hooks) if secret is not None)
+        streams = [stream.credentials for stream in self.streams]
+        return tuple(secret for secret in (*mine, *tokens, *hooks, *streams) if secret is not None)

@@ -20,6 +20,7 @@ _UNITS_BYTES = {"MB": 1_000**2, "GB": 1_000**3, "MiB": 1_024**2, "GiB": 1_024**3
 _SIZE = re.compile(r"([0-9]{1,6})(MB|GB|MiB|GiB)")
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _BUS = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
+_NATS = re.compile(r"(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 _LOOPBACK_BUS = re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}")
 _PERCENT = re.compile(r"([0-9]{1,2})%")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -147,6 +148,20 @@ def bus_address(value: Any) -> str:
     raise ValueError(f'{value!r} is not an address; "host:port", or "http://127.0.0.1:port" on this machine')
 
 
+def nats_urls(value: Any) -> tuple[str, ...]:
+    """Parse the URL of a NATS server, or those of a cluster's servers."""
+    urls = value if isinstance(value, list) else [value]
+    allowed = '"nats://host:4222", or "tls://host:4222", or a list of these'
+    if not urls:
+        raise ValueError(f"is empty; {allowed}")
+    for each in urls:
+        if isinstance(each, str) and "@" in each:
+            raise ValueError(f"contains a user name or password; {allowed}, and credentials_file")
+        if not isinstance(each, str) or not _NATS.fullmatch(each):
+            raise ValueError(f"{each!r} is not the URL of a NATS server; {allowed}")
+    return tuple(urls)
+
+
 def loopback_listen(value: Any) -> Listen | None:
     """Parse `"host:port"` of this machine; None for `""`."""
     found = listen(value)
@@ -248,6 +263,8 @@ Argument = Annotated[str, BeforeValidator(argument)]
 Condition = Annotated[str, BeforeValidator(condition)]
 Address = Annotated[Listen | None, BeforeValidator(listen)]
 BusAddress = Annotated[str, BeforeValidator(bus_address)]
+NatsUrls = Annotated[tuple[str, ...], BeforeValidator(nats_urls)]
+"""At least one."""
 LoopbackAddress = Annotated[Listen | None, BeforeValidator(loopback_listen)]
 FieldOrAll = Annotated[str, BeforeValidator(field_or_all)]
 ApiName = Annotated[str, BeforeValidator(api_name)]

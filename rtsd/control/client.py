@@ -60,6 +60,19 @@ class ControlClient(SocketConnection):
                 line, {"snapshot": protocol.Snapshot, "lagged": protocol.Lagged}, protocol.Event
             )
 
+    async def cloudevents(
+        self,
+        *,
+        after: int | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[bytes, None]:
+        """The journal's changes with values, each a CloudEvents document; with `follow`, as they come."""
+        wanted = {"after": after, "object": name, "limit": limit, "follow": 1 if follow else None}
+        async for line in self._lines(_present(format="cloudevents", **wanted)):
+            yield line
+
     async def frames(
         self, hz: int = 10, rows: int = 200
     ) -> AsyncGenerator[protocol.Snapshot | protocol.Frame, None]:

@@ -13,6 +13,7 @@ from rtsd.control.wire import event
 from rtsd.core.image import as_dict
 from rtsd.core.instant import to_iso
 from rtsd.core.privacy import convert
+from rtsd.core.trace import values_before
 from rtsd.errors import NotFound
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
@@ -125,7 +126,7 @@ class Explainer:
         steps = []
         for entry, before in reversed(entries):
             steps.append(_step(entry, before, values))
-            values = _values_before(entry, before, values)
+            values = dict(values_before(entry.note.op, before, values) or {})
         return _Past(now, steps[::-1], values)
 
     async def _in_org(self, mirrored: MirroredObject, record_id: str) -> protocol.OrgRecord:
@@ -153,12 +154,6 @@ def _step(entry: Entry, before: Values | None, after: Values) -> _Step:
         master=(note.detail or {}).get("master"),
     )
     return _Step(version, None if deleted else dict(after))
-
-
-def _values_before(entry: Entry, before: Values | None, after: Values) -> Values:
-    if entry.note.op == "delete":
-        return dict(before or {})
-    return {**after, **before} if before is not None else {}
 
 
 def _was_created(steps: Sequence[_Step]) -> bool:

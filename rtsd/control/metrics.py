@@ -63,6 +63,7 @@ class Metrics(Collector):
             yield from _push(self._status)
             yield from _objects(self._status.objects)
             yield from _quota(self._status.quota)
+            yield from _streams(self._status.streams)
             yield from _rules([*self._rules.rules, *self._rules.alerts])
             yield from _storage(self._status, self._engine)
             yield from _journal(self._feed.counters)
@@ -235,6 +236,27 @@ def _rules(known: Iterable[protocol.RuleStatus]) -> Iterator[Metric]:
     ):
         samples = [((item.name,), float(value)) for item, value in zip(every, values, strict=True)]
         yield _labelled(f"rtsd_rule_{name}", help_, ("rule",), samples)
+
+
+def _streams(known: Iterable[protocol.PublishedStream]) -> Iterator[Metric]:
+    every = list(known)
+    for name, help_, values in (
+        ("connected", "1 while the stream is reached.", [item.connected for item in every]),
+        ("failing", "1 while nothing can be published.", [item.error is not None for item in every]),
+        ("lag_entries", "Entries of the journal not published yet.", [item.lag for item in every]),
+        ("lag_seconds", "Age of the first change not published.", [item.lag_s for item in every]),
+        ("lost_entries", "Entries that retention deleted unpublished.", [item.lost for item in every]),
+    ):
+        samples = [((item.name,), float(value)) for item, value in zip(every, values, strict=True)]
+        yield _labelled(f"rtsd_fanout_{name}", help_, ("stream",), samples)
+    for name, help_, counts in (
+        ("published", "Changes published since the start.", [item.published for item in every]),
+        ("failures", "Attempts that failed since the start.", [item.failures for item in every]),
+    ):
+        family = CounterMetricFamily(f"rtsd_fanout_{name}", help_, labels=["stream"])
+        for item, count in zip(every, counts, strict=True):
+            family.add_metric([item.name], count)
+        yield family
 
 
 def _storage(status: protocol.Status, engine: Engine) -> Iterator[Metric]:

@@ -11,8 +11,11 @@ import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol, wire
+from rtsd.control.change_documents import ChangeDocuments
 from rtsd.control.documents import is_on, whole_number
 from rtsd.control.feed import Feed, Follower
+from rtsd.errors import UsageError
+from rtsd.fanout.changes import Changes
 from rtsd.store import journal
 from rtsd.store.database import Database
 
@@ -36,6 +39,8 @@ class EventQuery:
     follow: bool
     hz: float
     rows: int
+    cloudevents: bool
+    """Whether only changes are wanted, as CloudEvents with values."""
 
 
 class RecentStatus(Protocol):
@@ -54,6 +59,7 @@ class EventStream:
         """`object_named` returns the name of a mirrored object, or raises NotFound."""
         self._feed = feed
         self._database = database
+        self._documents = ChangeDocuments(feed, database, Changes(database))
         self._shown = shown
         self._object_named = object_named
 
@@ -71,6 +77,7 @@ class EventStream:
             follow=is_on(request, "follow"),
             hz=min(whole_number(query.get("hz", "0"), "hz"), MOST_HZ),
             rows=min(whole_number(query.get("rows", "200"), "rows"), MOST_ROWS),
+            cloudevents=_is_cloudevents(query.get("format", "")),
         )
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -80,7 +87,11 @@ class EventStream:
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:
-            if not query.follow:
+            if query.cloudevents and query.follow:
+                await self._documents.follow(response, query.after, query.object)
+            elif query.cloudevents:
+                await self._documents.page(response, query.after or 0, query.object, query.limit)
+            elif not query.follow:
                 await self._page(response, query)
             elif query.hz:
                 await self._frames(response, query)
@@ -151,6 +162,13 @@ class EventStream:
             )
             seen, total = frame.seq, self._feed.total
             await _write(response, [frame])
+
+
+def _is_cloudevents(name: str) -> bool:
+    """Return whether a format is that of CloudEvents, or the journal's. Raises UsageError for another."""
+    if name not in ("", "json", "cloudevents"):
+        raise UsageError(f"there is no format {name}", "format is json or cloudevents")
+    return name == "cloudevents"
 
 
 def _differs(new: protocol.Status, old: protocol.Status) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rtsd import __version__
@@ -57,6 +57,8 @@ class Views:
     rejected: Callable[[], int]
     stream: Callable[[], protocol.Stream | None]
     """The subscription, of a channel that has one."""
+    streams: Callable[[], Awaitable[list[protocol.PublishedStream]]]
+    """The streams that changes are published to."""
     started_at: Millis
     lease: Lease | None
     privacy: Sequence[Applied]
@@ -100,6 +102,7 @@ class Views:
                 for applied in self.privacy
             ],
             node=self._node(),
+            streams=await self.streams(),
             last_seq=await journal.newest_seq(database),
         )
 

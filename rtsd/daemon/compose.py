@@ -13,9 +13,8 @@ from rtsd.control import wire
 from rtsd.control.forwarding import ForwardedRequests
 from rtsd.control.metrics import Metrics
 from rtsd.control.rules import RuleRoutes
-from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
-from rtsd.daemon import reload, rules
+from rtsd.daemon import fanout, reload, rules
 from rtsd.daemon.control import control_routes
 from rtsd.daemon.first_start import ends_login, ends_start, patiently
 from rtsd.daemon.front import Front
@@ -27,11 +26,10 @@ from rtsd.daemon.stream import StreamChannel, require_extra, stream_channel
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.views import views_of
 from rtsd.daemon.watchdog import Watchdog
+from rtsd.fanout.fanout import Fanout
 from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import Backend
 from rtsd.machine import Machine
-from rtsd.rules.alerts import AlertWatch
-from rtsd.rules.deliver import Deliverer
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.match import Matcher
 from rtsd.salesforce.client import Client
@@ -68,6 +66,7 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     """
     front = Front(config, machine)
     require_extra(config)
+    fanout.require_extra(config)
     engine = engine_of(config)
     if engine.lease is None:
         return await _compose(front, engine, await _first_login(front, engine, machine), stack, machine)
@@ -98,8 +97,9 @@ async def _compose(
     intake = _intake(base, channel, keys, rejections)
     interval_sync = _interval_sync(base, readers, channel)
     stream = stream_channel(base, readers.limits, channel, intake, interval_sync)
-    shown = views_of(base, channel, front, rejections, stream)
-    rule_engine = _rule_engine(base, channel, shown)
+    outlets = fanout.fanout_of(base)
+    shown = views_of(base, channel, front, rejections, stream, fanout=outlets)
+    rule_engine = rules.engine_of(base, channel, shown, outlets)
     services = _services(
         base,
         readers,
@@ -107,6 +107,7 @@ async def _compose(
         rule_engine=rule_engine,
         interval_sync=interval_sync,
         stream=stream,
+        outlets=outlets,
     )
     reloader = _reloader(base, readers, rule_engine, keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
@@ -236,30 +237,6 @@ def _intake(base: Base, channel: Channel, keys: Keys, rejections: Rejections) ->
     )
 
 
-def _rule_engine(base: Base, channel: Channel, shown: Views) -> RuleEngine:
-    database, catalog, work = base.database, base.catalog, base.work
-    now = base.machine.wall
-    return RuleEngine(
-        database,
-        catalog,
-        work,
-        now,
-        matcher=base.matcher,
-        deliverer=Deliverer(database, work, now, base.publisher.fired, base.config.webhooks.addresses),
-        watch=AlertWatch(
-            database,
-            catalog,
-            work,
-            now=now,
-            push=channel.push,
-            relay=channel.relay,
-            reachability=channel.reachability,
-            status=shown.status,
-            random_bytes=base.machine.random_bytes,
-        ),
-    )
-
-
 def _interval_sync(base: Base, readers: Readers, channel: Channel) -> IntervalSync:
     return IntervalSync(
         base.catalog,
@@ -284,6 +261,7 @@ def _services(
     rule_engine: RuleEngine,
     interval_sync: IntervalSync,
     stream: StreamChannel | None,
+    outlets: Fanout,
 ) -> Services:
     """Build the services."""
     database, catalog, work, now = base.database, base.catalog, base.work, base.machine.wall
@@ -326,6 +304,7 @@ def _services(
         repairs=RepairService(readers.repair, mode, work.fetch_wanted),
         deliverer=rule_engine.deliverer,
         alerts=rule_engine.watch,
+        fanout=outlets,
         retention=Retention(
             database, base.inbox, now, Keep(config.store.journal_keep, config.store.journal_max)
         ),
@@ -376,6 +355,7 @@ def _reloader(
         rule_engine=rule_engine,
         schedule=base.schedule,
         windows=readers.windows,
+        fanout=services.fanout,
         ledger=base.ledger,
         services=services,
         monotonic=base.machine.monotonic,

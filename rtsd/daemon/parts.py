@@ -17,6 +17,7 @@ from rtsd.core.server_clock import ServerClock
 from rtsd.daemon.gateway import Keys
 from rtsd.daemon.reload import Reloader
 from rtsd.daemon.watchdog import Watchdog
+from rtsd.fanout.fanout import Fanout
 from rtsd.gateway.server import GatewayServer
 from rtsd.machine import Machine
 from rtsd.rules.alerts import AlertWatch
@@ -70,12 +71,16 @@ class Publisher:
         self.feed = Feed()
         self.fired = asyncio.Event()
         """Set when a rule or an alert has fired, to wake the deliverer."""
+        self.changed = asyncio.Event()
+        """Set when a change was applied, to wake the fan-out."""
 
     def __call__(self, entries: Sequence[Entry]) -> None:
-        """Publish entries to followers of the feed, and wake the deliverer if a rule has fired."""
+        """Publish entries to followers of the feed, and wake what waits for changes or fired rules."""
         self.feed.publish([wire.event(entry) for entry in entries])
         if any(entry.note.type == "rule" and entry.note.outcome == "fired" for entry in entries):
             self.fired.set()
+        if any(entry.note.type == "change" for entry in entries):
+            self.changed.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +161,7 @@ class Services:
     repairs: RepairService
     deliverer: Deliverer
     alerts: AlertWatch
+    fanout: Fanout
     retention: Retention
     storage_watch: StorageWatch
     watchdog: Watchdog

@@ -12,9 +12,10 @@ from rtsd.control import protocol
 from rtsd.core.instant import Millis
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.core.signature import key_id
-from rtsd.daemon import rules
+from rtsd.daemon import fanout, rules
 from rtsd.daemon.gateway import Keys
 from rtsd.errors import ConfigError, RtsError
+from rtsd.fanout.fanout import Fanout
 from rtsd.logs import conceal
 from rtsd.rules.engine import RuleEngine
 from rtsd.services import Service
@@ -41,6 +42,7 @@ class Reloader:
         rule_engine: RuleEngine,
         schedule: CurrentSchedule,
         windows: Windows,
+        fanout: Fanout,
         ledger: StoredLedger,
         services: Iterable[Service],
         monotonic: Callable[[], Millis],
@@ -50,16 +52,18 @@ class Reloader:
         self._rule_engine = rule_engine
         self._schedule = schedule
         self._windows = windows
+        self._fanout = fanout
         self._ledger = ledger
         self._services = tuple(services)
         self._monotonic = monotonic
 
     def reload(self) -> protocol.Reloaded:
-        """Reload tokens, certificate, rules, schedule and quota; return the changes that need a restart.
+        """Reload tokens, certificate, rules, streams, schedule and quota; return what needs a restart.
 
         Raises ConfigError, in which case nothing has changed.
         """
         config = load(self._running.path)
+        fanout.require_extra(config)
         self._keys.replace_pair(config)
         rules.replace(self._rule_engine, config)
         conceal(secret.reveal() for secret in config.secrets())
@@ -67,6 +71,7 @@ class Reloader:
         self._schedule.replace(schedule(config))
         self._windows.lookback = config.sync.lookback
         self._ledger.caps = caps(config)
+        self._fanout.replace(fanout.targets(config))
         for service in self._services:
             service.wake.set()
         fixed = changes_for_a_restart(self._running, config)

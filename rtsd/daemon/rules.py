@@ -1,21 +1,57 @@
-"""Conversion of `[[rules]]` and `[[alerts]]` to the rules and alerts of `rtsd.rules`.
+"""Construction of what runs `[[rules]]` and `[[alerts]]`, and their conversion to those of `rtsd.rules`.
 
 Not part of `rtsd.config`, as most readers of a configuration run no rules.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from rtsd.config import Config, config_error
 from rtsd.config.mistakes import entry_key
 from rtsd.config.model import AlertSection, RuleSection
+from rtsd.daemon.fanout import troubles
 from rtsd.errors import SalesforceError
+from rtsd.fanout.fanout import Fanout
+from rtsd.rules.alerts import AlertWatch
+from rtsd.rules.deliver import Deliverer
 from rtsd.rules.engine import RuleEngine
 from rtsd.rules.rule import Action, Alert, Command, Rule, Webhook
 from rtsd.sync.describe import Describer
 
+if TYPE_CHECKING:
+    from rtsd.control.views import Views
+    from rtsd.daemon.parts import Base, Channel
+
 log = structlog.get_logger("rtsd.rules")
+
+
+def engine_of(base: Base, channel: Channel, shown: Views, outlets: Fanout) -> RuleEngine:
+    """Build what runs rules and alerts, without any yet."""
+    database, catalog, work = base.database, base.catalog, base.work
+    now = base.machine.wall
+    return RuleEngine(
+        database,
+        catalog,
+        work,
+        now,
+        matcher=base.matcher,
+        deliverer=Deliverer(database, work, now, base.publisher.fired, base.config.webhooks.addresses),
+        watch=AlertWatch(
+            database,
+            catalog,
+            work,
+            now=now,
+            push=channel.push,
+            relay=channel.relay,
+            reachability=channel.reachability,
+            streams=lambda: troubles(outlets, now()),
+            status=shown.status,
+            random_bytes=base.machine.random_bytes,
+        ),
+    )
 
 
 def rules(config: Config) -> list[Rule]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rtsd.control.views import Views
+from rtsd.daemon.fanout import views
 from rtsd.daemon.front import Front
 from rtsd.daemon.parts import Base, Channel
 from rtsd.daemon.stream import StreamChannel
+from rtsd.fanout.fanout import Fanout
 from rtsd.gateway.rejections import Rejections
 
 
@@ -15,6 +19,8 @@ def views_of(
     front: Front,
     rejections: Rejections,
     stream: StreamChannel | None,
+    *,
+    fanout: Fanout,
 ) -> Views:
     """Build the views of status."""
     return Views(
@@ -34,6 +40,7 @@ def views_of(
         gateway=front.address,
         rejected=rejections.last_day,
         stream=(lambda: None) if stream is None else lambda: stream.view(base.machine.wall()),
+        streams=partial(views, fanout),
         started_at=base.machine.wall(),
         lease=base.engine.lease,
         privacy=base.privacy,

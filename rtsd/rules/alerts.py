@@ -9,13 +9,14 @@
     dead_letter   there are new dead letters; repeated for further ones, at most once an hour
     drift         the last check of an object found rows missing, stale or orphaned
     incomplete    an object is not proven, or cannot be read
+    stream        a stream of `[[streams]]` takes nothing
 
 Sent alerts are stored, so that a restart does not repeat them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -45,6 +46,8 @@ REPEAT_AFTER_MS: Millis = HOUR_MS
 """The minimum time between alerts about further dead letters."""
 _KEY = "alerts"
 
+Streams = Callable[[], Iterable[tuple[str, str]]]
+"""Returns the streams that take nothing, each with the reason."""
 RenderStatus = Callable[[], Awaitable[object]]
 """Renders `GET /v1/status` for the wire."""
 
@@ -73,6 +76,7 @@ class AlertWatch(Service):
         push: PushActivity,
         relay: RelayWatch | None,
         reachability: Reachability,
+        streams: Streams,
         status: RenderStatus,
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -84,6 +88,7 @@ class AlertWatch(Service):
         self._push = push
         self._relay = relay
         self._reachability = reachability
+        self._streams = streams
         self._status = status
         self._random_bytes = random_bytes
         self._alerts: Sequence[Alert] = ()
@@ -203,6 +208,8 @@ class AlertWatch(Service):
         for mirrored in self._catalog:
             for kind, message in _of_object(mirrored):
                 yield f"{kind} {mirrored.name}", ActiveAlert(now, message)
+        for name, message in self._streams():
+            yield f"stream {name}", ActiveAlert(now, message)
         waiting = [mirrored for mirrored in self._catalog if mirrored.deferred is not None]
         if waiting:
             yield "quota", ActiveAlert(now, _waits(waiting))

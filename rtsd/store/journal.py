@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.values import MirrorValue
-from rtsd.store.database import Database, Queries, Row, Tx
+from rtsd.store.database import AMONG, Database, Queries, Row, Tx
 
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
@@ -48,6 +48,14 @@ class UnpushedChange(NamedTuple):
     changed: list[str] | None
     beside_push: bool
     """Whether a push for the same record came shortly before, for this change or another."""
+
+
+class Step(NamedTuple):
+    """An applied change of one record, with the values that it replaced."""
+
+    id: str
+    op: str
+    replaced: Mapping[str, MirrorValue] | None
 
 
 class Journal:
@@ -98,6 +106,52 @@ async def newest_seq(database: Database) -> int:
     """The number of the newest committed entry; `Journal.last_seq` includes uncommitted ones."""
     ((last,),) = await database.fetch("SELECT COALESCE(MAX(seq), 0) FROM _rts_journal")
     return int(last)
+
+
+async def oldest_seq(database: Database) -> int:
+    """The number of the oldest entry that retention has left; 0 if there is none."""
+    ((first,),) = await database.fetch("SELECT COALESCE(MIN(seq), 0) FROM _rts_journal")
+    return int(first)
+
+
+async def changes(
+    database: Database, seq: int, upto: int, limit: int, object_name: str | None = None
+) -> list[tuple[Entry, Any]]:
+    """The first applied changes after entry `seq` up to `upto`, each with the values that it replaced."""
+    where, parameters = "", [seq, upto]
+    if object_name:
+        where, parameters = " AND object = ?", [seq, upto, object_name]  # type: ignore[list-item]
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE seq > ? AND seq <= ? AND type='change'"
+        f" AND outcome='applied'{where} ORDER BY seq LIMIT ?",
+        (*parameters, limit),
+    )
+    return [(_entry(row[:12]), msgspec.json.decode(row[12]) if row[12] else None) for row in rows]
+
+
+async def later_changes(
+    database: Database, object_name: str, ids: Collection[str], seq: int, upto: int
+) -> list[Step]:
+    """The applied changes of these records after entry `seq` up to `upto`, newest first."""
+    rows = await database.fetch(
+        f"SELECT id, op, before FROM _rts_journal WHERE object=? AND id {AMONG} AND seq > ? AND seq <= ?"
+        " AND type='change' AND outcome='applied' ORDER BY seq DESC",
+        (object_name, list(ids), seq, upto),
+    )
+    return [
+        Step(record_id, op, msgspec.json.decode(before) if before else None) for record_id, op, before in rows
+    ]
+
+
+async def unpublished_since(database: Database, seq: int) -> str | None:
+    """The moment of the first applied change after entry `seq` (ISO); None if there is none."""
+    for (at,) in await database.fetch(
+        "SELECT at FROM _rts_journal WHERE seq > ? AND type='change' AND outcome='applied'"
+        " ORDER BY seq LIMIT 1",
+        (seq,),
+    ):
+        return str(at)
+    return None
 
 
 async def after(

@@ -41,6 +41,15 @@ async def known(tx: Tx, table: Table, ids: Collection[str]) -> dict[str, StoredR
     return found
 
 
+async def rows_of(database: Queries, table: Table, ids: Collection[str]) -> dict[str, Image]:
+    """The values of those records that have a row, by id."""
+    rows = await database.fetch(
+        f"SELECT {table.list_of(table.columns)} FROM {table.sql_name} {_BY_IDS}", (list(ids),)
+    )
+    images = [Image(table.schema.places, row) for row in rows]
+    return {str(image["Id"]): image for image in images}
+
+
 async def known_ids(reader: Tx | Queries, table: Table, ids: Sequence[str]) -> set[str]:
     """The ids among these with a row or a tombstone."""
     wanted = list(ids)

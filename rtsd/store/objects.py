@@ -68,6 +68,13 @@ async def load(database: Queries) -> dict[str, StoredObject]:
     return {row[0]: _stored(row, database.dialect) for row in await database.fetch(_SELECT)}
 
 
+async def schema_of(database: Queries, name: str) -> str | None:
+    """Return an object's schema, as `schema.decode_schema` reads it; None before its first describe."""
+    for (schema,) in await database.fetch("SELECT schema FROM _rts_object WHERE name=?", (name,)):
+        return None if schema is None else str(schema)
+    return None
+
+
 def _stored(row: Row, dialect: Dialect) -> StoredObject:
     name, state, error, schema, described_at, cursor, as_of, expected, counted_at, *rest = row
     to_fill, formulas_as_of, proven_at, checked_at = rest

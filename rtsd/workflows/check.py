@@ -24,8 +24,8 @@ from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig
+from rtsd.daemon import fanout, stream
 from rtsd.daemon import rules as configured
-from rtsd.daemon import stream
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError, StoreError
 from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
@@ -164,6 +164,7 @@ async def inspect(config: Config) -> Report:
         try:
             await _check_org(client, config, report)
             await _check_stream(session, config, report)
+            await _check_streams(config, report)
             await _check_capture(client, config, report)
             await _check_objects(client, config, report)
             _check_rules(config, report.objects)
@@ -182,6 +183,7 @@ def _warnings(config: Config) -> Iterator[Problem]:
             "Salesforce ends logins with user name and password in February 2027, and new orgs refuse them.",
             'Use auth = "client_credentials" or auth = "jwt" with an external client app.',
         )
+    yield from fanout.warnings_of(config)
 
 
 async def _check_org(client: Client, config: Config, report: Report) -> None:
@@ -217,6 +219,13 @@ async def _check_stream(session: Session, config: Config, report: Report) -> Non
     if stream.topic_of(config):
         problem = await stream.problem_of(config, session)
         report.problems += [] if problem is None else [problem]
+
+
+async def _check_streams(config: Config, report: Report) -> None:
+    if config.streams and report.org is not None:
+        objects = [section.name for section in config.objects]
+        async for problem in fanout.problems_of(config, report.org.id, objects):
+            report.problems.append(problem)
 
 
 async def _check_capture(client: Client, config: Config, report: Report) -> None:

@@ -201,6 +201,29 @@ class SeenNode(msgspec.Struct, kw_only=True):
     differs: list[str] = []
 
 
+class PublishedStream(msgspec.Struct, kw_only=True):
+    """A stream of `[[streams]]`; the counts are since the start, but for `lost`."""
+
+    name: str
+    stream: str
+    url: list[str]
+    connected: bool
+    acknowledged: int | None = None
+    """The last entry of the journal up to which every change is in the stream."""
+    lag: int = 0
+    """Entries of the journal since then; 0 if no change is among them."""
+    lag_s: int = 0
+    """The age of the first change that is not in the stream."""
+    published: int = 0
+    cut: int = 0
+    """Documents whose values were left out, as they were larger than the stream takes."""
+    failures: int = 0
+    lost: int = 0
+    """Entries that retention deleted before they were published: consumers lack changes."""
+    error: str | None = None
+    """Why nothing is published now."""
+
+
 class Status(msgspec.Struct, kw_only=True):
     """`GET /v1/status`. `storage`: ok, or the error of the last write."""
 
@@ -224,5 +247,6 @@ class Status(msgspec.Struct, kw_only=True):
     privacy: list[PrivacyChange] = msgspec.field(default_factory=list)
     node: Node | None = None
     """None where one process has the mirror, as on SQLite."""
+    streams: list[PublishedStream] = msgspec.field(default_factory=list)
     last_seq: int = 0
     """The newest entry of the journal; a follower that starts here misses nothing."""

@@ -28,6 +28,8 @@ class Nodes:
     url: str
     running: dict[str, Daemon] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    more: str = ""
+    """Further tables of each one's configuration."""
 
     async def launch(self, name: str, objects: str = "", *, at: str = "") -> Daemon:
         """Start a node without waiting for it, by default at the place that has its name.
@@ -46,7 +48,7 @@ class Nodes:
         for secret in ("sf-secret", "push-token"):
             text = text.replace(f'"{secret}"', json.dumps(str(self.rig.place / secret)))
         config = place / "rtsd.toml"
-        config.write_text(text)
+        config.write_text(text + self.more)
         daemon = await Daemon.launch(config, place / "s", self.rig.log)
         self.rig.daemons.append(daemon)
         self.running[at or name] = daemon

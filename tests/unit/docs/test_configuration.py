@@ -17,7 +17,9 @@ from rtsd.config.secrets import Secret
 
 DOC = Path(__file__).parents[3] / "docs" / "configuration.md"
 ROW = re.compile(r"(?m)^\| `([\w.]+)` \| (?:`([^`]*)`)? ?\|")
-SHORT = {"objects": "", "rules": "rules.", "alerts": "alerts.", "daily": "daily.", "views": "views."}
+SHORT = {"objects": "", "daily": "daily."} | {
+    name: f"{name}." for name in ("rules", "alerts", "streams", "views")
+}
 DURATIONS = {
     *("silence_after", "interval", "lookback", "fingerprint_every", "describe_every", "formula_refresh"),
     *("journal_keep", "webhook.timeout", "command.timeout"),

@@ -1,0 +1,64 @@
+"""The changes of the journal as CloudEvents documents, one on a line: what `[[streams]]` publishes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from rtsd.control.feed import Feed
+from rtsd.errors import Conflict
+from rtsd.fanout import cloudevent
+from rtsd.fanout.changes import Changes
+from rtsd.store import journal, meta
+from rtsd.store.database import Database
+from rtsd.sync.org import ORG_ID
+
+PAGE = 200
+WRITE_DEADLINE_S = 30.0
+"""A reader that takes nothing for this long is closed; it resumes with `after`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDocuments:
+    """Answers `GET /v1/events?format=cloudevents`."""
+
+    feed: Feed
+    database: Database
+    changes: Changes
+
+    async def page(
+        self, response: web.StreamResponse, after: int, object_name: str | None, limit: int
+    ) -> None:
+        """Write at most `limit` documents after an entry."""
+        await self._write(response, after, object_name, limit)
+
+    async def follow(self, response: web.StreamResponse, after: int | None, object_name: str | None) -> None:
+        """Write the documents after an entry, else from now on, as they come."""
+        sent = after if after is not None else await journal.newest_seq(self.database)
+        while True:  # a reader that lags is read for from the journal
+            with self.feed.follow() as follower:
+                sent = await self._write(response, sent, object_name)
+                async for _ in follower.batches():
+                    sent = await self._write(response, sent, object_name)
+
+    async def _write(
+        self, response: web.StreamResponse, sent: int, object_name: str | None, limit: int | None = None
+    ) -> int:
+        """Write documents up to the newest entry, or `limit` of them; return the last entry that was read."""
+        org_id, newest = await meta.get(self.database, ORG_ID), await journal.newest_seq(self.database)
+        if org_id is None:
+            raise Conflict("the org is not known yet", "retry once rtsd has logged in")
+        left = limit
+        while left is None or left:
+            most = PAGE if left is None else min(PAGE, left)
+            page = await self.changes.after(sent, newest, most, object_name)
+            if not page:
+                return newest
+            data = b"".join(cloudevent.document(change, org_id)[0] + b"\n" for change in page)
+            async with asyncio.timeout(WRITE_DEADLINE_S):
+                await response.write(data)
+            sent = page[-1].entry.seq
+            left = None if left is None else left - len(page)
+        return sent
