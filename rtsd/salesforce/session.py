@@ -22,6 +22,9 @@ _REFUSED_PAUSE: Millis = 30_000
 _UNREACHABLE_PAUSE: Millis = 1_000
 _LONGEST_PAUSE: Millis = 15 * MINUTE_MS
 
+ANOTHER_ORG = "ANOTHER_ORG"
+"""The reason of a login that leads to another org than the mirror's."""
+
 
 class Session:
     """Logs in on demand, once for all concurrent callers.
@@ -108,7 +111,9 @@ class Session:
             raise AuthenticationFailed(
                 f"The login now leads to org {token.org_id}, but this mirror is of org {self.org_id};"
                 " nothing of the other org was applied.",
-                "After a sandbox refresh, set [store] path to a new file; otherwise correct [org].",
+                "Correct [org]; or, as after a sandbox refresh, give the org a store of its own:"
+                " another [store] path, or other schemas.",
+                reason=ANOTHER_ORG,
             )
 
     async def _ask(self) -> Token:

@@ -17,6 +17,7 @@ from rtsd.errors import (
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.login import Token
 from rtsd.salesforce.responses import Organization
+from rtsd.salesforce.session import ANOTHER_ORG
 from rtsd.store import meta
 from rtsd.store.database import Database
 
@@ -50,6 +51,7 @@ class OrgIdentity:
     async def restore(self) -> bool:
         """Restore the org's id from the last run; return False on a first start."""
         self.id = await meta.get(self._database, ORG_ID)
+        self._client.session.org_id = self.id  # before anything is read: rows of another org must not mix in
         return self.id is not None
 
     async def identify(self) -> None:
@@ -60,7 +62,7 @@ class OrgIdentity:
         if self.facts.instance_url is not None:
             return
         client = self._client
-        token = await client.session.token()
+        token = await self._login()
         organization = await self._organization(token)
         await self._check_identity(organization.id)
         self._store_facts(organization, token.instance_url)
@@ -70,6 +72,14 @@ class OrgIdentity:
             raise
         except SalesforceError as error:  # the username is only shown
             log.info("user unknown", message=error.message)
+
+    async def _login(self) -> Token:
+        try:
+            return await self._client.session.token()
+        except AuthenticationFailed as error:
+            if error.reason != ANOTHER_ORG:
+                raise
+            raise Conflict(error.message, error.do) from error
 
     async def _organization(self, token: Token) -> Organization:
         """Return the Organization record; only its id, from the login, if the sync user cannot see it."""
@@ -89,7 +99,8 @@ class OrgIdentity:
         elif self.id != found:
             raise Conflict(
                 f"{self._database.name} mirrors org {self.id}, but the login leads to {found}",
-                "nothing was changed; correct [org], or give [store] path another file",
+                "nothing was changed; correct [org], or give the org a store of its own:"
+                " another [store] path, or other schemas",
             )
         self._client.session.org_id = found  # refuse later logins that lead to another org
 
