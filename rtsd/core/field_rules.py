@@ -57,6 +57,8 @@ class Rewriter:
     key: bytes
     always: frozenset[str]
     """Lower-cased names of fields that are always mirrored."""
+    unmaskable: frozenset[str] = frozenset()
+    """Lower-cased names of fields that are no text: nothing is kept of them where a mask is asked for."""
 
     def is_idle(self) -> bool:
         """Return whether the rules ask for nothing that the earlier ones did not."""
@@ -83,7 +85,7 @@ class Rewriter:
             return _empty
         if now in (before, WHOLE):
             return None  # a value that was masked stays so until it is read again
-        if before != WHOLE:
+        if before != WHOLE or name.lower() in self.unmaskable:
             return _empty  # a mask cannot be applied to what another one left
         mask = masks(dict(self.now.masked), self.key)[name.lower()]
         return lambda value: mask(mirror_value(Kind.TEXT, value))

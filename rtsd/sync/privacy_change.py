@@ -113,7 +113,7 @@ async def preview(engine: Engine, configs: Sequence[ObjectConfig]) -> dict[str, 
 
 def _rewriters(change: _Change, known: Mapping[str, StoredObject], key: bytes) -> dict[str, Rewriter]:
     return {
-        name: Rewriter(change.before[name], now, key, _always(known.get(name)))
+        name: Rewriter(change.before[name], now, key, _always(known.get(name)), _no_texts(known.get(name)))
         for name, now in change.now.items()
     }
 
@@ -336,6 +336,12 @@ async def _erase(database: Database, inbox: Inbox, write_note: WriteNote) -> lis
 def _always(stored: StoredObject | None) -> frozenset[str]:
     cursor = stored.table.schema.cursor if stored is not None and stored.table is not None else None
     return always_mirrored(cursor, ORDERING)
+
+
+def _no_texts(stored: StoredObject | None) -> frozenset[str]:
+    if stored is None or stored.table is None:
+        return frozenset()
+    return frozenset(field.name.lower() for field in stored.table.schema.typed)
 
 
 def _key(name: str) -> str:

@@ -14,6 +14,7 @@ from rtsd.core.completion_pace import CompletionPace
 from rtsd.core.cost import Cost
 from rtsd.core.deletion_guard import is_plausible
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.object_state import ObjectState
 from rtsd.core.plural import plural
 from rtsd.core.server_clock import ServerClock
 from rtsd.salesforce import soql
@@ -90,7 +91,7 @@ class Repair:
             more = False
             for name, waiting in (await fetches.waiting(self._database)).items():
                 mirrored = self._catalog.find(name)
-                if mirrored is None or mirrored.table is None:
+                if mirrored is None or mirrored.table is None or mirrored.state is ObjectState.ERROR:
                     continue
                 if patiently and self._may_wait(mirrored, waiting):
                     continue
