@@ -14,6 +14,9 @@ from rtsd.core.schema import Kind
 MirrorValue = str | int | float | None
 """The value of a column. Salesforce stores no empty text: an empty string is NULL."""
 
+LARGEST_INT = 2**63 - 1
+"""The largest integer of the mirror's values; the smallest is its negative, less one."""
+
 
 def _text(value: Any) -> MirrorValue:
     if isinstance(value, str):
@@ -40,7 +43,7 @@ def _int(value: Any) -> MirrorValue:
         number = int(value) if isinstance(value, int | str) else _whole(value)
     except ValueError:
         number = _whole(value)  # CSV sometimes prints integers as 0.0
-    if not -(2**63) <= number < 2**63:
+    if not -LARGEST_INT - 1 <= number <= LARGEST_INT:
         raise ValueError(f"{str(value)[:40]} does not fit 64 bits")
     return number
 

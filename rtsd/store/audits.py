@@ -70,6 +70,11 @@ async def finish(tx: Tx, object_name: str) -> None:
     await tx.execute("DELETE FROM _rts_meta WHERE key=?", (_REQUEST + object_name,))
 
 
+async def abandon(tx: Tx, object_name: str) -> None:
+    """Remove the progress of an audit, so that it begins again; its request stays."""
+    await tx.execute("DELETE FROM _rts_audit WHERE object=?", (object_name,))
+
+
 async def request(tx: Tx, object_name: str, at: Millis) -> None:
     """Store an operator's request for an object's initial audit, until the audit is finished."""
     await meta.put(tx, _REQUEST + object_name, to_iso(at))

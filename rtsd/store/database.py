@@ -48,6 +48,9 @@ class Queries(Protocol):
 class Tx(ABC):
     """A write transaction, created by `Database.transaction`."""
 
+    refusals: tuple[type[Exception], ...] = ()
+    """What the engine raises for a value that a column cannot hold, if it has such."""
+
     def __init__(self, dialect: Dialect, loader: Loader) -> None:
         self.dialect = dialect
         self.loader = loader

@@ -49,6 +49,10 @@ class Dialect(Protocol):
         """What makes views over the tables."""
 
     @property
+    def largest_int(self) -> int:
+        """The largest value of a column of integers; the smallest is its negative, less one."""
+
+    @property
     def key(self) -> str:
         """The column in whose order an object's rows are visited: the one that its table is found by."""
 
@@ -61,6 +65,18 @@ class Dialect(Protocol):
 
     def value(self, kind: Kind, mark: str) -> str:
         """A mirror value, as passed in the parameter `mark`, in the type of its column."""
+
+    def dependents(self, object_name: str, field: str) -> tuple[str, tuple[str, ...]] | None:
+        """The query for what of a user's depends on a column's type, as (what, statement that removes it).
+
+        None where nothing can.
+        """
+
+    def text_of(self, kind: Kind, value: str) -> str:
+        """A value in the type of its kind, as the text of a column that stays text."""
+
+    def of_text(self, kind: Kind, column: str) -> str:
+        """The column of `text_of`, as a value in the type of its kind."""
 
     def from_csv(self, kind: Kind, text: str) -> str:
         """A value of CSV text, in the type of its column; the empty text is NULL."""

@@ -8,6 +8,7 @@ import msgspec
 
 from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.object_state import EXPLAINS, ObjectEvent, ObjectState, next_state
+from rtsd.store import meta
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Queries, Row, Tx
 from rtsd.store.dialect import Dialect
@@ -53,6 +54,9 @@ class StoredObject:
         return replace(self.after(ObjectEvent.LEFT_OUT), checked_at=None)
 
 
+EXTENT = "columns as they are of "
+"""Begins the keys of what the columns of an object cannot be."""
+_EXTENTS = f"SELECT key, value FROM _rts_meta WHERE key LIKE '{EXTENT}%'"
 _SELECT = (
     "SELECT name, state, error, schema, described_at, cursor, as_of, expected_rows, counted_at, to_fill,"
     " formulas_as_of, proven_at, checked_at FROM _rts_object"
@@ -65,7 +69,9 @@ _UPDATE = (
 
 async def load(database: Queries) -> dict[str, StoredObject]:
     """Return every object that was ever mirrored here, by name."""
-    return {row[0]: _stored(row, database.dialect) for row in await database.fetch(_SELECT)}
+    extents = {key.removeprefix(EXTENT): value for key, value in await database.fetch(_EXTENTS)}
+    rows = await database.fetch(_SELECT)
+    return {row[0]: _stored(row, database.dialect, extents.get(row[0])) for row in rows}
 
 
 async def schema_of(database: Queries, name: str) -> str | None:
@@ -75,14 +81,14 @@ async def schema_of(database: Queries, name: str) -> str | None:
     return None
 
 
-def _stored(row: Row, dialect: Dialect) -> StoredObject:
+def _stored(row: Row, dialect: Dialect, extent: str | None) -> StoredObject:
     name, state, error, schema, described_at, cursor, as_of, expected, counted_at, *rest = row
     to_fill, formulas_as_of, proven_at, checked_at = rest
     return StoredObject(
         name=name,
         state=ObjectState(state),
         error=error,
-        table=Table(tables.decode_schema(schema), dialect) if schema else None,
+        table=_table(schema, dialect, extent) if schema else None,
         described_at=described_at,
         cursor=from_iso(cursor) if cursor else None,
         as_of=as_of,
@@ -95,11 +101,28 @@ def _stored(row: Row, dialect: Dialect) -> StoredObject:
     )
 
 
+class _Extent(msgspec.Struct):
+    """What the columns of an object cannot be, because of what users have built on them."""
+
+    kept: list[str]
+    hindrance: str
+
+
+def _table(schema: str, dialect: Dialect, extent: str | None) -> Table:
+    found = msgspec.json.decode(extent, type=_Extent) if extent else _Extent([], "")
+    return Table(tables.decode_schema(schema), dialect, frozenset(found.kept), found.hindrance)
+
+
 async def save(tx: Tx, before: StoredObject, after: StoredObject) -> None:
     """Write what has changed of one object's row."""
     if after.table is not before.table and after.table is not None:
         schema = tables.encode_schema(after.table.schema)
         await tx.execute("UPDATE _rts_object SET schema=? WHERE name=?", (schema, after.name))
+        if after.table.kept or after.table.hindrance:
+            extent = _Extent(sorted(after.table.kept), after.table.hindrance)
+            await meta.put(tx, EXTENT + after.name, msgspec.json.encode(extent).decode())
+        elif before.table is not None and (before.table.kept or before.table.hindrance):
+            await meta.remove(tx, EXTENT + after.name)
     await tx.execute(
         _UPDATE,
         (

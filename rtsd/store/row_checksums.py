@@ -30,7 +30,7 @@ MOST = BLOCK + BLOCK // 2
 """A block with as many rows is split."""
 
 
-class _Checksum(NamedTuple):
+class RowChecksum(NamedTuple):
     """The checksum of one row."""
 
     id: str
@@ -39,7 +39,7 @@ class _Checksum(NamedTuple):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[int, _Checksum]).decode
+_decode = msgspec.msgpack.Decoder(dict[int, RowChecksum]).decode
 _FORMAT = "id, version, values"
 """Part of the signature, so that checksums of an earlier format are ignored."""
 
@@ -76,11 +76,21 @@ class _Block:
 class _Compared:
     """The checksums of a block's rows, and what they tell."""
 
-    checksums: list[_Checksum] = field(default_factory=list)
+    checksums: list[RowChecksum] = field(default_factory=list)
     gone: dict[str, list[str]] = field(default_factory=dict)
     """Ids without a row, each with those that may have replaced it."""
-    rest: list[_Checksum] = field(default_factory=list)
+    rest: list[RowChecksum] = field(default_factory=list)
     """Stored checksums that belong to the next block, if this one is split."""
+
+
+def packed(checksums: Sequence[RowChecksum]) -> bytes:
+    """Encode the checksums of a block."""
+    return _encode(dict(enumerate(checksums)))
+
+
+def unpacked(stored: bytes) -> Sequence[RowChecksum]:
+    """Decode what `packed` encoded."""
+    return list(_decode(stored).values())
 
 
 async def check(database: Database, table: Table, columns: Sequence[str]) -> Checked:
@@ -139,7 +149,7 @@ async def _read(reader: Queries, table: Table, columns: Sequence[str], begin: Ke
     key, most = table.dialect.key, MOST if stored else BLOCK
     until, bounds = ("", (begin,)) if end is None else (f" AND {key} <= ?", (begin, end))
     rows = await reader.fetch(
-        f"SELECT {key}, Id, _rts_seen, _rts_until, {table.list_of(columns)} FROM {table.sql_name}"
+        f"SELECT {key}, Id, _rts_seen, _rts_until, {table.read_list(columns)} FROM {table.sql_name}"
         f" WHERE {key} > ?{until} ORDER BY {key} LIMIT {most}",
         bounds,
     )
@@ -155,11 +165,11 @@ def _compare(block: _Block, result: Checked) -> _Compared:
     A row with broken values keeps its old checksum and is reported until it is written.
     """
     compared = _Compared()
-    stored = _decode(block.checksums).values() if block.checksums else ()
+    stored = unpacked(block.checksums) if block.checksums else ()
     gone = {checksum.id: checksum for checksum in stored}
     added: dict[bytes, list[str]] = {}
     for row in block.rows:
-        found = _Checksum(row[1], _digest(row[2:4]), _digest(row[4:]))
+        found = RowChecksum(row[1], _digest(row[2:4]), _digest(row[4:]))
         known = gone.pop(found.id, None)
         if known is None:
             added.setdefault(found.version, []).append(found.id)
@@ -192,7 +202,7 @@ def _digest(values: Sequence[Any]) -> bytes:
 
 
 async def _store(
-    tx: Tx, key: tuple[str, Key | None, str], checksums: Sequence[_Checksum], digest: bytes | None
+    tx: Tx, key: tuple[str, Key | None, str], checksums: Sequence[RowChecksum], digest: bytes | None
 ) -> None:
     """Store a block, or delete one without rows."""
     if not checksums:
@@ -202,5 +212,5 @@ async def _store(
         "INSERT INTO _rts_row_checksum (object, block, columns, checksums, digest)"
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT (object, block) DO UPDATE SET columns=excluded.columns,"
         " checksums=excluded.checksums, digest=excluded.digest",
-        (*key, _encode(dict(enumerate(checksums))), digest),
+        (*key, packed(checksums), digest),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
 
-from rtsd.core.schema import Field, ObjectSchema
-from rtsd.store.database import Queries, Tx
+from rtsd.core.schema import Field, Kind, ObjectSchema
+from rtsd.core.values import LARGEST_INT
+from rtsd.store.database import Queries, Row, Tx
 from rtsd.store.dialect import Dialect, quoted
 
 OWN_COLUMNS = ("_rts_seen", "_rts_until", "_rts_source", "_rts_partial")
@@ -22,6 +23,10 @@ class Table:
 
     schema: ObjectSchema
     dialect: Dialect
+    kept: frozenset[str] = frozenset()
+    """Fields whose column stays text, as something of a user's depends on it."""
+    hindrance: str = ""
+    """Why a field of the org has no column that can hold its values; it is left out until then."""
 
     @property
     def name(self) -> str:
@@ -51,12 +56,7 @@ class Table:
             + (" PRIMARY KEY NOT NULL" if field.name == "Id" else "")
             for field in self.schema.fields
         ]
-        columns += [
-            f"_rts_seen {self.dialect.millis_type} NOT NULL",
-            f"_rts_until {self.dialect.millis_type} NOT NULL",
-            "_rts_source TEXT NOT NULL",
-            "_rts_partial INTEGER NOT NULL DEFAULT 0",
-        ]
+        columns += own_declarations(self.dialect).values()
         return f"CREATE TABLE IF NOT EXISTS {self.sql_name} ({', '.join(columns)})"
 
     @cached_property
@@ -79,7 +79,7 @@ class Table:
     @cached_property
     def select(self) -> str:
         """SELECT every field and rtsd's own columns, without a WHERE."""
-        return f"SELECT {self.list_of((*self.columns, *OWN_COLUMNS))} FROM {self.sql_name}"
+        return f"SELECT {self.read_list((*self.columns, *OWN_COLUMNS))} FROM {self.sql_name}"
 
     @cached_property
     def put(self) -> str:
@@ -115,9 +115,28 @@ class Table:
         same = f"{self.stamp}={self.from_csv(cursor, '?2')}" if cursor else "?2 IS NOT NULL"
         return f"UPDATE {self.sql_name} SET {assignments} WHERE Id=?1 AND {same} AND ({differs})"
 
+    @cached_property
+    def narrow(self) -> tuple[str, ...]:
+        """The fields whose columns hold fewer integers than the mirror's values have."""
+        if self.dialect.largest_int >= LARGEST_INT:
+            return ()
+        return tuple(field.name for field in self.schema.fields if field.kind is Kind.INT)
+
     def from_csv(self, name: str, text: str) -> str:
         """A field's value of CSV text, in the type of its column."""
-        return self.dialect.from_csv(self.schema.by_name[name].kind, text)
+        kind = self.schema.by_name[name].kind
+        if name in self.kept:
+            return self.dialect.text_of(kind, self.dialect.from_csv(kind, text))
+        return self.dialect.from_csv(kind, text)
+
+    def read(self, name: str) -> str:
+        """A column as a query reads it, in the type of its field."""
+        column = self.dialect.column(name)
+        return self.dialect.of_text(self.schema.by_name[name].kind, column) if name in self.kept else column
+
+    def read_list(self, columns: Iterable[str]) -> str:
+        """A list of columns as a query reads them."""
+        return ", ".join(map(self.read, columns)) if self.kept else self.list_of(columns)
 
     def list_of(self, columns: Iterable[str]) -> str:
         """A list of columns."""
@@ -129,7 +148,22 @@ class Table:
         return self.dialect.id_type if is_id else self.dialect.type_of(field.kind)
 
     def _value(self, name: str, mark: str) -> str:
-        return mark if name in OWN_COLUMNS else self.dialect.value(self.schema.by_name[name].kind, mark)
+        if name in OWN_COLUMNS:
+            return mark
+        kind = self.schema.by_name[name].kind
+        value = self.dialect.value(kind, mark)
+        return self.dialect.text_of(kind, value) if name in self.kept else value
+
+
+def own_declarations(dialect: Dialect) -> dict[str, str]:
+    """Return how rtsd's own columns are declared, by name."""
+    types = (
+        f"{dialect.millis_type} NOT NULL",
+        f"{dialect.millis_type} NOT NULL",
+        "TEXT NOT NULL",
+        "INTEGER NOT NULL DEFAULT 0",
+    )
+    return {name: f"{name} {kind}" for name, kind in zip(OWN_COLUMNS, types, strict=True)}
 
 
 class _StoredSchema(msgspec.Struct):
@@ -167,28 +201,86 @@ async def retyped(tx: Tx, table: Table) -> list[str]:
     ]
 
 
-async def ensure(tx: Tx, table: Table) -> list[str]:
-    """Create the table, or add missing columns to an existing one; return the names of added columns.
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """What became of a table."""
 
-    A column whose declared type changed is emptied; its values have to be reloaded.
+    table: Table
+    """As it is now: with the columns that stay text, and without fields that no column can hold."""
+    changed: list[str]
+    """Fields whose columns are new, or were emptied: their values have to be loaded."""
+
+
+async def ensure(tx: Tx, table: Table, known: Table | None = None) -> Ensured:
+    """Create the table, or add missing columns to an existing one, `known` as it was before.
+
+    A column whose declared type changed is emptied. Where something of a user's depends on it, the column
+    stays if it is text, which holds all values; else the field is left out, with the reason in the table.
     """
+    dialect = table.dialect
     found = await _columns(tx, table)
     if not found:
         await tx.execute(table.create)
-        return []
-    names = {field: table.dialect.name(field.name).lower() for field in table.schema.fields}
-    changed = [field for field, name in names.items() if found.get(name) != table.dialect.type_of(field.kind)]
-    for field in changed:
-        column = table.dialect.column(field.name)
-        if names[field] in found:
-            index = table.dialect.index(table.name, field.name)
-            for statement in table.dialect.emptied(
-                table.sql_name, column, index, table.dialect.type_of(field.kind)
-            ):
-                await tx.execute(statement)
-        else:
+        return Ensured(table, [])
+    changed, kept, hindered = [], set(), {}
+    for field in table.schema.fields:
+        column, declared = dialect.column(field.name), dialect.type_of(field.kind)
+        present = found.get(dialect.name(field.name).lower())
+        if present == declared:
+            continue
+        if present is None:
             await tx.execute(f"ALTER TABLE {table.sql_name} ADD COLUMN {column} {table.type_of(field)}")
-    return [field.name for field in changed]
+        elif not (dependents := await _dependents(tx, table, field)):
+            index = dialect.index(table.name, field.name)
+            for statement in dialect.emptied(table.sql_name, column, index, declared):
+                await tx.execute(statement)
+        elif present == dialect.type_of(Kind.TEXT):
+            kept.add(field.name)
+            if _is_kept(known, field):
+                continue
+            await tx.execute(f"UPDATE {table.sql_name} SET {column}=NULL WHERE {column} IS NOT NULL")
+        else:
+            hindered[field.name] = _hindrance(field, present, declared, dependents)
+            continue
+        changed.append(field.name)
+    return Ensured(without(replace(table, kept=frozenset(kept)), hindered), changed)
+
+
+async def _dependents(tx: Tx, table: Table, field: Field) -> list[Row]:
+    """Return what of a user's depends on a column, each with the statement that removes it."""
+    query = table.dialect.dependents(table.name, field.name)
+    return await tx.fetch(*query) if query else []
+
+
+def _is_kept(known: Table | None, field: Field) -> bool:
+    """Return whether a column is text already, with values of the field's kind."""
+    if known is None or field.name not in known.kept:
+        return False
+    return known.schema.by_name[field.name].kind is field.kind
+
+
+def _hindrance(field: Field, present: str, declared: str, dependents: Sequence[Row]) -> str:
+    what = ", ".join(str(name) for name, _ in dependents)
+    remedy = "; ".join(str(statement) for _, statement in dependents)
+    return (
+        f"{field.name} is of type {field.type} now, but its column cannot change from {present} to {declared}"
+        f" as {what} depends on it; its values are not stored. Run: {remedy}; rtsd changes the column within"
+        " 10 minutes; then create again what you need"
+    )
+
+
+def without(table: Table, hindered: Mapping[str, str]) -> Table:
+    """Return the table without the fields that no column can hold, by their reasons."""
+    if not hindered:
+        return table
+    schema = table.schema
+    schema = replace(
+        schema,
+        fields=tuple(field for field in schema.fields if field.name not in hindered),
+        unmirrored=(*schema.unmirrored, *hindered),
+    )
+    reasons = ([table.hindrance] if table.hindrance else []) + list(hindered.values())
+    return replace(table, schema=schema, kept=table.kept - hindered.keys(), hindrance="; ".join(reasons))
 
 
 async def _columns(tx: Tx, table: Table) -> dict[str, str]:

@@ -26,6 +26,8 @@ from rtsd.store.view import View
 class Ensured:
     """A table and its views that were made, or brought up to date."""
 
+    table: Table
+    """As it is now."""
     added: tuple[str, ...] = ()
     """The columns that the table got."""
     numbered: bool = False
@@ -34,7 +36,7 @@ class Ensured:
     """What an operator should know."""
 
 
-async def ensure(tx: Tx, table: Table, layouts: Mapping[Layout, str]) -> Ensured:
+async def ensure(tx: Tx, table: Table, layouts: Mapping[Layout, str], known: Table | None = None) -> Ensured:
     """Create the table or add missing columns, as `schema.ensure`, and its views with it.
 
     Raises ForeignDatabase if something of a user's has the name of a view.
@@ -42,8 +44,8 @@ async def ensure(tx: Tx, table: Table, layouts: Mapping[Layout, str]) -> Ensured
     wanted = await _wanted(tx, table, layouts)
     if sources := {name.lower() for name in await tables.retyped(tx, table)}:
         wanted = [await _released(tx, view, table, sources) for view in wanted]
-    added = await tables.ensure(tx, table)
-    return replace(await _put(tx, table, wanted), added=tuple(added))
+    made = await tables.ensure(tx, table, known)
+    return replace(await _put(tx, made.table, wanted), added=tuple(made.changed))
 
 
 async def _released(tx: Tx, view: View, table: Table, sources: Collection[str]) -> View:
@@ -71,7 +73,7 @@ async def _put(tx: Tx, table: Table, wanted: Iterable[View]) -> Ensured:
                 f"the view {view.place}.{view.name} has no values of {', '.join(made.emptied)}: the type has"
                 " changed, and something of yours depends on the view; drop that, and restart rtsd"
             )
-    return Ensured(numbered=numbered, messages=tuple(messages))
+    return Ensured(table, numbered=numbered, messages=tuple(messages))
 
 
 async def apply(

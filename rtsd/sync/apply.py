@@ -35,6 +35,7 @@ from rtsd.store.journal import Entry, Journal, Note
 from rtsd.store.mirror_writer import MirrorRow, Tombstone
 from rtsd.store.schema import Table
 from rtsd.sync.catalog import Catalog
+from rtsd.sync.fitting import unfit_rows
 from rtsd.sync.freshness import Latency
 from rtsd.sync.mirrored_object import MirroredObject
 
@@ -173,7 +174,10 @@ class Applier:
                 return rows.no_rows()
             rows = await rows.rows()
         known, new = rows.split(await mirror.known_ids(tx, table, rows.ids))
-        await mirror_writer.load_rows(tx, table, new.columns, new.rows, version)
+        try:
+            await mirror_writer.load_rows(tx, table, new.columns, new.rows, version)
+        except tx.refusals as error:
+            raise unfit_rows(mirrored, new.columns, new.rows) from error
         await records.add_rows(tx, mirrored.name, len(new.rows))
         return known
 
@@ -182,7 +186,10 @@ class Applier:
 
         The columns follow Id and the stamp. Nothing is journalled, as no record was edited in the org.
         """
-        return await mirror_writer.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
+        try:
+            return await mirror_writer.refresh(tx, mirrored.described, rows.columns[2:], rows.rows)
+        except tx.refusals as error:
+            raise unfit_rows(mirrored, rows.columns, rows.rows) from error
 
     async def _judge(
         self, tx: Tx, mirrored: MirroredObject, changes: Sequence[Change], salesforce_now: Millis

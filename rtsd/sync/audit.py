@@ -124,12 +124,15 @@ class StateAudit:
             return False
         await self._columns.fill(mirrored)
         expected = found = -1
+        hindrance = mirrored.described.hindrance
         for attempt in range(PROOF_ATTEMPTS):
             window = await self._windows.step(mirrored)
             mirrored.retry.read_until = window.until
             if mirrored.retry.awaits_log:
                 return False
             expected, found = await self._counts(mirrored, settled=attempt > 0)
+            if expected == found and hindrance:
+                break
             if expected == found and await object_states.proven(self._work, mirrored, until=window.until):
                 return True
         if not is_plausible(found - expected, found):
@@ -137,7 +140,7 @@ class StateAudit:
             return False
         suspicions.vanished = 0
         reason = f"the org counts {plural(expected, 'row')}, the mirror has {found:,}"
-        await object_states.disprove(self._work, mirrored, reason)
+        await object_states.disprove(self._work, mirrored, hindrance if expected == found else reason)
         return False
 
     async def _read(self, mirrored: MirroredObject, *, accept_missing: bool) -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from rtsd.core.instant import Millis
 from rtsd.core.layout import Layout
 from rtsd.core.object_state import ObjectState
-from rtsd.core.schema import Field, narrow
+from rtsd.core.schema import Field, ObjectSchema, narrow
 from rtsd.errors import Conflict, ForeignDatabase, ObjectUnavailable, SalesforceError
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
-from rtsd.store import held, row_checksums, views
+from rtsd.store import audits, held, row_checksums, views
+from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
 from rtsd.sync import object_states
@@ -61,7 +62,7 @@ class Describer:
         due = [
             mirrored
             for mirrored in self._catalog
-            if now - self._last.get(mirrored.name, 0) >= self._pause(mirrored)
+            if now - self._last.get(mirrored.name, 0) >= self._pause(mirrored) or _is_to_leave_out(mirrored)
         ]
         for mirrored in due:
             await self._describe_for(mirrored, ())
@@ -71,7 +72,7 @@ class Describer:
         """Return the time between two describes in ms; it is shorter where something is amiss."""
         if mirrored.name in self._wanted:
             return min(self._period, UNKNOWN_FIELD_PAUSE_MS)
-        if _is_unusable(mirrored):
+        if _is_unusable(mirrored) or (mirrored.table is not None and mirrored.table.hindrance):
             return min(self._period, UNUSABLE_PAUSE_MS)
         return self._period
 
@@ -143,9 +144,12 @@ class Describer:
         """
         schema = narrow(found.schema, mirrored.config, found.existing)
         async with self._work.begin() as unit:
-            table = Table(schema, unit.tx.dialect)
             before = unit.stored(mirrored)
-            ensured = await views.ensure(unit.tx, table, self._layouts)
+            ensured = await views.ensure(unit.tx, Table(schema, unit.tx.dialect), self._layouts, before.table)
+            table = ensured.table
+            _forget_retyped(mirrored, before.table, schema)
+            if mirrored.loading is None:  # a read under way has the columns that it began with
+                table = tables.without(table, mirrored.unfit)
             to_fill = _columns_to_fill(ensured.added, before.table, table)
             await unit.store(mirrored, replace(before, table=table, described_at=found.last_modified))
             await object_states.described(unit, mirrored)
@@ -155,7 +159,8 @@ class Describer:
                 await _note_to_fill(unit, mirrored, to_fill)
             for message in ensured.messages:
                 await unit.note(Note("schema", mirrored.name, message=message))
-            lost = set(before.table.columns if before.table else ()).difference(table.columns)
+            await _note_what_stays(unit, mirrored, before.table, table)
+            lost = set(before.table.columns if before.table else ()).difference(schema.names)
             if lost:
                 message = (
                     f"no longer visible: {', '.join(sorted(lost))}; the mirror keeps the values it has."
@@ -167,12 +172,30 @@ class Describer:
         """Return whether to request the describe only if the object's definition has changed since the last.
 
         Not for the first describe of a run, as the configuration may name other fields than before. Not for
-        an unusable object, and not every time: permissions are not part of the definition, so a change of
-        what the sync user can see does not count as a modification.
+        an unusable object, nor while a user's view keeps a column as it is. And not every time: permissions
+        are not part of the definition, so a change of what the sync user can see is no modification.
         """
         asked = self._asked.get(mirrored.name, 0)
         self._asked[mirrored.name] = asked + 1
-        return asked % UNCONDITIONAL_EVERY != 0 and mirrored.state is not ObjectState.ERROR
+        table, is_usable = mirrored.table, mirrored.state is not ObjectState.ERROR
+        is_whole = table is not None and not (table.kept or table.hindrance or mirrored.unfit)
+        return asked % UNCONDITIONAL_EVERY != 0 and is_usable and is_whole
+
+
+def _is_to_leave_out(mirrored: MirroredObject) -> bool:
+    """Return whether a field that its column cannot hold is in the table yet."""
+    if mirrored.table is None or mirrored.loading is not None:
+        return False
+    return not mirrored.unfit.keys().isdisjoint(mirrored.table.columns)
+
+
+def _forget_retyped(mirrored: MirroredObject, before: Table | None, schema: ObjectSchema) -> None:
+    """Forget what was wrong with the values of fields that have another type now."""
+    known = before.schema.by_name if before is not None else {}
+    for name in list(mirrored.unfit):
+        was, now = known.get(name), schema.by_name.get(name)
+        if now is None or (was is not None and was.type != now.type):
+            del mirrored.unfit[name]
 
 
 def _is_unusable(mirrored: MirroredObject) -> bool:
@@ -196,6 +219,21 @@ def _columns_to_fill(added: Collection[str], before: Table | None, table: Table)
         elif _values_differ(was, field) or field.name in added:
             reasons[field.name] = f"{_type(was)} -> {_type(field)}"
     return reasons
+
+
+async def _note_what_stays(
+    unit: UnitOfWork, mirrored: MirroredObject, before: Table | None, table: Table
+) -> None:
+    """Journal columns that a user's view keeps as they are; the object is incomplete without their values."""
+    known = before.kept if before is not None else frozenset()
+    if new := table.kept - known:
+        message = f"stays text, as something of a user's depends on it: {', '.join(sorted(new))}"
+        await unit.note(Note("schema", mirrored.name, message=message))
+    if table.hindrance:
+        if before is None or before.hindrance != table.hindrance:
+            await unit.note(Note("schema", mirrored.name, message=table.hindrance))
+            await audits.abandon(unit.tx, mirrored.name)  # a job that was begun reads the field, too
+        await object_states.hindered(unit, mirrored, table.hindrance)
 
 
 def _values_differ(was: Field, now: Field) -> bool:

@@ -205,7 +205,10 @@ class Loader(Service):
                 await self._windows.step(mirrored)
                 await self._checks.check(mirrored)
             proven = await self._audit.prove(mirrored)
-            if proven or suspicions.vanished or mirrored.retry.awaits_log:
+            is_hindered = (
+                mirrored.described.hindrance and mirrored.stored.error == mirrored.described.hindrance
+            )
+            if proven or suspicions.vanished or mirrored.retry.awaits_log or is_hindered:
                 return
             if mirrored.described.schema.cursor is not None:
                 await self._checks.check(mirrored)

@@ -196,6 +196,8 @@ class MirroredObject:
     learned: Learned = field(default_factory=Learned)
     freshness: Freshness = field(default_factory=Freshness)
     in_org: OrgConditions = OrgConditions()
+    unfit: dict[str, str] = field(default_factory=dict)
+    """Fields with a value in the org that their column cannot hold, and the reasons; see `sync.fitting`."""
 
     @property
     def name(self) -> str:

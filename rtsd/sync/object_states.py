@@ -117,6 +117,11 @@ async def columns_to_fill(unit: UnitOfWork, mirrored: MirroredObject, names: Seq
     await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason)
 
 
+async def hindered(unit: UnitOfWork, mirrored: MirroredObject, reason: str) -> None:
+    """Record that the values of a field cannot be stored as long as its column cannot change."""
+    await _move(unit, mirrored, ObjectEvent.DISPROVEN, reason)
+
+
 async def unusable(work: UnitsOfWork, mirrored: MirroredObject, reason: str) -> None:
     """Record that the object cannot be described, or lacks configured fields."""
     async with work.begin() as unit:

@@ -12,6 +12,7 @@ from rtsd.core.payload import PushedChange
 from rtsd.core.privacy import MaskedRecord, MaskedValues, convert, convert_alike, stated, stored_fields
 from rtsd.core.schema import ObjectSchema
 from rtsd.errors import SalesforceError
+from rtsd.sync.fitting import note_unfit, require_fit
 from rtsd.sync.mirrored_object import MirroredObject
 
 EVENT_SPAN_MS: Millis = 1_000
@@ -64,6 +65,7 @@ def from_pushed(
     if pushed.fields is not None and pushed.op != "delete":
         fields = convert(schema, stored_fields(pushed.fields)) if values is None else values
         fields = stated(fields, "Id", pushed.id)
+        require_fit(mirrored, pushed.id, fields)
     stamp = normal_iso(pushed.modstamp) if pushed.modstamp else ""
     if not schema.cursor:  # then only the time of the read orders the versions
         stamp = to_iso(read_at)
@@ -97,6 +99,7 @@ def from_record(
     try:
         record_id = full_id(str(record["Id"]))
         fields = stated(convert(schema, record), "Id", record_id)
+        require_fit(mirrored, record_id, fields)
         stamp = str(fields.get(schema.cursor) or "") if schema.cursor else to_iso(seen[0])
         deleted = record.get(DELETED) in (True, "true")
         master = record.get(MASTER) or None
@@ -110,6 +113,7 @@ def from_record(
             master=full_id(str(master)) if master and deleted else None,
         )
     except (ValueError, TypeError) as error:
+        note_unfit(mirrored, str(record.get("Id")), record)
         raise SalesforceError(
             f"{mirrored.name} {record.get('Id')}: a value does not fit its field: {error}",
             "its type may have changed; the object is described again",

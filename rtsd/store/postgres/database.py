@@ -30,6 +30,8 @@ transaction holds up nobody for long. Both are local, as a session may be PgBoun
 class PostgresTx(Tx):
     """A write transaction."""
 
+    refusals = (psycopg.DataError,)
+
     def __init__(self, connection: Connection, dialect: Dialect, translation: Translation) -> None:
         super().__init__(dialect, CopyLoader())
         self.connection = connection

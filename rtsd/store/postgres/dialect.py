@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtsd.core.schema import Kind
 from rtsd.store.dialect import Key, quoted
+from rtsd.store.postgres.dependents import DEPENDENTS
 from rtsd.store.postgres.names import name_of
 from rtsd.store.postgres.views import PostgresViews
 
@@ -31,7 +32,13 @@ _FROM_CSV = {
     Kind.DATETIME: "NULLIF(({})::text, '')::timestamptz",
     Kind.TIME: "NULLIF(rtrim(({})::text, 'Z'), '')::time",
 }
-
+_TEXTS = {
+    Kind.DATE: "to_char({}, 'YYYY-MM-DD')",
+    Kind.DATETIME: "to_char(({}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+    Kind.TIME: "to_char({}, 'HH24:MI:SS.MS\"Z\"')",
+}
+_OF_TEXTS = {kind: f"({{}})::{_TYPES[kind]}" for kind in (Kind.BOOLEAN, Kind.INT, Kind.REAL)}
+"""Moments are read as they are: they have the mirror's form."""
 
 _COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod)"
@@ -47,6 +54,7 @@ class Postgres:
 
     id_type = 'text COLLATE "C"'
     millis_type = "bigint"
+    largest_int = 2**31 - 1
     key = "id"
     before_keys: Key = ""
 
@@ -78,6 +86,18 @@ class Postgres:
         """Return the statement that changes a column's type and empties it; what depends on it refuses."""
         del index
         return [f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {new_type} USING NULL"]
+
+    def dependents(self, object_name: str, field: str) -> tuple[str, tuple[str, ...]]:
+        """Return the query for what PostgreSQL would refuse to change with the column, or might."""
+        return DEPENDENTS, (self.schema, name_of(object_name), name_of(field))
+
+    def text_of(self, kind: Kind, value: str) -> str:
+        """Return moments as the mirror writes them on SQLite, others as PostgreSQL does."""
+        return _TEXTS.get(kind, "({})::text").format(value)
+
+    def of_text(self, kind: Kind, column: str) -> str:
+        """Return the value that such a text has."""
+        return _OF_TEXTS.get(kind, "{}").format(column)
 
     def value(self, kind: Kind, mark: str) -> str:
         """Return a mirror value in the type of its column."""

@@ -25,8 +25,10 @@ class CopyLoader:
         """Insert the rows; return False, with nothing inserted, if not all of them can be.
 
         They can't if a row's id is known or deleted, its width is wrong, or COPY does not read a value, such
-        as an integer written as 5.0.
+        as an integer written as 5.0; nor if a column stays text, as its values have a form of their own.
         """
+        if table.kept:
+            return False
         await tx.execute("SAVEPOINT load")
         try:
             await _copy(cast("PostgresTx", tx), table, text)

@@ -22,6 +22,7 @@ class Sqlite:
 
     id_type = "TEXT"
     millis_type = "INTEGER"
+    largest_int = 2**63 - 1
     key = "rowid"
     before_keys: Key = 0
     views = SqliteViews()
@@ -53,6 +54,19 @@ class Sqlite:
             f"ALTER TABLE {table} DROP COLUMN {column}",
             f"ALTER TABLE {table} ADD COLUMN {column} {new_type}",
         ]
+
+    def dependents(self, object_name: str, field: str) -> None:
+        """Return None: the file is rtsd's."""
+
+    def text_of(self, kind: Kind, value: str) -> str:
+        """Return the value itself."""
+        del kind
+        return value
+
+    def of_text(self, kind: Kind, column: str) -> str:
+        """Return the column itself."""
+        del kind
+        return column
 
     def value(self, kind: Kind, mark: str) -> str:
         """Return the parameter itself: mirror values are what SQLite stores."""

@@ -50,7 +50,7 @@ async def make(database: Database, described: ObjectSchema) -> tuple[Table, list
     """Make or widen a table."""
     table = Table(described, database.dialect)
     async with database.transaction() as tx:
-        added = await tables.ensure(tx, table)
+        added = (await tables.ensure(tx, table)).changed
     return table, added
 
 
