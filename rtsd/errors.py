@@ -18,6 +18,7 @@
     ├── StoreError              the database file
     │   ├── ForeignDatabase     a SQLite file of another program
     │   ├── NewerDatabase       written by a later version of rtsd
+    │   ├── UnfinishedMove      what a move left that did not come to its end
     │   ├── CorruptDatabase     not readable as SQLite, or fails its integrity checks
     │   ├── StorageUnwritable   read-only, missing directory, no permission
     │   ├── StorageFull         no space left
@@ -86,6 +87,7 @@ __all__ = [
     "StorageUnwritable",
     "StoreError",
     "StreamRefused",
+    "UnfinishedMove",
     "UnsealedPush",
     "UsageError",
     "WrongOrg",
@@ -205,6 +207,10 @@ class ForeignDatabase(StoreError):
 
 class NewerDatabase(StoreError):
     """A database migrated by a later version of rtsd."""
+
+
+class UnfinishedMove(StoreError):
+    """The mirror is what a move left that did not come to its end: nobody knows what is missing."""
 
 
 class CorruptDatabase(StoreError):

@@ -53,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "stream": "Show the subscription; select objects for Change Data Capture.",
         "package": "Deploy the package to the org, compare it, switch it, remove it.",
         "verify": "Verify the mirror: its file, its counts, its stored values, and the org's fingerprint.",
+        "move": "Move the mirror into another store, proven equal.",
         "backup": "Write a consistent copy of the mirror to FILE, while rtsd runs.",
         "pause": "Stop applying changes.",
         "resume": "Apply changes again.",

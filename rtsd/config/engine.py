@@ -12,12 +12,32 @@ from rtsd.errors import ConfigError
 from rtsd.store.engine import Engine
 from rtsd.store.sqlite.engine import SqliteEngine
 
+_URLS = ("postgresql://", "postgres://")
+
 
 def engine_of(config: Config) -> Engine:
     """Return where the mirror is kept. Raises ConfigError for an unusable URL, or without the extra."""
     store = config.store
     if not store.url:
         return SqliteEngine(store.path)
+    password = store.password.reveal() if store.password is not None else None
+    return _postgres(config, store.url, password, (store.mirror_schema, store.internal_schema))
+
+
+def engine_at(
+    config: Config, place: str, password: str | None, schema: str | None, internal_schema: str | None
+) -> Engine:
+    """Return the engine of another place than the configuration's: a URL, or the path of a file.
+
+    Schemas that are not given are the configuration's. Raises ConfigError.
+    """
+    if not place.startswith(_URLS):
+        return SqliteEngine(Path(place).expanduser().absolute())
+    schemas = (schema or config.store.mirror_schema, internal_schema or config.store.internal_schema)
+    return _postgres(config, place, password, schemas)
+
+
+def _postgres(config: Config, url: str, password: str | None, schemas: tuple[str, str]) -> Engine:
     try:
         from rtsd.store.postgres.engine import PostgresEngine  # noqa: PLC0415 - an extra
         from rtsd.store.postgres.server import Server  # noqa: PLC0415 - an extra
@@ -26,12 +46,10 @@ def engine_of(config: Config) -> Engine:
             f"[store] url needs the package {error.name}",
             "install the extra: pip install 'rtsd[postgres]'",
         ) from error
-    password = store.password.reveal() if store.password is not None else None
-    server = Server.of(store.url, password)
     return PostgresEngine(
-        server,
-        schema=store.mirror_schema,
-        internal_schema=store.internal_schema,
+        Server.of(url, password),
+        schema=schemas[0],
+        internal_schema=schemas[1],
         node=config.node.name or socket.gethostname(),
         settings=_settings(config),
         state=_state_directory(),

@@ -12,6 +12,7 @@ from rtsd.services import Service
 from rtsd.store.answers import Answers
 from rtsd.store.database import Database, Queries
 from rtsd.store.inbox import Inbox
+from rtsd.store.moving.sides import Source, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,17 @@ class Engine(ABC):
         The copy contains every commit made before the call. Raises StorageFull if too little space would be
         left, Stopped after `progress.stop`, and StoreError.
         """
+
+    @abstractmethod
+    def as_source(self) -> AbstractAsyncContextManager[Source]:
+        """Read everything, to be moved, while no rtsd runs there.
+
+        Raises StoreError, AnotherInstance, and NotFound if there is no mirror.
+        """
+
+    @abstractmethod
+    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
+        """Create what a move from `origin` fills. Raises StoreError, and Conflict if there is a mirror."""
 
     @property
     @abstractmethod

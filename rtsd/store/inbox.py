@@ -38,6 +38,14 @@ UNBROKEN = "unbroken {}"
 """The key of what is not missing up to the position of a stream."""
 
 
+_KEYS = tuple(key.partition("{")[0] for key in (_POSITION, _POSITION_AT, _SEALED_SINCE, UNBROKEN))
+
+
+def is_of_inbox(key: str) -> bool:
+    """Whether a key-value pair belongs to the inbox: it is stored with the pushes that it is about."""
+    return key.startswith(_KEYS)
+
+
 class Arrival(NamedTuple):
     """A push to be added to the inbox."""
 

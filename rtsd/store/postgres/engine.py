@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,6 +14,8 @@ from rtsd.errors import Conflict
 from rtsd.store.counts import restore
 from rtsd.store.database import Database, Queries
 from rtsd.store.engine import Engine, Progress
+from rtsd.store.moving.sides import Source, Target
+from rtsd.store.postgres import moving
 from rtsd.store.postgres.answers import PostgresAnswers
 from rtsd.store.postgres.database import PostgresDatabase, Reader
 from rtsd.store.postgres.dialect import Postgres
@@ -114,6 +116,14 @@ class PostgresEngine(Engine):
             f"the mirror is in PostgreSQL, which has its own backups: {self.name}",
             f"Use pg_dump --schema={self._dialect.schema} --schema={self._internal}, or your base backups.",
         )
+
+    def as_source(self) -> AbstractAsyncContextManager[Source]:
+        """Read both schemas."""
+        return moving.source(self._server, self._dialect, self._internal)
+
+    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
+        """Create the tables in both schemas."""
+        return moving.target(self._server, self._dialect, self._internal, origin)
 
     @property
     def key_file(self) -> Path:

@@ -6,9 +6,10 @@ import re
 
 import psycopg
 
-from rtsd.errors import ForeignDatabase, NewerDatabase, StorageUnwritable
+from rtsd.errors import Conflict, ForeignDatabase, NewerDatabase, StorageUnwritable
 from rtsd.store import meta
 from rtsd.store.dialect import quoted
+from rtsd.store.moving.sides import MARK, MARKED, unfinished_move
 from rtsd.store.postgres.errors import first_line, store_error
 from rtsd.store.postgres.migrations import MIGRATIONS
 from rtsd.store.postgres.server import Connection, Server, rows
@@ -42,6 +43,8 @@ class Tables:
             _VERSION,
         )
         version = int(str(found))
+        for (origin,) in await rows(connection, self._translate(MARKED)):
+            raise unfinished_move(self._server.name, str(origin), f"run: {self._dropping}")
         if version > MIGRATIONS.latest:
             raise NewerDatabase(
                 f"{self._server.name} was written by a newer rtsd"
@@ -50,18 +53,29 @@ class Tables:
             )
         return version
 
-    async def migrate(self, connection: Connection) -> None:
-        """Create or migrate the tables, all or nothing; nodes that start together take turns."""
+    async def create_marked(self, connection: Connection, origin: str) -> None:
+        """Create the tables, marked as an unfinished move from `origin`. Raises Conflict if they exist."""
+        await self.migrate(connection, origin=origin)
+
+    async def migrate(self, connection: Connection, *, origin: str = "") -> None:
+        """Create or migrate the tables, all or nothing; nodes that start together take turns.
+
+        With `origin` they must not exist, and are marked as an unfinished move from there.
+        """
         try:
             await connection.execute("BEGIN")
             try:
                 await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
                 version = await self.version(connection)
+                if origin:
+                    self._require_none(version)
                 for schema in (self._schema, self._internal):
                     await self._create(connection, schema)
                 for _, script in MIGRATIONS.after(version):
                     await connection.execute(self._named(script).encode())
-                await self._note_version(connection)
+                await self._put(connection, _VERSION, str(MIGRATIONS.latest))
+                if origin:
+                    await self._put(connection, MARK, origin)
                 await connection.execute("COMMIT")
             except BaseException:
                 await connection.execute("ROLLBACK")
@@ -75,6 +89,14 @@ class Tables:
             ) from error
         except psycopg.Error as error:
             raise store_error(error, self._server.name) from error
+
+    def _require_none(self, version: int) -> None:
+        if version:
+            raise Conflict(
+                f"{self._server.name} has a mirror already in the schemas {self._schema} and"
+                f" {self._internal}",
+                "nothing was changed; name other schemas, or another database",
+            )
 
     def _named(self, script: str) -> str:
         """Return a script whose tables have their schema."""
@@ -97,8 +119,12 @@ class Tables:
                 "nothing was changed; name another schema in [store] schema or internal_schema",
             )
 
-    async def _note_version(self, connection: Connection) -> None:
-        await connection.execute(self._translate(meta.PUT).encode(), (_VERSION, str(MIGRATIONS.latest)))
+    @property
+    def _dropping(self) -> str:
+        return "; ".join(f"DROP SCHEMA {quoted(name)} CASCADE" for name in (self._schema, self._internal))
+
+    async def _put(self, connection: Connection, key: str, value: str) -> None:
+        await connection.execute(self._translate(meta.PUT).encode(), (key, value))
 
     async def _ask(self, connection: Connection, sql: str, *parameters: object) -> object:
         ((answer,),) = await rows(connection, sql, parameters)

@@ -203,7 +203,7 @@ async def peek(path: Path) -> AsyncIterator[Reader | None]:
 
     Nothing is created: without a WAL, nothing has to be replayed. Raises StoreError.
     """
-    uri = _uri_to_peek(path)
+    uri = uri_to_read(path)
     if not uri:
         yield None
         return
@@ -217,7 +217,7 @@ async def peek(path: Path) -> AsyncIterator[Reader | None]:
         await connection.close()
 
 
-def _uri_to_peek(path: Path) -> str:
+def uri_to_read(path: Path) -> str:
     """Return how to open the file without creating others beside it; empty if there is none."""
     try:
         if not path.is_file() or not path.stat().st_size:

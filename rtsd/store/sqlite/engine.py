@@ -11,7 +11,8 @@ from typing import cast
 from rtsd.errors import StorageUnwritable
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Progress
-from rtsd.store.sqlite import backup, files, inbox_file
+from rtsd.store.moving.sides import Source, Target
+from rtsd.store.sqlite import backup, files, inbox_file, moving
 from rtsd.store.sqlite.database import Reader, SqliteDatabase, peek
 from rtsd.store.sqlite.inbox_file import InboxFile
 from rtsd.store.sqlite.query import Queries
@@ -65,6 +66,14 @@ class SqliteEngine(Engine):
     async def copy(self, progress: Progress) -> Path:
         """Copy both files into one beside them."""
         return await backup.copy(self.path, progress)
+
+    def as_source(self) -> AbstractAsyncContextManager[Source]:
+        """Read both files."""
+        return moving.source(self.path)
+
+    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
+        """Create both files."""
+        return moving.target(self.path, origin)
 
     @property
     def key_file(self) -> Path:

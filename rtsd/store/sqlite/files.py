@@ -9,10 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3 as standard_sqlite
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rtsd.errors import AnotherInstance, ForeignDatabase, NewerDatabase, StorageUnwritable
+from rtsd.store.moving.sides import MARKED, unfinished_move
 from rtsd.store.sqlite import csv_extension, migrations
 from rtsd.store.sqlite.library import Error, aiosqlite, store_error
 from rtsd.store.sqlite.migrations import FileMigrations
@@ -111,6 +114,8 @@ def exists(path: Path, wanted: Format) -> bool:
         try:
             (application,) = probe.execute("PRAGMA application_id").fetchone()
             (found,) = probe.execute("PRAGMA user_version").fetchone()
+            is_ours = application == wanted.application_id and found > 0
+            marked = probe.execute(MARKED).fetchone() if is_ours else None
         finally:
             probe.close()
     except standard_sqlite.Error as error:
@@ -120,6 +125,8 @@ def exists(path: Path, wanted: Format) -> bool:
             f"{path} is a database of another program",
             "nothing was changed; set [store] path to another file",
         )
+    if marked is not None:
+        raise unfinished_move(str(path), marked[0], f"remove {path} and {path}.inbox")
     latest = wanted.migrations.latest
     if found > latest:
         raise NewerDatabase(
@@ -155,8 +162,8 @@ def require_no_journal(path: Path) -> None:
         )
 
 
-async def create(path: Path, wanted: Format) -> None:
-    """Create a new file under a temporary name and rename it when complete.
+async def create(path: Path, wanted: Format, first: tuple[str, Sequence[Any]] | None = None) -> None:
+    """Create a new file under a temporary name and rename it when complete; `first` is a statement to run.
 
     So a kill in between never leaves a partial one at `path`. Its mode 0600 applies to -wal and -shm too.
     Raises StoreError.
@@ -167,7 +174,10 @@ async def create(path: Path, wanted: Format) -> None:
             leftover.unlink()
         os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = await connect(unfinished, wanted)
-        try:  # here, as closing a connection copies the WAL too, but says nothing if that fails
+        try:
+            if first is not None:
+                await connection.execute(*first)
+            # here, as closing a connection copies the WAL too, but says nothing if that fails
             await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             await connection.close()

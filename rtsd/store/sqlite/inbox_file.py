@@ -30,7 +30,8 @@ SELECT_APPLIED = (
 APPLIED = "inbox applied"
 """The key of that number."""
 _REMOVED = "inbox removed"
-_PAIR = "inbox"
+PAIR = "inbox"
+"""The key of the mark that a mirror and its inbox bear."""
 AT_ONCE = 10_000
 """Ids in one transaction."""
 SETTLE_AFTER = 64
@@ -143,7 +144,7 @@ async def open_beside(database: SqliteDatabase) -> InboxFile:
     path = files.inbox_path(database.path)
     if not files.exists(path, files.INBOX):
         files.require_no_journal(path)
-        await _pair(database)
+        await pair(database)
         await files.create(path, files.INBOX)
     inbox = await SqliteDatabase.connected(path, files.INBOX)
     try:
@@ -182,18 +183,18 @@ async def _note_removed(tx: Tx, seq: int) -> None:
     await meta.put(tx, _REMOVED, str(seq))
 
 
-async def _pair(database: SqliteDatabase) -> None:
+async def pair(database: SqliteDatabase) -> None:
     """Give the mirror the mark of a new inbox."""
     async with database.transaction() as tx:
         ((mark,),) = await tx.fetch("SELECT lower(hex(randomblob(16)))")
-        await meta.put(tx, _PAIR, mark)
+        await meta.put(tx, PAIR, mark)
 
 
 async def _require_pair(database: SqliteDatabase, inbox: SqliteDatabase) -> None:
-    mark, found = await meta.get(database, _PAIR), await meta.get(inbox, _PAIR)
+    mark, found = await meta.get(database, PAIR), await meta.get(inbox, PAIR)
     if found is None and mark is not None:  # new
         async with inbox.transaction() as tx:
-            await meta.put(tx, _PAIR, mark)
+            await meta.put(tx, PAIR, mark)
     elif found != mark:
         raise ForeignDatabase(
             f"{inbox.path} is the inbox of another mirror than {database.path}",

@@ -1,0 +1,164 @@
+"""`rtsd move`: the mirror into another store, proven equal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from rtsd import config
+from rtsd.cli import options
+from rtsd.config import Config
+from rtsd.config.engine import engine_at, engine_of
+from rtsd.config.secrets import SecretFiles
+from rtsd.core.plural import plural
+from rtsd.errors import UsageError
+from rtsd.machine import monotonic_ms
+from rtsd.store.engine import Engine
+from rtsd.store.sqlite.engine import SqliteEngine
+from rtsd.workflows import move as moving
+from rtsd.workflows.move import Outcome
+
+SHOWN_EVERY_MS = 500
+"""On a terminal, where a line replaces the one before."""
+SAID_EVERY_MS = 10_000
+"""Elsewhere."""
+
+
+@click.command(
+    epilog=options.examples(
+        "rtsd move --to postgresql://rts@db.example.com/acme --password-file postgres-password",
+        "rtsd move --to /var/lib/rtsd/mirror.db",
+    )
+)
+@click.option(
+    "--to",
+    required=True,
+    metavar="URL|PATH",
+    help="Where the mirror goes: a PostgreSQL URL, or the path of a new SQLite file.",
+)
+@click.option("--password-file", metavar="FILE", help="The file with the password for the URL.")
+@click.option("--schema", metavar="NAME", help="The schema of the mirrored objects; else that of [store].")
+@click.option(
+    "--internal-schema", metavar="NAME", help="The schema of rtsd's own tables; else that of [store]."
+)
+@options.config
+@options.as_json
+def move(
+    *,
+    to: str,
+    password_file: str | None,
+    schema: str | None,
+    internal_schema: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Move the mirror into another store, proven equal: from SQLite to PostgreSQL, or back.
+
+    Stop rtsd before. The target must be empty. Rows, deleted records, journal, history, waiting pushes and
+    deliveries, ledger and checksums go along. Then every row of both is compared, and only then the target
+    counts as a mirror. The source stays as it is; change [store] yourself.
+    """
+    settings = config.load(config_path)
+    origin = engine_of(settings)
+    password = _password(password_file)
+    destination = engine_at(settings, to, password, schema, internal_schema)
+    began = monotonic_ms()
+    progress = _Progress(on_terminal=sys.stderr.isatty(), quiet=as_json)
+    try:
+        outcome = asyncio.run(moving.move(origin, destination, progress.tell))
+    finally:
+        progress.end()
+    seconds = (monotonic_ms() - began) / 1000
+    store = _store(destination, schema, internal_schema, password_file)
+    if as_json:
+        click.echo(msgspec.json.encode(_document(origin, destination, outcome, seconds, store)))
+    else:
+        click.echo("\n".join(_lines(settings, origin, outcome, seconds, store)))
+
+
+def _password(name: str | None) -> str | None:
+    """Read the password. Raises UsageError."""
+    if name is None:
+        return None
+    try:
+        return SecretFiles(Path.cwd()).read(name)
+    except ValueError as error:
+        raise UsageError(f"--password-file: {error}") from None
+
+
+class _Progress:
+    """Shows how far the move is, on stderr."""
+
+    def __init__(self, *, on_terminal: bool, quiet: bool) -> None:
+        self._on_terminal = on_terminal
+        self._quiet = quiet
+        self._every = SHOWN_EVERY_MS if on_terminal else SAID_EVERY_MS
+        self._last = monotonic_ms()
+
+    def tell(self, verb: str, what: str, rows: int, total: int | None) -> None:
+        """Show it, if it is time."""
+        now = monotonic_ms()
+        if self._quiet or now - self._last < self._every:
+            return
+        self._last = now
+        of = f" of {total:,}" if total else ""
+        self._show(f"{verb} {what}: {rows:,}{of}", end="" if self._on_terminal else "\n")
+
+    def end(self) -> None:
+        """Leave a clean line."""
+        if self._on_terminal and not self._quiet:
+            self._show("")
+
+    def _show(self, text: str, end: str = "") -> None:
+        start = "\r\x1b[K" if self._on_terminal else ""
+        click.echo(f"{start}{text}{end}", nl=False, err=True)
+
+
+def _store(
+    destination: Engine, schema: str | None, internal_schema: str | None, password_file: str | None
+) -> dict[str, str]:
+    """Return what [store] has to say from now on."""
+    if isinstance(destination, SqliteEngine):
+        return {"path": destination.name}
+    given = {"password_file": password_file, "schema": schema, "internal_schema": internal_schema}
+    return {"url": destination.name, **{name: value for name, value in given.items() if value}}
+
+
+def _document(
+    origin: Engine, destination: Engine, outcome: Outcome, seconds: float, store: dict[str, str]
+) -> dict[str, object]:
+    moved = outcome.moved
+    return {
+        "from": origin.name,
+        "to": destination.name,
+        "equal": True,
+        "objects": [{"name": name, "rows": rows} for name, rows in moved.rows.items()],
+        "tables": moved.own,
+        "rows": moved.total,
+        "seconds": seconds,
+        "store": store,
+    }
+
+
+def _lines(
+    settings: Config, origin: Engine, outcome: Outcome, seconds: float, store: dict[str, str]
+) -> Iterator[str]:
+    moved = outcome.moved
+    rate = moved.total / max(seconds, 0.001)
+    yield (
+        f"Moved {plural(len(moved.rows), 'object')} with {plural(sum(moved.rows.values()), 'row')}, and"
+        f" {plural(moved.own['_rts_journal'], 'journal entry')}; all is equal."
+        f" {plural(moved.total, 'row')} in {seconds:.1f} s ({rate:,.0f}/s)."
+    )
+    if outcome.key is not None:
+        yield f"The key that signs certificates is in {outcome.key}."
+    yield f"Now change [store] in {settings.path}: remove {'url' if 'path' in store else 'path'}, and write"
+    for key, value in store.items():
+        yield f"    {key} = {json.dumps(value)}"
+    yield f"Then start rtsd. {origin.name} is as it was: remove it once all is well."
