@@ -54,11 +54,11 @@ class SqliteViews:
     async def put(self, tx: Tx, view: View, table: Table, found: Mapping[str, str] | None) -> Put:
         """Create the view, or create it again."""
         rows = await tx.fetch(*table.dialect.columns_of(table.name))
-        stored = {str(name).lower(): str(name) for name, _ in rows}
+        # with the table's name: without, SQLite takes a quoted column that is not there for a text
+        stored = {str(name).lower(): f"{table.sql_name}.{quoted(str(name))}" for name, _ in rows}
+        sources = {**_FIXED, **stored}
         columns = ", ".join(
-            f"{_FIXED.get(source) or quoted(stored[source]) if source in (*_FIXED, *stored) else 'NULL'}"
-            f" AS {quoted(name)}"
-            for name, source in view.columns.items()
+            f"{sources.get(source, 'NULL')} AS {quoted(name)}" for name, source in view.columns.items()
         )
         definition = f"SELECT {columns} FROM {table.sql_name} {_comment(view)}"
         if found is None or definition != view.definition:

@@ -75,3 +75,20 @@ async def test_what_is_in_the_way_is_told_by_name(start: Start) -> None:
     with pytest.raises(ForeignDatabase, match="rtsd did not make"):
         async with rig.running():
             pass
+
+
+async def test_a_stricter_rule_of_privacy_holds_in_the_views(start: Start) -> None:
+    """What is left out of the mirror is left out of them, and PostgreSQL's integers stay."""
+    rig = await start({"Contact": 6}, run=False)
+    view = f"{configured(rig)}contact"
+    async with rig.running():
+        await rig.load()
+        before = await rig.rows(f"SELECT id, sfid, lastname FROM {view} ORDER BY sfid")
+        assert (await rig.rows(f"SELECT COUNT(lastname) FROM {view}")) == [(6,)]
+    rig.more += '[[objects]]\nname = "Contact"\nfields = ["Id", "Email"]\n'
+    rig.objects = ()
+    async with rig.running():
+        after = await rig.rows(f"SELECT id, sfid, lastname FROM {view} ORDER BY sfid")
+    assert [row[1:] for row in after] == [(row[1], None) for row in before]
+    if ENGINE == "postgres":
+        assert [row[0] for row in after] == [row[0] for row in before]

@@ -13,7 +13,7 @@ from rtsd.core.change import Version
 from rtsd.core.layout import Layout
 from rtsd.core.schema import Field, Kind, ObjectSchema, kind_of
 from rtsd.errors import ForeignDatabase, StorageUnwritable
-from rtsd.store import mirror_writer, objects, views
+from rtsd.store import meta, mirror_writer, objects, views
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine
 from rtsd.store.objects import StoredObject
@@ -170,6 +170,12 @@ async def test_layouts_that_are_configured_later(case: Case) -> None:
     async with await case.engine().open() as database:
         await applied(database, case.layouts)
         assert case.rows("SELECT id, sfid, email FROM {heroku}contact") == [(1, "1", "a@b.c")]
+        if isinstance(case.mirror, PostgresMirror):
+            listed = (
+                "SELECT indexdef FROM pg_indexes WHERE indexname='_rts_contact__rts_id' AND schemaname='{}'"
+            )
+            ((index,),) = administered(case.mirror, listed.format(case.mirror.schema))
+            assert "UNIQUE" in index
         await applied(database, {})
         async with database.transaction() as tx:
             wider = described("Contact", Email="boolean", Phone="phone")
@@ -225,6 +231,16 @@ async def test_a_former_version_gets_the_views(tmp_path: Path) -> None:
         await tx.execute("PRAGMA user_version = 12")
     async with await SqliteEngine(path).open() as database:
         await applied(database, {Layout.FIVETRAN: "fivetran"})
+
+
+async def test_a_former_version_in_postgresql_gets_the_views(place: PostgresMirror) -> None:
+    """Two schemas of the version before them are migrated."""
+    async with await place.engine().open() as database, database.transaction() as tx:
+        await tx.execute("DROP TABLE _rts_view")
+        await meta.put(tx, "schema version", "1")
+    async with await place.engine().open() as database:
+        await applied(database, {Layout.FIVETRAN: f"f_{place.schema}"})
+        assert await database.fetch("SELECT * FROM _rts_view") == []
 
 
 def administered(place: PostgresMirror, *statements: str) -> list[Any]:
