@@ -38,6 +38,7 @@ class Message(NamedTuple):
     subject: str
     headers: dict[str, str]
     document: dict[str, Any]
+    body: bytes = b""
     came_at: float = 0.0
     """When it was read, in ms since 1970."""
 
@@ -137,9 +138,8 @@ async def read(stream: JetStreamContext, name: str = STREAM) -> list[Message]:
         subscription = await stream.subscribe("rts.>", stream=name, ordered_consumer=True)
         while len(found) < wanted:
             message = await subscription.next_msg(timeout=10)
-            found.append(
-                Message(message.subject, dict(message.headers or {}), json.loads(message.data.decode()))
-            )
+            document = json.loads(message.data)
+            found.append(Message(message.subject, dict(message.headers or {}), document, message.data))
         await subscription.unsubscribe()
     return found
 
@@ -167,9 +167,8 @@ async def _followed(stream: JetStreamContext, seen: list[Message], name: str) ->
     reading = await stream.pull_subscribe("rts.>", durable="reader", stream=name, config=config)
     while True:
         for message in await reading.fetch(200, timeout=1):
-            document = json.loads(message.data.decode())
-            now = time.time() * 1000
-            seen.append(Message(message.subject, dict(message.headers or {}), document, now))
+            document, now = json.loads(message.data), time.time() * 1000
+            seen.append(Message(message.subject, dict(message.headers or {}), document, message.data, now))
             await message.ack()
 
 

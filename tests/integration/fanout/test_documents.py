@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from cloudevents.core.formats.json import JSONFormat
 
 from rtsd.fanout import changes, outlet
 from rtsd.store import mirror
@@ -57,6 +58,34 @@ async def test_a_document_is_what_the_contract_says(publishing: Publish) -> None
         "changed": None,
         "before": None,
     }
+
+
+async def test_the_sdk_of_cloudevents_reads_them(publishing: Publish) -> None:
+    """A document of every operation, and one without values; it raises for what the specification forbids."""
+    made = await publishing(max_msg_size=12_000)
+    (record_id,) = await made.rig.dml("create", "Contact", rows=[{"LastName": 'Žižka \U0001f600 "q"'}])
+    await made.rig.settle()
+    await made.rename(record_id, "x" * 80)
+    await made.rig.dml("update", "Contact", rows=[{"Id": record_id, "Description": "z" * 15_000}])
+    await made.rig.settle()
+    for operation in ("delete", "undelete"):
+        await made.rig.dml(operation, "Contact", ids=[record_id])
+        await made.rig.settle()
+    messages = await made.settle()
+    kinds = [message.document["type"].removeprefix("rts.change.") for message in messages]
+    assert kinds == ["create", "update", "update", "delete", "undelete"]
+    for message in messages:
+        event = JSONFormat().read(None, message.body)
+        assert (event.get_specversion(), event.get_id()) == ("1.0", str(message.seq))
+        assert event.get_source() == f"rtsd/{made.rig.org.org_id}"
+        assert event.get_type() == message.document["type"]
+        assert event.get_subject() == message.record
+        assert event.get_datacontenttype() == "application/json"
+        assert event.get_data() == message.document["data"]
+        time = event.get_time()
+        assert time is not None
+        assert time.tzinfo is not None
+        assert event.get_extension("master") is None
 
 
 async def test_changes_have_the_values_of_their_time(
