@@ -17,7 +17,7 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.store.schema import Table, decode_schema
 
-SPAN = 10_000
+SPAN = 5_000
 """Entries of the journal among which later changes are looked up at once, which bounds memory."""
 
 Record = tuple[str, str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import socket
 import ssl
 import tempfile
@@ -99,6 +100,11 @@ class Server:
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
     async def end(self) -> None:
         """Kill it."""
         if self.process is not None:
@@ -180,6 +186,13 @@ async def is_replicated(servers: Sequence[Server], name: str = STREAM) -> bool:
             others = (found.replicas or []) if found else []
             return bool(found and found.leader and others and all(other.current for other in others))
     return False
+
+
+async def leader(servers: Sequence[Server], name: str = STREAM) -> str:
+    """Return the name of the server that leads a stream."""
+    async with servers[0].connected() as stream:
+        found = (await stream.stream_info(name)).cluster
+        return (found.leader or "") if found else ""
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:

@@ -240,11 +240,10 @@ async def test_a_server_that_freezes_holds_nothing_up_for_long(publishing: Publi
     """It accepts connections, and answers nothing."""
     made = await publishing()
     await made.rename(await made.rig.a_record("Contact"), "Frozen")
-    assert server.process is not None
-    server.process.send_signal(signal.SIGSTOP)
+    server.signal(signal.SIGSTOP)
     try:
         await made.outlet.turn()
     finally:
-        server.process.send_signal(signal.SIGCONT)
+        server.signal(signal.SIGCONT)
     assert made.outlet.error is not None
     assert len(await made.settle()) == 1
