@@ -140,3 +140,22 @@ async def test_the_integer_is_stored_unique_and_stays(place: PostgresMirror, dat
     assert tuple(after[4]) == (6, "new")
     with pytest.raises(psycopg.errors.UniqueViolation), psycopg.connect(place.url) as connection:
         connection.execute(f"UPDATE {place.schema}.account SET _rts_id = 1".encode())
+
+
+async def test_a_reader_of_the_views_needs_no_right_on_the_mirror(
+    place: PostgresMirror, database: Database
+) -> None:
+    """As an application that may see Heroku Connect's schema alone."""
+    ours, reader = f"v_{place.schema}", f"reader_{place.schema}"
+    await mirrored(database, SAMPLES[0], {Layout.HEROKU_CONNECT: ours})
+    with psycopg.connect(place.url.replace("user=rts", "user=postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {reader} LOGIN".encode())
+    with psycopg.connect(place.url) as connection:
+        connection.execute(f"GRANT USAGE ON SCHEMA {ours} TO {reader}".encode())
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {ours} TO {reader}".encode())
+    with psycopg.connect(place.url.replace("user=rts", f"user={reader}"), autocommit=True) as connection:
+        assert connection.execute(f"SELECT count(*) FROM {ours}.account".encode()).fetchall() == [(5,)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"SELECT count(*) FROM {place.schema}.account".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"UPDATE {ours}.account SET name = 'x'".encode())

@@ -131,7 +131,6 @@ def newer(document: Any) -> None:
         (b'{"mappings": [', "is no mapping export"),
         (b"[]", "is no mapping export"),
         (b'{"objects": []}', "`mappings`"),
-        (b" " * ((16 << 20) + 1), "MiB"),
         (nothing_mapped, "has no mappings"),
         (without_fields, "`fields`"),
         (twice, "more than once"),
@@ -146,6 +145,13 @@ def test_what_is_no_export_is_one_clear_error(rtsd: Rtsd, tmp_path: Path, change
     assert (status, out) == (2, "")
     assert says in err
     assert len(err.splitlines()) == 2
+
+
+def test_one_that_is_too_large(rtsd: Rtsd, tmp_path: Path) -> None:
+    """It is not read to its end."""
+    status, out, err = rtsd("import", "heroku-connect", changed(tmp_path, b" " * ((16 << 20) + 1)))
+    assert (status, out) == (2, "")
+    assert "more than 16 MiB" in err
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
