@@ -102,6 +102,9 @@ def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = 
     root.setLevel(level.upper())
     for chatty in ("aiosqlite", "asyncio", "urllib3", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("nats").setLevel(
+        logging.CRITICAL
+    )  # nats-py logs tracebacks; rtsd.fanout says what failed
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

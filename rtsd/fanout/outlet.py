@@ -138,6 +138,9 @@ class Outlet:
     _ahead: set[int] = field(default_factory=set)
     """Changes after the position that are acknowledged already."""
     _retries: int = 0
+    _gap: tuple[int, int] | None = None
+    """The first and the last lost entry that were not reported yet."""
+    _has_told_gap: bool = False
     _saved: int = 0
     _saved_at: Millis = 0
     _has_news: bool = False
@@ -211,17 +214,28 @@ class Outlet:
         await self._save()
 
     async def _pass_gap(self, newest: int) -> None:
-        """Tell of entries that retention has deleted before they were published, and pass them."""
-        oldest = await journal.oldest_seq(self.source.database)
-        if self.position is None or not newest or self.position >= oldest - 1:
-            if self.position is not None and newest and self.position > newest:
-                self.position = oldest - 1  # numbers began again at 1, as the journal was empty at a start
+        """Pass entries that retention has deleted before they were published, and tell of them."""
+        if self.position is None or not newest:
             return
-        first, last = self.position + 1, oldest - 1
-        self.numbers.lost += last - first + 1
-        self.position = last
-        self._ahead = {seq for seq in self._ahead if seq > last}
-        await self._save()
+        last = await journal.oldest_seq(self.source.database) - 1
+        if self.position > newest:  # the journal was empty at a start, and its numbers began again at 1
+            self.position = last
+        elif last > self.position:
+            first = self._gap[0] if self._gap else self.position + 1
+            self._gap = first, last
+            self.numbers.lost += last - self.position
+            self.position = last
+            self._ahead = {seq for seq in self._ahead if seq > last}
+            await self._save()
+            if not self._has_told_gap:
+                await self._tell_gap()
+
+    async def _tell_gap(self) -> None:
+        """Tell of lost entries: of the first at once, and of the others of an outage once it is over."""
+        if self._gap is None:
+            return
+        (first, last), self._gap = self._gap, None
+        self._has_told_gap = True
         await self.source.work.report(
             ChangesLost(
                 f"stream {self.target.name} lacks changes: retention deleted entries {first:,} to {last:,}"
@@ -324,6 +338,8 @@ class Outlet:
         if self.failing_since is not None:
             waited = (self.source.now() - self.failing_since) // 1000
             log.info("stream publishes again", stream=self.target.name, after=plural(waited, "second"))
+        await self._tell_gap()
+        self._has_told_gap = False
         self.error, self.failing_since, self._retries = None, None, 0
 
     async def _disconnect(self) -> None:

@@ -300,6 +300,9 @@ def stamp(message: Message) -> float:
     return datetime.fromisoformat(message.document["time"]).timestamp() * 1000
 
 
+FOLLOWED = ("events", "--follow", "--format", "cloudevents")
+
+
 async def test_streams_follow_a_reload_and_the_command_line_shows_them() -> None:
     """SIGHUP starts one, and stops it; status says what is wrong; events prints the same documents."""
     async with nats.server() as server, standing({OBJECT: 3}) as rig:
@@ -327,6 +330,8 @@ async def test_streams_follow_a_reload_and_the_command_line_shows_them() -> None
         lines = (await verb(rig, "events", "--format", "cloudevents")).splitlines()
         printed = [msgspec.json.decode(line) for line in lines]
         assert printed == sorted((message.document for message in messages), key=lambda each: int(each["id"]))
+        lines = (await verb(rig, *FOLLOWED, "--after", printed[4]["id"], "--limit", "3")).splitlines()
+        assert [msgspec.json.decode(line) for line in lines] == printed[5:8]
         rig.config.write_text(before)
         daemon.process.send_signal(signal.SIGHUP)
         await eventually(lambda: _has_none(rig), "the stream is gone")

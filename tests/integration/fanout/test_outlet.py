@@ -140,7 +140,7 @@ async def test_what_is_wrong_with_a_stream_is_told(
 
 
 async def test_retention_that_overtakes_a_stream_is_told(publishing: Publish, server: Server) -> None:
-    """What is gone is counted and told, once; the rest is published."""
+    """What is gone is counted, and told twice at most for an outage; the rest is published."""
     made = await publishing()
     record_id = await made.rig.a_record("Contact")
     await made.rename(record_id, "Published")
@@ -148,18 +148,44 @@ async def test_retention_that_overtakes_a_stream_is_told(publishing: Publish, se
     position = made.outlet.position
     assert position is not None
     await server.end()
+    await made.outlet.turn()
+    kept = 0
     for number in range(5):
         await made.rename(record_id, f"Name {number}")
-    rows = await made.rig.rows("SELECT seq FROM _rts_journal WHERE type='change' ORDER BY seq")
-    kept = rows[-2][0]
-    async with made.rig.parts.base.database.transaction() as tx:
-        await tx.execute("DELETE FROM _rts_journal WHERE seq < ?", (kept,))
+        rows = await made.rig.rows("SELECT seq FROM _rts_journal WHERE type='change' ORDER BY seq")
+        if number < 4:
+            kept = rows[-1][0]
+            async with made.rig.parts.base.database.transaction() as tx:
+                await tx.execute("DELETE FROM _rts_journal WHERE seq < ?", (kept,))
+            await made.outlet.turn()
     await server.start()
     messages = await made.settle()
     assert [message.values[1]["LastName"] for message in messages] == ["Published", "Name 3", "Name 4"]
     assert made.outlet.numbers.lost == kept - 1 - position
-    (row,) = await made.rig.rows("SELECT message FROM _rts_error WHERE error='ChangesLost'")
-    assert f"entries {position + 1} to {kept - 1}" in row[0]
+    lost = await made.rig.rows("SELECT message FROM _rts_error WHERE error='ChangesLost' ORDER BY seq")
+    assert len(lost) == 2  # the first loss at once, all others when the server is back
+    assert f"entries {position + 1} to " in lost[0][0]
+    assert f" to {kept - 1} of the journal" in lost[1][0]
+
+
+async def test_numbers_that_begin_again_are_published(start: Start, server: Server) -> None:
+    """Retention has emptied the journal while rtsd was down: the position is beyond what comes."""
+    await server.add()
+    rig = await start({"Contact": 3}, more=section(server.url), run=False)
+    names = []
+    for number in range(2):
+        async with rig.running():
+            made = Publishing(rig, server)
+            await rig.load()
+            await rig.install_package()
+            await made.publish()
+            await made.rename(await rig.a_record("Contact"), f"Name {number}")
+            await made.publish()
+            names = [message.values[1]["LastName"] for message in await server.messages()]
+            await made.close()
+            async with rig.parts.base.database.transaction() as tx:
+                await tx.execute("DELETE FROM _rts_journal")
+    assert names == ["Name 0", "Name 1"]
 
 
 USERS = """authorization { users: [

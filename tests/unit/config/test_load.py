@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from rtsd import config
 from rtsd.config.mistakes import model_in
+from rtsd.daemon import fanout
 from rtsd.errors import ConfigError
 
 Load = Callable[..., config.Config]
@@ -266,6 +268,47 @@ def test_rules_are_checked_as_far_as_that_goes_without_the_org(mistakes: Mistake
         "alerts[A].command.argv[1]: 'a\\x00b' is not an argument",
         "alerts[A].name: is the name of another rule or alert",
     ]
+
+
+STREAMS = """
+[[streams]]
+url = []
+stream = "a.b"
+[[streams]]
+url = "nats://a"
+stream = "rts"
+replicas = 3
+credentials = "-----BEGIN X"
+begin = "then"
+[[streams]]
+url = "nats://b"
+stream = "rts"
+"""
+
+
+def test_streams_are_checked_as_far_as_that_goes_without_a_server(mistakes: Mistakes) -> None:
+    """Each mistake has its key; two streams need two names, as each has a position."""
+    found = dict(mistake.split(": ", 1) for mistake in mistakes(more=STREAMS))
+    assert sorted(found) == [
+        "streams[1].stream",
+        "streams[1].url",
+        "streams[2].begin",
+        "streams[2].credentials_file",
+        "streams[2].replicas",
+        "streams[3].name",
+    ]
+    assert found["streams[2].credentials_file"].startswith("lacks a JWT or a seed")
+    assert found["streams[3].name"] == "'rts' is the name of another stream; a unique name"
+
+
+def test_what_streams_need_is_an_extra(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the error says what to install."""
+    streams = '[[streams]]\nurl = "nats://a"\nstream = "rts"\n'
+    fanout.require_extra(load(more=streams))
+    monkeypatch.setitem(sys.modules, "nats.js", None)
+    fanout.require_extra(load())
+    with pytest.raises(ConfigError, match=r"needs the package nats.* pip install 'rtsd\[nats\]'"):
+        fanout.require_extra(load(more=streams))
 
 
 def test_a_webhooks_url_stays_as_it_is_written(load: Load) -> None:

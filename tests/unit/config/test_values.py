@@ -108,3 +108,25 @@ def test_a_row_filter_is_the_condition_alone() -> None:
     for wrong in ("where x = 1", "WHERE\nx = 1"):
         with pytest.raises(ValueError, match="starts with WHERE"):
             values.row_filter(wrong)
+
+
+def test_servers_of_nats_are_one_or_several() -> None:
+    """By either scheme; a port is optional."""
+    assert values.nats_urls("nats://127.0.0.1:4222") == ("nats://127.0.0.1:4222",)
+    assert values.nats_urls(["tls://a.b", "tls://[::1]:4222"]) == ("tls://a.b", "tls://[::1]:4222")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "localhost:4222", "http://a.b", "nats://", "nats://a b", 5, [], [5], None]
+)
+def test_what_is_no_server_of_nats_is_refused(wrong: object) -> None:
+    """Anything else says what one looks like."""
+    with pytest.raises(ValueError, match='"nats://host:4222", or "tls://host:4222"'):
+        values.nats_urls(wrong)
+
+
+def test_a_url_of_nats_has_no_password() -> None:
+    """It would be shown in status and errors; the message does not repeat it."""
+    with pytest.raises(ValueError, match="contains a user name or password") as refused:
+        values.nats_urls("nats://ann:secret@a.b")
+    assert "secret" not in str(refused.value)
