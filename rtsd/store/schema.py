@@ -190,14 +190,15 @@ def decode_schema(text: str) -> ObjectSchema:
     return ObjectSchema(**{**stored, "fields": tuple(stored["fields"])})
 
 
-async def retyped(tx: Tx, table: Table) -> list[str]:
-    """The fields whose columns have another type than they should."""
+async def to_retype(tx: Tx, table: Table) -> list[str]:
+    """The fields whose columns get another type by `ensure`: no view of rtsd's may show them meanwhile."""
     found = await _columns(tx, table)
     return [
         field.name
         for field in table.schema.fields
         if found.get(table.dialect.name(field.name).lower(), table.dialect.type_of(field.kind))
         != table.dialect.type_of(field.kind)
+        and not await _dependents(tx, table, field)
     ]
 
 

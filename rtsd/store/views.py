@@ -42,7 +42,7 @@ async def ensure(tx: Tx, table: Table, layouts: Mapping[Layout, str], known: Tab
     Raises ForeignDatabase if something of a user's has the name of a view.
     """
     wanted = await _wanted(tx, table, layouts)
-    if sources := {name.lower() for name in await tables.retyped(tx, table)}:
+    if sources := {name.lower() for name in await tables.to_retype(tx, table)}:
         wanted = [await _released(tx, view, table, sources) for view in wanted]
     made = await tables.ensure(tx, table, known)
     return replace(await _put(tx, made.table, wanted), added=tuple(made.changed))

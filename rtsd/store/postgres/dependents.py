@@ -2,7 +2,8 @@
 
 Plain indexes, unique constraints and statistics are rebuilt, and grants stay: these are no hindrance
 (https://www.postgresql.org/docs/current/sql-altertable.html, SET DATA TYPE). What rtsd would have to
-drop, as a view, or what may not fit the new type, as an index on an expression, is left to the user.
+drop, as a view, or what may not fit the new type, as an index on an expression, is left to the user. Views of
+rtsd's own, which a comment marks, let go of the column by themselves (`store.postgres.views`).
 """
 
 _REMEDY = """CASE d.classid
@@ -36,5 +37,6 @@ DEPENDENTS = f"""SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsub
   AND (d.classid <> 'pg_class'::regclass OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
   AND (d.classid <> 'pg_constraint'::regclass OR con.contype IN ('c', 'f', 'x'))
   AND d.classid <> 'pg_statistic_ext'::regclass
+  AND COALESCE(obj_description(v.oid, 'pg_class'), '') NOT LIKE 'rtsd: %'
  ORDER BY 1"""
 """Parameters: the schema, the table, the column."""

@@ -14,7 +14,7 @@ from rtsd.core.layout import Layout
 from rtsd.core.schema import Field, Kind, ObjectSchema, kind_of
 from rtsd.errors import ForeignDatabase, StorageUnwritable
 from rtsd.store import meta, mirror_writer, objects, views
-from rtsd.store.database import Database
+from rtsd.store.database import Database, Tx
 from rtsd.store.engine import Engine
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
@@ -131,15 +131,18 @@ async def test_nothing_is_made_again_without_a_change(case: Case, database: Data
     async with database.transaction() as tx:
         if case.on_postgres:
             await views.ensure(tx, Table(schema, database.dialect), case.layouts)
-            locks = await tx.fetch(
-                "SELECT mode FROM pg_locks WHERE relation = (?)::text::regclass AND pid = pg_backend_pid()",
-                (view,),
-            )
-            assert locks == []
+            assert await locks(tx, view) == []
         else:
             before = await tx.fetch("PRAGMA schema_version")
             await views.ensure(tx, Table(schema, database.dialect), case.layouts)
             assert await tx.fetch("PRAGMA schema_version") == before
+
+
+async def locks(tx: Tx, view: str) -> list[Any]:
+    """The locks that a transaction holds on a view: each waits for those who read it."""
+    return await tx.fetch(
+        "SELECT mode FROM pg_locks WHERE relation = (?)::text::regclass AND pid = pg_backend_pid()", (view,)
+    )
 
 
 async def test_a_field_that_changes_its_type_changes_the_view(case: Case, database: Database) -> None:
@@ -284,6 +287,32 @@ async def test_a_users_views_and_grants_survive(place: PostgresMirror) -> None:
         ]
         granted = f"SELECT has_table_privilege('public', '{heroku}contact', 'SELECT')"
         assert administered(place, granted) == [(True,)]
+
+
+async def test_a_users_view_on_the_mirror_keeps_its_column(place: PostgresMirror) -> None:
+    """Text that stays text is text in our views, too, and they follow once the column does."""
+    case, schema = Case(place), place.schema
+    changed = described("Contact", Size="int")
+    async with await case.engine().open() as database:
+        await case.make(database, described("Contact", Size="string"))
+        administered(place, f"CREATE VIEW {schema}.mine AS SELECT size FROM {schema}.contact")
+        for _ in range(2):
+            table = Table(changed, database.dialect)
+            async with database.transaction() as tx:
+                ensured = await views.ensure(tx, table, case.layouts)
+                assert await locks(tx, f"{case.heroku}contact") == []
+        async with database.transaction() as tx:
+            await mirror_writer.load_rows(tx, ensured.table, table.columns, [["1", "7", STAMP]], VERSION)
+        for statement, expected in (
+            (f"SELECT 1 FROM {schema}.mine", "7"),
+            (f"DROP VIEW {schema}.mine", None),
+        ):
+            administered(place, statement)
+            async with database.transaction() as tx:
+                await views.ensure(tx, Table(changed, database.dialect), case.layouts, ensured.table)
+            assert administered(place, f"SELECT size FROM {case.heroku}contact") == [(expected,)]
+        kind = f"SELECT data_type FROM information_schema.columns WHERE table_schema='{case.heroku[:-1]}'"
+        assert administered(place, f"{kind} AND column_name='size'") == [("integer",)]
 
 
 async def test_a_trigger_on_a_view_is_not_dropped_with_it(place: PostgresMirror) -> None:
