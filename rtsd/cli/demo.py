@@ -14,6 +14,7 @@ import click
 
 from rtsd import logs
 from rtsd.cli import options
+from rtsd.config.engine import is_url
 from rtsd.errors import UsageError
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ T = TypeVar("T")
         "rtsd demo --channel stream",
         "rtsd demo --channel cdc",
         "rtsd demo --headless --records Contact=1000000 --dir ./demo",
+        "rtsd demo --store postgresql://rts@localhost/demo",
     )
 )
 @click.option("--headless", is_flag=True, help="No dashboard: progress lines, and the result as JSON.")
@@ -54,6 +56,12 @@ T = TypeVar("T")
     help="How changes arrive: requests, or a subscription without any listening port: to the package's event,"
     " or to Change Data Capture.",
 )
+@click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="A PostgreSQL database without a mirror, for the mirror; else it is a SQLite file.",
+)
 def demo(
     *,
     headless: bool,
@@ -62,6 +70,7 @@ def demo(
     rate: float,
     directory: Path | None,
     channel: Literal["gateway", "stream", "cdc"],
+    store: str,
 ) -> int:
     """Play the main job: simulated org, daemon and dashboard.
 
@@ -73,7 +82,11 @@ def demo(
     from rtsd.workflows.demo.scenario import RECORDS, Options, run_headless, run_with_dashboard  # noqa: PLC0415 - half a second
 
     logs.setup("error", "text")
-    chosen = Options(records or RECORDS, rate, seconds, directory, channel)
+    if store and not is_url(store):
+        raise UsageError(
+            f"{store} is no URL of PostgreSQL.", 'Write it as "postgresql://user@host:5432/database".'
+        )
+    chosen = Options(records or RECORDS, rate, seconds, directory, channel, store)
     if headless:
         result = _run(run_headless(chosen, click.echo))
         click.echo(json.dumps(result))

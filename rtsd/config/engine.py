@@ -15,6 +15,11 @@ from rtsd.store.sqlite.engine import SqliteEngine
 _URLS = ("postgresql://", "postgres://")
 
 
+def is_url(place: str) -> bool:
+    """Return whether a place is the URL of a database, not the path of a file."""
+    return place.startswith(_URLS)
+
+
 def engine_of(config: Config) -> Engine:
     """Return where the mirror is kept. Raises ConfigError for an unusable URL, or without the extra."""
     store = config.store
@@ -31,7 +36,7 @@ def engine_at(
 
     Schemas that are not given are the configuration's. Raises ConfigError.
     """
-    if not place.startswith(_URLS):
+    if not is_url(place):
         return SqliteEngine(Path(place).expanduser().absolute())
     schemas = (schema or config.store.mirror_schema, internal_schema or config.store.internal_schema)
     return _postgres(config, place, password, schemas)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import postgres
+
 DEMO = [
     sys.executable,
     "-m",
@@ -52,6 +54,21 @@ def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
     assert result["freshness_ms"]["p50"] <= 2_000
     assert "mode      interval" in done.stdout
     assert done.stdout.count("mode      real_time") >= 2
+
+
+@pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)
+def test_the_demo_ends_equal_in_a_database(tmp_path: Path) -> None:
+    """The same with the mirror in PostgreSQL; a second time it is refused, as its org is gone."""
+    with postgres.cluster("-F") as url:
+        command = [*DEMO, "--seconds", "2", "--store", url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.loads(done.stdout.splitlines()[-1])
+        assert result["equal"] is True
+        assert result["objects"]["Contact"]["rows"] >= 300 + 4 * 200
+        again = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert again.returncode == 1
+    assert "has a mirror already" in again.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

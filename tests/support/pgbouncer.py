@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,21 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 MISSING = "PgBouncer is not installed; get it with: apt-get install pgbouncer"
 """Why tests on it are skipped."""
 START_S = 20.0
-_CONFIGURATION = """\
-[databases]
-mirrors = host={host} dbname=mirrors user=rts
-
-[pgbouncer]
-listen_addr =
-unix_socket_dir = {place}
-listen_port = 6432
-auth_type = any
-pool_mode = transaction
-default_pool_size = {pool}
-max_client_conn = 200
-ignore_startup_parameters = extra_float_digits,options
-logfile = {place}/log
-"""
+EXAMPLE = Path(__file__).parents[2] / "config" / "pgbouncer.ini"
+"""The configuration that users start from: what it says of pooling is what tests have."""
 
 
 def program() -> str | None:
@@ -46,8 +34,7 @@ def bouncing(url: str, pool: int) -> Iterator[str]:
     assert found is not None, MISSING
     place = Path(tempfile.mkdtemp(prefix="rtspb"))
     configuration = place / "pgbouncer.ini"
-    host = conninfo_to_dict(url)["host"]
-    configuration.write_text(_CONFIGURATION.format(host=host, place=place, pool=pool))
+    _write(configuration, str(conninfo_to_dict(url)["host"]), pool)
     user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
     if user:  # it refuses to run as root
         for path in (place, configuration):
@@ -61,6 +48,20 @@ def bouncing(url: str, pool: int) -> Iterator[str]:
         process.terminate()
         process.wait()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _write(path: Path, host: str, pool: int) -> None:
+    """Write the example's configuration for a cluster that trusts everybody on a socket."""
+    parser = ConfigParser(interpolation=None, inline_comment_prefixes=None)
+    parser.read(EXAMPLE)
+    parser["databases"] = {"mirrors": f"host={host} dbname=mirrors user=rts"}
+    own = parser["pgbouncer"]
+    own.pop("auth_file")
+    own.update(listen_addr="", unix_socket_dir=str(path.parent), auth_type="any")
+    own.update(default_pool_size=str(pool), ignore_startup_parameters="options")
+    own["logfile"] = str(path.parent / "log")
+    with path.open("w") as file:
+        parser.write(file)
 
 
 def _wait_for(url: str) -> None:

@@ -8,9 +8,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from psycopg.rows import dict_row
 from rtsd.store.postgres.engine import PostgresEngine
 from rtsd.store.postgres.server import Server
 from rtsd.workflows.demo.compare import Difference, compare_rows
+from rtsd.workflows.demo.postgres import StoredRow
 
 URL = "RTS_TEST_POSTGRES"
 """The variable with the cluster's URL, which workers inherit."""
@@ -72,6 +72,17 @@ def crashed(url: str) -> Iterator[None]:
         _start(place)
 
 
+def restored(url: str, schemas: Sequence[str], database: str) -> str:
+    """Dump schemas, and restore them into a new database of the cluster, as docs/postgresql.md says."""
+    place = Path(str(conninfo_to_dict(url)["host"]))
+    file, other = place / f"{database}.dump", url.replace("/mirrors", f"/{database}")
+    _run("pg_dump", "--format=custom", *(f"--schema={name}" for name in schemas), f"--file={file}", url)
+    with psycopg.connect(url.replace("user=rts", "user=postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database} OWNER rts".encode())
+    _run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={other}", file)
+    return other
+
+
 def _start(place: Path, *options: str) -> None:
     settings = ("-k", str(place), "-c", "listen_addresses=", "-c", "max_connections=300", *options)
     _run("pg_ctl", "-D", place / "data", "-l", place / "log", "-w", "-o", " ".join(settings), "start")
@@ -86,7 +97,9 @@ def _run(program: str, *arguments: object) -> None:
     programs = binaries()
     assert programs is not None, "PostgreSQL is not installed"
     user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
-    command = [str(word) for word in (*user, programs / program, *arguments)]
+    found = programs / program  # a client may have a place of its own
+    path = found if found.exists() else shutil.which(program)
+    command = [str(word) for word in (*user, path, *arguments)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
@@ -171,38 +184,3 @@ def stored_rows(url: str, statement: str, parameters: tuple[object, ...] = ()) -
     """The rows of a query, as any other program would see them."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return [StoredRow(row) for row in connection.execute(statement.encode(), parameters).fetchall()]
-
-
-class StoredRow:
-    """A row of PostgreSQL in the forms of contract section 4."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = {name: _plain(value) for name, value in values.items()}
-
-    def keys(self) -> StoredRow:
-        """The names, in any case."""
-        return self
-
-    def __contains__(self, name: object) -> bool:
-        return str(name).lower() in self._values
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._values.values())
-
-    def __getitem__(self, key: str | int, /) -> Any:
-        return list(self._values.values())[key] if isinstance(key, int) else self._values[key.lower()]
-
-    def __eq__(self, other: object) -> bool:
-        return tuple(self) == other
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, time):
-        return f"{value.isoformat(timespec='milliseconds')}Z"
-    return value

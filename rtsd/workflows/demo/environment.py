@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import tempfile
@@ -15,14 +16,15 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from rtsd.config import load
+from rtsd.config import Config, load
+from rtsd.config.engine import engine_of
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Status
 from rtsd.core.capture import FREE_OBJECTS
 from rtsd.core.instant import to_iso
 from rtsd.core.quota import DELIVERIES
 from rtsd.core.signature import sign
-from rtsd.errors import DaemonUnreachable, RtsError
+from rtsd.errors import Conflict, DaemonUnreachable, LeaderAway, RtsError
 from rtsd.machine import random_token, wall_ms
 from rtsd.workflows import capture
 from rtssim import process
@@ -45,7 +47,7 @@ client_secret_file = "sf-secret"
 
 {channel}
 [store]
-path = "mirror.db"
+{store}
 
 [control]
 socket = "rtsd.sock"
@@ -92,6 +94,8 @@ class Environment:
     token: str
     channel: Channel
     daemon: asyncio.subprocess.Process
+    store: str = ""
+    """The URL of the mirror's database; empty: it is in a file."""
 
     @property
     def socket(self) -> Path:
@@ -129,11 +133,16 @@ class Environment:
 
 @asynccontextmanager
 async def start(
-    directory: Path | None, records: Mapping[str, int], silence_ms: int, channel: Channel = "gateway"
+    directory: Path | None,
+    records: Mapping[str, int],
+    silence_ms: int,
+    channel: Channel = "gateway",
+    store: str = "",
 ) -> AsyncIterator[Environment]:
     """Start an org with `records` and a daemon that mirrors it, to which it pushes by `channel`.
 
-    Without `directory`, a temporary one is used and removed.
+    `store` is the URL of a database for the mirror, if it is not to be in a file. Without `directory`, a
+    temporary one is used and removed.
     """
     async with AsyncExitStack() as stack:
         place = stack.enter_context(_directory(directory))
@@ -144,13 +153,15 @@ async def start(
             raise RtsError(f"The simulated org does not start: {error}.", "See its output above.") from error
         if channel != "gateway":  # the demo edits more than the events of an org without the add-on
             await org.control("limits", {DELIVERIES: ENOUGH_DELIVERIES})
-        token = _write_files(place, org, records, silence_ms, channel)
+        token = _write_files(place, org, records, silence_ms, channel=channel, store=store)
+        if store:
+            await _require_empty(load(place / "rtsd.toml"))
         if channel == "stream":  # before the daemon asks for the topic
             await _install(org, list(records), channel, {"Token__c": token})
         elif channel == "cdc":  # as many as an org without the add-on may; Interval Sync reads the others
             await capture.enable(load(place / "rtsd.toml"), list(records)[:FREE_OBJECTS])
         daemon = await stack.enter_async_context(_daemon(place))
-        yield Environment(place, org, token, channel, daemon)
+        yield Environment(place, org, token, channel, daemon, store)
 
 
 async def install_package(demo: Environment, objects: list[str]) -> None:
@@ -199,7 +210,7 @@ async def until_answering(demo: Environment) -> Status:
     """Wait for the daemon's first status."""
     async with asyncio.timeout(START_S):
         while True:
-            with suppress(DaemonUnreachable):
+            with suppress(DaemonUnreachable, LeaderAway):  # in a database it leads only after a moment
                 return await demo.status()
             await asyncio.sleep(_POLL_S)
 
@@ -228,8 +239,26 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
     yield wanted.absolute()
 
 
+async def _require_empty(settings: Config) -> None:
+    """Require a database without a mirror, whose org would no longer exist. Raises RtsError."""
+    engine = engine_of(settings)
+    await engine.check()
+    if await engine.exists():
+        schemas = f"{settings.store.mirror_schema} and {settings.store.internal_schema}"
+        raise Conflict(
+            f"{engine.name} has a mirror already, in the schemas {schemas}.",
+            "Name an empty database with --store, or drop both.",
+        )
+
+
 def _write_files(
-    place: Path, org: SimulatedOrg, records: Mapping[str, int], silence_ms: int, channel: Channel
+    place: Path,
+    org: SimulatedOrg,
+    records: Mapping[str, int],
+    silence_ms: int,
+    *,
+    channel: Channel,
+    store: str,
 ) -> str:
     """Write the configuration and its secrets; return the push token."""
     token = random_token()
@@ -243,8 +272,10 @@ def _write_files(
         client_id=info["client_id"],
         channel=_CHANNELS[channel].format(pubsub=info.get("pubsub")),
         silence_ms=silence_ms,
+        store=f"url = {json.dumps(store)}" if store else 'path = "mirror.db"',
     )
     objects = "".join(f'\n[[objects]]\nname = "{name}"\n' for name in records)
+    (place / "rtsd.toml").touch(mode=0o600)  # the URL may have a password
     (place / "rtsd.toml").write_text(head + objects)
     return token
 

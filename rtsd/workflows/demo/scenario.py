@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """The org's records, the rate of edits (commits per second), the duration, the directory, the channel."""
+    """What to play, where, and by which channel; `rate` is in commits per second, `store` a URL."""
 
     records: Mapping[str, int]
     rate: float
     seconds: float | None
     directory: Path | None
     channel: Channel = "gateway"
+    store: str = ""
 
 
 async def run_headless(options: Options, say: Say) -> dict[str, Any]:
@@ -65,7 +66,7 @@ async def run_headless(options: Options, say: Say) -> dict[str, Any]:
 
 async def run_with_dashboard(options: Options, say: Say) -> int:
     """Run with the dashboard until it ends, or for `options.seconds`; return its exit status."""
-    async with start(options.directory, options.records, _silence_ms(CYCLE_S), options.channel) as demo:
+    async with _started(options, CYCLE_S) as demo:
         say(f"The files are in {demo.directory}; starting the dashboard…")
         await until_answering(demo)
         await install_package(demo, list(options.records))
@@ -107,7 +108,7 @@ async def _loaded_environment(
     """Start the environment and load the mirror, following the feed from the start."""
     records = plural(sum(options.records.values()), "record")
     say(f"org       {records} in {plural(len(options.records), 'object')}")
-    async with start(options.directory, options.records, _silence_ms(seconds), options.channel) as demo:
+    async with _started(options, seconds) as demo:
         await until_answering(demo)
         say(f"daemon    pid {demo.daemon.pid}, {demo.directory}")
         monitor = FeedMonitor(demo.socket, lambda text: say(f"mode      {text}"))
@@ -119,6 +120,12 @@ async def _loaded_environment(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+
+
+def _started(options: Options, seconds: float) -> AbstractAsyncContextManager[Environment]:
+    """Start the environment for rounds of so many seconds."""
+    silence_ms = _silence_ms(seconds)
+    return start(options.directory, options.records, silence_ms, options.channel, options.store)
 
 
 def _silence_ms(seconds: float) -> int:
@@ -220,12 +227,20 @@ async def _compare_until_equal(demo: Environment, records: Mapping[str, int]) ->
     for name in records:
         while True:
             await _until_applied(demo)
-            found = await compare(name, demo.org.rows(name), demo.mirror)
+            found = await _compared(demo, name)
             if found.equal or asyncio.get_running_loop().time() >= deadline:
                 compared.append(found)
                 break
             await asyncio.sleep(1)
     return compared
+
+
+async def _compared(demo: Environment, name: str) -> Difference:
+    if not demo.store:
+        return await compare(name, demo.org.rows(name), demo.mirror)
+    from rtsd.workflows.demo import postgres  # noqa: PLC0415 - an extra
+
+    return await postgres.compare(name, demo.org.rows(name), demo.store, "salesforce")
 
 
 async def _until_applied(demo: Environment) -> None:
