@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtsd.core.layout import Layout
 from rtsd.services import Service
 from rtsd.store.answers import Answers
 from rtsd.store.database import Database, Queries
@@ -89,8 +90,11 @@ class Engine(ABC):
         """Whether a mirror is there. Raises StoreError if none can be made there."""
 
     @abstractmethod
-    async def check(self) -> None:
-        """Raise the StoreError that would keep a mirror from being there now; change nothing."""
+    async def check(self, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:
+        """Raise the StoreError that would keep a mirror of these objects from being there; change nothing.
+
+        `layouts` are those of its views, with their places.
+        """
 
     @abstractmethod
     async def open(self) -> Database:

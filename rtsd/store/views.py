@@ -87,10 +87,7 @@ async def apply(
     Raises ForeignDatabase, before anything is made, and StoreError.
     """
     known = await objects.load(database)
-    for layout, place in layouts.items():
-        for name in names:
-            if not await _stored(database, name):
-                await database.dialect.views.found(database, _new(layout, place, name, ()))
+    await require_free(database, layouts, [name for name in names if not await _stored(database, name)])
     for name in names:
         stored = known.get(name)
         if stored is None or stored.table is None:
@@ -101,6 +98,16 @@ async def apply(
             await write_note(Note("schema", name, message=message))
         if ensured.numbered and stored.cursor is not None:
             await database.build_indexes(stored.table)
+
+
+async def require_free(reader: Queries, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:
+    """Raise ForeignDatabase if something of a user's has the name of a view of these objects."""
+    for layout, place in layouts.items():
+        taken: list[str] = []
+        for name in names:
+            view = _new(layout, place, name, taken)
+            taken.append(view.name)
+            await reader.dialect.views.found(reader, view)
 
 
 async def _wanted(tx: Tx, table: Table, layouts: Mapping[Layout, str]) -> list[View]:

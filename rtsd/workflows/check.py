@@ -153,7 +153,8 @@ async def inspect(config: Config) -> Report:
     report = Report(warnings=list(_warnings(config)))
     engine = engine_of(config)
     try:
-        await engine.check()
+        names = [section.name for section in config.objects]
+        await engine.check(config.store.views.used(), names)
     except StoreError as error:
         report.add(error)
     _check_commands(config, report)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import psycopg
 import structlog
 
+from rtsd.core.layout import Layout
 from rtsd.errors import Conflict
+from rtsd.store import views
 from rtsd.store.counts import restore
 from rtsd.store.database import Database, Queries
 from rtsd.store.engine import Engine, Progress
@@ -65,11 +67,16 @@ class PostgresEngine(Engine):
         finally:
             await connection.close()
 
-    async def check(self) -> None:
-        """Require a server that lets rtsd in, with no foreign or newer tables."""
+    async def check(self, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:
+        """Require a server that lets rtsd in, with no newer tables, and none of others where its own come."""
         async with self._connected() as connection:
             await self._server.require_usable(connection)
             await self._tables.version(connection)
+        reader = Reader(self._server, self._dialect, Translation(self._internal))
+        try:
+            await views.require_free(reader, layouts, names)
+        finally:
+            await reader.close()
 
     async def open(self) -> PostgresDatabase:
         """Create or migrate the tables, take the lease, and connect; waits for the server and the lease."""

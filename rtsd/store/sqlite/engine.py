@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import cast
 
+from rtsd.core.layout import Layout
 from rtsd.errors import StorageUnwritable
+from rtsd.store import views
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Progress
 from rtsd.store.moving.sides import Source, Target
@@ -36,8 +38,8 @@ class SqliteEngine(Engine):
         files.require_no_leftovers(self.path)
         return False
 
-    async def check(self) -> None:
-        """Require a directory to write to."""
+    async def check(self, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:
+        """Require a directory to write to, and nothing foreign in place of views."""
         directory = self.path.parent
         if not os.access(directory, os.W_OK | os.X_OK):
             what = "is not writable" if directory.is_dir() else "does not exist"
@@ -45,6 +47,9 @@ class SqliteEngine(Engine):
                 f"{directory}, the directory of [store] path, {what}.",
                 "Create it, owned by the user that runs rtsd.",
             )
+        async with self.peek() as reader:
+            if reader is not None:
+                await views.require_free(reader, layouts, names)
 
     async def open(self) -> SqliteDatabase:
         """Open or create the file."""

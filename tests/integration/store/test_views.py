@@ -211,6 +211,9 @@ async def test_what_is_not_ours_is_refused_and_left_alone(case: Case, kind: str)
         assert "store.views" in refused.value.do
         with pytest.raises(ForeignDatabase):
             await case.make(database, described("Contact", Email="email"))
+        with pytest.raises(ForeignDatabase):
+            await case.engine().check(case.layouts, ["Account", "Contact"])
+        await case.engine().check(case.layouts, ["Account"])
         assert case.columns("{heroku}contact") == ["id"]
         assert await database.fetch(*database.dialect.columns_of("Contact")) == []
 

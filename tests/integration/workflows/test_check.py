@@ -10,6 +10,7 @@ import pytest
 
 from rtsd import config
 from rtsd.config.credentials import replace_secret
+from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.workflows import check
 from rtsd.workflows.demo.environment import start, until_answering
 from rtssim.org import Org
@@ -122,6 +123,16 @@ async def test_a_missing_directory_is_a_problem(load: Load, tmp_path: Path) -> N
     """The store's directory is looked at before the daemon fails over it."""
     report = await check.inspect(load(store="none/mirror.db"))
     assert report.problems[0].what == f"{tmp_path}/none, the directory of [store] path, does not exist."
+
+
+async def test_a_table_in_the_place_of_a_view_is_a_problem(load: Load, tmp_path: Path) -> None:
+    """The start would fail over it: its name, and what to do."""
+    async with await SqliteEngine(tmp_path / "mirror.db").open() as database, database.transaction() as tx:
+        await tx.execute("CREATE TABLE hc_contact (id INTEGER)")
+    layouts = '[store.views]\nheroku_connect = "hc"\n[[objects]]\nname = "Contact"'
+    (problem,) = (await check.inspect(load(layouts))).problems
+    assert "hc_contact is a table that rtsd did not make" in problem.what
+    assert "[store.views]" in problem.do
 
 
 async def test_the_price_is_near_the_bill() -> None:
