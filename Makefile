@@ -18,8 +18,10 @@ endif
 ARGS ?=
 # Besides those of PostgreSQL alone, which `make test` runs.
 ON_POSTGRES := tests/integration/store tests/acceptance/test_push.py tests/integration/fanout/test_documents.py \
+  tests/integration/daemon/test_layouts.py \
   tests/acceptance/test_plumbing.py::test_ac_14_a_task_that_dies_stops_the_daemon
-ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_postgres_queries.py test_lease.py)
+ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_postgres_queries.py test_lease.py \
+  test_views.py test_heroku_connect.py test_fivetran.py)
 WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
 
 .DEFAULT_GOAL := help
