@@ -229,6 +229,18 @@ async def test_a_view_that_somebody_dropped_is_made_again(case: Case, database: 
     assert case.columns("{heroku}contact") == before
 
 
+@pytest.mark.parametrize("column", ["sfid", "id", "ownerid", "systemmodstamp"])
+async def test_a_query_in_a_file_uses_the_mirrors_index(tmp_path: Path, column: str) -> None:
+    """By the id, by the integer, by a reference and by the stamp."""
+    case = Case(SqliteMirror(tmp_path / "mirror.db"))
+    async with await case.engine().open() as database:
+        schema = described("Contact", OwnerId="reference")
+        await case.make(database, schema)
+        await database.build_indexes(Table(schema, database.dialect))
+        plan = case.rows(f"EXPLAIN QUERY PLAN SELECT * FROM {{heroku}}contact WHERE {column} = 1")
+    assert "SEARCH" in str(plan), plan
+
+
 async def test_a_former_version_gets_the_views(tmp_path: Path) -> None:
     """A file of the schema before them is migrated."""
     path = tmp_path / "mirror.db"
