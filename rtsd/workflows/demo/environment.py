@@ -242,7 +242,8 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
 async def _require_empty(settings: Config) -> None:
     """Require a database without a mirror, whose org would no longer exist. Raises RtsError."""
     engine = engine_of(settings)
-    await engine.check()
+    names = [section.name for section in settings.objects]
+    await engine.check(settings.store.views.used(), names)
     if await engine.exists():
         schemas = f"{settings.store.mirror_schema} and {settings.store.internal_schema}"
         raise Conflict(
