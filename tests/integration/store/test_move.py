@@ -23,6 +23,7 @@ from rtsd.store import error_log, mirror_writer, row_checksums
 from rtsd.store.engine import Engine
 from rtsd.store.inbox import Arrival
 from rtsd.store.moving.content import APART, NOT_MOVED, OWN
+from rtsd.store.moving.mover import Mover
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.migrations import MIGRATIONS
 from rtsd.store.postgres.moving import PostgresTarget
@@ -89,6 +90,19 @@ def test_any_values_arrive(server: str, tmp_path_factory: pytest.TempPathFactory
     assert content(path.with_name("back.db")) == content(path)
     with psycopg.connect(place.url) as connection:
         connection.execute(f"DROP SCHEMA {place.schema}, {place.internal} CASCADE".encode())
+
+
+async def test_it_says_how_far_it_is(path: Path, place: PostgresMirror) -> None:
+    """What it copies and compares, with the rows so far and, where they are counted, of how many."""
+    await make(SqliteEngine(path))
+    said: list[tuple[str, str, int, int | None]] = []
+    async with SqliteEngine(path).as_source() as source, place.engine().as_target("x") as target:
+        found = await Mover(source, target, lambda *words: said.append(words)).run()
+    rows = found.rows["Thing1__c"]
+    assert rows > 3
+    assert ("copying", "Thing1__c", rows, rows) in said
+    assert ("comparing", "Thing1__c", rows, None) in said
+    assert ("copying", "_rts_journal", found.own["_rts_journal"], None) in said
 
 
 def test_every_table_is_moved_or_left_on_purpose(path: Path) -> None:

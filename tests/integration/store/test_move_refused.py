@@ -41,12 +41,18 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_a_running_rtsd_is_in_the_way(path: Path, place: PostgresMirror) -> None:
-    """On either engine, as a source; and it is no target either."""
-    here, there = SqliteEngine(path), place.engine()
-    async with living(here), living(there):
-        for origin, destination in ((here, there), (there, here)):
-            with pytest.raises(AnotherInstance):
-                await moved(origin, destination)
+    """On either engine, as a source and as a target; nothing is made beside it."""
+    there = place.engine()
+    free, beside = PostgresMirror(path.with_name("other.db")), path.with_name("new.db")
+    async with living(SqliteEngine(path)), living(there):
+        with pytest.raises(AnotherInstance, match="another rtsd is using"):
+            await moved(SqliteEngine(path), free.engine())
+        with pytest.raises(AnotherInstance, match=r"rtsd is running on .* node test"):
+            await moved(place.engine(), SqliteEngine(beside))
+        with pytest.raises(RtsError):
+            await moved(SqliteEngine(beside), place.engine())
+    assert not beside.exists()
+    assert not await free.engine().exists()
 
 
 async def test_a_node_that_ran_meanwhile_is_seen(
