@@ -184,7 +184,7 @@ class Describer:
 
 def _is_to_leave_out(mirrored: MirroredObject) -> bool:
     """Return whether a field that its column cannot hold is in the table yet."""
-    if mirrored.table is None or mirrored.loading is not None:
+    if _is_unusable(mirrored) or mirrored.table is None or mirrored.loading is not None:
         return False
     return not mirrored.unfit.keys().isdisjoint(mirrored.table.columns)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 
 from rtsd.core.change import Version
 from rtsd.core.privacy import MaskedPush
+from rtsd.core.schema import Kind
 from rtsd.errors import (
     CorruptDatabase,
     StoreError,
     UnfinishedMove,
 )
-from rtsd.store import error_log, mirror_writer, row_checksums
+from rtsd.store import error_log, mirror_writer, objects, row_checksums
+from rtsd.store import schema as tables
 from rtsd.store.engine import Engine
 from rtsd.store.inbox import Arrival
 from rtsd.store.moving.content import APART, NOT_MOVED, OWN
@@ -224,6 +227,31 @@ async def test_new_rows_get_numbers_after_the_old_ones(
         assert ledger == 71
         assert await life.inbox.position("/event/x") == POSITION
         assert await life.inbox.unbroken("/event/x") == "yes"
+
+
+async def test_a_column_that_stayed_text_moves_as_its_field(path: Path, place: PostgresMirror) -> None:
+    """Below a user's view a number is text; SQLite has no such view, and stores the number."""
+    await make(place.engine())
+    view = f"CREATE VIEW {place.schema}.mine AS SELECT text__c FROM {place.schema}.thing1__c"
+    with place.connected() as connection:
+        connection.execute(view.encode())
+    async with living(place.engine()) as life:
+        before = (await objects.load(life.database))["Thing1__c"]
+        assert before.table is not None
+        fields = tuple(
+            replace(field, kind=Kind.INT, type="int") if field.name == "Text__c" else field
+            for field in before.table.schema.fields
+        )
+        wanted = Table(replace(before.table.schema, fields=fields), before.table.dialect)
+        async with life.database.transaction() as tx:
+            ensured = await tables.ensure(tx, wanted, before.table)
+            await objects.save(tx, before, replace(before, table=ensured.table))
+            await tx.execute("UPDATE Thing1__c SET Text__c = '4711' WHERE Id = ?", (LIVE,))
+    await moved(place.engine(), SqliteEngine(path))
+    columns, rows = content(path)[".db Thing1__c"]
+    assert dict(columns)["Text__c"] == "INTEGER"
+    assert [row[1] for row in rows if row[0] == LIVE] == [4711]
+    assert not [key for key, _ in content(path)[".db _rts_meta"][1] if "Thing1__c" in key]
 
 
 async def test_what_was_broken_before_is_found_after(path: Path, place: PostgresMirror) -> None:
