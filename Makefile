@@ -34,7 +34,7 @@ demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing els
 	@$(BIN)/rtsd demo $(ARGS)
 
 test: $(READY) ## Run the fast tests
-	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -rs -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-postgres: $(READY) ## Run the tests of the store, or those in ARGS, on PostgreSQL; say so where there is none
 	RTS_TEST_STORE=postgres $(BIN)/pytest -rs -m "not slow" -n $(WORKERS) --dist loadfile $(or $(ARGS),$(ON_POSTGRES))

@@ -239,9 +239,10 @@ def _refusal(error: nats.js.errors.APIError, stream: str, target: Target) -> Pub
             f"there is no {stream}",
             f"create it: `nats stream add {target.stream} --subjects 'rts.>'`; or set create = true",
         )
-    if error.err_code in _NOT_ENABLED:
+    if error.err_code in _NOT_ENABLED or error.err_code is None:  # None: nobody answers for JetStream
         return PublishFailed(
-            "JetStream is not enabled for this account", "enable it in the server's configuration"
+            "JetStream is not enabled on the servers or for this account, or has no leader now",
+            "enable it in their configuration; rtsd tries again",
         )
     if error.err_code == _OVERLAPS:
         return PublishFailed(

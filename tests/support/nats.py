@@ -67,6 +67,7 @@ class Server:
     name: str = "n1"
     more: str = ""
     """Further lines of its configuration."""
+    jetstream: bool = True
     port: int = field(default_factory=free_port)
     login: dict[str, Any] = field(default_factory=dict)
     """What tests connect with."""
@@ -84,7 +85,7 @@ class Server:
         lines = [
             f"server_name: {self.name}",
             f"listen: 127.0.0.1:{self.port}",
-            f'jetstream {{ store_dir: "{self.place}/data", max_file: 1GB }}',
+            f'jetstream {{ store_dir: "{self.place}/data", max_file: 1GB }}' if self.jetstream else "",
             self.more,
         ]
         config.write_text("\n".join(lines) + "\n")
@@ -201,10 +202,10 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def server(more: str = "", **login: Any) -> AsyncIterator[Server]:
+async def server(more: str = "", *, jetstream: bool = True, **login: Any) -> AsyncIterator[Server]:
     """Run a server."""
     with tempfile.TemporaryDirectory(prefix="rtsnats") as directory:
-        made = Server(Path(directory) / "n1", more=more, login=login)
+        made = Server(Path(directory) / "n1", more=more, jetstream=jetstream, login=login)
         try:
             await made.start()
             yield made

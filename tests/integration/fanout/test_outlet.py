@@ -139,6 +139,15 @@ async def test_what_is_wrong_with_a_stream_is_told(
     assert do in told.value.do
 
 
+async def test_servers_without_jetstream_are_told(start: Start) -> None:
+    """They take connections, and nobody answers for a stream."""
+    async with nats.server(jetstream=False) as server:
+        rig = await start({"Contact": 1}, more=section(server.url))
+        made = Publishing(rig, server)
+        with pytest.raises(PublishFailed, match="JetStream is not enabled on the servers"):
+            await made.publish()
+
+
 async def test_retention_that_overtakes_a_stream_is_told(publishing: Publish, server: Server) -> None:
     """What is gone is counted, and told twice at most for an outage; the rest is published."""
     made = await publishing()
@@ -192,7 +201,7 @@ USERS = """authorization { users: [
   { user: "ann", password: "secret-of-ann" }
   { user: "bob", password: "secret-of-bob", permissions: { publish: ["$JS.API.STREAM.INFO.*"] } }
 ] }"""
-ANN = {"user": "ann", "password": "secret-of-ann"}
+ANN: dict[str, Any] = {"user": "ann", "password": "secret-of-ann"}
 
 
 @pytest.mark.parametrize(
