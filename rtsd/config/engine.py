@@ -66,6 +66,7 @@ def _settings(config: Config) -> dict[str, str]:
     parts = {
         "objects": [section.config() for section in config.objects],
         "rules": [*config.rules, *config.alerts],
+        "views": config.store.views.used(),
     }
     return {name: hashlib.sha256(repr(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 

@@ -9,8 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from rtsd import config
+from rtsd.config.engine import engine_of
 from rtsd.core.layout import Layout
 from rtsd.store.database import Database
+from tests.support.configuration import MINIMAL
 from tests.support.heroku_connect import SAMPLES, made_by_hand, mirrored
 from tests.support.postgres import PostgresMirror
 
@@ -159,3 +162,22 @@ async def test_a_reader_of_the_views_needs_no_right_on_the_mirror(
             connection.execute(f"SELECT count(*) FROM {place.schema}.account".encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"UPDATE {ours}.account SET name = 'x'".encode())
+
+
+async def test_nodes_tell_that_their_layouts_differ(place: PostgresMirror, tmp_path: Path) -> None:
+    """Views would come and go with whoever leads."""
+    engines = []
+    for name in ("a", "b"):
+        views = f'[store.views]\nfivetran = "{name}"\n[node]\nname = "{name}"\n'
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f"{MINIMAL}[store]\n{place.section()}\n{views}")
+        path.chmod(0o600)
+        engines.append(engine_of(config.load(path, {})))
+    leader, follower = engines
+    async with await leader.open():
+        assert leader.lease is not None
+        assert follower.lease is not None
+        assert not await follower.lease.join()
+        found = {node.name: list(node.differs) for node in await leader.lease.nodes()}
+        await follower.lease.release()
+    assert found == {"a": [], "b": ["views"]}
