@@ -22,7 +22,9 @@ from tests.bench import (
     feed,
     full_pushes,
     memory,
+    nodes,
     overload,
+    postgres,
     proof,
     pushes,
     reader,
@@ -47,6 +49,8 @@ BENCHMARKS = {
     "proof": proof.run,
     "screen": screen.run,
     "sizes": sizes.run,
+    "postgres": postgres.run,
+    "nodes": nodes.run,
 }
 
 

@@ -56,7 +56,7 @@ async def run(options: argparse.Namespace) -> Report:
         create, columns = await _table(rig)
         with tempfile.TemporaryDirectory() as place:
             source = Path(place) / "rows.csv"
-            await _download(rig.org, columns, source)
+            await download(rig.org, columns, source)
             for _ in range(options.rounds):
                 ours.append(await audited(rig, rows))
                 if shutil.which("sqlite3"):
@@ -127,7 +127,7 @@ async def _table(rig: Rig) -> tuple[str, list[str]]:
     return f'CREATE TABLE "{OBJECT}" ({columns})', [name for name, _ in mine]
 
 
-async def _download(org: SimulatedOrg, columns: list[str], target: Path) -> None:
+async def download(org: SimulatedOrg, columns: list[str], target: Path) -> None:
     """Fetch the same rows as CSV into a file, by a Bulk job of our own."""
     form = {key: org.info[key] for key in ("client_id", "client_secret")} | {
         "grant_type": "client_credentials"
@@ -196,8 +196,8 @@ def _report(
     whole, complete = [sample.whole for sample in ours], [sample.complete for sample in ours]
     report = Report(f"Initial audit of {rows:,} {OBJECT} rows", ("", "rows/s", "range", "ratio to ours"))
     numbers = {"rows": float(rows), "whole": middle(whole), "complete": middle(complete)}
-    report.rows.append(("rtsd, whole path (the org makes the CSV)", *_cells(whole), ""))
-    report.rows.append(("rtsd, job complete", *_cells(complete), ""))
+    report.rows.append(("rtsd, whole path (the org makes the CSV)", *cells(whole), ""))
+    report.rows.append(("rtsd, job complete", *cells(complete), ""))
     for name, key, others in (
         ("sqlite3 .import, no index", "import", imported),
         ("sqlite3 .import, then the indexes", "indexed", indexed),
@@ -209,7 +209,7 @@ def _report(
         numbers[key] = middle(others)
         numbers[f"whole/{key}"], numbers[f"complete/{key}"] = ratio(whole, others), ratio(complete, others)
         shown = f"{numbers[f'whole/{key}']:.2f} whole, {numbers[f'complete/{key}']:.2f} complete"
-        report.rows.append((name, *_cells(others), shown))
+        report.rows.append((name, *cells(others), shown))
     if indexed:
         met = numbers["complete/indexed"] >= FLOOR
         decision = "met" if met else "MISSED"
@@ -236,7 +236,7 @@ def _cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _cells(samples: list[float]) -> tuple[str, str]:
+def cells(samples: list[float]) -> tuple[str, str]:
     return f"{middle(samples):,.0f}", spread(samples)
 
 
