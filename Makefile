@@ -23,6 +23,8 @@ ON_POSTGRES := tests/integration/store tests/acceptance/test_push.py tests/integ
 ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_postgres_queries.py test_lease.py \
   test_views.py test_heroku_connect.py test_fivetran.py)
 WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
+# By the order of the directories: those that wait come first, and the many short ones fill the gaps at the end.
+SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-postgres check apex faults bench snap lock clean
@@ -34,10 +36,10 @@ demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing els
 	@$(BIN)/rtsd demo $(ARGS)
 
 test: $(READY) ## Run the fast tests
-	$(BIN)/pytest -rs -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -rs -m "not slow" -n $(WORKERS) $(SPREAD) $(ARGS)
 
 test-postgres: $(READY) ## Run the tests of the store, or those in ARGS, on PostgreSQL; say so where there is none
-	RTS_TEST_STORE=postgres $(BIN)/pytest -rs -m "not slow" -n $(WORKERS) --dist loadfile $(or $(ARGS),$(ON_POSTGRES))
+	RTS_TEST_STORE=postgres $(BIN)/pytest -rs -m "not slow" -n $(WORKERS) $(SPREAD) $(or $(ARGS),$(ON_POSTGRES))
 
 check: $(READY) ## Check lint, format, types of code and tests, and import contracts
 	$(BIN)/ruff check
