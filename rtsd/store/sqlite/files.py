@@ -21,7 +21,7 @@ from rtsd.store.sqlite.library import Error, aiosqlite, store_error
 from rtsd.store.sqlite.migrations import FileMigrations
 
 BUSY_MS = 5_000
-WAL_KEPT = 32 << 20
+WAL_KEPT = 16 << 20
 """Bytes of a WAL file kept for reuse; growth due to a long-running reader is truncated."""
 
 
