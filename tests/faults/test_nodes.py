@@ -154,7 +154,7 @@ async def test_whoever_dies_nothing_answered_is_lost(
     assert lost == set()
     assert [record for record, number in applied.items() if number > 1 and record in flood.acked] == []
     assert [epoch for epoch, number in writers.items() if number > 1] == []
-    assert len(writers) > kills + freezes
+    assert len(writers) >= kills + freezes
 
 
 async def _suffer(nodes: Nodes, fault: str, url: str) -> float:
@@ -174,7 +174,7 @@ async def _suffer(nodes: Nodes, fault: str, url: str) -> float:
     await eventually(lambda: nodes.leader(among), "a leader", 25)
     seconds = time.monotonic() - began
     if fault == "freeze":
-        assert await nodes.thaw(name) == 75
+        assert await nodes.thaw(name) == 75, nodes.rig.log.read_text()[-2000:]
     if fault == "kill":
         await nodes.launch(name)
     await eventually(lambda: _all_commit(nodes), "every gateway is open", 60)

@@ -6,9 +6,15 @@ import psycopg
 
 from rtsd.errors import RtsError, StorageAway, StorageFull, StorageUnwritable, StoreError
 
-_AWAY = ("08", "57P")
-"""Classes of codes: connection exceptions, and operator intervention, as a shutdown
-(https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+_AWAY = ("08", "57P", "25P03", "25P04")
+"""Codes, or the beginnings of some: connection exceptions, operator intervention, as a shutdown, and the ends
+of transactions that took too long (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+BROKEN = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+)
+"""The errors with which a connection breaks."""
 _FULL = frozenset({"53100", "53200"})
 _RIGHTS = frozenset({"42501", "25006"})
 

@@ -18,7 +18,7 @@ import structlog
 from rtsd.errors import AnotherInstance, LeaseLost
 from rtsd.store.database import Database, Row
 from rtsd.store.engine import Lease, Node
-from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.errors import BROKEN, first_line, store_error
 from rtsd.store.postgres.server import Link, Server, rows
 from rtsd.store.postgres.sql import Translation
 
@@ -174,7 +174,7 @@ class RowLease(Lease):
         try:
             await self._renew()
             leader = await self._take()
-        except psycopg.OperationalError as error:
+        except BROKEN as error:
             if not self._is_away:
                 log.warning("the database is away", node=self._node, reason=first_line(error))
             self._is_away, self.leader = True, ""

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rtsd.errors import ConfigError, RtsError, StorageUnwritable, StoreError
 from rtsd.store.database import Row
 from rtsd.store.postgres import adapters
-from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.errors import BROKEN, first_line, store_error
 
 Connection = AsyncConnection[Row]
 T = TypeVar("T")
@@ -133,7 +133,7 @@ class Link:
         async with self._turn:
             try:
                 return await work(await self._connected())
-            except psycopg.OperationalError:
+            except BROKEN:
                 if self.connection is None or not self.connection.closed:
                     raise
                 return await work(await self._connected())

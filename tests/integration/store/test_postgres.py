@@ -33,6 +33,7 @@ from rtsd.store.postgres.sql import Translation
 from rtsd.store.schema import Table
 from tests.support.csv_text import csv_text
 from tests.support.postgres import PostgresMirror
+from tests.support.waiting import eventually
 
 SECRET = "s3cret-of-the-tests"
 VERSION = Version("", 1, 2)
@@ -213,6 +214,28 @@ async def test_a_full_disk_is_told(database: Database) -> None:
         async with database.transaction() as tx:
             await tx.execute("DO $$ BEGIN RAISE disk_full; END $$")
     assert database.failure
+
+
+async def test_a_transaction_that_the_server_ended(database: Database) -> None:
+    """As after a freeze: the daemon goes on with a new connection."""
+    with pytest.raises(StorageAway, match="idle-in-transaction"):
+        await frozen(database)
+    async with database.transaction() as tx:
+        await meta.put(tx, "later", "yes")
+    assert await meta.get(database, "later") == "yes"
+
+
+async def frozen(database: Database) -> None:
+    """Do nothing within a transaction, until the server ends the session."""
+
+    async def over() -> bool:
+        return await database.fetch("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (pid,)) == []
+
+    async with database.transaction() as tx:
+        await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+        ((pid,),) = await tx.fetch("SELECT pg_backend_pid()")
+        await eventually(over, "the server ends the session")
+        await tx.execute("SELECT 1")
 
 
 def elsewhere(server: str, place: PostgresMirror, url: str) -> PostgresEngine:
