@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -28,6 +29,8 @@ SHOWN_EVERY_MS = 500
 """On a terminal, where a line replaces the one before."""
 SAID_EVERY_MS = 10_000
 """Elsewhere."""
+_FILE_TO_MAKE = "a file with the password"
+"""What [store] needs where the password was in the URL, which is not shown."""
 
 
 @click.command(
@@ -75,7 +78,7 @@ def move(
     finally:
         progress.end()
     seconds = (monotonic_ms() - began) / 1000
-    store = _store(destination, schema, internal_schema, password_file)
+    store = _store(destination, to, schema, internal_schema, password_file)
     if as_json:
         click.echo(msgspec.json.encode(_document(origin, destination, outcome, seconds, store)))
     else:
@@ -121,13 +124,24 @@ class _Progress:
 
 
 def _store(
-    destination: Engine, schema: str | None, internal_schema: str | None, password_file: str | None
+    destination: Engine, to: str, schema: str | None, internal_schema: str | None, password_file: str | None
 ) -> dict[str, str]:
     """Return what [store] has to say from now on."""
     if isinstance(destination, SqliteEngine):
         return {"path": destination.name}
-    given = {"password_file": password_file, "schema": schema, "internal_schema": internal_schema}
-    return {"url": destination.name, **{name: value for name, value in given.items() if value}}
+    url = _without_password(to)
+    secret = password_file or (_FILE_TO_MAKE if url != to else None)
+    given = {"password_file": secret, "schema": schema, "internal_schema": internal_schema}
+    return {"url": url, **{name: value for name, value in given.items() if value}}
+
+
+def _without_password(url: str) -> str:
+    """Return a URL with all its parameters but a password."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("password=")]
+    query = f"?{'&'.join(kept)}" if kept else ""
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}{query}"
 
 
 def _document(

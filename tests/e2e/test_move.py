@@ -58,7 +58,7 @@ async def test_a_mirror_moves_with_all_that_was_proven(url: str) -> None:
     async with standing({"Contact": 300, "Lead": 100}, interval="2s") as rig:
         daemon = await loaded(rig)
         jobs = (await rig.org.stats())["calls"].get("bulk_jobs")
-        command = ("move", "--to", url, "-c", rig.config)
+        command = ("move", "--to", f"{url}&password=s3cret", "-c", rig.config)
         status, _, said = await rtsd(*command)
         assert (status, "another rtsd is using" in said) == (75, True)
         newest = (await daemon.events("change"))[-1].seq
@@ -69,7 +69,7 @@ async def test_a_mirror_moves_with_all_that_was_proven(url: str) -> None:
         found: dict[str, Any] = json.loads(out)
         assert found["equal"] is True
         assert {entry["name"]: entry["rows"] for entry in found["objects"]} == {"Contact": 300, "Lead": 100}
-        assert found["store"] == {"url": "postgresql:///mirrors"}
+        assert found["store"] == {"url": url, "password_file": "a file with the password"}
         status, _, said = await rtsd(*command)
         assert (status, "has a mirror already" in said) == (1, True)
 
