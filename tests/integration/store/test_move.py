@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsd.core.change import Version
+from rtsd.core.layout import Layout
 from rtsd.core.privacy import MaskedPush
 from rtsd.core.schema import Kind
 from rtsd.errors import (
@@ -21,7 +22,7 @@ from rtsd.errors import (
     StoreError,
     UnfinishedMove,
 )
-from rtsd.store import error_log, mirror_writer, objects, row_checksums
+from rtsd.store import error_log, mirror_writer, objects, row_checksums, views
 from rtsd.store import schema as tables
 from rtsd.store.engine import Engine
 from rtsd.store.inbox import Arrival
@@ -252,6 +253,39 @@ async def test_a_column_that_stayed_text_moves_as_its_field(path: Path, place: P
     assert dict(columns)["Text__c"] == "INTEGER"
     assert [row[1] for row in rows if row[0] == LIVE] == [4711]
     assert not [key for key, _ in content(path)[".db _rts_meta"][1] if "Thing1__c" in key]
+
+
+async def test_views_of_a_layout_are_there_again_after_a_start(path: Path, place: PostgresMirror) -> None:
+    """Made by the other engine, over the rows that came along; there and back."""
+    layouts = {Layout.HEROKU_CONNECT: f"h_{place.schema}"}
+    back = path.with_name("back.db")
+    await make(SqliteEngine(path))
+    await _with_views(SqliteEngine(path), layouts)
+    await moved(SqliteEngine(path), place.engine())
+    await _with_views(place.engine(), layouts)
+    view = layouts[Layout.HEROKU_CONNECT]
+    found = place.sql(f"SELECT sfid, id FROM {view}.thing1__c ORDER BY sfid")
+    assert found == [
+        tuple(row) for row in place.sql(f"SELECT id, _rts_id FROM {place.schema}.thing1__c ORDER BY id")
+    ]
+    assert len(found) > 3
+    await moved(place.engine(), SqliteEngine(back))
+    await _with_views(SqliteEngine(back), layouts)
+    async with living(SqliteEngine(back)) as life:
+        again = await life.database.fetch(f"SELECT sfid FROM {view}_thing1__c ORDER BY sfid")
+    assert again == [(row[0],) for row in found]
+
+
+async def _with_views(engine: Engine, layouts: dict[Layout, str]) -> None:
+    """Start with layouts, as the daemon does."""
+    notes: list[Any] = []
+
+    async def note(written: Any) -> None:
+        notes.append(written)
+
+    async with living(engine) as life:
+        await views.apply(life.database, layouts, ["Thing1__c"], note)
+    assert notes == []
 
 
 async def test_what_was_broken_before_is_found_after(path: Path, place: PostgresMirror) -> None:
