@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -46,8 +48,7 @@ def cluster(*options: str) -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(place, "postgres")
     try:
-        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-        _run("initdb", "-D", place / "data", *made)
+        _initialize(place)
         _start(place, *options)
         try:
             admin = f"postgresql:///postgres?host={place}&user=postgres"
@@ -81,6 +82,26 @@ def restored(url: str, schemas: Sequence[str], database: str) -> str:
         connection.execute(f"CREATE DATABASE {database} OWNER rts".encode())
     _run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={other}", file)
     return other
+
+
+def _initialize(place: Path) -> None:
+    """Copy an empty cluster, which is made once for all tests of this environment: initdb takes seconds."""
+    programs = binaries()
+    assert programs is not None, "PostgreSQL is not installed"
+    told = subprocess.run(
+        (programs / "initdb", "--version"), check=True, capture_output=True, text=True
+    ).stdout
+    template = Path(sys.prefix) / "share" / f"empty-cluster-{re.sub(r'[^0-9.]+', '-', told).strip('-')}"
+    if not template.exists():
+        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        _run("initdb", "-D", place / "data", *made)
+        template.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=template.parent, prefix="postgres-") as made_in:
+            subprocess.run(("cp", "-a", place / "data", made_in), check=True)
+            with suppress(OSError):  # another worker was first
+                (Path(made_in) / "data").rename(template)
+        return
+    subprocess.run(("cp", "-a", template, place / "data"), check=True)
 
 
 def _start(place: Path, *options: str) -> None:
