@@ -109,13 +109,14 @@ def exists(path: Path, wanted: Format) -> bool:
         raise StorageUnwritable(f"{path} is not a file", "set [store] path to a file")
     if path.stat().st_mode & 0o077:
         raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
+    latest = wanted.migrations.latest
     try:
         probe = standard_sqlite.connect(f"file:{path}?mode=ro", uri=True)
         try:
             (application,) = probe.execute("PRAGMA application_id").fetchone()
             (found,) = probe.execute("PRAGMA user_version").fetchone()
-            is_ours = application == wanted.application_id and found > 0
-            marked = probe.execute(MARKED).fetchone() if is_ours else None
+            is_known = application == wanted.application_id and 0 < found <= latest
+            marked = probe.execute(MARKED).fetchone() if is_known else None
         finally:
             probe.close()
     except standard_sqlite.Error as error:
@@ -127,7 +128,6 @@ def exists(path: Path, wanted: Format) -> bool:
         )
     if marked is not None:
         raise unfinished_move(str(path), marked[0], f"remove {path} and {path}.inbox")
-    latest = wanted.migrations.latest
     if found > latest:
         raise NewerDatabase(
             f"{path} was written by a newer rtsd (schema {found}, this one supports {latest})",

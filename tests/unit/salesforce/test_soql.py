@@ -13,7 +13,13 @@ import rtsd
 from rtsd.salesforce import soql
 
 SOURCE = Path(rtsd.__file__).parent
-ELSEWHERE = ("store/", "apex/", "salesforce/soql.py", "workflows/demo/compare.py")
+ELSEWHERE = (
+    "store/",
+    "apex/",
+    "salesforce/soql.py",
+    "workflows/demo/compare.py",
+    "workflows/demo/postgres.py",
+)
 """SQL is another language, and so is Apex; the demo's comparison reads the mirror with SQL of its own."""
 STATEMENT = re.compile(r"\bselect\b.+\bfrom\b", re.IGNORECASE | re.DOTALL)
 
