@@ -94,6 +94,11 @@ class PostgresDatabase(Database):
         self._lease = lease
         """What transactions need; None where any node may write."""
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether its transactions need the lease."""
+        return self._lease is not None
+
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query on committed data, without waiting for writers. Raises StoreError."""
         return await self._reader.fetch(sql, parameters)

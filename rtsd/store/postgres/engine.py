@@ -96,7 +96,8 @@ class PostgresEngine(Engine):
         """Open the inbox, with a writer of its own."""
         file = self._database()
         self._lease.watch(mirror, file)
-        return InboxTable(file, mirror, self._lease)
+        applies = isinstance(mirror, PostgresDatabase) and mirror.is_guarded
+        return InboxTable(file, mirror, self._lease, applies=applies)
 
     @asynccontextmanager
     async def peek(self) -> AsyncIterator[Queries | None]:

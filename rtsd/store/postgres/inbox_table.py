@@ -25,12 +25,14 @@ POLL_ALONE_S = 1.0
 class InboxTable(Inbox):
     """The inbox of a mirror, in a table."""
 
-    def __init__(self, file: Database, mirror: Database, lease: Lease) -> None:
+    def __init__(self, file: Database, mirror: Database, lease: Lease, *, applies: bool) -> None:
+        """`applies`: whether this node applies what it takes, or stands by."""
         super().__init__(file)
         self._mirror = mirror
         self._lease = lease
+        self._applies = applies
         self._own: set[str] = set()
-        """The ids of pushes that this node took and that are not applied yet."""
+        """The ids of pushes that this node took and has not applied yet."""
 
     async def restore(self) -> None:
         """Count what waits."""
@@ -77,7 +79,7 @@ class InboxTable(Inbox):
 
     def _were_added(self, added: Sequence[Arrival]) -> None:
         super()._were_added(added)
-        if self._lease.node.leader:
+        if self._applies:
             self._own.update(arrival.webhook_id for arrival in added)
 
     def _were_applied(self, entries: Sequence[Entry]) -> None:

@@ -303,9 +303,9 @@ async def test_nobody_waits_for_an_inbox_that_has_ended(
 ) -> None:
     """What still waits when its loop ends is refused, and so is what comes after; none of it is kept."""
     async with box.file.transaction():  # the first group can't be committed now
-        loop = asyncio.create_task(repeat(box, box.step))
         first = asyncio.create_task(box.append(arrival("first")))
         await asyncio.sleep(0)
+        loop = asyncio.create_task(repeat(box, box.step))
         await asyncio.sleep(0)
         second = asyncio.create_task(box.append(arrival("second")))
         await asyncio.sleep(0)
