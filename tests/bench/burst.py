@@ -39,6 +39,7 @@ class Burst:
         ((schema,),) = rig.read("SELECT schema FROM _rts_object")
         fields = msgspec.json.decode(schema)["fields"]
         self._booleans = [field["name"] for field in fields if field["kind"] == "boolean"]
+        self._rows = rig.read(f"SELECT * FROM {OBJECT}")  # before a connection waits for its first push
         self.begun: dict[str, float] = {}
         """When a push was sent, by the last record in it."""
         self.took: list[float] = []
@@ -50,7 +51,7 @@ class Burst:
     def shots(self) -> Iterator[Shot]:
         """Change the Title of every record, with all of its values."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
-        rows = iter(self._rig.read(f"SELECT * FROM {OBJECT}"))
+        rows = iter(self._rows)
         number = 0
         while some := list(islice(rows, CHANGES)):
             number += 1
