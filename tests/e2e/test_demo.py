@@ -35,7 +35,10 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("channel", ["gateway", "stream", pytest.param("cdc", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "channel",
+    ["gateway", pytest.param("stream", marks=pytest.mark.slow), pytest.param("cdc", marks=pytest.mark.slow)],
+)
 def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
     """Load, imports, edits, deletes, a silent spell: in the end the mirror is the org."""
     done = subprocess.run(
@@ -56,6 +59,7 @@ def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
     assert done.stdout.count("mode      real_time") >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)
 def test_the_demo_ends_equal_in_a_database(tmp_path: Path) -> None:
     """The same with the mirror in PostgreSQL; a second time it is refused, as its org is gone."""
