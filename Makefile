@@ -23,7 +23,7 @@ ON_POSTGRES := tests/integration/store tests/acceptance/test_push.py tests/integ
 ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_postgres_queries.py test_lease.py \
   test_views.py test_heroku_connect.py test_fivetran.py test_engines.py test_move.py test_move_refused.py test_retyped.py \
   test_users_objects.py test_restored.py test_logical_decoding.py)
-WORKERS = $(shell expr $$(nproc) + 1) # tests wait a good deal
+WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 # By the order of the directories: those that wait come first, and the many short ones fill the gaps at the end.
 SPREAD := --dist loadfile --no-loadscope-reorder
 
