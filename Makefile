@@ -24,7 +24,7 @@ ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py te
   test_views.py test_heroku_connect.py test_fivetran.py test_engines.py test_move.py test_move_refused.py test_retyped.py \
   test_users_objects.py test_restored.py test_logical_decoding.py)
 WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
-# By the order of the directories: those that wait come first, and the many short ones fill the gaps at the end.
+# Each file's tests by one worker, and files in the order of testpaths: by their size, those that wait came last.
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
