@@ -11,15 +11,15 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import ClassVar, Protocol
 
 import structlog
 
 from rtsd.core.instant import Millis
-from rtsd.errors import QuotaExhausted, SalesforceError, StorageAway, StorageFull
+from rtsd.errors import QuotaExhausted, RtsError, SalesforceError, StorageAway, StorageFull
 
 RETRY_S = 5.0
 """Seconds to pause after a step that Salesforce refused; doubled with every consecutive refusal ..."""
@@ -113,6 +113,18 @@ class Runner:
         self._refusals[service.name] = 0
         await self._observer.succeeded()
         return pause
+
+
+@contextmanager
+def the_expected_error_alone() -> Iterator[None]:
+    """Raise an RtsError in place of an exception group that has no others."""
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        expected, unexpected = failures.split(RtsError)
+        if unexpected is None and expected is not None:
+            raise expected.exceptions[0] from None
+        raise
 
 
 def retry_pause_s(refusals: int) -> float:

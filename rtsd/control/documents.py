@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -38,9 +39,13 @@ def find_object(catalog: Catalog, name: str) -> MirroredObject:
     """Return the mirrored object of that name. Raises NotFound, which lists the mirrored objects."""
     mirrored = catalog.find(name)
     if mirrored is None:
-        known = ", ".join(each.name for each in catalog)
-        raise NotFound(f"{name} is not mirrored here", f"mirrored are: {known}")
+        raise not_mirrored(name, [each.name for each in catalog])
     return mirrored
+
+
+def not_mirrored(name: str, known: Sequence[str]) -> NotFound:
+    """Return the error about an object that is not among the mirrored ones."""
+    return NotFound(f"{name} is not mirrored here", f"mirrored are: {', '.join(known)}")
 
 
 def object_of(request: web.Request, catalog: Catalog) -> MirroredObject:

@@ -19,9 +19,7 @@ from rtsd.store.engine import Lease
 from rtsd.store.requests import Answer, Request
 
 POLL_S = 0.1
-"""Seconds between two looks for an answer, or for requests while there are other nodes ..."""
-POLL_ALONE_S = 1.0
-"""... and for requests while there are none."""
+"""Seconds between two looks for an answer."""
 TAKEN_WITHIN_S = 5.0
 """Seconds within which a leader that is alive begins with a request."""
 
@@ -101,7 +99,7 @@ class ForwardedRequests(Service):
             task = asyncio.create_task(self._carry_out(request), name=f"request {request.path}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return POLL_S if self._lease.has_others else POLL_ALONE_S
+        return self._lease.look_every_s
 
     async def close(self) -> None:
         """End what is under way."""

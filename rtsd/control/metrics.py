@@ -53,8 +53,7 @@ class Metrics(Collector):
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a scrape, in the format it asks for."""
         self._status, self._rules = await self._views.status(), await self._rule_routes.listed()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        return exposition(self._registry, request)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that are not counted elsewhere."""
@@ -67,6 +66,12 @@ class Metrics(Collector):
             yield from _rules([*self._rules.rules, *self._rules.alerts])
             yield from _storage(self._status, self._engine)
             yield from _journal(self._feed.counters)
+
+
+def exposition(registry: CollectorRegistry, request: web.Request) -> web.Response:
+    """Render a registry in the format that a scrape asks for."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
 
 class MetricsListener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -12,7 +11,6 @@ from rtsd.control import protocol, wire
 from rtsd.control.documents import answer
 from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
-from rtsd.control.views import RECENT_S
 from rtsd.errors import LeaderAway
 from rtsd.services import Service
 from rtsd.store import journal
@@ -61,26 +59,16 @@ class LeadersStatus:
         self._lease = lease
         self._gateway = gateway
         self._started_at = started_at
-        self._recent: protocol.Status | None = None
-        self._recent_at = 0.0
-        self._turn = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
         return [web.get("/v1/status", self._answer)]
 
     async def _answer(self, _request: web.Request) -> web.Response:
-        return answer(await self.recent(max_age_s=0))
+        return answer(await self.status())
 
-    async def recent(self, *, max_age_s: float = RECENT_S) -> protocol.Status:
-        """Return a status at most so old, the same to all followers. Raises LeaderAway."""
-        async with self._turn:
-            now = asyncio.get_running_loop().time()
-            if self._recent is None or now - self._recent_at >= max_age_s:
-                self._recent, self._recent_at = await self._status(), now
-            return self._recent
-
-    async def _status(self) -> protocol.Status:
+    async def status(self) -> protocol.Status:
+        """Return the status as of now. Raises LeaderAway."""
         found = await self._forwarder.ask("GET", "/v1/status")
         if found.status != OK:
             raise LeaderAway(f"node {self._lease.leader} leads, and its status is an error: {found.status}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -14,6 +13,7 @@ from rtsd.control import protocol, wire
 from rtsd.control.change_documents import ChangeDocuments
 from rtsd.control.documents import is_on, whole_number
 from rtsd.control.feed import Feed, Follower
+from rtsd.control.recent_status import RecentStatus
 from rtsd.errors import UsageError
 from rtsd.fanout.changes import Changes
 from rtsd.store import journal
@@ -43,24 +43,17 @@ class EventQuery:
     """Whether only changes are wanted, as CloudEvents with values."""
 
 
-class RecentStatus(Protocol):
-    """What knows the status."""
-
-    async def recent(self, *, max_age_s: float = ...) -> protocol.Status:
-        """Return a status at most so old, by default new enough for a screen."""
-
-
 class EventStream:
     """Answers `GET /v1/events`."""
 
     def __init__(
-        self, feed: Feed, database: Database, shown: RecentStatus, object_named: Callable[[str], str]
+        self, feed: Feed, database: Database, status: RecentStatus, object_named: Callable[[str], str]
     ) -> None:
         """`object_named` returns the name of a mirrored object, or raises NotFound."""
         self._feed = feed
         self._database = database
         self._documents = ChangeDocuments(feed, database, Changes(database))
-        self._shown = shown
+        self._status = status
         self._object_named = object_named
 
     def routes(self) -> list[web.RouteDef]:
@@ -111,7 +104,7 @@ class EventStream:
     async def _follow(self, response: web.StreamResponse, query: EventQuery) -> None:
         """Send every entry from the snapshot on; with `after`, first those since then."""
         with self._feed.follow() as follower:
-            status = await self._shown.recent(max_age_s=0)
+            status = await self._status.get(max_age_s=0)
             await _write(response, [protocol.Snapshot(status=status)])
             sent = query.after if query.after is not None else status.last_seq
             sent = await self._backfill(response, query, sent)
@@ -141,12 +134,12 @@ class EventStream:
 
     async def _frames(self, response: web.StreamResponse, query: EventQuery) -> None:
         """Send at most `hz` frames a second, each with the newest rows; the others are only counted."""
-        shown = await self._shown.recent(max_age_s=0)
+        shown = await self._status.get(max_age_s=0)
         await _write(response, [protocol.Snapshot(status=shown)])
         seen, total = shown.last_seq, self._feed.total
         while True:
             await asyncio.sleep(1 / query.hz)
-            recent = await self._shown.recent()
+            recent = await self._status.get()
             changed = recent if recent is not shown and _differs(recent, shown) else None
             shown = recent
             if changed is None and self._feed.total == total:

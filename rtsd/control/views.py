@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rtsd import __version__
 from rtsd.control import protocol
@@ -29,8 +28,6 @@ from rtsd.sync.package import PackageWatch
 from rtsd.sync.privacy_change import Applied
 from rtsd.sync.reachability import Reachability
 
-RECENT_S = 1.0
-"""Age up to which a status is new enough for a screen."""
 PURPOSES = ("audit", "interval", "repair", "describe", "package")
 """Purposes of calls that are shown even if nothing was spent on them (contract section 5)."""
 
@@ -63,17 +60,6 @@ class Views:
     lease: Lease | None
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
-    _recent: protocol.Status | None = field(init=False, default=None)
-    _recent_at: float = field(init=False, default=0.0)
-    _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
-
-    async def recent(self, *, max_age_s: float = RECENT_S) -> protocol.Status:
-        """Return a status at most so old, the same to all followers; it never goes back in time."""
-        async with self._turn:
-            now = asyncio.get_running_loop().time()
-            if self._recent is None or now - self._recent_at >= max_age_s:
-                self._recent, self._recent_at = await self.status(), now
-            return self._recent
 
     async def status(self) -> protocol.Status:
         """Return the status as of now."""

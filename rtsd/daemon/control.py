@@ -18,6 +18,7 @@ from rtsd.control.overview import OverviewRoutes
 from rtsd.control.package import PackageOperations, PackageRoutes
 from rtsd.control.pricing import Pricing
 from rtsd.control.querying import QueryRoute
+from rtsd.control.recent_status import RecentStatus
 from rtsd.control.records import RecordRoutes
 from rtsd.control.reloading import ReloadRoute
 from rtsd.control.repairs import RepairRoutes
@@ -70,7 +71,12 @@ def control_routes(
     groups = (
         OverviewRoutes(views, database, now),
         NodesRoute(base.engine.lease),
-        EventStream(base.publisher.feed, database, views, lambda name: find_object(catalog, name).name),
+        EventStream(
+            base.publisher.feed,
+            database,
+            RecentStatus(views.status),
+            lambda name: find_object(catalog, name).name,
+        ),
         DeadLetterRoutes(database, letters),
         RecordRoutes(catalog, Explainer(database, client)),
         _audit_routes(base, readers, services, pricing),

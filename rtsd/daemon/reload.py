@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -31,50 +32,26 @@ FIXED_KEYS = {"gateway": ("listen", "public_url"), "push": ("channel", "endpoint
 log = structlog.get_logger("rtsd")
 
 
-class Reloader:
-    """Reads the configuration file again and passes new values to the parts that use them."""
+class Reloading(ABC):
+    """Reads the configuration file again, on a node that leads or stands by."""
 
-    def __init__(
-        self,
-        running: Config,
-        *,
-        keys: Keys,
-        rule_engine: RuleEngine,
-        schedule: CurrentSchedule,
-        windows: Windows,
-        fanout: Fanout,
-        ledger: StoredLedger,
-        services: Iterable[Service],
-        monotonic: Callable[[], Millis],
-    ) -> None:
-        self._running = running
+    def __init__(self, running: Config, keys: Keys, monotonic: Callable[[], Millis]) -> None:
+        self.running = running
         self._keys = keys
-        self._rule_engine = rule_engine
-        self._schedule = schedule
-        self._windows = windows
-        self._fanout = fanout
-        self._ledger = ledger
-        self._services = tuple(services)
         self._monotonic = monotonic
 
     def reload(self) -> protocol.Reloaded:
-        """Reload tokens, certificate, rules, streams, schedule and quota; return what needs a restart.
+        """Reload what can change without a restart; return what cannot.
 
         Raises ConfigError, in which case nothing has changed.
         """
-        config = load(self._running.path)
+        config = load(self.running.path)
+        fixed = changes_for_a_restart(self.running, config)
         fanout.require_extra(config)
         self._keys.replace_pair(config)
-        rules.replace(self._rule_engine, config)
+        self.use(config)
         conceal(secret.reveal() for secret in config.secrets())
         self._keys.hmac = config.hmac_keys
-        self._schedule.replace(schedule(config))
-        self._windows.lookback = config.sync.lookback
-        self._ledger.caps = caps(config)
-        self._fanout.replace(fanout.targets(config))
-        for service in self._services:
-            service.wake.set()
-        fixed = changes_for_a_restart(self._running, config)
         log.info("reloaded", needs_restart=",".join(fixed))
         return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in self._keys.hmac])
 
@@ -89,6 +66,45 @@ class Reloader:
             systemd.ready(f"not reloaded: {error.message} {'; '.join(mistakes)}")
         else:
             systemd.ready()
+
+    @abstractmethod
+    def use(self, config: Config) -> None:
+        """Take what counts now beside the secrets. Raises ConfigError, in which case nothing has changed."""
+
+
+class Reloader(Reloading):
+    """Passes new values to the parts of a node that leads."""
+
+    def __init__(
+        self,
+        running: Config,
+        *,
+        keys: Keys,
+        rule_engine: RuleEngine,
+        schedule: CurrentSchedule,
+        windows: Windows,
+        fanout: Fanout,
+        ledger: StoredLedger,
+        services: Iterable[Service],
+        monotonic: Callable[[], Millis],
+    ) -> None:
+        super().__init__(running, keys, monotonic)
+        self._rule_engine = rule_engine
+        self._schedule = schedule
+        self._windows = windows
+        self._fanout = fanout
+        self._ledger = ledger
+        self._services = tuple(services)
+
+    def use(self, config: Config) -> None:
+        """Take rules, streams, schedule and quota."""
+        rules.replace(self._rule_engine, config)
+        self._schedule.replace(schedule(config))
+        self._windows.lookback = config.sync.lookback
+        self._ledger.caps = caps(config)
+        self._fanout.replace(fanout.targets(config))
+        for service in self._services:
+            service.wake.set()
 
 
 def changes_for_a_restart(running: Config, config: Config) -> list[str]:

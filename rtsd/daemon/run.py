@@ -14,9 +14,9 @@ from rtsd import __version__, systemd
 from rtsd.config import Config
 from rtsd.daemon.compose import compose
 from rtsd.daemon.parts import Parts
-from rtsd.errors import RtsError
 from rtsd.logs import LoopFailures
 from rtsd.machine import Machine
+from rtsd.services import the_expected_error_alone
 
 log = structlog.get_logger("rtsd")
 
@@ -64,16 +64,11 @@ async def run(parts: Parts, stop: asyncio.Event) -> None:
         if parts.gateway is not None:
             await parts.gateway.stop()
 
-    try:
+    with the_expected_error_alone():
         # A task of its own: before Python 3.11.4 a group that fails leaves its task marked as cancelled,
         # and a time-out of the clean-up in that task would end it.
         running = parts.runner.run_all(tuple(parts.services), stop, drain)
         await asyncio.create_task(running, name="services")
-    except BaseExceptionGroup as failures:
-        expected, unexpected = failures.split(RtsError)
-        if unexpected is None and expected is not None:
-            raise expected.exceptions[0] from None
-        raise
 
 
 async def _unless(stop: asyncio.Event, building: Coroutine[None, None, Parts]) -> Parts | None:

@@ -10,30 +10,29 @@ from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
 from rtsd import systemd
-from rtsd.config import load
-from rtsd.control import protocol
+from rtsd.config import Config
+from rtsd.control.documents import not_mirrored
 from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
+from rtsd.control.metrics import exposition
 from rtsd.control.nodes import NodesRoute
 from rtsd.control.querying import QueryRoute
+from rtsd.control.recent_status import RecentStatus
 from rtsd.control.reloading import ReloadRoute
 from rtsd.control.standby import JournalTail, LeadersStatus
 from rtsd.control.stream import EventStream
 from rtsd.core.instant import to_iso
 from rtsd.core.payload import Push
 from rtsd.core.privacy import MaskedPush, masked_push
-from rtsd.core.signature import key_id
 from rtsd.daemon.front import Front
-from rtsd.daemon.reload import changes_for_a_restart, without_changes_for_a_restart
-from rtsd.errors import ConfigError, LeaderAway, NotFound, RtsError
+from rtsd.daemon.reload import Reloading, without_changes_for_a_restart
+from rtsd.errors import LeaderAway, RtsError
 from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import Backend, GatewayServer
-from rtsd.logs import conceal
 from rtsd.machine import Machine
-from rtsd.services import Service, repeat
+from rtsd.services import Service, repeat, the_expected_error_alone
 from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Lease
@@ -73,14 +72,13 @@ async def standing_by(front: Front, engine: Engine, lease: Lease, machine: Machi
             yield
             return
         inbox = await engine.open_inbox(database)
-        async with inbox.file:
-            await inbox.restore()
-            async with _running(await _open(_Parts(front, engine, lease, machine, database, inbox))):
-                systemd.ready(f"standing by; {lease.leader} leads")
-                await lease.acquire()
-                yield
-                while await inbox.commit():
-                    pass
+        services = await _open(_Parts(front, engine, lease, machine, database, inbox))
+        async with inbox.file, _running(services):
+            systemd.ready(f"standing by; {lease.leader} leads")
+            await lease.acquire()
+            yield
+            while await inbox.commit():
+                pass
 
 
 @asynccontextmanager
@@ -103,16 +101,20 @@ async def _open(parts: _Parts) -> Sequence[Service]:
     reloader = StandbyReloader(front, parts.machine)
     groups = (
         status,
-        EventStream(feed, database, status, lambda name: _mirrored(front, name)),
+        EventStream(feed, database, RecentStatus(status.status), lambda name: _mirrored(front, name)),
         NodesRoute(lease),
         QueryRoute(parts.engine.answers()),
         ReloadRoute(reloader.reload, _log),
     )
     own = [route for group in groups for route in group.routes()]
-    metrics = _Metrics(front)
-    await front.control.serve([*own, web.get("/metrics", metrics.answer), *forwarder.routes()])
+
+    async def metrics(request: web.Request) -> web.Response:
+        """Answer with those of this node; the leader has those of the mirror."""
+        return exposition(front.registry, request)
+
+    await front.control.serve([*own, web.get("/metrics", metrics), *forwarder.routes()])
     if front.metrics is not None:
-        front.metrics.answer = metrics.answer
+        front.metrics.answer = metrics
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.on_signal)
     return parts.inbox, JournalTail(database, feed), StandbyGateway(parts)
 
@@ -179,70 +181,36 @@ class StandbyGateway(Service):
         return Backend(intake, self._rejections.count, lambda: self._inbox.file.failure)
 
 
-class StandbyReloader:
-    """Reads the configuration again: secrets and the certificate count at once, the rest once it leads."""
+class StandbyReloader(Reloading):
+    """Takes secrets and the certificate at once, and the rest once this node leads."""
 
     def __init__(self, front: Front, machine: Machine) -> None:
-        self._front = front
-        self._machine = machine
-
-    def reload(self) -> protocol.Reloaded:
-        """Reload; return the changes that need a restart. Raises ConfigError; then nothing has changed."""
-        front = self._front
-        config = load(front.config.path)
-        front.keys.replace_pair(config)
-        conceal(secret.reveal() for secret in config.secrets())
-        front.keys.hmac = config.hmac_keys
-        fixed = changes_for_a_restart(front.config, config)
-        front.config = without_changes_for_a_restart(front.config, config)
-        log.info("reloaded", needs_restart=",".join(fixed))
-        return protocol.Reloaded(needs_restart=fixed, token_ids=[key_id(key) for key in front.keys.hmac])
-
-    def on_signal(self) -> None:
-        """Reload on SIGHUP; log a configuration with mistakes and keep the current one."""
-        systemd.reloading(self._machine.monotonic())
-        try:
-            self.reload()
-        except RtsError as error:
-            mistakes = error.mistakes if isinstance(error, ConfigError) else ()
-            log.warning("not reloaded", message=str(error), mistakes="; ".join(mistakes))
-        systemd.ready()
-
-
-class _Metrics:
-    """The metrics of this node; the leader has those of the mirror."""
-
-    def __init__(self, front: Front) -> None:
+        super().__init__(front.config, front.keys, machine.monotonic)
         self._front = front
 
-    async def answer(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._front.registry), headers={"Content-Type": content_type})
+    def use(self, config: Config) -> None:
+        """Keep what counts once this node leads."""
+        self.running = self._front.config = without_changes_for_a_restart(self.running, config)
 
 
 @asynccontextmanager
 async def _running(services: Sequence[Service]) -> AsyncIterator[None]:
     """Run services while the block runs. Raises the RtsError of one that failed."""
-    try:
+    with the_expected_error_alone():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(repeat(each, each.step), name=each.name) for each in services]
             yield
             for task in tasks:
                 task.cancel()
-    except BaseExceptionGroup as failures:
-        expected, unexpected = failures.split(RtsError)
-        if unexpected is None and expected is not None:
-            raise expected.exceptions[0] from None
-        raise
 
 
 def _mirrored(front: Front, name: str) -> str:
     """Return the name of a mirrored object as it is configured. Raises NotFound."""
     known = [section.name for section in front.config.objects]
-    for found in known:
-        if found.lower() == name.lower():
-            return found
-    raise NotFound(f"{name} is not mirrored here", f"mirrored are: {', '.join(known)}")
+    found = next((each for each in known if each.lower() == name.lower()), None)
+    if found is None:
+        raise not_mirrored(name, known)
+    return found
 
 
 def _leave_to_leader(*_push: object) -> None:

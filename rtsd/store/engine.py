@@ -44,6 +44,9 @@ class Stopped(Exception):
     """The copy ended at the request of `Progress.stop`."""
 
 
+LOOK_EVERY_S, LOOK_ALONE_S = 0.1, 1.0
+
+
 class Lease(Service):
     """What a node holds while it leads, as a service that renews it."""
 
@@ -51,6 +54,11 @@ class Lease(Service):
     """The name of the node that leads, as far as this one knows."""
     has_others = False
     """Whether other nodes were alive at the last renewal."""
+
+    @property
+    def look_every_s(self) -> float:
+        """Seconds between two looks for what other nodes have for the leader."""
+        return LOOK_EVERY_S if self.has_others else LOOK_ALONE_S
 
     @property
     @abstractmethod

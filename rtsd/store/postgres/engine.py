@@ -21,7 +21,7 @@ from rtsd.store.postgres import moving
 from rtsd.store.postgres.answers import PostgresAnswers
 from rtsd.store.postgres.database import PostgresDatabase, Reader
 from rtsd.store.postgres.dialect import Postgres
-from rtsd.store.postgres.errors import first_line, store_error
+from rtsd.store.postgres.errors import first_line
 from rtsd.store.postgres.inbox_table import InboxTable
 from rtsd.store.postgres.lease import RowLease
 from rtsd.store.postgres.server import Connection, Server
@@ -61,15 +61,12 @@ class PostgresEngine(Engine):
 
     async def exists(self) -> bool:
         """Whether rtsd's tables are there; waits for the server. Raises StoreError."""
-        connection = await self._patiently_connected()
-        try:
+        async with self._patiently_connected() as connection:
             return await self._tables.version(connection) > 0
-        finally:
-            await connection.close()
 
     async def check(self, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:
         """Require a server that lets rtsd in, with no newer tables, and none of others where its own come."""
-        async with self._connected() as connection:
+        async with self._server.connected() as connection:
             await self._server.require_usable(connection)
             await self._tables.version(connection)
         reader = Reader(self._server, self._dialect, Translation(self._internal))
@@ -102,7 +99,7 @@ class PostgresEngine(Engine):
     @asynccontextmanager
     async def peek(self) -> AsyncIterator[Queries | None]:
         """Read the mirror, if there is one. Raises StoreError, also if the server does not answer."""
-        async with self._connected() as connection:
+        async with self._server.connected() as connection:
             exists = await self._tables.version(connection) > 0
         if not exists:
             yield None
@@ -148,33 +145,28 @@ class PostgresEngine(Engine):
         return iter(())
 
     async def _migrate(self) -> None:
-        connection = await self._patiently_connected()
-        try:
+        async with self._patiently_connected() as connection:
             await self._tables.migrate(connection)
-        finally:
-            await connection.close()
 
     def _database(self) -> PostgresDatabase:
         return PostgresDatabase(self._server, self._dialect, self._internal)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        """Connect at once. Raises StoreError."""
+    async def _patiently_connected(self) -> AsyncIterator[Connection]:
+        """Connect for a block, to a server that is waited for if it cannot be reached. Raises StoreError."""
+        connection = await self._awaited()
         try:
-            connection = await self._server.connect()
-        except psycopg.Error as error:
-            raise self._server.refusal(error) or store_error(error, self.name) from error
-        try:
+            await self._server.require_usable(connection)
             yield connection
         finally:
             await connection.close()
 
-    async def _patiently_connected(self) -> Connection:
+    async def _awaited(self) -> Connection:
         """Connect; wait for a server that cannot be reached yet. Raises StoreError if that won't help."""
         said = ""
         while True:
             try:
-                connection = await self._server.connect()
+                return await self._server.connect()
             except psycopg.Error as error:
                 if refusal := self._server.refusal(error):
                     raise refusal from error
@@ -182,10 +174,3 @@ class PostgresEngine(Engine):
                     log.warning("waiting for the database", database=self.name, reason=reason)
                     said = reason
                 await asyncio.sleep(RETRY_S)
-                continue
-            try:
-                await self._server.require_usable(connection)
-            except BaseException:
-                await connection.close()
-                raise
-            return connection

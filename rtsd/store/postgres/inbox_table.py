@@ -12,14 +12,9 @@ from functools import partial
 from rtsd.errors import StorageAway
 from rtsd.store import held, pushes
 from rtsd.store.database import Database, Tx
-from rtsd.store.engine import Lease
+from rtsd.store.engine import LOOK_ALONE_S, Lease
 from rtsd.store.inbox import Arrival, Inbox
 from rtsd.store.pushes import Entry
-
-POLL_S = 0.1
-"""Seconds between two looks for pushes that other nodes took ..."""
-POLL_ALONE_S = 1.0
-"""... and while there are none."""
 
 
 class InboxTable(Inbox):
@@ -71,11 +66,11 @@ class InboxTable(Inbox):
             ((pending,),) = await self.file.fetch("SELECT COUNT(*) FROM _rts_inbox")
         except StorageAway as error:  # an own push, which may come at any time, must not wait
             self.file.failure = self.file.failure or error.message
-            return POLL_ALONE_S
+            return LOOK_ALONE_S
         self.pending = pending
         if pending:
             self.arrived.set()
-        return POLL_S if self._lease.has_others else POLL_ALONE_S
+        return self._lease.look_every_s
 
     def _were_added(self, added: Sequence[Arrival]) -> None:
         super()._were_added(added)

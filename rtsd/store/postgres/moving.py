@@ -28,6 +28,7 @@ _SNAPSHOT = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0;"
     " SET LOCAL statement_timeout = 0"
 )
+_APPLICATION = "rtsd move"
 _NUMBERED = (
     "SELECT c.relname::text, pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname),"
     " a.attname)::text FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
@@ -199,7 +200,7 @@ async def target(
     server: Server, dialect: Postgres, internal_schema: str, origin: str
 ) -> AsyncIterator[PostgresTarget]:
     """Create the tables, marked as unfinished. Raises StoreError, or Conflict if there is a mirror."""
-    async with _connected(server) as connection:
+    async with server.connected(application=_APPLICATION) as connection:
         await server.require_usable(connection)
         await Tables(server, dialect.schema, internal_schema).create_marked(connection, origin)
     created = PostgresTarget(server, dialect, internal_schema)
@@ -210,22 +211,9 @@ async def target(
 
 
 @asynccontextmanager
-async def _connected(server: Server) -> AsyncIterator[Connection]:
-    """Connect at once. Raises StoreError."""
-    try:
-        connection = await server.connect(application="rtsd move")
-    except psycopg.Error as error:
-        raise server.refusal(error) or store_error(error, server.name) from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
 async def _reading(server: Server, dialect: Postgres, internal_schema: str) -> AsyncIterator[PostgresSource]:
     """Read both schemas as they are at one moment."""
-    async with _connected(server) as connection:
+    async with server.connected(application=_APPLICATION) as connection:
         try:
             await connection.execute(_SNAPSHOT)
         except psycopg.Error as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -72,6 +73,18 @@ class Server:
         )
         adapters.register(connection)
         return connection
+
+    @asynccontextmanager
+    async def connected(self, *, application: str = "rtsd") -> AsyncIterator[Connection]:
+        """Connect for the time of a block. Raises StoreError."""
+        try:
+            connection = await self.connect(application=application)
+        except psycopg.Error as error:
+            raise self.refusal(error) or store_error(error, self.name) from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def require_usable(self, connection: Connection) -> None:
         """Require a server that a mirror can be written to. Raises StoreError."""

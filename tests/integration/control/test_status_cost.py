@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rtsd.control.protocol import Status
-from rtsd.control.views import Views
+from rtsd.store import objects
+from rtsd.store.database import Database
 from tests.support.inprocess.control import Socket
 from tests.support.mirror import sqlite_only
 
@@ -54,14 +54,14 @@ async def test_a_status_scans_no_table(socket: Socket, monkeypatch: pytest.Monke
 async def test_followers_share_one_status(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight dashboards cost one computation a second, besides the one that each begins with."""
     computed = 0
-    status = Views.status
+    row_counts = objects.row_counts  # which every status asks for
 
-    async def counting(self: Views) -> Status:
+    async def counting(database: Database) -> dict[str, int]:
         nonlocal computed
         computed += 1
-        return await status(self)
+        return await row_counts(database)
 
-    monkeypatch.setattr(Views, "status", counting)
+    monkeypatch.setattr(objects, "row_counts", counting)
     async with AsyncExitStack() as stack:
         feeds = [
             await stack.enter_async_context(socket.following("/v1/events?follow=1&hz=20")) for _ in range(8)
