@@ -7,31 +7,17 @@ import hashlib
 import json
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.command import rtsd
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import PII, Rig, standing
 
 ENOUGH = 200
 """Answered pushes before the backup is asked for."""
-
-
-async def rtsd(*arguments: str) -> tuple[int, str, str]:
-    """Run the command line; return exit status, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "rtsd",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 def rows_of(path: Path, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:

@@ -60,7 +60,7 @@ def test_the_demo_ends_equal(tmp_path: Path, channel: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(postgres.binaries() is None, reason=postgres.MISSING)
+@postgres.NEEDED
 def test_the_demo_ends_equal_in_a_database(tmp_path: Path) -> None:
     """The same with the mirror in PostgreSQL; a second time it is refused, as its org is gone."""
     with postgres.cluster("-F") as url:

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests.support import postgres
+from tests.support.processes.command import rtsd
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.nodes import Nodes
 from tests.support.processes.rig import Rig, standing
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-)
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A cluster of one's own."""
-    with postgres.cluster("-F") as found:
-        yield found
-
-
-async def rtsd(*words: object) -> tuple[int, str, str]:
-    """Run a command to its end; return status, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "rtsd",
-        *map(str, words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return await process.wait(), out.decode(), err.decode()
+pytestmark = postgres.NEEDED
 
 
 async def loaded(rig: Rig) -> Daemon:

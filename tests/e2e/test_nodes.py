@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import psycopg
-import pytest
 
 from rtsd.control import protocol
 from tests.support import postgres
@@ -15,20 +14,11 @@ from tests.support.processes.nodes import Nodes
 from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-)
+pytestmark = postgres.NEEDED
 TAKE_OVER_S = 15.0
 """Contract section 9."""
 AFTER_STOP_S = 5.0
 RATE = 20
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A cluster of one's own."""
-    with postgres.cluster() as found:
-        yield found
 
 
 async def test_a_node_takes_over(url: str, measured: Callable[[str], None]) -> None:

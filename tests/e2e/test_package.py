@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.processes.command import Ended, rtsd
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import Rig, standing
 from tests.support.waiting import eventually
@@ -18,14 +17,6 @@ from tests.support.waiting import eventually
 RECOGNISED_S = 30.0
 PUSHED_S = 60.0
 """From the beginning of `rtsd package deploy` (contract section 6)."""
-
-
-class Ended(NamedTuple):
-    """A command that has ended."""
-
-    status: int
-    out: str
-    err: str
 
 
 class Scene(NamedTuple):
@@ -36,13 +27,7 @@ class Scene(NamedTuple):
 
     async def rtsd(self, *words: str) -> Ended:
         """Run `rtsd package …` with the daemon's configuration."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "rtsd", "package", *words, "-c", str(self.rig.config)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return Ended(process.returncode or 0, out.decode(), err.decode())
+        return await rtsd("package", *words, "-c", self.rig.config)
 
     async def edit(self, title: str) -> str:
         """Change one contact in the org; returns its id."""

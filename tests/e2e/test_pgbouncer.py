@@ -19,9 +19,7 @@ from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
 pytestmark = [
-    pytest.mark.skipif(
-        postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-    ),
+    postgres.NEEDED,
     pytest.mark.skipif(pgbouncer.program() is None, reason=pgbouncer.MISSING),
 ]
 POOL = 5

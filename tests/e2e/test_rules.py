@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from aiohttp import web
 
 from rtsd.core.signature import sign
 from tests.support.processes.barrage import OBJECT, Barrage
+from tests.support.processes.command import said
 from tests.support.processes.rig import Rig, standing
 from tests.support.waiting import eventually
 
@@ -127,11 +127,11 @@ async def test_rules_follow_a_reload_and_the_command_line_shows_them() -> None:
         barrage = await Barrage.of(rig)
         await barrage.fire(lambda: None, when=bool, count=10)
         await eventually(lambda: len(receiver.events) == 10, "the rule fires")
-        out = await verb(rig, "rules")
+        out = await said(rig.socket, "rules")
         assert "watch" in out
         assert "/hook" in out
         assert SECRET not in out
-        out = await verb(rig, "rules", "test", "watch", "--since", "1h")
+        out = await said(rig.socket, "rules", "test", "watch", "--since", "1h")
         assert "would have fired for 10 of 10 changes" in out
         rig.config.write_text(rig.config.read_text().replace("LastName IS", "LastNam IS"))
         daemon.process.send_signal(signal.SIGHUP)
@@ -140,18 +140,5 @@ async def test_rules_follow_a_reload_and_the_command_line_shows_them() -> None:
         await daemon.terminate()
         refused = await rig.launch()
         assert await refused.process.wait() == 2
-        await verb(rig, "check", "-c", str(rig.config), status=2)
+        await said(rig.socket, "check", "-c", str(rig.config), status=2)
         assert SECRET not in rig.log.read_text()
-
-
-async def verb(rig: Rig, *arguments: str, status: int = 0) -> str:
-    """Run `rtsd` and return what it prints; it must end with `status`."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "rtsd", *arguments),
-        env={**os.environ, "RTSD_SOCKET": str(rig.socket)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode == status, err.decode()
-    return out.decode()

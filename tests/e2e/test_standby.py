@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,23 +14,15 @@ from rtsd.core.instant import from_iso
 from rtsd.core.percentile import percentiles
 from rtsd.errors import LeaderAway, NotFound
 from tests.support import postgres
+from tests.support.processes.command import said
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.nodes import Nodes
 from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-)
+pytestmark = postgres.NEEDED
 RATE = 20
 FEED_MS = 500
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A cluster of one's own."""
-    with postgres.cluster() as found:
-        yield found
 
 
 @asynccontextmanager
@@ -103,7 +94,7 @@ async def test_what_operators_want_of_it(url: str) -> None:
         told = await _refusal(other)
         assert told == await _refusal(leader)
         assert "Nobody is not mirrored here" in told
-        assert "b stands by; a leads since" in await _said(nodes, "b", "status")
+        assert "b stands by; a leads since" in await said(nodes.rig.place / "b" / "s", "status")
 
 
 async def test_without_a_leader_it_says_so_and_takes_pushes(url: str) -> None:
@@ -134,7 +125,7 @@ async def test_with_other_objects_it_takes_no_pushes(url: str) -> None:
         await nodes.launch("b", 'exclude = ["Phone"]')
         await eventually(lambda: _differing(nodes), "b differs")
         assert not await nodes.commits("b")
-        assert "stands by, with other objects" in await _said(nodes, "a", "nodes")
+        assert "stands by, with other objects" in await said(nodes.rig.place / "a" / "s", "nodes")
 
 
 async def test_a_database_that_is_not_there_yet(url: str) -> None:
@@ -168,15 +159,6 @@ async def _lateness(daemon: Daemon, after: int, number: int) -> list[int]:
                 if len(late) == number:
                     break
     return late
-
-
-async def _said(nodes: Nodes, name: str, verb: str) -> str:
-    """What a verb prints at a node."""
-    command = (sys.executable, "-m", "rtsd", verb, "--socket", str(nodes.rig.place / name / "s"))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
 
 
 async def _refusal(daemon: Daemon) -> str:

@@ -7,7 +7,6 @@ import itertools
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from rtsd.core.percentile import percentiles
 from tests.support import nats, postgres
 from tests.support.nats import Message, Server
 from tests.support.processes.barrage import READ_AT
+from tests.support.processes.command import said
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.nodes import Nodes
 from tests.support.processes.rig import PII, TOKEN, Rig, standing
@@ -320,17 +320,17 @@ async def test_streams_follow_a_reload_and_the_command_line_shows_them() -> None
             return streams[0].error if streams else None
 
         assert "there is no stream rts" in await eventually(failing, "the missing stream is told")
-        assert "there is no stream rts" in await verb(rig, "status")
-        out = await verb(rig, "check", "-c", str(rig.config), status=1)
+        assert "there is no stream rts" in await said(rig.socket, "status")
+        out = await said(rig.socket, "check", "-c", str(rig.config), status=1)
         assert "there is no stream rts" in out
         await server.add()
         await published(rig.daemons[-1])
         messages = await server.messages()
         judge(applied(rig), messages)
-        lines = (await verb(rig, "events", "--format", "cloudevents")).splitlines()
+        lines = (await said(rig.socket, "events", "--format", "cloudevents")).splitlines()
         printed = [msgspec.json.decode(line) for line in lines]
         assert printed == sorted((message.document for message in messages), key=lambda each: int(each["id"]))
-        lines = (await verb(rig, *FOLLOWED, "--after", printed[4]["id"], "--limit", "3")).splitlines()
+        lines = (await said(rig.socket, *FOLLOWED, "--after", printed[4]["id"], "--limit", "3")).splitlines()
         assert [msgspec.json.decode(line) for line in lines] == printed[5:8]
         rig.config.write_text(before)
         daemon.process.send_signal(signal.SIGHUP)
@@ -360,16 +360,3 @@ async def _has_begun(daemon: Daemon) -> bool:
 
 async def _has_none(rig: Rig) -> bool:
     return not (await rig.daemons[-1].status()).streams
-
-
-async def verb(rig: Rig, *arguments: str, status: int = 0) -> str:
-    """Run `rtsd` and return what it prints; it must end with `status`."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "rtsd", *arguments),
-        env={**os.environ, "RTSD_SOCKET": str(rig.socket)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode == status, (out + err).decode()
-    return out.decode()

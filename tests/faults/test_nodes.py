@@ -26,9 +26,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-    ),
+    postgres.NEEDED,
 ]
 NAMES = ("a", "b", "c")
 RATE = 500

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
@@ -39,6 +40,10 @@ def binaries() -> Path | None:
     for pattern in _BIN:
         found += [place for place in Path("/").glob(pattern[1:]) if (place / "initdb").exists()]
     return max(found, key=str, default=None)
+
+
+NEEDED = pytest.mark.skipif(binaries() is None, reason=MISSING)
+"""Marks what cannot be tested without it."""
 
 
 @contextmanager

@@ -68,12 +68,6 @@ def put_back(copy: Path, path: Path) -> None:
     shutil.copy(copy, path)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the mirror is."""
-    return tmp_path / "mirror.db"
-
-
 async def test_what_is_applied_and_still_in_the_inbox_is_not_applied_again(path: Path) -> None:
     """Killed between the two transactions: the mirror says how far it came."""
     async with opened(path) as (database, box):

@@ -15,9 +15,7 @@ from rtsd.store.postgres.engine import PostgresEngine
 from rtsd.store.postgres.server import Server
 from tests.support import postgres
 
-pytestmark = pytest.mark.skipif(
-    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-)
+pytestmark = postgres.NEEDED
 
 
 @pytest.fixture(scope="module")

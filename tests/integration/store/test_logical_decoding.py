@@ -13,9 +13,7 @@ from rtsd.store.postgres.server import Server
 from tests.support import postgres
 from tests.support.life import Step, living, record_id
 
-pytestmark = pytest.mark.skipif(
-    postgres.binaries() is None, reason="PostgreSQL is not installed: apt-get install postgresql"
-)
+pytestmark = postgres.NEEDED
 EMPTY = dict.fromkeys(
     ("Text__c", "Boolean__c", "Int__c", "Real__c", "Date__c", "Datetime__c", "Time__c", "Order", "a\"b'c")
 )

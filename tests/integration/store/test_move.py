@@ -49,12 +49,6 @@ from tests.support.moved import LIVE, POSITION, ROW, content, digests, make, mov
 from tests.support.postgres import PostgresMirror
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a mirror is, or comes."""
-    return tmp_path / "mirror.db"
-
-
 async def test_there_and_back_yields_the_same_content(path: Path, place: PostgresMirror) -> None:
     """Rows, deleted records, journal, held and waiting pushes, ids, outbox, ledger, quota, checksums."""
     await make(SqliteEngine(path), applied=2)

@@ -34,12 +34,6 @@ from tests.support.moved import digests, make, moved, opened
 from tests.support.postgres import PostgresMirror
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a mirror is, or comes."""
-    return tmp_path / "mirror.db"
-
-
 async def test_a_running_rtsd_is_in_the_way(path: Path, place: PostgresMirror) -> None:
     """On either engine, as a source and as a target; nothing is made beside it."""
     there = place.engine()

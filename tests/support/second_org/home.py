@@ -17,22 +17,10 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.processes.command import Ended, rtsd
 from tests.support.second_org.org import CLIENT_ID, CLIENT_SECRET, Org
 
 TOKEN = "second-push-token-55d2f1c04c0f"
-
-
-@dataclass
-class Ended:
-    """A verb that has ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """What it printed, as JSON."""
-        return json.loads(self.out)
 
 
 @dataclass
@@ -112,13 +100,7 @@ class Home:
     async def verb(self, *words: str, config: bool = False) -> Ended:
         """Run a verb of rtsd."""
         where = ("-c", str(self.place / "rtsd.toml")) if config else ("--socket", str(self.place / "s"))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "rtsd", *words, *where),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return Ended(process.returncode or 0, out.decode(), err.decode())
+        return await rtsd(*words, *where)
 
     def control(self) -> aiohttp.ClientSession:
         """Return a session to the control socket, as curl would have it."""
