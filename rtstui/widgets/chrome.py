@@ -68,6 +68,9 @@ class TopBar(Panel):
                 else "no push yet"
             )
             facts += [(rate, ""), (push if state.live else f"push {UNKNOWN}", "")]
+            if (node := state.status.node) is not None:
+                leads = f"{node.leader_name} leads"
+                facts.append((leads if node.leader else f"{node.name} stands by, {leads}", "dim"))
             if state.status.org.user and width >= 150:
                 facts.append((f"as {state.status.org.user}", "dim"))
             if width >= 130:
@@ -93,11 +96,7 @@ def _facts(status: Status, *, live: bool) -> list[Span]:
     mode = mode_sign(status.mode)
     name = status.org.name or status.org.id or "org not known yet"
     sandbox = " (sandbox)" if status.org.sandbox else ""
-    facts = [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
-    if (node := status.node) is not None:
-        leads = f"{node.leader_name} leads"
-        facts.append((leads if node.leader else f"{node.name} stands by, {leads}", "dim"))
-    return facts
+    return [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
 
 
 class Tabs(Panel):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from rtsd.control.protocol import Event
+from rtsd.control.protocol import Event, Node
 from rtstui.app import RtsTui
 from rtstui.screens.dialogs import Confirm
 from rtstui.widgets.chrome import VIEWS, Tabs
@@ -237,6 +237,18 @@ async def test_every_view_stands_at_every_size() -> None:
                 await pilot.pause()
                 await until(lambda: "connected" in text(app).splitlines()[0], pilot)
                 assert "failed" not in text(app), (key, size)
+
+
+async def test_a_node_says_who_leads_where_there_is_room() -> None:
+    """A narrow screen keeps the rate and the age of the last push instead."""
+    status = live()
+    status.node = Node(name="db-2.example", leader=False, leader_name="db-1.example", epoch=7, since="")
+    app = still_app(filled(status))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await until(lambda: "db-2.example stands by, db-1.example leads" in text(app).splitlines()[0], pilot)
+        await pilot.resize_terminal(80, 24)
+        await until(lambda: "ev/s" in text(app).splitlines()[0], pilot)
+        assert "stands by" not in text(app).splitlines()[0]
 
 
 def left_open(app: RtsTui) -> tuple[int, int, int]:
