@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -92,7 +92,17 @@ def main(
     if screenshot is not None:
         sys.exit(_picture(app, Path(screenshot), size))
     app.run(mouse=mouse)
-    sys.exit(app.return_code or 0)
+    leave(app.return_code or 0)
+
+
+def leave(status: int) -> NoReturn:
+    """Exit with a status; Python would make it 120 if a dead terminal did not take all of the text."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
 
 
 @main.command()

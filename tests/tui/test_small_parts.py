@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -238,3 +241,16 @@ def test_answers_are_bounded_and_renewed_by_kind() -> None:
     assert kept.requested_at == NOW
     cache.expire("record")
     assert kept.requested_at is None
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_dead_terminal_does_not_change_the_exit_status(stream: str) -> None:
+    """What it did not take is given up."""
+    script = f"import sys; from rtstui.__main__ import leave; sys.{stream}.write('unwritten'); leave(129)"
+    read, write = os.pipe()
+    os.close(read)
+    out, err = (write, None) if stream == "stdout" else (None, write)
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}
+    ended = subprocess.run([sys.executable, "-c", script], check=False, stdout=out, stderr=err, env=env)
+    os.close(write)
+    assert ended.returncode == 129
