@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.postgres import not_as_root
+
 MISSING = "PgBouncer is not installed; get it with: apt-get install pgbouncer"
 """Why tests on it are skipped."""
 START_S = 20.0
@@ -35,11 +37,11 @@ def bouncing(url: str, pool: int) -> Iterator[str]:
     place = Path(tempfile.mkdtemp(prefix="rtspb"))
     configuration = place / "pgbouncer.ini"
     _write(configuration, str(conninfo_to_dict(url)["host"]), pool)
-    user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
-    if user:  # it refuses to run as root
+    other = not_as_root()
+    if other:
         for path in (place, configuration):
-            shutil.chown(path, "postgres")
-    process = subprocess.Popen([*user, found, "-q", str(configuration)])
+            shutil.chown(path, other["user"])
+    process = subprocess.Popen([found, "-q", str(configuration)], **other)
     bounced = f"postgresql:///mirrors?host={place}&port=6432&user=rts"
     try:
         _wait_for(bounced)

@@ -118,15 +118,19 @@ def _stop(place: Path) -> None:
     _run("pg_ctl", "-D", place / "data", "-m", "immediate", "stop")
 
 
+def not_as_root() -> dict[str, Any]:
+    """Return what has a program, which refuses to run as root, run as the user postgres instead."""
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+
+
 def _run(program: str, *arguments: object) -> None:
     """Run one of PostgreSQL's programs, not as root, which it refuses."""
     programs = binaries()
     assert programs is not None, "PostgreSQL is not installed"
-    user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
     found = programs / program  # a client may have a place of its own
     path = found if found.exists() else shutil.which(program)
-    command = [str(word) for word in (*user, path, *arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    command = [str(word) for word in (path, *arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, **not_as_root())
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
