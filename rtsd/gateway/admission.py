@@ -16,7 +16,7 @@ import msgspec
 
 from rtsd.store.inbox import MAX_WAITING
 
-TARGET_S = 0.3
+TARGET_S = 0.2
 WINDOW_S = 0.5
 """The time over which answers are counted: one commit answers up to 256 pushes at once."""
 LEAST, INITIAL = 64, 400

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from aiohttp import ClientPayloadError, http, web
+from aiohttp import ClientPayloadError, StreamReader, http, web
 
 from rtsd.core.payload import MAX_DOCUMENT
 from rtsd.errors import CannotCommit, MalformedPush, PushTimedOut, PushTooLarge
@@ -25,28 +23,40 @@ class BodyReader:
     def __init__(self) -> None:
         self._held = 0
 
-    @asynccontextmanager
-    async def read(self, request: web.Request) -> AsyncIterator[bytes]:
-        """Read the complete body; its memory counts until the block ends.
+    async def read(self, request: web.Request) -> bytes:
+        """Read the complete body; its memory counts until it is released.
 
-        Raises PushTooLarge, PushTimedOut, MalformedPush and CannotCommit.
+        Raises PushTooLarge, PushTimedOut, MalformedPush and CannotCommit; then there is nothing to release.
         """
         if request.content_length is not None and request.content_length > MAX_DOCUMENT:
             raise _too_large()
+        try:
+            if request.content.is_eof():  # it came with its headers: no timer is needed
+                body = request.content.read_nowait()
+                self._count(len(body), 0)
+                return body
+            async with asyncio.timeout(DEADLINE_S):
+                return await self._read_parts(request.content)
+        except TimeoutError:
+            raise PushTimedOut(f"the body did not arrive within {DEADLINE_S:.0f} s") from None
+        except (ClientPayloadError, ConnectionError, http.HttpProcessingError, web.RequestPayloadError):
+            raise MalformedPush("the body does not match its headers") from None
+
+    def release(self, body: bytes) -> None:
+        """Stop counting a body's memory."""
+        if len(body) > SMALL:
+            self._held -= len(body)
+
+    async def _read_parts(self, content: StreamReader) -> bytes:
         body, counted = bytearray(), 0
         try:
-            try:
-                async with asyncio.timeout(DEADLINE_S):
-                    while chunk := await request.content.readany():
-                        body += chunk
-                        counted = self._count(len(body), counted)
-            except TimeoutError:
-                raise PushTimedOut(f"the body did not arrive within {DEADLINE_S:.0f} s") from None
-            except (ClientPayloadError, ConnectionError, http.HttpProcessingError, web.RequestPayloadError):
-                raise MalformedPush("the body does not match its headers") from None
-            yield bytes(body)
-        finally:
+            while chunk := await content.readany():
+                body += chunk
+                counted = self._count(len(body), counted)
+        except BaseException:
             self._held -= counted
+            raise
+        return bytes(body)
 
     def _count(self, size: int, counted: int) -> int:
         """Count a body that has grown to `size` bytes, `counted` of them so far; return the new count."""

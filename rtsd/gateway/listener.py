@@ -26,6 +26,9 @@ Those that are left in the kernel's queue wait unseen: a small number would hide
 """
 ACCEPT_PAUSE_S = 0.05
 """The pause before accepting again once descriptors have run out."""
+OVERLOAD_PAUSE_S = 0.03
+"""The pause after so many accepted connections during overload: senders that connect anew for every push
+would take the event loop's time. The kernel's queue holds those of half a second."""
 CLOSE_GRACE_S = 0.5
 """The time a stop waits for arriving requests and for handshakes."""
 
@@ -96,13 +99,18 @@ class Listener:
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     self._context.limiter.drop_oldest("descriptors")
-                    loop = asyncio.get_running_loop()
-                    loop.remove_reader(listening)
-                    loop.call_later(ACCEPT_PAUSE_S, self._watch, listening)
+                    self._rest(listening, ACCEPT_PAUSE_S)
                     return
                 continue  # the client disconnected before
             accepted.setblocking(False)
             self._lobby.enter(accepted)
+        if self._context.admission.full:
+            self._rest(listening, OVERLOAD_PAUSE_S)
+
+    def _rest(self, listening: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(seconds, self._watch, listening)
 
     def _let_in(self, accepted: socket.socket, first: bytes, admitted: bool) -> None:  # noqa: FBT001 - a callback
         connection = self._make(first, admitted)

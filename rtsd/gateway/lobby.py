@@ -10,6 +10,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
+from functools import partial
 
 from rtsd.gateway.admission import REFUSAL, is_whole
 from rtsd.gateway.connection import HEADERS_DEADLINE_S, ConnectionContext
@@ -17,6 +19,16 @@ from rtsd.gateway.connection import HEADERS_DEADLINE_S, ConnectionContext
 READ_SIZE = 64 * 1024
 """Bytes of the first read; larger pushes are refused once they have arrived."""
 SWEEP_EVERY_S = 0.5
+
+
+class Outcome(Enum):
+    """What became of a connection that was read."""
+
+    WAITS = auto()
+    REFUSED = auto()
+    """It stays, unread for a moment."""
+    LEFT = auto()
+    """It was let in or closed."""
 
 
 class Lobby:
@@ -39,10 +51,12 @@ class Lobby:
 
     def enter(self, accepted: socket.socket) -> None:
         """Take a new connection, without blocking; during overload its first bytes are there already."""
-        if self._serve(accepted):
+        outcome = self._serve(accepted)
+        if outcome is not Outcome.LEFT:
             loop = asyncio.get_running_loop()
             self._active_at[accepted] = loop.time()
-            loop.add_reader(accepted.fileno(), self._serve_again, accepted)
+            if outcome is Outcome.WAITS:
+                self._watch(accepted)
             self._context.limiter.enter(accepted, lambda: self._leave(accepted).close())
             self._sweeping = self._sweeping or loop.call_later(SWEEP_EVERY_S, self._sweep)
 
@@ -53,18 +67,26 @@ class Lobby:
         if self._sweeping is not None:
             self._sweeping.cancel()
 
-    def _serve_again(self, accepted: socket.socket) -> None:
-        if self._serve(accepted):
-            del self._active_at[accepted]
-            self._active_at[accepted] = asyncio.get_running_loop().time()
-            self._context.limiter.renew(accepted)
+    def _watch(self, accepted: socket.socket) -> None:
+        if accepted in self._active_at:
+            asyncio.get_running_loop().add_reader(accepted.fileno(), self._serve_again, accepted)
 
-    def _serve(self, accepted: socket.socket) -> bool:
-        """Refuse what a connection has sent, or let it in; return whether it stays."""
+    def _serve_again(self, accepted: socket.socket) -> None:
+        outcome = self._serve(accepted)
+        if outcome is not Outcome.LEFT:
+            loop = asyncio.get_running_loop()
+            del self._active_at[accepted]
+            self._active_at[accepted] = loop.time()
+            self._context.limiter.renew(accepted)
+        if outcome is Outcome.REFUSED:
+            loop.remove_reader(accepted.fileno())
+
+    def _serve(self, accepted: socket.socket) -> Outcome:
+        """Refuse what a connection has sent, or let it in."""
         try:
             data = accepted.recv(READ_SIZE, socket.MSG_PEEK if self._tls else 0)
         except BlockingIOError:
-            return True
+            return Outcome.WAITS
         except OSError:
             data = b""
         if not data:
@@ -78,17 +100,18 @@ class Lobby:
         else:
             self._context.admission.enter()
             self._let_in(self._leave(accepted), data, True)
-        return False
+        return Outcome.LEFT
 
-    def _refuse(self, accepted: socket.socket) -> bool:
-        """Refuse a push; return whether the connection stays."""
+    def _refuse(self, accepted: socket.socket) -> Outcome:
+        """Refuse a push, and leave the connection unread for a moment."""
         self._context.refused()
         if not self._tls:
             with suppress(OSError):  # the client is gone, or reads no responses
                 accepted.send(REFUSAL)
-                return True
+                self._context.pause.add(partial(self._watch, accepted))
+                return Outcome.REFUSED
         self._leave(accepted).close()
-        return False
+        return Outcome.LEFT
 
     def _leave(self, accepted: socket.socket) -> socket.socket:
         """Remove a connection, if it has entered."""

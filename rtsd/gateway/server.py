@@ -130,11 +130,14 @@ class GatewayServer:
         try:
             if request.headers.get("Content-Encoding"):
                 raise PushEncoded("the body has a Content-Encoding", "send it as it was signed")
-            async with self._body_reader.read(request) as body:
+            body = await self._body_reader.read(request)
+            try:
                 if not connection.of(request).admit():
                     raise CannotCommit("too many pushes at once", retry_after_s=RETRY_AFTER_S)
                 with meters.seconds.time():
                     push, fresh = await self._receive(request, body)
+            finally:
+                self._body_reader.release(body)
         except PushError as error:
             meters.pushes.labels(error.code).inc()
             self._log(self._rejected, error.code, started, status=error.http_status)

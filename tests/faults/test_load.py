@@ -73,7 +73,7 @@ async def test_a_minute_as_fast_as_it_goes(measured: Callable[[str], None]) -> N
         )
         assert set(barrage.answers) == {200}
         assert last[0] < first[0] * 1.2 + (16 << 20)
-        assert abs(last[1] - first[1]) < 8
+        assert last[1] < first[1] + 8
         assert max(sample[2] for sample in samples) < 64 << 20
         assert barrage.lost() == set()
 

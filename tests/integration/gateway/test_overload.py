@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -132,6 +133,39 @@ async def test_a_refused_connection_is_kept(rig: Rig) -> None:
         for number, client in enumerate((known, new)):
             await client.send(push(rig, f"again-{number}"))
             assert (await client.answer())[0] == 200
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_sender_that_does_not_wait_is_left_unread(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Else a few that come again at once would take the time of all; the second refusal comes after a pause."""
+    monkeypatch.setattr("rtsd.gateway.pause.PAUSE_S", 0.2)
+    async with clients(rig, 1) as (client,):
+        if known:
+            await client.send(push(rig, "first"))
+            assert (await client.answer())[0] == 200
+        async with full(rig):
+            begun = time.monotonic()
+            for name in ("second", "third"):
+                await client.send(push(rig, name))
+                assert (await client.answer())[0] == 503
+            assert time.monotonic() - begun >= 0.2
+
+
+async def test_new_connections_are_accepted_in_turns_during_overload(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that connects anew for each push gets no more of the time than one that stays."""
+    monkeypatch.setattr("rtsd.gateway.listener.ACCEPTS_PER_TURN", 1)
+    monkeypatch.setattr("rtsd.gateway.listener.OVERLOAD_PAUSE_S", 0.1)
+    async with full(rig):
+        begun = time.monotonic()
+        async with clients(rig, 3) as outside:
+            for client in outside:
+                await client.send(push(rig, "outside"))
+            assert [(await client.answer())[0] for client in outside] == [503] * 3
+        assert time.monotonic() - begun >= 0.2
 
 
 @pytest.mark.parametrize(
