@@ -27,7 +27,7 @@ Those that are left in the kernel's queue wait unseen: a small number would hide
 ACCEPT_PAUSE_S = 0.05
 """The pause before accepting again once descriptors have run out."""
 OVERLOAD_PAUSE_S = 0.03
-"""The pause after so many accepted connections during overload: senders that connect anew for every push
+"""The pause after so many accepted connections during overload: senders that connect for every push
 would take the event loop's time. The kernel's queue holds those of half a second."""
 CLOSE_GRACE_S = 0.5
 """The time a stop waits for arriving requests and for handshakes."""

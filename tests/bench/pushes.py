@@ -21,7 +21,6 @@ from tests.bench.report import Report, middle, ratio, rounded, spread
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.rig import TOKEN, Rig, standing
 
-FLOOR = 0.4
 CPU_US = 300
 """What a push may cost: verified, durable, applied."""
 OBJECT = "Contact"
@@ -155,9 +154,7 @@ def _report(ours: list[Fired], bare: list[Fired]) -> Report:
             )
         )
     share = ratio([salvo.rate for salvo in ours], [salvo.rate for salvo in bare])
-    report.notes.append(
-        f"ratio {share:.2f}; floor: {FLOOR} of the bare handler: {'met' if share >= FLOOR else 'MISSED'}"
-    )
+    report.notes.append(f"ratio to the bare handler, which stores nothing: {share:.2f}")
     cpu_us = middle([salvo.cpu_us for salvo in ours])
     report.notes.append(f"wanted: {CPU_US} us of CPU for a push: {'met' if cpu_us <= CPU_US else 'MISSED'}")
     report.numbers = rounded(

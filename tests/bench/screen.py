@@ -137,7 +137,7 @@ async def _press(screen: Screen, seconds: float) -> list[float]:
     took: list[float] = []
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
-        for text in ("FROZEN", "live"):
+        for text in ("FROZEN", "following"):
             took.append(await screen.shows(text, b" "))
             await asyncio.sleep(KEY_EVERY_S)
     return sorted(took)

@@ -139,7 +139,7 @@ async def test_a_refused_connection_is_kept(rig: Rig) -> None:
 async def test_a_sender_that_does_not_wait_is_left_unread(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
-    """Else a few that come again at once would take the time of all; the second refusal comes after a pause."""
+    """Else a few that come again at once would take the time of all: the second refusal waits."""
     monkeypatch.setattr("rtsd.gateway.pause.PAUSE_S", 0.2)
     async with clients(rig, 1) as (client,):
         if known:
@@ -156,7 +156,7 @@ async def test_a_sender_that_does_not_wait_is_left_unread(
 async def test_new_connections_are_accepted_in_turns_during_overload(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sender that connects anew for each push gets no more of the time than one that stays."""
+    """A sender that connects for each push gets no more of the time than one that stays."""
     monkeypatch.setattr("rtsd.gateway.listener.ACCEPTS_PER_TURN", 1)
     monkeypatch.setattr("rtsd.gateway.listener.OVERLOAD_PAUSE_S", 0.1)
     async with full(rig):
