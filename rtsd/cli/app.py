@@ -7,6 +7,7 @@ not reachable · 75 another instance holds the state · 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import importlib
 import os
@@ -33,17 +34,20 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "service": "Run rtsd under systemd: install, uninstall, status, reload.",
         "simulate": "Run a simulated Salesforce org.",
         "import": "Write a configuration from what another product exports.",
+        "completion": "Print a script that completes verbs and options in a shell.",
     },
     "Look": {
         "status": "Show mode, push, objects and quota.",
         "objects": "Show each mirrored object: rows, freshness, drift.",
         "events": "Show the journal as lines; --follow keeps it coming.",
+        "missed": "Show which changes came by no push, when and why.",
         "why": "Explain one record: mirror and org side by side, and everything that touched it.",
         "history": "Show a record's past values, and which source brought each.",
         "quota": "Show the org's limits and who uses them.",
         "errors": "Show the error log.",
         "nodes": "Show the nodes that share a PostgreSQL database, and which of them leads.",
         "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
+        "sql": "Run a read-only query on the mirror.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },
     "Act": {
@@ -94,6 +98,17 @@ class Verbs(click.Group):
         if not any(option.name == "version" for option in command.params):  # imported before
             _version_option(hidden=True)(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; an unknown one is answered with those that are spelled alike."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            alike = difflib.get_close_matches(args[0], self.list_commands(ctx))
+            hint = f" Did you mean {' or '.join(alike)}?" if alike else ""
+            raise click.UsageError(error.message + hint, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the verbs by section, without importing them."""

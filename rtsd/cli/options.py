@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rtsd import logs
+from rtsd.config.values import duration
+from rtsd.core.instant import from_iso, to_iso
+from rtsd.machine import wall_ms
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 config = click.option(
     "-c",
@@ -37,6 +44,32 @@ log_format = click.option(
     show_default=True,
     help="auto: text on a terminal, else JSON.",
 )
+
+
+def since(*, required: bool) -> Decorator:
+    """The option --since: a moment or an age, passed on as a moment (ISO)."""
+    return click.option(
+        "--since",
+        required=required,
+        callback=_moment,
+        metavar="TIME",
+        help="A moment (ISO 8601), or an age such as 24h or 7d.",
+    )
+
+
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return to_iso(wall_ms() - duration(text))
+    except ValueError:
+        pass
+    try:
+        return to_iso(from_iso(text))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a moment such as 2026-03-01T10:00:00Z nor a duration such as 24h."
+        ) from None
 
 
 def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:

@@ -11,12 +11,9 @@ import msgspec
 from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.output import table
-from rtsd.config.values import duration
 from rtsd.control.protocol import Rules, RuleStatus, RuleTest
-from rtsd.core.instant import from_iso, to_iso
 from rtsd.core.plural import plural
 from rtsd.logs import clean
-from rtsd.machine import wall_ms
 
 _HEADERS = ("NAME", "OBJECT", "ON", "TARGET", "FIRED", "DELIVERED", "PENDING", "FAILED", "DEAD", "CIRCUIT")
 
@@ -47,31 +44,16 @@ def list_all(*, socket: Path | None, as_json: bool) -> None:
 
 @rules.command(epilog=options.examples("rtsd rules test webinar-sequence --since 2026-03-01T10:00:00Z"))
 @click.argument("name")
-@click.option(
-    "--since", required=True, metavar="TIME", help="A moment (ISO 8601), or an age such as 24h or 7d."
-)
+@options.since(required=True)
 @options.socket
 @options.as_json
 def test(*, name: str, since: str, socket: Path | None, as_json: bool) -> None:
     """Show the changes that would have fired a rule, by the journal. Nothing is sent."""
-    answer = ask(socket, lambda client: client.test_rule(name, _moment(since)))
+    answer = ask(socket, lambda client: client.test_rule(name, since))
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
         click.echo("\n".join(_tested(answer)))
-
-
-def _moment(text: str) -> str:
-    """Parse a moment, or its age."""
-    try:
-        return to_iso(wall_ms() - duration(text))
-    except ValueError:
-        pass
-    try:
-        return to_iso(from_iso(text))
-    except ValueError:
-        message = f"{text!r} is neither a moment such as 2026-03-01T10:00:00Z nor a duration such as 24h."
-        raise click.BadParameter(message, param_hint="--since") from None
 
 
 def _list(socket: Path | None, *, as_json: bool) -> None:

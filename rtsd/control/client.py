@@ -89,6 +89,10 @@ class ControlClient(SocketConnection):
         """The error log, newest first."""
         return (await self._get("/v1/errors", protocol.Errors)).errors
 
+    async def missed(self, since: str | None = None) -> protocol.Missed:
+        """`GET /v1/missed`: changes that came by no push, since a moment (ISO), else in 24 hours."""
+        return await self._get("/v1/missed", protocol.Missed, _present(since=since))
+
     async def quota_history(self) -> protocol.QuotaHistory:
         """API calls by hour, and the use of each limit, over the last 7 days."""
         return await self._get("/v1/quota/history", protocol.QuotaHistory)

@@ -35,6 +35,23 @@ class Quiet(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Cause(StrEnum):
+    """Why a change came by no push."""
+
+    MISSED = "missed"
+    """A push should have delivered it."""
+    UNEXPECTED = "unexpected"
+    """No push was expected: the package was missing or disabled."""
+    FRESH = "fresh"
+    """Made within the grace period: its push may still arrive."""
+    BESIDE = "beside"
+    """A push for the same record arrived at about the same time, possibly for another edit."""
+    UNCOVERED = "uncovered"
+    """Nothing pushes changes of the object."""
+    FILTERED = "filtered"
+    """No sync condition watches the changed fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unpushed:
     """The number of changes that no push delivered."""

@@ -11,6 +11,9 @@ from rtsd.core.instant import Millis, from_iso, to_iso
 from rtsd.core.values import MirrorValue
 from rtsd.store.database import AMONG, Database, Queries, Row, Tx
 
+MOST = 2**63 - 1
+"""The largest number of entries, and of an entry."""
+
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
 
@@ -44,7 +47,10 @@ class UnpushedChange(NamedTuple):
     seq: int
     made_at: Millis
     object: str
+    id: str
     op: str
+    source: str
+    """What found it: `interval` or `repair`."""
     changed: list[str] | None
     beside_push: bool
     """Whether a push for the same record came shortly before, for this change or another."""
@@ -177,37 +183,64 @@ async def corrections(database: Database, object_name: str, seq: int) -> list[tu
     return [(str(operation), str(record_id)) for operation, record_id in rows]
 
 
-async def without_push(database: Database, seq: int, at: str) -> list[UnpushedChange]:
+async def without_push(
+    database: Database, seq: int, at: str, limit: int | None = None
+) -> list[UnpushedChange]:
     """Changes applied by windows, fingerprints and repairs after `seq` and `at` that no push announced.
 
-    A push announced a change if it came afterwards, or requested a fetch of the record. A push applied
-    shortly before may concern another edit, because stamps have whole seconds.
+    Oldest first; with a `limit`, the first of them.
+
+    A push announced a change if it came within a minute, or later and brought nothing new, or if it
+    requested a fetch of the record: one that is applied later concerns another edit. So may one applied
+    shortly before, because stamps have whole seconds.
     """
     before = database.dialect.earlier("found.at", "found.latency_ms / 1000.0 + 1")
+    soon = database.dialect.earlier("push.at", "60")
     pushed = (
         "SELECT 1 FROM _rts_journal AS push WHERE push.object=found.object AND push.id=found.id"
         f" AND push.source='push' AND push.at >= {before}"
     )
     rows = await database.fetch(
-        f"SELECT seq, at, latency_ms, object, op, changed, EXISTS ({pushed})"
+        f"SELECT seq, at, latency_ms, object, id, op, source, changed,"
+        f" EXISTS ({pushed} AND push.seq < found.seq)"
         " FROM _rts_journal AS found"
         " WHERE seq > ? AND at >= ? AND type='change' AND outcome='applied'"
         " AND source IN ('interval', 'repair') AND latency_ms IS NOT NULL"
-        f" AND NOT EXISTS ({pushed} AND (push.seq > found.seq OR push.outcome IN ('deferred', 'unknown')))"
-        " ORDER BY seq",
-        (seq, at),
+        f" AND NOT EXISTS ({pushed} AND (push.outcome IN ('deferred', 'unknown')"
+        f" OR push.seq > found.seq AND (push.outcome <> 'applied' OR found.at >= {soon})))"
+        " ORDER BY seq LIMIT ?",
+        (seq, at, limit if limit is not None else MOST),
     )
     return [
         UnpushedChange(
             number,
             from_iso(moment) - latency,
             name,
+            record_id,
             op,
+            source,
             msgspec.json.decode(changed) if changed else None,
             bool(beside),
         )
-        for number, moment, latency, name, op, changed, beside in rows
+        for number, moment, latency, name, record_id, op, source, changed, beside in rows
     ]
+
+
+async def pushes_around(database: Database, at: str) -> tuple[str | None, str | None]:
+    """The moments of the last push up to `at` and of the first one after it (ISO), each None without one."""
+    pushed = "SELECT at FROM _rts_journal WHERE type='change' AND source='push' AND at"
+    before = await database.fetch(f"{pushed} <= ? ORDER BY at DESC LIMIT 1", (at,))
+    after = await database.fetch(f"{pushed} > ? ORDER BY at LIMIT 1", (at,))
+    return (str(before[0][0]) if before else None, str(after[0][0]) if after else None)
+
+
+async def modes(database: Database, begin: str, end: str) -> list[Entry]:
+    """The changes of the mode from the last one before `begin` to the first one after `end` (ISO)."""
+    chosen = f"SELECT {_COLUMNS} FROM _rts_journal WHERE type='mode' AND object IS NULL AND at"
+    before = await database.fetch(f"{chosen} < ? ORDER BY at DESC, seq DESC LIMIT 1", (begin,))
+    within = await database.fetch(f"{chosen} >= ? AND at <= ? ORDER BY seq", (begin, end))
+    after = await database.fetch(f"{chosen} > ? ORDER BY at, seq LIMIT 1", (end,))
+    return [_entry(row) for row in (*before, *within, *after)]
 
 
 async def applied_since(reader: Queries, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import structlog
 from rtsd.core.instant import DAY_MS, Millis, from_iso, to_iso
 from rtsd.core.payload import Heartbeat, Push
 from rtsd.core.server_clock import ServerClock
-from rtsd.core.silence import GRACE_MS, Quiet, Unpushed, is_watched, judge
+from rtsd.core.silence import GRACE_MS, Cause, Quiet, Unpushed, is_watched, judge
 from rtsd.store import journal, meta
 from rtsd.store.database import Database, Tx
 from rtsd.store.journal import Note, UnpushedChange
@@ -163,35 +163,50 @@ class MissedPushes:
 
     async def _count(self) -> None:
         now = self._now()
-        grace = min(GRACE_MS, self._schedule().silence_after)
         found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._database)
-        watched = explained = unwatched = fresh = beside = 0
-        uncovered = self._uncovered()
+        counts: Counter[Cause] = Counter()
+        explained = 0
         for change in found:
-            made = change.made_at
-            if self._expected_since is None or made + self._offset < self._expected_since:
-                continue
-            if now - made < grace:
-                fresh += 1
+            cause = self._cause(change, now)
+            if cause is Cause.FRESH:
                 seen = min(seen, change.seq - 1)
-            elif change.seq > seen:  # counted later, together with a fresh change before it
+            elif change.seq > seen and cause is not Cause.UNEXPECTED:
+                continue  # counted later, together with a fresh change before it
+            elif cause is Cause.MISSED and change.made_at + self._offset < self._judged_since:
+                explained += 1
                 continue
-            elif change.beside_push:
-                beside += 1
-            elif change.object in uncovered:
-                continue
-            elif self._is_watched(change):
-                is_explained = made + self._offset < self._judged_since
-                explained, watched = explained + is_explained, watched + (not is_explained)
-            else:
-                unwatched += 1
+            counts[cause] += 1
         self._seq = max(self._seq, seen)
+        watched = counts[Cause.MISSED]
         if watched or explained:
             self._missed.append((now, watched + explained))
         if self._since != self._push.last_at:
             self._since, self._unpushed = self._push.last_at, Unpushed()
-        self._unpushed = Unpushed(watched, unwatched, fresh, beside).after(self._unpushed)
+        counted = Unpushed(
+            watched, counts[Cause.FILTERED], fresh=counts[Cause.FRESH], beside=counts[Cause.BESIDE]
+        )
+        self._unpushed = counted.after(self._unpushed)
+
+    async def unpushed(self, since: Millis, limit: int) -> list[tuple[UnpushedChange, Cause]]:
+        """Return the first changes journalled from `since` (ms) that came by no push, and why, oldest first.
+
+        The reasons are those of the present conditions and triggers.
+        """
+        now = self._now()
+        found = await journal.without_push(self._database, 0, to_iso(since), limit)
+        return [(change, self._cause(change, now)) for change in found]
+
+    def _cause(self, change: UnpushedChange, now: Millis) -> Cause:
+        if self._expected_since is None or change.made_at + self._offset < self._expected_since:
+            return Cause.UNEXPECTED
+        if now - change.made_at < min(GRACE_MS, self._schedule().silence_after):
+            return Cause.FRESH
+        if change.beside_push:
+            return Cause.BESIDE
+        if change.object in self._uncovered():
+            return Cause.UNCOVERED
+        return Cause.MISSED if self._is_watched(change) else Cause.FILTERED
 
     @property
     def _offset(self) -> Millis:

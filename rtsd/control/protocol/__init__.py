@@ -9,7 +9,7 @@ every field that an older daemon may lack has a default. Moments are ISO 8601 in
     quota      limits and their history   problems   errors, refusals, dead letters
     records    one record: now, its past  checks     audits, repairs, verification, prices
     rules      rules and alerts           package    the Salesforce package, sync conditions
-    commands   pause, resume, reload, backup, SQL
+    commands   pause, resume, reload, ... missed     changes that came by no push
 """
 
 from rtsd.control.protocol.checks import (
@@ -38,6 +38,7 @@ from rtsd.control.protocol.commands import (
     Resumed,
 )
 from rtsd.control.protocol.events import Event, Frame, Lagged, Snapshot
+from rtsd.control.protocol.missed import Missed, MissedChange, Spell
 from rtsd.control.protocol.package import (
     Conditions,
     ConditionsBody,
@@ -120,6 +121,8 @@ __all__ = [
     "Lagged",
     "Limit",
     "MirrorRecord",
+    "Missed",
+    "MissedChange",
     "Node",
     "Object",
     "ObjectFacts",
@@ -156,6 +159,7 @@ __all__ = [
     "RunningAudit",
     "SeenNode",
     "Snapshot",
+    "Spell",
     "Status",
     "Stream",
     "UsageSample",

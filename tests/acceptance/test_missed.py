@@ -1,0 +1,96 @@
+"""`rtsd missed`: every change without a push, in the spell that it belongs to, with the reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtsd.control.protocol import Missed
+from rtsd.errors import UsageError
+from tests.acceptance.test_silence import minutes, pushing
+from tests.support.inprocess.channels import connect, lose_pushes, on_every_channel, where_signed
+from tests.support.inprocess.stand import Stand, Standing
+
+
+async def missed(org: Stand, since: str | None = None) -> Missed:
+    """What the control API answers; its figure agrees with the status."""
+    async with org.client() as client:
+        found, status = await client.missed(since), await client.status()
+    if since is None:
+        assert found.missed == status.push.missed_24h
+    return found
+
+
+@on_every_channel
+async def test_a_spell_is_told_from_the_push_before_to_the_push_after(stand: Standing, channel: str) -> None:
+    """One spell with its reason, open until a push comes; then a single change that others surround."""
+    org = await pushing(stand, channel)
+    assert (await missed(org)).spells == []
+    await lose_pushes(org)
+    org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
+    await minutes(org, 40)
+    (spell,) = (await missed(org)).spells
+    assert (spell.changes, spell.objects, spell.missed, spell.until) == (7, {"Lead": 7}, True, None)
+    assert spell.why == "no push for silence_after"
+    assert {change.id for change in spell.first} == set(org.ids("Lead")[:7])
+    await org.simulated.control("faults", method="DELETE")
+    org.update("Lead", org.ids("Lead")[:1], Title="heard again")
+    await org.pushed()
+    await minutes(org, 1)
+    (spell,) = (await missed(org)).spells
+    assert spell.until is not None
+    assert spell.since < spell.first[0].made_at < spell.until
+
+
+@on_every_channel
+async def test_a_restart_is_named(stand: Standing, channel: str) -> None:
+    """Changes made while rtsd was down."""
+    org = await pushing(stand, channel)
+    await lose_pushes(org)
+    await org.stop()
+    org.update("Lead", org.ids("Lead")[:3], Title="nobody is there")
+    org.advance(600)
+    await org.start()
+    await minutes(org, 10)
+    await org.simulated.control("faults", method="DELETE")
+    if channel == "gateway":  # it listens on another port now
+        await connect(org, "Lead")
+    org.update("Lead", org.ids("Lead")[:1], Title="heard again")
+    await org.pushed()
+    await minutes(org, 1)
+    (spell,) = [spell for spell in (await missed(org)).spells if spell.missed]
+    assert (spell.changes, spell.why) == (3, "rtsd was stopped, or restarted")
+
+
+@where_signed
+async def test_what_no_push_was_due_for_is_told_apart(stand: Standing, channel: str) -> None:
+    """Filtered fields and a package that is switched off: listed, and not counted as missed."""
+    org = await pushing(stand, channel, objects={"Lead": {"conditions": ["Company"]}})
+    await lose_pushes(org)  # as the package does, when no condition holds
+    org.update("Lead", org.ids("Lead")[:5], Title="watched by nobody")
+    await minutes(org, 31)
+    found = await missed(org)
+    assert [(spell.changes, spell.missed) for spell in found.spells] == [(5, False)]
+    assert found.spells[0].why == "no sync condition watches the changed fields"
+    await org.simulated.control("package/settings", {"Disable_RTS__c": True})
+    await org.probe_package()
+    await org.beat()
+    org.advance(5)
+    org.update("Lead", org.ids("Lead")[5:9], Company="read, not pushed")
+    await minutes(org, 31)
+    found = await missed(org)
+    assert found.missed == 0
+    assert [spell.changes for spell in found.spells] == [9]
+    assert found.spells[0].why.endswith("package disabled in the org")
+
+
+async def test_a_moment_bounds_the_list(stand: Standing) -> None:
+    """Only what was journalled since; no moment is an error."""
+    org = await pushing(stand, "gateway")
+    await lose_pushes(org)
+    org.update("Lead", org.ids("Lead")[:7], Title="nobody hears this")
+    await minutes(org, 40)
+    assert (await missed(org, "2099-01-01T00:00:00Z")).spells == []
+    assert (await missed(org, "2001-01-01T00:00:00Z")).missed == 7
+    async with org.client() as client:
+        with pytest.raises(UsageError, match="since"):
+            await client.missed("yesterday")
