@@ -16,11 +16,12 @@ SOURCE = Path(rtsd.__file__).parent
 ELSEWHERE = (
     "store/",
     "apex/",
+    "cli/sql.py",
     "salesforce/soql.py",
     "workflows/demo/compare.py",
     "workflows/demo/postgres.py",
 )
-"""SQL is another language, and so is Apex; the demo's comparison reads the mirror with SQL of its own."""
+"""SQL is another language, and so is Apex; examples and the demo's comparison read the mirror with SQL of their own."""
 STATEMENT = re.compile(r"\bselect\b.+\bfrom\b", re.IGNORECASE | re.DOTALL)
 
 
