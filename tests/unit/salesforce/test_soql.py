@@ -21,7 +21,7 @@ ELSEWHERE = (
     "workflows/demo/compare.py",
     "workflows/demo/postgres.py",
 )
-"""SQL is another language, and so is Apex; examples and the demo's comparison read the mirror with SQL of their own."""
+"""SQL is another language, and so is Apex; examples and the demo's comparison read the mirror."""
 STATEMENT = re.compile(r"\bselect\b.+\bfrom\b", re.IGNORECASE | re.DOTALL)
 
 
