@@ -62,6 +62,12 @@ async def contacts(start: Start) -> Rig:
 
 
 @pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a mirror's file is, or comes."""
+    return tmp_path / "mirror.db"
+
+
+@pytest.fixture
 def until() -> Callable[[Callable[[], Any]], Awaitable[None]]:
     """Wait until a condition holds, turn by turn of the loop."""
 

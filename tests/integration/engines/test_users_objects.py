@@ -79,7 +79,7 @@ async def test_a_field_that_a_view_shows_changes_its_type_once_it_may(
 ) -> None:
     """Incomplete with the statement that helps; other fields stay fresh; then live and equal again."""
     org = await (await stand({"Account": 80}, describe_every="1h", fingerprint_every="1h")).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     reader = build(place)
     before = built(place, reader)
     assert len(before) == 4
@@ -112,7 +112,7 @@ async def test_a_text_below_a_view_holds_numbers(stand: Standing) -> None:
     """The column stays text, the view stays, and the object is live with the org's values."""
     org = await (await stand({"Account": 60}, describe_every="1h")).loaded()
     await retype(org, TEXT)
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     reader = build(place)
     before = built(place, reader)
     await retype(org, {"name": "NumberOfEmployees", "type": "int"})
@@ -143,7 +143,7 @@ async def test_a_text_below_a_view_holds_numbers(stand: Standing) -> None:
 async def test_a_newer_api_version_only_adds_columns(stand: Standing) -> None:
     """A release of Salesforce brings fields and takes some: views, grants and indexes are as they were."""
     org = await (await stand({"Account": 20}, describe_every="1h")).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     reader = build(place)
     before = built(place, reader)
     field = {"name": "Vip__c", "type": "boolean", "default": True}
@@ -166,7 +166,7 @@ async def test_another_org_is_refused_and_touches_nothing(
     """As after the refresh of a sandbox: no service reads a row of it, and the start ends with the reason."""
     monkeypatch.setattr(mirror, "ENGINE", engine)
     org = await (await stand({"Account": 20})).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     reader = build(place) if engine == "postgres" else ""
     before = built(place, reader) if reader else []
     rows = [tuple(row) for row in org.sql("SELECT * FROM Account ORDER BY Id")]

@@ -30,9 +30,3 @@ def place(server: str, tmp_path: Path) -> PostgresMirror:
     """Two schemas of one's own."""
     assert server
     return PostgresMirror(tmp_path / "mirror.db")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where a mirror's file is, or comes."""
-    return tmp_path / "mirror.db"
