@@ -16,13 +16,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_SYNC := $(PIP_INSTALL) --requirement
 endif
 ARGS ?=
-# Besides those of PostgreSQL alone, which `make test` runs.
-ON_POSTGRES := tests/integration/store tests/acceptance/test_push.py tests/integration/fanout/test_documents.py \
-  tests/integration/daemon/test_layouts.py \
-  tests/acceptance/test_plumbing.py::test_ac_14_a_task_that_dies_stops_the_daemon
-ON_POSTGRES += $(addprefix --ignore tests/integration/store/,test_postgres.py test_postgres_queries.py test_lease.py \
-  test_views.py test_heroku_connect.py test_fivetran.py test_engines.py test_move.py test_move_refused.py test_retyped.py \
-  test_users_objects.py test_restored.py test_logical_decoding.py)
+# The same on either engine: those of `engines` name theirs themselves, the others have no mirror.
+ON_ONE_ENGINE := engines rtssim salesforce workflows/installation
+ON_POSTGRES := tests/integration tests/acceptance $(addprefix --ignore tests/integration/,$(ON_ONE_ENGINE))
 WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 # Each file's tests by one worker, and files in the order of testpaths: by their size, those that wait came last.
 SPREAD := --dist loadfile --no-loadscope-reorder
@@ -39,7 +35,7 @@ demo: $(READY) ## Run a simulated org, the daemon and the dashboard; nothing els
 test: $(READY) ## Run the fast tests
 	$(BIN)/pytest -rs -m "not slow" -n $(WORKERS) $(SPREAD) $(ARGS)
 
-test-postgres: $(READY) ## Run the tests of the store, or those in ARGS, on PostgreSQL; say so where there is none
+test-postgres: $(READY) ## Run the tests with a mirror, or those in ARGS, on PostgreSQL; say so where there is none
 	RTS_TEST_STORE=postgres $(BIN)/pytest -rs -m "not slow" -n $(WORKERS) $(SPREAD) $(or $(ARGS),$(ON_POSTGRES))
 
 check: $(READY) ## Check lint, format, types of code and tests, and import contracts

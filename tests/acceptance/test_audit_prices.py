@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rtsd.core.instant import to_iso
+from rtsd.store.database import AMONG
 from tests.support.inprocess.prices import (
     DAY_S,
     EIGHT,
@@ -91,9 +92,10 @@ async def lost_here(org: Stand) -> None:
 
 async def days_lost_here(org: Stand) -> None:
     """The rows of four days are lost in the mirror alone."""
-    days = org.sql("SELECT substr(SystemModstamp, 1, 10) d FROM Lead GROUP BY d ORDER BY d LIMIT 4")
-    for (day,) in days:
-        await org.sabotage("DELETE FROM Lead WHERE substr(SystemModstamp, 1, 10) = ?", day)
+    days = {row["Id"]: row["SystemModstamp"][:10] for row in org.sql("SELECT Id, SystemModstamp FROM Lead")}
+    gone = sorted(set(days.values()))[:4]
+    lost = [record_id for record_id, day in days.items() if day in gone]
+    await org.sabotage(f"DELETE FROM Lead WHERE Id {AMONG}", lost)
     org.advance(HOUR_S)
 
 

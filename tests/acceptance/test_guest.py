@@ -19,7 +19,6 @@ from rtsd.config import Config
 from rtsd.errors import DeployFailed
 from rtsd.salesforce import deploy
 from rtsd.salesforce.deploy import ApexTests
-from rtsd.workflows.demo.compare import compare
 from rtsd.workflows.installation.plan import Choice
 from rtssim.switchboard.administration import change_schema
 from tests.support.inprocess.stand import Stand, Standing
@@ -186,7 +185,7 @@ async def work(org: Stand, host: Host, names: tuple[str, ...]) -> int:
         assert {("Account", person), ("Contact", contact)} <= pushed
     await org.read()
     for obj in names:  # `Stand.equal` compares the ledger, too: here somebody else deploys
-        found = await compare(obj, org.truth(obj, None, ()), org.mirror)
+        found = await org.mirror.compare(obj, org.truth(obj, None, ()))
         assert (found.equal, found.rows) == (True, ROWS), found.examples
     return len(pushed)
 

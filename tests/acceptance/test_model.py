@@ -37,7 +37,7 @@ STEPS = 12
 """Moves of one game at most."""
 PRIVACY: list[dict[str, Any]] = [{}, {"privacy": {"Phone": "last4"}}, {"exclude": ["Phone"]}]
 RETYPED = [("Account", "Fax"), ("Account", "Site"), ("Contact", "Fax"), ("Contact", "HomePhone")]
-"""Texts that may become dates, which SQLite stores alike."""
+"""Texts that may become dates, which SQLite stores alike and PostgreSQL does not."""
 
 names = st.sampled_from(OBJECTS)
 places = st.integers(0, 7)
@@ -273,7 +273,7 @@ def games(tmp_path: Path) -> Iterator[None]:
                 stand = Stand(simulated, org, tmp_path, {name: {} for name in OBJECTS}, {}, {}, {})
                 await stand.loaded()
                 await stand.stop()
-                return stand.mirror.read_bytes()
+                return stand.mirror.saved()
         finally:
             org.close()
 

@@ -18,7 +18,7 @@ from rtsd.store.sqlite import indexes
 from rtsd.workflows import check
 from tests.support.inprocess.channels import connect, on_every_channel
 from tests.support.inprocess.stand import Stand, Standing
-from tests.support.mirror import ENGINE, mirror_at, postgres_only, sqlite_only
+from tests.support.mirror import ENGINE, postgres_only, sqlite_only
 
 CANARY = {
     "Phone": "CANARY-PHONE-1",
@@ -81,7 +81,7 @@ async def _received(org: Stand, webhook_id: str, body: bytes) -> None:
 def _stored(org: Stand) -> bytes:
     """Every byte that is stored, backups included."""
     backups = b"".join(path.read_bytes() for path in org.place.glob("copy.db*"))
-    return mirror_at(org.mirror).content() + backups
+    return org.mirror.content() + backups
 
 
 async def _backed_up(org: Stand) -> None:
@@ -235,7 +235,7 @@ async def test_excluded_fields_never_get_in(stand: Standing, channel: str) -> No
     assert b"CANARY" not in _stored(org)
 
 
-@sqlite_only
+@sqlite_only("free pages of the file")
 async def test_too_little_space_is_said_and_repeated(
     stand: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +260,7 @@ async def test_too_little_space_is_said_and_repeated(
     assert b"CANARY" not in _stored(org)
 
 
-@postgres_only
+@postgres_only("row versions that VACUUM removes")
 async def test_former_values_that_somebody_reads_are_said_and_repeated(
     stand: Standing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +269,7 @@ async def test_former_values_that_somebody_reads_are_said_and_repeated(
     from tests.support.postgres import PostgresMirror
 
     org = await _spread(stand)
-    mirror = mirror_at(org.mirror)
+    mirror = org.mirror
     assert isinstance(mirror, PostgresMirror)
     with mirror.connected() as reader, monkeypatch.context() as impatient:
         impatient.setattr(vacuum, "TRIES", 1)

@@ -11,6 +11,7 @@ import pytest
 
 from rtsd.control.protocol import Estimate, Repaired
 from rtsd.errors import Conflict
+from rtsd.store.database import AMONG
 from tests.support.inprocess.stand import Stand, Standing
 
 
@@ -57,7 +58,7 @@ async def test_a_stretch_of_time(stand: Standing) -> None:
 async def test_a_column(stand: Standing) -> None:
     """One Bulk job of Id and the column; only rows that differ are written; the journal says by whom."""
     org = await (await stand({"Lead": 300})).loaded()
-    await org.sabotage("UPDATE Lead SET Email='broken' WHERE rowid % 10 = 0")
+    await org.sabotage(f"UPDATE Lead SET Email='broken' WHERE Id {AMONG}", org.ids("Lead")[::10])
     price, _ = await priced(org, fields=["email"])
     done, calls = await asked(org, fields=["email"])
     assert (done.repaired, done.bulk_jobs) == (30, price.bulk_jobs)

@@ -33,9 +33,10 @@ async def flip(org: Stand, text: str) -> None:
         await org.sabotage(change, text, flipped)
         return
     await org.stop()
-    stored = org.mirror.read_bytes()
+    file = org.place / "mirror.db"
+    stored = file.read_bytes()
     place = stored.index(text.encode())
-    org.mirror.write_bytes(stored[:place] + bytes([stored[place] ^ 1]) + stored[place + 1 :])
+    file.write_bytes(stored[:place] + bytes([stored[place] ^ 1]) + stored[place + 1 :])
     await org.start()
 
 
@@ -96,7 +97,7 @@ def damage(inbox: Path) -> None:
         file.execute(change, (loose, strict))
 
 
-@sqlite_only
+@sqlite_only("the inbox's own file")
 async def test_a_damaged_inbox_is_found(stand: Standing) -> None:
     """The file is checked as the mirror's is, and the finding names it."""
     org = await (await stand({"Lead": 20})).loaded()

@@ -30,6 +30,8 @@ URL = "RTS_TEST_POSTGRES"
 """The variable with the cluster's URL, which workers inherit."""
 MISSING = "PostgreSQL is not installed; get it with: apt-get install postgresql"
 """Why tests on it are skipped."""
+_SCHEMA, _INTERNAL = "{schema of the mirror}", "{schema of rtsd's own tables}"
+"""What stands for the schemas in a copy of a mirror."""
 _BIN = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/bin")
 
 
@@ -123,15 +125,17 @@ def not_as_root() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _run(program: str, *arguments: object) -> None:
-    """Run one of PostgreSQL's programs, not as root, which it refuses."""
+def _run(program: str, *arguments: object) -> str:
+    """Run one of PostgreSQL's programs, not as root, which it refuses; return what it prints."""
     programs = binaries()
     assert programs is not None, "PostgreSQL is not installed"
     found = programs / program  # a client may have a place of its own
     path = found if found.exists() else shutil.which(program)
     command = [str(word) for word in (path, *arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, **not_as_root())
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    done: subprocess.CompletedProcess[bytes]
+    done = subprocess.run(command, check=False, capture_output=True, **not_as_root())
+    assert done.returncode == 0, f"{command}: {(done.stdout + done.stderr).decode()}"
+    return done.stdout.decode()  # with the line ends of values
 
 
 class PostgresMirror:
@@ -139,7 +143,7 @@ class PostgresMirror:
 
     def __init__(self, path: Path) -> None:
         digest = sha256(str(path).encode()).hexdigest()[:12]
-        self.schema, self.internal = f"m_{digest}", f"r_{digest}"
+        self.schema, self.internal, self.views = f"m_{digest}", f"r_{digest}", f"v_{digest}"
         base = os.environ[URL]
         self.url = f"{base}&options=-csearch_path%3D{self.schema},{self.internal}"
 
@@ -166,7 +170,24 @@ class PostgresMirror:
 
     def sql(self, statement: str, *parameters: object) -> list[Any]:
         """Query it; the rows are read by place, or by the names of columns in any case."""
-        return stored_rows(self.url, statement.replace("?", "%s"), parameters)
+        return stored_rows(self.url, statement.replace("%", "%%").replace("?", "%s"), parameters)
+
+    def columns(self, name: str) -> dict[str, str]:
+        """Return them as the catalogue has them."""
+        found = self.sql(
+            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            name,
+        )
+        return dict(found)
+
+    def view(self, object_name: str) -> str:
+        """Return the name in the place's schema."""
+        return f"{self.views}.{object_name.lower()}"
+
+    def occupied(self, object_name: str) -> list[str]:
+        """Return those that make the schema, too."""
+        return [f"CREATE SCHEMA {self.views}", f"CREATE TABLE {self.view(object_name)} (id int)"]
 
     def received(self, statement: str) -> list[Any]:
         """Query it."""
@@ -178,6 +199,19 @@ class PostgresMirror:
         with psycopg.connect(self.url) as connection:
             found = connection.execute(tables, (self.schema, self.internal)).fetchall()
             return b"".join(_copied(connection, *table) for table in found)
+
+    def saved(self) -> bytes:
+        """Return a dump of both schemas, which names neither."""
+        schemas = (f"--schema={self.schema}", f"--schema={self.internal}")
+        dump = _run("pg_dump", "--inserts", "--no-owner", *schemas, self.url)
+        return dump.replace(self.schema, _SCHEMA).replace(self.internal, _INTERNAL).encode()
+
+    def restore(self, copy: bytes) -> None:
+        """Run a dump for these schemas."""
+        dump = copy.decode().replace(_SCHEMA, self.schema).replace(_INTERNAL, self.internal)
+        of_psql = re.compile(r"^\\(un)?restrict .*$", re.MULTILINE)
+        with self.connected() as connection:
+            connection.execute(of_psql.sub("", dump).encode())
 
     def connected(self) -> psycopg.Connection[Any]:
         """Connect to it, as the user that rtsd connects as."""

@@ -139,7 +139,7 @@ def questions() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
 
 
-@sqlite_only
+@sqlite_only("the sizes of the files are among what is asked for")
 async def test_alerts_and_dashboard_ask_for_what_is_there(socket: Socket) -> None:
     """No name in config/alerts.yml or config/grafana.json is misspelt or gone."""
     there = names(await scrape(socket))

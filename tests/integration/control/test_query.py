@@ -83,7 +83,7 @@ GROWTH = 100 << 20
 """Bytes of memory that a refused query may take, in rtsd and in the query's own process."""
 
 
-@sqlite_only
+@sqlite_only("a query has a process of its own; PostgreSQL's limits are in engines/test_postgres_queries.py")
 @pytest.mark.parametrize("sql", GIGABYTES.values(), ids=GIGABYTES)
 async def test_gigabytes_are_refused_and_never_held(socket: Socket, sql: str) -> None:
     """A result is limited in bytes: the answer says what to do, and nothing grows meanwhile."""
@@ -100,7 +100,7 @@ async def test_gigabytes_are_refused_and_never_held(socket: Socket, sql: str) ->
     assert most < GROWTH, f"{most >> 20} MiB"
 
 
-@sqlite_only
+@sqlite_only("a query has a process of its own; PostgreSQL's limits are in engines/test_postgres_queries.py")
 async def test_a_query_leaves_the_loop_free(socket: Socket) -> None:
     """What a large result costs is paid by another process: here it takes a moment of processor time."""
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000) SELECT i, %s FROM n"
@@ -123,7 +123,7 @@ async def test_values_arrive_as_they_are(socket: Socket) -> None:
     assert body["rows"] == [["ä\U0001f600", 1.5, 9223372036854775807, "AP8=", None]]
 
 
-@sqlite_only
+@sqlite_only("a query has a process of its own; PostgreSQL's limits are in engines/test_postgres_queries.py")
 async def test_a_reader_that_leaves_ends_its_query(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """No process outlives the query that it was started for."""
     monkeypatch.setattr(query, "TIME_LIMIT_S", 0.3)

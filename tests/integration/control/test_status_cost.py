@@ -36,7 +36,7 @@ async def plans(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     }
 
 
-@sqlite_only
+@sqlite_only("PostgreSQL's plans for tables this small say nothing")
 async def test_a_status_scans_no_table(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pushes, letters, errors, entries and calls there were, it takes as long."""
     found = await plans(socket, monkeypatch)

@@ -14,25 +14,33 @@ from rtsd.control.standby import JournalTail
 from rtsd.daemon.parts import Services
 from rtsd.daemon.standby import StandbyGateway
 from rtsd.services import Service
+from rtsd.store.postgres.inbox_table import InboxTable
+from rtsd.store.postgres.lease import RowLease
 from rtsd.store.sqlite.inbox_file import InboxFile
 from rtsd.stream.subscriber import Subscriber
 from rtsd.sync.capture import Capture
 from rtsd.sync.deliveries import Deliveries
 from rtsd.sync.package_probe import PackageProbe
 from tests.support.inprocess.rig import Start
+from tests.support.mirror import ENGINE
 
-OF_NODES = {ForwardedRequests, JournalTail, StandbyGateway}
-"""Those of nodes that share a mirror; tests/e2e/test_nodes.py has them."""
+OF_STANDBYS: set[type[Service]] = {JournalTail, StandbyGateway}
+"""Those of a node that does not lead; tests/e2e/test_nodes.py has them."""
+OF_LEADERS: set[type[Service]] = {ForwardedRequests, InboxTable, RowLease}
+"""Those of the node that leads."""
+OF_THE_ENGINE: set[type[Service]] = OF_LEADERS if ENGINE == "postgres" else {InboxFile}
+ABSENT = {"subscriber", "deliveries", "capture"} | (set() if ENGINE == "postgres" else {"lease", "requests"})
+"""What a daemon does not have that shares its mirror with nobody, or subscribes to nothing."""
 
 
 def kinds() -> set[type[Service]]:
-    """Every service class there is in rtsd; of the inbox, that of the engine in use."""
+    """Every service class there is in rtsd for the engine in use."""
     home = Path(rtsd.__file__).parent
     for path in home.rglob("*.py"):
         if path.stem not in {"__init__", "__main__"} and "(Service" in path.read_text():
             import_module(".".join(("rtsd", *path.relative_to(home).with_suffix("").parts)))
     found = {kind for kind in Service.__subclasses__() if kind.__module__.startswith("rtsd.")}
-    return {kind for kind in found if not isabstract(kind)} - OF_NODES | {InboxFile}
+    return {kind for kind in found if not isabstract(kind)} - OF_STANDBYS - OF_LEADERS | OF_THE_ENGINE
 
 
 def existing() -> list[Service]:
@@ -46,7 +54,7 @@ async def test_every_service_that_is_built_runs(start: Start) -> None:
     rig = await start({"Contact": 1})
     built = [service for service in existing() if service not in before]
     assert {id(service) for service in rig.parts.services} == {id(service) for service in built}
-    assert len(built) == len(fields(Services)) - 5  # neither those of nodes nor those of the stream
+    assert len(built) == len(fields(Services)) - len(ABSENT)
 
 
 async def test_every_kind_of_service_is_built(start: Start) -> None:
@@ -88,15 +96,9 @@ async def test_without_a_gateway_nothing_probes_for_the_package(start: Start) ->
     rig.listen = ""
     async with rig.running() as parts:
         running = {service.name for service in parts.services}
-    assert {field.name for field in fields(Services) if getattr(parts.services, field.name) is None} == {
-        "capture",
-        "deliveries",
-        "package_probe",
-        "subscriber",
-        "lease",
-        "requests",
-    }
-    assert len(running) == len(fields(Services)) - 6
+    missing = {field.name for field in fields(Services) if getattr(parts.services, field.name) is None}
+    assert missing == ABSENT | {"package_probe"}
+    assert len(running) == len(fields(Services)) - len(missing)
 
 
 async def test_random_bytes_are_the_machines(start: Start) -> None:

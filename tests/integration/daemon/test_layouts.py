@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import pytest
 
 from rtsd.core.object_state import ObjectState
@@ -11,20 +9,17 @@ from rtsd.errors import ForeignDatabase
 from tests.support.inprocess.rig import Rig, Start
 from tests.support.mirror import ENGINE
 
-LAYOUTS = '[store.views]\nheroku_connect = "{place}"\n'
 
-
-def configured(rig: Rig) -> str:
-    """Configure the layout of Heroku Connect; return how the names of its views begin."""
-    place = f"hc_{sha256(str(rig.place).encode()).hexdigest()[:8]}"
-    rig.more = LAYOUTS.format(place=place)
-    return f"{place}{'.' if ENGINE == 'postgres' else '_'}"
+def configured(rig: Rig, name: str = "Account") -> str:
+    """Configure the layout of Heroku Connect; return the name of an object's view."""
+    rig.more = f'[store.views]\nheroku_connect = "{rig.mirror.views}"\n'
+    return rig.mirror.view(name)
 
 
 async def test_views_follow_the_org(start: Start) -> None:
     """A load, a field that comes, and one that goes: with the values of the mirror, and their places kept."""
     rig = await start({"Account": 6}, run=False)
-    view = f"{configured(rig)}account"
+    view = configured(rig)
     async with rig.running():
         await rig.load()
         assert await rig.rows(f"SELECT COUNT(*), COUNT(DISTINCT id), COUNT(sfid) FROM {view}") == [(6, 6, 6)]
@@ -35,16 +30,10 @@ async def test_views_follow_the_org(start: Start) -> None:
         await rig.load()
         shown = f"SELECT COUNT(*) FROM {view} WHERE vip__c AND _hc_lastop='SYNCED'"
         assert await rig.rows(shown) == [(6,)]
-        names = [str(row["name"]) for row in rig.mirror.sql(_columns(view))]
+        names = list(rig.mirror.columns(view))
         assert names[:2] == ["id", "sfid"]
         assert "site" in names
         assert names[-1] == "vip__c"
-
-
-def _columns(view: str) -> str:
-    if ENGINE == "postgres":
-        return f"SELECT attname AS name FROM pg_attribute WHERE attrelid='{view}'::regclass ORDER BY attnum"
-    return f"SELECT name FROM pragma_table_info('{view}')"
 
 
 async def test_a_layout_that_is_configured_later(start: Start) -> None:
@@ -52,7 +41,7 @@ async def test_a_layout_that_is_configured_later(start: Start) -> None:
     rig = await start({"Account": 6}, run=False)
     async with rig.running():
         await rig.load()
-    view = f"{configured(rig)}account"
+    view = configured(rig)
     before = await rig.calls()
     async with rig.running():
         assert await rig.rows(f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {view}") == [(6, 6)]
@@ -62,16 +51,15 @@ async def test_a_layout_that_is_configured_later(start: Start) -> None:
 async def test_what_is_in_the_way_is_told_by_name(start: Start) -> None:
     """While rtsd runs, the object says why it has no views; a start ends."""
     rig = await start({"Account": 1}, run=False)
-    begins = configured(rig)
+    view = configured(rig)
     async with rig.running() as parts:
         async with parts.base.database.transaction() as tx:
-            if ENGINE == "postgres":
-                await tx.execute(f"CREATE SCHEMA {begins[:-1]}")
-            await tx.execute(f"CREATE TABLE {begins}account (id int)")
+            for statement in rig.mirror.occupied("Account"):
+                await tx.execute(statement)
         await rig.load()
         account = rig["Account"]
         assert account.state is ObjectState.ERROR
-        assert f"{begins}account is a table that rtsd did not make" in (account.stored.error or "")
+        assert f"{view} is a table that rtsd did not make" in (account.stored.error or "")
     with pytest.raises(ForeignDatabase, match="rtsd did not make"):
         async with rig.running():
             pass
@@ -80,7 +68,7 @@ async def test_what_is_in_the_way_is_told_by_name(start: Start) -> None:
 async def test_a_stricter_rule_of_privacy_holds_in_the_views(start: Start) -> None:
     """What is left out of the mirror is left out of them, and PostgreSQL's integers stay."""
     rig = await start({"Contact": 6}, run=False)
-    view = f"{configured(rig)}contact"
+    view = configured(rig, "Contact")
     async with rig.running():
         await rig.load()
         before = await rig.rows(f"SELECT id, sfid, lastname FROM {view} ORDER BY sfid")

@@ -26,7 +26,7 @@ def contact(**more: Any) -> dict[str, Any]:
 
 def on_disk(rig: Rig) -> list[str]:
     """The webhook ids that are committed, as another process sees them."""
-    return [row[0] for row in rig.mirror.received("SELECT webhook_id FROM _rts_push_id ORDER BY rowid")]
+    return [row[0] for row in rig.mirror.received("SELECT webhook_id FROM _rts_push_id ORDER BY webhook_id")]
 
 
 async def test_a_push_is_accepted_and_on_the_disk(rig: Rig) -> None:

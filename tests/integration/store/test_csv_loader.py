@@ -70,7 +70,7 @@ async def test_loads_follow_each_other(database: Database, table: Table) -> None
     assert await texts(database) == ["a" * 10_000, "b", "c"]
 
 
-@sqlite_only
+@sqlite_only("loaders of the csv extension")
 async def test_loaders_read_their_own_text(database: Database, table: Table) -> None:
     """Two loaders on one connection have a file each, also once the first is gone."""
     loaders = [CsvLoader(), CsvLoader()]
@@ -112,7 +112,7 @@ async def test_another_count_refuses_the_load(database: Database, table: Table) 
     assert await texts(database) == []
 
 
-@sqlite_only
+@sqlite_only("the csv extension")
 async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: Table) -> None:
     """Where it can't be found, or is damaged, every load is left to Python."""
     damaged = tmp_path / "csv.so"
@@ -125,7 +125,7 @@ async def test_without_the_extension(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert not await load(database, table, [text_row(1, "a")])
 
 
-@sqlite_only
+@sqlite_only("extensions of the library")
 async def test_nobody_else_may_load_extensions(database: Database, table: Table) -> None:
     """The writer's connection takes no other extension, and apsw's own SQLite is not in the process."""
     with pytest.raises(Exception, match="not authorized"):
@@ -134,7 +134,7 @@ async def test_nobody_else_may_load_extensions(database: Database, table: Table)
     assert "apsw" not in sys.modules
 
 
-@sqlite_only
+@sqlite_only("the file of the csv extension")
 async def test_the_file_is_closed_with_its_loader(database: Database, table: Table) -> None:
     """No descriptor stays behind."""
     before = _open_files()

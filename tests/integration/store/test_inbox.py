@@ -164,7 +164,7 @@ async def test_a_push_does_not_wait_for_the_mirror(
         assert committed() == {"a"}
 
 
-@sqlite_only
+@sqlite_only("a push leaves the inbox of PostgreSQL in the transaction that applies it")
 async def test_what_is_applied_goes_with_a_later_commit(
     database: Database, box: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

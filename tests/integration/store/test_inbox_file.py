@@ -24,7 +24,7 @@ from rtsd.store.sqlite.library import pysqlite3
 from tests.support.mirror import sqlite_only
 from tests.support.store import opened
 
-pytestmark = sqlite_only
+pytestmark = sqlite_only("the inbox in a file of its own")
 
 AT = 1_772_359_200_000
 

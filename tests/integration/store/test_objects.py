@@ -60,7 +60,7 @@ def test_a_reason_is_renewed_where_the_state_is_what_it_explains() -> None:
     assert FULL.after(ObjectEvent.PROVEN).error is None
 
 
-@sqlite_only
+@sqlite_only("a file of an earlier version")
 async def test_an_object_that_was_paused_before_it_was_a_state_stays_paused(tmp_path: Path) -> None:
     """The flag of earlier versions is taken up as the state."""
     path = tmp_path / "mirror.db"

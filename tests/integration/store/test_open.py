@@ -28,7 +28,7 @@ from rtsd.store.sqlite.database import SqliteDatabase
 from rtsd.store.sqlite.library import pysqlite3
 from tests.support.mirror import sqlite_only
 
-pytestmark = sqlite_only
+pytestmark = sqlite_only("how the file is opened")
 
 
 def digests(directory: Path) -> dict[str, str]:

@@ -138,7 +138,7 @@ async def test_what_changed_shows_in_a_block_that_is_split(database: Database, t
     assert (set(found.broken), found.checksummed) == ({changed, gone}, ROWS - 1)
 
 
-@sqlite_only
+@sqlite_only("a file of an earlier version")
 async def test_checksums_of_numbered_blocks_are_still_compared(tmp_path: Path) -> None:
     """Earlier versions numbered the blocks: what changed before the new version runs shows all the same."""
     path = tmp_path / "mirror.db"

@@ -54,7 +54,7 @@ async def make(database: Database, described: ObjectSchema) -> tuple[Table, list
     return table, added
 
 
-@sqlite_only
+@sqlite_only("PostgreSQL's types are in engines/test_postgres.py")
 async def test_every_type_has_its_declared_column(database: Database) -> None:
     """Contract 4, type by type; Id is the primary key, our own columns come last."""
     fields = [Field(f"F{place}", name, kind_of(name)) for place, name in enumerate(DECLARED)]
@@ -93,7 +93,7 @@ async def test_a_table_is_widened_never_narrowed(database: Database) -> None:
     assert {database.dialect.name(field) for field in "ABC"} <= set(await columns(database, "Thing"))
 
 
-@sqlite_only
+@sqlite_only("PostgreSQL's plans for tables this small say nothing")
 @pytest.mark.parametrize("small", [-1, indexes.SMALL])
 async def test_references_and_stamps_are_indexed(
     database: Database, monkeypatch: pytest.MonkeyPatch, small: int

@@ -11,7 +11,7 @@ from tests.support.stream.captured import apply, arrived, settled
 from tests.support.stream.subscription import subscribed
 from tests.support.waiting import eventually
 
-PARTIAL = "SELECT Id, Title, _rts_partial FROM Contact WHERE _rts_partial"
+PARTIAL = "SELECT Id, Title, _rts_partial FROM Contact WHERE _rts_partial=1"
 
 
 async def test_an_update_shows_at_once_and_is_completed(rig: Rig) -> None:
@@ -250,8 +250,7 @@ async def test_a_new_field_in_mid_stream(rig: Rig) -> None:
 async def has_tier(rig: Rig, record_id: str) -> bool:
     """Whether the new field of a record is in the mirror."""
     await rig.settle()
-    columns = [row[0] for row in await rig.rows("SELECT name FROM pragma_table_info('Contact')")]
-    if "Tier__c" not in columns:
+    if "tier__c" not in rig.mirror.columns("Contact"):
         return False
     return await rig.rows("SELECT Tier__c FROM Contact WHERE Id=?", record_id) == [("gold",)]
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.inprocess.rig import Rig, Start
+from tests.support.mirror import sqlite_only
 from tests.support.stream.captured import PUSH, choose
 from tests.support.stream.following import taken
 from tests.support.stream.restarts import backed_up, decided, edit, is_real_time, lacks_nothing, restore
@@ -79,6 +80,7 @@ async def read_after_a_restart(rig: Rig) -> set[str]:
         return {name for name in rig.objects if rig[name].stored.cursor != before[name]}
 
 
+@sqlite_only("on PostgreSQL the inbox is in the same backup")
 async def test_a_mirror_from_a_backup_lacks_windows(captured: Rig) -> None:
     """What was read since is not in it, and no push tells."""
     copy = backed_up(captured)

@@ -14,6 +14,7 @@ from rtsd.daemon.stream import TOPIC
 from rtsd.store import meta
 from rtsd.sync.continuity import ANSWERS_WITHIN
 from tests.support.inprocess.rig import TOKEN, Rig, Start
+from tests.support.mirror import sqlite_only
 from tests.support.stream.restarts import (
     backed_up,
     decided,
@@ -260,6 +261,7 @@ async def test_what_was_missing_when_it_stopped(rig: Rig, happens: Act) -> None:
     await reads_nothing(rig)
 
 
+@sqlite_only("on PostgreSQL the inbox is in the same backup")
 async def test_a_mirror_from_a_backup_lacks_pushes(rig: Rig) -> None:
     """Its inbox has removed them since."""
     copy = backed_up(rig)

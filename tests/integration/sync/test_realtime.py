@@ -340,7 +340,7 @@ async def edited(rig: Rig, record: str, title: str) -> float:
     return await rig.parts.services.realtime.step()
 
 
-@sqlite_only
+@sqlite_only("the log is the WAL, which a reader keeps from being reused")
 async def test_pushes_share_transactions_while_a_reader_lets_the_log_grow(
     contacts: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

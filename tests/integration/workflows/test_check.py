@@ -10,11 +10,11 @@ import pytest
 
 from rtsd import config
 from rtsd.config.credentials import replace_secret
-from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.workflows import check
 from rtsd.workflows.demo.environment import start, until_answering
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
+from tests.support.mirror import Mirror, mirror_at
 
 Load = Callable[..., config.Config]
 
@@ -31,23 +31,26 @@ async def org() -> AsyncIterator[SimulatedOrg]:
 
 
 @pytest.fixture
-def load(org: SimulatedOrg, tmp_path: Path) -> Load:
+def mirror(path: Path) -> Mirror:
+    """The mirror that is configured, which need not exist."""
+    return mirror_at(path)
+
+
+@pytest.fixture
+def load(org: SimulatedOrg, mirror: Mirror, tmp_path: Path) -> Load:
     """Write a configuration for the org, with `objects` at its end, and load it."""
 
     def write(
         objects: str = '[[objects]]\nname = "Contact"',
         secret: str | None = None,
-        store: str = "mirror.db",
+        store: str = mirror.section(),
         login: str = "",
-        url: str = "",
     ) -> config.Config:
         path = tmp_path / "rtsd.toml"
         path.write_text(
             f'[org]\nlogin_url = "{org.url}"\nclient_id = "{org.info["client_id"]}"\n'
             f'client_secret = "{secret or org.info["client_secret"]}"\n{login}'
-            f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\n'
-            + (f'url = "{url}"' if url else f'path = "{store}"')
-            + f"\n{objects}\n"
+            f'[gateway]\ntoken = "a token of 22 bytes..."\n[store]\n{store}\n{objects}\n'
         )
         path.chmod(0o600)
         return config.load(path, {})
@@ -114,24 +117,25 @@ async def test_too_little_quota_is_a_problem(org: SimulatedOrg, load: Load) -> N
 
 async def test_a_database_that_does_not_answer_is_a_problem(load: Load) -> None:
     """The database is looked at, and no directory, whatever `path` would be."""
-    report = await check.inspect(load(url="postgresql://rts:pw@127.0.0.1:1/acme"))
+    report = await check.inspect(load(store='url = "postgresql://rts:pw@127.0.0.1:1/acme"'))
     (problem,) = report.problems
     assert problem.what.startswith("postgresql://rts@127.0.0.1:1/acme does not answer")
 
 
 async def test_a_missing_directory_is_a_problem(load: Load, tmp_path: Path) -> None:
     """The store's directory is looked at before the daemon fails over it."""
-    report = await check.inspect(load(store="none/mirror.db"))
+    report = await check.inspect(load(store='path = "none/mirror.db"'))
     assert report.problems[0].what == f"{tmp_path}/none, the directory of [store] path, does not exist."
 
 
-async def test_a_table_in_the_place_of_a_view_is_a_problem(load: Load, tmp_path: Path) -> None:
+async def test_a_table_in_the_place_of_a_view_is_a_problem(load: Load, mirror: Mirror) -> None:
     """The start would fail over it: its name, and what to do."""
-    async with await SqliteEngine(tmp_path / "mirror.db").open() as database, database.transaction() as tx:
-        await tx.execute("CREATE TABLE hc_contact (id INTEGER)")
-    layouts = '[store.views]\nheroku_connect = "hc"\n[[objects]]\nname = "Contact"'
+    async with await mirror.engine().open() as database, database.transaction() as tx:
+        for statement in mirror.occupied("Contact"):
+            await tx.execute(statement)
+    layouts = f'[store.views]\nheroku_connect = "{mirror.views}"\n[[objects]]\nname = "Contact"'
     (problem,) = (await check.inspect(load(layouts))).problems
-    assert "hc_contact is a table that rtsd did not make" in problem.what
+    assert f"{mirror.view('Contact')} is a table that rtsd did not make" in problem.what
     assert "[store.views]" in problem.do
 
 

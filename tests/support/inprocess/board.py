@@ -22,7 +22,6 @@ from rtssim.org import Org, OrgError
 from rtssim.process import serve
 from tests.support.inprocess.channels import connect
 from tests.support.inprocess.stand import Stand
-from tests.support.mirror import mirror_at
 from tests.support.stream.following import following, responded
 
 OBJECTS = ("Account", "Contact")
@@ -84,8 +83,7 @@ class Board(RuleBasedStateMachine):
         self.stand.channel = self.channel
         self.stand.listen = "" if subscribes else "127.0.0.1:0"
         await simulated.control("switches", {"keepalive_s": 0.05})
-        self.stand.mirror.touch(mode=0o600)
-        self.stand.mirror.write_bytes(self.template)
+        self.stand.mirror.restore(self.template)
         await self._start()
         await connect(self.stand, *OBJECTS, inbox_runs=True)
 
@@ -235,7 +233,7 @@ class Board(RuleBasedStateMachine):
 
     async def _compare(self, name: str) -> None:
         stand, keys = self.stand, self.configured[name]
-        found = await mirror_at(stand.mirror).compare(name, self._truth(name))
+        found = await stand.mirror.compare(name, self._truth(name))
         assert found.equal, found.examples
         ((counted,),) = (tuple(row) for row in stand.sql("SELECT rows FROM _rts_object WHERE name=?", name))
         assert counted == found.rows

@@ -28,7 +28,7 @@ from rtssim.bus.event_bus import EventBus
 from rtssim.limits import DELIVERIES
 from rtssim.org import Org
 from rtssim.process import SimulatedOrg, serve
-from tests.support.mirror import mirror_at
+from tests.support.mirror import Mirror, mirror_at
 from tests.support.stream.following import following, responded
 
 Row = dict[str, Any]
@@ -77,9 +77,9 @@ class Stand:
         return self.simulated.server.bus
 
     @property
-    def mirror(self) -> Path:
-        """The database file."""
-        return self.place / "mirror.db"
+    def mirror(self) -> Mirror:
+        """As other programs see it."""
+        return mirror_at(self.place / "mirror.db")
 
     def configuration(self) -> config.Config:
         """Write and load the configuration."""
@@ -93,7 +93,7 @@ class Stand:
             f"[gateway]\nlisten = {json.dumps(self.listen)}",
             *self._pushed_to(),
             *self._subscribed_to(),
-            f"[store]\n{mirror_at(self.mirror).section()}",
+            f"[store]\n{self.mirror.section()}",
             f"[control]\nsocket = {json.dumps(str(self.place / 'rtsd.sock'))}",
             "[sync]",
             *(f"{key} = {json.dumps(value)}" for key, value in self.sync.items()),
@@ -295,7 +295,7 @@ class Stand:
         `keep` says which rows the configuration's filter lets in, `without` which fields are not mirrored.
         Return how many rows there are.
         """
-        found = await mirror_at(self.mirror).compare(name, self.truth(name, keep, without))
+        found = await self.mirror.compare(name, self.truth(name, keep, without))
         assert found.equal, f"{found.missing} missing, {found.orphaned} orphaned, {found.stale} stale: " + (
             "; ".join(found.examples)
         )
@@ -310,7 +310,7 @@ class Stand:
 
     def sql(self, statement: str, *parameters: object) -> list[Any]:
         """Query the mirror as any other program would."""
-        return mirror_at(self.mirror).sql(statement, *parameters)
+        return self.mirror.sql(statement, *parameters)
 
     async def sabotage(self, statement: str, *parameters: object) -> None:
         """Break the mirror behind the daemon's back: what was lost before this test found out."""
