@@ -35,10 +35,12 @@ _ALIVE = f"seen_at > clock_timestamp() - interval '{DEAD_AFTER_S} s'"
 _LEADER = (
     f"EXISTS (SELECT 1 FROM _rts_node AS n WHERE n.name=l.node AND n.instance=l.instance AND n.{_ALIVE})"
 )
-_FREE = f"SELECT l.node, NOT {_LEADER} FROM _rts_lease AS l"
+_TAKEABLE = f"(l.instance IS NOT DISTINCT FROM ?1 OR NOT {_LEADER})"
+"""Also by its own holder: if the connection broke before the answer to a take-over came, it does not know."""
+_FREE = f"SELECT l.node, {_TAKEABLE} FROM _rts_lease AS l"
 _TAKE = (
-    "UPDATE _rts_lease AS l SET epoch = epoch + 1, node=?1, instance=?2, since=clock_timestamp()"
-    f" WHERE NOT {_LEADER} RETURNING epoch, since"
+    "UPDATE _rts_lease AS l SET epoch = epoch + 1, instance=?1, node=?2, since=clock_timestamp()"
+    f" WHERE {_TAKEABLE} RETURNING epoch, since"
 )
 _END_LAST = (
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = (SELECT tableoid FROM _rts_lease)"
@@ -187,7 +189,7 @@ class RowLease(Lease):
 
     async def _take(self) -> str | None:
         """Take the lease if nobody has it; else return who leads."""
-        found = await self._run(_FREE)
+        found = await self._run(_FREE, self._instance)
         if not found:
             await self._run(
                 "INSERT INTO _rts_lease (epoch, node, since) VALUES (0, '', clock_timestamp())"
@@ -198,7 +200,7 @@ class RowLease(Lease):
         if not is_free:
             return str(leader)
         await self._run(_END_LAST)
-        taken = await self._run(_TAKE, self._node, self._instance)
+        taken = await self._run(_TAKE, self._instance, self._node)
         if not taken:
             return str(leader)
         ((epoch, since),) = taken

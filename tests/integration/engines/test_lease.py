@@ -86,6 +86,23 @@ async def test_a_take_over_ends_what_the_former_leader_was_writing(url: str) -> 
         assert await meta.get(before, "who") == "b"
 
 
+async def test_a_take_over_whose_answer_was_lost(url: str) -> None:
+    """A node that has the lease and does not know leads: nobody else could."""
+    first, second = engine(url, "a"), engine(url, "b")
+    async with await first.open():
+        assert not await second.lease.join()
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "UPDATE rts._rts_lease SET epoch = epoch + 1, node = n.name, instance = n.instance"
+                " FROM rts._rts_node AS n WHERE n.name = 'b'"
+            )
+        assert await second.lease.join()
+        assert second.lease.node.leader
+        with pytest.raises(LeaseLost):
+            await first.lease.step()
+        await second.lease.release()
+
+
 async def test_a_lease_that_was_given_back_is_free(url: str) -> None:
     """No node waits for the end of its life."""
     async with await engine(url, "a").open():
