@@ -36,6 +36,7 @@ from rtsd.services import Service, repeat, the_expected_error_alone
 from rtsd.store import meta
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Lease
+from rtsd.store.health import StorageWatch
 from rtsd.store.inbox import Inbox
 from rtsd.sync.catalog import PRIVACY_KEY, privacy_rules
 from rtsd.sync.intake import Intake
@@ -116,7 +117,8 @@ async def _open(parts: _Parts) -> Sequence[Service]:
     if front.metrics is not None:
         front.metrics.answer = metrics
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.on_signal)
-    return parts.inbox, JournalTail(database, feed), StandbyGateway(parts)
+    watch = StorageWatch(parts.inbox.file)
+    return parts.inbox, JournalTail(database, feed), StandbyGateway(parts), watch
 
 
 class StandbyGateway(Service):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rtsd import systemd
 from rtsd.core.object_state import ObjectState
 from rtsd.core.plural import plural
+from rtsd.errors import StorageAway
 from rtsd.services import Service
 from rtsd.store.database import Database
 from rtsd.sync.catalog import Catalog
@@ -28,9 +30,13 @@ class Watchdog(Service):
         self._mode = mode
 
     async def step(self) -> float:
-        """Ping the watchdog once. Raises RtsError if a file no longer answers."""
+        """Ping the watchdog once. Raises RtsError if a file no longer answers.
+
+        A database that is away is waited for: a restart would not bring it back.
+        """
         for file in self._files:
-            await file.pulse()
+            with suppress(StorageAway):
+                await file.pulse()
         objects = list(self._catalog)
         live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
         systemd.status(f"{self._mode.mode}: {live} of {plural(len(objects), 'object')} live")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import aiohttp
 import psycopg
+import pytest
 
 from rtsd.control import protocol
 from tests.support import postgres
@@ -98,6 +101,27 @@ async def test_a_database_that_crashes(url: str, measured: Callable[[str], None]
         measured(f"database crashed: 503 after {away:.2f} s, 200 after {back:.2f} s, answers {answers}")
 
 
+async def test_a_database_that_is_away_is_no_hang(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systemd hears meanwhile that the leader and a node that stands by are well, and restarts neither."""
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+    async with standing({"Contact": 5}) as rig:
+        nodes, supervisors = Nodes(rig, url), dict[str, socket.socket]()
+        for name in ("a", "b"):
+            address = str(rig.place / f"notify-{name}")
+            monkeypatch.setenv("NOTIFY_SOCKET", address)
+            supervisors[name] = supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            supervisor.bind(address)
+            supervisor.setblocking(False)
+            await (await nodes.launch(name)).ready()
+        with postgres.crashed(url):
+            for name, supervisor in supervisors.items():
+                await eventually(lambda name=name: _is(nodes.readiness(name), 503), f"{name} is not ready", 5)
+                _pings(supervisor)
+                for _ in range(3):
+                    await eventually(lambda heard=supervisor: _pings(heard), f"{name} is well", 5)
+                supervisor.close()
+
+
 async def test_a_name_that_is_alive_is_refused(url: str) -> None:
     """Two nodes with one name could not be told apart."""
     async with standing({"Contact": 5}) as rig:
@@ -125,6 +149,15 @@ def _epoch(status: protocol.Status) -> int | None:
 async def _standing_by(nodes: Nodes, leader: str) -> bool:
     """Whether the leader knows of two nodes."""
     return len(await nodes.running[leader].client.nodes()) == 2
+
+
+def _pings(supervisor: socket.socket) -> int:
+    """How often a node has said that it is well since the last look."""
+    number = 0
+    with suppress(BlockingIOError):
+        while said := supervisor.recv(4_096):
+            number += said.count(b"WATCHDOG=1")
+    return number
 
 
 async def _is(asked: Awaitable[int], wanted: int) -> bool:

@@ -141,6 +141,16 @@ async def test_a_database_that_is_not_there_yet(url: str) -> None:
         assert await nodes.readiness("a") == 200
 
 
+async def test_ready_again_after_a_crash_without_a_push(url: str) -> None:
+    """A balancer sends nothing to a node that is not ready: it finds out by itself."""
+    async with pair(url) as (nodes, _, _):
+        with postgres.crashed(url):
+            for name in ("a", "b"):
+                await eventually(lambda name=name: _answers(nodes, name, 503), f"{name} is not ready", 5)
+        for name in ("a", "b"):
+            await eventually(lambda name=name: _answers(nodes, name, 200), f"{name} is ready", 5)
+
+
 async def test_a_reload_while_it_stands_by(url: str) -> None:
     """Secrets count at once; what needs a restart is named, as on the leader."""
     async with pair(url) as (nodes, _, other):
@@ -170,6 +180,10 @@ async def _refusal(daemon: Daemon) -> str:
 async def _differing(nodes: Nodes) -> bool:
     found = {node.name: node for node in await nodes.running["a"].client.nodes()}
     return "b" in found and found["b"].differs == ["objects"]
+
+
+async def _answers(nodes: Nodes, name: str, status: int) -> bool:
+    return await nodes.readiness(name) == status
 
 
 async def _equal(nodes: Nodes) -> bool:
