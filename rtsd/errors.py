@@ -351,7 +351,10 @@ class PushEncoded(PushError):
 
 
 class CannotCommit(PushError):
-    """The push cannot be stored now, because of overload or storage. Nothing was kept; the sender retries."""
+    """The push cannot be stored now, because of overload or storage; the sender retries.
+
+    Nothing was kept, unless storing it took too long: then it may be kept later.
+    """
 
     http_status = 503
 

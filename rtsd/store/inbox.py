@@ -27,6 +27,9 @@ MAX_WAITING = 1_000
 """Pushes that may wait for a commit; beyond that the gateway answers 503 immediately."""
 MAX_GROUP = 256
 """Pushes per commit: one fsync covers all that arrived during the previous one."""
+ANSWER_S = 3.0
+"""Seconds within which a push is stored or refused: a database behind a network that drops packets, or whose
+synchronous standby is away, neither answers nor fails for longer than a sender waits."""
 
 ROOM = 2_000
 """Unapplied pushes beyond which a stream is not asked for more: the bus keeps them for days."""
@@ -71,6 +74,8 @@ class Inbox(Service, ABC):
         self.arrived = asyncio.Event()
         """Set when there may be pushes to apply."""
         self._closed = False
+        self._hangs = False
+        """Whether a step has taken so long that a push was refused."""
 
     async def restore(self) -> None:
         """Count what earlier runs have left, once at the start."""
@@ -83,17 +88,26 @@ class Inbox(Service, ABC):
     async def append(self, arrival: Arrival) -> bool:
         """Store a push durably and return after the commit; False if its id was received before.
 
-        Raises CannotCommit if it could not be stored.
+        Raises CannotCommit if it could not be stored, or was not in time: then it may be stored later.
         """
         if self._closed:
             raise _stopping()
+        if self._hangs:
+            raise _hanging()
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((arrival, outcome))
         except asyncio.QueueFull:
             raise CannotCommit("too many pushes are waiting for the disk", retry_after_s=2) from None
         self.wake.set()
-        return await outcome
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await outcome
+        except TimeoutError:
+            self._hangs = True
+            late = _hanging()
+            self.file.failure = self.file.failure or late.message
+            raise late from None
 
     async def append_from_stream(
         self,
@@ -167,7 +181,10 @@ class Inbox(Service, ABC):
     async def step(self) -> float:
         """Commit a group, or remove applied pushes."""
         self._closed = False
-        return 0.0 if await self.commit() else await self._tidy()
+        try:
+            return 0.0 if await self.commit() else await self._tidy()
+        finally:
+            self._hangs = False
 
     @abstractmethod
     async def oldest(self) -> list[Entry]:
@@ -237,6 +254,8 @@ class Inbox(Service, ABC):
             fresh.append(arrival.webhook_id not in known)
             known.add(arrival.webhook_id)
         stored = [arrival for arrival, is_fresh in zip(arrivals, fresh, strict=True) if is_fresh]
+        if not stored and arrivals:
+            await self._confirm(tx, arrivals[0])
         await tx.executemany(
             "INSERT INTO _rts_push_id (webhook_id, received_at) VALUES (?, ?)",
             [arrival[:2] for arrival in stored],
@@ -244,6 +263,9 @@ class Inbox(Service, ABC):
         await self._insert(tx, stored)
         tx.on_commit(partial(self._were_added, stored))
         return fresh
+
+    async def _confirm(self, tx: Tx, known: Arrival) -> None:
+        """Make a commit that adds nothing as durable as one that does, if it is not."""
 
     @abstractmethod
     async def _insert(self, tx: Tx, arrivals: Sequence[Arrival]) -> None:
@@ -265,6 +287,10 @@ async def _known(database: Queries, webhook_ids: Sequence[str]) -> set[str]:
         f"SELECT webhook_id FROM _rts_push_id WHERE webhook_id {AMONG}", (list(webhook_ids),)
     )
     return {webhook_id for (webhook_id,) in rows}
+
+
+def _hanging() -> CannotCommit:
+    return CannotCommit(f"the database has not answered for {ANSWER_S:.0f} s", "the sender tries again")
 
 
 def _stopping() -> CannotCommit:

@@ -51,12 +51,10 @@ NEEDED = pytest.mark.skipif(binaries() is None, reason=MISSING)
 @contextmanager
 def cluster(*options: str) -> Iterator[str]:
     """Start a cluster, reached by a socket in its directory; yield the URL of a database there."""
-    place = Path(tempfile.mkdtemp(prefix="rtspg"))
-    if os.geteuid() == 0:
-        shutil.chown(place, "postgres")
+    place = home()
     try:
         _initialize(place)
-        _start(place, *options)
+        start(place, *options)
         try:
             admin = f"postgresql:///postgres?host={place}&user=postgres"
             with psycopg.connect(admin, autocommit=True) as connection:
@@ -64,30 +62,38 @@ def cluster(*options: str) -> Iterator[str]:
                 connection.execute("CREATE DATABASE mirrors OWNER rts")
             yield f"postgresql:///mirrors?host={place}&user=rts"
         finally:
-            _stop(place)
+            stop(place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def home() -> Path:
+    """Return a new directory for a cluster and its socket; the path is short, as a socket's must be."""
+    place = Path(tempfile.mkdtemp(prefix="rtspg"))
+    if os.geteuid() == 0:
+        shutil.chown(place, "postgres")
+    return place
 
 
 @contextmanager
 def crashed(url: str) -> Iterator[None]:
     """Have the cluster of a URL crash, and recover at the end."""
     place = Path(str(conninfo_to_dict(url)["host"]))
-    _stop(place)
+    stop(place)
     try:
         yield
     finally:
-        _start(place)
+        start(place)
 
 
 def restored(url: str, schemas: Sequence[str], database: str) -> str:
     """Dump schemas, and restore them into a new database of the cluster, as docs/postgresql.md says."""
     place = Path(str(conninfo_to_dict(url)["host"]))
     file, other = place / f"{database}.dump", url.replace("/mirrors", f"/{database}")
-    _run("pg_dump", "--format=custom", *(f"--schema={name}" for name in schemas), f"--file={file}", url)
+    run("pg_dump", "--format=custom", *(f"--schema={name}" for name in schemas), f"--file={file}", url)
     with psycopg.connect(url.replace("user=rts", "user=postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {database} OWNER rts".encode())
-    _run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={other}", file)
+    run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={other}", file)
     return other
 
 
@@ -101,7 +107,7 @@ def _initialize(place: Path) -> None:
     template = Path(sys.prefix) / "share" / f"empty-cluster-{re.sub(r'[^0-9.]+', '-', told).strip('-')}"
     if not template.exists():
         made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        _run("initdb", "-D", place / "data", *made)
+        run("initdb", "-D", place / "data", *made)
         template.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=template.parent, prefix="postgres-") as made_in:
             subprocess.run(("cp", "-a", place / "data", made_in), check=True)
@@ -111,13 +117,15 @@ def _initialize(place: Path) -> None:
     subprocess.run(("cp", "-a", template, place / "data"), check=True)
 
 
-def _start(place: Path, *options: str) -> None:
+def start(place: Path, *options: str) -> None:
+    """Start the cluster in a directory."""
     settings = ("-k", str(place), "-c", "listen_addresses=", "-c", "max_connections=300", *options)
-    _run("pg_ctl", "-D", place / "data", "-l", place / "log", "-w", "-o", " ".join(settings), "start")
+    run("pg_ctl", "-D", place / "data", "-l", place / "log", "-w", "-o", " ".join(settings), "start")
 
 
-def _stop(place: Path) -> None:
-    _run("pg_ctl", "-D", place / "data", "-m", "immediate", "stop")
+def stop(place: Path) -> None:
+    """Have the cluster in a directory end as in a crash."""
+    run("pg_ctl", "-D", place / "data", "-m", "immediate", "stop")
 
 
 def not_as_root() -> dict[str, Any]:
@@ -125,7 +133,7 @@ def not_as_root() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _run(program: str, *arguments: object) -> str:
+def run(program: str, *arguments: object) -> str:
     """Run one of PostgreSQL's programs, not as root, which it refuses; return what it prints."""
     programs = binaries()
     assert programs is not None, "PostgreSQL is not installed"
@@ -203,7 +211,7 @@ class PostgresMirror:
     def saved(self) -> bytes:
         """Return a dump of both schemas, which names neither."""
         schemas = (f"--schema={self.schema}", f"--schema={self.internal}")
-        dump = _run("pg_dump", "--inserts", "--no-owner", *schemas, self.url)
+        dump = run("pg_dump", "--inserts", "--no-owner", *schemas, self.url)
         return dump.replace(self.schema, _SCHEMA).replace(self.internal, _INTERNAL).encode()
 
     def restore(self, copy: bytes) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -25,6 +26,9 @@ from rtsd.store.schema import Table
 _BEGIN = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL idle_in_transaction_session_timeout = '8s'"
 """A commit that was answered survives a crash, whatever the server's default; and a node that is frozen in a
 transaction holds up nobody for long. Both are local, as a session may be PgBouncer's."""
+_BEGIN_SHARED = f"{_BEGIN}; SET LOCAL lock_timeout = '2s'"
+"""Where any node may write: a node that is frozen within a pipeline keeps its locks, and a push that it has
+half stored comes again elsewhere. There it is refused, and does not hold up the others."""
 
 
 class PostgresTx(Tx):
@@ -137,7 +141,8 @@ class PostgresDatabase(Database):
             await self._lease.release()
 
     async def _begin(self) -> PostgresTx:
-        connection = await self._writer.use(_begun)
+        begin = _BEGIN_SHARED if self._lease is None else _BEGIN
+        connection = await self._writer.use(partial(_begun, begin))
         tx = PostgresTx(connection, self.dialect, self.translation)
         if self._lease is not None and not await tx.fetch(self._lease.guard):
             raise LeaseLost(f"another node leads on {self.name} now", "rtsd starts again, and stands by")
@@ -156,8 +161,8 @@ class PostgresDatabase(Database):
         return store_error(error, self.name)
 
 
-async def _begun(connection: Connection) -> Connection:
-    await connection.execute(_BEGIN)
+async def _begun(begin: LiteralString, connection: Connection) -> Connection:
+    await connection.execute(begin)
     return connection
 
 

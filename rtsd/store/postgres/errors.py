@@ -6,9 +6,9 @@ import psycopg
 
 from rtsd.errors import RtsError, StorageAway, StorageFull, StorageUnwritable, StoreError
 
-_AWAY = ("08", "57P", "25P03", "25P04")
+_AWAY = ("08", "57P", "25P03", "25P04", "55P03")
 """Codes, or the beginnings of some: connection exceptions, operator intervention, as a shutdown, and the ends
-of transactions that took too long (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+of transactions that took too long or waited too long for another (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 BROKEN = (
     psycopg.OperationalError,
     psycopg.errors.IdleInTransactionSessionTimeout,

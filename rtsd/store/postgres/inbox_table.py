@@ -54,6 +54,12 @@ class InboxTable(Inbox):
                 await held.take_over(tx, entries)
                 await self.mark_applied(tx, entries)
 
+    async def _confirm(self, tx: Tx, known: Arrival) -> None:
+        """Write something: only such a commit waits for a synchronous standby, which may lack the push."""
+        await tx.execute(
+            "UPDATE _rts_push_id SET received_at=received_at WHERE webhook_id=?", (known.webhook_id,)
+        )
+
     async def _insert(self, tx: Tx, arrivals: Sequence[Arrival]) -> None:
         await tx.executemany(
             "INSERT INTO _rts_inbox (webhook_id, received_at, body) VALUES (?, ?, ?)",

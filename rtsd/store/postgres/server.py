@@ -144,12 +144,15 @@ class Link:
     async def use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Use the connection, and once more a new one if it was stale. Raises psycopg.Error."""
         async with self._turn:
-            try:
-                return await work(await self._connected())
-            except BROKEN:
-                if self.connection is None or not self.connection.closed:
-                    raise
-                return await work(await self._connected())
+            before = self.connection
+            if before is not None and not before.closed:
+                try:
+                    return await work(before)
+                except BROKEN:
+                    if not before.closed:
+                        raise
+            self.connection = await self._server.connect(application=self._application)
+            return await work(self.connection)
 
     async def close(self) -> None:
         """Close the connection, once nothing is under way on it, as a commit whose task was cancelled."""
@@ -157,11 +160,6 @@ class Link:
             if self.connection is not None:
                 async with self.connection.lock:
                     await self.connection.close()
-
-    async def _connected(self) -> Connection:
-        if self.connection is None or self.connection.closed:
-            self.connection = await self._server.connect(application=self._application)
-        return self.connection
 
 
 async def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:

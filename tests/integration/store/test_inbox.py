@@ -267,6 +267,29 @@ async def test_a_stop_answers_nobody_wrongly(box: Inbox, committed: Callable[[],
     assert committed() == set()
 
 
+async def test_a_database_that_hangs_is_not_waited_for(box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push is refused in time, later ones at once, and health shows it; once it goes on, all are taken."""
+    monkeypatch.setattr("rtsd.store.inbox.ANSWER_S", 0.2)
+    async with running(box):
+        async with box.file.alone():
+            with pytest.raises(CannotCommit, match="has not answered"):
+                await box.append(arrival("a"))
+            monkeypatch.undo()
+            assert box.file.failure
+            async with asyncio.timeout(1):
+                with pytest.raises(CannotCommit, match="has not answered"):
+                    await box.append(arrival("b"))
+
+        async def taken() -> bool:
+            with suppress(CannotCommit):
+                return await box.append(arrival("b"))
+            return False
+
+        await eventually(taken, "pushes are taken again")
+        assert not box.file.failure
+        assert await box.append(arrival("a")) is False
+
+
 async def test_order_is_the_order_of_arrival(box: Inbox) -> None:
     """Oldest first, also after a restart."""
     for group in (["c", "a"], ["b"]):

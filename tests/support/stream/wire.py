@@ -8,13 +8,14 @@ import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 
 class Wire:
-    """Forwards bytes to 127.0.0.1:`port`; with `tls` it is the server's end of TLS."""
+    """Forwards bytes to a port of 127.0.0.1 or a Unix socket; with `tls` it is the server's end of TLS."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._port = port
+    def __init__(self, target: int | Path, tls: ssl.SSLContext | None = None) -> None:
+        self._target = target
         self._tls = tls
         self._flows = asyncio.Event()
         self._flows.set()
@@ -57,7 +58,10 @@ class Wire:
         self.connections += 1
         self._writers.add(writer)
         with suppress(OSError):
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            if isinstance(self._target, Path):
+                far_reader, far_writer = await asyncio.open_unix_connection(self._target)
+            else:
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
             await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
         writer.close()
 
@@ -71,9 +75,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
+async def wire_to(target: int | Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
     """A running proxy."""
-    wire = Wire(port, tls)
+    wire = Wire(target, tls)
     await wire.start()
     try:
         yield wire
