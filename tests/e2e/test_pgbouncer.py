@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [
     postgres.NEEDED,
-    pytest.mark.skipif(pgbouncer.program() is None, reason=pgbouncer.MISSING),
+    pgbouncer.NEEDED,
 ]
 POOL = 5
 """Connections to the server, for two nodes that would have some nine."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ class Nodes:
     ports: dict[str, int] = field(default_factory=dict)
     more: str = ""
     """Further tables of each one's configuration."""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """Those of nodes that reach the database in a way of their own."""
 
     async def launch(self, name: str, objects: str = "", *, at: str = "") -> Daemon:
         """Start a node without waiting for it, by default at the place that has its name.
@@ -42,7 +44,8 @@ class Nodes:
         values = {"listen": f"127.0.0.1:{port}", "socket": str(place / "s")}
         text = self.rig.write_config(**values).read_text()
         path = f"path = {json.dumps(str(self.rig.mirror))}"
-        url = f"{self.url}&options=-c%20rts.node%3D{name}"  # the database can tell who writes
+        # the database can tell who writes
+        url = f"{self.urls.get(name, self.url)}&options=-c%20rts.node%3D{name}"
         text = text.replace(path, f'url = {json.dumps(url)}\n[node]\nname = "{name}"')
         text = text.replace("[[objects]]", f"[[objects]]\n{objects}")
         for secret in ("sf-secret", "push-token"):
