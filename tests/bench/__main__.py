@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default all")
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the audit (default 100,000)")
     parser.add_argument("--many", type=int, default=1_000_000, help="rows of the large audit (default 1M)")
+    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite", help="that of the sizes")
     parser.add_argument("--pushes", type=int, default=6_000, help="pushes in a round (default 6,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="records of the burst (default 1M)")
     parser.add_argument("--events", type=int, default=50_000, help="change events (default 50,000)")
