@@ -26,25 +26,30 @@ class ChangeDocuments:
 
     feed: Feed
     database: Database
-    changes: Changes
 
     async def page(
         self, response: web.StreamResponse, after: int, object_name: str | None, limit: int
     ) -> None:
         """Write at most `limit` documents after an entry."""
-        await self._write(response, after, object_name, limit)
+        await self._write(response, Changes(self.database), after, object_name, limit)
 
     async def follow(self, response: web.StreamResponse, after: int | None, object_name: str | None) -> None:
         """Write the documents after an entry, else from now on, as they come."""
         sent = after if after is not None else await journal.newest_seq(self.database)
+        changes = Changes(self.database)
         while True:  # a reader that lags is read for from the journal
             with self.feed.follow() as follower:
-                sent = await self._write(response, sent, object_name)
+                sent = await self._write(response, changes, sent, object_name)
                 async for _ in follower.batches():
-                    sent = await self._write(response, sent, object_name)
+                    sent = await self._write(response, changes, sent, object_name)
 
     async def _write(
-        self, response: web.StreamResponse, sent: int, object_name: str | None, limit: int | None = None
+        self,
+        response: web.StreamResponse,
+        changes: Changes,
+        sent: int,
+        object_name: str | None,
+        limit: int | None = None,
     ) -> int:
         """Write documents up to the newest entry, or `limit` of them; return the last entry that was read."""
         org_id, newest = await meta.get(self.database, ORG_ID), await journal.newest_seq(self.database)
@@ -53,7 +58,7 @@ class ChangeDocuments:
         left = limit
         while left is None or left:
             most = PAGE if left is None else min(PAGE, left)
-            page = await self.changes.after(sent, newest, most, object_name)
+            page = await changes.after(sent, newest, most, object_name)
             if not page:
                 return newest
             data = b"".join(cloudevent.document(change, org_id)[0] + b"\n" for change in page)

@@ -15,7 +15,6 @@ from rtsd.control.documents import is_on, whole_number
 from rtsd.control.feed import Feed, Follower
 from rtsd.control.recent_status import RecentStatus
 from rtsd.errors import UsageError
-from rtsd.fanout.changes import Changes
 from rtsd.store import journal
 from rtsd.store.database import Database
 
@@ -52,7 +51,7 @@ class EventStream:
         """`object_named` returns the name of a mirrored object, or raises NotFound."""
         self._feed = feed
         self._database = database
-        self._documents = ChangeDocuments(feed, database, Changes(database))
+        self._documents = ChangeDocuments(feed, database)
         self._status = status
         self._object_named = object_named
 

@@ -12,7 +12,6 @@ from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.nats_credentials import parse
 from rtsd.core.problem import Problem
 from rtsd.errors import ConfigError, PublishFailed
-from rtsd.fanout.changes import Changes
 from rtsd.fanout.fanout import Fanout
 from rtsd.fanout.outlet import Link, Outlet, Source, Target
 
@@ -46,7 +45,6 @@ def fanout_of(base: Base) -> Fanout:
     """Build the service."""
     source = Source(
         base.database,
-        Changes(base.database),
         base.work,
         base.machine.wall,
         org_id=lambda: base.org.id,

@@ -7,21 +7,18 @@ without an entry, such as formulas, are taken as they are now.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from rtsd.core.image import as_dict
 from rtsd.core.trace import Values, values_before
+from rtsd.fanout import checkpoints
+from rtsd.fanout.checkpoints import Checkpoint, Checkpoints, Record, spans
 from rtsd.store import journal, mirror, objects
 from rtsd.store.database import Database
 from rtsd.store.journal import Entry
 from rtsd.store.schema import Table, decode_schema
-
-SPAN = 5_000
-"""Entries of the journal among which later changes are looked up at once, which bounds memory."""
-
-Record = tuple[str, str]
-"""An object's name, and an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,13 @@ class RecordChange:
 
 
 class Changes:
-    """Reads the journal's changes with the values of their records."""
+    """Reads the journal's changes with the values of their records, for one reader that goes forward."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._checkpoints = Checkpoints()
+        self.undone = 0
+        """Later changes that were read and undone until now: the work of tracing back."""
         self._tables: dict[str, tuple[str, Table]] = {}
         """By the object's name, with the schema that each is made of."""
 
@@ -61,6 +61,7 @@ class Changes:
         if not found:
             return []
         last = found[-1][0].seq
+        self._checkpoints.pass_by(last)
         states: dict[Record, Values | None] = {}
         for name, ids in _by_object(entry for entry, _ in found).items():
             states |= await self._states(name, ids, last)
@@ -76,8 +77,12 @@ class Changes:
 
     async def _states(self, name: str, ids: Collection[str], seq: int) -> dict[Record, Values | None]:
         """Return the values of an object's records right after entry `seq`."""
-        found: dict[Record, Values | None] = {}
-        wanted = set(ids)
+        await self._table(name)
+        begins: dict[str, Checkpoint] = {}
+        for record_id in ids:
+            if (known := self._checkpoints.nearest((name, record_id))) is not None:
+                begins[record_id] = known
+        wanted = set(ids) - begins.keys()
         while wanted:
             newest = await journal.newest_seq(self._database)
             rows = await self._rows(name, wanted)
@@ -86,10 +91,9 @@ class Changes:
                 step.id for step in await journal.later_changes(self._database, name, wanted, newest, now)
             }  # a row of theirs may be older or newer than its entry: they are read again
             for record_id in wanted - moving:
-                found[name, record_id] = rows.get(record_id)
-            await self._trace_back(name, wanted - moving, found, seq, newest)
+                begins[record_id] = Checkpoint(newest, rows.get(record_id))
             wanted = moving
-        return found
+        return await self._traced_back(name, begins, seq)
 
     async def _rows(self, name: str, ids: Collection[str]) -> dict[str, Values]:
         table = await self._table(name)
@@ -103,19 +107,27 @@ class Changes:
             return None
         known = self._tables.get(name)
         if known is None or known[0] != schema:
+            self._checkpoints.forget(name)
             known = self._tables[name] = schema, Table(decode_schema(schema), self._database.dialect)
         return known[1]
 
-    async def _trace_back(
-        self, name: str, ids: Collection[str], states: dict[Record, Values | None], seq: int, newest: int
-    ) -> None:
-        """Undo the changes of these records after entry `seq` in `states`, newest first."""
-        while ids and newest > seq:
-            first = max(seq, newest - SPAN)
-            for step in await journal.later_changes(self._database, name, ids, first, newest):
-                record = (name, step.id)
-                states[record] = values_before(step.op, step.replaced, states[record])
-            newest = first
+    async def _traced_back(
+        self, name: str, begins: Mapping[str, Checkpoint], seq: int
+    ) -> dict[Record, Values | None]:
+        """Undo the changes of records after entry `seq`, newest first, each from where it begins."""
+        states = {record_id: begin.values for record_id, begin in begins.items()}
+        undone, kept = Counter[str](), Counter[str]()
+        for span in spans([begin.seq for begin in begins.values()], seq):
+            active = [record_id for record_id, begin in begins.items() if begin.seq >= span.last]
+            for step in await journal.later_changes(self._database, name, active, span.first, span.last):
+                states[step.id] = values_before(step.op, step.replaced, states[step.id])
+                undone[step.id] += 1
+            for record_id in active if span.is_kept else ():
+                if undone[record_id] - kept[record_id] >= checkpoints.WORTH:
+                    kept[record_id] = undone[record_id]
+                    self._checkpoints.add((name, record_id), Checkpoint(span.first, states[record_id]))
+        self.undone += undone.total()
+        return {(name, record_id): values for record_id, values in states.items()}
 
 
 def _by_object(entries: Iterable[Entry]) -> dict[str, set[str]]:

@@ -24,7 +24,8 @@ from rtsd.core.nats_credentials import Credentials
 from rtsd.core.plural import plural
 from rtsd.errors import ChangesLost, PublishFailed, StoreError, place
 from rtsd.fanout import cloudevent
-from rtsd.fanout.changes import Changes, Record
+from rtsd.fanout.changes import Changes
+from rtsd.fanout.checkpoints import Record
 from rtsd.store import journal, meta
 from rtsd.store.database import Database
 from rtsd.sync.unit_of_work import UnitsOfWork
@@ -113,7 +114,6 @@ class Source:
     """What all outlets publish from."""
 
     database: Database
-    changes: Changes
     work: UnitsOfWork
     now: Callable[[], Millis]
     org_id: Callable[[], str | None]
@@ -134,6 +134,7 @@ class Outlet:
     failing_since: Millis | None = None
     page: int = SMALLEST_PAGE
     """Changes that are read at once."""
+    _changes: Changes = field(init=False)
     _link: Link | None = None
     _ahead: set[int] = field(default_factory=set)
     """Changes after the position that are acknowledged already."""
@@ -145,6 +146,9 @@ class Outlet:
     _saved_at: Millis = 0
     _has_news: bool = False
     """Whether changes were acknowledged since the position was stored."""
+
+    def __post_init__(self) -> None:
+        self._changes = Changes(self.source.database)
 
     @property
     def is_connected(self) -> bool:
@@ -253,7 +257,7 @@ class Outlet:
     async def _documents(self, org_id: str, limit: int, newest: int) -> dict[Record, list[_Document]]:
         """Return the next page, by record and in order."""
         position = self.position or 0
-        page = await self.source.changes.after(position, newest, self.page)
+        page = await self._changes.after(position, newest, self.page)
         lanes: dict[Record, list[_Document]] = {}
         size = 0
         for change in page:

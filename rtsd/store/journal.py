@@ -59,6 +59,7 @@ class UnpushedChange(NamedTuple):
 class Step(NamedTuple):
     """An applied change of one record, with the values that it replaced."""
 
+    seq: int
     id: str
     op: str
     replaced: Mapping[str, MirrorValue] | None
@@ -140,12 +141,13 @@ async def later_changes(
 ) -> list[Step]:
     """The applied changes of these records after entry `seq` up to `upto`, newest first."""
     rows = await database.fetch(
-        f"SELECT id, op, before FROM _rts_journal WHERE object=? AND id {AMONG} AND seq > ? AND seq <= ?"
+        f"SELECT seq, id, op, before FROM _rts_journal WHERE object=? AND id {AMONG} AND seq > ? AND seq <= ?"
         " AND type='change' AND outcome='applied' ORDER BY seq DESC",
         (object_name, list(ids), seq, upto),
     )
     return [
-        Step(record_id, op, msgspec.json.decode(before) if before else None) for record_id, op, before in rows
+        Step(number, record_id, op, msgspec.json.decode(before) if before else None)
+        for number, record_id, op, before in rows
     ]
 
 

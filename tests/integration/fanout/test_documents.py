@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 
-from rtsd.fanout import changes, outlet
+from rtsd.fanout import checkpoints, outlet
 from rtsd.store import mirror
 from tests.integration.fanout.conftest import Publish, Publishing
 from tests.support import nats
@@ -92,7 +92,8 @@ async def test_changes_have_the_values_of_their_time(
     publishing: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However late they are published: `after` is the row as it was then, `before` the one before."""
-    monkeypatch.setattr(changes, "SPAN", 7)
+    monkeypatch.setattr(checkpoints, "SHORTEST", 7)
+    monkeypatch.setattr(checkpoints, "WORTH", 2)
     monkeypatch.setattr(outlet, "LARGEST_PAGE", 10)
     made = await publishing()
     made.outlet.page = 10
