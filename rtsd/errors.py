@@ -87,6 +87,7 @@ __all__ = [
     "StorageUnwritable",
     "StoreError",
     "StreamRefused",
+    "TableLocked",
     "UnfinishedMove",
     "UnsealedPush",
     "UsageError",
@@ -233,6 +234,10 @@ class LeaseLost(StoreError):
 
 class StorageAway(StoreError):
     """The database server does not answer, or is starting; rtsd continues by itself once it does."""
+
+
+class TableLocked(StoreError):
+    """Other transactions use a table, so that its columns can't change now; rtsd tries again."""
 
 
 class StorageFailed(StoreError):

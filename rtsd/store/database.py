@@ -58,6 +58,14 @@ class Tx(ABC):
         """The transaction's changes of the database's counts."""
         self._callbacks: list[Callable[[], None]] = []
 
+    @asynccontextmanager
+    async def altering(self, table: str) -> AsyncIterator[None]:  # noqa: ARG002 - for subclasses
+        """Run a block that changes a table, as SQL names it, and its views.
+
+        Raises TableLocked soon, if others use it in a way that the engine would wait for.
+        """
+        yield
+
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Run a callback after the commit and before the next transaction, but not after a rollback.
 
@@ -97,12 +105,15 @@ class Database(ABC):
         """The counts of committed data."""
         self.failure: str | None = None
         """The reason the last write failed; None once a write succeeds."""
+        self.took: Callable[[float], object] = _ignore
+        """Takes the seconds of each transaction that succeeded."""
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Run a write transaction: commit at the end, roll back on any exception. Raises StoreError."""
         async with self._turn:
+            began = asyncio.get_running_loop().time()
             try:
                 try:
                     tx = await self._begin()  # begins even if cancelled
@@ -115,6 +126,7 @@ class Database(ABC):
                 self.failure = str(error)
                 raise self._translated(error) from error
             self.failure = None
+            self.took(asyncio.get_running_loop().time() - began)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -192,3 +204,7 @@ class Database(ABC):
         if not committing.cancelled() and committing.exception() is None:
             self.counts.add(tx.counts)
             tx.committed()
+
+
+def _ignore(_seconds: float) -> None:
+    """Measure nothing."""

@@ -53,6 +53,17 @@ class Put:
 class Views(Protocol):
     """Views as an engine makes them."""
 
+    @property
+    def numbers(self) -> str:
+        """The column of the rows' stored integers."""
+
+    @property
+    def numbers_declared(self) -> str:
+        """How it is declared; empty where every table has it."""
+
+    def continued(self, table: str) -> str | None:
+        """The statement that has the integers of new rows follow those of a filled table, if there is one."""
+
     async def make_place(self, tx: Tx, place: str) -> None:
         """Make the schema. Raises StorageUnwritable."""
 

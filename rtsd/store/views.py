@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from rtsd.core.layout import NUMBER, Layout, view_columns, view_name
-from rtsd.errors import ForeignDatabase
+from rtsd.errors import ForeignDatabase, TableLocked
 from rtsd.store import objects
 from rtsd.store import schema as tables
 from rtsd.store.database import Database, Queries, Tx
@@ -39,13 +39,14 @@ class Ensured:
 async def ensure(tx: Tx, table: Table, layouts: Mapping[Layout, str], known: Table | None = None) -> Ensured:
     """Create the table or add missing columns, as `schema.ensure`, and its views with it.
 
-    Raises ForeignDatabase if something of a user's has the name of a view.
+    Raises ForeignDatabase if something of a user's has the name of a view, and TableLocked.
     """
     wanted = await _wanted(tx, table, layouts)
-    if sources := {name.lower() for name in await tables.to_retype(tx, table)}:
-        wanted = [await _released(tx, view, table, sources) for view in wanted]
-    made = await tables.ensure(tx, table, known)
-    return replace(await _put(tx, made.table, wanted), added=tuple(made.changed))
+    async with tx.altering(table.sql_name):
+        if sources := {name.lower() for name in await tables.to_retype(tx, table)}:
+            wanted = [await _released(tx, view, table, sources) for view in wanted]
+        made = await tables.ensure(tx, table, known)
+        return replace(await _put(tx, made.table, wanted), added=tuple(made.changed))
 
 
 async def _released(tx: Tx, view: View, table: Table, sources: Collection[str]) -> View:
@@ -82,7 +83,7 @@ async def apply(
     names: Sequence[str],
     write_note: Callable[[Note], Awaitable[None]],
 ) -> None:
-    """Bring the views of these objects up to date at a start.
+    """Bring the views of these objects up to date at a start; the next describe does what is locked now.
 
     Raises ForeignDatabase, before anything is made, and StoreError.
     """
@@ -92,12 +93,15 @@ async def apply(
         stored = known.get(name)
         if stored is None or stored.table is None:
             continue
-        async with database.transaction() as tx:
-            ensured = await _put(tx, stored.table, await _wanted(tx, stored.table, layouts))
-        for message in ensured.messages:
-            await write_note(Note("schema", name, message=message))
-        if ensured.numbered and stored.cursor is not None:
-            await database.build_indexes(stored.table)
+        try:
+            async with database.transaction() as tx, tx.altering(stored.table.sql_name):
+                ensured = await _put(tx, stored.table, await _wanted(tx, stored.table, layouts))
+            for message in ensured.messages:
+                await write_note(Note("schema", name, message=message))
+            if ensured.numbered and stored.cursor is not None:
+                await database.build_indexes(stored.table)
+        except TableLocked as error:
+            await write_note(Note("schema", name, message=str(error)))
 
 
 async def require_free(reader: Queries, layouts: Mapping[Layout, str], names: Sequence[str]) -> None:

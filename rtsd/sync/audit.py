@@ -27,6 +27,7 @@ from rtsd.store.database import Database
 from rtsd.store.journal import Note
 from rtsd.sync import departures, object_states, selection
 from rtsd.sync.columns import Columns
+from rtsd.sync.indexing import build_indexes
 from rtsd.sync.limits import Limits
 from rtsd.sync.mirrored_object import Loading, MirroredObject
 from rtsd.sync.reading import Batch, Chunk, Point, Query, Reader, parts, retry_narrower
@@ -102,7 +103,7 @@ class StateAudit:
         try:
             await self._limits.refresh(purpose=PURPOSE)
             await self._read(mirrored, accept_missing=accept_missing)
-            await self._database.build_indexes(mirrored.described)
+            await build_indexes(self._database, mirrored, self._now())
             await self._repair.step()
             await self.prove(mirrored)
         except QuotaExhausted as error:
@@ -124,7 +125,7 @@ class StateAudit:
             return False
         await self._columns.fill(mirrored)
         expected = found = -1
-        hindrance = mirrored.described.hindrance
+        hindrance = mirrored.hindrance
         for attempt in range(PROOF_ATTEMPTS):
             window = await self._windows.step(mirrored)
             mirrored.retry.read_until = window.until

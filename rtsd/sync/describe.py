@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from rtsd.core.instant import Millis
 from rtsd.core.layout import Layout
 from rtsd.core.object_state import ObjectState
 from rtsd.core.schema import Field, ObjectSchema, narrow
-from rtsd.errors import Conflict, ForeignDatabase, ObjectUnavailable, SalesforceError
+from rtsd.errors import Conflict, ForeignDatabase, ObjectUnavailable, SalesforceError, TableLocked
 from rtsd.salesforce import objects
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.objects import Described
@@ -17,9 +18,10 @@ from rtsd.store import audits, held, row_checksums, views
 from rtsd.store import schema as tables
 from rtsd.store.journal import Note
 from rtsd.store.schema import Table
+from rtsd.store.views import Ensured
 from rtsd.sync import object_states
 from rtsd.sync.catalog import Catalog
-from rtsd.sync.mirrored_object import MirroredObject
+from rtsd.sync.mirrored_object import LOCKED_PAUSE_MS, MirroredObject
 from rtsd.sync.unit_of_work import UnitOfWork, UnitsOfWork
 
 UNKNOWN_FIELD_PAUSE_MS = 60_000
@@ -70,6 +72,9 @@ class Describer:
 
     def _pause(self, mirrored: MirroredObject) -> Millis:
         """Return the time between two describes in ms; it is shorter where something is amiss."""
+        if mirrored.locked:
+            pause = mirrored.retry.alterations.not_before - self._last.get(mirrored.name, 0)
+            return min(self._period, UNUSABLE_PAUSE_MS, pause)
         if mirrored.name in self._wanted:
             return min(self._period, UNKNOWN_FIELD_PAUSE_MS)
         if _is_unusable(mirrored) or (mirrored.table is not None and mirrored.table.hindrance):
@@ -119,7 +124,8 @@ class Describer:
     async def describe(self, mirrored: MirroredObject) -> None:
         """Describe one object and update its table.
 
-        A deleted or hidden object goes into state `error`. Raises the client's other errors.
+        A deleted or hidden object goes into state `error`; a table that others use is tried again. Raises the
+        client's other errors.
         """
         since = mirrored.stored.described_at or "" if self._may_be_conditional(mirrored) else ""
         self._last[mirrored.name] = self._now()
@@ -136,6 +142,17 @@ class Describer:
             await object_states.unusable(self._work, mirrored, reason)
         except (ValueError, ForeignDatabase) as error:
             await object_states.unusable(self._work, mirrored, str(error))
+        except TableLocked as error:
+            await self._wait_for_lock(mirrored, error)
+
+    async def _wait_for_lock(self, mirrored: MirroredObject, error: TableLocked) -> None:
+        """Leave the table as it is for now, and say who uses it; the object is incomplete until then."""
+        mirrored.retry.alterations.failed(self._now(), LOCKED_PAUSE_MS)
+        if not mirrored.locked:
+            await self._work.report(error, mirrored.name)
+        mirrored.locked = str(error)
+        async with self._work.begin() as unit:
+            await object_states.hindered(unit, mirrored, mirrored.locked)
 
     async def _store(self, mirrored: MirroredObject, found: Described) -> None:
         """Store a describe, and create or widen the table.
@@ -148,6 +165,7 @@ class Describer:
             ensured = await views.ensure(unit.tx, Table(schema, unit.tx.dialect), self._layouts, before.table)
             table = ensured.table
             _forget_retyped(mirrored, before.table, schema)
+            unit.on_commit(partial(_was_altered, mirrored, ensured))
             if mirrored.loading is None:  # a read under way has the columns that it began with
                 table = tables.without(table, mirrored.unfit)
             to_fill = _columns_to_fill(ensured.added, before.table, table)
@@ -178,8 +196,17 @@ class Describer:
         asked = self._asked.get(mirrored.name, 0)
         self._asked[mirrored.name] = asked + 1
         table, is_usable = mirrored.table, mirrored.state is not ObjectState.ERROR
-        is_whole = table is not None and not (table.kept or table.hindrance or mirrored.unfit)
+        is_whole = table is not None and not (table.kept or mirrored.hindrance or mirrored.unfit)
         return asked % UNCONDITIONAL_EVERY != 0 and is_usable and is_whole
+
+
+def _was_altered(mirrored: MirroredObject, ensured: Ensured) -> None:
+    """Note that a describe is in the table; if that took a while, the object is proven at once."""
+    if mirrored.locked:
+        mirrored.locked = ""
+        mirrored.retry.alterations.succeeded()
+        mirrored.retry.loads.succeeded()
+    mirrored.unindexed |= bool(ensured.added) or ensured.numbered
 
 
 def _is_to_leave_out(mirrored: MirroredObject) -> bool:

@@ -26,6 +26,7 @@ from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
 from rtsd.sync.columns import Columns
 from rtsd.sync.describe import Describer
+from rtsd.sync.indexing import build_indexes
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.mode import ModeMachine
 from rtsd.sync.org import OrgIdentity
@@ -105,6 +106,9 @@ class Loader(Service):
                 if not mirrored.loaded and self._may_be_loaded(mirrored):
                     await object_states.defer(self._work, mirrored, refusal)
             raise
+        for mirrored in self._catalog:
+            if mirrored.loaded and mirrored.table is not None:
+                await build_indexes(self._database, mirrored, self._now())
         due = [mirrored for mirrored in self._catalog if self._is_due(mirrored)]
         places = asyncio.Semaphore(LOADS_AT_ONCE)
         errors = await asyncio.gather(*(self._load_one(mirrored, places) for mirrored in due))
@@ -205,9 +209,7 @@ class Loader(Service):
                 await self._windows.step(mirrored)
                 await self._checks.check(mirrored)
             proven = await self._audit.prove(mirrored)
-            is_hindered = (
-                mirrored.described.hindrance and mirrored.stored.error == mirrored.described.hindrance
-            )
+            is_hindered = mirrored.hindrance and mirrored.stored.error == mirrored.hindrance
             if proven or suspicions.vanished or mirrored.retry.awaits_log or is_hindered:
                 return
             if mirrored.described.schema.cursor is not None:

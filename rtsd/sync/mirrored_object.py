@@ -20,6 +20,9 @@ from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
 from rtsd.sync.freshness import Freshness
 
+LOCKED_PAUSE_MS: Millis = 10_000
+"""The pause before a table that others use is tried again; doubled with every further try."""
+
 
 @dataclass(slots=True)
 class Loading:
@@ -137,6 +140,8 @@ class Retry:
     """Of loads and proofs."""
     windows: Backoff = field(default_factory=Backoff)
     checks: Backoff = field(default_factory=Backoff)
+    alterations: Backoff = field(default_factory=Backoff)
+    """Of changes of its table."""
     deferred: Deferred | None = None
     resumed_at: Millis = 0
     """The last resume after a pause in this run, on Salesforce's clock (ms): a proof has to reach past it."""
@@ -196,6 +201,10 @@ class MirroredObject:
     learned: Learned = field(default_factory=Learned)
     freshness: Freshness = field(default_factory=Freshness)
     in_org: OrgConditions = OrgConditions()
+    locked: str = ""
+    """Who uses its table so that the last describe could not change it; empty if it could."""
+    unindexed: bool = True
+    """Whether indexes may be missing in its table."""
     unfit: dict[str, str] = field(default_factory=dict)
     """Fields with a value in the org that their column cannot hold, and the reasons; see `sync.fitting`."""
 
@@ -244,6 +253,11 @@ class MirroredObject:
         if found is not None:
             return found.kind
         return "unmirrored" if field in self.table.schema.unmirrored else None
+
+    @property
+    def hindrance(self) -> str:
+        """Why its table does not have a column for every field's values; empty if it has."""
+        return self.described.hindrance or self.locked
 
     @property
     def drifting(self) -> tuple[str, ...]:

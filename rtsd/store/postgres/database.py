@@ -13,7 +13,7 @@ import psycopg
 from rtsd.errors import LeaseLost, RtsError
 from rtsd.store.database import Database, Row, Tx
 from rtsd.store.dialect import Dialect
-from rtsd.store.postgres import views
+from rtsd.store.postgres import locks, views
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import store_error
 from rtsd.store.postgres.lease import RowLease
@@ -31,6 +31,12 @@ _BEGIN_SHARED = f"{_BEGIN}; SET LOCAL lock_timeout = '2s'"
 half stored comes again elsewhere. There it is refused, and does not hold up the others."""
 
 
+_INDEXES = (
+    "SELECT i.relname::text FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid"
+    " WHERE x.indrelid = to_regclass((?)::text)"
+)
+
+
 class PostgresTx(Tx):
     """A write transaction."""
 
@@ -40,6 +46,18 @@ class PostgresTx(Tx):
         super().__init__(dialect, CopyLoader())
         self.connection = connection
         self._translate = translation.translate
+
+    @asynccontextmanager
+    async def altering(self, table: str) -> AsyncIterator[None]:
+        """Wait for locks of others for a moment only: whoever comes later waits behind such a wait."""
+        began = f"SAVEPOINT altering; SET LOCAL lock_timeout = '{locks.TIMEOUT}'"
+        await self.connection.execute(began.encode())
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable as error:
+            await self.execute("ROLLBACK TO SAVEPOINT altering")
+            raise locks.table_locked(table, await self.fetch(locks.HOLDERS, (table,))) from error
+        await self.connection.execute("SET LOCAL lock_timeout TO DEFAULT; RELEASE SAVEPOINT altering")
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement."""
@@ -118,9 +136,12 @@ class PostgresDatabase(Database):
 
     async def build_indexes(self, table: Table) -> None:
         """Build the missing indexes one at a time; pushes wait in the inbox meanwhile."""
-        for statement in (*table.indexes.values(), *await views.indexes(self, table)):
-            async with self.transaction() as tx:
-                await tx.execute(statement)
+        wanted = {**table.indexes, **await views.indexes(self, table)}
+        there = {name for (name,) in await self.fetch(_INDEXES, (table.sql_name,))}
+        for name, statement in wanted.items():
+            if name not in there:  # the statement would wait for locks even then
+                async with self.transaction() as tx, tx.altering(table.sql_name):
+                    await tx.execute(statement)
 
     async def faults(self) -> list[str]:
         """Return nothing: the server checks its pages itself, if it was made with data checksums."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,12 @@ from rtsd.errors import AuthenticationFailed, Conflict
 from rtssim.org import Org
 from rtssim.process import serve
 from tests.support import mirror
-from tests.support.inprocess.stand import Stand, Standing, standing
+from tests.support.inprocess.stand import Stand, Standing
 from tests.support.postgres import PostgresMirror
 
 TEXT = {"name": "NumberOfEmployees", "type": "string", "length": 40}
 
 KEPT = "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
-
-
-@pytest.fixture
-async def stand(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Standing]:
-    """Stand up an org with a daemon whose mirror is in PostgreSQL, whichever engine this run has."""
-    monkeypatch.setattr(mirror, "ENGINE", "postgres")
-    async with AsyncExitStack() as stack:
-
-        async def make(records: dict[str, int], **options: Any) -> Stand:
-            return await stack.enter_async_context(standing(tmp_path, records, **options))
-
-        yield make
 
 
 async def retype(org: Stand, field: dict[str, Any]) -> None:
