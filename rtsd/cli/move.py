@@ -21,6 +21,7 @@ from rtsd.core.plural import plural
 from rtsd.errors import UsageError
 from rtsd.machine import monotonic_ms
 from rtsd.store.engine import Engine
+from rtsd.store.moving.sides import Begin
 from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.workflows import move as moving
 from rtsd.workflows.move import Outcome
@@ -50,6 +51,8 @@ _FILE_TO_MAKE = "a file with the password"
 @click.option(
     "--internal-schema", metavar="NAME", help="The schema of rtsd's own tables; else that of [store]."
 )
+@click.option("--resume", is_flag=True, help="Go on where a move that was interrupted has ended.")
+@click.option("--replace", is_flag=True, help="Remove what such a move has left, and begin again.")
 @options.config
 @options.as_json
 def move(
@@ -58,6 +61,8 @@ def move(
     password_file: str | None,
     schema: str | None,
     internal_schema: str | None,
+    resume: bool,
+    replace: bool,
     config_path: Path | None,
     as_json: bool,
 ) -> None:
@@ -65,8 +70,12 @@ def move(
 
     Stop rtsd before. The target must be empty. Rows, deleted records, journal, history, waiting pushes and
     deliveries, ledger and checksums go along. Then every row of both is compared, and only then the target
-    counts as a mirror. The source stays as it is; change [store] yourself.
+    counts as a mirror. The source stays as it is; change [store] yourself. A move that was interrupted is
+    refused until you say what to do with it: --resume or --replace.
     """
+    if resume and replace:
+        raise UsageError("--resume and --replace exclude each other.", "Choose one.")
+    begin = Begin.RESUME if resume else Begin.REPLACE if replace else Begin.REFUSE
     settings = config.load(config_path)
     origin = engine_of(settings)
     password = _password(password_file)
@@ -74,7 +83,7 @@ def move(
     began = monotonic_ms()
     progress = _Progress(on_terminal=sys.stderr.isatty(), quiet=as_json)
     try:
-        outcome = asyncio.run(moving.move(origin, destination, progress.tell))
+        outcome = asyncio.run(moving.move(origin, destination, progress.tell, begin))
     finally:
         progress.end()
     seconds = (monotonic_ms() - began) / 1000

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rtsd.core.layout import Layout
 from rtsd.services import Service
 from rtsd.store.answers import Answers
 from rtsd.store.database import Database, Queries
 from rtsd.store.inbox import Inbox
-from rtsd.store.moving.sides import Source, Target
+from rtsd.store.moving.sides import Begin, Source, Target
+from rtsd.store.outage import Outage
+
+
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Pushes that a node refused in the last 24 hours, and the last reason that it reported."""
+
+    count: int = 0
+    at: str | None = None
+    reason: str | None = None
+
+
+NONE_REFUSED = Refused()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +43,7 @@ class Node:
     seen_at: str = ""
     differs: Sequence[str] = ()
     """The parts of the configuration in which it differs from the leader."""
+    refused: Refused = NONE_REFUSED
 
 
 @dataclass
@@ -54,6 +69,11 @@ class Lease(Service):
     """The name of the node that leads, as far as this one knows."""
     has_others = False
     """Whether other nodes were alive at the last renewal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: Callable[[], Refused] = Refused
+        """Returns the pushes that this node has refused, which a renewal tells the others."""
 
     @property
     def look_every_s(self) -> float:
@@ -143,8 +163,11 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
-        """Create what a move from `origin` fills. Raises StoreError, and Conflict if there is a mirror."""
+    def as_target(self, origin: str, begin: Begin = Begin.REFUSE) -> AbstractAsyncContextManager[Target]:
+        """Create what a move from `origin` fills, or open it again as `begin` says.
+
+        Raises StoreError, and Conflict if there is a mirror.
+        """
 
     @property
     @abstractmethod
@@ -155,6 +178,11 @@ class Engine(ABC):
     def lease(self) -> Lease | None:
         """What a node among several holds once the mirror is open; None where one process has the mirror."""
         return None
+
+    @property
+    def outage(self) -> Outage:
+        """Whether it answers: a file always does, or ends the daemon."""
+        return Outage()
 
     @abstractmethod
     def sizes(self) -> Iterator[tuple[str, str, float]]:

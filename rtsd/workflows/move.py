@@ -6,9 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsd.errors import StorageUnwritable, UsageError
+from rtsd.errors import Conflict, StorageUnwritable, UnfinishedMove, UsageError
 from rtsd.store.engine import Engine
 from rtsd.store.moving.mover import Moved, Mover, Tell
+from rtsd.store.moving.progress import progress
+from rtsd.store.moving.sides import Begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,35 @@ class Outcome:
     """Where the key is now; None if there was none, or another one is there."""
 
 
-async def move(origin: Engine, destination: Engine, tell: Tell) -> Outcome:
-    """Move the mirror. Raises UsageError if both are of one kind, and the errors of the store."""
+async def move(origin: Engine, destination: Engine, tell: Tell, begin: Begin = Begin.REFUSE) -> Outcome:
+    """Move the mirror; `begin` says what to do with what an interrupted move has left.
+
+    Raises UsageError if both are of one kind, and the errors of the store.
+    """
     if type(origin) is type(destination):
         raise UsageError(
             f"{origin.name} and {destination.name} are stores of the same kind.",
             "Copy a file with rtsd backup, and schemas with pg_dump.",
         )
-    async with origin.as_source() as source, destination.as_target(origin.name) as target:
-        moved = await Mover(source, target, tell).run()
+    async with origin.as_source() as source:
+        try:
+            async with destination.as_target(origin.name, begin) as target:
+                moved = await Mover(source, target, tell).run()
+        except UnfinishedMove as error:
+            raise await _with_progress(error, origin, destination) from None
     return Outcome(moved, _copy_key(origin.key_file, destination.key_file))
+
+
+async def _with_progress(error: UnfinishedMove, origin: Engine, destination: Engine) -> UnfinishedMove:
+    """Return the error with what is there; without, if it is from elsewhere."""
+    try:
+        async with (
+            destination.as_target(origin.name, Begin.RESUME) as target,
+            target.read_again() as reader,
+        ):
+            return UnfinishedMove(f"{error.message}; {await progress(reader)}", error.do)
+    except Conflict:
+        return error
 
 
 def _copy_key(origin: Path, destination: Path) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -233,6 +234,23 @@ async def test_excluded_fields_never_get_in(stand: Standing, channel: str) -> No
     await org.pushed()
     assert SEEN.encode() in _stored(org)
     assert b"CANARY" not in _stored(org)
+
+
+async def test_stored_integers_stay(stand: Standing) -> None:
+    """Those of the layout of Heroku Connect, which rows of users refer to, also where others are gone."""
+    org = await stand({"Contact": 40}, objects={"Contact": {}})
+    place = f"hc_{sha256(str(org.place).encode()).hexdigest()[:8]}"
+    org.more = f'[store.views]\nheroku_connect = "{place}"\n'
+    await org.loaded()
+    org.org.delete(org.org.admin, "Contact", org.ids("Contact")[::3])
+    org.advance(60)
+    await org.read()
+    view = f"{place}{'.' if ENGINE == 'postgres' else '_'}contact"
+    shown = f"SELECT id, sfid FROM {view} ORDER BY sfid"
+    before = [(row[0], row[1]) for row in org.sql(shown)]
+    assert max(number for number, _ in before) > len(before) > 20
+    await org.restart({"Contact": {"privacy": {"Phone": "drop"}}})
+    assert [(row[0], row[1]) for row in org.sql(shown)] == before
 
 
 @sqlite_only("free pages of the file")

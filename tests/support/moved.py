@@ -15,8 +15,8 @@ from rtsd.core.privacy import MaskedPush
 from rtsd.store import schema as tables
 from rtsd.store.engine import Engine
 from rtsd.store.inbox import Arrival
-from rtsd.store.moving.mover import Moved, Mover
-from rtsd.store.moving.sides import ENGINES_OWN
+from rtsd.store.moving.mover import Moved, Mover, Tell
+from rtsd.store.moving.sides import ENGINES_OWN, Begin
 from rtsd.store.sqlite.inbox_file import APPLIED
 from tests.support.life import START, Step, fill_own_tables, living, received, record_id, schema
 
@@ -33,10 +33,16 @@ POSITION = Position(b"\x00\x01\xff", START)
 Content = dict[str, tuple[list[Any], list[tuple[Any, ...]]]]
 
 
-async def moved(origin: Engine, destination: Engine) -> Moved:
+def _silent(*_said: object) -> None:
+    """Say nothing."""
+
+
+async def moved(
+    origin: Engine, destination: Engine, begin: Begin = Begin.REFUSE, tell: Tell = _silent
+) -> Moved:
     """Move a mirror."""
-    async with origin.as_source() as source, destination.as_target(origin.name) as target:
-        return await Mover(source, target, lambda *_: None).run()
+    async with origin.as_source() as source, destination.as_target(origin.name, begin) as target:
+        return await Mover(source, target, tell).run()
 
 
 def digests(path: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 
+from rtsd.store.database import Row
 from rtsd.store.dialect import Key, quoted
 from rtsd.store.moving.columns import Layout
 from rtsd.store.moving.content import Batches
@@ -60,18 +61,26 @@ async def copy(source: Source, target: Target, reader: Source, layout: Layout) -
     """Copy an object's checksums, whose rows `reader` finds in the target already."""
     begin: Key = target.dialect.before_keys
     columns = [quoted(name) for name in ("object", "block", "columns", "checksums", "digest")]
-    async for block in ordered(source, layout.table.name):
-        checksums = [RowChecksum(*found[:3]) for found in block]
-        row = (layout.table.name, begin, block[0][3], packed(checksums), None)
-        await target.put("_rts_row_checksum", columns, [row])
-        begin = await _key_of(reader, layout, block[-1][0], begin)
+    with _sorter() as scratch:
+        await _sort(scratch, source, layout.table.name)
+        async for keys in _blocks(reader, layout):
+            select = "SELECT id, version, digest, columns FROM row_checksum WHERE id=?"
+            found = [row for _, record_id in keys for row in scratch.execute(select, (record_id,))]
+            if found:
+                checksums = [RowChecksum(*row[:3]) for row in found]
+                row = (layout.table.name, begin, found[0][3], packed(checksums), None)
+                await target.put("_rts_row_checksum", columns, [row])
+            begin = keys[-1][0]
 
 
-async def _key_of(reader: Source, layout: Layout, record_id: str, otherwise: Key) -> Key:
-    """Return the key of the row with an id, or of the last one before it."""
-    key, identity = reader.dialect.key, reader.dialect.column("Id")
-    found = await reader.fetch(
-        f"SELECT {key} FROM {layout.table.sql_name} WHERE {identity} <= ? ORDER BY {identity} DESC LIMIT 1",
-        (record_id,),
-    )
-    return found[0][0] if found else otherwise
+async def _blocks(reader: Source, layout: Layout) -> AsyncIterator[list[Row]]:
+    """Yield the keys and ids of the target's rows, in the order of the keys, in blocks."""
+    key, waiting = reader.dialect.key, list[Row]()
+    part = Part(layout.table.sql_name, (key,))
+    async for rows in Batches(reader, part, [key, reader.dialect.column("Id")]).rows():
+        waiting += rows
+        while len(waiting) >= BLOCK:
+            yield waiting[:BLOCK]
+            waiting = waiting[BLOCK:]
+    if waiting:
+        yield waiting

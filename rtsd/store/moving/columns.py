@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from rtsd.core.layout import Layout as CoreLayout
 from rtsd.core.schema import Kind
 from rtsd.store import meta
 from rtsd.store.database import Row
@@ -22,6 +24,7 @@ FORMER = "columns of "
 _KINDS = {"INTEGER": Kind.INT, "integer": Kind.INT, "bigint": Kind.INT, "boolean": Kind.INT}
 _KINDS |= {"REAL": Kind.REAL, "double precision": Kind.REAL}
 """The kinds of columns without a field, by their declared types; all others are text."""
+_NUMBERED = "SELECT 1 FROM _rts_view WHERE object=? AND layout=?"
 _BEYOND = "{} NOT BETWEEN -2147483648 AND 2147483647"
 _WIDE = "bigint"
 """The type of a column without a field that has integers of more than 32 bits."""
@@ -37,7 +40,7 @@ class Column:
     put: str
     """As the target names it."""
     declared: str
-    """With its type, as the target creates it."""
+    """With its type, as the target creates it; empty for one that every table has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +54,19 @@ class Layout:
     columns: tuple[Column, ...]
     former: Mapping[str, str]
     """The names of columns without a field, by the target's name, where it is another one."""
+    is_numbered: bool
+    """Whether a layout shows the stored integers of its rows, which others may refer to."""
 
     @property
     def create(self) -> str:
         """CREATE TABLE, for the target."""
-        return f"CREATE TABLE {self.table.sql_name} ({', '.join(column.declared for column in self.columns)})"
+        declared = ", ".join(column.declared for column in self.columns if column.declared)
+        return f"CREATE TABLE {self.table.sql_name} ({declared})"
 
-    def rows(self, source: Source) -> AsyncIterator[list[Row]]:
-        """Yield the source's rows in batches, ordered by id."""
-        identity = source.dialect.column("Id")
-        return Batches(source, Part(self.place, (identity,)), [column.read for column in self.columns]).rows()
+    def rows(self, source: Source, after: tuple[Any, ...] = ()) -> AsyncIterator[list[Row]]:
+        """Yield the source's rows in batches, ordered by id, those after one."""
+        part = Part(self.place, (source.dialect.column("Id"),))
+        return Batches(source, part, [column.read for column in self.columns], after=after).rows()
 
     def rows_of_target(self, target: Source) -> AsyncIterator[list[Row]]:
         """Yield the target's rows in the same way."""
@@ -85,7 +91,7 @@ async def layout(source: Source, stored: StoredObject, target: Dialect) -> Layou
         if name in OWN_COLUMNS:
             columns.append(Column(name, name, name, own[name]))
         elif name.startswith("_rts_"):
-            continue  # an engine's own, such as the stored integers of a layout
+            continue  # the stored integers of a layout: see below
         elif field is not None:
             column = target.column(field.name)
             key = " PRIMARY KEY NOT NULL" if field.name == "Id" else ""
@@ -98,7 +104,12 @@ async def layout(source: Source, stored: StoredObject, target: Dialect) -> Layou
             columns.append(Column(original, quoted(name), column, f"{column} {kind}"))
             if target.name(original) != original:
                 former[target.name(original)] = original
-    return Layout(table, place, tuple(columns), former)
+    ours, theirs = source.dialect.views, target.views
+    shown_in = CoreLayout.HEROKU_CONNECT.value
+    is_numbered = bool(await source.fetch(_NUMBERED, (stored.name.lower(), shown_in)))
+    if is_numbered:
+        columns.append(Column(ours.numbers, ours.numbers, theirs.numbers, theirs.numbers_declared))
+    return Layout(table, place, tuple(columns), former, is_numbered)
 
 
 async def _former_names(source: Source, object_name: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ APART = frozenset({"_rts_meta", "_rts_row_checksum"})
 """Those that are copied in another way."""
 NOT_MOVED = frozenset({"_rts_lease", "_rts_node", "_rts_request"})
 """Those of PostgreSQL's nodes, which mean nothing elsewhere."""
+RESTARTED = frozenset({"_rts_inbox", "_rts_push_id"})
+"""Those that a resumed move copies again: SQLite has their rows in several places, or without a key."""
 NAMELESS = frozenset({"rowid"})
 """Columns that only order the rows: each engine numbers them itself."""
 
@@ -48,7 +50,16 @@ encode = msgspec.msgpack.Encoder().encode
 class Batches:
     """The rows of a query, after a key, in batches whose size follows that of the rows."""
 
-    def __init__(self, source: Source, part: Part, columns: Sequence[str], *, first: int = FIRST) -> None:
+    def __init__(
+        self,
+        source: Source,
+        part: Part,
+        columns: Sequence[str],
+        *,
+        first: int = FIRST,
+        after: tuple[Any, ...] = (),
+    ) -> None:
+        """`after` is the key of the row after which they begin."""
         self._source = source
         self._keys = len(part.keys)
         keys = ", ".join(part.keys)
@@ -58,10 +69,11 @@ class Batches:
         self._after = f"({keys}) > ({', '.join('?' * self._keys)})"
         self._order = f" ORDER BY {keys} LIMIT "
         self._size = first
+        self._begin = after
 
     async def rows(self) -> AsyncIterator[list[Row]]:
         """Yield the batches, without the keys."""
-        after: tuple[Any, ...] = ()
+        after = self._begin
         while True:
             conditions = [*self._where, self._after] if after else self._where
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -75,11 +87,14 @@ class Batches:
             self._size = max(min(self._size * 2, fitting, MOST), 1)
 
 
-async def own_rows(source: Source, table: str, columns: Sequence[str]) -> AsyncIterator[list[Row]]:
-    """Yield the rows of a table of rtsd's own in batches."""
+async def own_rows(
+    source: Source, table: str, columns: Sequence[str], after: tuple[Any, ...] = ()
+) -> AsyncIterator[list[Row]]:
+    """Yield the rows of a table of rtsd's own in batches, those after a key if it is in one place."""
     first = FIRST_BODIES if "body" in columns else FIRST
     for part in source.parts(table, OWN[table]):
-        async for rows in Batches(source, part, [quoted(name) for name in columns], first=first).rows():
+        names = [quoted(name) for name in columns]
+        async for rows in Batches(source, part, names, first=first, after=after).rows():
             yield rows
 
 

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from rtsd.errors import Conflict, StoreError
-from rtsd.store import objects
+from rtsd.store import meta, objects
 from rtsd.store.dialect import quoted
 from rtsd.store.moving import checksums
 from rtsd.store.moving.columns import FORMER, Layout, former_pairs, layout
-from rtsd.store.moving.content import OWN, own_columns, own_rows
+from rtsd.store.moving.content import OWN, RESTARTED, own_columns, own_rows
+from rtsd.store.moving.progress import Copied, Progress, progress
 from rtsd.store.moving.proof import Proof
-from rtsd.store.moving.sides import ENGINES_OWN, Source, Target, UnfitRow
+from rtsd.store.moving.sides import ENGINES_OWN, STATE, Source, Target, UnfitRow
 
 _UNFINISHED_PRIVACY = "privacy change"
 """The key of a change of privacy that was interrupted: it resumes at a key of the engine that it began on."""
@@ -44,6 +47,8 @@ class Mover:
         self._source = source
         self._target = target
         self._tell = tell
+        self._copied: dict[str, int] = {}
+        """The rows that were copied, by table."""
 
     async def run(self) -> Moved:
         """Copy everything, prove it, and make the target a mirror.
@@ -56,18 +61,37 @@ class Mover:
                 f"a change of privacy is not finished in {self._source.name}",
                 "let rtsd start there once, stop it, then move again",
             )
+        there = await self._there()
         counts: dict[str, int] = dict(await self._source.fetch("SELECT name, rows FROM _rts_object"))
         layouts = await self._layouts()
-        await self._target.put_meta({**pairs, **former_pairs(layouts)})
+        await self._target.put_meta({**pairs, **former_pairs(layouts), STATE: await self._state()})
         for table in OWN:
-            await self._copy_own(table)
+            await self._copy_own(table, there.own.get(table, Copied()))
         for found in layouts:
-            await self._copy_object(found, counts.get(found.table.name))
+            name = found.table.name
+            await self._copy_object(found, counts.get(name), there.objects.get(name, Copied(exists=False)))
         await self._target.set_numbers(await self._source.numbers())
         moved = await self._prove(layouts, pairs)
         await self._source.require_untouched()
         await self._target.finish()
         return moved
+
+    async def _there(self) -> Progress:
+        """Return what an interrupted move has copied. Raises Conflict if the source is another since."""
+        async with self._target.read_again() as reader:
+            state = await meta.get(reader, STATE)
+            if state not in (None, await self._state()):
+                raise Conflict(
+                    f"rtsd ran on {self._source.name} since the unfinished move began",
+                    "what was copied is of no use; begin again with rtsd move --replace",
+                )
+            return await progress(reader)
+
+    async def _state(self) -> str:
+        """Return what changes with every run of rtsd on the source."""
+        newest = await self._source.fetch("SELECT MAX(seq) FROM _rts_journal")
+        calls = await self._source.fetch("SELECT MAX(seq), COUNT(*) FROM _rts_ledger")
+        return msgspec.json.encode([sorted((await self._source.numbers()).items()), newest, calls]).decode()
 
     async def _pairs(self, side: Source) -> dict[str, str]:
         """Return the key-value pairs that both engines understand."""
@@ -85,24 +109,34 @@ class Mover:
         found = [await layout(self._source, stored[name], self._target.dialect) for name in sorted(stored)]
         return [each for each in found if each is not None]
 
-    async def _copy_own(self, table: str) -> None:
+    async def _copy_own(self, table: str, there: Copied) -> None:
         columns = await own_columns(self._source, table)
         names = [quoted(name) for name in columns]
-        number = 0
-        async for rows in own_rows(self._source, table, columns):
+        number = there.rows
+        if table in RESTARTED:
+            await self._target.clear(table)
+        async for rows in own_rows(self._source, table, columns, there.last):
             await self._put(table, table, names, rows)
             number += len(rows)
             self._tell("copying", table, number, None)
+        self._copied[table] = number
 
-    async def _copy_object(self, found: Layout, total: int | None) -> None:
-        name, number = found.table.name, 0
-        await self._target.execute(found.create)
+    async def _copy_object(self, found: Layout, total: int | None, there: Copied) -> None:
+        name, number = found.table.name, there.rows
+        if not there.exists:
+            await self._target.execute(found.create)
         names = [column.put for column in found.columns]
-        async for rows in found.rows(self._source):
+        async for rows in found.rows(self._source, there.last):
             await self._put(name, found.table.sql_name, names, rows)
             number += len(rows)
             self._tell("copying", name, number, total)
+        self._copied[name] = number
+        following = self._target.dialect.views.continued(found.table.sql_name)
+        if found.is_numbered and following is not None:
+            await self._target.execute(following)
         await self._target.build_indexes(found.table)
+        text = name.replace("'", "''")
+        await self._target.execute(f"DELETE FROM _rts_row_checksum WHERE object = '{text}'")
         async with self._target.read_again() as reader:
             await checksums.copy(self._source, self._target, reader, found)
 
@@ -125,7 +159,7 @@ class Mover:
                 self._source,
                 reader,
                 self._target.stored,
-                lambda what, rows: self._tell("comparing", what, rows, None),
+                lambda what, rows: self._tell("comparing", what, rows, self._copied.get(what)),
             )
             stored = {key: self._target.stored((value,))[0] for key, value in pairs.items()}
             proof.pairs(stored, await self._pairs(reader))

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from rtsd.errors import UnfinishedMove
+from rtsd.errors import Conflict, UnfinishedMove
 from rtsd.store.database import Row
 from rtsd.store.dialect import Dialect
 from rtsd.store.schema import Table
@@ -16,17 +17,39 @@ from rtsd.store.schema import Table
 MARK = "unfinished move"
 """The key that marks a target, with the name of the source as its value, until it is proven equal."""
 MARKED = f"SELECT value FROM _rts_meta WHERE key='{MARK}'"
+STATE = "source of an unfinished move"
+"""The key of what tells whether somebody has written to the source since the move began."""
+
+
+class Begin(StrEnum):
+    """What a move does with what an interrupted one has left; nothing else is ever touched."""
+
+    REFUSE = "refuse"
+    RESUME = "resume"
+    REPLACE = "replace"
 
 
 def unfinished_move(name: str, origin: str, remedy: str) -> UnfinishedMove:
     """Return the error for a place with the mark; `remedy` makes it empty."""
     return UnfinishedMove(
         f"{name} is what an unfinished move from {origin} left: nothing says what is missing",
-        f"{remedy}, then run rtsd move again; the mirror in {origin} is as it was",
+        f"run rtsd move with --resume to go on, or with --replace to begin again; or {remedy}, then run rtsd"
+        f" move again; the mirror in {origin} is as it was",
     )
 
 
-ENGINES_OWN = frozenset({"inbox", "inbox applied", "inbox removed", "schema version", "probe", MARK})
+def require_same_origin(name: str, found: str | None, origin: str) -> None:
+    """Require that a move from `origin` can be resumed at a place with this mark. Raises Conflict."""
+    if found is None:
+        raise Conflict(f"there is no unfinished move in {name}", "run rtsd move without --resume")
+    if found != origin:
+        raise Conflict(
+            f"the unfinished move in {name} is from {found}, not from {origin}",
+            "resume it with the configuration that it began with, or begin again with --replace",
+        )
+
+
+ENGINES_OWN = frozenset({"inbox", "inbox applied", "inbox removed", "schema version", "probe", MARK, STATE})
 """Keys of `_rts_meta` that mean something to one engine alone, or to a move."""
 
 
@@ -79,6 +102,10 @@ class Target(ABC):
 
         Raises UnfitRow for one that a column cannot hold.
         """
+
+    @abstractmethod
+    async def clear(self, table: str) -> None:
+        """Remove the rows of a table of rtsd's own. Raises StoreError."""
 
     @abstractmethod
     async def put_meta(self, pairs: Mapping[str, str]) -> None:

@@ -11,12 +11,13 @@ import psycopg
 import structlog
 
 from rtsd.core.layout import Layout
-from rtsd.errors import Conflict
+from rtsd.errors import Conflict, TableLocked
 from rtsd.store import views
 from rtsd.store.counts import restore
 from rtsd.store.database import Database, Queries
 from rtsd.store.engine import Engine, Progress
-from rtsd.store.moving.sides import Source, Target
+from rtsd.store.moving.sides import Begin, Source, Target
+from rtsd.store.outage import Outage
 from rtsd.store.postgres import moving
 from rtsd.store.postgres.answers import PostgresAnswers
 from rtsd.store.postgres.database import PostgresDatabase, Reader
@@ -31,6 +32,8 @@ from rtsd.store.postgres.tables import Tables
 log = structlog.get_logger("rtsd.store")
 
 RETRY_S = 1.0
+LOCKED_RETRY_S = 10.0
+"""Seconds between two tries to change tables that others use, each of which holds others up for 2 s."""
 
 
 class PostgresEngine(Engine):
@@ -126,9 +129,9 @@ class PostgresEngine(Engine):
         """Read both schemas."""
         return moving.source(self._server, self._dialect, self._internal)
 
-    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
-        """Create the tables in both schemas."""
-        return moving.target(self._server, self._dialect, self._internal, origin)
+    def as_target(self, origin: str, begin: Begin = Begin.REFUSE) -> AbstractAsyncContextManager[Target]:
+        """Create the tables in both schemas, or open them again."""
+        return moving.target(self._server, self._dialect, self._internal, origin, begin=begin)
 
     @property
     def key_file(self) -> Path:
@@ -140,13 +143,24 @@ class PostgresEngine(Engine):
         """The lease that the open mirror's transactions need."""
         return self._lease
 
+    @property
+    def outage(self) -> Outage:
+        """Whether the server answers."""
+        return self._server.outage
+
     def sizes(self) -> Iterator[tuple[str, str, float]]:
         """Yield nothing: the database server has metrics of its own."""
         return iter(())
 
     async def _migrate(self) -> None:
-        async with self._patiently_connected() as connection:
-            await self._tables.migrate(connection)
+        """Create or migrate the tables; waits until nobody uses those that change."""
+        while True:
+            async with self._patiently_connected() as connection:
+                try:
+                    return await self._tables.migrate(connection)
+                except TableLocked as error:
+                    log.warning("waiting for a lock", message=str(error))
+            await asyncio.sleep(LOCKED_RETRY_S)
 
     def _database(self) -> PostgresDatabase:
         return PostgresDatabase(self._server, self._dialect, self._internal)
@@ -157,6 +171,7 @@ class PostgresEngine(Engine):
         connection = await self._awaited()
         try:
             await self._server.require_usable(connection)
+            self._server.outage.ended()
             yield connection
         finally:
             await connection.close()
@@ -170,7 +185,8 @@ class PostgresEngine(Engine):
             except psycopg.Error as error:
                 if refusal := self._server.refusal(error):
                     raise refusal from error
-                if (reason := first_line(error)) != said:
+                self._server.outage.began(reason := first_line(error))
+                if reason != said:
                     log.warning("waiting for the database", database=self.name, reason=reason)
                     said = reason
                 await asyncio.sleep(RETRY_S)

@@ -13,7 +13,7 @@ from rtsd.errors import AnotherInstance, NotFound, StoreError
 from rtsd.store import meta
 from rtsd.store.database import Row
 from rtsd.store.dialect import Dialect
-from rtsd.store.moving.sides import MARK, Part, Source, Target, UnfitRow
+from rtsd.store.moving.sides import MARK, STATE, Begin, Part, Source, Target, UnfitRow
 from rtsd.store.postgres.database import PostgresDatabase, PostgresTx
 from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.errors import store_error
@@ -135,6 +135,10 @@ class PostgresTarget(Target):
                 raise
             raise UnfitRow(int(found[1]) - 1, found[2].rstrip(":")) from error
 
+    async def clear(self, table: str) -> None:
+        """Empty the table."""
+        await self.execute(f"DELETE FROM {table}")
+
     async def put_meta(self, pairs: Mapping[str, str]) -> None:
         """Add the pairs."""
         async with self._database.transaction() as tx:
@@ -171,6 +175,7 @@ class PostgresTarget(Target):
     async def finish(self) -> None:
         """Remove the mark."""
         async with self._database.transaction() as tx:
+            await meta.remove(tx, STATE)
             await meta.remove(tx, MARK)
 
     async def close(self) -> None:
@@ -197,12 +202,21 @@ async def source(server: Server, dialect: Postgres, internal_schema: str) -> Asy
 
 @asynccontextmanager
 async def target(
-    server: Server, dialect: Postgres, internal_schema: str, origin: str
+    server: Server, dialect: Postgres, internal_schema: str, origin: str, *, begin: Begin
 ) -> AsyncIterator[PostgresTarget]:
-    """Create the tables, marked as unfinished. Raises StoreError, or Conflict if there is a mirror."""
+    """Create the tables, marked as unfinished, or open those of an unfinished move again.
+
+    Raises StoreError, or Conflict if there is a mirror.
+    """
+    tables = Tables(server, dialect.schema, internal_schema)
     async with server.connected(application=_APPLICATION) as connection:
         await server.require_usable(connection)
-        await Tables(server, dialect.schema, internal_schema).create_marked(connection, origin)
+        if begin is Begin.RESUME:
+            await tables.require_resumable(connection, origin)
+        else:
+            if begin is Begin.REPLACE:
+                await tables.drop_unfinished(connection)
+            await tables.create_marked(connection, origin)
     created = PostgresTarget(server, dialect, internal_schema)
     try:
         yield created

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rtsd.errors import ConfigError, RtsError, StorageUnwritable, StoreError
 from rtsd.store.database import Row
+from rtsd.store.outage import Outage
 from rtsd.store.postgres import adapters
 from rtsd.store.postgres.errors import BROKEN, first_line, store_error
 
@@ -43,6 +44,8 @@ class Server:
 
     conninfo: str
     name: str
+    outage: Outage = field(default_factory=Outage, compare=False)
+    """Whether it answers, as all connections to it find."""
 
     @classmethod
     def of(cls, url: str, password: str | None = None) -> Server:
@@ -144,15 +147,26 @@ class Link:
     async def use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Use the connection, and once more a new one if it was stale. Raises psycopg.Error."""
         async with self._turn:
-            before = self.connection
-            if before is not None and not before.closed:
-                try:
-                    return await work(before)
-                except BROKEN:
-                    if not before.closed:
-                        raise
-            self.connection = await self._server.connect(application=self._application)
-            return await work(self.connection)
+            try:
+                done = await self._used(work)
+            except BROKEN as error:
+                if self.connection is not None and not self.connection.closed:
+                    raise  # it refused the work, and is there
+                self._server.outage.began(first_line(error))
+                raise
+            self._server.outage.ended()
+            return done
+
+    async def _used(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        before = self.connection
+        if before is not None and not before.closed:
+            try:
+                return await work(before)
+            except BROKEN:
+                if not before.closed:
+                    raise
+        self.connection = await self._server.connect(application=self._application)
+        return await work(self.connection)
 
     async def close(self) -> None:
         """Close the connection, once nothing is under way on it, as a commit whose task was cancelled."""

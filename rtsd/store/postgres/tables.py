@@ -9,9 +9,11 @@ import psycopg
 from rtsd.errors import Conflict, ForeignDatabase, NewerDatabase, StorageUnwritable
 from rtsd.store import meta
 from rtsd.store.dialect import quoted
-from rtsd.store.moving.sides import MARK, MARKED, unfinished_move
+from rtsd.store.moving.sides import MARK, MARKED, require_same_origin, unfinished_move
+from rtsd.store.postgres import locks
 from rtsd.store.postgres.errors import first_line, store_error
 from rtsd.store.postgres.migrations import MIGRATIONS
+from rtsd.store.postgres.names import name_of
 from rtsd.store.postgres.server import Connection, Server, rows
 from rtsd.store.postgres.sql import Translation
 
@@ -31,20 +33,13 @@ class Tables:
 
     async def version(self, connection: Connection) -> int:
         """Return the version of the tables, 0 if there are none. Raises ForeignDatabase or NewerDatabase."""
-        if not await self._ask(
-            connection, "SELECT to_regclass($1) IS NOT NULL", f"{quoted(self._internal)}._rts_meta"
-        ):
+        if not await self._exist(connection):
             for schema in (self._internal, self._schema):
                 await self._require_empty(connection, schema)
             return 0
-        found = await self._ask(
-            connection,
-            self._translate("SELECT COALESCE(MAX(value), '0') FROM _rts_meta WHERE key = ?"),
-            _VERSION,
-        )
-        version = int(str(found))
-        for (origin,) in await rows(connection, self._translate(MARKED)):
-            raise unfinished_move(self._server.name, str(origin), f"run: {self._dropping}")
+        version = await self._stored_version(connection)
+        if (origin := await self.unfinished(connection)) is not None:
+            raise unfinished_move(self._server.name, origin, f"run: {self._dropping}")
         if version > MIGRATIONS.latest:
             raise NewerDatabase(
                 f"{self._server.name} was written by a newer rtsd"
@@ -53,6 +48,54 @@ class Tables:
             )
         return version
 
+    async def _stored_version(self, connection: Connection) -> int:
+        select = self._translate("SELECT COALESCE(MAX(value), '0') FROM _rts_meta WHERE key = ?")
+        return int(str(await self._ask(connection, select, _VERSION)))
+
+    async def require_resumable(self, connection: Connection, origin: str) -> None:
+        """Require an unfinished move from `origin`, begun by this version of rtsd. Raises Conflict."""
+        require_same_origin(self._server.name, await self.unfinished(connection), origin)
+        if await self._stored_version(connection) != MIGRATIONS.latest:
+            raise Conflict(
+                f"the unfinished move in {self._server.name} was begun by another version of rtsd",
+                "begin again with rtsd move --replace",
+            )
+
+    async def unfinished(self, connection: Connection) -> str | None:
+        """Return where an unfinished move to here came from; None if there is none."""
+        if not await self._exist(connection):
+            return None
+        found = await rows(connection, self._translate(MARKED))
+        return str(found[0][0]) if found else None
+
+    async def drop_unfinished(self, connection: Connection) -> None:
+        """Drop the tables that an unfinished move has made, and nothing else. Raises StoreError."""
+        try:
+            await connection.execute("BEGIN")
+            try:
+                await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                if await self.unfinished(connection) is not None:
+                    await self._drop(connection)
+                await connection.execute("COMMIT")
+            except BaseException:
+                await connection.execute("ROLLBACK")
+                raise
+        except psycopg.Error as error:
+            raise store_error(error, self._server.name) from error
+
+    async def _drop(self, connection: Connection) -> None:
+        """Drop the tables of the move's objects, and rtsd's own; something that depends on them refuses."""
+        own = "SELECT tablename::text FROM pg_tables WHERE schemaname = $1 AND tablename LIKE '\\_rts\\_%'"
+        names = await rows(connection, self._translate("SELECT name FROM _rts_object"))
+        found = [(self._schema, name_of(str(name))) for (name,) in names]
+        found += [(self._internal, str(name)) for (name,) in await rows(connection, own, (self._internal,))]
+        for schema, name in found:
+            await connection.execute(f"DROP TABLE IF EXISTS {quoted(schema)}.{quoted(name)}".encode())
+
+    async def _exist(self, connection: Connection) -> bool:
+        place = f"{quoted(self._internal)}._rts_meta"
+        return bool(await self._ask(connection, "SELECT to_regclass($1) IS NOT NULL", place))
+
     async def create_marked(self, connection: Connection, origin: str) -> None:
         """Create the tables, marked as an unfinished move from `origin`. Raises Conflict if they exist."""
         await self.migrate(connection, origin=origin)
@@ -60,12 +103,14 @@ class Tables:
     async def migrate(self, connection: Connection, *, origin: str = "") -> None:
         """Create or migrate the tables, all or nothing; nodes that start together take turns.
 
-        With `origin` they must not exist, and are marked as an unfinished move from there.
+        With `origin` they must not exist, and are marked as an unfinished move from there. Raises StoreError,
+        TableLocked if others use tables that change.
         """
         try:
             await connection.execute("BEGIN")
             try:
                 await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                await connection.execute(f"SET LOCAL lock_timeout = '{locks.TIMEOUT}'".encode())
                 version = await self.version(connection)
                 if origin:
                     self._require_none(version)
@@ -80,6 +125,9 @@ class Tables:
             except BaseException:
                 await connection.execute("ROLLBACK")
                 raise
+        except psycopg.errors.LockNotAvailable as error:
+            holders = await rows(connection, locks.HOLDERS_IN_SCHEMA, (self._internal,))
+            raise locks.table_locked(f"the schema {self._internal}", holders) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise StorageUnwritable(
                 f"{self._server.name}: {first_line(error)}",

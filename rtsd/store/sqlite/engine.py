@@ -13,7 +13,7 @@ from rtsd.errors import StorageUnwritable
 from rtsd.store import views
 from rtsd.store.database import Database
 from rtsd.store.engine import Engine, Progress
-from rtsd.store.moving.sides import Source, Target
+from rtsd.store.moving.sides import Begin, Source, Target
 from rtsd.store.sqlite import backup, files, inbox_file, moving
 from rtsd.store.sqlite.database import Reader, SqliteDatabase, peek
 from rtsd.store.sqlite.inbox_file import InboxFile
@@ -76,9 +76,9 @@ class SqliteEngine(Engine):
         """Read both files."""
         return moving.source(self.path)
 
-    def as_target(self, origin: str) -> AbstractAsyncContextManager[Target]:
-        """Create both files."""
-        return moving.target(self.path, origin)
+    def as_target(self, origin: str, begin: Begin = Begin.REFUSE) -> AbstractAsyncContextManager[Target]:
+        """Create both files, or open them again."""
+        return moving.target(self.path, origin, begin)
 
     @property
     def key_file(self) -> Path:

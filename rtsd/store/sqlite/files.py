@@ -109,31 +109,54 @@ def exists(path: Path, wanted: Format) -> bool:
         raise StorageUnwritable(f"{path} is not a file", "set [store] path to a file")
     if path.stat().st_mode & 0o077:
         raise StorageUnwritable(f"{path} can be read by others", f"chmod 600 {path}")
-    latest = wanted.migrations.latest
-    try:
-        probe = standard_sqlite.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            (application,) = probe.execute("PRAGMA application_id").fetchone()
-            (found,) = probe.execute("PRAGMA user_version").fetchone()
-            is_known = application == wanted.application_id and 0 < found <= latest
-            marked = probe.execute(MARKED).fetchone() if is_known else None
-        finally:
-            probe.close()
-    except standard_sqlite.Error as error:
-        raise store_error(error, str(path)) from error
+    application, found, marked = _probed(path, wanted)
     if application != wanted.application_id:
         raise ForeignDatabase(
             f"{path} is a database of another program",
             "nothing was changed; set [store] path to another file",
         )
     if marked is not None:
-        raise unfinished_move(str(path), marked[0], f"remove {path} and {path}.inbox")
-    if found > latest:
+        raise unfinished_move(str(path), marked, f"remove {path} and {path}.inbox")
+    if found > wanted.migrations.latest:
         raise NewerDatabase(
-            f"{path} was written by a newer rtsd (schema {found}, this one supports {latest})",
+            f"{path} was written by a newer rtsd (schema {found}, this one supports"
+            f" {wanted.migrations.latest})",
             "nothing was changed; run the newer version, or load into another file",
         )
     return True
+
+
+def unfinished(path: Path) -> str | None:
+    """Return where an unfinished move to `path` came from; None if there is none. Raises StoreError."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    return _probed(path, MIRROR)[2]
+
+
+def remove(path: Path) -> None:
+    """Remove the mirror at `path` and its inbox. Raises StorageUnwritable."""
+    try:
+        for file in (path, inbox_path(path)):
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageUnwritable(f"cannot remove {path}: {error.strerror}", "check the directory") from error
+
+
+def _probed(path: Path, wanted: Format) -> tuple[int, int, str | None]:
+    """Return a file's application, its version, and the mark of a move, without changing it."""
+    try:
+        probe = standard_sqlite.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            (application,) = probe.execute("PRAGMA application_id").fetchone()
+            (found,) = probe.execute("PRAGMA user_version").fetchone()
+            is_known = application == wanted.application_id and 0 < found <= wanted.migrations.latest
+            marked = probe.execute(MARKED).fetchone() if is_known else None
+        finally:
+            probe.close()
+    except standard_sqlite.Error as error:
+        raise store_error(error, str(path)) from error
+    return application, found, None if marked is None else str(marked[0])
 
 
 def require_no_leftovers(path: Path) -> None:

@@ -13,7 +13,7 @@ from rtsd.store import meta
 from rtsd.store.database import Row
 from rtsd.store.dialect import Dialect
 from rtsd.store.inbox import is_of_inbox
-from rtsd.store.moving.sides import MARK, Part, Source, Target
+from rtsd.store.moving.sides import MARK, STATE, Begin, Part, Source, Target, require_same_origin
 from rtsd.store.schema import Table
 from rtsd.store.sqlite import files, inbox_file
 from rtsd.store.sqlite.database import SqliteDatabase, uri_to_read
@@ -98,6 +98,11 @@ class SqliteTarget(Target):
         async with file.transaction() as tx:
             await tx.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
+    async def clear(self, table: str) -> None:
+        """Empty the table, in the file that it is in."""
+        async with (self._inbox if table in _IN_INBOX else self._mirror).transaction() as tx:
+            await tx.execute(f"DELETE FROM {table}")
+
     async def put_meta(self, pairs: Mapping[str, str]) -> None:
         """Add the pairs to the file that they belong to."""
         for file, of_inbox in ((self._mirror, False), (self._inbox, True)):
@@ -141,6 +146,7 @@ class SqliteTarget(Target):
     async def finish(self) -> None:
         """Remove the mark."""
         async with self._mirror.transaction() as tx:
+            await meta.remove(tx, STATE)
             await meta.remove(tx, MARK)
 
 
@@ -159,27 +165,40 @@ async def source(path: Path) -> AsyncIterator[SqliteSource]:
 
 
 @asynccontextmanager
-async def target(path: Path, origin: str) -> AsyncIterator[SqliteTarget]:
-    """Create the files at `path`, marked as unfinished. Raises StoreError, and Conflict beside a mirror."""
+async def target(path: Path, origin: str, begin: Begin) -> AsyncIterator[SqliteTarget]:
+    """Create the files at `path`, marked as unfinished, or open those of an unfinished move again.
+
+    Raises StoreError, and Conflict beside a mirror.
+    """
     files.require_directory(path.parent)
     lock = files.lock(path)
     try:
-        if files.exists(path, files.MIRROR):
-            raise Conflict(
-                f"{path} is a mirror already", "nothing was changed; name a file that is not there"
-            )
-        files.require_no_leftovers(path)
+        left = None if begin is Begin.REFUSE else files.unfinished(path)
+        if begin is Begin.RESUME:
+            require_same_origin(str(path), left, origin)
+        elif left is not None:
+            files.remove(path)
+        if left is None or begin is Begin.REPLACE:
+            await _create(path, origin)
         async with AsyncExitStack() as stack:
-            await files.create(path, files.MIRROR, first=(meta.PUT, (MARK, origin)))
             mirror = await stack.enter_async_context(await SqliteDatabase.connected(path, files.MIRROR))
-            await inbox_file.pair(mirror)
             inbox_path = files.inbox_path(path)
-            mark = await meta.get(mirror, inbox_file.PAIR)
-            await files.create(inbox_path, files.INBOX, first=(meta.PUT, (inbox_file.PAIR, mark)))
+            if not files.exists(inbox_path, files.INBOX):
+                await inbox_file.pair(mirror)
+                mark = await meta.get(mirror, inbox_file.PAIR)
+                await files.create(inbox_path, files.INBOX, first=(meta.PUT, (inbox_file.PAIR, mark)))
             inbox = await stack.enter_async_context(await SqliteDatabase.connected(inbox_path, files.INBOX))
             yield SqliteTarget(path, mirror, inbox)
     finally:
         os.close(lock)
+
+
+async def _create(path: Path, origin: str) -> None:
+    """Create the mirror's file, marked as unfinished. Raises StoreError, and Conflict beside a mirror."""
+    if files.exists(path, files.MIRROR):
+        raise Conflict(f"{path} is a mirror already", "nothing was changed; name a file that is not there")
+    files.require_no_leftovers(path)
+    await files.create(path, files.MIRROR, first=(meta.PUT, (MARK, origin)))
 
 
 @asynccontextmanager

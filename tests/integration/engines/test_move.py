@@ -32,10 +32,12 @@ from rtsd.store.postgres.dialect import Postgres
 from rtsd.store.postgres.migrations import MIGRATIONS
 from rtsd.store.postgres.moving import PostgresTarget
 from rtsd.store.schema import Table
+from rtsd.store.sqlite.dialect import SQLITE
 from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.store.sqlite.library import pysqlite3
 from rtsd.store.sqlite.moving import SqliteTarget
 from tests.support.life import (
+    FIELDS,
     FILLED,
     LATER,
     START,
@@ -99,7 +101,7 @@ async def test_it_says_how_far_it_is(path: Path, place: PostgresMirror) -> None:
     rows = found.rows["Thing1__c"]
     assert rows > 3
     assert ("copying", "Thing1__c", rows, rows) in said
-    assert ("comparing", "Thing1__c", rows, None) in said
+    assert ("comparing", "Thing1__c", rows, rows) in said
     assert ("copying", "_rts_journal", found.own["_rts_journal"], None) in said
 
 
@@ -250,28 +252,33 @@ async def test_a_column_that_stayed_text_moves_as_its_field(path: Path, place: P
 
 
 async def test_views_of_a_layout_are_there_again_after_a_start(path: Path, place: PostgresMirror) -> None:
-    """Made by the other engine, over the rows that came along; there and back."""
+    """Made by the other engine, over the rows that came along, with their integers; there and back."""
     layouts = {Layout.HEROKU_CONNECT: f"h_{place.schema}"}
     back = path.with_name("back.db")
     await make(SqliteEngine(path))
-    await _with_views(SqliteEngine(path), layouts)
+    before = await _with_views(SqliteEngine(path), layouts)
+    assert len(before) > 3
+    assert [number for _, number in before] != sorted(number for _, number in before), "not in the ids' order"
     await moved(SqliteEngine(path), place.engine())
-    await _with_views(place.engine(), layouts)
-    view = layouts[Layout.HEROKU_CONNECT]
-    found = place.sql(f"SELECT sfid, id FROM {view}.thing1__c ORDER BY sfid")
-    assert found == [
-        tuple(row) for row in place.sql(f"SELECT id, _rts_id FROM {place.schema}.thing1__c ORDER BY id")
+    assert await _with_views(place.engine(), layouts) == before
+    async with living(place.engine()) as life:
+        await life.begin("Thing1__c")
+        new = Step("push", 9, 99_000, dict.fromkeys(FIELDS))
+        await life.play([new])
+    after = await _with_views(place.engine(), layouts)
+    assert [row for row in after if row not in before] == [
+        (record_id(9), max(number for _, number in before) + 1)
     ]
-    assert len(found) > 3
     await moved(place.engine(), SqliteEngine(back))
-    await _with_views(SqliteEngine(back), layouts)
+    assert await _with_views(SqliteEngine(back), layouts) == after
+    table = Table(schema("Thing1__c", widened=True), SQLITE)
     async with living(SqliteEngine(back)) as life:
-        again = await life.database.fetch(f"SELECT sfid FROM {view}_thing1__c ORDER BY sfid")
-    assert again == [(row[0],) for row in found]
+        found = await row_checksums.check(life.database, table, table.columns)
+    assert (found.broken, found.checksummed) == ([], found.rows - 1), "the new row has none yet"
 
 
-async def _with_views(engine: Engine, layouts: dict[Layout, str]) -> None:
-    """Start with layouts, as the daemon does."""
+async def _with_views(engine: Engine, layouts: dict[Layout, str]) -> list[tuple[str, int]]:
+    """Start with layouts, as the daemon does; return the ids and the integers of a view's rows."""
     notes: list[Any] = []
 
     async def note(written: Any) -> None:
@@ -279,7 +286,13 @@ async def _with_views(engine: Engine, layouts: dict[Layout, str]) -> None:
 
     async with living(engine) as life:
         await views.apply(life.database, layouts, ["Thing1__c"], note)
-    assert notes == []
+        assert notes == []
+        between = "." if life.database.dialect is not SQLITE else "_"
+        view = f"{layouts[Layout.HEROKU_CONNECT]}{between}thing1__c"
+        return [
+            (str(sfid), int(number))
+            for sfid, number in await life.database.fetch(f"SELECT sfid, id FROM {view} ORDER BY sfid")
+        ]
 
 
 async def test_what_was_broken_before_is_found_after(path: Path, place: PostgresMirror) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,12 @@ from rtsd.errors import (
     UsageError,
 )
 from rtsd.store.engine import Engine
+from rtsd.store.moving.sides import Begin
 from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.store.sqlite.library import pysqlite3
 from rtsd.store.sqlite.moving import SqliteTarget
 from rtsd.workflows.move import move
-from tests.support.life import (
-    living,
-)
+from tests.support.life import FIELDS, Step, living
 from tests.support.moved import digests, make, moved, opened
 from tests.support.postgres import PostgresMirror
 
@@ -177,38 +177,138 @@ asyncio.run(moved(*(engines if kind == "there" else reversed(engines))))
 """
 
 
+@dataclass(frozen=True)
+class Killed:
+    """A move that was killed."""
+
+    origin: Engine
+    destination: Engine
+    path: Path
+    place: PostgresMirror
+    is_back: bool
+
+    def source_content(self) -> object:
+        """Return every byte of the source."""
+        return self.place.content() if self.is_back else digests(self.path)
+
+    async def remove_by_hand(self, do: str) -> None:
+        """Do what the error says."""
+        if self.is_back:
+            for file in self.path.parent.glob(f"{self.path.name}*"):
+                file.unlink()
+            return
+        with self.place.connected() as connection:
+            connection.execute(do.partition("run: ")[2].partition(", then")[0].encode())
+
+
+@pytest.fixture(params=[False, True], ids=["there", "back"])
+async def killed(
+    request: pytest.FixtureRequest, path: Path, place: PostgresMirror
+) -> Callable[[int], Awaitable[Killed]]:
+    """Kills a move at a turn of its target's work, 0 for the last."""
+
+    async def kill(turn: int) -> Killed:
+        engines: tuple[Engine, Engine] = (SqliteEngine(path), place.engine())
+        origin, destination = reversed(engines) if request.param else engines
+        made = Killed(origin, destination, path, place, request.param)
+        await make(origin)
+        before = made.source_content()
+        command = [sys.executable, "-c", KILLED, str(path), "back" if made.is_back else "there", str(turn)]
+        process = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+        )
+        assert await process.wait() == -signal.SIGKILL
+        assert made.source_content() == before
+        return made
+
+    return kill
+
+
+Kill = Callable[[int], Awaitable[Killed]]
+
+
 @pytest.mark.parametrize("turn", [1, 9, 0], ids=["at the begin", "in the middle", "before the end"])
-@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
-async def test_a_killed_move_leaves_a_source_and_no_mirror(
-    path: Path,
-    place: PostgresMirror,
-    turn: int,
-    back: bool,  # noqa: FBT001
-) -> None:
+async def test_a_killed_move_leaves_a_source_and_no_mirror(killed: Kill, turn: int) -> None:
     """SIGKILL: what is left is refused by name and with what to do, which then works."""
-    engines: tuple[Engine, Engine] = (SqliteEngine(path), place.engine())
-    origin, destination = reversed(engines) if back else engines
-    await make(origin)
-    before = place.content() if back else digests(path)
-    command = [sys.executable, "-c", KILLED, str(path), "back" if back else "there", str(turn)]
-    process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
-    )
-    assert await process.wait() == -signal.SIGKILL
-    assert (place.content() if back else digests(path)) == before
+    left = await killed(turn)
+    origin, destination = left.origin, left.destination
     attempts: list[Callable[[], Awaitable[object]]] = [destination.open, lambda: moved(origin, destination)]
-    if not back:  # in a file it looks for views alone
+    if not left.is_back:  # in a file it looks for views alone
         attempts.append(lambda: destination.check({}, []))
     for attempt in attempts:
         with pytest.raises(UnfinishedMove) as caught:
             await attempt()
         assert origin.name in caught.value.message
-    if back:
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink()
-    else:
-        with place.connected() as connection:
-            statements = caught.value.do.partition("run: ")[2].partition(", then")[0]
-            connection.execute(statements.encode())
+    await left.remove_by_hand(caught.value.do)
     await moved(origin, destination)
     await opened(destination)
+
+
+@pytest.mark.parametrize("turn", [1, 9, 30, 0])
+@pytest.mark.parametrize("begin", [Begin.RESUME, Begin.REPLACE])
+async def test_a_killed_move_goes_on_or_begins_again(killed: Kill, turn: int, begin: Begin) -> None:
+    """It says what is there; then all is equal, and what was there is copied again only on request."""
+    left = await killed(turn)
+    with pytest.raises(UnfinishedMove, match=r"it has \d+ journal entr.* of \d+ object") as caught:
+        await move(left.origin, left.destination, lambda *_: None)
+    assert "--resume to go on, or with --replace" in caught.value.do
+    copied: dict[str, int] = {}
+
+    def tell(verb: str, what: str, rows: int, _total: int | None) -> None:
+        if verb == "copying":
+            copied.setdefault(what, rows)
+
+    found = await moved(left.origin, left.destination, begin, tell)
+    assert found.rows["Thing1__c"] > 3
+    if turn == 0:
+        assert ("_rts_journal" in copied) == (begin is Begin.REPLACE)
+        assert ("Thing1__c" in copied) == (begin is Begin.REPLACE)
+    await opened(left.destination)
+
+
+async def test_a_source_that_ran_since_is_not_resumed(killed: Kill) -> None:
+    """What was copied may be old by now."""
+    left = await killed(9)
+    async with living(left.origin) as life:
+        await life.begin("Other__c")
+        await life.play([Step("push", 0, 0, dict.fromkeys(FIELDS))])
+    if left.is_back:  # its node counts as dead later
+        with left.place.connected() as connection:
+            connection.execute(f"DELETE FROM {left.place.internal}._rts_node".encode())
+    with pytest.raises(Conflict, match=r"ran on .* since"):
+        await moved(left.origin, left.destination, Begin.RESUME)
+    await moved(left.origin, left.destination, Begin.REPLACE)
+
+
+@pytest.mark.parametrize("begin", [Begin.RESUME, Begin.REPLACE])
+async def test_only_an_unfinished_move_is_touched(path: Path, place: PostgresMirror, begin: Begin) -> None:
+    """Neither a mirror nor somebody's tables are, whatever one asks for; and nothing can be resumed there."""
+    await opened(SqliteEngine(path))
+    await opened(place.engine())
+    before, there = digests(path), place.content()
+    for origin, destination in ((SqliteEngine(path), place.engine()), (place.engine(), SqliteEngine(path))):
+        with pytest.raises((Conflict, AnotherInstance)):
+            await moved(origin, destination, begin)
+    assert digests(path) == before
+    assert place.content() == there
+
+
+async def test_a_table_of_a_user_survives_a_replacement(killed: Kill) -> None:
+    """It is not the move's; the move says that it is in the way."""
+    left = await killed(9)
+    if left.is_back:
+        return
+    with left.place.connected() as connection:
+        connection.execute(f"CREATE TABLE {left.place.schema}.invoices (id int)".encode())
+    with pytest.raises(ForeignDatabase):
+        await moved(left.origin, left.destination, Begin.REPLACE)
+    assert left.place.sql(f"SELECT count(*) FROM {left.place.schema}.invoices") == [(0,)]
+
+
+async def test_a_move_from_elsewhere_is_not_resumed(killed: Kill) -> None:
+    """It would mix two mirrors."""
+    left = await killed(9)
+    async with left.destination.as_target("elsewhere", Begin.REPLACE):
+        pass
+    with pytest.raises(Conflict, match="is from elsewhere, not from"):
+        await moved(left.origin, left.destination, Begin.RESUME)
