@@ -138,7 +138,7 @@ def notice(state: State) -> tuple[str, str] | None:
     if status is None:
         return None
     if status.storage != "ok":
-        return f"✖ Storage: {status.storage}. Pushes are refused until it can be written again.", "error"
+        return _storage_notice(status, now), "error"
     if status.org.reachable is False and status.mode != "unreachable":
         return f"✖ Salesforce does not answer rtsd: {status.org.error or 'no reason given'}.", "error"
     if status.mode in ("interval", "real_time"):
@@ -147,6 +147,19 @@ def notice(state: State) -> tuple[str, str] | None:
             return text, "warn"
     text = _mode_notice(status, now)
     return (text, mode_sign(status.mode).role) if text else None
+
+
+def _storage_notice(status: Status, now: datetime) -> str:
+    store = status.store
+    if store.reachable:
+        return f"✖ Storage: {status.storage}. Pushes are refused until it can be written again."
+    figures = "No figures are known."
+    if store.as_of:
+        figures = f"The figures are those of {age(store.as_of, now)} ago."
+    return (
+        f"✖ The database is away since {day_clock(store.away_since, now)}: pushes are refused, and nothing is"
+        f" proven. {figures} {store.error}"
+    )
 
 
 def _link_notice(state: State, now: datetime) -> str:

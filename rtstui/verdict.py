@@ -38,6 +38,8 @@ DIFFERS = Sign("▲", "differs", "warn")
 def right(status: Status, now: datetime) -> Verdict:
     """Judge whether the mirror equals the org, as far as it was proven."""
     objects = status.objects
+    if not status.store.reachable:
+        return Verdict("error", "not known", "not known: the database is away", "not known")
     if not objects:
         return Verdict("off", "no objects", "no objects chosen in the configuration", "none")
     proven = sum(is_proven(item) for item in objects)
@@ -78,10 +80,8 @@ def fresh(status: Status, now: datetime) -> Verdict:
     quiet = {"idle": "org idle (proven)", "filtered": "only unwatched fields changed"}.get(
         status.push.quiet, ""
     )
-    if status.mode == "unreachable":
-        return Verdict("error", "org unreachable", f"Salesforce does not answer; {last}", "unreachable")
-    if status.mode == "paused":
-        return Verdict("off", f"paused, {last}", f"paused; {last}", "paused")
+    if (stopped := _stopped(status, last)) is not None:
+        return stopped
     if status.inbox.pending > 1_000:
         waiting = f"{short(status.inbox.pending)} waiting"
         long = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied; {last}"
@@ -96,6 +96,17 @@ def fresh(status: Status, now: datetime) -> Verdict:
         return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}", last)
     by = f"{measured} by {channel_name(status.push.channel)}"
     return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (by, last, quiet))), measured)
+
+
+def _stopped(status: Status, last: str) -> Verdict | None:
+    """Return the verdict while no change arrives at all; None while some may."""
+    if not status.store.reachable:
+        return Verdict("error", "database away", f"the database is away; {last}", "away")
+    if status.mode == "unreachable":
+        return Verdict("error", "org unreachable", f"Salesforce does not answer; {last}", "unreachable")
+    if status.mode == "paused":
+        return Verdict("off", f"paused, {last}", f"paused; {last}", "paused")
+    return None
 
 
 def cost(status: Status) -> Verdict:

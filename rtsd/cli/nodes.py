@@ -26,8 +26,19 @@ def nodes(*, socket: Path | None, as_json: bool) -> None:
     if not found:
         click.echo("The mirror is in SQLite, and this process alone has it.")
         return
-    rows = [(node.name, _does(node), node.epoch, node.since, node.seen_at) for node in found]
-    click.echo(table(("NODE", "", "EPOCH", "SINCE", "SEEN AT"), rows))
+    rows = [
+        (
+            node.name,
+            _does(node),
+            node.epoch,
+            node.since,
+            node.seen_at,
+            node.refused.count,
+            node.refused.reason,
+        )
+        for node in found
+    ]
+    click.echo(table(("NODE", "", "EPOCH", "SINCE", "SEEN AT", "REFUSED 24 H", "LAST REASON"), rows))
 
 
 def _does(node: protocol.SeenNode) -> str:

@@ -36,7 +36,7 @@ def objects(*, socket: Path | None, as_json: bool) -> None:
 
 def objects_table(now: Status) -> str:
     """Return the objects of a status as a table."""
-    return table(_HEADERS, [_row(shown, now.now, _state(shown, now)) for shown in now.objects])
+    return table(_HEADERS, [_row(shown, now) for shown in now.objects])
 
 
 def _state(shown: Object, now: Status) -> str:
@@ -47,14 +47,15 @@ def _state(shown: Object, now: Status) -> str:
     return f"live as of {time} UTC" if day == now.now[:10] else f"live as of {day} {time} UTC"
 
 
-def _row(shown: Object, now: str, state: str) -> tuple[Cell, ...]:
-    drift = shown.drift
+def _row(shown: Object, status: Status) -> tuple[Cell, ...]:
+    drift, now = shown.drift, status.now
+    is_never_counted = not status.store.reachable and status.store.as_of is None
     found = drift.missing + drift.stale + drift.orphaned if drift and drift.checked_at else None
     return (
         shown.name,
-        state,
+        _state(shown, status),
         shown.arrives_by,
-        shown.rows,
+        None if is_never_counted else shown.rows,
         shown.expected_rows,
         ago(now, shown.as_of) if shown.as_of else None,
         span(shown.freshness_ms.p95) if shown.freshness_ms else None,

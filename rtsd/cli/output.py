@@ -16,7 +16,7 @@ Cell = str | int | None
 _COLOURS = {
     "green": frozenset({"live", "real_time", "applied", "ok", "installed", "idle", "filtered"}),
     "yellow": frozenset({"pending", "loading", "paused", "deferred", "interval", "awaiting_package"}),
-    "red": frozenset({"error", "incomplete", "unreachable", "silent", "disabled", "missing"}),
+    "red": frozenset({"error", "incomplete", "unreachable", "silent", "disabled", "missing", "unknown"}),
 }
 
 

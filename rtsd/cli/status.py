@@ -36,6 +36,9 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     yield "org", clean(_org(now))
     reason = f" ({now.mode_reason})" if now.mode_reason else ""
     yield "mode", f"{coloured(now.mode)} since {ago(now.now, now.mode_since)}{clean(reason)}"
+    if not now.store.reachable:
+        yield from _without_database(now)
+        return
     yield from _channel(now)
     proof = f" ({now.push.quiet_proof})" if now.push.quiet_proof else ""
     yield "push", f"last {ago(now.now, now.push.last_at)}, {coloured(now.push.quiet)}{clean(proof)}"
@@ -44,6 +47,10 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
     )
     yield "24 h", f"{counts}, {plural(now.errors_24h, 'error')}"
     yield "waiting", f"{plural(now.inbox.pending, 'push')}, {plural(now.dead_letters, 'dead letter')}"
+    for node in now.nodes:
+        if node.refused.reason is not None:
+            last = f"last reported {ago(now.now, node.refused.at)}: {node.refused.reason}"
+            yield "refused", clean(f"{node.name}: {plural(node.refused.count, 'push')} in 24 h, {last}")
     for stream in now.streams:
         yield "fan-out", clean(_published(stream))
     yield "storage", coloured(clean(now.storage))
@@ -54,7 +61,23 @@ def _facts(now: Status) -> Iterator[tuple[str, str]]:
         yield "quota", f"{clean(limit.name)}: {used}"
     if now.node is not None:
         yield "node", clean(_node(now.node, now.now))
-    yield "rtsd", f"{clean(now.version)}, started {ago(now.now, now.started_at)}"
+    yield _program(now)
+
+
+def _without_database(now: Status) -> Iterator[tuple[str, str]]:
+    """Yield what is known while the database is away."""
+    yield "database", clean(f"away since {now.store.away_since}: {now.store.error}")
+    figures = f"those of {ago(now.now, now.store.as_of)}" if now.store.as_of else "not known"
+    yield "figures", f"{figures}; the states of objects are unknown"
+    if now.gateway.listen is not None:
+        yield "gateway", clean(f"{now.gateway.listen}; answers pushes with 503, and the package tries again")
+    if now.node is not None:
+        yield "node", clean(f"{now.node.name}; who leads is not known")
+    yield _program(now)
+
+
+def _program(now: Status) -> tuple[str, str]:
+    return "rtsd", f"{clean(now.version)}, started {ago(now.now, now.started_at)}"
 
 
 def _node(node: Node, now: str) -> str:

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 
 from rtsd.control import protocol
 from rtsd.control.feed import Feed
+from rtsd.control.known_status import UNKNOWN, KnownStatus
 from rtsd.control.rules import RuleRoutes
-from rtsd.control.views import Views
 from rtsd.core.channel import CHANNELS
 from rtsd.core.instant import from_iso
 from rtsd.core.mode import Mode
@@ -35,10 +35,10 @@ class Metrics(Collector):
     """Renders the registry; the status in it is as of the request."""
 
     def __init__(
-        self, registry: CollectorRegistry, views: Views, feed: Feed, rules: RuleRoutes, engine: Engine
+        self, registry: CollectorRegistry, known: KnownStatus, feed: Feed, rules: RuleRoutes, engine: Engine
     ) -> None:
         self._registry = registry
-        self._views = views
+        self._known = known
         self._feed = feed
         self._rule_routes = rules
         self._engine = engine
@@ -52,7 +52,9 @@ class Metrics(Collector):
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer a scrape, in the format it asks for."""
-        self._status, self._rules = await self._views.status(), await self._rule_routes.listed()
+        self._status = await self._known.get()
+        is_there = self._status.store.reachable
+        self._rules = await self._rule_routes.listed() if is_there else protocol.Rules()
         return exposition(self._registry, request)
 
     def collect(self) -> Iterator[Metric]:
@@ -63,6 +65,7 @@ class Metrics(Collector):
             yield from _objects(self._status.objects)
             yield from _quota(self._status.quota)
             yield from _streams(self._status.streams)
+            yield from _nodes(self._status.nodes)
             yield from _rules([*self._rules.rules, *self._rules.alerts])
             yield from _storage(self._status, self._engine)
             yield from _journal(self._feed.counters)
@@ -117,13 +120,17 @@ def _daemon(status: protocol.Status) -> Iterator[Metric]:
     yield _states("rtsd_mode", "How changes arrive: 1 for the current mode.", Mode, status.mode)
     reachable = status.org.reachable is not False
     yield _gauge("rtsd_org_reachable", "1 if Salesforce answered the last call.", float(reachable))
-    yield _gauge("rtsd_inbox_pending", "Pushes that are durable and not applied yet.", status.inbox.pending)
-    yield _gauge(
-        "rtsd_dead_letters",
-        "Pushes and deliveries that could not be used and wait for a decision.",
-        status.dead_letters,
-    )
-    yield _gauge("rtsd_errors_last_day", "Errors logged in the last 24 hours.", status.errors_24h)
+    for name, help_, count in (
+        ("inbox_pending", "Pushes that are durable and not applied yet.", status.inbox.pending),
+        (
+            "dead_letters",
+            "Pushes and deliveries that could not be used and wait for a decision.",
+            status.dead_letters,
+        ),
+        ("errors_last_day", "Errors logged in the last 24 hours.", status.errors_24h),
+    ):  # without a database these are old, which a sample can't say
+        samples = [((), float(count))] if status.store.reachable else []
+        yield _labelled(f"rtsd_{name}", help_, (), samples)
 
 
 def _push(status: protocol.Status) -> Iterator[Metric]:
@@ -179,9 +186,13 @@ def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:
         ((item.name, str(state)), float(item.state == state)) for item in known for state in ObjectState
     ]
     yield gauge("state", "The state of an object: 1 for the current one.", ("state",), states)
-    rows = [((item.name,), item.rows) for item in known]
+    rows = [((item.name,), item.rows) for item in known if item.state != UNKNOWN]
     yield gauge("rows", "Rows in the mirror.", (), rows)
-    expected = [((item.name,), item.expected_rows) for item in known if item.expected_rows is not None]
+    expected = [
+        ((item.name,), item.expected_rows)
+        for item in known
+        if item.expected_rows is not None and item.state != UNKNOWN
+    ]
     yield gauge("expected_rows", "The org's own count when it was last asked.", (), expected)
     proven = [((item.name,), _seconds(item.as_of)) for item in known if item.as_of]
     yield gauge("as_of_timestamp_seconds", "The mirror shows everything committed before this.", (), proven)
@@ -192,6 +203,8 @@ def _objects(objects: Iterable[protocol.Object]) -> Iterator[Metric]:
         for quantile, milliseconds in (("0.5", took.p50), ("0.95", took.p95), ("0.99", took.p99))
     ]
     yield gauge("freshness_seconds", "From the org's commit to the mirror's.", ("quantile",), fresh)
+    locked = [((item.name,), float(item.locked_by is not None)) for item in known]
+    yield gauge("locked", "1 while others use its table, so that new columns can't come.", (), locked)
     drift = [
         ((item.name, kind), count)
         for item in known
@@ -262,6 +275,17 @@ def _streams(known: Iterable[protocol.PublishedStream]) -> Iterator[Metric]:
         for item, count in zip(every, counts, strict=True):
             family.add_metric([item.name], count)
         yield family
+
+
+def _nodes(known: Iterable[protocol.SeenNode]) -> Iterator[Metric]:
+    """Yield what the leader knows of the nodes that share the mirror."""
+    every = list(known)
+    differs = [((node.name,), float(len(node.differs))) for node in every]
+    help_ = "Parts of its configuration that are not the leader's."
+    yield _labelled("rtsd_node_differs", help_, ("node",), differs)
+    refused = [((node.name,), float(node.refused.count)) for node in every]
+    help_ = "Pushes that it refused in 24 hours."
+    yield _labelled("rtsd_node_refused_last_day", help_, ("node",), refused)
 
 
 def _storage(status: protocol.Status, engine: Engine) -> Iterator[Metric]:

@@ -21,5 +21,10 @@ class NodesRoute:
         return [web.get("/v1/nodes", self._answer)]
 
     async def _answer(self, _request: web.Request) -> web.Response:
-        found = await self._lease.nodes() if self._lease is not None else []
-        return answer(msgspec.convert(found, list[protocol.SeenNode], from_attributes=True))
+        return answer(await seen_nodes(self._lease))
+
+
+async def seen_nodes(lease: Lease | None) -> list[protocol.SeenNode]:
+    """Return the nodes that are alive; without a lease there are none. Raises StoreError."""
+    found = await lease.nodes() if lease is not None else []
+    return msgspec.convert(found, list[protocol.SeenNode], from_attributes=True)

@@ -1,4 +1,4 @@
-"""The daemon at a glance: its status, the error log, missed pushes, the history of quota and calls."""
+"""The error log, missed pushes, the history of quota and calls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aiohttp import web
 
 from rtsd.control import protocol
 from rtsd.control.documents import answer, moment
-from rtsd.control.views import Views
 from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.store import error_log, quota
 from rtsd.store.database import Database
 from rtsd.store.quota import Usage
+from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.spells import Spell, spells
 
 HISTORY_MS: Millis = 7 * DAY_MS
@@ -23,24 +23,20 @@ SHOWN = 100
 
 
 class OverviewRoutes:
-    """Answers `/v1/status`, `/v1/errors`, `/v1/missed` and `/v1/quota/history`."""
+    """Answers `/v1/errors`, `/v1/missed` and `/v1/quota/history`."""
 
-    def __init__(self, views: Views, database: Database, now: Callable[[], Millis]) -> None:
-        self._views = views
+    def __init__(self, database: Database, missed_pushes: MissedPushes, now: Callable[[], Millis]) -> None:
         self._database = database
+        self._missed_pushes = missed_pushes
         self._now = now
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
-            web.get("/v1/status", self._status),
             web.get("/v1/errors", self._errors),
             web.get("/v1/missed", self._missed),
             web.get("/v1/quota/history", self._quota_history),
         ]
-
-    async def _status(self, _request: web.Request) -> web.Response:
-        return answer(await self._views.status())
 
     async def _errors(self, _request: web.Request) -> web.Response:
         found = await error_log.newest(self._database)
@@ -50,7 +46,7 @@ class OverviewRoutes:
     async def _missed(self, request: web.Request) -> web.Response:
         now, text = self._now(), request.query.get("since")
         since = moment(text, "since") if text else now - DAY_MS
-        found, is_truncated = await spells(self._database, self._views.missed_pushes, since, now)
+        found, is_truncated = await spells(self._database, self._missed_pushes, since, now)
         return answer(
             protocol.Missed(
                 since=to_iso(since),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from aiohttp import web
 
 from rtsd.control import protocol, wire
-from rtsd.control.documents import answer
 from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
 from rtsd.errors import LeaderAway
@@ -60,15 +58,8 @@ class LeadersStatus:
         self._gateway = gateway
         self._started_at = started_at
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get("/v1/status", self._answer)]
-
-    async def _answer(self, _request: web.Request) -> web.Response:
-        return answer(await self.status())
-
     async def status(self) -> protocol.Status:
-        """Return the status as of now. Raises LeaderAway."""
+        """Return the status as of now. Raises LeaderAway, StorageAway."""
         found = await self._forwarder.ask("GET", "/v1/status")
         if found.status != OK:
             raise LeaderAway(f"node {self._lease.leader} leads, and its status is an error: {found.status}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rtsd import __version__
 from rtsd.control import protocol
+from rtsd.control.nodes import seen_nodes
 from rtsd.control.wire import iso, problems, relay
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Mode
@@ -65,7 +66,7 @@ class Views:
         """Return the status as of now."""
         now, database, mode = self.now(), self.database, self.mode
         counts, failure = database.counts, database.failure or self.inbox.file.failure
-        rows = await objects.row_counts(database)
+        rows, nodes = await objects.row_counts(database), await seen_nodes(self.lease)
         return protocol.Status(
             version=__version__,
             started_at=to_iso(self.started_at),
@@ -76,7 +77,7 @@ class Views:
             mode_since=to_iso(mode.since),
             mode_reason=mode.reason,
             package=self._package(),
-            push=self._push(now),
+            push=self._push(now, nodes),
             objects=self._objects(rows, now),
             quota=await self._quota(now),
             inbox=protocol.Inbox(pending=self.inbox.pending + counts.held),
@@ -88,6 +89,7 @@ class Views:
                 for applied in self.privacy
             ],
             node=self._node(),
+            nodes=nodes,
             streams=await self.streams(),
             last_seq=await journal.newest_seq(database),
         )
@@ -139,8 +141,9 @@ class Views:
             next_probe_at=iso(watch.next_probe_at),
         )
 
-    def _push(self, now: Millis) -> protocol.Push:
+    def _push(self, now: Millis, nodes: Sequence[protocol.SeenNode]) -> protocol.Push:
         push = self.push
+        own = None if self.lease is None else self.lease.node.name
         return protocol.Push(
             channel=self.channel,
             stream=self.stream(),
@@ -149,7 +152,7 @@ class Views:
             quiet=push.quiet.value,
             quiet_proof=push.quiet_proof,
             received_24h=self.inbox.received.last_day(now),
-            rejected_24h=self.rejected(),
+            rejected_24h=self.rejected() + sum(node.refused.count for node in nodes if node.name != own),
             missed_24h=self.missed_pushes.missed_24h(),
         )
 
@@ -188,6 +191,7 @@ def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object
         freshness_by_source=_by_source(freshness.latencies),
         drift=_drift(mirrored),
         error=stored.error,
+        locked_by=mirrored.locked or None,
         last_change_at=freshness.last_change_at,
         formulas_as_of=stored.formulas_as_of,
     )

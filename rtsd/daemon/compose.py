@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
 from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.config.engine import engine_of
@@ -21,7 +19,7 @@ from rtsd.daemon.front import Front
 from rtsd.daemon.gateway import Keys
 from rtsd.daemon.parts import Base, Channel, Parts, Publisher, Readers, Services
 from rtsd.daemon.reload import Reloader
-from rtsd.daemon.standby import standing_by, starting
+from rtsd.daemon.standby import serve_at_the_start, standing_by
 from rtsd.daemon.stream import StreamChannel, require_extra, stream_channel
 from rtsd.daemon.sync import channel_of, package_probe, readers_of
 from rtsd.daemon.views import views_of
@@ -64,13 +62,13 @@ async def compose(config: Config, stack: AsyncExitStack, machine: Machine) -> Pa
     Where nodes share the mirror, listen at once, and build the parts once this node leads. Raises the
     RtsError that prevents the daemon from starting.
     """
-    front = Front(config, machine)
+    engine = engine_of(config)
+    front = Front(config, engine, machine)
     require_extra(config)
     fanout.require_extra(config)
-    engine = engine_of(config)
     if engine.lease is None:
         return await _compose(front, engine, await _first_login(front, engine, machine), stack, machine)
-    await front.control.serve([web.route("*", "/{path:.*}", starting)])
+    await serve_at_the_start(front)
     await front.open(stack)
     login = await _first_login(front, engine, machine)
     async with standing_by(front, engine, engine.lease, machine):
@@ -89,16 +87,15 @@ async def _first_login(front: Front, engine: Engine, machine: Machine) -> Login 
 async def _compose(
     front: Front, engine: Engine, login: Login | None, stack: AsyncExitStack, machine: Machine
 ) -> Parts:
-    config, keys = front.config, front.keys
     base = await _base(front, engine, login, stack, machine)
     readers = readers_of(base)
     channel = channel_of(base)
-    rejections = Rejections(base.work.report, machine.wall)
-    intake = _intake(base, channel, keys, rejections)
+    front.rejections.reporter = base.work.report
+    intake = _intake(base, channel, front.keys, front.rejections)
     interval_sync = _interval_sync(base, readers, channel)
     stream = stream_channel(base, readers.limits, channel, intake, interval_sync)
     outlets = fanout.fanout_of(base)
-    shown = views_of(base, channel, front, rejections, stream, fanout=outlets)
+    shown = views_of(base, channel, front, stream, fanout=outlets)
     rule_engine = rules.engine_of(base, channel, shown, outlets)
     services = _services(
         base,
@@ -109,9 +106,9 @@ async def _compose(
         stream=stream,
         outlets=outlets,
     )
-    reloader = _reloader(base, readers, rule_engine, keys, services)
+    reloader = _reloader(base, readers, rule_engine, front.keys, services)
     shown_rules = RuleRoutes(base.database, rule_engine, machine.wall)
-    metrics = Metrics(front.registry, shown, base.publisher.feed, shown_rules, base.engine)
+    metrics = Metrics(front.registry, front.status, base.publisher.feed, shown_rules, base.engine)
     parts = Parts(
         base=base,
         readers=readers,
@@ -120,16 +117,17 @@ async def _compose(
         runner=Runner(channel.reachability, machine.wall),
         rule_engine=rule_engine,
         views=shown,
-        keys=keys,
+        keys=front.keys,
         reloader=reloader,
         gateway=front.gateway,
         metrics=front.metrics,
         control=front.control,
     )
     await _restore(parts, stream)
-    await rules.start(rule_engine, readers.describer, config)
+    front.status.source = shown.status
+    await rules.start(rule_engine, readers.describer, front.config)
     if front.gateway is not None:
-        front.gateway.backend = _backend(base, intake, rejections)
+        front.gateway.backend = _backend(base, intake, front.rejections)
     if front.metrics is not None:
         front.metrics.answer = metrics.answer
     routes, on_stop = control_routes(
@@ -138,7 +136,7 @@ async def _compose(
         channel,
         services,
         rule_engine=rule_engine,
-        views=shown,
+        known=front.status,
         metrics=metrics,
         rules=shown_rules,
         reloader=reloader,
@@ -163,6 +161,7 @@ async def _base(
     front.require_free()  # before a call of the org; the socket is claimed once all is built
     inbox = await engine.open_inbox(database)
     await stack.enter_async_context(inbox.file)
+    front.store.measure(database, inbox.file)
     journal = await Journal.open(database)
     publisher = Publisher()
 

@@ -12,6 +12,7 @@ from rtsd.control.commands import CommandRoutes, Pausing
 from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
 from rtsd.control.documents import find_object
 from rtsd.control.explain import Explainer
+from rtsd.control.known_status import KnownStatus
 from rtsd.control.metrics import Metrics
 from rtsd.control.nodes import NodesRoute
 from rtsd.control.overview import OverviewRoutes
@@ -24,7 +25,6 @@ from rtsd.control.reloading import ReloadRoute
 from rtsd.control.repairs import RepairRoutes
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.stream import EventStream
-from rtsd.control.views import Views
 from rtsd.daemon.parts import Base, Channel, Readers, Services
 from rtsd.daemon.reload import Reloader
 from rtsd.rules.engine import RuleEngine
@@ -38,7 +38,7 @@ def control_routes(
     services: Services,
     *,
     rule_engine: RuleEngine,
-    views: Views,
+    known: KnownStatus,
     metrics: Metrics,
     rules: RuleRoutes,
     reloader: Reloader,
@@ -69,12 +69,13 @@ def control_routes(
     )
     backups = Backups(base.engine, now)
     groups = (
-        OverviewRoutes(views, database, now),
+        known,
+        OverviewRoutes(database, channel.missed_pushes, now),
         NodesRoute(base.engine.lease),
         EventStream(
             base.publisher.feed,
             database,
-            RecentStatus(views.status),
+            RecentStatus(known.get),
             lambda name: find_object(catalog, name).name,
         ),
         DeadLetterRoutes(database, letters),

@@ -5,25 +5,34 @@ from __future__ import annotations
 import socket
 from contextlib import AsyncExitStack
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from rtsd import systemd
+from rtsd import __version__, systemd
 from rtsd.config import Config
 from rtsd.control import access, protocol
-from rtsd.control.metrics import MetricsListener
+from rtsd.control.known_status import UNKNOWN, KnownStatus
+from rtsd.control.metrics import MetricsListener, exposition
 from rtsd.control.server import ControlServer
+from rtsd.control.store_meters import StoreMeters
+from rtsd.core.instant import to_iso
 from rtsd.daemon.gateway import Keys, open_gateway
 from rtsd.gateway.meters import Meters
+from rtsd.gateway.rejections import Rejections
 from rtsd.gateway.server import GatewayServer
 from rtsd.machine import Machine
+from rtsd.store.engine import Engine
 
 
 class Front:
     """The gateway, the control socket and the metrics, with what they show of themselves."""
 
-    def __init__(self, config: Config, machine: Machine) -> None:
+    def __init__(self, config: Config, engine: Engine, machine: Machine) -> None:
         """Load the secrets and the TLS pair. Raises ConfigError."""
         self.config = config
+        self.started_at = machine.wall()
+        self._lease = engine.lease
+        self._now = machine.wall
         self.keys = Keys(config)
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -31,6 +40,12 @@ class Front:
         self.gateway = GatewayServer(self.meters, machine.wall) if config.gateway.listen else None
         self.metrics = MetricsListener() if config.control.metrics else None
         self.control = ControlServer()
+        self.rejections = Rejections(machine.wall)
+        if self._lease is not None:
+            self._lease.refused = self.rejections.refused
+        gateway = self.gateway
+        self.store = StoreMeters(self.registry, engine, None if gateway is None else lambda: gateway.is_ready)
+        self.status = KnownStatus(engine.outage, machine.wall, self._of_itself)
         self._is_open = False
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -61,6 +76,27 @@ class Front:
         """Check that nobody else answers on the control socket, unless it is open. Raises AddressInUse."""
         if not self._is_open:
             access.require_free(self.config.control.socket)
+
+    def _of_itself(self) -> protocol.Status:
+        """Return a status with what this process knows of itself, and of nothing else."""
+        own = None if self._lease is None else self._lease.node
+        started_at = to_iso(self.started_at)
+        return protocol.Status(
+            version=__version__,
+            started_at=started_at,
+            now=to_iso(self._now()),
+            gateway=self.address(),
+            mode=UNKNOWN,
+            push=protocol.Push(channel=self.config.push.channel),
+            objects=[protocol.Object(name=found.name, state=UNKNOWN) for found in self.config.objects],
+            node=None
+            if own is None
+            else protocol.Node(name=own.name, leader=False, leader_name="", epoch=None, since=started_at),
+        )
+
+    async def own_metrics(self, request: web.Request) -> web.Response:
+        """Answer with the metrics of this node; the leader has those of the mirror."""
+        return exposition(self.registry, request)
 
     def address(self) -> protocol.Gateway:
         """Return where pushes can be sent."""

@@ -16,7 +16,7 @@ from rtsd.config import Config
 from rtsd.control.documents import not_mirrored
 from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
-from rtsd.control.metrics import exposition
+from rtsd.control.known_status import starting
 from rtsd.control.nodes import NodesRoute
 from rtsd.control.querying import QueryRoute
 from rtsd.control.recent_status import RecentStatus
@@ -28,8 +28,7 @@ from rtsd.core.payload import Push
 from rtsd.core.privacy import MaskedPush, masked_push
 from rtsd.daemon.front import Front
 from rtsd.daemon.reload import Reloading, without_changes_for_a_restart
-from rtsd.errors import LeaderAway, RtsError
-from rtsd.gateway.rejections import Rejections
+from rtsd.errors import RtsError
 from rtsd.gateway.server import Backend, GatewayServer
 from rtsd.machine import Machine
 from rtsd.services import Service, repeat, the_expected_error_alone
@@ -48,9 +47,16 @@ LOOK_EVERY_S = 1.0
 log = structlog.get_logger("rtsd")
 
 
-async def starting(_request: web.Request) -> web.StreamResponse:
-    """Refuse what an operator wants before there is a database."""
-    raise LeaderAway("rtsd is starting, and waits for the database or for Salesforce", "its log tells why")
+async def serve_at_the_start(front: Front) -> None:
+    """Have the front say what is known before there is a database, and refuse the rest."""
+
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        raise starting()
+
+    own = [*front.status.routes(), web.get("/metrics", front.own_metrics)]
+    await front.control.serve([*own, web.route("*", "/{path:.*}", refuse)])
+    if front.metrics is not None:
+        front.metrics.answer = front.own_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ async def standing_by(front: Front, engine: Engine, lease: Lease, machine: Machi
             yield
             return
         inbox = await engine.open_inbox(database)
+        front.store.measure(None, inbox.file)
         services = await _open(_Parts(front, engine, lease, machine, database, inbox))
         async with inbox.file, _running(services):
             systemd.ready(f"standing by; {lease.leader} leads")
@@ -97,25 +104,19 @@ async def _open(parts: _Parts) -> Sequence[Service]:
     front, database, lease = parts.front, parts.database, parts.lease
     feed = Feed()
     forwarder = Forwarder(database, lease, parts.machine.random_bytes)
-    started_at = to_iso(parts.machine.wall())
-    status = LeadersStatus(forwarder, lease, gateway=front.address, started_at=started_at)
+    front.status.source = LeadersStatus(
+        forwarder, lease, gateway=front.address, started_at=to_iso(front.started_at)
+    ).status
     reloader = StandbyReloader(front, parts.machine)
     groups = (
-        status,
-        EventStream(feed, database, RecentStatus(status.status), lambda name: _mirrored(front, name)),
+        front.status,
+        EventStream(feed, database, RecentStatus(front.status.get), lambda name: _mirrored(front, name)),
         NodesRoute(lease),
         QueryRoute(parts.engine.answers()),
         ReloadRoute(reloader.reload, _log),
     )
     own = [route for group in groups for route in group.routes()]
-
-    async def metrics(request: web.Request) -> web.Response:
-        """Answer with those of this node; the leader has those of the mirror."""
-        return exposition(front.registry, request)
-
-    await front.control.serve([*own, web.get("/metrics", metrics), *forwarder.routes()])
-    if front.metrics is not None:
-        front.metrics.answer = metrics
+    await front.control.serve([*own, web.get("/metrics", front.own_metrics), *forwarder.routes()])
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.on_signal)
     watch = StorageWatch(parts.inbox.file)
     return parts.inbox, JournalTail(database, feed), StandbyGateway(parts), watch
@@ -133,7 +134,8 @@ class StandbyGateway(Service):
         self._now = parts.machine.wall
         self._database = parts.database
         self._inbox = parts.inbox
-        self._rejections = Rejections(_log, parts.machine.wall)
+        self._rejections = parts.front.rejections
+        self._rejections.reporter = _log
         self._said = ""
 
     async def step(self) -> float:

@@ -10,14 +10,12 @@ from rtsd.daemon.front import Front
 from rtsd.daemon.parts import Base, Channel
 from rtsd.daemon.stream import StreamChannel
 from rtsd.fanout.fanout import Fanout
-from rtsd.gateway.rejections import Rejections
 
 
 def views_of(
     base: Base,
     channel: Channel,
     front: Front,
-    rejections: Rejections,
     stream: StreamChannel | None,
     *,
     fanout: Fanout,
@@ -38,10 +36,10 @@ def views_of(
         uncovered=channel.uncovered,
         ledger=base.ledger,
         gateway=front.address,
-        rejected=rejections.last_day,
+        rejected=front.rejections.last_day,
         stream=(lambda: None) if stream is None else lambda: stream.view(base.machine.wall()),
         streams=partial(views, fanout),
-        started_at=base.machine.wall(),
+        started_at=front.started_at,
         lease=base.engine.lease,
         privacy=base.privacy,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 from rtsd import systemd
 from rtsd.core.object_state import ObjectState
@@ -34,11 +33,14 @@ class Watchdog(Service):
 
         A database that is away is waited for: a restart would not bring it back.
         """
-        for file in self._files:
-            with suppress(StorageAway):
+        try:
+            for file in self._files:
                 await file.pulse()
-        objects = list(self._catalog)
-        live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
-        systemd.status(f"{self._mode.mode}: {live} of {plural(len(objects), 'object')} live")
+        except StorageAway as error:
+            systemd.status(f"pushes are refused: {error.message}")
+        else:
+            objects = list(self._catalog)
+            live = sum(mirrored.state is ObjectState.LIVE for mirrored in objects)
+            systemd.status(f"{self._mode.mode}: {live} of {plural(len(objects), 'object')} live")
         systemd.watchdog()
         return min(STATUS_LINE_S, (systemd.watchdog_s() or STATUS_LINE_S * 2) / 2)

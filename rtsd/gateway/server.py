@@ -197,8 +197,13 @@ class GatewayServer:
     async def _livez(self, request: web.Request) -> web.Response:
         return _told(request, well=True)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a push can be committed now."""
+        return self.backend is not None and self.backend.unwell() is None
+
     async def _readyz(self, request: web.Request) -> web.Response:
-        return _told(request, well=self.backend is not None and self.backend.unwell() is None)
+        return _told(request, well=self.is_ready)
 
 
 def _told(request: web.Request, *, well: bool) -> web.Response:

@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import aiohttp
+import psycopg
 import pytest
 
 from rtsd.control import protocol
@@ -128,6 +130,36 @@ async def test_with_other_objects_it_takes_no_pushes(url: str) -> None:
         assert "stands by, with other objects" in await said(nodes.rig.place / "a" / "s", "nodes")
 
 
+async def test_what_a_node_refuses_is_seen_on_every_other(url: str) -> None:
+    """Counted in its row, with the last reason, however many there are: strangers add no row."""
+    async with pair(url) as (nodes, leader, other), aiohttp.ClientSession() as http:
+        before = (await leader.status()).push.rejected_24h
+        for number in range(30):
+            headers = {
+                "webhook-id": f"{number}",
+                "webhook-timestamp": f"{int(time.time())}",
+                "webhook-signature": "v1,bm8=",
+            }
+            address = f"http://127.0.0.1:{nodes.ports['b']}/v1/push"
+            async with http.post(address, data=b"{}", headers=headers) as answer:
+                assert answer.status == 401
+
+        async def seen() -> bool:
+            return (await leader.status()).push.rejected_24h == before + 30
+
+        await eventually(seen, "the leader knows")
+        assert (await other.status()).push.rejected_24h == before + 30
+        told = {node.name: node.refused for node in (await leader.status()).nodes}
+        assert (told["a"].count, told["b"].count) == (before, 30)
+        assert (told["b"].reason or "").startswith("BadSignature: ")
+        assert "BadSignature: " in await said(nodes.rig.place / "b" / "s", "nodes")
+        assert "b: 30 pushes in 24 h, last reported" in await said(nodes.rig.place / "a" / "s", "status")
+        assert 'rtsd_node_refused_last_day{node="b"} 30.0' in (await leader.client.get("/metrics")).decode()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM rts._rts_node").fetchall() == [(2,)]
+            assert connection.execute("SELECT count(*) FROM rts._rts_error").fetchall() == [(0,)]
+
+
 async def test_a_database_that_is_not_there_yet(url: str) -> None:
     """Contract 9: rtsd waits, says so, answers 503, and begins by itself."""
     async with standing({"Contact": 5}) as rig:
@@ -136,7 +168,7 @@ async def test_a_database_that_is_not_there_yet(url: str) -> None:
             daemon = await nodes.launch("a")
             assert await eventually(lambda: nodes.readiness("a"), "the gateway answers") == 503
             with pytest.raises(LeaderAway, match="waits for the database"):
-                await daemon.status()
+                await daemon.client.errors()
         await (await daemon.ready()).live()
         assert await nodes.readiness("a") == 200
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.control.protocol import Limit, Status
+from rtsd.control.protocol import Limit, Status, Store
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
 from rtstui.state import Phase
 from rtstui.verdict import cost, fresh, limit_role, right
 from tests.support.dashboard.app import filled
-from tests.support.dashboard.scenarios import NOW, SCENARIOS, healthy, live
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
 
 
 def test_every_mode_of_the_daemon_has_a_sign() -> None:
@@ -69,6 +69,12 @@ def test_broken_storage_and_a_lost_link_come_first() -> None:
     status.mode, status.storage = "interval", "disk full"
     told = filled(status)
     assert "disk full" in (notice(told) or ("",))[0]
+    status.store = Store(reachable=False, away_since=ago(75), error="no route to host", as_of=ago(90))
+    told = filled(status)
+    said = (notice(told) or ("",))[0]
+    assert said.startswith("✖ The database is away since 12:33")
+    assert "no route to host" in said
+    assert (right(status, NOW).role, fresh(status, NOW).role) == ("error", "error")
     told.relink(Phase.LOST, "gone.")
     assert "Lost" in (notice(told) or ("",))[0]
 

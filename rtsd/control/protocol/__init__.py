@@ -84,9 +84,11 @@ from rtsd.control.protocol.status import (
     PrivacyChange,
     PublishedStream,
     Push,
+    Refusals,
     Relay,
     SeenNode,
     Status,
+    Store,
     Stream,
 )
 
@@ -146,6 +148,7 @@ __all__ = [
     "Quota",
     "QuotaHistory",
     "Record",
+    "Refusals",
     "Relay",
     "Reloaded",
     "RepairBody",
@@ -161,6 +164,7 @@ __all__ = [
     "Snapshot",
     "Spell",
     "Status",
+    "Store",
     "Stream",
     "UsageSample",
     "Verification",

@@ -153,6 +153,8 @@ class Object(msgspec.Struct, kw_only=True):
     """The same by source: push, interval, repair."""
     drift: Drift | None = None
     error: str | None = None
+    locked_by: str | None = None
+    """Who uses its table, so that columns which the org has can't come; rtsd tries again."""
     rate: float | None = None
     """Rows per second while loading."""
     eta_s: float | None = None
@@ -187,6 +189,14 @@ class Node(msgspec.Struct, kw_only=True):
     since: str
 
 
+class Refusals(msgspec.Struct, kw_only=True):
+    """Pushes that a node refused in the last 24 hours, and the last reason that it reported."""
+
+    count: int = 0
+    at: str | None = None
+    reason: str | None = None
+
+
 class SeenNode(msgspec.Struct, kw_only=True):
     """An entry of `GET /v1/nodes`: a node that is alive; `since`: it leads, or, without an epoch, runs.
 
@@ -199,6 +209,7 @@ class SeenNode(msgspec.Struct, kw_only=True):
     since: str
     seen_at: str
     differs: list[str] = []
+    refused: Refusals = msgspec.field(default_factory=Refusals)
 
 
 class PublishedStream(msgspec.Struct, kw_only=True):
@@ -224,6 +235,19 @@ class PublishedStream(msgspec.Struct, kw_only=True):
     """Why nothing is published now."""
 
 
+class Store(msgspec.Struct, kw_only=True):
+    """The place of the mirror, as the daemon reaches it.
+
+    While it is away, states are `unknown`, and the figures are those of `as_of`.
+    """
+
+    reachable: bool = True
+    away_since: str | None = None
+    error: str | None = None
+    as_of: str | None = None
+    """When the figures were known; None if they never were since the start. Only while it is away."""
+
+
 class Status(msgspec.Struct, kw_only=True):
     """`GET /v1/status`. `storage`: ok, or the error of the last write."""
 
@@ -244,9 +268,12 @@ class Status(msgspec.Struct, kw_only=True):
     dead_letters: int = 0
     errors_24h: int = 0
     storage: str = "ok"
+    store: Store = msgspec.field(default_factory=Store)
     privacy: list[PrivacyChange] = msgspec.field(default_factory=list)
     node: Node | None = None
     """None where one process has the mirror, as on SQLite."""
+    nodes: list[SeenNode] = msgspec.field(default_factory=list)
+    """All that share the mirror and are alive, as `GET /v1/nodes`."""
     streams: list[PublishedStream] = msgspec.field(default_factory=list)
     last_seq: int = 0
     """The newest entry of the journal; a follower that starts here misses nothing."""

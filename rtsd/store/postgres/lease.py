@@ -17,7 +17,7 @@ import structlog
 
 from rtsd.errors import AnotherInstance, LeaseLost
 from rtsd.store.database import Database, Row
-from rtsd.store.engine import Lease, Node
+from rtsd.store.engine import Lease, Node, Refused
 from rtsd.store.postgres.errors import BROKEN, first_line, store_error
 from rtsd.store.postgres.server import Link, Server, rows
 from rtsd.store.postgres.sql import Translation
@@ -50,7 +50,7 @@ _END_LAST = (
 one that was frozen within a pipeline, as the server then still waits for the rest of a command."""
 _NODES = (
     "SELECT n.name, COALESCE(l.instance = n.instance, false), l.epoch, l.since, n.started_at, n.seen_at,"
-    " n.settings"
+    " n.settings, n.refused"
     f" FROM _rts_node AS n LEFT JOIN _rts_lease AS l ON l.node = n.name WHERE n.{_ALIVE} ORDER BY n.name"
 )
 
@@ -125,7 +125,7 @@ class RowLease(Lease):
             rows = await self._run(_NODES)
         except psycopg.Error as error:
             raise store_error(error, self._server.name) from error
-        leaders = [_settings(settings) for _, leads, *_, settings in rows if leads]
+        leaders = [_settings(settings) for _, leads, *_, settings, _ in rows if leads]
         return [
             Node(
                 str(name),
@@ -134,8 +134,9 @@ class RowLease(Lease):
                 since=str(since if leads else started_at),
                 seen_at=str(seen_at),
                 differs=_differences(_settings(settings), leaders[0]) if leaders else (),
+                refused=msgspec.json.decode(str(refused), type=Refused),
             )
-            for name, leads, epoch, since, started_at, seen_at, settings in rows
+            for name, leads, epoch, since, started_at, seen_at, settings, refused in rows
         ]
 
     async def release(self) -> None:
@@ -209,8 +210,9 @@ class RowLease(Lease):
 
     async def _renew(self) -> None:
         renewed = await self._run(
-            "UPDATE _rts_node SET seen_at=clock_timestamp() WHERE name=? AND instance=?"
+            "UPDATE _rts_node SET seen_at=clock_timestamp(), refused=? WHERE name=? AND instance=?"
             f" RETURNING EXISTS (SELECT 1 FROM _rts_node AS n WHERE n.name <> _rts_node.name AND n.{_ALIVE})",
+            msgspec.json.encode(self.refused()).decode(),
             self._node,
             self._instance,
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.control.views import Views
+from rtsd.control.known_status import KnownStatus
 from tests.support.inprocess.control import Socket
 
 NOBODY = 65_534
@@ -64,10 +64,10 @@ async def test_a_bug_is_told_without_what_it_was_about(
 ) -> None:
     """An unexpected exception is an InternalError with its place; its text may be somebody's data."""
 
-    async def fails(_self: Views) -> None:
+    async def fails(_self: KnownStatus) -> None:
         raise KeyError("Canary Person, +49 151 123456")
 
-    monkeypatch.setattr(Views, "status", fails)
+    monkeypatch.setattr(KnownStatus, "get", fails)
     with caplog.at_level(logging.DEBUG):
         status, answer = await socket.ask("GET", "/v1/status")
     assert (status, answer["error"]) == (500, "InternalError")

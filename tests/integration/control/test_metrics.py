@@ -68,6 +68,13 @@ async def test_metrics_say_what_status_says(socket: Socket) -> None:
     assert found["rtsd_api_limit_max{limit=DailyApiRequests}"] == status["quota"]["limits"][0]["max"]
     assert found["rtsd_storage_ok"] == 1
     assert ENGINE == "postgres" or found["rtsd_database_bytes"] > 0
+    assert (
+        found["rtsd_store_reachable"] == found["rtsd_node_leads"] == found["rtsd_gateway_takes_pushes"] == 1
+    )
+    assert found["rtsd_store_away_seconds"] == found["rtsd_object_locked{object=Contact}"] == 0
+    assert found["rtsd_store_transaction_seconds_count{of=inbox}"] == 2, "a duplicate is a transaction, too"
+    assert found["rtsd_store_transaction_seconds_count{of=mirror}"] > 0
+    assert (found.get("rtsd_lease_epoch") == 1) == (ENGINE == "postgres")
     assert found["process_open_fds"] > 0
 
 

@@ -48,7 +48,7 @@ async def test_a_table_that_a_user_reads_changes_later(
 ) -> None:
     """Incomplete and says who holds it; everything else goes on, readers too; then live and equal."""
     org = await (await stand({"Account": 20, "Contact": 20}, describe_every="1h")).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     with held(place, f"SELECT count(*) FROM {place.schema}.account") as reader:
         pid = reader.info.backend_pid
         await org.simulated.control("schema", {"op": op, "object": "Account", "field": field})
@@ -82,7 +82,7 @@ async def test_a_table_that_a_user_reads_changes_later(
 async def test_tries_are_few_and_become_rare(stand: Standing) -> None:
     """Each holds up readers for 2 s: the next one comes 10 s later, then 20 s, and so on."""
     org = await (await stand({"Account": 5}, describe_every="1h")).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     await org.simulated.control("schema", {"op": "add_field", "object": "Account", "field": VIP})
     with held(place, f"SELECT count(*) FROM {place.schema}.account"):
         await later(org)
@@ -98,7 +98,7 @@ async def test_tries_are_few_and_become_rare(stand: Standing) -> None:
 async def test_a_start_does_not_wait_for_a_lock(stand: Standing) -> None:
     """A layout that is configured later: its views come once the table is free."""
     org = await (await stand({"Account": 5}, describe_every="1h")).loaded()
-    place = PostgresMirror(org.mirror)
+    place = PostgresMirror(org.place / "mirror.db")
     await org.stop()
     org.more = LAYOUT.format(schema=place.schema)
     view = f"SELECT count(*) AS a, count(DISTINCT id) AS b FROM hc_{place.schema}.account"

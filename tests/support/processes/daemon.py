@@ -68,8 +68,12 @@ class Daemon:
         raise AssertionError(f"no {key} in /proc")
 
     async def ready(self) -> Daemon:
-        """Wait until it answers on its socket."""
-        await eventually(self.answers, "the daemon answers", LOOK_FOR_S)
+        """Wait until it answers on its socket, and has a mirror."""
+
+        async def probe() -> bool:
+            return await self.answers() and (await self.status()).store.reachable
+
+        await eventually(probe, "the daemon answers", LOOK_FOR_S)
         return self
 
     async def answers(self) -> bool:
@@ -123,7 +127,8 @@ class Daemon:
         """Wait until no push waits to be applied."""
 
         async def probe() -> bool:
-            return (await self.status()).inbox.pending == 0
+            status = await self.status()
+            return status.store.reachable and status.inbox.pending == 0
 
         await eventually(probe, "the inbox is empty", within)
 
