@@ -34,6 +34,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "service": "Run rtsd under systemd: install, uninstall, status, reload.",
         "simulate": "Run a simulated Salesforce org.",
         "import": "Write a configuration from what another product exports.",
+        "mcp": "Serve the mirror to an assistant, by the Model Context Protocol over stdin and stdout.",
         "completion": "Print a script that completes verbs and options in a shell.",
     },
     "Look": {
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "errors": "Show the error log.",
         "nodes": "Show the nodes that share a PostgreSQL database, and which of them leads.",
         "dead-letters": "Show pushes and deliveries that could not be used; retry or drop them.",
+        "find": "Find records by id, or by a part of a name, an e-mail address or a phone number.",
         "sql": "Run a read-only query on the mirror.",
         "rules": "Show rules and alerts; test a rule against the past.",
     },

@@ -85,8 +85,13 @@ class Audits:
         self._running[mirrored.name] = run
         return run
 
-    async def price(self, mirrored: MirroredObject, *, full: bool) -> protocol.Priced:
-        """Price an audit by counts, or a full read. Raises Conflict, and the client's errors."""
+    async def price(self, mirrored: MirroredObject, *, full: bool, ask_org: bool = True) -> protocol.Priced:
+        """Price an audit by counts, or a full read. Raises Conflict, and the client's errors.
+
+        Without `ask_org`, a full read is priced by the mirror's own size.
+        """
+        if not ask_org:
+            return await self._pricing.full_read(mirrored, ask_org=False)
         if not full and _has_fingerprint(mirrored):
             return await self._pricing.fingerprints([mirrored])
         await self._describer.require(mirrored)
@@ -163,7 +168,8 @@ class AuditRoutes:
         body = await body_of(request, protocol.AuditBody)
         mirrored = object_of(request, self._catalog)
         if body.dry_run:
-            return answer(await self._audits.price(mirrored, full=body.full))
+            ask_org = is_on(request, "org", default=True)
+            return answer(await self._audits.price(mirrored, full=body.full, ask_org=ask_org))
         run = self._audits.start(mirrored, full=body.full, accept_missing=body.accept_missing is True)
         if not is_on(request, "wait"):
             return answer(protocol.AuditStarted(run=run.number), status=202)

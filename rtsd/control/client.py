@@ -93,6 +93,18 @@ class ControlClient(SocketConnection):
         """`GET /v1/missed`: changes that came by no push, since a moment (ISO), else in 24 hours."""
         return await self._get("/v1/missed", protocol.Missed, _present(since=since))
 
+    async def schema(self) -> list[protocol.ObjectFields]:
+        """`GET /v1/schema`: the mirrored objects with their fields."""
+        return (await self._get("/v1/schema", protocol.MirroredFields)).objects
+
+    async def find(self, text: str) -> protocol.Found:
+        """`GET /v1/find`: records by id, or by a part of a name, an address or a phone number."""
+        return await self._get("/v1/find", protocol.Found, {"text": text})
+
+    async def assist(self, body: protocol.AssistantBody) -> None:
+        """`POST /v1/assistant`: have the journal tell that an assistant uses a tool."""
+        await self._request("POST", "/v1/assistant", body=body)
+
     async def quota_history(self) -> protocol.QuotaHistory:
         """API calls by hour, and the use of each limit, over the last 7 days."""
         return await self._get("/v1/quota/history", protocol.QuotaHistory)
@@ -159,11 +171,11 @@ class ControlClient(SocketConnection):
         path = f"{_object(name)}/audit"
         return await self._send("POST", path, protocol.AuditResult, body, query=_WAIT, patience=FOREVER)
 
-    async def price_audit(self, name: str, *, full: bool = False) -> protocol.Priced:
-        """The price of an audit."""
+    async def price_audit(self, name: str, *, full: bool = False, ask_org: bool = True) -> protocol.Priced:
+        """The price of an audit; without `ask_org`, of a full read by the mirror's own size."""
         body = protocol.AuditBody(full=full, dry_run=True)
-        path = f"{_object(name)}/audit"
-        return await self._send("POST", path, protocol.Priced, body, patience=FOREVER)
+        path, query = f"{_object(name)}/audit", _ask(ask_org=ask_org)
+        return await self._send("POST", path, protocol.Priced, body, query=query, patience=FOREVER)
 
     async def repair(
         self,

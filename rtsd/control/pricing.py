@@ -12,7 +12,7 @@ from rtsd.core.instant import DAY_MS, Millis
 from rtsd.salesforce.client import Client
 from rtsd.store import mirror, quota
 from rtsd.store.database import Database
-from rtsd.sync.estimate import columns_cost, full_read_cost, measure, narrowed
+from rtsd.sync.estimate import columns_cost, full_read_cost, measure, measure_mirror, narrowed
 from rtsd.sync.fingerprint import Fingerprinter
 from rtsd.sync.ledger import StoredLedger
 from rtsd.sync.limits import Limits
@@ -48,10 +48,13 @@ class Pricing:
         costs = [await self._fingerprinter.price(mirrored) for mirrored in objects]
         return await self.priced(sum(costs, Cost()))
 
-    async def full_read(self, mirrored: MirroredObject) -> protocol.Priced:
-        """Return the price of a full audit of a described object."""
-        size = await measure(self._client, mirrored, self._windows.lookback_of(mirrored))
+    async def full_read(self, mirrored: MirroredObject, *, ask_org: bool = True) -> protocol.Priced:
+        """Return the price of a full audit; without `ask_org`, by the mirror's own size."""
         own = await mirror.count(self._database, mirrored.described)
+        if ask_org:
+            size = await measure(self._client, mirrored, self._windows.lookback_of(mirrored))
+        else:
+            size = await measure_mirror(self._database, mirrored)
         reads_limits = await self._limits.is_due()
         return await self.priced(full_read_cost(mirrored, size, own=own, reads_limits=reads_limits))
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from rtsd.control.assistants import AssistantRoute
 from rtsd.control.audits import AuditRoutes, Audits
 from rtsd.control.backup import Backups
+from rtsd.control.catalog import CatalogRoutes
 from rtsd.control.commands import CommandRoutes, Pausing
 from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
 from rtsd.control.documents import find_object
@@ -85,12 +87,21 @@ def control_routes(
         rules,
         _package_routes(base, channel, services),
         CommandRoutes(catalog, pausing),
-        QueryRoute(base.engine.answers()),
+        *_reading_routes(base),
         metrics,
         backups,
         ReloadRoute(reloader.reload, work.report),
     )
     return [route for group in groups for route in group.routes()], backups.stop
+
+
+def _reading_routes(base: Base) -> tuple[QueryRoute, CatalogRoutes, AssistantRoute]:
+    answers = base.engine.answers()
+    return (
+        QueryRoute(answers),
+        CatalogRoutes(base.catalog, base.database, answers),
+        AssistantRoute(base.work),
+    )
 
 
 def _package_routes(base: Base, channel: Channel, services: Services) -> PackageRoutes:

@@ -10,7 +10,7 @@ import msgspec
 from rtsd.core.change import StoredRecord, Version
 from rtsd.core.image import Image
 from rtsd.core.instant import to_iso
-from rtsd.store.database import AMONG, Database, Queries, Tx
+from rtsd.store.database import AMONG, Database, Queries, Row, Tx
 from rtsd.store.schema import Table
 
 END = "9999-12-31T23:59:59.999Z"
@@ -67,6 +67,11 @@ async def count(database: Database, table: Table, created_before: str | None = N
     where, parameters = ("WHERE CreatedDate < ?", (created_before,)) if created_before else ("", ())
     ((rows,),) = await database.fetch(f"SELECT COUNT(*) FROM {table.sql_name} {where}", parameters)
     return int(rows)
+
+
+async def sample(database: Database, table: Table, rows: int) -> list[Row]:
+    """Some rows, with rtsd's own columns at their end."""
+    return await database.fetch(f"{table.select} LIMIT ?", (rows,))
 
 
 async def histogram(database: Database, table: Table, before: str) -> dict[str, int]:

@@ -19,6 +19,8 @@ from rtsd.core.schema import ObjectConfig, ObjectSchema
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.counting import count_rows
+from rtsd.store import mirror
+from rtsd.store.database import Database
 from rtsd.store.objects import StoredObject
 from rtsd.store.schema import Table
 from rtsd.store.sqlite.dialect import SQLITE
@@ -68,6 +70,15 @@ async def measure(
         since = soql.since(schema.cursor, now - lookback)
         recent = await client.count(soql.count(schema.name, since), purpose=purpose, all_rows=True)
     return ObjectSize(rows, row_bytes, recent)
+
+
+async def measure_mirror(database: Database, mirrored: MirroredObject) -> ObjectSize:
+    """Return the size of an object as the mirror has it, without a call."""
+    table = mirrored.described
+    rows = await mirror.count(database, table)
+    some = await mirror.sample(database, table, REST_PAGE)
+    cells = sum(_cell_bytes(value) for row in some for value in row[: len(table.columns)])
+    return ObjectSize(rows, cells / max(len(some), 1), rows)
 
 
 async def _sample(client: Client, mirrored: MirroredObject, purpose: str) -> tuple[float, Millis]:

@@ -10,8 +10,17 @@ every field that an older daemon may lack has a default. Moments are ISO 8601 in
     records    one record: now, its past  checks     audits, repairs, verification, prices
     rules      rules and alerts           package    the Salesforce package, sync conditions
     commands   pause, resume, reload, ... missed     changes that came by no push
+    catalog    objects and fields, search
 """
 
+from rtsd.control.protocol.catalog import (
+    AssistantBody,
+    Found,
+    FoundRecord,
+    MirroredField,
+    MirroredFields,
+    ObjectFields,
+)
 from rtsd.control.protocol.checks import (
     AuditBody,
     AuditedObject,
@@ -94,6 +103,7 @@ from rtsd.control.protocol.status import (
 
 __all__ = [
     "PROTOCOL",
+    "AssistantBody",
     "AuditBody",
     "AuditResult",
     "AuditStarted",
@@ -114,6 +124,8 @@ __all__ = [
     "Event",
     "Failure",
     "FieldChange",
+    "Found",
+    "FoundRecord",
     "Frame",
     "Freshness",
     "Gateway",
@@ -123,11 +135,14 @@ __all__ = [
     "Lagged",
     "Limit",
     "MirrorRecord",
+    "MirroredField",
+    "MirroredFields",
     "Missed",
     "MissedChange",
     "Node",
     "Object",
     "ObjectFacts",
+    "ObjectFields",
     "ObjectsBody",
     "Org",
     "OrgRecord",

@@ -12,7 +12,8 @@ from rtsd.control.protocol.status import Status
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One entry of the journal. It is in no cycle: thousands of them must not slow the collector down.
 
-    `type`: change, mode, audit, drift, repair, quota, error, dead_letter, package, schema, rule.
+    `type`: change, mode, audit, drift, repair, quota, error, dead_letter, package, schema, rule,
+    assistant.
     """
 
     seq: int
