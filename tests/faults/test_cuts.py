@@ -11,7 +11,7 @@ import pytest
 from tests.support import postgres
 from tests.support.faults.flood import NO_ANSWER
 from tests.support.faults.network import Network, network
-from tests.support.faults.trial import LOST_LEASE, NAMES, TAKE_OVER_S, Trial, trial
+from tests.support.faults.trial import LOST_LEASE, NAMES, Trial, trial
 from tests.support.waiting import eventually
 
 pytestmark = [
@@ -80,7 +80,6 @@ async def _cut_off_leader(running: Trial, links: Network) -> None:
     await _refuses(running, name, began)
     await running.leader(others)
     running.note("until another led", began)
-    assert running.took["until another led"][-1] < TAKE_OVER_S
     await _holds(running, name)
     began = time.monotonic()
     links.restore(name)

@@ -65,7 +65,7 @@ async def _suffer(running: Trial, fault: str, url: str) -> None:
         await nodes.running[name].kill()
     else:
         nodes.freeze(name)
-    await running.leader(NAMES if fault == "crash" else others, within=25)
+    await running.leader(NAMES if fault == "crash" else others)
     running.note(fault, began)
     if fault == "freeze":
         assert await nodes.thaw(name) == LOST_LEASE, nodes.rig.log.read_text()[-2000:]

@@ -19,7 +19,8 @@ from tests.support.waiting import eventually
 NAMES = ("a", "b", "c")
 ACTIVITY = 20
 """Edits a second in the org, which its package pushes."""
-TAKE_OVER_S = 15.0
+TAKE_OVER_S = 25.0
+"""Within which somebody leads on a loaded machine; what is promised is 15 s, and what it took is measured."""
 LOST_LEASE = 75
 """The status of a node that another has taken over from."""
 AUDIT = """
