@@ -223,14 +223,14 @@ class RtsTui(OperatorApp):
         self.switch_mode("2")
         screen = self.screen
         if isinstance(screen, Events):
-            self.call_later(screen.only, words)
+            screen.call_later(screen.only, words)
 
     def action_record(self, name: str, record: str) -> None:
         """Open a record."""
         self.switch_mode("8")
         screen = self.screen
         if isinstance(screen, RecordView):
-            self.call_later(screen.show, name, record)
+            screen.call_later(screen.show, name, record)
 
     def action_conditions_of(self) -> None:
         """Open the sync conditions of the chosen object."""
@@ -240,7 +240,7 @@ class RtsTui(OperatorApp):
         self.switch_mode("6")
         screen = self.screen
         if isinstance(screen, ConditionsView):
-            self.call_later(screen.show, item.name)
+            screen.call_later(screen.show, item.name)
 
     def action_reconnect(self) -> None:
         """Try to connect now."""

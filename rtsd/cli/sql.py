@@ -15,6 +15,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.output import Cell, table
 from rtsd.control.protocol import QueryResult
+from rtsd.core.plural import plural
 from rtsd.logs import clean
 
 _FORMATS = ("table", "csv", "json")
@@ -49,7 +50,7 @@ def sql(*, query: str, form: str, socket: Path | None, as_json: bool) -> int:
     render = _RENDER["json" if as_json else form]
     click.echo(render(found), nl=render is not _csv)
     if found.truncated:
-        click.echo(f"Only the first {len(found.rows):,} rows are shown.", err=True)
+        click.echo(f"Only the first {plural(len(found.rows), 'row')} are shown.", err=True)
     return int(found.truncated)
 
 

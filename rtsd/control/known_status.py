@@ -60,8 +60,12 @@ class KnownStatus:
             status.push.last_at = last.push.last_at
             status.push.last_heartbeat_at = last.push.last_heartbeat_at
             status.objects = [_unproven(found) for found in last.objects]
-            for name in ("inbox", "dead_letters", "errors_24h", "privacy", "last_seq"):
-                setattr(status, name, getattr(last, name))
+            status.inbox, status.dead_letters, status.errors_24h = (
+                last.inbox,
+                last.dead_letters,
+                last.errors_24h,
+            )
+            status.privacy, status.last_seq = last.privacy, last.last_seq
         status.mode_since, status.mode_reason = since, WHY
         status.storage = f"error: {reason}"
         status.store = protocol.Store(

@@ -255,6 +255,7 @@ async def test_a_former_version_in_postgresql_gets_the_views(place: PostgresMirr
     """Two schemas of the version before them are migrated."""
     async with await place.engine().open() as database, database.transaction() as tx:
         await tx.execute("DROP TABLE _rts_view")
+        await tx.execute("ALTER TABLE _rts_node DROP COLUMN refused")
         await meta.put(tx, "schema version", "2")
     async with await place.engine().open() as database:
         await applied(database, {Layout.FIVETRAN: f"f_{place.schema}"})
