@@ -157,8 +157,8 @@ def _storage_notice(status: Status, now: datetime) -> str:
     if store.as_of:
         figures = f"The figures are those of {age(store.as_of, now)} ago."
     return (
-        f"✖ The database is away since {day_clock(store.away_since, now)}: pushes are refused, and nothing is"
-        f" proven. {figures} {store.error}"
+        f"✖ The database has been away since {day_clock(store.away_since, now)}: pushes are refused, and"
+        f" nothing is proven. {figures} {store.error}"
     )
 
 

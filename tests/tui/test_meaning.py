@@ -72,7 +72,7 @@ def test_broken_storage_and_a_lost_link_come_first() -> None:
     status.store = Store(reachable=False, away_since=ago(75), error="no route to host", as_of=ago(90))
     told = filled(status)
     said = (notice(told) or ("",))[0]
-    assert said.startswith("✖ The database is away since 12:33")
+    assert said.startswith("✖ The database has been away since 12:33")
     assert "no route to host" in said
     assert (right(status, NOW).role, fresh(status, NOW).role) == ("error", "error")
     told.relink(Phase.LOST, "gone.")
