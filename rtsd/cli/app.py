@@ -67,7 +67,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
 }
 """Every verb with its one-line help, by section; the module is `rtsd.cli.<verb>`, `import_` for `import`."""
 
-_HELP = """Keep a local SQLite mirror of Salesforce, seconds fresh, that can prove it is right.
+_HELP = """Keep a local mirror of Salesforce, seconds fresh, that can prove it is right.
 
 \b
 First steps:
