@@ -1,4 +1,4 @@
-"""rtsd keeps a local SQLite mirror of Salesforce seconds fresh and can prove it right.
+"""rtsd keeps a local mirror of Salesforce seconds fresh and can prove it right.
 
 The packages, outermost first; imports point down only (checked by import-linter)::
 
