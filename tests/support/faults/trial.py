@@ -47,7 +47,7 @@ class Verdict:
     shared: list[int]
     """Epochs in which more than one node wrote."""
     epochs: int
-    """In how many somebody wrote."""
+    """How often somebody came to lead, whether or not they wrote before the next fault."""
 
 
 @dataclass
@@ -85,12 +85,14 @@ class Trial:
         writers = Counter(
             int(str(row["epoch"])) for row in postgres.stored_rows(self.nodes.url, "SELECT epoch FROM writer")
         )
+        assert writers, "the database noted no writer"
+        (lease,) = postgres.stored_rows(self.nodes.url, "SELECT epoch FROM rts._rts_lease")
         acked = self.flood.acked
         return Verdict(
             acked - applied.keys(),
             [record for record, number in applied.items() if number > 1 and record in acked],
             [epoch for epoch, number in writers.items() if number > 1],
-            len(writers),
+            int(str(lease["epoch"])),
         )
 
     def told(self, verdict: Verdict) -> str:
