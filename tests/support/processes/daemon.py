@@ -71,22 +71,25 @@ class Daemon:
         """Wait until it answers on its socket, and has a mirror."""
 
         async def probe() -> bool:
-            return await self.answers() and (await self.status()).store.reachable
+            found = await self._answered()
+            return found is not None and found.store.reachable
 
         await eventually(probe, "the daemon answers", LOOK_FOR_S)
         return self
 
     async def answers(self) -> bool:
         """Whether it answers on its socket. Raises AssertionError once it has ended."""
+        return await self._answered() is not None
+
+    async def _answered(self) -> protocol.Status | None:
         if self.process.returncode is not None:
             raise AssertionError(
                 f"rtsd ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}"
             )
         try:
-            await self.client.status()
+            return await self.client.status()
         except (DaemonUnreachable, LeaderAway):
-            return False
-        return True
+            return None
 
     async def status(self) -> protocol.Status:
         """`GET /v1/status`."""
