@@ -18,41 +18,6 @@ from rtsd.control.protocol import QueryResult
 from rtsd.core.plural import plural
 from rtsd.logs import clean
 
-_FORMATS = ("table", "csv", "json")
-
-
-@click.command(
-    epilog=options.examples(
-        "rtsd sql \"SELECT Id, Email FROM Contact WHERE Email LIKE '%@acme.com'\"",
-        'rtsd sql --format csv "SELECT * FROM Lead" > leads.csv',
-        "rtsd sql - < report.sql",
-    )
-)
-@click.argument("query")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(_FORMATS),
-    default="table",
-    show_default=True,
-    help="json prints columns, rows, and whether the result was truncated; --json is the same.",
-)
-@options.socket
-@options.as_json
-def sql(*, query: str, form: str, socket: Path | None, as_json: bool) -> int:
-    """Run a read-only query on the mirror; no API call is made.
-
-    QUERY is one SELECT; `-` reads it from stdin. Bounded: at most 5 s, 16 MiB and 10,000 rows. A longer
-    result is cut and exits with 1: ask for less, or read the mirror itself.
-    """
-    asked = sys.stdin.read() if query == "-" else query
-    found = ask(socket, lambda client: client.query(asked))
-    render = _RENDER["json" if as_json else form]
-    click.echo(render(found), nl=render is not _csv)
-    if found.truncated:
-        click.echo(f"Only the first {plural(len(found.rows), 'row')} are shown.", err=True)
-    return int(found.truncated)
-
 
 def _json(found: QueryResult) -> str:
     return msgspec.json.encode(found).decode()
@@ -82,3 +47,36 @@ def _text(value: object) -> str:
 
 
 _RENDER: Mapping[str, Callable[[QueryResult], str]] = {"table": _table, "csv": _csv, "json": _json}
+
+
+@click.command(
+    epilog=options.examples(
+        "rtsd sql \"SELECT Id, Email FROM Contact WHERE Email LIKE '%@acme.com'\"",
+        'rtsd sql --format csv "SELECT * FROM Lead" > leads.csv',
+        "rtsd sql - < report.sql",
+    )
+)
+@click.argument("query")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(_RENDER)),
+    default="table",
+    show_default=True,
+    help="json prints columns, rows, and whether the result was truncated; --json is the same.",
+)
+@options.socket
+@options.as_json
+def sql(*, query: str, form: str, socket: Path | None, as_json: bool) -> int:
+    """Run a read-only query on the mirror; no API call is made.
+
+    QUERY is one SELECT; `-` reads it from stdin. Bounded: at most 5 s, 16 MiB and 10,000 rows. A longer
+    result is cut and exits with 1: ask for less, or read the mirror itself.
+    """
+    asked = sys.stdin.read() if query == "-" else query
+    found = ask(socket, lambda client: client.query(asked))
+    render = _RENDER["json" if as_json else form]
+    click.echo(render(found), nl=render is not _csv)
+    if found.truncated:
+        click.echo(f"Only the first {plural(len(found.rows), 'row')} are shown.", err=True)
+    return int(found.truncated)

@@ -25,7 +25,7 @@ from rtsd.store.journal import Journal
 from rtsd.sync.audit import StateAudit
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.checks import Checks
-from rtsd.sync.describe import Describer
+from rtsd.sync.describe import Describer, require_described
 from rtsd.sync.loading import Loader
 from rtsd.sync.mirrored_object import MirroredObject
 from rtsd.sync.unit_of_work import UnitsOfWork
@@ -91,6 +91,7 @@ class Audits:
         Without `ask_org`, a full read is priced by the mirror's own size.
         """
         if not ask_org:
+            require_described(mirrored)
             return await self._pricing.full_read(mirrored, ask_org=False)
         if not full and _has_fingerprint(mirrored):
             return await self._pricing.fingerprints([mirrored])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 from aiohttp import web
@@ -45,10 +46,15 @@ class CatalogRoutes:
 
     async def _find(self, request: web.Request) -> web.Response:
         text = request.query.get("text", "").strip()
-        found = [each async for each in self._found(text)]
+        found: list[protocol.FoundRecord] = []
+        async with aclosing(self._found(text)) as records:
+            async for each in records:
+                found.append(each)
+                if len(found) > search.MOST:
+                    break
         return answer(protocol.Found(records=found[: search.MOST], truncated=len(found) > search.MOST))
 
-    async def _found(self, text: str) -> AsyncIterator[protocol.FoundRecord]:
+    async def _found(self, text: str) -> AsyncGenerator[protocol.FoundRecord]:
         """Yield the record with that id, else those that have the text in a field."""
         tables = [mirrored.table for mirrored in self._catalog if mirrored.table is not None]
         if is_id(text):

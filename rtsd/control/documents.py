@@ -11,14 +11,13 @@ from aiohttp import web
 from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, from_iso
 from rtsd.errors import NotFound, UsageError
+from rtsd.store.journal import MOST
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.mirrored_object import MirroredObject
 
 _T = TypeVar("_T")
 
 _OFF = ("", "0", "false")
-_MOST = 2**63 - 1
-"""The largest number that SQLite compares with."""
 
 
 def answer(body: object, status: int = 200) -> web.Response:
@@ -70,7 +69,7 @@ def is_on(request: web.Request, name: str, *, default: bool = False) -> bool:
 def whole_number(text: str | None, name: str) -> int:
     """Return a number of 0 or more, at most what SQLite compares with. Raises UsageError."""
     try:
-        return min(max(int(text or "0"), 0), _MOST)
+        return min(max(int(text or "0"), 0), MOST)
     except ValueError as error:
         raise UsageError(f"{name} must be a whole number") from error
 

@@ -54,7 +54,7 @@ class Pricing:
         if ask_org:
             size = await measure(self._client, mirrored, self._windows.lookback_of(mirrored))
         else:
-            size = await measure_mirror(self._database, mirrored)
+            size = await measure_mirror(self._database, mirrored, own)
         reads_limits = await self._limits.is_due()
         return await self.priced(full_read_cost(mirrored, size, own=own, reads_limits=reads_limits))
 

@@ -17,8 +17,8 @@ from rtsd.core.rate_limit import RateLimit
 from rtsd.errors import place
 from rtsd.gateway.admission import REFUSAL, Admission, is_whole
 from rtsd.gateway.connection_limiter import ConnectionLimiter
+from rtsd.gateway.cooldown import Cooldown
 from rtsd.gateway.meters import Meters
-from rtsd.gateway.pause import Pause
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
@@ -39,7 +39,7 @@ class ConnectionContext:
         self.meters = meters
         self.limiter = ConnectionLimiter(meters)
         self.admission = Admission(asyncio.get_running_loop().time)
-        self.pause = Pause()
+        self.cooldown = Cooldown()
         self._now = now
         self._on_refused = on_refused
         self._refused, self._malformed, self._bugs = (RateLimit(LINES_PER_SECOND) for _ in range(3))
@@ -111,7 +111,7 @@ class PushConnection(RequestHandler):
             self.transport.write(REFUSAL)
             if self._aligned:
                 self.transport.pause_reading()
-                self._context.pause.add(self.transport.resume_reading)
+                self._context.cooldown.add(self.transport.resume_reading)
             else:
                 self.close()
                 self.transport.close()

@@ -73,11 +73,12 @@ class Lobby:
 
     def _serve_again(self, accepted: socket.socket) -> None:
         outcome = self._serve(accepted)
-        if outcome is not Outcome.LEFT:
-            loop = asyncio.get_running_loop()
-            del self._active_at[accepted]
-            self._active_at[accepted] = loop.time()
-            self._context.limiter.renew(accepted)
+        if outcome is Outcome.LEFT:
+            return
+        loop = asyncio.get_running_loop()
+        del self._active_at[accepted]
+        self._active_at[accepted] = loop.time()
+        self._context.limiter.renew(accepted)
         if outcome is Outcome.REFUSED:
             loop.remove_reader(accepted.fileno())
 
@@ -108,7 +109,7 @@ class Lobby:
         if not self._tls:
             with suppress(OSError):  # the client is gone, or reads no responses
                 accepted.send(REFUSAL)
-                self._context.pause.add(partial(self._watch, accepted))
+                self._context.cooldown.add(partial(self._watch, accepted))
                 return Outcome.REFUSED
         self._leave(accepted).close()
         return Outcome.LEFT

@@ -12,7 +12,7 @@ from rtsd.core.values import MirrorValue
 from rtsd.store.database import AMONG, Database, Queries, Row, Tx
 
 MOST = 2**63 - 1
-"""The largest number of entries, and of an entry."""
+"""The largest number of an entry, and that engines compare with."""
 
 _COLUMNS = "seq, at, type, object, id, op, source, outcome, changed, latency_ms, message, detail"
 
@@ -185,9 +185,7 @@ async def corrections(database: Database, object_name: str, seq: int) -> list[tu
     return [(str(operation), str(record_id)) for operation, record_id in rows]
 
 
-async def without_push(
-    database: Database, seq: int, at: str, limit: int | None = None
-) -> list[UnpushedChange]:
+async def without_push(database: Database, seq: int, at: str, limit: int = MOST) -> list[UnpushedChange]:
     """Changes applied by windows, fingerprints and repairs after `seq` and `at` that no push announced.
 
     Oldest first; with a `limit`, the first of them.
@@ -211,7 +209,7 @@ async def without_push(
         f" AND NOT EXISTS ({pushed} AND (push.outcome IN ('deferred', 'unknown')"
         f" OR push.seq > found.seq AND (push.outcome <> 'applied' OR found.at >= {soon})))"
         " ORDER BY seq LIMIT ?",
-        (seq, at, limit if limit is not None else MOST),
+        (seq, at, limit),
     )
     return [
         UnpushedChange(

@@ -27,7 +27,7 @@ def statement(table: Table, text: str) -> str:
     """
     if len(text) < FEWEST:
         raise UsageError(f"a search needs at least {FEWEST} characters", "write more of the name or address")
-    pattern = _literal(f"%{_escaped(text.lower())}%")
+    pattern = f"lower({_literal(f'%{_escaped(text)}%')})"  # by the engine, as SQLite folds ASCII alone
     tests = {
         name: f"lower({table.dialect.column(name)}) LIKE {pattern} ESCAPE '!'" for name in columns(table)
     }

@@ -117,9 +117,7 @@ class Describer:
         """Ensure that an object is described. Raises Conflict with the reason if it cannot be."""
         if _is_unusable(mirrored):
             await self.describe(mirrored)
-        if _is_unusable(mirrored):
-            reason = mirrored.stored.error or f"{mirrored.name} has not been described."
-            raise Conflict(reason, "Then run it again.")
+        require_described(mirrored)
 
     async def describe(self, mirrored: MirroredObject) -> None:
         """Describe one object and update its table.
@@ -198,6 +196,13 @@ class Describer:
         table, is_usable = mirrored.table, mirrored.state is not ObjectState.ERROR
         is_whole = table is not None and not (table.kept or mirrored.hindrance or mirrored.unfit)
         return asked % UNCONDITIONAL_EVERY != 0 and is_usable and is_whole
+
+
+def require_described(mirrored: MirroredObject) -> None:
+    """Require that an object was described. Raises Conflict with the reason if it was not."""
+    if _is_unusable(mirrored):
+        reason = mirrored.stored.error or f"{mirrored.name} has not been described."
+        raise Conflict(reason, "Then run it again.")
 
 
 def _was_altered(mirrored: MirroredObject, ensured: Ensured) -> None:

@@ -72,10 +72,9 @@ async def measure(
     return ObjectSize(rows, row_bytes, recent)
 
 
-async def measure_mirror(database: Database, mirrored: MirroredObject) -> ObjectSize:
-    """Return the size of an object as the mirror has it, without a call."""
+async def measure_mirror(database: Database, mirrored: MirroredObject, rows: int) -> ObjectSize:
+    """Return the size of an object of which the mirror has `rows` rows, without a call."""
     table = mirrored.described
-    rows = await mirror.count(database, table)
     some = await mirror.sample(database, table, REST_PAGE)
     cells = sum(_cell_bytes(value) for row in some for value in row[: len(table.columns)])
     return ObjectSize(rows, cells / max(len(some), 1), rows)

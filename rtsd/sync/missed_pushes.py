@@ -166,9 +166,9 @@ class MissedPushes:
         found = await journal.without_push(self._database, self._seq, to_iso(now - DAY_MS))
         seen = await journal.newest_seq(self._database)
         counts: Counter[Cause] = Counter()
-        explained = 0
+        explained, uncovered = 0, self._uncovered()
         for change in found:
-            cause = self._cause(change, now)
+            cause = self._cause(change, now, uncovered)
             if cause is Cause.FRESH:
                 seen = min(seen, change.seq - 1)
             elif change.seq > seen and cause is not Cause.UNEXPECTED:
@@ -193,18 +193,18 @@ class MissedPushes:
 
         The reasons are those of the present conditions and triggers.
         """
-        now = self._now()
+        now, uncovered = self._now(), self._uncovered()
         found = await journal.without_push(self._database, 0, to_iso(since), limit)
-        return [(change, self._cause(change, now)) for change in found]
+        return [(change, self._cause(change, now, uncovered)) for change in found]
 
-    def _cause(self, change: UnpushedChange, now: Millis) -> Cause:
+    def _cause(self, change: UnpushedChange, now: Millis, uncovered: Collection[str]) -> Cause:
         if self._expected_since is None or change.made_at + self._offset < self._expected_since:
             return Cause.UNEXPECTED
         if now - change.made_at < min(GRACE_MS, self._schedule().silence_after):
             return Cause.FRESH
         if change.beside_push:
             return Cause.BESIDE
-        if change.object in self._uncovered():
+        if change.object in uncovered:
             return Cause.UNCOVERED
         return Cause.MISSED if self._is_watched(change) else Cause.FILTERED
 

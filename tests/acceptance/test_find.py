@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtsd.control.assistants import without_texts
-from rtsd.errors import UsageError
+from rtsd.errors import Conflict, UsageError
 from tests.support.inprocess.stand import Stand, Standing
 
 
@@ -34,6 +34,14 @@ async def test_a_person_is_found_by_name_address_and_id(org: Stand) -> None:
     assert [record for _, record, _ in await found(org, "o'lovelace 100%")] == [contact]
     assert await found(org, contact[:15]) == await found(org, contact) == [("Contact", contact, "Id")]
     assert await org.calls() == before
+
+
+async def test_a_name_with_other_letters_is_found(org: Stand) -> None:
+    """As it is written."""
+    org.update("Contact", org.ids("Contact")[1:2], LastName="Ångström")
+    org.advance(60)
+    await org.parts.readers.windows.step(org.parts.base.catalog["Contact"])
+    assert [record for _, record, _ in await found(org, "Ångstr")] == org.ids("Contact")[1:2]
 
 
 @pytest.mark.parametrize("text", ["lovelac_", "l%e", "' OR 1=1 --", "\\' OR 1=1 --", "abcdefghijklmno"])
@@ -73,3 +81,17 @@ def test_texts_of_a_query_are_left_out() -> None:
         without_texts("SELECT 'a''b', $x$c'd$x$, e FROM f WHERE g = 'h'")
         == "SELECT '…', '…', e FROM f WHERE g = '…'"
     )
+
+
+async def test_a_read_is_priced_without_the_org(stand: Standing) -> None:
+    """By what the mirror has; an object that no describe has reached cannot be priced."""
+    org = await (await stand({"Lead": 5})).start()
+    async with org.client() as client:
+        with pytest.raises(Conflict, match="has not been described"):
+            await client.price_audit("Lead", full=True, ask_org=False)
+        await org.load()
+        before = await org.calls()
+        price = (await client.price_audit("Lead", full=True, ask_org=False)).estimate
+        assert price is not None
+        assert price.rows == 5
+        assert await org.calls() == before

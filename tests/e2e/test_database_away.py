@@ -12,7 +12,7 @@ from rtsd.errors import StorageAway
 from tests.support import postgres
 from tests.support.processes.command import said
 from tests.support.processes.daemon import Daemon
-from tests.support.processes.nodes import Nodes
+from tests.support.processes.nodes import Nodes, pair
 from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
@@ -21,19 +21,13 @@ pytestmark = postgres.NEEDED
 
 async def test_status_goes_on(url: str) -> None:
     """Leader and follower say since when, why, and which figures are old; all is right again afterwards."""
-    async with standing({"Contact": 60}, interval="2s") as rig:
-        await rig.install_package()
-        nodes = Nodes(rig, url)
-        leader = await (await nodes.launch("a")).ready()
-        await leader.live()
-        await nodes.leads("a", 1.0)
-        other = await (await nodes.launch("b")).ready()
+    async with pair(url, {"Contact": 60}) as (nodes, leader, other):
         known = {daemon: await daemon.status() for daemon in (leader, other)}
         with postgres.crashed(url):
             for name, daemon in (("a", leader), ("b", other)):
                 away = await _away(daemon)
                 await _judge(nodes, name, away, known[daemon])
-                text = await said(rig.place / name / "s", "status")
+                text = await said(nodes.rig.place / name / "s", "status")
                 assert "pushes are refused with 503, and nothing is proven" in text
                 assert "database  away since 20" in text
                 assert "figures   those of" in text
@@ -81,7 +75,7 @@ async def test_a_start_without_a_database(url: str) -> None:
             away = await _away(daemon)
             assert away.store.as_of is None
             assert [(found.name, found.state) for found in away.objects] == [("Contact", "unknown")]
-            lines = (await said(rig.place / "a" / "s", "status")).splitlines()
+            lines = (await said(nodes.rig.place / "a" / "s", "status")).splitlines()
             assert lines[-1].split()[:5] == ["Contact", "unknown", "interval", "-", "-"]
             assert "figures   not known" in "\n".join(lines)
             assert "rtsd_start" not in (await daemon.client.get("/metrics")).decode()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import aiohttp
 import psycopg
@@ -18,7 +17,7 @@ from rtsd.errors import LeaderAway, NotFound
 from tests.support import postgres
 from tests.support.processes.command import said
 from tests.support.processes.daemon import Daemon
-from tests.support.processes.nodes import Nodes
+from tests.support.processes.nodes import Nodes, pair
 from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
@@ -26,24 +25,12 @@ pytestmark = postgres.NEEDED
 RATE = 20
 FEED_MS = 500
 
-
-@asynccontextmanager
-async def pair(url: str) -> AsyncIterator[tuple[Nodes, Daemon, Daemon]]:
-    """Node a, which leads, and node b, which stands by and has an open gateway."""
-    async with standing({"Contact": 60, "Lead": 20}, interval="2s") as rig:
-        await rig.install_package()
-        nodes = Nodes(rig, url)
-        leader = await (await nodes.launch("a")).ready()
-        await leader.live()
-        await nodes.leads("a", 1.0)
-        other = await (await nodes.launch("b")).ready()
-        await eventually(lambda: nodes.commits("b"), "b takes pushes")
-        yield nodes, leader, other
+RECORDS = {"Contact": 60, "Lead": 20}
 
 
 async def test_pushes_to_a_node_that_stands_by(url: str, measured: Callable[[str], None]) -> None:
     """They are durable there, applied by the leader as evidence of pushes, and on both feeds in time."""
-    async with pair(url) as (nodes, leader, other):
+    async with pair(url, RECORDS) as (nodes, leader, other):
         await nodes.aim("b")
         last = (await leader.status()).last_seq
         await nodes.rig.org.control("activity", {"rate": RATE, "objects": ["Contact"], "seed": 4})
@@ -64,7 +51,7 @@ async def test_pushes_to_a_node_that_stands_by(url: str, measured: Callable[[str
 
 async def test_what_it_shows(url: str) -> None:
     """The leader's status as its own, the journal, queries, its own metrics."""
-    async with pair(url) as (nodes, leader, other):
+    async with pair(url, RECORDS) as (nodes, leader, other):
         ours, shown = await leader.status(), await other.status()
         assert ours.node is not None
         assert shown.node == protocol.Node(
@@ -87,7 +74,7 @@ async def test_what_it_shows(url: str) -> None:
 
 async def test_what_operators_want_of_it(url: str) -> None:
     """The leader does it; what it refuses is refused here in the same words."""
-    async with pair(url) as (nodes, leader, other):
+    async with pair(url, RECORDS) as (nodes, leader, other):
         await other.client.pause(["Lead"])
         assert [found.state for found in (await leader.status()).objects] == ["live", "paused"]
         await other.client.resume(["Lead"])
@@ -101,7 +88,7 @@ async def test_what_operators_want_of_it(url: str) -> None:
 
 async def test_without_a_leader_it_says_so_and_takes_pushes(url: str) -> None:
     """Until it leads itself: what was pushed to it meanwhile is applied then."""
-    async with pair(url) as (nodes, leader, other):
+    async with pair(url, RECORDS) as (nodes, leader, other):
         await nodes.aim("b")
         await leader.kill()
         ids = [str(row["Id"]) async for row in nodes.rig.org.rows("Lead")]
@@ -122,7 +109,7 @@ async def test_without_a_leader_it_says_so_and_takes_pushes(url: str) -> None:
 
 async def test_with_other_objects_it_takes_no_pushes(url: str) -> None:
     """It would hide values by other rules than the leader; it says so where an operator looks."""
-    async with pair(url) as (nodes, _, other):
+    async with pair(url, RECORDS) as (nodes, _, other):
         assert await other.terminate() == 0
         await nodes.launch("b", 'exclude = ["Phone"]')
         await eventually(lambda: _differing(nodes), "b differs")
@@ -132,7 +119,7 @@ async def test_with_other_objects_it_takes_no_pushes(url: str) -> None:
 
 async def test_what_a_node_refuses_is_seen_on_every_other(url: str) -> None:
     """Counted in its row, with the last reason, however many there are: strangers add no row."""
-    async with pair(url) as (nodes, leader, other), aiohttp.ClientSession() as http:
+    async with pair(url, RECORDS) as (nodes, leader, other), aiohttp.ClientSession() as http:
         before = (await leader.status()).push.rejected_24h
         for number in range(30):
             headers = {
@@ -175,7 +162,7 @@ async def test_a_database_that_is_not_there_yet(url: str) -> None:
 
 async def test_ready_again_after_a_crash_without_a_push(url: str) -> None:
     """A balancer sends nothing to a node that is not ready: it finds out by itself."""
-    async with pair(url) as (nodes, _, _):
+    async with pair(url, RECORDS) as (nodes, _, _):
         with postgres.crashed(url):
             for name in ("a", "b"):
                 await eventually(lambda name=name: _answers(nodes, name, 503), f"{name} is not ready", 5)
@@ -185,7 +172,7 @@ async def test_ready_again_after_a_crash_without_a_push(url: str) -> None:
 
 async def test_a_reload_while_it_stands_by(url: str) -> None:
     """Secrets count at once; what needs a restart is named, as on the leader."""
-    async with pair(url) as (nodes, _, other):
+    async with pair(url, RECORDS) as (nodes, _, other):
         path = nodes.rig.place / "b" / "rtsd.toml"
         path.write_text(path.read_text().replace('name = "b"', 'name = "c"'))
         assert (await other.client.reload()).needs_restart == ["node"]

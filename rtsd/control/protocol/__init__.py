@@ -9,8 +9,8 @@ every field that an older daemon may lack has a default. Moments are ISO 8601 in
     quota      limits and their history   problems   errors, refusals, dead letters
     records    one record: now, its past  checks     audits, repairs, verification, prices
     rules      rules and alerts           package    the Salesforce package, sync conditions
-    commands   pause, resume, reload, ... missed     changes that came by no push
-    catalog    objects and fields, search
+    missed     changes without a push     catalog    objects and fields, search
+    commands   pause, resume, reload, backup, SQL
 """
 
 from rtsd.control.protocol.catalog import (

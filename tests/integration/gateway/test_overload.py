@@ -140,7 +140,7 @@ async def test_a_sender_that_does_not_wait_is_left_unread(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
     """Else a few that come again at once would take the time of all: the second refusal waits."""
-    monkeypatch.setattr("rtsd.gateway.pause.PAUSE_S", 0.2)
+    monkeypatch.setattr("rtsd.gateway.cooldown.COOLDOWN_S", 0.2)
     async with clients(rig, 1) as (client,):
         if known:
             await client.send(push(rig, "first"))

@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -16,7 +16,7 @@ from rtsd.control import protocol
 from rtsd.errors import RtsError
 from tests.support.postgres import compared
 from tests.support.processes.daemon import Daemon
-from tests.support.processes.rig import Rig, free_port
+from tests.support.processes.rig import Rig, free_port, standing
 from tests.support.waiting import eventually
 
 
@@ -115,3 +115,17 @@ class Nodes:
             difference = await compared(self.url, "salesforce", name, self.rig.org.rows(name))
             found += [] if difference.equal else [f"{name}: {difference}"]
         return found
+
+
+@asynccontextmanager
+async def pair(url: str, records: Mapping[str, int]) -> AsyncIterator[tuple[Nodes, Daemon, Daemon]]:
+    """Node a, which leads, and node b, which stands by and has an open gateway."""
+    async with standing(records, interval="2s") as rig:
+        await rig.install_package()
+        nodes = Nodes(rig, url)
+        leader = await (await nodes.launch("a")).ready()
+        await leader.live()
+        await nodes.leads("a", 1.0)
+        other = await (await nodes.launch("b")).ready()
+        await eventually(lambda: nodes.commits("b"), "b takes pushes")
+        yield nodes, leader, other

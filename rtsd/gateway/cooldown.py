@@ -10,24 +10,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-PAUSE_S = 0.5
+COOLDOWN_S = 0.5
 TICK_S = 0.02
 """The least time between two turns of resuming; each turn resumes all that are due."""
 
 
-class Pause:
-    """Resumes each connection PAUSE_S after its refusal."""
+class Cooldown:
+    """Resumes each connection COOLDOWN_S after its refusal."""
 
     def __init__(self) -> None:
         self._due: deque[tuple[float, Callable[[], object]]] = deque()
         """Seconds of the loop, and what resumes the connection, closed or not; the earliest first."""
 
     def add(self, resume: Callable[[], object]) -> None:
-        """Call `resume` after the pause."""
+        """Call `resume` after the cooldown."""
         loop = asyncio.get_running_loop()
-        self._due.append((loop.time() + PAUSE_S, resume))
+        self._due.append((loop.time() + COOLDOWN_S, resume))
         if len(self._due) == 1:
-            loop.call_later(PAUSE_S, self._resume)
+            loop.call_later(COOLDOWN_S, self._resume)
 
     def _resume(self) -> None:
         loop = asyncio.get_running_loop()
