@@ -234,13 +234,13 @@ async def pushes_around(database: Database, at: str) -> tuple[str | None, str | 
     return (str(before[0][0]) if before else None, str(after[0][0]) if after else None)
 
 
-async def modes(database: Database, begin: str, end: str) -> list[Entry]:
-    """The changes of the mode from the last one before `begin` to the first one after `end` (ISO)."""
+async def modes(database: Database, begin: str) -> list[Entry]:
+    """The changes of the mode from the last one before `begin` (ISO), oldest first."""
     chosen = f"SELECT {_COLUMNS} FROM _rts_journal WHERE type='mode' AND object IS NULL AND at"
     before = await database.fetch(f"{chosen} < ? ORDER BY at DESC, seq DESC LIMIT 1", (begin,))
-    within = await database.fetch(f"{chosen} >= ? AND at <= ? ORDER BY seq", (begin, end))
-    after = await database.fetch(f"{chosen} > ? ORDER BY at, seq LIMIT 1", (end,))
-    return [_entry(row) for row in (*before, *within, *after)]
+    return [
+        _entry(row) for row in (*before, *await database.fetch(f"{chosen} >= ? ORDER BY at, seq", (begin,)))
+    ]
 
 
 async def applied_since(reader: Queries, object_name: str, at: str, limit: int) -> list[tuple[Entry, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Mode
@@ -16,6 +18,7 @@ from rtsd.sync.missed_pushes import NOTHING_EXPECTED, MissedPushes
 MOST = 20_000
 """Changes that are considered: each takes some hundred bytes."""
 
+_AT = attrgetter("at")
 _BY_DESIGN = {
     Cause.FILTERED: "no sync condition watches the changed fields",
     Cause.UNCOVERED: "nothing pushes changes of this object",
@@ -59,7 +62,7 @@ async def _without_pushes(
     missed = {change.seq for change, cause in found if cause is Cause.MISSED}
     waiting = [change for change, cause in found if cause in {Cause.MISSED, Cause.UNEXPECTED}]
     waiting.sort(key=lambda change: change.made_at, reverse=True)
-    shown = []
+    shown, modes = [], None
     while waiting:
         first = to_iso(waiting[-1].made_at)
         before, after = await journal.pushes_around(database, first)
@@ -69,18 +72,18 @@ async def _without_pushes(
         begin, end = before or first, after or to_iso(now)
         is_missed = any(change.seq in missed for change in changes)
         otherwise = _ALONE if after else _SINCE
-        why = _why(await journal.modes(database, begin, end), end) or (
-            otherwise if is_missed else NOTHING_EXPECTED
-        )
+        modes = await journal.modes(database, begin) if modes is None else modes
+        why = _why(modes, begin, end) or (otherwise if is_missed else NOTHING_EXPECTED)
         shown.append(Spell(begin, after, why, is_missed, changes))
     return shown
 
 
-def _why(modes: Iterable[Entry], end: str) -> str:
+def _why(modes: Sequence[Entry], begin: str, end: str) -> str:
     """Return why no push came, by the modes from before the spell to after it; empty if they do not tell."""
+    first, last = bisect_left(modes, begin, key=_AT), bisect_right(modes, end, key=_AT)
     reasons: dict[str, None] = {}
     before = None
-    for entry in modes:
+    for entry in modes[max(first - 1, 0) : last + 1]:
         detail = entry.note.detail or {}
         if before is not None and detail.get("from") != before:
             reasons[_RESTARTED] = None  # a start is not journalled; what follows differs from what was
