@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from rtsd.control.protocol import Limit, Object, Status
+from rtsd.control.protocol import Object, Status
 from rtsd.core.channel import channel_name
 from rtsd.core.plural import plural
 from rtstui import channel
 from rtstui.format import UNKNOWN, age, count, millis, percent, short
+from rtstui.limits import limit_role, used_share
 from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
 
 GLYPHS = {"ok": "✔", "busy": "◐", "warn": "▲", "error": "✖", "off": "○"}
-
-WARN_AT, ERROR_AT = 0.70, 0.95
-"""Shares of a daily limit that make a warning, and an error."""
 
 
 class Verdict(NamedTuple):
@@ -150,24 +148,6 @@ def in_trouble(item: Object) -> bool:
 def sign_of(item: Object) -> Sign:
     """Return the sign of an object's state and its drift together."""
     return DIFFERS if item.state == "live" and drift_of(item) else object_sign(item.state)
-
-
-def used_share(limit: Limit) -> float:
-    """Return the used part of a limit, 0..1."""
-    return used(limit) / limit.max if limit.max > 0 else 1.0
-
-
-def used(limit: Limit) -> int:
-    """Return how much of a limit is used, by everybody."""
-    return limit.max - limit.remaining
-
-
-def limit_role(limit: Limit) -> str:
-    """Return the role of a limit's use; running out today is a warning however little is used now."""
-    share = used_share(limit)
-    if share >= ERROR_AT:
-        return "error"
-    return "warn" if share >= WARN_AT or limit.exhausted_at else "ok"
 
 
 def freshness(item: Object) -> str:

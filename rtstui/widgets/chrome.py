@@ -16,10 +16,11 @@ from rtstui.daemon_link import DaemonLink
 from rtstui.format import UNKNOWN, age, per_second, percent, wrap
 from rtstui.format import clock as clock_of
 from rtstui.format import short as short_number
+from rtstui.limits import limit_role, used_share
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
-from rtstui.verdict import GLYPHS, Verdict, cost, fresh, in_trouble, limit_role, right, used_share, worst_role
+from rtstui.verdict import GLYPHS, Verdict, cost, fresh, in_trouble, right, worst_role
 from rtstui.widgets.panel import Panel
 
 VIEWS = {

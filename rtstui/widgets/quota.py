@@ -6,21 +6,10 @@ from collections.abc import Sequence
 
 from rtsd.control.protocol import Limit
 from rtstui.format import count, day_clock, fit, percent, right, short, until, wrap
+from rtstui.limits import limit_name, limit_role, used_share
 from rtstui.rows import Row, Span
-from rtstui.verdict import limit_role, used_share
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
-
-NAMES = {
-    "DailyApiRequests": "API requests",
-    "DailyBulkApiBatches": "Bulk batches",
-    "DailyBulkV2QueryJobs": "Bulk query jobs",
-    "DailyBulkV2QueryFileStorageMB": "Bulk query MB",
-    "DailyAsyncApexExecutions": "async Apex",
-    "DailyStreamingApiEvents": "streaming events",
-    "DailyDeliveredPlatformEvents": "event deliveries",
-}
-"""Salesforce's names of its limits (REST API guide, Limits), and ours for people."""
 
 WIDE = 96
 """Width in cells from which there is room for bars and for the rest of a limit."""
@@ -31,11 +20,6 @@ FORECAST = 26
 NOT_READ = "No limits read yet: rtsd asks Salesforce soon."
 
 WARN_MARKS = {"ok": " ", "warn": "▲", "error": "✖"}
-
-
-def limit_name(limit: Limit) -> str:
-    """Return a limit's name for people."""
-    return NAMES.get(limit.name, limit.name.removeprefix("Daily"))
 
 
 def split_bar(limit: Limit, width: int) -> list[Span]:

@@ -10,11 +10,10 @@ from rtsd.control.protocol import Limit, QuotaHistory
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
 from rtstui.format import count, day_clock, moment, percent, short, until, wrap, zone_of
+from rtstui.limits import limit_name, limit_role, used, used_share
 from rtstui.rows import Row
-from rtstui.verdict import limit_role, used, used_share
 from rtstui.widgets.chart import AXIS, plot, resample, ticks
 from rtstui.widgets.panel import Panel
-from rtstui.widgets.quota import limit_name
 
 RANGES = (24, 168)
 """The spans that can be shown, in hours: a day, a week."""

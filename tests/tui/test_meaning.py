@@ -7,9 +7,10 @@ import pytest
 from rtsd.control.protocol import Limit, Status, Store
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
+from rtstui.limits import limit_role
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
 from rtstui.state import Phase
-from rtstui.verdict import cost, fresh, limit_role, right
+from rtstui.verdict import cost, fresh, right
 from tests.support.dashboard.app import filled
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
 
