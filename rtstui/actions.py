@@ -71,7 +71,7 @@ def _shown(app: Operator, view: ShowsRecord) -> list[tuple[str, str]]:
     """Return the record that is shown; without one, say so."""
     known = list(view.named())
     if not known:
-        app.say("No record is shown yet: / types its id.")
+        app.say("No record is shown yet: i types its id.")
     return known
 
 

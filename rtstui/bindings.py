@@ -17,11 +17,12 @@ from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
-from rtstui.screens.view import InputLine, View
+from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.widgets.conditions import Fields
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
+from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.record import Values
 from rtstui.widgets.result import ResultTable
 from rtstui.widgets.rules import RuleTable

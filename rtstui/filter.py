@@ -1,4 +1,7 @@
-"""The language of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`."""
+"""The language of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`.
+
+The rows of tables have no such fields: they are filtered by `text /regex/ !not`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ Test = Callable[[Event], bool]
 
 KEYS = ("obj", "kind", "op", "id", "out", "field")
 """The words before a colon; a value may list several with commas."""
+
+ROW_LEGEND = "text  /regex/  !not"
 
 LEGEND = "obj:Contact  kind:push,dead  op:delete  id:003  out:stale  field:Email  text  /regex/  !not"
 
@@ -45,18 +50,31 @@ def parse(text: str) -> Filter:
     return Filter(text.strip(), tuple(_test(word) for word in words))
 
 
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """A parsed filter of a table's rows, by their texts; without words it passes every row."""
+
+    text: str = ""
+    tests: Sequence[Callable[[str], bool]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tests)
+
+    def __call__(self, row: str) -> bool:
+        """Return True if the row passes."""
+        return all(test(row) for test in self.tests)
+
+
+def parse_rows(text: str) -> RowFilter:
+    """Parse the filter of a table. Raises FilterMistake."""
+    words = [match.group() for match in WORD.finditer(text)]
+    return RowFilter(text.strip(), tuple(_text_test(word) for word in words))
+
+
 def _test(word: str) -> Test:
     if word.startswith("!") and len(word) > 1:
         inner = _test(word[1:])
         return lambda event: not inner(event)
-    if len(word) > 2 and word.startswith("/") and word.endswith("/"):
-        try:
-            pattern = re.compile(word[1:-1], re.IGNORECASE)
-        except re.error as error:
-            raise FilterMistake(f"{word}: {error}") from error
-        return lambda event: pattern.search(haystack(event)) is not None
-    if word.startswith("/") and " " not in word and "/" not in word[1:]:
-        raise FilterMistake(f"{word}: the slash that ends it is missing")
     key, colon, value = word.partition(":")
     if colon and key.lower() in KEYS:
         wanted = tuple(part.lower() for part in value.split(",") if part)
@@ -65,10 +83,27 @@ def _test(word: str) -> Test:
         return _field_test(key.lower(), wanted)
     if colon and key.isalpha():
         raise FilterMistake(f"{key}: is not one of {', '.join(KEYS)}")
+    passes = _text_test(word)
+    return lambda event: passes(haystack(event))
+
+
+def _text_test(word: str) -> Callable[[str], bool]:
+    """Return the test of a word without a key: a text in any case, `/regex/`, or `!` before one of them."""
+    if word.startswith("!") and len(word) > 1:
+        inner = _text_test(word[1:])
+        return lambda text: not inner(text)
+    if len(word) > 2 and word.startswith("/") and word.endswith("/"):
+        try:
+            pattern = re.compile(word[1:-1], re.IGNORECASE)
+        except re.error as error:
+            raise FilterMistake(f"{word}: {error}") from error
+        return lambda text: pattern.search(text) is not None
+    if word.startswith("/") and " " not in word and "/" not in word[1:]:
+        raise FilterMistake(f"{word}: the slash that ends it is missing")
     if word.count('"') % 2:
         raise FilterMistake(f"{word}: a quote is not closed")
     needle = word.strip('"').lower()
-    return lambda event: needle in haystack(event).lower()
+    return lambda text: needle in text.lower()
 
 
 def _field_test(key: str, wanted: tuple[str, ...]) -> Test:

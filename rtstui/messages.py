@@ -25,6 +25,14 @@ class RowOpened(Message):
         self.key = key
 
 
+class FilterCleared(Message):
+    """A table shows every row again."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__()
+        self.table = table
+
+
 class EventChosen(Message):
     """The cursor of the event stream moved to an entry, or to none."""
 

@@ -11,8 +11,9 @@ from textual.widgets import Input, Static
 from rtstui.clean import clean
 from rtstui.filter import LEGEND, FilterMistake, parse
 from rtstui.messages import EventChosen
-from rtstui.screens.view import FilterLine, InputLine, View, open_record
+from rtstui.screens.view import View, open_record
 from rtstui.widgets.card import EventCard
+from rtstui.widgets.prompt import FilterLine, InputLine
 from rtstui.widgets.stream import Stream
 
 
@@ -40,7 +41,7 @@ class Events(View):
         """Yield the lines to type in, the stream, the detail."""
         yield FilterLine(LEGEND, id="filter")
         yield InputLine("find: the words of a filter; n and N go on", id="find")
-        yield Static(id="mistake", markup=False)
+        yield Static(id="mistake", classes="mistake", markup=False)
         yield Stream(id="stream")
         yield EventCard(id="card")
 

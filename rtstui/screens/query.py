@@ -10,7 +10,8 @@ from textual.widgets import Input
 
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.screens.view import InputLine, Leaf
+from rtstui.screens.view import Leaf
+from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.result import ResultTable
 
 
@@ -26,7 +27,7 @@ class QueryView(Leaf):
     body_id = "query-view"
     OPENS = frozenset({"result"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "type", "type SQL", id="sql.type", key_display="/"),
+        Binding("i", "type", "type SQL", id="sql.type"),
         Binding("R", "again", "run again", id="sql.again"),
     ]
 
@@ -35,9 +36,16 @@ class QueryView(Leaf):
         yield InputLine("SELECT …", id="sql")
         yield ResultTable(id="result")
 
+    def action_filter(self) -> None:
+        """Filter the rows; without any, open the line."""
+        if self.filterable is not None:
+            super().action_filter()
+        else:
+            self.action_type()
+
     def action_type(self) -> None:
         """Open the line, with the last query to edit."""
-        self.query_one(InputLine).open()
+        self.query_one("#sql", InputLine).open()
 
     def action_again(self) -> None:
         """Run the same query again."""
@@ -45,11 +53,11 @@ class QueryView(Leaf):
         if table.sql:
             table.ask(table.sql)
         else:
-            self.notify("Nothing was run yet: / types a SELECT.", markup=False, timeout=4)
+            self.notify("Nothing was run yet: i types a SELECT.", markup=False, timeout=4)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Run the query."""
-        self.query_one(InputLine).close()
+        self.query_one("#sql", InputLine).close()
         table = self.query_one(ResultTable)
         table.focus()
         if event.value.strip():

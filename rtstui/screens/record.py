@@ -14,8 +14,10 @@ from textual.widgets import Input
 from rtsd.control.protocol import Event
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
-from rtstui.screens.view import InputLine, Leaf
+from rtstui.screens.view import Leaf
+from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.record import Subject, Values, Versions, WhyCard
+from rtstui.widgets.table import Table
 
 ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 """A record's id, with or without the three characters that check its case (REST API guide, Id)."""
@@ -26,13 +28,14 @@ class RecordView(Leaf):
 
     HELP = (
         "One record: its values in the mirror, each change with its source, and why it is so. "
-        "/ types an object and an id; an id alone is searched in every object."
+        "/ filters its fields or its changes. i types an object and an id; an id alone is searched in "
+        "every object."
     )
     AUTO_FOCUS = "Values"
     body_id = "record-view"
     OPENS = frozenset({"values", "versions"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "type", "another", id="record.type", key_display="/"),
+        Binding("i", "type", "another", id="record.type"),
         Binding("o", "its_events", "its events", show=False, id="record.events"),
         Binding("c", "app.compare", "compare…", id="record.compare"),
         Binding("R", "app.repair", "fetch again…", id="record.repair"),
@@ -57,6 +60,8 @@ class RecordView(Leaf):
         self.subject.objects = (name,) if name else known
         self.subject.record = record if self.subject.objects else ""
         self.subject.compared = False
+        for table in self.query(Table):
+            table.action_clear_filter()
         self.renew()
         self.tick()
 
@@ -78,10 +83,17 @@ class RecordView(Leaf):
         ):
             self.renew()
 
+    def action_filter(self) -> None:
+        """Filter the table in focus; without a record, ask for one."""
+        if self.subject.record:
+            super().action_filter()
+        else:
+            self.action_type()
+
     def action_type(self) -> None:
         """Open the line to name another record."""
         name = self.subject.name(self.query_one(Values))
-        self.query_one(InputLine).open(f"{name} ".lstrip())
+        self.query_one("#which", InputLine).open(f"{name} ".lstrip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Show the record that was typed, or explain the mistake."""
@@ -89,7 +101,7 @@ class RecordView(Leaf):
         if len(name) > 1 or not ID.fullmatch(record):
             self.notify("Type an object and an id of 15 or 18 characters, or the id alone.", timeout=4)
             return
-        self.query_one(InputLine).close()
+        self.query_one("#which", InputLine).close()
         self.show(name[0] if name else None, record)
         self.query_one(Values).focus()
 
@@ -105,7 +117,7 @@ class RecordView(Leaf):
         if self.subject.record:
             self.app.call_later(self.app.run_action, f"events_matching('id:{self.subject.record[:15]}')")
         else:
-            self.notify("No record is shown yet: / types its id.", markup=False, timeout=4)
+            self.notify("No record is shown yet: i types its id.", markup=False, timeout=4)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the object and id of the record, once they are known."""

@@ -10,7 +10,8 @@ from textual.widgets import Input
 
 from rtstui.format import moment
 from rtstui.messages import RowChosen, RowOpened
-from rtstui.screens.view import InputLine, Leaf, open_record
+from rtstui.screens.view import Leaf, open_record
+from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.rules import AlertTable, RuleCard, RuleTable, Tested
 
 SPAN = re.compile(r"(\d{1,4})([smhd])")
@@ -53,7 +54,7 @@ class RulesView(Leaf):
         if isinstance(self.focused, AlertTable):
             self.notify("Alerts fire on events of rtsd itself: only rules can be tested.", markup=False)
         elif self.query_one("#rules", RuleTable).cursor is not None:
-            self.query_one(InputLine).open("24h")
+            self.query_one("#since", InputLine).open("24h")
         else:
             self.notify("There is no rule to test.", markup=False, timeout=4)
 
@@ -68,7 +69,7 @@ class RulesView(Leaf):
         else:
             self.notify("Type how far back, such as 24h, or a moment.", markup=False, timeout=4)
             return
-        self.query_one(InputLine).close()
+        self.query_one("#since", InputLine).close()
         tested.rule = table.cursor or ""
         tested.since = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         tested.focus()

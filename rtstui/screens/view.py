@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Static
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
-from rtstui.format import fit
-from rtstui.messages import ViewAsked
+from rtstui.messages import FilterCleared, ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
+from rtstui.widgets.prompt import InputLine, RowFilterLine
+from rtstui.widgets.table import Table
 from rtstui.widgets.welcome import Welcome
 
 RECORD_ID = re.compile(r"\b[a-zA-Z0-9]{5}0[a-zA-Z0-9]{9}(?:[A-Z0-5]{3})?\b")
@@ -36,6 +38,7 @@ class View(Screen[None]):
         Binding("tab", "app.focus_next", "next panel", show=False, id="view.next_panel"),
         Binding("shift+tab", "app.focus_previous", "previous panel", show=False, id="view.previous_panel"),
         Binding("super+c", "screen.copy_text", "copy the selected text", show=False, id="view.copy"),
+        Binding("slash", "filter", "filter", id="view.filter", key_display="/"),
     ]
 
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 (declared so by Textual)
@@ -47,6 +50,8 @@ class View(Screen[None]):
         yield Verdicts()
         yield Notice()
         yield Welcome(id="welcome")
+        yield RowFilterLine()
+        yield Static(id="row-mistake", classes="mistake", markup=False)
         with Container(classes="view--body", id=self.body_id):
             yield from self.body()
         yield KeyBar()
@@ -82,6 +87,29 @@ class View(Screen[None]):
         message.stop()
         self.app.call_later(self.app.run_action, f"view('{message.view}')")
 
+    def action_filter(self) -> None:
+        """Open the filter of the table that has the focus."""
+        if (table := self.filterable) is not None:
+            self.query_one(RowFilterLine).open_for(table)
+        else:
+            self.notify("Nothing to filter here: tab goes to a panel with rows.", markup=False, timeout=4)
+
+    @property
+    def filterable(self) -> Table | None:
+        """The table that has the focus, if it has rows."""
+        table = self.focused
+        return table if isinstance(table, Table) and table.keys() else None
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Show the filter of the table that gets the focus."""
+        if isinstance(event.widget, Table):
+            self.query_one(RowFilterLine).follow(event.widget)
+
+    def on_filter_cleared(self, message: FilterCleared) -> None:
+        """Hide the filter."""
+        message.stop()
+        self.query_one(RowFilterLine).follow(self.query_one(f"#{message.table}", Table))
+
     def leave(self) -> None:
         """Close what is open to type in: it would keep the keys of a view that is shown again."""
         for line in self.query(InputLine):
@@ -94,57 +122,6 @@ class Leaf(View):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.view('1')", "overview", show=False, id="view.back")
     ]
-
-
-class InputLine(Input):
-    """A line to type in, over a view and only while it is needed. The view handles enter."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="line.close")]
-
-    def __init__(self, placeholder: str, *, id: str) -> None:  # noqa: A002 (Textual's word)
-        super().__init__(id=id, placeholder=placeholder, select_on_focus=False, classes="line")
-        self._hint = placeholder
-        self.cursor_blink = False  # nothing moves on a screen at rest
-
-    def open(self, text: str | None = None) -> None:
-        """Show it and take the keys."""
-        if text is not None:
-            self.value = text
-            self.cursor_position = len(text)
-        self.add_class("-open")
-        self.focus()
-
-    def on_resize(self) -> None:
-        """Cut the hint with an ellipsis where it does not fit."""
-        self.placeholder = fit(self._hint, self.content_size.width).rstrip()
-
-    def close(self) -> None:
-        """Hide it and give the keys to the view's panels; the text stays."""
-        if self.has_focus:
-            self.screen.focus_next(Panel)
-        self.remove_class("-open")
-
-    def action_close(self) -> None:
-        """Close it without an effect."""
-        self.close()
-
-    def leave(self) -> None:
-        """Close it because another view is opened."""
-        self.close()
-
-
-class FilterLine(InputLine):
-    """A line whose text is in force while it is typed, and until it is closed."""
-
-    def action_close(self) -> None:
-        """Close it; nothing is filtered any more."""
-        self.value = ""
-        self.close()
-
-    def leave(self) -> None:
-        """Give the keys back; the filter stays in force, and in sight."""
-        if self.has_focus:
-            self.screen.focus_next(Panel)
 
 
 def record_of(entry: Event | ErrorEntry | DeadLetter | None) -> tuple[str, str] | None:

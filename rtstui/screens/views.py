@@ -40,8 +40,14 @@ class Overview(View):
         yield DeadLetters(id="letters")
         yield Pulse(id="pulse")
 
-    async def action_filter(self) -> None:
-        """Open the filter, which is in the event view."""
+    def action_filter(self) -> None:
+        """Open the filter of the table in focus; that of the stream is in the event view."""
+        if self.filterable is not None:
+            super().action_filter()
+        else:
+            self.app.call_later(self._filter_events)
+
+    async def _filter_events(self) -> None:
         await self.app.run_action("view('2')")
         self.app.call_later(self.app.run_action, "screen.filter")
 

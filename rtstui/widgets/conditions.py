@@ -153,8 +153,8 @@ class Fields(Table):
             self._edited()
 
     def action_choose_all(self) -> None:
-        """Choose every field."""
-        self.staged.choose(self.keys())
+        """Choose every field, or those that pass the filter beside the chosen ones."""
+        self.staged.choose([*self.staged.wanted, *self.shown()])
         self._edited()
 
     def action_choose_none(self) -> None:

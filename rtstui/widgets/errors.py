@@ -152,9 +152,9 @@ class DeadLetters(Table):
             self.action_move(1)
 
     def action_pick_all(self) -> None:
-        """Choose all rows, or none if all are chosen."""
-        keys = set(self.keys())
-        self.picked = set() if keys <= self.picked else keys
+        """Choose all rows that pass the filter, or none of them if all are chosen."""
+        keys = set(self.shown())
+        self.picked = self.picked - keys if keys <= self.picked else self.picked | keys
         self.tick()
 
 

@@ -110,6 +110,10 @@ class Panel(Widget):
         """Return the texts in the upper and the lower border."""
         return "", ""
 
+    def border(self) -> tuple[str, str]:
+        """Return the texts in the upper and the lower border, with what every such panel says there."""
+        return self.titles()
+
     def wanted(self) -> int:
         """Return the number of rows to show, for panels whose height is `auto`."""
         return 1
@@ -128,7 +132,7 @@ class Panel(Widget):
             self.refresh(layout=True)
         if not self.display or not self.size:
             return
-        titles = self.titles()
+        titles = self.border()
         if titles != self._titles:
             self._titles = titles
             # Content, because a plain string would be parsed as markup.

@@ -94,7 +94,7 @@ class Values(Table):
         if document is None:
             return (
                 "Enter on an event, an error or a dead letter shows its record here; "
-                "/ types an object and an id."
+                "i types an object and an id."
             )
         if document.value is None:
             return documents.stand_in(document, self.state)

@@ -50,6 +50,7 @@ class ResultTable(Table):
     def ask(self, sql: str) -> None:
         """Run a query."""
         self.sql, self._first, self.cursor = sql, 0, None
+        self.action_clear_filter()
         self.state.documents.expire("sql ")
         self.tick()
 
@@ -62,7 +63,7 @@ class ResultTable(Table):
         document = self.document()
         if document is None:
             return (
-                "Type a SELECT with /, such as: SELECT Name, Email FROM Contact LIMIT 100. "
+                "Type a SELECT with i, such as: SELECT Name, Email FROM Contact LIMIT 100. "
                 "It reads the mirror, costs no API call, and can change nothing."
             )
         return documents.stand_in(document, self.state) if document.value is None else "No rows."
@@ -110,6 +111,14 @@ class ResultTable(Table):
             self._sizes = (found, self.masking, sizes)
         return self._sizes[2]
 
+    def text(self, key: str) -> str:
+        """Every value of a row, also of columns that are out of sight."""
+        return " ".join(self._shown(value) for value in self._result().rows[int(key)])
+
+    def stamp(self) -> object:
+        """A result does not change: another one comes in its place."""
+        return id(self._result()), self.masking
+
     def action_columns(self, by: int) -> None:
         """Move over the columns."""
         self._first = max(0, min(self._first + by, len(self._result().columns) - 1))
@@ -124,11 +133,11 @@ class ResultTable(Table):
         ]
 
     def export(self) -> tuple[str, str]:
-        """Return every row, as CSV."""
+        """Return every row that passes the filter, as CSV."""
         found, file = self._result(), io.StringIO()
         writer = csv.writer(file)
         writer.writerow(found.columns)
-        writer.writerows(
-            [self._shown(value) if value is not None else "" for value in row] for row in found.rows
-        )
+        for key in self.shown():
+            row = found.rows[int(key)]
+            writer.writerow([self._shown(value) if value is not None else "" for value in row])
         return "csv", file.getvalue()

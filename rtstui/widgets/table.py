@@ -8,10 +8,14 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
-from rtstui.format import wrap
-from rtstui.messages import RowChosen, RowOpened
+from rtstui.filter import RowFilter
+from rtstui.format import count, wrap
+from rtstui.messages import FilterCleared, RowChosen, RowOpened
 from rtstui.rows import Row, plain
 from rtstui.widgets.panel import Panel
+
+SEARCHED = 1_000
+"""Width in cells of a row whose text is filtered: there is room for every column, and for long values."""
 
 
 class Table(Panel, can_focus=True):
@@ -26,20 +30,25 @@ class Table(Panel, can_focus=True):
         Binding("end,G", "move(100000)", "last", show=False, id="table.last"),
         Binding("enter", "open", "open", id="table.open", key_display="enter"),
         Binding("y", "copy", "copy the row", show=False, id="table.copy"),
+        Binding("escape", "clear_filter", "clear the filter", show=False, id="table.clear_filter"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.cursor: str | None = None
+        self.filter = RowFilter()
+        self._passing: tuple[object, Sequence[str]] = (None, ())
         self._place = 0
         self._top = 0
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Offer enter only in views that open rows."""
+        """Offer enter only in views that open rows, and escape only while rows are filtered out."""
+        if action == "clear_filter":
+            return bool(self.filter)
         return action != "open" or self.id in getattr(self.screen, "OPENS", ())
 
     def keys(self) -> Sequence[str]:
-        """Return the keys of the rows, in order."""
+        """Return the keys of all rows, in order; `shown` leaves out those that the filter does."""
         raise NotImplementedError
 
     def row(self, key: str, width: int) -> Row:
@@ -54,8 +63,43 @@ class Table(Panel, can_focus=True):
         """Return the text that stands in for rows."""
         return ""
 
+    def set_filter(self, chosen: RowFilter) -> None:
+        """Show only rows that pass."""
+        self.filter = chosen
+        self.tick()
+
+    def shown(self) -> Sequence[str]:
+        """Return the keys of the rows that pass the filter."""
+        keys = self.keys()
+        if not self.filter:
+            return keys
+        stamp = (self.filter, self.stamp(), list(keys))
+        if stamp != self._passing[0]:
+            self._passing = (stamp, [key for key in keys if self.filter(self.text(key))])
+        return self._passing[1]
+
+    def text(self, key: str) -> str:
+        """Return the text of a row in which the filter searches: as it is shown, so masked where that is."""
+        return plain(self.row(key, SEARCHED))
+
+    def stamp(self) -> object:
+        """Return what changes whenever the text of a row may: the filter is then applied again."""
+        return self.state.rev, int(self.state.now().timestamp()), self.masking
+
+    def border(self) -> tuple[str, str]:
+        """The titles, and what the filter leaves."""
+        above, below = super().border()
+        if not self.filter:
+            return above, below
+        shown = self.shown()
+        said = f"{self._in_sight(shown)}{count(len(shown))} of {count(len(self.keys()))} · esc clears"
+        return f"{above} · {self.filter.text}", f"{said} · {below}" if below else said
+
     def part(self, keys: Sequence[str]) -> str:
-        """Return the rows in sight as a text for the border, if not all are."""
+        """Return the rows in sight as a text for the border, if not all are; a filter says that itself."""
+        return "" if self.filter else self._in_sight(keys)
+
+    def _in_sight(self, keys: Sequence[str]) -> str:
         room = self.size.height - (self.header(self.size.width) is not None)
         if len(keys) <= room or room <= 0:
             return ""
@@ -69,12 +113,12 @@ class Table(Panel, can_focus=True):
 
     def paint(self, width: int, height: int) -> list[Row]:
         """The header, and the page of the cursor."""
-        keys = self.keys()
+        keys = self.shown()
         self._keep_place(keys)
         head = self.header(width)
         rows: list[Row] = [] if head is None else [head]
         if not keys:
-            return [*rows, *(((line, "dim"),) for line in wrap(self.empty(), width))]
+            return [*rows, *(((line, "dim"),) for line in wrap(self._stand_in(), width))]
         room = max(1, height - len(rows))
         place = self._place if self.cursor is not None else 0
         self._top = max(0, min(max(place - room + 1, min(self._top, place)), len(keys) - room))
@@ -83,6 +127,12 @@ class Table(Panel, can_focus=True):
             marked = key == self.cursor and self.has_focus
             rows.append(tuple((text, "cursor") for text, _ in _filled(row, width)) if marked else row)
         return rows
+
+    def _stand_in(self) -> str:
+        """Return the text in place of rows: none pass the filter, or there are none."""
+        if self.filter and (total := len(self.keys())):
+            return f"0 of {count(total)} match. esc clears the filter."
+        return self.empty()
 
     def _keep_place(self, keys: Sequence[str]) -> None:
         """Follow the key under the cursor; if it is gone, take the row in its place."""
@@ -104,15 +154,18 @@ class Table(Panel, can_focus=True):
 
     def choose(self, key: str) -> None:
         """Put the cursor on a row."""
-        if key in self.keys() and key != self.cursor:
+        if key not in self.shown() and key in self.keys():
+            self.action_clear_filter()
+        shown = self.shown()
+        if key in shown and key != self.cursor:
             self.cursor = key
-            self._place = self.keys().index(key)
+            self._place = shown.index(key)
             self.post_message(RowChosen(self.id or "", key))
         self.tick()
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
-        keys = self.keys()
+        keys = self.shown()
         if keys:
             self.choose(keys[max(0, min(self._place + by, len(keys) - 1))])
 
@@ -121,15 +174,21 @@ class Table(Panel, can_focus=True):
         if self.cursor is not None:
             self.post_message(RowOpened(self.id or "", self.cursor))
 
+    def action_clear_filter(self) -> None:
+        """Show every row again."""
+        if self.filter:
+            self.set_filter(RowFilter())
+            self.post_message(FilterCleared(self.id or ""))
+
     def action_copy(self) -> None:
         """Send the row under the cursor to the terminal's clipboard."""
         if self.cursor is not None:
             self.app.copy_to_clipboard(plain(self.row(self.cursor, 300)).strip())
 
     def export(self) -> tuple[str, str]:
-        """Return every row, also those out of sight."""
+        """Return every row that passes the filter, also those out of sight."""
         head = self.header(200)
-        rows = [*([] if head is None else [head]), *(self.row(key, 200) for key in self.keys())]
+        rows = [*([] if head is None else [head]), *(self.row(key, 200) for key in self.shown())]
         return "txt", "".join(plain(row).rstrip() + "\n" for row in rows)
 
     def on_focus(self) -> None:
@@ -157,7 +216,7 @@ class Table(Panel, can_focus=True):
         if place is None:
             return
         index = self._top + place.y - (self.header(self.size.width) is not None)
-        keys = self.keys()
+        keys = self.shown()
         if 0 <= index < len(keys):
             self.choose(keys[index])
             if event.chain == 2:

@@ -13,8 +13,8 @@ from rtsd.workflows.demo.environment import UNMIRRORED as STRAY
 from rtsd.workflows.demo.environment import push_unmirrored
 from rtstui.app import RtsTui
 from rtstui.daemon_link import DaemonLink
-from rtstui.screens.view import InputLine
 from rtstui.state import Gap, State
+from rtstui.widgets.prompt import InputLine
 from tests.support.dashboard.app import notices, text
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.waiting import eventually
@@ -62,7 +62,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
             await pilot.press("9")
             await until(lambda: "[[rules]]" in text(app))
             await pilot.press("0", "slash")
-            app.screen.query_one(InputLine).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
+            app.screen.query_one("#sql", InputLine).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
             await pilot.press("enter")
             await until(lambda: "twice" in text(app) and " 40 " in text(app))
 

@@ -121,7 +121,7 @@ async def test_enter_on_an_object_shows_its_events(socket: Path) -> None:
     async with watching(socket) as (app, pilot, _):
         await pressed(pilot, "3", "down", "enter")
         await until(lambda: app.current_mode == "2" and app.screen.query_one(Stream).filter, pilot)
-        assert app.screen.query_one(Input).value == "obj:Contact"
+        assert app.screen.query_one("#filter", Input).value == "obj:Contact"
 
 
 async def test_an_event_opens_in_full(socket: Path) -> None:
