@@ -22,9 +22,18 @@ def quota(*, socket: Path | None, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found))
         return
     limits = [
-        (limit.name, limit.max, limit.remaining, limit.used_by_us, limit.used_by_others, limit.exhausted_at)
+        (
+            limit.name,
+            limit.max,
+            limit.remaining,
+            limit.used_by_us,
+            limit.used_by_others,
+            limit.stops_at,
+            limit.exhausted_at,
+        )
         for limit in found.limits
     ]
-    click.echo(table(("LIMIT", "MAX", "REMAINING", "BY RTSD", "BY OTHERS", "EXHAUSTED AT"), limits))
+    headers = ("LIMIT", "MAX", "REMAINING", "BY RTSD", "BY OTHERS", "RTSD STOPS AT", "EXHAUSTED AT")
+    click.echo(table(headers, limits))
     click.echo()
     click.echo(table(("CALLS IN 24 H FOR", "COUNT"), sorted(found.calls_24h.items())))

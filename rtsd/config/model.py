@@ -348,6 +348,16 @@ class Config(Table):
         is_open = self.gateway.listen is not None
         return self.push.channel == "stream" or (self.push.channel == "gateway" and is_open)
 
+    @property
+    def is_package_awaited(self) -> bool:
+        """Whether the package could push as soon as it is installed."""
+        return bool(self.gateway.public_url) or self.push.channel == "stream"
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the channel is a subscription."""
+        return self.push.channel in ("stream", "cdc")
+
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret, for redaction in logs."""
         webhooks = [rule.webhook for rule in self.rules] + [alert.webhook for alert in self.alerts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
@@ -14,6 +14,7 @@ from rtsd.core.instant import DAY_MS, Millis, to_iso
 from rtsd.store import error_log, quota
 from rtsd.store.database import Database
 from rtsd.store.quota import Usage
+from rtsd.sync.estimate import IdleDay
 from rtsd.sync.missed_pushes import MissedPushes
 from rtsd.sync.spells import Spell, spells
 
@@ -25,10 +26,17 @@ SHOWN = 100
 class OverviewRoutes:
     """Answers `/v1/errors`, `/v1/missed` and `/v1/quota/history`."""
 
-    def __init__(self, database: Database, missed_pushes: MissedPushes, now: Callable[[], Millis]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        missed_pushes: MissedPushes,
+        now: Callable[[], Millis],
+        idle_day: Callable[[], Awaitable[IdleDay]],
+    ) -> None:
         self._database = database
         self._missed_pushes = missed_pushes
         self._now = now
+        self._idle_day = idle_day
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -65,6 +73,11 @@ class OverviewRoutes:
                     for at, purpose, calls in await quota.spent_by_hour(self._database, since)
                 ],
                 usage=[_sample(usage) for usage in await quota.usage(self._database, since)],
+                ours=[
+                    protocol.HourlyUse(at=to_iso(at), name=name, used=used)
+                    for at, name, used in await quota.used_by_hour(self._database, since)
+                ],
+                idle_day=msgspec.convert(await self._idle_day(), protocol.IdleDay, from_attributes=True),
             )
         )
 

@@ -12,12 +12,13 @@ from rtsd.control.wire import iso, problems, relay
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.mode import Mode
 from rtsd.core.percentile import percentiles
-from rtsd.core.quota import API_REQUESTS
+from rtsd.core.quota import API_REQUESTS, DELIVERIES
 from rtsd.store import journal, objects
 from rtsd.store.database import Database
 from rtsd.store.engine import Lease
 from rtsd.store.inbox import Inbox
 from rtsd.store.objects import StoredObject
+from rtsd.store.quota import Usage
 from rtsd.sync.catalog import Catalog
 from rtsd.sync.freshness import Latency
 from rtsd.sync.ledger import LimitForecast, StoredLedger
@@ -159,12 +160,19 @@ class Views:
     async def _quota(self, now: Millis) -> protocol.Quota:
         spent = self.database.counts.calls_by_purpose(API_REQUESTS, now)
         return protocol.Quota(
-            limits=[_limit(forecast) for forecast in await self.ledger.forecasts()],
+            limits=[
+                _limit(forecast, self._stops_at(forecast.usage)) for forecast in await self.ledger.forecasts()
+            ],
             calls_24h=dict.fromkeys(PURPOSES, 0) | spent,
         )
 
+    def _stops_at(self, usage: Usage) -> int | None:
+        """Return the use at which rtsd stops: by the reserve, or for deliveries by their own share."""
+        stream = self.stream() if usage.name == DELIVERIES else None
+        return self.ledger.stops_at(usage.name, usage.max) if stream is None else stream.deliveries_stop_at
 
-def _limit(forecast: LimitForecast) -> protocol.Limit:
+
+def _limit(forecast: LimitForecast, stops_at: int | None) -> protocol.Limit:
     usage = forecast.usage
     return protocol.Limit(
         name=usage.name,
@@ -173,6 +181,7 @@ def _limit(forecast: LimitForecast) -> protocol.Limit:
         used_by_us=usage.ours,
         used_by_others=usage.used - usage.ours,
         exhausted_at=iso(forecast.runs_out_at),
+        stops_at=stops_at,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -30,6 +31,8 @@ from rtsd.control.stream import EventStream
 from rtsd.daemon.parts import Base, Channel, Readers, Services
 from rtsd.daemon.reload import Reloader
 from rtsd.rules.engine import RuleEngine
+from rtsd.store import objects
+from rtsd.sync.estimate import IdleDay, ObjectSize, Periods, idle_day
 from rtsd.sync.verify import Verifier
 
 
@@ -72,7 +75,7 @@ def control_routes(
     backups = Backups(base.engine, now)
     groups = (
         known,
-        OverviewRoutes(database, channel.missed_pushes, now),
+        OverviewRoutes(database, channel.missed_pushes, now, partial(_idle_day, base)),
         NodesRoute(base.engine.lease),
         EventStream(
             base.publisher.feed,
@@ -93,6 +96,29 @@ def control_routes(
         ReloadRoute(reloader.reload, work.report),
     )
     return [route for group in groups for route in group.routes()], backups.stop
+
+
+async def _idle_day(base: Base) -> IdleDay:
+    """Estimate a day without changes, by the schedule in force and the rows that the mirror has."""
+    schedule, rows = base.schedule(), await objects.row_counts(base.database)
+    return idle_day(
+        [
+            # The bytes of a row make megabytes, not calls.
+            (mirrored, ObjectSize(rows.get(mirrored.name, 0), row_bytes=0.0))
+            for mirrored in base.catalog
+            if mirrored.table is not None
+        ],
+        Periods(
+            interval=schedule.interval,
+            describe=base.config.sync.describe_every,
+            fingerprint=schedule.fingerprint_every,
+            formula=schedule.formula_refresh,
+            silence=schedule.silence_after,
+        ),
+        with_package=base.config.is_pushed_to,
+        is_awaited=base.config.is_package_awaited,
+        is_subscribed=base.config.is_subscribed,
+    )
 
 
 def _reading_routes(base: Base) -> tuple[QueryRoute, CatalogRoutes, AssistantRoute]:

@@ -65,6 +65,7 @@ class StreamChannel:
             deliveries_24h=None if usage is None else usage.used,
             deliveries_ours_24h=self.deliveries.ours(),
             deliveries_max=None if usage is None else usage.highest,
+            deliveries_stop_at=None if usage is None else self.deliveries.stops_at(usage.highest),
             error=None if ending is None else f"{ending.message}. {ending.do}".strip(),
         )
 

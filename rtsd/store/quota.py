@@ -61,6 +61,16 @@ async def spent_by_hour(database: Database, since: Millis) -> list[tuple[Millis,
     return [(int(hour), str(purpose), int(calls)) for hour, purpose, calls in rows]
 
 
+async def used_by_hour(database: Database, since: Millis) -> list[tuple[Millis, str, int]]:
+    """Rtsd's usage of every limit since `since` as (start of the hour, limit, count), oldest first."""
+    rows = await database.fetch(
+        "SELECT at - at % 3600000, resource, SUM(calls) FROM _rts_ledger"
+        " WHERE at >= ? GROUP BY 1, 2 ORDER BY 1, 2",
+        (since,),
+    )
+    return [(int(hour), str(resource), int(used)) for hour, resource, used in rows]
+
+
 async def add_usage(tx: Tx, samples: Iterable[Usage], now: Millis) -> None:
     """Add samples, and delete expired samples and ledger entries."""
     await tx.executemany(

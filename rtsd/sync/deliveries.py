@@ -70,6 +70,10 @@ class Deliveries(Service):
         self._judge()
         return not self._is_suspended
 
+    def stops_at(self, highest: int) -> int:
+        """Return the number of deliveries, to all subscribers, at which rtsd unsubscribes."""
+        return self._budget.stops_at(highest)
+
     def refusal(self) -> str:
         """Return why rtsd does not subscribe."""
         usage = self.usage
@@ -77,7 +81,7 @@ class Deliveries(Service):
             return "the org's event deliveries are not known yet"
         return (
             f"{usage.used:,} of the org's {usage.highest:,} event deliveries of 24 hours are used,"
-            f" rtsd stops at {self._budget.stops_at(usage.highest):,} ([push] deliveries)"
+            f" rtsd stops at {self.stops_at(usage.highest):,} ([push] deliveries)"
         )
 
     async def step(self) -> float:

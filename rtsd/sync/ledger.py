@@ -19,6 +19,9 @@ from rtsd.sync.usage import OrgUsage
 RECOUNT_MS: Millis = 60_000
 """Time between recounts of the last 24 hours' usage."""
 
+SPENT = frozenset({API_REQUESTS, BULK_JOBS, BULK_MEGABYTES})
+"""The limits that rtsd's calls use, and that the reserve holds for."""
+
 WriteNote = Callable[[Note], Awaitable[None]]
 """Writes one entry into the journal."""
 
@@ -82,6 +85,10 @@ class StoredLedger:
     def reserve(self) -> float:
         """The share of each daily limit that rtsd never uses."""
         return self.caps.reserve
+
+    def stops_at(self, name: str, highest: int) -> int | None:
+        """Return the usage, by everybody, at which rtsd stops; None for a limit that its calls do not use."""
+        return highest - int(highest * self.caps.reserve) if name in SPENT else None
 
     async def spend(self, purpose: str, resource: str, count: int) -> None:
         """Record a call about to be sent. Raises QuotaExhausted if it is refused; then nothing is recorded.

@@ -320,8 +320,8 @@ def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
         _sized(found),
         periods,
         with_package=config.is_pushed_to,
-        is_awaited=bool(config.gateway.public_url) or config.push.channel == "stream",
-        is_subscribed=config.push.channel in ("stream", "cdc"),
+        is_awaited=config.is_package_awaited,
+        is_subscribed=config.is_subscribed,
     )
 
 

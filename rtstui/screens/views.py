@@ -136,6 +136,7 @@ class QuotaView(Leaf):
     )
     AUTO_FOCUS = "Limits"
     body_id = "quota-view"
+    VERTICAL_BREAKPOINTS = [*View.VERTICAL_BREAKPOINTS, (40, "-high")]  # noqa: RUF012 (declared so by Textual)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h", "hours", "24 h or 7 days", id="quota.hours"),
     ]
@@ -155,5 +156,6 @@ class QuotaView(Leaf):
 
     def action_hours(self) -> None:
         """Show a day, or a week."""
-        QuotaPlot.hours = RANGES[1] if QuotaPlot.hours == RANGES[0] else RANGES[0]
+        for plot in self.query(QuotaPlot):
+            plot.hours = RANGES[1] if plot.hours == RANGES[0] else RANGES[0]
         self.tick()

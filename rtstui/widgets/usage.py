@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from rtsd.control.protocol import Limit, QuotaHistory
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
+from rtstui.forecast import Forecast, forecast, words
 from rtstui.format import count, day_clock, moment, percent, short, until, wrap, zone_of
 from rtstui.limits import limit_name, limit_role, used, used_share
 from rtstui.rows import Row
-from rtstui.widgets.chart import AXIS, plot, resample, ticks
+from rtstui.widgets.chart import AXIS, LEGEND, Column, Level, divided, plot, resample, stacked, ticks
 from rtstui.widgets.panel import Panel
 
 RANGES = (24, 168)
 """The spans that can be shown, in hours: a day, a week."""
 
-MARKED_FROM = 0.7
+MARKED_FROM = 0.25
 """The share of a limit from which its plot reaches up to the limit."""
+
+LEAST_PLOT = 3
+"""Rows below which a plot shows nothing that its words do not say."""
 
 
 class QuotaPlot(Panel):
     """The base of both plots: the daemon's history, and the span that is shown."""
 
-    hours: ClassVar[int] = RANGES[0]
+    hours: int = RANGES[0]
 
     def document(self) -> CachedDocument[QuotaHistory]:
         """The last seven days."""
@@ -39,18 +43,9 @@ class QuotaPlot(Panel):
         text = documents.stand_in(document, self.state)
         return [((line, "dim"),) for line in wrap(text, max(10, self.size.width))]
 
-    def _labels(self, width: int) -> Row:
-        now = self.state.now()
-        number = max(1, min(6, (width - AXIS) // 12))
-        step = timedelta(hours=self.hours / number)
-        begin = now - timedelta(hours=self.hours)
-        form = "%H:%M" if self.hours <= 24 else "%a %d"
-        labels = [(begin + step * place).astimezone().strftime(form) for place in range(number)]
-        return ticks(labels, width - AXIS, zone_of(now))
-
 
 class UsedPlot(QuotaPlot):
-    """The use of a limit over the last hours, with the limit itself, and when it runs out."""
+    """The use of a limit over the last hours by us and by others, and its forecast up to midnight."""
 
     chosen: str | None = None
 
@@ -61,11 +56,10 @@ class UsedPlot(QuotaPlot):
         return found or (limits[0] if limits else None)
 
     def titles(self) -> tuple[str, str]:
-        """The limit's name, its use, and its forecast."""
+        """The limit's name with the legend; its use, and when it runs out."""
         limit = self._limit()
         if limit is None:
             return "Use over time", ""
-        days = "24 h" if self.hours == RANGES[0] else "7 days"
         now = self.state.now()
         end = (
             "used up"
@@ -78,24 +72,125 @@ class UsedPlot(QuotaPlot):
             f"{count(used(limit))} used ({percent(used_share(limit))}), {count(limit.remaining)} left · {end}"
         )
         outdated = documents.as_of(self.document(), self.state)
-        return f"{limit_name(limit)}: used by everybody, {days}", outdated + said
+        return f"{limit_name(limit)}, {days(self.hours)}: {LEGEND}", outdated + said
 
     def paint(self, width: int, height: int) -> list[Row]:
-        """A column per stretch of time, as high as the highest use in it."""
+        """A column per stretch of time, the forecast on the right of now, and below both it in words."""
         if (lack := self.empty()) is not None:
             return lack
-        limit, document = self._limit(), self.document().value
-        if limit is None or document is None:
+        limit, history, status = self._limit(), self.document().value, self.state.status
+        if limit is None or history is None or status is None:
             return []
-        samples = [(moment(sample.at), sample.used) for sample in document.usage if sample.name == limit.name]
-        values = _slots(samples, self.state.now(), self.hours, slots=self.hours * 4)
-        drawn = resample(_carried(values), width - AXIS, total=False)
-        # The newest sample may be an hour old: the last column is the use that the table shows.
-        drawn[-1:] = [float(used(limit))]
-        highest = max([value for value in drawn if value is not None], default=0.0)
-        mark = float(limit.max) if highest >= limit.max * MARKED_FROM else None
-        body = plot(drawn, max(1, height - 1), role=limit_role(limit), mark=mark)
-        return [*body, self._labels(width)]
+        found = forecast(limit, history, self.state.now())
+        sentences = words(found, limit, history, status)
+        # The words have all facts of the picture: they stay where there is no room for both.
+        said = _fitting(sentences, width, max(1, height // 3))
+        room = height - len(said) - 1
+        if room < LEAST_PLOT:
+            return [((line, ""),) for line in _fitting(sentences, width, height)]
+        timeline = Timeline(self.state.now(), self.hours, found, width - AXIS)
+        shown = [*_past(limit, history, timeline), *_future(found, timeline)]
+        rows = stacked(shown, room, levels=_levels(limit, shown), role=limit_role(limit))
+        rows = divided(rows, timeline.now_at, "│", "bold")
+        if found is not None and timeline.midnight_at is not None:
+            rows = divided(rows, timeline.midnight_at, "┊", "dim")
+        return [*rows, timeline.labels(), *(((line, ""),) for line in said)]
+
+
+def _fitting(sentences: Sequence[str], width: int, height: int) -> list[str]:
+    """Return as many whole sentences as fit; at least the first one."""
+    forms = (wrap(" ".join(sentences[:number]), width) for number in range(len(sentences), 0, -1))
+    return next((lines for lines in forms if len(lines) <= height), wrap(sentences[0], width))
+
+
+def days(hours: int) -> str:
+    """Return the name of a span."""
+    return "24 h" if hours == RANGES[0] else "7 days"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The columns of a plot: the last hours, now, and what is forecast."""
+
+    now: datetime
+    hours: int
+    forecast: Forecast | None
+    width: int
+
+    @property
+    def begin(self) -> datetime:
+        """The moment on the left."""
+        return self.now - timedelta(hours=self.hours)
+
+    @property
+    def now_at(self) -> int:
+        """The column of now; what is left of it is past."""
+        if self.forecast is None:
+            return self.width - 1
+        past = timedelta(hours=self.hours)
+        return min(self.width - 2, round((self.width - 1) * (past / (past + self.forecast.ends - self.now))))
+
+    @property
+    def midnight_at(self) -> int | None:
+        """The column of the next midnight; None if there is no forecast."""
+        if self.forecast is None:
+            return None
+        ahead = (self.forecast.midnight - self.now) / max(self.forecast.ends - self.now, timedelta(seconds=1))
+        return self.now_at + max(1, round((self.width - 1 - self.now_at) * ahead))
+
+    def moments(self) -> list[datetime]:
+        """Return the moments of the columns of the forecast."""
+        if self.forecast is None:
+            return []
+        number = self.width - 1 - self.now_at
+        return [self.now + (self.forecast.ends - self.now) * (at + 1) / number for at in range(number)]
+
+    def labels(self) -> Row:
+        """Return now, the next midnight, and times of the past."""
+        step = max(1, round(self.hours / max(1, min(6, self.now_at // 12))))
+        form = "%H:%M" if self.hours <= RANGES[0] else "%a %d"
+        known = [(self.now_at - 1, "now")]
+        if self.midnight_at is not None:
+            known.append((self.midnight_at - 2, "00:00"))
+        for hour in range(0, self.hours, step):
+            at = self.begin + timedelta(hours=hour)
+            known.append((round(self.now_at * hour / self.hours), at.astimezone().strftime(form)))
+        return ticks(known, self.width, zone_of(self.now))
+
+
+def _past(limit: Limit, history: QuotaHistory, timeline: Timeline) -> list[Column]:
+    """Return the columns up to now. The last one is the use that the table shows: a sample may be old."""
+    samples = [
+        (moment(sample.at), float(sample.used_by_us), float(max(0, sample.used - sample.used_by_us)))
+        for sample in history.usage
+        if sample.name == limit.name
+    ]
+    now, slots = timeline.now, timeline.hours * 4
+    ours = _slots([(at, used_by_us) for at, used_by_us, _ in samples], now, timeline.hours, slots)
+    others = _slots([(at, by_others) for at, _, by_others in samples], now, timeline.hours, slots)
+    parts = [resample(_carried(part), timeline.now_at, total=False) for part in (ours, others)]
+    columns = [Column(*part) for part in zip(*parts, strict=True)]
+    newest = Column(float(limit.used_by_us), float(max(0, used(limit) - limit.used_by_us)))
+    return [*columns[:-1], newest, Column(None, None)]
+
+
+def _future(found: Forecast | None, timeline: Timeline) -> list[Column]:
+    """Return the columns of the forecast."""
+    if found is None:
+        return []
+    uses = [found.at(at) for at in timeline.moments()]
+    return [Column(use.ours, use.others, is_forecast=True) for use in uses]
+
+
+def _levels(limit: Limit, shown: Sequence[Column]) -> list[Level]:
+    """Return the limit and the reserve as lines, if the use comes so near that both fit into one plot."""
+    highest = max((column.ours or 0.0) + (column.others or 0.0) for column in shown)
+    if highest < limit.max * MARKED_FROM:
+        return []
+    levels = [Level(float(limit.max), f"limit {count(limit.max)}", "─")]
+    if limit.stops_at is not None and limit.stops_at < limit.max:
+        levels.append(Level(float(limit.stops_at), f"reserve: rtsd stops at {count(limit.stops_at)}", "╌"))
+    return levels
 
 
 class CallsPlot(QuotaPlot):
@@ -108,8 +203,7 @@ class CallsPlot(QuotaPlot):
             for name, number in sorted(self._sums().items(), key=lambda item: -item[1])
             if number
         )
-        days = "24 h" if self.hours == RANGES[0] else "7 days"
-        return f"Our calls per hour, {days}", documents.as_of(self.document(), self.state) + by
+        return f"Our calls per hour, {days(self.hours)}", documents.as_of(self.document(), self.state) + by
 
     def _sums(self) -> dict[str, int]:
         """Return the calls by purpose: of a day, the status's own figures, which stand in other panels."""
@@ -139,7 +233,8 @@ class CallsPlot(QuotaPlot):
         if not any(values):
             return [(("None in that time. A synchronised mirror costs no API call.", "dim"),)]
         drawn = resample(values, width - AXIS, total=True)
-        return [*plot(drawn, max(1, height - 1), role="accent"), self._labels(width)]
+        labels = Timeline(self.state.now(), self.hours, None, width - AXIS).labels()
+        return [*plot(drawn, max(1, height - 1), role="accent"), labels]
 
 
 def _slots(

@@ -224,6 +224,7 @@ async def test_ac_36_exhaustion_is_told_before_it_happens(stand: Standing) -> No
     limit = next(limit for limit in status.quota.limits if limit.name == API_REQUESTS)
     assert limit.remaining > 50_000
     assert limit.exhausted_at is not None
+    assert limit.stops_at == limit.max * 0.8, "the reserve"
     left = from_iso(limit.exhausted_at) - org.now()
     assert left == pytest.approx(limit.remaining / 6_000 * HOUR_MS, rel=0.2)
     warnings = [

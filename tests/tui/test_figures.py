@@ -118,34 +118,39 @@ async def test_the_org_s_count_has_its_age() -> None:
 
 
 async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:
-    """The newest sample is an hour old: 2 then, 208 now."""
+    """The newest sample is an hour old: 2 then, 208 now. The forecast begins where the past ends."""
     status = live()
     limit = status.quota.limits[0]
     limit.remaining, limit.used_by_us, limit.used_by_others = limit.max - 208, 208, 0
     told = answered(filled(status))
     app = still_app(told, view="5")
-    async with app.run_test(size=(120, 35)) as pilot:
+    async with app.run_test(size=(120, 45)) as pilot:
         shown = app.screen.query_one(UsedPlot)
         document = shown.document()
         assert document.value is not None
         for sample in document.value.usage:
-            sample.used = 2
+            sample.used = sample.used_by_us = 2
+        document.value.ours = []
         told.rev += 1
         await pilot.pause(0.15)
-        body = [plain(row) for row in shown.paint(60, 5)]
+        picture = [row for row in map(plain, shown.paint(60, 12)) if "│" in row]
         screen = text(app)
     assert "208 used (<1%), 99,792 left" in screen
-    assert [row[:AXIS].strip() for row in body[:-1]] == ["400", "", "200", ""]
-    assert [row[-1] for row in body[:-1]] == [" ", "▁", "█", "█"], "208 of 400"
+    assert [label for row in picture if (label := row[:AXIS].strip())] == ["200", "100"]
+    now = picture[0].index("│")
+    column = "".join(row[now - 1] for row in picture)
+    assert column.endswith("▂" + "█" * 6), "208, a little above the tick of 200"
+    assert "At this rate 208 of ours by 00:00 UTC, 208 of everybody's (<1%)." in screen
 
 
-@pytest.mark.parametrize("highest", [1, 2, 7, 9, 10, 73, 208, 229, 44_000, 73_000, 999_999])
-@pytest.mark.parametrize("height", range(1, 14))
+@pytest.mark.parametrize("highest", [1, 2, 7, 9, 10, 73, 208, 229, 44_000, 61_400, 73_000, 100_000, 999_999])
+@pytest.mark.parametrize("height", range(1, 20))
 def test_ticks_are_round_and_the_highest_value_is_in_the_plot(highest: int, height: int) -> None:
-    """No 73k and 44k on a scale: one digit, then zeros."""
+    """No 73k and 44k on a scale: 1, 2, 5 or 25 and zeros, and of a plot of some height most is used."""
     step, apart = scale(highest, height)
-    assert re.fullmatch(r"[1-9]0*", str(step))
+    assert re.fullmatch(r"[125]0*|250*", str(step))
     assert step * height / apart >= highest
+    assert height < 6 or step * height / apart <= max(highest * 2, height)
     labels = [plain(row)[:AXIS].strip() for row in plot([float(highest)], height, role="ok")]
     assert any(labels)
     assert round_up(step) == step

@@ -21,9 +21,21 @@ from rtstui.bindings import bindings
 from rtstui.document_cache import KEPT, CachedDocument, DocumentCache, DocumentRequest
 from rtstui.meaning import LINKS, MODES, OBJECTS
 from rtstui.pace import HIGH_S, SLOWEST, WINDOW, Pace
+from rtstui.rows import plain
 from rtstui.staging import Staged
 from rtstui.verdict import GLYPHS
-from rtstui.widgets.chart import columns, plot, resample, ticks
+from rtstui.widgets.chart import (
+    AXIS,
+    FORECAST,
+    OTHERS,
+    OUR_FORECAST,
+    Column,
+    Level,
+    columns,
+    resample,
+    stacked,
+    ticks,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KNOWN = {name: binding.key for name, binding in bindings()}
@@ -80,11 +92,40 @@ def test_resampling_loses_no_call_and_no_peak(values: list[float], width: int) -
         assert sum(value or 0 for value in resample(values, width, total=True)) == pytest.approx(sum(values))
 
 
-def test_the_limit_is_drawn_into_the_plot() -> None:
-    """Once, at its height."""
-    rows = plot([1.0, 2.0], 4, role="ok", mark=9.0)
-    assert ["─" in row[1][0] for row in rows] == [True, False, False, False]
-    assert ticks(["00:00", "12:00"], 20)[0][0].split() == ["00:00", "12:00"]
+def test_levels_are_drawn_into_a_plot_with_their_names() -> None:
+    """Each once, at its height; two that share a row share the line, too."""
+    shown = [Column(1.0, 0.0)] * 40
+    limit, reserve = Level(8.0, "limit", "─"), Level(6.0, "reserve", "╌")
+    rows = [plain(row) for row in stacked(shown, 8, levels=[limit, reserve], role="ok")]
+    (high,) = [at for at, row in enumerate(rows) if " limit " in row]
+    (low,) = [at for at, row in enumerate(rows) if " reserve " in row]
+    assert (high, low) == (0, 2)
+    assert ["─" in row for row in rows].count(True) == 1
+    both = [plain(row) for row in stacked(shown, 2, levels=[limit, reserve], role="ok")]
+    assert [" limit · reserve " in row for row in both].count(True) == 1
+
+
+@given(st.integers(0, 1_000), st.integers(0, 1_000), st.integers(1, 14))
+def test_us_others_and_forecast_have_signs_of_their_own(ours: int, others: int, height: int) -> None:
+    """Whoever used anything is in the picture, in Unicode and in ASCII; nobody else is."""
+    past, future = Column(ours, others), Column(ours, others, is_forecast=True)
+    rows = [plain(row)[AXIS:] for row in stacked([past, future], height, levels=(), role="ok")]
+    used, coming = ({row[at] for row in rows} - {" "} for at in (0, 1))
+    assert bool(used - {OTHERS}) == (ours > 0)
+    assert OTHERS not in used or others > 0
+    if height > 2:
+        assert (OTHERS in used) == (others > 0) or ours > others
+    assert coming <= {FORECAST, OUR_FORECAST}
+    assert (FORECAST in coming) == (others > 0 or ours == 0)
+    seen = [{to_ascii(sign) for sign in signs} for signs in ("▁▂▃▄▅▆▇█", OTHERS, FORECAST + OUR_FORECAST)]
+    assert not seen[0] & seen[1] | seen[0] & seen[2] | seen[1] & seen[2]
+
+
+def test_the_foot_of_a_plot_has_zero_times_and_the_zone() -> None:
+    """Labels that would overlap an earlier one give way."""
+    foot = plain(ticks([(18, "now"), (0, "12:00"), (16, "late")], 30, "UTC"))
+    assert foot.split() == ["0", "12:00", "now", "UTC"]
+    assert len(foot) == 30 + AXIS
 
 
 # -- ASCII ---------------------------------------------------------------------------------------

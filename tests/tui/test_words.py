@@ -180,8 +180,9 @@ def test_an_unfinished_row_stays_in_its_width() -> None:
 
 def test_a_label_that_does_not_fit_is_left_out() -> None:
     """Half a time is another time."""
-    assert plain(ticks(["12:00", "18:00"], 13, "UTC")).split() == ["UTC", "12:00", "18:00"]
-    assert plain(ticks(["12:00", "18:00"], 9, "UTC")).split() == ["UTC", "12:00"]
+    labels = [(0, "12:00"), (7, "18:00")]
+    assert plain(ticks(labels, 17, "UTC")).split() == ["0", "12:00", "18:00", "UTC"]
+    assert plain(ticks(labels, 12, "UTC")).split() == ["0", "12:00", "UTC"]
 
 
 # -- states and times ------------------------------------------------------------------------------

@@ -67,7 +67,15 @@ from rtsd.control.protocol.problems import (
     Problem,
     Retried,
 )
-from rtsd.control.protocol.quota import HourlyCalls, Limit, Quota, QuotaHistory, UsageSample
+from rtsd.control.protocol.quota import (
+    HourlyCalls,
+    HourlyUse,
+    IdleDay,
+    Limit,
+    Quota,
+    QuotaHistory,
+    UsageSample,
+)
 from rtsd.control.protocol.records import (
     FieldChange,
     History,
@@ -131,6 +139,8 @@ __all__ = [
     "Gateway",
     "History",
     "HourlyCalls",
+    "HourlyUse",
+    "IdleDay",
     "Inbox",
     "Lagged",
     "Limit",

@@ -15,6 +15,8 @@ class Limit(msgspec.Struct, kw_only=True):
     used_by_others: int = 0
     exhausted_at: str | None = None
     """When it will run out at the present rate."""
+    stops_at: int | None = None
+    """The use, by everybody, at which rtsd stops: the rest is the reserve. None if it does not use it."""
 
 
 class Quota(msgspec.Struct, kw_only=True):
@@ -42,8 +44,28 @@ class UsageSample(msgspec.Struct, kw_only=True):
     used_by_us: int
 
 
+class HourlyUse(msgspec.Struct, kw_only=True):
+    """What rtsd used of a limit in the hour that begins at `at`."""
+
+    at: str
+    name: str
+    used: int
+
+
+class IdleDay(msgspec.Struct, kw_only=True):
+    """API calls on a day without changes: in real-time mode, under Interval Sync, without the package."""
+
+    real_time: int
+    interval: int
+    awaiting_package: int
+
+
 class QuotaHistory(msgspec.Struct, kw_only=True):
     """`GET /v1/quota/history`: the last 7 days, oldest first."""
 
     hours: list[HourlyCalls] = msgspec.field(default_factory=list)
     usage: list[UsageSample] = msgspec.field(default_factory=list)
+    ours: list[HourlyUse] = msgspec.field(default_factory=list)
+    """The use of every limit by rtsd, hour by hour, as the ledger has it."""
+    idle_day: IdleDay | None = None
+    """An estimate, as `rtsd check` makes it."""

@@ -84,6 +84,8 @@ class Stream(msgspec.Struct, kw_only=True):
     """Those delivered to rtsd."""
     deliveries_max: int | None = None
     """The org's allocation for 24 hours."""
+    deliveries_stop_at: int | None = None
+    """The deliveries to all at which rtsd unsubscribes, to leave the rest to others."""
     error: str | None = None
     """How the last subscription ended, until the next one has a response."""
 

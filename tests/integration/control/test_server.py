@@ -332,6 +332,12 @@ async def test_errors_and_quota_history(socket: Socket) -> None:
     assert [(error["error"], error["count"]) for error in found["errors"]] == [("MalformedPush", 1)]
     _, found = await socket.ask("GET", "/v1/quota/history")
     assert {hour["purpose"] for hour in found["hours"]} >= {"audit", "describe"}
+    ours = [hour["used"] for hour in found["ours"] if hour["name"] == "DailyApiRequests"]
+    assert sum(ours) == sum(hour["calls"] for hour in found["hours"])
+    # Four objects: each is described every hour, and asked for its fingerprint every six.
+    objects = len((await socket.ask("GET", "/v1/status"))[1]["objects"])
+    assert found["idle_day"]["real_time"] >= objects * (24 + 4)
+    assert found["idle_day"]["interval"] > found["idle_day"]["real_time"]
 
 
 async def test_a_second_instance_leaves_the_first_ones_socket(start: Start) -> None:

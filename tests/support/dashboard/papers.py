@@ -242,14 +242,16 @@ def conditions(name: str, fields: list[str]) -> dict[str, Any]:
 
 
 def quota_history() -> dict[str, Any]:
-    """A week of it: a busy day, a quiet weekend, an audit at night."""
+    """A week of it: days of the use that the status has, an audit in each, and others who come and go."""
     hours = [
         {"at": ago(3600 * back), "purpose": purpose, "calls": calls}
         for back in range(168, 0, -1)
         for purpose, calls in (
-            ("audit", 140 if back % 24 == 9 else 0),
-            ("interval", 24 if back % 24 < 8 else 2),
-            ("describe", 1),
+            ("audit", 184 if back % 24 == 9 else 0),
+            ("interval", 4),
+            ("repair", 21 if back % 24 == 9 else 0),
+            ("describe", 4 + (9 if back % 24 == 9 else 0)),
+            ("package", 1 if back % 4 == 0 else 0),
         )
         if calls
     ]
@@ -258,12 +260,14 @@ def quota_history() -> dict[str, Any]:
             "at": ago(3600 * back),
             "name": "DailyApiRequests",
             "max": 100_000,
-            "used": 30_000 + 9_000 * ((back * 7) % 11) // 3 + (168 - back) * 40,
-            "used_by_us": 300 + back,
+            "used": 32_620 + 9_000 * ((back * 7) % 11) // 3 + (168 - back) * 40,
+            "used_by_us": 412,
         }
         for back in range(168, 0, -1)
     ]
-    return {"hours": hours, "usage": usage}
+    ours = [{"at": hour["at"], "name": "DailyApiRequests", "used": hour["calls"]} for hour in hours]
+    idle = {"real_time": 260, "interval": 4_032, "awaiting_package": 4_032}
+    return {"hours": hours, "usage": usage, "ours": ours, "idle_day": idle}
 
 
 def papers() -> dict[str, Any]:

@@ -80,6 +80,7 @@ def live() -> Status:
                     remaining=38_600,
                     used_by_us=412,
                     used_by_others=60_988,
+                    stops_at=80_000,
                 ),
                 Limit(
                     name="DailyBulkApiBatches",
@@ -88,7 +89,7 @@ def live() -> Status:
                     used_by_us=67,
                     used_by_others=1_823,
                 ),
-                Limit(name="DailyBulkV2QueryJobs", max=10_000, remaining=9_991, used_by_us=9),
+                Limit(name="DailyBulkV2QueryJobs", max=10_000, remaining=9_991, used_by_us=9, stops_at=8_000),
                 Limit(
                     name="DailyAsyncApexExecutions",
                     max=250_000,
@@ -233,6 +234,7 @@ def _streamed(channel: str, topic: str) -> Status:
         deliveries_24h=12_410,
         deliveries_ours_24h=12_400,
         deliveries_max=25_000,
+        deliveries_stop_at=20_000,
     )
     status.quota.limits.append(
         Limit(
@@ -242,6 +244,7 @@ def _streamed(channel: str, topic: str) -> Status:
             used_by_us=12_400,
             used_by_others=10,
             exhausted_at=ago(-30_000),
+            stops_at=20_000,
         )
     )
     return status
