@@ -14,7 +14,8 @@ from rtsd.control.protocol import Event, Status
 from rtsd.core.channel import CDC
 from rtstui import channel
 from rtstui.clean import masked
-from rtstui.format import age, clock, day_clock, span
+from rtstui.format import age, clock, day_clock, percent, span
+from rtstui.limits import limit_name, limit_role, used_share
 from rtstui.state import Phase, State
 
 
@@ -141,10 +142,16 @@ def notice(state: State) -> tuple[str, str] | None:
         return _storage_notice(status, now), "error"
     if status.org.reachable is False and status.mode != "unreachable":
         return f"✖ Salesforce does not answer rtsd: {status.org.error or 'no reason given'}.", "error"
+    return _quota_notice(status, now) or _push_notice(status, now)
+
+
+def _push_notice(status: Status, now: datetime) -> tuple[str, str] | None:
+    """Return why changes do not come by push."""
+    text = ""
     if status.mode in ("interval", "real_time"):
         text = _relay_notice(status) or channel.notice(status, now)
-        if text:
-            return text, "warn"
+    if text:
+        return text, "warn"
     text = _mode_notice(status, now)
     return (text, mode_sign(status.mode).role) if text else None
 
@@ -160,6 +167,22 @@ def _storage_notice(status: Status, now: datetime) -> str:
         f"✖ The database has been away since {day_clock(store.away_since, now)}: pushes are refused, and"
         f" nothing is proven. {figures} {store.error}"
     )
+
+
+def _quota_notice(status: Status, now: datetime) -> tuple[str, str] | None:
+    """Return what a limit that is nearly used up keeps rtsd from doing."""
+    waiting = [item.name for item in status.objects if item.state == "deferred"]
+    used_up = [limit for limit in status.quota.limits if limit_role(limit) == "error"]
+    if not waiting and not used_up:
+        return None
+    said = ""
+    if used_up:
+        worst = max(used_up, key=used_share)
+        out = f", out {day_clock(worst.exhausted_at, now)}" if worst.exhausted_at else ""
+        said = f" {limit_name(worst)} {percent(used_share(worst))} used{out}."
+    wait = f" {', '.join(waiting[:2])} {'wait' if len(waiting) > 1 else 'waits'} until there is room again."
+    glyph, role = ("✖", "error") if used_up else ("▲", "warn")
+    return f"{glyph}{said}{wait if waiting else ''} Pushes go on: they cost no call.", role
 
 
 def _link_notice(state: State, now: datetime) -> str:

@@ -212,10 +212,12 @@ class OperatorApp(App[int]):
                 return next((item for item in status.objects if item.name == table.cursor), None)
         return None
 
-    def action_audit(self, full: bool = False) -> None:  # noqa: FBT001, FBT002 (an action's parameter)
-        """Audit the chosen object."""
-        if (item := self.chosen_object()) is not None:
-            self._act(actions.audit(self, item.name, full=full))
+    def action_audit(self, full: bool = False, name: str = "") -> None:  # noqa: FBT001, FBT002 (an action's)
+        """Audit an object, else the chosen one."""
+        if not name and (item := self.chosen_object()) is not None:
+            name = item.name
+        if name:
+            self._act(actions.audit(self, name, full=full))
         else:
             self.say(NO_OBJECT)
 

@@ -1,16 +1,18 @@
-"""The three verdicts of the first screen: is it right, is it fresh, what did it cost."""
+"""The three answers of the first screen: is it right, is it fresh, what did it cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from rtsd.control.protocol import Object, Status
+from rtsd.control.protocol import Drift, Object, Status
 from rtsd.core.channel import channel_name
 from rtsd.core.plural import plural
+from rtsd.core.quota import API_REQUESTS
 from rtstui import channel
-from rtstui.format import UNKNOWN, age, count, millis, percent, short
-from rtstui.limits import limit_role, used_share
+from rtstui.format import UNKNOWN, age, count, day_clock, millis, percent, short, span
+from rtstui.limits import limit_name, limit_role, used_share
 from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
 
@@ -18,12 +20,24 @@ GLYPHS = {"ok": "✔", "busy": "◐", "warn": "▲", "error": "✖", "off": "○
 
 
 class Verdict(NamedTuple):
-    """A verdict: its role, in a few words, with its numbers, and in as few words as can be."""
+    """An answer: its role, its facts, what to press about it, and its forms for little room."""
 
     role: str
+    facts: tuple[str, ...]
+    """The most important first; the last ones are left out where there is no room."""
     brief: str
-    full: str
     tiny: str
+    key: str = ""
+    """A key and what it does about it, such as `A repairs`; empty if there is nothing to do."""
+
+
+class Finding(NamedTuple):
+    """One fact that bears on an answer."""
+
+    role: str
+    fact: str
+    brief: str = ""
+    key: str = ""
 
 
 WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
@@ -32,97 +46,244 @@ WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
 DIFFERS = Sign("▲", "differs", "warn")
 """An object whose rows a check found wrong, and that are not repaired: `live` is no longer true."""
 
+MANY_WAITING = 1_000
+"""Pushes in the inbox from which the mirror is behind; fewer are applied before anybody could read it."""
+
 
 def right(status: Status, now: datetime) -> Verdict:
     """Judge whether the mirror equals the org, as far as it was proven."""
     objects = status.objects
     if not status.store.reachable:
-        return Verdict("error", "not known", "not known: the database is away", "not known")
+        return Verdict("error", ("not known: the database is away",), "not known", "not known")
     if not objects:
-        return Verdict("off", "no objects", "no objects chosen in the configuration", "none")
-    proven = sum(is_proven(item) for item in objects)
+        return Verdict("off", ("no objects are chosen in the configuration",), "no objects", "none")
+    proven, found = sum(is_proven(item) for item in objects), list(_findings(status, now))
     said = f"{proven}/{len(objects)} proven"
-    role, few, many = _rightness(status, now)
-    return Verdict(role, said + few, f"{proven} of {plural(len(objects), 'object')} proven{many}", said)
+    return Verdict(
+        found[0].role,
+        (f"{proven} of {len(objects)} proven", *(finding.fact for finding in found)),
+        said + found[0].brief,
+        said,
+        found[0].key,
+    )
 
 
-def _rightness(status: Status, now: datetime) -> tuple[str, str, str]:
-    """Return the role of the worst fact, and what there is to add in a few words, and in more."""
-    objects = status.objects
-    broken = [item.name for item in objects if item.state == "error"]
-    if broken:
-        return "error", ", error", f"; error: {', '.join(broken)}"
-    if differing := sum(drift_of(item) for item in objects):
-        return "warn", f", {short(differing)} differ", f"; {plural(differing, 'record', 'differ')}"
-    if status.dead_letters:
-        return (
-            "warn",
-            f", {short(status.dead_letters)} dead",
-            f"; {plural(status.dead_letters, 'dead letter')}",
-        )
+def _findings(status: Status, now: datetime) -> Iterator[Finding]:
+    """Yield what speaks against the mirror, the worst first; if nothing does, the last check."""
+    objects, is_well = status.objects, True
+    for finding in (
+        _broken([item for item in objects if item.state == "error"]),
+        _differing([item for item in objects if drift_of(item)], now),
+        _dead(status.dead_letters),
+        _unproven([item for item in objects if item.state not in {"live", "error"}]),
+    ):
+        if finding is not None:
+            is_well = False
+            yield finding
+    if is_well:
+        yield _checked(objects, now)
+
+
+def _broken(broken: Sequence[Object]) -> Finding | None:
+    if not broken:
+        return None
+    return Finding("error", f"{broken[0].name}: {broken[0].error}{_others(broken)}", ", error", "3 shows")
+
+
+def worst_object(status: Status) -> Object | None:
+    """Return the object that an audit would help most; None if none needs it."""
+    wrong = [item for item in status.objects if drift_of(item) or item.state == "incomplete"]
+    return max(wrong, key=drift_of, default=None)
+
+
+def _differing(differing: Sequence[Object], now: datetime) -> Finding | None:
+    if not differing:
+        return None
+    worst = max(differing, key=drift_of)
+    when = age(worst.drift.checked_at, now) if worst.drift else UNKNOWN
+    brief = f", {short(sum(drift_of(item) for item in differing))} differ"
+    fact = f"{worst.name}: {_kinds(worst)}, {when} ago{_others(differing)}"
+    return Finding("warn", fact, brief, "A repairs")
+
+
+def _kinds(item: Object) -> str:
+    """Return how many of an object's records differ, and how if all differ in one way."""
+    drift = item.drift or Drift()
+    kinds = {"missing": drift.missing, "stale": drift.stale, "orphaned": drift.orphaned}
+    found = [f"{count(number)} {kind}" for kind, number in kinds.items() if number]
+    return found[0] if len(found) == 1 else f"{count(drift_of(item))} differ"
+
+
+def _dead(letters: int) -> Finding | None:
+    if not letters:
+        return None
+    fact = f"{plural(letters, 'dead letter')}: changes not applied"
+    return Finding("warn", fact, f", {short(letters)} dead", "4 lists")
+
+
+def _unproven(items: Sequence[Object]) -> Finding | None:
+    if not items:
+        return None
+    waits = {item.state for item in items} <= {"loading", "pending"}
+    role = "busy" if waits else "warn"
+    worst = next((item for item in items if in_trouble(item)), items[0])
+    fact, key = f"{worst.name}: {object_sign(worst.state).word}", "3 shows"
+    match worst.state:
+        case "loading":
+            eta = f", eta {span(worst.eta_s)}" if worst.eta_s is not None else ""
+            fact += f" {percent(worst.progress)}{eta}"
+        case "incomplete":
+            fact += f", {count(worst.rows)} here, {count(worst.expected_rows)} in the org"
+            key = "A repairs"
+        case "deferred":
+            fact, key = f"{worst.name}: deferred, {worst.error or 'the quota has no room'}", "5 shows"
+        case "paused":
+            key = "P resumes"
+    return Finding(role, fact + _others(items), "", key)
+
+
+def _others(items: Sequence[Object]) -> str:
+    return f" and {plural(len(items) - 1, 'more object')}" if len(items) > 1 else ""
+
+
+def _checked(objects: Sequence[Object], now: datetime) -> Finding:
+    """Return when the last check of every object was, and what was repaired after it."""
     checked = [item.drift.checked_at for item in objects if item.drift and item.drift.checked_at]
-    last = f", checked {age(min(checked), now)} ago" if checked else ", no check yet"
-    if not all(is_proven(item) for item in objects):
-        waits = {item.state for item in objects} <= {"live", "loading", "pending"}
-        return "busy" if waits else "warn", "", last
+    last = f"checked {age(min(checked), now)} ago" if checked else "no check yet"
     if repaired := sum(found_by_check(item) for item in objects):
-        return "ok", f", {short(repaired)} repaired", f", {plural(repaired, 'record')} repaired{last}"
-    return ("ok", ", no drift", f", no drift{last}") if checked else ("ok", "", "")
+        return Finding(
+            "ok", f"{plural(repaired, 'record')} repaired, {last}", f", {short(repaired)} repaired"
+        )
+    return Finding("ok", f"no drift, {last}" if checked else last, ", no drift" if checked else "")
 
 
 def fresh(status: Status, now: datetime) -> Verdict:
-    """Judge how long a change takes to arrive, and whether changes arrive at all."""
-    worst = max((item.freshness_ms.p95 for item in status.objects if item.freshness_ms), default=None)
-    measured = f"p95 {millis(worst)}"
+    """Judge how long a change takes to arrive, and whether changes arrive at all.
+
+    Green only while the goal of `[sync] fresh_goal` is met, or nothing changed in the org (proven).
+    """
     last = f"push {age(status.push.last_at, now)} ago" if status.push.last_at else "no push yet"
-    quiet = {"idle": "org idle (proven)", "filtered": "only unwatched fields changed"}.get(
-        status.push.quiet, ""
-    )
     if (stopped := _stopped(status, last)) is not None:
         return stopped
-    if status.inbox.pending > 1_000:
+    goal, missed, way = _goal(status), _missed(status), _arrival(status, now, last)
+    if status.inbox.pending > MANY_WAITING:
         waiting = f"{short(status.inbox.pending)} waiting"
-        long = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied; {last}"
-        return Verdict("busy", waiting, long, waiting)
+        fact = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied"
+        return Verdict("busy", _said(fact, goal.fact, way), waiting, waiting)
+    if (detour := _detour(status, now)) is not None:
+        facts = _said(way, missed, goal.fact, _quiet(status))
+        return Verdict("warn", facts, f"{detour.word}, {last}", detour.word, detour.key)
+    brief = f"{goal.brief}, {last}" if goal.brief else last
+    facts, key = _said(goal.fact, way, missed, _quiet(status)), "7 lists" if missed else ""
+    return Verdict(goal.role, facts, brief, goal.brief or last, key)
+
+
+def _said(*facts: str) -> tuple[str, ...]:
+    return tuple(filter(None, facts))
+
+
+def _slowest(status: Status) -> Object | None:
+    """Return the object whose changes take longest; None while no change was measured."""
+    measured = [item for item in status.objects if item.freshness_ms]
+    return max(measured, key=lambda item: item.freshness_ms.p95 if item.freshness_ms else 0, default=None)
+
+
+def _goal(status: Status) -> Finding:
+    """Compare the slowest object with the goal."""
+    slowest, goal = _slowest(status), status.fresh_goal_ms
+    if slowest is None or slowest.freshness_ms is None:
+        is_idle = status.push.quiet == "idle"
+        return Finding("ok" if is_idle else "off", "" if is_idle else "no change measured yet")
+    p95 = slowest.freshness_ms.p95
+    role, said = "ok", f"{millis(p95)} (p95), goal {millis(goal)}"
+    if goal is None:
+        role, said = "off", f"{millis(p95)} (p95), no goal is stated"
+    elif p95 > goal:
+        role, said = "warn", f"{millis(p95)} (p95 of {slowest.name}), over the goal of {millis(goal)}"
+    return Finding(role, said, f"p95 {millis(p95)}")
+
+
+class Detour(NamedTuple):
+    """Why Interval Sync reads what should be pushed."""
+
+    word: str
+    key: str
+
+
+DETOURS = {
+    "interval": Detour("interval", "7 lists"),
+    "awaiting_package": Detour("no package", "6 shows"),
+    "disabled": Detour("RTS disabled", "6 shows"),
+}
+
+
+def _detour(status: Status, now: datetime) -> Detour | None:
+    """Return why changes come by Interval Sync; None if they come as they should."""
     relay = status.package.relay
-    is_broken = relay is not None and relay.problem is not None
-    is_down = channel.is_down(status, now)
-    if is_broken or is_down or status.mode != "real_time":
-        word = "relay down" if is_broken else "stream down" if is_down else "interval"
-        return Verdict("warn", f"{word}, {last}", f"by Interval Sync, {measured}; {last}", word)
-    if worst is None:
-        return Verdict("ok", last, f"{last}; {quiet or 'no change measured yet'}", last)
-    by = f"{measured} by {channel_name(status.push.channel)}"
-    return Verdict("ok", f"{measured}, {last}", "; ".join(filter(None, (by, last, quiet))), measured)
+    if relay is not None and relay.problem is not None:
+        return Detour("relay down", "6 shows")
+    if channel.is_down(status, now):
+        return Detour("stream down", "6 shows")
+    if status.mode == "real_time" or (status.mode == "interval" and not status.push.channel):
+        return None
+    return DETOURS.get(status.mode, Detour(status.mode, ""))
+
+
+def _arrival(status: Status, now: datetime, last: str) -> str:
+    """Return by which way changes arrive, and since when pushes do not."""
+    if not status.push.channel:
+        return "by Interval Sync"
+    if (detour := _detour(status, now)) is None:
+        return f"{last} by {channel_name(status.push.channel)}"
+    since = f"no push since {day_clock(status.push.last_at, now)}" if status.push.last_at else last
+    return f"{since}, Interval Sync reads" if detour.word == "interval" else f"{detour.word}, {since}"
+
+
+def _missed(status: Status) -> str:
+    missed = status.push.missed_24h
+    return f"{plural(missed, 'change')} came without a push" if missed else ""
+
+
+def _quiet(status: Status) -> str:
+    known = {"idle": "org idle (proven)", "filtered": "only unwatched fields changed"}
+    return known.get(status.push.quiet, "")
 
 
 def _stopped(status: Status, last: str) -> Verdict | None:
     """Return the verdict while no change arrives at all; None while some may."""
     if not status.store.reachable:
-        return Verdict("error", "database away", f"the database is away; {last}", "away")
+        return Verdict("error", ("the database is away", last), "database away", "away")
     if status.mode == "unreachable":
-        return Verdict("error", "org unreachable", f"Salesforce does not answer; {last}", "unreachable")
+        return Verdict("error", ("Salesforce does not answer", last), "org unreachable", "unreachable")
     if status.mode == "paused":
-        return Verdict("off", f"paused, {last}", f"paused; {last}", "paused")
+        waiting = plural(status.inbox.pending, "push", "wait") if status.inbox.pending else ""
+        return Verdict("off", _said("paused", waiting, last), f"paused, {last}", "paused", ": resumes")
     return None
 
 
-def cost(status: Status) -> Verdict:
-    """Judge the use of the org's daily calls, by us and by others."""
-    limit = next((item for item in status.quota.limits if item.name == "DailyApiRequests"), None)
-    calls = sum(status.quota.calls_24h.values())
-    if limit is None:
+def cost(status: Status, now: datetime) -> Verdict:
+    """Judge the use of the org's daily limits, by us and by others: of the one in the most trouble."""
+    limits, calls = status.quota.limits, sum(status.quota.calls_24h.values())
+    if not limits:
         few = f"{short(calls)} {'call' if calls == 1 else 'calls'}"
-        many = f"{plural(calls, 'call')} in 24 h; limits not read yet"
-        return Verdict("off", few, many, few)
-    share = percent(used_share(limit))
+        return Verdict("off", (f"{plural(calls, 'call')} in 24 h", "limits not read yet"), few, few)
+    limit = min(limits, key=lambda limit: (-_SEVERITY[limit_role(limit)], limit.name != API_REQUESTS))
+    share, name = percent(used_share(limit)), ""
+    if limit.name != API_REQUESTS:
+        name = f"{limit_name(limit)} "
+    used = f"{name}{share} used: {count(limit.used_by_us)} ours, "
+    used += f"{count(limit.used_by_others)} others"
+    out = f"out {day_clock(limit.exhausted_at, now)}" if limit.exhausted_at else ""
     return Verdict(
         limit_role(limit),
-        f"{share} of {short(limit.max)}, {short(limit.used_by_us)} by us",
-        f"{count(limit.used_by_us)} of {count(limit.max)} API calls by us, "
-        f"{count(limit.used_by_others)} by others ({share} used)",
-        f"{share} used",
+        _said(used, out),
+        f"{name}{share} of {short(limit.max)}, {short(limit.used_by_us)} ours",
+        f"{name}{share} used",
+        "5 shows" if limit_role(limit) != "ok" else "",
     )
+
+
+_SEVERITY = {"ok": 0, "warn": 1, "error": 2}
 
 
 def found_by_check(item: Object) -> int:
@@ -163,7 +324,7 @@ def worst_role(state: State) -> str:
     if not state.live or state.status is None:
         return link_sign(state).role
     now = state.now()
-    verdicts = (right(state.status, now), fresh(state.status, now), cost(state.status))
+    verdicts = (right(state.status, now), fresh(state.status, now), cost(state.status, now))
     roles = {verdict.role for verdict in verdicts}
     return next((role for role in ("error", "warn", "busy") if role in roles), "ok")
 

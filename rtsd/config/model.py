@@ -193,6 +193,7 @@ class Control(Table):
 class Sync(Table):
     """The schedule of reads in milliseconds; 0 disables a periodic read."""
 
+    fresh_goal: PositiveDuration = MINUTE_MS
     silence_after: PositiveDuration = 30 * MINUTE_MS
     interval: PositiveDuration = 5 * MINUTE_MS
     lookback: Duration = 10 * MINUTE_MS

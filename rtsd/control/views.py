@@ -29,6 +29,7 @@ from rtsd.sync.org import OrgIdentity
 from rtsd.sync.package import PackageWatch
 from rtsd.sync.privacy_change import Applied
 from rtsd.sync.reachability import Reachability
+from rtsd.sync.schedule import CurrentSchedule
 
 PURPOSES = ("audit", "interval", "repair", "describe", "package")
 """Purposes of calls that are shown even if nothing was spent on them (contract section 5)."""
@@ -43,6 +44,7 @@ class Views:
     catalog: Catalog
     now: Callable[[], Millis]
     mode: ModeMachine
+    schedule: CurrentSchedule
     reachability: Reachability
     org: OrgIdentity
     push: PushActivity
@@ -77,6 +79,7 @@ class Views:
             mode=mode.mode.value,
             mode_since=to_iso(mode.since),
             mode_reason=mode.reason,
+            fresh_goal_ms=self.schedule().fresh_goal,
             package=self._package(),
             push=self._push(now, nodes),
             objects=self._objects(rows, now),

@@ -130,7 +130,12 @@ def schedule(config: Config) -> Schedule:
     """Return the schedule configured in `[sync]`."""
     sync = config.sync
     return Schedule(
-        sync.silence_after, sync.interval, sync.fingerprint_every, sync.formula_refresh, sync.initial_audit
+        silence_after=sync.silence_after,
+        interval=sync.interval,
+        fingerprint_every=sync.fingerprint_every,
+        formula_refresh=sync.formula_refresh,
+        initial_audit=sync.initial_audit,
+        fresh_goal=sync.fresh_goal,
     )
 
 

@@ -27,6 +27,7 @@ def views_of(
         base.catalog,
         base.machine.wall,
         mode=channel.mode,
+        schedule=base.schedule,
         reachability=channel.reachability,
         org=base.org,
         push=channel.push,

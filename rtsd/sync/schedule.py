@@ -19,6 +19,8 @@ class Schedule:
     """0: never."""
     initial_audit: str
     """auto: load new objects immediately; ask: wait for an operator."""
+    fresh_goal: Millis
+    """The time within which 95 of 100 changes are to be in the mirror."""
 
 
 class CurrentSchedule:

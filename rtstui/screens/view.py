@@ -14,10 +14,11 @@ from textual.widgets import Static
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.messages import FilterCleared, ViewAsked
-from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar, Verdicts
+from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 from rtstui.widgets.prompt import InputLine, RowFilterLine
 from rtstui.widgets.table import Table
+from rtstui.widgets.verdicts import Verdicts
 from rtstui.widgets.welcome import Welcome
 
 RECORD_ID = re.compile(r"\b[a-zA-Z0-9]{5}0[a-zA-Z0-9]{9}(?:[A-Z0-5]{3})?\b")
@@ -41,13 +42,13 @@ class View(Screen[None]):
         Binding("slash", "filter", "filter", id="view.filter", key_display="/"),
     ]
 
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 (declared so by Textual)
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-low"), (30, "-tall")]  # noqa: RUF012 (declared so by Textual)
 
     def compose(self) -> ComposeResult:
         """Bars above and below, the body between them."""
         yield TopBar()
         yield Tabs()
-        yield Verdicts()
+        yield Verdicts(leads=self.LEADS)
         yield Notice()
         yield Welcome(id="welcome")
         yield RowFilterLine()
@@ -57,6 +58,9 @@ class View(Screen[None]):
         yield KeyBar()
 
     body_id: ClassVar[str] = ""
+
+    LEADS: ClassVar[bool] = False
+    """True if the three answers are what the view is about."""
 
     OPENS: ClassVar[frozenset[str]] = frozenset()
     """The tables whose rows the enter key opens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -12,11 +13,16 @@ from rtstui.filter import Filter, parse
 from rtstui.messages import EventChosen, RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
 from rtstui.screens.view import Leaf, View, open_record
+from rtstui.verdict import worst_object
 from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
 from rtstui.widgets.quota import Calls, Limits, Quota
 from rtstui.widgets.stream import Pulse, Stream
 from rtstui.widgets.usage import RANGES, CallsPlot, QuotaPlot, UsedPlot
+from rtstui.widgets.verdicts import BARE
+
+BARE_WIDTH, BARE_HEIGHT = 50, 14
+"""Cells below which the overview shows the three answers alone."""
 
 
 class Overview(View):
@@ -25,9 +31,11 @@ class Overview(View):
     HELP = "Everything at a glance: the objects, the newest events, the quota and the errors."
     AUTO_FOCUS = "Stream"
     body_id = "overview"
+    LEADS = True
     OPENS = frozenset({"objects", "errors", "letters", "stream"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", id="overview.filter", key_display="/"),
+        Binding("A", "repair", "audit…", show=False, id="overview.repair"),
     ]
 
     def body(self) -> ComposeResult:
@@ -39,6 +47,17 @@ class Overview(View):
         yield ErrorLog(id="errors")
         yield DeadLetters(id="letters")
         yield Pulse(id="pulse")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the three answers and nothing else where nothing else can be read."""
+        width, height = event.size
+        self.set_class(width < BARE_WIDTH or height < BARE_HEIGHT, BARE)
+
+    async def action_repair(self) -> None:
+        """Audit the object that the first answer names."""
+        status = self.query_one(Objects).state.status
+        worst = worst_object(status) if status else None
+        await self.app.run_action(f"audit(False, {worst.name!r})" if worst else "audit")
 
     def action_filter(self) -> None:
         """Open the filter of the table in focus; that of the stream is in the event view."""

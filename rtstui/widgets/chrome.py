@@ -1,4 +1,4 @@
-"""The frame of every view: the top bar, the tabs, the verdicts, the notice and the line of keys."""
+"""The frame of every view: the top bar, the tabs, the notice and the line of keys."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from rtstui.limits import limit_role, used_share
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
-from rtstui.verdict import GLYPHS, Verdict, cost, fresh, in_trouble, right, worst_role
+from rtstui.verdict import GLYPHS, in_trouble, worst_role
 from rtstui.widgets.panel import Panel
+from rtstui.widgets.verdicts import BARE
 
 VIEWS = {
     "1": ("Overview", "Home"),
@@ -36,8 +37,6 @@ VIEWS = {
     "0": ("SQL", "SQL"),
 }
 """The views by their key: their names, and short forms for a narrow screen."""
-
-Named = tuple[tuple[str, Verdict], ...]
 
 
 class HasLinks(Protocol):
@@ -161,64 +160,14 @@ class Tabs(Panel):
                 return
 
 
-class Verdicts(Panel):
-    """Right, fresh, cost: the three verdicts at a glance."""
-
-    FRAMED = DATED = False
-
-    def wanted(self) -> int:
-        """One line."""
-        return 1
-
-    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
-        """Side by side, in the longest form that fits."""
-        status = self.state.status
-        if status is None:
-            return []
-        now = self.state.now()
-        verdicts: Named = (
-            ("right", right(status, now)),
-            ("fresh", fresh(status, now)),
-            ("cost", cost(status)),
-        )
-        if not self.state.live:
-            verdicts = tuple((name, verdict._replace(role="off")) for name, verdict in verdicts)
-        rows = (_verdicts(verdicts, forms) for forms in FORMS)
-        return [next((row for row in rows if width_of(row) <= width), _verdicts(verdicts, FORMS[-1]))]
-
-
-FORMS = (
-    ("full", "full", "full"),
-    ("brief", "brief", "brief"),
-    ("brief", "tiny", "brief"),
-    ("brief", "tiny", "tiny"),
-    ("tiny", "tiny", "tiny"),
-    ("none", "none", "none"),
-)
-"""The forms of the three verdicts, the longest first."""
-
-
-def _verdicts(verdicts: Named, forms: Sequence[str]) -> Row:
-    spans: list[Span] = []
-    for (name, verdict), form in zip(verdicts, forms, strict=True):
-        said = {"full": verdict.full, "brief": verdict.brief, "tiny": verdict.tiny}.get(form, "")
-        spans += [
-            (f" {GLYPHS[verdict.role]} ", verdict.role),
-            (f"{name} ", "bold"),
-            (said, ""),
-            ("   " if form == "full" else " ", ""),
-        ]
-    return tuple(spans[:-1])
-
-
 class Notice(Panel):
     """The one thing to know first; it takes no line when there is none."""
 
     FRAMED = DATED = False
 
     def wanted(self) -> int:
-        """At most two lines, none when all is well."""
-        said = notice(self.state)
+        """At most two lines, none when all is well, or when there is room for the three answers only."""
+        said = None if self.screen.has_class(BARE) else notice(self.state)
         width = (self.size.width or self.app.size.width) - 2
         return min(2, len(wrap(said[0], max(10, width)))) if said else 0
 

@@ -27,12 +27,20 @@ from rtstui.format import (
 )
 from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES
 from rtstui.rows import Row, Span, plain
-from rtstui.verdict import DIFFERS, drift_of, found_by_check, freshness, in_trouble, sign_of
+from rtstui.verdict import DIFFERS, drift_of, found_by_check, freshness, in_trouble, is_proven, sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 WIDE = 100
-"""Width in cells from which there is room for three percentiles of freshness and the expected rows."""
+"""Width in cells from which there is room for three percentiles of freshness and the proven rows."""
+
+NARROW = 72
+"""Width in cells below which freshness gives its room to drift."""
+
+WIDE_COLUMNS, COLUMNS, NARROW_COLUMNS = 92, 60, 42
+"""Cells that the columns beside the name need."""
+
+SHORTEST_NAME = 14
 
 ORDERS = ("trouble", "name", "rows", "last change", "configuration")
 """The orders that the key s steps through. Trouble first: where there is room for few, those are needed."""
@@ -96,7 +104,10 @@ class Objects(Table):
             return "Objects", self.part(keys) + below
         # A title begins one cell further right than the rows do.
         names = plain(self._columns(self.size.width)).rstrip().replace("  ", " ", 1)
-        return names, self.part(keys) + below
+        if self.has_lower_border:
+            return names, self.part(keys) + below
+        part = self.part(keys).replace(" to ", "-").replace(" of ", f"/{len(keys)}")
+        return names, part
 
     @property
     def _tight(self) -> bool:
@@ -109,10 +120,11 @@ class Objects(Table):
 
     def _columns(self, width: int) -> Row:
         wide = width >= WIDE
-        fresh = fit("FRESH p50/95/99", 22) if wide else right("p95", 7)
-        expected = f"{'ORG COUNTED':>11} {'AGO':>4} " if wide else ""
-        name = _name_width(width)
-        text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {expected}{'AS OF':>6}  {fresh}  DRIFT"
+        fresh = fit("FRESH p50/95/99", 22) + "  " if wide else right("p95", 7) + "  "
+        fresh = fresh if width >= NARROW else ""
+        proven = f"{'PROVEN':>11} {'AGO':>4} " if wide else ""
+        name = self._name_width(width)
+        text = f"{fit('OBJECT', name)} {'STATE':<12} {'ROWS':>11} {proven}{'AS OF':>6}  {fresh}DRIFT"
         return ((text, "head"),)
 
     def row(self, key: str, width: int) -> Row:
@@ -122,25 +134,31 @@ class Objects(Table):
             return ((key, "dim"),)
         sign = sign_of(item)
         first: list[Span] = [
-            (fit(item.name, _name_width(width)) + " ", "bold"),
+            (fit(item.name, self._name_width(width)) + " ", "bold"),
             (fit(self._state_of(item), 12) + " ", sign.role),
             (right(count(item.rows), 11) + " ", ""),
         ]
         if item.state in {"loading", "pending"} and item.progress < 1:
-            return (*first, *_progress(item, max(8, min(30, width - _name_width(width) - 50))))
+            return (*first, *_progress(item, max(8, min(30, width - self._name_width(width) - 50))))
         if item.error and item.as_of is None:  # there is nothing to measure: all room is the reason's
             return (*first, (item.error, "error"))
         wide = width >= WIDE
         if wide:
-            first.append((right(count(item.expected_rows), 11) + " ", "dim"))
-            first.append((right(age(item.counted_at, self.state.now()), 4) + " ", "dim"))
+            rows, at = (item.expected_rows, item.counted_at) if is_proven(item) else (None, None)
+            first.append((f"{count(rows):>11} {age(at, self.state.now()):>4} ", "dim"))
         first.append((right(age(item.as_of, self.state.now()), 6) + "  ", ""))
         if wide:
             first.append((fit(freshness(item), 22) + "  ", ""))
-        else:
+        elif width >= NARROW:
             fresh = millis(item.freshness_ms.p95) if item.freshness_ms else UNKNOWN
             first.append((right(fresh, 7) + "  ", ""))
         return (*first, *_drift(item, self))
+
+    def _name_width(self, width: int) -> int:
+        """Return the width of the longest name, as far as the other columns leave room."""
+        others = WIDE_COLUMNS if width >= WIDE else COLUMNS if width >= NARROW else NARROW_COLUMNS
+        longest = max((len(name) for name in self.keys()), default=0)
+        return max(SHORTEST_NAME, min(longest, width - others))
 
     def _state_of(self, item: Object) -> str:
         """Return an object's state; a live one that Interval Sync reads beside the channel says so."""
@@ -208,10 +226,6 @@ def _sorting(order: str) -> Callable[[Object], Any]:
 
 def _reversed(text: str) -> tuple[int, ...]:
     return tuple(-ord(character) for character in text) or (1,)
-
-
-def _name_width(width: int) -> int:
-    return 14 if width < WIDE else 20 if width < 130 else 28
 
 
 def _progress(item: Object, width: int) -> list[Span]:

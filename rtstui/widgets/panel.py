@@ -24,6 +24,9 @@ from rtstui.state import State
 
 T = TypeVar("T")
 
+SEPARATOR = " · "
+"""Between facts in one line."""
+
 WELL = frozenset({"ok", "busy", "accent", "track"})
 """Roles that mean that something is going well now."""
 
@@ -133,6 +136,8 @@ class Panel(Widget):
         if not self.display or not self.size:
             return
         titles = self.border()
+        if self.FRAMED and not self.has_lower_border:
+            titles = (self._joined(titles), "")
         if titles != self._titles:
             self._titles = titles
             # Content, because a plain string would be parsed as markup.
@@ -147,6 +152,16 @@ class Panel(Widget):
             self.refresh()
         elif changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    @property
+    def has_lower_border(self) -> bool:
+        """True if a text can stand below; a low screen gives the line to the rows."""
+        return bool(self.styles.border_bottom[0])
+
+    def _joined(self, titles: tuple[str, str]) -> str:
+        """Return both titles as the one of the upper border; the one that says more if there is no room."""
+        joined = SEPARATOR.join(filter(None, titles))
+        return joined if len(joined) <= self.size.width else max(titles, key=len)
 
     def _painted(self, size: Size) -> list[Row]:
         try:

@@ -205,7 +205,7 @@ class Versions(Table):
         return (
             (f"{day_clock(version.at, self.state.now(), zone=False):>11} ", "dim"),
             (sign.word.ljust(6) + " ", sign.role),
-            (fit(version.op or "", 8) + " ", "error" if version.op == "delete" else ""),
+            (fit(version.op or "", 8) + " ", "bold" if version.op == "delete" else ""),
             ("; ".join(self._changes(version))[:LONGEST], ""),
         )
 

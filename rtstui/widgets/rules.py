@@ -65,7 +65,7 @@ class RuleTable(Table):
         """The columns' names, if there are rows."""
         if not self._rules():
             return None
-        target = f"  {fit('TARGET', 26)}" if width >= WIDE else ""
+        target = "  TARGET" if width >= WIDE else ""
         numbers = f"{'FIRED':>6} {'SENT':>6} {'WAIT':>5} {'DEAD':>5} {'LAST':>5}"
         titles = f"  {fit('NAME', 20)} {fit('ON', 18)} {numbers}"
         return ((titles + target, "head"),)
@@ -86,7 +86,7 @@ class RuleTable(Table):
             (right(age(rule.last_fired_at, self.state.now()), 5), "dim"),
         ]
         if width >= WIDE:
-            spans.append((f"  {fit(f'{rule.action} {rule.target}', 26)}", "dim"))
+            spans.append((f"  {rule.action} {rule.target}", "dim"))
         return tuple(spans)
 
 

@@ -309,7 +309,7 @@ def _row(line: Line, width: int, now: datetime | None) -> Row:
     if line.type == "change":
         spans += [
             (fit(line.object or "", 18 if wide else 11) + " ", "bold"),
-            (fit(line.op or "", 8) + " ", "error" if line.op == "delete" else ""),
+            (fit(line.op or "", 8) + " ", "bold" if line.op == "delete" else ""),
             (fit(line.id or "", 18) + " ", "dim"),
             (right(millis(line.latency_ms) if line.latency_ms is not None else "", 6) + "  ", ""),
             *_outcome(line),

@@ -9,10 +9,12 @@ import msgspec
 import pytest
 from textual.widgets import Button
 
+from rtsd.control.protocol import Drift
 from rtstui import saving
 from rtstui.screens.dialogs import Confirm
 from rtstui.widgets.stream import Stream
 from tests.support.dashboard.app import notices, text, until
+from tests.support.dashboard.scenarios import ago
 from tests.support.dashboard.watching import pressed, watching
 
 
@@ -48,6 +50,19 @@ async def test_an_audit_shows_its_price_and_wants_the_name(socket: Path) -> None
         await pressed(pilot, *"tact", "enter")
         await until(lambda: daemon.requests)
         assert daemon.requests == [("POST /v1/objects/Contact/audit", {"full": False, "dry_run": False})]
+
+
+async def test_a_in_the_overview_audits_the_object_that_is_wrong(socket: Path) -> None:
+    """Wherever the cursor is: the first answer promises that A repairs this object."""
+    async with watching(socket) as (app, pilot, daemon):
+        daemon.status.objects[4].drift = Drift(checked_at=ago(43), orphaned=28)
+        daemon.send([], status=True)
+        await until(lambda: "A repairs" in text(app), pilot)
+        await pressed(pilot, "A")
+        await until(lambda: isinstance(app.screen, Confirm), pilot)
+        await pressed(pilot, *"Task", "enter")
+        await until(lambda: daemon.requests)
+        assert daemon.requests == [("POST /v1/objects/Task/audit", {"full": False, "dry_run": False})]
 
 
 async def test_escape_in_a_dialog_sends_nothing(socket: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from rtsd.control.protocol import Limit, Status
-from rtsd.core.plural import plural
 from rtstui.format import count, percent
 from rtstui.rows import plain
 from rtstui.verdict import cost, is_proven
@@ -16,7 +15,7 @@ from rtstui.widgets.chart import AXIS, plot, round_up, scale
 from rtstui.widgets.quota import split_bar
 from rtstui.widgets.usage import UsedPlot
 from tests.support.dashboard.app import answered, filled, still_app, text, until
-from tests.support.dashboard.scenarios import SCENARIOS, drifting, live, repaired
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, drifting, live, repaired
 from tests.support.dashboard.watching import pressed
 
 SIZES = [(80, 24), (200, 50)]
@@ -44,7 +43,7 @@ async def test_figures_agree_with_the_status(scenario: str, size: tuple[int, int
         found = said(screens, pattern)
         assert found <= figures, (pattern, found)
     if status.objects:
-        assert said(screens, r"(\d+)(?:/\d+| of \d+ objects?) proven"), "the verdict is nowhere"
+        assert said(screens, r"(\d+)(?:/| of )\d+ proven"), "the verdict is nowhere"
 
 
 def expected(status: Status) -> Iterator[tuple[str, set[str]]]:
@@ -52,7 +51,7 @@ def expected(status: Status) -> Iterator[tuple[str, set[str]]]:
     objects, limits = status.objects, {limit.name: limit for limit in status.quota.limits}
     proven = sum(is_proven(item) for item in objects)
     yield r"(\d+/\d+) proven", {f"{proven}/{len(objects)}"}
-    yield r"(\d+ of \d+) objects? proven", {f"{proven} of {len(objects)}"}
+    yield r"(\d+ of \d+) proven", {f"{proven} of {len(objects)}"}
     drifts = [item.drift for item in objects if item.drift and not item.drift.repaired]
     differ = sum(drift.missing + drift.stale + drift.orphaned for drift in drifts)
     yield r"(\d+)(?: records?)? differ", {str(differ)}
@@ -69,14 +68,13 @@ def expected(status: Status) -> Iterator[tuple[str, set[str]]]:
         used = limit.max - limit.remaining
         share = percent(used / limit.max)
         yield r"cost (\S+) of 100k", {share}
-        yield r"cost (\S+) used", {share}
-        yield r"\((\S+) used\)", {share}
+        yield r"cost +(\S+) used", {share}
         yield r"([\d,]+) used \(", {count(used)}
         yield r"used \((\S+)\)", {share}
         yield r"API requests +[█▓░]+ +(\S+%)", {share}
         yield r"([\d,]+) left ·", {count(limit.remaining)}
-        yield r"([\d,]+) by us", {count(limit.used_by_us)}
-        yield r"([\d,]+) by others", {count(limit.used_by_others)}
+        yield r"cost +\S+ used: ([\d,]+) ours", {count(limit.used_by_us)}
+        yield r"cost +\S+ used: [\d,]+ ours, ([\d,]+) others", {count(limit.used_by_others)}
         yield (
             r"API requests +([\d,]+ +[\d,]+)",
             {
@@ -95,7 +93,7 @@ async def test_the_object_that_differs_is_in_sight_and_not_live() -> None:
         (row,) = [line for line in text(app).splitlines() if line.startswith("│ Case")]
         assert "▲ 28, 40s ago" in row
         assert "live" not in row
-        assert "7/8 proven, 28 differ" in text(app)
+        assert "7 of 8 proven · Case: 28 differ, 40s ago" in text(app)
         assert "Objs▲1" in text(app)
 
 
@@ -104,17 +102,19 @@ async def test_what_is_repaired_is_not_in_trouble() -> None:
     app = still_app(filled(repaired()))
     async with app.run_test(size=(80, 24)):
         await until(lambda: "✔ 28 repaired, 40s" in text(app))
-        assert "8/8 proven, 28 repaired" in text(app)
+        assert "8 of 8 proven · 28 records repaired" in text(app)
         assert "▲" not in text(app)
 
 
-async def test_the_org_s_count_has_its_age() -> None:
-    """Rows of now beside a count of an hour ago are not five per cent wrong."""
+async def test_what_was_proven_has_its_age() -> None:
+    """Rows of now beside a count of an hour ago are not five per cent wrong; what differs has no proof."""
     app = still_app(filled(drifting()), view="3")
     async with app.run_test(size=(120, 35)):
-        await until(lambda: "5,139  40s" in text(app))
-        assert "ORG COUNTED  AGO" in text(app)
-        assert "5,120 here now, the org counted 5,139 40s ago" in text(app)
+        await until(lambda: "PROVEN  AGO" in text(app))
+        screen = text(app)
+        assert re.search(r"Account +● live +48,210 +48,210 +1h", screen)
+        assert re.search(r"Case +▲ differs +5,120 +— +—", screen)
+        assert "5,120 here now, the org counted 5,139 40s ago" in screen
 
 
 async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:
@@ -165,6 +165,6 @@ def test_a_part_of_nothing_is_not_drawn() -> None:
 
 def test_the_short_cost_counts_everybody() -> None:
     """97 % used is not 412 of 100k, whoever used them."""
-    found = cost(SCENARIOS["deferred"]())
-    assert (found.role, found.brief) == ("error", "97% of 100k, 412 by us")
-    assert plural(96_688, "call")[:6] in found.full
+    found = cost(SCENARIOS["deferred"](), NOW)
+    assert (found.role, found.brief) == ("error", "97% of 100k, 412 ours")
+    assert found.facts == ("97% used: 412 ours, 96,688 others", "out 13:34 UTC")

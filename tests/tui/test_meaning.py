@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsd.control.protocol import Limit, Status, Store
+from rtsd.control.protocol import Drift, Limit, Status, Store
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
 from rtstui.limits import limit_role
@@ -13,6 +13,9 @@ from rtstui.state import Phase
 from rtstui.verdict import cost, fresh, right
 from tests.support.dashboard.app import filled
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
+
+WELL = {"live", "healthy", "captured", "drifting", "repaired"}
+"""Scenarios in which nothing stands in the way of a change."""
 
 
 def test_every_mode_of_the_daemon_has_a_sign() -> None:
@@ -26,7 +29,7 @@ def test_every_mode_of_the_daemon_has_a_sign() -> None:
 def test_a_notice_fits_two_lines_of_the_smallest_screen(scenario: str) -> None:
     """The one thing to know first is never cut in half."""
     said = notice(filled(SCENARIOS[scenario]()))
-    if scenario in {"live", "healthy", "captured", "drifting", "repaired"}:
+    if scenario in WELL:
         assert said is None
     else:
         assert said is not None
@@ -95,7 +98,7 @@ def test_right_is_green_only_when_everything_is_proven() -> None:
         assert right(SCENARIOS[scenario](), NOW).role == role, scenario
 
 
-def test_fresh_is_green_only_in_real_time() -> None:
+def test_fresh_is_green_only_under_its_goal() -> None:
     """Interval Sync is right but not fresh, and an unreachable org is neither."""
     roles = {name: fresh(SCENARIOS[name](), NOW).role for name in SCENARIOS}
     assert roles == {
@@ -113,6 +116,86 @@ def test_fresh_is_green_only_in_real_time() -> None:
         "drifting": "ok",
         "repaired": "ok",
     }
+
+
+@pytest.mark.parametrize(
+    ("goal", "role", "fact"),
+    [
+        (640, "ok", "640ms (p95), goal 640ms"),
+        (639, "warn", "640ms (p95 of Account), over the goal of 639ms"),
+        (None, "off", "640ms (p95), no goal is stated"),
+    ],
+)
+def test_the_goal_is_stated_beside_what_was_measured(goal: int | None, role: str, fact: str) -> None:
+    """A figure is good or bad only by a goal that everybody can read."""
+    status = healthy()
+    status.fresh_goal_ms = goal
+    found = fresh(status, NOW)
+    assert (found.role, found.facts[0]) == (role, fact)
+
+
+def test_what_was_not_measured_is_not_green() -> None:
+    """Before the first change nothing is known, unless the org was proven to be idle."""
+    status = healthy()
+    for item in status.objects:
+        item.freshness_ms = None
+    assert (fresh(status, NOW).role, fresh(status, NOW).facts[0]) == ("off", "no change measured yet")
+    status.push.quiet = "idle"
+    assert fresh(status, NOW).role == "ok"
+
+
+def test_without_a_push_channel_interval_sync_is_no_detour() -> None:
+    """An operator who opens no port has chosen it: only the goal counts."""
+    status = healthy()
+    status.mode, status.push.channel = "interval", ""
+    assert (fresh(status, NOW).role, fresh(status, NOW).facts[1]) == ("ok", "by Interval Sync")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "facts", "key"),
+    [
+        ("drifting", ("7 of 8 proven", "Case: 28 differ, 40s ago"), "A repairs"),
+        ("live", ("6 of 6 proven", "3 dead letters: changes not applied"), "4 lists"),
+        ("loading", ("1 of 4 proven", "Contact: loading 62%, eta 29s and 2 more objects"), "3 shows"),
+        ("repaired", ("8 of 8 proven", "28 records repaired, checked 1h ago"), ""),
+    ],
+)
+def test_the_first_answer_names_the_culprit_and_the_key(
+    scenario: str, facts: tuple[str, ...], key: str
+) -> None:
+    """Who is wrong, by how much, since when, and what to press."""
+    found = right(SCENARIOS[scenario](), NOW)
+    assert (found.facts, found.key) == (facts, key)
+
+
+def test_everything_that_is_wrong_is_said_the_worst_first() -> None:
+    """A broken object does not hide the rows of another that differ."""
+    status = SCENARIOS["silent"]()
+    status.objects[1].state, status.objects[1].error = "error", "INVALID_TYPE"
+    found = right(status, NOW)
+    assert found.role == "error"
+    assert found.facts[1:] == (
+        "Contact: INVALID_TYPE",
+        "Task: 12 differ, 5m ago",
+        "3 dead letters: changes not applied",
+    )
+
+
+def test_a_drift_of_one_kind_is_named() -> None:
+    """Orphaned rows are another matter than missing ones."""
+    status = SCENARIOS["drifting"]()
+    status.objects[7].drift = Drift(checked_at=ago(43), orphaned=28)
+    assert right(status, NOW).facts[1] == "Case: 28 orphaned, 43s ago"
+
+
+def test_quota_and_deferral_come_before_silence() -> None:
+    """Interval Sync reads while pushes are silent; without calls nothing does."""
+    status = SCENARIOS["deferred"]()
+    said, role = notice(filled(status)) or ("", "")
+    assert said.startswith("✖ API requests 97% used, out 13:34 UTC. Opportunity waits until there is room")
+    assert role == "error"
+    status.quota.limits[0].remaining = 50_000
+    assert (notice(filled(status)) or ("",))[0].startswith("▲ Opportunity waits")
 
 
 @pytest.mark.parametrize(
@@ -135,4 +218,13 @@ def test_a_limit_warns_at_70_percent_or_when_it_will_run_out(
 
 def test_cost_counts_ours_and_theirs_apart() -> None:
     """A full org is not blamed on us, nor hidden."""
-    assert cost(live()).full == "412 of 100,000 API calls by us, 60,988 by others (61% used)"
+    assert cost(live(), NOW).facts == ("61% used: 412 ours, 60,988 others",)
+
+
+def test_cost_names_the_limit_in_the_most_trouble() -> None:
+    """97 % of the deliveries used is not hidden behind calls that last."""
+    status = live()
+    status.quota.limits[1].remaining = 300
+    found = cost(status, NOW)
+    assert found.facts[0] == "Bulk batches 98% used: 67 ours, 1,823 others"
+    assert (found.role, found.key) == ("error", "5 shows")

@@ -262,6 +262,8 @@ class Status(msgspec.Struct, kw_only=True):
     mode: str = "awaiting_package"
     mode_since: str | None = None
     mode_reason: str = ""
+    fresh_goal_ms: int | None = None
+    """The time within which 95 of 100 changes are to be in the mirror; None while no goal is known."""
     package: Package = msgspec.field(default_factory=Package)
     push: Push = msgspec.field(default_factory=Push)
     objects: list[Object] = msgspec.field(default_factory=list)

@@ -75,6 +75,7 @@ def test_the_defaults_of_the_contract(load: Load) -> None:
     assert loaded.store.path == Path("/var/lib/rtsd/mirror.db")
     assert loaded.control.socket == Path("/run/rtsd/rtsd.sock")
     assert loaded.sync.model_dump() == {
+        "fresh_goal": 60_000,
         "silence_after": 1_800_000,
         "interval": 300_000,
         "lookback": 600_000,

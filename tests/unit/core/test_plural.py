@@ -24,7 +24,6 @@ ALLOWED = {
     "rtsd/salesforce/client.py:  records change faster than they can be read in ",  # an object's name
     "rtsd/cli/conditions.py:  changes",  # a verb after fields
     "rtsd/core/condition_fields.py:  changes with every save, so every update would be pushed",  # a field's
-    "rtstui/verdict.py:  API calls by us, ",  # a daily limit, in thousands
 }
 """What follows a value that is no number, or never 1."""
 

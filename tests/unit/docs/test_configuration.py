@@ -21,7 +21,8 @@ SHORT = {"objects": "", "daily": "daily."} | {
     name: f"{name}." for name in ("rules", "alerts", "streams", "views")
 }
 DURATIONS = {
-    *("silence_after", "interval", "lookback", "fingerprint_every", "describe_every", "formula_refresh"),
+    *("fresh_goal", "silence_after", "interval", "lookback"),
+    *("fingerprint_every", "describe_every", "formula_refresh"),
     *("journal_keep", "webhook.timeout", "command.timeout"),
 }
 

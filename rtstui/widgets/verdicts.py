@@ -1,0 +1,114 @@
+"""The three answers at the top of every view: right, fresh, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtsd.control.protocol import Status
+from rtstui.format import clock, wrap
+from rtstui.meaning import link_sign
+from rtstui.rows import Row, Span, cut, spread, width_of
+from rtstui.verdict import GLYPHS, Verdict, cost, fresh, right
+from rtstui.widgets.panel import SEPARATOR, Panel
+
+BARE = "-bare"
+"""The class of a screen that has room for the three answers, and nothing else."""
+
+INDENT = 10
+"""Cells before an answer's first fact: its sign and its name."""
+
+Named = tuple[tuple[str, Verdict], ...]
+
+
+class Verdicts(Panel):
+    """Right, fresh, cost: the three answers at a glance, a line for each where there is room."""
+
+    FRAMED = DATED = False
+
+    def __init__(self, *, leads: bool) -> None:
+        super().__init__()
+        self._leads = leads
+        """True in the view that they lead: there they have their lines on a low screen too."""
+
+    def wanted(self) -> int:
+        """A line for each; one for all in the other views of a low screen."""
+        if self.screen.has_class(BARE):
+            return self.app.size.height
+        return 3 if self._leads or self.screen.has_class("-tall") else 1
+
+    def paint(self, width: int, height: int) -> list[Row]:
+        """In the form that fits the room."""
+        status = self.state.status
+        if status is None:
+            return []
+        named = self._named(status)
+        if height == 1:
+            return [_line(named, width)]
+        if self.screen.has_class(BARE):
+            return [row for name, verdict in named for row in _wrapped(name, verdict, width, height // 3)]
+        return [_row(name, verdict, width) for name, verdict in named]
+
+    def _named(self, status: Status) -> Named:
+        """Return the answers by their names; those of a daemon that is away are dated, and not well."""
+        now, state = self.state.now(), self.state
+        named = (("right", right(status, now)), ("fresh", fresh(status, now)), ("cost", cost(status, now)))
+        if state.live:
+            return named
+        since = f" as of {clock(state.status_at.isoformat())}" if state.status_at else ""
+        lost = f"{link_sign(state).text}{since}"
+        return tuple(
+            (name, verdict._replace(role="off", key="", facts=(lost, *verdict.facts)))
+            for name, verdict in named
+        )
+
+
+def _row(name: str, verdict: Verdict, width: int) -> Row:
+    """Return an answer in one line, with its key at the end."""
+    key = _key(verdict.key)
+    said = (*_head(name, verdict), (SEPARATOR.join(verdict.facts), ""))
+    return spread(cut(said, width - width_of(key) - 2), key, width)
+
+
+def _head(name: str, verdict: Verdict) -> Row:
+    return ((f" {GLYPHS[verdict.role]} ", verdict.role), (f"{name:<{INDENT - 3}}", "bold"))
+
+
+def _key(text: str) -> Row:
+    """Return a hint on a key, such as `A repairs`, with the key in bold."""
+    key, _, action = text.partition(" ")
+    return ((key, "bold"), (f" {action} ", "")) if key else ()
+
+
+def _wrapped(name: str, verdict: Verdict, width: int, height: int) -> list[Row]:
+    """Return an answer in `height` lines, broken between words."""
+    first, rest = verdict.facts[:2], verdict.facts[2:]
+    lines = wrap(SEPARATOR.join(filter(None, (*first, verdict.key, *rest))), width - INDENT)
+    shown = [*lines[:height], *[""] * (height - len(lines))]
+    if len(lines) > height:
+        shown[-1] = f"{shown[-1]} …"
+    rows = [cut((*_head(name, verdict), (shown[0], "")), width)]
+    return rows + [cut(((" " * INDENT, ""), (line, "")), width) for line in shown[1:]]
+
+
+FORMS = (
+    ("brief", "brief", "brief"),
+    ("brief", "tiny", "brief"),
+    ("brief", "tiny", "tiny"),
+    ("tiny", "tiny", "tiny"),
+    ("none", "none", "none"),
+)
+"""The forms of the three answers in one line, the longest first."""
+
+
+def _line(named: Named, width: int) -> Row:
+    """Return all answers in one line, in the longest form that fits."""
+    rows = [_together(named, forms) for forms in FORMS]
+    return next((row for row in rows if width_of(row) <= width), rows[-1])
+
+
+def _together(named: Named, forms: Sequence[str]) -> Row:
+    spans: list[Span] = []
+    for (name, verdict), form in zip(named, forms, strict=True):
+        said = {"brief": verdict.brief, "tiny": verdict.tiny}.get(form, "")
+        spans += [(f" {GLYPHS[verdict.role]} ", verdict.role), (f"{name} ", "bold"), (said, ""), (" ", "")]
+    return tuple(spans[:-1])
