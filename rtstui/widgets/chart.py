@@ -145,7 +145,7 @@ def _stack(column: Column, height: int, top: float, role: str) -> list[Cell]:
         begin = sum(glyph != " " for glyph, _ in cells)
         end = max(round(total * height / top), 1)
         # A part above 0 has a cell, unless ours fill the plot.
-        for row in range(begin, min(height, max(end, begin + 1 if column.ours < column.others else end))):
+        for row in range(begin, min(height, max(end, begin + 1 if column.ours <= column.others else end))):
             cells[row] = (OTHERS, "off")
     return cells
 
