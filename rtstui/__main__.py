@@ -53,7 +53,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )
-@click.option("--demo", is_flag=True, hidden=True, help="`rtsd demo` started it, and ends its rtsd with it.")
+@click.option("--story", metavar="FILE", hidden=True, help="`rtsd demo` tells in it what happens.")
 @click.option("--size", callback=_size, default="120x35", metavar="WxH", help="The picture's size, in cells.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
 @click.pass_context
@@ -69,7 +69,7 @@ def main(
     read_only: bool,
     ascii_only: bool,
     no_mouse: bool,
-    demo: bool,
+    story: str | None,
 ) -> None:
     """Watch a running rtsd: live events, objects, quota, errors. `?` inside shows the keys."""
     if context.invoked_subcommand is not None:
@@ -86,7 +86,7 @@ def main(
         ascii_only=ascii_only,
         no_mouse=no_mouse,
         picture=screenshot is not None,
-        demo=demo,
+        story=story,
     )
     app, mouse = _app(options)
     if screenshot is not None:
@@ -152,8 +152,8 @@ class Options:
     no_mouse: bool
     picture: bool
     """True for a picture in place of a terminal."""
-    demo: bool
-    """True if the demo runs rtsd, and ends it with the dashboard."""
+    story: str | None
+    """The file in which the demo, which ends rtsd with the dashboard, tells what happens."""
 
 
 def _is_terminal() -> bool:
@@ -184,6 +184,7 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
     from rtstui.bindings import bindings  # noqa: PLC0415
     from rtstui.daemon_link import DaemonLink  # noqa: PLC0415
     from rtstui.state import State  # noqa: PLC0415
+    from rtstui.story import Story  # noqa: PLC0415
 
     own = settings.load(settings.path(), {name: binding.key for name, binding in bindings()})
     paths = [socket_path(name) for name in options.sockets] or [socket_path()]
@@ -196,7 +197,8 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
         ascii_only=options.ascii_only or own.ascii or _is_ascii_terminal(options),
         fps=options.fps or own.fps,
         warnings=own.warnings,
-        farewell=DEMO_ENDS if options.demo else DAEMON_STAYS,
+        farewell=DEMO_ENDS if options.story else DAEMON_STAYS,
+        story=Story(Path(options.story)) if options.story else None,
     )
     app.set_keymap(own.keys)
     theme = options.theme or own.theme

@@ -33,6 +33,7 @@ from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
+from rtstui.story import Story
 from rtstui.themes import DARK, MONO, THEMES, role_colours
 from rtstui.widgets.stream import Stream
 
@@ -98,6 +99,7 @@ class RtsTui(OperatorApp):
         fps: int | None = None,
         warnings: Sequence[str] = (),
         farewell: str = "",
+        story: Story | None = None,
     ) -> None:
         self.no_colours = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if self.no_colours else None)
@@ -105,6 +107,7 @@ class RtsTui(OperatorApp):
         if ascii_only:
             self._filters.append(AsciiFilter())
         self._farewell = farewell
+        self.story = story
         # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
         self._pace = Pace(HZ // max(1, min(wanted, HZ)))

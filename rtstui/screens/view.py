@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.messages import FilterCleared, ViewAsked
-from rtstui.widgets.chrome import KeyBar, Notice, Tabs, TopBar
+from rtstui.widgets.chrome import KeyBar, Notice, StoryLine, Tabs, TopBar
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 from rtstui.widgets.prompt import InputLine, RowFilterLine
 from rtstui.widgets.table import Table
@@ -50,6 +50,7 @@ class View(Screen[None]):
         yield Tabs()
         yield Verdicts(leads=self.LEADS)
         yield Notice()
+        yield StoryLine()
         yield Welcome(id="welcome")
         yield RowFilterLine()
         yield Static(id="row-mistake", classes="mistake", markup=False)

@@ -20,6 +20,7 @@ from rtstui.limits import limit_role, used_share
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
+from rtstui.story import Story
 from rtstui.verdict import GLYPHS, in_trouble, worst_role
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.verdicts import BARE
@@ -40,7 +41,10 @@ VIEWS = {
 
 
 class HasLinks(Protocol):
-    """The part of the app that the top bar uses."""
+    """The part of the app that the frame uses."""
+
+    story: Story | None
+    """What the demo tells; None outside of it."""
 
     @property
     def links(self) -> Sequence[DaemonLink]:
@@ -57,7 +61,8 @@ class TopBar(Panel):
         state = self.state
         sign = link_sign(state)
         # The sign is of rtsd alone: it says nothing about the org, so it is not green.
-        left: list[Span] = [(" rtsd ", "bold"), (f"{sign.text} ", sign.role)]
+        left: list[Span] = [(" DEMO ", "tab")] if cast("HasLinks", self.app).story else []
+        left += [(" rtsd ", "bold"), (f"{sign.text} ", sign.role)]
         facts = _facts(state.status, live=state.live) if state.status else [(state.socket, "dim")]
         clock = ((f"{clock_of(state.now().isoformat())} ", "dim"),)
         if state.status is not None:
@@ -158,6 +163,29 @@ class Tabs(Panel):
             if event.x < end:
                 self.post_message(ViewAsked(key))
                 return
+
+
+class StoryLine(Panel):
+    """What happens now in the demo; it takes no line outside of it."""
+
+    FRAMED = DATED = False
+
+    def tick(self) -> None:
+        """Hide the line where there is no story."""
+        self.display = bool(self._told()) and not self.screen.has_class(BARE)
+        super().tick()
+
+    def wanted(self) -> int:
+        """At most two lines."""
+        return min(2, len(wrap(self._told(), max(10, self.app.size.width - 2)))) or 1
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """The sentence."""
+        return [((f" {line}", "accent"),) for line in wrap(self._told(), max(10, width - 2))]
+
+    def _told(self) -> str:
+        story = cast("HasLinks", self.app).story
+        return story.line() if story else ""
 
 
 class Notice(Panel):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support import postgres
+from tests.support.dashboard.app import until
+from tests.support.dashboard.terminal import terminal
 
 DEMO = [
     sys.executable,
@@ -100,3 +105,42 @@ def test_stopping_the_demo_leaves_nothing_behind(number: signal.Signals, tmp_pat
     assert daemon is not None
     assert not is_alive(daemon)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_demo_tells_its_story_and_proves_it(tmp_path: Path) -> None:
+    """Each step has a line in the dashboard; at its end the mirror is compared, value by value."""
+    options = ("demo", "--records", "Contact=300", "--records", "Lead=100", "--dir", str(tmp_path / "demo"))
+    async with terminal(*options, program="rtsd") as opened:
+        for told in STORY:
+            await until(lambda told=told: told in opened.output, seconds=60)
+        opened.press(b"q")
+        assert await opened.ended(seconds=120) == 0
+    text = opened.output.decode().rpartition("\x1b[?1049l")[2]
+    assert b"DEMO" in opened.output
+    lost = re.search(r"pushes lost +(\d+)\s+changes lost +(\d+)", text)
+    assert lost is not None
+    assert int(lost[1]) > 0
+    assert lost[2] == "0"
+    rows, values = re.findall(r"(?m)^all +([\d,]+) +([\d,]+)  0", text)[0]
+    assert int(values.replace(",", "")) > int(rows.replace(",", "")) > 400
+    with closing(sqlite3.connect(tmp_path / "demo" / "mirror.db")) as mirror:
+        (phone,) = mirror.execute("SELECT Phone FROM Contact WHERE Phone IS NOT NULL LIMIT 1").fetchone()
+    assert re.fullmatch("[0-9a-f]{32}", phone), "the field is not hashed"
+    assert (tmp_path / "demo" / "leads.log").read_text().count("new-lead") > 0
+    assert "silent" in (tmp_path / "demo" / "alerts.log").read_text()
+
+
+STORY = (
+    b"rtsd reads the org",
+    b"a dead letter.",
+    b"People edit the org.",
+    b"That is one push.",
+    b"A rule runs a command",
+    b"In a second terminal: rtsd status",
+    b"The org now loses every push",
+    b"Interval Sync has read what was lost",
+    b"without any Apex trigger",
+    b"rtsd now audits Contact",
+    b"The audit found and repaired",
+)
+"""What is told, in this order."""

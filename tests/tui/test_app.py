@@ -31,7 +31,7 @@ def rows_in_focus(app: RtsTui) -> list[str]:
 async def test_the_overview_answers_without_a_key(socket: Path) -> None:
     """Right, fresh, cost, the objects, the newest events, the quota, the errors."""
     async with watching(socket, size=(80, 24)) as (app, _, _daemon):
-        await until(lambda: "Opportunity" in text(app))
+        await until(lambda: all(late in text(app) for late in ("Opportunity", "UNABLE_TO")))
         screen = text(app)
     for fact in (
         "rtsd ● connected",

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
@@ -25,11 +18,10 @@ from tests.support.dashboard.app import until
 from tests.support.dashboard.fake_daemon import FakeDaemon
 from tests.support.dashboard.papers import CONTACT
 from tests.support.dashboard.scenarios import dead_letters, error_log, event, events, live
+from tests.support.dashboard.terminal import Terminal, terminal
 from tests.support.dashboard.tour import STOPS
 
 TUI = [sys.executable, "-m", "rtstui"]
-DROPPED = ("NO_COLOR", "PYTEST_", "COLUMNS", "LINES")
-"""What of the environment the program does not get: a test runner's is none of its business."""
 KEYS = {
     "question_mark": b"?",
     "colon": b":",
@@ -47,64 +39,6 @@ QUIET_S = 0.15
 """Seconds without output after which a key has had its effect: longer than between two paints."""
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l")
 """The ordinary screen, the cursor, and no bracketed paste: what a shell expects to find."""
-
-
-class Terminal:
-    """A pseudo-terminal with a program in it; `output` is every byte it wrote."""
-
-    def __init__(self, *arguments: str, size: tuple[int, int] = (120, 35), **environment: str) -> None:
-        master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
-        self.process = subprocess.Popen(
-            [*TUI, *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            env=inherited
-            | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
-            | environment,
-        )
-        os.close(slave)
-        self.master = master
-        self.output = bytearray()
-        asyncio.get_running_loop().add_reader(master, self._read)
-
-    def _read(self) -> None:
-        try:
-            self.output += os.read(self.master, 1 << 20)
-        except OSError:
-            asyncio.get_running_loop().remove_reader(self.master)
-
-    def press(self, keys: bytes) -> None:
-        """Type."""
-        os.write(self.master, keys)
-
-    async def ended(self) -> int:
-        """Wait for the end and return the exit status."""
-        await until(lambda: self.process.poll() is not None, seconds=8)
-        await asyncio.sleep(0.02)
-        return self.process.returncode
-
-    def close(self) -> None:
-        """Whatever happened, leave nothing running."""
-        asyncio.get_running_loop().remove_reader(self.master)
-        with contextlib.suppress(OSError):
-            os.close(self.master)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-
-@asynccontextmanager
-async def terminal(*arguments: str, **options: object) -> AsyncIterator[Terminal]:
-    """A terminal, closed afterwards."""
-    opened = Terminal(*arguments, **options)  # type: ignore[arg-type]
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 HOSTILE = (
@@ -314,13 +248,18 @@ async def quiet(opened: Terminal) -> None:
         await asyncio.sleep(QUIET_S)
 
 
-async def test_the_demo_s_dashboard_does_not_claim_that_rtsd_goes_on(socket: Path) -> None:
+async def test_the_demo_s_dashboard_does_not_claim_that_rtsd_goes_on(socket: Path, tmp_path: Path) -> None:
     """The demo ends its daemon with the dashboard; one that is lost is not said to run either."""
+    story = tmp_path / "story"
+    story.write_text("Watch \x1b[31mfresh.")
     async with (
         FakeDaemon(socket, live(), events(1, 400)),
-        terminal("--socket", str(socket), "--demo") as opened,
+        terminal("--socket", str(socket), "--story", str(story)) as opened,
     ):
-        await until(lambda: b"real time" in opened.output, seconds=15)
+        await until(lambda: b"real time" in opened.output and b"fresh." in opened.output, seconds=15)
+        assert b"DEMO" in opened.output
+        story.write_text("Pushes arrive again.")
+        await until(lambda: b"Pushes arrive again." in opened.output, seconds=15)
         opened.press(b"q")
         assert await opened.ended() == 0
     assert b"keeps running" not in opened.output

@@ -34,6 +34,7 @@ class Difference:
 
     name: str
     rows: int = 0
+    values: int = 0
     missing: int = 0
     orphaned: int = 0
     stale: int = 0
@@ -50,15 +51,23 @@ class Difference:
             self.examples.append(text)
 
 
-async def compare(name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path) -> Difference:
-    """Compare an object's records in the org with those in the file, in constant memory."""
+async def compare(
+    name: str, truth: AsyncIterator[dict[str, Any]], mirror: Path, hashed: Container[str] = ()
+) -> Difference:
+    """Compare an object's records in the org with those in the file, in constant memory.
+
+    Fields that a privacy rule hashes are only looked for: they must be there, and unreadable.
+    """
     with closing(sqlite3.connect(f"file:{mirror}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
-        return await compare_rows(name, truth, _rows(connection, name))
+        return await compare_rows(name, truth, _rows(connection, name), hashed)
 
 
 async def compare_rows(
-    name: str, truth: AsyncIterator[dict[str, Any]], mirrored: Iterator[Stored]
+    name: str,
+    truth: AsyncIterator[dict[str, Any]],
+    mirrored: Iterator[Stored],
+    hashed: Container[str] = (),
 ) -> Difference:
     """Compare both sides, each in the order of Id."""
     result = Difference(name)
@@ -72,7 +81,7 @@ async def compare_rows(
             result.missing += 1
             result.note(f"{theirs['Id']} is missing")
             continue
-        _compare_record(result, theirs, ours)
+        _compare_record(result, theirs, ours, hashed)
         ours = next(mirrored, None)
     while ours is not None:
         _orphaned(result, ours)
@@ -97,18 +106,27 @@ def _rows(connection: sqlite3.Connection, name: str) -> Iterator[sqlite3.Row]:
     return iter(connection.execute(f'SELECT * FROM "{quoted}" ORDER BY Id'))  # noqa: S608 - quoted
 
 
-def _compare_record(result: Difference, theirs: Mapping[str, Any], ours: Stored) -> None:
+def _compare_record(
+    result: Difference, theirs: Mapping[str, Any], ours: Stored, hashed: Container[str]
+) -> None:
     columns = ours.keys()
     wrong = [
         key
         for key, value in theirs.items()
-        if key not in columns or (ours[key] != value and ours[key] != expected(value))
+        if key not in columns or not _same(value, ours[key], is_hashed=key in hashed)
     ]
+    result.values += len(theirs)
     if wrong:
         result.stale += 1
         key = wrong[0]
         held = repr(ours[key])[:60] if key in columns else "no such column"
         result.note(f"{theirs['Id']}.{key}: org {expected(theirs[key])!r:.60}, mirror {held}")
+
+
+def _same(theirs: Any, ours: Any, *, is_hashed: bool) -> bool:
+    if is_hashed:
+        return (expected(theirs) is None) == (ours is None) and (ours is None or ours != theirs)
+    return bool(ours == theirs or ours == expected(theirs))
 
 
 def _orphaned(result: Difference, ours: Stored) -> None:

@@ -58,6 +58,25 @@ interval = "2s"
 lookback = "1m"
 """
 
+HASHED_OBJECT, HASHED_FIELD = "Contact", "Phone"
+"""A field whose values the mirror of a told demo has as hashes only."""
+
+_RULE = """
+[[rules]]
+name = "new-lead"
+object = "Lead"
+on = ["create"]
+[rules.command]
+argv = ["/bin/sh", "-c", 'cat >> "$0"', {leads}]
+"""
+_ALERT = """
+[[alerts]]
+name = "pager"
+on = ["silent", "unreachable"]
+[alerts.command]
+argv = ["/bin/sh", "-c", 'cat >> "$0"', {alerts}]
+"""
+
 ENOUGH_DELIVERIES = 10_000_000
 """Event deliveries of the simulated org in 24 hours."""
 
@@ -96,6 +115,17 @@ class Environment:
     daemon: asyncio.subprocess.Process
     store: str = ""
     """The URL of the mirror's database; empty: it is in a file."""
+    told: bool = False
+    """True if the dashboard tells its story: it has rules, an alert and a hashed field."""
+
+    def hashed(self, name: str) -> frozenset[str]:
+        """Return the fields of an object that a privacy rule hashes."""
+        return frozenset({HASHED_FIELD}) if self.told and name == HASHED_OBJECT else frozenset()
+
+    @property
+    def story(self) -> Path:
+        """The file with the line that the dashboard shows."""
+        return self.directory / "story"
 
     @property
     def socket(self) -> Path:
@@ -138,6 +168,8 @@ async def start(
     silence_ms: int,
     channel: Channel = "gateway",
     store: str = "",
+    *,
+    told: bool = False,
 ) -> AsyncIterator[Environment]:
     """Start an org with `records` and a daemon that mirrors it, to which it pushes by `channel`.
 
@@ -154,6 +186,8 @@ async def start(
         if channel != "gateway":  # the demo edits more than the events of an org without the add-on
             await org.control("limits", {DELIVERIES: ENOUGH_DELIVERIES})
         token = _write_files(place, org, records, silence_ms, channel=channel, store=store)
+        if told:
+            _write_rules(place, records)
         if store:
             await _require_empty(load(place / "rtsd.toml"))
         if channel == "stream":  # before the daemon asks for the topic
@@ -161,7 +195,7 @@ async def start(
         elif channel == "cdc":  # as many as an org without the add-on may; Interval Sync reads the others
             await capture.enable(load(place / "rtsd.toml"), list(records)[:FREE_OBJECTS])
         daemon = await stack.enter_async_context(_daemon(place))
-        yield Environment(place, org, token, channel, daemon, store)
+        yield Environment(place, org, token, channel, daemon, store, told)
 
 
 async def install_package(demo: Environment, objects: list[str]) -> None:
@@ -279,6 +313,16 @@ def _write_files(
     (place / "rtsd.toml").touch(mode=0o600)  # the URL may have a password
     (place / "rtsd.toml").write_text(head + objects)
     return token
+
+
+def _write_rules(place: Path, records: Mapping[str, int]) -> None:
+    """Add a hashed field, a rule and an alert to the configuration, for the objects that there are."""
+    config = place / "rtsd.toml"
+    table = f'[[objects]]\nname = "{HASHED_OBJECT}"\n'
+    hashed = f'{table}privacy = {{ {HASHED_FIELD} = "hash" }}\n'
+    files = {name: json.dumps(str(place / f"{name}.log")) for name in ("leads", "alerts")}
+    rules = (_RULE if "Lead" in records else "") + _ALERT
+    config.write_text(config.read_text().replace(table, hashed) + rules.format_map(files))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ Follows contract section 9 alone, independent of rtsd's own conversion of values
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Container, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -17,12 +17,14 @@ from rtsd.workflows.demo.compare import Difference, compare_rows
 _AT_ONCE = 1_000
 
 
-async def compare(name: str, truth: AsyncIterator[dict[str, Any]], url: str, schema: str) -> Difference:
+async def compare(
+    name: str, truth: AsyncIterator[dict[str, Any]], url: str, schema: str, hashed: Container[str] = ()
+) -> Difference:
     """Compare an object's records in the org with those in a schema of a database."""
     with psycopg.connect(url, row_factory=dict_row) as connection, connection.cursor(name="mirror") as rows:
         rows.itersize = _AT_ONCE
         rows.execute(f'SELECT * FROM "{schema}"."{name.lower()}" ORDER BY id'.encode())  # noqa: S608 - names
-        return await compare_rows(name, truth, (StoredRow(row) for row in rows))
+        return await compare_rows(name, truth, (StoredRow(row) for row in rows), hashed)
 
 
 class StoredRow:
