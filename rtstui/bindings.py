@@ -17,6 +17,7 @@ from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
+from rtstui.screens.spell import SpellChanges
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.widgets.conditions import Fields
@@ -51,7 +52,7 @@ VIEWS: tuple[type[View], ...] = (
     RulesView,
     QueryView,
 )
-DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, InputLine)
+DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, SpellChanges, InputLine)
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:

@@ -9,6 +9,7 @@ from rtsd.control.protocol import (
     Audits,
     Conditions,
     History,
+    Missed,
     PackageDetails,
     QueryResult,
     QuotaHistory,
@@ -34,6 +35,16 @@ def quota_history() -> DocumentRequest[QuotaHistory]:
     """Calls by hour, and the use of each limit over the last days."""
     return DocumentRequest(
         "quota history", "the quota's history", lambda client: client.quota_history(), max_age_s=60
+    )
+
+
+def missed(hours: int, since: str) -> DocumentRequest[Missed]:
+    """The changes of the last hours that came by no push, by spell."""
+    return DocumentRequest(
+        f"missed {hours}",
+        "the list of missed pushes",
+        lambda client: client.missed(since),
+        max_age_s=10,
     )
 
 

@@ -12,7 +12,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.output import table
 from rtsd.control.protocol import Missed, Spell
-from rtsd.core.plural import plural
+from rtsd.core.missed import STILL, outcome, pushes
 
 _HEADERS = ("SINCE", "UNTIL", "CHANGES", "PUSHES", "OBJECTS", "WHY")
 
@@ -34,18 +34,12 @@ def missed(*, since: str | None, socket: Path | None, as_json: bool) -> None:
 def _told(found: Missed) -> Iterator[str]:
     if found.spells:
         yield table(_HEADERS, [_row(spell) for spell in found.spells])
-    if found.missed:
-        yield (
-            f"{plural(found.missed, 'change')} should have come by a push since {found.since}, and did not;"
-            " reads found them, and they are in the mirror."
-        )
-    else:
-        yield f"No push was missed since {found.since}."
+    yield outcome(found.missed, found.since)
     if found.truncated:
         yield "There were more changes: give a later moment to --since."
 
 
 def _row(spell: Spell) -> tuple[str | int | None, ...]:
     objects = ", ".join(f"{name} {count:,}" for name, count in spell.objects.items())
-    pushes = "missed" if spell.missed else "not due"
-    return (spell.since, spell.until or "still", spell.changes, pushes, objects, spell.why)
+    due = pushes(is_missed=spell.missed)
+    return (spell.since, spell.until or STILL, spell.changes, due, objects, spell.why)

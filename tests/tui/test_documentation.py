@@ -33,6 +33,7 @@ PLACES = {
     "reader": "Text viewer",
     "help": "Help",
     "orgs": "List of daemons",
+    "spell": "Changes of a spell",
     "line": "Prompts",
 }
 """What the first part of a binding's name means, in the order of the page."""

@@ -19,6 +19,7 @@ from rtsd.control.protocol import (
     Conditions,
     Event,
     History,
+    Missed,
     PackageDetails,
     QueryResult,
     QuotaHistory,
@@ -80,6 +81,10 @@ def answered(told: State) -> State:
     record = msgspec.convert(papers.HISTORY, History)
     known: list[tuple[DocumentRequest[Any], Any]] = [
         (documents.audits(), msgspec.convert(papers.AUDITS, Audits)),
+        (
+            documents.missed(24, ""),
+            msgspec.convert(papers.missed(told.status.push.missed_24h if told.status else 0), Missed),
+        ),
         (documents.quota_history(), msgspec.convert(papers.quota_history(), QuotaHistory)),
         (documents.package(), msgspec.convert(papers.PACKAGE, PackageDetails)),
         (documents.rules(), msgspec.convert(papers.RULES, Rules)),

@@ -129,6 +129,45 @@ AUDITS: dict[str, Any] = {
     ],
 }
 
+
+def missed(number: int = 0) -> dict[str, Any]:
+    """What came by no push: by design, and `number` changes that pushes should have brought."""
+    by_design = {
+        "since": ago(7_200),
+        "until": ago(3_700),
+        "why": "no sync condition watches the changed fields",
+        "missed": False,
+        "changes": 3,
+        "objects": {"Task": 3},
+        "sources": {"interval": 3},
+        "first": [_missed_change(back, "Task", "00T") for back in (3, 2, 1)],
+    }
+    down = {
+        "since": ago(12_600),
+        "until": None if number < 100 else ago(900),
+        "why": "no push for silence_after; rtsd was stopped, or restarted",
+        "missed": True,
+        "changes": number,
+        "objects": {"Contact": number},
+        "sources": {"interval": number},
+        "first": [_missed_change(back, "Contact", "003") for back in range(min(number, 100), 0, -1)],
+    }
+    spells = [down, by_design] if number else [by_design]
+    return {"since": ago(86_400), "missed": number, "spells": spells, "truncated": False}
+
+
+def _missed_change(back: int, name: str, prefix: str) -> dict[str, Any]:
+    record = CONTACT if back == 1 and name == "Contact" else f"{prefix}Dn{back:08d}AaQAI"[:18]
+    return {
+        "seq": 300 - back,
+        "made_at": ago(3_600 + 20 * back),
+        "object": name,
+        "id": record,
+        "op": "update",
+        "source": "interval",
+    }
+
+
 RESULT: dict[str, Any] = {
     "columns": ["Id", "Name", "Email", "Score", "Notes"],
     "rows": [
@@ -277,6 +316,7 @@ def papers() -> dict[str, Any]:
         f"{record}/history": HISTORY,
         f"{record}/why": WHY,
         "/v1/audits": AUDITS,
+        "/v1/missed": missed(),
         "/v1/quota/history": quota_history(),
         "POST /v1/query": RESULT,
         "/v1/package": PACKAGE,

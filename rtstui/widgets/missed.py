@@ -1,0 +1,143 @@
+"""Missed pushes: the spells without pushes, as `rtsd missed` lists them, and the changes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rtsd.control.protocol import Missed, MissedChange, Spell
+from rtsd.core.missed import STILL, outcome, pushes
+from rtstui import documents
+from rtstui.document_cache import CachedDocument
+from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, zone_of
+from rtstui.meaning import source_sign
+from rtstui.rows import Row
+from rtstui.widgets.panel import Panel
+from rtstui.widgets.table import Table
+
+RANGES = (24, 168)
+"""The spans that can be listed, in hours: a day, a week."""
+
+NARROW, WIDE = 60, 110
+"""Widths in cells from which there is room for the end of a spell, and for its objects."""
+
+
+class Spells(Table):
+    """One line per spell, the newest first: when, how many changes, whether a push was due, and why."""
+
+    hours: int = RANGES[0]
+
+    def document(self) -> CachedDocument[Missed]:
+        """The spells of the last day or week."""
+        since = self.state.now() - timedelta(hours=self.hours)
+        return self.load(documents.missed(self.hours, since.isoformat(timespec="seconds")))
+
+    def _spells(self) -> dict[str, Spell]:
+        document = self.document()
+        spells = reversed(document.value.spells) if document.value else ()
+        return {f"{spell.since} {spell.why} {sorted(spell.objects)}": spell for spell in spells}
+
+    def find(self, key: str | None) -> Spell | None:
+        """The spell of a row."""
+        return self._spells().get(key or "")
+
+    def keys(self) -> Sequence[str]:
+        """The begins and reasons of the spells."""
+        return list(self._spells())
+
+    def empty(self) -> str:
+        """There are none, or they are not loaded."""
+        document = self.document()
+        if document.value is None:
+            return documents.stand_in(document, self.state)
+        return outcome(0, day_clock(document.value.since, self.state.now()))
+
+    def titles(self) -> tuple[str, str]:
+        """The span; how many changes came without a push that was due, and what became of them."""
+        document = self.document()
+        days = "24 h" if self.hours == RANGES[0] else "7 days"
+        title = f"Missed pushes, {days}"
+        if document.value is None:
+            return title, ""
+        found = document.value
+        more = " · more than are counted" if found.truncated else ""
+        said = f"{count(found.missed)} missed · all are in the mirror" if found.missed else "none missed"
+        return self.dated(
+            title
+        ), f"{documents.as_of(document, self.state)}{self.part(self.keys())}{said}{more}"
+
+    def header(self, width: int) -> Row | None:
+        """The columns' names, of `rtsd missed`; without spells there are none."""
+        if not self.keys():
+            return None
+        until = f" {'UNTIL':>11}" if width >= NARROW else ""
+        objects = f"{fit('OBJECTS', 30)} " if width >= WIDE else ""
+        return ((f"{'SINCE':>11}{until} {'CHANGES':>8}  {'PUSHES':<8} {objects}WHY", "head"),)
+
+    def row(self, key: str, width: int) -> Row:
+        """One spell."""
+        spell = self._spells()[key]
+        mark, role = ("▲", "warn") if spell.missed else (" ", "dim")
+        until = self._when(spell.until) if spell.until else STILL
+        return (
+            (right(self._when(spell.since), 11), ""),
+            (f" {right(until, 11)}" if width >= NARROW else "", "" if spell.until else "bold"),
+            (f"{mark:>2}", role),
+            (right(count(spell.changes), 7) + "  ", "bold" if spell.missed else ""),
+            (fit(pushes(is_missed=spell.missed), 8) + " ", role),
+            (fit(_objects(spell), 30) + " " if width >= WIDE else "", ""),
+            (spell.why, ""),
+        )
+
+    def _when(self, at: str) -> str:
+        now = self.state.now()
+        return age(at, now) if self.ages else day_clock(at, now, zone=False)
+
+
+class Changes(Table):
+    """The changes of a spell, in the order in which they were made."""
+
+    def __init__(self, spell: Spell, *, id: str) -> None:  # noqa: A002 (Textual's word)
+        super().__init__(id=id)
+        self.spell = spell
+
+    def find(self, key: str) -> MissedChange:
+        """The change of a row."""
+        return next(change for change in self.spell.first if str(change.seq) == key)
+
+    def keys(self) -> Sequence[str]:
+        """The numbers of their entries in the journal."""
+        return [str(change.seq) for change in self.spell.first]
+
+    def header(self, width: int) -> Row:  # noqa: ARG002
+        """The columns' names."""
+        made = f"MADE, {zone_of(self.state.now())}"
+        return ((f"{right(made, 11)}  {fit('OBJECT', 20)} {fit('ID', 18)} {fit('OP', 8)} FOUND BY", "head"),)
+
+    def row(self, key: str, width: int) -> Row:  # noqa: ARG002
+        """One change."""
+        change = self.find(key)
+        sign = source_sign(change.source)
+        return (
+            (right(day_clock(change.made_at, self.state.now(), zone=False), 11) + "  ", "dim"),
+            (fit(change.object, 20) + " ", "bold"),
+            (fit(change.id, 18) + " ", ""),
+            (fit(change.op, 8) + " ", ""),
+            (sign.word, sign.role),
+        )
+
+
+def summary(spell: Spell, panel: Panel) -> list[str]:
+    """Return a spell in words: when it was, what its changes are and how they were found, and why it was."""
+    now = panel.state.now()
+    until = day_clock(spell.until, now) if spell.until else STILL
+    found = ", ".join(f"{count(number)} by {source_sign(by).word}" for by, number in spell.sources.items())
+    due = pushes(is_missed=spell.missed)
+    return [
+        f"{day_clock(spell.since, now)} to {until} · pushes {due} · {_objects(spell)}",
+        f"Found {found or UNKNOWN}; all are in the mirror. Why no push: {spell.why}.",
+    ]
+
+
+def _objects(spell: Spell) -> str:
+    return ", ".join(f"{name} {count(number)}" for name, number in spell.objects.items())
