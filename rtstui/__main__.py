@@ -49,7 +49,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option("--ascii", "ascii_only", is_flag=True, help="Nothing but ASCII on the screen.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal (for its own selecting).")
 @click.option("--fps", type=click.IntRange(1, 10), help="Updates a second at most; 10, over SSH 5.")
-@click.option("--view", type=click.Choice(list("1234567890")), default="1", help="The view to start with.")
+@click.option("--view", type=click.Choice(list("1234567890S")), default="1", help="The view to start with.")
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )

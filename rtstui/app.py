@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widget import AwaitMount
 
 from rtstui.ascii_filter import AsciiFilter
+from rtstui.clusters import mate_of, node_of
 from rtstui.contrast import BLACK
 from rtstui.daemon_link import DaemonLink
 from rtstui.operator_app import NO_OBJECT, OperatorApp
@@ -31,6 +32,7 @@ from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
+from rtstui.screens.service import ServiceView
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
 from rtstui.story import Story
@@ -61,6 +63,7 @@ class RtsTui(OperatorApp):
         "8": RecordView,
         "9": RulesView,
         "0": QueryView,
+        "S": ServiceView,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "view('1')", "Overview", show=False, id="app.view_1"),
@@ -73,6 +76,7 @@ class RtsTui(OperatorApp):
         Binding("8", "view('8')", "Record", show=False, id="app.view_8"),
         Binding("9", "view('9')", "Rules", show=False, id="app.view_9"),
         Binding("0", "view('0')", "SQL", show=False, id="app.view_0"),
+        Binding("S", "view('S')", "Service", show=False, id="app.view_S"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
         Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
@@ -117,6 +121,7 @@ class RtsTui(OperatorApp):
         self._view = view
         self._painted = (-1, -1)
         self._checked = -1
+        self._was_live = False
         self._warnings = warnings
         self._asked_to_quit: datetime | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,6 +178,7 @@ class RtsTui(OperatorApp):
         at, second = asyncio.get_running_loop().time(), int(self.state.now().timestamp())
         paints = self._pace.tick(max(0.0, at - self._due) if self._due else 0.0)
         self._due = at + 1 / HZ
+        self._go_on()
         now = (self.state.rev, second)
         if now == self._painted or not (paints or second != self._painted[1]):
             return
@@ -185,6 +191,18 @@ class RtsTui(OperatorApp):
             for screen in self.screen_stack:
                 if isinstance(screen, View):
                     screen.tick()
+
+    def _go_on(self) -> None:
+        """Show another daemon of the same cluster when the one that was shown is lost."""
+        lost, self._was_live = self._was_live and not self.state.live, self.state.live
+        if not lost:
+            return
+        gone = self.state
+        mate = mate_of([link.state for link in self.links], gone)
+        if mate is not None:
+            self._select(next(at for at, link in enumerate(self.links) if link.state is mate))
+            self._was_live = True
+            self.say(f"{node_of(gone)} is lost. This is {node_of(mate)}, of the same mirror.", error=True)
 
     def _has_terminal(self) -> bool:
         return self.is_headless or self.is_web or os.isatty(sys.__stderr__.fileno())  # type: ignore[union-attr]
@@ -258,6 +276,7 @@ class RtsTui(OperatorApp):
         if chosen is None or chosen == self.selected:
             return
         self.selected = chosen
+        self._was_live = self.state.live
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = (-1, -1)

@@ -17,6 +17,7 @@ from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
 from rtstui.screens.rules import RulesView
+from rtstui.screens.service import ServiceView
 from rtstui.screens.spell import SpellChanges
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
@@ -51,6 +52,7 @@ VIEWS: tuple[type[View], ...] = (
     RecordView,
     RulesView,
     QueryView,
+    ServiceView,
 )
 DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, SpellChanges, InputLine)
 

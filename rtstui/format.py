@@ -180,3 +180,12 @@ def wrap(text: str, width: int) -> list[str]:
                 lines.append(head)
                 begin += len(head)
     return [*lines, line] if line else lines
+
+
+def size(number: float) -> str:
+    """Return a number of bytes with the fitting unit, in powers of 1,024: `950 B 48 KiB 1.3 GiB`."""
+    for unit, least in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= least:
+            value = number / least
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+    return f"{number:.0f} B"

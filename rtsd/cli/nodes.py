@@ -9,7 +9,7 @@ import click
 from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.output import table
-from rtsd.control import protocol
+from rtsd.core.node import ALONE, role
 
 
 @click.command(
@@ -24,12 +24,12 @@ def nodes(*, socket: Path | None, as_json: bool) -> None:
         return
     found = ask(socket, lambda client: client.nodes())
     if not found:
-        click.echo("The mirror is in SQLite, and this process alone has it.")
+        click.echo(ALONE)
         return
     rows = [
         (
             node.name,
-            _does(node),
+            role(leader=node.leader, differs=node.differs),
             node.epoch,
             node.since,
             node.seen_at,
@@ -39,10 +39,3 @@ def nodes(*, socket: Path | None, as_json: bool) -> None:
         for node in found
     ]
     click.echo(table(("NODE", "", "EPOCH", "SINCE", "SEEN AT", "REFUSED 24 H", "LAST REASON"), rows))
-
-
-def _does(node: protocol.SeenNode) -> str:
-    """Say whether a node leads, else in what its configuration differs."""
-    if node.leader:
-        return "leads"
-    return f"stands by, with other {' and '.join(node.differs)}" if node.differs else "stands by"

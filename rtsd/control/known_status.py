@@ -68,8 +68,12 @@ class KnownStatus:
             status.privacy, status.last_seq = last.privacy, last.last_seq
         status.mode_since, status.mode_reason = since, WHY
         status.storage = f"error: {reason}"
-        status.store = protocol.Store(
-            reachable=False, away_since=since, error=reason, as_of=None if last is None else last.now
+        status.store = msgspec.structs.replace(
+            status.store if last is None else last.store,
+            reachable=False,
+            away_since=since,
+            error=reason,
+            as_of=None if last is None else last.now,
         )
         return status
 

@@ -62,6 +62,7 @@ class Views:
     """The streams that changes are published to."""
     started_at: Millis
     lease: Lease | None
+    store: Callable[[], Awaitable[protocol.Store]]
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
 
@@ -88,6 +89,7 @@ class Views:
             dead_letters=counts.dead_letters,
             errors_24h=counts.errors.last_day(now),
             storage=f"error: {failure}" if failure else "ok",
+            store=await self.store(),
             privacy=[
                 protocol.PrivacyChange(object=applied.object, message=applied.message)
                 for applied in self.privacy

@@ -11,6 +11,7 @@ from rtsd.control import wire
 from rtsd.control.forwarding import ForwardedRequests
 from rtsd.control.metrics import Metrics
 from rtsd.control.rules import RuleRoutes
+from rtsd.control.store_facts import StoreFacts
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon import fanout, reload, rules
 from rtsd.daemon.control import control_routes
@@ -206,6 +207,7 @@ async def _base(
         matcher=matcher,
         publisher=publisher,
         schedule=CurrentSchedule(reload.schedule(config)),
+        store=StoreFacts(engine, database, key, machine.wall),
         privacy=applied,
     )
 

@@ -12,6 +12,7 @@ from rtsd.control.feed import Feed
 from rtsd.control.forwarding import ForwardedRequests
 from rtsd.control.metrics import MetricsListener
 from rtsd.control.server import ControlServer
+from rtsd.control.store_facts import StoreFacts
 from rtsd.control.views import Views
 from rtsd.core.server_clock import ServerClock
 from rtsd.daemon.gateway import Keys
@@ -103,6 +104,7 @@ class Base:
     matcher: Matcher
     publisher: Publisher
     schedule: CurrentSchedule
+    store: StoreFacts
     privacy: Sequence[Applied]
     """The changes of privacy that this start has applied."""
 

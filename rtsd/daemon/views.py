@@ -42,5 +42,6 @@ def views_of(
         streams=partial(views, fanout),
         started_at=front.started_at,
         lease=base.engine.lease,
+        store=base.store.get,
         privacy=base.privacy,
     )

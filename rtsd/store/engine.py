@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -108,10 +109,17 @@ class Lease(Service):
 class Engine(ABC):
     """A place for a mirror, of one kind."""
 
+    kind: ClassVar[str]
+    """Its name in status."""
+
     @property
     @abstractmethod
     def name(self) -> str:
         """What messages call the place."""
+
+    @abstractmethod
+    async def size(self, database: Database) -> int:
+        """Return how many bytes the open mirror takes, with all that belongs to it. Raises StoreError."""
 
     @abstractmethod
     async def exists(self) -> bool:

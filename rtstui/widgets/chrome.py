@@ -11,7 +11,7 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
-from rtsd.core.plural import plural
+from rtstui.clusters import place_among
 from rtstui.daemon_link import DaemonLink
 from rtstui.format import UNKNOWN, age, per_second, percent, wrap
 from rtstui.format import clock as clock_of
@@ -21,7 +21,7 @@ from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.story import Story
-from rtstui.verdict import GLYPHS, in_trouble, worst_role
+from rtstui.verdict import GLYPHS, in_trouble
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.verdicts import BARE
 
@@ -36,8 +36,23 @@ VIEWS = {
     "8": ("Record", "Rec"),
     "9": ("Rules", "Rules"),
     "0": ("SQL", "SQL"),
+    "S": ("Service", "Svc"),
 }
 """The views by their key: their names, and short forms for a narrow screen."""
+
+SPARE = "S"
+"""The view whose tab gives way to the names of the others, unless it is open."""
+
+TAB_FORMS = (
+    (0, 2, True),
+    (0, 1, True),
+    (0, 2, False),
+    (0, 1, False),
+    (1, 1, True),
+    (1, 1, False),
+    (2, 1, True),
+)
+"""The forms of the tabs, the longest first: that of the names, the gap, and whether SPARE is shown."""
 
 
 class HasLinks(Protocol):
@@ -80,21 +95,13 @@ class TopBar(Panel):
                 facts.append((f"as {state.status.org.user}", "dim"))
             if width >= 130:
                 facts.append((f"up {age(state.status.started_at, state.now())}", "dim"))
-        facts[1:1] = self._others()
+        states = [link.state for link in cast("HasLinks", self.app).links]
+        facts[1:1] = place_among(states, state)
         for text, role in facts:
             if width_of(tuple(left)) + len(text) + 3 + width_of(clock) > width:
                 break
             left += [("  ", ""), (text, role)]
         return [spread(tuple(left), clock, width)]
-
-    def _others(self) -> list[Span]:
-        """With several daemons: the place of this one, and the number of others in trouble."""
-        states = [link.state for link in cast("HasLinks", self.app).links]
-        if len(states) < 2:
-            return []
-        bad = sum(state is not self.state and worst_role(state) in {"warn", "error"} for state in states)
-        spans = [(f"{states.index(self.state) + 1} of {len(states)}", "dim")]
-        return [*spans, (f"▲ {plural(bad, 'other')}", "warn")] if bad else spans
 
 
 def _facts(status: Status, *, live: bool) -> list[Span]:
@@ -113,8 +120,9 @@ class Tabs(Panel):
         """One line, with the names in the longest form that fits."""
         row: Row = ()
         self._tabs = []
-        for form, gap in ((0, 2), (0, 1), (1, 1), (2, 1)):
-            tabs = [(key, self._tab(key, names, form)) for key, names in VIEWS.items()]
+        for form, gap, spare in TAB_FORMS:
+            shown = {key for key in VIEWS if spare or key != SPARE or self.app.current_mode == SPARE}
+            tabs = [(key, self._tab(key, names, form)) for key, names in VIEWS.items() if key in shown]
             row = tuple(span for _, tab in tabs for span in (*tab, (" " * (gap - 1), "")))
             x = 0
             self._tabs = []

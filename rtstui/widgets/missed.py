@@ -67,8 +67,8 @@ class Spells(Table):
         ), f"{documents.as_of(document, self.state)}{self.part(self.keys())}{said}{more}"
 
     def header(self, width: int) -> Row | None:
-        """The columns' names, of `rtsd missed`; without spells there are none."""
-        if not self.keys():
+        """The columns' names, of `rtsd missed`; without spells, or room for one, there are none."""
+        if not self.keys() or self.size.height == 1:
             return None
         until = f" {'UNTIL':>11}" if width >= NARROW else ""
         objects = f"{fit('OBJECTS', 30)} " if width >= WIDE else ""

@@ -47,7 +47,8 @@ async def test_status_goes_on(url: str) -> None:
             assert 'rtsd_object_rows{object="Contact"}' not in metrics
             assert "\nrtsd_inbox_pending " not in metrics
         for daemon in (leader, other):
-            assert (await daemon.live()).store == protocol.Store()
+            store = (await daemon.live()).store
+            assert (store.reachable, store.away_since, store.error, store.as_of) == (True, None, None, None)
         await eventually(lambda: _is_ok(leader), "the next write succeeds")
 
 
@@ -101,6 +102,7 @@ async def _judge(nodes: Nodes, name: str, away: protocol.Status, known: protocol
     assert from_iso(known.now) <= from_iso(away.store.away_since) <= from_iso(away.now)
     assert away.store.as_of == known.now or from_iso(away.store.as_of or "") > from_iso(known.now)
     assert "server" in (away.store.error or "")
+    assert away.store.id == known.store.id, "still the same mirror"
     assert away.storage == f"error: {away.store.error}"
     assert (away.mode, away.push.quiet, away.package.state) == ("unknown", "unknown", "unknown")
     assert [(found.name, found.state, found.rows) for found in away.objects] == [("Contact", "unknown", 60)]

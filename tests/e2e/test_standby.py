@@ -53,6 +53,9 @@ async def test_what_it_shows(url: str) -> None:
     """The leader's status as its own, the journal, queries, its own metrics."""
     async with pair(url, RECORDS) as (nodes, leader, other):
         ours, shown = await leader.status(), await other.status()
+        assert shown.store.id == ours.store.id
+        assert (ours.store.engine, ours.store.reachable) == ("postgresql", True)
+        assert (ours.store.bytes or 0) > 10_000
         assert ours.node is not None
         assert shown.node == protocol.Node(
             name="b", leader=False, leader_name="a", epoch=ours.node.epoch, since=ours.node.since

@@ -351,7 +351,7 @@ async def test_two_orgs_are_watched_and_switched(socket: Path) -> None:
     """ctrl+o looks at the next daemon; each keeps its own state."""
     acme, globex = filled(live()), filled(silent())
     assert globex.status is not None
-    globex.status.org.name = "Globex"
+    globex.status.org.name, globex.status.store.id = "Globex", "1"
     app = still_app(acme)
     app.links.append(still_app(globex).links[0])
     async with app.run_test(size=(120, 35)) as pilot:

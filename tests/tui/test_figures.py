@@ -34,7 +34,7 @@ async def test_figures_agree_with_the_status(scenario: str, size: tuple[int, int
     app = still_app(answered(filled(status)))
     screens = {}
     async with app.run_test(size=size) as pilot:
-        for key in "134579":
+        for key in "134579S":
             await pressed(pilot, key)
             await until(lambda key=key: app.current_mode == key, pilot)
             await pilot.pause(0.12)

@@ -19,6 +19,7 @@ from rtstui.state import Phase, State
 from rtstui.widgets.result import ResultTable
 from tests.support.dashboard import papers
 from tests.support.dashboard.app import answered, filled, state, still_app
+from tests.support.dashboard.cluster import clustered
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, events
 
 SIZES = {"small": (80, 24), "medium": (120, 35), "large": (200, 50)}
@@ -33,6 +34,7 @@ VIEWS = {
     "record": "8",
     "rules": "9",
     "sql": "0",
+    "service": "S",
 }
 
 Compare = Callable[..., bool]
@@ -83,12 +85,18 @@ def test_scenario(snap_compare: Compare, scenario: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "view"), [("captured", "objects"), ("captured", "conditions"), ("stream_down", "conditions")]
+    ("scenario", "view"),
+    [("captured", "objects"), ("captured", "conditions"), ("stream_down", "conditions")],
 )
 def test_channel(snap_compare: Compare, scenario: str, view: str) -> None:
     """How changes arrive by a subscription: what it says of itself, and of what it leaves out."""
     app = still_app(answered(filled(SCENARIOS[scenario]())), view=VIEWS[view])
     assert pictured(snap_compare, app, "small")
+
+
+def test_cluster(snap_compare: Compare) -> None:
+    """Several nodes, of which one refused pushes and one is configured otherwise; a stream is behind."""
+    assert pictured(snap_compare, still_app(answered(filled(clustered())), view="S"), "small")
 
 
 def connecting() -> State:
@@ -209,7 +217,7 @@ def test_orgs(snap_compare: Compare) -> None:
     for scenario, name in (("silent", "Globex"), ("loading", "Initech"), ("error", "Umbrella")):
         other = filled(SCENARIOS[scenario]())
         assert other.status is not None
-        other.status.org.name = name
+        other.status.org.name = other.status.store.id = name
         app.links.append(still_app(other).links[0])
     gone = LINKS["lost"]()
     app.links.append(still_app(gone).links[0])

@@ -26,7 +26,7 @@ PLACES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("5", (), "bulk"),
     ("6", ("down", "enter"), "name"),
     ("7", (), "contact"),
-    ("7", ("tab",), "missing"),
+    ("7", ("tab", "tab"), "missing"),
     ("9", (), "webinar"),
     ("1", ("shift+tab",), "contact"),
 )

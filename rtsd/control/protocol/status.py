@@ -248,6 +248,14 @@ class Store(msgspec.Struct, kw_only=True):
     error: str | None = None
     as_of: str | None = None
     """When the figures were known; None if they never were since the start. Only while it is away."""
+    engine: str | None = None
+    """sqlite, or postgresql."""
+    place: str | None = None
+    """The path, or the URL without its password."""
+    bytes: int | None = None
+    """What the mirror takes, with rtsd's own tables and indexes; measured every ten seconds."""
+    id: str | None = None
+    """The same from all who share the mirror, and no other's."""
 
 
 class Status(msgspec.Struct, kw_only=True):

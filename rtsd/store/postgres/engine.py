@@ -39,6 +39,8 @@ LOCKED_RETRY_S = 10.0
 class PostgresEngine(Engine):
     """The mirror in two schemas of a database."""
 
+    kind = "postgresql"
+
     def __init__(
         self,
         server: Server,
@@ -61,6 +63,16 @@ class PostgresEngine(Engine):
     def name(self) -> str:
         """The URL, without the password."""
         return self._server.name
+
+    async def size(self, database: Database) -> int:
+        """The tables in both schemas, with their indexes."""
+        ((size,),) = await database.fetch(
+            "SELECT COALESCE(SUM(pg_total_relation_size(c.oid)), 0) FROM pg_catalog.pg_class AS c"
+            " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+            " WHERE n.nspname IN (?, ?) AND c.relkind IN ('r', 'm')",
+            (self._dialect.schema, self._internal),
+        )
+        return int(size)
 
     async def exists(self) -> bool:
         """Whether rtsd's tables are there; waits for the server. Raises StoreError."""

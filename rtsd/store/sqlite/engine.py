@@ -19,9 +19,13 @@ from rtsd.store.sqlite.database import Reader, SqliteDatabase, peek
 from rtsd.store.sqlite.inbox_file import InboxFile
 from rtsd.store.sqlite.query import Queries
 
+DISK_FREE = "disk_free"
+
 
 class SqliteEngine(Engine):
     """The mirror in the file at `path`."""
+
+    kind = "sqlite"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,6 +34,10 @@ class SqliteEngine(Engine):
     def name(self) -> str:
         """The path."""
         return str(self.path)
+
+    async def size(self, database: Database) -> int:  # noqa: ARG002 (of the files)
+        """The sum of the files."""
+        return int(sum(size for name, _, size in self.sizes() if name != DISK_FREE))
 
     async def exists(self) -> bool:
         """Whether the file is there. Raises StorageUnwritable beside leftovers of another one."""
@@ -98,4 +106,4 @@ class SqliteEngine(Engine):
                 yield name, f"Size of the {name} file.", file.stat().st_size
         with suppress(OSError):
             disk = os.statvfs(self.path.parent)
-            yield "disk_free", "Free space for the mirror.", disk.f_bavail * disk.f_frsize
+            yield DISK_FREE, "Free space for the mirror.", disk.f_bavail * disk.f_frsize

@@ -13,6 +13,7 @@ import pytest
 from rtsd.control import access
 from rtsd.core.object_state import ObjectState
 from rtsd.errors import AddressInUse
+from tests.support import mirror
 from tests.support.inprocess.control import Socket
 from tests.support.inprocess.rig import Rig, Start
 
@@ -75,6 +76,7 @@ STATUS: dict[str, Any] = {
     "dead_letters": 0,
     "errors_24h": 0,
     "storage": "ok",
+    "store": {"reachable": True, "engine": str, "place": str, "bytes": int, "id": str},
 }
 
 
@@ -109,6 +111,8 @@ async def test_status_is_shaped_as_the_contract_says(socket: Socket) -> None:
     assert fits(found, STATUS) == []
     assert found["org"]["id"] == rig.org.org_id
     assert found["gateway"]["listen"] == rig.gateway.removeprefix("http://")
+    assert found["store"]["engine"] == {"sqlite": "sqlite", "postgres": "postgresql"}[mirror.ENGINE]
+    assert found["store"]["bytes"] > 10_000
 
 
 async def test_the_socket_is_for_owner_and_group(socket: Socket) -> None:

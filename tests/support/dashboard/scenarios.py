@@ -23,6 +23,7 @@ from rtsd.control.protocol import (
     Quota,
     Relay,
     Status,
+    Store,
     Stream,
 )
 
@@ -99,6 +100,9 @@ def live() -> Status:
                 ),
             ],
             calls_24h={"audit": 184, "interval": 96, "repair": 21, "describe": 105, "package": 6},
+        ),
+        store=Store(
+            engine="sqlite", place="/var/lib/rtsd/mirror.db", bytes=3_412_000_000, id="9f2ac0d1e4b57a68"
         ),
         dead_letters=3,
         errors_24h=17,
