@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from rtsd.control.protocol import Missed, MissedChange, Spell
 from rtsd.core.missed import STILL, outcome, pushes
+from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
 from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, zone_of
@@ -62,9 +63,8 @@ class Spells(Table):
         found = document.value
         more = " · more than are counted" if found.truncated else ""
         said = f"{count(found.missed)} missed · all are in the mirror" if found.missed else "none missed"
-        return self.dated(
-            title
-        ), f"{documents.as_of(document, self.state)}{self.part(self.keys())}{said}{more}"
+        spells = self.part(self.keys()) + plural(len(found.spells), "spell")
+        return self.dated(title), f"{documents.as_of(document, self.state)}{spells} · {said}{more}"
 
     def header(self, width: int) -> Row | None:
         """The columns' names, of `rtsd missed`; without spells, or room for one, there are none."""

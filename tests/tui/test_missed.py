@@ -23,7 +23,7 @@ async def test_spells_say_when_why_and_how_many(socket: Path) -> None:
     async with watching(socket, size=(160, 45)) as (app, pilot, daemon):
         daemon.papers["/v1/missed"] = papers.missed(910)
         await pressed(pilot, "7")
-        await until(lambda: "910 missed · all are in the mirror" in text(app), pilot)
+        await until(lambda: "2 spells · 910 missed · all are in the mirror" in text(app), pilot)
         rows = [line for line in text(app).splitlines() if "missed  " in line or "not due" in line]
         assert len(rows) == 2
         assert "no sync condition watches the changed fields" in rows[0]
@@ -75,6 +75,13 @@ async def test_h_lists_a_week(socket: Path) -> None:
         await until(lambda: "Missed pushes, 24 h" in text(app))
 
 
+async def test_rows_out_of_sight_are_counted_as_rows() -> None:
+    """On a low screen: one of two spells, not one of twelve changes."""
+    app = still_app(answered(filled(silent())), view="7")
+    async with app.run_test(size=(60, 16)):
+        await until(lambda: "1 to 1 of 2 spells · 12 missed" in text(app))
+
+
 async def test_no_spell_is_said_in_the_words_of_the_verb() -> None:
     """Not an empty panel."""
     told = answered(filled(live()))
@@ -109,7 +116,11 @@ async def test_without_the_daemon_or_its_database_the_list_is_old_or_unknown(
         await daemon.stop()
         await until(lambda: not app.state.live, pilot)
         await pressed(pilot, "7")
-        wanted = "as of 12:34:56 UTC · none missed" if known else "the list of missed pushes was not loaded"
+        wanted = (
+            "as of 12:34:56 UTC · 1 spell · none missed"
+            if known
+            else "the list of missed pushes was not loaded"
+        )
         await until(lambda: wanted in text(app))
 
 
