@@ -24,6 +24,8 @@ from rtstui.contrast import BLACK
 from rtstui.daemon_link import DaemonLink
 from rtstui.operator_app import NO_OBJECT, OperatorApp
 from rtstui.pace import Pace
+from rtstui.palette import title_of
+from rtstui.replies import Replies, Reply
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
@@ -41,6 +43,9 @@ from rtstui.widgets.stream import Stream
 
 HZ = 10
 """Ticks per second: as many as the eye follows, and a tenth of the rate that a terminal can take."""
+
+NEVER: tuple[int, int, list[Reply]] = (-1, -1, [])
+"""What was painted last, if nothing was."""
 
 QUIT_WITHIN = timedelta(seconds=2)
 """The time in which ctrl+c is pressed again."""
@@ -112,6 +117,7 @@ class RtsTui(OperatorApp):
             self._filters.append(AsciiFilter())
         self._farewell = farewell
         self.story = story
+        self.replies = Replies(lambda: asyncio.get_running_loop().time())
         # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
         self._pace = Pace(HZ // max(1, min(wanted, HZ)))
@@ -119,7 +125,7 @@ class RtsTui(OperatorApp):
         self.links = list(links)
         self.read_only = read_only
         self._view = view
-        self._painted = (-1, -1)
+        self._painted = NEVER
         self._checked = -1
         self._was_live = False
         self._warnings = warnings
@@ -179,7 +185,7 @@ class RtsTui(OperatorApp):
         paints = self._pace.tick(max(0.0, at - self._due) if self._due else 0.0)
         self._due = at + 1 / HZ
         self._go_on()
-        now = (self.state.rev, second)
+        now = (self.state.rev, second, self.replies.shown())
         if now == self._painted or not (paints or second != self._painted[1]):
             return
         if second != self._checked and not self._has_terminal():
@@ -279,7 +285,7 @@ class RtsTui(OperatorApp):
         self._was_live = self.state.live
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
-        self._painted = (-1, -1)
+        self._painted = NEVER
 
     def action_next_theme(self) -> None:
         """Change to the next of the dashboard's own themes; : finds the others."""
@@ -332,7 +338,7 @@ class RtsTui(OperatorApp):
             key = binding.key_display or self.get_key_display(binding)
             reason = self.why_not(binding.action.partition("(")[0].removeprefix("app."))
             yield SystemCommand(
-                binding.description.capitalize(),
+                title_of(binding.description, binding.action),
                 reason or f"key {key}",
                 lambda active=active: self._run(active.binding.action, active.node),
             )

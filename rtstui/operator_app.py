@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from textual.actions import ActionParseResult, parse
 from textual.app import App
 from textual.dom import DOMNode
+from textual.notifications import SeverityLevel
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Object
@@ -16,6 +17,8 @@ from rtstui import actions, channel, conditions, saving
 from rtstui.clean import clean
 from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import CachedDocument, DocumentRequest, load
+from rtstui.environment import PRODUCTION, kind_of
+from rtstui.replies import Replies
 from rtstui.rows import Row
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm
@@ -52,6 +55,9 @@ NO_OBJECT = "There is no object to do that with."
 NO_LETTER = "There is no dead letter to do that with."
 
 
+REPLY_ROLES = {"information": "bold", "warning": "warn", "error": "error"}
+
+
 class OperatorApp(App[int]):
     """Acts on the selected daemon, after a question; the keys for that belong to the tables."""
 
@@ -69,6 +75,9 @@ class OperatorApp(App[int]):
     def state(self) -> State:
         """The state of the selected daemon."""
         return self.link.state
+
+    replies: Replies
+    """What was answered to the last keys."""
 
     ages: bool = False
     """True while moments are shown as ages."""
@@ -96,15 +105,29 @@ class OperatorApp(App[int]):
         """The control API of the selected daemon."""
         return self.link.client
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",  # noqa: ARG002 (Textual's)
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,  # noqa: ARG002 (Textual's; nothing here is markup)
+    ) -> None:
+        """Show an answer in its line, where it covers nothing."""
+        self.replies.add(message, REPLY_ROLES[severity], timeout)
+
     def say(self, text: str, *, error: bool = False) -> None:
-        """Show a message in the corner for some seconds."""
+        """Show a message for some seconds."""
         self.notify(
             clean(text), severity="error" if error else "information", timeout=8 if error else 4, markup=False
         )
 
     async def ask(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> bool:
         """Ask before an action; return False if the dialog is closed."""
-        return await self.push_screen_wait(Confirm(question, rows, verb, word))
+        org = self.state.status.org if self.state.status else None
+        where = f"{PRODUCTION}: {org.name or org.id}" if org and kind_of(org) == PRODUCTION else ""
+        return await self.push_screen_wait(Confirm(question, rows, verb, word, where=where))
 
     def copy_to_clipboard(self, text: str) -> None:
         """Send text to the terminal's clipboard, or to a file if it is too long for that.

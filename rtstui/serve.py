@@ -8,6 +8,7 @@ browser can open the socket.
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import shlex
 import sys
@@ -25,6 +26,24 @@ POLICY = (
     "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
 )
 """The page may connect to this server only; textual-serve's page has its script inline."""
+
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16'"
+    " height='16' rx='3' fill='%230f172a'/%3E%3Cpath d='M3 9l3 3 7-8' fill='none' stroke='%2360d394'"
+    " stroke-width='2'/%3E%3C/svg%3E"
+)
+HEAD = f"""<title>rtstui</title>
+    <link rel="icon" href="{ICON}">
+    <style>
+      @font-face {{
+        font-family: "Roboto Mono";
+        src: url("/static/fonts/RobotoMono-VariableFont_wght.ttf");
+        font-weight: 100 700;
+      }}
+    </style>"""
+"""A title, an icon, and the font that textual-serve ships but its page asks Google for."""
+
+FOREIGN_FONT = re.compile(r'<link\s+rel="stylesheet"\s+href="https://fonts\.googleapis\.com/[^"]*"\s*/>')
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -69,7 +88,10 @@ class GuardedServer(Server):
             answer: web.StreamResponse = web.HTTPFound("/")  # the token does not stay in the address bar
             answer.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict", path="/")
             return answer
-        return await handler(request)
+        answer = await handler(request)
+        if isinstance(answer, web.Response) and answer.content_type == "text/html" and answer.text:
+            answer.text = FOREIGN_FONT.sub(HEAD, answer.text)
+        return answer
 
 
 async def _headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -13,14 +14,26 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
+from rtsd.core.plural import plural
 from rtstui.format import wrap
 from rtstui.meaning import MODES, OBJECTS
-from rtstui.rows import Row, width_of
+from rtstui.rows import Row, plain, width_of
 from rtstui.widgets.chrome import key_name
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 
 LEAST_COLUMN = 12
 """Width in cells below which a column is cut rather than broken into lines."""
+
+
+CUT = re.compile(r"… \(([\d,]+) characters\)")
+"""The end of a text that was cut where it arrived (`clean.clean`)."""
+
+
+class Keeper(Protocol):
+    """The part of the app that a reader uses."""
+
+    def keep(self, stem: str, suffix: str, text: str) -> bool:
+        """Write text to a new file, and report where; return True if it was written."""
 
 
 class Text(Panel):
@@ -75,14 +88,19 @@ class Confirm(Dialog):
         Binding("n", "no", "no", id="dialog.no"),
     ]
 
-    def __init__(self, question: str, rows: Sequence[Row], verb: str, word: str | None = None) -> None:
+    def __init__(
+        self, question: str, rows: Sequence[Row], verb: str, word: str | None = None, *, where: str = ""
+    ) -> None:
         super().__init__()
+        self._where = where
         self._question, self._lines, self._verb, self._word = question, list(rows), verb, word
 
     def compose(self) -> ComposeResult:
         """Yield question, price, the word to type, the buttons."""
         with Vertical(id="dialog") as box:
             box.border_title = Content(self._question)
+            if self._where:
+                yield Text([((f"▲ {self._where}", "warn"),), ()])
             yield Text(self._lines)
             if self._word is not None:
                 box.border_subtitle = Content(f"type {self._word} to go on · esc cancels")
@@ -125,11 +143,24 @@ class Confirm(Dialog):
 class Reader(Dialog):
     """A text that may be longer than the screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q", "no", "close", show=False, id="reader.close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,q", "no", "close", show=False, id="reader.close"),
+        Binding("w", "save", "save all of it", show=False, id="reader.save"),
+    ]
 
-    def __init__(self, title: str, rows: Sequence[Row], hint: str = "esc closes") -> None:
+    def __init__(self, title: str, rows: Sequence[Row], hint: str = "") -> None:
         super().__init__()
-        self._title, self._lines, self._hint = title, rows, hint
+        self._title, self._lines = title, rows
+        self._hint = hint or f"{length_of(self.text)} · w saves it · esc closes"
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "\n".join(plain(row).rstrip() for row in self._lines)
+
+    def action_save(self) -> None:
+        """Save the whole text to a file."""
+        cast("Keeper", self.app).keep("text", "txt", f"{self.text}\n")
 
     def compose(self) -> ComposeResult:
         """Yield a scrolling text."""
@@ -138,6 +169,13 @@ class Reader(Dialog):
             box.border_subtitle = Content(self._hint)
             with VerticalScroll(id="reader-scroll"):
                 yield Text(self._lines)
+
+
+def length_of(text: str) -> str:
+    """Return how long a text is; of one that was cut, how much of it is here."""
+    if found := CUT.search(text):
+        return f"{len(text):,} of {found[1]} characters"
+    return plural(len(text), "character")
 
 
 class Help(Reader):
@@ -156,35 +194,41 @@ class Help(Reader):
         self.query_one(Text).show(self._rows())
 
     def _rows(self) -> list[Row]:
-        here: list[Row] = []
-        everywhere: list[Row] = []
+        own, moving, everywhere = self._keys()
+        return [
+            ((self._about, ""),),
+            (),
+            (("IN THIS VIEW", "head"),),
+            *own,
+            (),
+            (("SIGNS", "head"),),
+            *_legend(),
+            (),
+            (("MOVING", "head"),),
+            *moving,
+            (),
+            (("EVERYWHERE", "head"),),
+            *everywhere,
+            (),
+            (("COPYING", "head"),),
+            (("  drag with the mouse, then ctrl+c; y copies the row under the cursor.", ""),),
+            (("  without the app: hold shift (option on a Mac) and drag, or start with --no-mouse.", ""),),
+        ]
+
+    def _keys(self) -> tuple[list[Row], list[Row], list[Row]]:
+        """Return the keys of the view itself, those of every table, and those of the app."""
+        own, moving, everywhere = ([], [], [])  # type: tuple[list[Row], list[Row], list[Row]]
         seen: dict[str, tuple[str, ActiveBinding]] = {}
         for active in self._active:
             action = active.binding.action
             keys = f"{seen[action][0]} {key_name(active)}" if action in seen else key_name(active)
             seen[action] = (keys, active)
         for keys, active in seen.values():
-            row: Row = (
-                (f"  {keys:<18}", "accent"),
-                (active.binding.description, ""),
-            )
-            (everywhere if active.node is self.app else here).append(row)
-        return [
-            ((self._about, ""),),
-            (),
-            (("IN THIS VIEW", "head"),),
-            *here,
-            (),
-            (("EVERYWHERE", "head"),),
-            *everywhere,
-            (),
-            (("SIGNS", "head"),),
-            *_legend(),
-            (),
-            (("COPYING", "head"),),
-            (("  drag with the mouse, then ctrl+c; y copies the row under the cursor.", ""),),
-            (("  without the app: hold shift (option on a Mac) and drag, or start with --no-mouse.", ""),),
-        ]
+            row: Row = ((f"  {keys:<18}", "accent"), (active.binding.description, ""))
+            is_moving = (active.binding.id or "").partition(".")[0] in {"table", "view"}
+            place = everywhere if active.node is self.app else moving if is_moving else own
+            place.append(row)
+        return own, moving, everywhere
 
 
 def _legend() -> list[Row]:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
 from rtstui.messages import FilterCleared, ViewAsked
-from rtstui.widgets.chrome import KeyBar, Notice, StoryLine, Tabs, TopBar
+from rtstui.widgets.chrome import KeyBar, Notice, ReplyLine, StoryLine, Tabs, TopBar
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
 from rtstui.widgets.prompt import InputLine, RowFilterLine
 from rtstui.widgets.table import Table
@@ -56,6 +56,7 @@ class View(Screen[None]):
         yield Static(id="row-mistake", classes="mistake", markup=False)
         with Container(classes="view--body", id=self.body_id):
             yield from self.body()
+        yield ReplyLine()
         yield KeyBar()
 
     body_id: ClassVar[str] = ""

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from textual import events
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.keys import format_key
 from textual.screen import Screen
 
 from rtsd.control.protocol import Status
 from rtstui.clusters import place_among
 from rtstui.daemon_link import DaemonLink
+from rtstui.environment import PRODUCTION, kind_of
 from rtstui.format import UNKNOWN, age, per_second, percent, wrap
 from rtstui.format import clock as clock_of
 from rtstui.format import short as short_number
 from rtstui.limits import limit_role, used_share
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
+from rtstui.replies import Replies
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.story import Story
 from rtstui.verdict import GLYPHS, in_trouble
@@ -60,6 +62,9 @@ class HasLinks(Protocol):
 
     story: Story | None
     """What the demo tells; None outside of it."""
+
+    replies: Replies
+    """What was answered to the last keys."""
 
     @property
     def links(self) -> Sequence[DaemonLink]:
@@ -107,8 +112,10 @@ class TopBar(Panel):
 def _facts(status: Status, *, live: bool) -> list[Span]:
     mode = mode_sign(status.mode)
     name = status.org.name or status.org.id or "org not known yet"
-    sandbox = " (sandbox)" if status.org.sandbox else ""
-    return [(f"{name}{sandbox}", "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
+    kind = kind_of(status.org)
+    mark = [(kind.upper(), "warn")] if kind == PRODUCTION else []
+    name += f" ({kind})" if kind and not mark else ""
+    return [*mark, (name, "bold"), (mode.text if live else mode.word, mode.role if live else "dim")]
 
 
 class Tabs(Panel):
@@ -196,6 +203,30 @@ class StoryLine(Panel):
         return story.line() if story else ""
 
 
+class ReplyLine(Panel):
+    """The answers to the last keys, above the line of keys; no line without an answer."""
+
+    FRAMED = DATED = False
+
+    def tick(self) -> None:
+        """Hide the line when there is nothing to answer."""
+        self.display = bool(self._lines())
+        super().tick()
+
+    def wanted(self) -> int:
+        """A line or two for each answer."""
+        return len(self._lines())
+
+    def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
+        """The newest ones, if there is no room for all."""
+        return self._lines()[-height:]
+
+    def _lines(self) -> list[Row]:
+        width = max(10, self.app.size.width - 2)
+        shown = cast("HasLinks", self.app).replies.shown()
+        return [((f" {line}", reply.role),) for reply in shown for line in wrap(reply.text, width)]
+
+
 class Notice(Panel):
     """The one thing to know first; it takes no line when there is none."""
 
@@ -242,7 +273,7 @@ class KeyBar(Panel):
         hints: list[tuple[ActiveBinding | None, list[Span]]] = []
         hints += [] if blank else [(None, _plain_hint("0-9", "views"))]
         hints += [(active, _hint(active)) for active in shown if not active.binding.system]
-        hints += [] if blank else [(None, _plain_hint("tab", "panels"))]
+        hints += [] if blank else [(None, _plain_hint("tab", "panels")), *_elsewhere(self.screen)]
         spans: list[Span] = [(" ", "")]
         spots: list[tuple[int, ActiveBinding | None]] = []
         for active, hint in [*hints, *fixed]:
@@ -269,6 +300,20 @@ def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
         if known is None or len(key_name(active)) < len(key_name(known)):
             shortest[active.binding.action] = active
     return list(shortest.values())
+
+
+def _elsewhere(screen: Screen[Any]) -> list[tuple[ActiveBinding | None, list[Span]]]:
+    """Return the hints of the panels that have no focus: what `tab` would lead to."""
+    found: list[tuple[ActiveBinding | None, list[Span]]] = []
+    active = {binding.binding.id for binding in screen.active_bindings.values()}
+    for panel in screen.query(Panel):
+        own = [each for each in panel.BINDINGS if isinstance(each, Binding)]
+        hints = [each for each in own if each.show and each.id not in active]
+        if not panel.can_focus or panel.has_focus or not panel.display or not hints:
+            continue
+        said = "  ".join(f"{each.key_display or format_key(each.key)} {each.description}" for each in hints)
+        found.append((None, [(f"{panel.titles()[0].partition(',')[0]}: {said}  ", "dim")]))
+    return found
 
 
 def key_name(active: ActiveBinding) -> str:

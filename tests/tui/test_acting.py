@@ -15,7 +15,7 @@ from rtstui.screens.dialogs import Confirm
 from rtstui.widgets.stream import Stream
 from tests.support.dashboard.app import notices, text, until
 from tests.support.dashboard.scenarios import ago
-from tests.support.dashboard.watching import pressed, watching
+from tests.support.dashboard.watching import kept, pressed, watching
 
 
 async def test_pause_asks_first_and_enter_means_no(socket: Path) -> None:
@@ -91,12 +91,6 @@ async def test_dead_letters_are_retried_and_dropped(
         await until(lambda: len(daemon.requests) == 3)
         assert daemon.requests[2][0] == "POST /v1/dead-letters/8633/drop"
         assert '"id": 8633' in kept(tmp_path)
-
-
-def kept(directory: Path) -> str:
-    """What is in the one file there is."""
-    (file,) = directory.iterdir()
-    return file.read_text()
 
 
 async def test_nothing_is_dropped_that_could_not_be_kept(

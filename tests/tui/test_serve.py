@@ -72,7 +72,13 @@ async def test_only_the_link_lets_one_in(socket: Path) -> None:
             assert answer.status == 200
             assert "token" not in str(answer.url)
             assert "textual-terminal" in page
+            assert "https://" not in page, "the page asks a stranger for something"
+            assert "<title>rtstui</title>" in page
+            assert 'rel="icon"' in page
+            font = re.findall(r'url\("(/static/fonts/[^"]+)"\)', page)
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        async with browser.get(root.rstrip("/") + font[0]) as fetched:
+            assert fetched.status == 200
         cookie = browser.cookie_jar.filter_cookies(answer.url)["rtstui"].value
         async with browser.get(root + "ws", headers={"Origin": "http://evil.example"}) as answer:
             assert answer.status == 403

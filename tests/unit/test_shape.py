@@ -26,7 +26,6 @@ NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
 
 ALLOWED = {
     "tests/support/inprocess/board.py: asyncio._set_running_loop": "saves while the loop is at rest",
-    "tests/support/dashboard/app.py: app._notifications": "Textual shows them, and tells them to nobody",
     "tests/support/dashboard/app.py: app.screen._compositor": "Textual's screen as text, in this one place",
     "tests/support/apex/metadata_rules.py: etree._Element": "lxml calls the class of an element so",
 }

@@ -145,4 +145,4 @@ def painted(app: RtsTui) -> list[Strip]:
 
 def notices(app: RtsTui) -> list[str]:
     """What the app has notified of and still shows."""
-    return [note.message for note in app._notifications]  # noqa: SLF001 - no other way to see them
+    return [reply.text for reply in app.replies.shown()]

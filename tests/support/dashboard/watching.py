@@ -41,3 +41,9 @@ def answered(app: App[int]) -> bool:
     """Whether a dialog is open, or no action is under way."""
     acts = [worker for worker in app.workers if worker.group == "act"]
     return isinstance(app.screen, ModalScreen) or all(worker.is_finished for worker in acts)
+
+
+def kept(directory: Path) -> str:
+    """What is in the one file there is."""
+    (file,) = directory.iterdir()
+    return file.read_text()
