@@ -16,6 +16,8 @@ from tests.support.processes.nodes import Nodes
 from tests.support.processes.rig import standing
 from tests.support.waiting import eventually
 
+DRAINED_S = 2_700
+"""Seconds for the waiting pushes, half a million on a slow machine: nobody applied them without a leader."""
 NAMES = ("a", "b", "c")
 ACTIVITY = 20
 """Edits a second in the org, which its package pushes."""
@@ -75,7 +77,7 @@ class Trial:
         await self.nodes.rig.org.control("activity", method="DELETE")
         await self.nodes.rig.org.control("package/drain")
         leader = self.nodes.running[await self.leader()]
-        await leader.settled(within=900)  # nobody applied while nobody led
+        await leader.settled(within=DRAINED_S)
         await eventually(lambda: _equal(self.nodes), "mirror and org are equal", 120)
         journal = (
             "SELECT id FROM rts._rts_journal WHERE type='change' AND id LIKE '00Qflood%%'"
