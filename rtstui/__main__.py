@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rtsd import __version__
+from rtsd.errors import RtsError
 
 if TYPE_CHECKING:
     from rtstui.app import RtsTui
+    from rtstui.daemon_link import DaemonLink
+    from rtstui.replay import Replay
 
 NEEDS_A_TERMINAL = (
     "rtstui needs a terminal. For text use `rtsd status`, for a picture `rtstui --screenshot FILE.svg`."
 )
 DAEMON_STAYS = "rtsd keeps running."
 DEMO_ENDS = "The demo ends, and its rtsd and its org with it."
+RECORD_HELP = "Record the session to a new file, without values of records; for support."
 WAIT_S = 5.0
 """Seconds a screenshot waits for the daemon's first status."""
 
@@ -53,6 +57,8 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )
+@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help=RECORD_HELP)
+@click.option("--replay", type=click.Path(dir_okay=False), metavar="FILE", help="Show a recorded session.")
 @click.option("--story", metavar="FILE", hidden=True, help="`rtsd demo` tells in it what happens.")
 @click.option("--size", callback=_size, default="120x35", metavar="WxH", help="The picture's size, in cells.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
@@ -69,6 +75,8 @@ def main(
     read_only: bool,
     ascii_only: bool,
     no_mouse: bool,
+    record: str | None,
+    replay: str | None,
     story: str | None,
 ) -> None:
     """Watch a running rtsd: live events, objects, quota, errors. `?` inside shows the keys."""
@@ -87,8 +95,14 @@ def main(
         no_mouse=no_mouse,
         picture=screenshot is not None,
         story=story,
+        record=record,
+        replay=replay,
     )
-    app, mouse = _app(options)
+    try:
+        app, mouse = _app(options)
+    except (RtsError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
     if screenshot is not None:
         sys.exit(_picture(app, Path(screenshot), size))
     app.run(mouse=mouse)
@@ -154,6 +168,10 @@ class Options:
     """True for a picture in place of a terminal."""
     story: str | None
     """The file in which the demo, which ends rtsd with the dashboard, tells what happens."""
+    record: str | None
+    """The file to record the session to."""
+    replay: str | None
+    """The file of a recorded session to show."""
 
 
 def _is_terminal() -> bool:
@@ -176,29 +194,23 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
 
     Everything is imported late, so that `--version` and mistakes need no time.
     """
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from rtsd.control.client import ControlClient, socket_path  # noqa: PLC0415
     from rtstui import settings  # noqa: PLC0415
     from rtstui.app import RtsTui  # noqa: PLC0415
     from rtstui.bindings import bindings  # noqa: PLC0415
-    from rtstui.daemon_link import DaemonLink  # noqa: PLC0415
-    from rtstui.state import State  # noqa: PLC0415
     from rtstui.story import Story  # noqa: PLC0415
 
     own = settings.load(settings.path(), {name: binding.key for name, binding in bindings()})
-    paths = [socket_path(name) for name in options.sockets] or [socket_path()]
-    states = [State(now=lambda: datetime.now(UTC), socket=str(path)) for path in paths]
-    links = [DaemonLink(ControlClient(path), state) for path, state in zip(paths, states, strict=True)]
+    links, replay = _links(options)
     app = RtsTui(
         links,
-        read_only=options.read_only,
+        read_only=options.read_only or replay is not None,
         view=options.view,
         ascii_only=options.ascii_only or own.ascii or _is_ascii_terminal(options),
         fps=options.fps or own.fps,
         warnings=own.warnings,
         farewell=DEMO_ENDS if options.story else DAEMON_STAYS,
         story=Story(Path(options.story)) if options.story else None,
+        replay=replay,
     )
     app.set_keymap(own.keys)
     theme = options.theme or own.theme
@@ -208,6 +220,31 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
     if theme is not None:
         app.choose_theme(theme)
     return app, own.mouse and not options.no_mouse
+
+
+def _links(options: Options) -> tuple[list[DaemonLink], Replay | None]:
+    """Return the links to the daemons, or to a recording of one, and that recording."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from rtsd.control.client import ControlClient, socket_path  # noqa: PLC0415
+    from rtstui.daemon_link import DaemonLink  # noqa: PLC0415
+    from rtstui.recording import Recorder, RecordingClient  # noqa: PLC0415
+    from rtstui.replay import Replay, ReplayClient  # noqa: PLC0415
+    from rtstui.state import State  # noqa: PLC0415
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    if options.replay is not None:
+        file = Path(options.replay)
+        replay = Replay(file)
+        state = State(now=replay.now, socket=str(file))
+        return [DaemonLink(ReplayClient(file, replay), state)], replay
+    paths = [socket_path(name) for name in options.sockets] or [socket_path()]
+    recorder = Recorder(Path(options.record), now) if options.record is not None else None
+    clients = [RecordingClient(path, recorder) if recorder else ControlClient(path) for path in paths]
+    states = [State(now=now, socket=str(path)) for path in paths]
+    return [DaemonLink(client, state) for client, state in zip(clients, states, strict=True)], None
 
 
 def _picture(app: RtsTui, file: Path, size: tuple[int, int]) -> int:

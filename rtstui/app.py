@@ -25,6 +25,7 @@ from rtstui.daemon_link import DaemonLink
 from rtstui.operator_app import NO_OBJECT, OperatorApp
 from rtstui.pace import Pace
 from rtstui.palette import title_of
+from rtstui.replay import Replay
 from rtstui.replies import Replies, Reply
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
@@ -88,6 +89,11 @@ class RtsTui(OperatorApp):
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
         Binding("z", "zoom", "zoom the panel", show=False, id="app.zoom"),
         Binding("w", "save", "save to a file", show=False, id="app.save"),
+        Binding("comma", "skip(-10)", "10 s back", id="app.back"),
+        Binding("full_stop", "skip(10)", "10 s on", id="app.on"),
+        Binding("less_than_sign", "skip(-60)", "a minute back", show=False, id="app.minute_back"),
+        Binding("greater_than_sign", "skip(60)", "a minute on", show=False, id="app.minute_on"),
+        Binding("p", "play", "play or stop", id="app.play"),
         Binding("ctrl+t", "next_theme", "next theme", show=False, id="app.next_theme"),
         Binding("ctrl+l", "redraw", "redraw", show=False, id="app.redraw"),
         Binding("question_mark,f1", "help", "help", id="app.help", key_display="?", system=True),
@@ -109,6 +115,7 @@ class RtsTui(OperatorApp):
         warnings: Sequence[str] = (),
         farewell: str = "",
         story: Story | None = None,
+        replay: Replay | None = None,
     ) -> None:
         self.no_colours = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if self.no_colours else None)
@@ -117,6 +124,7 @@ class RtsTui(OperatorApp):
             self._filters.append(AsciiFilter())
         self._farewell = farewell
         self.story = story
+        self.replay = replay
         self.replies = Replies(lambda: asyncio.get_running_loop().time())
         # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
@@ -286,6 +294,16 @@ class RtsTui(OperatorApp):
         for stream in self.screen.query(Stream):
             stream.set_filter(stream.filter)
         self._painted = NEVER
+
+    def action_skip(self, seconds: int) -> None:
+        """Go forward or back in a recording."""
+        if self.replay is not None:
+            self.replay.skip(seconds)
+
+    def action_play(self) -> None:
+        """Stop a recording at this moment, or go on."""
+        if self.replay is not None:
+            self.replay.run(on=not self.replay.is_running)
 
     def action_next_theme(self) -> None:
         """Change to the next of the dashboard's own themes; : finds the others."""

@@ -18,6 +18,7 @@ from rtstui.clean import clean
 from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import CachedDocument, DocumentRequest, load
 from rtstui.environment import PRODUCTION, kind_of
+from rtstui.replay import Replay
 from rtstui.replies import Replies
 from rtstui.rows import Row
 from rtstui.screens.conditions import ConditionsView
@@ -75,6 +76,9 @@ class OperatorApp(App[int]):
     def state(self) -> State:
         """The state of the selected daemon."""
         return self.link.state
+
+    replay: Replay | None = None
+    """The recording that is shown; None for a daemon of now."""
 
     replies: Replies
     """What was answered to the last keys."""
@@ -221,6 +225,8 @@ class OperatorApp(App[int]):
         """Hide actions in read-only mode, and disable them while the data is outdated."""
         if action in CHANGING:
             return False if self.read_only else None if self.why_not(action) else True
+        if action in {"skip", "play"}:
+            return self.replay is not None
         if action == "reconnect":
             return not self.state.live
         if action == "orgs":

@@ -46,7 +46,7 @@ class ControlClient(SocketConnection):
     ) -> list[protocol.Event]:
         """Journal entries after number `after`, oldest first."""
         query = _present(after=after, object=name, limit=limit)
-        body = await self._request("GET", "/v1/events", query=query)
+        body = await self.request("GET", "/v1/events", query=query)
         return [decode(line, protocol.Event) for line in body.splitlines() if line.strip()]
 
     async def follow(
@@ -55,7 +55,7 @@ class ControlClient(SocketConnection):
         name: str | None = None,
     ) -> AsyncGenerator[protocol.Snapshot | protocol.Event | protocol.Lagged, None]:
         """The live journal: a snapshot, then every entry. Ends after `Lagged` or with the daemon."""
-        async for line in self._lines(_present(after=after, object=name, follow=1)):
+        async for line in self.lines(_present(after=after, object=name, follow=1)):
             yield decode_line(
                 line, {"snapshot": protocol.Snapshot, "lagged": protocol.Lagged}, protocol.Event
             )
@@ -70,7 +70,7 @@ class ControlClient(SocketConnection):
     ) -> AsyncGenerator[bytes, None]:
         """The journal's changes with values, each a CloudEvents document; with `follow`, as they come."""
         wanted = {"after": after, "object": name, "limit": limit, "follow": 1 if follow else None}
-        async for line in self._lines(_present(format="cloudevents", **wanted)):
+        async for line in self.lines(_present(format="cloudevents", **wanted)):
             yield line
 
     async def frames(
@@ -78,7 +78,7 @@ class ControlClient(SocketConnection):
     ) -> AsyncGenerator[protocol.Snapshot | protocol.Frame, None]:
         """The journal thinned for a screen: a snapshot, then at most `hz` frames a second."""
         kinds: dict[str, type[protocol.Snapshot | protocol.Frame]] = {"snapshot": protocol.Snapshot}
-        async for line in self._lines(_present(follow=1, hz=hz, rows=rows)):
+        async for line in self.lines(_present(follow=1, hz=hz, rows=rows)):
             yield decode_line(line, kinds, protocol.Frame)
 
     async def nodes(self) -> list[protocol.SeenNode]:
@@ -103,7 +103,7 @@ class ControlClient(SocketConnection):
 
     async def assist(self, body: protocol.AssistantBody) -> None:
         """`POST /v1/assistant`: have the journal tell that an assistant uses a tool."""
-        await self._request("POST", "/v1/assistant", body=body)
+        await self.request("POST", "/v1/assistant", body=body)
 
     async def quota_history(self) -> protocol.QuotaHistory:
         """API calls by hour, and the use of each limit, over the last 7 days."""
@@ -115,7 +115,7 @@ class ControlClient(SocketConnection):
 
     async def get(self, path: str) -> bytes:
         """Return the document at `path` as it was sent."""
-        return await self._request("GET", path)
+        return await self.request("GET", path)
 
     # -- dead letters ----------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class SocketConnection:
             await session.close()
 
     async def _get(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:
-        return decode(await self._request("GET", path, query=query), kind)
+        return decode(await self.request("GET", path, query=query), kind)
 
     async def _send(
         self,
@@ -99,10 +99,10 @@ class SocketConnection:
         query: Mapping[str, str] | None = None,
         patience: aiohttp.ClientTimeout | None = None,
     ) -> T:
-        answer = await self._request(method, path, query=query, body=body, patience=patience)
+        answer = await self.request(method, path, query=query, body=body, patience=patience)
         return decode(answer if answer.strip() else b"{}", kind)
 
-    async def _request(
+    async def request(
         self,
         method: str,
         path: str,
@@ -111,6 +111,7 @@ class SocketConnection:
         body: object = None,
         patience: aiohttp.ClientTimeout | None = None,
     ) -> bytes:
+        """Send a request and return its answer. Raises the errors of ours that a refusal stands for."""
         try:
             async with self._open(method, path, query, body, patience or self._timeout) as response:
                 answer = await response.read()
@@ -120,7 +121,7 @@ class SocketConnection:
             raise refusal(response.status, answer)
         return answer
 
-    async def _lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    async def lines(self, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """Yield the lines of a followed feed, each of any length up to MAX_LINE."""
         pending = bytearray()
         try:

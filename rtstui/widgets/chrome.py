@@ -20,6 +20,7 @@ from rtstui.format import short as short_number
 from rtstui.limits import limit_role, used_share
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
+from rtstui.replay import Replay
 from rtstui.replies import Replies
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.story import Story
@@ -63,6 +64,9 @@ class HasLinks(Protocol):
     story: Story | None
     """What the demo tells; None outside of it."""
 
+    replay: Replay | None
+    """The recording that is shown; None for a daemon of now."""
+
     replies: Replies
     """What was answered to the last keys."""
 
@@ -76,12 +80,19 @@ class TopBar(Panel):
 
     FRAMED = DATED = False
 
+    def _label(self) -> list[Span]:
+        """Say it where this is not somebody's own daemon of now."""
+        app = cast("HasLinks", self.app)
+        if app.replay is not None:
+            return [(f" REPLAY {'▶' if app.replay.is_running else '‖'} ", "tab")]
+        return [(" DEMO ", "tab")] if app.story else []
+
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many facts as fit, the most important first."""
         state = self.state
         sign = link_sign(state)
         # The sign is of rtsd alone: it says nothing about the org, so it is not green.
-        left: list[Span] = [(" DEMO ", "tab")] if cast("HasLinks", self.app).story else []
+        left = self._label()
         left += [(" rtsd ", "bold"), (f"{sign.text} ", sign.role)]
         facts = _facts(state.status, live=state.live) if state.status else [(state.socket, "dim")]
         clock = ((f"{clock_of(state.now().isoformat())} ", "dim"),)
