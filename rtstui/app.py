@@ -31,6 +31,7 @@ from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
 from rtstui.screens.events import Events
+from rtstui.screens.find import Find
 from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
@@ -84,6 +85,7 @@ class RtsTui(OperatorApp):
         Binding("0", "view('0')", "SQL", show=False, id="app.view_0"),
         Binding("S", "view('S')", "Service", show=False, id="app.view_S"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
+        Binding("ctrl+f", "find", "find a record", id="app.find", priority=True),
         Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
@@ -266,6 +268,15 @@ class RtsTui(OperatorApp):
         screen = self.screen
         if isinstance(screen, RecordView):
             screen.call_later(screen.show, name, record)
+
+    def action_find(self) -> None:
+        """Ask for a record by what is known of it, over any view, and open it."""
+        if isinstance(self.screen, View):
+            self.push_screen(Find(self.client), self._found)
+
+    def _found(self, chosen: tuple[str, str] | None) -> None:
+        if chosen is not None:
+            self.action_record(*chosen)
 
     def action_conditions_of(self) -> None:
         """Open the sync conditions of the chosen object."""

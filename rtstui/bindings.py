@@ -13,6 +13,7 @@ from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm, Dialog, Help, Reader
 from rtstui.screens.events import Events
+from rtstui.screens.find import FindLine
 from rtstui.screens.orgs import Orgs
 from rtstui.screens.query import QueryView
 from rtstui.screens.record import RecordView
@@ -54,7 +55,7 @@ VIEWS: tuple[type[View], ...] = (
     QueryView,
     ServiceView,
 )
-DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, SpellChanges, InputLine)
+DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, SpellChanges, FindLine, InputLine)
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:

@@ -14,6 +14,7 @@ from rtsd.core.ids import full_id, is_id
 from rtsd.store import mirror, search
 from rtsd.store.answers import Answers
 from rtsd.store.database import Database
+from rtsd.store.schema import Table
 from rtsd.sync.catalog import Catalog
 
 
@@ -59,12 +60,28 @@ class CatalogRoutes:
         tables = [mirrored.table for mirrored in self._catalog if mirrored.table is not None]
         if is_id(text):
             record = full_id(text)
-            by_id = [table for table in tables if await mirror.record(self._database, table, record)]
-            for table in by_id:
-                yield protocol.FoundRecord(object=table.name, id=record, field="Id", value=record)
+            by_id = [each async for each in self._by_id(tables, record)]
+            for each in by_id:
+                yield each
             tables = [] if by_id else tables
         for table in tables:
             if query := search.statement(table, text):
                 rows = msgspec.json.decode(await self._answers.run(query), type=protocol.QueryResult).rows
-                for record, field, value in rows:
-                    yield protocol.FoundRecord(object=table.name, id=record, field=field, value=value)
+                for record, field, value, *called in rows:
+                    yield protocol.FoundRecord(
+                        object=table.name, id=record, field=field, value=value, name=search.name_of(called)
+                    )
+
+    async def _by_id(self, tables: list[Table], record: str) -> AsyncGenerator[protocol.FoundRecord]:
+        """Yield the record with that id, also a deleted one."""
+        for table in tables:
+            if (found := await mirror.record(self._database, table, record)) is not None:
+                values = found["values"] or {}
+                yield protocol.FoundRecord(
+                    object=table.name,
+                    id=record,
+                    field="Id",
+                    value=record,
+                    name=search.name_of([values.get(name) for name in search.naming(table)]),
+                    state=found["state"],
+                )

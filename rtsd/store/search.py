@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from rtsd.errors import UsageError
 from rtsd.store.schema import Table
 
@@ -13,6 +16,9 @@ MOST = 20
 _TYPES = frozenset({"email", "phone"})
 _NAMES = frozenset({"name", "firstname", "lastname", "subject", "casenumber"})
 
+_CALLED = (("name",), ("firstname", "lastname"), ("subject",), ("casenumber",))
+"""The fields by which people call a record, the best first."""
+
 
 def columns(table: Table) -> list[str]:
     """Return the fields that tell who or what a record is, names first."""
@@ -20,10 +26,23 @@ def columns(table: Table) -> list[str]:
     return [field.name for field in sorted(fields, key=lambda field: field.name.lower() not in _NAMES)]
 
 
+def naming(table: Table) -> list[str]:
+    """Return the fields that together are a record's name; none if it has no such field."""
+    fields = {field.name.lower(): field.name for field in table.schema.fields}
+    return next(
+        ([fields[name] for name in names if name in fields] for names in _CALLED if {*names} & {*fields}), []
+    )
+
+
+def name_of(values: Sequence[Any]) -> str | None:
+    """Return a record's name from the values of those fields."""
+    return " ".join(str(value) for value in values if value) or None
+
+
 def statement(table: Table, text: str) -> str:
     """Return the query for the records with `text` in one of these fields, in any case; empty without any.
 
-    Its columns are the id, the field and its value. Raises UsageError for too short a text.
+    Its columns are the id, the field, its value, and those of the name. Raises UsageError if `text` is short.
     """
     if len(text) < FEWEST:
         raise UsageError(f"a search needs at least {FEWEST} characters", "write more of the name or address")
@@ -35,8 +54,10 @@ def statement(table: Table, text: str) -> str:
         return ""
     field = " ".join(f"WHEN {test} THEN {_literal(name)}" for name, test in tests.items())
     value = " ".join(f"WHEN {test} THEN {table.dialect.column(name)}" for name, test in tests.items())
+    called = "".join(f", {table.dialect.column(name)}" for name in naming(table))
     return (
-        f"SELECT {table.dialect.column('Id')}, CASE {field} END, CASE {value} END FROM {table.sql_name}"
+        f"SELECT {table.dialect.column('Id')}, CASE {field} END, CASE {value} END{called}"
+        f" FROM {table.sql_name}"
         f" WHERE {' OR '.join(tests.values())} LIMIT {MOST + 1}"
     )
 

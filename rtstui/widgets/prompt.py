@@ -17,7 +17,10 @@ from rtstui.widgets.table import Table
 class InputLine(Input):
     """A line to type in, over a view and only while it is needed. The view handles enter."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False, id="line.close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "close", show=False, id="line.close"),
+        Binding("tab,shift+tab", "complete", "complete", show=False, id="line.complete"),
+    ]
 
     def __init__(self, placeholder: str, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id, placeholder=placeholder, select_on_focus=False, classes="line")
@@ -45,6 +48,9 @@ class InputLine(Input):
     def action_close(self) -> None:
         """Close it without an effect."""
         self.close()
+
+    def action_complete(self) -> None:
+        """Keep the keys: a press too many must not lead out of the line."""
 
     def leave(self) -> None:
         """Close it because another view is opened."""

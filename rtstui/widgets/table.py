@@ -63,6 +63,15 @@ class Table(Panel, can_focus=True):
         """Return the text that stands in for rows."""
         return ""
 
+    def empty_role(self) -> str:
+        """Return the role of that text."""
+        return "dim"
+
+    @property
+    def lit(self) -> bool:
+        """True while the cursor is shown."""
+        return self.has_focus
+
     def set_filter(self, chosen: RowFilter) -> None:
         """Show only rows that pass."""
         self.filter = chosen
@@ -118,13 +127,14 @@ class Table(Panel, can_focus=True):
         head = self.header(width)
         rows: list[Row] = [] if head is None else [head]
         if not keys:
-            return [*rows, *(((line, "dim"),) for line in wrap(self._stand_in(), width))]
+            role = "dim" if self.keys() else self.empty_role()
+            return [*rows, *(((line, role),) for line in wrap(self._stand_in(), width))]
         room = max(1, height - len(rows))
         place = self._place if self.cursor is not None else 0
         self._top = max(0, min(max(place - room + 1, min(self._top, place)), len(keys) - room))
         for key in keys[self._top : self._top + room]:
             row = self.row(key, width)
-            marked = key == self.cursor and self.has_focus
+            marked = key == self.cursor and self.lit
             rows.append(tuple((text, "cursor") for text, _ in _filled(row, width)) if marked else row)
         return rows
 

@@ -36,6 +36,22 @@ async def test_a_person_is_found_by_name_address_and_id(org: Stand) -> None:
     assert await org.calls() == before
 
 
+async def test_what_is_found_has_a_name_and_a_state(org: Stand) -> None:
+    """Whatever field has the text; a deleted record is found by its id, and says that it is deleted."""
+    contact = org.ids("Contact")[0]
+    async with org.client() as client:
+        (ada,) = (await client.find("ada@example.com")).records
+        (same,) = (await client.find(contact)).records
+        assert (ada.field, ada.state) == ("Email", "live")
+        assert ada.name is not None
+        assert ada.name.endswith("O'Lovelace 100%")
+        assert (same.name, same.state) == (ada.name, "live")
+        org.org.delete(org.org.admin, "Contact", [contact])[0].unwrap()
+        await org.audit("Contact")
+        (gone,) = (await client.find(contact)).records
+        assert (gone.id, gone.state) == (contact, "deleted")
+
+
 async def test_a_name_with_other_letters_is_found(org: Stand) -> None:
     """As it is written."""
     org.update("Contact", org.ids("Contact")[1:2], LastName="Ångström")

@@ -34,6 +34,7 @@ PLACES = {
     "help": "Help",
     "orgs": "List of daemons",
     "spell": "Changes of a spell",
+    "find": "Find",
     "line": "Prompts",
 }
 """What the first part of a binding's name means, in the order of the page."""

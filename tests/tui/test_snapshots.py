@@ -146,6 +146,7 @@ def test_link(snap_compare: Compare, link: str) -> None:
 KEYS = {
     "help": ("1", "question_mark"),
     "detail": ("2", "up", "up", "d"),
+    "find": ("1", "ctrl+f"),
     "filter": ("2", "slash", *"obj:lead /(/"),
     "pause": ("3", "down", "P"),
     "drop": ("4", "tab", "D"),

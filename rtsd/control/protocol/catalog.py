@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,12 +29,14 @@ class MirroredFields(msgspec.Struct, kw_only=True):
 
 
 class FoundRecord(msgspec.Struct, kw_only=True):
-    """A record, and the first field that has what was looked for."""
+    """A record, the first field that has what was looked for, and the record's name if it has one."""
 
     object: str
     id: str
     field: str
     value: Any = None
+    name: str | None = None
+    state: Literal["live", "deleted"] = "live"
 
 
 class Found(msgspec.Struct, kw_only=True):

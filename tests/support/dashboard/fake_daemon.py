@@ -47,6 +47,8 @@ class FakeDaemon:
         self.requests: list[tuple[str, object]] = []
         self.refuse: tuple[int, str, str] | None = None
         """What acts are answered with, instead of being done: status, error, message."""
+        self.refused: dict[str, tuple[int, str, str]] = {}
+        """The same for what is read, by path."""
         self.garbage: bytes | None = None
         """Sent once in place of the next frame."""
         self.hold: asyncio.Event | None = None
@@ -162,9 +164,14 @@ class FakeDaemon:
             raise
 
     async def _other(self, request: web.Request) -> web.Response:
+        if request.path in self.refused:
+            code, error, message = self.refused[request.path]
+            return web.json_response({"error": error, "message": message}, status=code)
         paper = self._paper(request)
         if paper is not None:
             self.asked.append(request.path_qs)
+            if self.hold is not None:
+                await self.hold.wait()
             return web.json_response(paper)
         if request.method == "GET" and request.path.startswith("/v1/dead-letters/"):
             return web.json_response({"id": int(request.path.split("/")[3]), "push": {"v": 1}})

@@ -177,6 +177,29 @@ RESULT: dict[str, Any] = {
     "truncated": True,
 }
 
+FOUND: dict[str, Any] = {
+    "records": [
+        {"object": "Account", "id": "001Dn00000Aq1ZxAAJ", "field": "Name", "value": "Acme", "name": "Acme"},
+        {
+            "object": "Contact",
+            "id": CONTACT,
+            "field": "Email",
+            "value": "ana@acme.example",
+            "name": "Ana Oliveira",
+        },
+        {
+            "object": "Lead",
+            "id": "00QDn00000Aq1ZxAAJ",
+            "field": "Email",
+            "value": "li@acme.example",
+            "name": None,
+            "state": "deleted",
+        },
+    ],
+    "truncated": False,
+}
+
+NOTHING: dict[str, Any] = {"records": [], "truncated": False}
 
 FIELDS = ["Description", "Email", "FirstName", "LastName", "OwnerId", "Phone", "Title"]
 
@@ -321,6 +344,7 @@ def papers() -> dict[str, Any]:
         "POST /v1/query": RESULT,
         "/v1/package": PACKAGE,
         "/v1/rules": RULES,
+        "/v1/find": FOUND,
         "POST /v1/rules/webinar-sequence/test": TESTED,
         **{
             f"/v1/objects/{name}/conditions": conditions(

@@ -37,6 +37,8 @@ STOPS = (
     Stop(("question_mark",), "IN THIS VIEW", ESC),
     Stop(("colon",), "earch for", ESC),
     Stop(("ctrl+o",), "enter shows it", ESC),
+    Stop(("ctrl+f",), "mirror alone"),
+    Stop(typed("acme"), "Ana Oliveira", ESC),
     Stop(("2",), "newest 18"),
     Stop(("slash", *typed("/(/")), "missing )", ESC),
     Stop(("f",), "go on", ESC),
