@@ -85,7 +85,7 @@ class RtsTui(OperatorApp):
         Binding("0", "view('0')", "SQL", show=False, id="app.view_0"),
         Binding("S", "view('S')", "Service", show=False, id="app.view_S"),
         Binding("r", "reconnect", "try now", id="app.reconnect"),
-        Binding("ctrl+f", "find", "find a record", id="app.find", priority=True),
+        Binding("ctrl+f", "find_record", "find a record", id="app.find", priority=True),
         Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
@@ -262,14 +262,14 @@ class RtsTui(OperatorApp):
         if isinstance(screen, Events):
             screen.call_later(screen.only, words)
 
-    def action_record(self, name: str, record: str) -> None:
-        """Open a record."""
+    def action_record(self, name: str | None, record: str) -> None:
+        """Open a record; without a name, of the object that has it."""
         self.switch_mode("8")
         screen = self.screen
         if isinstance(screen, RecordView):
             screen.call_later(screen.show, name, record)
 
-    def action_find(self) -> None:
+    def action_find_record(self) -> None:
         """Ask for a record by what is known of it, over any view, and open it."""
         if isinstance(self.screen, View):
             self.push_screen(Find(self.client), self._found)

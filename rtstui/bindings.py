@@ -29,6 +29,7 @@ from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.record import Values
 from rtstui.widgets.result import ResultTable
 from rtstui.widgets.rules import RuleTable
+from rtstui.widgets.sql_editor import SqlEditor
 from rtstui.widgets.stream import Stream
 from rtstui.widgets.table import Table
 
@@ -40,6 +41,7 @@ WIDGETS: tuple[type[DOMNode], ...] = (
     Fields,
     RuleTable,
     Values,
+    SqlEditor,
     ResultTable,
 )
 VIEWS: tuple[type[View], ...] = (

@@ -10,6 +10,7 @@ from rtsd.control.protocol import (
     Conditions,
     History,
     Missed,
+    ObjectFields,
     PackageDetails,
     QueryResult,
     QuotaHistory,
@@ -74,6 +75,11 @@ def why(name: str, record: str, *, ask_org: bool) -> DocumentRequest[Why]:
 def query(sql: str) -> DocumentRequest[QueryResult]:
     """The rows of a SELECT."""
     return DocumentRequest(f"sql {sql}", "the result of this query", lambda client: client.query(sql))
+
+
+def schema() -> DocumentRequest[list[ObjectFields]]:
+    """The mirrored tables and their columns."""
+    return DocumentRequest("schema", "the tables of the mirror", lambda client: client.schema(), max_age_s=60)
 
 
 def package() -> DocumentRequest[PackageDetails]:

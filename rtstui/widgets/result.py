@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import QueryResult
+from rtsd.core.ids import full_id, is_id
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
@@ -25,12 +26,18 @@ MEASURED = 200
 """Rows whose values decide the width of a column."""
 
 
+def is_record(value: Any) -> TypeGuard[str]:
+    """Return True if a value has the form of a record's id."""
+    return isinstance(value, str) and is_id(value)
+
+
 class ResultTable(Table):
     """The rows and columns of a result; left and right move over the columns."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "columns(-1)", "columns to the left", show=False, id="sql.left"),
         Binding("right,l", "columns(1)", "columns to the right", show=False, id="sql.right"),
+        Binding("d", "screen.row", "row in full", id="sql.row"),
     ]
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 (Textual's word)
@@ -66,17 +73,32 @@ class ResultTable(Table):
                 "Type a SELECT with i, such as: SELECT Name, Email FROM Contact LIMIT 100. "
                 "It reads the mirror, costs no API call, and can change nothing."
             )
+        if self._refusal:
+            return f"✖ {self._refusal}"
         return documents.stand_in(document, self.state) if document.value is None else "No rows."
+
+    def empty_role(self) -> str:
+        """A refusal looks like one."""
+        return "error" if self._refusal else "dim"
+
+    @property
+    def _refusal(self) -> str:
+        """The daemon's words, if it has refused the query."""
+        document = self.document()
+        if document is None or document.value is not None or document.unsupported or not self.state.live:
+            return ""
+        return document.problem
 
     def titles(self) -> tuple[str, str]:
         """The query, and the rows of its result."""
         document, found = self.document(), self._result()
+        said = " ".join(self.sql.split())
         if document is None or document.value is None:
-            return self.sql or "SQL, read-only", ""
+            return said or "Result", ""
         more = ", and more that are not shown" if found.truncated else ""
         failed = f"✖ {document.problem} · " if document.problem else ""
         rows = f"{self.part(self.keys())}{plural(len(found.rows), 'row')}"
-        return self.sql, f"{failed}{documents.as_of(document, self.state)}{rows}{more}"
+        return said, f"{failed}{documents.as_of(document, self.state)}{rows}{more}"
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002
         """The columns' names."""
@@ -123,6 +145,14 @@ class ResultTable(Table):
         """Move over the columns."""
         self._first = max(0, min(self._first + by, len(self._result().columns) - 1))
         self.tick()
+
+    def record(self, key: str) -> str | None:
+        """Return the id of the record that a row is of: its column Id, else the first value that is one."""
+        found = self._result()
+        values = list(zip(found.columns, found.rows[int(key)], strict=True))
+        named = (value for name, value in values if name.lower() == "id" and is_record(value))
+        others = (value for _, value in values if is_record(value) and full_id(value) == value)
+        return next(named, None) or next(others, None)
 
     def full(self, key: str) -> list[Row]:
         """A row in full, a line or more for each field."""

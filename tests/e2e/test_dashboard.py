@@ -6,6 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event
@@ -13,8 +17,9 @@ from rtsd.workflows.demo.environment import UNMIRRORED as STRAY
 from rtsd.workflows.demo.environment import push_unmirrored
 from rtstui.app import RtsTui
 from rtstui.daemon_link import DaemonLink
+from rtstui.screens.find import Find
 from rtstui.state import Gap, State
-from rtstui.widgets.prompt import InputLine
+from rtstui.widgets.sql_editor import SqlEditor
 from tests.support.dashboard.app import notices, text
 from tests.support.processes.rig import TOKEN, Rig, standing
 from tests.support.waiting import eventually
@@ -39,8 +44,23 @@ def watched(rig: Rig) -> RtsTui:
     return RtsTui([DaemonLink(ControlClient(rig.socket), state)])
 
 
-async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None:
+async def asked(app: RtsTui, pilot: Pilot[int], record: str) -> None:
+    """Ask by SQL, and for a record by its id."""
+    await pilot.press("0", "slash")
+    app.screen.query_one(SqlEditor).show(f"SELECT 2 * count(*) AS twice FROM {OBJECT}")
+    await pilot.press("enter")
+    await until(lambda: "twice" in text(app) and " 40 " in text(app))
+    await pilot.press("ctrl+f", *record)
+    await until(lambda: isinstance(app.screen, Find) and "1 record" in text(app))
+    await pilot.press("enter")
+    await until(lambda: app.current_mode == "8" and "Touched by" in text(app))
+
+
+async def test_every_view_shows_the_real_daemon_and_survives_its_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each view finds its documents; kill -9 is told at once; back again, no entry is missing or double."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     async with standing({OBJECT: 20}, interval="2s") as rig:
         await rig.install_package()
         daemon = await rig.start()
@@ -61,10 +81,7 @@ async def test_every_view_shows_the_real_daemon_and_survives_its_death() -> None
                 await until(lambda said=said: said in text(app))
             await pilot.press("9")
             await until(lambda: "[[rules]]" in text(app))
-            await pilot.press("0", "slash")
-            app.screen.query_one("#sql", InputLine).value = f"SELECT 2 * count(*) AS twice FROM {OBJECT}"
-            await pilot.press("enter")
-            await until(lambda: "twice" in text(app) and " 40 " in text(app))
+            await asked(app, pilot, record)
 
             status = await daemon.status()
             await push_unmirrored(str(status.gateway.listen), str(status.org.id), TOKEN)

@@ -12,11 +12,14 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The same look everywhere: UTC, colours, no settings of the one who runs the tests."""
+def _plain_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The same look everywhere: UTC, colours, no settings or history of the one who runs the tests."""
     for name in ("NO_COLOR", "TEXTUAL_THEME", "RTSD_SOCKET", "XDG_RUNTIME_DIR", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     before = os.environ.get("TZ")
     os.environ["TZ"] = "UTC"
     time.tzset()

@@ -30,9 +30,13 @@ KEYS = {
     "enter": b"\r",
     "escape": b"\x1b[27u",
     "tab": b"\t",
+    "backspace": b"\x7f",
     "up": b"\x1b[A",
     "down": b"\x1b[B",
+    "ctrl+f": b"\x06",
+    "ctrl+n": b"\x0e",
     "ctrl+o": b"\x0f",
+    "ctrl+r": b"\x12",
 }
 """The bytes that a terminal sends for keys with a name; escape as kitty sends it, without a delay."""
 QUIET_S = 0.15

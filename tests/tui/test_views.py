@@ -130,7 +130,7 @@ async def test_sql_is_asked_shown_and_saved(
     async with watching(socket) as (app, pilot, _):
         await pressed(pilot, "0", "slash", *"SELECT", "enter")
         await until(lambda: "Person 3" in text(app) and "more that are not shown" in text(app), pilot)
-        await pressed(pilot, "down", "enter")
+        await pressed(pilot, "down", "d")
         await until(lambda: isinstance(app.screen, Reader) and "Person 1" in text(app), pilot)
         await pressed(pilot, "escape", "w")
         await pressed(pilot, "right", "right")

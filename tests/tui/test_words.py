@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from rtsd.control.protocol import Rules
 from rtstui import documents
@@ -27,7 +27,7 @@ from tests.support.dashboard.watching import pressed, watching
 # -- prompts -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keys", ["8 slash", "9 T", "0 slash", "2 f", "2 slash"])
+@pytest.mark.parametrize("keys", ["8 slash", "9 T", "0 slash", "2 f", "2 slash", "3 slash"])
 async def test_escape_closes_a_prompt_and_the_keys_are_free_again(socket: Path, keys: str) -> None:
     """One press ends the typing and stays in the view; then a letter is a command again."""
     async with watching(socket) as (app, pilot, _):
@@ -35,7 +35,7 @@ async def test_escape_closes_a_prompt_and_the_keys_are_free_again(socket: Path, 
         await pressed(pilot, view)
         await until(lambda: "webinar-sequence" in text(app) or view != "9", pilot)
         await pressed(pilot, key, "x", "escape")
-        await until(lambda: not isinstance(app.focused, Input), pilot)
+        await until(lambda: not isinstance(app.focused, Input | TextArea), pilot)
         assert app.current_mode == view
         assert not app.screen.query("InputLine.-open")
         await pressed(pilot, "3")

@@ -177,6 +177,21 @@ RESULT: dict[str, Any] = {
     "truncated": True,
 }
 
+SCHEMA: dict[str, Any] = {
+    "objects": [
+        {
+            "object": name,
+            "table": f'"{name}"',
+            "fields": [{"name": field, "type": "string"} for field in ("Id", "Name", *fields)],
+        }
+        for name, fields in (
+            ("Account", ("Industry", "NaicsCode")),
+            ("Case", ("CaseNumber", "Subject")),
+            ("Contact", ("Email", "EmailBouncedDate", "FirstName", "LastName")),
+        )
+    ]
+}
+
 FOUND: dict[str, Any] = {
     "records": [
         {"object": "Account", "id": "001Dn00000Aq1ZxAAJ", "field": "Name", "value": "Acme", "name": "Acme"},
@@ -345,6 +360,7 @@ def papers() -> dict[str, Any]:
         "/v1/package": PACKAGE,
         "/v1/rules": RULES,
         "/v1/find": FOUND,
+        "/v1/schema": SCHEMA,
         "POST /v1/rules/webinar-sequence/test": TESTED,
         **{
             f"/v1/objects/{name}/conditions": conditions(

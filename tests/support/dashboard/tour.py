@@ -73,9 +73,12 @@ STOPS = (
     Stop(("down",), "circuit open"),
     Stop(("T",), "24h", ESC),
     Stop(("0",), "Type a SELECT"),
-    Stop(("slash", *typed("X")), "X"),
-    Stop(("enter",), "Person 3"),
-    Stop(("enter",), "Row 1", ESC),
+    Stop(("slash", *typed("Z")), "enter runs"),
+    Stop(("tab",), "No table or column"),
+    Stop(("backspace", *typed("SELECT Na"), "tab"), "1 of "),
+    Stop(("ctrl+n", "x"), "or ctrl+r"),
+    Stop(("ctrl+r",), "Person 3"),
+    Stop(("d",), "Row 1", ESC),
 )
 """Every view, prompt and dialog; each begins where the one before it has led back to."""
 
