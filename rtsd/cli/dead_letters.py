@@ -43,7 +43,7 @@ def dead_letters(ctx: click.Context, *, socket: Path | None, as_json: bool) -> N
 @options.socket
 @options.as_json
 def list_all(*, socket: Path | None, as_json: bool) -> None:
-    """List them, the newest first."""
+    """List them, the newest last."""
     _list(socket, as_json=as_json)
 
 
@@ -118,7 +118,7 @@ def _list(socket: Path | None, *, as_json: bool) -> None:
         click.echo(ask_raw(socket, "/v1/dead-letters"))
         return
     found = ask(socket, lambda client: client.dead_letters())
-    click.echo(table(_HEADERS, [_row(letter) for letter in found]) if found else "No dead letters.")
+    click.echo(table(_HEADERS, [_row(letter) for letter in found[::-1]]) if found else "No dead letters.")
 
 
 def _row(letter: DeadLetter) -> tuple[str | int | None, ...]:

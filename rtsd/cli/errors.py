@@ -17,7 +17,7 @@ from rtsd.cli.output import table
 def errors(*, socket: Path | None, as_json: bool) -> None:
     """Show the error log.
 
-    The newest come first; repetitions of an error are a single line with a count.
+    The newest come last, as in rtsd events; repetitions of an error are a single line with a count.
     """
     if as_json:
         click.echo(ask_raw(socket, "/v1/errors"))
@@ -26,5 +26,5 @@ def errors(*, socket: Path | None, as_json: bool) -> None:
     if not found:
         click.echo("No errors.")
         return
-    rows = [(entry.at, entry.error, entry.object, entry.count, entry.message) for entry in found]
+    rows = [(entry.at, entry.error, entry.object, entry.count, entry.message) for entry in found[::-1]]
     click.echo(table(("AT", "ERROR", "OBJECT", "TIMES", "MESSAGE"), rows))

@@ -87,11 +87,14 @@ class Drift(Objects):
 
 
 class Findings(Table):
-    """The findings of audits, fingerprints and repairs, newest first."""
+    """The findings of audits, fingerprints and repairs, newest last."""
+
+    NEWEST_LAST = True
 
     def _entries(self) -> dict[str, Event]:
         document = audits_of(self)
-        return {str(event.seq): event for event in document.value.findings} if document.value else {}
+        found = document.value.findings if document.value else ()
+        return {str(event.seq): event for event in reversed(found)}
 
     def find(self, key: str | None) -> Event | None:
         """The entry of a row."""

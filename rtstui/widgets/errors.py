@@ -20,10 +20,12 @@ NARROW = 60
 
 
 class ErrorLog(Table):
-    """The errors, newest first."""
+    """The errors, newest last."""
+
+    NEWEST_LAST = True
 
     def _entries(self) -> dict[str, ErrorEntry]:
-        return {str(entry.seq): entry for entry in self.state.errors or ()}
+        return {str(entry.seq): entry for entry in reversed(self.state.errors or ())}
 
     def find(self, key: str | None) -> ErrorEntry | None:
         """The error of a row."""
@@ -74,8 +76,9 @@ class ErrorLog(Table):
 
 
 class DeadLetters(Table):
-    """The dead letters; several can be chosen to be retried or dropped together."""
+    """The dead letters, newest last; several can be chosen to be retried or dropped together."""
 
+    NEWEST_LAST = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pick", "choose", id="dead.pick"),
         Binding("a", "pick_all", "all", id="dead.pick_all"),
@@ -88,7 +91,7 @@ class DeadLetters(Table):
         self.picked: set[str] = set()
 
     def _letters(self) -> dict[str, DeadLetter]:
-        return {str(letter.id): letter for letter in self.state.dead_letters or ()}
+        return {str(letter.id): letter for letter in reversed(self.state.dead_letters or ())}
 
     def find(self, key: str | None) -> DeadLetter | None:
         """The dead letter of a row."""
@@ -146,10 +149,10 @@ class DeadLetters(Table):
         )
 
     def action_pick(self) -> None:
-        """Choose the row, or undo that."""
+        """Choose the row, or undo that, and go to the older one."""
         if self.cursor is not None:
             self.picked ^= {self.cursor}
-            self.action_move(1)
+            self.action_move(-1)
 
     def action_pick_all(self) -> None:
         """Choose all rows that pass the filter, or none of them if all are chosen."""

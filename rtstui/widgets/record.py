@@ -165,7 +165,9 @@ class Values(Table):
 
 
 class Versions(Table):
-    """The record's changes, each with its time and source, newest first."""
+    """The record's changes, each with its time and source, newest last."""
+
+    NEWEST_LAST = True
 
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
@@ -175,7 +177,7 @@ class Versions(Table):
         """The versions by their number in the journal."""
         document = self.subject.history(self)
         found = document.value.versions if document is not None and document.value is not None else []
-        return {str(version.seq): version for version in reversed(found)}
+        return {str(version.seq): version for version in found}
 
     def keys(self) -> Sequence[str]:
         """Their numbers."""

@@ -142,7 +142,9 @@ def _labelled(label: str, text: str, width: int) -> list[Row]:
 
 
 class Tested(Table):
-    """The changes that would have fired a rule."""
+    """The changes that would have fired a rule, newest last."""
+
+    NEWEST_LAST = True
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
@@ -155,7 +157,7 @@ class Tested(Table):
     def _entries(self) -> dict[str, Event]:
         document = self.document()
         found = document.value.entries if document is not None and document.value is not None else []
-        return {str(event.seq): event for event in reversed(found)}
+        return {str(event.seq): event for event in found}
 
     def find(self, key: str | None) -> Event | None:
         """The entry of a row."""

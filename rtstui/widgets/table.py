@@ -33,6 +33,9 @@ class Table(Panel, can_focus=True):
         Binding("escape", "clear_filter", "clear the filter", show=False, id="table.clear_filter"),
     ]
 
+    NEWEST_LAST: ClassVar[bool] = False
+    """Whether the last row is the newest: the table begins at its end, and shows what comes there."""
+
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.cursor: str | None = None
@@ -40,6 +43,8 @@ class Table(Panel, can_focus=True):
         self._passing: tuple[object, Sequence[str]] = (None, ())
         self._place = 0
         self._top = 0
+        self._at_end = self.NEWEST_LAST
+        """Whether the end is followed: until the cursor is moved away from it."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Offer enter only in views that open rows, and escape only while rows are filtered out."""
@@ -131,7 +136,8 @@ class Table(Panel, can_focus=True):
             return [*rows, *(((line, role),) for line in wrap(self._stand_in(), width))]
         room = max(1, height - len(rows))
         place = self._place if self.cursor is not None else 0
-        self._top = max(0, min(max(place - room + 1, min(self._top, place)), len(keys) - room))
+        wanted = len(keys) if self._at_end else self._top
+        self._top = max(0, min(max(place - room + 1, min(wanted, place)), len(keys) - room))
         for key in keys[self._top : self._top + room]:
             row = self.row(key, width)
             marked = key == self.cursor and self.lit
@@ -146,21 +152,25 @@ class Table(Panel, can_focus=True):
 
     def _keep_place(self, keys: Sequence[str]) -> None:
         """Follow the key under the cursor; if it is gone, take the row in its place."""
-        if not keys:
+        if self._at_end and keys and not self.has_focus:
+            self._place = len(keys) - 1
+            gone, self.cursor = self.cursor, keys[-1]
+        elif not keys:
             gone, self.cursor = self.cursor, None
         elif self.cursor in keys:
             self._place = keys.index(self.cursor)
             return
         else:
             gone = self.cursor
-            self._place = min(self._place, len(keys) - 1)
+            self._place = len(keys) - 1 if self._at_end else min(self._place, len(keys) - 1)
             self.cursor = keys[self._place]
         if gone != self.cursor:
             self.post_message(RowChosen(self.id or "", self.cursor))
 
     def restart(self) -> None:
-        """Begin at the first row: others come."""
+        """Begin anew: other rows come."""
         self.cursor, self._place, self._top = None, 0, 0
+        self._at_end = self.NEWEST_LAST
 
     def choose(self, key: str) -> None:
         """Put the cursor on a row."""
@@ -170,6 +180,7 @@ class Table(Panel, can_focus=True):
         if key in shown and key != self.cursor:
             self.cursor = key
             self._place = shown.index(key)
+            self._at_end = self.NEWEST_LAST and self._place == len(shown) - 1
             self.post_message(RowChosen(self.id or "", key))
         self.tick()
 

@@ -85,7 +85,7 @@ async def test_dead_letters_are_retried_and_dropped(
         await pressed(pilot, "4", "tab", "space", "space", "R", "y")
         await until(lambda: len(daemon.requests) == 2)
         paths = [path for path, _ in daemon.requests]
-        assert paths == ["POST /v1/dead-letters/8812/retry", "POST /v1/dead-letters/8790/retry"]
+        assert paths == ["POST /v1/dead-letters/8790/retry", "POST /v1/dead-letters/8812/retry"]
         await until(lambda: len(app.state.dead_letters or ()) == 1, pilot)
         await pressed(pilot, "D", "1", "enter")
         await until(lambda: len(daemon.requests) == 3)

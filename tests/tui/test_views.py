@@ -20,7 +20,7 @@ async def test_audits_show_what_runs_and_what_was_found(socket: Path) -> None:
     async with watching(socket) as (app, pilot, _):
         await pressed(pilot, "7")
         await until(lambda: "reading by Bulk, 81,200 rows" in text(app) and "2 missing" in text(app), pilot)
-        await pressed(pilot, "tab", "tab", "down", "enter")
+        await pressed(pilot, "tab", "tab", "up", "enter")
         await until(lambda: isinstance(app.screen, Reader), pilot)
         await until(lambda: "00TDn00000Kk1PoAAJ" in text(app))
 
