@@ -1,4 +1,4 @@
-"""The language of the filter line: `obj:Contact kind:push,dead op:delete id:003 text /regex/ !not`.
+"""The language of the filter line: `obj:Contact kind:push,dead by:audit since:5m text /regex/ !not`.
 
 The rows of tables have no such fields: they are filtered by `text /regex/ !not`.
 """
@@ -8,21 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from rtsd.control.protocol import Event
-from rtstui.meaning import tag
+from rtstui.meaning import SOURCES, tag
+from rtstui.typed_moment import on_wire, typed_moment
 
 WORD = re.compile(r"""!?(?:/(?:[^/\\]|\\.)+/(?=\s|$)|"[^"]*"|\S+)""")
 """A word; it may contain spaces in slashes or quotes."""
 
 Test = Callable[[Event], bool]
 
-KEYS = ("obj", "kind", "op", "id", "out", "field")
-"""The words before a colon; a value may list several with commas."""
+KEYS = ("obj", "kind", "op", "id", "out", "field", "by", "since", "until")
+"""The words before a colon; all but a time may list several values with commas."""
 
 ROW_LEGEND = "text  /regex/  !not"
 
-LEGEND = "obj:Contact  kind:push,dead  op:delete  id:003  out:stale  field:Email  text  /regex/  !not"
+LEGEND = (
+    "obj:Contact  kind:push,dead  op:delete  id:003  since:5m  until:12:30  by:audit  out:stale  "
+    "field:Email  text  /regex/  !not"
+)
 
 
 class FilterMistake(ValueError):
@@ -44,10 +49,10 @@ class Filter:
         return all(test(event) for test in self.tests)
 
 
-def parse(text: str) -> Filter:
-    """Parse a filter line. Raises FilterMistake."""
+def parse(text: str, now: datetime) -> Filter:
+    """Parse a filter line; durations in it count back from `now`. Raises FilterMistake."""
     words = [match.group() for match in WORD.finditer(text)]
-    return Filter(text.strip(), tuple(_test(word) for word in words))
+    return Filter(text.strip(), tuple(_test(word, now) for word in words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,19 @@ def parse_rows(text: str) -> RowFilter:
     return RowFilter(text.strip(), tuple(_text_test(word) for word in words))
 
 
-def _test(word: str) -> Test:
+def _test(word: str, now: datetime) -> Test:
     if word.startswith("!") and len(word) > 1:
-        inner = _test(word[1:])
+        inner = _test(word[1:], now)
         return lambda event: not inner(event)
     key, colon, value = word.partition(":")
     if colon and key.lower() in KEYS:
         wanted = tuple(part.lower() for part in value.split(",") if part)
         if not wanted:
             raise FilterMistake(f"{key}: needs a value")
+        if key.lower() in ("since", "until"):
+            return _time_test(key.lower(), value, now)
+        if key.lower() == "by":
+            return _source_test(wanted)
         return _field_test(key.lower(), wanted)
     if colon and key.isalpha():
         raise FilterMistake(f"{key}: is not one of {', '.join(KEYS)}")
@@ -120,6 +129,27 @@ def _field_test(key: str, wanted: tuple[str, ...]) -> Test:
             return lambda event: any(name.lower() in wanted for name in event.changed or ())
         case _:
             return lambda event: (event.id or "").lower().startswith(wanted)
+
+
+def _source_test(wanted: tuple[str, ...]) -> Test:
+    """Test what brought a change, by the word of the wire or of the screen."""
+    known = {source: source for source in SOURCES}
+    known |= {word.lower(): source for source, word in SOURCES.items()}
+    for word in wanted:
+        if word not in known:
+            raise FilterMistake(f"by: {word} is not one of {', '.join(SOURCES)}; d shows who edited a record")
+    sources = {known[word] for word in wanted}
+    return lambda event: event.source in sources
+
+
+def _time_test(key: str, value: str, now: datetime) -> Test:
+    try:
+        at = on_wire(typed_moment(value, now))
+    except ValueError as error:
+        raise FilterMistake(f"{key}: {error}") from None
+    if key == "since":
+        return lambda event: event.at >= at
+    return lambda event: "" < event.at <= at
 
 
 def haystack(event: Event) -> str:

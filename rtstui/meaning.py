@@ -74,7 +74,7 @@ DIFFERS_NOTE = (
     "Its last check found rows that differ, and not all of them are repaired yet. A checks it again."
 )
 
-_SOURCES = {"push": "PUSH", "interval": "PULL", "audit": "AUDIT", "repair": "REPAIR"}
+SOURCES = {"push": "PUSH", "interval": "PULL", "audit": "AUDIT", "repair": "REPAIR"}
 
 _TAG_ROLES = {
     "PUSH": "ok",
@@ -112,7 +112,7 @@ def object_sign(state: str) -> Sign:
 
 def source_sign(source: str | None) -> Sign:
     """Return the source of a change, in at most six letters. The glyph is empty."""
-    word = _SOURCES.get(source or "?", (source or "?").upper()[:6])
+    word = SOURCES.get(source or "?", (source or "?").upper()[:6])
     return Sign("", word, _TAG_ROLES.get(word, "dim"))
 
 

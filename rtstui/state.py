@@ -58,10 +58,12 @@ class LinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Entries that are not in the ring: `missed` while disconnected, else too many to show."""
+    """Entries that are not in the ring: `missed` while disconnected, `unloaded`, or too many to show."""
 
     count: int
     missed: bool = False
+    unloaded: bool = False
+    """Whether they are between a page of the journal and the ring."""
 
 
 Line = Event | Gap

@@ -49,7 +49,7 @@ COMPOUND_TYPES = frozenset({"address", "location", "complexvalue"})
 BINARY_TYPES = frozenset({"base64", "byte"})
 """Types that are not mirrored: REST returns a URL (REST API guide, sObject Blob Get), Bulk refuses them."""
 
-_UNTOLD = frozenset(
+SYSTEM_FIELDS = frozenset(
     {
         "SystemModstamp",
         "LastModifiedDate",
@@ -66,6 +66,12 @@ guide, Change Event Body Fields)."""
 
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
 """Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
+
+
+def without_system_fields(names: Iterable[str]) -> list[str]:
+    """Return the fields that somebody edited; those of the system only where there are no others."""
+    named = list(names)
+    return [name for name in named if name not in SYSTEM_FIELDS] or named
 
 
 def kind_of(salesforce_type: str) -> Kind:
@@ -148,7 +154,7 @@ class ObjectSchema:
         """
         calculated = {field.name for field in self.fields if field.calculated}
         names = {"Name"} if "LastName" in self.by_name else set()
-        return _UNTOLD | calculated | names
+        return SYSTEM_FIELDS | calculated | names
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class RecordView(Leaf):
     HELP = (
         "One record: its values in the mirror, each change with its source, and why it is so. "
         "/ filters its fields or its changes. i types an object and an id; an id alone is searched in "
-        "every object."
+        "every object. The history leaves out the fields that the system sets with every change, such as "
+        "SystemModstamp; a shows them."
     )
     AUTO_FOCUS = "Values"
     body_id = "record-view"
@@ -37,6 +38,7 @@ class RecordView(Leaf):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "type", "another", id="record.type"),
         Binding("o", "its_events", "its events", show=False, id="record.events"),
+        Binding("a", "system_fields", "all fields", show=False, id="record.system_fields"),
         Binding("c", "app.compare", "compare…", id="record.compare"),
         Binding("R", "app.repair", "fetch again…", id="record.repair"),
     ]
@@ -111,6 +113,12 @@ class RecordView(Leaf):
         if isinstance(table, Values | Versions):
             title = message.key if isinstance(table, Values) else "Change"
             self.app.push_screen(Reader(title, table.full(message.key)))
+
+    def action_system_fields(self) -> None:
+        """Show the fields of the system in the history, or hide them."""
+        versions = self.query_one(Versions)
+        versions.with_system_fields = not versions.with_system_fields
+        versions.tick()
 
     def action_its_events(self) -> None:
         """Show the events of this record."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from rtstui.format import moment
+from rtstui.clean import clean
 from rtstui.messages import RowChosen, RowOpened
 from rtstui.screens.view import Leaf, open_record
+from rtstui.typed_moment import EXAMPLES, on_wire, typed_moment
 from rtstui.widgets.prompt import InputLine
 from rtstui.widgets.rules import AlertTable, RuleCard, RuleTable, Tested
-
-SPAN = re.compile(r"(\d{1,4})([smhd])")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class RulesView(Leaf):
@@ -31,7 +26,7 @@ class RulesView(Leaf):
 
     def body(self) -> ComposeResult:
         """Yield the rules, the alerts, the chosen one, the test."""
-        yield InputLine("since when: 24h, 7d, or a moment such as 2026-03-01T10:00:00Z", id="since")
+        yield InputLine(f"since when: {EXAMPLES}", id="since")
         yield RuleTable(id="rules")
         yield AlertTable(id="alerts")
         yield RuleCard(id="rule-card")
@@ -61,16 +56,13 @@ class RulesView(Leaf):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Test the rule under the cursor."""
         table, tested = self.query_one("#rules", RuleTable), self.query_one(Tested)
-        text = event.value.strip()
-        if found := SPAN.fullmatch(text):
-            at = tested.state.now() - timedelta(**{UNITS[found[2]]: int(found[1])})
-        elif (given := moment(text)) is not None:
-            at = given
-        else:
-            self.notify("Type how far back, such as 24h, or a moment.", markup=False, timeout=4)
+        try:
+            at = typed_moment(event.value, tested.state.now())
+        except ValueError as error:
+            self.notify(f"{clean(str(error))}.", markup=False, timeout=4)
             return
         self.query_one("#since", InputLine).close()
         tested.rule = table.cursor or ""
-        tested.since = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        tested.since = on_wire(at)
         tested.focus()
         tested.tick()

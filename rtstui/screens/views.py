@@ -105,7 +105,9 @@ class ObjectsView(Leaf):
         card = self.query_one(ObjectCard)
         card.chosen = message.key
         card.tick()
-        self.query_one(Stream).set_filter(parse(f"obj:{message.key}") if message.key else Filter())
+        self.query_one(Stream).set_filter(
+            parse(f"obj:{message.key}", card.state.now()) if message.key else Filter()
+        )
 
 
 class Errors(Leaf):

@@ -6,25 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import msgspec
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import History, MirrorRecord, Version, Why
 from rtsd.core.plural import plural
+from rtsd.core.schema import without_system_fields
 from rtstui import documents
-from rtstui.clean import LONGEST, clean, masked
+from rtstui.clean import LONGEST
 from rtstui.document_cache import CachedDocument
 from rtstui.format import age, clock, day_clock, fit, wrap, zone_of
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
+from rtstui.value_text import change_text, text_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
 LONGEST_PART = 200
 """Characters of a value in a sentence."""
-
-NULL = "null"
-"""An empty field; an unknown one looks different."""
 
 
 @dataclass(slots=True)
@@ -51,15 +49,6 @@ class Subject:
         """Everything that touched the record."""
         name = self.name(panel)
         return panel.load(documents.why(name, self.record, ask_org=self.compared)) if name else None
-
-
-def text_of(value: Any, *, mask: bool) -> str:
-    """Return a field's value as a line of text."""
-    if value is None:
-        return NULL
-    if mask:
-        return masked(value)
-    return value if isinstance(value, str) else clean(msgspec.json.encode(value).decode())
 
 
 class Values(Table):
@@ -132,7 +121,7 @@ class Values(Table):
         field, last = self._widths(width)
         privacy = self.privacy().get(key)
         note = f" ({privacy})" if privacy else ""
-        shown = text_of(value, mask=self.masking and key != "Id")
+        shown = text_of(value, mask=self.masking and key != "Id", grouped=True)
         return (
             (fit(key, field) + " ", "bold"),
             (fit(shown + note, width - field - last - 2) + " ", "dim" if value is None or privacy else ""),
@@ -172,6 +161,7 @@ class Versions(Table):
     def __init__(self, subject: Subject, *, id: str) -> None:  # noqa: A002 (Textual's word)
         super().__init__(id=id)
         self.subject = subject
+        self.with_system_fields = False
 
     def versions(self) -> dict[str, Version]:
         """The versions by their number in the journal."""
@@ -193,12 +183,13 @@ class Versions(Table):
         return "No change of it is in the journal."
 
     def titles(self) -> tuple[str, str]:
-        """The number of changes."""
+        """The number of changes, and which of their fields are shown."""
         keys = self.keys()
         if not keys:
             return "History", ""
         title = f"History, {zone_of(self.state.now())}"
-        return title, self.part(keys) + plural(len(keys), "change")
+        hint = "a hides system fields" if self.with_system_fields else "a shows system fields"
+        return title, f"{self.part(keys)}{plural(len(keys), 'change')} · {hint}"
 
     def row(self, key: str, width: int) -> Row:  # noqa: ARG002
         """One change on a line."""
@@ -208,22 +199,20 @@ class Versions(Table):
             (f"{day_clock(version.at, self.state.now(), zone=False):>11} ", "dim"),
             (sign.word.ljust(6) + " ", sign.role),
             (fit(version.op or "", 8) + " ", "bold" if version.op == "delete" else ""),
-            ("; ".join(self._changes(version))[:LONGEST], ""),
+            (" · ".join(self._changes(version, whole=self.with_system_fields))[:LONGEST], ""),
         )
 
-    def _changes(self, version: Version) -> list[str]:
-        changes = [
-            f"{name}: {text_of(change.before, mask=self.masking)} → "
-            f"{text_of(change.after, mask=self.masking)}"
-            for name, change in version.changed.items()
-        ]
+    def _changes(self, version: Version, *, whole: bool) -> list[str]:
+        """Return what a version changed; without the fields of the system, unless it is `whole`."""
+        names = list(version.changed) if whole else without_system_fields(version.changed)
+        changes = [change_text(name, version.changed[name], mask=self.masking) for name in names]
         return [*changes, f"merged into {version.master}"] if version.master else changes
 
     def full(self, key: str) -> list[Row]:
-        """A change in full."""
+        """A change in full, with the fields of the system."""
         version = self.versions()[key]
         about = f"{clock(version.at, millis=True)} · entry {version.seq} · {version.op} by {version.source}"
-        return [((about, "dim"),), (), *(((change, ""),) for change in self._changes(version))]
+        return [((about, "dim"),), (), *(((change, ""),) for change in self._changes(version, whole=True))]
 
 
 class WhyCard(Panel):

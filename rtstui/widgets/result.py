@@ -16,7 +16,7 @@ from rtstui import documents
 from rtstui.document_cache import CachedDocument
 from rtstui.format import fit
 from rtstui.rows import Row
-from rtstui.widgets.record import text_of
+from rtstui.value_text import text_of
 from rtstui.widgets.table import Table
 
 WIDEST = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import ClassVar
 
 import msgspec
@@ -213,6 +213,36 @@ class Stream(Panel, can_focus=True):
         """Go to the next entry about trouble."""
         self._seek(by, lambda event: event.type in TROUBLE_TYPES, "No more errors this way.")
 
+    def jump(self, at: str) -> bool:
+        """Go to the first entry at or after a moment of the wire; False if that may be one not here."""
+        lines = self.lines
+        place = _first_from(lines, at)
+        if place is None:
+            self.notify(f"Nothing has happened since {clock(at)}.", markup=False, timeout=4)
+        elif self._is_first(lines, place, at):
+            self._go(place)
+        else:
+            return False
+        return True
+
+    def _is_first(self, lines: Sequence[Line], place: int, at: str) -> bool:
+        """Return whether no entry between a moment and the one at this place is left out."""
+        if place > 0:
+            return isinstance(lines[place - 1], Event)
+        oldest = self.state.ring[0]
+        return isinstance(oldest, Event) and (oldest.seq <= 1 or oldest.at < at)
+
+    def show_past(self, page: Sequence[Event], at: str) -> None:
+        """Freeze the view on a page of the journal, followed by the entries that are kept."""
+        last = page[-1].seq
+        kept = list(dropwhile(lambda line: isinstance(line, Gap) or line.seq <= last, self.state.ring))
+        between = (kept[0].seq if kept and isinstance(kept[0], Event) else self.state.newest + 1) - last - 1
+        lines: list[Line] = [*page, *([Gap(between, unloaded=True)] if between > 0 else ()), *kept]
+        passing = [line for line in lines if not self.filter or isinstance(line, Gap) or self.filter(line)]
+        self._freeze()
+        self.frozen = passing
+        self._go(_first_from(passing, at) or 0)
+
     def find(self, by: int) -> None:
         """Go to the next entry that matches the search."""
         if self.wanted_line:
@@ -295,10 +325,18 @@ class Pulse(Panel):
         return [((spark(self.state.rates(min(width, RATE_SECONDS)), width), "busy"),)]
 
 
+def _first_from(lines: Sequence[Line], at: str) -> int | None:
+    """Return the place of the first entry at or after a moment of the wire."""
+    return next(
+        (place for place, line in enumerate(lines) if isinstance(line, Event) and line.at >= at), None
+    )
+
+
 def _row(line: Line, width: int, now: datetime | None) -> Row:
     """Return a line of the stream at this width; with `now`, its age in place of its time."""
     if isinstance(line, Gap):
         why = "came while disconnected" if line.missed else "too fast to show"
+        why = "not loaded: T loads them" if line.unloaded else why
         return ((f"── {plural(line.count, 'entry')} {why} ".ljust(width, "─"), "dim"),)
     wide = width >= WIDE
     sign = tag(line)

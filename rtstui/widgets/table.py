@@ -168,7 +168,7 @@ class Table(Panel, can_focus=True):
             self.post_message(RowChosen(self.id or "", self.cursor))
 
     def restart(self) -> None:
-        """Begin anew: other rows come."""
+        """Begin at the first row, or at the end: other rows come."""
         self.cursor, self._place, self._top = None, 0, 0
         self._at_end = self.NEWEST_LAST
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsd.control.protocol import ErrorEntry
+from rtsd.control.protocol import ErrorEntry, Event
 from rtstui.app import RtsTui
 from rtstui.widgets.audits import Findings
 from rtstui.widgets.errors import DeadLetters, ErrorLog
@@ -81,6 +81,6 @@ async def test_the_stream_ends_with_the_newest(socket: Path) -> None:
     """The order that the others follow."""
     async with watching(socket) as (app, pilot, _):
         await pressed(pilot, "2")
-        numbers = [line.seq for line in app.screen.query_one(Stream).lines if hasattr(line, "seq")]
+        numbers = [line.seq for line in app.screen.query_one(Stream).lines if isinstance(line, Event)]
         assert numbers == sorted(numbers)
         assert app.state.newest == numbers[-1]

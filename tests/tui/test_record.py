@@ -14,7 +14,7 @@ from rtstui.screens.view import record_of
 from rtstui.widgets.record import Values
 from tests.support.dashboard.app import notices, text, until
 from tests.support.dashboard.papers import CONTACT, HISTORY, VALUES, WHY_COMPARED
-from tests.support.dashboard.scenarios import event
+from tests.support.dashboard.scenarios import ago, event
 from tests.support.dashboard.watching import pressed, watching
 
 PATH = f"/v1/objects/Contact/records/{CONTACT}"
@@ -137,3 +137,30 @@ async def test_the_record_follows_the_feed(socket: Path) -> None:
         daemon.happen([Event(seq=401, at=event(1).at, type="change", object="Contact", id=CONTACT)])
         await until(lambda: "Director of Everything" in text(app))
         assert isinstance(app.screen, RecordView)
+
+
+SYSTEM: dict[str, dict[str, object]] = {
+    "LastModifiedById": {"from": "005Dn00000Kk1PnIAJ", "to": "005Dn00000Kk1PoIAJ"},
+    "SystemModstamp": {"from": "2026-03-01T10:00:00.000Z", "to": "2026-03-01T12:32:56.000Z"},
+}
+
+
+async def test_the_history_leaves_out_what_the_system_sets(socket: Path) -> None:
+    """Unless nothing else changed; `a` shows all of it, enter on a change too."""
+    async with watching(socket, size=(200, 50)) as (app, pilot, daemon):
+        edited = {"Amount__c": {"from": 12_000, "to": 15_000}, "Title": {"from": None, "to": "Director"}}
+        first, *_ = HISTORY["versions"]
+        both = {"seq": 320, "at": ago(60), "op": "update", "source": "push", "changed": SYSTEM | edited}
+        alone = {"seq": 321, "at": ago(50), "op": "update", "source": "interval", "changed": SYSTEM}
+        daemon.papers[f"{PATH}/history"] = HISTORY | {"versions": [first, both, alone]}
+        await typed(app, pilot, CONTACT)
+        said = "Amount__c 12,000 → 15,000 · Title null → Director"
+        await until(lambda: said in text(app))
+        whose = "LastModifiedById 005Dn00000Kk1PnIAJ → 005Dn00000Kk1PoIAJ"
+        assert text(app).count(whose) == 1
+        await pressed(pilot, "a")
+        await until(lambda: text(app).count(whose) == 2)
+        await pressed(pilot, "a")
+        await until(lambda: text(app).count(whose) == 1)
+        await pressed(pilot, "tab", "up", "enter")
+        await until(lambda: isinstance(app.screen, Reader) and whose in text(app), pilot)

@@ -48,7 +48,7 @@ STOPS = (
     Stop(("x",), "x", ESC),
     Stop(("P",), "Pause Account", ESC),
     Stop(("4",), "OrgUnreachable"),
-    Stop(("down", "down", "enter"), "esc closes", ESC),
+    Stop(("up", "up", "enter"), "esc closes", ESC),
     Stop(("tab", "space", "R"), "Retry 1 dead letter", ESC),
     Stop(("D",), "Drop 1 dead letter", ESC),
     Stop(("5",), "Daily limits"),

@@ -1,4 +1,4 @@
-"""`missed`, `sql` and `completion`: what they show and how they end."""
+"""`missed`, `sql`, `completion` and lists of trouble: what they show and how they end."""
 
 from __future__ import annotations
 
@@ -82,3 +82,14 @@ def test_a_misspelt_verb_is_answered_with_others(rtsd: Rtsd) -> None:
     """And one that resembles nothing is just unknown."""
     assert "No such command 'statsu'. Did you mean status?" in rtsd("statsu").err
     assert "Did you mean" not in rtsd("xyzzy").err
+
+
+def test_lists_of_trouble_end_with_the_newest(rtsd: Rtsd, daemon: Daemon) -> None:
+    """As the journal does: the newest is next to the prompt."""
+    error = {"at": AT, "error": "OrgUnreachable", "message": "", "count": 1}
+    errors = [error | {"seq": 2, "message": "new"}, error | {"seq": 1, "message": "old"}]
+    daemon.answers["GET /v1/errors"] = {"errors": errors}
+    assert [line.split()[-1] for line in rtsd("errors").out.splitlines()[1:]] == ["old", "new"]
+    letter = {"at": AT, "reason": "UnknownObject", "message": "no such object"}
+    daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [letter | {"id": 14}, letter | {"id": 12}]}
+    assert [line.split()[0] for line in rtsd("dead-letters").out.splitlines()[1:]] == ["12", "14"]

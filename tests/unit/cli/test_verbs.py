@@ -157,17 +157,6 @@ def test_following_goes_on_after_lagging_and_tells_the_end(rtsd: Rtsd, daemon: A
 LETTER = {"id": 12, "at": AT, "reason": "UnknownObject", "message": "no such object", "object": "Foo"}
 
 
-def test_lists_of_trouble_end_with_the_newest(rtsd: Rtsd, daemon: Any) -> None:
-    """As the journal does: the newest is next to the prompt."""
-    error = {"at": AT, "error": "OrgUnreachable", "message": "", "count": 1}
-    daemon.answers["GET /v1/errors"] = {
-        "errors": [error | {"seq": 2, "message": "new"}, error | {"seq": 1, "message": "old"}]
-    }
-    assert [line.split()[-1] for line in rtsd("errors").out.splitlines()[1:]] == ["old", "new"]
-    daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [LETTER | {"id": 14}, LETTER]}
-    assert [line.split()[0] for line in rtsd("dead-letters").out.splitlines()[1:]] == ["12", "14"]
-
-
 def test_dead_letters_are_listed_and_shown(rtsd: Rtsd, daemon: Any) -> None:
     """Without a verb they are listed; one is shown in full; an unknown one is an error."""
     daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [LETTER]}
