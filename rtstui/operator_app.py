@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -103,6 +104,16 @@ class OperatorApp(App[int]):
     ) -> None:
         await load(request, document, client, state.now())
         state.rev += 1
+
+    def look_up(self, seqs: Sequence[int]) -> None:
+        """Ask for the values of the changes with these numbers, unless that was done just now."""
+        state = self.state
+        if state.live and (due := state.values.due(seqs, asyncio.get_running_loop().time())):
+            self.run_worker(self._look_up(due, state, self.client), group="load")
+
+    async def _look_up(self, seqs: Sequence[int], state: State, client: ControlClient) -> None:
+        if await state.values.load(seqs, client):
+            state.rev += 1
 
     @property
     def client(self) -> ControlClient:

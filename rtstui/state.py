@@ -16,6 +16,7 @@ from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot
 from rtstui.clean import clean, scrub
 from rtstui.document_cache import DocumentCache
 from rtstui.format import moment
+from rtstui.shown_values import ShownValues
 
 RING = 20_000
 """Journal entries kept for scrolling back."""
@@ -94,6 +95,8 @@ class State:
     """Why the error log cannot be read; empty while it can."""
     documents: DocumentCache = field(default_factory=DocumentCache)
     """The documents that views load."""
+    values: ShownValues = field(default_factory=ShownValues)
+    """The values of the changes in sight."""
     rev: int = 0
     _seconds: dict[int, int] = field(default_factory=dict)
     _changed: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
@@ -135,6 +138,7 @@ class State:
         self.ring.clear()
         self.newest = self.appended = self.unshown = 0
         self.counters = {}
+        self.values.restart(forget=True)
         self.rev += 1
 
     def take_log(self, errors: list[ErrorEntry], dead_letters: list[DeadLetter]) -> None:
@@ -156,6 +160,7 @@ class State:
         """Move the connection to a phase; `since` stays if only the details change."""
         if phase is Phase.LIVE and not self.live:
             self.documents.expire()
+            self.values.restart(forget=False)
         since = self.link.since if phase is self.link.phase and self.link.since else self.now()
         self.link = LinkStatus(phase, since, clean(message), clean(do), attempt, retry_at)
         self.rev += 1

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from rtsd.control.protocol import FieldChange
+from rtsd.control.protocol import FieldChange, ValueChange
 from rtstui.clean import clean, masked
+from rtstui.format import UNKNOWN
 
 NULL = "null"
 """An empty field; an unknown one looks different."""
@@ -29,7 +30,16 @@ def text_of(value: Any, *, mask: bool, grouped: bool = False) -> str:
     return clean(msgspec.json.encode(value).decode())
 
 
-def change_text(name: str, change: FieldChange, *, mask: bool) -> str:
-    """Return a field's change: `Amount 12,000 → 15,000`."""
-    before, after = (text_of(value, mask=mask, grouped=True) for value in (change.before, change.after))
+def change_text(
+    name: str, change: FieldChange | ValueChange, *, mask: bool, longest: int | None = None
+) -> str:
+    """Return a field's change: `Amount 12,000 → 15,000`; each value in at most `longest` characters."""
+    before, after = (_shortened(value, mask, longest) for value in (change.before, change.after))
     return f"{name} {before} → {after}"
+
+
+def _shortened(value: Any, mask: bool, longest: int | None) -> str:  # noqa: FBT001 (as of change_text)
+    if value is msgspec.UNSET:
+        return UNKNOWN
+    text = text_of(value, mask=mask, grouped=True)
+    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"

@@ -49,6 +49,11 @@ class ControlClient(SocketConnection):
         body = await self.request("GET", "/v1/events", query=query)
         return [decode(line, protocol.Event) for line in body.splitlines() if line.strip()]
 
+    async def event_values(self, seqs: Sequence[int]) -> list[protocol.ChangeValues]:
+        """`GET /v1/events/values`: the applied changes among these entries, with their values."""
+        query = {"seq": ",".join(map(str, seqs))}
+        return (await self._get("/v1/events/values", protocol.EventValues, query)).values
+
     async def follow(
         self,
         after: int | None = None,

@@ -64,6 +64,12 @@ SYSTEM_FIELDS = frozenset(
 """Fields of the system that change events do not have, or that every change moves (Change Data Capture
 guide, Change Event Body Fields)."""
 
+MODIFIED_BY = "LastModifiedById"
+"""The user who edited the record last (Object Reference, System Fields)."""
+
+NAMING = (("Name",), ("CaseNumber",), ("Subject",), ("FirstName", "LastName"))
+"""The fields that name a record, the first of these that it has (Object Reference, Case, Task, Event)."""
+
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
 """Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
 
@@ -155,6 +161,11 @@ class ObjectSchema:
         calculated = {field.name for field in self.fields if field.calculated}
         names = {"Name"} if "LastName" in self.by_name else set()
         return SYSTEM_FIELDS | calculated | names
+
+    @cached_property
+    def naming(self) -> tuple[str, ...]:
+        """The fields whose values name a record; none where it has no such field."""
+        return next((parts for parts in NAMING if all(part in self.by_name for part in parts)), ())
 
     @property
     def names(self) -> tuple[str, ...]:

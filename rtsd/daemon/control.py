@@ -14,6 +14,7 @@ from rtsd.control.catalog import CatalogRoutes
 from rtsd.control.commands import CommandRoutes, Pausing
 from rtsd.control.dead_letters import DeadLetterRoutes, DeadLetters
 from rtsd.control.documents import find_object
+from rtsd.control.event_values import EventValues
 from rtsd.control.explain import Explainer
 from rtsd.control.known_status import KnownStatus
 from rtsd.control.metrics import Metrics
@@ -121,9 +122,10 @@ async def _idle_day(base: Base) -> IdleDay:
     )
 
 
-def _reading_routes(base: Base) -> tuple[QueryRoute, CatalogRoutes, AssistantRoute]:
+def _reading_routes(base: Base) -> tuple[EventValues, QueryRoute, CatalogRoutes, AssistantRoute]:
     answers = base.engine.answers()
     return (
+        EventValues(base.catalog, base.database),
         QueryRoute(answers),
         CatalogRoutes(base.catalog, base.database, answers),
         AssistantRoute(base.work),

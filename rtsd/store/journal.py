@@ -151,6 +151,34 @@ async def later_changes(
     ]
 
 
+async def applied(database: Database, seqs: Collection[int]) -> list[tuple[Entry, Any]]:
+    """The applied changes among these entries, oldest first, each with the values that it replaced."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS}, before FROM _rts_journal WHERE seq {AMONG} AND type='change'"
+        " AND outcome='applied' ORDER BY seq",
+        (list(seqs),),
+    )
+    return [(_entry(row[:12]), msgspec.json.decode(row[12]) if row[12] else None) for row in rows]
+
+
+async def next_changes(
+    database: Database, records: Collection[tuple[str, str, int]], limit: int
+) -> dict[tuple[str, str], list[Step]]:
+    """The first `limit` applied changes of each record, an object and an id, after an entry; oldest first."""
+    of_one = (
+        "SELECT * FROM (SELECT object, seq, id, op, before FROM _rts_journal WHERE object=? AND id=?"
+        " AND seq > ? AND type='change' AND outcome='applied' ORDER BY seq LIMIT ?) AS later"
+    )
+    found: dict[tuple[str, str], list[Step]] = {}
+    if records:
+        parameters = [value for record in records for value in (*record, limit)]
+        rows = await database.fetch(" UNION ALL ".join([of_one] * len(records)), parameters)
+        for name, seq, record_id, op, before in sorted(rows, key=lambda row: int(row[1])):
+            step = Step(seq, record_id, op, msgspec.json.decode(before) if before else None)
+            found.setdefault((name, record_id), []).append(step)
+    return found
+
+
 async def unpublished_since(database: Database, seq: int) -> str | None:
     """The moment of the first applied change after entry `seq` (ISO); None if there is none."""
     for (at,) in await database.fetch(

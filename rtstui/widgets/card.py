@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from rtsd.control.protocol import Event
-from rtstui.clean import clean
+from rtstui.clean import clean, masked
+from rtstui.event_row import changes
 from rtstui.format import clock, millis, wrap
 from rtstui.meaning import tag, veiled
 from rtstui.rows import Row
@@ -43,14 +44,28 @@ class EventCard(Panel):
         ]
         if event.latency_ms is not None:
             rows.append((("arrived after  ", "dim"), (millis(event.latency_ms), "")))
-        if event.changed:
-            names = wrap(", ".join(event.changed), max(10, width - 15))
-            rows += [
-                (("changed        " if at == 0 else " " * 15, "dim"), (line, ""))
-                for at, line in enumerate(names)
-            ]
+        rows += self._changed(event, max(10, width - 15))
         rows += [((line, ""),) for line in wrap(event.message or "", width)]
         for name, value in (event.detail or {}).items():
             text = value if isinstance(value, str) else clean(msgspec.json.encode(value).decode())
             rows.append(((f"{name}  ", "dim"), (text, "")))
         return rows
+
+    def _changed(self, event: Event, width: int) -> list[Row]:
+        """Return the record's name, its changed fields, with values if they are known, and the editor."""
+        values = self.state.values.get(event.seq)
+        said: list[tuple[str, str]] = []
+        if values is not None and values.name:
+            said.append(("record", masked(values.name) if self.masking else values.name))
+        if values is not None and values.changed:
+            texts = changes(values, mask=self.masking)
+            said += [("" if at else "changed", text) for at, text in enumerate(texts)]
+        elif event.changed:
+            said.append(("changed", ", ".join(event.changed)))
+        if values is not None and values.by:
+            said.append(("edited by", values.by))
+        return [
+            ((f"{'' if at else label:<15}", "dim"), (line, ""))
+            for label, text in said
+            for at, line in enumerate(wrap(text, width))
+        ]

@@ -6,6 +6,7 @@ follows the changes on screen, not those in the org. Nothing in it parses markup
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, TypeVar, cast
 
 from rich.segment import Segment
@@ -51,6 +52,9 @@ class HasState(Protocol):
 
     def load(self, request: DocumentRequest[T]) -> CachedDocument[T]:
         """Return a document from the cache, and load it when it is due."""
+
+    def look_up(self, seqs: Sequence[int]) -> None:
+        """Ask for the values of the changes with these numbers, unless that was done just now."""
 
 
 class Panel(Widget):
@@ -104,6 +108,10 @@ class Panel(Widget):
     def load(self, request: DocumentRequest[T]) -> CachedDocument[T]:
         """Return a document from the cache, and load it when it is due."""
         return cast("HasState", self.app).load(request)
+
+    def look_up(self, seqs: Sequence[int]) -> None:
+        """Ask for the values of the changes with these numbers, unless that was done just now."""
+        cast("HasState", self.app).look_up(seqs)
 
     def paint(self, width: int, height: int) -> list[Row]:
         """Return the rows for `width` by `height` cells; more are cut, fewer leave blank lines."""

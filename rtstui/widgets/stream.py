@@ -13,20 +13,17 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
-from rtsd.core.plural import plural
+from rtstui.event_row import NAMED_FROM, WIDE, RowStyle, event_row
 from rtstui.filter import Filter
-from rtstui.format import UNKNOWN, age, clock, count, fit, millis, per_second, right, short, span, spark
-from rtstui.meaning import TROUBLE_TYPES, tag, veiled
+from rtstui.format import UNKNOWN, clock, count, per_second, short, span, spark
+from rtstui.meaning import TROUBLE_TYPES, veiled
 from rtstui.messages import EventChosen
-from rtstui.rows import Row, Span, plain, width_of
+from rtstui.rows import Row, plain
 from rtstui.state import RATE_SECONDS, RING, Gap, Line
 from rtstui.widgets.panel import Panel
 
-WIDE = 110
-"""Width in cells from which there is room for milliseconds and long object names."""
-
-LEAST_FIELDS = 5
-"""Width in cells below which a list of fields is useless and left out."""
+READ_S = 2.0
+"""Seconds that a row stays in sight at least if its values are asked for: it could not be read otherwise."""
 
 
 class Stream(Panel, can_focus=True):
@@ -125,18 +122,30 @@ class Stream(Panel, can_focus=True):
         if self.frozen is not None:
             # The panel may have shrunk since the cursor moved: the detail opens below it.
             self._top = max(self.cursor - height + 1, min(self._top, self.cursor))
-            page = self.frozen[self._top : self._top + height]
             focus = self.cursor - self._top
-            return [
-                _marked(self._line(line, width)) if y == focus else self._line(line, width)
-                for y, line in enumerate(page)
-            ]
-        newest = list(islice(reversed(lines), height))
-        return [self._line(line, width) for line in reversed(newest)]
+            rows = self._page(self.frozen[self._top : self._top + height], width)
+            return [_marked(row) if y == focus else row for y, row in enumerate(rows)]
+        return self._page(list(islice(reversed(lines), height))[::-1], width)
 
-    def _line(self, line: Line, width: int) -> Row:
-        shown = veiled(line, mask=self.masking) if isinstance(line, Event) else line
-        return _row(shown, width, self.state.now() if self.ages else None)
+    def _page(self, page: Sequence[Line], width: int) -> list[Row]:
+        """Return the rows of a page, and ask for the values of its changes if it can be read."""
+        applied = [
+            line.seq
+            for line in page
+            if isinstance(line, Event) and line.type == "change" and line.outcome == "applied"
+        ]
+        stays = self.state.rate() * READ_S <= self.size.height
+        if self.frozen is not None or (width >= WIDE and stays):
+            self.look_up(applied)
+        known = (self.state.values.get(seq) for seq in applied)
+        named = width >= NAMED_FROM and any(values is not None and values.name for values in known)
+        style = RowStyle(width, self.state.now() if self.ages else None, mask=self.masking, named=named)
+        return [self._row(line, style) for line in page]
+
+    def _row(self, line: Line, style: RowStyle) -> Row:
+        if not isinstance(line, Event):
+            return event_row(line, style)
+        return event_row(veiled(line, mask=style.mask), style, self.state.values.get(line.seq))
 
     def _empty(self) -> str:
         if self.filter:
@@ -277,7 +286,8 @@ class Stream(Panel, can_focus=True):
         self.hold()
         if self.chosen is not None:
             shown = veiled(self.chosen, mask=self.masking)
-            text = msgspec.json.encode(shown).decode() if json else plain(_row(shown, 1_000, None)).strip()
+            style = RowStyle(1_000, mask=self.masking, named=True)
+            text = msgspec.json.encode(shown).decode() if json else plain(self._row(shown, style)).strip()
             self.app.copy_to_clipboard(text)
 
     def export(self) -> tuple[str, str]:
@@ -330,42 +340,6 @@ def _first_from(lines: Sequence[Line], at: str) -> int | None:
     return next(
         (place for place, line in enumerate(lines) if isinstance(line, Event) and line.at >= at), None
     )
-
-
-def _row(line: Line, width: int, now: datetime | None) -> Row:
-    """Return a line of the stream at this width; with `now`, its age in place of its time."""
-    if isinstance(line, Gap):
-        why = "came while disconnected" if line.missed else "too fast to show"
-        why = "not loaded: T loads them" if line.unloaded else why
-        return ((f"── {plural(line.count, 'entry')} {why} ".ljust(width, "─"), "dim"),)
-    wide = width >= WIDE
-    sign = tag(line)
-    spans: list[Span] = [
-        (clock(line.at, millis=wide, zone=False) + " " if now is None else f"{age(line.at, now):>5} ", "dim"),
-        (sign.word.ljust(6) + " ", sign.role),
-    ]
-    if line.type == "change":
-        spans += [
-            (fit(line.object or "", 18 if wide else 11) + " ", "bold"),
-            (fit(line.op or "", 8) + " ", "bold" if line.op == "delete" else ""),
-            (fit(line.id or "", 18) + " ", "dim"),
-            (right(millis(line.latency_ms) if line.latency_ms is not None else "", 6) + "  ", ""),
-            *_outcome(line),
-        ]
-        if width - width_of(tuple(spans)) >= LEAST_FIELDS:
-            spans.append((",".join(line.changed or ()) or (line.message or ""), "dim"))
-    else:
-        name = f"{line.object} " if line.object else ""
-        record = f"{line.id} " if line.id else ""
-        spans += [(name, "bold"), (record, "dim"), (line.message or line.outcome or line.type, "")]
-    return tuple(spans)
-
-
-def _outcome(event: Event) -> list[Span]:
-    """Return the outcome of a change, unless it was applied."""
-    if event.outcome in {None, "applied"}:
-        return []
-    return [(f"{event.outcome} ", "warn" if event.outcome in {"unknown", "deferred"} else "off")]
 
 
 def _marked(row: Row) -> Row:

@@ -104,7 +104,7 @@ async def test_a_rule_is_tested_without_sending_anything(socket: Path) -> None:
         await pressed(pilot, "9")
         await until(lambda: "webinar-sequence" in text(app) and "2 in trouble" in text(app), pilot)
         await pressed(pilot, "T", "x", "enter")
-        await until(lambda: any("how far back" in note for note in notices(app)), pilot)
+        await until(lambda: any("24hx is no time; such as 5m" in note for note in notices(app)), pilot)
         await pressed(pilot, "backspace", "enter")
         await until(lambda: "2 matching of 8,120 changes" in text(app))
         assert "/v1/rules/webinar-sequence/test" in daemon.asked

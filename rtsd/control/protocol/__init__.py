@@ -46,7 +46,15 @@ from rtsd.control.protocol.commands import (
     Reloaded,
     Resumed,
 )
-from rtsd.control.protocol.events import Event, Frame, Lagged, Snapshot
+from rtsd.control.protocol.events import (
+    ChangeValues,
+    Event,
+    EventValues,
+    Frame,
+    Lagged,
+    Snapshot,
+    ValueChange,
+)
 from rtsd.control.protocol.missed import Missed, MissedChange, Spell
 from rtsd.control.protocol.package import (
     Conditions,
@@ -118,6 +126,7 @@ __all__ = [
     "AuditedObject",
     "Audits",
     "BackupProgress",
+    "ChangeValues",
     "Conditions",
     "ConditionsBody",
     "DeadLetter",
@@ -130,6 +139,7 @@ __all__ = [
     "Errors",
     "Estimate",
     "Event",
+    "EventValues",
     "Failure",
     "FieldChange",
     "Found",
@@ -192,6 +202,7 @@ __all__ = [
     "Store",
     "Stream",
     "UsageSample",
+    "ValueChange",
     "Verification",
     "VerifiedObject",
     "VerifyBody",

@@ -31,6 +31,33 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     detail: dict[str, Any] | None = None
 
 
+class ValueChange(msgspec.Struct, kw_only=True, rename={"before": "from", "after": "to"}):
+    """A field's value `from` and `to`; without `to` where it is not known."""
+
+    before: Any = None
+    after: Any = msgspec.UNSET
+
+
+class ChangeValues(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What an applied change did to its record. Long texts are cut."""
+
+    seq: int
+    name: str | None = None
+    """The record's name now, or before its deletion."""
+    by: str | None = None
+    """Who edited the record, by its LastModifiedById after the change."""
+    changed: dict[str, ValueChange] = msgspec.field(default_factory=dict)
+    """By field; without those of the system, unless there are no others."""
+    more: int = 0
+    """Changed fields that are left out."""
+
+
+class EventValues(msgspec.Struct, kw_only=True):
+    """`GET /v1/events/values?seq=…`: the applied changes among these entries, oldest first."""
+
+    values: list[ChangeValues] = msgspec.field(default_factory=list)
+
+
 class Snapshot(msgspec.Struct, kw_only=True, tag="snapshot"):
     """The first line of a followed feed."""
 

@@ -18,6 +18,7 @@ from rtsd.control.protocol import (
     Audits,
     Conditions,
     Event,
+    EventValues,
     History,
     Missed,
     PackageDetails,
@@ -101,6 +102,9 @@ def answered(told: State) -> State:
     for request, value in known:
         document = told.documents.get(request)
         document.value, document.at, document.requested_at = cleaned(value), told.now(), told.now()
+    entries = [line for line in told.ring if isinstance(line, Event)]
+    shown = msgspec.convert(papers.event_values(entries), EventValues).values
+    told.values.keep([entry.seq for entry in entries], shown)
     return told
 
 

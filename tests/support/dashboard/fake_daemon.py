@@ -58,6 +58,8 @@ class FakeDaemon:
         self.asked_hz: list[str] = []
         self.asked: list[str] = []
         """The papers that were asked for."""
+        self.unknown: list[str] = []
+        """What it was asked for and does not know, as an older daemon."""
         self.papers: dict[str, Any] = papers()
         """Documents by path; with its query, or its method before it, where that matters."""
         self._followers: set[asyncio.Queue[bytes]] = set()
@@ -178,6 +180,7 @@ class FakeDaemon:
         if request.method == "GET" and "/records/" in request.path:
             return web.json_response({"error": "NotFound", "message": "never seen"}, status=404)
         if request.method == "GET":
+            self.unknown.append(request.path)
             return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
         return await self._act(request)
 
