@@ -10,7 +10,7 @@ from rtsd.core.plural import plural
 from rtstui.clean import clean, masked
 from rtstui.format import UNKNOWN, fit
 from rtstui.rows import Row
-from rtstui.widgets.record import text_of
+from rtstui.value_text import text_of
 from rtstui.widgets.table import Table
 
 PATIENCE_S = 0.3

@@ -24,8 +24,9 @@ NARROW, WIDE = 60, 110
 
 
 class Spells(Table):
-    """One line per spell, the newest first: when, how many changes, whether a push was due, and why."""
+    """One line per spell, the newest last: when, how many changes, whether a push was due, and why."""
 
+    NEWEST_LAST = True
     hours: int = RANGES[0]
 
     def document(self) -> CachedDocument[Missed]:
@@ -35,7 +36,7 @@ class Spells(Table):
 
     def _spells(self) -> dict[str, Spell]:
         document = self.document()
-        spells = reversed(document.value.spells) if document.value else ()
+        spells = document.value.spells if document.value else ()
         return {f"{spell.since} {spell.why} {sorted(spell.objects)}": spell for spell in spells}
 
     def find(self, key: str | None) -> Spell | None:

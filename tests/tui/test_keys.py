@@ -82,7 +82,7 @@ async def test_keys_of_panels_without_the_focus_are_in_sight() -> None:
     app = still_app(answered(filled(live())))
     async with app.run_test(size=(200, 50)) as pilot:
         await until(lambda: "Objects: A audit…  P pause…" in text(app), pilot)
-        assert "Dead letters: " in text(app).splitlines()[-1]
+        assert "Errors: enter open" in text(app).splitlines()[-1]
 
 
 async def test_an_answer_covers_no_text() -> None:

@@ -26,9 +26,9 @@ async def test_spells_say_when_why_and_how_many(socket: Path) -> None:
         await until(lambda: "2 spells · 910 missed · all are in the mirror" in text(app), pilot)
         rows = [line for line in text(app).splitlines() if "missed  " in line or "not due" in line]
         assert len(rows) == 2
-        assert "no sync condition watches the changed fields" in rows[0]
+        assert "no sync condition watches the changed fields" in rows[1]
         for word in ("09:04", "12:19", "▲", "910", "missed", "Contact 910", "no push for silence_after"):
-            assert word in rows[1], word
+            assert word in rows[0], word
         assert daemon.asked.count("/v1/missed?since=2026-02-28T12:34:56%2B00:00") == 1
 
 
@@ -38,7 +38,7 @@ async def test_a_spell_lists_its_changes_and_a_change_opens_its_record(socket: P
         daemon.papers["/v1/missed"] = papers.missed(910)
         await pressed(pilot, "7", "tab")
         await until(lambda: "910 missed" in text(app), pilot)
-        await pressed(pilot, "end", "enter")
+        await pressed(pilot, "home", "enter")
         await until(lambda: isinstance(app.screen, SpellChanges), pilot)
         screen = text(app)
         assert "Without a push: the first 100 of 910 changes" in screen
@@ -55,7 +55,7 @@ async def test_the_list_of_changes_is_closed_without_a_choice(socket: Path) -> N
     async with watching(socket, size=(100, 30)) as (app, pilot, _):
         await pressed(pilot, "7", "tab")
         await until(lambda: app.screen.query_one(Spells).keys(), pilot)
-        await pressed(pilot, "home", "enter")
+        await pressed(pilot, "end", "enter")
         await until(lambda: isinstance(app.screen, SpellChanges), pilot)
         assert len(app.screen.query_one(Changes).keys()) == 3
         await pressed(pilot, "escape")
@@ -79,7 +79,7 @@ async def test_rows_out_of_sight_are_counted_as_rows() -> None:
     """On a low screen: one of two spells, not one of twelve changes."""
     app = still_app(answered(filled(silent())), view="7")
     async with app.run_test(size=(60, 16)):
-        await until(lambda: "1 to 1 of 2 spells · 12 missed" in text(app))
+        await until(lambda: "2 to 2 of 2 spells · 12 missed" in text(app))
 
 
 async def test_no_spell_is_said_in_the_words_of_the_verb() -> None:

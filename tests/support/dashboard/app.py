@@ -35,7 +35,7 @@ from rtstui.clean import cleaned
 from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import DocumentRequest
 from rtstui.state import Phase, State
-from tests.support.dashboard import papers
+from tests.support.dashboard import edits, papers
 from tests.support.dashboard.scenarios import NOW, dead_letters, error_log, events
 
 
@@ -103,7 +103,7 @@ def answered(told: State) -> State:
         document = told.documents.get(request)
         document.value, document.at, document.requested_at = cleaned(value), told.now(), told.now()
     entries = [line for line in told.ring if isinstance(line, Event)]
-    shown = msgspec.convert(papers.event_values(entries), EventValues).values
+    shown = msgspec.convert(edits.event_values(entries), EventValues).values
     told.values.keep([entry.seq for entry in entries], shown)
     return told
 
