@@ -13,6 +13,7 @@ import click
 
 from rtsd import __version__
 from rtsd.errors import RtsError
+from rtstui import PROGRAM
 
 if TYPE_CHECKING:
     from rtstui.app import RtsTui
@@ -242,7 +243,10 @@ def _links(options: Options) -> tuple[list[DaemonLink], Replay | None]:
         return [DaemonLink(ReplayClient(file, replay), state)], replay
     paths = [socket_path(name) for name in options.sockets] or [socket_path()]
     recorder = Recorder(Path(options.record), now) if options.record is not None else None
-    clients = [RecordingClient(path, recorder) if recorder else ControlClient(path) for path in paths]
+    clients = [
+        RecordingClient(path, recorder) if recorder else ControlClient(path, program=PROGRAM)
+        for path in paths
+    ]
     states = [State(now=now, socket=str(path)) for path in paths]
     return [DaemonLink(client, state) for client, state in zip(clients, states, strict=True)], None
 

@@ -85,6 +85,7 @@ _TAG_ROLES = {
     "DEAD": "error",
     "DRIFT": "warn",
     "MODE": "bold",
+    "ACTION": "bold",
     "QUOTA": "warn",
 }
 

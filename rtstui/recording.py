@@ -18,6 +18,7 @@ import msgspec
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import DeadLetters, Errors, Event, Frame, Snapshot
 from rtsd.control.socket_connection import decode_line
+from rtstui import PROGRAM
 from rtstui.clean import masked
 from rtstui.meaning import TROUBLE_TYPES
 
@@ -74,7 +75,7 @@ class RecordingClient(ControlClient):
     """A client whose answers are recorded."""
 
     def __init__(self, socket: Path, recorder: Recorder) -> None:
-        super().__init__(socket)
+        super().__init__(socket, program=PROGRAM)
         self._recorder = recorder
 
     async def request(

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from aiohttp import HttpVersion10, web
@@ -66,15 +66,28 @@ def require_free(path: Path) -> None:
     raise AddressInUse(f"another rtsd answers on {path}", "stop it, or set [control] socket")
 
 
+class Peer(NamedTuple):
+    """The process at the other end of a connection, as the kernel noted it when it connected."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_of(request: web.Request) -> Peer:
+    """Return the other end of a request. Raises HTTPForbidden if it is gone."""
+    noted = _connection(request).getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return Peer(*struct.unpack("3i", noted))
+
+
 @web.middleware
 async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit root, this user and the socket's group, whatever mode the socket has."""
-    connection = request.transport.get_extra_info("socket") if request.transport is not None else None
-    if connection is None:  # it is closed already
-        raise web.HTTPForbidden
-    _, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if uid not in {0, os.geteuid()} and _group(connection.getsockname()) not in _groups(uid, gid):
-        message = f"user {uid} may not use this socket: only root, rtsd's own user and the socket's group"
+    peer, path = peer_of(request), _connection(request).getsockname()
+    if peer.uid not in {0, os.geteuid()} and _group(path) not in _groups(peer.uid, peer.gid):
+        message = (
+            f"user {peer.uid} may not use this socket: only root, rtsd's own user and the socket's group"
+        )
         return answer(protocol.Failure(error="Forbidden", message=message), status=403)
     return await handler(request)
 
@@ -138,6 +151,15 @@ def quiet_logger() -> logging.Logger:
     logger.setLevel(logging.CRITICAL)
     logger.propagate = False
     return logger
+
+
+def _connection(request: web.Request) -> socket.socket:
+    """Return a request's socket. Raises HTTPForbidden if it is closed already."""
+    connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+    if connection is None:
+        raise web.HTTPForbidden
+    found: socket.socket = connection
+    return found
 
 
 def _group(path: str) -> int:

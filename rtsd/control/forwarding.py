@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from rtsd.control.author import Author, author_of
 from rtsd.errors import LeaderAway, NotLeader, StoreError
 from rtsd.services import Service
 from rtsd.store import requests
@@ -40,16 +41,17 @@ class Forwarder:
 
     async def _forward(self, request: web.Request) -> web.Response:
         body = await request.read()
-        answered = await self.ask(request.method, request.path_qs, body)
+        answered = await self.ask(request.method, request.path_qs, body, author_of(request))
         headers = {"Content-Type": answered.content_type} if answered.content_type else None
         return web.Response(body=answered.body, status=answered.status, headers=headers)
 
-    async def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
-        """Return the leader's answer, however long it takes.
+    async def ask(self, method: str, path: str, body: bytes = b"", author: Author | None = None) -> Answer:
+        """Return the leader's answer, however long it takes; its journal names the author.
 
         Raises LeaderAway if nobody leads, NotLeader if another node leads before it is answered, StoreError.
         """
-        asked = Request(self._random_bytes(16).hex(), method, path, body)
+        user, program = author or (None, None)
+        asked = Request(self._random_bytes(16).hex(), method, path, body, user, program)
         await requests.add(self._database, asked)
         try:
             return await self._answer(asked)
@@ -120,10 +122,12 @@ class ForwardedRequests(Service):
 
     async def _answer(self, request: Request) -> Answer:
         timeout = aiohttp.ClientTimeout(total=None)
+        url = f"http://rtsd{request.path}"
+        headers = Author(request.author, request.program).headers() if request.author else None
         connector = aiohttp.UnixConnector(path=str(self._socket))
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.request(request.method, f"http://rtsd{request.path}", data=request.body) as response,
+            session.request(request.method, url, data=request.body, headers=headers) as response,
         ):
             body = await response.read()
             return Answer(response.status, response.headers.get("Content-Type", ""), body)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import aiohttp
 import msgspec
 
-from rtsd import errors
+from rtsd import __version__, errors
 from rtsd.control import protocol
 from rtsd.errors import DaemonUnreachable, NotFound, RtsError
 
@@ -67,8 +67,12 @@ def socket_path(option: str | os.PathLike[str] | None = None) -> Path:
 class SocketConnection:
     """HTTP over one daemon's control socket. An async context manager; `close()` does the same by hand."""
 
-    def __init__(self, socket: str | os.PathLike[str], *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, socket: str | os.PathLike[str], *, timeout_s: float = TIMEOUT_S, program: str = "rtsd"
+    ) -> None:
+        """`program` is what the daemon's journal names as the one by which somebody acted."""
         self.socket = Path(socket)
+        self._agent = {"User-Agent": f"{program}/{__version__}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -154,7 +158,9 @@ class SocketConnection:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=str(self.socket)), timeout=self._timeout
+                connector=aiohttp.UnixConnector(path=str(self.socket)),
+                timeout=self._timeout,
+                headers=self._agent,
             )
         data = None if body is None else msgspec.json.encode(body)
         headers = {} if data is None else {"Content-Type": "application/json"}

@@ -7,6 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
+from rtsd.control.action_log import ActionLog
 from rtsd.control.assistants import AssistantRoute
 from rtsd.control.audits import AuditRoutes, Audits
 from rtsd.control.backup import Backups
@@ -74,16 +75,13 @@ def control_routes(
         database, work, now=now, inbox=services.inbox, rule_engine=rule_engine, random_bytes=random_bytes
     )
     backups = Backups(base.engine, now)
+    actions = ActionLog(database, catalog, work, now)
     groups = (
         known,
+        actions,
         OverviewRoutes(database, channel.missed_pushes, now, partial(_idle_day, base)),
         NodesRoute(base.engine.lease),
-        EventStream(
-            base.publisher.feed,
-            database,
-            RecentStatus(known.get),
-            lambda name: find_object(catalog, name).name,
-        ),
+        _event_stream(base, known),
         DeadLetterRoutes(database, letters),
         RecordRoutes(catalog, Explainer(database, client)),
         _audit_routes(base, readers, services, pricing),
@@ -96,7 +94,16 @@ def control_routes(
         backups,
         ReloadRoute(reloader.reload, work.report),
     )
-    return [route for group in groups for route in group.routes()], backups.stop
+    return actions.journalled(route for group in groups for route in group.routes()), backups.stop
+
+
+def _event_stream(base: Base, known: KnownStatus) -> EventStream:
+    return EventStream(
+        base.publisher.feed,
+        base.database,
+        RecentStatus(known.get),
+        lambda name: find_object(base.catalog, name).name,
+    )
 
 
 async def _idle_day(base: Base) -> IdleDay:

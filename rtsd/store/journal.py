@@ -303,6 +303,14 @@ async def findings(database: Database, limit: int = 200) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+async def actions(database: Database, limit: int = 200) -> list[Entry]:
+    """What operators did, newest first."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS} FROM _rts_journal WHERE type='action' ORDER BY seq DESC LIMIT ?", (limit,)
+    )
+    return [_entry(row) for row in rows]
+
+
 def _json(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 

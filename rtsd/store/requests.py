@@ -12,12 +12,14 @@ KEPT_S = 3_600
 
 
 class Request(NamedTuple):
-    """A request; `path` includes the query."""
+    """A request; `path` includes the query. `author` and `program` are who asked, None if nobody did."""
 
     id: str
     method: str
     path: str
     body: bytes
+    author: str | None = None
+    program: str | None = None
 
 
 class Answer(NamedTuple):
@@ -31,7 +33,10 @@ class Answer(NamedTuple):
 async def add(database: Database, request: Request) -> None:
     """Ask. Raises StoreError."""
     async with database.transaction() as tx:
-        await tx.execute("INSERT INTO _rts_request (id, method, path, body) VALUES (?, ?, ?, ?)", request)
+        await tx.execute(
+            "INSERT INTO _rts_request (id, method, path, body, author, program) VALUES (?, ?, ?, ?, ?, ?)",
+            request,
+        )
 
 
 async def answer_to(database: Queries, request_id: str) -> Answer | bool:
@@ -63,7 +68,9 @@ async def take(database: Database, epoch: int) -> list[Request]:
         return []
     async with database.transaction() as tx:
         rows = await tx.fetch(
-            "UPDATE _rts_request SET epoch=? WHERE epoch IS NULL RETURNING id, method, path, body", (epoch,)
+            "UPDATE _rts_request SET epoch=? WHERE epoch IS NULL"
+            " RETURNING id, method, path, body, author, program",
+            (epoch,),
         )
         await tx.execute(
             f"DELETE FROM _rts_request WHERE asked_at < clock_timestamp() - interval '{KEPT_S} s'"

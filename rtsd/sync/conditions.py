@@ -8,7 +8,7 @@ made in Salesforce is saved, and read within one describe period.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -47,6 +47,8 @@ class Shown:
     as_of: str | None
     available: list[str]
     """Fields that can be conditions; not formulas, which change without a save."""
+    before: list[str] | None = None
+    """The org's conditions that were replaced, after a change."""
 
 
 class Conditions:
@@ -138,8 +140,9 @@ class Conditions:
                 "The package is not in the org, so there are no sync conditions to change.",
                 "`rtsd package deploy` installs it, with the `conditions` of the configuration.",
             )
-        await self._write(mirrored, _rows_of(mirrored, rows), wanted, "set by an operator")
-        return self.known(mirrored)
+        own = _rows_of(mirrored, rows)
+        await self._write(mirrored, own, wanted, "set by an operator")
+        return replace(self.known(mirrored), before=list(_conditions(own)))
 
     async def _suitable(self, mirrored: MirroredObject, fields: Sequence[str]) -> list[str]:
         """Return the fields as the org spells them. Raises UsageError for one that cannot be a condition."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +24,8 @@ RECOUNT_MS: Millis = 60_000
 
 SPENT = frozenset({API_REQUESTS, BULK_JOBS, BULK_MEGABYTES})
 """The limits that rtsd's calls use, and that the reserve holds for."""
+
+_tally: ContextVar[Counter[str] | None] = ContextVar("tally", default=None)
 
 WriteNote = Callable[[Note], Awaitable[None]]
 """Writes one entry into the journal."""
@@ -217,6 +222,8 @@ class StoredLedger:
     async def _write(self, tx: Tx, purpose: str, resource: str, count: int) -> None:
         await quota.spend(tx, self._now(), purpose, resource, count)
         tx.on_commit(partial(self._count, resource, count))
+        if (tally := _tally.get()) is not None:
+            tx.on_commit(partial(tally.update, {resource: count}))
 
     def _count(self, resource: str, count: int) -> None:
         self._spent = self._spent_with(resource, count)
@@ -262,6 +269,17 @@ class StoredLedger:
                     f" about {to_minute(forecast.runs_out_at)}"
                 )
                 await self._write_note(Note("quota", message=message, detail={"limit": name}))
+
+
+@contextmanager
+def tallied() -> Iterator[Counter[str]]:
+    """Count, by limit, what the block and the tasks that it starts use, and nothing else that runs."""
+    spent: Counter[str] = Counter()
+    token = _tally.set(spent)
+    try:
+        yield spent
+    finally:
+        _tally.reset(token)
 
 
 def until(error: QuotaExhausted) -> str:

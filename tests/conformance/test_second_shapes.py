@@ -39,6 +39,8 @@ KINDS = {
         "package",
         "schema",
         "rule",
+        "assistant",
+        "action",
     ),
 }
 STATUS: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import time
 from collections.abc import Callable
 
@@ -15,6 +17,7 @@ from rtsd.core.instant import from_iso
 from rtsd.core.percentile import percentiles
 from rtsd.errors import LeaderAway, NotFound
 from tests.support import postgres
+from tests.support.inprocess.control import ask_as, open_to_all
 from tests.support.processes.command import said
 from tests.support.processes.daemon import Daemon
 from tests.support.processes.nodes import Nodes, pair
@@ -87,6 +90,25 @@ async def test_what_operators_want_of_it(url: str) -> None:
         assert told == await _refusal(leader)
         assert "Nobody is not mirrored here" in told
         assert "b stands by; a leads since" in await said(nodes.rig.place / "b" / "s", "status")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_the_journal_names_who_asked_a_node_that_stands_by(url: str) -> None:
+    """By the kernel's word there, not the node that forwarded it."""
+    request = b"POST /v1/pause HTTP/1.1\r\nHost: b\r\nUser-Agent: curl/8\r\nConnection: close\r\n\r\n"
+    async with pair(url, RECORDS) as (nodes, leader, other):
+        with open_to_all(nodes.rig.place / "b" / "s") as path:
+            assert b"200 OK" in await ask_as(path, request, user=54_321)
+        await other.client.resume()
+        with pytest.raises(NotFound):
+            await other.client.drop(7)
+        done = [event for event in await leader.client.events(0, limit=10_000) if event.type == "action"]
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    assert [(event.message, (event.detail or {})["program"]) for event in done[:2]] == [
+        ("uid 54321 paused the whole sync", "curl"),
+        (f"{me} resumed the whole sync", "rtsd"),
+    ]
+    assert [event.outcome for event in done] == ["done", "done", "refused"]
 
 
 async def test_without_a_leader_it_says_so_and_takes_pushes(url: str) -> None:

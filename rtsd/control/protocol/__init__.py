@@ -47,6 +47,7 @@ from rtsd.control.protocol.commands import (
     Resumed,
 )
 from rtsd.control.protocol.events import (
+    Actions,
     ChangeValues,
     Event,
     EventValues,
@@ -119,6 +120,7 @@ from rtsd.control.protocol.status import (
 
 __all__ = [
     "PROTOCOL",
+    "Actions",
     "AssistantBody",
     "AuditBody",
     "AuditResult",

@@ -13,7 +13,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One entry of the journal. It is in no cycle: thousands of them must not slow the collector down.
 
     `type`: change, mode, audit, drift, repair, quota, error, dead_letter, package, schema, rule,
-    assistant.
+    assistant, action.
     """
 
     seq: int
@@ -56,6 +56,12 @@ class EventValues(msgspec.Struct, kw_only=True):
     """`GET /v1/events/values?seq=…`: the applied changes among these entries, oldest first."""
 
     values: list[ChangeValues] = msgspec.field(default_factory=list)
+
+
+class Actions(msgspec.Struct, kw_only=True):
+    """`GET /v1/actions`: what operators did, newest first."""
+
+    actions: list[Event] = msgspec.field(default_factory=list)
 
 
 class Snapshot(msgspec.Struct, kw_only=True, tag="snapshot"):

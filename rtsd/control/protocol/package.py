@@ -76,6 +76,8 @@ class Conditions(msgspec.Struct, kw_only=True):
     as_of: str | None = None
     available: list[str] = msgspec.field(default_factory=list)
     """The fields that can be conditions."""
+    before: list[str] | None = None
+    """On PUT: the fields in the org that were replaced."""
 
 
 class ConditionsBody(msgspec.Struct):

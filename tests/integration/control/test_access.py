@@ -6,56 +6,25 @@ import asyncio
 import json
 import logging
 import os
-import socket as sockets
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
 from rtsd.control.known_status import KnownStatus
-from tests.support.inprocess.control import Socket
+from tests.support.inprocess.control import NOBODY, Socket, ask_as, open_to_all
 
-NOBODY = 65_534
-
-
-async def ask_as(path: Path, *, group: int) -> bytes:
-    """Ask for the status as user nobody of a group; the kernel notes at connect() who that is."""
-    connection = sockets.socket(sockets.AF_UNIX)
-    os.setegid(group)
-    os.seteuid(NOBODY)
-    try:
-        connection.connect(str(path))
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-    reader, writer = await asyncio.open_unix_connection(sock=connection)
-    with closing(writer):
-        writer.write(b"GET /v1/status HTTP/1.1\r\nHost: rtsd\r\nConnection: close\r\n\r\n")
-        return await reader.read()
-
-
-@contextmanager
-def open_to_all(path: Path) -> Iterator[Path]:
-    """The same socket where everybody may go, with a mode that lets everybody connect."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        found = Path(directory) / "socket"
-        os.link(path, found)
-        found.chmod(0o666)
-        yield found
+LOOK = b"GET /v1/status HTTP/1.1\r\nHost: rtsd\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 async def test_a_lax_mode_lets_nobody_in(socket: Socket) -> None:
     """Charter 37: with 0666 the kernel lets everybody connect, and rtsd still asks who it is."""
     with open_to_all(socket.rig.place / "rtsd.sock") as path:
-        refused = await ask_as(path, group=NOBODY)
+        refused = await ask_as(path, LOOK, group=NOBODY)
         assert refused.startswith(b"HTTP/1.1 403")
         assert b'"error":"Forbidden"' in refused
         assert b"quota" not in refused
-        member = await ask_as(path, group=0)
+        member = await ask_as(path, LOOK)
         assert member.startswith(b"HTTP/1.1 200")
 
 
