@@ -27,6 +27,7 @@ from rtstui.pace import Pace
 from rtstui.palette import title_of
 from rtstui.replay import Replay
 from rtstui.replies import Replies, Reply
+from rtstui.screens.action_log import ActionLog
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Help
@@ -87,6 +88,7 @@ class RtsTui(OperatorApp):
         Binding("r", "reconnect", "try now", id="app.reconnect"),
         Binding("ctrl+f", "find_record", "find a record", id="app.find", priority=True),
         Binding("ctrl+o", "orgs", "orgs", id="app.orgs"),
+        Binding("L", "actions", "action log", show=False, id="app.actions"),
         Binding("m", "mask", "mask values", show=False, id="app.mask"),
         Binding("t", "ages", "clock or age", show=False, id="app.ages"),
         Binding("z", "zoom", "zoom the panel", show=False, id="app.zoom"),
@@ -291,6 +293,10 @@ class RtsTui(OperatorApp):
     def action_reconnect(self) -> None:
         """Try to connect now."""
         self.link.try_now()
+
+    def action_actions(self) -> None:
+        """Show who did what."""
+        self.push_screen(ActionLog(read_only=self.read_only))
 
     def action_orgs(self) -> None:
         """Choose the daemon to show."""

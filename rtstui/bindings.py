@@ -9,6 +9,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from rtstui.app import RtsTui
+from rtstui.screens.action_log import ActionLog
 from rtstui.screens.audits import AuditsView
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm, Dialog, Help, Reader
@@ -57,7 +58,17 @@ VIEWS: tuple[type[View], ...] = (
     QueryView,
     ServiceView,
 )
-DIALOGS: tuple[type[DOMNode], ...] = (Dialog, Confirm, Reader, Help, Orgs, SpellChanges, FindLine, InputLine)
+DIALOGS: tuple[type[DOMNode], ...] = (
+    Dialog,
+    Confirm,
+    Reader,
+    Help,
+    Orgs,
+    ActionLog,
+    SpellChanges,
+    FindLine,
+    InputLine,
+)
 
 
 def bindings() -> Iterator[tuple[str, Binding]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import (
+    Actions,
     Audits,
     Conditions,
     History,
@@ -25,6 +26,11 @@ from rtstui.state import State
 
 PATIENCE_S = 0.3
 """A document usually arrives sooner; a word about waiting would only flicker."""
+
+
+def actions() -> DocumentRequest[Actions]:
+    """What operators did; others act while somebody watches."""
+    return DocumentRequest("actions", "the action log", lambda client: client.actions(), max_age_s=2)
 
 
 def audits() -> DocumentRequest[Audits]:

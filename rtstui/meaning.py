@@ -13,7 +13,7 @@ import msgspec
 from rtsd.control.protocol import Event, Status
 from rtsd.core.channel import CDC
 from rtstui import channel
-from rtstui.clean import masked
+from rtstui.clean import MASK, masked
 from rtstui.format import age, clock, day_clock, percent, span
 from rtstui.limits import limit_name, limit_role, used_share
 from rtstui.state import Phase, State
@@ -127,7 +127,13 @@ def tag(event: Event) -> Sign:
 
 def veiled(event: Event, *, mask: bool) -> Event:
     """Return the entry as it may be shown: texts about trouble may contain values of records."""
-    if not mask or event.type not in TROUBLE_TYPES:
+    if not mask:
+        return event
+    detail = event.detail or {}
+    if event.type == "action" and "reason" in detail:
+        message = f"{detail.get('by')} could not {detail.get('what')}: {MASK}"
+        return msgspec.structs.replace(event, message=message, detail=detail | {"reason": MASK})
+    if event.type not in TROUBLE_TYPES:
         return event
     return msgspec.structs.replace(event, message=masked(event.message), detail=None)
 

@@ -12,9 +12,9 @@ from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 
 from rtsd.control.client import ControlClient
-from rtsd.control.protocol import Object
+from rtsd.control.protocol import Event, Object
 from rtsd.errors import RtsError
-from rtstui import actions, channel, conditions, saving
+from rtstui import actions, channel, conditions, saving, undo
 from rtstui.clean import clean
 from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import CachedDocument, DocumentRequest, load
@@ -22,6 +22,7 @@ from rtstui.environment import PRODUCTION, kind_of
 from rtstui.replay import Replay
 from rtstui.replies import Replies
 from rtstui.rows import Row
+from rtstui.screens.action_log import ActionLog
 from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm
 from rtstui.screens.record import RecordView
@@ -46,6 +47,7 @@ CHANGING = frozenset(
         "read_conditions",
         "apply_conditions",
         "switch_package",
+        "undo_action",
     }
 )
 """Actions that change something in the daemon or the org."""
@@ -54,6 +56,7 @@ PACKAGED = frozenset({"read_conditions", "apply_conditions", "switch_package"})
 """Those that need a package in the org."""
 
 NO_OBJECT = "There is no object to do that with."
+NO_ACTION = "There is no action to undo."
 NO_LETTER = "There is no dead letter to do that with."
 
 
@@ -318,6 +321,18 @@ class OperatorApp(App[int]):
     def action_verify(self) -> None:
         """Verify the whole mirror."""
         self._act(actions.verify(self))
+
+    def action_undo_action(self) -> None:
+        """Undo the chosen action of the log."""
+        entry = self.screen.chosen if isinstance(self.screen, ActionLog) else None
+        if entry is not None:
+            self._act(self._undo(entry))
+        else:
+            self.say(NO_ACTION)
+
+    async def _undo(self, entry: Event) -> None:
+        if await undo.undo(self, entry, self.state.status):
+            self.state.documents.expire()
 
     def _letters(self) -> list[int]:
         return next((table.targets() for table in self.screen.query(DeadLetters)), [])

@@ -13,6 +13,7 @@ MEANINGS = {
     "view('8')": "values of one record, why, versions",
     "view('9')": "webhooks, commands, alerts, fired",
     "view('0')": "query, SELECT",
+    "actions": "who paused, dropped or audited what, undo",
 }
 """By the action of a command; what is not here is named by its own words alone."""
 

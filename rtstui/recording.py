@@ -16,11 +16,11 @@ import aiohttp
 import msgspec
 
 from rtsd.control.client import ControlClient
-from rtsd.control.protocol import DeadLetters, Errors, Event, Frame, Snapshot
+from rtsd.control.protocol import Actions, DeadLetters, Errors, Event, Frame, Snapshot
 from rtsd.control.socket_connection import decode_line
 from rtstui import PROGRAM
 from rtstui.clean import masked
-from rtstui.meaning import TROUBLE_TYPES
+from rtstui.meaning import veiled
 
 FEED = "feed"
 """What stands in the place of a path for a line of the feed."""
@@ -106,7 +106,10 @@ def _document(path: str, answer: bytes) -> bytes | None:
         return answer
     if path == "/v1/events":
         lines = [msgspec.json.decode(line, type=Event) for line in answer.splitlines() if line.strip()]
-        return msgspec.json.encode([_veiled(event) for event in lines])
+        return msgspec.json.encode([veiled(event, mask=True) for event in lines])
+    if path == "/v1/actions":
+        log = msgspec.json.decode(answer, type=Actions)
+        return msgspec.json.encode(Actions(actions=[veiled(entry, mask=True) for entry in log.actions]))
     if path == "/v1/errors":
         errors = msgspec.json.decode(answer, type=Errors)
         for entry in errors.errors:
@@ -124,12 +127,5 @@ def _feed_line(line: bytes) -> bytes:
     kinds: dict[str, type[Any]] = {"snapshot": Snapshot}
     found = decode_line(line, kinds, Frame)
     if isinstance(found, Frame):
-        found.rows = [_veiled(event) for event in found.rows]
+        found.rows = [veiled(event, mask=True) for event in found.rows]
     return msgspec.json.encode(found)
-
-
-def _veiled(event: Event) -> Event:
-    """Return an entry without texts that may quote a record."""
-    if event.type not in TROUBLE_TYPES:
-        return event
-    return msgspec.structs.replace(event, message=masked(event.message), detail=None)

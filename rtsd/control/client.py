@@ -94,6 +94,10 @@ class ControlClient(SocketConnection):
         """The error log, newest first."""
         return (await self._get("/v1/errors", protocol.Errors)).errors
 
+    async def actions(self) -> protocol.Actions:
+        """`GET /v1/actions`: what operators did, newest first."""
+        return await self._get("/v1/actions", protocol.Actions)
+
     async def missed(self, since: str | None = None) -> protocol.Missed:
         """`GET /v1/missed`: changes that came by no push, since a moment (ISO), else in 24 hours."""
         return await self._get("/v1/missed", protocol.Missed, _present(since=since))

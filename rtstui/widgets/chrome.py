@@ -233,7 +233,7 @@ class ReplyLine(Panel):
         return self._lines()[-height:]
 
     def _lines(self) -> list[Row]:
-        width = max(10, self.app.size.width - 2)
+        width = max(10, (self.size.width or self.app.size.width) - 2)
         shown = cast("HasLinks", self.app).replies.shown()
         return [((f" {line}", reply.role),) for reply in shown for line in wrap(reply.text, width)]
 

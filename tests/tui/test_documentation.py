@@ -33,6 +33,7 @@ PLACES = {
     "reader": "Text viewer",
     "help": "Help",
     "orgs": "List of daemons",
+    "actions": "Action log",
     "spell": "Changes of a spell",
     "find": "Find",
     "line": "Prompts",

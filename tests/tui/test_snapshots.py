@@ -231,6 +231,19 @@ def test_orgs(snap_compare: Compare) -> None:
     assert pictured(snap_compare, app, "medium", press)
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_action_log(snap_compare: Compare, size: str) -> None:
+    """Who did what, over a view, with one that can be undone under the cursor."""
+    app = still_app(answered(filled(SCENARIOS["live"]())), view="3")
+
+    async def press(pilot: Pilot[int]) -> None:
+        await settled(pilot)
+        await pilot.press("L", "down")
+        await pilot.pause(0.6)
+
+    assert pictured(snap_compare, app, size, press)
+
+
 def test_ascii(snap_compare: Compare) -> None:
     """Nothing but ASCII, and every state can still be told apart."""
     app = still_app(filled(SCENARIOS["error"]()), ascii_only=True)

@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import (
+    Actions,
     Audits,
     Conditions,
     Event,
@@ -36,6 +37,7 @@ from rtstui.daemon_link import DaemonLink
 from rtstui.document_cache import DocumentRequest
 from rtstui.state import Phase, State
 from tests.support.dashboard import edits, papers
+from tests.support.dashboard.action_entries import ACTIONS
 from tests.support.dashboard.scenarios import NOW, dead_letters, error_log, events
 
 
@@ -81,6 +83,7 @@ def answered(told: State) -> State:
     """The same, and everything that views ask for has been answered."""
     record = msgspec.convert(papers.HISTORY, History)
     known: list[tuple[DocumentRequest[Any], Any]] = [
+        (documents.actions(), msgspec.convert(ACTIONS, Actions)),
         (documents.audits(), msgspec.convert(papers.AUDITS, Audits)),
         (
             documents.missed(24, ""),

@@ -35,6 +35,15 @@ ESTIMATE = {
 }
 
 
+DONE: dict[str, tuple[dict[str, Any], int]] = {
+    "audit": ({"run": 17}, 202),
+    "conditions": ({}, 200),
+    "disable": ({}, 200),
+    "enable": ({}, 200),
+}
+"""The answers to acts, by the last part of their paths."""
+
+
 class FakeDaemon:
     """One daemon on one socket. `requests` lists every request that would change something."""
 
@@ -205,8 +214,9 @@ class FakeDaemon:
                     item.state = "paused" if path == "/v1/pause" else "live"
             self.send([], status=True)
             return web.json_response({"objects": names})
-        if path.endswith("/audit"):
-            return web.json_response({"run": 17}, status=202)
+        if (verb := path.rpartition("/")[2]) in DONE:
+            answer, code = DONE[verb]
+            return web.json_response(answer, status=code)
         return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
 
     def _paper(self, request: web.Request) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.dashboard.action_entries import ACTIONS
 from tests.support.dashboard.scenarios import ago
 
 CONTACT = "003Dn00000Aq1ZxAAJ"
@@ -354,6 +355,7 @@ def papers() -> dict[str, Any]:
         f"{record}/history": HISTORY,
         f"{record}/why": WHY,
         "/v1/audits": AUDITS,
+        "/v1/actions": ACTIONS,
         "/v1/missed": missed(),
         "/v1/quota/history": quota_history(),
         "POST /v1/query": RESULT,

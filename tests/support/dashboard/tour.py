@@ -39,6 +39,7 @@ STOPS = (
     Stop(("ctrl+o",), "enter shows it", ESC),
     Stop(("ctrl+f",), "mirror alone"),
     Stop(typed("acme"), "Ana Oliveira", ESC),
+    Stop(("L",), "dropped dead letter", ESC),
     Stop(("2",), "newest 18"),
     Stop(("slash", *typed("/(/")), "missing )", ESC),
     Stop(("f",), "go on", ESC),
