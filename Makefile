@@ -24,7 +24,7 @@ WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check apex faults bench snap lock clean
+.PHONY: help demo test test-postgres check apex faults bench snap sheet lock clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 15
@@ -55,6 +55,9 @@ bench: $(READY) ## Measure against .import, executemany and a bare handler, side
 
 snap: $(READY) ## Update the dashboard's snapshots; review the diff
 	$(BIN)/pytest tests/tui --snapshot-update $(ARGS)
+
+sheet: $(READY) ## Draw the contact sheet of the dashboard, docs/dashboard-views.svg
+	$(BIN)/python -m tests.support.dashboard.sheet
 
 lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade for newer versions
 ifdef UV

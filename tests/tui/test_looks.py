@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from rich.color import ColorType
 from textual.color import Color
 from textual.pilot import Pilot
@@ -111,6 +112,18 @@ async def test_every_theme_paints_texts_that_can_be_read(socket: Path) -> None:
                 await pressed(pilot, "escape")
                 await until(lambda: isinstance(app.screen, View), pilot)
     assert bad == {}
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 16), (120, 35), (200, 50)], ids=str)
+async def test_every_stop_stands_at_every_size(socket: Path, size: tuple[int, int]) -> None:
+    """Nothing crashes, no panel fails, and no line is wider than the screen."""
+    async with toured(socket) as (app, pilot):
+        await pilot.resize_terminal(*size)
+        async for stop in tour(app, pilot, fits=False):
+            screen = text(app)
+            assert "This panel failed" not in screen, stop.name
+            assert all(cell_len(line) <= size[0] for line in screen.splitlines()), stop.name
+        assert app.is_running
 
 
 async def test_without_colours_everything_stands(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,9 @@ from textual.pilot import Pilot
 
 from rtstui import documents
 from rtstui.app import RtsTui
-from rtstui.screens.query import QueryView
-from rtstui.screens.record import RecordView
 from rtstui.state import Phase, State
-from rtstui.widgets.result import ResultTable
-from tests.support.dashboard import papers
 from tests.support.dashboard.app import answered, filled, state, still_app
+from tests.support.dashboard.choice import chosen, settled
 from tests.support.dashboard.cluster import clustered
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, events
 
@@ -47,31 +44,12 @@ def pictured(compare: Compare, app: RtsTui, size: str, run_before: Before | None
     return same and not app.return_code
 
 
-async def settled(pilot: Pilot[int]) -> None:
-    """A tick has passed: everything shows what there is."""
-    await pilot.pause(0.15)
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("view", VIEWS)
 def test_view(snap_compare: Compare, view: str, size: str) -> None:
     """Every view, busy and well, in three sizes."""
     app = still_app(answered(filled(SCENARIOS["live"]())), view=VIEWS[view])
     assert pictured(snap_compare, app, size, chosen)
-
-
-async def chosen(pilot: Pilot[int]) -> None:
-    """Where a view has to be told what to show, it is."""
-    await settled(pilot)
-    screen = pilot.app.screen
-    if isinstance(screen, RecordView):
-        screen.subject.objects, screen.subject.record = ("Contact",), papers.CONTACT
-        screen.tick()
-    elif isinstance(screen, QueryView):
-        table = screen.query_one(ResultTable)
-        table.sql = "SELECT"
-        table.tick()
-    await settled(pilot)
 
 
 @pytest.mark.parametrize(
