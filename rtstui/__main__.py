@@ -58,6 +58,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> tu
 @click.option(
     "--screenshot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write a picture and exit."
 )
+@click.option("--preset", metavar="NAME", help="Begin as a preset of your settings says.")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help=RECORD_HELP)
 @click.option("--replay", type=click.Path(dir_okay=False), metavar="FILE", help="Show a recorded session.")
 @click.option("--story", metavar="FILE", hidden=True, help="`rtsd demo` tells in it what happens.")
@@ -76,6 +77,7 @@ def main(
     read_only: bool,
     ascii_only: bool,
     no_mouse: bool,
+    preset: str | None,
     record: str | None,
     replay: str | None,
     story: str | None,
@@ -96,6 +98,7 @@ def main(
         no_mouse=no_mouse,
         picture=screenshot is not None,
         story=story,
+        preset=preset,
         record=record,
         replay=replay,
     )
@@ -169,6 +172,7 @@ class Options:
     """True for a picture in place of a terminal."""
     story: str | None
     """The file in which the demo, which ends rtsd with the dashboard, tells what happens."""
+    preset: str | None
     record: str | None
     """The file to record the session to."""
     replay: str | None
@@ -201,6 +205,9 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
     from rtstui.story import Story  # noqa: PLC0415
 
     own = settings.load(settings.path(), {name: binding.key for name, binding in bindings()})
+    if options.preset is not None and options.preset not in own.presets:
+        known = ", ".join(own.presets) or "none"
+        raise click.UsageError(f"There is no preset {options.preset!r}. There are: {known}.")
     links, replay = _links(options)
     app = RtsTui(
         links,
@@ -212,6 +219,8 @@ def _app(options: Options) -> tuple[RtsTui, bool]:
         farewell=DEMO_ENDS if options.story else DAEMON_STAYS,
         story=Story(Path(options.story)) if options.story else None,
         replay=replay,
+        presets=own.presets,
+        begin=options.preset,
     )
     app.set_keymap(own.keys)
     theme = options.theme or own.theme

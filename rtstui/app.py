@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -40,6 +40,7 @@ from rtstui.screens.rules import RulesView
 from rtstui.screens.service import ServiceView
 from rtstui.screens.view import View
 from rtstui.screens.views import Errors, ObjectsView, Overview, QuotaView
+from rtstui.settings import Preset
 from rtstui.story import Story
 from rtstui.themes import DARK, MONO, THEMES, role_colours
 from rtstui.widgets.stream import Stream
@@ -120,6 +121,8 @@ class RtsTui(OperatorApp):
         farewell: str = "",
         story: Story | None = None,
         replay: Replay | None = None,
+        presets: Mapping[str, Preset] | None = None,
+        begin: str | None = None,
     ) -> None:
         self.no_colours = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if self.no_colours else None)
@@ -129,6 +132,8 @@ class RtsTui(OperatorApp):
         self._farewell = farewell
         self.story = story
         self.replay = replay
+        self.presets = dict(presets or {})
+        self._begin = begin
         self.replies = Replies(lambda: asyncio.get_running_loop().time())
         # Over SSH half as often: every frame crosses the network.
         wanted = fps or (HZ // 2 if "SSH_CONNECTION" in os.environ else HZ)
@@ -162,6 +167,8 @@ class RtsTui(OperatorApp):
     def on_mount(self) -> None:
         """Open the first view, start following, start ticking."""
         self.switch_mode(self._view)
+        if self._begin is not None:
+            self.call_after_refresh(self.use, self.presets[self._begin])
         for link in self.links:
             self._start(link.run())
         self.set_interval(1 / HZ, self._tick)
@@ -322,6 +329,17 @@ class RtsTui(OperatorApp):
         if self.replay is not None:
             self.replay.run(on=not self.replay.is_running)
 
+    def use(self, preset: Preset) -> None:
+        """Look at rtsd as a preset says."""
+        if preset.theme in self.available_themes:
+            self.choose_theme(preset.theme)
+        if preset.mask is not None and preset.mask != self.masking:
+            self.action_mask()
+        if preset.filter is not None:
+            self.action_events_matching(preset.filter)
+        if preset.view in self.MODES and preset.view != self.current_mode:
+            self.switch_mode(preset.view)
+
     def action_next_theme(self) -> None:
         """Change to the next of the dashboard's own themes; : finds the others."""
         names = [own.name for own in THEMES if own is not MONO]
@@ -380,6 +398,8 @@ class RtsTui(OperatorApp):
         if not self.read_only and self.state.live:
             yield SystemCommand("Pause the whole sync", "asks first", self.action_pause_all)
             yield SystemCommand("Resume the whole sync", "asks first", self.action_resume_all)
+        for name, preset in self.presets.items():
+            yield SystemCommand(f"Preset: {name}", "of your own", lambda preset=preset: self.use(preset))
         for name in () if self.no_colours else self.available_themes:
             yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: self.choose_theme(name))
 

@@ -18,6 +18,21 @@ SIGNS = frozenset(_character_to_key(sign) for sign in "?/:;[].,-_=+*#'\"")
 MODIFIERS = frozenset({"ctrl", "shift", "alt"})
 
 
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A way to look at rtsd, by name: `[presets.NAME]`. What is None stays as it is."""
+
+    view: str | None = None
+    filter: str | None = None
+    """The words of the filter of the events."""
+    theme: str | None = None
+    mask: bool | None = None
+    """True hides values of records."""
+
+
+PRESET_KEYS: dict[str, type] = {"view": str, "filter": str, "theme": str, "mask": bool}
+
+
 @dataclass(slots=True)
 class Settings:
     """The settings. `keys` maps a binding's id to its keys; docs/dashboard.md lists the ids."""
@@ -27,6 +42,7 @@ class Settings:
     fps: int | None = None
     ascii: bool = False
     keys: dict[str, str] = field(default_factory=dict)
+    presets: dict[str, Preset] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     """The mistakes, shown once after the start."""
 
@@ -50,6 +66,8 @@ def load(file: Path, known: Mapping[str, str]) -> Settings:
         match name, value:
             case "keys", dict():
                 _keys(value, known, found)
+            case "presets", dict():
+                _presets(value, found)
             case "theme", str():
                 found.theme = value
             case "mouse", bool():
@@ -60,10 +78,27 @@ def load(file: Path, known: Mapping[str, str]) -> Settings:
                 found.fps = value
             case _:
                 found.warnings.append(clean(f"{file.name}: {name} is not a setting, or has the wrong type"))
+    return _with_known_fps(file, found)
+
+
+def _with_known_fps(file: Path, found: Settings) -> Settings:
     if found.fps is not None and not 1 <= found.fps <= 10:
         found.warnings.append(f"{file.name}: fps must be 1 to 10")
         found.fps = None
     return found
+
+
+def _presets(wanted: Mapping[str, Any], found: Settings) -> None:
+    """Take the presets, except for keys that are none, or have a wrong type."""
+    for name, table in wanted.items():
+        taken: dict[str, Any] = {}
+        for key, value in table.items() if isinstance(table, dict) else [("", table)]:
+            if isinstance(value, PRESET_KEYS.get(key, ())):
+                taken[key] = value
+            else:
+                known = ", ".join(PRESET_KEYS)
+                found.warnings.append(clean(f"[presets.{name}] {key or value!r}: a preset has {known}"))
+        found.presets[name] = Preset(**taken)
 
 
 def _keys(wanted: Mapping[str, Any], known: Mapping[str, str], found: Settings) -> None:

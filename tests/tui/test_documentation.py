@@ -69,7 +69,7 @@ def test_the_page_has_every_view() -> None:
 def test_every_setting_is_on_the_page() -> None:
     """What can be set, and what an option can do."""
     settings = set(Settings.__dataclass_fields__) - {"warnings"}
-    assert all(re.search(rf"^{name} =|\[{name}\]", TEXT, re.MULTILINE) for name in settings)
+    assert all(re.search(rf"^{name} =|\[{name}[.\]]", TEXT, re.MULTILINE) for name in settings)
     for command in (main, serve):
         for option in command.params:
             assert isinstance(option, click.Option)

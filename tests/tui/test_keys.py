@@ -11,6 +11,7 @@ from rtstui.clean import clean
 from rtstui.palette import title_of
 from rtstui.rows import plain
 from rtstui.screens.dialogs import Help, Reader, Text
+from rtstui.settings import Preset
 from rtstui.widgets.chrome import VIEWS, KeyBar
 from rtstui.widgets.stream import Stream
 from tests.support.dashboard.app import answered, filled, notices, still_app, text, until
@@ -174,3 +175,14 @@ async def test_the_line_of_keys_can_be_clicked(socket: Path) -> None:
         await pilot.click(KeyBar, offset=(118, 0))
         await pilot.click(KeyBar, offset=(line.index("help"), 0))
         await until(lambda: isinstance(app.screen, Help))
+
+
+async def test_a_preset_is_in_force_from_the_start_and_in_the_palette() -> None:
+    """View, filter, theme and mask together, by a name of one's own."""
+    presets = {"trouble": Preset(view="2", filter="kind:error", theme="rts-light", mask=True)}
+    app = still_app(answered(filled(live())), presets=presets, begin="trouble")
+    async with app.run_test(size=(120, 35)) as pilot:
+        await until(lambda: app.current_mode == "2" and "Events, UTC · kind:error" in text(app), pilot)
+        assert app.theme == "rts-light"
+        assert app.masking
+        assert "Preset: trouble" in {command.title for command in app.get_system_commands(app.screen)}

@@ -22,6 +22,7 @@ from rtstui.document_cache import KEPT, CachedDocument, DocumentCache, DocumentR
 from rtstui.meaning import LINKS, MODES, OBJECTS
 from rtstui.pace import HIGH_S, SLOWEST, WINDOW, Pace
 from rtstui.rows import plain
+from rtstui.settings import Preset
 from rtstui.staging import Staged
 from rtstui.verdict import GLYPHS
 from rtstui.widgets.chart import (
@@ -217,6 +218,16 @@ def test_settings_are_read_and_every_mistake_is_a_warning(tmp_path: Path) -> Non
     for word in ("fps", "mouse", "nonsense", "app.nothing", "hyper+q", "app.save"):
         assert word in told, word
     assert len(found.warnings) == 6
+
+
+def test_presets_are_read_and_mistakes_in_them_are_warnings(tmp_path: Path) -> None:
+    """A wrong key costs that key, not the preset."""
+    file = tmp_path / "tui.toml"
+    file.write_text('[presets.trouble]\nview = "2"\nfilter = "kind:error"\ncolour = "red"\nmask = "yes"\n')
+    found = settings.load(file, KNOWN)
+    assert found.presets == {"trouble": Preset(view="2", filter="kind:error")}
+    assert len(found.warnings) == 2
+    assert "a preset has view, filter, theme, mask" in found.warnings[0]
 
 
 @pytest.mark.parametrize("content", [b"theme = ", b"\xff\xfe", b"keys = 3"])
