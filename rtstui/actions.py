@@ -7,10 +7,10 @@ from typing import Protocol
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Estimate, Object, Priced
+from rtsd.core.figures import UNKNOWN, count
 from rtsd.core.plural import plural
 from rtsd.errors import DaemonUnreachable, RtsError
 from rtstui.clean import clean
-from rtstui.format import UNKNOWN, count
 from rtstui.rows import Row
 from rtstui.widgets.record import Subject
 

@@ -5,24 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from rtsd.control.protocol import Object, Status, Stream
+from rtsd.control.verdict import is_down
 from rtsd.core.channel import CDC, KEPT_S, OLD_S, channel_name, deliveries, why_unpushed
-from rtstui.format import age, day_clock, moment, shortened, span
+from rtsd.core.figures import age, day_clock, span
+from rtstui.format import shortened
 from rtstui.rows import Row, Span
-
-DOWN_AFTER_S = 60
-"""A subscription that is away for less is not worth a warning: every one ends daily, and is reopened."""
 
 LONGEST_ERROR = 50
 """Cells of an error in a notice of two lines."""
-
-
-def is_down(status: Status, now: datetime) -> bool:
-    """Return True if the channel is a subscription that has ended, and has not come back for a while."""
-    stream = status.push.stream
-    if stream is None or stream.connected is True or not stream.error:
-        return False
-    since = moment(stream.since)
-    return since is None or (now - since).total_seconds() >= DOWN_AFTER_S
 
 
 def notice(status: Status, now: datetime) -> str:

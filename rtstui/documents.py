@@ -19,9 +19,9 @@ from rtsd.control.protocol import (
     RuleTest,
     Why,
 )
+from rtsd.core.figures import clock, span
 from rtsd.errors import NotFound
 from rtstui.document_cache import CachedDocument, DocumentRequest
-from rtstui.format import clock, span
 from rtstui.state import State
 
 PATIENCE_S = 0.3

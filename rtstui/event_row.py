@@ -9,9 +9,10 @@ from datetime import datetime
 from rich.cells import cell_len
 
 from rtsd.control.protocol import ChangeValues, Event
+from rtsd.core.figures import age, clock, millis
 from rtsd.core.plural import plural
 from rtstui.clean import masked
-from rtstui.format import age, clock, fit, millis, right
+from rtstui.format import fit, right
 from rtstui.meaning import tag
 from rtstui.rows import Row, Span, width_of
 from rtstui.state import Line

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rtsd.control.limits import used
 from rtsd.control.protocol import HourlyUse, Limit, QuotaHistory, Status
+from rtsd.core.figures import count, moment, percent, zone_of
 from rtsd.core.plural import plural
-from rtstui.format import count, moment, percent, zone_of
-from rtstui.limits import used
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from rtsd.control.limits import limit_name, limit_role, used_share
 from rtsd.control.protocol import Event, Status
 from rtsd.core.channel import CDC
+from rtsd.core.figures import age, clock, day_clock, percent, span
 from rtstui import channel
 from rtstui.clean import MASK, masked
-from rtstui.format import age, clock, day_clock, percent, span
-from rtstui.limits import limit_name, limit_role, used_share
 from rtstui.state import Phase, State
 
 

@@ -13,9 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event, Frame, Snapshot, Status
+from rtsd.core.figures import moment
 from rtstui.clean import clean, scrub
 from rtstui.document_cache import DocumentCache
-from rtstui.format import moment
 from rtstui.shown_values import ShownValues
 
 RING = 20_000

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from rtsd.control.protocol import FieldChange, ValueChange
+from rtsd.core.figures import UNKNOWN
 from rtstui.clean import clean, masked
-from rtstui.format import UNKNOWN
 
 NULL = "null"
 """An empty field; an unknown one looks different."""

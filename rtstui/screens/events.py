@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from rtsd.control.protocol import Event
+from rtsd.core.figures import day_clock
 from rtsd.errors import RtsError
 from rtstui.clean import clean, scrub
 from rtstui.filter import LEGEND, Filter, FilterMistake, parse
-from rtstui.format import day_clock
 from rtstui.journal_page import page_from
 from rtstui.messages import EventChosen
 from rtstui.screens.view import View, open_record

@@ -11,15 +11,17 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
+from rtsd.control.verdict import GLYPHS, right
+from rtsd.core.figures import per_second
 from rtsd.core.node import role
 from rtsd.core.plural import plural
 from rtstui.clusters import Cluster, clusters, node_of, shown_of
-from rtstui.format import fit, per_second
+from rtstui.format import fit
 from rtstui.meaning import link_sign, mode_sign
 from rtstui.messages import RowOpened
 from rtstui.rows import Row, Span
 from rtstui.state import State
-from rtstui.verdict import GLYPHS, name_of, right, worst_role
+from rtstui.verdict import name_of, worst_role
 from rtstui.widgets.panel import ROLE_CLASSES
 from rtstui.widgets.table import Table
 

@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from rtsd.control.protocol import Spell
+from rtsd.core.figures import count
 from rtsd.core.plural import plural
-from rtstui.format import count
 from rtstui.messages import RowOpened
 from rtstui.rows import Row
 from rtstui.screens.dialogs import Text

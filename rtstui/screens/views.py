@@ -8,12 +8,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from rtsd.control.verdict import worst_object
 from rtstui.clean import masked
 from rtstui.filter import Filter, parse
 from rtstui.messages import EventChosen, RowChosen, RowOpened
 from rtstui.screens.dialogs import Reader
 from rtstui.screens.view import Leaf, View, open_record
-from rtstui.verdict import worst_object
 from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
 from rtstui.widgets.quota import Calls, Limits, Quota

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import Actions, Event
+from rtsd.core.figures import age, day_clock
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import age, day_clock, fit, right, wrap
+from rtstui.format import fit, right, wrap
 from rtstui.meaning import veiled
 from rtstui.rows import BLANK, Row, Span
 from rtstui.undo import Undo, detail_of, way_back

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import Audits, Event, Object, RunningAudit
+from rtsd.control.verdict import drift_of, found_by_check, is_proven
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, span
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.clean import clean
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, span
+from rtstui.format import fit, right
 from rtstui.meaning import tag
 from rtstui.rows import Row
-from rtstui.verdict import drift_of, found_by_check, is_proven, sign_of
+from rtstui.verdict import sign_of
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table

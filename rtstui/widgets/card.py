@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from rtsd.control.protocol import Event
+from rtsd.core.figures import clock, millis
 from rtstui.clean import clean, masked
 from rtstui.event_row import changes
-from rtstui.format import clock, millis, wrap
+from rtstui.format import wrap
 from rtstui.meaning import tag, veiled
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rtsd.control.protocol import PackageDetails, Push
 from rtsd.core.channel import PACKAGED, channel_name
+from rtsd.core.figures import age, count
 from rtsd.core.plural import plural
 from rtstui import channel, documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import age, count, wrap
+from rtstui.format import wrap
 from rtstui.rows import Row, Span
 from rtstui.widgets.panel import Panel
 

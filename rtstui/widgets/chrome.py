@@ -10,21 +10,22 @@ from textual.binding import ActiveBinding, Binding
 from textual.keys import format_key
 from textual.screen import Screen
 
+from rtsd.control.limits import limit_role, used_share
 from rtsd.control.protocol import Status
+from rtsd.control.verdict import GLYPHS, in_trouble
+from rtsd.core.figures import UNKNOWN, age, per_second, percent
+from rtsd.core.figures import clock as clock_of
+from rtsd.core.figures import short as short_number
 from rtstui.clusters import place_among
 from rtstui.daemon_link import DaemonLink
 from rtstui.environment import PRODUCTION, kind_of
-from rtstui.format import UNKNOWN, age, per_second, percent, wrap
-from rtstui.format import clock as clock_of
-from rtstui.format import short as short_number
-from rtstui.limits import limit_role, used_share
+from rtstui.format import wrap
 from rtstui.meaning import link_sign, mode_sign, notice
 from rtstui.messages import ViewAsked
 from rtstui.replay import Replay
 from rtstui.replies import Replies
 from rtstui.rows import Row, Span, spread, width_of
 from rtstui.story import Story
-from rtstui.verdict import GLYPHS, in_trouble
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.verdicts import BARE
 

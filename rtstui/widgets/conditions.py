@@ -9,10 +9,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Conditions
+from rtsd.core.figures import UNKNOWN, day_clock
 from rtsd.core.plural import plural
 from rtstui import channel, documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, day_clock, fit, right, wrap
+from rtstui.format import fit, right, wrap
 from rtstui.rows import Row
 from rtstui.staging import Staged
 from rtstui.widgets.panel import Panel

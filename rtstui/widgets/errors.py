@@ -8,9 +8,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry
+from rtsd.core.figures import age, count, day_clock
 from rtsd.core.plural import plural
 from rtstui.clean import masked
-from rtstui.format import age, count, day_clock, fit, right, wrap
+from rtstui.format import fit, right, wrap
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rtsd.control.protocol import Found, FoundRecord
+from rtsd.core.figures import UNKNOWN
 from rtsd.core.plural import plural
 from rtstui.clean import clean, masked
-from rtstui.format import UNKNOWN, fit
+from rtstui.format import fit
 from rtstui.rows import Row
 from rtstui.value_text import text_of
 from rtstui.widgets.table import Table

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rtsd.control.protocol import Missed, MissedChange, Spell
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, zone_of
 from rtsd.core.missed import STILL, outcome, pushes
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, zone_of
+from rtstui.format import fit, right
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
 from rtstui.widgets.panel import Panel

@@ -8,26 +8,14 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Object
+from rtsd.control.verdict import drift_of, found_by_check, in_trouble, is_proven
+from rtsd.core.figures import UNKNOWN, age, clock, count, day_clock, millis, percent, short, span
 from rtsd.core.plural import plural
 from rtstui import channel
-from rtstui.format import (
-    UNKNOWN,
-    age,
-    bar,
-    clock,
-    count,
-    day_clock,
-    fit,
-    millis,
-    percent,
-    right,
-    short,
-    span,
-    wrap,
-)
+from rtstui.format import bar, fit, right, wrap
 from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES
 from rtstui.rows import Row, Span, plain
-from rtstui.verdict import DIFFERS, drift_of, found_by_check, freshness, in_trouble, is_proven, sign_of
+from rtstui.verdict import DIFFERS, freshness, sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 

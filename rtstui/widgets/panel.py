@@ -17,9 +17,9 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rtsd.core.figures import zone_of
 from rtstui.clean import clean
 from rtstui.document_cache import CachedDocument, DocumentRequest
-from rtstui.format import zone_of
 from rtstui.rows import BLANK, ROLES, Row, cut, plain, unfinished, width_of
 from rtstui.state import State
 

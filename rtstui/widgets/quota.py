@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rtsd.control.limits import limit_name, limit_role, used_share
 from rtsd.control.protocol import Limit
-from rtstui.format import count, day_clock, fit, percent, right, short, until, wrap
-from rtstui.limits import limit_name, limit_role, used_share
+from rtsd.core.figures import count, day_clock, percent, short, until
+from rtstui.format import fit, right, wrap
 from rtstui.rows import Row, Span
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import History, MirrorRecord, Version, Why
+from rtsd.core.figures import age, clock, day_clock, zone_of
 from rtsd.core.plural import plural
 from rtsd.core.schema import without_system_fields
 from rtstui import documents
 from rtstui.clean import LONGEST
 from rtstui.document_cache import CachedDocument
-from rtstui.format import age, clock, day_clock, fit, wrap, zone_of
+from rtstui.format import fit, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
 from rtstui.value_text import change_text, text_of

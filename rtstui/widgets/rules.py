@@ -8,10 +8,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event, Rules, RuleStatus, RuleTest
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, short
 from rtsd.core.plural import plural
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
-from rtstui.format import UNKNOWN, age, count, day_clock, fit, right, short, wrap
+from rtstui.format import fit, right, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row, Span
 from rtstui.widgets.panel import Panel

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import PublishedStream, SeenNode, Status
+from rtsd.core.figures import UNKNOWN, age, clock, count, day_clock, span
 from rtsd.core.node import ALONE, role
 from rtsd.core.plural import plural
-from rtstui.format import UNKNOWN, age, clock, count, day_clock, fit, right, size, span
+from rtstui.format import fit, right, size
 from rtstui.rows import Row, Span
 from rtstui.state import State
 from rtstui.widgets.panel import Panel

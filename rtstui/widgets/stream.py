@@ -13,9 +13,10 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Event
+from rtsd.core.figures import UNKNOWN, clock, count, per_second, short, span
 from rtstui.event_row import NAMED_FROM, WIDE, RowStyle, event_row
 from rtstui.filter import Filter
-from rtstui.format import UNKNOWN, clock, count, per_second, short, span, spark
+from rtstui.format import spark
 from rtstui.meaning import TROUBLE_TYPES, veiled
 from rtstui.messages import EventChosen
 from rtstui.rows import Row, plain

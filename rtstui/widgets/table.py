@@ -8,8 +8,9 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from rtsd.core.figures import count
 from rtstui.filter import RowFilter
-from rtstui.format import count, wrap
+from rtstui.format import wrap
 from rtstui.messages import FilterCleared, RowChosen, RowOpened
 from rtstui.rows import Row, plain
 from rtstui.widgets.panel import Panel

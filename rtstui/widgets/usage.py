@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rtsd.control.limits import limit_name, limit_role, used, used_share
 from rtsd.control.protocol import Limit, QuotaHistory
+from rtsd.core.figures import count, day_clock, moment, percent, short, until, zone_of
 from rtstui import documents
 from rtstui.document_cache import CachedDocument
 from rtstui.forecast import Forecast, forecast, words
-from rtstui.format import count, day_clock, moment, percent, short, until, wrap, zone_of
-from rtstui.limits import limit_name, limit_role, used, used_share
+from rtstui.format import wrap
 from rtstui.rows import Row
 from rtstui.widgets.chart import AXIS, LEGEND, Column, Level, divided, plot, resample, stacked, ticks
 from rtstui.widgets.panel import Panel

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import Status
-from rtstui.format import clock, wrap
+from rtsd.control.verdict import GLYPHS, Verdict, cost, fresh, right
+from rtsd.core.figures import clock
+from rtstui.format import wrap
 from rtstui.meaning import link_sign
 from rtstui.rows import Row, Span, cut, spread, width_of
-from rtstui.verdict import GLYPHS, Verdict, cost, fresh, right
 from rtstui.widgets.panel import SEPARATOR, Panel
 
 BARE = "-bare"

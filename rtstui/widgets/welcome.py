@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rtstui.format import span, wrap
+from rtsd.core.figures import span
+from rtstui.format import wrap
 from rtstui.meaning import LINKS
 from rtstui.rows import Row
 from rtstui.state import Phase

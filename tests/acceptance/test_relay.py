@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rtsd.control.verdict import fresh
 from rtsd.core.mode import Mode
 from rtstui.meaning import notice
 from rtstui.state import LinkStatus, Phase, State
-from rtstui.verdict import fresh
 from tests.support.inprocess.channels import connect, where_signed, where_signed_in_time
 from tests.support.inprocess.stand import Stand, Standing
 

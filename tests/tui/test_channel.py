@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rtsd.control.protocol import Status
+from rtsd.control.verdict import DOWN_AFTER_S, fresh
 from rtstui import channel
 from rtstui.format import shortened
 from rtstui.meaning import notice
 from rtstui.rows import plain
 from rtstui.screens.dialogs import Confirm
-from rtstui.verdict import fresh
 from rtstui.widgets.conditions import Fields
 from tests.support.dashboard.app import answered, filled, still_app, text, until
 from tests.support.dashboard.scenarios import NOW, ago, captured, live, stream_down
@@ -56,10 +56,10 @@ def test_a_stream_that_is_away_is_said_after_a_minute() -> None:
     stream = status.push.stream
     assert stream is not None
     stream.connected, stream.error = False, "No such topic. Select the objects."
-    stream.since = ago(channel.DOWN_AFTER_S - 1)
+    stream.since = ago(DOWN_AFTER_S - 1)
     assert notice(filled(status)) is None
     assert fresh(status, NOW).role == "ok"
-    stream.since = ago(channel.DOWN_AFTER_S)
+    stream.since = ago(DOWN_AFTER_S)
     words, role = notice(filled(status)) or ("", "")
     assert "▲ Change Data Capture is not connected since" in words
     assert "No such topic. Select the objects. Interval Sync reads the changes." in words

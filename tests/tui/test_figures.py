@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from rtsd.control.protocol import Limit, Status
-from rtstui.format import count, percent
+from rtsd.control.verdict import cost, is_proven
+from rtsd.core.figures import count, percent
 from rtstui.rows import plain
-from rtstui.verdict import cost, is_proven
 from rtstui.widgets.chart import AXIS, plot, round_up, scale
 from rtstui.widgets.quota import split_bar
 from rtstui.widgets.usage import UsedPlot

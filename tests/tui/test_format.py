@@ -1,15 +1,13 @@
-"""Numbers, moments and cells."""
+"""Texts in cells."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from rtstui import format as form
 from rtstui.rows import cut, plain, spread, width_of
-from tests.support.dashboard.scenarios import NOW, ago
 
 TEXT = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=40)
 
@@ -53,45 +51,6 @@ def test_spread_drops_the_right_part_before_cutting_the_left() -> None:
     """What stands left is more important."""
     assert plain(spread((("left", ""),), (("r", ""),), 10)) == "left     r"
     assert plain(spread((("left", ""),), (("right", ""),), 8)) == "left"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (86_400, "1d"), (9e6, "104d")],
-)
-def test_span(seconds: float, text: str) -> None:
-    """At most four characters for anything an operator meets."""
-    assert form.span(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(None, "—"), (0, "0"), (999, "999"), (1_200, "1.2k"), (48_210, "48k"), (1_300_000, "1.3M")],
-)
-def test_short(number: float | None, text: str) -> None:
-    """Unknown is not zero."""
-    assert form.short(number) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0, "0%"), (0.0001, "<1%"), (0.5, "50%"), (0.9999, "99%"), (1, "100%"), (1.2, "120%")]
-)
-def test_a_percentage_is_never_rounded_to_an_untruth(share: float, text: str) -> None:
-    """Not 0 % while something is used, not 100 % while something is left."""
-    assert form.percent(share) == text
-
-
-def test_moments() -> None:
-    """Ages and clocks; what cannot be read is unknown, not an error."""
-    assert form.age(ago(125), NOW) == "2m"
-    assert form.until(ago(-125), NOW) == "2m"
-    assert form.age(None, NOW) == form.age("soon", NOW) == form.clock("?") == form.UNKNOWN
-    assert form.clock(ago(0), millis=True) == "12:34:56.250 UTC"
-    assert form.day_clock(ago(0), NOW) == "12:34 UTC"
-    assert form.day_clock(ago(86_400), NOW) == "02-28 12:34 UTC"
-    assert form.day_clock(ago(86_400), NOW, zone=False) == "02-28 12:34"
-    assert form.age("2026-03-01T12:34:00", NOW) == "56s"
-    assert [form.millis(value) for value in (None, 640, 1_300, 42_000)] == ["—", "640ms", "1.3s", "42s"]
 
 
 def test_spark_scales_to_the_highest() -> None:

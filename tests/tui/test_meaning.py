@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from rtsd.control.limits import limit_role
 from rtsd.control.protocol import Drift, Limit, Status, Store
+from rtsd.control.verdict import cost, fresh, right
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
-from rtstui.limits import limit_role
 from rtstui.meaning import MODES, mode_sign, notice, object_sign
 from rtstui.state import Phase
-from rtstui.verdict import cost, fresh, right
 from tests.support.dashboard.app import filled
 from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, healthy, live
 

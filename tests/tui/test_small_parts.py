@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
+from rtsd.control.verdict import GLYPHS
 from rtstui import saving, settings
 from rtstui.ascii_filter import AsciiFilter, is_needed, to_ascii
 from rtstui.bindings import bindings
@@ -24,7 +25,6 @@ from rtstui.pace import HIGH_S, SLOWEST, WINDOW, Pace
 from rtstui.rows import plain
 from rtstui.settings import Preset
 from rtstui.staging import Staged
-from rtstui.verdict import GLYPHS
 from rtstui.widgets.chart import (
     AXIS,
     FORECAST,

@@ -10,9 +10,10 @@ import pytest
 from textual.widgets import Input, TextArea
 
 from rtsd.control.protocol import Rules
+from rtsd.core.figures import zone_of
 from rtstui import documents
 from rtstui.clean import LONGEST, LONGEST_VALUE, clean
-from rtstui.format import fit, wrap, zone_of
+from rtstui.format import fit, wrap
 from rtstui.meaning import LINKS
 from rtstui.rows import plain, unfinished
 from rtstui.screens.dialogs import Confirm, Reader, Text

@@ -1,0 +1,315 @@
+"""The three answers about a mirror: is it right, is it fresh, what did it cost.
+
+The dashboard and `rtsd status` begin with them; they come from the status alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from rtsd.control.limits import limit_name, limit_role, used_share
+from rtsd.control.protocol import Drift, Object, Status
+from rtsd.core.channel import channel_name
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, moment, percent, short, span
+from rtsd.core.plural import plural
+from rtsd.core.quota import API_REQUESTS
+
+GLYPHS = {"ok": "✔", "busy": "◐", "warn": "▲", "error": "✖", "off": "○"}
+
+
+class Verdict(NamedTuple):
+    """An answer: its role, its facts, what to press about it, and its forms for little room."""
+
+    role: str
+    facts: tuple[str, ...]
+    """The most important first; the last ones are left out where there is no room."""
+    brief: str
+    tiny: str
+    key: str = ""
+    """A key and what it does about it, such as `A repairs`; empty if there is nothing to do."""
+
+
+class Finding(NamedTuple):
+    """One fact that bears on an answer."""
+
+    role: str
+    fact: str
+    brief: str = ""
+    key: str = ""
+
+
+WELL_STATES = frozenset({"live", "loading", "pending", "paused"})
+"""States of an object that need no action."""
+
+DOWN_AFTER_S = 60
+"""A subscription that is away for less is not worth a warning: every one ends daily, and is reopened."""
+
+MANY_WAITING = 1_000
+"""Pushes in the inbox from which the mirror is behind; fewer are applied before anybody could read it."""
+
+
+def right(status: Status, now: datetime) -> Verdict:
+    """Judge whether the mirror equals the org, as far as it was proven."""
+    objects = status.objects
+    if not status.store.reachable:
+        return Verdict("error", ("not known: the database is away",), "not known", "not known")
+    if not objects:
+        return Verdict("off", ("no objects are chosen in the configuration",), "no objects", "none")
+    proven, found = sum(is_proven(item) for item in objects), list(_findings(status, now))
+    said = f"{proven}/{len(objects)} proven"
+    return Verdict(
+        found[0].role,
+        (f"{proven} of {len(objects)} proven", *(finding.fact for finding in found)),
+        said + found[0].brief,
+        said,
+        found[0].key,
+    )
+
+
+def _findings(status: Status, now: datetime) -> Iterator[Finding]:
+    """Yield what speaks against the mirror, the worst first; if nothing does, the last check."""
+    objects, is_well = status.objects, True
+    for finding in (
+        _broken([item for item in objects if item.state == "error"]),
+        _differing([item for item in objects if drift_of(item)], now),
+        _dead(status.dead_letters),
+        _unproven([item for item in objects if item.state not in {"live", "error"}]),
+    ):
+        if finding is not None:
+            is_well = False
+            yield finding
+    if is_well:
+        yield _checked(objects, now)
+
+
+def _broken(broken: Sequence[Object]) -> Finding | None:
+    if not broken:
+        return None
+    return Finding("error", f"{broken[0].name}: {broken[0].error}{_others(broken)}", ", error", "3 shows")
+
+
+def worst_object(status: Status) -> Object | None:
+    """Return the object that an audit would help most; None if none needs it."""
+    wrong = [item for item in status.objects if drift_of(item) or item.state == "incomplete"]
+    return max(wrong, key=drift_of, default=None)
+
+
+def _differing(differing: Sequence[Object], now: datetime) -> Finding | None:
+    if not differing:
+        return None
+    worst = max(differing, key=drift_of)
+    when = age(worst.drift.checked_at, now) if worst.drift else UNKNOWN
+    brief = f", {short(sum(drift_of(item) for item in differing))} differ"
+    fact = f"{worst.name}: {_kinds(worst)}, {when} ago{_others(differing)}"
+    return Finding("warn", fact, brief, "A repairs")
+
+
+def _kinds(item: Object) -> str:
+    """Return how many of an object's records differ, and how if all differ in one way."""
+    drift = item.drift or Drift()
+    kinds = {"missing": drift.missing, "stale": drift.stale, "orphaned": drift.orphaned}
+    found = [f"{count(number)} {kind}" for kind, number in kinds.items() if number]
+    return found[0] if len(found) == 1 else f"{count(drift_of(item))} differ"
+
+
+def _dead(letters: int) -> Finding | None:
+    if not letters:
+        return None
+    fact = f"{plural(letters, 'dead letter')}: changes not applied"
+    return Finding("warn", fact, f", {short(letters)} dead", "4 lists")
+
+
+def _unproven(items: Sequence[Object]) -> Finding | None:
+    if not items:
+        return None
+    waits = {item.state for item in items} <= {"loading", "pending"}
+    role = "busy" if waits else "warn"
+    worst = next((item for item in items if in_trouble(item)), items[0])
+    fact, key = f"{worst.name}: {worst.state}", "3 shows"
+    match worst.state:
+        case "loading":
+            eta = f", eta {span(worst.eta_s)}" if worst.eta_s is not None else ""
+            fact += f" {percent(worst.progress)}{eta}"
+        case "incomplete":
+            fact += f", {count(worst.rows)} here, {count(worst.expected_rows)} in the org"
+            key = "A repairs"
+        case "deferred":
+            fact, key = f"{worst.name}: deferred, {worst.error or 'the quota has no room'}", "5 shows"
+        case "paused":
+            key = "P resumes"
+    return Finding(role, fact + _others(items), "", key)
+
+
+def _others(items: Sequence[Object]) -> str:
+    return f" and {plural(len(items) - 1, 'more object')}" if len(items) > 1 else ""
+
+
+def _checked(objects: Sequence[Object], now: datetime) -> Finding:
+    """Return when the last check of every object was, and what was repaired after it."""
+    checked = [item.drift.checked_at for item in objects if item.drift and item.drift.checked_at]
+    last = f"checked {age(min(checked), now)} ago" if checked else "no check yet"
+    if repaired := sum(found_by_check(item) for item in objects):
+        return Finding(
+            "ok", f"{plural(repaired, 'record')} repaired, {last}", f", {short(repaired)} repaired"
+        )
+    return Finding("ok", f"no drift, {last}" if checked else last, ", no drift" if checked else "")
+
+
+def fresh(status: Status, now: datetime) -> Verdict:
+    """Judge how long a change takes to arrive, and whether changes arrive at all.
+
+    Green only while the goal of `[sync] fresh_goal` is met, or nothing changed in the org (proven).
+    """
+    last = f"push {age(status.push.last_at, now)} ago" if status.push.last_at else "no push yet"
+    if (stopped := _stopped(status, last)) is not None:
+        return stopped
+    goal, missed, way = _goal(status), _missed(status), _arrival(status, now, last)
+    if status.inbox.pending > MANY_WAITING:
+        waiting = f"{short(status.inbox.pending)} waiting"
+        fact = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied"
+        return Verdict("busy", _said(fact, goal.fact, way), waiting, waiting)
+    if (detour := _detour(status, now)) is not None:
+        facts = _said(way, missed, goal.fact, _quiet(status))
+        return Verdict("warn", facts, f"{detour.word}, {last}", detour.word, detour.key)
+    brief = f"{goal.brief}, {last}" if goal.brief else last
+    facts, key = _said(goal.fact, way, missed, _quiet(status)), "7 lists" if missed else ""
+    return Verdict(goal.role, facts, brief, goal.brief or last, key)
+
+
+def _said(*facts: str) -> tuple[str, ...]:
+    return tuple(filter(None, facts))
+
+
+def _slowest(status: Status) -> Object | None:
+    """Return the object whose changes take longest; None while no change was measured."""
+    measured = [item for item in status.objects if item.freshness_ms]
+    return max(measured, key=lambda item: item.freshness_ms.p95 if item.freshness_ms else 0, default=None)
+
+
+def _goal(status: Status) -> Finding:
+    """Compare the slowest object with the goal."""
+    slowest, goal = _slowest(status), status.fresh_goal_ms
+    if slowest is None or slowest.freshness_ms is None:
+        is_idle = status.push.quiet == "idle"
+        return Finding("ok" if is_idle else "off", "" if is_idle else "no change measured yet")
+    p95 = slowest.freshness_ms.p95
+    role, said = "ok", f"{millis(p95)} (p95), goal {millis(goal)}"
+    if goal is None:
+        role, said = "off", f"{millis(p95)} (p95), no goal is stated"
+    elif p95 > goal:
+        role, said = "warn", f"{millis(p95)} (p95 of {slowest.name}), over the goal of {millis(goal)}"
+    return Finding(role, said, f"p95 {millis(p95)}")
+
+
+class Detour(NamedTuple):
+    """Why Interval Sync reads what should be pushed."""
+
+    word: str
+    key: str
+
+
+DETOURS = {
+    "interval": Detour("interval", "7 lists"),
+    "awaiting_package": Detour("no package", "6 shows"),
+    "disabled": Detour("RTS disabled", "6 shows"),
+}
+
+
+def _detour(status: Status, now: datetime) -> Detour | None:
+    """Return why changes come by Interval Sync; None if they come as they should."""
+    relay = status.package.relay
+    if relay is not None and relay.problem is not None:
+        return Detour("relay down", "6 shows")
+    if is_down(status, now):
+        return Detour("stream down", "6 shows")
+    if status.mode == "real_time" or (status.mode == "interval" and not status.push.channel):
+        return None
+    return DETOURS.get(status.mode, Detour(status.mode, ""))
+
+
+def is_down(status: Status, now: datetime) -> bool:
+    """Return True if the channel is a subscription that has ended, and has not come back for a while."""
+    stream = status.push.stream
+    if stream is None or stream.connected is True or not stream.error:
+        return False
+    since = moment(stream.since)
+    return since is None or (now - since).total_seconds() >= DOWN_AFTER_S
+
+
+def _arrival(status: Status, now: datetime, last: str) -> str:
+    """Return by which way changes arrive, and since when pushes do not."""
+    if not status.push.channel:
+        return "by Interval Sync"
+    if (detour := _detour(status, now)) is None:
+        return f"{last} by {channel_name(status.push.channel)}"
+    since = f"no push since {day_clock(status.push.last_at, now)}" if status.push.last_at else last
+    return f"{since}, Interval Sync reads" if detour.word == "interval" else f"{detour.word}, {since}"
+
+
+def _missed(status: Status) -> str:
+    missed = status.push.missed_24h
+    return f"{plural(missed, 'change')} came without a push" if missed else ""
+
+
+def _quiet(status: Status) -> str:
+    known = {"idle": "org idle (proven)", "filtered": "only unwatched fields changed"}
+    return known.get(status.push.quiet, "")
+
+
+def _stopped(status: Status, last: str) -> Verdict | None:
+    """Return the verdict while no change arrives at all; None while some may."""
+    if not status.store.reachable:
+        return Verdict("error", ("the database is away", last), "database away", "away")
+    if status.mode == "unreachable":
+        return Verdict("error", ("Salesforce does not answer", last), "org unreachable", "unreachable")
+    if status.mode == "paused":
+        waiting = plural(status.inbox.pending, "push", "wait") if status.inbox.pending else ""
+        return Verdict("off", _said("paused", waiting, last), f"paused, {last}", "paused", ": resumes")
+    return None
+
+
+def cost(status: Status, now: datetime) -> Verdict:
+    """Judge the use of the org's daily limits, by us and by others: of the one in the most trouble."""
+    limits, calls = status.quota.limits, sum(status.quota.calls_24h.values())
+    if not limits:
+        few = f"{short(calls)} {'call' if calls == 1 else 'calls'}"
+        return Verdict("off", (f"{plural(calls, 'call')} in 24 h", "limits not read yet"), few, few)
+    limit = min(limits, key=lambda limit: (-_SEVERITY[limit_role(limit)], limit.name != API_REQUESTS))
+    share, name = percent(used_share(limit)), ""
+    if limit.name != API_REQUESTS:
+        name = f"{limit_name(limit)} "
+    used = f"{name}{share} used: {count(limit.used_by_us)} ours, "
+    used += f"{count(limit.used_by_others)} others"
+    out = f"out {day_clock(limit.exhausted_at, now)}" if limit.exhausted_at else ""
+    return Verdict(
+        limit_role(limit),
+        _said(used, out),
+        f"{name}{share} of {short(limit.max)}, {short(limit.used_by_us)} ours",
+        f"{name}{share} used",
+        "5 shows" if limit_role(limit) != "ok" else "",
+    )
+
+
+_SEVERITY = {"ok": 0, "warn": 1, "error": 2}
+
+
+def found_by_check(item: Object) -> int:
+    """Return the number of an object's records that its last check found wrong, repaired or not."""
+    return item.drift.missing + item.drift.stale + item.drift.orphaned if item.drift else 0
+
+
+def drift_of(item: Object) -> int:
+    """Return the number of an object's records that are known to differ: found, and not repaired."""
+    return 0 if item.drift is None or item.drift.repaired else found_by_check(item)
+
+
+def is_proven(item: Object) -> bool:
+    """Return True if every row was proven, and no later check found one that differs."""
+    return item.state == "live" and not drift_of(item)
+
+
+def in_trouble(item: Object) -> bool:
+    """Return True if an operator has to know of this object."""
+    return item.state not in WELL_STATES or drift_of(item) > 0
