@@ -38,7 +38,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "completion": "Print a script that completes verbs and options in a shell.",
     },
     "Look": {
-        "status": "Show mode, push, objects and quota.",
+        "status": "Show whether the mirror is right and fresh, what it costs, mode, push, objects and quota.",
         "objects": "Show each mirrored object: rows, freshness, drift.",
         "events": "Show the journal as lines; --follow keeps it coming.",
         "missed": "Show which changes came by no push, when and why.",

@@ -19,6 +19,9 @@ _COLOURS = {
     "red": frozenset({"error", "incomplete", "unreachable", "silent", "disabled", "missing", "unknown"}),
 }
 
+_ROLES = {"ok": "green", "busy": "cyan", "warn": "yellow", "error": "red"}
+"""By the role of a verdict (`rtsd.control.verdict`)."""
+
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """Return `rows` under `headers`: numbers to the right, empty cells as a dash."""
@@ -36,6 +39,11 @@ def coloured(word: str) -> str:
         return word
     colour = next((colour for colour, words in _COLOURS.items() if word in words), None)
     return click.style(word, fg=colour) if colour else word
+
+
+def in_role(text: str, role: str) -> str:
+    """Return a text in the colour of a verdict's role, if stdout has colours."""
+    return click.style(text, fg=_ROLES[role], bold=True) if role in _ROLES and has_colours() else text
 
 
 def has_colours() -> bool:

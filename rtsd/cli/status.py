@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ import click
 from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.objects import objects_table
-from rtsd.cli.output import ago, coloured
+from rtsd.cli.output import ago, coloured, in_role
 from rtsd.control.protocol import Node, PublishedStream, Status
+from rtsd.control.verdict import GLYPHS, cost, fresh, right
 from rtsd.core.channel import PACKAGED
 from rtsd.core.plural import plural
 from rtsd.logs import clean
@@ -21,15 +23,23 @@ from rtsd.logs import clean
 @options.socket
 @options.as_json
 def status(*, socket: Path | None, as_json: bool) -> None:
-    """Show mode, push, objects and quota."""
+    """Show whether the mirror is right and fresh, what it costs, mode, push, objects and quota."""
     if as_json:
         click.echo(ask_raw(socket, "/v1/status"))
         return
     found = ask(socket, lambda client: client.status())
-    for name, value in _facts(found):
+    for name, value in (*_answers(found), *_facts(found)):
         click.echo(f"{name:<9} {value}")
     click.echo()
     click.echo(objects_table(found))
+
+
+def _answers(now: Status) -> Iterator[tuple[str, str]]:
+    """Yield the three answers, as the dashboard gives them."""
+    at = datetime.fromisoformat(now.now)
+    for name, verdict in (("right", right(now, at)), ("fresh", fresh(now, at)), ("cost", cost(now, at))):
+        sign = in_role(GLYPHS[verdict.role], verdict.role)
+        yield name, f"{sign} {clean(' · '.join(verdict.facts))}"
 
 
 def _facts(now: Status) -> Iterator[tuple[str, str]]:
