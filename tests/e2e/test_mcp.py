@@ -68,7 +68,13 @@ async def test_an_assistant_reads_and_spends_nothing(rig: Rig, daemon: Daemon) -
         )["rows"]
         record, email, phone = rows[0]
         (found,) = (await ask(client, "find", text=email.upper()))["records"]
-        assert found == {"object": "Contact", "id": record, "field": "Email", "value": email}
+        assert {name: found[name] for name in ("object", "id", "field", "value", "state")} == {
+            "object": "Contact",
+            "id": record,
+            "field": "Email",
+            "value": email,
+            "state": "live",
+        }
         assert (await ask(client, "find", text=record[:15]))["records"][0]["id"] == record
         assert (await ask(client, "history", name="Contact", record=record))["id"] == record
         assert (await ask(client, "why", name="Contact", record=record))["org"] is None
