@@ -319,16 +319,6 @@ class RtsTui(OperatorApp):
             stream.set_filter(stream.filter)
         self._painted = NEVER
 
-    def action_skip(self, seconds: int) -> None:
-        """Go forward or back in a recording."""
-        if self.replay is not None:
-            self.replay.skip(seconds)
-
-    def action_play(self) -> None:
-        """Stop a recording at this moment, or go on."""
-        if self.replay is not None:
-            self.replay.run(on=not self.replay.is_running)
-
     def use(self, preset: Preset) -> None:
         """Look at rtsd as a preset says."""
         if preset.theme in self.available_themes:

@@ -255,6 +255,16 @@ class OperatorApp(App[int]):
                 return next((item for item in status.objects if item.name == table.cursor), None)
         return None
 
+    def action_skip(self, seconds: int) -> None:
+        """Go forward or back in a recording."""
+        if self.replay is not None:
+            self.replay.skip(seconds)
+
+    def action_play(self) -> None:
+        """Stop a recording at this moment, or go on."""
+        if self.replay is not None:
+            self.replay.run(on=not self.replay.is_running)
+
     def action_audit(self, full: bool = False, name: str = "") -> None:  # noqa: FBT001, FBT002 (an action's)
         """Audit an object, else the chosen one."""
         if not name and (item := self.chosen_object()) is not None:

@@ -73,15 +73,16 @@ class Find(ModalScreen[tuple[str, str] | None]):
         self.set_interval(TICK_S, self._tick)
 
     def _tick(self) -> None:
-        table, search = self.query_one(FoundTable), self._search
-        if not table.state.live:
-            self._lost = True
-        elif self._lost:  # what is shown, or the failure, is of the time before
-            self._lost, search.answered = False, UNANSWERED
-        search.waited_s = search.waited_s + TICK_S if search.pending else 0.0
-        if search.pending and self._pause is None and table.state.live:
-            self._ask()
-        table.tick()
+        search = self._search
+        for table in self.query(FoundTable):  # none while the dialog closes
+            if not table.state.live:
+                self._lost = True
+            elif self._lost:  # what is shown, or the failure, is of the time before
+                self._lost, search.answered = False, UNANSWERED
+            search.waited_s = search.waited_s + TICK_S if search.pending else 0.0
+            if search.pending and self._pause is None and table.state.live:
+                self._ask()
+            table.tick()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search once nothing has been typed for a moment."""
@@ -97,7 +98,8 @@ class Find(ModalScreen[tuple[str, str] | None]):
 
     def _ask(self) -> None:
         """Search, unless a request is under way: its end asks for the newest text."""
-        if not self._asking and self._search.pending and self.query_one(FoundTable).state.live:
+        is_live = any(table.state.live for table in self.query(FoundTable))
+        if not self._asking and self._search.pending and is_live:
             self._asking = True
             self.run_worker(self._answer(), group="find")
 
@@ -114,11 +116,11 @@ class Find(ModalScreen[tuple[str, str] | None]):
         finally:
             self._asking = False
         search.answered, search.found, search.hint, search.problem = text, found, hint, problem
-        table = self.query_one(FoundTable)
-        table.restart()
-        table.tick()
-        if not search.pending and self._opens:
-            self._open()
+        for table in self.query(FoundTable):  # none if the dialog was closed before the answer came
+            table.restart()
+            table.tick()
+            if not search.pending and self._opens:
+                self._open()
 
     def action_move(self, by: int) -> None:
         """Move the cursor of the records."""

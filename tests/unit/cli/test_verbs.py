@@ -34,10 +34,6 @@ def test_status_tells_all_at_one_look(rtsd: Rtsd, daemon: Any) -> None:
     """Mode and why, push, package, quota, and each object."""
     status, out, _ = rtsd("status")
     assert status == 0
-    answers = out.splitlines()[:3]
-    assert [line.split()[0] for line in answers] == ["right", "fresh", "cost"]
-    assert answers[0].startswith("right     ▲ 0 of 2 proven · Contact: 3 differ, 0s ago · Lead: incomplete")
-    assert answers[2] == "cost      ✔ 2% used: 12 ours, 0 others"
     assert "mode      real_time since 1 min ago (push received)" in out
     assert "push      last 3 s ago, live" in out
     assert "package   installed 1.0.0 seen 0 ms ago" in out
