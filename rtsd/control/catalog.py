@@ -67,21 +67,21 @@ class CatalogRoutes:
         for table in tables:
             if query := search.statement(table, text):
                 rows = msgspec.json.decode(await self._answers.run(query), type=protocol.QueryResult).rows
-                for record, field, value, *called in rows:
+                for record, field, value, *named in rows:
+                    name = table.schema.name_of(dict(zip(table.schema.naming, named, strict=True)))
                     yield protocol.FoundRecord(
-                        object=table.name, id=record, field=field, value=value, name=search.name_of(called)
+                        object=table.name, id=record, field=field, value=value, name=name
                     )
 
     async def _by_id(self, tables: list[Table], record: str) -> AsyncGenerator[protocol.FoundRecord]:
         """Yield the record with that id, also a deleted one."""
         for table in tables:
             if (found := await mirror.record(self._database, table, record)) is not None:
-                values = found["values"] or {}
                 yield protocol.FoundRecord(
                     object=table.name,
                     id=record,
                     field="Id",
                     value=record,
-                    name=search.name_of([values.get(name) for name in search.naming(table)]),
+                    name=table.schema.name_of(found["values"] or {}),
                     state=found["state"],
                 )

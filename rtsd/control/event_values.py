@@ -58,9 +58,8 @@ class _Record:
     def name(self, replaced: Values) -> str | None:
         """Return the record's name: as it is now, else as it was when the record was deleted."""
         deleted = next((step.replaced for step in self.later if step.op == "delete" and step.replaced), None)
-        values = self.row or deleted or replaced
-        parts = [str(values[part]) for part in self.schema.naming if values.get(part) is not None]
-        return _cut(" ".join(parts)) or None
+        name = self.schema.name_of(self.row or deleted or replaced)
+        return str(_cut(name)) if name else None
 
 
 class EventValues:

@@ -68,7 +68,7 @@ MODIFIED_BY = "LastModifiedById"
 """The user who edited the record last (Object Reference, System Fields)."""
 
 NAMING = (("Name",), ("CaseNumber",), ("Subject",), ("FirstName", "LastName"))
-"""The fields that name a record, the first of these that it has (Object Reference, Case, Task, Event)."""
+"""The fields that name a record, the first that it has any of (Object Reference, Case, Task, Event)."""
 
 CURSOR_PREFERENCE = ("SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime")
 """Fields that can order a record's versions, best first (Object Reference, System Fields, LoginHistory)."""
@@ -165,7 +165,12 @@ class ObjectSchema:
     @cached_property
     def naming(self) -> tuple[str, ...]:
         """The fields whose values name a record; none where it has no such field."""
-        return next((parts for parts in NAMING if all(part in self.by_name for part in parts)), ())
+        known = (tuple(part for part in parts if part in self.by_name) for parts in NAMING)
+        return next(filter(None, known), ())
+
+    def name_of(self, values: Mapping[str, Any]) -> str | None:
+        """Return a record's name from its values; None if it has none."""
+        return " ".join(str(values[part]) for part in self.naming if values.get(part)) or None
 
     @property
     def names(self) -> tuple[str, ...]:

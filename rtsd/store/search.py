@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from rtsd.errors import UsageError
 from rtsd.store.schema import Table
 
@@ -16,27 +13,11 @@ MOST = 20
 _TYPES = frozenset({"email", "phone"})
 _NAMES = frozenset({"name", "firstname", "lastname", "subject", "casenumber"})
 
-_CALLED = (("name",), ("firstname", "lastname"), ("subject",), ("casenumber",))
-"""The fields by which people call a record, the best first."""
-
 
 def columns(table: Table) -> list[str]:
     """Return the fields that tell who or what a record is, names first."""
     fields = [field for field in table.schema.fields if field.type in _TYPES or field.name.lower() in _NAMES]
     return [field.name for field in sorted(fields, key=lambda field: field.name.lower() not in _NAMES)]
-
-
-def naming(table: Table) -> list[str]:
-    """Return the fields that together are a record's name; none if it has no such field."""
-    fields = {field.name.lower(): field.name for field in table.schema.fields}
-    return next(
-        ([fields[name] for name in names if name in fields] for names in _CALLED if {*names} & {*fields}), []
-    )
-
-
-def name_of(values: Sequence[Any]) -> str | None:
-    """Return a record's name from the values of those fields."""
-    return " ".join(str(value) for value in values if value) or None
 
 
 def statement(table: Table, text: str) -> str:
@@ -54,7 +35,7 @@ def statement(table: Table, text: str) -> str:
         return ""
     field = " ".join(f"WHEN {test} THEN {_literal(name)}" for name, test in tests.items())
     value = " ".join(f"WHEN {test} THEN {table.dialect.column(name)}" for name, test in tests.items())
-    called = "".join(f", {table.dialect.column(name)}" for name in naming(table))
+    called = "".join(f", {table.dialect.column(name)}" for name in table.schema.naming)
     return (
         f"SELECT {table.dialect.column('Id')}, CASE {field} END, CASE {value} END{called}"
         f" FROM {table.sql_name}"
