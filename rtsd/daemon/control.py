@@ -30,11 +30,12 @@ from rtsd.control.reloading import ReloadRoute
 from rtsd.control.repairs import RepairRoutes
 from rtsd.control.rules import RuleRoutes
 from rtsd.control.stream import EventStream
+from rtsd.daemon.idle_day import estimated
 from rtsd.daemon.parts import Base, Channel, Readers, Services
 from rtsd.daemon.reload import Reloader
 from rtsd.rules.engine import RuleEngine
 from rtsd.store import objects
-from rtsd.sync.estimate import IdleDay, ObjectSize, Periods, idle_day
+from rtsd.sync.estimate import IdleDay, ObjectSize
 from rtsd.sync.verify import Verifier
 
 
@@ -108,25 +109,14 @@ def _event_stream(base: Base, known: KnownStatus) -> EventStream:
 
 async def _idle_day(base: Base) -> IdleDay:
     """Estimate a day without changes, by the schedule in force and the rows that the mirror has."""
-    schedule, rows = base.schedule(), await objects.row_counts(base.database)
-    return idle_day(
-        [
-            # The bytes of a row make megabytes, not calls.
-            (mirrored, ObjectSize(rows.get(mirrored.name, 0), row_bytes=0.0))
-            for mirrored in base.catalog
-            if mirrored.table is not None
-        ],
-        Periods(
-            interval=schedule.interval,
-            describe=base.config.sync.describe_every,
-            fingerprint=schedule.fingerprint_every,
-            formula=schedule.formula_refresh,
-            silence=schedule.silence_after,
-        ),
-        with_package=base.config.is_pushed_to,
-        is_awaited=base.config.is_package_awaited,
-        is_subscribed=base.config.is_subscribed,
-    )
+    rows = await objects.row_counts(base.database)
+    # The bytes of a row make megabytes, not calls.
+    sizes = [
+        (mirrored, ObjectSize(rows.get(mirrored.name, 0), row_bytes=0.0))
+        for mirrored in base.catalog
+        if mirrored.table is not None
+    ]
+    return estimated(base.config, base.schedule(), sizes)
 
 
 def _reading_routes(base: Base) -> tuple[EventValues, QueryRoute, CatalogRoutes, AssistantRoute]:

@@ -26,6 +26,8 @@ from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig
 from rtsd.daemon import fanout, stream
 from rtsd.daemon import rules as configured
+from rtsd.daemon.idle_day import estimated
+from rtsd.daemon.reload import schedule
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, RtsError, SalesforceError, StoreError
 from rtsd.machine import wall_ms
 from rtsd.rules.engine import mistakes_in
@@ -39,9 +41,7 @@ from rtsd.sync import privacy_change
 from rtsd.sync.estimate import (
     IdleDay,
     ObjectSize,
-    Periods,
     first_load_cost,
-    idle_day,
     measure,
     unread,
 )
@@ -169,7 +169,7 @@ async def inspect(config: Config) -> Report:
             await _check_capture(client, config, report)
             await _check_objects(client, config, report)
             _check_rules(config, report.objects)
-            report.idle = _idle_day(config, report.objects)
+            report.idle = estimated(config, schedule(config), _sized(report.objects))
             await _check_limits(client, config, report)
         except (AuthenticationFailed, OrgUnreachable) as error:
             report.add(error)
@@ -309,20 +309,6 @@ def _check_commands(config: Config, report: Report) -> None:
         if shutil.which(program) is None:
             what = f"{program}, the command of a rule or alert, is not an executable program."
             report.problems.append(Problem(what, "Correct argv, or its owner and mode."))
-
-
-def _idle_day(config: Config, found: Sequence[CheckedObject]) -> IdleDay:
-    sync = config.sync
-    periods = Periods(
-        sync.interval, sync.describe_every, sync.fingerprint_every, sync.formula_refresh, sync.silence_after
-    )
-    return idle_day(
-        _sized(found),
-        periods,
-        with_package=config.is_pushed_to,
-        is_awaited=config.is_package_awaited,
-        is_subscribed=config.is_subscribed,
-    )
 
 
 def _sized(found: Iterable[CheckedObject]) -> list[tuple[MirroredObject, ObjectSize]]:
