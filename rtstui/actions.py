@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Estimate, Object, Priced
@@ -36,6 +37,28 @@ class Operator(Protocol):
 
     def log_changed(self) -> None:
         """Have the error log and the dead letters read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An action with its question, the text and the verb of that, and the word on its end."""
+
+    question: str
+    rows: Sequence[Row]
+    verb: str
+    done: str
+    run: Callable[[ControlClient], Awaitable[Any]]
+    word: str | None = None
+    """To be typed, where the action is far-reaching."""
+
+
+async def give(app: Operator, order: Order) -> bool:
+    """Ask, then have an order carried out; return True if it was."""
+    if not await app.ask(order.question, order.rows, order.verb, order.word):
+        return False
+    await order.run(app.client)
+    app.say(order.done)
+    return True
 
 
 async def audit(app: Operator, name: str, *, full: bool) -> None:
@@ -117,37 +140,57 @@ async def verify(app: Operator) -> None:
         app.say(f"Not everything is right: {found or 'see the audits'}.", error=True)
 
 
+def pausing(names: Sequence[str]) -> Order:
+    """Return the order to pause objects."""
+    said = ", ".join(names)
+    text = f"Changes of {said} will wait and are not lost. P on it resumes."
+    done = f"{said} paused. P on it resumes."
+    return Order(f"Pause {said}?", [((text, ""),)], "Pause", done, lambda client: client.pause(names))
+
+
+def resuming(names: Sequence[str]) -> Order:
+    """Return the order to resume objects."""
+    said = ", ".join(names)
+    text = f"Pushes for {said} that arrived meanwhile are applied."
+    done = f"{said} resumed."
+    return Order(f"Resume {said}?", [((text, ""),)], "Resume", done, lambda client: client.resume(names))
+
+
+def resuming_all() -> Order:
+    """Return the order to resume the whole sync."""
+    text = "Pushes that arrived meanwhile are applied. Objects that were paused one by one resume, too."
+    return Order(
+        "Resume the whole sync?",
+        [((text, ""),)],
+        "Resume all",
+        "The sync is resumed.",
+        lambda client: client.resume(),
+    )
+
+
 async def pause(app: Operator, item: Object) -> None:
     """Pause an object, or resume it."""
-    name = item.name
-    if item.state == "paused":
-        rows: list[Row] = [((f"Pushes for {name} that arrived meanwhile are applied.", ""),)]
-        if await app.ask(f"Resume {name}?", rows, "Resume"):
-            await app.client.resume([name])
-            app.say(f"{name} resumed.")
-        return
-    rows = [((f"Changes of {name} will wait and are not lost. P on it resumes.", ""),)]
-    if await app.ask(f"Pause {name}?", rows, "Pause"):
-        await app.client.pause([name])
-        app.say(f"{name} paused. P on it resumes.")
+    await give(app, (resuming if item.state == "paused" else pausing)([item.name]))
 
 
 async def pause_all(app: Operator) -> None:
     """Pause the whole sync."""
-    rows: list[Row] = [
-        (("Pushes are still accepted and stored; nothing is applied until it is resumed.", ""),)
-    ]
-    if await app.ask("Pause the whole sync?", rows, "Pause all"):
-        await app.client.pause()
-        app.say("The sync is paused.")
+    text = "Pushes are still accepted and stored; nothing is applied until it is resumed."
+    await give(
+        app,
+        Order(
+            "Pause the whole sync?",
+            [((text, ""),)],
+            "Pause all",
+            "The sync is paused.",
+            lambda client: client.pause(),
+        ),
+    )
 
 
 async def resume_all(app: Operator) -> None:
     """Resume the whole sync."""
-    rows: list[Row] = [(("Pushes that arrived meanwhile are applied.", ""),)]
-    if await app.ask("Resume the whole sync?", rows, "Resume all"):
-        await app.client.resume()
-        app.say("The sync is resumed.")
+    await give(app, resuming_all())
 
 
 async def retry(app: Operator, letters: Sequence[int]) -> None:

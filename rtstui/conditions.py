@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from rtstui.actions import Operator
+from rtstui.actions import Operator, Order, give
 from rtstui.rows import Row
 from rtstui.widgets.conditions import Editing, difference
+
+WRITING = "About three API calls: reads them, writes RTS_Synced_Field__c. No record is read again."
+"""The price of writing an object's conditions."""
 
 
 class EditsConditions(Protocol):
@@ -18,6 +22,11 @@ class EditsConditions(Protocol):
 
     def renew(self) -> None:
         """Have conditions and package loaded again."""
+
+
+def named(fields: Sequence[str]) -> str:
+    """Return the fields that are conditions, in words."""
+    return ", ".join(fields) or "none: any change pushes"
 
 
 async def read(app: Operator, view: EditsConditions) -> None:
@@ -42,12 +51,7 @@ async def apply(app: Operator, view: EditsConditions) -> None:
     rows: list[Row] = [((line, role),) for line, role in difference(staged)]
     rows += [
         (),
-        (
-            (
-                "About three API calls: reads them, writes RTS_Synced_Field__c. No record is read again.",
-                "",
-            ),
-        ),
+        ((WRITING, ""),),
         (("Takes effect with the next change; others still come with Interval Sync and audits.", ""),),
     ]
     wanted = sorted(staged.wanted)
@@ -62,23 +66,38 @@ async def apply(app: Operator, view: EditsConditions) -> None:
     await app.client.set_conditions(name, wanted)
     staged.applied()
     view.renew()
-    app.say(f"The sync conditions of {name} are {', '.join(wanted) or 'none: any change pushes'}.")
+    app.say(f"The sync conditions of {name} are {named(wanted)}.")
 
 
 async def switch(app: Operator, view: EditsConditions) -> None:
     """Switch push off or on, for the whole org."""
     known = await app.client.package()
-    if known.disabled:
-        rows: list[Row] = [(("One or two API calls. Pushes come again with the next change.", ""),)]
-        if await app.ask("Enable push in Salesforce?", rows, "Enable"):
-            await app.client.set_package_disabled(disabled=False)
-            app.say("Push is enabled.")
-    else:
-        rows = [
-            (("Nothing is pushed, for the whole org, until it is enabled again.", "warn"),),
-            (("The mirror stays right: Interval Sync reads what changes, which costs API calls.", ""),),
-        ]
-        if await app.ask("Disable push in Salesforce?", rows, "Disable", "disable"):
-            await app.client.set_package_disabled(disabled=True)
-            app.say("Push is disabled. X enables it again.")
+    await give(app, enabling() if known.disabled else disabling())
     view.renew()
+
+
+def enabling() -> Order:
+    """Return the order to enable push in the org."""
+    return Order(
+        "Enable push in Salesforce?",
+        [(("One or two API calls. Pushes come again with the next change.", ""),)],
+        "Enable",
+        "Push is enabled.",
+        lambda client: client.set_package_disabled(disabled=False),
+    )
+
+
+def disabling() -> Order:
+    """Return the order to disable push in the org."""
+    rows: list[Row] = [
+        (("Nothing is pushed, for the whole org, until it is enabled again.", "warn"),),
+        (("The mirror stays right: Interval Sync reads what changes, which costs API calls.", ""),),
+    ]
+    return Order(
+        "Disable push in Salesforce?",
+        rows,
+        "Disable",
+        "Push is disabled. X enables it again.",
+        lambda client: client.set_package_disabled(disabled=True),
+        "disable",
+    )

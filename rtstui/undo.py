@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Event, Status
 from rtsd.errors import Conflict
-from rtstui.actions import Operator
+from rtstui.actions import Operator, Order, give, pausing, resuming, resuming_all
+from rtstui.conditions import WRITING, disabling, enabling, named
 from rtstui.rows import Row
 
 UNDONE_BY_NONE = {
@@ -26,25 +26,12 @@ DROPPED_HERE = "A dropped dead letter is in the file that was written first; an 
 DROPPED_ELSEWHERE = "A dropped dead letter is gone; an audit finds what the mirror is missing."
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """The way back from an action: the question, its text, the verb, and what is asked of the daemon."""
-
-    question: str
-    rows: Sequence[Row]
-    verb: str
-    done: str
-    run: Callable[[ControlClient], Awaitable[Any]]
-    word: str | None = None
-    """To be typed, where the way back is far-reaching itself."""
-
-
 def detail_of(entry: Event, key: str) -> Any:
     """Return a detail of an action; None if it has no such."""
     return (entry.detail or {}).get(key)
 
 
-def way_back(entry: Event, status: Status | None) -> Undo | str:
+def way_back(entry: Event, status: Status | None) -> Order | str:
     """Return how an action is undone, or why it cannot be."""
     name = str(detail_of(entry, "action") or "")
     if entry.outcome in {"refused", "failed"}:
@@ -61,63 +48,36 @@ async def undo(app: Operator, entry: Event, status: Status | None) -> bool:
     if isinstance(way, str):
         app.say(way)
         return False
-    if not await app.ask(way.question, way.rows, way.verb, way.word):
-        return False
-    await way.run(app.client)
-    app.say(way.done)
-    return True
+    return await give(app, way)
 
 
-def _resumed(entry: Event, status: Status | None) -> Undo | str:
+def _resumed(entry: Event, status: Status | None) -> Order | str:
     names = _names(entry)
     if not names:
         if status is not None and status.mode != "paused":
             return "There is nothing to undo: the sync is not paused any more."
-        text = "Pushes that arrived meanwhile are applied. Objects that were paused one by one resume, too."
-        return Undo(
-            "Resume the whole sync?",
-            [((text, ""),)],
-            "Resume all",
-            "The sync is resumed.",
-            lambda client: client.resume(),
-        )
+        return resuming_all()
     paused = [name for name in names if _is_paused(status, name)]
-    said = ", ".join(names)
-    if not paused:
-        return f"There is nothing to undo: {said} {'is' if len(names) == 1 else 'are'} not paused any more."
-    text = f"Pushes for {', '.join(paused)} that arrived meanwhile are applied."
-    return Undo(
-        f"Resume {', '.join(paused)}?",
-        [((text, ""),)],
-        "Resume",
-        f"{', '.join(paused)} resumed.",
-        lambda client: client.resume(paused),
-    )
+    return resuming(paused) if paused else _nothing_left(names, "not paused any more")
 
 
-def _paused(entry: Event, status: Status | None) -> Undo | str:
+def _paused(entry: Event, status: Status | None) -> Order | str:
     names = _names(entry)
     if not names:
         return "The log does not tell what was paused before: P pauses an object, : the whole sync."
     running = [name for name in names if not _is_paused(status, name)]
-    said = ", ".join(names)
-    if not running:
-        return f"There is nothing to undo: {said} {'is' if len(names) == 1 else 'are'} paused again."
-    text = f"Changes of {', '.join(running)} will wait and are not lost. P on it resumes."
-    return Undo(
-        f"Pause {', '.join(running)}?",
-        [((text, ""),)],
-        "Pause",
-        f"{', '.join(running)} paused. P on it resumes.",
-        lambda client: client.pause(running),
-    )
+    return pausing(running) if running else _nothing_left(names, "paused again")
+
+
+def _nothing_left(names: Sequence[str], now: str) -> str:
+    return f"There is nothing to undo: {', '.join(names)} {'is' if len(names) == 1 else 'are'} {now}."
 
 
 def _dropped(entry: Event, _status: Status | None) -> str:
     return DROPPED_HERE if detail_of(entry, "program") == "rtstui" else DROPPED_ELSEWHERE
 
 
-def _conditions(entry: Event, _status: Status | None) -> Undo | str:
+def _conditions(entry: Event, _status: Status | None) -> Order | str:
     before, after, name = detail_of(entry, "before"), detail_of(entry, "after"), entry.object
     if not isinstance(before, list) or not isinstance(after, list) or not name:
         return "The log does not tell which fields were conditions before."
@@ -132,42 +92,24 @@ def _conditions(entry: Event, _status: Status | None) -> Undo | str:
             )
         await client.set_conditions(name, before)
 
-    wanted = ", ".join(before) or "none: any change pushes"
     rows: list[Row] = [
-        (("now     ", "dim"), (", ".join(after) or "none: any change pushes", "")),
-        (("before  ", "dim"), (wanted, "bold")),
+        (("now     ", "dim"), (named(after), "")),
+        (("before  ", "dim"), (named(before), "bold")),
         (),
-        (("About three API calls: reads them, writes RTS_Synced_Field__c. No record is read again.", ""),),
+        ((WRITING, ""),),
     ]
-    done = f"The sync conditions of {name} are {wanted}."
-    return Undo(f"Set the sync conditions of {name} back?", rows, "Set back", done, restore, name)
+    done = f"The sync conditions of {name} are {named(before)}."
+    return Order(f"Set the sync conditions of {name} back?", rows, "Set back", done, restore, name)
 
 
-def _switched(entry: Event, status: Status | None) -> Undo | str:
+def _switched(entry: Event, status: Status | None) -> Order | str:
     was_disabled = detail_of(entry, "action") == "disable"
     verb = "disabled" if was_disabled else "enabled"
     if detail_of(entry, "changed") is False:
         return f"There is nothing to undo: it was {verb} already."
     if status is not None and status.package.disabled is not was_disabled:
         return f"There is nothing to undo: push is not {verb} any more."
-    if was_disabled:
-        text = "One or two API calls. Pushes come again with the next change."
-        return Undo(
-            "Enable push in Salesforce?",
-            [((text, ""),)],
-            "Enable",
-            "Push is enabled.",
-            lambda client: client.set_package_disabled(disabled=False),
-        )
-    rows: list[Row] = [(("Nothing is pushed, for the whole org, until it is enabled again.", "warn"),)]
-    return Undo(
-        "Disable push in Salesforce?",
-        rows,
-        "Disable",
-        "Push is disabled.",
-        lambda client: client.set_package_disabled(disabled=True),
-        "disable",
-    )
+    return enabling() if was_disabled else disabling()
 
 
 def _names(entry: Event) -> list[str]:
@@ -178,7 +120,7 @@ def _is_paused(status: Status | None, name: str) -> bool:
     return status is not None and any(item.name == name and item.state == "paused" for item in status.objects)
 
 
-WAYS: Mapping[str, Callable[[Event, Status | None], Undo | str]] = {
+WAYS: Mapping[str, Callable[[Event, Status | None], Order | str]] = {
     "pause": _resumed,
     "resume": _paused,
     "conditions": _conditions,

@@ -8,11 +8,12 @@ from rtsd.control.protocol import Actions, Event
 from rtsd.core.figures import age, day_clock
 from rtsd.core.plural import plural
 from rtstui import documents
+from rtstui.actions import Order
 from rtstui.document_cache import CachedDocument
 from rtstui.format import fit, right, wrap
 from rtstui.meaning import veiled
 from rtstui.rows import BLANK, Row, Span
-from rtstui.undo import Undo, detail_of, way_back
+from rtstui.undo import detail_of, way_back
 from rtstui.widgets.panel import SEPARATOR, Panel
 from rtstui.widgets.table import Table
 
@@ -104,7 +105,7 @@ class ActionCard(Panel):
         if self.chosen is None:
             return [BLANK]
         entry, way = self.chosen, way_back(self.chosen, self.state.status)
-        text, role = (f"u: {way.question}", "accent") if isinstance(way, Undo) else (way, "dim")
+        text, role = (f"u: {way.question}", "accent") if isinstance(way, Order) else (way, "dim")
         about = [day_clock(entry.at, self.state.now()), _author(entry, program=True), *_facts(entry)]
         end, end_role = _end(entry)
         return [
