@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from rtsd.control.protocol import Actions, Event
 from rtsd.core.figures import age, day_clock
@@ -14,8 +14,8 @@ from rtstui.format import fit, right, wrap
 from rtstui.meaning import veiled
 from rtstui.rows import BLANK, Row, Span
 from rtstui.undo import detail_of, way_back
+from rtstui.widgets.document_table import DocumentTable
 from rtstui.widgets.panel import SEPARATOR, Panel
-from rtstui.widgets.table import Table
 
 WIDE, NARROW, NARROWEST = 110, 66, 50
 """Widths in cells from which the program has room, below which the cost has none, nor has the end's name."""
@@ -24,31 +24,19 @@ ENDS = {"done": ("✔", "ok"), "running": ("◐", "busy"), "refused": ("▲", "w
 """The glyph and the role of each outcome."""
 
 
-class ActionTable(Table):
+class ActionTable(DocumentTable[Actions, Event]):
     """One line per action, newest first."""
 
     def document(self) -> CachedDocument[Actions]:
         """The log, loaded while it is in sight."""
         return self.load(documents.actions())
 
-    def _entries(self) -> dict[str, Event]:
-        value = self.document().value
-        actions = value.actions if value else ()
-        return {str(entry.seq): veiled(entry, mask=self.masking) for entry in actions}
+    def entries_of(self, value: Actions) -> Mapping[str, Event]:
+        """The actions by their numbers."""
+        return {str(entry.seq): veiled(entry, mask=self.masking) for entry in value.actions}
 
-    def find(self, key: str | None) -> Event | None:
-        """The entry of a row."""
-        return self._entries().get(key or "")
-
-    def keys(self) -> Sequence[str]:
-        """The entries' numbers."""
-        return list(self._entries())
-
-    def empty(self) -> str:
-        """There are none yet, or they are not loaded."""
-        document = self.document()
-        if document.value is None:
-            return documents.stand_in(document, self.state)
+    def nothing(self, value: Actions) -> str:  # noqa: ARG002
+        """There are none yet."""
         return "No action yet. What anybody does from here, or by the commands of rtsd, is listed here."
 
     def titles(self) -> tuple[str, str]:
@@ -61,7 +49,7 @@ class ActionTable(Table):
 
     def header(self, width: int) -> Row | None:
         """The columns' names, if there are rows."""
-        if not self._entries():
+        if not self.entries():
             return None
         when, who, what, cost, _ = _columns(width, ages=self.ages or width < NARROWEST)
         costs = f"{right('CALLS', cost)}  " if cost else ""
@@ -70,7 +58,7 @@ class ActionTable(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One action on a line; a narrow table leaves out the cost."""
-        entry = self._entries()[key]
+        entry = self.entries()[key]
         now = self.state.now()
         ages = self.ages or width < NARROWEST
         when, who, what, cost, end = _columns(width, ages=ages)

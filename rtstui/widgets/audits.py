@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from rtsd.control.protocol import Audits, Event, Object, RunningAudit
 from rtsd.control.verdict import drift_of, found_by_check, is_proven
@@ -15,9 +15,9 @@ from rtstui.format import fit, right
 from rtstui.meaning import tag
 from rtstui.rows import Row
 from rtstui.verdict import sign_of
+from rtstui.widgets.document_table import DocumentTable
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
-from rtstui.widgets.table import Table
 
 WIDE = 100
 """Width in cells from which there is room for long object names."""
@@ -88,34 +88,26 @@ class Drift(Objects):
         return ((f"{age(item.drift.checked_at, self.state.now())} ago{repaired}", "dim"),)
 
 
-class Findings(Table):
+class Findings(DocumentTable[Audits, Event]):
     """The findings of audits, fingerprints and repairs, newest last."""
 
     NEWEST_LAST = True
 
-    def _entries(self) -> dict[str, Event]:
-        document = audits_of(self)
-        found = document.value.findings if document.value else ()
-        return {str(event.seq): event for event in reversed(found)}
+    def document(self) -> CachedDocument[Audits]:
+        """The audits under way, and the findings."""
+        return audits_of(self)
 
-    def find(self, key: str | None) -> Event | None:
-        """The entry of a row."""
-        return self._entries().get(key or "")
+    def entries_of(self, value: Audits) -> Mapping[str, Event]:
+        """The findings by their numbers."""
+        return {str(event.seq): event for event in reversed(value.findings)}
 
-    def keys(self) -> Sequence[str]:
-        """The entries' numbers."""
-        return list(self._entries())
-
-    def empty(self) -> str:
-        """There are none yet, or they are not loaded."""
-        document = audits_of(self)
-        if document.value is None:
-            return documents.stand_in(document, self.state)
+    def nothing(self, value: Audits) -> str:  # noqa: ARG002
+        """There are none yet."""
         return "No audit has found or done anything yet. A on an object checks it now."
 
     def titles(self) -> tuple[str, str]:
         """The number of entries, once they are loaded."""
-        document, keys = audits_of(self), self.keys()
+        document, keys = self.document(), self.keys()
         if document.value is None:
             return "Audits and repairs", ""
         number = self.part(keys) + plural(len(keys), "entry")
@@ -123,7 +115,7 @@ class Findings(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One finding on a line."""
-        event = self._entries()[key]
+        event = self.entries()[key]
         now, sign = self.state.now(), tag(event)
         when = f"{age(event.at, now):>5} " if self.ages else f"{day_clock(event.at, now, zone=False):>11} "
         return (
@@ -135,7 +127,7 @@ class Findings(Table):
 
     def full(self, key: str) -> list[Row]:
         """A finding in full: its text, and the records that it names."""
-        event = self._entries()[key]
+        event = self.entries()[key]
         rows: list[Row] = [
             ((f"{day_clock(event.at, self.state.now())} · entry {event.seq} · {event.type}", "dim"),),
             (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from rtsd.control.protocol import Missed, MissedChange, Spell
@@ -14,6 +14,7 @@ from rtstui.document_cache import CachedDocument
 from rtstui.format import fit, right
 from rtstui.meaning import source_sign
 from rtstui.rows import Row
+from rtstui.widgets.document_table import DocumentTable
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
@@ -24,7 +25,7 @@ NARROW, WIDE = 60, 110
 """Widths in cells from which there is room for the end of a spell, and for its objects."""
 
 
-class Spells(Table):
+class Spells(DocumentTable[Missed, Spell]):
     """One line per spell, the newest last: when, how many changes, whether a push was due, and why."""
 
     NEWEST_LAST = True
@@ -35,25 +36,13 @@ class Spells(Table):
         since = self.state.now() - timedelta(hours=self.hours)
         return self.load(documents.missed(self.hours, since.isoformat(timespec="seconds")))
 
-    def _spells(self) -> dict[str, Spell]:
-        document = self.document()
-        spells = document.value.spells if document.value else ()
-        return {f"{spell.since} {spell.why} {sorted(spell.objects)}": spell for spell in spells}
+    def entries_of(self, value: Missed) -> Mapping[str, Spell]:
+        """The spells by their begins and reasons."""
+        return {f"{spell.since} {spell.why} {sorted(spell.objects)}": spell for spell in value.spells}
 
-    def find(self, key: str | None) -> Spell | None:
-        """The spell of a row."""
-        return self._spells().get(key or "")
-
-    def keys(self) -> Sequence[str]:
-        """The begins and reasons of the spells."""
-        return list(self._spells())
-
-    def empty(self) -> str:
-        """There are none, or they are not loaded."""
-        document = self.document()
-        if document.value is None:
-            return documents.stand_in(document, self.state)
-        return outcome(0, day_clock(document.value.since, self.state.now()))
+    def nothing(self, value: Missed) -> str:
+        """There are none."""
+        return outcome(0, day_clock(value.since, self.state.now()))
 
     def titles(self) -> tuple[str, str]:
         """The span; how many changes came without a push that was due, and what became of them."""
@@ -78,7 +67,7 @@ class Spells(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One spell."""
-        spell = self._spells()[key]
+        spell = self.entries()[key]
         mark, role = ("▲", "warn") if spell.missed else (" ", "dim")
         until = self._when(spell.until) if spell.until else STILL
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -15,14 +15,14 @@ from rtstui.document_cache import CachedDocument
 from rtstui.format import fit, right, wrap
 from rtstui.meaning import source_sign
 from rtstui.rows import Row, Span
+from rtstui.widgets.document_table import DocumentTable
 from rtstui.widgets.panel import Panel
-from rtstui.widgets.table import Table
 
 WIDE = 96
 """Width in cells from which there is room for the target."""
 
 
-class RuleTable(Table):
+class RuleTable(DocumentTable[Rules, RuleStatus]):
     """Rules, or alerts, one line each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("T", "screen.test", "test", id="rules.test")]
@@ -33,29 +33,18 @@ class RuleTable(Table):
         """Rules and alerts as rtsd knows them."""
         return self.load(documents.rules())
 
-    def _rules(self) -> dict[str, RuleStatus]:
-        value = self.document().value
-        return {rule.name: rule for rule in (value.alerts if self.alerts else value.rules)} if value else {}
+    def entries_of(self, value: Rules) -> Mapping[str, RuleStatus]:
+        """The rules, or the alerts, by name."""
+        return {rule.name: rule for rule in (value.alerts if self.alerts else value.rules)}
 
-    def find(self, key: str | None) -> RuleStatus | None:
-        """The rule of a row."""
-        return self._rules().get(key or "")
-
-    def keys(self) -> Sequence[str]:
-        """Their names."""
-        return list(self._rules())
-
-    def empty(self) -> str:
-        """None are configured, or they are not loaded."""
-        document = self.document()
-        if document.value is None:
-            return documents.stand_in(document, self.state)
+    def nothing(self, value: Rules) -> str:  # noqa: ARG002
+        """None are configured."""
         section = "[[alerts]]" if self.alerts else "[[rules]]"
         return f"None. {section} in rtsd's configuration makes some; config/rtsd.toml has an example."
 
     def titles(self) -> tuple[str, str]:
         """The number of rules, and of those in trouble."""
-        rules = self._rules()
+        rules = self.entries()
         bad = sum(trouble(rule) is not None for rule in rules.values())
         name = "Alerts" if self.alerts else "Rules"
         said = plural(len(rules), name[:-1].lower()) + (f" · ▲ {bad} in trouble" if bad else "")
@@ -64,7 +53,7 @@ class RuleTable(Table):
 
     def header(self, width: int) -> Row | None:
         """The columns' names, if there are rows."""
-        if not self._rules():
+        if not self.entries():
             return None
         target = "  TARGET" if width >= WIDE else ""
         numbers = f"{'FIRED':>6} {'SENT':>6} {'WAIT':>5} {'DEAD':>5} {'LAST':>5}"
@@ -73,7 +62,7 @@ class RuleTable(Table):
 
     def row(self, key: str, width: int) -> Row:
         """One rule, and its last 24 hours."""
-        rule = self._rules()[key]
+        rule = self.entries()[key]
         wrong = trouble(rule)
         on = f"{rule.object} " if rule.object else ""
         spans: list[Span] = [
@@ -142,7 +131,7 @@ def _labelled(label: str, text: str, width: int) -> list[Row]:
     return [((fit(label if not place else "", 10), "dim"), (line, "")) for place, line in enumerate(lines)]
 
 
-class Tested(Table):
+class Tested(DocumentTable[RuleTest, Event]):
     """The changes that would have fired a rule, newest last."""
 
     NEWEST_LAST = True
@@ -155,27 +144,19 @@ class Tested(Table):
         """The result of the test."""
         return self.load(documents.rule_test(self.rule, self.since)) if self.rule else None
 
-    def _entries(self) -> dict[str, Event]:
-        document = self.document()
-        found = document.value.entries if document is not None and document.value is not None else []
-        return {str(event.seq): event for event in found}
-
-    def find(self, key: str | None) -> Event | None:
-        """The entry of a row."""
-        return self._entries().get(key or "")
-
-    def keys(self) -> Sequence[str]:
-        """The entries' numbers."""
-        return list(self._entries())
+    def entries_of(self, value: RuleTest) -> Mapping[str, Event]:
+        """The changes by their numbers."""
+        return {str(event.seq): event for event in value.entries}
 
     def empty(self) -> str:
         """How to test, or the outcome."""
-        document = self.document()
-        if document is None:
+        if not self.rule:
             return "T on a rule shows the changes that would have fired it. Nothing is sent."
-        if document.value is None:
-            return documents.stand_in(document, self.state)
-        return f"No match in {plural(document.value.considered, 'change')}. Nothing was sent."
+        return super().empty()
+
+    def nothing(self, value: RuleTest) -> str:
+        """The outcome."""
+        return f"No match in {plural(value.considered, 'change')}. Nothing was sent."
 
     def titles(self) -> tuple[str, str]:
         """The rule, the time, and the number of changes."""
@@ -191,7 +172,7 @@ class Tested(Table):
 
     def row(self, key: str, width: int) -> Row:  # noqa: ARG002
         """One change that matches."""
-        event = self._entries()[key]
+        event = self.entries()[key]
         sign = source_sign(event.source)
         return (
             (f"{day_clock(event.at, self.state.now(), zone=False):>11} ", "dim"),
