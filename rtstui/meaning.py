@@ -101,6 +101,11 @@ def link_sign(state: State) -> Sign:
     return sign
 
 
+def as_of(state: State) -> str:
+    """Return the moment of a status that is outdated; nothing for a current one."""
+    return f"as of {clock(state.status_at.isoformat())}" if state.status_at and not state.live else ""
+
+
 def mode_sign(mode: str) -> Sign:
     """Return the sign of a mode; an unknown mode, of a later daemon, is shown by its name."""
     return MODES.get(mode, Sign("?", mode, "warn"))

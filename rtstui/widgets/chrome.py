@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 from textual import events
@@ -57,6 +57,13 @@ TAB_FORMS = (
     (2, 1, True),
 )
 """The forms of the tabs, the longest first: that of the names, the gap, and whether SPARE is shown."""
+
+
+Hint = tuple[ActiveBinding | None, list[Span]]
+"""A hint on keys, and the binding that a click on it runs."""
+
+LEAST_ELSEWHERE = 14
+"""Cells without which no hint of another panel has room."""
 
 
 class HasLinks(Protocol):
@@ -197,22 +204,22 @@ class StoryLine(Panel):
 
     FRAMED = DATED = False
 
+    _told: str = ""
+
     def tick(self) -> None:
-        """Hide the line where there is no story."""
-        self.display = bool(self._told()) and not self.screen.has_class(BARE)
+        """Read the line, and hide where there is none."""
+        story = cast("HasLinks", self.app).story
+        self._told = story.line() if story else ""
+        self.display = bool(self._told) and not self.screen.has_class(BARE)
         super().tick()
 
     def wanted(self) -> int:
         """At most two lines."""
-        return min(2, len(wrap(self._told(), max(10, self.app.size.width - 2)))) or 1
+        return min(2, len(wrap(self._told, max(10, self.app.size.width - 2)))) or 1
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """The sentence."""
-        return [((f" {line}", "accent"),) for line in wrap(self._told(), max(10, width - 2))]
-
-    def _told(self) -> str:
-        story = cast("HasLinks", self.app).story
-        return story.line() if story else ""
+        return [((f" {line}", "accent"),) for line in wrap(self._told, max(10, width - 2))]
 
 
 class ReplyLine(Panel):
@@ -270,32 +277,35 @@ class KeyBar(Panel):
 
     FRAMED = DATED = False
 
-    _spots: Sequence[tuple[int, ActiveBinding | None]] = ()
+    _spots: list[tuple[int, ActiveBinding | None]]
     """The cell at which each hint ends, and its binding."""
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """As many hints as fit."""
         blank = self.state.status is None
-        shown = [active for active in live_bindings(self.screen) if active.binding.show]
+        active = list(self.screen.active_bindings.values())
+        shown = [each for each in _shortest(active) if each.binding.show]
         if blank:  # the panels of the other keys are hidden
-            shown = [active for active in shown if active.node is self.app]
+            shown = [each for each in shown if each.node is self.app]
         # Help, commands and quit come last and always have room.
-        fixed = [(active, _hint(active)) for active in shown if active.binding.system]
-        room = width - sum(width_of(tuple(hint)) for _, hint in fixed) - 1
-        hints: list[tuple[ActiveBinding | None, list[Span]]] = []
-        hints += [] if blank else [(None, _plain_hint("0-9", "views"))]
-        hints += [(active, _hint(active)) for active in shown if not active.binding.system]
-        hints += [] if blank else [(None, _plain_hint("tab", "panels")), *_elsewhere(self.screen)]
-        spans: list[Span] = [(" ", "")]
-        spots: list[tuple[int, ActiveBinding | None]] = []
-        for active, hint in [*hints, *fixed]:
-            if active is not None and active.binding.system:
-                room = width
+        fixed = [each for each in shown if each.binding.system]
+        room = width - sum(width_of(tuple(_hint(each))) for each in fixed) - 1
+        self._spots, spans = [], [(" ", "")]
+        hints: list[Hint] = [] if blank else [(None, _plain_hint("0-9", "views"))]
+        hints += [(each, _hint(each)) for each in shown if not each.binding.system]
+        hints += [] if blank else [(None, _plain_hint("tab", "panels"))]
+        self._add(spans, hints, room)
+        if not blank and width_of(tuple(spans)) + LEAST_ELSEWHERE <= room:
+            self._add(spans, _elsewhere(self.screen, {each.binding.id for each in active}), room)
+        self._add(spans, [(each, _hint(each)) for each in fixed], width)
+        return [tuple(spans)]
+
+    def _add(self, spans: list[Span], hints: Iterable[Hint], room: int) -> None:
+        """Add the hints that fit."""
+        for active, hint in hints:
             if width_of(tuple(spans)) + width_of(tuple(hint)) <= room:
                 spans += hint
-                spots.append((width_of(tuple(spans)), active))
-        self._spots = spots
-        return [tuple(spans)]
+                self._spots.append((width_of(tuple(spans)), active))
 
     def on_click(self, event: events.Click) -> None:
         """Run the action of the hint under the pointer."""
@@ -304,28 +314,26 @@ class KeyBar(Panel):
             self.app.call_later(self.app.run_action, active.binding.action, active.node)
 
 
-def live_bindings(screen: Screen[Any]) -> list[ActiveBinding]:
-    """Return the bindings that work now: one per action, under its shortest key, in their order."""
+def _shortest(bindings: Iterable[ActiveBinding]) -> list[ActiveBinding]:
+    """Return one binding per action, under its shortest key, in their order."""
     shortest: dict[str, ActiveBinding] = {}
-    for active in screen.active_bindings.values():
+    for active in bindings:
         known = shortest.get(active.binding.action)
         if known is None or len(key_name(active)) < len(key_name(known)):
             shortest[active.binding.action] = active
     return list(shortest.values())
 
 
-def _elsewhere(screen: Screen[Any]) -> list[tuple[ActiveBinding | None, list[Span]]]:
-    """Return the hints of the panels that have no focus: what `tab` would lead to."""
-    found: list[tuple[ActiveBinding | None, list[Span]]] = []
-    active = {binding.binding.id for binding in screen.active_bindings.values()}
+def _elsewhere(screen: Screen[Any], active: Collection[str | None]) -> Iterator[Hint]:
+    """Yield the hints of the panels that have no focus: what `tab` would lead to."""
     for panel in screen.query(Panel):
         own = [each for each in panel.BINDINGS if isinstance(each, Binding)]
         hints = [each for each in own if each.show and each.id not in active]
-        if not panel.can_focus or panel.has_focus or not panel.display or not hints:
-            continue
-        said = "  ".join(f"{each.key_display or format_key(each.key)} {each.description}" for each in hints)
-        found.append((None, [(f"{panel.titles()[0].partition(',')[0]}: {said}  ", "dim")]))
-    return found
+        if panel.can_focus and not panel.has_focus and panel.display and hints:
+            keys = "  ".join(
+                f"{each.key_display or format_key(each.key)} {each.description}" for each in hints
+            )
+            yield None, [(f"{panel.titles()[0].partition(',')[0]}: {keys}  ", "dim")]
 
 
 def key_name(active: ActiveBinding) -> str:

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import Object
 from rtsd.control.verdict import drift_of, found_by_check, in_trouble, is_proven
-from rtsd.core.figures import UNKNOWN, age, clock, count, day_clock, millis, percent, short, span
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, percent, short, span
 from rtsd.core.plural import plural
 from rtstui import channel
 from rtstui.format import bar, fit, right, wrap
-from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES
+from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES, as_of
 from rtstui.rows import Row, Span, plain
 from rtstui.verdict import DIFFERS, freshness, sign_of
 from rtstui.widgets.panel import Panel
@@ -86,8 +86,8 @@ class Objects(Table):
         below = f"{plural(len(keys), 'object')} · {plural(rows, 'row')}"
         if left_out := channel.left_out(state.status):
             below += f" · {left_out} by Interval Sync"
-        if not state.live and state.status_at is not None:
-            below = f"as of {clock(state.status_at.isoformat())} · {below}"
+        if since := as_of(state):
+            below = f"{since} · {below}"
         if not self._tight:
             return "Objects", self.part(keys) + below
         # A title begins one cell further right than the rows do.
@@ -145,7 +145,8 @@ class Objects(Table):
     def _name_width(self, width: int) -> int:
         """Return the width of the longest name, as far as the other columns leave room."""
         others = WIDE_COLUMNS if width >= WIDE else COLUMNS if width >= NARROW else NARROW_COLUMNS
-        longest = max((len(name) for name in self.keys()), default=0)
+        objects = self.state.status.objects if self.state.status else ()
+        longest = max((len(item.name) for item in objects), default=0)
         return max(SHORTEST_NAME, min(longest, width - others))
 
     def _state_of(self, item: Object) -> str:

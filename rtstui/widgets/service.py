@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsd.control.protocol import PublishedStream, SeenNode, Status
-from rtsd.core.figures import UNKNOWN, age, clock, count, day_clock, span
+from rtsd.core.figures import UNKNOWN, age, count, day_clock, span
 from rtsd.core.node import ALONE, role
 from rtsd.core.plural import plural
 from rtstui.format import fit, right, size
+from rtstui.meaning import as_of
 from rtstui.rows import Row, Span
-from rtstui.state import State
-from rtstui.widgets.panel import Panel
+from rtstui.widgets.panel import SEPARATOR, Panel
 from rtstui.widgets.table import Table
 
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -32,9 +32,7 @@ class StoreCard(Panel):
         """The engine, and the moment of outdated facts."""
         status = self.state.status
         engine = status.store.engine if status else None
-        return f"Store: {ENGINES.get(engine, engine)}" if engine else "Store", _as_of(
-            self.state
-        ).removesuffix(" · ")
+        return f"Store: {ENGINES.get(engine, engine)}" if engine else "Store", as_of(self.state)
 
     def wanted(self) -> int:
         """As many lines as there are."""
@@ -102,9 +100,8 @@ class Nodes(Table):
         epoch = f" (epoch {node.epoch})" if node.epoch is not None else ""
         shown = "this one" if node.leader else f"shown by {node.name}"
         leads = f"{node.leader_name or 'nobody'} leads{epoch}, {shown}"
-        return self.dated(
-            "Nodes"
-        ), f"{_as_of(self.state)}{self.part(self.keys())}{plural(len(status.nodes), 'node')} · {leads}"
+        number = f"{self.part(self.keys())}{plural(len(status.nodes), 'node')}"
+        return self.dated("Nodes"), SEPARATOR.join(filter(None, (as_of(self.state), number, leads)))
 
     def header(self, width: int) -> Row | None:
         """The columns' names; without nodes there are none."""
@@ -161,10 +158,8 @@ class Outlets(Table):
             return "Streams to NATS", ""
         lag = max(stream.lag_s for stream in streams)
         behind = f"up to {span(lag)} behind" if lag else "none is behind"
-        return (
-            "Streams to NATS",
-            f"{_as_of(self.state)}{self.part(self.keys())}{plural(len(streams), 'stream')} · {behind}",
-        )
+        number = f"{self.part(self.keys())}{plural(len(streams), 'stream')}"
+        return "Streams to NATS", SEPARATOR.join(filter(None, (as_of(self.state), number, behind)))
 
     def header(self, width: int) -> Row | None:  # noqa: ARG002
         """The columns' names; without streams there are none."""
@@ -194,10 +189,3 @@ class Outlets(Table):
 
 LATE_S = 60
 """Seconds behind from which a stream's lag is a warning, as for a subscription that is away."""
-
-
-def _as_of(state: State) -> str:
-    """Return the beginning of a border text: the moment of outdated facts, nothing for current ones."""
-    if state.live or state.status_at is None:
-        return ""
-    return f"as of {clock(state.status_at.isoformat())} · "

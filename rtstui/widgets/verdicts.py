@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from rtsd.control.protocol import Status
 from rtsd.control.verdict import GLYPHS, Verdict, cost, fresh, right
-from rtsd.core.figures import clock
 from rtstui.format import wrap
-from rtstui.meaning import link_sign
+from rtstui.meaning import as_of, link_sign
 from rtstui.rows import Row, Span, cut, spread, width_of
 from rtstui.widgets.panel import SEPARATOR, Panel
 
@@ -55,8 +54,7 @@ class Verdicts(Panel):
         named = (("right", right(status, now)), ("fresh", fresh(status, now)), ("cost", cost(status, now)))
         if state.live:
             return named
-        since = f" as of {clock(state.status_at.isoformat())}" if state.status_at else ""
-        lost = f"{link_sign(state).text}{since}"
+        lost = f"{link_sign(state).text} {as_of(state)}".rstrip()
         return tuple(
             (name, verdict._replace(role="off", key="", facts=(lost, *verdict.facts)))
             for name, verdict in named
