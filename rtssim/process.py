@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class SimulatedOrg:
         """Return how many live rows an object has."""
         return int((await self.control(f"count/{name}", method="GET"))["count"])
 
-    async def rows(self, name: str) -> AsyncIterator[dict[str, Any]]:
+    async def rows(self, name: str) -> AsyncGenerator[dict[str, Any]]:
         """Yield every live row with all fields, by Id."""
         async with self.http.get(f"{self.info['control']}/rows/{name}") as answer:
             answer.raise_for_status()

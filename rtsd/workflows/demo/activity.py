@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from rtsd.workflows.demo.environment import Environment
 
@@ -52,7 +52,12 @@ async def change_untriggered(demo: Environment, records: Mapping[str, int]) -> t
     name = next((name for name in ("Contact", "Lead", "Account") if name in records), "")
     if not name:
         return "", 0
-    ids = [row["Id"] async for row in demo.org.rows(name)][:UNTRIGGERED]
+    ids: list[str] = []
+    async with aclosing(demo.org.rows(name)) as rows:
+        async for row in rows:
+            ids.append(row["Id"])
+            if len(ids) == UNTRIGGERED:
+                break
     changed = [{"Id": record, "Description": "Changed by a mass edit"} for record in ids]
     await demo.org.dml("update", name, rows=changed, untriggered=True)
     return name, len(changed)

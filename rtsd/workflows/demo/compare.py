@@ -41,9 +41,14 @@ class Difference:
     examples: list[str] = field(default_factory=list)
 
     @property
+    def wrong(self) -> int:
+        """The number of records that differ."""
+        return self.missing + self.orphaned + self.stale
+
+    @property
     def equal(self) -> bool:
         """True if mirror and org hold the same records with the same values."""
-        return not (self.missing or self.orphaned or self.stale)
+        return not self.wrong
 
     def note(self, text: str) -> None:
         """Add an example, up to a few."""

@@ -60,10 +60,10 @@ class Proof:
         """Yield it as text for people."""
         yield f"{'OBJECT':<18} {'ROWS':>9} {'VALUES':>11}  DIFFERENCES"
         for found in self.compared:
-            wrong = found.missing + found.stale + found.orphaned
-            yield f"{found.name:<18} {found.rows:>9,} {found.values:>11,}  {wrong:,}"
-        rows, values = (sum(getattr(found, name) for found in self.compared) for name in ("rows", "values"))
-        wrong = sum(found.missing + found.stale + found.orphaned for found in self.compared)
+            yield f"{found.name:<18} {found.rows:>9,} {found.values:>11,}  {found.wrong:,}"
+        rows, values, wrong = (
+            sum(getattr(found, name) for found in self.compared) for name in ("rows", "values", "wrong")
+        )
         yield f"{'all':<18} {rows:>9,} {values:>11,}  {wrong:,}"
         yield ""
         yield f"pushes lost   {self.lost_pushes:,}"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rtsd.control.client import ControlClient
 from rtsd.core.plural import plural
-from rtsd.errors import RtsError
 from rtsd.workflows.demo import activity
 from rtsd.workflows.demo.environment import Environment, push_unmirrored
 
@@ -81,9 +80,6 @@ async def _stray(demo: Environment, narrator: Narrator) -> None:
     status = await demo.status()
     if not (status.gateway.listen and status.org.id):
         return
-    try:
-        await push_unmirrored(status.gateway.listen, status.org.id, demo.token)
-    except RtsError:
-        return
+    await push_unmirrored(status.gateway.listen, status.org.id, demo.token)
     narrator.tell("A push named an object that is not mirrored: a dead letter. 4 lists it; R retries it.")
     await asyncio.sleep(STEP_S)
