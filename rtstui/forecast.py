@@ -16,6 +16,7 @@ from rtsd.control.limits import used
 from rtsd.control.protocol import HourlyUse, Limit, QuotaHistory, Status
 from rtsd.core.figures import count, moment, percent, zone_of
 from rtsd.core.plural import plural
+from rtsd.core.quota import API_REQUESTS, DELIVERIES
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -114,13 +115,13 @@ def next_midnight(now: datetime) -> datetime:
 def words(found: Forecast | None, limit: Limit, history: QuotaHistory, status: Status) -> list[str]:
     """Return the forecast in sentences: at the present rate, in the steady state, at what use rtsd stops."""
     said = [_rate(found) if found else SHORT]
-    if limit.name == "DailyApiRequests" and (idle := history.idle_day) is not None:
+    if limit.name == API_REQUESTS and (idle := history.idle_day) is not None:
         calls = {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(
             status.mode, idle.interval
         )
         said.append(f"Steady state: about {plural(calls, 'call')} of ours a day without changes.")
     if limit.stops_at is not None:
-        why = "[push] deliveries" if limit.name == "DailyDeliveredPlatformEvents" else "[quota] reserve"
+        why = "[push] deliveries" if limit.name == DELIVERIES else "[quota] reserve"
         said.append(f"rtsd stops at {count(limit.stops_at)} ({why}).")
     if limit.name.startswith("Daily"):
         said.append("Each use counts for 24 h: nothing resets at midnight.")

@@ -165,12 +165,13 @@ def fresh(status: Status, now: datetime) -> Verdict:
     last = f"push {age(status.push.last_at, now)} ago" if status.push.last_at else "no push yet"
     if (stopped := _stopped(status, last)) is not None:
         return stopped
-    goal, missed, way = _goal(status), _missed(status), _arrival(status, now, last)
+    goal, missed, detour = _goal(status), _missed(status), _detour(status, now)
+    way = _arrival(status, now, last, detour)
     if status.inbox.pending > MANY_WAITING:
         waiting = f"{short(status.inbox.pending)} waiting"
         fact = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied"
         return Verdict("busy", _said(fact, goal.fact, way), waiting, waiting)
-    if (detour := _detour(status, now)) is not None:
+    if detour is not None:
         facts = _said(way, missed, goal.fact, _quiet(status))
         return Verdict("warn", facts, f"{detour.word}, {last}", detour.word, detour.key)
     brief = f"{goal.brief}, {last}" if goal.brief else last
@@ -238,11 +239,11 @@ def is_down(status: Status, now: datetime) -> bool:
     return since is None or (now - since).total_seconds() >= DOWN_AFTER_S
 
 
-def _arrival(status: Status, now: datetime, last: str) -> str:
+def _arrival(status: Status, now: datetime, last: str, detour: Detour | None) -> str:
     """Return by which way changes arrive, and since when pushes do not."""
     if not status.push.channel:
         return "by Interval Sync"
-    if (detour := _detour(status, now)) is None:
+    if detour is None:
         return f"{last} by {channel_name(status.push.channel)}"
     since = f"no push since {day_clock(status.push.last_at, now)}" if status.push.last_at else last
     return f"{since}, Interval Sync reads" if detour.word == "interval" else f"{detour.word}, {since}"
@@ -277,18 +278,16 @@ def cost(status: Status, now: datetime) -> Verdict:
         few = f"{short(calls)} {'call' if calls == 1 else 'calls'}"
         return Verdict("off", (f"{plural(calls, 'call')} in 24 h", "limits not read yet"), few, few)
     limit = min(limits, key=lambda limit: (-_SEVERITY[limit_role(limit)], limit.name != API_REQUESTS))
-    share, name = percent(used_share(limit)), ""
-    if limit.name != API_REQUESTS:
-        name = f"{limit_name(limit)} "
-    used = f"{name}{share} used: {count(limit.used_by_us)} ours, "
-    used += f"{count(limit.used_by_others)} others"
+    role, share = limit_role(limit), percent(used_share(limit))
+    name = "" if limit.name == API_REQUESTS else f"{limit_name(limit)} "
+    ours, others = count(limit.used_by_us), count(limit.used_by_others)
     out = f"out {day_clock(limit.exhausted_at, now)}" if limit.exhausted_at else ""
     return Verdict(
-        limit_role(limit),
-        _said(used, out),
+        role,
+        _said(f"{name}{share} used: {ours} ours, {others} others", out),
         f"{name}{share} of {short(limit.max)}, {short(limit.used_by_us)} ours",
         f"{name}{share} used",
-        "5 shows" if limit_role(limit) != "ok" else "",
+        "5 shows" if role != "ok" else "",
     )
 
 

@@ -7,12 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from rtstui import ranges
 from rtstui.messages import RowOpened
 from rtstui.screens.dialogs import Reader
 from rtstui.screens.spell import SpellChanges
 from rtstui.screens.view import Leaf
 from rtstui.widgets.audits import Drift, Findings
-from rtstui.widgets.missed import RANGES, Spells
+from rtstui.widgets.missed import Spells
 
 
 class AuditsView(Leaf):
@@ -60,5 +61,5 @@ class AuditsView(Leaf):
     def action_hours(self) -> None:
         """List the missed pushes of a day, or of a week."""
         spells = self.query_one(Spells)
-        spells.hours = RANGES[1] if spells.hours == RANGES[0] else RANGES[0]
+        spells.hours = ranges.other(spells.hours)
         spells.tick()

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from rtsd.control.verdict import worst_object
+from rtstui import ranges
 from rtstui.clean import masked
 from rtstui.filter import Filter, parse
 from rtstui.messages import EventChosen, RowChosen, RowOpened
@@ -18,7 +19,7 @@ from rtstui.widgets.errors import DeadLetters, ErrorLog, TroubleCard
 from rtstui.widgets.objects import ObjectCard, Objects
 from rtstui.widgets.quota import Calls, Limits, Quota
 from rtstui.widgets.stream import Pulse, Stream
-from rtstui.widgets.usage import RANGES, CallsPlot, QuotaPlot, UsedPlot
+from rtstui.widgets.usage import CallsPlot, QuotaPlot, UsedPlot
 from rtstui.widgets.verdicts import BARE
 
 BARE_WIDTH, BARE_HEIGHT = 50, 14
@@ -178,5 +179,5 @@ class QuotaView(Leaf):
     def action_hours(self) -> None:
         """Show a day, or a week."""
         for plot in self.query(QuotaPlot):
-            plot.hours = RANGES[1] if plot.hours == RANGES[0] else RANGES[0]
+            plot.hours = ranges.other(plot.hours)
         self.tick()

@@ -9,13 +9,11 @@ from rtsd.control.protocol import Found, FoundRecord
 from rtsd.core.figures import UNKNOWN
 from rtsd.core.plural import plural
 from rtstui.clean import clean, masked
+from rtstui.documents import PATIENCE_S
 from rtstui.format import fit
 from rtstui.rows import Row
 from rtstui.value_text import text_of
 from rtstui.widgets.table import Table
-
-PATIENCE_S = 0.3
-"""An answer usually arrives sooner; a word about waiting would only flicker."""
 
 WIDE = 90
 """Width in cells from which there is room for long names of objects."""

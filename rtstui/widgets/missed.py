@@ -9,7 +9,7 @@ from rtsd.control.protocol import Missed, MissedChange, Spell
 from rtsd.core.figures import UNKNOWN, age, count, day_clock, zone_of
 from rtsd.core.missed import STILL, outcome, pushes
 from rtsd.core.plural import plural
-from rtstui import documents
+from rtstui import documents, ranges
 from rtstui.document_cache import CachedDocument
 from rtstui.format import fit, right
 from rtstui.meaning import source_sign
@@ -17,9 +17,6 @@ from rtstui.rows import Row
 from rtstui.widgets.document_table import DocumentTable
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
-
-RANGES = (24, 168)
-"""The spans that can be listed, in hours: a day, a week."""
 
 NARROW, WIDE = 60, 110
 """Widths in cells from which there is room for the end of a spell, and for its objects."""
@@ -29,7 +26,7 @@ class Spells(DocumentTable[Missed, Spell]):
     """One line per spell, the newest last: when, how many changes, whether a push was due, and why."""
 
     NEWEST_LAST = True
-    hours: int = RANGES[0]
+    hours: int = ranges.DAY
 
     def document(self) -> CachedDocument[Missed]:
         """The spells of the last day or week."""
@@ -47,8 +44,7 @@ class Spells(DocumentTable[Missed, Spell]):
     def titles(self) -> tuple[str, str]:
         """The span; how many changes came without a push that was due, and what became of them."""
         document = self.document()
-        days = "24 h" if self.hours == RANGES[0] else "7 days"
-        title = f"Missed pushes, {days}"
+        title = f"Missed pushes, {ranges.named(self.hours)}"
         if document.value is None:
             return title, ""
         found = document.value

@@ -9,16 +9,13 @@ from datetime import datetime, timedelta
 from rtsd.control.limits import limit_name, limit_role, used, used_share
 from rtsd.control.protocol import Limit, QuotaHistory
 from rtsd.core.figures import count, day_clock, moment, percent, short, until, zone_of
-from rtstui import documents
+from rtstui import documents, ranges
 from rtstui.document_cache import CachedDocument
 from rtstui.forecast import Forecast, forecast, words
 from rtstui.format import wrap
 from rtstui.rows import Row
 from rtstui.widgets.chart import AXIS, LEGEND, Column, Level, divided, plot, resample, stacked, ticks
 from rtstui.widgets.panel import Panel
-
-RANGES = (24, 168)
-"""The spans that can be shown, in hours: a day, a week."""
 
 MARKED_FROM = 0.25
 """The share of a limit from which its plot reaches up to the limit."""
@@ -30,7 +27,7 @@ LEAST_PLOT = 3
 class QuotaPlot(Panel):
     """The base of both plots: the daemon's history, and the span that is shown."""
 
-    hours: int = RANGES[0]
+    hours: int = ranges.DAY
 
     def document(self) -> CachedDocument[QuotaHistory]:
         """The last seven days."""
@@ -73,7 +70,7 @@ class UsedPlot(QuotaPlot):
             f"{count(used(limit))} used ({percent(used_share(limit))}), {count(limit.remaining)} left · {end}"
         )
         outdated = documents.as_of(self.document(), self.state)
-        return f"{limit_name(limit)}, {days(self.hours)}: {LEGEND}", outdated + said
+        return f"{limit_name(limit)}, {ranges.named(self.hours)}: {LEGEND}", outdated + said
 
     def paint(self, width: int, height: int) -> list[Row]:
         """A column per stretch of time, the forecast on the right of now, and below both it in words."""
@@ -102,11 +99,6 @@ def _fitting(sentences: Sequence[str], width: int, height: int) -> list[str]:
     """Return as many whole sentences as fit; at least the first one."""
     forms = (wrap(" ".join(sentences[:number]), width) for number in range(len(sentences), 0, -1))
     return next((lines for lines in forms if len(lines) <= height), wrap(sentences[0], width))
-
-
-def days(hours: int) -> str:
-    """Return the name of a span."""
-    return "24 h" if hours == RANGES[0] else "7 days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class Timeline:
     def labels(self) -> Row:
         """Return now, the next midnight, and times of the past."""
         step = max(1, round(self.hours / max(1, min(6, self.now_at // 12))))
-        form = "%H:%M" if self.hours <= RANGES[0] else "%a %d"
+        form = "%H:%M" if self.hours <= ranges.DAY else "%a %d"
         known = [(self.now_at - 1, "now")]
         if self.midnight_at is not None:
             known.append((self.midnight_at - 2, "00:00"))
@@ -204,12 +196,14 @@ class CallsPlot(QuotaPlot):
             for name, number in sorted(self._sums().items(), key=lambda item: -item[1])
             if number
         )
-        return f"Our calls per hour, {days(self.hours)}", documents.as_of(self.document(), self.state) + by
+        return f"Our calls per hour, {ranges.named(self.hours)}", documents.as_of(
+            self.document(), self.state
+        ) + by
 
     def _sums(self) -> dict[str, int]:
         """Return the calls by purpose: of a day, the status's own figures, which stand in other panels."""
         status, document = self.state.status, self.document().value
-        if self.hours == RANGES[0] and status is not None:
+        if self.hours == ranges.DAY and status is not None:
             return status.quota.calls_24h
         since = self.state.now() - timedelta(hours=self.hours)
         sums: dict[str, int] = {}
