@@ -60,8 +60,11 @@ class Still(DaemonLink):
     """A connection that never connects: pictures are of what was folded in by hand."""
 
     async def run(self) -> None:
-        """Do nothing, for ever."""
-        await asyncio.Event().wait()
+        """Do nothing, for ever; leave no connection that a view has opened."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.client.close()
 
 
 def state(clock: Clock | None = None) -> State:
