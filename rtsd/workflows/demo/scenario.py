@@ -154,7 +154,8 @@ async def _wait_until_loaded(demo: Environment, say: Say) -> None:
         elapsed = asyncio.get_running_loop().time() - started
         if objects and all(shown.state == "live" for shown in objects):
             rows = sum(shown.rows for shown in objects)
-            say(f"loaded    {plural(rows, 'row')} in {elapsed:.1f} s ({rows / max(elapsed, 0.001):,.0f}/s)")
+            took = f" in {elapsed:.1f} s ({rows / elapsed:,.0f}/s)" if elapsed > _POLL_S else ""
+            say(f"loaded    {plural(rows, 'row')}{took}")
             return
         if elapsed - said >= 2:
             said = elapsed
