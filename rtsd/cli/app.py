@@ -7,7 +7,6 @@ not reachable · 75 another instance holds the state · 130 interrupted.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import importlib
 import os
@@ -22,6 +21,7 @@ from typing import TextIO, TypeVar
 import click
 
 from rtsd import __version__, logs
+from rtsd.cli.groups import Group
 from rtsd.errors import ConfigError, DeployFailed, RtsError
 
 T = TypeVar("T", bound=click.Command | Callable[..., object])
@@ -83,7 +83,7 @@ _EPILOG = "rtsd VERB --help explains a verb, with examples."
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Verbs(click.Group):
+class Verbs(Group):
     """A group that imports a verb's module on first use, so that help and start are quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -100,17 +100,6 @@ class Verbs(click.Group):
         if not any(option.name == "version" for option in command.params):  # imported before
             _version_option(hidden=True)(command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb; an unknown one is answered with those that are spelled alike."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            alike = difflib.get_close_matches(args[0], self.list_commands(ctx))
-            hint = f" Did you mean {' or '.join(alike)}?" if alike else ""
-            raise click.UsageError(error.message + hint, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the verbs by section, without importing them."""

@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.cli.groups import Group
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Conditions
@@ -19,6 +20,7 @@ _ANY = "any field"
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=options.examples(
         "rtsd conditions",

@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
+from rtsd.cli.groups import Group
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import DeadLetter
@@ -22,6 +23,7 @@ _RULE = click.option("--rule", metavar="NAME", help="All undelivered messages of
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=options.examples(
         "rtsd dead-letters", "rtsd dead-letters show 12", "rtsd dead-letters retry 12 13"

@@ -9,11 +9,13 @@ import click
 import msgspec
 
 from rtsd.cli import options
+from rtsd.cli.groups import Group
 from rtsd.config import heroku_connect as export
 from rtsd.errors import UsageError
 
 
 @click.group(
+    cls=Group,
     name="import",
     epilog=options.examples(
         "rtsd import heroku-connect my-app.json >> rtsd.toml",

@@ -14,6 +14,7 @@ import msgspec
 
 from rtsd import config, logs
 from rtsd.cli import options
+from rtsd.cli.groups import Group
 from rtsd.cli.package_lines import report_lines
 from rtsd.core.plural import plural
 from rtsd.machine import monotonic_ms, wall_ms
@@ -64,6 +65,7 @@ _LOCAL_TESTS = click.option("--local-tests", is_flag=True, help="Run every test 
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=options.examples(
         "rtsd package deploy -c rtsd.toml",

@@ -10,6 +10,7 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask, ask_raw
+from rtsd.cli.groups import Group
 from rtsd.cli.output import table
 from rtsd.control.protocol import Rules, RuleStatus, RuleTest
 from rtsd.core.plural import plural
@@ -19,6 +20,7 @@ _HEADERS = ("NAME", "OBJECT", "ON", "TARGET", "FIRED", "DELIVERED", "PENDING", "
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=options.examples("rtsd rules", "rtsd rules test webinar-sequence --since 7d"),
 )

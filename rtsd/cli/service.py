@@ -14,6 +14,7 @@ import msgspec
 import rtsd
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.cli.groups import Group
 from rtsd.core.plural import plural
 from rtsd.errors import NotFound, RtsError, StorageUnwritable, UsageError
 
@@ -34,7 +35,7 @@ root_option = click.option(
 )
 
 
-@click.group(epilog=options.examples("rtsd service status", "sudo rtsd service install"))
+@click.group(cls=Group, epilog=options.examples("rtsd service status", "sudo rtsd service install"))
 def service() -> None:
     """Run rtsd under systemd: install, uninstall, status, reload.
 

@@ -13,6 +13,7 @@ import msgspec
 from rtsd import config, logs
 from rtsd.cli import options, subscription
 from rtsd.cli.ask import ask
+from rtsd.cli.groups import Group
 from rtsd.cli.output import ago, table
 from rtsd.control.protocol import Status
 from rtsd.core.plural import plural
@@ -30,7 +31,7 @@ _EXAMPLES = options.examples(
 )
 
 
-@click.group(invoke_without_command=True, epilog=_EXAMPLES)
+@click.group(cls=Group, invoke_without_command=True, epilog=_EXAMPLES)
 @options.socket
 @options.as_json
 @click.pass_context

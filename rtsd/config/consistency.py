@@ -10,6 +10,7 @@ from typing import Any
 
 from rtsd.config.mistakes import Mistakes, entry_key
 from rtsd.config.secrets import Secret
+from rtsd.core.spelling import meant
 
 Raw = dict[str, Any]
 
@@ -122,11 +123,13 @@ def _check_rules(raw: Raw, found: Mistakes) -> None:
         if name and name in named:
             found.add(f"{key}.name", "is the name of another rule or alert; a unique name")
         named.add(name)
-    mirrored = {str(entry.get("name")).casefold() for _, entry in entries(raw, "objects")}
+    mirrored = [str(entry.get("name")) for _, entry in entries(raw, "objects")]
+    known = {name.casefold() for name in mirrored}
     for key, entry in entries(raw, "rules"):
         wanted = entry.get("object")
-        if isinstance(wanted, str) and wanted.casefold() not in mirrored:
-            found.add(f"{key}.object", f"{wanted!r} is not mirrored; the name of one of the [[objects]]")
+        if isinstance(wanted, str) and wanted.casefold() not in known:
+            wrong = f"{wanted!r} is not mirrored{meant(wanted, mirrored)}"
+            found.add(f"{key}.object", f"{wrong}; the name of one of the [[objects]]")
 
 
 def _check_streams(raw: Raw, found: Mistakes) -> None:

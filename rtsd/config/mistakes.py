@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
+
+from rtsd.core.spelling import meant
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -92,9 +93,7 @@ def _has(raw: Any, part: int | str) -> bool:
 def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """The text about an unknown key, with the closest match and all valid keys."""
     keys = _keys_at(loc[:-1], model)
-    near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
-    meant = f" (did you mean {near[0]}?)" if near else ""
-    return f"is not a key here{meant}; {', '.join(keys)}"
+    return f"is not a key here{meant(str(loc[-1]), keys)}; {', '.join(keys)}"
 
 
 def _keys_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

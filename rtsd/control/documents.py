@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rtsd.core.ids import checked_id
 from rtsd.core.instant import Millis, from_iso
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import NotFound, UsageError
 from rtsd.store.journal import MOST
 from rtsd.sync.catalog import Catalog
@@ -44,7 +45,8 @@ def find_object(catalog: Catalog, name: str) -> MirroredObject:
 
 def not_mirrored(name: str, known: Sequence[str]) -> NotFound:
     """Return the error about an object that is not among the mirrored ones."""
-    return NotFound(f"{name} is not mirrored here", f"mirrored are: {', '.join(known)}")
+    hint = did_you_mean(name, known)
+    return NotFound(f"{name} is not mirrored here.{hint}", f"mirrored are: {', '.join(known)}")
 
 
 def object_of(request: web.Request, catalog: Catalog) -> MirroredObject:

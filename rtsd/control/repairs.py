@@ -15,6 +15,7 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.core.server_clock import ServerClock
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import soql
 from rtsd.salesforce.client import Client
@@ -175,8 +176,9 @@ def _fields(mirrored: MirroredObject, names: Sequence[str]) -> list[str]:
     schema = mirrored.described.schema
     unknown = [name for name in names if name.lower() not in schema.by_lower_name]
     if unknown:
+        hint = did_you_mean(unknown, schema.names)
         raise UsageError(
-            f"{mirrored.name} has no mirrored field {', '.join(unknown)}.",
+            f"{mirrored.name} has no mirrored field {', '.join(unknown)}.{hint}",
             f"There are {', '.join(schema.names)}."[:1_000],
         )
     return list(dict.fromkeys(schema.by_lower_name[name.lower()].name for name in names))

@@ -10,6 +10,7 @@ from rtsd.control import protocol
 from rtsd.control.documents import answer, body_of, moment
 from rtsd.control.wire import event, iso
 from rtsd.core.instant import DAY_MS, Millis, to_iso
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import Conflict, NotFound
 from rtsd.rules import dry_run
 from rtsd.rules.engine import RuleEngine
@@ -75,8 +76,9 @@ class RuleRoutes:
         rules = self._rule_engine.rules
         rule = next((rule for rule in rules if rule.name.lower() == name.lower()), None)
         if rule is None:
-            known = ", ".join(rule.name for rule in rules) or "none"
-            raise NotFound(f"there is no rule {name}", f"rules are: {known}")
+            known = [rule.name for rule in rules]
+            listed = ", ".join(known) or "none"
+            raise NotFound(f"there is no rule {name}.{did_you_mean(name, known)}", f"rules are: {listed}")
         begin = moment(since, "since")
         mirrored = self._rule_engine.mirrored(rule.object)
         if mirrored is None:

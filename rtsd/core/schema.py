@@ -9,6 +9,8 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
+from rtsd.core.spelling import meant
+
 
 class Kind(Enum):
     """The representation of a field's values in SQLite (contract section 4)."""
@@ -218,7 +220,8 @@ def narrow(schema: ObjectSchema, config: ObjectConfig, existing: Iterable[str]) 
     ]
     unknown = sorted({name for name in named if name.lower() not in known})
     if unknown:
-        raise ValueError(f"{config.name} has no field {', '.join(unknown)}, or the sync user cannot see it")
+        listed = ", ".join(f"{name}{meant(name, existing)}" for name in unknown)
+        raise ValueError(f"{config.name} has no field {listed}, or the sync user cannot see it")
     wanted = {name.lower() for name in config.fields}
     left_out = {name.lower() for name in config.exclude}
     left_out |= {name.lower() for name, rule in config.privacy.items() if rule == "drop"}

@@ -8,12 +8,12 @@ can be read or written there; functions are limited to a list, and work is limit
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rtsd.core.schema import ObjectSchema
+from rtsd.core.spelling import meant
 from rtsd.core.values import MirrorValue
 from rtsd.store.dialect import quoted
 from rtsd.store.sqlite.library import Error, pysqlite3
@@ -181,12 +181,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _unknown_column(name: str, columns: Mapping[str, str], object_name: str) -> UnknownColumn:
-    lower = {column.lower(): column for column in columns}
-    near = difflib.get_close_matches(name.lower(), lower, n=1)
-    meant = f" (did you mean {lower[near[0]]}?)" if near else ""
-    return UnknownColumn(
-        name, f"{object_name} has no column {name} in the mirror{meant}; {', '.join(columns)}"
-    )
+    wrong = f"{object_name} has no column {name} in the mirror{meant(name, columns)}"
+    return UnknownColumn(name, f"{wrong}; {', '.join(columns)}")
 
 
 def _connect(columns: Mapping[str, str], authorizer: _Authorizer) -> Any:

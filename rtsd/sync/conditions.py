@@ -14,6 +14,7 @@ import msgspec
 
 from rtsd.core.condition_fields import STAMPS, unsuitable
 from rtsd.core.instant import Millis, to_iso
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import Conflict, UsageError
 from rtsd.salesforce import objects, package
 from rtsd.salesforce.client import Client
@@ -256,8 +257,9 @@ def _known_fields(mirrored: MirroredObject, fields: Iterable[str]) -> list[str]:
     spelled = {name.lower(): name for name in _available(mirrored)}
     unknown = [name for name in fields if name.lower() not in spelled]
     if unknown:
+        hint = did_you_mean(unknown, spelled.values())
         raise UsageError(
-            f"{mirrored.name} has no field {', '.join(unknown)} that can be a sync condition.",
+            f"{mirrored.name} has no field {', '.join(unknown)} that can be a sync condition.{hint}",
             f"Allowed, without formulas: {', '.join(spelled.values())}.",
         )
     return sorted({spelled[name.lower()] for name in fields})

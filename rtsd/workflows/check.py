@@ -5,7 +5,6 @@ It reads a few rows and writes nothing, neither in the org nor locally.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from rtsd.core.cost import Cost
 from rtsd.core.instant import Millis
 from rtsd.core.problem import Problem
 from rtsd.core.schema import ObjectConfig
+from rtsd.core.spelling import did_you_mean, meant
 from rtsd.daemon import fanout, stream
 from rtsd.daemon import rules as configured
 from rtsd.daemon.idle_day import estimated
@@ -316,10 +316,8 @@ def _sized(found: Iterable[CheckedObject]) -> list[tuple[MirroredObject, ObjectS
 
 
 def _invisible(name: str, names: Mapping[str, str]) -> Problem:
-    near = difflib.get_close_matches(name.lower(), names, n=1)
-    meant = f" Did you mean {names[near[0]]}?" if near else ""
     return Problem(
-        f"The org has no object {name}, or hides it from the sync user.{meant}",
+        f"The org has no object {name}, or hides it from the sync user.{did_you_mean(name, names.values())}",
         f"Correct [[objects]], or give the sync user the object permission Read on {name}"
         " (permission set RTS_Sync).",
     )
@@ -344,9 +342,8 @@ def _check_conditions(config: ObjectConfig, described: Described) -> None:
     known = {name.lower() for name in described.existing}
     unknown = [name for name in config.conditions if name.lower() not in known]
     if unknown:
-        raise ValueError(
-            f"conditions of {config.name} name {', '.join(unknown)}, which the sync user cannot see"
-        )
+        listed = ", ".join(f"{name}{meant(name, described.existing)}" for name in unknown)
+        raise ValueError(f"conditions of {config.name} name {listed}, which the sync user cannot see")
     if reasons := unsuitable(config.conditions, described.compounds):
         raise ValueError(f"conditions of {config.name}: {'; '.join(reasons)}")
 

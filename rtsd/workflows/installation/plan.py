@@ -12,6 +12,7 @@ from rtsd import apex
 from rtsd.config import Config
 from rtsd.core.channel import PACKAGED, STREAM
 from rtsd.core.ids import full_id
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -191,7 +192,8 @@ def _left_out(names: Sequence[str], remembered: Iterable[str], choice: Choice) -
     for name in (*choice.without, *choice.restored):
         if name.lower() not in known:
             raise UsageError(
-                f"{name} is not among the mirrored objects with a trigger: {', '.join(names)}.",
+                f"{name} is not among the mirrored objects with a trigger: {', '.join(names)}."
+                f"{did_you_mean(name, names)}",
                 "Name an object of [[objects]].",
             )
     wanted = {name.lower() for name in (*remembered, *choice.without)}

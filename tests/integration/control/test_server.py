@@ -168,6 +168,16 @@ async def test_every_refusal_has_the_same_shape(socket: Socket) -> None:
     assert wrong == []
 
 
+async def test_a_misspelt_name_is_answered_with_the_one_that_is_meant(socket: Socket) -> None:
+    """An object in a query and in a path, and a field, as the org spells them."""
+    _, feed = await socket.ask("GET", "/v1/events?object=contct")
+    _, audit = await socket.ask("POST", "/v1/objects/Contat/audit", {})
+    _, repair = await socket.ask("POST", "/v1/objects/Contact/repair", {"fields": ["lastnme"]})
+    assert "Did you mean Contact?" in feed["message"]
+    assert "Did you mean Contact?" in audit["message"]
+    assert "Did you mean LastName?" in repair["message"]
+
+
 async def test_numbers_beyond_sqlite_are_no_crash(socket: Socket) -> None:
     """After everything there ever will be, nothing comes."""
     assert await socket.lines(f"/v1/events?after={10**30}") == []

@@ -45,6 +45,7 @@ def test_every_verb_file_is_a_verb() -> None:
         "app",
         "ask",
         "estimate",
+        "groups",
         "options",
         "output",
         "package-lines",

@@ -84,6 +84,27 @@ def test_a_misspelt_verb_is_answered_with_others(rtsd: Rtsd) -> None:
     assert "Did you mean" not in rtsd("xyzzy").err
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("dead-letters", "rety"), "retry"),
+        (("package", "deplo"), "deploy"),
+        (("conditions", "sett"), "set"),
+        (("rules", "tset"), "test"),
+        (("service", "instal"), "install"),
+        (("stream", "enabel"), "enable"),
+        (("import", "heroku"), "heroku-connect"),
+    ],
+)
+def test_a_misspelt_command_of_a_verb_is_answered_with_others(
+    words: tuple[str, ...], meant: str, rtsd: Rtsd
+) -> None:
+    """Every verb that has commands of its own does as `rtsd` does."""
+    ended = rtsd(*words)
+    assert ended.status == 2
+    assert f"No such command '{words[1]}'. Did you mean {meant}" in ended.err
+
+
 def test_lists_of_trouble_end_with_the_newest(rtsd: Rtsd, daemon: Daemon) -> None:
     """As the journal does: the newest is next to the prompt."""
     error = {"at": AT, "error": "OrgUnreachable", "message": "", "count": 1}

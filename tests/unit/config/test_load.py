@@ -239,6 +239,20 @@ def test_rules_and_alerts_have_one_action_and_a_name(mistakes: Mistakes) -> None
     ]
 
 
+def test_a_rule_for_a_misspelt_object_is_answered_with_the_mirrored_one(mistakes: Mistakes) -> None:
+    """As an unknown key is, with the name that is meant."""
+    (found,) = mistakes(
+        more="""
+        [[rules]]
+        name = "a"
+        object = "Contat"
+        on = ["create"]
+        command.argv = ["true"]
+        """
+    )
+    assert "rules[a].object: 'Contat' is not mirrored (did you mean Contact?); " in found
+
+
 def test_rules_are_checked_as_far_as_that_goes_without_the_org(mistakes: Mistakes) -> None:
     """Syntax, functions and names are told at once; which columns there are shows later."""
     found = mistakes(
