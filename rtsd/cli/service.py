@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -62,6 +64,7 @@ def install(*, root: Path, with_socket: bool) -> None:
 
     Starts nothing, except with --socket. The units run the rtsd that this command belongs to.
     """
+    _require_own_login(root / CONFIG_DIRECTORY / "rtsd.toml")
     if with_socket and not (root / CONFIG_DIRECTORY / "rtsd.toml").exists():
         raise UsageError(
             f"There is no {root / CONFIG_DIRECTORY / 'rtsd.toml'} yet, so rtsd cannot start.",
@@ -150,6 +153,17 @@ def reload(*, socket: Path | None) -> None:
     click.echo("Reloaded.")
     if done.needs_restart:
         click.echo(f"Only a restart applies the changes in {', '.join(done.needs_restart)}.")
+
+
+def _require_own_login(configuration: Path) -> None:
+    """Raise UsageError where the service could not log in: `sf` needs the home of the user who logged in."""
+    with suppress(OSError, ValueError):
+        org = tomllib.loads(configuration.read_text()).get("org")
+        if isinstance(org, dict) and org.get("auth") == "sf":
+            raise UsageError(
+                f'auth = "sf" in {configuration} is the login of one user, which a service cannot use.',
+                'Use auth = "client_credentials", or "sfdx_url" with `sf org auth show-sfdx-auth-url`.',
+            )
 
 
 def _hand_over() -> None:

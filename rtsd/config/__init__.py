@@ -66,7 +66,7 @@ __all__ = [
 
 SHORTEST_TOKEN = 16
 """Bytes of a push token: 128 bits, if they are random."""
-_ORG_SECRETS = ("client_secret", "password", "security_token", "private_key", "refresh_token")
+_ORG_SECRETS = ("client_secret", "password", "security_token", "private_key", "refresh_token", "sfdx_url")
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Path:
@@ -97,7 +97,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     files = SecretFiles(path.parent, Path(credentials) if credentials else None, path)
     found = Mistakes()
-    refresh_token_path = _file_path(raw, "org", "refresh_token_file", files)
+    rotating = (
+        "sfdx_url_file" if consistency.table(raw, "org").get("auth") == "sfdx_url" else "refresh_token_file"
+    )
+    refresh_token_path = _file_path(raw, "org", rotating, files)
     token_paths = {table: _file_path(raw, table, "token_file", files) for table in ("gateway", "push")}
     _take_all_secrets(raw, files, found)
     _close_unused_gateway(raw)

@@ -10,17 +10,20 @@ from typing import Any
 
 from rtsd.config.mistakes import Mistakes, entry_key
 from rtsd.config.secrets import Secret
+from rtsd.core import sfdx_url
 from rtsd.core.spelling import meant
 
 Raw = dict[str, Any]
 
 _REQUIRED = {
-    "client_credentials": ("client_id", "client_secret"),
-    "jwt": ("client_id", "username", "private_key"),
-    "refresh_token": ("client_id", "refresh_token"),
-    "password": ("client_id", "client_secret", "username", "password"),
+    "client_credentials": ("login_url", "client_id", "client_secret"),
+    "jwt": ("login_url", "client_id", "username", "private_key"),
+    "refresh_token": ("login_url", "client_id", "refresh_token"),
+    "password": ("login_url", "client_id", "client_secret", "username", "password"),
+    "sf": ("username",),
+    "sfdx_url": ("sfdx_url",),
 }
-_SECRETS = frozenset({"client_secret", "private_key", "refresh_token", "password"})
+_SECRETS = frozenset({"client_secret", "private_key", "refresh_token", "password", "sfdx_url"})
 
 
 def entries(raw: Raw, table: str) -> Iterator[tuple[str, Raw]]:
@@ -52,13 +55,23 @@ def check(raw: Raw, found: Mistakes) -> None:
 
 def _check_login(raw: Raw, found: Mistakes) -> None:
     org = table(raw, "org")
-    if not org:
+    if "org" not in raw:
         return
     auth = org.get("auth", "client_credentials")
     for name in _REQUIRED.get(auth, ()) if isinstance(auth, str) else ():
         if not org.get(name):
             as_file = f" as {name} or {name}_file" if name in _SECRETS else ""
             found.add(f"org.{name}", f'is missing; auth = "{auth}" needs it{as_file}')
+    if auth in ("sf", "sfdx_url") and org.get("login_url"):
+        found.add(
+            "org.login_url", f'is of no use with auth = "{auth}", which knows the address; leave it out'
+        )
+    url = org.get("sfdx_url")
+    if isinstance(url, Secret) and url.reveal():
+        try:
+            sfdx_url.parse(url.reveal())
+        except ValueError as error:
+            found.add("org.sfdx_url_file", str(error))
 
 
 def _check_store(raw: Raw, found: Mistakes) -> None:

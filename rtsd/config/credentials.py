@@ -12,16 +12,29 @@ from pathlib import Path
 
 from rtsd.config.model import Org
 from rtsd.config.secrets import Secret
+from rtsd.core import sfdx_url
 from rtsd.salesforce.credentials import Auth, Credentials
 
 
 def credentials(org: Org) -> Credentials:
     """Return the credentials of `[org]`, which write a rotated refresh token back to its file."""
+    url = sfdx_url.parse(org.sfdx_url.reveal()) if org.auth == "sfdx_url" and org.sfdx_url else None
 
     async def save(token: str) -> None:
         if org.refresh_token_path is not None:
-            await asyncio.to_thread(replace_secret, org.refresh_token_path, token)
+            text = token if url is None else url.with_token(token)
+            await asyncio.to_thread(replace_secret, org.refresh_token_path, text)
 
+    if url is not None:
+        return Credentials(
+            auth=Auth.REFRESH_TOKEN,
+            login_url=url.login_url,
+            client_id=url.client_id,
+            client_secret=url.client_secret,
+            refresh_token=url.refresh_token,
+            save_refresh_token=save,
+            ca_file=str(org.ca_file or ""),
+        )
     return Credentials(
         auth=Auth(org.auth),
         login_url=org.login_url,

@@ -34,14 +34,14 @@ from rtsd.config.values import (
     Share,
     Size,
     SocketPath,
-    Url,
     WebhookUrl,
 )
+from rtsd.core import sfdx_url
 from rtsd.core.instant import DAY_MS, HOUR_MS, MINUTE_MS
 from rtsd.core.layout import Layout
 from rtsd.core.schema import ObjectConfig
 
-Auth = Literal["client_credentials", "jwt", "refresh_token", "password"]
+Auth = Literal["client_credentials", "jwt", "refresh_token", "password", "sf", "sfdx_url"]
 Privacy = Literal["drop", "hash", "last4"]
 Operation = Literal["create", "update", "delete", "undelete"]
 ChangeSource = Literal["push", "interval", "repair", "audit"]
@@ -90,9 +90,12 @@ class Table(BaseModel):
 
 
 class Org(Table):
-    """The org and its credentials, whose required keys depend on `auth`."""
+    """The org and its credentials, whose required keys depend on `auth`.
 
-    login_url: Url
+    `login_url` is empty where `sf` or an SFDX authorization URL knows the address.
+    """
+
+    login_url: OptionalUrl = ""
     auth: Auth = "client_credentials"
     client_id: str = ""
     client_secret: Secret | None = _secret()
@@ -101,14 +104,29 @@ class Org(Table):
     security_token: Secret | None = _secret()
     private_key: Secret | None = _secret()
     refresh_token: Secret | None = _secret()
+    sfdx_url: Secret | None = _secret()
     api_version: ApiVersion = "66.0"
     ca_file: OptionalFile = None
     _refresh_token_path: Path | None = PrivateAttr(default=None)
 
     @property
     def refresh_token_path(self) -> Path | None:
-        """The file for a rotated refresh token; None if the token is part of the configuration file."""
+        """The file of the refresh token or the SFDX URL; None if that is part of the configuration file."""
         return self._refresh_token_path
+
+    @property
+    def address(self) -> str:
+        """The URL that a login goes to; "" if only `sf` knows it."""
+        return sfdx_url.parse(self.sfdx_url.reveal()).login_url if self.sfdx_url else self.login_url
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return every secret, also the parts of the SFDX URL."""
+        parts: list[Secret | None] = []
+        if self.sfdx_url is not None:
+            url = sfdx_url.parse(self.sfdx_url.reveal())
+            parts = [Secret(url.refresh_token), Secret(url.client_secret) if url.client_secret else None]
+        own = (self.client_secret, self.password, self.security_token, self.private_key, self.refresh_token)
+        return tuple(secret for secret in (*own, self.sfdx_url, *parts) if secret is not None)
 
 
 class Gateway(Table):
@@ -363,8 +381,8 @@ class Config(Table):
         """Return every secret, for redaction in logs."""
         webhooks = [rule.webhook for rule in self.rules] + [alert.webhook for alert in self.alerts]
         hooks = [webhook.secret for webhook in webhooks if webhook]
-        org = self.org
-        mine = (org.client_secret, org.password, org.security_token, org.private_key, org.refresh_token)
         tokens = (*self.gateway.token, *self.push.token)
         streams = [stream.credentials for stream in self.streams]
-        return tuple(secret for secret in (*mine, *tokens, *hooks, *streams) if secret is not None)
+        return tuple(
+            secret for secret in (*self.org.secrets(), *tokens, *hooks, *streams) if secret is not None
+        )

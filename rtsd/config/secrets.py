@@ -1,11 +1,13 @@
 """Secrets: values that are redacted when printed, and the files they are read from.
 
 Every secret `x` may be given as `x` or as `x_file`. A relative file name is looked up in
-`$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=) first, then in the configuration file's directory.
+`$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=) first, then in the configuration file's directory, then
+in its `credentials`, from which systemd loads them: so that a check by hand finds what the service will.
 """
 
 from __future__ import annotations
 
+import os.path
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +66,16 @@ class SecretFiles:
         path = Path(name).expanduser()
         if path.is_absolute():
             return path
-        if self.credentials is not None and (self.credentials / path).is_file():
-            return self.credentials / path
-        return self.base / path
+        found = (place / path for place in self._places if os.path.isfile(place / path))  # noqa: PTH113
+        return next(found, self.base / path)  # isfile, as a directory may be closed to this user
+
+    @property
+    def _places(self) -> list[Path]:
+        """The directories, in order; rtsd.toml has its secrets in `credentials`, acme.toml in `…/acme`."""
+        beside = self.base / "credentials"
+        if self.configuration is not None and self.configuration.stem != "rtsd":
+            beside /= self.configuration.stem
+        return [place for place in (self.credentials, self.base, beside) if place is not None]
 
     def read(self, name: str) -> str:
         """Return the text of the secret file `name` without surrounding white space.

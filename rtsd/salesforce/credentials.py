@@ -12,12 +12,19 @@ SaveRefreshToken = Callable[[str], Awaitable[None]]
 
 
 class Auth(StrEnum):
-    """The OAuth flow (Salesforce Help, OAuth Authorization Flows)."""
+    """The OAuth flow (Salesforce Help, OAuth Authorization Flows).
+
+    Salesforce retires `password`, the username-password flow: from 20 February 2027 on, integrations that use
+    it stop working, without an extension or exception (Salesforce Help, article 005461976). External client
+    apps never had it, and orgs created since Summer '23 block it.
+    """
 
     CLIENT_CREDENTIALS = "client_credentials"
     JWT = "jwt"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105  the flow's name, not a secret
     PASSWORD = "password"  # noqa: S105  likewise
+    SF = "sf"
+    """No flow: the session of Salesforce CLI (`salesforce.sf_cli`)."""
 
 
 async def discard(_token: str) -> None:
@@ -30,7 +37,8 @@ class Credentials:
 
     `login_url` is `https://login.salesforce.com`, `https://test.salesforce.com` or the org's My Domain, with
     `http://` on loopback only. `password` ends with the security token if the org requires one. `ca_file` is
-    a PEM file of root certificates trusted in addition to the system's.
+    a PEM file of root certificates trusted in addition to the system's. For `SF`, only `username` counts: a
+    username or an alias that the CLI knows.
     """
 
     auth: Auth

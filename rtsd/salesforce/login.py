@@ -1,4 +1,4 @@
-"""The four OAuth flows (Salesforce Help, OAuth Authorization Flows).
+"""Logins: the four OAuth flows (Salesforce Help, OAuth Authorization Flows), and Salesforce CLI.
 
 simple-salesforce performs the three it supports, in a thread and with rtsd's session; the refresh token flow
 uses aiohttp.
@@ -21,6 +21,7 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 from rtsd.core.ids import full_id
 from rtsd.core.instant import Millis, from_http_date
 from rtsd.errors import AuthenticationFailed, OrgUnreachable, SalesforceError
+from rtsd.salesforce import sf_cli
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.error_mapping import ErrorResponse, parse_error
 from rtsd.salesforce.shapes import LoginShape, shaped
@@ -65,10 +66,21 @@ async def log_in(credentials: Credentials, refresh_token: str, timeouts: Timeout
 
     Raises AuthenticationFailed with Salesforce's reason, or OrgUnreachable.
     """
+    if credentials.auth is Auth.SF:
+        return await _through_sf(credentials)
     context = tls_context(credentials.ca_file)
     if credentials.auth is Auth.REFRESH_TOKEN:
         return await _refresh(credentials, refresh_token, context, timeouts)
     return await in_daemon_thread(lambda: _through_simple_salesforce(credentials, context, timeouts))
+
+
+async def _through_sf(credentials: Credentials) -> Login:
+    org = await sf_cli.org(credentials.username)
+    org_id = org.id or org.org_id
+    instance_url = _safe_instance(
+        org.instance_url, "sf", "Log in again with sf: it does not lead to Salesforce."
+    )
+    return Login(Token(org.access_token or "", instance_url, full_id(org_id) if org_id else ""), "")
 
 
 async def _refresh(
@@ -163,16 +175,20 @@ def read_login(credentials: Credentials, status: int, body: str) -> Login:
     if status != 200 or not isinstance(data, dict) or not data.get("access_token"):
         raise _refusal(status, parse_error(body), credentials)
     told = shaped(data, LoginShape, what="the login")
-    instance_url = (told.instance_url or credentials.login_url).rstrip("/")
-    if not _ORIGIN.fullmatch(instance_url) or not (
-        instance_url.startswith("https://") or is_loopback(instance_url)
-    ):
-        raise AuthenticationFailed(
-            f"The login host names {instance_url} as the org's address, which is not https.",
-            "Check org.login_url: it does not lead to Salesforce.",
-        )
+    url = told.instance_url or credentials.login_url
+    instance_url = _safe_instance(
+        url, "The login host", "Check org.login_url: it does not lead to Salesforce."
+    )
     token = Token(told.access_token, instance_url, _org_of(told.id or ""))
     return Login(token, told.refresh_token or "")
+
+
+def _safe_instance(url: str, who: str, do: str) -> str:
+    """Return the org's address without its trailing slash. Raises AuthenticationFailed if it is not https."""
+    instance_url = url.rstrip("/")
+    if _ORIGIN.fullmatch(instance_url) and (instance_url.startswith("https://") or is_loopback(instance_url)):
+        return instance_url
+    raise AuthenticationFailed(f"{who} names {instance_url} as the org's address, which is not https.", do)
 
 
 def _org_of(identity: str) -> str:

@@ -9,6 +9,7 @@ from rtsd.core.backoff import pause_ms
 from rtsd.core.instant import MINUTE_MS, Millis
 from rtsd.core.quota import LOGINS
 from rtsd.errors import AuthenticationFailed, SalesforceError
+from rtsd.salesforce import sf_cli
 from rtsd.salesforce.credentials import Auth, Credentials
 from rtsd.salesforce.ledger import Clock, Ledger, NullLedger, OnServerTime, ignore_server_time
 from rtsd.salesforce.login import Login, Token, log_in
@@ -51,6 +52,8 @@ class Session:
         self._timeouts = timeouts or _TIMEOUTS
         self._on_server_time = on_server_time
         self._token = login.token if login else None
+        self._rejected = ""
+        """The last access token that Salesforce rejected."""
         self._login: asyncio.Task[Token] | None = None
         self._refresh_token = login.refresh_token if login else credentials.refresh_token
         self._unsaved: Login | None = None
@@ -82,6 +85,7 @@ class Session:
         """Discard a token that Salesforce rejected, unless it was already replaced."""
         if self._token is token:
             self._token = None
+            self._rejected = token.access_token
 
     async def close(self) -> None:
         """Cancel a running login, or wait for it if it may rotate the refresh token."""
@@ -95,6 +99,7 @@ class Session:
         try:
             token = await self._ask()
             self._require_org(token)
+            self._require_another(token)
         except SalesforceError as error:
             self._failure, self._failed_at = error, self._clock()
             self._failures += 1
@@ -114,6 +119,15 @@ class Session:
                 "Correct [org]; or, as after a sandbox refresh, give the org a store of its own:"
                 " another [store] path, or other schemas.",
                 reason=ANOTHER_ORG,
+            )
+
+    def _require_another(self, token: Token) -> None:
+        """Reject what `sf` shows again, because it could not refresh it."""
+        if self.credentials.auth is Auth.SF and token.access_token == self._rejected:
+            target = self.credentials.username
+            raise AuthenticationFailed(
+                f"sf has no other access token for {target} than the one that Salesforce rejected.",
+                sf_cli.log_in_again(target),
             )
 
     async def _ask(self) -> Token:

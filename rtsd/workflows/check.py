@@ -181,8 +181,14 @@ async def inspect(config: Config) -> Report:
 def _warnings(config: Config) -> Iterator[Problem]:
     if config.org.auth == "password":
         yield Problem(
-            "Salesforce ends logins with user name and password in February 2027, and new orgs refuse them.",
+            "Salesforce ends logins with user name and password on 20 February 2027; new orgs refuse them.",
             'Use auth = "client_credentials" or auth = "jwt" with an external client app.',
+        )
+    if config.org.auth == "sf":
+        yield Problem(
+            'auth = "sf" is the login of one user of this machine: a systemd service cannot use it.',
+            'For a service use auth = "client_credentials", or "sfdx_url" with the output of'
+            " `sf org auth show-sfdx-auth-url`.",
         )
     yield from fanout.warnings_of(config)
 

@@ -75,6 +75,19 @@ def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (home / "rtsd.toml").read_text() == "mine"
 
 
+def test_a_service_is_not_installed_with_the_login_of_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sf` needs the home of who logged in: it is said, and no unit is written."""
+    monkeypatch.setattr(service, "HIDDEN", ())
+    home = tmp_path / service.CONFIG_DIRECTORY
+    home.mkdir(parents=True)
+    (home / "rtsd.toml").write_text('[org]\nauth = "sf"\nusername = "acme"\n')
+    assert main(["service", "install", "--root", str(tmp_path)]) == 2
+    assert "which a service cannot use" in capsys.readouterr().err
+    assert not (tmp_path / service.UNIT_DIRECTORY).exists()
+
+
 def test_an_rtsd_that_a_service_could_not_see_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

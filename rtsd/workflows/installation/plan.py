@@ -218,7 +218,8 @@ def _require_channel(config: Config) -> None:
     if config.push.channel == STREAM:
         return
     require_package(config)
-    if is_loopback(gateway.public_url) and not is_loopback(config.org.login_url):
+    address = config.org.address
+    if is_loopback(gateway.public_url) and address and not is_loopback(address):
         raise ConfigError(
             f"public_url in [gateway] is {gateway.public_url}, which Salesforce cannot reach.",
             'Set it to the URL at which Salesforce reaches the gateway, such as "https://rts.acme.com".',

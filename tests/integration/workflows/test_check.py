@@ -181,5 +181,5 @@ async def test_a_login_that_salesforce_ends_is_warned_of(org: SimulatedOrg, load
     )
     assert report.problems == []
     (warning,) = report.document()["warnings"]
-    assert "February 2027" in warning["what"]
+    assert "20 February 2027" in warning["what"]
     assert "client_credentials" in warning["do"]

@@ -166,32 +166,6 @@ def test_all_mistakes_at_once(mistakes: Mistakes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "missing"),
-    [
-        ("client_credentials", ["client_secret"]),
-        ("jwt", ["username", "private_key"]),
-        ("refresh_token", ["refresh_token"]),
-        ("password", ["client_secret", "username", "password"]),
-    ],
-)
-def test_each_login_says_what_it_needs(auth: str, missing: list[str], mistakes: Mistakes) -> None:
-    """The keys that a way to log in needs are required with it only."""
-    found = mistakes(
-        f"""
-        [org]
-        login_url = "https://acme.my.salesforce.com"
-        auth = "{auth}"
-        client_id = "app"
-        [gateway]
-        listen = ""
-        [[objects]]
-        name = "Contact"
-        """
-    )
-    assert [mistake.partition(": ")[0] for mistake in found] == [f"org.{name}" for name in missing]
-
-
-@pytest.mark.parametrize(
     ("more", "key", "wrong"),
     [
         ('fields = ["Na me"]', "objects[Contact].fields[1]", "is not an API name"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rtsd import config
 from rtsd.config import Config, Secret, load
 from rtsd.errors import ConfigError
 
@@ -75,6 +76,22 @@ def test_the_credentials_directory_comes_first(
     loaded = load(FROM_FILES, CREDENTIALS_DIRECTORY=str(credentials))
     assert loaded.org.client_secret == Secret("from-systemd")
     assert loaded.gateway.token[0] == Secret("new-token-of-16-bytes")
+
+
+def test_secrets_are_where_the_service_has_them(
+    files: Path, load: Callable[..., Config], mistakes: Callable[..., tuple[str, ...]]
+) -> None:
+    """A check by hand finds them as systemd will, and never those of another org's configuration."""
+    (files / "credentials").mkdir()
+    (files / "sf-secret").rename(files / "credentials" / "sf-secret")
+    assert load(FROM_FILES).org.client_secret == Secret("from-file")
+    other = files / "acme.toml"
+    other.write_text((files / "rtsd.toml").read_text())
+    with pytest.raises(ConfigError, match="1 mistake"):
+        config.load(other, {})
+    (files / "credentials" / "acme").mkdir()
+    put(files / "credentials" / "acme" / "sf-secret", "of-acme", 0o600)
+    assert config.load(other, {}).org.client_secret == Secret("of-acme")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o620, 0o777])
