@@ -61,7 +61,7 @@ sheet: $(READY) ## Draw the contact sheet of the dashboard, docs/dashboard-views
 
 lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade for newer versions
 ifdef UV
-	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --all-extras --generate-hashes \
+	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --group docs --all-extras --generate-hashes \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  $(ARGS) --output-file $(LOCK) pyproject.toml
 else

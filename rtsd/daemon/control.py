@@ -20,6 +20,7 @@ from rtsd.control.explain import Explainer
 from rtsd.control.known_status import KnownStatus
 from rtsd.control.metrics import Metrics
 from rtsd.control.nodes import NodesRoute
+from rtsd.control.openapi.route import OpenApiRoute
 from rtsd.control.overview import OverviewRoutes
 from rtsd.control.package import PackageOperations, PackageRoutes
 from rtsd.control.pricing import Pricing
@@ -94,6 +95,7 @@ def control_routes(
         metrics,
         backups,
         ReloadRoute(reloader.reload, work.report),
+        OpenApiRoute(),
     )
     return actions.journalled(route for group in groups for route in group.routes()), backups.stop
 

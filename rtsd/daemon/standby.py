@@ -18,6 +18,7 @@ from rtsd.control.feed import Feed
 from rtsd.control.forwarding import Forwarder
 from rtsd.control.known_status import starting
 from rtsd.control.nodes import NodesRoute
+from rtsd.control.openapi.route import OpenApiRoute
 from rtsd.control.querying import QueryRoute
 from rtsd.control.recent_status import RecentStatus
 from rtsd.control.reloading import ReloadRoute
@@ -53,7 +54,7 @@ async def serve_at_the_start(front: Front) -> None:
     async def refuse(_request: web.Request) -> web.StreamResponse:
         raise starting()
 
-    own = [*front.status.routes(), web.get("/metrics", front.own_metrics)]
+    own = [*front.status.routes(), web.get("/metrics", front.own_metrics), *OpenApiRoute().routes()]
     await front.control.serve([*own, web.route("*", "/{path:.*}", refuse)])
     if front.metrics is not None:
         front.metrics.answer = front.own_metrics
@@ -114,6 +115,7 @@ async def _open(parts: _Parts) -> Sequence[Service]:
         NodesRoute(lease),
         QueryRoute(parts.engine.answers()),
         ReloadRoute(reloader.reload, _log),
+        OpenApiRoute(),
     )
     own = [route for group in groups for route in group.routes()]
     await front.control.serve([*own, web.get("/metrics", front.own_metrics), *forwarder.routes()])

@@ -7,14 +7,13 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
 
 from rtsd.control import feed, stream
 from rtsd.control.feed import Feed
 from rtsd.control.protocol import Event
 from rtsd.store.journal import Note
-from tests.support.inprocess.control import Socket
+from tests.support.inprocess.control import Followed, Socket
 from tests.support.inprocess.rig import Rig
 
 
@@ -23,7 +22,7 @@ async def note(rig: Rig, text: str, name: str | None = None) -> None:
     await rig.parts.base.work.note(Note("error", name, message=text))
 
 
-async def line(content: aiohttp.StreamReader) -> dict[str, Any]:
+async def line(content: Followed) -> dict[str, Any]:
     """The next line of a feed."""
     return dict(json.loads(await asyncio.wait_for(content.readline(), 5)))
 

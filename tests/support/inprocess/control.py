@@ -15,12 +15,28 @@ from typing import Any
 
 import aiohttp
 
+from rtsd.control.openapi.operation import NDJSON
+from tests.support import openapi
 from tests.support.inprocess.rig import Rig
 
 
 @dataclass
+class Followed:
+    """The lines of an answer that does not end, each compared with the OpenAPI document."""
+
+    path: str
+    content: aiohttp.StreamReader
+
+    async def readline(self) -> bytes:
+        """The next line; nothing at the end."""
+        line = await self.content.readline()
+        openapi.check("GET", self.path, 200, NDJSON, line)
+        return line
+
+
+@dataclass
 class Socket:
-    """A client of the socket, and the rig behind it."""
+    """A client of the socket, and the rig behind it; answers are compared with the OpenAPI document."""
 
     rig: Rig
     http: aiohttp.ClientSession
@@ -29,20 +45,24 @@ class Socket:
         """Status and JSON of a call; `body` is sent as JSON, bytes as they are."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         async with self.http.request(method, f"http://rtsd{path}", data=data) as answer:
-            return answer.status, json.loads(await answer.read())
+            found = await answer.read()
+            openapi.check(method, path, answer.status, answer.content_type, found)
+            return answer.status, json.loads(found)
 
     async def lines(self, path: str) -> list[dict[str, Any]]:
         """The NDJSON of an answer that ends."""
         async with self.http.get(f"http://rtsd{path}") as answer:
             assert answer.status == 200
-            return [json.loads(line) for line in (await answer.read()).splitlines()]
+            found = await answer.read()
+            openapi.check("GET", path, answer.status, answer.content_type, found)
+            return [json.loads(line) for line in found.splitlines()]
 
     @asynccontextmanager
-    async def following(self, path: str) -> AsyncIterator[aiohttp.StreamReader]:
+    async def following(self, path: str) -> AsyncIterator[Followed]:
         """The lines of an answer that does not end."""
         async with self.http.get(f"http://rtsd{path}") as answer:
             assert answer.status == 200
-            yield answer.content
+            yield Followed(path, answer.content)
 
 
 NOBODY = 65_534

@@ -41,6 +41,7 @@ ABOUT_APEX = {
     "rtsd/apex/": "the Apex package",
     "rtsd/cli/package.py": "the Apex package",
     "rtsd/cli/package_lines.py": "the Apex package",
+    "rtsd/control/openapi/commands.py": "PackageTrigger, on the wire",
     "rtsd/control/package.py": "the Apex package",
     "rtsd/control/protocol": "PackageTrigger, on the wire",
     "rtsd/core/payload.py": "the heartbeat's key (contract section 3)",
