@@ -24,7 +24,7 @@ WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check apex faults bench snap sheet lock clean
+.PHONY: help demo test test-postgres check apex faults bench snap sheet site lock clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 15
@@ -59,6 +59,9 @@ snap: $(READY) ## Update the dashboard's snapshots; review the diff
 sheet: $(READY) ## Draw the contact sheet of the dashboard, docs/dashboard-views.svg
 	$(BIN)/python -m tests.support.dashboard.sheet
 
+site: $(READY) ## Build the documentation as a site, ./site; serve it on this machine with ARGS=--serve
+	$(BIN)/python -m website $(ARGS)
+
 lock: ## Write requirements.lock after a change of the dependencies; ARGS=--upgrade for newer versions
 ifdef UV
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --group docs --all-extras --generate-hashes \
@@ -70,7 +73,7 @@ else
 endif
 
 clean: ## Remove everything that was built here
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Runs again when the dependencies have changed. Without build isolation the build backend is a locked one, too.
 $(READY): pyproject.toml $(LOCK)

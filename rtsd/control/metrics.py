@@ -60,15 +60,25 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that are not counted elsewhere."""
         if self._status is not None:  # it is None when the registry asks for the names
-            yield from _daemon(self._status)
-            yield from _push(self._status)
-            yield from _objects(self._status.objects)
-            yield from _quota(self._status.quota)
-            yield from _streams(self._status.streams)
-            yield from _nodes(self._status.nodes)
-            yield from _rules([*self._rules.rules, *self._rules.alerts])
-            yield from _storage(self._status, self._engine)
-            yield from _journal(self._feed.counters)
+            yield from families(self._status, self._rules, self._engine.sizes(), self._feed.counters)
+
+
+def families(
+    status: protocol.Status,
+    rules: protocol.Rules,
+    sizes: Iterable[tuple[str, str, float]],
+    counters: Mapping[str, int],
+) -> Iterator[Metric]:
+    """Yield the metrics that show a status, the engine's sizes and the journal's counters."""
+    yield from _daemon(status)
+    yield from _push(status)
+    yield from _objects(status.objects)
+    yield from _quota(status.quota)
+    yield from _streams(status.streams)
+    yield from _nodes(status.nodes)
+    yield from _rules([*rules.rules, *rules.alerts])
+    yield from _storage(status, sizes)
+    yield from _journal(counters)
 
 
 def exposition(registry: CollectorRegistry, request: web.Request) -> web.Response:
@@ -288,9 +298,9 @@ def _nodes(known: Iterable[protocol.SeenNode]) -> Iterator[Metric]:
     yield _labelled("rtsd_node_refused_last_day", help_, ("node",), refused)
 
 
-def _storage(status: protocol.Status, engine: Engine) -> Iterator[Metric]:
+def _storage(status: protocol.Status, sizes: Iterable[tuple[str, str, float]]) -> Iterator[Metric]:
     yield _gauge("rtsd_storage_ok", "1 if the last write succeeded.", float(status.storage == "ok"))
-    for name, help_, size in engine.sizes():
+    for name, help_, size in sizes:
         yield _gauge(f"rtsd_{name}_bytes", help_, size)
 
 

@@ -41,17 +41,32 @@ LIMIT = protocol.Limit(
     remaining=97_000,
     used_by_us=320,
     used_by_others=2_680,
+    exhausted_at="2026-03-03T10:00:00.000Z",
     stops_at=80_000,
 )
+NODE = protocol.SeenNode(name="a", leader=True, epoch=3, since="2026-03-01T08:00:00.000Z", seen_at=AT)
 STATUS = protocol.Status(
     version="0.1.0",
     started_at="2026-03-01T08:00:00.000Z",
     now=AT,
     org=protocol.Org(id="00D000000000001EAA", name="Acme", sandbox=False, apex=True, reachable=True),
-    gateway=protocol.Gateway(listen="127.0.0.1:8787", public_url="https://rts.example.com"),
+    gateway=protocol.Gateway(listen="127.0.0.1:8787"),
     mode="real_time",
     mode_since="2026-03-01T08:00:31.000Z",
     mode_reason="push received",
+    push=protocol.Push(
+        channel="stream",
+        stream=protocol.Stream(
+            topic="/event/RTS_Push__e",
+            connected=True,
+            replay_age_s=12,
+            deliveries_24h=410,
+            deliveries_ours_24h=400,
+            deliveries_max=25_000,
+        ),
+        last_at=AT,
+        quiet="live",
+    ),
     objects=[
         protocol.Object(
             name="Contact",
@@ -63,12 +78,18 @@ STATUS = protocol.Status(
             progress=1.0,
             as_of=AT,
             freshness_ms=protocol.Freshness(p50=380, p95=900, p99=1_400),
+            drift=protocol.Drift(checked_at=AT),
         )
     ],
     quota=protocol.Quota(limits=[LIMIT], calls_24h={"audit": 40, "interval": 120, "repair": 7}),
+    nodes=[NODE],
+    streams=[
+        protocol.PublishedStream(
+            name="rts", stream="rts", url=["nats://127.0.0.1:4222"], connected=True, acknowledged=4711
+        )
+    ],
     last_seq=4711,
 )
-NODE = protocol.SeenNode(name="a", leader=True, epoch=3, since="2026-03-01T08:00:00.000Z", seen_at=AT)
 DOCUMENT = cloudevent.Document(
     id="4711",
     source="rtsd/00D000000000001EAA",
@@ -85,15 +106,19 @@ DOCUMENT = cloudevent.Document(
         after={"Id": CONTACT, "Email": "ana.silva@acme.com"},
     ),
 )
-RULE = protocol.RuleStatus(
-    name="webinar-sequence",
-    object="Lead",
-    on=["create"],
-    when="Status = 'Webinar'",
-    target="https://hooks.example.com/lead",
-    fired_24h=12,
-    delivered_24h=12,
-    last_fired_at=AT,
+RULES = protocol.Rules(
+    rules=[
+        protocol.RuleStatus(
+            name="webinar-sequence",
+            object="Lead",
+            on=["create"],
+            when="Status = 'Webinar'",
+            target="https://hooks.example.com/lead",
+            fired_24h=12,
+            delivered_24h=12,
+            last_fired_at=AT,
+        )
+    ]
 )
 EVENTS_TEXT = """Without `follow` one page of the journal, oldest first. With `follow=1` the first line is a
 snapshot of the status, and the answer does not end; the last line to a reader that was too slow is `lagged`,
@@ -278,7 +303,7 @@ READING = (
         "/v1/rules",
         "rules",
         "Rules and alerts, and how their deliveries fare.",
-        {200: [protocol.Rules(rules=[RULE])]},
+        {200: [RULES]},
     ),
     Operation(
         "POST",

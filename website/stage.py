@@ -1,0 +1,79 @@
+"""The pages as the site's builder reads them: `python -m website.stage DIRECTORY` writes them.
+
+Those of docs/, those made from the code, and files beside docs/; links and Markdown are adapted.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rtsd.control.openapi.route import encoded
+from website import api, reference
+from website.markdown import adapted, relinked, without_mermaid
+
+ROOT = Path(__file__).parents[1]
+BESIDE = {"changes.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+"""Pages of the site that are beside docs/."""
+LINKS = {"../config/": "config/", "../CHANGELOG.md": "changes.md", "../CONTRIBUTING.md": "contributing.md"}
+MADE = {
+    "## Verbs": "[Every verb, with its help](reference/verbs.md)",
+    "## Errors": "[Every error, with its statuses](reference/errors.md)",
+    "## Metrics": "[Every metric, with its labels](reference/metrics.md)",
+    "## The control API": "[Every route, with its types](reference/api.md)",
+}
+"""Headings of docs/reference.md, and the pages that only the site has."""
+PICTURE = re.compile(r"!\[[^\]]*\]\((pictures/\w+\.svg)\)")
+SOURCE = re.compile(r"\[([^\]]*)\]\(\.\./rtsd/[^)]*\)")
+"""A link to the source code, which is no part of the site."""
+
+
+def stage(place: Path) -> None:
+    """Write everything to an empty directory."""
+    shutil.copytree(ROOT / "docs", place, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "config", place / "config")
+    shutil.copytree(ROOT / "website" / "assets", place / "assets")
+    for name, text in pages():
+        path = place / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (place / "reference" / "openapi.json").write_bytes(encoded())
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield the pages by name."""
+    for path in (ROOT / "docs").glob("*.md"):
+        yield path.name, _page(path.read_text())
+    for name, source in BESIDE.items():
+        yield name, _page(relinked((ROOT / source).read_text(), {"docs/": ""}))
+    yield "reference.md", _page(_with_pages_of_the_site((ROOT / "docs" / "reference.md").read_text()))
+    yield from reference.pages().items()
+    yield "reference/api.md", api.page()
+
+
+def _with_pages_of_the_site(text: str) -> str:
+    """Return a page with links below headings. Raises ValueError if one is not there."""
+    for heading, link in MADE.items():
+        if f"{heading}\n" not in text:
+            raise ValueError(f"docs/reference.md has no {heading!r}")
+        text = text.replace(f"{heading}\n", f"{heading}\n\n{link}.\n")
+    return text
+
+
+def _page(text: str) -> str:
+    """Return a page with drawings in the page's own colours, and diagrams as tables."""
+    text = SOURCE.sub(r"\1", relinked(text, LINKS))
+    text = PICTURE.sub(lambda found: _inlined(found[1]), text)
+    return adapted(without_mermaid(text))
+
+
+def _inlined(name: str) -> str:
+    drawing = (ROOT / "docs" / name).read_text().replace("\n", "")
+    return f'<div class="drawing">{drawing}</div>'
+
+
+if __name__ == "__main__":
+    stage(Path(sys.argv[1]))
