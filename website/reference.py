@@ -94,7 +94,7 @@ def _metric(metric: Metric) -> str:
     name = f"{metric.name}_total" if metric.type == "counter" else metric.name
     labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
     shown = f" by {', '.join(f'`{label}`' for label in labels)}" if labels else ""
-    return f"- `{name}`, a {metric.type}{shown}: {metric.documentation}"
+    return f"- `{name}` ({metric.type}{shown}): {metric.documentation}"
 
 
 def pages() -> dict[str, str]:

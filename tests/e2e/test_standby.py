@@ -76,6 +76,8 @@ async def test_what_it_shows(url: str) -> None:
         metrics = (await other.client.get("/metrics")).decode()
         assert "rtsd_pushes_total" in metrics
         assert "rtsd_objects" not in metrics  # the leader has those
+        described = await other.client.get("/v1/openapi.json")
+        assert described == await leader.client.get("/v1/openapi.json")
 
 
 async def test_what_operators_want_of_it(url: str) -> None:
@@ -181,6 +183,7 @@ async def test_a_database_that_is_not_there_yet(url: str) -> None:
             assert await eventually(lambda: nodes.readiness("a"), "the gateway answers") == 503
             with pytest.raises(LeaderAway, match="waits for the database"):
                 await daemon.client.errors()
+            assert (await daemon.client.get("/v1/openapi.json")).startswith(b"{")
         await (await daemon.ready()).live()
         assert await nodes.readiness("a") == 200
 
