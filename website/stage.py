@@ -27,6 +27,8 @@ MADE = {
 }
 """Headings of docs/reference.md, and the pages that only the site has."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((pictures/\w+\.svg)\)")
+NAMED = re.compile(r"\[([\w-]+\.md)\](?=\(\1[#)])")
+"""A link with the name of its file, which the site does not show."""
 SOURCE = re.compile(r"\[([^\]]*)\]\(\.\./rtsd/[^)]*\)")
 """A link to the source code, which is no part of the site."""
 
@@ -64,10 +66,16 @@ def _with_pages_of_the_site(text: str) -> str:
 
 
 def _page(text: str) -> str:
-    """Return a page with drawings in the page's own colours, and diagrams as tables."""
+    """Return a page with titles in links, drawings in the page's own colours, and diagrams as tables."""
     text = SOURCE.sub(r"\1", relinked(text, LINKS))
+    text = NAMED.sub(lambda found: f"[{_title(found[1])}]", text)
     text = PICTURE.sub(lambda found: _inlined(found[1]), text)
     return adapted(without_mermaid(text))
+
+
+def _title(name: str) -> str:
+    """Return the title of a page of docs/."""
+    return (ROOT / "docs" / name).read_text().partition("\n")[0].removeprefix("# ")
 
 
 def _inlined(name: str) -> str:

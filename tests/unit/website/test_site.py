@@ -76,14 +76,6 @@ def test_no_markdown_is_left(site: Site) -> None:
     assert left == {}
 
 
-def test_every_page_is_in_the_navigation() -> None:
-    """A page that nobody finds might as well not be there."""
-    listed = re.findall(r"(?m)^ +- (?:\w+: )?([\w/-]+\.md)$", (ROOT / "website/mkdocs.yml").read_text())
-    there = {path.name for path in (ROOT / "docs").glob("*.md")}
-    assert there - set(listed) == set()
-    assert len(set(listed)) == len(listed)
-
-
 def test_each_role_has_ten_questions() -> None:
     """Fifty in all, each once."""
     asked = questions()
