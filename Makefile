@@ -24,7 +24,7 @@ WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check apex faults bench snap sheet site lock clean
+.PHONY: help demo test test-postgres check apex faults soak bench snap sheet site lock clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 15
@@ -49,6 +49,9 @@ apex: $(READY) ## Check the Salesforce package's source; with Java and npm also 
 
 faults: $(READY) ## Run the slow tests: kills, power cuts, hostile input, for minutes
 	$(BIN)/pytest -m slow $(ARGS)
+
+soak: $(READY) ## Watch the dashboard for eight hours: memory, frames
+	RTS_SOAK_S=$${RTS_SOAK_S:-28800} $(BIN)/pytest -m slow tests/tui/test_soak.py $(ARGS)
 
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
 	$(BIN)/python -m tests.bench $(ARGS)

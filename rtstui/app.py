@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import AwaitMount
 
+from rtstui import collector
 from rtstui.ascii_filter import AsciiFilter
 from rtstui.clusters import mate_of, node_of
 from rtstui.contrast import BLACK
@@ -175,9 +175,7 @@ class RtsTui(OperatorApp):
         for warning in self._warnings:
             self.say(warning, error=True)
         if not self.is_headless:
-            # These objects live as long as the program: the collector need not scan them while keys wait.
-            gc.collect()
-            gc.freeze()
+            collector.settle()
             for number in STOP_SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number)
 

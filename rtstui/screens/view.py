@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry, Event
+from rtstui import collector
 from rtstui.messages import FilterCleared, ViewAsked
 from rtstui.widgets.chrome import KeyBar, Notice, ReplyLine, StoryLine, Tabs, TopBar
 from rtstui.widgets.panel import ROLE_CLASSES, Panel
@@ -23,6 +24,8 @@ from rtstui.widgets.welcome import Welcome
 
 RECORD_ID = re.compile(r"\b[a-zA-Z0-9]{5}0[a-zA-Z0-9]{9}(?:[A-Z0-5]{3})?\b")
 """An id inside a text: 15 characters, the sixth of them 0 (reserved), or 18 with the check."""
+
+SETTLES_S = 1.0
 
 
 class View(Screen[None]):
@@ -59,6 +62,8 @@ class View(Screen[None]):
         yield ReplyLine()
         yield KeyBar()
 
+    _settled = False
+
     body_id: ClassVar[str] = ""
 
     LEADS: ClassVar[bool] = False
@@ -85,8 +90,18 @@ class View(Screen[None]):
         """Update what the view needs before its panels are painted."""
 
     def on_screen_resume(self) -> None:
-        """Bring the view up to date: nothing did while it was hidden."""
+        """Bring the view up to date: nothing did while it was hidden, or under a dialog that has closed."""
+        collector.forget_closed()
+        if not self._settled:
+            self.set_timer(SETTLES_S, self._settle)
         self.tick()
+
+    def _settle(self) -> None:
+        """Exempt the view's widgets from the garbage collector once they are there."""
+        if self._settled or self.app.screen is not self or self.app.is_headless:
+            return
+        self._settled = True
+        collector.settle()
 
     def on_view_asked(self, message: ViewAsked) -> None:
         """Open the view of the tab that was clicked."""
