@@ -31,11 +31,20 @@ def create_setup_rows(rows: Rows, org_id: str, name: str, domain: str) -> tuple[
     users = tuple(
         _insert(rows, "User", _user(first, last, alias, domain, profile)) for first, last, alias in _PEOPLE
     )
+    _assign_profile(rows, profile, users)
     _insert(rows, "Group", {"Name": "Inbound queue", "DeveloperName": "Inbound", "Type": "Queue"})
     for kind in ("Partner", "Customer"):
         values = {"Name": kind, "DeveloperName": kind, "SobjectType": "Account", "IsActive": 1}
         _insert(rows, "RecordType", values)
     return users
+
+
+def _assign_profile(rows: Rows, profile: str, users: tuple[str, ...]) -> None:
+    """Write the permission set that every profile is, too, and that its users have (Object Reference)."""
+    values = {"Name": f"X{profile}", "Label": profile, "IsOwnedByProfile": 1, "PermissionsViewAllData": 1}
+    owned = _insert(rows, "PermissionSet", values)
+    for user in users:
+        _insert(rows, "PermissionSetAssignment", {"PermissionSetId": owned, "AssigneeId": user})
 
 
 def _user(first: str, last: str, alias: str, domain: str, profile: str) -> dict[str, Any]:
@@ -76,5 +85,6 @@ def _insert(rows: Rows, obj_name: str, values: dict[str, Any]) -> str:
     for name in ("CreatedDate", "LastModifiedDate", "SystemModstamp"):
         row[name] = _CREATED
     row |= {"CreatedById": admin, "LastModifiedById": admin, **values}
+    row = {name: value for name, value in row.items() if name in obj.fields}
     rows.database.execute(insert_sql(obj.name, row), list(row.values()))
     return str(row["Id"])

@@ -372,7 +372,8 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
         assert (await report(session.client, plan)).differences == []
         with pytest.raises(UsageError, match="no user"):
             await plans.make(session.client, settings, user="nobody@acme.example")
-    names = office.select("SELECT Assignee.Username FROM PermissionSetAssignment")
+    given = "SELECT Assignee.Username FROM PermissionSetAssignment WHERE PermissionSet.Name LIKE 'RTS%'"
+    names = office.select(given)
     assert names == [(username,)]
 
 

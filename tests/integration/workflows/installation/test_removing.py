@@ -28,7 +28,7 @@ async def test_nothing_is_left(office: Office) -> None:
     assert office.select("SELECT Id FROM Folder") == []
     assert office.select("SELECT Id FROM CustomPermission") == []
     assert office.select("SELECT Id FROM PlatformEventSubscriberConfig") == []
-    assert office.select("SELECT Id FROM PermissionSetAssignment") == []
+    assert office.select("SELECT Id FROM PermissionSetAssignment WHERE PermissionSet.Name LIKE 'RTS%'") == []
     assert not [entity.name for entity in office.org.schema if entity.name.startswith("RTS_")]
     assert (await office.remove()).done == []
 
