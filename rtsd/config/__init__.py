@@ -3,6 +3,7 @@
 ::
 
     load(path)   reads the file and its secret files; raises one ConfigError for all mistakes
+    parse(raw)   the same for a document that is not a file yet
     find()       the path of the file
     model        the values, one class per table    values       parsers of single values
     secrets      Secret, and secret files           mistakes     the wording of mistakes
@@ -62,6 +63,7 @@ __all__ = [
     "config_error",
     "find",
     "load",
+    "parse",
 ]
 
 SHORTEST_TOKEN = 16
@@ -95,7 +97,18 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     path = (path or find(environ)).absolute()
     raw = _read(path)
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    files = SecretFiles(path.parent, Path(credentials) if credentials else None, path)
+    return _validated(raw, path, SecretFiles(path.parent, Path(credentials) if credentials else None, path))
+
+
+def parse(raw: dict[str, Any], path: Path) -> Config:
+    """Validate a document that is to be written to `path`, and may hold secrets until then.
+
+    Raises ConfigError with every mistake in `mistakes`.
+    """
+    return _validated(raw, path, SecretFiles(path.parent))
+
+
+def _validated(raw: dict[str, Any], path: Path, files: SecretFiles) -> Config:
     found = Mistakes()
     rotating = (
         "sfdx_url_file" if consistency.table(raw, "org").get("auth") == "sfdx_url" else "refresh_token_file"
@@ -142,6 +155,7 @@ def _file_path(raw: dict[str, Any], table: str, key: str, files: SecretFiles) ->
 def _take_all_secrets(raw: dict[str, Any], files: SecretFiles, found: Mistakes) -> None:
     """Replace every secret of the document with a `Secret`."""
     take_secrets(consistency.table(raw, "org"), "org", _ORG_SECRETS, files, found)
+    take_secrets(consistency.table(raw, "store"), "store", ("password",), files, found)
     for name in ("gateway", "push"):
         table = consistency.table(raw, name)
         take_secrets(table, name, ("token",), files, found)

@@ -382,7 +382,7 @@ class Config(Table):
         webhooks = [rule.webhook for rule in self.rules] + [alert.webhook for alert in self.alerts]
         hooks = [webhook.secret for webhook in webhooks if webhook]
         tokens = (*self.gateway.token, *self.push.token)
-        streams = [stream.credentials for stream in self.streams]
+        stores = [self.store.password, *(stream.credentials for stream in self.streams)]
         return tuple(
-            secret for secret in (*self.org.secrets(), *tokens, *hooks, *streams) if secret is not None
+            secret for secret in (*self.org.secrets(), *tokens, *hooks, *stores) if secret is not None
         )

@@ -78,6 +78,15 @@ def test_the_credentials_directory_comes_first(
     assert loaded.gateway.token[0] == Secret("new-token-of-16-bytes")
 
 
+def test_the_password_of_the_database_is_a_secret(files: Path, load: Callable[..., Config]) -> None:
+    """From a file of its own, and never in a log."""
+    put(files / "postgres-password", "hunter2-of-postgres\n")
+    store = '[store]\nurl = "postgresql://rts@db/acme"\npassword_file = "postgres-password"\n'
+    loaded = load(FROM_FILES.replace("[[objects]]", f"{store}[[objects]]"))
+    assert loaded.store.password == Secret("hunter2-of-postgres")
+    assert Secret("hunter2-of-postgres") in loaded.secrets()
+
+
 def test_secrets_are_where_the_service_has_them(
     files: Path, load: Callable[..., Config], mistakes: Callable[..., tuple[str, ...]]
 ) -> None:
