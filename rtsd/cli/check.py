@@ -64,6 +64,14 @@ def lines(report: Report) -> Iterator[str]:
         yield ""
     for name, message in report.privacy.items():
         yield logs.clean(f"privacy   {name}: {message}")
+    yield from price_lines(report)
+    for warning in report.warnings:
+        yield f"warning   {warning.what}"
+        yield f"          {warning.do}"
+
+
+def price_lines(report: Report) -> Iterator[str]:
+    """Yield the prices of an idle day and of the first audit, and the problems."""
     if report.idle is not None:
         idle = report.idle
         pushed, read = (
@@ -74,9 +82,6 @@ def lines(report: Report) -> Iterator[str]:
         if idle.awaiting_package != idle.interval:
             yield f"          {idle.awaiting_package:,} until the package is in the org"
     yield from estimate_lines(report.priced())
-    for warning in report.warnings:
-        yield f"warning   {warning.what}"
-        yield f"          {warning.do}"
 
 
 def _capture_lines(found: CaptureReport) -> Iterator[str]:

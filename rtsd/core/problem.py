@@ -11,3 +11,5 @@ class Problem:
 
     what: str
     do: str
+    awaits_setup: bool = False
+    """Whether it is solved by a step of the setup that is still to come, such as the package's deployment."""

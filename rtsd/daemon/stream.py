@@ -175,16 +175,23 @@ def _receiver(
 
 def require_extra(config: Config) -> None:
     """Raise ConfigError if the channel is configured, but its packages are missing."""
-    if topic_of(config):
-        try:
-            import fastavro  # noqa: F401, PLC0415 - see above
-            import google.protobuf  # noqa: F401, PLC0415 - see above
-            import grpc.aio  # noqa: F401, PLC0415 - see above
-        except ImportError as error:
-            raise ConfigError(
-                f'[push] channel = "{config.push.channel}" needs the package {error.name}',
-                "install the extra: pip install 'rtsd[stream]'",
-            ) from error
+    missing = missing_package() if topic_of(config) else ""
+    if missing:
+        raise ConfigError(
+            f'[push] channel = "{config.push.channel}" needs the package {missing}',
+            "install the extra: pip install 'rtsd[stream]'",
+        )
+
+
+def missing_package() -> str:
+    """Return the name of a package of the extra `stream` that is not installed; "" if all are."""
+    try:
+        import fastavro  # noqa: F401, PLC0415 - see above
+        import google.protobuf  # noqa: F401, PLC0415 - see above
+        import grpc.aio  # noqa: F401, PLC0415 - see above
+    except ImportError as error:
+        return error.name or "grpc"
+    return ""
 
 
 async def problem_of(config: Config, session: Session) -> Problem | None:
@@ -194,7 +201,7 @@ async def problem_of(config: Config, session: Session) -> Problem | None:
         require_extra(config)
     except ConfigError as error:
         return Problem(f"{error.message}.", error.do)
-    from rtsd.stream.endings import StreamEnded, read_advice  # noqa: PLC0415 - see above
+    from rtsd.stream.endings import Remedy, StreamEnded, read_advice  # noqa: PLC0415 - see above
     from rtsd.stream.pubsub_client import connected  # noqa: PLC0415 - see above
 
     try:
@@ -203,9 +210,11 @@ async def problem_of(config: Config, session: Session) -> Problem | None:
     except StreamEnded as ended:
         ending = ended.ending
         do = ending.do or "Check [push] endpoint, ca_file, the network and the proxy."
-        return Problem(f"The Pub/Sub API does not serve {topic}: {ending.message}.", do)
+        awaits = ending.remedy is Remedy.WAIT_FOR_TOPIC
+        return Problem(f"The Pub/Sub API does not serve {topic}: {ending.message}.", do, awaits)
     if not may_subscribe:
-        return Problem(f"The login's user may not subscribe to {topic}.", read_advice(topic))
+        what = f"The login's user may not subscribe to {topic}."
+        return Problem(what, read_advice(topic), awaits_setup=topic == TOPIC)
     return None
 
 

@@ -79,6 +79,7 @@ class CaptureReport:
             Problem(
                 f"None of [[objects]] is selected for {self.topic}: Interval Sync reads them all.",
                 f"Run `rtsd stream enable {names}`, of which {self.free} are free without the add-on.",
+                awaits_setup=True,
             )
         ]
 

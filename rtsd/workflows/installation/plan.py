@@ -130,7 +130,7 @@ async def make(
     UsageError for a choice of unknown objects, Conflict if the edition runs no Apex, and the client's errors.
     """
     if pushes:
-        _require_channel(config)
+        require_channel(config)
     org = await client.organization(purpose=PURPOSE)
     if org.apex is False:
         raise Conflict(
@@ -212,7 +212,7 @@ async def _user(client: Client, username: str) -> tuple[str, str]:
     return full_id(rows[0].Id), rows[0].Username
 
 
-def _require_channel(config: Config) -> None:
+def require_channel(config: Config) -> None:
     """Raise ConfigError unless the gateway is configured; the stream has nothing to be reached at."""
     gateway = config.gateway
     if config.push.channel == STREAM:
