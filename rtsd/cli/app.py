@@ -28,6 +28,7 @@ T = TypeVar("T", bound=click.Command | Callable[..., object])
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run": {
+        "init": "Write a configuration from five answers, each tried when it is given.",
         "run": "Run the daemon in the foreground.",
         "check": "Check everything before the first byte is read, and price it.",
         "demo": "Play the main job: simulated org, daemon and dashboard.",
@@ -72,6 +73,7 @@ _HELP = """Keep a local mirror of Salesforce, seconds fresh, that can prove it i
 \b
 First steps:
   rtsd demo                 everything together, with a simulated org
+  rtsd init                 a configuration for your org, from five questions
   rtsd check -c rtsd.toml   check everything, and price the first audit
   rtsd run -c rtsd.toml     the daemon; rtstui shows it live
   rtsd status               everything at a glance

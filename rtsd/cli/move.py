@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from rtsd import config
 from rtsd.cli import options
 from rtsd.config import Config
-from rtsd.config.engine import engine_at, engine_of
+from rtsd.config.engine import engine_at, engine_of, without_password
 from rtsd.config.secrets import SecretFiles
 from rtsd.core.plural import plural
 from rtsd.errors import UsageError
@@ -138,19 +137,10 @@ def _store(
     """Return what [store] has to say from now on."""
     if isinstance(destination, SqliteEngine):
         return {"path": destination.name}
-    url = _without_password(to)
+    url, _ = without_password(to)
     secret = password_file or (_FILE_TO_MAKE if url != to else None)
     given = {"password_file": secret, "schema": schema, "internal_schema": internal_schema}
     return {"url": url, **{name: value for name, value in given.items() if value}}
-
-
-def _without_password(url: str) -> str:
-    """Return a URL with all its parameters but a password."""
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("password=")]
-    query = f"?{'&'.join(kept)}" if kept else ""
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{hosts}{parts.path}{query}"
 
 
 def _document(

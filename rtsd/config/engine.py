@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rtsd.config.model import Config
 from rtsd.errors import ConfigError
@@ -18,6 +19,19 @@ _URLS = ("postgresql://", "postgres://")
 def is_url(place: str) -> bool:
     """Return whether a place is the URL of a database, not the path of a file."""
     return place.startswith(_URLS)
+
+
+def without_password(place: str) -> tuple[str, str]:
+    """Return a place without a password in its URL, whose other parameters stay, and the password."""
+    if not is_url(place):
+        return place, ""
+    parts = urlsplit(place)
+    user, at, hosts = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    kept = [pair for pair in parts.query.split("&") if pair and not pair.startswith("password=")]
+    found = unquote(password) or dict(parse_qsl(parts.query)).get("password", "")
+    query = f"?{'&'.join(kept)}" if kept else ""
+    return f"{parts.scheme}://{name}{at}{hosts}{parts.path}{query}", found
 
 
 def engine_of(config: Config) -> Engine:
@@ -57,7 +71,7 @@ def _postgres(config: Config, url: str, password: str | None, schemas: tuple[str
         internal_schema=schemas[1],
         node=config.node.name or socket.gethostname(),
         settings=_settings(config),
-        state=_state_directory(),
+        state=state_directory(),
     )
 
 
@@ -71,7 +85,7 @@ def _settings(config: Config) -> dict[str, str]:
     return {name: hashlib.sha256(repr(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 
 
-def _state_directory() -> Path:
+def state_directory() -> Path:
     """Return the directory for files of this node: systemd's, else the user's (XDG)."""
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if given:

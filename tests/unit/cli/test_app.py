@@ -49,7 +49,9 @@ def test_every_verb_file_is_a_verb() -> None:
         "options",
         "output",
         "package-lines",
+        "questions",
         "subscription",
+        "talk",
     }
 
 

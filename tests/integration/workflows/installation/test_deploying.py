@@ -373,8 +373,7 @@ async def test_somebody_else_may_deploy_for_rtsds_user(office: Office) -> None:
         with pytest.raises(UsageError, match="no user"):
             await plans.make(session.client, settings, user="nobody@acme.example")
     given = "SELECT Assignee.Username FROM PermissionSetAssignment WHERE PermissionSet.Name LIKE 'RTS%'"
-    names = office.select(given)
-    assert names == [(username,)]
+    assert office.select(given) == [(username,)]
 
 
 async def test_pushes_under_way_are_waited_for(office: Office) -> None:

@@ -1,0 +1,263 @@
+"""Each answer tried when it was given, by the checks of `rtsd check`, with one login for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rtsd import config
+from rtsd.config import Config
+from rtsd.config.credentials import credentials
+from rtsd.config.engine import engine_of, is_url
+from rtsd.core import my_domain, sfdx_url
+from rtsd.core.problem import Problem
+from rtsd.errors import ConfigError, RtsError, StorageUnwritable
+from rtsd.gateway.listener import listen
+from rtsd.machine import random_token, wall_ms
+from rtsd.salesforce import sf_cli
+from rtsd.salesforce.address import api_versions
+from rtsd.salesforce.client import Client
+from rtsd.salesforce.session import Session
+from rtsd.workflows.check import Report, stages
+from rtsd.workflows.installation.org_session import CallCounter
+from rtsd.workflows.installation.plan import require_channel
+from rtsd.workflows.setup.answers import PUSH_TOKEN, Answers
+from rtsd.workflows.setup.places import Places
+
+_NO_PACKAGE = Problem(
+    "The package is not in the org yet: until it is, rtsd reads every five minutes.",
+    "`rtsd package deploy` puts it there.",
+)
+
+
+class Refused(Exception):
+    """An answer that cannot be used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems[0].what if problems else "")
+        self.problems = [_in_words(problem) for problem in problems]
+
+
+@dataclass
+class Trials:
+    """Tries the answers; `report` is what `rtsd check` would say of them."""
+
+    answers: Answers
+    places: Places
+    report: Report = field(default_factory=Report)
+    counter: CallCounter = field(default_factory=CallCounter)
+    notes: list[Problem] = field(default_factory=list)
+    """Of the last trial: what works nevertheless, or will after a later step."""
+    _session: Session | None = None
+
+    async def address(self) -> None:
+        """Reach the org without a login, and choose the API version. Raises Refused."""
+        try:
+            with _refusing():
+                versions = await api_versions(self.answers.login_url)
+        except Refused:
+            self.answers.login_url = ""  # no default for the next time
+            raise
+        default = config.Org.model_fields["api_version"].default
+        if versions and default not in versions:
+            self.answers.api_version = versions[-1]
+
+    async def login(self) -> None:
+        """Log in, and read who that is in which org. Raises Refused."""
+        answers, self._session, self.report = self.answers, None, Report()
+        with _refusing():
+            if answers.auth == "sfdx_url":
+                self._check_sfdx_url()
+            settings = self._config()
+            self._session = Session(credentials(settings.org), self.counter, wall_ms)
+            token = await self._session.token()
+            answers.login_url = answers.login_url or token.instance_url
+            async with self._client() as client:
+                await stages.org(client, self.report)
+        self.notes = [*self.report.problems, *stages.warnings(settings)]
+
+    def _check_sfdx_url(self) -> None:
+        """Refuse the URL of another host than the one that was named."""
+        try:
+            found = sfdx_url.parse(self.answers.secret)
+        except ValueError as error:
+            raise Refused([_mistake(error)]) from None
+        if self.answers.login_url and found.login_url != self.answers.login_url:
+            message = f"The SFDX authorization URL is of {found.host}, not of {self.answers.login_url}."
+            raise ConfigError(message, "Give the URL of this org, or the other address.")
+
+    async def objects(self) -> None:
+        """Describe and count the objects. Raises Refused with a problem for each that cannot be mirrored."""
+        wanted = {name.lower() for name in self.answers.objects}
+        self.report.objects = [found for found in self.report.objects if found.name.lower() in wanted]
+        with _refusing():
+            await self._put_into_report(stages.mirrored_objects)
+        if self.report.problems:
+            raise Refused(self.report.problems)
+        order = [name.lower() for name in self.answers.objects]
+        self.report.objects.sort(key=lambda found: order.index(found.name.lower()))
+        self.answers.objects = tuple(found.name for found in self.report.objects)
+
+    async def channel(self) -> None:
+        """Try whether changes can come this way. Raises Refused."""
+        if self.answers.is_pushed:
+            self.answers.push_token = self._push_token()
+        with _refusing():
+            settings = self._config()
+            if self.answers.channel == "gateway":
+                require_channel(settings)
+            await self._put_into_report(stages.package, stages.selection)
+            if self.answers.channel == "gateway":
+                await self._try_gateway(settings)
+            if self._session is not None:
+                await stages.subscription(self._session, settings, self.report)
+        problems = [problem for problem in self.report.problems if not problem.awaits_setup]
+        if problems:
+            raise Refused(problems)
+        if self.answers.is_pushed and self.report.package == "missing":
+            self.notes.append(_NO_PACKAGE)
+        else:
+            self.notes += [problem for problem in self.report.problems if problem.awaits_setup]
+
+    async def _try_gateway(self, settings: Config) -> None:
+        address = settings.gateway.listen
+        if address is not None:
+            try:
+                for opened in listen(address.host, address.port):
+                    opened.close()
+            except RtsError as error:
+                self.notes.append(Problem(f"{error.message}.", "That is fine if it is rtsd itself."))
+        await stages.gateway(settings, self.report)
+        self.notes += self.report.warnings
+
+    def _push_token(self) -> str:
+        """Return the token that is there already, since the org may sign with it, or a new one."""
+        with _refusing():
+            try:
+                return (self.places.secrets / PUSH_TOKEN).read_text().strip()
+            except FileNotFoundError:
+                return self.answers.push_token or random_token()
+            except OSError as error:
+                path = self.places.secrets / PUSH_TOKEN
+                raise ConfigError(f"{path} cannot be read: {error.strerror}.", "Make it readable.") from error
+
+    async def store(self) -> None:
+        """Require a place that can be written to, and that has no mirror of another org. Raises Refused."""
+        self.report.problems = []
+        with _refusing():
+            settings = self._config()
+            engine = engine_of(settings)
+            try:
+                with nullcontext() if is_url(self.answers.store) else _made(settings.store.path.parent):
+                    await stages.store(engine, settings, self.report)
+                    await stages.own_mirror(engine, self.report)
+            except RtsError as error:
+                self.report.add(error)
+        if self.report.problems:
+            self.answers.store = ""  # no default for the next time
+            raise Refused(self.report.problems)
+
+    async def price(self) -> None:
+        """Price the first audit and an idle day. Raises Refused."""
+        with _refusing():
+            await self._put_into_report(stages.price)
+        self.notes = list(self.report.problems)
+
+    async def _put_into_report(self, *checks: Callable[..., object]) -> None:
+        settings = self._config()
+        self.report.problems, self.report.warnings, self.notes = [], [], []
+        async with self._client() as client:
+            for check in checks:
+                await check(client, settings, self.report)  # type: ignore[misc]
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Client]:
+        """Open a client with the login so far, which outlives the event loop of a trial."""
+        if self._session is None:
+            raise AssertionError("the login is tried first")
+        version = self._config().org.api_version
+        async with Client(self._session, self.counter, wall_ms, api_version=version) as client:
+            yield client
+
+    def _config(self) -> Config:
+        """Return the answers so far as a configuration. Raises ConfigError."""
+        place = self.answers.store or str(self.places.state / "mirror.db")
+        answers = replace(self.answers, store=place)
+        return config.parse(answers.document(in_files=False), self.places.config)
+
+
+def known_orgs() -> list[sf_cli.Org]:
+    """Return the orgs that Salesforce CLI is logged in to; none if it is not there, or does not work."""
+    if not sf_cli.is_installed():
+        return []
+    try:
+        return asyncio.run(sf_cli.known_orgs())
+    except RtsError:
+        return []
+
+
+def address_of(text: str) -> str:
+    """Return the login URL of an address as it was given. Raises Refused."""
+    try:
+        return my_domain.login_url(text)
+    except ValueError as error:
+        raise Refused([_mistake(error)]) from None
+
+
+def _mistake(error: ValueError) -> Problem:
+    """Return what a parser of the configuration says, `what is wrong; what is allowed`."""
+    wrong, _, allowed = str(error).partition("; ")
+    return Problem(f"{wrong[:1].upper()}{wrong[1:]}.", f"Allowed is {allowed}." if allowed else "")
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """Make a directory for the time of a trial. Raises StorageUnwritable."""
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{directory} cannot be created: {error.strerror}."
+        raise StorageUnwritable(what, "Name a place that this user may write to.") from error
+    try:
+        yield
+    finally:
+        for place in missing:
+            place.rmdir()
+
+
+_WORDS = {
+    "org.login_url": "the address",
+    "org.client_id": "the consumer key",
+    "org.client_secret": "the consumer secret",
+    "org.username": "the user",
+    "org.private_key_file": "the file of the private key",
+    "org.auth": "way to log in",
+    "[[objects]]": "the names",
+    "[store] url": "the URL",
+    "[store]": "place",
+}
+"""Keys of a configuration that nobody has seen yet, as the questions call them."""
+
+
+def _in_words(problem: Problem) -> Problem:
+    do = problem.do
+    for key, words in _WORDS.items():
+        do = do.replace(key, words)
+    return replace(problem, do=do)
+
+
+class _refusing:  # noqa: N801 - used as a keyword
+    """Turn errors of a trial into Refused."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ConfigError) and error.mistakes:
+            raise Refused([_mistake(ValueError(mistake)) for mistake in error.mistakes]) from error
+        if isinstance(error, RtsError):
+            raise Refused([Problem(error.message, error.do)]) from error
