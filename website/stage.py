@@ -18,7 +18,12 @@ from website.markdown import adapted, relinked, without_mermaid
 ROOT = Path(__file__).parents[1]
 BESIDE = {"changes.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Pages of the site that are beside docs/."""
-LINKS = {"../config/": "config/", "../CHANGELOG.md": "changes.md", "../CONTRIBUTING.md": "contributing.md"}
+LINKS = {
+    "../config/": "config/",
+    "../examples/README.md": "examples.md",
+    "../CHANGELOG.md": "changes.md",
+    "../CONTRIBUTING.md": "contributing.md",
+}
 MADE = {
     "## Verbs": "[Every verb, with its help](reference/verbs.md)",
     "## Errors": "[Every error, with its statuses](reference/errors.md)",
@@ -26,6 +31,9 @@ MADE = {
     "## The control API": "[Every route, with its types](reference/api.md)",
 }
 """Headings of docs/reference.md, and the pages that only the site has."""
+EXAMPLES = ROOT / "examples"
+EXAMPLE = re.compile(r"\]\(\.\./examples/([\w-]+)/README\.md\)")
+"""A link to one, which is a heading of the page with all of them."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((pictures/\w+\.svg)\)")
 NAMED = re.compile(r"\[([\w-]+\.md)\](?=\(\1[#)])")
 """A link with the name of its file, which the site does not show."""
@@ -52,8 +60,19 @@ def pages() -> Iterator[tuple[str, str]]:
     for name, source in BESIDE.items():
         yield name, _page(relinked((ROOT / source).read_text(), {"docs/": ""}))
     yield "reference.md", _page(_with_pages_of_the_site((ROOT / "docs" / "reference.md").read_text()))
+    yield "examples.md", _page(_examples())
     yield from reference.pages().items()
     yield "reference/api.md", api.page()
+
+
+def _examples() -> str:
+    """Return all of them as one page."""
+    text = (EXAMPLES / "README.md").read_text()
+    for path in sorted(EXAMPLES.glob("*/README.md")):
+        heading, _, rest = path.read_text().removeprefix("# ").partition("\n")
+        text += f"\n## {heading} {{#{path.parent.name}}}\n{rest}"
+    text = re.sub(r"\]\(([\w-]+)/README\.md\)", r"](#\1)", text)
+    return relinked(text, {"../../docs/": "", "../../": "../"})
 
 
 def _with_pages_of_the_site(text: str) -> str:
@@ -67,7 +86,7 @@ def _with_pages_of_the_site(text: str) -> str:
 
 def _page(text: str) -> str:
     """Return a page with titles in links, drawings in the page's own colours, and diagrams as tables."""
-    text = SOURCE.sub(r"\1", relinked(text, LINKS))
+    text = EXAMPLE.sub(r"](examples.md#\1)", SOURCE.sub(r"\1", relinked(text, LINKS)))
     text = NAMED.sub(lambda found: f"[{_title(found[1])}]", text)
     text = PICTURE.sub(lambda found: _inlined(found[1]), text)
     return adapted(without_mermaid(text))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("rtsd", "rtssim", "rtstui", "website", "tests")
+PACKAGES = ("rtsd", "rtssim", "rtstui", "website", "examples", "tests")
 MODULES = [
     path.relative_to(ROOT).as_posix()
     for package in PACKAGES

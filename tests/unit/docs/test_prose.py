@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.*")]
+FOLDERS = {"docs": "*.md", "config": "*.*", "examples": "*/*.*"}
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(path for name, kind in FOLDERS.items() for path in (ROOT / name).glob(kind)),
+]
 MODULES = [path for package in ("rtsd", "rtssim", "rtstui") for path in (ROOT / package).rglob("*.py")]
 
 ARCHAIC = re.compile(
