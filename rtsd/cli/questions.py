@@ -115,6 +115,7 @@ class Login(Question):
         answers = self.trials.answers
         here = [org for org in self.known if org.instance_url.rstrip("/") == answers.login_url]
         no_sf = "" if here else ("it is not logged in to this org" if self.known else "there is no sf")
+        no_sf = "a service cannot use it" if self.trials.places.is_service else no_sf
         as_whom = f", as {here[0].username}" if here else ""
         options = [
             Option("client_credentials", "an app of the org, for rtsd alone: for a mirror that stays"),
@@ -123,7 +124,10 @@ class Login(Question):
             Option("sfdx_url", "an SFDX authorization URL, of `sf org auth show-sfdx-auth-url`"),
         ]
         answers.auth = talk.choose(
-            "Login", options, self.about, answers.auth or ("sf" if here else "client_credentials")
+            "Login",
+            options,
+            self.about,
+            answers.auth or ("sf" if here and not no_sf else "client_credentials"),
         )
         self._ask_for_app(talk)
         if answers.auth == "jwt":

@@ -75,6 +75,7 @@ def install(*, root: Path, with_socket: bool) -> None:
     for name in UNITS:
         text = (shipped / name).read_text().replace(_SHIPPED_PATH, str(program))
         _write(root / UNIT_DIRECTORY / name, text, 0o644)
+    is_configured = (root / CONFIG_DIRECTORY / "rtsd.toml").exists()
     _write_if_missing(root / CONFIG_DIRECTORY / "rtsd.toml", (shipped / "rtsd.toml").read_text(), 0o644)
     _directory(root / CONFIG_DIRECTORY / "credentials", 0o700)
     if root == Path("/"):
@@ -83,13 +84,14 @@ def install(*, root: Path, with_socket: bool) -> None:
         if root == Path("/"):
             _hand_over()
         return
-    click.echo(
-        "Next:\n"
-        "  1. edit /etc/rtsd/rtsd.toml\n"
-        "  2. put the secrets into /etc/rtsd/credentials/sf-secret and push-token (0600)\n"
-        "  3. sudo systemctl enable --now rtsd          # or rtsd service install --socket\n"
-        "  4. rtsd service status"
-    )
+    steps = [
+        "sudo systemctl enable --now rtsd          # or rtsd service install --socket",
+        "rtsd service status",
+    ]
+    if not is_configured:
+        by_hand = "edit /etc/rtsd/rtsd.toml, and put secrets (0600) into /etc/rtsd/credentials"
+        steps = [f"sudo rtsd init                            # or {by_hand}", *steps]
+    click.echo("\n".join(("Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1)))))
 
 
 @service.command(epilog=options.examples("sudo rtsd service uninstall"))

@@ -52,7 +52,9 @@ def test_both_services_are_the_same_but_for_the_name() -> None:
     assert lines("rtsd.service") == lines("rtsd@.service")
 
 
-def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_and_uninstall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Units, an example configuration and a closed directory for secrets; what was there is kept."""
     monkeypatch.setattr(service, "HIDDEN", ())
     assert main(["service", "install", "--root", str(tmp_path)]) == 0
@@ -66,9 +68,12 @@ def test_install_and_uninstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert stat.S_IMODE((home / "credentials").stat().st_mode) == 0o700
     assert (home / "rtsd.toml").read_text() == (CONFIG / "rtsd.toml").read_text()
 
+    assert "1. sudo rtsd init " in capsys.readouterr().out
+
     (home / "rtsd.toml").write_text("mine")
     assert main(["service", "install", "--root", str(tmp_path)]) == 0
     assert (home / "rtsd.toml").read_text() == "mine"
+    assert "1. sudo systemctl enable --now rtsd" in capsys.readouterr().out
 
     assert main(["service", "uninstall", "--root", str(tmp_path)]) == 0
     assert list(units.iterdir()) == []

@@ -41,6 +41,7 @@ class Answers:
     endpoint: str = ""
     """Of the Pub/Sub API, if it is another than the default."""
     push_token: str = ""
+    """Also where nothing is pushed, if a service loads it."""
     store: str = ""
     store_password: str = ""
     socket: Path | None = None
@@ -52,9 +53,7 @@ class Answers:
 
     def secrets(self) -> dict[str, str]:
         """Return the secrets by the names of their files."""
-        named = {SF_SECRET: self.secret, STORE_PASSWORD: self.store_password}
-        if self.is_pushed:
-            named[PUSH_TOKEN] = self.push_token
+        named = {SF_SECRET: self.secret, PUSH_TOKEN: self.push_token, STORE_PASSWORD: self.store_password}
         return {name: text for name, text in named.items() if text}
 
     def document(self, *, in_files: bool) -> Document:

@@ -33,6 +33,12 @@ _NO_PACKAGE = Problem(
 )
 
 
+_NOT_FOR_A_SERVICE = Problem(
+    "A service cannot use the login of Salesforce CLI, which is that of one user.",
+    "Choose another way to log in, or name another configuration with -c.",
+)
+
+
 class Refused(Exception):
     """An answer that cannot be used."""
 
@@ -68,6 +74,8 @@ class Trials:
     async def login(self) -> None:
         """Log in, and read who that is in which org. Raises Refused."""
         answers, self._session, self.report = self.answers, None, Report()
+        if answers.auth == "sf" and self.places.is_service:
+            raise Refused([_NOT_FOR_A_SERVICE])
         with _refusing():
             if answers.auth == "sfdx_url":
                 self._check_sfdx_url()
@@ -103,8 +111,8 @@ class Trials:
 
     async def channel(self) -> None:
         """Try whether changes can come this way. Raises Refused."""
-        if self.answers.is_pushed:
-            self.answers.push_token = self._push_token()
+        is_needed = self.answers.is_pushed or self.places.is_service  # whose unit loads it in any case
+        self.answers.push_token = self._push_token() if is_needed else ""
         with _refusing():
             settings = self._config()
             if self.answers.channel == "gateway":

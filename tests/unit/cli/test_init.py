@@ -9,7 +9,8 @@ import pytest
 from rtsd import config
 from rtsd.errors import ConfigError
 from rtsd.workflows.setup.answers import Answers, toml
-from rtsd.workflows.setup.places import Places
+from rtsd.workflows.setup.places import SYSTEM, Places
+from rtsd.workflows.setup.trials import Refused, Trials
 from rtsd.workflows.setup.writing import write
 from tests.support.cli import Rtsd
 
@@ -120,6 +121,13 @@ def test_every_combination_of_answers_is_a_configuration(auth: str, channel: str
     loaded = config.load(where.config, {})
     assert (loaded.org.auth, loaded.push.channel) == (auth, "" if channel == "none" else channel)
     assert (loaded.gateway.listen is not None) == (channel == "gateway")
+
+
+async def test_a_service_has_what_its_unit_loads(tmp_path: Path) -> None:
+    """A push token on any channel, and no login of one user."""
+    trials = Trials(Answers(auth="sf", username="acme"), Places(SYSTEM / "rtsd.toml", tmp_path, None))
+    with pytest.raises(Refused, match="A service cannot use the login of Salesforce CLI"):
+        await trials.login()
 
 
 def test_root_has_the_places_of_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
