@@ -131,10 +131,10 @@ def _may_write(places: Places, talk: Talk, *, yes: bool, force: bool) -> bool:
     there = [path for path in (places.config, places.secrets / SF_SECRET) if path.exists()]
     if not there or (yes and force):
         return True
-    listed = " and ".join(map(str, there))
+    listed = f"{' and '.join(map(str, there))} {'exists' if len(there) == 1 else 'exist'}"
     if yes:
-        raise UsageError(f"{listed} exists.", "Replace it with --force, or name another file with -c.")
-    return click.confirm(f"{listed} exists. Replace it?", err=talk.is_err)
+        raise UsageError(f"{listed}.", "Replace with --force, or name another file with -c.")
+    return click.confirm(f"{listed}. Replace?", err=talk.is_err)
 
 
 def _answered(trials: Trials, given: Given, talk: Talk, *, yes: bool) -> bool:

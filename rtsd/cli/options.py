@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 from rtsd import logs
 from rtsd.config.values import duration
 from rtsd.core.instant import from_iso, to_iso
+from rtsd.core.spelling import did_you_mean
 from rtsd.machine import wall_ms
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -79,7 +80,18 @@ def _counts(_context: click.Context, _option: click.Parameter, values: tuple[str
         if not name or not number.isascii() or not number.isdigit():
             raise click.BadParameter(f"{value!r} is not Object=N, such as Contact=10000")
         counts[name] = int(number)
+    if counts:
+        _require_known(counts)
     return counts
+
+
+def _require_known(names: Iterable[str]) -> None:
+    from rtssim.schema import crm_objects, setup_objects  # noqa: PLC0415 - not for the help
+
+    known = [found.name for found in (*crm_objects.objects(), *setup_objects.objects())]
+    for name in names:
+        if name.lower() not in {each.lower() for each in known}:
+            raise click.BadParameter(f"the simulated org has no object {name}.{did_you_mean(name, known)}")
 
 
 records = click.option(

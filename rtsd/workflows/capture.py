@@ -10,6 +10,7 @@ from rtsd.config import Config
 from rtsd.core.capture import FREE_OBJECTS, carries, channel_of, event_name, may_be_captured
 from rtsd.core.completion_pace import reads_a_day
 from rtsd.core.problem import Problem
+from rtsd.core.spelling import did_you_mean
 from rtsd.errors import AuthenticationFailed, Conflict, OrgUnreachable, SalesforceError
 from rtsd.salesforce import capture
 from rtsd.salesforce.capture import Member
@@ -173,7 +174,8 @@ async def _change(
                 raise
             except (Conflict, SalesforceError) as error:
                 is_selected = bool(capture.selected(before, [name], config.push.topic))
-                choices.append(Choice(name, is_selected, error=error.message, do=error.do))
+                hint = "" if name.lower() in spelled else did_you_mean(name, spelled.values())
+                choices.append(Choice(name, is_selected, error=error.message + hint, do=error.do))
         session.changes = any(choice.changed for choice in choices)
         after = await capture.members(session.client, purpose=PURPOSE)
     return Selection(config.push.topic, choices, len(capture.events_selected(after)))

@@ -29,12 +29,14 @@ def write(places: Places, text: str, secrets: Mapping[str, str], store: str) -> 
     """
     home = places.config.parent
     try:
-        home.mkdir(mode=0o755 if places.is_service else 0o700, parents=True, exist_ok=True)
+        if not home.is_dir():
+            home.mkdir(parents=True)
+            home.chmod(0o755 if places.is_service else 0o700)
         with tempfile.TemporaryDirectory(prefix=".rtsd-init-", dir=home) as made:
             stage = Path(made)
             for name, secret in secrets.items():
                 _put(stage / name, secret.rstrip("\n") + "\n", 0o600)
-            _put(stage / places.config.name, text, 0o644)
+            _put(stage / places.config.name, text, 0o644 if places.is_service else 0o600)  # it has no secret
             config.load(stage / places.config.name, {})
             places.secrets.mkdir(mode=0o700, exist_ok=True)
             if not is_url(store):
@@ -49,6 +51,7 @@ def write(places: Places, text: str, secrets: Mapping[str, str], store: str) -> 
 def _put(path: Path, text: str, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor, never readable by others
+        os.fchmod(descriptor, mode)  # whatever the umask: the service's user reads the configuration
         file.write(text)
         file.flush()
         os.fsync(descriptor)

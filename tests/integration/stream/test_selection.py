@@ -63,9 +63,10 @@ async def test_five_objects_are_free(org: SimulatedOrg, tmp_path: Path) -> None:
 
 async def test_what_cannot_be_selected(org: SimulatedOrg, tmp_path: Path) -> None:
     """Events have no change events; an object that the org does not know is its answer."""
-    done = await capture.enable(configured(org, tmp_path), ["RTS_Push__e", "Nonsense"])
+    done = await capture.enable(configured(org, tmp_path), ["RTS_Push__e", "Acount"])
     assert [choice.error is not None for choice in done.objects] == [True, True]
     assert "no change events" in str(done.objects[0].error)
+    assert str(done.objects[1].error).endswith("Did you mean Account?")
     single = configured(org, tmp_path, 'topic = "/data/LeadChangeEvent"')
     done = await capture.enable(single, ["Account"])
     assert "/data/LeadChangeEvent cannot carry Account" in str(done.objects[0].error)

@@ -83,7 +83,7 @@ def test_what_is_written_is_what_was_answered(tmp_path: Path) -> None:
     where = places(tmp_path)
     written = write(where, toml(ANSWERS.document(in_files=True)), ANSWERS.secrets(), ANSWERS.store)
     assert [path.name for path in written] == ["sf-secret", "push-token", "rtsd.toml"]
-    assert [path.stat().st_mode & 0o777 for path in written[:2]] == [0o600, 0o600]
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o600, 0o600, 0o600]
     assert sorted(path.name for path in where.config.parent.iterdir()) == sorted(
         path.name for path in written
     )

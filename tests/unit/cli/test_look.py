@@ -105,6 +105,12 @@ def test_a_misspelt_command_of_a_verb_is_answered_with_others(
     assert f"No such command '{words[1]}'. Did you mean {meant}" in ended.err
 
 
+def test_a_misspelt_object_of_the_simulated_org_is_answered_with_another(rtsd: Rtsd) -> None:
+    """Before an org is made of the others."""
+    ended = rtsd("simulate", "--records", "Contct=5")
+    assert (ended.status, "Did you mean Contact?" in ended.err) == (2, True)
+
+
 def test_lists_of_trouble_end_with_the_newest(rtsd: Rtsd, daemon: Daemon) -> None:
     """As the journal does: the newest is next to the prompt."""
     error = {"at": AT, "error": "OrgUnreachable", "message": "", "count": 1}
