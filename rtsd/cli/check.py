@@ -74,11 +74,9 @@ def price_lines(report: Report) -> Iterator[str]:
     """Yield the prices of an idle day and of the first audit, and the problems."""
     if report.idle is not None:
         idle = report.idle
-        pushed, read = (
-            f"{plural(idle.real_time, 'API call')} a day while pushes come",
-            f"{idle.interval:,} by Interval Sync",
-        )
-        yield f"idle      {pushed}, {read}"
+        pushed = f"{plural(idle.real_time, 'API call')} a day while pushes come, {idle.interval:,}"
+        read = f"{plural(idle.interval, 'API call')} a day"
+        yield f"idle      {pushed if report.has_channel else read} by Interval Sync"
         if idle.awaiting_package != idle.interval:
             yield f"          {idle.awaiting_package:,} until the package is in the org"
     yield from estimate_lines(report.priced())

@@ -68,7 +68,15 @@ def _flags(command: T) -> T:
         "    --channel stream --store /var/lib/rtsd/mirror.db",
     )
 )
-@options.config
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=_PATH,
+    envvar="RTSD_CONFIG",
+    metavar="FILE",
+    help="Where to write; else $RTSD_CONFIG, root's /etc/rtsd/rtsd.toml, a user's ~/.config/rtsd/rtsd.toml.",
+)
 @_flags
 @click.option("--yes", is_flag=True, help="Ask nothing: every question is answered by its flags.")
 @click.option("--force", is_flag=True, help="With --yes: replace a configuration that is there.")

@@ -51,6 +51,8 @@ class Report:
     cost: Cost | None = None
     idle: IdleDay | None = None
     """The cost of a day without changes."""
+    has_channel: bool = True
+    """Whether pushes may come at all."""
     capture: CaptureReport | None = None
     """The selection for Change Data Capture, if that is the channel."""
     privacy: dict[str, str] = field(default_factory=dict)

@@ -286,6 +286,7 @@ async def price(client: Client, config: Config, report: Report) -> None:
     sizes = [(checked.mirrored, checked.size) for checked in report.objects]
     report.cost = first_load_cost(sizes, with_package=config.is_pushed_to)
     report.idle = estimated(config, schedule(config), sizes)
+    report.has_channel = config.is_pushed_to or config.is_subscribed
     try:
         report.limits = await client.limits(purpose=_PURPOSE)
     except (AuthenticationFailed, OrgUnreachable):

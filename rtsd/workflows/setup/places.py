@@ -34,9 +34,8 @@ class Places:
         runtime = os.environ.get("XDG_RUNTIME_DIR")
         state = state_directory()
         socket = Path(runtime) / "rtsd" / "rtsd.sock" if runtime else state / "rtsd.sock"
-        found = Path("~/.config/rtsd/rtsd.toml").expanduser()
         config = (named or home / "rtsd.toml").absolute()
-        return cls(config, state, socket, config == found and not system.exists())
+        return cls(config, state, socket, config == _found_first())
 
     @property
     def needs_socket(self) -> bool:
@@ -53,3 +52,11 @@ class Places:
     def secrets(self) -> Path:
         """The directory of the secret files: where the service loads its credentials from, else beside."""
         return SYSTEM / "credentials" if self.is_service else self.config.parent
+
+
+def _found_first() -> Path:
+    """Return the place in which every command looks first, of those that there are or will be."""
+    if os.environ.get("RTSD_CONFIG"):
+        return Path(os.environ["RTSD_CONFIG"]).absolute()
+    system = SYSTEM / "rtsd.toml"
+    return system if system.exists() else Path("~/.config/rtsd/rtsd.toml").expanduser()

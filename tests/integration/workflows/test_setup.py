@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from rtsd.cli.check import price_lines
 from rtsd.store import meta
 from rtsd.sync.org import ORG_ID
 from rtsd.workflows.setup.answers import Answers
@@ -73,6 +74,7 @@ async def test_good_answers_cost_few_calls_all_of_them_counted(org: SimulatedOrg
     assert trials.report.problems == []
     assert trials.report.cost is not None
     assert trials.report.cost.rows == 150
+    assert next(price_lines(trials.report)).endswith("API calls a day by Interval Sync")
     assert trials.counter.calls <= 15
     limits = trials.report.limits["DailyApiRequests"]
     assert trials.counter.calls - (limits.maximum - limits.remaining) == 1  # userinfo is none of the API's

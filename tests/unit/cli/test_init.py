@@ -78,6 +78,17 @@ def test_a_configuration_that_is_there_is_not_overwritten(tmp_path: Path, rtsd: 
     assert there.read_text() == "# mine"
 
 
+def test_the_configuration_is_where_the_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rtsd: Rtsd
+) -> None:
+    """As every other command finds it, without -c."""
+    there = tmp_path / "rtsd.toml"
+    there.write_text("# mine")
+    monkeypatch.setenv("RTSD_CONFIG", str(there))
+    assert f"{there} exists" in rtsd("init", "--yes", *words(FLAGS)).err
+    assert Places.of(there).is_default
+
+
 def test_what_is_written_is_what_was_answered(tmp_path: Path) -> None:
     """The file loads, with secrets from files that others cannot read."""
     where = places(tmp_path)
