@@ -142,7 +142,7 @@ async def gateway(config: Config, report: Report) -> None:
     except (aiohttp.ClientError, TimeoutError, OSError) as cause:
         failed = unreachable(url, cause).error
         do = "It has to answer from the Internet, with a certificate that Salesforce trusts, once rtsd runs."
-        report.warnings.append(Problem(f"{url} does not answer from here: {failed.message}", do))
+        report.warnings.append(Problem(f"{url} cannot be reached from here. {failed.message}", do))
 
 
 async def subscription(session: Session, config: Config, report: Report) -> None:

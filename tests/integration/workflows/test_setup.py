@@ -179,7 +179,7 @@ async def test_a_gateway_whose_address_is_taken_is_a_note(org: SimulatedOrg, tri
     await trials.channel()
     notes = "\n".join(note.what for note in trials.notes)
     assert "cannot listen on 127.0.0.1" in notes
-    assert "does not answer from here" in notes
+    assert "cannot be reached from here" in notes
     assert "The package is not in the org yet" in notes
     trials.answers.public_url = ""
     with pytest.raises(Refused):
