@@ -19,6 +19,7 @@ from rtsd.errors import UsageError
 if TYPE_CHECKING:
     from rtsd.cli.questions import Question
     from rtsd.cli.talk import Talk
+    from rtsd.core.problem import Problem
     from rtsd.workflows.setup.places import Places
     from rtsd.workflows.setup.trials import Trials
 
@@ -96,7 +97,7 @@ def init(*, config_path: Path | None, yes: bool, force: bool, as_json: bool, **g
     from rtsd.cli.talk import Talk  # noqa: PLC0415 - half a second of imports, after mistakes are reported
     from rtsd.workflows.setup.answers import Answers  # noqa: PLC0415
     from rtsd.workflows.setup.places import Places  # noqa: PLC0415
-    from rtsd.workflows.setup.trials import Trials  # noqa: PLC0415
+    from rtsd.workflows.setup.trials import Refused, Trials  # noqa: PLC0415
 
     places, talk = Places.of(config_path), Talk(err=as_json)
     answers = Answers(socket=places.socket, endpoint=given["endpoint"] or "")
@@ -105,9 +106,13 @@ def init(*, config_path: Path | None, yes: bool, force: bool, as_json: bool, **g
     try:
         if not _may_write(places, talk, yes=yes, force=force):
             return 1
-        if not _answered(trials, given, talk, yes=yes):
-            return 1
+        _answer_all(trials, given, talk, yes=yes)
         written = _written(trials)
+    except Refused as refused:
+        talk.refused(refused.problems)
+        if as_json:
+            click.echo(msgspec.json.encode(_document(trials, [], refused.problems)))
+        return 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("\nNothing was written.", err=True)
         raise
@@ -134,9 +139,10 @@ def _require_all(given: Given) -> None:
 
 def _may_write(places: Places, talk: Talk, *, yes: bool, force: bool) -> bool:
     """Return whether what is there may be replaced. Raises UsageError where nobody can be asked."""
-    from rtsd.workflows.setup.answers import SF_SECRET  # noqa: PLC0415 - see above
+    from rtsd.workflows.setup.answers import SF_SECRET, STORE_PASSWORD  # noqa: PLC0415 - see above
 
-    there = [path for path in (places.config, places.secrets / SF_SECRET) if path.exists()]
+    files = (places.config, places.secrets / SF_SECRET, places.secrets / STORE_PASSWORD)
+    there = [path for path in files if path.exists()]
     if not there or (yes and force):
         return True
     listed = f"{' and '.join(map(str, there))} {'exists' if len(there) == 1 else 'exist'}"
@@ -145,8 +151,8 @@ def _may_write(places: Places, talk: Talk, *, yes: bool, force: bool) -> bool:
     return click.confirm(f"{listed}. Replace?", err=talk.is_err)
 
 
-def _answered(trials: Trials, given: Given, talk: Talk, *, yes: bool) -> bool:
-    """Ask and try every question; return False if a flag's answer does not work and nobody can be asked."""
+def _answer_all(trials: Trials, given: Given, talk: Talk, *, yes: bool) -> None:
+    """Ask and try every question. Raises Refused if a flag's answer does not work and nobody can be asked."""
     from rtsd.cli.questions import questions  # noqa: PLC0415 - see above
     from rtsd.workflows.setup.trials import Refused, known_orgs  # noqa: PLC0415
 
@@ -167,16 +173,16 @@ def _answered(trials: Trials, given: Given, talk: Talk, *, yes: bool) -> bool:
                     _take(number, given, trials)
                 else:
                     question.ask(talk)
+                logs.conceal(trials.answers.secrets().values())
                 asyncio.run(question.try_out())
             except Refused as refused:
-                talk.refused(refused.problems)
                 if yes:
-                    return False
+                    raise
+                talk.refused(refused.problems)
                 is_given = False
             else:
                 break
         _tell(question, talk)
-    return True
 
 
 def _tell(question: Question, talk: Talk) -> None:
@@ -262,15 +268,20 @@ def _next(trials: Trials) -> Iterator[tuple[str, str]]:
     yield f"rtstui{socket}", "shows it live; rtsd status once"
 
 
-def _document(trials: Trials, written: Sequence[Path]) -> dict[str, Any]:
-    answers = trials.answers
+def _document(
+    trials: Trials, written: Sequence[Path], refused: Sequence[Problem] | None = None
+) -> dict[str, Any]:
+    """Return what was found and written as JSON; with `refused`, why nothing was."""
+    answers, found = trials.answers, trials.report.document()
+    if refused is not None:
+        found["problems"] = [{"what": problem.what, "do": problem.do} for problem in refused]
     return {
         "written": [str(path) for path in written],
-        **trials.report.document(),
+        **found,
         "channel": answers.channel,
         "store": answers.store,
         "api_calls": trials.counter.calls,
-        "next": [command for command, _ in _next(trials)],
+        "next": [command for command, _ in _next(trials)] if written else [],
     }
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import click
 
+from rtsd import logs
 from rtsd.cli.output import in_role
 from rtsd.core.problem import Problem
 from rtsd.core.spelling import did_you_mean
-from rtsd.logs import clean
 
 INDENT = "     "
 
@@ -37,11 +37,11 @@ class Talk:
 
     def say(self, text: str = "") -> None:
         """Print a line."""
-        click.echo(clean(text), err=self._err)
+        click.echo(_shown(text), err=self._err)
 
     def found(self, text: str) -> None:
         """Print what a trial has found."""
-        click.echo(f"{in_role('  ok', 'ok')} {clean(text)}", err=self._err)
+        click.echo(f"{in_role('  ok', 'ok')} {_shown(text)}", err=self._err)
 
     def refused(self, problems: Sequence[Problem]) -> None:
         """Print why an answer cannot be used, and what to do."""
@@ -53,9 +53,9 @@ class Talk:
         self._problem("note", "warn", problem)
 
     def _problem(self, sign: str, role: str, problem: Problem) -> None:
-        click.echo(f"{in_role(sign, role)} {clean(problem.what)}", err=self._err)
+        click.echo(f"{in_role(sign, role)} {_shown(problem.what)}", err=self._err)
         if problem.do:
-            click.echo(f"{INDENT}{clean(problem.do)}", err=self._err)
+            click.echo(f"{INDENT}{_shown(problem.do)}", err=self._err)
 
     def ask(self, label: str, explanation: str, default: str = "", *, hidden: bool = False) -> str:
         """Ask until something is answered; `?` prints the explanation. Raises click.Abort at Ctrl-C."""
@@ -91,3 +91,8 @@ class Talk:
     def _explain(self, text: str) -> None:
         for line in text.strip().splitlines():
             self.say(f"{INDENT}{line.strip()}")
+
+
+def _shown(text: str) -> str:
+    """Return text without secrets that were answered, and without control characters."""
+    return logs.clean(logs.redact(text))

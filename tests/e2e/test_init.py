@@ -189,6 +189,8 @@ async def test_unattended_into_a_live_mirror(org: SimulatedOrg, home: Path, url:
         instead = {org.url: other.url, "stream": "none"}
         refused = await rtsd(*(instead.get(str(word), word) for word in words), "--force")
     assert refused.status == 1
+    assert refused.json()["written"] == []
+    assert "has the mirror of another org" in refused.json()["problems"][0]["what"]
     assert f"has the mirror of another org, {info['org_id']}" in refused.err
     token = (home / "push-token").read_text()
     forced = await rtsd(*words, "--force")
