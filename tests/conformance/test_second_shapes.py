@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.support.processes.command import rtsd
 from tests.support.second_org.data import ORG_ID
 from tests.support.second_org.equality import differences
 from tests.support.second_org.home import TOKEN, Home, home
@@ -262,6 +263,26 @@ async def test_check_prices_and_tells_what_is_missing(place: Home) -> None:
     assert fits(told, {"estimate": price, "problems": [{"what": str, "do": str}]}) == []
     assert told["estimate"]["rows"] == 47
     assert any("Professional Edition" in problem["what"] for problem in told["problems"])
+
+
+async def test_a_first_configuration_is_written_for_another_org(place: Home) -> None:
+    """What `rtsd init` asks of an org is what is documented: it is led to a file, and told of no Apex."""
+    config = place.place / "fresh" / "rtsd.toml"
+    words = ["init", "--yes", "--json", "-c", str(config), "--login-url", place.org.login_url]
+    words += ["--auth", "client_credentials", "--client-id", CLIENT_ID, "--object", "contact"]
+    words += [
+        "--client-secret-file",
+        str(place.place / "sf-secret"),
+        "--store",
+        str(config.with_name("m.db")),
+    ]
+    refused = await rtsd(*words, "--channel", "gateway", "--public-url", "http://127.0.0.1:8787")
+    assert (refused.status, config.exists()) == (1, False)
+    assert "runs no Apex" in refused.json()["problems"][0]["what"]
+    ended = await rtsd(*words, "--channel", "none")
+    assert ended.status == 0, ended.err
+    assert [found["name"] for found in ended.json()["objects"]] == ["Contact"]
+    assert config.exists()
 
 
 async def test_an_api_version_that_the_org_does_not_know(place: Home) -> None:
