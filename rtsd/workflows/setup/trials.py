@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from rtsd.workflows.installation.plan import require_channel
 from rtsd.workflows.setup.answers import PUSH_TOKEN, Answers
 from rtsd.workflows.setup.places import Places
 
+_PREDICATES = ("is ", "has ", "contains ", "names ", "would ")
 _NO_PACKAGE = Problem(
     "The package is not in the org yet: until it is, rtsd reads every five minutes.",
     "`rtsd package deploy` puts it there.",
@@ -216,9 +218,11 @@ def address_of(text: str) -> str:
 
 
 def _mistake(error: ValueError) -> Problem:
-    """Return what a parser of the configuration says, `what is wrong; what is allowed`."""
-    wrong, _, allowed = str(error).partition("; ")
-    return Problem(f"{wrong[:1].upper()}{wrong[1:]}.", f"Allowed is {allowed}." if allowed else "")
+    """Return what a parser of the configuration says, `key: what is wrong; what is allowed`."""
+    text = re.sub(r"^[a-z_]+[\w.\[\] ]*: ", "", str(error))  # the key is none that anybody has seen yet
+    wrong, _, allowed = text.partition("; ")
+    begin = "That " if wrong.startswith(_PREDICATES) else ""
+    return Problem(f"{begin}{wrong}.", f"Allowed: {allowed}." if allowed else "")
 
 
 @contextmanager

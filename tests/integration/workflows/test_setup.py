@@ -100,7 +100,7 @@ async def test_an_address_that_is_not_salesforces(trials: Trials) -> None:
             trials.answers.login_url = url
             with pytest.raises(Refused, match=wanted):
                 await trials.address()
-    with pytest.raises(Refused, match=r"Login.salesforce.com is every org's"):
+    with pytest.raises(Refused, match=r"login.salesforce.com is every org's"):
         address_of("login.salesforce.com")
 
 
@@ -130,7 +130,7 @@ async def test_each_way_to_log_in(org: SimulatedOrg, trials: Trials) -> None:
     answers.secret = "https://acme.my.salesforce.com"
     with pytest.raises(Refused) as refused:
         await trials.login()
-    assert "Is not an SFDX authorization URL" in told(refused)
+    assert "That is not an SFDX authorization URL" in told(refused)
     assert "sf org auth show-sfdx-auth-url" in told(refused)
 
 
@@ -181,9 +181,14 @@ async def test_a_gateway_whose_address_is_taken_is_a_note(org: SimulatedOrg, tri
     assert "cannot listen on 127.0.0.1" in notes
     assert "cannot be reached from here" in notes
     assert "The package is not in the org yet" in notes
-    trials.answers.public_url = ""
-    with pytest.raises(Refused):
-        await trials.channel()
+    for url, wanted in (
+        ("", "public_url"),
+        ("rts.acme.com", "'rts.acme.com' is not a URL. Allowed: https://"),
+    ):
+        trials.answers.public_url = url
+        with pytest.raises(Refused) as refused:
+            await trials.channel()
+        assert wanted in told(refused)
 
 
 @sqlite_only("a database of a test has schemas of its own; tests/e2e/test_init.py has one to itself")
