@@ -128,6 +128,9 @@ def _daemon(status: protocol.Status) -> Iterator[Metric]:
     yield build
     yield _gauge("rtsd_start_timestamp_seconds", "When rtsd started.", _seconds(status.started_at))
     yield _states("rtsd_mode", "How changes arrive: 1 for the current mode.", Mode, status.mode)
+    goal = [] if status.fresh_goal_ms is None else [((), status.fresh_goal_ms / 1000)]
+    help_ = "95 of 100 changes should be in the mirror within it."
+    yield _labelled("rtsd_fresh_goal_seconds", help_, (), goal)
     reachable = status.org.reachable is not False
     yield _gauge("rtsd_org_reachable", "1 if Salesforce answered the last call.", float(reachable))
     for name, help_, count in (

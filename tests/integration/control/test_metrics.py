@@ -66,6 +66,7 @@ async def test_metrics_say_what_status_says(socket: Socket) -> None:
     assert found["rtsd_object_state{object=Contact,state=error}"] == 0
     assert found[f"rtsd_mode{{mode={status['mode']}}}"] == 1
     assert found["rtsd_api_limit_max{limit=DailyApiRequests}"] == status["quota"]["limits"][0]["max"]
+    assert found["rtsd_fresh_goal_seconds"] == status["fresh_goal_ms"] / 1000
     assert found["rtsd_storage_ok"] == 1
     assert ENGINE == "postgres" or found["rtsd_database_bytes"] > 0
     assert (
