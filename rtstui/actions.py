@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Estimate, Object, Priced
+from rtsd.core.dead_letter import FAILED, WAITING
 from rtsd.core.figures import UNKNOWN, count
 from rtsd.core.plural import plural
 from rtsd.errors import DaemonUnreachable, RtsError
@@ -199,7 +201,40 @@ async def retry(app: Operator, letters: Sequence[int]) -> None:
     rows: list[Row] = [(("Applied or sent again; what fails again stays here, with its number.", ""),)]
     word = str(len(letters)) if len(letters) > ASK_THE_NUMBER else None
     if await app.ask(f"Retry {chosen}?", rows, "Retry", word):
-        await _each(app, letters, "tried again")
+        ended = _Ended()
+        await _each(app, letters, lambda letter: ended.take(letter, app.client))
+        if said := ended.said():
+            app.say(said, error=ended.is_bad)
+
+
+class _Ended:
+    """How the retries of dead letters ended."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[str] = Counter()
+        self._failed = ""
+        """The first one that failed again, and what to do."""
+
+    async def take(self, letter: int, client: ControlClient) -> None:
+        """Retry one; once one waits, such as in a pause, the others are not waited for either."""
+        ended = await client.retry(letter, wait=not self._outcomes[WAITING])
+        self._outcomes[ended.outcome] += 1
+        if ended.outcome == FAILED and not self._failed:
+            self._failed = f"Dead letter {letter} failed again: {ended.reason}. {ended.do or ''}".rstrip()
+
+    @property
+    def is_bad(self) -> bool:
+        """True if one failed again."""
+        return bool(self._failed)
+
+    def said(self) -> str:
+        """Return it in a sentence or two."""
+        if len(self._outcomes) == 1 and self._outcomes[FAILED] == 1:
+            return self._failed
+        found = {name: number for name, number in self._outcomes.items() if number}
+        words = {FAILED: "failed again", WAITING: "not tried yet: the list tells when"}
+        counts = ", ".join(f"{number} {words.get(name, name)}" for name, number in found.items())
+        return " ".join(filter(None, (f"{counts}." if counts else "", self._failed)))
 
 
 async def drop(app: Operator, letters: Sequence[int]) -> None:
@@ -213,25 +248,24 @@ async def drop(app: Operator, letters: Sequence[int]) -> None:
     if await app.ask(f"Drop {chosen}?", rows, "Drop", str(len(letters))):
         kept = [(await app.client.get(f"/v1/dead-letters/{letter}")).decode() for letter in letters]
         if app.keep("dropped", "jsonl", "".join(f"{document}\n" for document in kept)):
-            await _each(app, letters, "dropped")
+            done = await _each(app, letters, app.client.drop)
+            app.say(f"{done} dropped.")
 
 
-async def _each(app: Operator, letters: Sequence[int], done: str) -> None:
-    """Send a request per letter; a refusal does not stop the others."""
+async def _each(app: Operator, letters: Sequence[int], act: Callable[[int], Awaitable[object]]) -> int:
+    """Send a request per letter, and return how many were not refused: a refusal does not stop the others."""
     refused: list[str] = []
     for letter in letters:
         try:
-            await (app.client.retry(letter) if done == "tried again" else app.client.drop(letter))
+            await act(letter)
         except DaemonUnreachable:
             raise
         except RtsError as error:
             refused.append(f"{letter}: {error.message}")
     app.log_changed()
-    text = f"{len(letters) - len(refused)} {done}"
     if refused:
-        app.say(f"{text}, {len(refused)} refused. {refused[0]}", error=True)
-    else:
-        app.say(f"{text}.")
+        app.say(f"{len(refused)} refused. {refused[0]}", error=True)
+    return len(letters) - len(refused)
 
 
 def _calls(estimate: Estimate) -> str:

@@ -13,7 +13,8 @@ from rtsd.cli.ask import ask, ask_raw
 from rtsd.cli.groups import Group
 from rtsd.cli.output import table
 from rtsd.control.client import ControlClient
-from rtsd.control.protocol import DeadLetter
+from rtsd.control.protocol import DeadLetter, Retried
+from rtsd.core.dead_letter import FAILED, WAITING
 from rtsd.errors import NotFound
 from rtsd.logs import clean
 
@@ -72,16 +73,29 @@ def show(*, letter_id: int, socket: Path | None, as_json: bool) -> None:
 @_IDS
 @_RULE
 @options.socket
-def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> None:
-    """Retry dead letters now."""
+def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> int:
+    """Retry dead letters now, and say how that ended; exit status 1 if one failed again."""
     _require_some(ids, rule)
 
-    async def retry_each(client: ControlClient) -> None:
+    async def retry_each(client: ControlClient) -> int:
+        waits, failed = True, 0
         for letter_id in await _chosen(client, ids, rule):
-            await client.retry(letter_id)
-            click.echo(f"Dead letter {letter_id} is being tried again.")
+            ended = await client.retry(letter_id, wait=waits)
+            waits = waits and ended.outcome != WAITING  # in a pause, none of the others would be told either
+            failed |= ended.outcome == FAILED
+            click.echo(f"Dead letter {letter_id} {_ended(ended)}")
+        return int(failed)
 
-    ask(socket, retry_each)
+    return ask(socket, retry_each)
+
+
+def _ended(retried: Retried) -> str:
+    """Say how a retry ended."""
+    if retried.outcome == WAITING:
+        return "is being tried again."
+    if retried.outcome == FAILED:
+        return f"failed again: {retried.reason}. {retried.do}"
+    return f"was {retried.outcome}."
 
 
 @dead_letters.command(epilog=options.examples("rtsd dead-letters drop 12"))

@@ -17,6 +17,7 @@ from rtsd.control.actions import ACTIONS, Action, Asked, asked_of
 from rtsd.control.author import Author, author_of
 from rtsd.control.documents import answer
 from rtsd.control.wire import event
+from rtsd.core import dead_letter
 from rtsd.core.instant import Millis
 from rtsd.core.quota import API_REQUESTS
 from rtsd.errors import RtsError
@@ -49,6 +50,9 @@ class _Facts(msgspec.Struct, omit_defaults=True):
     ok: bool | None = None
     changed: bool | None = None
     before: list[str] | None = None
+    outcome: str | None = None
+    error: str | None = None
+    reason: str | None = None
 
 
 class ActionLog:
@@ -140,11 +144,19 @@ class _Attempt:
         if response.status == ACCEPTED:
             what = self.action.described(self.asked, done=False)
             return self._note(RUNNING, f"began to {what}", what, facts)
+        ended = facts.pop("outcome", None)
+        if ended == dead_letter.WAITING:
+            what = self.action.described(self.asked, done=False)
+            return self._note(RUNNING, f"began to {what}", what, facts)
         if spent:
             facts.setdefault("api_calls", spent)
         if self.action.name == "conditions":
             facts["after"] = self.asked.fields
         what = self.action.described(self.asked, done=True)
+        if ended == dead_letter.FAILED:
+            return self._note(FAILED, f"{what}; it failed again: {facts['reason']}", what, facts)
+        if ended is not None:
+            return self._note(DONE, f"{what}: {ended}", what, {**facts, "ended": ended})
         return self._note(DONE, what, what, facts)
 
     def refused(self, error: Exception) -> Note:

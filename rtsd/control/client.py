@@ -132,9 +132,10 @@ class ControlClient(SocketConnection):
         """Dead letters, newest first."""
         return (await self._get("/v1/dead-letters", protocol.DeadLetters)).dead_letters
 
-    async def retry(self, dead_letter: int) -> protocol.Retried:
-        """Try a dead letter again."""
-        return await self._send("POST", f"/v1/dead-letters/{dead_letter}/retry", protocol.Retried)
+    async def retry(self, dead_letter: int, *, wait: bool = False) -> protocol.Retried:
+        """Try a dead letter again; with `wait`, for up to two seconds, until it is known how that ended."""
+        path = f"/v1/dead-letters/{dead_letter}/retry"
+        return await self._send("POST", path, protocol.Retried, query=_WAIT if wait else None)
 
     async def drop(self, dead_letter: int) -> protocol.Dropped:
         """Delete a dead letter."""

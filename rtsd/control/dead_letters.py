@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
 
 from rtsd.control import protocol
-from rtsd.control.documents import answer, whole_number
+from rtsd.control.documents import answer, is_on, whole_number
+from rtsd.core.dead_letter import APPLIED, DELIVERED, FAILED, explanation
 from rtsd.core.instant import Millis, to_iso
 from rtsd.core.privacy import stored_push
 from rtsd.errors import Conflict
 from rtsd.rules.engine import RuleEngine
 from rtsd.store import dead_letters, held, outbox
 from rtsd.store.database import Database
-from rtsd.store.dead_letters import DELIVERY
+from rtsd.store.dead_letters import DELIVERY, DeadLetter
 from rtsd.store.inbox import Inbox
 from rtsd.store.journal import Note
 from rtsd.sync.unit_of_work import UnitsOfWork
+
+WAIT_S, POLL_S = 2.0, 0.02
+"""The longest wait for the outcome of a retry, and between two looks: most are applied in milliseconds."""
 
 
 class DeadLetters:
@@ -41,25 +46,39 @@ class DeadLetters:
         self._rule_engine = rule_engine
         self._random_bytes = random_bytes
 
-    async def retry(self, letter_id: int) -> None:
+    async def retry(self, letter_id: int) -> DeadLetter:
         """Have a push applied again, under an id of its own; put a delivery into the outbox.
 
         A dead letter keeps its number until it has been applied or delivered, and when it fails again.
+        Return it as it was before.
 
         Raises NotFound, and Conflict for a delivery whose rule is gone.
         """
         letter = await dead_letters.get(self._database, letter_id)
         if letter.kind == DELIVERY:
             await self._rule_engine.send_again(letter)
-            return
+            return letter
         async with self._work.begin() as unit:
             if await dead_letters.is_being_retried(unit.tx, letter_id):
-                return
+                return letter
             message = f"dead letter {letter_id} is tried again at {to_iso(self._now())}"
             await unit.note(Note("dead_letter", message=message))
             webhook_id = dead_letters.retry_id(letter, self._random_bytes(8).hex())
             await held.requeue(unit.tx, self._now(), [(webhook_id, stored_push(letter.body))])
             unit.on_commit(self._inbox.arrived.set)
+        return letter
+
+    async def outcome(self, letter: DeadLetter) -> protocol.Retried:
+        """Return how the retry of a letter ended, as soon as that is known, or that it still waits."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while (now := await dead_letters.find(self._database, letter.id)) is not None:
+                    if now.attempts > letter.attempts:
+                        return _failed_again(now)
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            return protocol.Retried()
+        return protocol.Retried(outcome=DELIVERED if letter.kind == DELIVERY else APPLIED)
 
     async def drop(self, letter_id: int) -> None:
         """Delete a dead letter. Raises NotFound, and Conflict for a delivery that is being sent again."""
@@ -107,12 +126,18 @@ class DeadLetterRoutes:
         return answer(shown)
 
     async def _retry(self, request: web.Request) -> web.Response:
-        await self._letters.retry(_id_of(request))
-        return answer(protocol.Retried())
+        letter = await self._letters.retry(_id_of(request))
+        waits = is_on(request, "wait")
+        return answer(await self._letters.outcome(letter) if waits else protocol.Retried())
 
     async def _drop(self, request: web.Request) -> web.Response:
         await self._letters.drop(_id_of(request))
         return answer(protocol.Dropped())
+
+
+def _failed_again(letter: DeadLetter) -> protocol.Retried:
+    why, do = explanation(letter.reason, letter.object)
+    return protocol.Retried(outcome=FAILED, error=letter.reason, reason=why, do=do)
 
 
 def _id_of(request: web.Request) -> int:

@@ -56,14 +56,15 @@ def clock(at: str | None, *, millis: bool = False, zone: bool = True) -> str:
     return f"{text} {zone_of(when)}" if zone else text
 
 
-def day_clock(at: str | None, now: datetime, *, zone: bool = True) -> str:
+def day_clock(at: str | None, now: datetime, *, zone: bool = True, seconds: bool = False) -> str:
     """Return the local time of day, with the date unless it is today; as for `clock`, with its zone."""
     when = moment(at)
     if when is None:
         return UNKNOWN
     local = when.astimezone()
     same_day = local.date() == now.astimezone().date()
-    text = local.strftime("%H:%M" if same_day else "%m-%d %H:%M")
+    time_of_day = "%H:%M:%S" if seconds else "%H:%M"
+    text = local.strftime(time_of_day if same_day else f"%m-%d {time_of_day}")
     return f"{text} {zone_of(when)}" if zone else text
 
 

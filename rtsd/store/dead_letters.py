@@ -26,7 +26,7 @@ _PUSH_OF = "kind='push' AND object IS NOT DISTINCT FROM ? AND record IS NOT DIST
 _DELIVERY = "kind = 'delivery' AND webhook_id=?"
 
 _SELECT = (
-    "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id"
+    "SELECT id, at, reason, message, object, record, attempts, body, kind, rule, webhook_id, tried_at"
     " FROM _rts_dead_letter"
 )
 
@@ -36,7 +36,7 @@ class DeadLetter:
     """A dead letter; `body` is a push document with just the unusable change.
 
     For a delivery, `body` is the undelivered document, `rule` the name of its rule or alert, and `webhook_id`
-    its id.
+    its id. `at` is the time of the loss, `tried_at` that of the last retry that failed again.
     """
 
     id: int
@@ -50,6 +50,7 @@ class DeadLetter:
     kind: str = "push"
     rule: str | None = None
     webhook_id: str | None = None
+    tried_at: str | None = None
 
 
 async def add(
@@ -64,7 +65,8 @@ async def add(
 ) -> None:
     """Add an unusable push; it replaces an earlier one with the same record and reason.
 
-    One that is being retried keeps its number, and counts the try, whatever the reason is now.
+    One that is being retried keeps its number and the time of its loss, and counts the try, whatever the
+    reason is now.
     """
     letter_id = await _retried(tx, object_name, record)
     if letter_id is not None:
@@ -73,14 +75,15 @@ async def add(
             [(object_name, record, reason, letter_id)],
         )
         await tx.execute(
-            "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
+            "UPDATE _rts_dead_letter SET tried_at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
             (at, reason, message, push.body, letter_id),
         )
         return
     ((attempts,),) = await tx.fetch(
         "INSERT INTO _rts_dead_letter (at, reason, message, object, record, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (reason, object, record) WHERE kind = 'push' DO UPDATE SET"
-        " at=excluded.at, message=excluded.message, body=excluded.body, attempts=_rts_dead_letter.attempts+1"
+        " at=excluded.at, tried_at=NULL, message=excluded.message, body=excluded.body,"
+        " attempts=_rts_dead_letter.attempts+1"
         " RETURNING attempts",
         (at, reason, message, object_name, record, push.body),
     )
@@ -119,9 +122,9 @@ async def settle_retries(tx: Tx, webhook_ids: Iterable[str]) -> None:
 
 
 async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
-    """Add an undeliverable message. One that was sent again keeps its number, and adds up its tries."""
+    """Add an undeliverable message; one that was sent again keeps its number and time, and adds up its tries."""
     known = await tx.executemany(
-        "UPDATE _rts_dead_letter SET at=?, reason=?, message=?, body=?, attempts=attempts+?"
+        "UPDATE _rts_dead_letter SET tried_at=?, reason=?, message=?, body=?, attempts=attempts+?"
         f" WHERE {_DELIVERY}",
         [(letter.at, letter.reason, letter.message, letter.body, letter.attempts, letter.webhook_id)],
     )
@@ -159,10 +162,16 @@ async def newest(database: Database, limit: int = 1000) -> list[DeadLetter]:
     return [_letter(row) for row in await database.fetch(f"{_SELECT} ORDER BY id DESC LIMIT ?", (limit,))]
 
 
+async def find(database: Database, letter_id: int) -> DeadLetter | None:
+    """A dead letter by id; None if there is none."""
+    rows = await database.fetch(f"{_SELECT} WHERE id=?", (letter_id,))
+    return _letter(rows[0]) if rows else None
+
+
 async def get(database: Database, letter_id: int) -> DeadLetter:
     """A dead letter by id. Raises NotFound."""
-    for row in await database.fetch(f"{_SELECT} WHERE id=?", (letter_id,)):
-        return _letter(row)
+    if (found := await find(database, letter_id)) is not None:
+        return found
     raise NotFound(f"no dead letter {letter_id}", "list them with `rtsd dead-letters list`")
 
 

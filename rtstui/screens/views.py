@@ -133,10 +133,8 @@ class Errors(Leaf):
         table = self.query_one(f"#{message.table}")
         if not table.has_focus:
             return
-        card = self.query_one(TroubleCard)
         if isinstance(table, ErrorLog | DeadLetters):
-            card.chosen = table.find(message.key)
-        card.tick()
+            self.query_one(TroubleCard).show(table, message.key)
 
     def on_row_opened(self, message: RowOpened) -> None:
         """Open the record that the row names, else its whole text."""

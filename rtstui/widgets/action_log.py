@@ -141,7 +141,10 @@ def _end(entry: Event) -> Span:
     if reason:
         outcome = f"{outcome}: {reason}"
     elif outcome == "running":
-        outcome = f"begun, run {run}: 7 has its end" if run else "begun: 7 has its end"
+        view = "4" if detail_of(entry, "action") == "retry" else "7"
+        outcome = f"begun, run {run}: {view} has its end" if run else f"begun: {view} has its end"
+    elif ended := detail_of(entry, "ended"):
+        outcome = f"{outcome}: {ended}"
     elif detail_of(entry, "ok") is False:
         glyph, role, outcome = "▲", "warn", "done: not everything is right"
     return f"{glyph} {outcome}", role

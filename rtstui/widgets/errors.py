@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from rtsd.control.protocol import DeadLetter, ErrorEntry
+from rtsd.core.dead_letter import explanation
 from rtsd.core.figures import age, count, day_clock
 from rtsd.core.plural import plural
 from rtstui.clean import masked
 from rtstui.format import fit, right, wrap
 from rtstui.rows import Row
-from rtstui.widgets.panel import Panel
+from rtstui.widgets.panel import SEPARATOR, Panel
 from rtstui.widgets.table import Table
 
 NARROW = 60
@@ -165,23 +167,47 @@ class DeadLetters(Table):
 class TroubleCard(Panel):
     """The chosen error or dead letter in full."""
 
-    chosen: ErrorEntry | DeadLetter | None = None
+    _table: ErrorLog | DeadLetters | None = None
+    _key: str | None = None
+
+    def show(self, table: ErrorLog | DeadLetters, key: str | None) -> None:
+        """Show a row of a table, as it is now: a retry changes it."""
+        self._table, self._key = table, key
+        self.tick()
+
+    @property
+    def chosen(self) -> ErrorEntry | DeadLetter | None:
+        """The error or the dead letter; None without a row, or when it is gone."""
+        return self._table.find(self._key) if self._table is not None else None
 
     def titles(self) -> tuple[str, str]:
         """The error's name, or the letter's id and reason."""
-        if isinstance(self.chosen, ErrorEntry):
-            return self.chosen.error, ""
-        return (f"Dead letter {self.chosen.id}: {self.chosen.reason}", "") if self.chosen else ("Detail", "")
+        chosen = self.chosen
+        if isinstance(chosen, ErrorEntry):
+            return chosen.error, ""
+        return (f"Dead letter {chosen.id}: {chosen.reason}", "") if chosen else ("Detail", "")
 
     def paint(self, width: int, height: int) -> list[Row]:  # noqa: ARG002
         """Its facts, and the whole message."""
-        if self.chosen is None:
+        chosen = self.chosen
+        if chosen is None:
             return [(("Choose a row above: its whole text is shown here.", "dim"),)]
-        about = [day_clock(self.chosen.at, self.state.now()), self.chosen.object or "no object"]
-        if isinstance(self.chosen, DeadLetter):
-            about += [self.chosen.record or "no record", plural(self.chosen.attempts, "try")]
-        elif self.chosen.count > 1:
-            about.append(f"{count(self.chosen.count)} times")
-        rows: list[Row] = [((" · ".join(about), "dim"),)]
-        said = masked(self.chosen.message) if self.masking else self.chosen.message
-        return rows + [((line, ""),) for line in wrap(said, width)]
+        about = _facts(chosen, self.state.now())
+        said = masked(chosen.message) if self.masking else chosen.message
+        rows: list[Row] = [((line, "dim"),) for line in wrap(SEPARATOR.join(about), width)]
+        rows += [((line, ""),) for line in wrap(said, width)]
+        if isinstance(chosen, DeadLetter):
+            do = explanation(chosen.reason, chosen.object).do
+            rows += [((line, "accent"),) for line in wrap(do, width)]
+        return rows
+
+
+def _facts(chosen: ErrorEntry | DeadLetter, now: datetime) -> list[str]:
+    """Return when it was, what it is about, and how often: of a letter the time of the loss, and the last try."""
+    when = day_clock(chosen.at, now, seconds=True)
+    if isinstance(chosen, ErrorEntry):
+        times = [f"{count(chosen.count)} times"] if chosen.count > 1 else []
+        return [when, chosen.object or "no object", *times]
+    last = f", the last {day_clock(chosen.tried_at, now, seconds=True)}" if chosen.tried_at else ""
+    tries = plural(chosen.attempts, "try") + last
+    return [f"lost {when}", chosen.object or "no object", chosen.record or "no record", tries]

@@ -93,6 +93,26 @@ async def test_dead_letters_are_retried_and_dropped(
         assert '"id": 8633' in kept(tmp_path)
 
 
+async def test_a_retry_that_fails_again_says_so_and_why(socket: Path) -> None:
+    """In the answer, with the next step, and in the detail at once: the loss keeps its time."""
+    async with watching(socket, size=(120, 35)) as (app, pilot, daemon):
+        daemon.failing = {8812}
+        await pressed(pilot, "4", "tab")
+        await until(lambda: "lost 12:33:56 UTC · Contact · 003Dn00000Dd4WuAAJ · 5 tries" in text(app), pilot)
+        await pressed(pilot, "R", "y")
+        await until(lambda: notices(app))
+        assert notices(app) == [
+            "Dead letter 8812 failed again: Survey__c is not mirrored."
+            " Add it to [[objects]] and retry, or drop it."
+        ]
+        await until(lambda: "6 tries, the last 12:34:56 UTC" in text(app), pilot)
+        assert "lost 12:33:56 UTC" in text(app)
+        assert "rtsd retries it by itself once the field is there." in text(app)
+        await pressed(pilot, "a", "R", "y")
+        await until(lambda: len(daemon.letters) == 1)
+        await until(lambda: any("2 applied, 1 failed again." in note for note in notices(app)))
+
+
 async def test_nothing_is_dropped_that_could_not_be_kept(
     socket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,7 +181,18 @@ RECORDS = (
         "/v1/dead-letters/{id}/retry",
         "retry",
         "Try a dead letter again; it keeps its number until it has been applied or delivered.",
-        {200: [protocol.Retried()]},
+        {
+            200: [
+                protocol.Retried(outcome="applied"),
+                protocol.Retried(
+                    outcome="failed",
+                    error="UnknownObject",
+                    reason="Spaceship__c is not mirrored",
+                    do="Add it to [[objects]] and retry, or drop it.",
+                ),
+            ]
+        },
+        parameters=(switch("wait", "Whether to answer when the outcome is known, within two seconds."),),
         errors=(NotFound, Conflict),
     ),
     Operation(

@@ -41,11 +41,14 @@ class DeadLetter(msgspec.Struct, kw_only=True):
 
     id: int
     at: str
+    """When it was lost."""
     reason: str
     message: str
     object: str | None = None
     record: str | None = None
     attempts: int = 1
+    tried_at: str | None = None
+    """When it was last tried again, and failed again."""
     kind: str = "push"
     """push, or delivery: sent for a rule or an alert."""
     rule: str | None = None
@@ -66,9 +69,17 @@ class DeadLetters(msgspec.Struct, kw_only=True):
 
 
 class Retried(msgspec.Struct, kw_only=True):
-    """`POST /v1/dead-letters/{id}/retry`: it is tried again; `GET /v1/dead-letters` tells if that failed."""
+    """`POST /v1/dead-letters/{id}/retry`: it is tried again; with `wait=1` how that ended, within seconds."""
 
     retried: bool = True
+    outcome: str = "waiting"
+    """applied, delivered, failed, or waiting: it is not tried yet, and `GET /v1/dead-letters` tells later."""
+    error: str | None = None
+    """The reason why it failed again, as in `GET /v1/dead-letters`."""
+    reason: str | None = None
+    """The same in words, without a value of the record."""
+    do: str | None = None
+    """What to do about that."""
 
 
 class Dropped(msgspec.Struct, kw_only=True):

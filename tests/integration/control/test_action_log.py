@@ -14,6 +14,7 @@ import pytest
 import rtsd.control
 from rtsd.control.actions import ACTIONS
 from rtsd.control.client import ControlClient
+from rtsd.control.protocol import Retried
 from rtsd.errors import NotFound, UsageError
 from tests.support.inprocess.control import NOBODY, Socket, ask_as, open_to_all
 
@@ -104,6 +105,48 @@ async def test_what_goes_on_says_so(socket: Socket) -> None:
     (begun,) = await listed(socket)
     assert begun["message"] == f"{ME} began to audit every row of Contact"
     assert (begun["outcome"], begun["detail"]["run"]) == ("running", run)
+
+
+async def test_a_retry_tells_how_it_ended(socket: Socket) -> None:
+    """Applied, failed again with the reason and the next step, or begun: no retry is green that failed."""
+    rig = socket.rig
+    change = {"object": "Spaceship__c", "op": "create", "id": "a00000000000001AAA", "fields": {"Name": "Zoë"}}
+    await rig.push(rig.changes(change))
+    await rig.parts.services.realtime.apply_batch()
+    ((letter,),) = await rig.rows("SELECT id FROM _rts_dead_letter")
+
+    async def retried(client: ControlClient) -> Retried:
+        """Retry it, and let the push be applied as soon as it is queued."""
+        asked = asyncio.create_task(client.retry(letter, wait=True))
+        while not await rig.parts.services.realtime.apply_batch():
+            if asked.done():
+                break
+            await asyncio.sleep(0)
+        return await asked
+
+    async with program(socket, "rtstui") as client:
+        failed = await retried(client)
+        assert (await client.retry(letter)).outcome == "waiting"
+        await rig.parts.services.realtime.apply_batch()
+        async with rig.parts.base.database.transaction() as tx:
+            ((body,),) = await tx.fetch("SELECT body FROM _rts_dead_letter WHERE id=?", (letter,))
+            changed = body.replace(b"Spaceship__c", b"Contact")
+            await tx.execute("UPDATE _rts_dead_letter SET body=? WHERE id=?", (changed, letter))
+        applied = await retried(client)
+    assert (failed.outcome, failed.error, failed.reason) == (
+        "failed",
+        "UnknownObject",
+        "Spaceship__c is not mirrored",
+    )
+    assert "[[objects]]" in (failed.do or "")
+    assert applied.outcome == "applied"
+    first, begun, last = await listed(socket)
+    again = "it failed again: Spaceship__c is not mirrored"
+    assert (first["outcome"], first["message"]) == ("failed", f"{ME} retried dead letter {letter}; {again}")
+    assert first["detail"]["reason"] == "Spaceship__c is not mirrored"
+    assert (begun["outcome"], begun["message"]) == ("running", f"{ME} began to retry dead letter {letter}")
+    assert (last["outcome"], last["detail"]["ended"]) == ("done", "applied")
+    assert "Zoë" not in str([first, begun, last])
 
 
 async def test_a_refusal_has_its_reason_and_no_value(socket: Socket) -> None:

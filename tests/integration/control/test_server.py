@@ -221,6 +221,8 @@ async def test_a_dead_letter_is_shown_retried_and_dropped(socket: Socket) -> Non
     _, listed = await socket.ask("GET", "/v1/dead-letters")
     (again,) = listed["dead_letters"]
     assert (again["id"], again["attempts"]) == (letter, 2)
+    assert (entry["tried_at"], again["at"]) == (None, entry["at"]), "the time of the loss stays"
+    assert again["tried_at"] >= entry["at"]
     said = [note.message or "" for note in await socket.rig.notes("dead_letter")]
     assert any("is tried again" in text for text in said)
     assert not any("retried" in text for text in said)

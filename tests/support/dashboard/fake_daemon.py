@@ -19,7 +19,7 @@ from aiohttp import ClientConnectionResetError, web
 
 from rtsd.control.protocol import DeadLetter, DeadLetters, ErrorEntry, Errors, Event, Frame, Snapshot, Status
 from tests.support.dashboard.papers import papers
-from tests.support.dashboard.scenarios import SCENARIOS, dead_letters, error_log, event, events
+from tests.support.dashboard.scenarios import SCENARIOS, ago, dead_letters, error_log, event, events
 
 ESTIMATE = {
     "estimate": {
@@ -56,6 +56,8 @@ class FakeDaemon:
         self.requests: list[tuple[str, object]] = []
         self.refuse: tuple[int, str, str] | None = None
         """What acts are answered with, instead of being done: status, error, message."""
+        self.failing: set[int] = set()
+        """The dead letters whose retry fails again."""
         self.refused: dict[str, tuple[int, str, str]] = {}
         """The same for what is read, by path."""
         self.garbage: bytes | None = None
@@ -204,9 +206,11 @@ class FakeDaemon:
             return web.json_response({"error": error, "message": message}, status=code)
         if path.startswith("/v1/dead-letters/"):
             number = int(path.split("/")[3])
+            if path.endswith("/retry") and number in self.failing:
+                return web.json_response(self._failed_again(number))
             self.letters = [letter for letter in self.letters if letter.id != number]
             self.status.dead_letters = len(self.letters)
-            return web.json_response({"id": number})
+            return web.json_response({"id": number, "outcome": "applied"})
         if path in {"/v1/pause", "/v1/resume"}:
             names = body["objects"] if isinstance(body, dict) else []
             for item in self.status.objects:
@@ -218,6 +222,14 @@ class FakeDaemon:
             answer, code = DONE[verb]
             return web.json_response(answer, status=code)
         return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
+
+    def _failed_again(self, number: int) -> dict[str, Any]:
+        """Fail a retry for the same reason: one try more, and the time of the loss stays."""
+        letter = next(letter for letter in self.letters if letter.id == number)
+        letter.attempts, letter.tried_at = letter.attempts + 1, ago(0)
+        why = "Survey__c is not mirrored"
+        do = "Add it to [[objects]] and retry, or drop it."
+        return {"retried": True, "outcome": "failed", "error": letter.reason, "reason": why, "do": do}
 
     def _paper(self, request: web.Request) -> Any:
         for key in (request.path_qs, f"{request.method} {request.path}", request.path):

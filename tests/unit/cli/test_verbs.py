@@ -173,15 +173,45 @@ def test_dead_letters_are_listed_and_shown(rtsd: Rtsd, daemon: Any) -> None:
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 def test_dead_letters_are_retried_and_dropped(verb: str, rtsd: Rtsd, daemon: Any) -> None:
     """Each id is one request; a refusal by the daemon is told."""
-    daemon.answers[f"POST /v1/dead-letters/12/{verb}"] = {}
-    daemon.answers[f"POST /v1/dead-letters/13/{verb}"] = {}
+    query = "?wait=1" if verb == "retry" else ""
+    for number in (12, 13):
+        daemon.answers[f"POST /v1/dead-letters/{number}/{verb}{query}"] = {"outcome": "applied"}
     assert rtsd("dead-letters", verb, "12", "13").status == 0
     assert [call.path for call in daemon.calls] == [
-        f"/v1/dead-letters/{number}/{verb}" for number in (12, 13)
+        f"/v1/dead-letters/{number}/{verb}{query}" for number in (12, 13)
     ]
     status, _, err = rtsd("dead-letters", verb, "14")
     assert status == 1
     assert err.startswith("rtsd: no /v1/dead-letters/14")
+
+
+def test_a_retry_says_how_it_ended(rtsd: Rtsd, daemon: Any) -> None:
+    """What failed again is named with the next step, and is status 1; of one that waits nothing is claimed."""
+    said = {
+        12: {"outcome": "applied"},
+        13: {
+            "outcome": "failed",
+            "error": "UnknownObject",
+            "reason": "Survey__c is not mirrored",
+            "do": "Drop it.",
+        },
+        14: {"outcome": "waiting"},
+        15: {"outcome": "waiting"},
+    }
+    for number, answer in said.items():
+        query = "" if number == 15 else "?wait=1"
+        daemon.answers[f"POST /v1/dead-letters/{number}/retry{query}"] = answer
+    status, out, _ = rtsd("dead-letters", "retry", "12", "13", "14", "15")
+    assert (status, out.splitlines()) == (
+        1,
+        [
+            "Dead letter 12 was applied.",
+            "Dead letter 13 failed again: Survey__c is not mirrored. Drop it.",
+            "Dead letter 14 is being tried again.",
+            "Dead letter 15 is being tried again.",
+        ],
+    )
+    assert rtsd("dead-letters", "retry", "12").status == 0
 
 
 def test_all_dead_letters_of_a_rule_are_retried_in_their_order(rtsd: Rtsd, daemon: Any) -> None:
@@ -189,11 +219,11 @@ def test_all_dead_letters_of_a_rule_are_retried_in_their_order(rtsd: Rtsd, daemo
     mine = [{**LETTER, "id": number, "kind": "delivery", "rule": "crm"} for number in (15, 14)]
     daemon.answers["GET /v1/dead-letters"] = {"dead_letters": [*mine, LETTER]}
     for number in (14, 15):
-        daemon.answers[f"POST /v1/dead-letters/{number}/retry"] = {}
+        daemon.answers[f"POST /v1/dead-letters/{number}/retry?wait=1"] = {"outcome": "delivered"}
     assert rtsd("dead-letters", "retry", "--rule", "crm").status == 0
     assert [call.path for call in daemon.calls[1:]] == [
-        "/v1/dead-letters/14/retry",
-        "/v1/dead-letters/15/retry",
+        "/v1/dead-letters/14/retry?wait=1",
+        "/v1/dead-letters/15/retry?wait=1",
     ]
     assert rtsd("dead-letters", "retry", "--rule", "other").status == 1
     assert rtsd("dead-letters", "retry").status == 2

@@ -171,6 +171,7 @@ async def test_commands_send_what_the_contract_says(path: Path) -> None:
         await client.pause(["Contact"])
         await client.resume()
         await client.retry(3)
+        await client.retry(5, wait=True)
         await client.drop(4)
         await client.audit("a/b", full=True)
         await client.price_audit("Lead")
@@ -182,6 +183,7 @@ async def test_commands_send_what_the_contract_says(path: Path) -> None:
         ("POST", "/v1/pause", {"objects": ["Contact"]}),
         ("POST", "/v1/resume", {"objects": []}),
         ("POST", "/v1/dead-letters/3/retry", None),
+        ("POST", "/v1/dead-letters/5/retry?wait=1", None),
         ("POST", "/v1/dead-letters/4/drop", None),
         ("POST", "/v1/objects/a%2Fb/audit?wait=1", {"full": True, "dry_run": False}),
         ("POST", "/v1/objects/Lead/audit", {"full": False, "dry_run": True}),
