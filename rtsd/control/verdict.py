@@ -6,7 +6,7 @@ The dashboard and `rtsd status` begin with them; they come from the status alone
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rtsd.control.limits import limit_name, limit_role, used_share
@@ -165,17 +165,18 @@ def fresh(status: Status, now: datetime) -> Verdict:
     last = f"push {age(status.push.last_at, now)} ago" if status.push.last_at else "no push yet"
     if (stopped := _stopped(status, last)) is not None:
         return stopped
-    goal, missed, detour = _goal(status), _missed(status), _detour(status, now)
+    goal, missed, detour = _goal(status, now), _missed(status), _detour(status, now)
     way = _arrival(status, now, last, detour)
     if status.inbox.pending > MANY_WAITING:
         waiting = f"{short(status.inbox.pending)} waiting"
         fact = f"{plural(status.inbox.pending, 'push', 'wait')} to be applied"
         return Verdict("busy", _said(fact, goal.fact, way), waiting, waiting)
     if detour is not None:
-        facts = _said(way, missed, goal.fact, _quiet(status))
+        facts = _said(way, missed, _newest(status), goal.fact, _quiet(status))
         return Verdict("warn", facts, f"{detour.word}, {last}", detour.word, detour.key)
     brief = f"{goal.brief}, {last}" if goal.brief else last
-    facts, key = _said(goal.fact, way, missed, _quiet(status)), "7 lists" if missed else ""
+    facts = _said(_newest(status), goal.fact, way, missed, _quiet(status))
+    key = "7 lists" if missed else ""
     return Verdict(goal.role, facts, brief, goal.brief or last, key)
 
 
@@ -183,25 +184,39 @@ def _said(*facts: str) -> tuple[str, ...]:
     return tuple(filter(None, facts))
 
 
-def _slowest(status: Status) -> Object | None:
-    """Return the object whose changes take longest; None while no change was measured."""
+HOUR = timedelta(hours=1)
+"""The percentiles are of the changes within it, of an object that had some."""
+
+
+def _slowest(status: Status, now: datetime) -> tuple[Object | None, str]:
+    """Return the object whose changes took longest, and in which time; none while no change was measured."""
     measured = [item for item in status.objects if item.freshness_ms]
-    return max(measured, key=lambda item: item.freshness_ms.p95 if item.freshness_ms else 0, default=None)
+    recent = [item for item in measured if (at := moment(item.last_change_at)) and now - at < HOUR]
+    slowest = max(
+        recent or measured, key=lambda item: item.freshness_ms.p95 if item.freshness_ms else 0, default=None
+    )
+    return slowest, " of the last hour" if recent else ""
 
 
-def _goal(status: Status) -> Finding:
-    """Compare the slowest object with the goal."""
-    slowest, goal = _slowest(status), status.fresh_goal_ms
+def _goal(status: Status, now: datetime) -> Finding:
+    """Compare the slowest object of the last hour with the goal."""
+    (slowest, when), goal = _slowest(status, now), status.fresh_goal_ms
     if slowest is None or slowest.freshness_ms is None:
         is_idle = status.push.quiet == "idle"
         return Finding("ok" if is_idle else "off", "" if is_idle else "no change measured yet")
-    p95 = slowest.freshness_ms.p95
-    role, said = "ok", f"{millis(p95)} (p95), goal {millis(goal)}"
+    p95, role = millis(slowest.freshness_ms.p95), "ok"
+    said = f"{p95} (p95), goal {millis(goal)}"
     if goal is None:
-        role, said = "off", f"{millis(p95)} (p95), no goal is stated"
-    elif p95 > goal:
-        role, said = "warn", f"{millis(p95)} (p95 of {slowest.name}), over the goal of {millis(goal)}"
-    return Finding(role, said, f"p95 {millis(p95)}")
+        role, said = "off", f"{p95} (p95), no goal is stated"
+    elif slowest.freshness_ms.p95 > goal:
+        role, said = "warn", f"worst {slowest.name} {p95} (p95{when}), goal {millis(goal)}"
+    newest = _newest(status)
+    return Finding(role, said, newest if newest and role == "ok" else f"p95 {p95}")
+
+
+def _newest(status: Status) -> str:
+    """Return how long the newest changes took: what is measured of an outage outlasts it."""
+    return "" if status.fresh_now_ms is None else f"{millis(status.fresh_now_ms)} now"
 
 
 class Detour(NamedTuple):

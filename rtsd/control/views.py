@@ -9,7 +9,7 @@ from rtsd import __version__
 from rtsd.control import protocol
 from rtsd.control.nodes import seen_nodes
 from rtsd.control.wire import iso, problems, relay
-from rtsd.core.instant import Millis, to_iso
+from rtsd.core.instant import MINUTE_MS, Millis, to_iso
 from rtsd.core.mode import Mode
 from rtsd.core.percentile import percentiles
 from rtsd.core.quota import API_REQUESTS, DELIVERIES
@@ -81,6 +81,7 @@ class Views:
             mode_since=to_iso(mode.since),
             mode_reason=mode.reason,
             fresh_goal_ms=self.schedule().fresh_goal,
+            fresh_now_ms=self._fresh_now(now),
             package=self._package(),
             push=self._push(now, nodes),
             objects=self._objects(rows, now),
@@ -107,6 +108,12 @@ class Views:
         return protocol.Node(
             name=node.name, leader=True, leader_name=node.name, epoch=node.epoch, since=node.since
         )
+
+    def _fresh_now(self, now: Millis) -> int | None:
+        """Return how long the changes of the last minute took, in the median; None without any."""
+        newest = [late for mirrored in self.catalog for _, late in mirrored.freshness.since(now - MINUTE_MS)]
+        found = percentiles(newest, (50,))
+        return found[0] if found else None
 
     def _objects(self, rows: Mapping[str, int], now: Millis) -> list[protocol.Object]:
         pushed = self.mode.mode is Mode.REAL_TIME
@@ -192,6 +199,7 @@ def _limit(forecast: LimitForecast, stops_at: int | None) -> protocol.Limit:
 
 def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object:
     stored, freshness = mirrored.stored, mirrored.freshness
+    latencies = freshness.shown(now)
     shown = protocol.Object(
         name=mirrored.name,
         state=stored.state.value,
@@ -201,8 +209,8 @@ def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object
         where=mirrored.config.where or None,
         progress=_progress(mirrored, rows),
         as_of=stored.as_of,
-        freshness_ms=_freshness(late for _, late in freshness.latencies),
-        freshness_by_source=_by_source(freshness.latencies),
+        freshness_ms=_freshness(late for _, late in latencies),
+        freshness_by_source=_by_source(latencies),
         drift=_drift(mirrored),
         error=stored.error,
         locked_by=mirrored.locked or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 
 UNKNOWN = "—"
 """An unknown value is neither 0 nor empty, and looks like neither."""
@@ -90,12 +91,20 @@ def per_second(rate: float) -> str:
 
 
 def millis(number: float | None) -> str:
-    """Return milliseconds with the fitting unit: `640ms 1.3s 42s`."""
+    """Return a delay of so many ms with the fitting unit: `640ms 1.3s 42s 61s 12m`.
+
+    Rounded up, so that what is over a goal never looks like it.
+    """
     if number is None:
         return UNKNOWN
     if number < 1_000:
-        return f"{number:.0f}ms"
-    return f"{number / 1000:.1f}s" if number < 10_000 else span(number / 1000)
+        return f"{ceil(number)}ms"
+    if number < 10_000:
+        return f"{ceil(number / 100) / 10:.1f}s"
+    seconds = ceil(number / 1_000)
+    if seconds < 600:
+        return f"{seconds}s"
+    return span(ceil(seconds / 60) * 60)
 
 
 def percent(share: float) -> str:

@@ -26,7 +26,7 @@ from rtsd.core.change import (
     version_after,
 )
 from rtsd.core.image import Fields, Image, as_dict
-from rtsd.core.instant import Millis, from_iso, to_iso
+from rtsd.core.instant import Millis, from_iso
 from rtsd.core.privacy import MaskedRows, MaskedText
 from rtsd.store import fetches, mirror, mirror_writer
 from rtsd.store import objects as records
@@ -320,7 +320,7 @@ def _update_on_commit(tx: Tx, batch: _Batch, at: Millis) -> None:
     """Update freshness and suspicions in memory after the commit."""
     mirrored = batch.mirrored
     if any(note.outcome == Outcome.APPLIED for note in batch.notes):
-        tx.on_commit(partial(mirrored.freshness.applied, to_iso(at), batch.latencies))
+        tx.on_commit(partial(mirrored.freshness.applied, at, batch.latencies))
     if batch.suspicion:
         tx.on_commit(partial(mirrored.suspicions.suspect, batch.suspicion))
 

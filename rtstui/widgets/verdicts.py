@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from rtsd.control.protocol import Status
 from rtsd.control.verdict import GLYPHS, Verdict, cost, fresh, right
@@ -64,8 +65,19 @@ class Verdicts(Panel):
 def _row(name: str, verdict: Verdict, width: int) -> Row:
     """Return an answer in one line, with its key at the end."""
     key = _key(verdict.key)
-    said = (*_head(name, verdict), (SEPARATOR.join(verdict.facts), ""))
-    return spread(cut(said, width - width_of(key) - 2), key, width)
+    room = width - width_of(key) - 2
+    said = (*_head(name, verdict), (_fitting(verdict.facts, room - INDENT), ""))
+    return spread(cut(said, room), key, width)
+
+
+def _fitting(facts: Sequence[str], room: int) -> str:
+    """Return the facts that fit, an ellipsis in place of the others; of the first one at least the beginning."""
+    said = SEPARATOR.join(facts)
+    for number in range(len(facts) - 1, 0, -1):
+        if width_of(((said, ""),)) <= room:
+            break
+        said = SEPARATOR.join((*facts[:number], "…"))
+    return said
 
 
 def _head(name: str, verdict: Verdict) -> Row:
@@ -89,19 +101,22 @@ def _wrapped(name: str, verdict: Verdict, width: int, height: int) -> list[Row]:
     return rows + [cut(((" " * INDENT, ""), (line, "")), width) for line in shown[1:]]
 
 
-FORMS = (
-    ("brief", "brief", "brief"),
-    ("brief", "tiny", "brief"),
-    ("brief", "tiny", "tiny"),
-    ("tiny", "tiny", "tiny"),
-    ("none", "none", "none"),
-)
-"""The forms of the three answers in one line, the longest first."""
+FORMS = tuple(product(("brief", "tiny"), repeat=3))
+"""The forms of the three answers in one line."""
+
+FIRST_SHORT = (1, 2, 0)
+"""Of answers that are equally well: `fresh` gives up its room first, `right` last."""
 
 
 def _line(named: Named, width: int) -> Row:
-    """Return all answers in one line, in the longest form that fits."""
-    rows = [_together(named, forms) for forms in FORMS]
+    """Return all answers in one line, in the longest form that fits; what is not well keeps its room longest."""
+
+    def order(forms: Sequence[str]) -> tuple[int, int, list[int]]:
+        tiny = [place for place, form in enumerate(forms) if form == "tiny"]
+        unwell = sum(named[place][1].role != "ok" for place in tiny)
+        return unwell, len(tiny), [FIRST_SHORT.index(place) for place in tiny]
+
+    rows = [_together(named, forms) for forms in (*sorted(FORMS, key=order), ("none",) * 3)]
     return next((row for row in rows if width_of(row) <= width), rows[-1])
 
 

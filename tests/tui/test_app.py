@@ -38,7 +38,7 @@ async def test_the_overview_answers_without_a_key(socket: Path) -> None:
         "Acme",
         "real time",
         "6 of 6 proven",
-        "640ms (p95), goal 1m",
+        "400ms now · 640ms (p95), goal 60s",
         "61% used: 412 ours, 60,988 others",
         "1,204,118",
         "UNABLE_TO",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtsd.control.limits import limit_role
-from rtsd.control.protocol import Drift, Limit, Status, Store
+from rtsd.control.protocol import Drift, Freshness, Limit, Status, Store
 from rtsd.control.verdict import cost, fresh, right
 from rtsd.core.mode import Mode
 from rtstui.format import wrap
@@ -122,7 +122,7 @@ def test_fresh_is_green_only_under_its_goal() -> None:
     ("goal", "role", "fact"),
     [
         (640, "ok", "640ms (p95), goal 640ms"),
-        (639, "warn", "640ms (p95 of Account), over the goal of 639ms"),
+        (639, "warn", "worst Account 640ms (p95 of the last hour), goal 639ms"),
         (None, "off", "640ms (p95), no goal is stated"),
     ],
 )
@@ -131,12 +131,29 @@ def test_the_goal_is_stated_beside_what_was_measured(goal: int | None, role: str
     status = healthy()
     status.fresh_goal_ms = goal
     found = fresh(status, NOW)
-    assert (found.role, found.facts[0]) == (role, fact)
+    assert (found.role, found.facts[:2]) == (role, ("400ms now", fact))
+
+
+def test_after_an_outage_the_answer_begins_with_now() -> None:
+    """What the outage left in the percentiles is dated, and 61 s are not "1m over 1m"."""
+    status = healthy()
+    status.objects[4].freshness_ms = Freshness(p50=380, p95=60_001, p99=70_000)
+    found = fresh(status, NOW)
+    assert (found.role, found.facts[:2]) == (
+        "warn",
+        ("400ms now", "worst Task 61s (p95 of the last hour), goal 60s"),
+    )
+    assert (found.brief, found.tiny) == ("p95 61s, push 1s ago", "p95 61s")
+    for item in status.objects:
+        item.last_change_at = ago(4_000)
+    status.fresh_now_ms = None
+    assert fresh(status, NOW).facts[0] == "worst Task 61s (p95), goal 60s", "no change in the last hour"
 
 
 def test_what_was_not_measured_is_not_green() -> None:
     """Before the first change nothing is known, unless the org was proven to be idle."""
     status = healthy()
+    status.fresh_now_ms = None
     for item in status.objects:
         item.freshness_ms = None
     assert (fresh(status, NOW).role, fresh(status, NOW).facts[0]) == ("off", "no change measured yet")
@@ -148,7 +165,7 @@ def test_without_a_push_channel_interval_sync_is_no_detour() -> None:
     """An operator who opens no port has chosen it: only the goal counts."""
     status = healthy()
     status.mode, status.push.channel = "interval", ""
-    assert (fresh(status, NOW).role, fresh(status, NOW).facts[1]) == ("ok", "by Interval Sync")
+    assert (fresh(status, NOW).role, fresh(status, NOW).facts[2]) == ("ok", "by Interval Sync")
 
 
 @pytest.mark.parametrize(

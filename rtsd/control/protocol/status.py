@@ -150,7 +150,7 @@ class Object(msgspec.Struct, kw_only=True):
     as_of: str | None = None
     """The mirror shows everything committed before this."""
     freshness_ms: Freshness | None = None
-    """Of the newest changes, from the org's commit to the mirror's."""
+    """Of the changes of the last hour, else of the newest ones, from the org's commit to the mirror's."""
     freshness_by_source: dict[str, Freshness] = msgspec.field(default_factory=dict)
     """The same by source: push, interval, repair."""
     drift: Drift | None = None
@@ -271,6 +271,8 @@ class Status(msgspec.Struct, kw_only=True):
     mode_since: str | None = None
     mode_reason: str = ""
     fresh_goal_ms: int | None = None
+    fresh_now_ms: int | None = None
+    """How long the changes of the last minute took, in the median; None without any."""
     """The time within which 95 of 100 changes are to be in the mirror; None while no goal is known."""
     package: Package = msgspec.field(default_factory=Package)
     push: Push = msgspec.field(default_factory=Push)

@@ -64,6 +64,7 @@ def live() -> Status:
         mode_since=ago(86_400),
         mode_reason="push received",
         fresh_goal_ms=60_000,
+        fresh_now_ms=400,
         package=Package(state="installed", version="1.0.0", disabled=False, last_seen_at=ago(20)),
         push=Push(last_at=ago(1), quiet="live", received_24h=88_120),
         objects=[

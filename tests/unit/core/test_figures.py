@@ -45,3 +45,4 @@ def test_moments() -> None:
     assert figures.day_clock(ago(86_400), NOW, zone=False) == "02-28 12:34"
     assert figures.age("2026-03-01T12:34:00", NOW) == "56s"
     assert [figures.millis(value) for value in (None, 640, 1_300, 42_000)] == ["—", "640ms", "1.3s", "42s"]
+    assert [figures.millis(value) for value in (60_000, 60_001, 600_001)] == ["60s", "61s", "11m"]
