@@ -153,8 +153,11 @@ def pausing(names: Sequence[str]) -> Order:
 def resuming(names: Sequence[str]) -> Order:
     """Return the order to resume objects."""
     said = ", ".join(names)
-    text = f"Pushes for {said} that arrived meanwhile are applied."
-    done = f"{said} resumed."
+    text = (
+        f"Pushes for {said} that arrived meanwhile are applied. {'Their' if len(names) > 1 else 'Its'} rows"
+        " stay, and are proven again, for a few API calls."
+    )
+    done = f"{said} resumed; {'their' if len(names) > 1 else 'its'} rows are being proven again."
     return Order(f"Resume {said}?", [((text, ""),)], "Resume", done, lambda client: client.resume(names))
 
 

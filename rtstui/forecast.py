@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rtsd.control.limits import used
+from rtsd.control.limits import is_stopped, used
 from rtsd.control.protocol import HourlyUse, Limit, QuotaHistory, Status
-from rtsd.core.figures import count, moment, percent, zone_of
+from rtsd.core.figures import count, day_clock, moment, percent, zone_of
 from rtsd.core.plural import plural
 from rtsd.core.quota import API_REQUESTS, DELIVERIES
 
@@ -119,8 +119,8 @@ def words(found: Forecast | None, limit: Limit, history: QuotaHistory, status: S
         calls = {"real_time": idle.real_time, "awaiting_package": idle.awaiting_package}.get(
             status.mode, idle.interval
         )
-        said.append(f"Steady state: about {plural(calls, 'call')} of ours a day without changes.")
-    if limit.stops_at is not None:
+        said.append(_idle(calls, idle.real_time, limit, status.mode))
+    if limit.stops_at is not None and not is_stopped(limit):
         why = "[push] deliveries" if limit.name == DELIVERIES else "[quota] reserve"
         said.append(f"rtsd stops at {count(limit.stops_at)} ({why}).")
     if limit.name.startswith("Daily"):
@@ -132,7 +132,36 @@ def _rate(found: Forecast) -> str:
     use = found.at(found.midnight)
     share = percent(use.total / found.limit.max) if found.limit.max > 0 else "100%"
     by = f"{found.midnight:%H:%M} {zone_of(found.midnight)}"
-    return f"At this rate {count(use.ours)} of ours by {by}, {count(use.total)} of everybody's ({share})."
+    end = _end(found)
+    return (
+        f"At this rate {count(use.ours)} of ours by {by}, {count(use.total)} of everybody's ({share}): {end}."
+    )
+
+
+def _end(found: Forecast) -> str:
+    """Return whether the next 24 hours have enough, and else when rtsd stops or the limit ends."""
+    limit, now = found.limit, found.now
+    ends = [f"used up {day_clock(limit.exhausted_at, now)}"] if limit.exhausted_at else []
+    if is_stopped(limit):
+        ends.append(f"rtsd has stopped, at {count(limit.stops_at)}")
+    elif limit.reached_at:
+        ends.append(f"rtsd stops {day_clock(limit.reached_at, now)}")
+    if ends:
+        return ", ".join(ends)
+    use = found.at(now + DAY).total
+    ceiling = limit.max if limit.stops_at is None else limit.stops_at
+    # What rtsd says decides: its rate is measured to the minute.
+    return f"enough, {count(use)} in 24 h" if use < ceiling else "enough for 24 h"
+
+
+def _idle(calls: int, pushed: int, limit: Limit, mode: str) -> str:
+    """Return what a day without changes costs in this mode, and whether rtsd may use so much."""
+    said = f"A day without changes costs about {plural(calls, 'call')} of ours"
+    if mode == "real_time":
+        return f"{said}."
+    ceiling = limit.max if limit.stops_at is None else limit.stops_at
+    over = f", more than the {count(ceiling)} that rtsd may use" if calls > ceiling else ""
+    return f"{said} if all of it is read by Interval Sync{over}; with pushes {count(pushed)}."
 
 
 def _by_hour(history: Sequence[HourlyUse], name: str) -> list[tuple[datetime, float]]:

@@ -74,6 +74,10 @@ DIFFERS_NOTE = (
     "Its last check found rows that differ, and not all of them are repaired yet. A checks it again."
 )
 
+PROVING_NOTE = (
+    "Its rows stay. What changed meanwhile is read, then they are proven by the org's own count again."
+)
+
 SOURCES = {"push": "PUSH", "interval": "PULL", "audit": "AUDIT", "repair": "REPAIR"}
 
 _TAG_ROLES = {

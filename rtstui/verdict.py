@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtsd.control.protocol import Object
-from rtsd.control.verdict import cost, drift_of, fresh, right
+from rtsd.control.verdict import cost, drift_of, fresh, is_loaded, right
 from rtsd.core.figures import UNKNOWN, millis
 from rtstui.meaning import Sign, link_sign, object_sign
 from rtstui.state import State
@@ -12,8 +12,14 @@ DIFFERS = Sign("▲", "differs", "warn")
 """An object whose rows a check found wrong, and that are not repaired: `live` is no longer true."""
 
 
+PROVING = Sign("◐", "proving", "busy")
+"""A pending object that was loaded before, such as a resumed one: its rows are there."""
+
+
 def sign_of(item: Object) -> Sign:
-    """Return the sign of an object's state and its drift together."""
+    """Return the sign of an object's state, its rows and its drift together."""
+    if item.state == "pending" and is_loaded(item):
+        return PROVING
     return DIFFERS if item.state == "live" and drift_of(item) else object_sign(item.state)
 
 

@@ -91,7 +91,7 @@ def demo(
         result = _run(run_headless(chosen, click.echo))
         click.echo(json.dumps(result))
         return 0 if result["equal"] else 1
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):  # before a file is written
         raise UsageError("The dashboard needs a terminal.", "Use rtsd demo --headless here.")
     return _run(run_with_dashboard(chosen, click.echo))
 

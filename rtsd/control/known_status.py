@@ -97,6 +97,7 @@ def _unproven(found: protocol.Object) -> protocol.Object:
         counted_at=found.counted_at,
         where=found.where,
         as_of=found.as_of,
+        proven_at=found.proven_at,
         last_change_at=found.last_change_at,
         formulas_as_of=found.formulas_as_of,
     )

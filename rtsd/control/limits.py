@@ -35,8 +35,22 @@ def used(limit: Limit) -> int:
 
 
 def limit_role(limit: Limit) -> str:
-    """Return the role of a limit's use; running out today is a warning however little is used now."""
+    """Return the role of a limit's use; an end within a day is a warning however little is used now."""
     share = used_share(limit)
     if share >= ERROR_AT:
         return "error"
-    return "warn" if share >= WARN_AT or limit.exhausted_at else "ok"
+    return "warn" if share >= WARN_AT or limit.exhausted_at or limit.reached_at else "ok"
+
+
+def is_stopped(limit: Limit) -> bool:
+    """Return True if so much is used that rtsd uses no more."""
+    return limit.stops_at is not None and used(limit) >= limit.stops_at
+
+
+ENOUGH_S = 3_600
+"""Seconds that have to be measured before "it lasts" means anything: every start is busy."""
+
+
+def is_measured(limit: Limit) -> bool:
+    """Return True if the rate of a limit's use is known well enough to say that it lasts."""
+    return limit.measured_s is None or limit.measured_s >= ENOUGH_S

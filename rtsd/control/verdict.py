@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rtsd.control.limits import limit_name, limit_role, used_share
-from rtsd.control.protocol import Drift, Object, Status
+from rtsd.control.limits import is_stopped, limit_name, limit_role, used_share
+from rtsd.control.protocol import Drift, Limit, Object, Status
 from rtsd.core.channel import channel_name
 from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, moment, percent, short, span
 from rtsd.core.plural import plural
@@ -61,11 +61,19 @@ def right(status: Status, now: datetime) -> Verdict:
     said = f"{proven}/{len(objects)} proven"
     return Verdict(
         found[0].role,
-        (f"{proven} of {len(objects)} proven", *(finding.fact for finding in found)),
+        (f"{proven} of {len(objects)} proven{_oldest(objects, now)}", *(finding.fact for finding in found)),
         said + found[0].brief,
         said,
         found[0].key,
     )
+
+
+def _oldest(objects: Sequence[Object], now: datetime) -> str:
+    """Return when the proofs were made, by the oldest: a proof is one of a moment."""
+    proofs = [item.proven_at for item in objects if is_proven(item) and item.proven_at]
+    if not proofs:
+        return ""
+    return f", {'oldest ' if len(proofs) > 1 else ''}{age(min(proofs), now)} ago"
 
 
 def _findings(status: Status, now: datetime) -> Iterator[Finding]:
@@ -139,6 +147,8 @@ def _unproven(items: Sequence[Object]) -> Finding | None:
             fact, key = f"{worst.name}: deferred, {worst.error or 'the quota has no room'}", "5 shows"
         case "paused":
             key = "P resumes"
+        case "pending" if is_loaded(worst):
+            fact = f"{worst.name}: being proven again"
     return Finding(role, fact + _others(items), "", key)
 
 
@@ -147,9 +157,14 @@ def _others(items: Sequence[Object]) -> str:
 
 
 def _checked(objects: Sequence[Object], now: datetime) -> Finding:
-    """Return when the last check of every object was, and what was repaired after it."""
+    """Return when the last check of every object was, and what was repaired after it.
+
+    A load is no check, nor is a check of one object one of all.
+    """
     checked = [item.drift.checked_at for item in objects if item.drift and item.drift.checked_at]
-    last = f"checked {age(min(checked), now)} ago" if checked else "no check yet"
+    last = f"checked {age(min(checked), now)} ago" if checked else "no check since the start"
+    if checked and len(checked) < len(objects):
+        last = f"{len(checked)} of {len(objects)} {last}"
     if repaired := sum(found_by_check(item) for item in objects):
         return Finding(
             "ok", f"{plural(repaired, 'record')} repaired, {last}", f", {short(repaired)} repaired"
@@ -296,14 +311,23 @@ def cost(status: Status, now: datetime) -> Verdict:
     role, share = limit_role(limit), percent(used_share(limit))
     name = "" if limit.name == API_REQUESTS else f"{limit_name(limit)} "
     ours, others = count(limit.used_by_us), count(limit.used_by_others)
-    out = f"out {day_clock(limit.exhausted_at, now)}" if limit.exhausted_at else ""
     return Verdict(
         role,
-        _said(f"{name}{share} used: {ours} ours, {others} others", out),
+        _said(f"{name}{share} used: {ours} ours, {others} others", *_ends(limit, now)),
         f"{name}{share} of {short(limit.max)}, {short(limit.used_by_us)} ours",
         f"{name}{share} used",
         "5 shows" if role != "ok" else "",
     )
+
+
+def _ends(limit: Limit, now: datetime) -> Iterator[str]:
+    """Yield when the limit runs out and when rtsd stops, at the present rate."""
+    if limit.exhausted_at:
+        yield f"out {day_clock(limit.exhausted_at, now)}"
+    if is_stopped(limit):
+        yield "rtsd has stopped"
+    elif limit.reached_at:
+        yield f"rtsd stops {day_clock(limit.reached_at, now)}"
 
 
 _SEVERITY = {"ok": 0, "warn": 1, "error": 2}
@@ -322,6 +346,11 @@ def drift_of(item: Object) -> int:
 def is_proven(item: Object) -> bool:
     """Return True if every row was proven, and no later check found one that differs."""
     return item.state == "live" and not drift_of(item)
+
+
+def is_loaded(item: Object) -> bool:
+    """Return True if an object was read in full before: a pending one keeps its rows, and is proven again."""
+    return item.progress >= 1
 
 
 def in_trouble(item: Object) -> bool:

@@ -194,6 +194,8 @@ def _limit(forecast: LimitForecast, stops_at: int | None) -> protocol.Limit:
         used_by_others=usage.used - usage.ours,
         exhausted_at=iso(forecast.runs_out_at),
         stops_at=stops_at,
+        reached_at=iso(forecast.reaches(stops_at)) if stops_at is not None else None,
+        measured_s=forecast.measured / 1000,
     )
 
 
@@ -209,6 +211,7 @@ def _object(mirrored: MirroredObject, rows: int, now: Millis) -> protocol.Object
         where=mirrored.config.where or None,
         progress=_progress(mirrored, rows),
         as_of=stored.as_of,
+        proven_at=iso(stored.proven_at or None),
         freshness_ms=_freshness(late for _, late in latencies),
         freshness_by_source=_by_source(latencies),
         drift=_drift(mirrored),

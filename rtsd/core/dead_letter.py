@@ -1,11 +1,11 @@
-"""What a dead letter's reason means, what to do about it, and how a retry ended. Never a value of a record."""
+"""What a dead letter's reason means, what to do, and how a retry ended. Never a value of a record."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 APPLIED, DELIVERED, FAILED, WAITING = "applied", "delivered", "failed", "waiting"
-"""The outcomes of a retry: its push was applied, its message delivered, it failed again, or it still waits."""
+"""The outcomes of a retry: the push was applied, the message delivered, it failed again, or still waits."""
 
 
 class Explanation(NamedTuple):

@@ -75,7 +75,8 @@ async def add(
             [(object_name, record, reason, letter_id)],
         )
         await tx.execute(
-            "UPDATE _rts_dead_letter SET tried_at=?, reason=?, message=?, body=?, attempts=attempts+1 WHERE id=?",
+            "UPDATE _rts_dead_letter SET tried_at=?, reason=?, message=?, body=?, attempts=attempts+1"
+            " WHERE id=?",
             (at, reason, message, push.body, letter_id),
         )
         return
@@ -122,7 +123,7 @@ async def settle_retries(tx: Tx, webhook_ids: Iterable[str]) -> None:
 
 
 async def add_delivery(tx: Tx, letter: DeadLetter) -> None:
-    """Add an undeliverable message; one that was sent again keeps its number and time, and adds up its tries."""
+    """Add an undeliverable message; one sent again keeps its number and time, and adds up its tries."""
     known = await tx.executemany(
         "UPDATE _rts_dead_letter SET tried_at=?, reason=?, message=?, body=?, attempts=attempts+?"
         f" WHERE {_DELIVERY}",

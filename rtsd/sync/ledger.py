@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -42,10 +42,22 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class LimitForecast:
-    """The usage of one of the org's limits, and the time it runs out at the last hour's rate (ms)."""
+    """The usage of one of the org's limits, and what becomes of it at the last hour's rate. Times in ms."""
 
     usage: Usage
-    runs_out_at: Millis | None
+    hour: Sequence[tuple[Millis, int]]
+    """The usage of the last hour, as (time, used)."""
+    measured: Millis
+    """The span of the figures behind the rate; an hour at most, and no forecast is made of less."""
+
+    @property
+    def runs_out_at(self) -> Millis | None:
+        """The time at which the limit is used up; None if that is over a day away."""
+        return self.reaches(self.usage.max)
+
+    def reaches(self, used: int) -> Millis | None:
+        """The time at which so much is used; None if that is over a day away."""
+        return runs_out_at(self.hour, used)
 
 
 @dataclass(slots=True)
@@ -175,9 +187,15 @@ class StoredLedger:
         ours = self._database.counts.calls_by_resource(now)
         samples = self.org.samples(ours, now)
         hour: dict[str, list[tuple[Millis, int]]] = {}
+        first: dict[str, Millis] = {}
+        for usage in kept:
+            first.setdefault(usage.name, usage.at)
         for usage in [*(usage for usage in kept if usage.at >= now - HOUR_MS), *samples]:
             hour.setdefault(usage.name, []).append((usage.at, usage.used))
-        return [LimitForecast(usage, runs_out_at(hour[usage.name], usage.max)) for usage in samples]
+        return [
+            LimitForecast(usage, hour[usage.name], min(now - first.get(usage.name, now), HOUR_MS))
+            for usage in samples
+        ]
 
     async def _check(self, tx: Tx, purpose: str, resource: str, count: int) -> bool:
         """Return True if the known limits allow a call, False if it is sent only as a probe.

@@ -24,6 +24,9 @@ _KEY = "pushes_expected_since"
 _LAST_PUSH_KEY = "last_push_at"
 NOTHING_EXPECTED = "no push is expected: no package is enabled"
 
+RECOUNTED, RECOUNT_MS = 20_000, 10_000
+"""Missed changes up to which they are counted again, and how often: a push that comes late confirms some."""
+
 log = structlog.get_logger("rtsd.missed_pushes")
 
 
@@ -112,6 +115,7 @@ class MissedPushes:
         """The newest journal entry that was counted."""
         self._counting = asyncio.Lock()
         self._missed: deque[tuple[Millis, int]] = deque()
+        self._recounted_at: Millis = 0
 
     async def restore(self) -> None:
         """Restore the state of the last run, and recount the last 24 hours."""
@@ -181,12 +185,22 @@ class MissedPushes:
         watched = counts[Cause.MISSED]
         if watched or explained:
             self._missed.append((now, watched + explained))
+        await self._recount(now)
         if self._since != self._push.last_at:
             self._since, self._unpushed = self._push.last_at, Unpushed()
         counted = Unpushed(
             watched, counts[Cause.FILTERED], fresh=counts[Cause.FRESH], beside=counts[Cause.BESIDE]
         )
         self._unpushed = counted.after(self._unpushed)
+
+    async def _recount(self, now: Millis) -> None:
+        """Count the missed changes of 24 hours again, as `rtsd missed` lists them, unless they are many."""
+        if not 0 < self.missed_24h() <= RECOUNTED or 0 <= now - self._recounted_at < RECOUNT_MS:
+            return
+        self._recounted_at = now
+        found = await self.unpushed(now - DAY_MS, RECOUNTED + 1)
+        if len(found) <= RECOUNTED:
+            self._missed = deque((change.made_at, 1) for change, cause in found if cause is Cause.MISSED)
 
     async def unpushed(self, since: Millis, limit: int) -> list[tuple[UnpushedChange, Cause]]:
         """Return the first changes journalled from `since` (ms) that came by no push, and why, oldest first.

@@ -16,7 +16,7 @@ from rtstui.meaning import tag
 from rtstui.rows import Row
 from rtstui.verdict import sign_of
 from rtstui.widgets.document_table import DocumentTable
-from rtstui.widgets.objects import Objects
+from rtstui.widgets.objects import Objects, unchecked
 from rtstui.widgets.panel import Panel
 
 WIDE = 100
@@ -83,7 +83,7 @@ class Drift(Objects):
             left = f", eta {span(item.eta_s)}" if item.eta_s is not None else ""
             return ((f"◐ reading {how}, {plural(audit.rows_read, 'row')}{left}", "busy"),)
         if item.drift is None or item.drift.checked_at is None:
-            return (("never", "dim"),)
+            return ((unchecked(item, self), "dim"),)
         repaired = ", repaired" if item.drift.repaired and found_by_check(item) else ""
         return ((f"{age(item.drift.checked_at, self.state.now())} ago{repaired}", "dim"),)
 

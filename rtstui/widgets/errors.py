@@ -203,7 +203,7 @@ class TroubleCard(Panel):
 
 
 def _facts(chosen: ErrorEntry | DeadLetter, now: datetime) -> list[str]:
-    """Return when it was, what it is about, and how often: of a letter the time of the loss, and the last try."""
+    """Return when it was, what it is about, how often; of a letter the time of the loss, and the last try."""
     when = day_clock(chosen.at, now, seconds=True)
     if isinstance(chosen, ErrorEntry):
         times = [f"{count(chosen.count)} times"] if chosen.count > 1 else []

@@ -49,9 +49,16 @@ class Spells(DocumentTable[Missed, Spell]):
             return title, ""
         found = document.value
         more = " · more than are counted" if found.truncated else ""
-        said = f"{count(found.missed)} missed · all are in the mirror" if found.missed else "none missed"
+        missed = self._number(found)
+        said = f"{plural(missed, 'change')} came without a push, all in the mirror"
+        said = said if missed else "none missed"
         spells = self.part(self.keys()) + plural(len(found.spells), "spell")
         return self.dated(title), f"{documents.as_of(document, self.state)}{spells} · {said}{more}"
+
+    def _number(self, found: Missed) -> int:
+        """Return how many changes came without a push: of a day, the status's own figure, as stands above."""
+        status = self.state.status
+        return status.push.missed_24h if status is not None and self.hours == ranges.DAY else found.missed
 
     def header(self, width: int) -> Row | None:
         """The columns' names, of `rtsd missed`; without spells, or room for one, there are none."""

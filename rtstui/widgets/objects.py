@@ -13,9 +13,9 @@ from rtsd.core.figures import UNKNOWN, age, count, day_clock, millis, percent, s
 from rtsd.core.plural import plural
 from rtstui import channel
 from rtstui.format import bar, fit, right, wrap
-from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES, as_of
+from rtstui.meaning import DIFFERS_NOTE, OBJECT_NOTES, PROVING_NOTE, as_of
 from rtstui.rows import Row, Span, plain
-from rtstui.verdict import DIFFERS, freshness, sign_of
+from rtstui.verdict import DIFFERS, PROVING, freshness, sign_of
 from rtstui.widgets.panel import Panel
 from rtstui.widgets.table import Table
 
@@ -38,6 +38,10 @@ PULLED = "pull"
 
 WIDE_BAR = 20
 """Width in cells of a progress bar from which there is room for the rate beside it."""
+
+
+_NOTES = {DIFFERS: DIFFERS_NOTE, PROVING: PROVING_NOTE}
+"""What signs mean that are not those of a state alone."""
 
 
 class Objects(Table):
@@ -175,7 +179,7 @@ class ObjectCard(Panel):
             return [(("Choose an object above.", "dim"),)]
         now = self.state.now()
         sign = sign_of(item)
-        note = item.error or (DIFFERS_NOTE if sign is DIFFERS else OBJECT_NOTES.get(item.state, ""))
+        note = item.error or _NOTES.get(sign) or OBJECT_NOTES.get(item.state, "")
         rows: list[Row] = [((f"{sign.text}  ", sign.role),)]
         rows += [((f"  {line}", "error" if item.error else ""),) for line in wrap(note, width - 4)]
         known = "the org has not been asked"
@@ -230,7 +234,7 @@ def _drift(item: Object, table: Panel) -> list[Span]:
     if item.error:
         return [(item.error, "error")]
     if item.drift is None or item.drift.checked_at is None:
-        return [("not checked", "dim")]
+        return [(unchecked(item, table), "dim")]
     checked = age(item.drift.checked_at, table.state.now())
     if wrong := drift_of(item):
         return [(f"▲ {count(wrong)}, {checked} ago", "warn")]
@@ -238,9 +242,14 @@ def _drift(item: Object, table: Panel) -> list[Span]:
     return [(f"✔ {count(found)} repaired, {checked}" if found else f"✔ none, {checked} ago", "dim")]
 
 
+def unchecked(item: Object, panel: Panel) -> str:
+    """Return what stands in for the findings of a check that was not made: the proof, if there is one."""
+    return f"proven {age(item.proven_at, panel.state.now())} ago" if item.proven_at else "not checked"
+
+
 def _check(item: Object, card: Panel) -> list[Span]:
     if item.drift is None or item.drift.checked_at is None:
-        return [("never", "")]
+        return [(f"none since the start, {unchecked(item, card)}", "")]
     found = item.drift
     text = f"{count(found.missing)} missing, {count(found.stale)} stale, {count(found.orphaned)} orphaned"
     repaired = ", repaired" if found.repaired and found_by_check(item) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtsd.control.limits import limit_name, limit_role, used_share
+from rtsd.control.limits import is_measured, is_stopped, limit_name, limit_role, used_share
 from rtsd.control.protocol import Limit
 from rtsd.core.figures import count, day_clock, percent, short, until
 from rtstui.format import fit, right, wrap
@@ -37,14 +37,17 @@ def split_bar(limit: Limit, width: int) -> list[Span]:
 
 
 def forecast(limit: Limit, panel: Panel, room: int) -> Span:
-    """Return when a limit runs out at the present rate, in the longest form that fits into `room` cells."""
+    """Return when a limit runs out, or else rtsd stops, at the present rate; in a form for the room."""
     if limit.remaining <= 0:
         return ("used up", "error")
-    if limit.exhausted_at is None:
-        return ("lasts", "dim")
+    end, verb = (limit.exhausted_at, "out") if limit.exhausted_at else (limit.reached_at, "stops")
+    if is_stopped(limit) and not limit.exhausted_at:
+        return ("rtsd has stopped" if room >= len("rtsd has stopped") else "stopped", "warn")
+    if end is None:
+        return ("lasts", "dim") if is_measured(limit) else ("not known yet", "dim")
     now = panel.state.now()
-    at, left = day_clock(limit.exhausted_at, now), until(limit.exhausted_at, now)
-    forms = (f"out {at}, in {left}", f"out {at}", f"out in {left}", f"in {left}")
+    at, left = day_clock(end, now), until(end, now)
+    forms = (f"{verb} {at}, in {left}", f"{verb} {at}", f"{verb} in {left}", f"in {left}")
     return (next((form for form in forms if len(form) <= room), left), "warn")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rtsd.control.limits import limit_name, limit_role, used, used_share
+from rtsd.control.limits import is_measured, is_stopped, limit_name, limit_role, used, used_share
 from rtsd.control.protocol import Limit, QuotaHistory
 from rtsd.core.figures import count, day_clock, moment, percent, short, until, zone_of
 from rtstui import documents, ranges
@@ -58,14 +58,7 @@ class UsedPlot(QuotaPlot):
         limit = self._limit()
         if limit is None:
             return "Use over time", ""
-        now = self.state.now()
-        end = (
-            "used up"
-            if limit.remaining <= 0
-            else f"▲ runs out {day_clock(limit.exhausted_at, now)}, in {until(limit.exhausted_at, now)}"
-            if limit.exhausted_at
-            else "lasts at the present rate"
-        )
+        end = _end(limit, self.state.now())
         said = (
             f"{count(used(limit))} used ({percent(used_share(limit))}), {count(limit.remaining)} left · {end}"
         )
@@ -93,6 +86,19 @@ class UsedPlot(QuotaPlot):
         if found is not None and timeline.midnight_at is not None:
             rows = divided(rows, timeline.midnight_at, "┊", "dim")
         return [*rows, timeline.labels(), *(((line, ""),) for line in said)]
+
+
+def _end(limit: Limit, now: datetime) -> str:
+    """Return when a limit runs out, or else rtsd stops, at the present rate."""
+    if limit.remaining <= 0:
+        return "used up"
+    if limit.exhausted_at:
+        return f"▲ runs out {day_clock(limit.exhausted_at, now)}, in {until(limit.exhausted_at, now)}"
+    if is_stopped(limit):
+        return "▲ rtsd has stopped"
+    if limit.reached_at:
+        return f"▲ rtsd stops {day_clock(limit.reached_at, now)}, in {until(limit.reached_at, now)}"
+    return "lasts at the present rate" if is_measured(limit) else "no forecast yet"
 
 
 def _fitting(sentences: Sequence[str], width: int, height: int) -> list[str]:

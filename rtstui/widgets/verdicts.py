@@ -71,7 +71,7 @@ def _row(name: str, verdict: Verdict, width: int) -> Row:
 
 
 def _fitting(facts: Sequence[str], room: int) -> str:
-    """Return the facts that fit, an ellipsis in place of the others; of the first one at least the beginning."""
+    """Return the facts that fit, an ellipsis in place of the others; of the first at least the beginning."""
     said = SEPARATOR.join(facts)
     for number in range(len(facts) - 1, 0, -1):
         if width_of(((said, ""),)) <= room:
@@ -109,7 +109,7 @@ FIRST_SHORT = (1, 2, 0)
 
 
 def _line(named: Named, width: int) -> Row:
-    """Return all answers in one line, in the longest form that fits; what is not well keeps its room longest."""
+    """Return all answers in one line, in the longest form that fits; what is not well is cut last."""
 
     def order(forms: Sequence[str]) -> tuple[int, int, list[int]]:
         tiny = [place for place, form in enumerate(forms) if form == "tiny"]

@@ -8,6 +8,7 @@ from rtsd.control.protocol import Missed
 from rtsd.errors import UsageError
 from tests.acceptance.test_silence import minutes, pushing
 from tests.support.inprocess.channels import connect, lose_pushes, on_every_channel, where_signed
+from tests.support.inprocess.pushes import document, push, settle
 from tests.support.inprocess.stand import Stand, Standing
 
 
@@ -39,6 +40,34 @@ async def test_a_spell_is_told_from_the_push_before_to_the_push_after(stand: Sta
     (spell,) = (await missed(org)).spells
     assert spell.until is not None
     assert spell.since < spell.first[0].made_at < spell.until
+
+
+async def test_a_push_that_comes_late_takes_its_change_off_both_counts(stand: Standing) -> None:
+    """The figure of status does not stay at what was missed at first: list and status are one."""
+    org = await pushing(stand, "gateway")
+    await lose_pushes(org)
+    lost = org.ids("Lead")[:7]
+    org.update("Lead", lost, Title="heard late")
+    await minutes(org, 40)
+    assert (await missed(org)).missed == 7
+    rows = {row["Id"]: row for row in org.org.snapshot("Lead")}
+    changes = [
+        {
+            "object": "Lead",
+            "op": "update",
+            "id": record,
+            "modstamp": rows[record]["SystemModstamp"],
+            "changed": ["Title"],
+            "fields": {"Id": record, "Title": "heard late"},
+        }
+        for record in lost[:3]
+    ]
+    async with org.taking():
+        await push(org, document(org, changes), "late-1")
+    await settle(org)
+    await minutes(org, 2)
+    await org.parts.channel.missed_pushes.count()
+    assert (await missed(org)).missed == 4
 
 
 @on_every_channel

@@ -117,10 +117,16 @@ async def test_the_demo_tells_its_story_and_proves_it(tmp_path: Path) -> None:
         assert await opened.ended(seconds=120) == 0
     text = opened.output.decode().rpartition("\x1b[?1049l")[2]
     assert b"DEMO" in opened.output
-    lost = re.search(r"pushes lost +(\d+)\s+changes lost +(\d+)", text)
-    assert lost is not None
+    lost = re.search(
+        r"pushes lost +(\d+); ([\d,]+) changes came without a push\s+changes lost +(\d+)\s+"
+        r"dead letters +1, not applied: Survey__c is not mirrored",
+        text,
+    )
+    assert lost is not None, text
     assert int(lost[1]) > 0
-    assert lost[2] == "0"
+    assert int(lost[2].replace(",", "")) > 0
+    assert lost[3] == "0"
+    assert re.search(r"API calls +[\d,]+ in all, the first load included; [\d,]+ since the dashboard", text)
     rows, values = re.findall(r"(?m)^all +([\d,]+) +([\d,]+)  0", text)[0]
     assert int(values.replace(",", "")) > int(rows.replace(",", "")) > 400
     with closing(sqlite3.connect(tmp_path / "demo" / "mirror.db")) as mirror:

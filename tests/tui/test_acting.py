@@ -101,10 +101,8 @@ async def test_a_retry_that_fails_again_says_so_and_why(socket: Path) -> None:
         await until(lambda: "lost 12:33:56 UTC · Contact · 003Dn00000Dd4WuAAJ · 5 tries" in text(app), pilot)
         await pressed(pilot, "R", "y")
         await until(lambda: notices(app))
-        assert notices(app) == [
-            "Dead letter 8812 failed again: Survey__c is not mirrored."
-            " Add it to [[objects]] and retry, or drop it."
-        ]
+        why = "Dead letter 8812 failed again: Survey__c is not mirrored."
+        assert notices(app) == [f"{why} Add it to [[objects]] and retry, or drop it."]
         await until(lambda: "6 tries, the last 12:34:56 UTC" in text(app), pilot)
         assert "lost 12:33:56 UTC" in text(app)
         assert "rtsd retries it by itself once the field is there." in text(app)

@@ -62,7 +62,7 @@ async def test_a_pause_is_undone_after_a_question(socket: Path) -> None:
         await pressed(pilot, "u", "y")
         await until(lambda: daemon.requests)
         assert daemon.requests == [("POST /v1/resume", {"objects": ["Contact"]})]
-        await until(lambda: "Contact resumed." in text(app), pilot)
+        await until(lambda: "Contact resumed;" in text(app), pilot)
         await until(lambda: daemon.asked.count("/v1/actions") > asked, pilot)
         await until(lambda: "Contact is not paused any more" in text(app), pilot)
         await pressed(pilot, "u")

@@ -15,7 +15,7 @@ from rtstui.widgets.chart import AXIS, plot, round_up, scale
 from rtstui.widgets.quota import split_bar
 from rtstui.widgets.usage import UsedPlot
 from tests.support.dashboard.app import answered, filled, still_app, text, until
-from tests.support.dashboard.scenarios import NOW, SCENARIOS, drifting, live, repaired
+from tests.support.dashboard.scenarios import NOW, SCENARIOS, ago, drifting, healthy, live, repaired
 from tests.support.dashboard.watching import pressed
 
 SIZES = [(80, 24), (200, 50)]
@@ -55,6 +55,7 @@ def expected(status: Status) -> Iterator[tuple[str, set[str]]]:
     drifts = [item.drift for item in objects if item.drift and not item.drift.repaired]
     differ = sum(drift.missing + drift.stale + drift.orphaned for drift in drifts)
     yield r"(\d+)(?: records?)? differ", {str(differ)}
+    yield r"([\d,]+) changes? came without a push", {count(status.push.missed_24h)}
     yield r"· ([\d,]+) rows", {count(sum(item.rows for item in objects))}
     yield r"(\d+) errors? in 24 h", {str(status.errors_24h)}
     yield r"(\d+) dead letters?", {str(status.dead_letters)}
@@ -93,7 +94,7 @@ async def test_the_object_that_differs_is_in_sight_and_not_live() -> None:
         (row,) = [line for line in text(app).splitlines() if line.startswith("│ Case")]
         assert "▲ 28, 40s ago" in row
         assert "live" not in row
-        assert "7 of 8 proven · Case: 28 differ, 40s ago" in text(app)
+        assert "7 of 8 proven, oldest 1h ago · Case: 28 differ, 40s ago" in text(app)
         assert "Objs▲1" in text(app)
 
 
@@ -102,7 +103,7 @@ async def test_what_is_repaired_is_not_in_trouble() -> None:
     app = still_app(filled(repaired()))
     async with app.run_test(size=(80, 24)):
         await until(lambda: "✔ 28 repaired, 40s" in text(app))
-        assert "8 of 8 proven · 28 records repaired" in text(app)
+        assert "8 of 8 proven, oldest 1h ago · 28 records repaired" in text(app)
         assert "▲" not in text(app)
 
 
@@ -115,6 +116,44 @@ async def test_what_was_proven_has_its_age() -> None:
         assert re.search(r"Account +● live +48,210 +48,210 +1h", screen)
         assert re.search(r"Case +▲ differs +5,120 +— +—", screen)
         assert "5,120 here now, the org counted 5,139 40s ago" in screen
+
+
+async def test_a_load_is_a_proof_and_no_check() -> None:
+    """Beside "6 of 6 proven" no column says "not checked" or "never": it says when it was proven."""
+    status = healthy()
+    for item in status.objects:
+        item.drift, item.proven_at, item.counted_at = None, ago(180), ago(180)
+    app = still_app(answered(filled(status)))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await until(lambda: "6 of 6 proven, oldest 3m ago · no check since the start" in text(app))
+        for key in ("1", "3", "7"):
+            await pressed(pilot, key)
+            await until(lambda: text(app).count("proven 3m ago") >= 5, pilot)
+            assert not re.search("not checked|never", text(app))
+
+
+async def test_a_check_of_one_object_is_not_one_of_all() -> None:
+    """The answer counts the objects that were checked."""
+    status = healthy()
+    for item in status.objects[1:]:
+        item.drift = None
+    app = still_app(filled(status))
+    async with app.run_test(size=(120, 35)):
+        await until(lambda: "no drift, 1 of 6 checked 1h ago" in text(app))
+
+
+async def test_a_resumed_object_is_proven_again_and_not_loaded() -> None:
+    """It has its rows: nothing may look like a first full read."""
+    status = healthy()
+    status.objects[1].state = "pending"
+    app = still_app(answered(filled(status)), view="3")
+    async with app.run_test(size=(120, 35)) as pilot:
+        await pressed(pilot, "down")
+        await until(lambda: "Its rows stay." in text(app))
+        screen = text(app)
+    assert re.search(r"Contact +◐ proving +663,102", screen)
+    assert "5 of 6 proven, oldest 1h ago · Contact: being proven again" in screen
+    assert "full read" not in screen
 
 
 async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:
@@ -140,7 +179,7 @@ async def test_the_plot_ends_with_the_use_that_the_table_shows() -> None:
     now = picture[0].index("│")
     column = "".join(row[now - 1] for row in picture)
     assert column.endswith("▂" + "█" * 6), "208, a little above the tick of 200"
-    assert "At this rate 208 of ours by 00:00 UTC, 208 of everybody's (<1%)." in screen
+    assert "At this rate 208 of ours by 00:00 UTC, 208 of everybody's (<1%): enough," in screen
 
 
 @pytest.mark.parametrize("highest", [1, 2, 7, 9, 10, 73, 208, 229, 44_000, 61_400, 73_000, 100_000, 999_999])
@@ -167,4 +206,4 @@ def test_the_short_cost_counts_everybody() -> None:
     """97 % used is not 412 of 100k, whoever used them."""
     found = cost(SCENARIOS["deferred"](), NOW)
     assert (found.role, found.brief) == ("error", "97% of 100k, 412 ours")
-    assert found.facts == ("97% used: 412 ours, 96,688 others", "out 13:34 UTC")
+    assert found.facts == ("97% used: 412 ours, 96,688 others", "out 13:34 UTC", "rtsd has stopped")

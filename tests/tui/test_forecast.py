@@ -9,6 +9,8 @@ from itertools import pairwise
 import pytest
 
 from rtsd.control.protocol import HourlyUse, IdleDay, Limit, QuotaHistory, UsageSample
+from rtsd.control.verdict import cost
+from rtsd.core.figures import percent
 from rtstui.forecast import SHORT, forecast, next_midnight, words
 from rtstui.rows import plain
 from rtstui.widgets.usage import UsedPlot
@@ -89,7 +91,7 @@ def test_a_short_history_is_called_short() -> None:
     assert forecast(limit(1, 1, exhausted_at=ago(-HOUR_S)), history, NOW) is not None
     first, steady, *_ = words(None, limit(1, 1), history, live())
     assert first == SHORT
-    assert steady == "Steady state: about 260 calls of ours a day without changes."
+    assert steady == "A day without changes costs about 260 calls of ours."
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,68 @@ def test_the_steady_state_is_that_of_the_mode(mode: str, calls: str) -> None:
     status.mode = mode
     history = QuotaHistory(idle_day=IdleDay(real_time=260, interval=4_032, awaiting_package=3_900))
     assert f"about {calls} calls of ours" in " ".join(words(None, limit(), history, status))
-    assert "Steady" not in " ".join(words(None, limit(name="DailyAsyncApexExecutions"), history, status))
+    assert "without changes" not in " ".join(
+        words(None, limit(name="DailyAsyncApexExecutions"), history, status)
+    )
+
+
+def test_a_day_of_interval_sync_that_does_not_fit_says_so() -> None:
+    """768,259 calls beside a limit of 100,000 left open whether rtsd stops today."""
+    status = live()
+    status.mode = "interval"
+    history = QuotaHistory(idle_day=IdleDay(real_time=260, interval=768_259, awaiting_package=768_259))
+    assert words(None, limit(stops_at=80_000), history, status)[1] == (
+        "A day without changes costs about 768,259 calls of ours if all of it is read by Interval Sync,"
+        " more than the 80,000 that rtsd may use; with pushes 260."
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ({"stops_at": 80_000}, "enough, 54,000 in 24 h"),
+        ({"stops_at": 52_000}, "enough for 24 h"),
+        ({"stops_at": 40_000, "reached_at": ago(-11 * HOUR_S)}, "rtsd stops 23:34 UTC"),
+        ({"stops_at": 30_000, "reached_at": ago(0)}, "rtsd has stopped, at 30,000"),
+        ({"exhausted_at": ago(-2 * HOUR_S)}, "used up 14:34 UTC"),
+    ],
+)
+def test_one_sentence_says_whether_it_is_enough(more: dict[str, str | int], end: str) -> None:
+    """By midnight and in 24 hours, or when rtsd stops: as table and verdict have it."""
+    history = QuotaHistory(usage=[sample(2, 0, 28_400), sample(1, 0, 29_000)])
+    shown = limit(others=30_000, **more)  # type: ignore[arg-type]
+    found = forecast(shown, history, NOW)
+    said = words(found, shown, history, live())[0]
+    assert said.endswith(f" ({percent(found.at(found.midnight).total / 100_000)}): {end}.")  # type: ignore[union-attr]
+
+
+async def test_where_no_hour_was_measured_nothing_says_that_it_lasts() -> None:
+    """Table, title and words are of one mind."""
+    status = live()
+    for each in status.quota.limits:
+        each.measured_s = 240
+    told = answered(filled(status))
+    app = still_app(told, view="5")
+    async with app.run_test(size=(120, 45)) as pilot:
+        document = app.screen.query_one(UsedPlot).document()
+        assert document.value is not None
+        document.value.usage = []
+        told.rev += 1
+        await until(lambda: SHORT in text(app), pilot)
+        screen = text(app)
+    assert "lasts" not in screen
+    assert screen.count("not known yet") == 4
+    assert "no forecast yet ─" in screen
+
+
+def test_the_answer_about_the_cost_warns_of_the_stop() -> None:
+    """Not only of the end of the limit: rtsd stops before it."""
+    status = live()
+    status.quota.limits[0].reached_at = ago(-3_600)
+    found = cost(status, NOW)
+    assert (found.role, found.facts[1]) == ("warn", "rtsd stops 13:34 UTC")
+    status.quota.limits[0].stops_at = 61_000
+    assert cost(status, NOW).facts[1] == "rtsd has stopped"
 
 
 def test_midnight_is_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +202,9 @@ async def test_the_picture_has_now_limit_reserve_and_forecast() -> None:
     assert foot.index("now") + 2 in range(now - 1, now + 2)
     assert foot.rstrip().endswith("00:00 UTC")
     assert "412 of ours" not in screen
-    assert "409 of ours by 00:00 UTC, 73,956 of everybody's (74%)." in screen, "409: less was used today"
+    assert "409 of ours by 00:00 UTC, 73,956 of everybody's (74%): enough for 24 h." in screen, (
+        "409: less was used today"
+    )
 
 
 async def test_a_small_screen_has_the_words() -> None:
@@ -155,7 +220,7 @@ async def test_deliveries_have_the_same_plot() -> None:
     async with app.run_test(size=(120, 45)) as pilot:
         await pressed(pilot, "end")
         await until(lambda: "reserve: rtsd stops at 20,000" in text(app))
-        assert "rtsd stops at 20,000 ([push] deliveries)" in text(app)
+        assert "rtsd stops at 20,000 ([push] deliveries)" in " ".join(text(app).replace("│", " ").split())
         assert "limit 25,000" in text(app)
         assert "12,410 used (50%)" in text(app)
 

@@ -171,10 +171,10 @@ def test_without_a_push_channel_interval_sync_is_no_detour() -> None:
 @pytest.mark.parametrize(
     ("scenario", "facts", "key"),
     [
-        ("drifting", ("7 of 8 proven", "Case: 28 differ, 40s ago"), "A repairs"),
-        ("live", ("6 of 6 proven", "3 dead letters: changes not applied"), "4 lists"),
-        ("loading", ("1 of 4 proven", "Contact: loading 62%, eta 29s and 2 more objects"), "3 shows"),
-        ("repaired", ("8 of 8 proven", "28 records repaired, checked 1h ago"), ""),
+        ("drifting", ("7 of 8 proven, oldest 1h ago", "Case: 28 differ, 40s ago"), "A repairs"),
+        ("live", ("6 of 6 proven, oldest 1h ago", "3 dead letters: changes not applied"), "4 lists"),
+        ("loading", ("1 of 4 proven, 1h ago", "Contact: loading 62%, eta 29s and 2 more objects"), "3 shows"),
+        ("repaired", ("8 of 8 proven, oldest 1h ago", "28 records repaired, checked 1h ago"), ""),
     ],
 )
 def test_the_first_answer_names_the_culprit_and_the_key(

@@ -22,8 +22,12 @@ async def test_spells_say_when_why_and_how_many(socket: Path) -> None:
     """The newest first; what was not due is told from what was missed, by a word."""
     async with watching(socket, size=(160, 45)) as (app, pilot, daemon):
         daemon.papers["/v1/missed"] = papers.missed(910)
+        daemon.status.push.missed_24h = 910
+        daemon.send([], status=True)
         await pressed(pilot, "7")
-        await until(lambda: "2 spells · 910 missed · all are in the mirror" in text(app), pilot)
+        await until(
+            lambda: "2 spells · 910 changes came without a push, all in the mirror" in text(app), pilot
+        )
         rows = [line for line in text(app).splitlines() if "missed  " in line or "not due" in line]
         assert len(rows) == 2
         assert "no sync condition watches the changed fields" in rows[1]
@@ -36,8 +40,10 @@ async def test_a_spell_lists_its_changes_and_a_change_opens_its_record(socket: P
     """The first hundred, with how they were found, and the whole reason."""
     async with watching(socket, size=(80, 24)) as (app, pilot, daemon):
         daemon.papers["/v1/missed"] = papers.missed(910)
+        daemon.status.push.missed_24h = 910
+        daemon.send([], status=True)
         await pressed(pilot, "7", "tab")
-        await until(lambda: "910 missed" in text(app), pilot)
+        await until(lambda: "910 changes came without a push" in text(app), pilot)
         await pressed(pilot, "home", "enter")
         await until(lambda: isinstance(app.screen, SpellChanges), pilot)
         screen = text(app)
@@ -79,7 +85,7 @@ async def test_rows_out_of_sight_are_counted_as_rows() -> None:
     """On a low screen: one of two spells, not one of twelve changes."""
     app = still_app(answered(filled(silent())), view="7")
     async with app.run_test(size=(60, 16)):
-        await until(lambda: "2 to 2 of 2 spells · 12 missed" in text(app))
+        await until(lambda: "2 to 2 of 2 spells · 12 changes came" in text(app))
 
 
 async def test_no_spell_is_said_in_the_words_of_the_verb() -> None:

@@ -17,6 +17,10 @@ class Limit(msgspec.Struct, kw_only=True):
     """When it will run out at the present rate."""
     stops_at: int | None = None
     """The use, by everybody, at which rtsd stops: the rest is the reserve. None if it does not use it."""
+    reached_at: str | None = None
+    """When the use reaches `stops_at` at the present rate; None if that is over a day away."""
+    measured_s: float | None = None
+    """Seconds over which that rate was measured, 3,600 at most; of less, no end says nothing yet."""
 
 
 class Quota(msgspec.Struct, kw_only=True):

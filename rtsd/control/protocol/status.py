@@ -149,6 +149,8 @@ class Object(msgspec.Struct, kw_only=True):
     """0..1 of the initial audit."""
     as_of: str | None = None
     """The mirror shows everything committed before this."""
+    proven_at: str | None = None
+    """The last proof, a full read or a fingerprint: at this moment all rows were known to equal the org's."""
     freshness_ms: Freshness | None = None
     """Of the changes of the last hour, else of the newest ones, from the org's commit to the mirror's."""
     freshness_by_source: dict[str, Freshness] = msgspec.field(default_factory=dict)

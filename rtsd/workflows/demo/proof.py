@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rtsd.control.client import ControlClient
+from rtsd.control.protocol import Status
+from rtsd.core.dead_letter import explanation
+from rtsd.core.plural import plural
 from rtsd.workflows.demo.compare import Difference, compare
 from rtsd.workflows.demo.environment import Environment
 from rtsd.workflows.demo.feed import FeedMonitor
@@ -27,7 +31,13 @@ class Proof:
     by_source: Mapping[str, int]
     freshness_ms: Mapping[str, int | None]
     lost_pushes: int
+    missed: int
+    """Changes that came without a push: a lost push may name many, and its retry bring them."""
+    dead: tuple[str, ...]
+    """Why the changes in dead letters were not applied."""
     api_calls: int
+    calls_after: int | None
+    """Those since the dashboard has closed; None without one."""
     daemon_peak_mb: float | None
 
     @property
@@ -52,6 +62,8 @@ class Proof:
             "by_source": dict(self.by_source),
             "freshness_ms": dict(self.freshness_ms),
             "lost_pushes": self.lost_pushes,
+            "missed": self.missed,
+            "dead_letters": list(self.dead),
             "api_calls": self.api_calls,
             "daemon_peak_mb": self.daemon_peak_mb,
         }
@@ -66,29 +78,51 @@ class Proof:
         )
         yield f"{'all':<18} {rows:>9,} {values:>11,}  {wrong:,}"
         yield ""
-        yield f"pushes lost   {self.lost_pushes:,}"
+        missed = plural(self.missed, "change")
+        yield f"pushes lost   {self.lost_pushes:,}; {missed} came without a push"
         yield f"changes lost  {wrong:,}"
+        if self.dead:
+            yield f"dead letters  {len(self.dead):,}, not applied: {'; '.join(dict.fromkeys(self.dead))}"
         yield f"changes seen  {self.changes:,}"
-        yield f"API calls     {self.api_calls:,} in all, the first load included"
+        since = "" if self.calls_after is None else f"; {self.calls_after:,} since the dashboard closed"
+        yield f"API calls     {self.api_calls:,} in all, the first load included{since}"
 
 
-async def prove(demo: Environment, monitor: FeedMonitor, records: Mapping[str, int], say: Say) -> Proof:
-    """Wait for the last push, and compare mirror and org."""
+async def prove(
+    demo: Environment,
+    monitor: FeedMonitor,
+    records: Mapping[str, int],
+    say: Say,
+    *,
+    shown_calls: int | None = None,
+) -> Proof:
+    """Wait for the last push, and compare mirror and org; `shown_calls`: those that the dashboard showed."""
     await demo.org.control("package/drain")
     compared = await _compare_until_equal(demo, records)
     for difference in compared:
         for example in difference.examples:
             say(f"differs   {difference.name} {example}")
     status, stats = await demo.status(), await demo.org.control("stats", method="GET")
+    async with ControlClient(demo.socket) as client:
+        letters = await client.dead_letters()
+    calls = calls_of(status)
     return Proof(
-        compared,
-        monitor.changes,
-        monitor.by_source,
-        monitor.freshness(),
-        stats["pushes"]["lost"],
-        sum(status.quota.calls_24h.values()),
-        demo.peak_memory_mb(),
+        compared=compared,
+        changes=monitor.changes,
+        by_source=monitor.by_source,
+        freshness_ms=monitor.freshness(),
+        lost_pushes=stats["pushes"]["lost"],
+        missed=status.push.missed_24h,
+        dead=tuple(explanation(letter.reason, letter.object).why for letter in letters),
+        api_calls=calls,
+        calls_after=None if shown_calls is None else calls - shown_calls,
+        daemon_peak_mb=demo.peak_memory_mb(),
     )
+
+
+def calls_of(status: Status) -> int:
+    """Return rtsd's API calls, as the dashboard sums them up."""
+    return sum(status.quota.calls_24h.values())
 
 
 async def _compare_until_equal(demo: Environment, records: Mapping[str, int]) -> list[Difference]:

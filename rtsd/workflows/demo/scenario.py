@@ -14,7 +14,7 @@ from rtsd.core.plural import plural
 from rtsd.workflows.demo import activity
 from rtsd.workflows.demo.environment import Channel, Environment, install_package, start, until_answering
 from rtsd.workflows.demo.feed import FeedMonitor
-from rtsd.workflows.demo.proof import Say, prove
+from rtsd.workflows.demo.proof import Say, calls_of, prove
 from rtsd.workflows.demo.story import LOST_S, Narrator, play
 
 RECORDS: Mapping[str, int] = {
@@ -74,9 +74,10 @@ async def run_with_dashboard(options: Options, say: Say) -> int:
             status = await _show(demo, options, narrator)
             if status:
                 return status
+            shown_calls = calls_of(await demo.status())
             say("Comparing mirror and org, row by row and value by value; Ctrl-C skips it.")
             await _wait_until_loaded(demo, say)
-            proof = await prove(demo, monitor, options.records, say)
+            proof = await prove(demo, monitor, options.records, say, shown_calls=shown_calls)
     for line in (*proof.lines(), "", *_farewell(options, demo)):
         say(line)
     return 0 if proof.is_equal else 1

@@ -206,11 +206,7 @@ class FakeDaemon:
             return web.json_response({"error": error, "message": message}, status=code)
         if path.startswith("/v1/dead-letters/"):
             number = int(path.split("/")[3])
-            if path.endswith("/retry") and number in self.failing:
-                return web.json_response(self._failed_again(number))
-            self.letters = [letter for letter in self.letters if letter.id != number]
-            self.status.dead_letters = len(self.letters)
-            return web.json_response({"id": number, "outcome": "applied"})
+            return web.json_response(self._letter(number, is_retried=path.endswith("/retry")))
         if path in {"/v1/pause", "/v1/resume"}:
             names = body["objects"] if isinstance(body, dict) else []
             for item in self.status.objects:
@@ -223,8 +219,12 @@ class FakeDaemon:
             return web.json_response(answer, status=code)
         return web.json_response({"error": "UsageError", "message": "Not Found"}, status=404)
 
-    def _failed_again(self, number: int) -> dict[str, Any]:
-        """Fail a retry for the same reason: one try more, and the time of the loss stays."""
+    def _letter(self, number: int, *, is_retried: bool) -> dict[str, Any]:
+        """Drop or retry a letter. What fails again has one try more, and keeps the time of its loss."""
+        if not is_retried or number not in self.failing:
+            self.letters = [letter for letter in self.letters if letter.id != number]
+            self.status.dead_letters = len(self.letters)
+            return {"id": number, "outcome": "applied"}
         letter = next(letter for letter in self.letters if letter.id == number)
         letter.attempts, letter.tried_at = letter.attempts + 1, ago(0)
         why = "Survey__c is not mirrored"

@@ -43,6 +43,7 @@ def _object(name: str, rows: int, *, seconds: float = 2, **more: object) -> Obje
         "rows": rows,
         "expected_rows": rows,
         "counted_at": ago(3_900),
+        "proven_at": ago(3_900),
         "progress": 1.0,
         "as_of": ago(seconds),
         "freshness_ms": Freshness(p50=310, p95=640, p99=900),

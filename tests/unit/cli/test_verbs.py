@@ -186,7 +186,7 @@ def test_dead_letters_are_retried_and_dropped(verb: str, rtsd: Rtsd, daemon: Any
 
 
 def test_a_retry_says_how_it_ended(rtsd: Rtsd, daemon: Any) -> None:
-    """What failed again is named with the next step, and is status 1; of one that waits nothing is claimed."""
+    """What failed again is named with the next step, and is status 1; of what waits nothing is claimed."""
     said = {
         12: {"outcome": "applied"},
         13: {
