@@ -154,10 +154,10 @@ def resuming(names: Sequence[str]) -> Order:
     """Return the order to resume objects."""
     said = ", ".join(names)
     text = (
-        f"Pushes for {said} that arrived meanwhile are applied. {'Their' if len(names) > 1 else 'Its'} rows"
-        " stay, and are proven again, for a few API calls."
+        f"Pushes for {said} that arrived meanwhile are applied. What is mirrored stays, and is proven again:"
+        " that costs a few API calls."
     )
-    done = f"{said} resumed; {'their' if len(names) > 1 else 'its'} rows are being proven again."
+    done = f"{said} resumed; what is mirrored is being proven again."
     return Order(f"Resume {said}?", [((text, ""),)], "Resume", done, lambda client: client.resume(names))
 
 

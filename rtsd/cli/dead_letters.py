@@ -81,7 +81,7 @@ def retry(*, ids: Sequence[int], rule: str | None, socket: Path | None) -> int:
         waits, failed = True, 0
         for letter_id in await _chosen(client, ids, rule):
             ended = await client.retry(letter_id, wait=waits)
-            waits = waits and ended.outcome != WAITING  # in a pause, none of the others would be told either
+            waits = waits and ended.outcome != WAITING  # in a pause that of the others takes as long
             failed |= ended.outcome == FAILED
             click.echo(f"Dead letter {letter_id} {_ended(ended)}")
         return int(failed)

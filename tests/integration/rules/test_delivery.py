@@ -297,11 +297,7 @@ async def test_a_dead_letter_that_fails_again_keeps_its_number_and_its_tries(
         await _a_day_passes(sender)
         (again,) = await client.dead_letters()
         assert (again.id, again.attempts) == (first.id, len(receiver.seen))
-        assert (len(receiver.seen) > tried, again.at, (again.tried_at or "") > first.at) == (
-            True,
-            first.at,
-            True,
-        )
+        assert (len(receiver.seen) > tried, again.at, again.tried_at != first.at) == (True, first.at, True)
         assert "dead letter 1 is sent again" in await _said(sender)
         receiver.status = 200
         await client.retry(first.id)
