@@ -15,8 +15,6 @@ from rtsd import config
 
 ROOT = Path(__file__).parents[2]
 USER_DATA = ROOT / "examples" / "cloud-init" / "user-data.yaml"
-WHEEL = "dist/rtsd-*.whl"
-WITH_EXTRA = f'"$(echo {WHEEL})[stream]"'
 CLOUD_INIT = shutil.which("cloud-init", path="/usr/local/bin:/usr/bin")
 
 
@@ -42,14 +40,13 @@ def documented() -> list[str]:
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
-    """In their order, with the secret's placeholder, the extra of the channel, and no editor."""
+    """In their order, with the secret's placeholder, and without the editor."""
     wanted = [
-        line.replace("the consumer secret", "THE-CONSUMER-SECRET").replace(WHEEL, WITH_EXTRA)
+        line.replace("the consumer secret", "THE-CONSUMER-SECRET")
         for line in documented()
         if not line.startswith("editor ")
     ]
     assert len(wanted) > 7
-    assert WITH_EXTRA in (ROOT / "docs" / "install.md").read_text()
     lines = script().splitlines()
     assert lines[lines.index(wanted[0]) :] == wanted
     fetched = lines[: lines.index(wanted[0])]
@@ -75,7 +72,7 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text("a-secret-of-a-test-0123456789abcdef\n")
     found = config.load(path)
-    assert (found.push.channel, found.push.sealed, found.gateway.listen) == ("stream", True, None)
+    assert [each.name for each in found.objects] == ["Account", "Contact", "Opportunity"]
 
 
 def test_bash_reads_the_script() -> None:
