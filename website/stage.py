@@ -71,7 +71,7 @@ def _examples() -> str:
     for path in sorted(EXAMPLES.glob("*/README.md")):
         heading, _, rest = path.read_text().removeprefix("# ").partition("\n")
         text += f"\n## {heading} {{#{path.parent.name}}}\n{rest}"
-    text = re.sub(r"\]\(([\w-]+)/README\.md\)", r"](#\1)", text)
+    text = re.sub(r"\]\((?:\.\./)?([\w-]+)/README\.md\)", r"](#\1)", text)
     return relinked(text, {"../../docs/": "", "../../": "../"})
 
 
