@@ -252,8 +252,8 @@ def _next(trials: Trials) -> Iterator[tuple[str, str]]:
     named = "" if places.is_default else f" -c {places.config}"
     if answers.is_pushed:
         yield f"rtsd package deploy{named}", "puts the package into the org"
-    elif answers.channel == "cdc":
-        names = " ".join(answers.objects)
+    elif trials.report.capture is not None and trials.report.capture.to_select:
+        names = " ".join(trials.report.capture.to_select)
         yield f"rtsd stream enable {names}{named}", "selects objects for Change Data Capture"
     yield f"rtsd check{named}", "tests all of it once more"
     if places.is_service:

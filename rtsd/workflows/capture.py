@@ -71,6 +71,14 @@ class CaptureReport:
     ignored: list[str] = field(default_factory=list)
     """Events that are selected and not mirrored: they are delivered all the same."""
 
+    @property
+    def to_select(self) -> list[str]:
+        """The objects that can be selected yet, as many as are free without the add-on."""
+        wanted = [
+            found.name for found in self.objects if not found.selected and found.can_be_selected is not False
+        ]
+        return wanted[: max(self.free - self.selected_in_org, 0)]
+
     def problems(self) -> list[Problem]:
         """Return what keeps changes from arriving."""
         if any(found.selected for found in self.objects):

@@ -153,6 +153,28 @@ async def test_the_login_of_salesforce_cli_is_found(
     assert await live(config, home) == {"Contact"}
 
 
+async def test_change_data_capture_is_offered_as_far_as_it_is_free(org: SimulatedOrg, home: Path) -> None:
+    """Of seven objects five can be selected: the next command names these, and they arrive by push."""
+    secret = home / "given"
+    secret.touch(0o600)
+    secret.write_text(org.info["client_secret"])
+    config = home / "rtsd.toml"
+    names = ["Account", "Contact", "Lead", "Opportunity", "Task", "Campaign", "Invoice__c"]
+    ended = await rtsd(
+        *("init", "--yes", "--json", "-c", config, "--login-url", org.url, "--auth", "client_credentials"),
+        *("--client-id", org.info["client_id"], "--client-secret-file", secret),
+        *(word for name in names for word in ("--object", name)),
+        *("--channel", "cdc", "--endpoint", org.info["pubsub"], "--store", home / "mirror.db"),
+    )
+    assert ended.status == 0, ended.err
+    assert "Read every five minutes instead: Campaign, Invoice__c." in ended.err
+    step = ended.json()["next"][0]
+    assert step == f"rtsd stream enable Account Contact Lead Opportunity Task -c {config}"
+    selected = await rtsd(*step.split()[1:])
+    assert selected.status == 0, selected.err
+    assert await live(config, home) == set(names)
+
+
 async def test_unattended_into_a_live_mirror(org: SimulatedOrg, home: Path, url: str) -> None:
     """Every answer is a flag; the password of the database goes into a file of its own."""
     info = org.info

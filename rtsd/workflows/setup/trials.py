@@ -14,6 +14,7 @@ from rtsd.config import Config
 from rtsd.config.credentials import credentials
 from rtsd.config.engine import engine_of, is_url
 from rtsd.core import my_domain, sfdx_url
+from rtsd.core.plural import plural
 from rtsd.core.problem import Problem
 from rtsd.errors import ConfigError, RtsError, StorageUnwritable
 from rtsd.gateway.listener import listen
@@ -22,6 +23,7 @@ from rtsd.salesforce import sf_cli
 from rtsd.salesforce.address import api_versions
 from rtsd.salesforce.client import Client
 from rtsd.salesforce.session import Session
+from rtsd.workflows.capture import CaptureReport
 from rtsd.workflows.check import Report, stages
 from rtsd.workflows.installation.org_session import CallCounter
 from rtsd.workflows.installation.plan import require_channel
@@ -113,6 +115,7 @@ class Trials:
 
     async def channel(self) -> None:
         """Try whether changes can come this way. Raises Refused."""
+        self.report.capture = None  # of another answer
         is_needed = self.answers.is_pushed or self.places.is_service  # whose unit loads it in any case
         self.answers.push_token = self._push_token() if is_needed else ""
         with _refusing():
@@ -129,6 +132,8 @@ class Trials:
             raise Refused(problems)
         if self.answers.is_pushed and self.report.package == "missing":
             self.notes.append(_NO_PACKAGE)
+        elif self.report.capture is not None:
+            self.notes += _unselected(self.report.capture)
         else:
             self.notes += [problem for problem in self.report.problems if problem.awaits_setup]
 
@@ -207,6 +212,25 @@ def known_orgs() -> list[sf_cli.Org]:
         return asyncio.run(sf_cli.known_orgs())
     except RtsError:
         return []
+
+
+def _unselected(found: CaptureReport) -> list[Problem]:
+    """Return what is to be selected, and what is read as the org's allocation has no room for it."""
+    missing = [shown.name for shown in found.objects if not shown.selected]
+    late = [name for name in missing if name not in found.to_select]
+    notes = []
+    if found.to_select:
+        names = " ".join(found.to_select)
+        notes.append(
+            Problem(
+                "The objects are not selected in the org yet.", f"`rtsd stream enable {names}` selects them."
+            )
+        )
+    if late:
+        what = f"Read every five minutes instead: {', '.join(late)}."
+        room = f"{plural(found.free, 'object', 'are')} free, of which the org uses {found.selected_in_org}"
+        notes.append(Problem(what, f"{room}; the add-on of Change Data Capture allows more."))
+    return notes
 
 
 def address_of(text: str) -> str:
