@@ -22,6 +22,7 @@ import click
 
 from rtsd import __version__, logs
 from rtsd.cli.groups import Group
+from rtsd.control.users import user_name
 from rtsd.errors import ConfigError, DeployFailed, RtsError
 
 T = TypeVar("T", bound=click.Command | Callable[..., object])
@@ -195,11 +196,21 @@ def _report(error: Exception) -> int:
         return _say(known.message, known.do, known.exit_status)
     if os.environ.get("RTSD_DEBUG"):
         raise error
+    if (closed := _closed(error)) is not None:
+        what = f"{closed.filename}: no permission for the user {user_name(os.geteuid())}."
+        return _say(what, "Give this user access, or run rtsd as one that has it.", 1)
     details = logs.redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile("w", prefix="rtsd-error-", suffix=".log", delete=False) as file:
         file.write(details)
     message = f"This is a bug in rtsd: {type(error).__name__}: {error}"
     return _say(message, f"The details are in {file.name}; please report them.", 1)
+
+
+def _closed(error: BaseException) -> PermissionError | None:
+    """Return the refused access to a file that `error` is or contains: no mistake of rtsd's."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for inner in error.exceptions if (found := _closed(inner))), None)
+    return error if isinstance(error, PermissionError) and error.filename is not None else None
 
 
 def _known(error: BaseException) -> RtsError | None:

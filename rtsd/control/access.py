@@ -6,6 +6,7 @@ import logging
 import os
 import pwd
 import socket
+import stat
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -54,9 +55,13 @@ def listen(path: Path) -> socket.socket:
 
 def require_free(path: Path) -> None:
     """Check, changing nothing, that nobody answers at `path`. Raises AddressInUse."""
-    if not path.exists():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
         return
-    if not path.is_socket():
+    except OSError as error:
+        raise _cannot_listen(path, error) from error
+    if not stat.S_ISSOCK(mode):
         raise AddressInUse(f"{path} is not a socket", "set [control] socket to a path that is free")
     with socket.socket(socket.AF_UNIX) as probe:
         try:

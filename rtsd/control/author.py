@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -11,6 +10,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from rtsd.control.access import peer_of
+from rtsd.control.users import user_name
 
 USER_HEADER, PROGRAM_HEADER = "Rtsd-User", "Rtsd-Program"
 """In a request that another node was asked for. Only rtsd's own process is believed."""
@@ -35,14 +35,7 @@ def author_of(request: web.Request) -> Author:
     peer = peer_of(request)
     if peer.pid == os.getpid() and (user := request.headers.get(USER_HEADER)):
         return Author(unquote(user), unquote(request.headers.get(PROGRAM_HEADER, "")) or None)
-    return Author(_name(peer.uid), _program(request.headers.get("User-Agent", "")))
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+    return Author(user_name(peer.uid), _program(request.headers.get("User-Agent", "")))
 
 
 def _program(agent: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import grp
 import os
-import pwd
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from rtsd import __version__, errors
 from rtsd.control import protocol
+from rtsd.control.users import user_name
 from rtsd.errors import DaemonUnreachable, NotFound, RtsError
 
 __all__ = ["FOREVER", "SocketConnection", "SocketForbidden", "UnknownRoute", "WrongProtocol", "socket_path"]
@@ -256,13 +256,9 @@ def _how_to_join(socket: Path) -> str:
         group = grp.getgrgid(socket.stat().st_gid).gr_name
     except (OSError, KeyError):
         group = "rtsd"
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = str(os.getuid())
     if group == "root":
         return "Only root may: run this with sudo, or let rtsd's socket belong to a group of yours."
-    return f"Join its group with `sudo usermod -aG {group} {user}`, then log in again."
+    return f"Join its group with `sudo usermod -aG {group} {user_name(os.getuid())}`, then log in again."
 
 
 def _exists(path: Path) -> bool:

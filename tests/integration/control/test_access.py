@@ -7,13 +7,23 @@ import json
 import logging
 import os
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from rtsd.control.access import require_free
 from rtsd.control.known_status import KnownStatus
+from rtsd.errors import AddressInUse
 from tests.support.inprocess.control import NOBODY, Socket, ask_as, open_to_all
 
 LOOK = b"GET /v1/status HTTP/1.1\r\nHost: rtsd\r\nConnection: close\r\n\r\n"
+
+
+def test_a_place_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """A closed directory, a name that is too long: said before anything is bound, and no bug."""
+    path = tmp_path / ("s" * 300)
+    with pytest.raises(AddressInUse, match=r"cannot listen on .*: File name too long"):
+        require_free(path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

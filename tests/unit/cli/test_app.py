@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
@@ -139,6 +140,19 @@ def test_a_bug_is_two_lines_and_a_file(rtsd: Rtsd, monkeypatch: pytest.MonkeyPat
     assert "Traceback" in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
     file.unlink()
+
+
+def test_a_closed_directory_is_no_bug(rtsd: Rtsd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file it was: its name, the user, and what helps."""
+    refused = PermissionError(errno.EACCES, "Permission denied", "/srv/acme/mirror.db")
+    with_verb(monkeypatch, raising(ExceptionGroup("g", [refused])))
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    status, out, err = rtsd("status")
+    assert (status, out) == (1, "")
+    assert err.splitlines() == [
+        "rtsd: /srv/acme/mirror.db: no permission for the user nobody.",
+        "      Give this user access, or run rtsd as one that has it.",
+    ]
 
 
 def test_a_developer_sees_the_traceback(rtsd: Rtsd, monkeypatch: pytest.MonkeyPatch) -> None:
