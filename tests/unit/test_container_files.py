@@ -1,0 +1,91 @@
+"""Compose files and the Kubernetes manifest: what they start exists, and is open to this machine alone."""
+
+from __future__ import annotations
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rtsd.cli.app import SECTIONS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config"
+FILES = sorted(CONFIG.glob("*.compose.yml"))
+IMAGE = "rts"
+
+
+def ours(path: Path) -> dict[str, dict[str, Any]]:
+    """The services of a compose file that run our image, by name."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["services"]
+    return {name: service for name, service in found.items() if service["image"] == IMAGE}
+
+
+def test_there_is_one_for_each_way_to_run_it() -> None:
+    """SQLite alone, PostgreSQL with three nodes, the demo."""
+    assert {path.name: sorted(ours(path)) for path in FILES} == {
+        "demo.compose.yml": ["demo"],
+        "postgresql.compose.yml": ["node-a", "node-b", "node-c"],
+        "sqlite.compose.yml": ["dashboard", "rtsd"],
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_nothing_is_open_to_others(path: Path) -> None:
+    """Published ports are of this machine; nothing is writable but volumes; no capability is left."""
+    for name, service in ours(path).items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_it_starts_and_mounts_is_there(path: Path) -> None:
+    """Commands are verbs, and each file beside it is there, or named by the comment at the top."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    said = path.read_text().partition("services:")[0]
+    mounted = [secret["file"] for secret in found.get("secrets", {}).values()]
+    for service in found["services"].values():
+        mounted += [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+        if service["image"] == IMAGE and service.get("entrypoint") is None:
+            verb = service.get("command", ["run"])[0]
+            assert any(verb in verbs for verbs in SECTIONS.values())
+    for name in (Path(file).name for file in mounted):
+        assert (CONFIG / name).is_file() or name in said or "the secrets that it names" in said, name
+
+
+def test_nodes_stand_behind_pgbouncer() -> None:
+    """Three nodes with names and ports of their own, on one PgBouncer in transaction mode."""
+    path = CONFIG / "postgresql.compose.yml"
+    nodes = ours(path).values()
+    assert len({node["hostname"] for node in nodes}) == len({node["ports"][0] for node in nodes}) == 3
+    assert re.search(r"postgresql://rts@pgbouncer:6432/acme", path.read_text().partition("services:")[0])
+    parser = ConfigParser(interpolation=None)
+    parser.read(CONFIG / "pgbouncer.ini")
+    assert parser["pgbouncer"]["pool_mode"] == "transaction"
+    assert parser["pgbouncer"]["listen_port"] == "6432"
+    assert "acme" in parser["databases"]
+
+
+def test_the_manifest_is_the_images() -> None:
+    """The same user and places as in the Containerfile, probes at the gateway's paths, a volume, no right."""
+    image = (ROOT / "Containerfile").read_text()
+    stateful, service = yaml.safe_load_all((CONFIG / "kubernetes.yml").read_text())
+    pod = stateful["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    user = pod["securityContext"]
+    assert f"USER {user['runAsUser']}:{user['runAsGroup']}\n" in image
+    places = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert all(place in image for place in places), places
+    probes = {
+        name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")
+    }
+    assert probes == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert stateful["spec"]["volumeClaimTemplates"]
+    assert service["spec"]["selector"] == stateful["spec"]["selector"]["matchLabels"]
