@@ -12,6 +12,7 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.estimate import show_price, sum_of
 from rtsd.cli.output import table
+from rtsd.cli.progress_line import ProgressLine, watched
 from rtsd.control.client import ControlClient
 from rtsd.control.protocol import AuditedObject, AuditResult, Priced
 
@@ -53,15 +54,28 @@ def audit(
         return [await client.price_audit(name, full=full) for name in await names(client)]
 
     async def audit_each(client: ControlClient) -> list[AuditResult]:
-        return [
-            await client.audit(name, full=full, accept_missing=accept_missing) for name in await names(client)
-        ]
+        wanted = await names(client)
+        rows = {shown.name: shown.rows for shown in (await client.status()).objects}
+        results = []
+        for place, name in enumerate(wanted, 1):
+            title = f"{name} ({place} of {len(wanted)})"
+
+            async def look(name: str = name, title: str = title) -> None:
+                for running in (await client.audits()).running:
+                    if running.object == name:
+                        line.show(title, running.rows_read, rows.get(name))
+
+            audited = client.audit(name, full=full, accept_missing=accept_missing)
+            results.append(await watched(audited, look))
+        return results
 
     if accept_missing and not full:
         raise click.UsageError("--accept-missing goes with --full: only a full read shows what is missing.")
     if dry_run:
         return show_price(sum_of(ask(socket, price_each)), "audit", as_json=as_json)
-    return _show_result(ask(socket, audit_each), as_json=as_json)
+    with ProgressLine(quiet=as_json) as line:
+        results = ask(socket, audit_each)
+    return _show_result(results, as_json=as_json)
 
 
 def _show_result(results: Sequence[AuditResult], *, as_json: bool) -> int:

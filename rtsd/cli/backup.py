@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import errno
 import hashlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,12 +16,13 @@ import msgspec
 
 from rtsd.cli import options
 from rtsd.cli.ask import ask
+from rtsd.cli.progress_line import ProgressLine, watched
 from rtsd.control.client import ControlClient
-from rtsd.errors import CorruptDatabase, RtsError, StorageFull, StorageUnwritable, UsageError
+from rtsd.errors import CorruptDatabase, StorageFull, StorageUnwritable, UsageError
 from rtsd.machine import monotonic_ms
 from rtsd.store.sqlite.backup import check
 
-PROGRESS_S = 0.5
+MEGABYTE = 1_000_000
 
 
 @click.command(epilog=options.examples("rtsd backup /backup/mirror.db", "rtsd backup --force today.db"))
@@ -41,8 +40,9 @@ def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> No
     began = monotonic_ms()
     _require_free(file, force=force)
     with _part_of(file) as part:
-        download = _Download(part, shown=sys.stderr.isatty() and not as_json)
-        taken_at = ask(socket, download.run)
+        with ProgressLine(quiet=as_json) as line:
+            download = _Download(part, line)
+            taken_at = ask(socket, download.run)
         _put_in_place(part, file, force=force)
     seconds, size = (monotonic_ms() - began) / 1000, file.stat().st_size
     if as_json:
@@ -55,9 +55,9 @@ def backup(*, file: Path, force: bool, socket: Path | None, as_json: bool) -> No
 class _Download:
     """Receives the copy into a file, shows the progress, and checks that it is whole."""
 
-    def __init__(self, part: Path, *, shown: bool) -> None:
+    def __init__(self, part: Path, line: ProgressLine) -> None:
         self._part = part
-        self._shown = shown
+        self._line = line
         self._file: BinaryIO
         self._hash = hashlib.sha256()
         self._received = 0
@@ -69,44 +69,32 @@ class _Download:
 
     async def run(self, client: ControlClient) -> str:
         """Request the copy and store it; return the moment of the copy."""
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch(client)) if self._shown else None
-            with self._part.open("wb") as self._file:
-                headers = await client.backup(self._keep)
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            if watching is not None:
-                watching.cancel()
-        self._show("checking")
+        with self._part.open("wb") as self._file:
+            headers = await watched(client.backup(self._keep), lambda: self._look(client))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._line.show("Checking", self._received // MEGABYTE, unit="MB")
         self._check(headers)
-        self._show("")
         return headers.get("Rtsd-Taken-At", "")
 
-    async def _watch(self, client: ControlClient) -> None:
-        """Show the daemon's progress until the first piece arrives."""
-        while not self._received:
-            with suppress(RtsError):
-                made = await client.backup_progress()
-                self._show(f"copying {100 * made.copied // max(made.pages, 1)} %")
-            await asyncio.sleep(PROGRESS_S)
+    async def _look(self, client: ControlClient) -> None:
+        """Show how far the daemon's copy is, until its first piece arrives."""
+        if not self._received:
+            made = await client.backup_progress()
+            self._line.show("Copying", made.copied, made.pages, "pages")
 
     def _keep(self, piece: bytes, size: int) -> None:
         with _translated(self._part):
             self._file.write(piece)
         self._hash.update(piece)
-        before, self._received = self._received, self._received + len(piece)
-        if self._received >> 24 != before >> 24:  # every 16 MiB
-            self._show(f"receiving {100 * self._received // max(size, 1)} %")
+        self._received += len(piece)
+        self._line.show("Receiving", self._received // MEGABYTE, size // MEGABYTE, "MB")
 
     def _check(self, headers: Mapping[str, str]) -> None:
         wanted = f"sha-256=:{base64.b64encode(self._hash.digest()).decode()}:"
         if headers.get("Repr-Digest") != wanted:
             raise CorruptDatabase("the copy is not what rtsd sent", "make the backup again")
         check(self._part)
-
-    def _show(self, text: str) -> None:
-        if self._shown:
-            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 
 
 def _require_free(file: Path, *, force: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import msgspec
 
 from rtsd import config
 from rtsd.cli import options
+from rtsd.cli.progress_line import ProgressLine
 from rtsd.config import Config
 from rtsd.config.engine import engine_at, engine_of, without_password
 from rtsd.config.secrets import SecretFiles
@@ -25,10 +25,6 @@ from rtsd.store.sqlite.engine import SqliteEngine
 from rtsd.workflows import move as moving
 from rtsd.workflows.move import Outcome
 
-SHOWN_EVERY_MS = 500
-"""On a terminal, where a line replaces the one before."""
-SAID_EVERY_MS = 10_000
-"""Elsewhere."""
 _FILE_TO_MAKE = "a file with the password"
 """What [store] needs where the password was in the URL, which is not shown."""
 
@@ -80,11 +76,12 @@ def move(
     password = _password(password_file)
     destination = engine_at(settings, to, password, schema, internal_schema)
     began = monotonic_ms()
-    progress = _Progress(on_terminal=sys.stderr.isatty(), quiet=as_json)
-    try:
-        outcome = asyncio.run(moving.move(origin, destination, progress.tell, begin))
-    finally:
-        progress.end()
+    with ProgressLine(quiet=as_json) as line:
+
+        def tell(verb: str, what: str, rows: int, total: int | None) -> None:
+            line.show(f"{verb} {what}", rows, total)
+
+        outcome = asyncio.run(moving.move(origin, destination, tell, begin))
     seconds = (monotonic_ms() - began) / 1000
     store = _store(destination, to, schema, internal_schema, password_file)
     if as_json:
@@ -101,34 +98,6 @@ def _password(name: str | None) -> str | None:
         return SecretFiles(Path.cwd()).read(name)
     except ValueError as error:
         raise UsageError(f"--password-file: {error}") from None
-
-
-class _Progress:
-    """Shows how far the move is, on stderr."""
-
-    def __init__(self, *, on_terminal: bool, quiet: bool) -> None:
-        self._on_terminal = on_terminal
-        self._quiet = quiet
-        self._every = SHOWN_EVERY_MS if on_terminal else SAID_EVERY_MS
-        self._last = monotonic_ms()
-
-    def tell(self, verb: str, what: str, rows: int, total: int | None) -> None:
-        """Show it, if it is time."""
-        now = monotonic_ms()
-        if self._quiet or now - self._last < self._every:
-            return
-        self._last = now
-        of = f" of {total:,}" if total else ""
-        self._show(f"{verb} {what}: {rows:,}{of}", end="" if self._on_terminal else "\n")
-
-    def end(self) -> None:
-        """Leave a clean line."""
-        if self._on_terminal and not self._quiet:
-            self._show("")
-
-    def _show(self, text: str, end: str = "") -> None:
-        start = "\r\x1b[K" if self._on_terminal else ""
-        click.echo(f"{start}{text}{end}", nl=False, err=True)
 
 
 def _store(

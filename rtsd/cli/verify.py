@@ -13,6 +13,8 @@ from rtsd.cli import options
 from rtsd.cli.ask import ask
 from rtsd.cli.estimate import show_price
 from rtsd.cli.output import table
+from rtsd.cli.progress_line import ProgressLine, watched
+from rtsd.control.client import ControlClient
 from rtsd.control.protocol import Verification, VerifiedObject
 from rtsd.core.certificate import is_intact
 from rtsd.errors import UsageError
@@ -54,7 +56,18 @@ def verify(
         return _check(check)
     if dry_run:
         return show_price(ask(socket, lambda client: client.price_verification()), "verify", as_json=as_json)
-    found = ask(socket, lambda client: client.verify(certify=certificate is not None))
+
+    async def verified(client: ControlClient) -> Verification:
+        rows = {shown.name: shown.rows for shown in (await client.status()).objects}
+
+        async def look() -> None:
+            if now := (await client.audits()).verification:
+                line.show(now.object, now.rows_checked, rows.get(now.object))
+
+        return await watched(client.verify(certify=certificate is not None), look)
+
+    with ProgressLine(quiet=as_json) as line:
+        found = ask(socket, verified)
     if certificate is not None and found.certificate is not msgspec.UNSET:
         certificate.write_bytes(msgspec.json.format(bytes(found.certificate)) + b"\n")
         found.certificate = msgspec.UNSET

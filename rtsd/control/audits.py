@@ -18,7 +18,7 @@ from rtsd.core.instant import Millis, to_iso
 from rtsd.core.object_state import ObjectState
 from rtsd.core.quota import API_REQUESTS, BULK_JOBS
 from rtsd.errors import RtsError
-from rtsd.store import audits, journal
+from rtsd.store import audits, journal, row_checksums
 from rtsd.store.audits import AuditProgress
 from rtsd.store.database import Database
 from rtsd.store.journal import Journal
@@ -181,6 +181,7 @@ class AuditRoutes:
         return answer(
             protocol.Audits(
                 running=[_running(progress) for progress in await audits.under_way(database)],
+                verification=_verifying(self._verifier.checking),
                 findings=[event(entry) for entry in await journal.findings(database)],
             )
         )
@@ -210,6 +211,13 @@ def _running(audit: AuditProgress) -> protocol.RunningAudit:
     return protocol.RunningAudit(
         object=audit.object, started_at=to_iso(audit.started_at), rows_read=audit.rows_read, job=audit.job
     )
+
+
+def _verifying(checking: tuple[str, row_checksums.Checked] | None) -> protocol.RunningVerification | None:
+    if checking is None:
+        return None
+    name, checked = checking
+    return protocol.RunningVerification(object=name, rows_checked=checked.rows)
 
 
 def _verification(found: Verification) -> protocol.Verification:

@@ -93,13 +93,15 @@ def unpacked(stored: bytes) -> Sequence[RowChecksum]:
     return list(_decode(stored).values())
 
 
-async def check(database: Database, table: Table, columns: Sequence[str]) -> Checked:
+async def check(
+    database: Database, table: Table, columns: Sequence[str], result: Checked | None = None
+) -> Checked:
     """Compare every row with its checksum, and add missing checksums.
 
-    `columns` are the columns that only rtsd's writes change.
+    `columns` are the columns that only rtsd's writes change. A given `result` shows how far the check is.
     """
+    result = result or Checked()
     signature = blake2b("\0".join((_FORMAT, *columns)).encode(), digest_size=16).hexdigest()
-    result = Checked()
     async with database.transaction() as tx:
         await tx.execute(
             "DELETE FROM _rts_row_checksum WHERE object=? AND columns<>?", (table.name, signature)

@@ -98,6 +98,8 @@ class Verifier:
         self._repair = repair
         self._key_file = key_file
         self._random_bytes = random_bytes
+        self.checking: tuple[str, row_checksums.Checked] | None = None
+        """The object whose stored values are compared now, and how far that is."""
 
     async def verify(self) -> Verification:
         """Verify everything, and repair as far as possible."""
@@ -146,7 +148,12 @@ class Verifier:
             return
         drifting = set(mirrored.drifting)
         columns = [name for name in table.columns if name not in drifting]
-        checked = await row_checksums.check(self._database, table, columns)
+        checked = row_checksums.Checked()
+        self.checking = mirrored.name, checked
+        try:
+            await row_checksums.check(self._database, table, columns, checked)
+        finally:
+            self.checking = None
         found.checksummed, found.broken = checked.checksummed, checked.broken
         if not checked.broken:
             return

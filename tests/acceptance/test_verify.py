@@ -60,6 +60,22 @@ async def test_a_sound_mirror_is_called_right(stand: Standing) -> None:
     assert await org.equal("Lead") == 300
 
 
+async def test_how_far_it_is_can_be_asked(stand: Standing) -> None:
+    """The object and its rows so far, which grow; nothing when it is over."""
+    org = await (await stand({"Lead": 20_000})).loaded()
+    seen: list[int] = []
+    async with org.client() as client:
+        verifying = asyncio.create_task(verify(org))
+        while not verifying.done():
+            if now := (await client.audits()).verification:
+                assert now.object == "Lead"
+                seen.append(now.rows_checked)
+        assert (await verifying).ok
+        assert (await client.audits()).verification is None
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1
+
+
 async def test_a_flipped_bit_is_found_and_repaired(stand: Standing) -> None:
     """One bit in a row that nobody wrote: the row is named, fetched from the org, and right again."""
     org = await (await stand({"Lead": 200})).loaded()

@@ -63,10 +63,12 @@ class Daemon:
         self.answers: dict[str, Any] = {"GET /v1/status": STATUS}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; a list is a feed, one line per entry."""
+        """Answer one request; a list is a feed, one line per entry, and what can be called is awaited."""
         body = await request.json() if request.can_read_body else None
         self.calls.append(Call(request.method, request.path_qs, body))
         answer = self.answers.get(f"{request.method} {request.path_qs}")
+        if callable(answer):
+            answer = await answer()
         if answer is None:
             return web.json_response({"error": "NotFound", "message": f"no {request.path_qs}"}, status=404)
         if isinstance(answer, web.Response):

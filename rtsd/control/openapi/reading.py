@@ -293,6 +293,7 @@ READING = (
             200: [
                 protocol.Audits(
                     running=[protocol.RunningAudit(object="Contact", started_at=AT, rows_read=250_000)],
+                    verification=protocol.RunningVerification(object="Contact", rows_checked=51_200),
                     findings=[FINDING],
                 )
             ]

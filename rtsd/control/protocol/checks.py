@@ -82,10 +82,18 @@ class RunningAudit(msgspec.Struct, kw_only=True):
     job: str | None = None
 
 
+class RunningVerification(msgspec.Struct, kw_only=True):
+    """A verification under way: the object whose stored values are compared with their checksums."""
+
+    object: str
+    rows_checked: int = 0
+
+
 class Audits(msgspec.Struct, kw_only=True):
-    """`GET /v1/audits`: the audits under way; findings of audits, fingerprints and repairs, newest first."""
+    """`GET /v1/audits`: what is under way; findings of audits, fingerprints and repairs, newest first."""
 
     running: list[RunningAudit] = msgspec.field(default_factory=list)
+    verification: RunningVerification | None = None
     findings: list[Event] = msgspec.field(default_factory=list)
 
 

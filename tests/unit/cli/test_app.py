@@ -50,6 +50,7 @@ def test_every_verb_file_is_a_verb() -> None:
         "options",
         "output",
         "package-lines",
+        "progress-line",
         "questions",
         "subscription",
         "talk",
