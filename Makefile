@@ -24,7 +24,7 @@ WORKERS = $(shell expr $$(nproc) \* 2) # tests wait a good deal
 SPREAD := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check apex faults soak bench snap sheet site lock clean
+.PHONY: help demo test test-postgres check apex faults soak bench snap sheet man site lock clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 15
@@ -61,6 +61,9 @@ snap: $(READY) ## Update the dashboard's snapshots; review the diff
 
 sheet: $(READY) ## Draw the contact sheet of the dashboard, docs/dashboard-views.svg
 	$(BIN)/python -m tests.support.dashboard.sheet
+
+man: $(READY) ## Write the manual pages, man/, from the commands
+	$(BIN)/python -m website.man
 
 site: $(READY) ## Build the documentation as a site, ./site; serve it on this machine with ARGS=--serve
 	$(BIN)/python -m website $(ARGS)

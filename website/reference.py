@@ -29,27 +29,23 @@ def verbs() -> str:
     for title, section in SECTIONS.items():
         found.append(f"## {title}\n")
         for verb in section:
-            found += _verb(["rtsd", verb], _command(verb))
+            for context in contexts("rtsd", rtsd, verb):
+                found.append(f"{'#' * (context.command_path.count(' ') + 2)} `{context.command_path}`\n")
+                found.append(f"```text\n{context.get_help()}\n```\n")
     return "\n".join(found)
 
 
-def _command(verb: str) -> click.Command:
-    command = rtsd.get_command(click.Context(rtsd, info_name="rtsd"), verb)
+def contexts(name: str, program: click.Group, verb: str) -> Iterator[click.Context]:
+    """Yield a verb of the program `name`, and those below it, each with its path. Raises LookupError."""
+    outer = click.Context(program, info_name=name)
+    command = program.get_command(outer, verb)
     if command is None:
         raise LookupError(verb)
-    return command
-
-
-def _verb(path: list[str], command: click.Command) -> Iterator[str]:
-    parent = None
-    for name in path[:-1]:
-        parent = click.Context(rtsd, info_name=name, parent=parent)
-    context = click.Context(command, info_name=path[-1], parent=parent, **command.context_settings)
-    yield f"{'#' * (len(path) + 1)} `{' '.join(path)}`\n"
-    yield f"```text\n{command.get_help(context)}\n```\n"
+    context = click.Context(command, info_name=verb, parent=outer, **command.context_settings)
+    yield context
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from _verb([*path, name], below)
+        for below_name, below in command.commands.items():
+            yield click.Context(below, info_name=below_name, parent=context, **below.context_settings)
 
 
 def error_names() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -60,3 +61,25 @@ def test_the_wheel_plays_the_demo(wheel: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     done = run(rtsd, "service", "install", "--root", str(image), cwd=tmp_path)
     assert done.returncode == 0 or "where a service may not look" in done.stderr
+
+
+def test_pipx_installs_it(wheel: Path, tmp_path: Path) -> None:
+    """One command brings the commands and their manual pages, in an environment of their own."""
+    assert run(sys.executable, "-m", "venv", str(tmp_path / "pipx")).returncode == 0
+    got = run(str(tmp_path / "pipx" / "bin" / "pip"), "install", "--quiet", "pipx")
+    if got.returncode:
+        pytest.skip(f"pip can't get pipx here: {got.stderr[-300:]}")
+    places = {f"PIPX_{what}": str(tmp_path / what.lower()) for what in ("HOME", "BIN_DIR", "MAN_DIR")}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **places}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+    done = subprocess.run(
+        [str(tmp_path / "pipx" / "bin" / "pipx"), "install", "--python", sys.executable, str(wheel)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ENOUGH_S,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert run(str(tmp_path / "bin_dir" / "rtsd"), "--version", cwd=tmp_path).stdout.startswith("rtsd ")
+    assert (tmp_path / "man_dir" / "man1" / "rtsd.1").read_text().startswith(".TH RTSD 1")
