@@ -12,10 +12,12 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtsd.core.instant import Millis
 from rtsd.core.rate_limit import RateLimit
+from rtsd.journald import INFO, PRIORITIES, SOCKET, JournalHandler, entry, leads_there
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,8 +38,6 @@ _REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # redacting shorter ones would garble every line and thereby reveal them
 _concealed: set[str] = set()
 
-# The priority prefixes that journald reads (sd-daemon(3)).
-_PRIORITY = {"critical": "<2>", "error": "<3>", "warning": "<4>", "info": "<6>", "debug": "<7>"}
 _UNSAFE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # ESC, bidi overrides, lone surrogates…
 
 
@@ -68,11 +68,14 @@ def clean(text: str) -> str:
     )
 
 
-def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = os.environ) -> None:
+def setup(
+    level: str = "info", form: str = "auto", environ: Mapping[str, str] = os.environ, journal: Path = SOCKET
+) -> None:
     """Send every log line of `level` and above to stderr, in one of FORMS.
 
-    `auto` means text on a terminal and JSON otherwise. Under journald (`$JOURNAL_STREAM`) each line starts
-    with its priority and carries no time, which journald records itself.
+    `auto` means text on a terminal and JSON otherwise. Under journald (`$JOURNAL_STREAM`) a line carries no
+    time, which journald records itself. If stderr leads there, each line is an entry with fields, sent to the
+    socket `journal`; else it starts with its priority.
     """
     import structlog  # noqa: PLC0415 - takes a third of a second, which verbs that only query avoid
 
@@ -86,13 +89,14 @@ def setup(level: str = "info", form: str = "auto", environ: Mapping[str, str] = 
     ]
     text = form == "text" or (form == "auto" and sys.stderr.isatty() and not journald)
     renderer = _logfmt() if text else _json
-    handler = logging.StreamHandler(sys.stderr)
+    native = journald and leads_there(environ)
+    handler = JournalHandler(journal) if native else logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _plain_values,
-                _Line(renderer, journald=journald),
+                _Entry(renderer) if native else _Line(renderer, journald=journald),
             ],
             foreign_pre_chain=shared,
         )
@@ -162,6 +166,17 @@ def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     }
 
 
+class _Entry:
+    """A renderer of entries for the journal."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        fields = dict(event)
+        return entry(self._renderer(logger, method, event), str(fields.pop("level", "")), fields)
+
+
 class _Line:
     """A renderer that prefixes journald's priority."""
 
@@ -170,5 +185,5 @@ class _Line:
         self._journald = journald
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
-        priority = _PRIORITY.get(str(event.get("level")), "<6>") if self._journald else ""
+        priority = f"<{PRIORITIES.get(str(event.get('level')), INFO)}>" if self._journald else ""
         return priority + self._renderer(logger, method, event)

@@ -195,6 +195,30 @@ def commands(page: str, heading: str) -> list[list[str]]:
     return [re.findall(r"(?m)^# ([^#\n]+?)(?: +#.*)?$", block) for block in blocks]
 
 
+async def test_the_journal_has_fields(tmp_path: Path) -> None:
+    """Journalctl finds rtsd's lines by what they are about, through the sandbox and a real journald."""
+    async with standing({OBJECT: 20}) as rig:
+        given = files(rig)
+        del given["etc/systemd/system/rtsd.service.d/test.conf"]
+        with booted(tmp_path, given) as machine:
+            machine.systemctl("start", "systemd-journald")
+            machine.systemctl("start", "rtsd")
+            await eventually(lambda: "1 of 1 object live" in status_line(machine), "it says what it does", 30)
+            asked = (
+                "journalctl",
+                "-o",
+                "json",
+                "--output-fields=MESSAGE,RTS_STATE,SYSLOG_IDENTIFIER,PRIORITY",
+            )
+            found = machine.run(
+                *asked, "_SYSTEMD_UNIT=rtsd.service", "RTS_EVENT=object", f"RTS_OBJECT={OBJECT}"
+            )
+            lines = [json.loads(line) for line in found.splitlines()]
+            assert lines[-1]["RTS_STATE"] == "live"
+            assert (lines[-1]["SYSLOG_IDENTIFIER"], lines[-1]["PRIORITY"]) == ("rtsd", "6")
+            assert json.loads(lines[-1]["MESSAGE"])["event"] == "object"
+
+
 async def test_socket_activation_as_documented(tmp_path: Path, measured: Callable[[str], None]) -> None:
     """The commands of docs/install.md, word for word, with rtsd running; then restarts refuse no push.
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +44,39 @@ def test_under_journald_it_has_a_priority_and_no_time() -> None:
         JOURNAL_STREAM="8:1",
     )
     assert lines == ["<4>level=warning event=slow", "<3>level=error event=gone"]
+
+
+def test_the_journal_gets_entries_with_fields(tmp_path: Path) -> None:
+    """Where stderr leads there: by the native protocol; and by the stream while nobody takes them."""
+    with (
+        (tmp_path / "stream").open("w+") as stream,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal,
+    ):
+        journal.bind(str(tmp_path / "journal"))
+        journal.settimeout(10)
+        found = os.fstat(stream.fileno())
+        program = (
+            "import pathlib, structlog\nfrom rtsd import logs\n"
+            f"journal = pathlib.Path({str(tmp_path / 'journal')!r})\n"
+            "logs.setup(journal=journal)\nlog = structlog.get_logger('x')\n"
+            r"log.warning('window', object='Contact', rows=3, note='a\nPRIORITY=0')"
+            "\njournal.unlink()\nlog.error('gone')"
+        )
+        stream_id = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        command = [sys.executable, "-c", program]
+        subprocess.run(command, env=stream_id, stderr=stream, check=True, timeout=20)
+        sent = dict(line.split("=", 1) for line in journal.recv(1 << 16).decode().splitlines())
+        stream.seek(0)
+        assert stream.read() == '<3>{"level": "error", "event": "gone"}\n'
+    assert json.loads(sent.pop("MESSAGE"))["object"] == "Contact"
+    assert sent == {
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "rtsd",
+        "RTS_EVENT": "window",
+        "RTS_OBJECT": "Contact",
+        "RTS_ROWS": "3",
+        "RTS_NOTE": r"a\nPRIORITY=0",
+    }
 
 
 def test_for_programs_a_line_is_json() -> None:

@@ -11,7 +11,7 @@ from website import man
 
 
 def test_they_are_of_this_version() -> None:
-    """`make man` writes them again after a change of a command."""
+    """Run `make man` after a change of a command."""
     assert {path.name: path.read_text() for path in man.PLACE.iterdir()} == man.pages()
 
 
