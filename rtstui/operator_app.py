@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from textual.actions import ActionParseResult, parse
-from textual.app import App
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 
@@ -27,6 +26,7 @@ from rtstui.screens.conditions import ConditionsView
 from rtstui.screens.dialogs import Confirm
 from rtstui.screens.record import RecordView
 from rtstui.state import State
+from rtstui.type_ahead import TypeAheadApp
 from rtstui.widgets.errors import DeadLetters
 from rtstui.widgets.objects import Objects
 from rtstui.widgets.panel import Panel
@@ -63,7 +63,7 @@ NO_LETTER = "There is no dead letter to do that with."
 REPLY_ROLES = {"information": "bold", "warning": "warn", "error": "error"}
 
 
-class OperatorApp(App[int]):
+class OperatorApp(TypeAheadApp):
     """Acts on the selected daemon, after a question; the keys for that belong to the tables."""
 
     links: list[DaemonLink]

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from rtstui.app import RtsTui
+from rtstui.type_ahead import TypeAheadApp
 from tests.support.dashboard.app import running, until
 from tests.support.dashboard.fake_daemon import FakeDaemon
 from tests.support.dashboard.scenarios import dead_letters, error_log, events, live
@@ -38,7 +39,9 @@ async def pressed(pilot: Pilot[int], *keys: str) -> None:
 
 
 def answered(app: App[int]) -> bool:
-    """Whether a dialog is open, or no action is under way."""
+    """Whether the keys have had their effects, and a dialog is open or no action is under way."""
+    if isinstance(app, TypeAheadApp) and not app.keys_settled:
+        return False
     acts = [worker for worker in app.workers if worker.group == "act"]
     return isinstance(app.screen, ModalScreen) or all(worker.is_finished for worker in acts)
 
