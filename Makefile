@@ -51,7 +51,7 @@ faults: $(READY) ## Run the slow tests: kills, power cuts, hostile input, for mi
 	$(BIN)/pytest -m slow $(ARGS)
 
 soak: $(READY) ## Watch the dashboard for eight hours: memory, frames
-	RTS_SOAK_S=$${RTS_SOAK_S:-28800} $(BIN)/pytest -m slow tests/tui/test_soak.py $(ARGS)
+	RTS_SOAK_S=$${RTS_SOAK_S:-28800} $(BIN)/pytest -m slow tests/faults/test_soak.py $(ARGS)
 
 bench: $(READY) ## Measure against .import, executemany and a bare handler, side by side
 	$(BIN)/python -m tests.bench $(ARGS)
